@@ -1,0 +1,75 @@
+# `make` alone lists the targets. Needs Python 3.11 or later and make; Go only where there is no
+# Temporal server to be had otherwise. HIGHLIGHTS_HOME moves all state and caches.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export PYTHON
+
+BIN := .venv/bin
+READY := .venv/.ready
+PYTEST_WORKERS ?= 2
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml bin/bootstrap bin/uv bin/uv.lock.txt
+	@bin/bootstrap
+	@touch $@
+
+.PHONY: setup
+setup: $(READY) ## Install everything: .venv from the lock, and the Temporal server
+	@$(BIN)/highlights setup
+
+.PHONY: demo
+demo: setup ## Watch highlights appear (INPUT= GAME= TRUTH= PACE= SEED= KEEP=1 REPORT=)
+	@exec $(BIN)/highlights demo \
+	  $${INPUT:+--input "$$INPUT"} $${GAME:+--game "$$GAME"} $${TRUTH:+--truth "$$TRUTH"} \
+	  $${PACE:+--pace "$$PACE"} $${SEED:+--seed "$$SEED"} $${REPORT:+--report "$$REPORT"} \
+	  $$([ "$${KEEP:-0}" = 0 ] || echo --keep)
+
+.PHONY: dev
+dev: setup ## Run the whole stack on this machine until Ctrl-C
+	@exec $(BIN)/highlights dev
+
+.PHONY: test
+test: setup ## Run all tests, with coverage
+	@bin/browser
+	@rm -f .coverage .coverage.*
+	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=
+	@$(BIN)/pytest -m serial --cov --cov-append --cov-report=term --cov-fail-under=80
+	@$(BIN)/coverage report --include='domain/*' --fail-under=95 >.coverage-domain \
+	  || { cat .coverage-domain; exit 1; }
+
+.PHONY: lint
+lint: $(READY) ## Check format, style, types and the import contracts
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: $(READY) ## Format the code and repair what can be repaired
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: setup ## Run the measurements (BENCH= names some)
+	@$(BIN)/python -m benchmarks $${BENCH:-}
+
+.PHONY: docs
+docs: $(READY) ## Write the generated pages of docs/
+	@$(BIN)/python -m app.configuration_page >docs/configuration.md.partial
+	@mv docs/configuration.md.partial docs/configuration.md
+
+.PHONY: lock
+lock: ## Lock the newest versions that pyproject.toml allows
+	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group dev \
+	  pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove what this checkout made; HIGHLIGHTS_HOME stays
+	@rm -rf .venv .coverage .coverage.* .coverage-domain .hypothesis .import_linter_cache \
+	  .mypy_cache .pytest_cache .ruff_cache build dist htmlcov ./*.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

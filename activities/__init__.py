@@ -1,0 +1,1 @@
+"""The steps of a stream: each does I/O and holds no business rule."""

@@ -1,0 +1,1 @@
+"""Analyzers: each turns windows of a stream into candidates."""

@@ -1,0 +1,136 @@
+"""The local analyzer: signals measured in a media child process, folded by the domain's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from pydantic import ValidationError
+from temporalio import activity
+
+from activities.interfaces import Analysis
+from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.candidate import HighlightCandidate
+from domain.detection import ANALYZER, DetectorState, advance
+from domain.media import SegmentRef, Window
+from domain.signals import SegmentSignals
+from domain.wall_clock import anchor_of
+from infra.media_pool import MediaError, MediaPool
+from infra.media_signals import SegmentFile, measure_segments
+from infra.segment_store import SegmentStore, UnknownKeyError
+
+_log = structlog.get_logger(__name__)
+
+# A retry reads the state before its own windows; a few more are kept for a workflow that resets.
+_STATES_KEPT: Final = 4
+
+
+class LocalAnalysis(Analysis):
+    """Needs no key and no GPU, and about a hundredth of a core for each 720p stream.
+
+    What it remembers of a stream lies in the segment store, one file a window, so that any worker
+    can go on with the stream and a retry starts from the same memory and gives the same answer.
+    """
+
+    def __init__(self, *, segments: SegmentStore, pool: MediaPool) -> None:
+        self._segments = segments
+        self._pool = pool
+
+    @activity.defn(name="analyze_window")
+    async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+        """Analyse consecutive windows in order; doing it again gives the same answer.
+
+        Segments that cannot be decoded, or are no longer stored, are counted and passed over.
+        """
+        state = await self._recall(request)
+        candidates: list[HighlightCandidate] = []
+        undecodable = 0
+        for number, window in enumerate(request.windows):
+            signals = await self._measure(window.segments)
+            undecodable += signals.count(None)
+            state, settled = advance(
+                state,
+                [frame for each in signals if each is not None for frame in each.frames],
+                window.metadata,
+                tenant_id=request.tenant_id,
+                stream_id=request.stream_id,
+                clock=anchor_of(window.segments),
+                until=window.end,
+                last=request.last and number == len(request.windows) - 1,
+            )
+            candidates += settled
+            if activity.in_activity():
+                activity.heartbeat(window.index)
+        if request.last and not request.windows:
+            state, settled = advance(
+                state, (), tenant_id=request.tenant_id, stream_id=request.stream_id, last=True
+            )
+            candidates += settled
+        await self._remember(request, state)
+        return AnalyzeWindowResult(
+            candidates=tuple(candidates),
+            watermark=state.position if request.last else state.watermark,
+            undecodable_segments=undecodable,
+        )
+
+    async def _measure(self, segments: Sequence[SegmentRef]) -> list[SegmentSignals | None]:
+        files = [await self._file(segment) for segment in segments]
+        stored = tuple(file for file in files if file is not None)
+        measured = iter(await self._measure_files(stored))
+        return [next(measured) if file is not None else None for file in files]
+
+    async def _measure_files(
+        self, files: tuple[SegmentFile, ...]
+    ) -> Sequence[SegmentSignals | None]:
+        """Measure in one child; if that fails, in one child each, so that one costs only itself."""
+        if not files:
+            return ()
+        try:
+            return await self._pool.run(measure_segments, files)
+        except (MediaError, OSError) as error:
+            _log.warning("segments_not_measured", segments=len(files), error=str(error))
+            if len(files) == 1:
+                return (None,)
+        return [(await self._measure_files((file,)))[0] for file in files]
+
+    async def _file(self, segment: SegmentRef) -> SegmentFile | None:
+        try:
+            return SegmentFile(
+                path=await self._segments.path(segment.key),
+                init_path=await self._segments.path(segment.init_key) if segment.init_key else None,
+                start=segment.start,
+                duration=segment.duration,
+                first_timestamp=segment.first_timestamp,
+            )
+        except UnknownKeyError as error:
+            _log.warning("segment_gone", key=error.key)
+            return None
+
+    async def _recall(self, request: AnalyzeWindowInput) -> DetectorState:
+        if request.previous_window is None:
+            return DetectorState()
+        key = _state_key(request, request.previous_window)
+        try:
+            return DetectorState.model_validate_json(await self._segments.read(key))
+        except (UnknownKeyError, ValidationError) as error:
+            _log.warning("analysis_starts_anew", key=key, error=type(error).__name__)
+            return DetectorState()
+
+    async def _remember(self, request: AnalyzeWindowInput, state: DetectorState) -> None:
+        if not request.windows:
+            return
+        for window in request.windows[:-1]:
+            await self._forget(request, window)
+        latest = request.windows[-1]
+        await self._forget(request, latest)
+        data = state.model_dump_json(exclude_defaults=True).encode()
+        await self._segments.put(_state_key(request, latest.index), data)
+
+    async def _forget(self, request: AnalyzeWindowInput, window: Window) -> None:
+        if window.index >= _STATES_KEPT:
+            await self._segments.delete(_state_key(request, window.index - _STATES_KEPT))
+
+
+def _state_key(request: AnalyzeWindowInput, window: int) -> str:
+    return f"{request.tenant_id}/{request.stream_id}/analysis/{ANALYZER}/{window:08d}.json"

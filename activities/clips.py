@@ -1,0 +1,164 @@
+"""Rendering: from stored segments to a clip and its thumbnail in the clip store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.interfaces import Clips
+from domain.clip import ClipSpec, RenderedClip
+from domain.media import SegmentRef
+from infra.clip_renderer import ClipFile, Cut, Rendering, inspect, render
+from infra.clip_store import ClipStore
+from infra.ffmpeg import FfmpegLimits
+from infra.media_pool import MediaPool
+from infra.segment_store import SegmentStore
+from infra.splice import SourceFile
+
+_HEARTBEAT_INTERVAL = 2.0
+
+
+class ClipActivities(Clips):
+    """Clip rendering on one machine.
+
+    Args:
+        segments: where the stored media is read.
+        clips: where finished files go.
+        pool: children that touch the media.
+        ffmpeg: the encoder's program.
+        limits: what one encoder may use.
+        watermark: a picture for the corner of each clip.
+        scratch: directory for files in the making; the system's temporary one if None.
+    """
+
+    def __init__(
+        self,
+        *,
+        segments: SegmentStore,
+        clips: ClipStore,
+        pool: MediaPool,
+        ffmpeg: Path,
+        limits: FfmpegLimits,
+        watermark: Path | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        self._segments = segments
+        self._clips = clips
+        self._pool = pool
+        self._ffmpeg = ffmpeg
+        self._limits = limits
+        self._watermark = watermark
+        self._scratch = scratch
+
+    @activity.defn(name="render_clip")
+    async def render_clip(self, spec: ClipSpec) -> RenderedClip:
+        """Cut, encode, check and store a clip and its thumbnail; doing it again replaces them.
+
+        Raises:
+            ApplicationError: `media_gone` (not retryable) when the segments have been deleted.
+            SpliceError: nothing in the segments can be read.
+            FfmpegError: the encoder failed.
+            UnplayableClipError: the encoder's file does not play.
+        """
+        first = spec.segments[0].start
+        sources = tuple([await self._source(segment, first) for segment in spec.segments])
+        cut = Cut(
+            sources=sources,
+            offset=spec.start - first,
+            duration=spec.duration,
+            thumbnail_at=spec.peak - first,
+            watermark=self._watermark,
+        )
+        with tempfile.TemporaryDirectory(prefix="highlights-clip-", dir=self._scratch) as scratch:
+            async with _heartbeating() as tell:
+                rendering = await render(
+                    cut,
+                    pool=self._pool,
+                    binary=self._ffmpeg,
+                    directory=Path(scratch),
+                    limits=self._limits,
+                    on_progress=tell,
+                )
+                file = await self._pool.run(inspect, rendering.clip)
+                return await self._store(spec, rendering, file)
+
+    @activity.defn(name="delete_clip")
+    async def delete_clip(self, spec: ClipSpec) -> None:
+        """Remove a clip's files; removing what is not there is no error."""
+        await self._clips.delete(clip_key(spec))
+        await self._clips.delete(thumbnail_key(spec))
+
+    async def _source(self, segment: SegmentRef, first: float) -> SourceFile:
+        if not await self._segments.exists(segment.key):
+            message = (
+                f"segment {segment.media_sequence} is no longer stored: "
+                "raise the retention to make clips this late"
+            )
+            raise ApplicationError(message, type="media_gone", non_retryable=True)
+        return SourceFile(
+            path=await self._segments.path(segment.key),
+            first_timestamp=segment.first_timestamp,
+            start=segment.start - first,
+        )
+
+    async def _store(self, spec: ClipSpec, rendering: Rendering, file: ClipFile) -> RenderedClip:
+        # The thumbnail goes first: whoever sees the clip finds its picture there too.
+        if rendering.thumbnail is not None:
+            await self._clips.put(thumbnail_key(spec), rendering.thumbnail)
+        await self._clips.put(clip_key(spec), rendering.clip)
+        return RenderedClip(
+            clip_id=spec.id,
+            key=clip_key(spec),
+            thumbnail_key=thumbnail_key(spec) if rendering.thumbnail is not None else None,
+            start=spec.segments[0].start + rendering.start,
+            duration=file.duration,
+            size=file.size,
+            width=file.width,
+            height=file.height,
+            has_audio=file.has_audio,
+            sha256=file.sha256,
+            rendered_at=datetime.now(UTC),
+        )
+
+
+def clip_key(spec: ClipSpec) -> str:
+    """Return the name of a clip in the clip store."""
+    return f"{spec.tenant_id}/{spec.stream_id}/{spec.id}.mp4"
+
+
+def thumbnail_key(spec: ClipSpec) -> str:
+    """Return the name of a clip's thumbnail in the clip store."""
+    return f"{spec.tenant_id}/{spec.stream_id}/{spec.id}.jpg"
+
+
+@contextlib.asynccontextmanager
+async def _heartbeating() -> AsyncIterator[Callable[[float], None]]:
+    """Tell the server that the work goes on, so that a dead worker is noticed in seconds.
+
+    Yields what is to be called with the seconds rendered, which the heartbeats carry.
+    """
+    rendered = 0.0
+
+    def tell(seconds: float) -> None:
+        nonlocal rendered
+        rendered = seconds
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat(rendered)
+            await asyncio.sleep(_HEARTBEAT_INTERVAL)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield tell
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

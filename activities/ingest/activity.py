@@ -1,0 +1,158 @@
+"""The ingest activities: one window of a live stream, and letting stored media go."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.ingest.fetcher import SegmentFetcher
+from activities.ingest.following import Followers
+from activities.ingest.stored import StoredSegments
+from activities.ingest.window_fetch import WindowFetch
+from activities.interfaces import Ingest
+from domain.ingest import FetchWindowInput, FetchWindowResult, IngestProgress
+from domain.records import MediaRelease
+from domain.stream import EndReason, StreamEnd
+from infra.hls_client import HlsClient
+from infra.media_pool import MediaPool
+from infra.segment_store import SegmentStore
+from infra.url_guard import UrlForbiddenError
+
+_log = structlog.get_logger(__name__)
+
+_HEARTBEAT_INTERVAL: Final = 1.0
+_LINGER: Final = 15.0
+_SCRATCH_LIFETIME: Final = 3600.0
+
+
+class IngestActivities(Ingest):
+    """Ingest on one worker; `close` it when the worker has stopped.
+
+    Args:
+        store: receives the segments.
+        client: connections to origins, behind a URL guard.
+        pool: where media is looked into.
+        linger: seconds for which a stream is followed ahead of its next window.
+        heartbeat_interval: seconds between heartbeats.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SegmentStore,
+        client: HlsClient,
+        pool: MediaPool,
+        linger: float = _LINGER,
+        heartbeat_interval: float = _HEARTBEAT_INTERVAL,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._heartbeat_interval = heartbeat_interval
+        fetcher = SegmentFetcher(client, store, pool)
+        self._followers = Followers(client, store, fetcher, linger=linger)
+
+    @activity.defn(name="fetch_window")
+    async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
+        """Follow the live playlist until one window is stored, heartbeating the cursor.
+
+        A retry goes on where the last heartbeat says, and does not fetch again what is stored.
+
+        Cancelled, it answers with the part of the window that it has.
+
+        Raises:
+            CancelledError: cancelled before the window had anything in it.
+            ApplicationError: `worker_shutdown` (retryable) when this worker stops before the
+                window has anything in it.
+        """
+        progress = _resume(request)
+        try:
+            self._client.guard.check(request.playlist_url)
+        except UrlForbiddenError as error:
+            end = StreamEnd(reason=EndReason.URL_FORBIDDEN, message=str(error))
+            return FetchWindowResult(cursor=progress.cursor, end=end)
+        follower = await self._followers.claim(request, progress.cursor)
+        fetch = WindowFetch(request, progress=progress, follower=follower, store=self._store)
+        try:
+            result = await self._fill(fetch)
+        except BaseException:
+            await follower.close()
+            raise
+        stopping = activity.is_worker_shutdown() or activity.is_cancelled()
+        if result.end is None and not stopping:
+            self._followers.keep(request, result.cursor, follower)
+        else:
+            await follower.close()
+        return result
+
+    @activity.defn(name="release_media")
+    async def release_media(self, request: MediaRelease) -> None:
+        """Delete stored segments that end before a point of the timeline, or all of them."""
+        stored = StoredSegments(
+            self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
+        )
+        released = await stored.release(before=request.before)
+        await self._store.sweep(older_than=_SCRATCH_LIFETIME)
+        _log.info("media_released", segments=released, before=request.before)
+
+    async def close(self) -> None:
+        """Stop following what no window asks for any more."""
+        await self._followers.close()
+
+    async def _fill(self, fetch: WindowFetch) -> FetchWindowResult:
+        """Fill the window, with heartbeats, unless the worker shuts down first."""
+        filling = asyncio.create_task(fetch.fill())
+        shutdown = asyncio.create_task(activity.wait_for_worker_shutdown())
+        try:
+            while not filling.done():
+                activity.heartbeat(fetch.progress)
+                await asyncio.wait(
+                    {filling, shutdown},
+                    timeout=self._heartbeat_interval,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if shutdown.done() and not filling.done():
+                    return await _hand_over(fetch, filling)
+            return filling.result()
+        except asyncio.CancelledError:
+            # Cancelled by its workflow the stream is over, and what has been fetched still counts;
+            # the worker's own end is announced before, and handled above.
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+            if activity.is_cancelled() and fetch.progress.segments:
+                return fetch.result()
+            raise
+        finally:
+            for task in (filling, shutdown):
+                task.cancel()
+            await asyncio.gather(filling, shutdown, return_exceptions=True)
+
+
+async def _hand_over(
+    fetch: WindowFetch, filling: asyncio.Task[FetchWindowResult]
+) -> FetchWindowResult:
+    """End early, with what there is, so that another worker can go on at once."""
+    filling.cancel()
+    await asyncio.gather(filling, return_exceptions=True)
+    activity.heartbeat(fetch.progress)
+    result = fetch.result()
+    if result.window is None:
+        raise ApplicationError(
+            "This worker is shutting down; another one goes on.", type="worker_shutdown"
+        )
+    return result
+
+
+def _resume(request: FetchWindowInput) -> IngestProgress:
+    """Return where to begin: at the last heartbeat of an earlier attempt, else at the cursor."""
+    details = activity.info().heartbeat_details
+    if details:
+        return IngestProgress.model_validate(details[0])
+    cursor = request.cursor
+    if cursor.started_at is None:
+        cursor = cursor.model_copy(update={"started_at": datetime.now(UTC)})
+    return IngestProgress.begin(cursor)

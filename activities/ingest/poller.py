@@ -1,0 +1,103 @@
+"""Reading one stream's media playlist, again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from domain.ingest import IngestLimits
+from domain.media import VariantPolicy
+from domain.playlist import MasterPlaylist, MediaPlaylist, choose_variant
+from infra.hls_client import HlsClient, Validators
+from infra.hls_parser import NotAPlaylistError, parse_playlist
+
+_log = structlog.get_logger(__name__)
+
+_PARSED_INLINE: Final = 1 << 15  # characters; beyond it parsing would hold up other streams
+
+
+class PlaylistPoller:
+    """Reads the media playlist behind a URL, choosing a variant first if there is a choice.
+
+    Args:
+        client: connections to origins.
+        url: of a master or a media playlist.
+        limits: bounds on each request.
+        policy: which variant to choose.
+        media_url: the media playlist chosen before, if so.
+        variant: its name.
+    """
+
+    def __init__(
+        self,
+        client: HlsClient,
+        *,
+        url: str,
+        limits: IngestLimits,
+        policy: VariantPolicy,
+        media_url: str | None,
+        variant: str | None,
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._limits = limits
+        self._policy = policy
+        self._validators = Validators()
+        self.media_url = media_url
+        self.variant = variant
+
+    async def read(self) -> MediaPlaylist | None:
+        """Return the media playlist as it is now; None when it has not changed since.
+
+        Raises:
+            FetchError: there was no playlist to be had this time.
+            NotAPlaylistError: something else was there.
+            UrlForbiddenError: the guard refuses the URL.
+        """
+        if self.media_url is None:
+            first = await self._parsed(self._url)
+            if isinstance(first, MasterPlaylist):
+                self._choose(first)
+            elif first is not None and first.segments:
+                self.media_url, self.variant = self._url, "source"
+                return first
+            else:
+                return first
+        playlist = await self._parsed(self.media_url or self._url)
+        if isinstance(playlist, MasterPlaylist):
+            raise NotAPlaylistError("the variant chosen is a master playlist itself")
+        return playlist
+
+    def forget(self) -> None:
+        """Make the next reading unconditional."""
+        self._validators = Validators()
+
+    def _choose(self, master: MasterPlaylist) -> None:
+        variant = choose_variant(master.variants, self._policy)
+        if variant.separate_audio:
+            _log.warning(
+                "separate_audio_not_followed",
+                url=variant.url,
+                advice="publish a variant with sound in its own segments",
+            )
+        self.media_url, self.variant = variant.url, variant.name
+        self.forget()
+
+    async def _parsed(self, url: str) -> MasterPlaylist | MediaPlaylist | None:
+        answer = await self._client.playlist(
+            url,
+            max_bytes=self._limits.max_playlist_bytes,
+            seconds=self._limits.request_timeout,
+            validators=self._validators,
+        )
+        self._validators = answer.validators
+        text = answer.text
+        if text is None:
+            return None
+        if not text.strip():
+            return MediaPlaylist(target_duration=0)
+        if len(text) <= _PARSED_INLINE:
+            return parse_playlist(text, url=answer.url)
+        return await asyncio.to_thread(parse_playlist, text, url=answer.url)

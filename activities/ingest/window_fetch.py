@@ -1,0 +1,230 @@
+"""Filling one window from a follower's arrivals."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import structlog
+
+from activities.ingest.fetcher import Fetched, Lost
+from activities.ingest.follower import Follower, LossArrival, SegmentArrival
+from activities.ingest.stored import StoredSegment, StoredSegments
+from domain.ingest import FetchWindowInput, FetchWindowResult, IngestProgress
+from domain.media import GapReason
+from domain.stream import EndReason, StreamEnd
+from domain.window import WindowBuilder
+from infra.segment_store import SegmentStore
+
+_log = structlog.get_logger(__name__)
+
+
+class WindowFetch:
+    """One window in the making.
+
+    Args:
+        request: what the activity was asked.
+        progress: where to begin: at the request's cursor, or where an earlier attempt stopped.
+        follower: follows the playlist from there.
+        store: receives the segments.
+    """
+
+    def __init__(
+        self,
+        request: FetchWindowInput,
+        *,
+        progress: IngestProgress,
+        follower: Follower,
+        store: SegmentStore,
+    ) -> None:
+        self._request = request
+        self._limits = request.limits
+        self._follower = follower
+        self._store = store
+        self._stored = StoredSegments(
+            store, tenant_id=request.tenant_id, stream_id=request.stream_id
+        )
+        self._builder = WindowBuilder(
+            tenant_id=request.tenant_id, stream_id=request.stream_id, progress=progress
+        )
+        self._called_at = time.monotonic()
+        self._moved_at = self._called_at
+
+    @property
+    def progress(self) -> IngestProgress:
+        """The window so far, to heartbeat."""
+        return self._builder.progress
+
+    async def fill(self) -> FetchWindowResult:
+        """Take arrivals until the window is full, the stream ends or it stands still."""
+        while not self._builder.covers(self._limits.window_duration):
+            arrival = await self._follower.next(seconds=self._patience())
+            if isinstance(arrival, SegmentArrival):
+                await self._take_segment(arrival)
+            elif arrival is not None:
+                self._take_loss(arrival)
+            elif self._follower.end is not None:
+                return self._finish(self._follower.end)
+            else:
+                end = self._given_up()
+                if end is not None:
+                    return self._finish(end)
+                if self._stands_still():
+                    return self.result(stalled=True)
+            self._builder.take_metadata(self._follower.date_ranges)
+            if (end := self._nothing_decodable()) is not None:
+                return self._finish(end)
+        return self.result()
+
+    def result(self, *, stalled: bool = False, end: StreamEnd | None = None) -> FetchWindowResult:
+        """Return what there is."""
+        window, cursor = self._builder.build()
+        return FetchWindowResult(cursor=cursor, window=window, stalled=stalled, end=end)
+
+    async def _take_segment(self, arrival: SegmentArrival) -> None:
+        outcome = await arrival.outcome
+        try:
+            self._note_playlist()
+            if isinstance(outcome, Fetched):
+                await self._keep(arrival, outcome)
+            else:
+                self._lose(arrival, outcome)
+        finally:
+            self._follower.taken()
+        self._moved_at = time.monotonic()
+
+    async def _keep(self, arrival: SegmentArrival, fetched: Fetched) -> None:
+        ref = self._builder.place(
+            fetched.listed,
+            fetched.media,
+            published_at=arrival.published_at,
+            restarted=arrival.restarted,
+        )
+        if fetched.file is not None:
+            await self._store.adopt(ref.key, fetched.file)
+            await self._stored.note(
+                StoredSegment(listed=fetched.listed, media=fetched.media, ref=ref)
+            )
+        self._builder.commit(ref, fetched.listed, fetched.media, restarted=arrival.restarted)
+
+    def _lose(self, arrival: SegmentArrival, lost: Lost) -> None:
+        self._builder.lose(
+            first_sequence=lost.listed.sequence,
+            last_sequence=lost.listed.sequence,
+            duration=lost.listed.duration,
+            reason=lost.reason,
+            detail=lost.detail,
+            published_at=arrival.published_at,
+        )
+
+    def _take_loss(self, arrival: LossArrival) -> None:
+        self._note_playlist()
+        self._builder.lose(
+            first_sequence=arrival.first_sequence,
+            last_sequence=arrival.last_sequence,
+            duration=arrival.duration,
+            reason=arrival.reason,
+            detail=arrival.detail,
+            published_at=arrival.published_at,
+        )
+        self._moved_at = time.monotonic()
+
+    def _note_playlist(self) -> None:
+        self._builder.update_cursor(
+            media_playlist_url=self._follower.media_url,
+            variant=self._follower.variant,
+            segment_interval=self._follower.interval,
+        )
+
+    def _finish(self, end: StreamEnd) -> FetchWindowResult:
+        self._builder.take_metadata(self._follower.date_ranges, final=True)
+        ended_without_media = {EndReason.PLAYLIST_ENDED, EndReason.STALLED}
+        if end.reason in ended_without_media and self._builder.cursor.stored_segments == 0:
+            end = self._without_media(end)
+        _log.info("stream_ended", reason=end.reason, message=end.message)
+        return self.result(end=end)
+
+    def _without_media(self, end: StreamEnd) -> StreamEnd:
+        """Say why a stream that ended gave nothing to look at."""
+        if self._builder.cursor.last_segment_at is None:
+            return StreamEnd(
+                reason=EndReason.NEVER_STARTED,
+                message=f"{end.message} It never listed a segment.",
+            )
+        return StreamEnd(
+            reason=EndReason.NO_MEDIA,
+            message=f"{end.message} None of its segments held media that we can decode"
+            f"{self._last_loss()}.",
+        )
+
+    def _nothing_decodable(self) -> StreamEnd | None:
+        """End a live stream that lists segment after segment without any media in them."""
+        cursor = self._builder.cursor
+        listed = cursor.last_segment_at is not None
+        if not listed or cursor.stored_segments > 0:
+            return None
+        if _age(cursor.started_at) < self._limits.start_timeout:
+            return None
+        return StreamEnd(
+            reason=EndReason.NO_MEDIA,
+            message=f"None of the stream's segments held media that we can decode"
+            f"{self._last_loss()}. Check the encoder's output, then analyse anew.",
+        )
+
+    def _last_loss(self) -> str:
+        gaps = self._builder.progress.gaps
+        if not gaps or gaps[-1].reason is GapReason.ROLLED_OFF:
+            return ""
+        return f" (the last: {gaps[-1].detail})"
+
+    def _given_up(self) -> StreamEnd | None:
+        """Say how a stream ends that has not moved for longer than allowed."""
+        cursor = self._builder.cursor
+        problem = self._follower.problem
+        if cursor.last_segment_at is None:
+            if _age(cursor.started_at) < self._limits.start_timeout:
+                return None
+            waited = f"within {self._limits.start_timeout:g} s"
+            if problem is not None:
+                return StreamEnd(
+                    reason=problem.reason, message=f"No segment {waited}. {problem.message}"
+                )
+            return StreamEnd(
+                reason=EndReason.NEVER_STARTED,
+                message=f"The playlist is there, but listed no segment {waited}. "
+                "Start the encoder, then analyse anew.",
+            )
+        if _age(cursor.last_segment_at) < self._limits.stall_timeout:
+            return None
+        waited = f"for {self._limits.stall_timeout:g} s"
+        if problem is not None and problem.reason is not EndReason.NEVER_STARTED:
+            return StreamEnd(
+                reason=problem.reason, message=f"No new segment {waited}. {problem.message}"
+            )
+        detail = f" {problem.message}" if problem else ""
+        return StreamEnd(
+            reason=EndReason.STALLED, message=f"The stream stood still {waited}.{detail}"
+        )
+
+    def _stands_still(self) -> bool:
+        """Tell whether a stream that was live has not moved for a while, seen from this call."""
+        if self._builder.cursor.last_segment_at is None:
+            return False
+        return time.monotonic() - self._moved_at >= self._limits.stall_notice
+
+    def _patience(self) -> float:
+        """Return the seconds until something has to be decided without an arrival."""
+        cursor = self._builder.cursor
+        if cursor.last_segment_at is None:
+            left = self._limits.start_timeout - _age(cursor.started_at)
+        else:
+            left = min(
+                self._limits.stall_timeout - _age(cursor.last_segment_at),
+                self._limits.stall_notice - (time.monotonic() - self._moved_at),
+            )
+        return max(left, 0.001)
+
+
+def _age(moment: datetime | None) -> float:
+    """Return the seconds of wall clock since a moment, which another machine may have noted."""
+    return 0.0 if moment is None else (datetime.now(UTC) - moment).total_seconds()

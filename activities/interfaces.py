@@ -1,0 +1,77 @@
+"""The activities as workflows see them: names, inputs and outputs, without any I/O behind them.
+
+Workflows import this module only, so that their sandbox never loads media or database libraries.
+Each class is implemented by the module of the same name in this package.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from temporalio import activity
+
+from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.clip import ClipSpec, RenderedClip
+from domain.ingest import FetchWindowInput, FetchWindowResult
+from domain.records import ClipRecord, MediaRelease, StreamRecord
+from domain.selection import SelectHighlightsInput, SelectHighlightsResult
+
+
+class Ingest(ABC):
+    """HLS to segment store; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="fetch_window")
+    async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
+        """Follow the live playlist until one window is stored, heartbeating the cursor."""
+
+    @abstractmethod
+    @activity.defn(name="release_media")
+    async def release_media(self, request: MediaRelease) -> None:
+        """Delete stored segments that end before a point of the timeline, or all of them."""
+
+
+class Analysis(ABC):
+    """Segments to candidates; queue `analysis`."""
+
+    @abstractmethod
+    @activity.defn(name="analyze_window")
+    async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+        """Analyse consecutive windows and propose the moments they settle."""
+
+
+class Selection(ABC):
+    """Candidates to recorded decisions; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="select_highlights")
+    async def select_highlights(self, request: SelectHighlightsInput) -> SelectHighlightsResult:
+        """Decide, record candidates and decisions, and answer what has changed."""
+
+
+class Clips(ABC):
+    """Segments to a clip file; queue `render`."""
+
+    @abstractmethod
+    @activity.defn(name="render_clip")
+    async def render_clip(self, spec: ClipSpec) -> RenderedClip:
+        """Cut, encode and store a clip and its thumbnail, atomically."""
+
+    @abstractmethod
+    @activity.defn(name="delete_clip")
+    async def delete_clip(self, spec: ClipSpec) -> None:
+        """Remove a clip's files; removing what is not there is no error."""
+
+
+class Records(ABC):
+    """What tenants read, written to PostgreSQL; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="record_stream")
+    async def record_stream(self, record: StreamRecord) -> None:
+        """Write a stream's state."""
+
+    @abstractmethod
+    @activity.defn(name="record_clip")
+    async def record_clip(self, record: ClipRecord) -> None:
+        """Write a clip's state."""

@@ -1,0 +1,29 @@
+"""Records: what tenants read, written through the application's own database role."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.interfaces import Records
+from domain.records import ClipRecord, StreamRecord
+from infra.database import Database
+from infra.repositories import clips, streams
+
+
+class RecordActivities(Records):
+    """Writes streams and clips; each is an upsert, so that doing it twice is doing it once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name="record_stream")
+    async def record_stream(self, record: StreamRecord) -> None:
+        """Write a stream's state and its gaps."""
+        async with self._database.session(record.tenant_id) as session:
+            await streams.record_stream(session, record)
+
+    @activity.defn(name="record_clip")
+    async def record_clip(self, record: ClipRecord) -> None:
+        """Write a clip's state."""
+        async with self._database.session(record.spec.tenant_id) as session:
+            await clips.record_clip(session, record)

@@ -1,0 +1,49 @@
+"""Selection: the domain decides, this records what it decided."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.interfaces import Selection
+from domain.selection import HighlightSelector, SelectHighlightsInput, SelectHighlightsResult
+from infra.database import Database
+from infra.pinned_profiles import PinnedProfiles
+from infra.profile_store import ProfileStore
+from infra.repositories import highlights
+
+
+class SelectionActivities(Selection):
+    """Decides by the profile that the stream was started with, over changes and restarts."""
+
+    def __init__(self, *, database: Database, profiles: ProfileStore) -> None:
+        self._database = database
+        self._profiles = PinnedProfiles(database, profiles)
+
+    @activity.defn(name="select_highlights")
+    async def select_highlights(self, request: SelectHighlightsInput) -> SelectHighlightsResult:
+        """Decide, record candidates and decisions in one transaction, answer what has changed.
+
+        The decision depends on the request alone, so that a retry after a lost answer decides and
+        records the same again.
+        """
+        pinned = await self._profiles.find(
+            request.tenant_id, request.profile_id, request.profile_version
+        )
+        result = HighlightSelector(pinned.profile).select(
+            request.state,
+            request.candidates,
+            watermark=request.watermark,
+            ended=request.ended,
+            gaps=request.gaps,
+        )
+        if result.decisions:
+            async with self._database.session(request.tenant_id) as session:
+                await highlights.record_decisions(
+                    session,
+                    tenant_id=request.tenant_id,
+                    stream_id=request.stream_id,
+                    profile=pinned.profile,
+                    candidates=request.candidates,
+                    decisions=result.decisions,
+                )
+        return result

@@ -1,0 +1,78 @@
+"""Whether this process lives, and whether it can work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Final, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+from temporalio.service import RPCError
+
+from api.problems import UnavailableProblem
+from api.services import Services, ServicesDependency
+from infra.database import DatabaseUnavailableError
+
+_CHECK_TIMEOUT: Final = 3.0
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """This process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Check(BaseModel):
+    """One part that the API depends on."""
+
+    ok: bool
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served, part by part."""
+
+    ready: bool
+    checks: dict[str, Check]
+
+
+@router.get("/healthz", operation_id="getHealth")
+async def get_health() -> Health:
+    """Tell that this process lives; asks nothing of anything else."""
+    return Health()
+
+
+@router.get(
+    "/readyz",
+    operation_id="getReadiness",
+    responses={503: {"model": Readiness, "description": "Some part is away."}},
+)
+async def get_readiness(services: ServicesDependency, response: Response) -> Readiness:
+    """Tell whether database and workflow service answer."""
+    database, temporal = await asyncio.gather(
+        _check(services.database.ping()), _check(_ping_temporal(services))
+    )
+    ready = database.ok and temporal.ok
+    response.status_code = 200 if ready else 503
+    return Readiness(ready=ready, checks={"database": database, "temporal": temporal})
+
+
+async def _ping_temporal(services: Services) -> None:
+    client = await services.temporal.client()
+    if not await client.service_client.check_health(timeout=timedelta(seconds=_CHECK_TIMEOUT)):
+        raise UnavailableProblem("The workflow service says that it is not serving.")
+
+
+async def _check(answer: Awaitable[None]) -> Check:
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT):
+            await answer
+    except TimeoutError:
+        return Check(ok=False, detail=f"no answer within {_CHECK_TIMEOUT:.0f} s")
+    except (DatabaseUnavailableError, UnavailableProblem, RPCError) as error:
+        return Check(ok=False, detail=type(error).__name__)
+    return Check(ok=True, detail="answers")

@@ -1,0 +1,109 @@
+"""Highlights: the moments found, with why they were chosen."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import FiniteFloat
+
+from api.auth import Reader
+from api.highlight_models import HighlightDetail, HighlightModel
+from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.problem_reference import documented
+from api.problems import (
+    HighlightNotFoundProblem,
+    InvalidCursorProblem,
+    InvalidRequestProblem,
+    MissingScopeProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+)
+from api.services import ServicesDependency
+from api.text import Name
+from domain.selection import DecisionStatus
+from infra.highlight_explanation import explanation_of
+from infra.repositories import clips, highlights
+from infra.repositories.highlights import ORDERS, HighlightFilter, Sort
+
+router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
+_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
+
+
+@router.get(
+    "/list",
+    operation_id="listHighlights",
+    responses=documented(*_ALWAYS, InvalidCursorProblem),
+)
+async def list_highlights(
+    *,
+    caller: Reader,
+    services: ServicesDependency,
+    stream_id: UUID | None = None,
+    status: Annotated[
+        list[DecisionStatus],
+        Query(
+            description="May be repeated. By default all but the held and the rejected.",
+            max_length=len(DecisionStatus),
+        ),
+    ] = [],  # noqa: B006 - FastAPI copies it
+    game: Annotated[Name | None, Query(description="A profile's id, such as `soccer`.")] = None,
+    tag: Name | None = None,
+    min_score: Annotated[float | None, Query(ge=0, le=1)] = None,
+    peak_from: Annotated[FiniteFloat | None, Query(description="Seconds of media time.")] = None,
+    peak_to: Annotated[FiniteFloat | None, Query(description="Seconds of media time.")] = None,
+    sort: Annotated[Sort, Query(description="A minus sign means descending.")] = Sort.NEWEST,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[HighlightModel]:
+    """List highlights that match all filters given."""
+    order = ORDERS[sort]
+    by_time = sort in {Sort.NEWEST, Sort.OLDEST}
+    after = decode(cursor, sort=sort, by_time=by_time)
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await highlights.list_page(
+            session,
+            tenant_id=caller.tenant_id,
+            criteria=HighlightFilter(
+                stream_id=stream_id,
+                statuses=tuple(status),
+                game=game,
+                tag=tag,
+                min_score=min_score,
+                peak_from=peak_from,
+                peak_to=peak_to,
+            ),
+            sort=sort,
+            after=after,
+            limit=limit + 1,
+        )
+        page = rows[:limit]
+        newest = await clips.latest_by_highlight(
+            session, tenant_id=caller.tenant_id, highlight_ids=[row.id for row in page]
+        )
+    return Page(
+        data=[HighlightModel.of(row, newest.get(row.id), services) for row in page],
+        next_cursor=next_cursor(rows, limit=limit, column=order.column.key, sort=sort),
+    )
+
+
+@router.get(
+    "/{highlight_id}",
+    operation_id="getHighlight",
+    responses=documented(*_ALWAYS, HighlightNotFoundProblem),
+)
+async def get_highlight(
+    highlight_id: UUID, caller: Reader, services: ServicesDependency
+) -> HighlightDetail:
+    """Read a highlight with its score, its clip, and why it was decided so, in words."""
+    async with services.database.session(caller.tenant_id) as session:
+        row = await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id)
+        if row is None:
+            raise HighlightNotFoundProblem
+        newest = await clips.latest_by_highlight(
+            session, tenant_id=caller.tenant_id, highlight_ids=[highlight_id]
+        )
+    pinned = await services.pinned.find(caller.tenant_id, row.profile_id, row.profile_version)
+    detail = HighlightDetail.of(row, newest.get(highlight_id), services)
+    return detail.explained(explanation_of(row, pinned))

@@ -1,0 +1,68 @@
+"""The documentation of errors: the page at `/errors` and the responses in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from api.problems import MEDIA_TYPE, InternalProblem, Problem, ProblemDocument, all_problems
+
+_SCHEMAS: Final = "#/components/schemas/"
+_SCHEMA: Final = f"{_SCHEMAS}{ProblemDocument.__name__}"
+
+
+def problem_schemas() -> dict[str, Any]:
+    """Return the schemas of problem documents, to which the responses refer."""
+    _, definitions = models_json_schema(
+        [(ProblemDocument, "serialization")], ref_template=f"{_SCHEMAS}{{model}}"
+    )
+    schemas: dict[str, Any] = definitions["$defs"]
+    return schemas
+
+
+def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of an operation that may answer with these problems."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    possible: list[type[Problem]] = [*kinds, InternalProblem]
+    for kind in possible:
+        entry = responses.setdefault(
+            kind.status,
+            {
+                "description": "",
+                "content": {MEDIA_TYPE: {"schema": {"$ref": _SCHEMA}, "examples": {}}},
+            },
+        )
+        entry["description"] = f"{entry['description']} {kind.title}: `{kind.code}`.".strip()
+        entry["content"][MEDIA_TYPE]["examples"][kind.code] = {
+            "summary": kind.title,
+            "value": {
+                "type": f"/errors#{kind.code}",
+                "title": kind.title,
+                "status": kind.status,
+                "code": kind.code,
+                "detail": kind.advice,
+                "request_id": "req_8h3kq0",
+            },
+        }
+    return responses
+
+
+def reference() -> str:
+    """Return the Markdown page of all errors."""
+    lines = [
+        "# Errors",
+        "",
+        f"Every error is a problem document (RFC 9457, `{MEDIA_TYPE}`): `type`, `title`, `status`,",
+        "`code`, `detail`, `request_id`, and `errors` where parts of a request are wrong. Programs",
+        "go by `code`. The API serves this page at `/errors`; both come from `api/problems.py`.",
+        "",
+        "| code | status | what it means | what to do |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f'| <a id="{kind.code}"></a>`{kind.code}` | {kind.status} | {kind.__doc__} '
+        f"| {kind.advice} |"
+        for kind in all_problems()
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,322 @@
+"""Errors as answers: RFC 9457 problem documents, from one small tree.
+
+Each class has a code for programs, a status, a title, and a sentence that says what to do; the
+tree is also the documentation (`api/problem_reference.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Final
+
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse
+
+MEDIA_TYPE: Final = "application/problem+json"
+_RETRY_AFTER: Final = 2
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one part of a request."""
+
+    pointer: str = Field(description="JSON pointer into the body, or `query/name`, `header/name`.")
+    detail: str
+
+
+class ProblemDocument(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str = Field(examples=["/errors#stream_not_found"])
+    title: str = Field(examples=["Stream not found"])
+    status: int = Field(examples=[404])
+    code: str = Field(description="Stable, for programs.", examples=["stream_not_found"])
+    detail: str = Field(description="What happened and what to do about it.")
+    request_id: str = Field(description="Quote it when you ask us about this error.")
+    errors: list[FieldProblem] | None = None
+
+
+class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
+    """The root of all errors that the API answers with."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    title: ClassVar[str]
+    advice: ClassVar[str]
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail or self.advice)
+        self.detail = detail or self.advice
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+
+    def response(self, request_id: str) -> JSONResponse:
+        """Return the answer."""
+        document = ProblemDocument(
+            type=f"/errors#{self.code}",
+            title=self.title,
+            status=self.status,
+            code=self.code,
+            detail=self.detail,
+            request_id=request_id,
+            errors=self.errors or None,
+        )
+        return JSONResponse(
+            document.model_dump(exclude_none=True),
+            status_code=self.status,
+            headers=self.headers,
+            media_type=MEDIA_TYPE,
+        )
+
+
+class MalformedJsonProblem(Problem):
+    """The body is no JSON."""
+
+    code = "malformed_json"
+    status = 400
+    title = "Malformed JSON"
+    advice = "The body is not valid JSON: check its syntax and encoding (UTF-8)."
+
+
+class InvalidCursorProblem(Problem):
+    """A cursor was not made by us, or for another order."""
+
+    code = "invalid_cursor"
+    status = 400
+    title = "Invalid cursor"
+    advice = "Pass `next_cursor` of the previous page unchanged, with the same `sort`."
+
+
+class UnauthenticatedProblem(Problem):
+    """No key, or none that is valid."""
+
+    code = "unauthenticated"
+    status = 401
+    title = "Not authenticated"
+    advice = "Send a valid API key: `Authorization: Bearer hl_live_…`."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="highlights"'})
+
+
+class MissingScopeProblem(Problem):
+    """The key may not do this."""
+
+    code = "missing_scope"
+    status = 403
+    title = "Not permitted"
+    advice = "Use an API key with the scope that this operation needs."
+
+
+class InvalidSignatureProblem(Problem):
+    """A clip URL was changed."""
+
+    code = "invalid_signature"
+    status = 403
+    title = "Invalid signature"
+    advice = "Use the URL exactly as the API gave it."
+
+
+class ExpiredSignatureProblem(Problem):
+    """A clip URL is too old."""
+
+    code = "expired_signature"
+    status = 403
+    title = "URL expired"
+    advice = "Read the highlight or clip again to get a new URL."
+
+
+class RouteNotFoundProblem(Problem):
+    """There is no such path."""
+
+    code = "route_not_found"
+    status = 404
+    title = "No such path"
+    advice = "Check the path against the documentation at `/docs`."
+
+
+class StreamNotFoundProblem(Problem):
+    """The tenant has no such stream."""
+
+    code = "stream_not_found"
+    status = 404
+    title = "Stream not found"
+    advice = "Check the id, and that the key belongs to the tenant that made the stream."
+
+
+class HighlightNotFoundProblem(Problem):
+    """The tenant has no such highlight."""
+
+    code = "highlight_not_found"
+    status = 404
+    title = "Highlight not found"
+    advice = "Check the id, and that the key belongs to the highlight's tenant."
+
+
+class ClipNotFoundProblem(Problem):
+    """The tenant has no such clip, or it has no file (yet, or any more)."""
+
+    code = "clip_not_found"
+    status = 404
+    title = "Clip not found"
+    advice = "Check the id; a clip can be downloaded while its status is `ready`."
+
+
+class ProfileNotFoundProblem(Problem):
+    """The tenant has no such game profile."""
+
+    code = "profile_not_found"
+    status = 404
+    title = "Profile not found"
+    advice = "List the profiles to see their ids; `POST /v1/profiles/match` finds one by name."
+
+
+class OverrideNotFoundProblem(Problem):
+    """The tenant does not override this profile."""
+
+    code = "override_not_found"
+    status = 404
+    title = "Override not found"
+    advice = "The profile is used as it is shipped; put an override to change it."
+
+
+class MethodNotAllowedProblem(Problem):
+    """The path exists, but not for this method."""
+
+    code = "method_not_allowed"
+    status = 405
+    title = "Method not allowed"
+    advice = "Use a method that the `Allow` header names."
+
+
+class RequestInProgressProblem(Problem):
+    """Another request under the same idempotency key has not ended."""
+
+    code = "request_in_progress"
+    status = 409
+    title = "Request in progress"
+    advice = "Wait a moment, then send the same request again to get its answer."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": str(_RETRY_AFTER)})
+
+
+class PreconditionFailedProblem(Problem):
+    """What was to be changed is no longer as the client last saw it."""
+
+    code = "precondition_failed"
+    status = 412
+    title = "Changed meanwhile"
+    advice = "Read it again, and send its new `ETag` as `If-Match` if your change still holds."
+
+
+class BodyTooLargeProblem(Problem):
+    """The body is larger than we read."""
+
+    code = "body_too_large"
+    status = 413
+    title = "Body too large"
+    advice = "Send a smaller body."
+
+
+class UnsupportedMediaTypeProblem(Problem):
+    """The body is of a type that we do not read."""
+
+    code = "unsupported_media_type"
+    status = 415
+    title = "Unsupported media type"
+    advice = "Send the body as `Content-Type: application/json`."
+
+
+class RangeNotSatisfiableProblem(Problem):
+    """The range lies outside of the file."""
+
+    code = "range_not_satisfiable"
+    status = 416
+    title = "Range not satisfiable"
+    advice = "Ask for a range within the file's size, which `Content-Range` gives."
+
+
+class InvalidRequestProblem(Problem):
+    """Parts of the request are missing or wrong."""
+
+    code = "invalid_request"
+    status = 422
+    title = "Invalid request"
+    advice = "Correct the parts that `errors` names."
+
+
+class InvalidProfileProblem(Problem):
+    """With this change the game profiles would not be valid."""
+
+    code = "invalid_profile"
+    status = 422
+    title = "Invalid profile"
+    advice = "Correct what `errors` names; nothing was changed."
+
+
+class UrlForbiddenProblem(Problem):
+    """The playlist's URL is one that we must not request."""
+
+    code = "url_forbidden"
+    status = 422
+    title = "URL not allowed"
+    advice = "Give the public https URL of an HLS playlist."
+
+
+class IdempotencyMismatchProblem(Problem):
+    """An idempotency key was used again with other content."""
+
+    code = "idempotency_key_reused"
+    status = 422
+    title = "Idempotency key used before"
+    advice = "Use a new `Idempotency-Key` for a new request; repeat the old one unchanged."
+
+
+class PreconditionRequiredProblem(Problem):
+    """What exists is changed only by who says which state of it they saw."""
+
+    code = "precondition_required"
+    status = 428
+    title = "If-Match missing"
+    advice = "Read it first, and send its `ETag` as `If-Match`, so that no change is lost."
+
+
+class OtherHttpProblem(Problem):
+    """A request that cannot be read as HTTP."""
+
+    code = "bad_request"
+    status = 400
+    title = "Bad request"
+    advice = "Check the request against the documentation at `/docs`."
+
+
+class InternalProblem(Problem):
+    """A mistake of ours."""
+
+    code = "internal_error"
+    status = 500
+    title = "Internal error"
+    advice = "It is our mistake and has been logged; tell us the `request_id` if it lasts."
+
+
+class UnavailableProblem(Problem):
+    """The database or the workflow service is away."""
+
+    code = "service_unavailable"
+    status = 503
+    title = "Service unavailable"
+    advice = "Nothing was changed; try again after the seconds in `Retry-After`."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": str(_RETRY_AFTER)})
+
+
+def all_problems() -> Iterator[type[Problem]]:
+    """Yield every kind of problem, by status."""
+    yield from sorted(Problem.__subclasses__(), key=lambda kind: (kind.status, kind.code))

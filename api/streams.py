@@ -1,0 +1,240 @@
+"""Streams: start an analysis, look at it, stop it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from uuid import UUID, uuid4
+
+import structlog
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import stream_starter
+from api.auth import Caller, Reader, Writer
+from api.content_type import require_json
+from api.idempotency import IdempotencyKeyHeader, IdempotentRequest, replay
+from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.problem_reference import documented
+from api.problems import (
+    BodyTooLargeProblem,
+    IdempotencyMismatchProblem,
+    InvalidCursorProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
+    MissingScopeProblem,
+    RequestInProgressProblem,
+    StreamNotFoundProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+    UnsupportedMediaTypeProblem,
+    UrlForbiddenProblem,
+)
+from api.request_id import request_id_of
+from api.services import Services, ServicesDependency
+from api.stream_models import AnalyzeRequest, StreamDetail, StreamModel
+from api.text import Name
+from domain.records import StreamRecord
+from domain.stream import TERMINAL, EndReason, StreamEnd, StreamProgress, StreamStatus
+from infra.repositories import profiles, streams
+from infra.repositories.idempotency import StoredResponse
+from infra.schema import Stream
+from infra.url_guard import UrlForbiddenError
+
+_NEWEST: Final = "-created_at"
+_log = structlog.get_logger(__name__)
+router = APIRouter(prefix="/v1/streams", tags=["streams"])
+_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
+
+
+@router.post(
+    "/analyze",
+    operation_id="analyzeStream",
+    status_code=201,
+    response_model=StreamModel,
+    dependencies=[Depends(require_json)],
+    responses=documented(
+        *_ALWAYS,
+        MalformedJsonProblem,
+        RequestInProgressProblem,
+        BodyTooLargeProblem,
+        UnsupportedMediaTypeProblem,
+        UrlForbiddenProblem,
+        IdempotencyMismatchProblem,
+    ),
+)
+async def analyze_stream(
+    body: AnalyzeRequest,
+    caller: Writer,
+    services: ServicesDependency,
+    request: Request,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JSONResponse:
+    """Start looking for highlights in a live stream.
+
+    The game decides the profile, your overrides included, which holds until the stream's end.
+
+    The answer comes at once, with the stream in the state `starting`; a URL that turns out not to
+    be a live playlist ends it with a reason. Send an `Idempotency-Key`, so that a repetition after
+    a lost answer does not start a second analysis.
+    """
+    try:
+        services.url_guard.check(body.url)
+    except UrlForbiddenError as error:
+        raise UrlForbiddenProblem(str(error)) from error
+    once = IdempotentRequest(
+        tenant_id=caller.tenant_id, key=idempotency_key, operation="analyzeStream", body=body
+    )
+    async with services.database.session(caller.tenant_id) as session:
+        claim = await once.claim(session, resource_id=uuid4())
+        if claim.response is not None:
+            return replay(claim.response)
+        stream = await streams.get(
+            session, tenant_id=caller.tenant_id, stream_id=claim.resource_id
+        ) or await _create(
+            session,
+            caller,
+            services,
+            body,
+            stream_id=claim.resource_id,
+            correlation_id=request_id_of(request.scope),
+        )
+    # The row is committed before the workflow starts, whose first act is to write to it.
+    try:
+        await stream_starter.start(services, stream)
+    except UnavailableProblem:
+        async with services.database.session(caller.tenant_id) as session:
+            await streams.delete_unstarted(session, tenant_id=caller.tenant_id, stream_id=stream.id)
+            await once.release(session)
+        raise
+    response = StoredResponse(
+        status=201,
+        headers={"Location": f"/v1/streams/{stream.id}"},
+        body=StreamModel.of(stream).model_dump(mode="json"),
+    )
+    async with services.database.session(caller.tenant_id) as session:
+        await once.complete(session, response)
+    return JSONResponse(response.body, status_code=201, headers=response.headers)
+
+
+async def _create(
+    session: AsyncSession,
+    caller: Caller,
+    services: Services,
+    body: AnalyzeRequest,
+    *,
+    stream_id: UUID,
+    correlation_id: str,
+) -> Stream:
+    tenants = await services.profiles.read(session, caller.tenant_id)
+    match = tenants.match(body.game or body.title)
+    profile = tenants.catalog.get(match.profile_id)
+    _log.info(
+        "profile matched",
+        profile=profile.id,
+        version=profile.version,
+        score=match.score,
+        reason=match.reason,
+        notes=match.notes,
+    )
+    await profiles.pin(session, tenant_id=caller.tenant_id, profile=profile)
+    return await streams.create(
+        session,
+        tenant_id=caller.tenant_id,
+        stream_id=stream_id,
+        playlist_url=body.url,
+        game=profile.id,
+        profile_id=profile.id,
+        profile_version=profile.version,
+        profile_match=match.model_dump(mode="json"),
+        title=body.title,
+        external_id=body.external_id,
+        options=body.options.model_dump(exclude_none=True),
+        correlation_id=correlation_id,
+    )
+
+
+@router.get(
+    "",
+    operation_id="listStreams",
+    responses=documented(*_ALWAYS, InvalidCursorProblem),
+)
+async def list_streams(
+    *,
+    caller: Reader,
+    services: ServicesDependency,
+    status: StreamStatus | None = None,
+    game: Annotated[Name | None, Query(description="A profile's id, such as `soccer`.")] = None,
+    external_id: Name | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[StreamModel]:
+    """List streams, newest first."""
+    after = decode(cursor, sort=_NEWEST, by_time=True)
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await streams.list_page(
+            session,
+            tenant_id=caller.tenant_id,
+            status=status,
+            game=game,
+            external_id=external_id,
+            after=after,
+            limit=limit + 1,
+        )
+    return Page(
+        data=[StreamModel.of(row) for row in rows[:limit]],
+        next_cursor=next_cursor(rows, limit=limit, column="created_at", sort=_NEWEST),
+    )
+
+
+@router.get(
+    "/{stream_id}",
+    operation_id="getStream",
+    responses=documented(*_ALWAYS, StreamNotFoundProblem),
+)
+async def get_stream(stream_id: UUID, caller: Reader, services: ServicesDependency) -> StreamDetail:
+    """Read a stream: what is stored, brought up to date by the running analysis if it answers."""
+    async with services.database.session(caller.tenant_id) as session:
+        row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
+        if row is None:
+            raise StreamNotFoundProblem
+        gaps = await streams.gaps(session, tenant_id=caller.tenant_id, stream_id=stream_id)
+    detail = StreamDetail.of(row).with_gaps(gaps)
+    if detail.status in TERMINAL:
+        return detail
+    live = await stream_starter.live_progress(services, row)
+    return detail if live is None else detail.with_progress(live)
+
+
+@router.post(
+    "/{stream_id}/stop",
+    operation_id="stopStream",
+    status_code=202,
+    responses=documented(*_ALWAYS, StreamNotFoundProblem),
+)
+async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDependency) -> StreamModel:
+    """Stop following a stream in good order: what was fetched is analysed, its clips are made.
+
+    Stopping a stream that is over changes nothing.
+    """
+    async with services.database.session(caller.tenant_id) as session:
+        row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
+    if row is None:
+        raise StreamNotFoundProblem
+    if row.status in TERMINAL or await stream_starter.stop(
+        services, row, message="stopped by the tenant"
+    ):
+        return StreamModel.of(row)
+    return StreamModel.of(await _cancel_orphan(services, row))
+
+
+async def _cancel_orphan(services: Services, row: Stream) -> Stream:
+    """Close a stream that no workflow follows, so that it does not stay open for ever."""
+    end = StreamEnd(reason=EndReason.CANCELLED, message="stopped; its analysis was not running")
+    progress = StreamProgress(status=end.status, end=end)
+    async with services.database.session(row.tenant_id) as session:
+        await streams.record_stream(
+            session, StreamRecord(tenant_id=row.tenant_id, stream_id=row.id, progress=progress)
+        )
+    async with services.database.session(row.tenant_id) as session:
+        return await streams.get(session, tenant_id=row.tenant_id, stream_id=row.id) or row

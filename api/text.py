@@ -1,0 +1,13 @@
+"""Text as requests may carry it: bounded, and without control characters, which no store takes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
+Title = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[\x21-\x7e]+$")]

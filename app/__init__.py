@@ -1,0 +1,1 @@
+"""The composition root: the `highlights` command and the wiring of settings to doors."""

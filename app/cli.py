@@ -1,0 +1,194 @@
+"""The `highlights` command."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from app.keys import keys
+from app.process_settings import read_settings, require_database
+from infra.errors import SetupError
+
+cli = typer.Typer(
+    name="highlights",
+    help="Live highlights as a service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cli.add_typer(keys, name="keys")
+
+
+@cli.command()
+def dev(
+    *,
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Where data are kept; by default `dev` in the home.")
+    ] = None,
+    api_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the API.")] = None,
+    temporal_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of Temporal.")
+    ] = None,
+    temporal_ui_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of Temporal's web page.")
+    ] = None,
+    free_ports: Annotated[
+        bool, typer.Option("--free-ports", help="Take any free ports instead.")
+    ] = False,
+) -> None:
+    """Start everything on this machine: Temporal, PostgreSQL, worker and API."""
+    from app.dev import run_dev
+    from infra import telemetry
+
+    options = {
+        "state_dir": state_dir,
+        "api_port": api_port,
+        "temporal_port": temporal_port,
+        "temporal_ui_port": temporal_ui_port,
+    }
+    settings = read_settings(**{name: value for name, value in options.items() if value})
+    telemetry.configure(settings, component="dev")
+    run_dev(settings, choose_ports=free_ports, console=Console())
+
+
+@cli.command()
+def demo(
+    *,
+    input_file: Annotated[
+        Path | None, typer.Option("--input", help="Video to play live; else a scripted match.")
+    ] = None,
+    game: Annotated[str | None, typer.Option(help="Game or sport of the video.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="JSON file of the video's true moments, to compare with.")
+    ] = None,
+    pace: Annotated[
+        float | None, typer.Option(min=0.1, help="How many times as fast to play.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Which scripted match.")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running at the end.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write what was found to this file.")] = None,
+) -> None:
+    """Play a match as a live stream and watch its highlights appear."""
+    from demo.runner import DemoOptions, run_demo
+
+    settings = read_settings()
+    options = DemoOptions(
+        input=input_file,
+        game=game,
+        truth=truth,
+        pace=pace,
+        seed=seed,
+        keep=keep,
+        report=report,
+        home=settings.home_path(),
+    )
+    raise typer.Exit(asyncio.run(run_demo(options)))
+
+
+@cli.command()
+def serve() -> None:
+    """Run the API."""
+    from app.serve import run_api
+    from infra import telemetry
+
+    settings = require_database(read_settings())
+    telemetry.configure(settings, component="api")
+    run_api(settings)
+
+
+@cli.command()
+def worker() -> None:
+    """Run a worker of all task queues."""
+    from app.worker import run_worker
+    from infra import telemetry
+
+    settings = require_database(read_settings())
+    telemetry.configure(settings, component="worker")
+    asyncio.run(run_worker(settings))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database's tables up to date, as their owner."""
+    from infra.database import migrate as run_migrations
+
+    settings = read_settings()
+    configured = settings if settings.database_owner_url else require_database(settings)
+    url = configured.database_owner_url or configured.database_url
+    if url is not None:
+        asyncio.run(run_migrations(url.get_secret_value()))
+        typer.echo("the tables are up to date")
+
+
+@cli.command()
+def explain(
+    highlight_id: Annotated[UUID, typer.Argument(help="Its id.")],
+    *,
+    tenant: Annotated[
+        str | None, typer.Option(help="Short name of the tenant; else that of the running `dev`.")
+    ] = None,
+) -> None:
+    """Say in words why a highlight was chosen, retracted or rejected."""
+    from app.explain import choose_tenant, explain_highlight
+    from app.one_shot import with_database
+
+    tenant_id = choose_tenant(read_settings(), tenant)
+    lines = with_database(
+        lambda database: explain_highlight(database, tenant_id=tenant_id, highlight_id=highlight_id)
+    )
+    if lines is None:
+        typer.echo(f"{tenant or 'the tenant'} has no highlight {highlight_id}", err=True)
+        raise typer.Exit(1)
+    typer.echo("\n".join(lines))
+
+
+@cli.command()
+def doctor(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show each component: where it was found, its version, what to do when it is missing."""
+    from app.doctor import examine, show
+
+    findings = examine(read_settings())
+    show(findings, console=Console(), as_json=as_json)
+    raise typer.Exit(1 if any(finding.blocks for finding in findings) else 0)
+
+
+@cli.command()
+def setup() -> None:
+    """Get what `dev` needs and does not find here (the Temporal server), once."""
+    from app.progress import Steps
+    from infra.embedded import temporal_binary
+
+    settings = read_settings()
+    console = Console(stderr=True)
+    with Steps(console) as steps:
+        binary = temporal_binary.obtain(
+            settings.home_path(), offline=settings.offline, progress=steps.show
+        )
+    console.print(f"Temporal {binary.version} ({binary.source}: {binary.path})", soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command; say what is wrong, and what to do, in a sentence each."""
+    try:
+        cli()
+    except SetupError as error:
+        console = Console(stderr=True, soft_wrap=True)
+        console.print(f"[bold red]error[/bold red] {error.code}", highlight=False)
+        console.print(error.message, markup=False, highlight=False)
+        console.print(error.remedy, markup=False, highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

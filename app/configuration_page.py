@@ -1,0 +1,50 @@
+"""`python -m app.configuration_page`: docs/configuration.md, from the settings themselves."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from infra.settings import Settings
+
+_PREFIX: Final = "HIGHLIGHTS_"
+_INTRODUCTION: Final = """# Configuration
+
+Every setting is an environment variable. With none set, `highlights dev` runs everything on this
+machine. This page is generated from `infra/settings.py` by `make docs`.
+"""
+
+
+def render() -> str:
+    """The page, in Markdown."""
+    parts = [_INTRODUCTION]
+    for section in Settings.sections:
+        rows = [
+            f"| {_names(name, field)} | {_default(field)} | {field.description} |"
+            for name, field in section.model_fields.items()
+        ]
+        heading = f"## {section.heading}\n\n{section.__doc__}\n"
+        table = ["| variable | default | meaning |", "|---|---|---|", *rows]
+        parts.append(heading + "\n" + "\n".join(table) + "\n")
+    return "\n".join(parts)
+
+
+def _names(name: str, field: FieldInfo) -> str:
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return " or ".join(f"`{choice}`" for choice in alias.choices)
+    return f"`{alias}`" if isinstance(alias, str) else f"`{_PREFIX}{name.upper()}`"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default in (None, PydanticUndefined):
+        return "none"
+    return f"`{field.default}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

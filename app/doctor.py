@@ -1,0 +1,259 @@
+"""`highlights doctor`: what is here, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+import av
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from app.browser import chromium_path
+from infra.database import Database, DatabaseUnavailableError
+from infra.embedded import postgres, temporal_binary
+from infra.errors import ComponentMissingError, SetupError
+from infra.ffmpeg import FfmpegError, find_ffmpeg
+from infra.settings import Settings
+from infra.temporal import connect
+
+_MINIMUM_PYTHON: Final = (3, 11)
+_PROBE_TIMEOUT: Final = 10.0
+_CONNECT_TIMEOUT: Final = 2.0
+_COLOURS: Final = {"ok": "green", "optional": "yellow", "missing": "red"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One component.
+
+    Attributes:
+        component: its name.
+        state: `ok`, or `optional` when its absence only costs something, or `missing` when
+            nothing works without it.
+        where: a path, an address or how it is configured.
+        version: what it says of itself.
+        advice: what to do; empty when there is nothing to do.
+    """
+
+    component: str
+    state: Literal["ok", "optional", "missing"]
+    where: str = ""
+    version: str = ""
+    advice: str = ""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the product cannot work like this."""
+        return self.state == "missing"
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look for every component; nothing is downloaded, built or changed."""
+    checks: tuple[Callable[[Settings], Finding], ...] = (
+        _python,
+        _uv,
+        _temporal,
+        _go,
+        _postgresql,
+        _ffmpeg,
+        _libav,
+        _chromium,
+        _gemini,
+        _redis,
+        _amqp,
+        _segment_store,
+        _clip_store,
+    )
+    return [check(settings) for check in checks]
+
+
+def show(findings: list[Finding], *, console: Console, as_json: bool) -> None:
+    """Print findings as a table, or as a JSON array."""
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))  # noqa: T201
+        return
+    table = Table("Component", "State")
+    for heading in ("Where", "Version", "What to do"):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        colour = _COLOURS[finding.state]
+        table.add_row(
+            finding.component,
+            f"[{colour}]{finding.state}[/{colour}]",
+            finding.where,
+            finding.version,
+            finding.advice,
+        )
+    console.print(table)
+
+
+def _python(_settings: Settings) -> Finding:
+    good = sys.version_info >= _MINIMUM_PYTHON
+    return Finding(
+        "Python",
+        "ok" if good else "missing",
+        sys.executable,
+        platform.python_version(),
+        "" if good else "install Python 3.11 or later",
+    )
+
+
+def _uv(settings: Settings) -> Finding:
+    own = settings.home_path() / "tools" / "uv" / "bin" / "uv"
+    path = shutil.which("uv") or (str(own) if own.is_file() else None)
+    if path is None:
+        return Finding("uv", "optional", advice="`make setup` installs it; only needed to set up")
+    return Finding("uv", "ok", path, _first_line(path, "--version").removeprefix("uv "))
+
+
+def _temporal(settings: Settings) -> Finding:
+    if settings.temporal_address is not None:
+        try:
+            asyncio.run(connect(settings))
+        except SetupError as error:
+            return Finding("Temporal", "missing", settings.temporal_address, advice=str(error))
+        return Finding("Temporal", "ok", settings.temporal_address, "configured, answers")
+    binary = temporal_binary.find(settings.home_path())
+    if binary is not None:
+        return Finding("Temporal", "ok", f"{binary.path} ({binary.source})", binary.version)
+    can_build = shutil.which("go") is not None and not settings.offline
+    return Finding(
+        "Temporal",
+        "optional" if can_build else "missing",
+        advice="`highlights setup` downloads or builds it, once"
+        if can_build
+        else "put `temporal` on PATH, install Go, or set TEMPORAL_ADDRESS",
+    )
+
+
+def _go(_settings: Settings) -> Finding:
+    path = shutil.which("go")
+    if path is None:
+        return Finding("Go", "optional", advice="only needed to build the Temporal server")
+    return Finding("Go", "ok", path, _first_line(path, "version").removeprefix("go version "))
+
+
+def _postgresql(settings: Settings) -> Finding:
+    if settings.database_url is not None:
+        return _configured_database(settings.database_url)
+    try:
+        return Finding("PostgreSQL", "ok", str(postgres.binaries()), postgres.server_version())
+    except (ComponentMissingError, OSError, subprocess.SubprocessError) as error:
+        return Finding("PostgreSQL", "missing", advice=str(error))
+
+
+def _configured_database(url: SecretStr) -> Finding:
+    async def ping() -> None:
+        database = Database(url.get_secret_value(), pool_size=1)
+        try:
+            await database.ping()
+        finally:
+            await database.close()
+
+    try:
+        asyncio.run(ping())
+    except DatabaseUnavailableError as error:
+        advice = f"{error}: check DATABASE_URL and the server"
+        return Finding("PostgreSQL", "missing", "DATABASE_URL", advice=advice)
+    return Finding("PostgreSQL", "ok", "DATABASE_URL", "configured, answers")
+
+
+def _ffmpeg(settings: Settings) -> Finding:
+    try:
+        path = str(find_ffmpeg(settings.ffmpeg_path))
+    except FfmpegError as error:
+        return Finding("ffmpeg", "missing", advice=str(error))
+    version = _first_line(path, "-version").removeprefix("ffmpeg version ").split(" ")[0]
+    return Finding("ffmpeg", "ok", path, version)
+
+
+def _libav(_settings: Settings) -> Finding:
+    codec = ".".join(str(part) for part in av.library_versions["libavcodec"])
+    where = str(Path(av.__file__).parent)
+    return Finding("PyAV", "ok", where, f"{av.__version__} (libavcodec {codec})")
+
+
+def _chromium(_settings: Settings) -> Finding:
+    path = chromium_path()
+    if path is None:
+        return Finding("Chromium", "optional", advice="only the browser tests need it")
+    return Finding("Chromium", "ok", path, _first_line(path, "--version"))
+
+
+def _gemini(settings: Settings) -> Finding:
+    if settings.gemini_api_key is None:
+        advice = "set GEMINI_API_KEY for the multimodal analyzer; the local one works without"
+        return Finding("Gemini", "optional", advice=advice)
+    return Finding("Gemini", "ok", "GEMINI_API_KEY", "configured, not called")
+
+
+def _redis(settings: Settings) -> Finding:
+    return _server("Redis", "REDIS_URL", settings.redis_url, 6379, "shared rate limits")
+
+
+def _amqp(settings: Settings) -> Finding:
+    return _server("AMQP", "AMQP_URL", settings.amqp_url, 5672, "lifecycle events")
+
+
+def _server(name: str, setting: str, url: SecretStr | None, port: int, use: str) -> Finding:
+    if url is None:
+        return Finding(name, "optional", advice=f"set {setting} for {use}")
+    parts = urlsplit(url.get_secret_value())
+    where = f"{parts.hostname}:{parts.port or port}"
+    try:
+        address = (parts.hostname or "", parts.port or port)
+        socket.create_connection(address, timeout=_CONNECT_TIMEOUT).close()
+    except OSError as error:
+        return Finding(name, "missing", where, advice=f"{error.strerror or error}: check {setting}")
+    return Finding(name, "ok", where, "configured, accepts connections")
+
+
+def _segment_store(settings: Settings) -> Finding:
+    return _store("Segment store", "SEGMENT_STORE", settings.segment_location(), settings)
+
+
+def _clip_store(settings: Settings) -> Finding:
+    return _store("Clip store", "CLIP_STORE", settings.clip_location(), settings)
+
+
+def _store(name: str, setting: str, location: str, settings: Settings) -> Finding:
+    if location.startswith("s3://"):
+        bucket = urlsplit(location).netloc
+        try:
+            boto3.client("s3", endpoint_url=settings.s3_endpoint_url).head_bucket(Bucket=bucket)
+        except (BotoCoreError, ClientError, ValueError) as error:
+            advice = f"{error}: check {setting} and the AWS credentials"
+            return Finding(name, "missing", location, advice=advice)
+        return Finding(name, "ok", location, "S3, answers")
+    existing = Path(location)
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK):
+        return Finding(name, "missing", location, advice=f"{existing} cannot be written to")
+    free = shutil.disk_usage(existing).free / (1 << 30)
+    return Finding(name, "ok", location, f"local disk, {free:.0f} GiB free")
+
+
+def _first_line(*argv: str) -> str:
+    try:
+        answer = subprocess.run(
+            argv, capture_output=True, text=True, timeout=_PROBE_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"does not run: {type(error).__name__}"
+    return (answer.stdout or answer.stderr).partition("\n")[0].strip()

@@ -1,0 +1,83 @@
+"""The one place where settings become doors: stores, pools, connections."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.clip_store import LocalClipStore
+from infra.database import Database
+from infra.errors import NotConfiguredError
+from infra.hls_client import HlsClient
+from infra.media_pool import MediaPool
+from infra.profile_store import ProfileStore
+from infra.segment_store import LocalSegmentStore
+from infra.settings import Settings
+from infra.url_guard import UrlGuard
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What a worker's activities need of the world."""
+
+    database: Database
+    segments: LocalSegmentStore
+    clips: LocalClipStore
+    hls: HlsClient
+    probes: MediaPool
+    media: MediaPool
+    profiles: ProfileStore
+
+
+async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
+    """Open all doors; `stack` closes them.
+
+    Raises:
+        NotConfiguredError: a setting is missing, or names a kind of store there is none of.
+    """
+    if settings.database_url is None:
+        raise NotConfiguredError(
+            "No database is configured.",
+            remedy="Set DATABASE_URL, or start everything with `highlights dev`.",
+        )
+    database = Database(
+        settings.database_url.get_secret_value(),
+        pool_size=settings.database_pool_size,
+        max_overflow=settings.database_max_overflow,
+        pool_timeout=settings.database_pool_timeout,
+        transaction_pooler=settings.database_transaction_pooler,
+    )
+    stack.push_async_callback(database.close)
+    # Probing has children of its own: ingest must not wait behind an analysis or a check.
+    probes = await stack.enter_async_context(_pool(settings, processes=1))
+    media = await stack.enter_async_context(_pool(settings, processes=settings.analyzer_processes))
+    return Doors(
+        database=database,
+        segments=LocalSegmentStore(_directory("SEGMENT_STORE", settings.segment_location())),
+        clips=LocalClipStore(_directory("CLIP_STORE", settings.clip_location())),
+        hls=await stack.enter_async_context(
+            HlsClient(UrlGuard(allow_private=settings.allow_private_urls))
+        ),
+        probes=probes,
+        media=media,
+        profiles=ProfileStore(),
+    )
+
+
+def _pool(settings: Settings, *, processes: int) -> MediaPool:
+    return MediaPool(
+        processes=processes,
+        memory_bytes=settings.analyzer_memory_bytes,
+        cpu_seconds=settings.analyzer_cpu_seconds,
+        timeout=settings.analyzer_timeout,
+    )
+
+
+def _directory(setting: str, location: str) -> Path:
+    if "://" in location:
+        raise NotConfiguredError(
+            f"{setting} is {location}, but only directories are supported so far.",
+            remedy=f"Set {setting} to a path, or leave it out.",
+        )
+    return Path(location)

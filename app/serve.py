@@ -1,0 +1,25 @@
+"""`highlights serve`: the API in uvicorn."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import uvicorn
+
+from api.application import create_app
+from infra.settings import Settings
+
+_SHUTDOWN_TIMEOUT: Final = 5
+
+
+def run_api(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way have 5 seconds to finish."""
+    uvicorn.run(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
+    )

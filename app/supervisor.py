@@ -1,0 +1,118 @@
+"""Keeps the parts of the embedded stack running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from infra.errors import SetupError, StartFailedError
+
+_POLL_INTERVAL: Final = 0.1
+_FIRST_DELAY: Final = 0.1
+_LONGEST_DELAY: Final = 30.0
+_STABLE_AFTER: Final = 10.0
+
+logger = structlog.get_logger(__name__)
+
+
+class Service(Protocol):
+    """Something that runs in a process of its own."""
+
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def running(self) -> bool:
+        """Whether its process has not ended."""
+
+    def wait(self) -> int:
+        """Wait for its end and answer its exit code."""
+
+    def stop(self) -> None:
+        """End it, and wait until it has."""
+
+    def last_words(self) -> str:
+        """The end of its log."""
+
+
+class Supervised:
+    """One service, started again when it dies, after a delay that doubles while it keeps dying."""
+
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[], Service],
+        *,
+        on_restart: Callable[[], None] = lambda: None,
+        first_delay: float = _FIRST_DELAY,
+    ) -> None:
+        """Start it for the first time.
+
+        Args:
+            name: in the log.
+            start: starts it; called on this thread, since it is bound to its life.
+            on_restart: called after each restart.
+            first_delay: seconds before the first restart.
+        """
+        self.name = name
+        self._start = start
+        self._on_restart = on_restart
+        self._first_delay = first_delay
+        self._service = start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the present incarnation."""
+        return self._service.pid
+
+    def require_running(self) -> None:
+        """Make sure that it lives.
+
+        Raises:
+            StartFailedError: it has ended.
+        """
+        if not self._service.running():
+            raise StartFailedError(
+                f"The {self.name} ended with code {self._service.wait()} while starting: "
+                f"{self._service.last_words()}",
+                remedy=f"See {self._service.log}.",
+            )
+
+    async def keep_running(self) -> None:
+        """Start it again whenever it dies, until cancelled."""
+        delay = self._first_delay
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        while True:
+            await asyncio.sleep(_POLL_INTERVAL)
+            if self._service.running():
+                continue
+            if clock() - started > _STABLE_AFTER:
+                delay = self._first_delay
+            logger.warning(
+                "service_died", service=self.name, code=self._service.wait(), restart_in=delay
+            )
+            self._service.stop()
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LONGEST_DELAY)
+            started = clock()
+            self._restart()
+
+    def _restart(self) -> None:
+        try:
+            self._service = self._start()
+        except SetupError:
+            logger.exception("service_not_restarted", service=self.name)
+            return
+        logger.info("service_restarted", service=self.name, pid=self._service.pid)
+        self._on_restart()
+
+    async def stop(self) -> None:
+        """End it; call it after `keep_running` was cancelled."""
+        await asyncio.to_thread(self._service.stop)

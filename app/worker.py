@@ -1,0 +1,118 @@
+"""The worker process: activities and workflows on their task queues, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.analysis.local import LocalAnalysis
+from activities.clips import ClipActivities
+from activities.ingest import IngestActivities
+from activities.records import RecordActivities
+from activities.selection import SelectionActivities
+from app.doors import Doors, open_doors
+from infra.ffmpeg import FfmpegLimits, find_ffmpeg
+from infra.settings import Settings
+from infra.telemetry import temporal_interceptors, temporal_runtime
+from infra.temporal import connect
+from workflows import queues
+from workflows.clip import ClipWorkflow
+from workflows.sandbox import workflow_runner
+from workflows.stream import StreamWorkflow
+
+_log = structlog.get_logger(__name__)
+
+# What a dead worker costs: a workflow's next task waits this long for the worker that had it in
+# memory, and the SDK holds heartbeats back for as long (else four fifths of their timeout, which
+# a busy machine oversteps). Both must stay well below the ten seconds that a playlist holds.
+_STICKY_TIMEOUT: Final = timedelta(seconds=2)
+_HEARTBEAT_THROTTLE: Final = timedelta(seconds=2)
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGINT or SIGTERM; then activities have the graceful timeout to hand over.
+
+    Raises:
+        NotConfiguredError: a setting is missing.
+        StartFailedError: Temporal does not answer.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stopping.set)
+    async with AsyncExitStack() as stack:
+        doors = await open_doors(settings, stack)
+        client = await connect(
+            settings,
+            interceptors=temporal_interceptors(settings),
+            runtime=temporal_runtime(settings),
+        )
+        ingest = IngestActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
+        stack.push_async_callback(ingest.close)
+        for worker in workers(client, settings, doors, ingest):
+            await stack.enter_async_context(worker)
+        _log.info("worker_ready", queues=queues.ALL)
+        await stopping.wait()
+        _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
+
+
+def workers(
+    client: Client, settings: Settings, doors: Doors, ingest: IngestActivities
+) -> Sequence[Worker]:
+    """Return one worker for each task queue, none of them started."""
+    records = RecordActivities(doors.database)
+    selection = SelectionActivities(database=doors.database, profiles=doors.profiles)
+    analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
+    clips = ClipActivities(
+        segments=doors.segments,
+        clips=doors.clips,
+        pool=doors.media,
+        ffmpeg=find_ffmpeg(settings.ffmpeg_path),
+        limits=FfmpegLimits(wall_seconds=settings.render_timeout),
+        watermark=settings.watermark_path,
+    )
+
+    def activities(
+        queue: str, concurrency: int, methods: Sequence[Callable[..., object]]
+    ) -> Worker:
+        return Worker(
+            client,
+            task_queue=queue,
+            activities=methods,
+            max_concurrent_activities=concurrency,
+            max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+            graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout),
+        )
+
+    return (
+        Worker(
+            client,
+            task_queue=queues.ORCHESTRATION,
+            workflows=[StreamWorkflow, ClipWorkflow],
+            workflow_runner=workflow_runner(),
+            sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
+        ),
+        activities(
+            queues.IO,
+            settings.io_concurrency,
+            [
+                ingest.fetch_window,
+                ingest.release_media,
+                selection.select_highlights,
+                records.record_stream,
+                records.record_clip,
+            ],
+        ),
+        activities(queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),
+        activities(
+            queues.RENDER, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
+        ),
+    )

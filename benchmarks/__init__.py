@@ -1,0 +1,1 @@
+"""Measurements of the product; each states the machine it ran on."""

@@ -1,0 +1,212 @@
+"""How long a moment takes to become a playable clip, through the whole stack at real time.
+
+`python -m benchmarks.latency [--seeds 11 12 13] [--duration 180] [--report out.json]` plays
+scripted matches side by side, each as a live stream of its own, to a `highlights dev` that it
+starts, and tells for every clip the seconds from the peak, live, to each stage:
+
+    known     the highlight is recorded: its last evidence was fetched, analysed and judged
+    begun     its clip is begun: the last second of the clip is stored
+    ready     the clip plays
+
+The machine should have nothing else to do; the load average is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+from rich.table import Table
+
+from api.clip_models import ClipDetail
+from api.highlight_models import HighlightModel
+from benchmarks.quality.report import machine
+from demo.client import HighlightsApi
+from demo.match import Match, ensure_match
+from demo.origin import LiveOrigin, OriginOptions
+from demo.stack import Ready, Stack
+from domain.clip import ClipStatus
+
+TARGET: Final = 20.0
+"""Seconds from moment to playable clip, at the 95th percentile."""
+
+_SEEDS: Final = (11, 12, 13)
+_LOOK_INTERVAL: Final = 0.5
+
+
+class Stages(BaseModel):
+    """Seconds from a peak, live, to each stage of its clip; `tail` is the clip's part after it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seed: int
+    peak: float
+    tail: float
+    known: float
+    begun: float
+    ready: float
+
+
+class Figures(BaseModel):
+    """Nearest-rank percentiles of one stage, in seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    p50: float
+    p95: float
+    max: float
+
+
+class Report(BaseModel):
+    """Everything measured; `load_average` is over a minute, before and at the end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    machine: str
+    load_average: tuple[float, float]
+    pace: float
+    duration: float
+    target: float
+    missed_segments: int
+    clips: tuple[Stages, ...]
+    figures: dict[str, Figures]
+
+
+def main() -> None:
+    """Measure, print and write down."""
+    options = _options()
+    console = Console(width=100)
+    matches = []
+    for seed in options.seeds:
+        with console.status(f"match {seed}"):
+            matches.append(ensure_match(options.home, seed=seed, duration=options.duration))
+    before = os.getloadavg()[0]
+    with console.status(f"playing {len(matches)} matches"):
+        clips, missed = asyncio.run(_measure(matches, options.home, options.pace))
+    report = Report(
+        machine=machine(),
+        load_average=(round(before, 2), round(os.getloadavg()[0], 2)),
+        pace=options.pace,
+        duration=options.duration,
+        target=TARGET,
+        missed_segments=missed,
+        clips=tuple(clips),
+        figures={
+            stage: figures_of([getattr(clip, stage) for clip in clips])
+            for stage in ("tail", "known", "begun", "ready")
+        },
+    )
+    _show(report, console)
+    if options.report is not None:
+        options.report.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    home = os.environ.get("HIGHLIGHTS_HOME", "~/.cache/highlights")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=main.__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=_SEEDS)
+    parser.add_argument("--duration", type=float, default=180.0, help="seconds of each match")
+    parser.add_argument("--pace", type=float, default=1.0, help="seconds of match per second")
+    parser.add_argument("--home", type=Path, default=Path(home).expanduser())
+    parser.add_argument("--report", type=Path, help="write the results here, as JSON")
+    return parser.parse_args()
+
+
+async def _measure(matches: Sequence[Match], home: Path, pace: float) -> tuple[list[Stages], int]:
+    """Play the matches to a stack of their own; return their clips, and the segments lost."""
+    with tempfile.TemporaryDirectory(prefix="latency-", dir=home) as directory:
+        folder = Path(directory)
+        async with Stack(state_dir=folder / "stack", home=home, log=folder / "log") as stack:
+            ready = await stack.ready()
+            played = await asyncio.gather(*(_play(match, ready, pace) for match in matches))
+    return [clip for clips, _ in played for clip in clips], sum(missed for _, missed in played)
+
+
+async def _play(match: Match, ready: Ready, pace: float) -> tuple[list[Stages], int]:
+    async with AsyncExitStack() as exits:
+        api = HighlightsApi(ready.api_url, ready.api_key)
+        exits.push_async_callback(api.aclose)
+        playing = OriginOptions(pace=pace, autostart=False)
+        origin = await exits.enter_async_context(LiveOrigin(match.video, playing))
+        stream_id = await api.analyze(origin.master_url, game="soccer", title=f"{match.seed}")
+        await origin.wait_requested()
+        origin.begin()
+        while True:
+            stream = await api.stream(stream_id)
+            if stream.is_over:
+                return await _clips(ready, stream_id, match.seed, origin), stream.missed
+            await asyncio.sleep(_LOOK_INTERVAL)
+
+
+async def _clips(ready: Ready, stream_id: str, seed: int, origin: LiveOrigin) -> list[Stages]:
+    headers = {"Authorization": f"Bearer {ready.api_key}"}
+    found = []
+    async with httpx.AsyncClient(base_url=ready.api_url, headers=headers) as http:
+        answer = await http.get(
+            "/v1/highlights/list", params={"stream_id": stream_id, "limit": 100}
+        )
+        for item in answer.raise_for_status().json()["data"]:
+            highlight = HighlightModel.model_validate(item)
+            if highlight.clip is None or highlight.clip.status is not ClipStatus.READY:
+                continue
+            answer = await http.get(f"/v1/clips/{highlight.clip.id}")
+            clip = ClipDetail.model_validate(answer.raise_for_status().json())
+            found.append(_stages(seed, highlight, clip, origin.live_at(highlight.peak)))
+    return found
+
+
+def _stages(seed: int, highlight: HighlightModel, clip: ClipDetail, live: datetime) -> Stages:
+    def after(moment: datetime | None) -> float:
+        return round(((moment or clip.updated_at) - live).total_seconds(), 2)
+
+    return Stages(
+        seed=seed,
+        peak=highlight.peak,
+        tail=round(clip.end - highlight.peak, 2),
+        known=after(highlight.created_at),
+        begun=after(clip.created_at),
+        ready=after(clip.ready_at),
+    )
+
+
+def figures_of(seconds: Sequence[float]) -> Figures:
+    """Return percentiles by the nearest rank, which never says better than what was seen."""
+    if not seconds:
+        raise SystemExit("No clip was made, so there is nothing to measure.")
+    ranked = sorted(seconds)
+
+    def rank(share: float) -> float:
+        return ranked[math.ceil(share * len(ranked)) - 1]
+
+    return Figures(p50=rank(0.5), p95=rank(0.95), max=ranked[-1])
+
+
+def _show(report: Report, console: Console) -> None:
+    table = Table(title=f"seconds from the moment, {len(report.clips)} clips, pace {report.pace:g}")
+    for heading in ("", "p50", "p95", "max"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for stage, figures in report.figures.items():
+        table.add_row(stage, *(f"{value:.1f}" for value in (figures.p50, figures.p95, figures.max)))
+    console.print(table)
+    reached = "reached" if report.figures["ready"].p95 <= report.target else "missed"
+    before, after = report.load_average
+    console.print(
+        f"target: p95 of ready at most {report.target:g} s: {reached}; "
+        f"{report.missed_segments} segments missed\n"
+        f"{report.machine}; load average {before} before, {after} at the end"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How well moments are found, against what simple methods find on the same videos."""

@@ -1,0 +1,1 @@
+"""A live HLS origin, the scripted match and the demonstration that uses the public API only."""

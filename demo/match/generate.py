@@ -1,0 +1,68 @@
+"""The scripted match on disk: made once for each seed and generator, then kept."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from demo.match.direct import write_script
+from demo.match.film import encode
+from demo.model import Model
+
+GENERATOR_VERSION: Final = 3
+"""To be raised with every change that alters a match, since finished ones are kept."""
+
+
+class Match(Model):
+    """A finished match: the video (MP4) and its ground truth (JSON, `Truth`)."""
+
+    video: Path
+    truth: Path
+    seed: int
+
+
+def ensure_match(
+    home: Path,
+    *,
+    seed: int,
+    duration: float = 300.0,
+    kind: str = "soccer",
+    progress: Callable[[float], None] = lambda _: None,
+) -> Match:
+    """Return the match of this seed, made now if it is not yet in `home/match`.
+
+    Args:
+        home: the state directory.
+        seed: chooses the match.
+        duration: seconds of video.
+        kind: soccer, basketball or esports.
+        progress: told the finished share in [0, 1].
+
+    Raises:
+        ValueError: the kind is unknown or the duration is too short.
+        MatchError: ffmpeg failed.
+    """
+    folder = home / "match" / f"{kind}-{seed}-{duration:g}-v{GENERATOR_VERSION}"
+    match = Match(video=folder / "match.mp4", truth=folder / "truth.json", seed=seed)
+    if folder.is_dir():
+        return match
+    script = write_script(seed=seed, duration=duration, kind=kind)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        encode(script, making / match.video.name, progress=progress)
+        text = script.truth.model_dump_json(indent=2)
+        (making / match.truth.name).write_text(text + "\n", encoding="utf-8")
+        making.chmod(0o755)
+        try:
+            making.rename(folder)
+        except OSError:
+            # Someone else has finished the same match meanwhile: it is the same, so use theirs.
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return match

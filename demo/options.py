@@ -1,0 +1,44 @@
+"""What a demo is asked to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, PositiveFloat
+
+from demo.model import Model
+
+MATCH_PACE: Final = 4.0
+INPUT_PACE: Final = 1.0
+DEFAULT_SEED: Final = 1
+
+
+class DemoOptions(Model):
+    """One run of the demo.
+
+    Attributes:
+        input: a video file to play; None plays the scripted match.
+        game: name of the game profile; None leaves it to the product.
+        truth: ground truth to compare with; the scripted match brings its own.
+        pace: seconds of input per second; None is 4 for the scripted match (five minutes of it
+            take 75 s) and real time for a file of the user's.
+        seed: which scripted match.
+        keep: leave everything running at the end, until Ctrl-C.
+        report: where to write what was found, as JSON.
+        home: directory of all state and caches.
+    """
+
+    input: Path | None = None
+    game: str | None = None
+    truth: Path | None = None
+    pace: PositiveFloat | None = Field(default=None, le=64)
+    seed: int | None = None
+    keep: bool = False
+    report: Path | None = None
+    home: Path = Path("~/.cache/highlights")
+
+    @property
+    def effective_pace(self) -> float:
+        """The pace asked for, or the default of what is played."""
+        return self.pace or (INPUT_PACE if self.input else MATCH_PACE)

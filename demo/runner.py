@@ -1,0 +1,296 @@
+"""`make demo`: a live stream in, highlight clips out, compared with the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import shutil
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import httpx
+from rich.console import Console
+
+from demo.client import Highlight, HighlightsApi, Stream
+from demo.display import Display
+from demo.errors import ApiError, DemoError, UnusableInputError, UnusableTruthError
+from demo.follow import Follower, clip_name
+from demo.match.generate import ensure_match
+from demo.match.sport import SPORTS
+from demo.options import DEFAULT_SEED, DemoOptions
+from demo.origin import LiveOrigin, OriginOptions
+from demo.origin.source import probe
+from demo.playback import playback_problem
+from demo.report import FoundHighlight, Report, SegmentCount, write_report
+from demo.stack import Ready, Stack
+from demo.truth import Span, Truth, compare, read_truth
+
+__all__ = ["DemoOptions", "run_demo"]
+
+_INTERRUPTIONS: Final = (signal.SIGINT, signal.SIGTERM)
+_BAD_REQUEST: Final = 2
+_REQUEST_TIMEOUT: Final = 60.0
+_BUSY_INTERVAL: Final = 0.5
+_DEFAULT_MATCH: Final = "soccer"
+# Encoding the lower qualities takes 12 % of a core at real time, half a core at four times that.
+_LADDER_PACE: Final = 2.0
+
+
+async def run_demo(options: DemoOptions) -> int:
+    """Run the demo and return its exit code.
+
+    0: clips were made and all of them play; 1: none were made, or something failed;
+    2: the input or the truth file cannot be used; 128 + the signal: stopped by SIGINT (Ctrl-C)
+    or SIGTERM. Whatever the code, everything is stopped again.
+    """
+    demo = _Demo(options, Display(Console(highlight=False)))
+    interruption = _Interruption()
+    try:
+        with interruption:
+            return await demo.run()
+    except asyncio.CancelledError:
+        if not interruption.signal:
+            raise
+        demo.display.say("Stopped.")
+        return 128 + interruption.signal
+    except (UnusableInputError, UnusableTruthError) as error:
+        demo.display.say(str(error), style="red")
+        return _BAD_REQUEST
+    except (DemoError, OSError, httpx.TransportError) as error:
+        demo.display.say(str(error), style="red")
+        return 1
+
+
+class _Interruption:
+    """Turns the first SIGINT or SIGTERM into a cancellation, and ignores the impatient rest.
+
+    Set up explicitly since a shell's background jobs inherit SIGINT ignored, and since a second
+    Ctrl-C must not break off the stopping of what the first one ended.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+    def __enter__(self) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        for number in _INTERRUPTIONS:
+            loop.add_signal_handler(number, self._interrupt, number, task)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number in _INTERRUPTIONS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def _interrupt(self, number: int, task: asyncio.Task[object] | None) -> None:
+        if not self.signal and task is not None:
+            self.signal = number
+            task.cancel()
+
+
+class _Demo:
+    """One run and its directory."""
+
+    def __init__(self, options: DemoOptions, display: Display) -> None:
+        self.display = display
+        self._options = options.model_copy(
+            update={
+                "home": options.home.expanduser().resolve(),
+                "input": options.input.expanduser().resolve() if options.input else None,
+            }
+        )
+        name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self._directory = self._options.home / "demo" / name
+        self._clips = self._directory / "clips"
+        self._state = self._directory / "stack"
+
+    async def run(self) -> int:
+        options = self._options
+        truth = read_truth(options.truth) if options.truth else None
+        if options.input is not None:
+            await asyncio.to_thread(probe, options.input)
+        self._clips.mkdir(parents=True)
+        async with Stack(
+            state_dir=self._state, home=options.home, log=self._directory / "stack.log"
+        ) as stack:
+            video, own_truth = await self._video()
+            ready = await self._until_ready(stack)
+            code = await self._play(video, truth or own_truth, stack, ready)
+            self._say_where(ready)
+            if options.keep:
+                await self._linger()
+        if code == 0 and not options.keep:
+            shutil.rmtree(self._state, ignore_errors=True)
+        return code
+
+    async def _video(self) -> tuple[Path, Truth | None]:
+        """Return the file to play, making the scripted match if need be, and its truth."""
+        options = self._options
+        if options.input is not None:
+            return options.input, None
+        seed = DEFAULT_SEED if options.seed is None else options.seed
+        kind = options.game if options.game in SPORTS else _DEFAULT_MATCH
+        # In a process of its own, since it computes for a while and must be stoppable.
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "demo.match", "--seed", str(seed), "--kind", kind),
+            *("--out", str(options.home)),
+            stdin=asyncio.subprocess.DEVNULL,
+            cwd=Path(__file__).parent.parent,
+        )
+        try:
+            if await process.wait():
+                raise DemoError("The scripted match could not be made; the reason stands above.")
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+        match = ensure_match(options.home, seed=seed, kind=kind)
+        return match.video, read_truth(match.truth)
+
+    async def _until_ready(self, stack: Stack) -> Ready:
+        waiting = asyncio.create_task(stack.ready())
+        try:
+            with self.display:
+                while not waiting.done():
+                    self.display.busy(stack.last_line())
+                    await asyncio.wait([waiting], timeout=_BUSY_INTERVAL)
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
+    async def _play(self, video: Path, truth: Truth | None, stack: Stack, ready: Ready) -> int:
+        options = self._options
+        pace = options.effective_pace
+        playing = OriginOptions(
+            pace=pace,
+            ladder=options.input is None and pace <= _LADDER_PACE,
+            autostart=False,
+        )
+        async with contextlib.AsyncExitStack() as exits:
+            api = HighlightsApi(ready.api_url, ready.api_key)
+            exits.push_async_callback(api.aclose)
+            origin = await exits.enter_async_context(LiveOrigin(video, playing))
+            self.display.say(f"Playing {video} at {pace:g}x: {origin.master_url}")
+            stream_id = await api.analyze(origin.master_url, game=options.game, title=video.stem)
+            # Only now does the event begin, so that its first second is media time 0.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_REQUEST_TIMEOUT):
+                    await origin.wait_requested()
+            origin.begin()
+            follower = Follower(api, origin, self.display, stack.check)
+            exits.enter_context(self.display)
+            stream, highlights = await follower.until_settled(stream_id)
+            found, problems = await self._collect(api, origin, follower, highlights)
+            report = Report(
+                duration=origin.duration,
+                highlights=tuple(found),
+                segments=SegmentCount(published=origin.published, missed=stream.missed),
+            )
+        return self._conclude(stream, report, problems, truth)
+
+    async def _collect(
+        self,
+        api: HighlightsApi,
+        origin: LiveOrigin,
+        follower: Follower,
+        highlights: list[Highlight],
+    ) -> tuple[list[FoundHighlight], list[str]]:
+        """Download the clips that stand and play each; return them, and what is wrong."""
+        found: list[FoundHighlight] = []
+        problems: list[str] = []
+        for highlight in highlights:
+            clip = highlight.clip
+            if not highlight.is_wanted or clip is None:
+                continue
+            path = self._free_path(clip_name(highlight))
+            if clip.status != "ready" or clip.url is None:
+                problems.append(f"{path.name} was not made: its clip is {clip.status}")
+                continue
+            try:
+                await api.download(clip.url, path)
+            except ApiError as error:
+                problems.append(f"{path.name} could not be downloaded: {error}")
+                continue
+            problem = await playback_problem(
+                path,
+                duration=clip.end - clip.start,
+                video=origin.source.video is not None,
+                audio=origin.source.audio is not None,
+            )
+            if problem is not None:
+                problems.append(f"{path.name} does not play: {problem}")
+            found.append(
+                FoundHighlight(
+                    start=clip.start,
+                    end=clip.end,
+                    peak=highlight.peak,
+                    score=highlight.score,
+                    dimensions=highlight.dimensions,
+                    clip=path,
+                    latency=follower.latency(highlight),
+                )
+            )
+        return found, problems
+
+    def _free_path(self, name: str) -> Path:
+        path = self._clips / name
+        number = 2
+        while path.exists():
+            path = self._clips / f"{Path(name).stem}-{number}.mp4"
+            number += 1
+        return path
+
+    def _conclude(
+        self, stream: Stream, report: Report, problems: list[str], truth: Truth | None
+    ) -> int:
+        display = self.display
+        if stream.status != "completed":
+            reason = f": {stream.end.message}" if stream.end else ""
+            problems = [f"The stream {stream.status}{reason}", *problems]
+        if truth is not None:
+            found = [Span(start=h.start, end=h.end, peak=h.peak) for h in report.highlights]
+            display.comparison(truth, found, compare(truth.moments, found))
+        for path in filter(None, (self._directory / "report.json", self._options.report)):
+            write_report(report, path.expanduser())
+        latencies = sorted(h.latency for h in report.highlights)
+        counts = f"{report.segments.published} segments published, {report.segments.missed} missed"
+        if latencies:
+            middle = latencies[len(latencies) // 2]
+            display.say(
+                f"{len(latencies)} clips; from moment to clip {middle:.1f} s (median), "
+                f"{latencies[-1]:.1f} s (worst); {counts}"
+            )
+        elif not problems:
+            display.say(f"No highlight was found in this video, so no clip was made; {counts}.")
+        for problem in problems:
+            display.say(problem, style="red")
+        return 0 if latencies and not problems else 1
+
+    def _say_where(self, ready: Ready) -> None:
+        say = self.display.say
+        say(f"Clips:        {self._clips}")
+        if self._options.report is not None:
+            say(f"Report:       {self._options.report}")
+        running = "" if self._options.keep else "  (while it runs; KEEP=1 leaves it running)"
+        say(f"API docs:     {ready.docs_url}{running}")
+        if ready.temporal_ui_url:
+            say(f"Temporal UI:  {ready.temporal_ui_url}{running}")
+        if self._options.keep:
+            say(f"API key:      {ready.api_key}")
+
+    async def _linger(self) -> None:
+        self.display.say("Everything is still running. Ctrl-C stops it.", style="bold")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            # This is how it is meant to end, so it is no failure.
+            if task := asyncio.current_task():
+                task.uncancel()

@@ -1,0 +1,64 @@
+"""A clip: what is to be cut, and what came of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import NonNegativeFloat, PositiveFloat
+
+from domain.media import SegmentRef
+from domain.model import Model
+
+
+class ClipStatus(StrEnum):
+    """Where a clip is in its life."""
+
+    RENDERING = "rendering"
+    READY = "ready"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class ClipSpec(Model):
+    """What to cut: `start`..`end` seconds of media time out of `segments` (which cover it)."""
+
+    id: UUID
+    tenant_id: UUID
+    stream_id: UUID
+    highlight_id: UUID
+    start: NonNegativeFloat
+    end: NonNegativeFloat
+    peak: NonNegativeFloat
+    segments: tuple[SegmentRef, ...]
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.end - self.start
+
+
+class RenderedClip(Model):
+    """A finished file: names in the clip store, true bounds (s of media time) and properties."""
+
+    clip_id: UUID
+    key: str
+    thumbnail_key: str | None
+    start: NonNegativeFloat
+    duration: PositiveFloat
+    size: int
+    width: int | None
+    height: int | None
+    has_audio: bool
+    sha256: str
+    rendered_at: datetime
+
+
+class ClipOutcome(Model):
+    """How a clip ended, told to its stream."""
+
+    clip_id: UUID
+    highlight_id: UUID
+    status: ClipStatus
+    message: str = ""

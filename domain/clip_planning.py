@@ -1,0 +1,84 @@
+"""Which stored segments a clip is cut from, and when it can be cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from domain.clip import ClipSpec
+from domain.ids import clip_id
+from domain.media import SegmentRef
+from domain.selection import Decision, DecisionStatus
+
+SEAM: Final = 0.25
+"""Seconds by which neighbouring segments may miss each other and still count as continuous.
+
+Twice the longest frame that players meet in practice (8 fps) and well below a lost segment."""
+
+SHORTEST: Final = 1.0
+"""Seconds below which a clip shows nothing worth watching."""
+
+
+REACH: Final = 2.0
+"""Seconds from the peak within which media must lie: one segment of a 100ms stream."""
+
+
+def wants_clip(decision: Decision) -> bool:
+    """Tell whether a decision calls for a clip: pending ones too, so that none has to wait."""
+    return decision.status in {DecisionStatus.PENDING, DecisionStatus.CONFIRMED}
+
+
+def can_cut(decision: Decision, *, media_end: float, ended: bool) -> bool:
+    """Tell whether all media of a clip has been stored, given that it ends at `media_end` s."""
+    return ended or media_end >= decision.clip_end
+
+
+def plan_clip(
+    decision: Decision, segments: Sequence[SegmentRef], *, tenant_id: UUID, stream_id: UUID
+) -> ClipSpec | None:
+    """Return what to cut for `decision` out of `segments` (in order of `start`).
+
+    Where media is missing in the middle, the clip keeps to the unbroken run around the peak: a
+    jump inside a clip looks like a fault. Returns None when there is no media near the peak, or
+    less than `SHORTEST` seconds of it.
+    """
+    segments = [
+        segment
+        for segment in _run_around(decision.peak, segments)
+        if segment.start < decision.clip_end and segment.end > decision.clip_start
+    ]
+    start = max(decision.clip_start, segments[0].start) if segments else 0.0
+    end = min(decision.clip_end, segments[-1].end) if segments else 0.0
+    if end - start < SHORTEST:
+        return None
+    return ClipSpec(
+        id=clip_id(
+            highlight=decision.highlight_id, start=decision.clip_start, end=decision.clip_end
+        ),
+        tenant_id=tenant_id,
+        stream_id=stream_id,
+        highlight_id=decision.highlight_id,
+        start=start,
+        end=end,
+        peak=min(max(decision.peak, start), end),
+        segments=tuple(segments),
+    )
+
+
+def _run_around(peak: float, segments: Sequence[SegmentRef]) -> list[SegmentRef]:
+    """Return the unbroken run of segments that holds `peak`, or the nearest within `REACH`."""
+    runs: list[list[SegmentRef]] = []
+    for segment in segments:
+        if runs and segment.start - runs[-1][-1].end <= SEAM:
+            runs[-1].append(segment)
+        else:
+            runs.append([segment])
+    near = [(_distance(peak, run), index) for index, run in enumerate(runs)]
+    if not near or min(near)[0] > REACH:
+        return []
+    return runs[min(near)[1]]
+
+
+def _distance(peak: float, run: Sequence[SegmentRef]) -> float:
+    return max(run[0].start - peak, peak - run[-1].end, 0.0)

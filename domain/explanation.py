@@ -1,0 +1,71 @@
+"""A decision in words, for people who ask why."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from domain.candidate import HighlightCandidate
+from domain.profile import GameProfile
+from domain.score import DIMENSIONS
+from domain.selection import HIDDEN, Decision, DecisionStatus
+from domain.timestamps import format_timestamp
+
+_VERDICTS: Final = {
+    DecisionStatus.PENDING: "is a highlight for now; a better neighbour may still displace it",
+    DecisionStatus.CONFIRMED: "is a highlight, for good",
+    DecisionStatus.RETRACTED: "was shown as pending, then displaced",
+    DecisionStatus.HELD: "stands back for a better neighbour, so far",
+    DecisionStatus.REJECTED: "was not chosen",
+}
+
+
+def explain(
+    candidate: HighlightCandidate, decision: Decision, profile: GameProfile
+) -> tuple[str, ...]:
+    """Return why `decision` was taken, a sentence or table row a line, the verdict first."""
+    title = f"“{candidate.title}”" if candidate.title else "The moment"
+    verdict = _VERDICTS[decision.status]
+    lines = [
+        f"{title} at {format_timestamp(decision.peak)} {verdict}.",
+        f"Decided when analysis had reached {format_timestamp(decision.decided_at)}.",
+        *(reason.words for reason in decision.reasons),
+        *_score_lines(candidate, decision, profile),
+    ]
+    if decision.status not in HIDDEN:
+        lines.append(_clip_line(candidate, decision, profile))
+    lines += [
+        f"Evidence: {item.words} ({item.signal} {item.strength:+.1f})."
+        for item in candidate.evidence
+    ]
+    lines += [f"Corrected: {correction}." for correction in candidate.corrections]
+    return tuple(lines)
+
+
+def _score_lines(
+    candidate: HighlightCandidate, decision: Decision, profile: GameProfile
+) -> list[str]:
+    """Return what each dimension gave, the largest contribution first."""
+    values = candidate.score.dimensions()
+    gave = {name: values[name] * profile.weights[name] for name in DIMENSIONS}
+    heading = (
+        f"Combined score {decision.score:.3f} by profile {profile.name} "
+        f"({decision.tier.replace('_', ' ')}), from {candidate.analyzer}, "
+        f"{candidate.score.confidence:.0%} sure:"
+    )
+    return [
+        heading,
+        *(
+            f"  {name.replace('_', ' ')}: {values[name]:.2f} x {profile.weights[name]:.2f} "
+            f"= {gave[name]:.3f}"
+            for name in sorted(DIMENSIONS, key=lambda name: -gave[name])
+        ),
+    ]
+
+
+def _clip_line(candidate: HighlightCandidate, decision: Decision, profile: GameProfile) -> str:
+    return (
+        f"Its clip runs {decision.clip_end - decision.clip_start:.1f} s, from "
+        f"{candidate.start - decision.clip_start:.1f} s before the moment to "
+        f"{decision.clip_end - candidate.end:.1f} s after it "
+        f"(the profile asks for {profile.clip.pre_roll:g} and {profile.clip.post_roll:g})."
+    )

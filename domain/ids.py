@@ -1,0 +1,32 @@
+"""Deterministic identities, so that doing a step twice finds what the first time made."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+_HIGHLIGHT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a001")
+_CLIP = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a002")
+
+
+def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
+    """Return the id of the highlight whose peak lies at `peak` seconds of media time.
+
+    The peak is rounded to a tenth of a second, the resolution of detection, so that a retry
+    that differs in the last bits of a float names the same highlight.
+    """
+    return uuid5(_HIGHLIGHT, f"{tenant_id}/{stream_id}/{round(peak * 10)}")
+
+
+def clip_id(*, highlight: UUID, start: float, end: float) -> UUID:
+    """Return the id of the clip of a highlight cut at `start`..`end` seconds of media time."""
+    return uuid5(_CLIP, f"{highlight}/{round(start * 1000)}/{round(end * 1000)}")
+
+
+def stream_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:
+    """Return the Temporal workflow id of a stream."""
+    return f"stream/{tenant_id}/{stream_id}"
+
+
+def clip_workflow_id(*, tenant_id: UUID, clip: UUID) -> str:
+    """Return the Temporal workflow id of a clip."""
+    return f"clip/{tenant_id}/{clip}"

@@ -1,0 +1,55 @@
+"""A stream told as a match report, in Markdown, for the operator's screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from domain.media import Gap
+from domain.selection import HIDDEN, Decision, DecisionStatus
+from domain.stream import StreamProgress
+
+_SHOWN = 12
+_MARKS = {
+    DecisionStatus.PENDING: "…",
+    DecisionStatus.CONFIRMED: "✓",
+    DecisionStatus.RETRACTED: "✗",
+    DecisionStatus.HELD: "?",
+    DecisionStatus.REJECTED: "-",
+}
+
+
+def clock(seconds: float) -> str:
+    """Return media time as H:MM:SS, or M:SS within the first hour."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def match_report(
+    *, game: str, progress: StreamProgress, gaps: Sequence[Gap], decisions: Sequence[Decision]
+) -> str:
+    """Return the report: state, how far it has come, what was lost, the latest highlights."""
+    lines = [
+        f"## {game}: {progress.status}",
+        (
+            f"**{clock(progress.position)}** stored, **{clock(progress.analyzed)}** analysed, "
+            f"{progress.segments} segments, {progress.missed} missed, "
+            f"{progress.highlights} highlights, {progress.clips} clips"
+        ),
+    ]
+    if progress.end is not None:
+        lines.append(f"\nEnded ({progress.end.reason}): {progress.end.message}")
+    shown = [item for item in decisions if item.status not in HIDDEN][-_SHOWN:]
+    if shown:
+        lines += ["", "| at | | score | tier |", "|---|---|---|---|"]
+        lines += [
+            f"| {clock(item.peak)} | {_MARKS[item.status]} {item.status} | {item.score:.2f} "
+            f"| {item.tier} |"
+            for item in sorted(shown, key=lambda item: item.peak)
+        ]
+    if gaps:
+        last = gaps[-1]
+        lines.append(
+            f"\nLast gap: {clock(last.start)}, {last.duration:.1f} s ({last.reason.value})"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,119 @@
+"""Media as the rest of the system speaks of it: segments, gaps and windows on one timeline.
+
+All positions are seconds of the stream's own media timeline: 0 is the first instant we know of,
+it is continuous over discontinuities and PTS wraps, and lost media occupies its time as a gap.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
+
+from domain.model import Model
+
+
+class SegmentRef(Model):
+    """One stored media segment.
+
+    Attributes:
+        media_sequence: its number in the playlist (RFC 8216, 4.4.3.2).
+        discontinuity_sequence: how many discontinuities precede it (RFC 8216, 4.4.3.3).
+        start: seconds of media time of its first frame.
+        duration: seconds.
+        first_timestamp: the container's own earliest timestamp in the segment, in seconds
+            (before unwrapping); `start + (t - first_timestamp)` maps a frame to media time.
+        key: its name in the segment store.
+        init_key: the name of its fMP4 initialisation section, absent for MPEG-TS.
+        size: bytes.
+        program_date_time: wall clock (UTC) of its first frame, where the playlist says so.
+        published_at: wall clock (UTC) at which we first saw it listed.
+    """
+
+    media_sequence: NonNegativeInt
+    discontinuity_sequence: NonNegativeInt = 0
+    start: NonNegativeFloat
+    duration: PositiveFloat
+    first_timestamp: float
+    key: str
+    init_key: str | None = None
+    size: NonNegativeInt
+    has_video: bool = True
+    has_audio: bool = True
+    program_date_time: datetime | None = None
+    published_at: datetime
+
+    @property
+    def end(self) -> float:
+        """Seconds of media time just after its last frame."""
+        return self.start + self.duration
+
+
+class GapReason(StrEnum):
+    """Why a stretch of the timeline has no media."""
+
+    ROLLED_OFF = "rolled_off"  # left the live playlist before we could fetch it
+    NOT_FOUND = "not_found"  # listed, but 404 or 410 until it rolled off
+    UNREACHABLE = "unreachable"  # listed, but errors or timeouts until it rolled off
+    CORRUPT = "corrupt"  # fetched, but no decodable media in it
+    TOO_LARGE = "too_large"  # over the size limit
+    DECLARED = "declared"  # EXT-X-GAP
+
+
+class Gap(Model):
+    """A stretch of the timeline whose media we do not have (yet): `start` and `duration` in s."""
+
+    start: NonNegativeFloat
+    duration: NonNegativeFloat
+    first_sequence: NonNegativeInt
+    last_sequence: NonNegativeInt
+    reason: GapReason
+    detail: str = ""
+
+    @property
+    def end(self) -> float:
+        """Seconds of media time at which media resumes."""
+        return self.start + self.duration
+
+    @property
+    def segments(self) -> int:
+        """How many media segments were lost."""
+        return self.last_sequence - self.first_sequence + 1
+
+
+class TimedMetadata(Model):
+    """An `EXT-X-DATERANGE` on the timeline: `at` in seconds of media time."""
+
+    id: str
+    at: float
+    duration: NonNegativeFloat | None = None
+    payload: str = ""
+
+
+class Window(Model):
+    """A run of whole segments, the unit of fetching and analysis."""
+
+    index: NonNegativeInt
+    variant: str
+    segments: tuple[SegmentRef, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    metadata: tuple[TimedMetadata, ...] = ()
+    start: NonNegativeFloat
+    end: NonNegativeFloat
+
+    @property
+    def duration(self) -> float:
+        """Seconds, gaps included."""
+        return self.end - self.start
+
+    @property
+    def size(self) -> int:
+        """Bytes of media."""
+        return sum(segment.size for segment in self.segments)
+
+
+class VariantPolicy(Model):
+    """Which variant of a master playlist to follow: the best that is at most `max_height`."""
+
+    max_height: int = Field(default=720, ge=1, le=4320)

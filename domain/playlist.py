@@ -1,0 +1,202 @@
+"""Playlists as values, and the rules for reading a live one (RFC 8216)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from domain.media import VariantPolicy
+from domain.model import Model
+
+
+class ByteRange(Model):
+    """A part of a resource (EXT-X-BYTERANGE), in bytes."""
+
+    offset: NonNegativeInt
+    length: PositiveInt
+
+
+class Resource(Model):
+    """Something to fetch: an absolute URL, or a part of what is behind it."""
+
+    url: str
+    byte_range: ByteRange | None = None
+
+
+class ListedSegment(Model):
+    """A segment as the playlist lists it.
+
+    Attributes:
+        sequence: media sequence number.
+        duration: EXTINF, in seconds.
+        initialization: the EXT-X-MAP that applies to it.
+        discontinuity: EXT-X-DISCONTINUITY stands before it.
+        program_date_time: wall clock of its first frame, listed or derived from one before it.
+        encryption: the METHOD of the key that applies; None when it is in the clear.
+        declared_gap: EXT-X-GAP stands before it.
+    """
+
+    sequence: NonNegativeInt
+    resource: Resource
+    duration: NonNegativeFloat = Field(le=3600.0, allow_inf_nan=False)
+    initialization: Resource | None = None
+    discontinuity: bool = False
+    program_date_time: datetime | None = None
+    encryption: str | None = None
+    declared_gap: bool = False
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """Wall clock just after its last frame."""
+        if self.program_date_time is None:
+            return None
+        return self.program_date_time + timedelta(seconds=self.duration)
+
+
+class DateRange(Model):
+    """An EXT-X-DATERANGE: `payload` decoded, `sequence` that of the segment it stands before."""
+
+    id: str
+    start: datetime | None
+    duration: NonNegativeFloat | None
+    payload: str
+    sequence: NonNegativeInt
+
+
+class MediaPlaylist(Model):
+    """One reading of a media playlist; `target_duration` in seconds."""
+
+    target_duration: NonNegativeFloat
+    segments: tuple[ListedSegment, ...] = ()
+    date_ranges: tuple[DateRange, ...] = ()
+    ended: bool = False
+    vod: bool = False
+
+
+class Variant(Model):
+    """One variant of a master playlist; None where it does not say.
+
+    `separate_audio` tells that its sound is in a playlist of its own.
+    """
+
+    url: str
+    bandwidth: NonNegativeInt = 0
+    height: NonNegativeInt | None = None
+    audio_only: bool = False
+    separate_audio: bool = False
+
+    @property
+    def name(self) -> str:
+        """A name safe in a file name: `720p`, or `audio`, or by bandwidth: `1720k`."""
+        if self.audio_only:
+            return "audio"
+        return f"{self.height}p" if self.height else f"{self.bandwidth // 1000}k"
+
+
+class MasterPlaylist(Model):
+    """The variants to choose from."""
+
+    variants: tuple[Variant, ...]
+
+
+class Movement(StrEnum):
+    """What a new reading of a live playlist means, given what was read before."""
+
+    ADVANCED = "advanced"  # it lists segments not seen yet
+    UNCHANGED = "unchanged"  # nothing new; also a cache's answer that is slightly old
+    RESTARTED = "restarted"  # a new session: its numbers began again, its media is new
+    RESET = "reset"  # looks like a new session, but nothing proves that its media is new
+    REGRESSED = "regressed"  # it went back to media of the past
+
+
+def choose_variant(variants: Sequence[Variant], policy: VariantPolicy) -> Variant:
+    """Choose the variant to follow.
+
+    Pictures before none; sound in the same segments before sound elsewhere; then the greatest
+    height that is at most the policy's, else the smallest one above; then bandwidth. Variants of
+    unknown height count as allowed, but come after those of known height.
+    """
+
+    def rank(variant: Variant) -> tuple[bool, bool, bool, int, int]:
+        height = variant.height or 0
+        allowed = height <= policy.max_height
+        return (
+            not variant.audio_only,
+            not variant.separate_audio,
+            allowed,
+            height if allowed else -height,
+            variant.bandwidth if allowed else -variant.bandwidth,
+        )
+
+    return max(variants, key=rank)
+
+
+def movement(
+    playlist: MediaPlaylist, *, next_sequence: int | None, last_date_time: datetime | None
+) -> Movement:
+    """Say what a reading means.
+
+    Args:
+        playlist: the reading.
+        next_sequence: the media sequence expected next; None before the first segment.
+        last_date_time: program date time of the last segment taken, if it had one.
+
+    Returns:
+        `RESET` and `REGRESSED` may come from one confused cache: believe them only when several
+        readings in a row say so.
+    """
+    if not playlist.segments:
+        return Movement.UNCHANGED
+    if next_sequence is None or playlist.segments[-1].sequence >= next_sequence:
+        fresh = _is_new_session(playlist.segments, next_sequence or 0, last_date_time)
+        return Movement.RESTARTED if fresh else Movement.ADVANCED
+    if _is_new_session(playlist.segments, next_sequence, last_date_time):
+        return Movement.RESTARTED
+    if next_sequence - 1 - playlist.segments[-1].sequence <= max(len(playlist.segments), 3):
+        return Movement.UNCHANGED
+    return _backwards(playlist.segments, last_date_time)
+
+
+def unseen(
+    segments: Sequence[ListedSegment], *, last_date_time: datetime | None
+) -> tuple[ListedSegment, ...]:
+    """Return the segments of a new session that are new media, by their program date time.
+
+    A packager that numbers anew may still list, under new numbers, what was taken already.
+    """
+    return tuple(
+        segment
+        for segment in segments
+        if last_date_time is None
+        or segment.program_date_time is None
+        or segment.program_date_time > last_date_time
+    )
+
+
+def _is_new_session(
+    segments: Sequence[ListedSegment], next_sequence: int, last_date_time: datetime | None
+) -> bool:
+    """Tell whether a number already taken now stands for media later than all that was taken.
+
+    A quarter of a segment of difference is left to packagers that correct their clock.
+    """
+    if last_date_time is None:
+        return False
+    return any(
+        segment.sequence < next_sequence
+        and segment.program_date_time is not None
+        and segment.program_date_time > last_date_time + timedelta(seconds=segment.duration / 4)
+        for segment in segments
+    )
+
+
+def _backwards(segments: Sequence[ListedSegment], last_date_time: datetime | None) -> Movement:
+    """Tell apart the ways in which all numbers listed can lie far before those taken."""
+    latest = segments[-1].program_date_time
+    if latest is not None and last_date_time is not None:
+        return Movement.RESTARTED if latest > last_date_time else Movement.REGRESSED
+    restarted = any(segment.discontinuity for segment in segments)
+    return Movement.RESET if restarted else Movement.REGRESSED

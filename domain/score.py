@@ -1,0 +1,66 @@
+"""The eight dimensions on which a moment is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import itemgetter, mul
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from domain.model import Model
+
+DIMENSIONS: Final = (
+    "skill_execution",
+    "game_impact",
+    "rarity",
+    "visual_spectacle",
+    "emotional_intensity",
+    "narrative_value",
+    "timing_importance",
+    "momentum_shift",
+)
+
+_in_order: Callable[[Mapping[str, float]], tuple[float, ...]] = itemgetter(*DIMENSIONS)
+
+Unit = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
+class HighlightScore(Model):
+    """A moment's score on each dimension, in [0, 1], and how sure the analyzer is of them."""
+
+    skill_execution: Unit
+    game_impact: Unit
+    rarity: Unit
+    visual_spectacle: Unit
+    emotional_intensity: Unit
+    narrative_value: Unit
+    timing_importance: Unit
+    momentum_shift: Unit
+    confidence: Unit = 1.0
+
+    def dimensions(self) -> dict[str, float]:
+        """Return the eight dimensions by name, in their canonical order."""
+        return {name: getattr(self, name) for name in DIMENSIONS}
+
+    def calculate_combined_score(self, weights: Mapping[str, float]) -> float:
+        """Return the weighted mean in [0, 1]; `weights` name all dimensions and sum to 1.
+
+        Rounded to nine digits, so that eight times 0.95 reaches a threshold of 0.95.
+        """
+        return combination(weights)(self)
+
+
+def combination(weights: Mapping[str, float]) -> Callable[[HighlightScore], float]:
+    """Return `calculate_combined_score` by `weights`, for many scores: the weights put in order.
+
+    Raises:
+        KeyError: a dimension has no weight.
+    """
+    ordered = _in_order(weights)
+
+    def combined(score: HighlightScore) -> float:
+        total: float = round(sum(map(mul, ordered, _in_order(score.__dict__))), 9)
+        return min(1.0, total)
+
+    return combined

@@ -1,0 +1,127 @@
+"""What selection must remember between calls, and what it is asked and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from pydantic import NonNegativeFloat
+
+from domain.candidate import HighlightCandidate
+from domain.media import Gap
+from domain.model import Model
+from domain.selection.decision import Decision, Tier
+
+
+class Entrant(Model):
+    """A candidate above the threshold whose fate is open.
+
+    Attributes:
+        candidate: stripped of what no longer matters (description, evidence, safe cuts).
+        score: combined score by the profile's weights.
+        clip_start, clip_end: bounds of its clip (s), fixed when it arrived.
+        start_moved, end_moved: seconds by which safe cuts moved those bounds.
+        text: the words of title and description, as similarity compares them.
+        shown: whether it has been announced as pending.
+        late: whether it arrived after the watermark had passed its peak.
+    """
+
+    candidate: HighlightCandidate
+    score: float
+    tier: Tier
+    clip_start: float
+    clip_end: float
+    start_moved: float = 0.0
+    end_moved: float = 0.0
+    text: str = ""
+    shown: bool = False
+    late: bool = False
+
+
+class Placed(Model):
+    """A confirmed highlight near enough to matter for spacing and similarity."""
+
+    id: UUID
+    start: float
+    peak: float
+    end: float
+    title: str = ""
+    text: str = ""
+    tags: tuple[str, ...] = ()
+    thumbnail_hash: str | None = None
+    override: bool = False
+
+
+class Past(NamedTuple):
+    """An older confirmed highlight, remembered for quotas and for late candidates only."""
+
+    id: UUID
+    peak: float
+    override: bool
+
+
+class Refused(NamedTuple):
+    """A recent refusal, remembered so that a candidate sent twice is answered once."""
+
+    id: UUID
+    peak: float
+
+
+class SelectionState(Model):
+    """What selection must remember between calls; carried by the stream's workflow.
+
+    Bounded: open candidates of the windows not yet closed, two hours of confirmed peaks, two
+    windows of refusals. `next_decision_at` is the smallest watermark at which a call without new
+    candidates would decide anything, None when nothing is open.
+    """
+
+    open: tuple[Entrant, ...] = ()
+    placed: tuple[Placed, ...] = ()
+    past: tuple[Past, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    watermark: NonNegativeFloat = 0.0
+    ended: bool = False
+    next_decision_at: float | None = None
+
+
+class SelectHighlightsInput(Model):
+    """New candidates, and how far analysis has come: no candidate will peak before `watermark`.
+
+    `gaps` are the stretches without media known so far that could touch these candidates' clips.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    profile_id: str
+    profile_version: str
+    state: SelectionState
+    candidates: tuple[HighlightCandidate, ...]
+    watermark: NonNegativeFloat
+    ended: bool = False
+    gaps: tuple[Gap, ...] = ()
+
+
+class SelectHighlightsResult(Model):
+    """The new state, and the decisions that are new or have changed, in order of peak."""
+
+    state: SelectionState
+    decisions: tuple[Decision, ...] = ()
+
+
+def needs_selection(
+    state: SelectionState,
+    *,
+    watermark: float,
+    candidates: Sequence[HighlightCandidate] = (),
+    ended: bool = False,
+) -> bool:
+    """Tell whether a call to select could decide anything; if not, it may be skipped.
+
+    A skipped watermark is not lost: the next call carries a later one.
+    """
+    if candidates:
+        return True
+    if ended:
+        return bool(state.open) or not state.ended
+    return state.next_decision_at is not None and watermark >= state.next_decision_at

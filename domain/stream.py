@@ -1,0 +1,133 @@
+"""The life of a stream: its states, the reasons it ends, and which changes are allowed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from domain.model import Model
+
+
+class StreamStatus(StrEnum):
+    """Where a stream is in its life."""
+
+    STARTING = "starting"  # accepted; no media yet
+    LIVE = "live"
+    STALLED = "stalled"  # was live; the playlist has stopped moving
+    ENDING = "ending"  # no more media will come; the last windows and clips are being finished
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL: Final = frozenset({StreamStatus.COMPLETED, StreamStatus.FAILED, StreamStatus.CANCELLED})
+
+_ALLOWED: Final[dict[StreamStatus, frozenset[StreamStatus]]] = {
+    StreamStatus.STARTING: frozenset(
+        {StreamStatus.LIVE, StreamStatus.ENDING, StreamStatus.FAILED, StreamStatus.CANCELLED}
+    ),
+    StreamStatus.LIVE: frozenset(
+        {StreamStatus.STALLED, StreamStatus.ENDING, StreamStatus.FAILED, StreamStatus.CANCELLED}
+    ),
+    StreamStatus.STALLED: frozenset(
+        {StreamStatus.LIVE, StreamStatus.ENDING, StreamStatus.FAILED, StreamStatus.CANCELLED}
+    ),
+    StreamStatus.ENDING: frozenset(
+        {StreamStatus.COMPLETED, StreamStatus.FAILED, StreamStatus.CANCELLED}
+    ),
+    StreamStatus.COMPLETED: frozenset(),
+    StreamStatus.FAILED: frozenset(),
+    StreamStatus.CANCELLED: frozenset(),
+}
+
+
+class EndReason(StrEnum):
+    """Why a stream ended. The first group is a normal end, the second a failure."""
+
+    PLAYLIST_ENDED = "playlist_ended"  # EXT-X-ENDLIST
+    STOPPED = "stopped"  # a stop signal: the tenant's or 100ms's
+    STALLED = "stalled"  # the playlist stood still for longer than the stall timeout
+    CANCELLED = "cancelled"
+
+    NEVER_STARTED = "never_started"
+    NOT_A_PLAYLIST = "not_a_playlist"
+    VOD_PLAYLIST = "vod_playlist"
+    ENCRYPTED = "encrypted"
+    URL_FORBIDDEN = "url_forbidden"
+    PLAYLIST_REGRESSED = "playlist_regressed"
+    PLAYLIST_TOO_LARGE = "playlist_too_large"
+    NO_MEDIA = "no_media"  # nothing decodable in the whole stream
+    SOURCE_FAILED = "source_failed"  # 100ms said hls.failure
+    ORIGIN_UNREACHABLE = "origin_unreachable"
+    INTERNAL = "internal"
+
+
+NORMAL_ENDS: Final = frozenset(
+    {EndReason.PLAYLIST_ENDED, EndReason.STOPPED, EndReason.STALLED, EndReason.CANCELLED}
+)
+
+
+class StreamEnd(Model):
+    """How a stream ended: a reason for programs and a sentence for people."""
+
+    reason: EndReason
+    message: str
+
+    @property
+    def status(self) -> StreamStatus:
+        """The terminal status that this end leads to."""
+        if self.reason is EndReason.CANCELLED:
+            return StreamStatus.CANCELLED
+        return StreamStatus.COMPLETED if self.reason in NORMAL_ENDS else StreamStatus.FAILED
+
+
+class StreamProgress(Model):
+    """What is known of a stream at one moment, as shown to its owner.
+
+    `position` is how far ingest has come and `analyzed` how far analysis has, both in seconds of
+    media time; `segments` counts stored segments and `missed` those recorded as gaps.
+    """
+
+    status: StreamStatus = StreamStatus.STARTING
+    position: float = 0.0
+    analyzed: float = 0.0
+    segments: int = 0
+    missed: int = 0
+    windows: int = 0
+    highlights: int = 0
+    clips: int = 0
+    end: StreamEnd | None = None
+    last_segment_at: datetime | None = None
+
+
+def may_become(before: StreamStatus, after: StreamStatus) -> bool:
+    """Tell whether a stream in state `before` may change to state `after`."""
+    return after in _ALLOWED[before]
+
+
+def conclude(end: StreamEnd, progress: StreamProgress) -> StreamEnd:
+    """Return how the stream really ended, given what came of it.
+
+    An end that looks normal is a failure when segments were published and none could be stored:
+    an empty list of highlights would say that the match was dull.
+    """
+    if end.reason in NORMAL_ENDS and progress.segments == 0 and progress.missed > 0:
+        return StreamEnd(
+            reason=EndReason.NO_MEDIA,
+            message=f"none of the {progress.missed} published segments held playable media",
+        )
+    return end
+
+
+def may_follow(before: StreamStatus, after: StreamStatus) -> bool:
+    """Tell whether a stream seen in `before` may be seen in `after` later, steps between unseen.
+
+    Writes that arrive late or out of order are judged by this: nothing follows a terminal state.
+    """
+    reachable: set[StreamStatus] = set()
+    frontier = {before}
+    while frontier:
+        reachable |= frontier
+        frontier = {after for status in frontier for after in _ALLOWED[status]} - reachable
+    return after in reachable

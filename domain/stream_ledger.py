@@ -1,0 +1,349 @@
+"""The books of one stream: everything its workflow knows, and what follows from it."""
+
+from __future__ import annotations
+
+from collections import deque
+from uuid import UUID
+
+from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.clip import ClipOutcome, ClipSpec
+from domain.clip_book import ClipBook, ClipPhase
+from domain.clip_planning import wants_clip
+from domain.ingest import FetchWindowInput, FetchWindowResult
+from domain.match_report import match_report
+from domain.media import Gap, Window
+from domain.records import MediaRelease, StreamRecord
+from domain.retention import keep_from, latest_gaps, segments_from
+from domain.selection import (
+    Decision,
+    DecisionStatus,
+    SelectHighlightsInput,
+    SelectHighlightsResult,
+    needs_selection,
+)
+from domain.stream import (
+    TERMINAL,
+    EndReason,
+    StreamEnd,
+    StreamProgress,
+    StreamStatus,
+    conclude,
+    may_become,
+)
+from domain.stream_input import RecordingReady, StreamInput, StreamState, StreamTimeline
+
+BATCH = 20
+"""Windows analysed in one call when analysis has fallen behind: two minutes of media."""
+
+KEPT_DECISIONS = 200
+"""Decisions remembered for the timeline query and the report; the database has them all."""
+
+
+class StreamLedger:
+    """A mutable aggregate without I/O or clock; every change goes through a named event."""
+
+    def __init__(self, request: StreamInput) -> None:
+        state = request.state
+        self._request = request
+        self._cursor = state.cursor
+        self._progress = state.progress
+        self._selection = state.selection
+        self._decisions = {decision.highlight_id: decision for decision in state.decisions}
+        self._segments = list(state.segments)
+        self._backlog = deque(state.backlog)
+        self._clips = ClipBook(state.clips)
+        self._gaps = list(state.gaps)
+        self._new_gaps: list[Gap] = []
+        self._recorded: StreamStatus | None = None
+        self._recording = state.recording
+        self._released = state.released
+        self._analyzed_window = state.analyzed_window
+        self._end = state.end
+
+    @property
+    def progress(self) -> StreamProgress:
+        """What is known of the stream now."""
+        return self._progress
+
+    @property
+    def end(self) -> StreamEnd | None:
+        """How the media ended; None while more may come."""
+        return self._end
+
+    @property
+    def rendering(self) -> tuple[UUID, ...]:
+        """The ids of clips being rendered."""
+        return self._clips.rendering
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether windows wait for analysis."""
+        return bool(self._backlog)
+
+    def become(self, status: StreamStatus) -> bool:
+        """Change the state where that is allowed; tell whether anything changed."""
+        if not may_become(self._progress.status, status):
+            return False
+        self._update(status=status)
+        return True
+
+    def fetch_request(self) -> FetchWindowInput:
+        """Return what to ask ingest for next."""
+        return FetchWindowInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            playlist_url=self._request.playlist_url,
+            cursor=self._cursor,
+            limits=self._request.limits,
+            variant=self._request.variant,
+        )
+
+    def fetched(self, result: FetchWindowResult) -> None:
+        """Enter a window, and with it the state that ingest reports."""
+        self._cursor = result.cursor
+        if result.window is not None:
+            self._enter(result.window)
+        if result.end is not None:
+            self.media_ended(result.end)
+        elif result.stalled:
+            self.become(StreamStatus.STALLED)
+        elif result.window is not None:
+            self.become(StreamStatus.LIVE)
+
+    def media_ended(self, end: StreamEnd) -> None:
+        """Enter how the media ended; the first end counts."""
+        if self._end is None:
+            self._end = end
+            self.become(StreamStatus.ENDING)
+
+    def analysis_request(self) -> AnalyzeWindowInput:
+        """Return the next windows to analyse, oldest first; none of them leaves the backlog yet."""
+        windows = tuple(self._backlog)[:BATCH]
+        return AnalyzeWindowInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            windows=windows,
+            previous_window=self._analyzed_window,
+            profile_id=self._request.profile_id,
+            profile_version=self._request.profile_version,
+            last=self._end is not None and len(windows) == len(self._backlog),
+        )
+
+    def analyzed(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
+        """Enter an answer of the analyzer."""
+        self._leave_backlog(request.windows)
+        self._update(analyzed=max(self._progress.analyzed, result.watermark))
+
+    def analysis_failed(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+        """Give up windows that cannot be analysed, so that those after them can be."""
+        watermark = max((window.end for window in request.windows), default=self._progress.analyzed)
+        result = AnalyzeWindowResult(
+            watermark=watermark,
+            undecodable_segments=sum(len(window.segments) for window in request.windows),
+        )
+        self.analyzed(request, result)
+        return result
+
+    def selection_is_due(self, result: AnalyzeWindowResult, *, ended: bool) -> bool:
+        """Tell whether selection could change anything, since each call costs history events."""
+        return needs_selection(
+            self._selection,
+            watermark=result.watermark,
+            candidates=result.candidates,
+            ended=ended,
+        )
+
+    def selection_request(
+        self, result: AnalyzeWindowResult, *, ended: bool
+    ) -> SelectHighlightsInput:
+        """Return what to ask selection."""
+        return SelectHighlightsInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            profile_id=self._request.profile_id,
+            profile_version=self._request.profile_version,
+            state=self._selection,
+            candidates=result.candidates,
+            watermark=result.watermark,
+            ended=ended,
+            gaps=tuple(self._gaps),
+        )
+
+    def decided(self, result: SelectHighlightsResult) -> tuple[ClipSpec, ...]:
+        """Enter decisions; return the finished clips of highlights that were retracted."""
+        self._selection = result.state
+        discarded: list[ClipSpec] = []
+        for decision in result.decisions:
+            self._decisions[decision.highlight_id] = decision
+            if wants_clip(decision) and self._clips.want(decision):
+                self._update(highlights=self._progress.highlights + 1)
+            elif decision.status is DecisionStatus.RETRACTED:
+                discarded += self._retract(decision)
+        self._decisions = dict(list(self._decisions.items())[-KEPT_DECISIONS:])
+        return tuple(discarded)
+
+    def take_cuttable(self) -> tuple[ClipSpec, ...]:
+        """Return the clips whose media is complete; they count as rendering from now on."""
+        return self._clips.take_cuttable(
+            self._segments,
+            media_end=self._progress.position,
+            ended=self._end is not None,
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+        )
+
+    @property
+    def has_cuttable(self) -> bool:
+        """Whether `take_cuttable` has anything to do."""
+        return self._clips.has_cuttable(
+            media_end=self._progress.position, ended=self._end is not None
+        )
+
+    def clip_finished(self, outcome: ClipOutcome) -> ClipSpec | None:
+        """Enter a clip's end; return it when its highlight was retracted in the meantime."""
+        before = self._clips.is_ready(outcome.highlight_id)
+        unwanted = self._clips.finished(outcome)
+        if self._clips.is_ready(outcome.highlight_id) and not before:
+            self._update(clips=self._progress.clips + 1)
+        return unwanted
+
+    def note_recording(self, recording: RecordingReady) -> None:
+        """Remember that the source offers a recording."""
+        self._recording = recording
+
+    @property
+    def release_is_due(self) -> bool:
+        """Whether enough stored media may go to be worth the call."""
+        return self._release_point() - self._released >= self._request.timing.release_interval
+
+    def due_release(self) -> MediaRelease | None:
+        """Return which stored media may go now; None when it is not worth the call."""
+        if not self.release_is_due:
+            return None
+        self._released = self._release_point()
+        self._segments = segments_from(self._segments, self._released)
+        self._clips.forget(self._progress.analyzed)
+        return self._release(before=self._released)
+
+    def final_release(self) -> MediaRelease:
+        """Return that all stored media of the stream may go."""
+        return self._release(before=None)
+
+    def close(self) -> StreamEnd:
+        """Enter the final state, after which nothing changes a stream, and return its end."""
+        end = self._end or StreamEnd(reason=EndReason.INTERNAL, message="ended without a reason")
+        return self._close(end)
+
+    def cancel(self) -> StreamEnd:
+        """Enter that the stream was cancelled, whatever else was about to happen."""
+        return self._close(StreamEnd(reason=EndReason.CANCELLED, message="cancelled"))
+
+    @property
+    def record_is_due(self) -> bool:
+        """Whether the written state differs from the true one in anything but its counters."""
+        return bool(self._new_gaps) or self._recorded is not self._progress.status
+
+    def record(self) -> StreamRecord:
+        """Return what to write down now: the state, and the gaps not yet written."""
+        return StreamRecord(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            progress=self._progress,
+            gaps=tuple(self._new_gaps),
+        )
+
+    def recorded(self, record: StreamRecord) -> None:
+        """Enter that `record` has been written."""
+        self._new_gaps = self._new_gaps[len(record.gaps) :]
+        self._recorded = record.progress.status
+
+    def timeline(self) -> StreamTimeline:
+        """Return what is stored, missing and decided."""
+        return StreamTimeline(
+            start=self._segments[0].start if self._segments else self._progress.position,
+            end=self._progress.position,
+            gaps=tuple(self._gaps),
+            decisions=tuple(self._decisions.values()),
+            recording=self._recording,
+        )
+
+    def report(self) -> str:
+        """Return the match report, in Markdown."""
+        return match_report(
+            game=self._request.game,
+            progress=self._progress,
+            gaps=self._gaps,
+            decisions=tuple(self._decisions.values()),
+        )
+
+    def state(self) -> StreamState:
+        """Return all of it, for the next run of the workflow."""
+        return StreamState(
+            cursor=self._cursor,
+            progress=self._progress,
+            selection=self._selection,
+            decisions=tuple(self._decisions.values()),
+            segments=tuple(self._segments),
+            backlog=tuple(self._backlog),
+            clips=self._clips.entries,
+            gaps=tuple(self._gaps),
+            recording=self._recording,
+            released=self._released,
+            analyzed_window=self._analyzed_window,
+            end=self._end,
+            runs=self._request.state.runs + 1,
+        )
+
+    def _enter(self, window: Window) -> None:
+        self._backlog.append(window)
+        self._segments += window.segments
+        self._new_gaps += window.gaps
+        self._gaps = list(latest_gaps([*self._gaps, *window.gaps]))
+        self._update(
+            position=max(self._progress.position, window.end),
+            segments=self._progress.segments + len(window.segments),
+            missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
+            windows=self._progress.windows + 1,
+            last_segment_at=(
+                window.segments[-1].published_at
+                if window.segments
+                else self._progress.last_segment_at
+            ),
+        )
+
+    def _leave_backlog(self, windows: tuple[Window, ...]) -> None:
+        for window in windows:
+            self._backlog.popleft()
+            self._analyzed_window = window.index
+
+    def _retract(self, decision: Decision) -> list[ClipSpec]:
+        retracted = self._clips.retract(decision.highlight_id)
+        if retracted is None:
+            return []
+        phase, spec = retracted
+        ready = 1 if phase is ClipPhase.READY else 0
+        self._update(highlights=self._progress.highlights - 1, clips=self._progress.clips - ready)
+        return [spec] if spec is not None else []
+
+    def _release_point(self) -> float:
+        return keep_from(
+            analyzed=self._progress.analyzed,
+            horizon=self._request.timing.media_horizon,
+            backlog=self._backlog,
+            clip_starts=self._clips.needed_from,
+        )
+
+    def _close(self, end: StreamEnd) -> StreamEnd:
+        if self._progress.status in TERMINAL:
+            return self._progress.end or end
+        final = conclude(end, self._progress)
+        self._update(end=final, status=final.status)
+        return final
+
+    def _release(self, *, before: float | None) -> MediaRelease:
+        return MediaRelease(
+            tenant_id=self._request.tenant_id, stream_id=self._request.stream_id, before=before
+        )
+
+    def _update(self, **changes: object) -> None:
+        self._progress = self._progress.model_copy(update=changes)

@@ -1,0 +1,170 @@
+"""The media timeline: where each segment lies, whatever its container's clock does.
+
+MPEG-TS timestamps are 33 bits of a 90 kHz clock (ISO/IEC 13818-1, 2.4.3.7): they wrap every 26.5
+hours, start anywhere, and start anew when an encoder does. Media time is ours: it starts at 0,
+follows the container's clock as long as that is plausible, and is continuous over all the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
+
+from domain.model import Model
+
+TIMESTAMP_PERIOD: Final = 2**33 / 90_000
+"""Seconds after which MPEG-TS timestamps repeat."""
+
+_SHORTEST: Final = 0.001
+_LONGEST_BELIEVED_LOSS: Final = 6 * 3600.0
+
+
+class TimelinePoint(Model):
+    """Where the next segment is expected.
+
+    Attributes:
+        position: seconds of media time.
+        expected: its container timestamp (s, unwrapped); None where nothing is known of it.
+        discontinuity: number of discontinuities before it.
+    """
+
+    position: NonNegativeFloat = 0.0
+    expected: float | None = None
+    discontinuity: NonNegativeInt = 0
+
+
+class Placement(Model):
+    """Where a segment lies, in seconds; `first_timestamp` is the container's clock at `start`."""
+
+    start: NonNegativeFloat
+    duration: PositiveFloat
+    first_timestamp: float
+    discontinuity: NonNegativeInt
+
+    @property
+    def end(self) -> float:
+        """Seconds of media time just after the segment."""
+        return self.start + self.duration
+
+
+def place(
+    point: TimelinePoint,
+    *,
+    timestamp: float,
+    listed_duration: float,
+    measured_duration: float | None,
+    declared_discontinuity: bool = False,
+    lost: float = 0.0,
+) -> tuple[Placement, TimelinePoint]:
+    """Place the next segment and say where the one after it is expected.
+
+    Args:
+        point: where the segment is expected.
+        timestamp: its first container timestamp, in seconds, as read.
+        listed_duration: its EXTINF, in seconds.
+        measured_duration: what its packets cover, in seconds; None when that is unknown.
+        declared_discontinuity: the playlist says that its clock is new.
+        lost: seconds of the gap that ends at `point`. Its length was an estimate, so the segment
+            may start up to that much before `point`, and the gap is then as much shorter.
+
+    Returns:
+        Segments placed one after the other never overlap nor go back; where the container's clock
+        agrees with the playlist within tolerance, it decides, so that nothing drifts.
+    """
+    duration = _duration(listed_duration, measured_duration)
+    if point.expected is None:
+        return _anchor(point, timestamp, duration, point.discontinuity)
+    unwrapped = unwrap(timestamp, near=point.expected)
+    late = unwrapped - point.expected
+    if declared_discontinuity or not _plausible(late, listed_duration, lost):
+        return _anchor(point, timestamp, duration, point.discontinuity + 1)
+    true_start = point.position + late
+    start = max(true_start, point.position - lost, 0.0)
+    end = max(true_start + duration, start + _SHORTEST)
+    placement = Placement(
+        start=start,
+        duration=end - start,
+        first_timestamp=timestamp + (start - true_start),
+        discontinuity=point.discontinuity,
+    )
+    following = TimelinePoint(
+        position=end,
+        expected=unwrapped + (end - true_start),
+        discontinuity=point.discontinuity,
+    )
+    return placement, following
+
+
+def skip(point: TimelinePoint, duration: float) -> TimelinePoint:
+    """Return where the next segment is expected when `duration` seconds of media are lost."""
+    expected = None if point.expected is None else point.expected + duration
+    return point.model_copy(update={"position": point.position + duration, "expected": expected})
+
+
+def unwrap(timestamp: float, *, near: float) -> float:
+    """Return the value of a wrapping timestamp that lies nearest to `near`; all in seconds."""
+    return timestamp + round((near - timestamp) / TIMESTAMP_PERIOD) * TIMESTAMP_PERIOD
+
+
+def lost_duration(
+    *,
+    listed: Sequence[float],
+    unlisted: int,
+    typical: float,
+    last_end: datetime | None,
+    next_start: datetime | None,
+) -> float:
+    """Estimate how many seconds of media were lost.
+
+    The lost segments' own durations, as far as they were listed, and the typical one for the
+    others; the wall clock of the media on both sides decides where it says that more was lost,
+    or a little less. (Much less is what a recording played faster than it happened would say.)
+
+    Args:
+        listed: EXTINF of the lost segments that were seen in the playlist, in seconds.
+        unlisted: how many were never seen.
+        typical: seconds of a usual segment.
+        last_end: program date time at which the last segment before ended.
+        next_start: program date time of the next segment.
+    """
+    estimate = sum(listed) + unlisted * typical
+    if last_end is not None and next_start is not None:
+        elapsed = (next_start - last_end).total_seconds()
+        if estimate * 0.75 <= elapsed <= _LONGEST_BELIEVED_LOSS:
+            return elapsed
+    return estimate
+
+
+def _anchor(
+    point: TimelinePoint, timestamp: float, duration: float, discontinuity: int
+) -> tuple[Placement, TimelinePoint]:
+    placement = Placement(
+        start=point.position,
+        duration=duration,
+        first_timestamp=timestamp,
+        discontinuity=discontinuity,
+    )
+    following = TimelinePoint(
+        position=placement.end, expected=timestamp + duration, discontinuity=discontinuity
+    )
+    return placement, following
+
+
+def _duration(listed: float, measured: float | None) -> float:
+    """Prefer what the packets cover, unless the playlist says that it makes no sense."""
+    if measured is not None and measured > 0 and 0.5 * listed <= measured <= 2 * listed + 0.5:
+        return max(measured, _SHORTEST)
+    return max(listed, _SHORTEST)
+
+
+def _plausible(late: float, listed: float, lost: float) -> bool:
+    """Tell whether the container's clock may have moved on by `late` more seconds than expected.
+
+    A truncated segment or a dropped frame moves the next one by less than a segment or so; a new
+    clock, by anything. After a gap, whose length is an estimate, half of it more is believed.
+    """
+    slack = lost / 2
+    return -max(0.5, listed / 2) - slack <= late <= max(1.0, 1.5 * listed) + slack

@@ -1,0 +1,1 @@
+"""Game profiles, one YAML file per game or sport; `default.yaml` is the fallback."""

@@ -1,0 +1,1 @@
+"""The doors to the world: settings, database, stores, Temporal, telemetry, embedded servers."""

@@ -1,0 +1,111 @@
+"""The first tenant and the first key: what an installation needs before its API can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from uuid import UUID, uuid5
+
+from domain.access import Scope
+from infra import api_keys
+from infra.api_keys import KeyMode, PlainKey
+from infra.database import Database
+from infra.embedded.home import write_private
+from infra.repositories import api_keys as stored_keys
+from infra.schema import ApiKey
+
+_TENANT_NAMESPACE: Final = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
+_DEV_SLUG: Final = "dev"
+_KEY_FILE: Final = "api-key"
+
+
+@dataclass(frozen=True)
+class TenantKey:
+    """A tenant and a key of its in plain text."""
+
+    tenant_id: UUID
+    key_id: UUID
+    key: PlainKey
+
+
+def tenant_id_of(slug: str) -> UUID:
+    """Return the id of the tenant of this name; one name is one tenant everywhere."""
+    return uuid5(_TENANT_NAMESPACE, slug)
+
+
+async def ensure_dev_tenant(database: Database, *, secret: bytes, directory: Path) -> TenantKey:
+    """Return the development tenant's key, made at the first start and kept for the next.
+
+    The key lies in `directory/api-key`, readable by its owner alone. One that the database does
+    not know (any more) is replaced.
+
+    Args:
+        database: migrated.
+        secret: the installation's signing secret.
+        directory: the state directory, which exists.
+    """
+    path = directory / _KEY_FILE
+    kept = api_keys.parse(path.read_text().strip()) if path.exists() else None
+    if kept is not None:
+        key_hash = api_keys.hash_key(kept, secret=secret)
+        async with database.key_session(key_hash) as session:
+            row = await stored_keys.find_usable(session, key_hash=key_hash)
+        if row is not None:
+            return TenantKey(tenant_id=row.tenant_id, key_id=row.id, key=kept)
+    created = await create_key(
+        database,
+        secret=secret,
+        slug=_DEV_SLUG,
+        name="development",
+        scopes=(Scope.ADMIN,),
+        mode=KeyMode.TEST,
+    )
+    write_private(path, created.key.value + "\n")
+    return created
+
+
+async def create_key(
+    database: Database,
+    *,
+    secret: bytes,
+    slug: str,
+    name: str,
+    scopes: Iterable[Scope],
+    mode: KeyMode = KeyMode.LIVE,
+    expires_at: datetime | None = None,
+) -> TenantKey:
+    """Make a key for the tenant `slug`, and the tenant too when it is new.
+
+    The plain key is in the answer only: it cannot be had again.
+    """
+    tenant_id = tenant_id_of(slug)
+    key = api_keys.generate(mode)
+    async with database.session(tenant_id) as session:
+        await stored_keys.ensure_tenant(session, tenant_id=tenant_id, slug=slug, name=slug)
+        row = await stored_keys.create(
+            session,
+            tenant_id=tenant_id,
+            name=name,
+            key_hash=api_keys.hash_key(key, secret=secret),
+            hint=key.hint,
+            scopes=scopes,
+            expires_at=expires_at,
+        )
+    return TenantKey(tenant_id=tenant_id, key_id=row.id, key=key)
+
+
+async def list_keys(database: Database, *, slug: str) -> list[ApiKey]:
+    """Return the keys of the tenant `slug`, oldest first, revoked ones included."""
+    tenant_id = tenant_id_of(slug)
+    async with database.session(tenant_id) as session:
+        return await stored_keys.list_all(session, tenant_id=tenant_id)
+
+
+async def revoke_key(database: Database, *, slug: str, key_id: UUID) -> bool:
+    """Revoke a key of the tenant `slug` at once; answer whether there is such a key."""
+    tenant_id = tenant_id_of(slug)
+    async with database.session(tenant_id) as session:
+        return await stored_keys.revoke(session, tenant_id=tenant_id, key_id=key_id)

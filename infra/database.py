@@ -1,0 +1,216 @@
+"""PostgreSQL: sessions that always belong to a tenant, and migrations.
+
+The application connects as a role that owns nothing; row-level security compares each row with
+the transaction-local setting `app.tenant_id`. This module is the only way to a session, and sets
+it at the start of every transaction: there is no session without a tenant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from alembic import command
+from alembic.config import Config
+from asyncpg import PostgresError
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.pool import NullPool
+
+_SETTING: Final = "setting"
+_MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: pg_advisory_xact_lock's key
+
+
+class MissingTenantError(RuntimeError):
+    """A session was begun without saying whose it is."""
+
+
+class DatabaseUnavailableError(Exception):
+    """PostgreSQL cannot be reached, or has no connection to spare; trying again may help."""
+
+
+class _ScopedSession(Session):
+    """A session whose every transaction starts by saying whose it is."""
+
+
+@event.listens_for(_ScopedSession, "after_begin")
+def _scope(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    # `SET LOCAL` takes no bind parameter; set_config(…, is_local => true) is the same with one.
+    # It ends with the transaction, so that neither the pool nor a pooler can leak it.
+    if _SETTING not in session.info:
+        raise MissingTenantError("open sessions by Database.session(tenant_id)")
+    name, value = session.info[_SETTING]
+    connection.execute(
+        text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value}
+    )
+
+
+class Database:
+    """A pool of connections as the application's role.
+
+    Args:
+        url: `postgresql://…`, TCP or Unix socket (`?host=/directory`).
+        pool_size: connections kept; ignored with `transaction_pooler`.
+        max_overflow: further connections under load.
+        pool_timeout: seconds to wait for a connection before giving up.
+        connect_timeout: seconds to wait for the server when opening one.
+        statement_timeout: seconds after which the server stops a statement.
+        transaction_pooler: the server is a transaction pooler (PgBouncer, RDS Proxy): keep no
+            connections here, and no prepared statements across transactions.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        max_overflow: int = 10,
+        pool_timeout: float = 10.0,
+        connect_timeout: float = 5.0,
+        statement_timeout: float = 15.0,
+        transaction_pooler: bool = False,
+    ) -> None:
+        options: dict[str, Any] = {
+            "connect_args": {
+                "timeout": connect_timeout,
+                "command_timeout": statement_timeout,
+                # A pooler may hand each transaction another server connection, where a statement
+                # prepared earlier does not exist, or exists with another meaning.
+                "prepared_statement_name_func": lambda: f"__hl_{uuid4()}__",
+                **(
+                    {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+                    if transaction_pooler
+                    else {}
+                ),
+            }
+        }
+        if transaction_pooler:
+            options["poolclass"] = NullPool
+        else:
+            options |= {
+                "pool_size": pool_size,
+                "max_overflow": max_overflow,
+                "pool_timeout": pool_timeout,
+                "pool_pre_ping": True,
+                "pool_recycle": 1800,
+            }
+        self._engine = create_async_engine(asyncpg_url(url), **options)
+        self._sessions = async_sessionmaker(
+            self._engine, sync_session_class=_ScopedSession, expire_on_commit=False
+        )
+
+    @asynccontextmanager
+    async def session(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+        """Open a transaction as `tenant_id`: committed on success, rolled back on any error.
+
+        Cancellation is an error here too: nothing of a cancelled request stays.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", str(tenant_id)) as session:
+            yield session
+
+    @asynccontextmanager
+    async def key_session(self, key_hash: bytes) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees one row of one table: the API key with this hash.
+
+        It is what authentication needs before a tenant is known. A policy of its own grants it
+        (`app.key_hash`), so whoever does not know a key's hash sees nothing by it.
+        """
+        async with self._scoped("app.key_hash", key_hash.hex()) as session:
+            yield session
+
+    async def ping(self) -> None:
+        """Make a round trip to the server.
+
+        Raises:
+            DatabaseUnavailableError: it is away.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError) as error:
+            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _scoped(self, name: str, value: str) -> AsyncIterator[AsyncSession]:
+        try:
+            async with self._sessions(info={_SETTING: (name, value)}) as session, session.begin():
+                await self._connect(session)
+                yield session
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailableError("the connection to PostgreSQL broke") from error
+            raise
+
+    @staticmethod
+    async def _connect(session: AsyncSession) -> None:
+        try:
+            await session.connection()
+        except (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError) as error:
+            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+
+
+def asyncpg_url(url: str | URL) -> URL:
+    """Return `url` for SQLAlchemy's asyncpg dialect; libpq's `sslmode` becomes asyncpg's `ssl`."""
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    if "sslmode" in parsed.query:
+        mode = parsed.query["sslmode"]
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return parsed
+
+
+async def migrate(owner_url: str, revision: str = "head") -> None:
+    """Bring the schema to `revision`, as the role that owns it.
+
+    Two programs that start together migrate one after the other.
+
+    Args:
+        owner_url: the database, with the owner's credentials.
+        revision: an Alembic revision; `base` takes everything down.
+    """
+    engine = create_async_engine(asyncpg_url(owner_url), poolclass=NullPool)
+    try:
+        await _migrate(engine, revision)
+    finally:
+        await engine.dispose()
+
+
+async def _migrate(engine: AsyncEngine, revision: str) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
+        )
+        await connection.run_sync(_run_revisions, revision)
+
+
+def _run_revisions(connection: Connection, revision: str) -> None:
+    config = alembic_config(connection)
+    if revision == "base":
+        command.downgrade(config, revision)
+    else:
+        command.upgrade(config, revision)
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Return Alembic's configuration for a connection: the scripts are those of the package."""
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", "migrations:")
+    config.set_main_option("path_separator", "os")
+    return config

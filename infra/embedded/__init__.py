@@ -1,0 +1,1 @@
+"""Real servers that we start ourselves when none is configured: Temporal and PostgreSQL."""

@@ -1,0 +1,50 @@
+"""Errors of the installation: something around the product is missing, taken or wrong."""
+
+from __future__ import annotations
+
+
+class SetupError(Exception):
+    """The product cannot start as configured.
+
+    Attributes:
+        code: stable and machine-readable.
+        message: what is wrong, in one sentence.
+        remedy: what to do about it, in one sentence.
+    """
+
+    code = "setup"
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
+class NotConfiguredError(SetupError):
+    """A setting that this command needs has no value."""
+
+    code = "not_configured"
+
+
+class ComponentMissingError(SetupError):
+    """A program or library that we build on is not there and cannot be had."""
+
+    code = "component_missing"
+
+
+class PortTakenError(SetupError):
+    """Another program listens on a port that we were told to use."""
+
+    code = "port_taken"
+
+
+class AlreadyRunningError(SetupError):
+    """The state directory is in use by another process."""
+
+    code = "already_running"
+
+
+class StartFailedError(SetupError):
+    """A server that we started died or did not answer in time."""
+
+    code = "start_failed"

@@ -1,0 +1,104 @@
+"""Clips: what is to be cut for a highlight, and the file once it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, case, func, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.clip import ClipStatus
+from domain.records import ClipRecord
+from infra.schema import Clip
+
+_MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
+_CONTENT: Final = tuple(
+    column.name for column in Clip.__table__.columns if column.name not in _MANAGED
+)
+# A clip goes on only: a repeated or late write of an earlier state changes nothing.
+_STAGE: Final = {
+    ClipStatus.RENDERING.value: 0,
+    ClipStatus.FAILED.value: 1,
+    ClipStatus.READY.value: 2,
+    ClipStatus.DELETED.value: 3,
+}
+
+
+async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip | None:
+    """Return a clip, or None when the tenant has none of this id."""
+    return await session.get(Clip, (tenant_id, clip_id))
+
+
+async def latest_by_highlight(
+    session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
+) -> dict[UUID, Clip]:
+    """Return the newest clip of each highlight that has one, deleted ones aside."""
+    found = await session.scalars(
+        select(Clip)
+        .where(
+            Clip.tenant_id == tenant_id,
+            Clip.highlight_id.in_(highlight_ids),
+            Clip.status != ClipStatus.DELETED,
+        )
+        .ext(distinct_on(Clip.highlight_id))
+        .order_by(Clip.highlight_id, Clip.created_at.desc(), Clip.id)
+    )
+    return {clip.highlight_id: clip for clip in found}
+
+
+async def record_clip(session: AsyncSession, record: ClipRecord) -> None:
+    """Write a clip's state; repeated or late writes take nothing back.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: the highlight does not exist.
+    """
+    statement = insert(Clip).values(_values(record))
+    new = statement.excluded
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[Clip.tenant_id, Clip.id],
+            set_={name: new[name] for name in _CONTENT}
+            | {"updated_at": func.now(), "revision": Clip.revision + 1},
+            where=and_(
+                _stage(new["status"]) >= _stage(Clip.status),
+                tuple_(*(getattr(Clip, name) for name in _CONTENT)).is_distinct_from(
+                    tuple_(*(new[name] for name in _CONTENT))
+                ),
+            ),
+        )
+    )
+
+
+def _stage(status: SQLColumnExpression[str]) -> ColumnElement[int]:
+    return case(_STAGE, value=status)
+
+
+def _values(record: ClipRecord) -> dict[str, Any]:
+    spec, rendered = record.spec, record.rendered
+    values: dict[str, Any] = {
+        "tenant_id": spec.tenant_id,
+        "id": spec.id,
+        "stream_id": spec.stream_id,
+        "highlight_id": spec.highlight_id,
+        "status": record.status.value,
+        "start": spec.start,
+        "duration": spec.duration,
+        "message": record.message,
+    }
+    if rendered is not None:
+        values |= {
+            "start": rendered.start,
+            "duration": rendered.duration,
+            "key": rendered.key,
+            "thumbnail_key": rendered.thumbnail_key,
+            "size": rendered.size,
+            "width": rendered.width,
+            "height": rendered.height,
+            "has_audio": rendered.has_audio,
+            "sha256": rendered.sha256,
+            "ready_at": rendered.rendered_at,
+        }
+    return values

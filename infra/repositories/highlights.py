@@ -1,0 +1,214 @@
+"""Highlights: candidates with the decisions about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
+
+from domain.candidate import HighlightCandidate
+from domain.profile import GameProfile
+from domain.selection import Decision, DecisionStatus
+from infra.repositories.errors import RecordMissingError
+from infra.repositories.highlight_values import candidate_values, decision_values
+from infra.repositories.keyset import Order, Position
+from infra.schema import Highlight, Stream
+
+_MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
+_CONTENT: Final = tuple(
+    column.name for column in Highlight.__table__.columns if column.name not in _MANAGED
+)
+_PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
+# Written out, not bound: PostgreSQL must see that the condition implies the partial indexes.
+_HIDDEN: Final[tuple[ColumnElement[str], ...]] = (
+    literal_column("'held'"),
+    literal_column("'rejected'"),
+)
+
+
+class Sort(StrEnum):
+    """Orders in which highlights can be listed."""
+
+    NEWEST = "-created_at"
+    OLDEST = "created_at"
+    PEAK = "peak"
+    BEST = "-score"
+
+
+ORDERS: Final = {
+    Sort.NEWEST: Order(column=Highlight.created_at, id=Highlight.id, descending=True),
+    Sort.OLDEST: Order(column=Highlight.created_at, id=Highlight.id, descending=False),
+    Sort.PEAK: Order(column=Highlight.peak, id=Highlight.id, descending=False),
+    Sort.BEST: Order(column=Highlight.score, id=Highlight.id, descending=True),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HighlightFilter:
+    """Which highlights to list; None leaves a property open. Peaks are seconds of media time.
+
+    With no `statuses` everything but the held and the rejected is listed.
+    """
+
+    stream_id: UUID | None = None
+    statuses: tuple[DecisionStatus, ...] = ()
+    game: str | None = None
+    tag: str | None = None
+    min_score: float | None = None
+    peak_from: float | None = None
+    peak_to: float | None = None
+
+
+async def get(session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID) -> Highlight | None:
+    """Return a highlight, or None when the tenant has none of this id."""
+    return await session.get(Highlight, (tenant_id, highlight_id))
+
+
+async def list_page(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    criteria: HighlightFilter,
+    sort: Sort = Sort.NEWEST,
+    after: Position | None = None,
+    limit: int = 50,
+) -> list[Highlight]:
+    """Return the highlights that match, in order, after a position."""
+    query = select(Highlight).where(Highlight.tenant_id == tenant_id, *_conditions(criteria))
+    return list(await session.scalars(ORDERS[sort].page(query, after=after, limit=limit)))
+
+
+async def record_decisions(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    profile: GameProfile,
+    candidates: Sequence[HighlightCandidate],
+    decisions: Sequence[Decision],
+) -> frozenset[UUID]:
+    """Write decisions and the candidates they are about; answer which highlights changed.
+
+    Doing it again changes nothing, and an older decision never replaces a newer one: decisions
+    are ordered by `decided_at`, provisional ones come before final ones of the same instant, and a
+    confirmed highlight stays confirmed. Candidates without a decision are left for the call that
+    brings it.
+
+    Raises:
+        RecordMissingError: the stream does not exist, or a decision is about a highlight that
+            was neither passed as a candidate nor recorded before.
+    """
+    by_id = {candidate.id: candidate for candidate in candidates}
+    latest = {decision.highlight_id: decision for decision in decisions}
+    game = await session.scalar(
+        select(Stream.game).where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+    )
+    if game is None:
+        raise RecordMissingError("stream", stream_id)
+    origin = {
+        "tenant_id": tenant_id,
+        "stream_id": stream_id,
+        "game": game,
+        "profile_id": profile.id,
+        "profile_version": profile.version,
+    }
+    rows = [
+        origin | candidate_values(by_id[identity]) | decision_values(decision)
+        for identity, decision in sorted(latest.items())
+        if identity in by_id
+    ]
+    changed: set[UUID] = set()
+    if rows:
+        changed |= set(await session.scalars(_upsert(rows)))
+    for identity, decision in sorted(latest.items()):
+        if identity not in by_id:
+            changed |= await _decide_again(session, tenant_id=tenant_id, decision=decision)
+    return frozenset(changed)
+
+
+def _upsert(rows: list[dict[str, Any]]) -> ReturningInsert[tuple[UUID]]:
+    statement = insert(Highlight).values(rows)
+    new = statement.excluded
+    before = tuple_(*(getattr(Highlight, name) for name in _CONTENT))
+    after = tuple_(*(new[name] for name in _CONTENT))
+    return statement.on_conflict_do_update(
+        index_elements=[Highlight.tenant_id, Highlight.id],
+        set_={name: new[name] for name in _CONTENT}
+        | {"updated_at": func.now(), "revision": Highlight.revision + 1},
+        where=and_(
+            _supersedes(decided_at=new["decided_at"], status=new["status"]),
+            before.is_distinct_from(after),
+        ),
+    ).returning(Highlight.id)
+
+
+async def _decide_again(
+    session: AsyncSession, *, tenant_id: UUID, decision: Decision
+) -> frozenset[UUID]:
+    values = decision_values(decision)
+    own = and_(Highlight.tenant_id == tenant_id, Highlight.id == decision.highlight_id)
+    changed = await session.scalar(
+        update(Highlight)
+        .where(
+            own,
+            _supersedes(decided_at=literal(decision.decided_at), status=literal(decision.status)),
+            or_(*(getattr(Highlight, name).is_distinct_from(v) for name, v in values.items())),
+        )
+        .values(**values, updated_at=func.now(), revision=Highlight.revision + 1)
+        .returning(Highlight.id)
+        .execution_options(synchronize_session=False)
+    )
+    if changed is not None:
+        return frozenset({changed})
+    if await session.scalar(select(Highlight.id).where(own)) is None:
+        raise RecordMissingError("highlight", decision.highlight_id)
+    return frozenset()
+
+
+def _supersedes(
+    *, decided_at: ColumnElement[float], status: ColumnElement[str]
+) -> ColumnElement[bool]:
+    confirmed = DecisionStatus.CONFIRMED.value
+    return and_(
+        tuple_(decided_at, status.not_in(_PROVISIONAL))
+        >= tuple_(Highlight.decided_at, Highlight.status.not_in(_PROVISIONAL)),
+        or_(Highlight.status != confirmed, status == confirmed),
+    )
+
+
+def _conditions(criteria: HighlightFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if criteria.stream_id is not None:
+        conditions.append(Highlight.stream_id == criteria.stream_id)
+    if criteria.game is not None:
+        conditions.append(Highlight.game == criteria.game)
+    if criteria.tag is not None:
+        conditions.append(Highlight.tags.contains([criteria.tag]))
+    if criteria.min_score is not None:
+        conditions.append(Highlight.score >= criteria.min_score)
+    if criteria.peak_from is not None:
+        conditions.append(Highlight.peak >= criteria.peak_from)
+    if criteria.peak_to is not None:
+        conditions.append(Highlight.peak <= criteria.peak_to)
+    if criteria.statuses:
+        conditions.append(Highlight.status.in_(criteria.statuses))
+    else:
+        conditions.append(Highlight.status.not_in(_HIDDEN))
+    return conditions

@@ -1,0 +1,156 @@
+"""Requests under a client's own key: made once, answered alike each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.schema import IdempotencyKey
+
+RETENTION: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredResponse:
+    """An answer as it was given."""
+
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+class ClaimOutcome(StrEnum):
+    """What a request may do under its key."""
+
+    NEW = "new"  # go on and make the resource
+    RESUMED = "resumed"  # an earlier request died half-way: finish what it made
+    ANSWERED = "answered"  # give the stored answer
+    IN_PROGRESS = "in_progress"  # another request is at it
+    OTHER_REQUEST = "other_request"  # the key was used with other content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The outcome, the resource that the key stands for, and the answer if there is one."""
+
+    outcome: ClaimOutcome
+    resource_id: UUID
+    response: StoredResponse | None = None
+
+
+async def claim(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    key: str,
+    request_hash: bytes,
+    resource_id: UUID,
+    lease: timedelta,
+) -> Claim:
+    """Claim a key in the transaction that creates the resource.
+
+    A concurrent request under the same key waits here until that transaction ends.
+
+    Args:
+        session: the tenant's.
+        tenant_id: the tenant, which the key is scoped to.
+        key: as the client sent it.
+        request_hash: of everything that the answer depends on.
+        resource_id: the id that the resource will have if the key is new.
+        lease: how long the request may take before another may finish it.
+    """
+    await session.execute(
+        delete(IdempotencyKey).where(
+            IdempotencyKey.tenant_id == tenant_id,
+            IdempotencyKey.created_at < func.now() - RETENTION,
+        )
+    )
+    inserted = await session.scalar(
+        insert(IdempotencyKey)
+        .values(
+            tenant_id=tenant_id,
+            key=key,
+            request_hash=request_hash,
+            resource_id=resource_id,
+            claimed_until=func.now() + lease,
+        )
+        .on_conflict_do_nothing()
+        .returning(IdempotencyKey.resource_id)
+    )
+    if inserted is not None:
+        return Claim(outcome=ClaimOutcome.NEW, resource_id=resource_id)
+    return await _claim_again(
+        session,
+        tenant_id=tenant_id,
+        key=key,
+        request_hash=request_hash,
+        resource_id=resource_id,
+        lease=lease,
+    )
+
+
+async def _claim_again(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    key: str,
+    request_hash: bytes,
+    resource_id: UUID,
+    lease: timedelta,
+) -> Claim:
+    found = await session.execute(
+        select(IdempotencyKey, IdempotencyKey.claimed_until <= func.now())
+        .where(IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)
+        .with_for_update()
+    )
+    pair = found.one_or_none()
+    if pair is None:  # released since the insert met it: the client may simply try again
+        return Claim(outcome=ClaimOutcome.IN_PROGRESS, resource_id=resource_id)
+    row, abandoned = pair
+    if row.request_hash != request_hash:
+        return Claim(outcome=ClaimOutcome.OTHER_REQUEST, resource_id=row.resource_id)
+    if row.response_status is not None:
+        response = StoredResponse(
+            status=row.response_status,
+            headers=row.response_headers or {},
+            body=row.response_body or {},
+        )
+        return Claim(outcome=ClaimOutcome.ANSWERED, resource_id=row.resource_id, response=response)
+    if not abandoned:
+        return Claim(outcome=ClaimOutcome.IN_PROGRESS, resource_id=row.resource_id)
+    row.claimed_until = func.now() + lease
+    await session.flush()
+    return Claim(outcome=ClaimOutcome.RESUMED, resource_id=row.resource_id)
+
+
+async def complete(
+    session: AsyncSession, *, tenant_id: UUID, key: str, response: StoredResponse
+) -> None:
+    """Store the answer."""
+    await session.execute(
+        update(IdempotencyKey)
+        .where(IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)
+        .values(
+            response_status=response.status,
+            response_headers=response.headers,
+            response_body=response.body,
+        )
+    )
+
+
+async def release(session: AsyncSession, *, tenant_id: UUID, key: str) -> None:
+    """Forget a key whose request came to nothing, so that it can be tried again at once."""
+    await session.execute(
+        delete(IdempotencyKey).where(
+            IdempotencyKey.tenant_id == tenant_id,
+            IdempotencyKey.key == key,
+            IdempotencyKey.response_status.is_(None),
+        )
+    )

@@ -1,0 +1,177 @@
+"""Streams and their gaps."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.records import StreamRecord
+from domain.stream import TERMINAL, StreamProgress, StreamStatus, may_follow
+from infra.repositories.errors import RecordMissingError
+from infra.repositories.keyset import Order, Position
+from infra.schema import Stream, StreamGap
+
+NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
+_COUNTERS: Final = (
+    "position",
+    "analyzed",
+    "segments",
+    "missed",
+    "windows",
+    "highlights",
+    "clips",
+)
+
+
+async def create(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    playlist_url: str,
+    game: str,
+    profile_id: str,
+    profile_version: str,
+    profile_match: dict[str, Any] | None = None,
+    title: str = "",
+    external_id: str | None = None,
+    options: dict[str, Any] | None = None,
+    correlation_id: str | None = None,
+) -> Stream:
+    """Insert a stream that is about to start."""
+    stream = Stream(
+        tenant_id=tenant_id,
+        id=stream_id,
+        external_id=external_id,
+        playlist_url=playlist_url,
+        game=game,
+        title=title,
+        profile_id=profile_id,
+        profile_version=profile_version,
+        profile_match=profile_match,
+        options=options or {},
+        correlation_id=correlation_id,
+        status=StreamStatus.STARTING,
+    )
+    session.add(stream)
+    await session.flush()
+    await session.refresh(stream)
+    return stream
+
+
+async def get(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> Stream | None:
+    """Return a stream, or None when the tenant has none of this id."""
+    return await session.get(Stream, (tenant_id, stream_id))
+
+
+async def list_page(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    status: StreamStatus | None = None,
+    game: str | None = None,
+    external_id: str | None = None,
+    after: Position | None = None,
+    limit: int = 50,
+) -> list[Stream]:
+    """Return streams, newest first."""
+    query = select(Stream).where(Stream.tenant_id == tenant_id)
+    if status is not None:
+        query = query.where(Stream.status == status)
+    if game is not None:
+        query = query.where(Stream.game == game)
+    if external_id is not None:
+        query = query.where(Stream.external_id == external_id)
+    return list(await session.scalars(NEWEST.page(query, after=after, limit=limit)))
+
+
+async def gaps(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[StreamGap]:
+    """Return a stream's gaps in order of media time."""
+    return list(
+        await session.scalars(
+            select(StreamGap)
+            .where(StreamGap.tenant_id == tenant_id, StreamGap.stream_id == stream_id)
+            .order_by(StreamGap.start, StreamGap.first_sequence)
+        )
+    )
+
+
+async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> None:
+    """Remove a stream whose workflow could not be started; one that has begun stays."""
+    await session.execute(
+        delete(Stream).where(
+            Stream.tenant_id == tenant_id,
+            Stream.id == stream_id,
+            Stream.status == StreamStatus.STARTING,
+            Stream.windows == 0,
+        )
+    )
+
+
+async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
+    """Write a stream's progress and new gaps; repeated or late writes take nothing back.
+
+    Counters never fall, and a status gives way only to one that may follow it, so that a terminal
+    status stays.
+
+    Raises:
+        RecordMissingError: the stream does not exist.
+    """
+    stream = await session.scalar(
+        select(Stream)
+        .where(Stream.tenant_id == record.tenant_id, Stream.id == record.stream_id)
+        .with_for_update()
+    )
+    if stream is None:
+        raise RecordMissingError("stream", record.stream_id)
+    changes = _changes(stream, record.progress)
+    if changes:
+        for name, value in changes.items():
+            setattr(stream, name, value)
+        stream.revision += 1
+        await session.flush()
+    await _record_gaps(session, record)
+
+
+def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:
+    before = StreamStatus(stream.status)
+    new: dict[str, Any] = {
+        name: max(getattr(stream, name), getattr(progress, name)) for name in _COUNTERS
+    }
+    times = [time for time in (stream.last_segment_at, progress.last_segment_at) if time]
+    new["last_segment_at"] = max(times, default=None)
+    # Live and stalled follow each other both ways; of those two the one further on is the later.
+    late = progress.position < stream.position and progress.status not in TERMINAL
+    if may_follow(before, progress.status) and not (late and may_follow(progress.status, before)):
+        new["status"] = progress.status.value
+        if progress.end is not None:
+            new |= {"end_reason": progress.end.reason.value, "end_message": progress.end.message}
+    changes = {name: value for name, value in new.items() if getattr(stream, name) != value}
+    if changes:
+        changes["updated_at"] = func.now()
+    if progress.status in TERMINAL and "status" in changes:
+        changes["ended_at"] = func.now()
+    return changes
+
+
+async def _record_gaps(session: AsyncSession, record: StreamRecord) -> None:
+    if not record.gaps:
+        return
+    rows = [
+        {
+            "tenant_id": record.tenant_id,
+            "stream_id": record.stream_id,
+            "start": gap.start,
+            "duration": gap.duration,
+            "first_sequence": gap.first_sequence,
+            "last_sequence": gap.last_sequence,
+            "reason": gap.reason.value,
+            "detail": gap.detail,
+        }
+        for gap in record.gaps
+    ]
+    await session.execute(insert(StreamGap).values(rows).on_conflict_do_nothing())

@@ -1,0 +1,101 @@
+"""The door to Temporal: one client, configured from settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client, Interceptor, KeepAliveConfig
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime
+from temporalio.service import TLSConfig
+
+from infra.errors import NotConfiguredError, StartFailedError
+from infra.settings import Settings
+
+CONNECT_TIMEOUT: Final = timedelta(seconds=10)
+
+
+async def connect(
+    settings: Settings,
+    *,
+    interceptors: Sequence[Interceptor] = (),
+    runtime: Runtime | None = None,
+    patience: timedelta = CONNECT_TIMEOUT,
+) -> Client:
+    """A connected client that converts pydantic models.
+
+    Args:
+        settings: address, namespace and credentials.
+        interceptors: such as tracing; workers made from the client inherit them.
+        runtime: where the SDK's core sends its logs and metrics.
+        patience: how long to wait for the server.
+
+    Raises:
+        NotConfiguredError: no address is set, or a certificate has no key.
+        StartFailedError: the server does not answer.
+    """
+    address = settings.temporal_address
+    if address is None:
+        raise NotConfiguredError(
+            "No Temporal server is configured.",
+            remedy="Set TEMPORAL_ADDRESS, or start everything with `highlights dev`.",
+        )
+    try:
+        return await asyncio.wait_for(
+            Client.connect(
+                address,
+                namespace=settings.temporal_namespace,
+                api_key=_api_key(settings),
+                tls=_tls(settings),
+                data_converter=pydantic_data_converter,
+                interceptors=interceptors,
+                runtime=runtime,
+                keep_alive_config=KeepAliveConfig(),
+            ),
+            timeout=patience.total_seconds(),
+        )
+    except (RuntimeError, TimeoutError) as error:
+        raise StartFailedError(
+            f"Temporal at {address} does not answer: {error or 'timed out'}.",
+            remedy="Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and the credentials.",
+        ) from error
+
+
+def _api_key(settings: Settings) -> str | None:
+    return settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None
+
+
+def _tls(settings: Settings) -> TLSConfig | bool:
+    certificate = settings.temporal_tls_client_cert_path
+    key = settings.temporal_tls_client_key_path
+    if (certificate is None) != (key is None):
+        raise NotConfiguredError(
+            "Mutual TLS needs both a certificate and its key.",
+            remedy="Set TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH.",
+        )
+    authority = settings.temporal_tls_server_ca_cert_path
+    name = settings.temporal_tls_server_name
+    if certificate or authority or name:
+        return TLSConfig(
+            server_root_ca_cert=_pem(authority),
+            domain=name,
+            client_cert=_pem(certificate),
+            client_private_key=_pem(key),
+        )
+    return settings.temporal_tls or settings.temporal_api_key is not None
+
+
+def _pem(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotConfiguredError(
+            f"{path} cannot be read: {error.strerror}.",
+            remedy="Check the TEMPORAL_TLS_* paths.",
+        ) from error

@@ -1,0 +1,145 @@
+"""What all tests share: a clean environment, and real servers, one of each per xdist worker.
+
+Fixtures: `home`, `postgres_server`, `postgres` (a migrated database), `empty_database`,
+`temporal_server`, `temporal_client`, `server_path`. Servers start when first asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+
+from infra.database import migrate
+from infra.embedded import temporal_binary
+from infra.embedded.ports import free_ports
+from infra.embedded.postgres import DatabaseUrls, PostgresServer
+from infra.embedded.temporal_server import TemporalServer
+from infra.settings import Settings
+from infra.temporal import connect
+
+T = TypeVar("T")
+
+_SHARED_CACHES = ("bin", "match")
+_OUTSIDE_NAMES = (
+    "AMQP_URL",
+    "CLIP_STORE",
+    "GEMINI_API_KEY",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "REDIS_URL",
+    "SEGMENT_STORE",
+)
+_OUTSIDE_PREFIXES = ("HIGHLIGHTS_", "TEMPORAL_", "DATABASE_")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI nothing may be missing, so a skipped test is a failed one."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {reason}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty HIGHLIGHTS_HOME that shares the developer's caches; no other setting is set."""
+    developers = Settings().home_path()
+    path = tmp_path_factory.mktemp("home")
+    for cache in _SHARED_CACHES:
+        (developers / cache).mkdir(parents=True, exist_ok=True)
+        (path / cache).symlink_to(developers / cache)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in tuple(os.environ):
+            if name in _OUTSIDE_NAMES or name.startswith(_OUTSIDE_PREFIXES):
+                patch.delenv(name)
+        patch.setenv("HIGHLIGHTS_HOME", str(path))
+        yield path
+
+
+@pytest.fixture
+def server_path() -> Iterator[Path]:
+    """A temporary directory for a test that starts PostgreSQL itself; see `server_directory`."""
+    with server_directory() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL of this test process."""
+    with server_directory() as root:
+        server = PostgresServer(root / "data", log=root / "postgres.log", durable=False)
+        try:
+            run_apart(server.prepare())
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: PostgresServer) -> DatabaseUrls:
+    """The database of this test process, migrated: URLs of the owner and of the application.
+
+    Tests commit for real; each makes tenants of its own.
+    """
+    urls = run_apart(postgres_server.prepare())
+    run_apart(migrate(urls.owner))
+    return urls
+
+
+@pytest.fixture
+def empty_database(postgres_server: PostgresServer) -> DatabaseUrls:
+    """A new database without tables."""
+    return run_apart(postgres_server.prepare(f"test_{uuid4().hex}"))
+
+
+@pytest.fixture(scope="session")
+def temporal_server(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TemporalServer]:
+    """A real Temporal server of this test process, in memory, with our search attributes."""
+    binary = temporal_binary.find(home)
+    if binary is None:
+        pytest.fail("there is no Temporal binary: run `highlights setup` once")
+    (port,) = free_ports(1)
+    log = tmp_path_factory.mktemp("temporal") / "temporal.log"
+    server = TemporalServer(binary, port=port, ui_port=None, database=None, log=log)
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def temporal_client(temporal_server: TemporalServer) -> Client:
+    """A client of it; give each test its own task queue and workflow ids."""
+    return await connect(Settings(temporal_address=temporal_server.address))
+
+
+@contextmanager
+def server_directory() -> Iterator[Path]:
+    """A temporary directory outside pytest's.
+
+    Started by root, PostgreSQL runs as another account, and every new pytest session closes the
+    directories of all sessions to other accounts.
+    """
+    with TemporaryDirectory(prefix="highlights-test-", ignore_cleanup_errors=True) as path:
+        yield Path(path)
+
+
+def run_apart(work: Coroutine[object, object, T]) -> T:
+    """Run a coroutine to its end on another thread's loop, whatever this thread's is doing."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()

@@ -1,0 +1,1 @@
+"""The whole product, as its user runs it."""

@@ -1,0 +1,72 @@
+"""One whole stack for all tests of this folder, and a short match to play to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from demo.match import Match, ensure_match
+from infra.embedded.home import Running, StateDirectory
+from tests.conftest import server_directory
+from tests.e2e.installation import START_TIMEOUT, dev
+from tests.e2e.tenant import Tenant
+
+MATCH_SEED = 14
+MATCH_DURATION = 90.0
+
+
+class Stack:
+    """A running `highlights dev` that may read from this machine's own addresses."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+
+    @property
+    def running(self) -> Running:
+        """What runs now."""
+        running = StateDirectory(self.state).running()
+        assert running is not None, "the stack has stopped"
+        return running
+
+    def kill_worker(self) -> list[psutil.Process]:
+        """Kill the worker outright; return it and the processes that it had started."""
+        pid = self.running.worker_pid
+        assert pid is not None
+        worker = psutil.Process(pid)
+        family = [worker, *worker.children(recursive=True)]
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + START_TIMEOUT
+        while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return family
+
+
+@pytest.fixture(scope="session")
+def stack(home: Path) -> Iterator[Stack]:
+    """Temporal, PostgreSQL, worker and API, each in a process of its own."""
+    with server_directory() as directory:
+        settings = {"HIGHLIGHTS_ALLOW_PRIVATE_URLS": "true"}
+        with dev(directory / "state", log=directory / "log", settings=settings):
+            yield Stack(directory / "state")
+
+
+@pytest.fixture
+async def tenant(stack: Stack) -> AsyncIterator[Tenant]:
+    """A client with the development tenant's key."""
+    running = stack.running
+    assert running.api_key is not None
+    async with Tenant(running.api_url, running.api_key) as tenant:
+        yield tenant
+
+
+@pytest.fixture(scope="session")
+def match(home: Path) -> Match:
+    """A scripted match of a minute and a half with two clear moments."""
+    return ensure_match(home, seed=MATCH_SEED, duration=MATCH_DURATION)

@@ -1,0 +1,89 @@
+"""The public API as a tenant's program sees it, with the answers checked against its models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from api.highlight_models import HighlightModel
+from api.stream_models import StreamDetail
+from domain.stream import TERMINAL
+
+_LOOK_INTERVAL: Final = 0.05
+
+
+class Tenant:
+    """A client of one installation with one tenant's key."""
+
+    def __init__(self, api_url: str, api_key: str) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=api_url, headers={"Authorization": f"Bearer {api_key}"}, timeout=30.0
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def ask_to_analyze(self, url: str, **options: float) -> httpx.Response:
+        """Ask for the analysis of a stream and return whatever is answered."""
+        body = {"url": url, "game": "soccer", "options": options}
+        return await self._http.post("/v1/streams/analyze", json=body)
+
+    async def analyze(self, url: str, **options: float) -> str:
+        """Start the analysis of a stream and return its id."""
+        response = await self.ask_to_analyze(url, **options)
+        assert response.status_code == httpx.codes.CREATED, response.text
+        return str(response.json()["id"])
+
+    async def stream(self, stream_id: str) -> StreamDetail:
+        """Read a stream."""
+        response = await self._http.get(f"/v1/streams/{stream_id}")
+        return StreamDetail.model_validate_json(response.raise_for_status().content)
+
+    async def highlights(self, stream_id: str) -> list[HighlightModel]:
+        """Read the first hundred highlights of a stream, in order of their peaks."""
+        response = await self._http.get(
+            "/v1/highlights/list", params={"stream_id": stream_id, "limit": 100}
+        )
+        page = response.raise_for_status().json()
+        assert page["next_cursor"] is None
+        found = [HighlightModel.model_validate(item) for item in page["data"]]
+        return sorted(found, key=lambda highlight: highlight.peak)
+
+    async def until_a_clip_is_wanted(self, stream_id: str, *, seconds: float) -> None:
+        """Wait until the first clip of a stream is being made."""
+        async with asyncio.timeout(seconds):
+            while True:
+                if any(highlight.clip for highlight in await self.highlights(stream_id)):
+                    return
+                await asyncio.sleep(_LOOK_INTERVAL)
+
+    async def download(self, url: str) -> bytes:
+        """Fetch a clip by its signed URL."""
+        return (await self._http.get(url)).raise_for_status().content
+
+    async def until_over(self, stream_id: str, *, seconds: float) -> StreamDetail:
+        """Wait until a stream has ended."""
+        return await self.until(stream_id, lambda stream: stream.status in TERMINAL, seconds)
+
+    async def until(
+        self, stream_id: str, true: Callable[[StreamDetail], bool], seconds: float
+    ) -> StreamDetail:
+        """Wait until something is true of a stream."""
+        async with asyncio.timeout(seconds):
+            while True:
+                stream = await self.stream(stream_id)
+                if true(stream):
+                    return stream
+                await asyncio.sleep(_LOOK_INTERVAL)

@@ -1,0 +1,228 @@
+"""A clip as the viewer sees it: in a real browser, over HTTP, by its signed URL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from playwright.async_api import Page, Response, async_playwright
+from pydantic import SecretStr
+
+from api.application import create_app
+from app.browser import chromium_path
+from domain.access import Scope
+from domain.clip import ClipStatus
+from infra.bootstrap import create_key
+from infra.clip_renderer import Cut, render
+from infra.clip_store import LocalClipStore
+from infra.database import Database
+from infra.embedded.ports import free_ports
+from infra.embedded.postgres import DatabaseUrls
+from infra.ffmpeg import FfmpegLimits, find_ffmpeg
+from infra.media_pool import MediaPool
+from infra.repositories import clips
+from infra.settings import Settings
+from tests.integration.infra.film import FRAME, RATE, film, number_in, segments, sources
+from tests.integration.rows import clip_record, new_highlight, new_stream
+
+SECRET = "s" * 32
+OFFSET, DURATION = 2.0, 4.0
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+@dataclass(frozen=True)
+class Player:
+    """A page that shows the clip in a video element, `v`, and the answers it got from the API."""
+
+    page: Page
+    answers: Sequence[Response]
+
+    async def load(self, url: str) -> None:
+        # A tenant's page, yet on the API's origin, so that a script may look at the pictures.
+        page = urlsplit(url)._replace(path="/player", query="").geturl()
+        body = f"<video muted preload=auto src='{escape(url)}'></video>"
+        await self.page.route(
+            page, lambda route: route.fulfill(content_type="text/html", body=body)
+        )
+        await self.page.goto(page)
+        await self.wait_until("v.error || v.readyState === HTMLMediaElement.HAVE_ENOUGH_DATA")
+        assert await self.value("v.error && v.error.message") is None
+
+    async def value(self, expression: str) -> Any:  # noqa: ANN401 -- whatever the script says
+        return await self.page.evaluate(
+            f"async () => {{ const v = document.querySelector('video'); return {expression}; }}"
+        )
+
+    async def wait_until(self, expression: str) -> None:
+        await self.page.wait_for_function(
+            f"() => {{ const v = document.querySelector('video'); return {expression}; }}"
+        )
+
+    async def seek(self, seconds: float) -> None:
+        await self.value(
+            "new Promise(done => {"
+            f" v.addEventListener('seeked', done, {{once: true}}); v.currentTime = {seconds}; }})"
+            ".then(() => null)"
+        )
+
+    async def shown_number(self) -> int:
+        """The number of the picture that is shown, as the film's bars say."""
+        middle = await self.page.evaluate(
+            "() => { const v = document.querySelector('video');"
+            " const c = document.createElement('canvas');"
+            " c.width = v.videoWidth; c.height = v.videoHeight;"
+            " const d = c.getContext('2d'); d.drawImage(v, 0, 0);"
+            " const row = d.getImageData(0, c.height / 2, c.width, 1).data;"
+            " return Array.from(row).filter((_, place) => place % 4 === 1); }"
+        )
+        return number_in(np.array(middle, np.uint8))
+
+
+@pytest.fixture
+async def player() -> AsyncIterator[Player]:
+    chromium = chromium_path()
+    if chromium is None:
+        pytest.skip("no Chromium on this machine: run bin/browser, or install one")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=[*FLAGS])
+        try:
+            page = await browser.new_page()
+            answers: list[Response] = []
+            page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 -- it takes no builtin
+            yield Player(page=page, answers=answers)
+        finally:
+            await browser.close()
+
+
+@pytest.fixture
+async def url(postgres: DatabaseUrls, tmp_path: Path) -> AsyncIterator[str]:
+    """The signed URL of a clip that was rendered, stored and recorded, as the API gives it."""
+    port, no_temporal = free_ports(2)
+    settings = Settings(
+        temporal_address=f"127.0.0.1:{no_temporal}",
+        database_url=SecretStr(postgres.application),
+        database_pool_size=2,
+        clip_store=str(tmp_path / "clips"),
+        signing_secret=SecretStr(SECRET),
+        public_base_url=f"http://127.0.0.1:{port}",
+    )
+    database = Database(postgres.application, pool_size=1)
+    try:
+        made = await create_key(
+            database,
+            secret=SECRET.encode(),
+            slug=f"tenant-{uuid4().hex}",
+            name="test",
+            scopes=(Scope.ADMIN,),
+        )
+        clip = await _stored_clip(database, made.tenant_id, LocalClipStore(tmp_path / "clips"))
+    finally:
+        await database.close()
+    async with (
+        _serving(settings, port),
+        httpx.AsyncClient(headers={"Authorization": f"Bearer {made.key.value}"}) as client,
+    ):
+        found = await client.get(f"http://127.0.0.1:{port}/v1/clips/{clip}")
+        yield str(found.raise_for_status().json()["url"])
+
+
+async def _stored_clip(database: Database, tenant: UUID, store: LocalClipStore) -> UUID:
+    stream = await new_stream(database, tenant)
+    highlight = await new_highlight(database, tenant, stream)
+    record = clip_record(tenant, stream, highlight, status=ClipStatus.READY)
+    assert record.rendered is not None
+    with TemporaryDirectory() as folder:
+        clip = await _render(Path(folder))
+        await store.put(record.rendered.key, clip)
+    async with database.session(tenant) as session:
+        await clips.record_clip(session, record)
+    return record.spec.id
+
+
+async def _render(folder: Path) -> Path:
+    parts = await asyncio.to_thread(
+        lambda: segments(film(folder / "film.mp4", seconds=8.0), folder / "parts")
+    )
+    async with MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=30, timeout=30.0) as pool:
+        cut = Cut(sources=sources(parts), offset=OFFSET, duration=DURATION, thumbnail_at=4.0)
+        rendering = await render(
+            cut, pool=pool, binary=find_ffmpeg(), directory=folder, limits=FfmpegLimits()
+        )
+    return rendering.clip
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, port: int) -> AsyncIterator[None]:
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_config=None)
+    )
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+        assert not task.done()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def test_a_clip_is_ready_to_play_with_its_size_and_length(player: Player, url: str) -> None:
+    await player.load(url)
+    assert await player.value("[v.videoWidth, v.videoHeight]") == [320, 180]
+    assert await player.value("v.duration") == pytest.approx(DURATION, abs=FRAME)
+    assert await player.value("v.webkitAudioDecodedByteCount >= 0")
+
+
+async def test_a_clip_plays_to_its_end(player: Player, url: str) -> None:
+    await player.load(url)
+    assert await player.value("v.currentTime") == 0
+    await player.value("v.play()")
+    await player.wait_until("v.currentTime > 0.2")
+    await player.wait_until("v.ended")
+    assert await player.value("v.currentTime") == pytest.approx(DURATION, abs=2 * FRAME)
+    assert await player.value("v.webkitAudioDecodedByteCount") > 0
+
+
+async def test_the_first_picture_is_that_of_the_clips_beginning(player: Player, url: str) -> None:
+    await player.load(url)
+    assert await player.shown_number() == round(OFFSET * RATE)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.5, 3.9])
+async def test_seeking_shows_the_picture_of_that_time(
+    player: Player, url: str, seconds: float
+) -> None:
+    await player.load(url)
+    await player.seek(seconds)
+    assert await player.value("v.currentTime") == pytest.approx(seconds)
+    expected = (OFFSET + seconds) * RATE
+    assert await player.shown_number() == pytest.approx(expected, abs=1)
+
+
+async def test_the_browser_asks_for_parts_and_gets_them(player: Player, url: str) -> None:
+    await player.load(url)
+    of_clip = [answer for answer in player.answers if answer.url == url]
+    assert {answer.status for answer in of_clip} == {206}
+    assert all(answer.headers["accept-ranges"] == "bytes" for answer in of_clip)
+
+
+async def test_a_forged_url_plays_nothing(player: Player, url: str) -> None:
+    with pytest.raises(AssertionError):
+        await player.load(url[:-4] + "AAAA")
+    assert {answer.status for answer in player.answers if "/download" in answer.url} == {403}

@@ -1,0 +1,100 @@
+"""A worker killed in mid-stream costs nothing but time."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import psutil
+import pytest
+
+from api.highlight_models import HighlightModel
+from demo.match import Match
+from demo.match.truth import Truth
+from demo.origin import LiveOrigin, OriginOptions
+from demo.playback import playback_problem
+from domain.clip import ClipStatus
+from domain.selection import DecisionStatus
+from domain.stream import EndReason, StreamStatus
+from tests.e2e.conftest import Stack
+from tests.e2e.tenant import Tenant
+
+pytestmark = [pytest.mark.serial, pytest.mark.slow]
+
+# Twice real time, with a playlist that still spans ten seconds of wall clock, as live ones do.
+PACE = 2.0
+FIRST_KILL, LAST_KILL = 8, 38
+LIMIT = 180.0
+
+
+async def test_no_segment_is_lost_and_every_clip_is_made_once(
+    stack: Stack, tenant: Tenant, match: Match, tmp_path: Path
+) -> None:
+    orphans: list[psutil.Process] = []
+    async with LiveOrigin(match.video, OriginOptions(pace=PACE, autostart=False)) as origin:
+        stream_id = await tenant.analyze(origin.master_url)
+        await origin.wait_requested()
+        origin.begin()
+        watch = asyncio.create_task(longest_silence(origin))
+        await origin.wait_published(FIRST_KILL)
+        orphans += stack.kill_worker()
+        await tenant.until_a_clip_is_wanted(stream_id, seconds=LIMIT)
+        orphans += stack.kill_worker()
+        await origin.wait_published(LAST_KILL)
+        orphans += stack.kill_worker()
+        stream = await tenant.until_over(stream_id, seconds=LIMIT)
+        published = origin.published
+    silence = await watch
+
+    assert (stream.status, stream.end and stream.end.reason) == (
+        StreamStatus.COMPLETED,
+        EndReason.PLAYLIST_ENDED,
+    )
+    assert stream.gaps == [], f"{silence:.1f} s without a look at a playlist that holds ten"
+    assert (stream.segments, stream.missed) == (published, 0)
+    highlights = wanted(await tenant.highlights(stream_id))
+    assert_each_moment_is_found_once(highlights, match)
+    assert stream.clips == stream.highlights == len(highlights)
+    for highlight in highlights:
+        await assert_clip_plays(highlight, tenant, tmp_path)
+    assert clip_files(stack, stream_id) == {str(h.clip.id) for h in highlights if h.clip}
+    _, alive = psutil.wait_procs(orphans, timeout=10)
+    assert alive == []
+
+
+async def longest_silence(origin: LiveOrigin) -> float:
+    """Measure the longest time (s) for which nobody asked for a playlist of a live stream."""
+    clock = asyncio.get_running_loop().time
+    seen, seen_at, longest = 0, clock(), 0.0
+    while not origin.finished.is_set():
+        hits = sum(count for path, count in origin.hits.items() if path.endswith("index.m3u8"))
+        if hits != seen:
+            longest = max(longest, clock() - seen_at)
+            seen, seen_at = hits, clock()
+        await asyncio.sleep(0.02)
+    return max(longest, clock() - seen_at)
+
+
+def wanted(highlights: list[HighlightModel]) -> list[HighlightModel]:
+    hidden = {DecisionStatus.RETRACTED, DecisionStatus.REJECTED, DecisionStatus.HELD}
+    return [highlight for highlight in highlights if highlight.status not in hidden]
+
+
+def assert_each_moment_is_found_once(highlights: list[HighlightModel], match: Match) -> None:
+    truth = Truth.model_validate_json(match.truth.read_text())
+    assert len(highlights) == len(truth.moments)
+    for moment, highlight in zip(truth.moments, highlights, strict=True):
+        assert moment.start < highlight.peak < moment.end
+
+
+def clip_files(stack: Stack, stream_id: str) -> set[str]:
+    return {path.stem for path in Path(stack.running.clips).glob(f"*/{stream_id}/*.mp4")}
+
+
+async def assert_clip_plays(highlight: HighlightModel, tenant: Tenant, directory: Path) -> None:
+    clip = highlight.clip
+    assert clip is not None
+    assert (clip.status, clip.url is None) == (ClipStatus.READY, False)
+    path = directory / f"{clip.id}.mp4"
+    path.write_bytes(await tenant.download(clip.url or ""))
+    assert await playback_problem(path, duration=clip.duration, video=True, audio=True) is None

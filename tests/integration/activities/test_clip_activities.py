@@ -1,0 +1,239 @@
+"""Rendering as an activity: from the segment store to the clip store, whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.clips import ClipActivities, clip_key, thumbnail_key
+from domain.clip import ClipSpec, RenderedClip
+from domain.clip_planning import plan_clip
+from domain.media import SegmentRef
+from infra.clip_store import LocalClipStore
+from infra.ffmpeg import FfmpegError, FfmpegLimits, find_ffmpeg
+from infra.media_pool import MediaPool
+from infra.media_probe import probe
+from infra.segment_store import LocalSegmentStore
+from infra.splice import SpliceError
+from tests.integration.infra.film import FRAME, film, pictures, segments
+from tests.unit.domain.clip_cases import STREAM, TENANT, WHEN, decision
+
+JOINED_AT = 500.0
+
+
+class WatchedStore(LocalClipStore):
+    """A clip store that remembers the order in which it was given files."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.order: list[str] = []
+
+    async def put(self, key: str, source: Path) -> None:
+        await super().put(key, source)
+        self.order.append(key)
+
+
+@dataclass
+class Studio:
+    """The clip activities on stores of this test."""
+
+    segments: LocalSegmentStore
+    clips: WatchedStore
+    pool: MediaPool
+    scratch: Path
+    limits: FfmpegLimits = field(default_factory=FfmpegLimits)
+    environment: ActivityEnvironment = field(default_factory=ActivityEnvironment)
+
+    @property
+    def activities(self) -> ClipActivities:
+        return ClipActivities(
+            segments=self.segments,
+            clips=self.clips,
+            pool=self.pool,
+            ffmpeg=find_ffmpeg(),
+            limits=self.limits,
+            scratch=self.scratch,
+        )
+
+    async def render(self, spec: ClipSpec) -> RenderedClip:
+        return await self.environment.run(self.activities.render_clip, spec)
+
+    async def delete(self, spec: ClipSpec) -> None:
+        await self.environment.run(self.activities.delete_clip, spec)
+
+    def stored(self) -> list[str]:
+        found = [path for path in self.clips.root.rglob("*") if path.is_file()]
+        return sorted(path.relative_to(self.clips.root).as_posix() for path in found)
+
+    def encoders(self) -> list[psutil.Process]:
+        children = psutil.Process().children(recursive=True)
+        return [each for each in children if str(self.scratch) in " ".join(each.cmdline())]
+
+    def left_over(self) -> list[Path]:
+        return list(self.scratch.iterdir())
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("film")
+    return segments(film(folder / "film.mp4"), folder / "parts")
+
+
+@pytest.fixture
+async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    async with MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=30, timeout=30.0) as pool:
+        store = LocalSegmentStore(tmp_path / "segments")
+        yield Studio(store, WatchedStore(tmp_path / "clips"), pool, scratch)
+
+
+@pytest.fixture
+async def stored(studio: Studio, parts: list[Path]) -> list[SegmentRef]:
+    """The film's segments as ingest has stored them, in a stream joined long ago."""
+    return [await store_part(studio, number, part) for number, part in enumerate(parts)]
+
+
+async def store_part(studio: Studio, number: int, part: Path) -> SegmentRef:
+    key = f"{TENANT}/{STREAM}/media/180p/00000-{number:010d}.ts"
+    data = await asyncio.to_thread(part.read_bytes)
+    await studio.segments.put(key, data)
+    facts = probe(str(part))
+    return SegmentRef(
+        media_sequence=number,
+        start=JOINED_AT + 2.0 * number,
+        duration=facts.duration,
+        first_timestamp=facts.first_timestamp,
+        key=key,
+        size=len(data),
+        published_at=WHEN,
+    )
+
+
+def planned(stored: list[SegmentRef], *, peak: float = 4.0) -> ClipSpec:
+    wanted = decision(1, peak=JOINED_AT + peak, before=2.2, after=1.8)
+    spec = plan_clip(wanted, stored, tenant_id=TENANT, stream_id=STREAM)
+    assert spec is not None
+    return spec
+
+
+async def test_a_clip_shows_what_was_decided_and_is_told_as_it_is(
+    studio: Studio, stored: list[SegmentRef]
+) -> None:
+    rendered = await studio.render(planned(stored))
+    shown = pictures(studio.clips.path(rendered.key))
+    assert (shown[0].number, shown[-1].number) == (45, 144)
+    assert rendered.start == pytest.approx(JOINED_AT + 1.8)
+    assert rendered.duration == pytest.approx(4.0, abs=FRAME)
+    assert (rendered.width, rendered.height, rendered.has_audio) == (320, 180, True)
+
+
+async def test_the_file_in_the_store_is_the_one_described(
+    studio: Studio, stored: list[SegmentRef]
+) -> None:
+    spec = planned(stored)
+    rendered = await studio.render(spec)
+    data = studio.clips.path(rendered.key).read_bytes()
+    assert (rendered.size, rendered.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert (rendered.clip_id, rendered.key) == (spec.id, f"{TENANT}/{STREAM}/{spec.id}.mp4")
+    assert rendered.thumbnail_key == f"{TENANT}/{STREAM}/{spec.id}.jpg"
+
+
+async def test_the_thumbnail_is_there_before_the_clip(
+    studio: Studio, stored: list[SegmentRef]
+) -> None:
+    spec = planned(stored)
+    await studio.render(spec)
+    assert studio.clips.order == [thumbnail_key(spec), clip_key(spec)]
+    (still,) = pictures(studio.clips.path(thumbnail_key(spec)))
+    assert still.number == 100
+
+
+async def test_rendering_again_replaces(studio: Studio, stored: list[SegmentRef]) -> None:
+    spec = planned(stored)
+    first, second = await studio.render(spec), await studio.render(spec)
+    assert studio.stored() == sorted([clip_key(spec), thumbnail_key(spec)])
+    assert second.model_dump(exclude={"rendered_at"}) == first.model_dump(exclude={"rendered_at"})
+
+
+async def test_nothing_is_left_in_scratch(studio: Studio, stored: list[SegmentRef]) -> None:
+    await studio.render(planned(stored))
+    assert studio.left_over() == []
+
+
+async def test_heartbeats_tell_how_far_it_is(studio: Studio, stored: list[SegmentRef]) -> None:
+    told: list[float] = []
+    studio.environment.on_heartbeat = lambda *details: told.extend(details)
+    await studio.render(planned(stored))
+    assert told
+    assert told == sorted(told)
+
+
+async def test_media_that_is_gone_is_not_waited_for(
+    studio: Studio, stored: list[SegmentRef]
+) -> None:
+    await studio.segments.delete(stored[1].key)
+    with pytest.raises(ApplicationError, match="segment 1 is no longer stored") as raised:
+        await studio.render(planned(stored))
+    assert (raised.value.type, raised.value.non_retryable) == ("media_gone", True)
+    assert studio.stored() == []
+
+
+async def test_media_that_cannot_be_read_leaves_nothing(
+    studio: Studio, stored: list[SegmentRef]
+) -> None:
+    for part in stored:
+        await studio.segments.put(part.key, b"noise" * 1000)
+    with pytest.raises(SpliceError):
+        await studio.render(planned(stored))
+    assert (studio.stored(), studio.left_over()) == ([], [])
+
+
+async def test_an_encoder_that_fails_leaves_nothing(
+    studio: Studio, stored: list[SegmentRef]
+) -> None:
+    studio.limits = FfmpegLimits(output_bytes=1000)
+    with pytest.raises(FfmpegError):
+        await studio.render(planned(stored))
+    assert (studio.stored(), studio.left_over()) == ([], [])
+
+
+async def test_cancelling_leaves_no_encoder_no_clip_and_no_scratch(
+    studio: Studio, stored: list[SegmentRef]
+) -> None:
+    turns = [
+        each.model_copy(update={"start": each.start + 10.0 * turn})
+        for turn in range(12)
+        for each in stored
+    ]
+    wanted = decision(1, peak=JOINED_AT + 60.0, before=60.0, after=60.0)
+    spec = plan_clip(wanted, turns, tenant_id=TENANT, stream_id=STREAM)
+    assert spec is not None
+    task = asyncio.create_task(studio.render(spec))
+    while not studio.encoders():
+        await asyncio.sleep(0.01)
+        assert not task.done()
+    studio.environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (studio.encoders(), studio.stored(), studio.left_over()) == ([], [], [])
+
+
+async def test_a_deleted_clip_is_gone_with_its_thumbnail(
+    studio: Studio, stored: list[SegmentRef]
+) -> None:
+    spec, other = planned(stored), planned(stored).model_copy(update={"id": UUID(int=9)})
+    await studio.render(spec)
+    await studio.render(other)
+    for _ in range(2):
+        await studio.delete(spec)
+    assert studio.stored() == sorted([clip_key(other), thumbnail_key(other)])

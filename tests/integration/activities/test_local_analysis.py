@@ -1,0 +1,134 @@
+"""The local analyzer on real media, through its activity."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.analysis.local import LocalAnalysis
+from activities.analysis.offline import analyze_segments
+from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.candidate import HighlightCandidate
+from domain.media import Window
+from infra.media_pool import MediaPool
+from tests.integration.activities.scene import (
+    STARTED,
+    STREAM,
+    TENANT,
+    Film,
+    Scene,
+    film_scene,
+    store_scene,
+)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    return film_scene(tmp_path_factory.mktemp("film"))
+
+
+@pytest.fixture
+async def scene(film: Film, tmp_path: Path) -> Scene:
+    return await store_scene(film, tmp_path)
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[MediaPool]:
+    async with MediaPool(
+        processes=1, memory_bytes=2 << 30, cpu_seconds=20, timeout=30
+    ) as media_pool:
+        yield media_pool
+
+
+class Analyzer:
+    """Runs the activity window after window, as the stream's workflow does."""
+
+    def __init__(self, scene: Scene, pool: MediaPool) -> None:
+        self._activity = LocalAnalysis(segments=scene.store, pool=pool)
+        self._environment = ActivityEnvironment()
+
+    async def analyze(
+        self, *windows: Window, previous: int | None, last: bool = False
+    ) -> AnalyzeWindowResult:
+        request = AnalyzeWindowInput(
+            tenant_id=TENANT,
+            stream_id=STREAM,
+            windows=windows,
+            previous_window=previous,
+            profile_id="default",
+            profile_version="1",
+            last=last,
+        )
+        return await self._environment.run(self._activity.analyze_window, request)
+
+    async def analyze_all(self, windows: list[Window]) -> list[HighlightCandidate]:
+        found: list[HighlightCandidate] = []
+        for window in windows:
+            previous = window.index - 1 if window.index else None
+            found += (await self.analyze(window, previous=previous)).candidates
+        found += (await self.analyze(previous=windows[-1].index, last=True)).candidates
+        return found
+
+
+async def test_a_moment_in_real_media_is_found_where_it_is(scene: Scene, pool: MediaPool) -> None:
+    (candidate,) = await Analyzer(scene, pool).analyze_all(scene.windows())
+    assert candidate.peak == pytest.approx(scene.peak, abs=1.0)
+    assert candidate.start < scene.peak < candidate.end
+    assert candidate.peak_wall_clock == STARTED + timedelta(seconds=candidate.peak)
+    assert min(candidate.score.dimensions().values()) >= 0.7
+
+
+async def test_windows_of_any_size_give_the_same_candidates(scene: Scene, pool: MediaPool) -> None:
+    by_three = await Analyzer(scene, pool).analyze_all(scene.windows(3))
+    everything = await Analyzer(scene, pool).analyze(*scene.windows(5), previous=None, last=True)
+    assert list(everything.candidates) == by_three
+
+
+async def test_a_retry_gives_the_identical_answer(scene: Scene, pool: MediaPool) -> None:
+    analyzer, windows = Analyzer(scene, pool), scene.windows()
+    answers: list[HighlightCandidate] = []
+    for window in windows:
+        previous = window.index - 1 if window.index else None
+        once = await analyzer.analyze(window, previous=previous)
+        again = await analyzer.analyze(window, previous=previous)
+        assert again == once
+        answers += once.candidates
+    assert len(answers) == 1
+
+
+async def test_old_states_are_deleted(scene: Scene, pool: MediaPool) -> None:
+    await Analyzer(scene, pool).analyze_all(scene.windows(2))
+    assert len(await scene.store.list(f"{TENANT}/{STREAM}/analysis/")) == 4
+
+
+async def test_a_lost_state_costs_the_memory_and_nothing_else(
+    scene: Scene, pool: MediaPool
+) -> None:
+    result = await Analyzer(scene, pool).analyze(scene.windows()[2], previous=1)
+    assert result.watermark == pytest.approx(17.0)
+
+
+async def test_corrupt_and_missing_segments_are_counted_and_passed_over(
+    scene: Scene, pool: MediaPool
+) -> None:
+    await scene.store.put(scene.segments[3].key, b"\x00not media at all" * 500)
+    await scene.store.put(scene.segments[4].key, b"")
+    await scene.store.delete(scene.segments[5].key)
+    analyzer = Analyzer(scene, pool)
+    result = await analyzer.analyze(*scene.windows(), previous=None, last=True)
+    assert result.undecodable_segments == 3
+    assert [each.peak for each in result.candidates] == pytest.approx([scene.peak], abs=1.0)
+
+
+async def test_the_offline_entry_finds_the_same(scene: Scene, pool: MediaPool) -> None:
+    online = await Analyzer(scene, pool).analyze_all(scene.windows())
+    offline = analyze_segments(
+        [(segment, await scene.store.path(segment.key)) for segment in scene.segments],
+        tenant_id=TENANT,
+        stream_id=STREAM,
+    )
+    assert [each.id for each in offline] == [each.id for each in online]

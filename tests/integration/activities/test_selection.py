@@ -1,0 +1,88 @@
+"""Decisions reach the database, also those about candidates of earlier calls."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from activities.selection import SelectionActivities
+from domain.candidate import HighlightCandidate
+from domain.score import DIMENSIONS, HighlightScore
+from domain.selection import DecisionStatus, SelectHighlightsInput, SelectionState
+from infra.database import Database
+from infra.profile_store import ProfileStore
+from infra.repositories import highlights
+from infra.repositories.highlights import HighlightFilter, Sort
+from tests.integration.rows import candidate, new_stream
+
+ALL = tuple(DecisionStatus)
+
+
+def scored(proposed: HighlightCandidate, level: float) -> HighlightCandidate:
+    score = HighlightScore(**dict.fromkeys(DIMENSIONS, level), confidence=0.9)
+    return proposed.model_copy(update={"score": score})
+
+
+@pytest.fixture
+async def stream(database: Database, tenant: UUID) -> UUID:
+    return await new_stream(database, tenant)
+
+
+async def test_a_decision_about_a_candidate_of_an_earlier_call_is_recorded(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    profiles = ProfileStore()
+    selection = SelectionActivities(database=database, profiles=profiles)
+    better = scored(candidate(tenant, stream, peak=60.0), 0.84)
+    worse = scored(candidate(tenant, stream, peak=65.0), 0.8)
+
+    async def recorded() -> list[tuple[float, str]]:
+        async with database.session(tenant) as session:
+            rows = await highlights.list_page(
+                session, tenant_id=tenant, criteria=HighlightFilter(statuses=ALL), sort=Sort.PEAK
+            )
+        return [(row.peak, row.status) for row in rows]
+
+    request = SelectHighlightsInput(
+        tenant_id=tenant,
+        stream_id=stream,
+        profile_id="default",
+        profile_version=profiles.catalog.get("default").version,
+        state=SelectionState(),
+        candidates=(better, worse),
+        watermark=70.0,
+    )
+    first = await selection.select_highlights(request)
+    assert await recorded() == [(60.0, "pending"), (65.0, "held")]
+
+    last = {"state": first.state, "candidates": (), "watermark": 90.0, "ended": True}
+    await selection.select_highlights(request.model_copy(update=last))
+    assert await recorded() == [(60.0, "confirmed"), (65.0, "rejected")]
+
+
+async def test_asked_again_after_a_lost_answer_it_decides_and_records_the_same(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    profiles = ProfileStore()
+    request = SelectHighlightsInput(
+        tenant_id=tenant,
+        stream_id=stream,
+        profile_id="default",
+        profile_version=profiles.catalog.get("default").version,
+        state=SelectionState(),
+        candidates=(scored(candidate(tenant, stream, peak=60.0), 0.84),),
+        watermark=70.0,
+    )
+    answers, revisions = [], []
+    for _ in range(2):
+        selection = SelectionActivities(database=database, profiles=ProfileStore())
+        answers.append(await selection.select_highlights(request))
+        async with database.session(tenant) as session:
+            rows = await highlights.list_page(
+                session, tenant_id=tenant, criteria=HighlightFilter(statuses=ALL), sort=Sort.PEAK
+            )
+        revisions.append([(row.id, row.status, row.revision) for row in rows])
+    assert answers[0] == answers[1]
+    assert revisions[0] == revisions[1]
+    assert len(revisions[0]) == 1

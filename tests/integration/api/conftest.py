@@ -1,0 +1,136 @@
+"""The API over real PostgreSQL and real Temporal, called as a client calls it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from api.application import create_app
+from domain.access import Scope
+from infra.bootstrap import create_key
+from infra.database import Database
+from infra.embedded.ports import free_ports
+from infra.embedded.postgres import DatabaseUrls
+from infra.embedded.temporal_server import TemporalServer
+from infra.settings import Settings
+from tests.integration.api.stand_in import StandInStreamWorkflow
+from workflows import queues
+
+SECRET = "s" * 32
+BASE_URL = "http://api.test"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A tenant and a client with its key."""
+
+    tenant_id: UUID
+    key: str
+    http: httpx.AsyncClient
+
+
+NewAccount = Callable[..., Awaitable[Account]]
+OpenClient = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def clip_root(tmp_path: Path) -> Path:
+    return tmp_path / "clips"
+
+
+@pytest.fixture
+def settings(postgres: DatabaseUrls, temporal_server: TemporalServer, clip_root: Path) -> Settings:
+    return Settings(
+        temporal_address=temporal_server.address,
+        database_url=SecretStr(postgres.application),
+        database_pool_size=2,
+        clip_store=str(clip_root),
+        signing_secret=SecretStr(SECRET),
+        public_base_url=BASE_URL,
+    )
+
+
+@pytest.fixture
+def settings_without_temporal(settings: Settings) -> Settings:
+    (port,) = free_ports(1)
+    return settings.model_copy(update={"temporal_address": f"127.0.0.1:{port}"})
+
+
+@pytest.fixture
+def open_client() -> OpenClient:
+    @asynccontextmanager
+    async def opened(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+        app = create_app(settings)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url=BASE_URL, timeout=20.0
+            ) as client,
+        ):
+            yield client
+
+    return opened
+
+
+@pytest.fixture
+async def anonymous(
+    settings: Settings, open_client: OpenClient
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with open_client(settings) as client:
+        yield client
+
+
+@pytest.fixture
+async def new_account(
+    anonymous: httpx.AsyncClient, database: Database
+) -> AsyncIterator[NewAccount]:
+    clients: list[httpx.AsyncClient] = []
+
+    async def make(*scopes: Scope) -> Account:
+        made = await create_key(
+            database,
+            secret=SECRET.encode(),
+            slug=f"tenant-{uuid4().hex}",
+            name="test",
+            scopes=scopes or (Scope.ADMIN,),
+        )
+        client = httpx.AsyncClient(
+            transport=anonymous._transport,
+            base_url=BASE_URL,
+            headers={"Authorization": f"Bearer {made.key.value}"},
+            timeout=20.0,
+        )
+        clients.append(client)
+        return Account(tenant_id=made.tenant_id, key=made.key.value, http=client)
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture
+async def account(new_account: NewAccount) -> Account:
+    return await new_account()
+
+
+@pytest.fixture
+async def other_account(new_account: NewAccount) -> Account:
+    return await new_account()
+
+
+@pytest.fixture
+async def workflows(temporal_client: Client) -> AsyncIterator[Client]:
+    """A worker whose stream workflow waits to be stopped."""
+    async with Worker(
+        temporal_client, task_queue=queues.ORCHESTRATION, workflows=[StandInStreamWorkflow]
+    ):
+        yield temporal_client

@@ -1,0 +1,111 @@
+"""Streams read and stopped over the API."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+from temporalio.client import Client
+
+from domain.ids import stream_workflow_id
+from domain.media import Gap, GapReason
+from domain.records import StreamRecord
+from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
+from domain.stream_input import StreamResult
+from infra.database import Database
+from infra.repositories import streams
+from tests.integration.api.conftest import Account
+from tests.integration.rows import new_stream
+
+BODY = {"url": "https://cdn.example.com/live/master.m3u8"}
+GAP = Gap(start=4.0, duration=2.0, first_sequence=2, last_sequence=2, reason=GapReason.NOT_FOUND)
+
+
+async def record(
+    database: Database, account: Account, stream: UUID, progress: StreamProgress
+) -> None:
+    async with database.session(account.tenant_id) as session:
+        await streams.record_stream(
+            session,
+            StreamRecord(
+                tenant_id=account.tenant_id, stream_id=stream, progress=progress, gaps=(GAP,)
+            ),
+        )
+
+
+async def test_a_running_stream_shows_what_its_workflow_knows(
+    account: Account, workflows: Client
+) -> None:
+    made = (await account.http.post("/v1/streams/analyze", json=BODY)).json()
+    stream = (await account.http.get(f"/v1/streams/{made['id']}")).json()
+    assert (stream["status"], stream["position"], stream["segments"]) == ("live", 42.0, 21)
+
+
+async def test_a_stream_that_is_over_shows_how_it_ended_and_its_gaps(
+    account: Account, database: Database
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    end = StreamEnd(reason=EndReason.VOD_PLAYLIST, message="it is a recording")
+    await record(
+        database, account, stream, StreamProgress(status=StreamStatus.FAILED, position=9.0, end=end)
+    )
+    found = (await account.http.get(f"/v1/streams/{stream}")).json()
+    assert found["status"] == "failed"
+    assert found["end"] == {"reason": "vod_playlist", "message": "it is a recording"}
+    assert found["gaps"] == [{"start": 4.0, "duration": 2.0, "reason": "not_found", "detail": ""}]
+    assert found["ended_at"] is not None
+
+
+async def test_stopping_ends_the_workflow_in_good_order(
+    account: Account, workflows: Client
+) -> None:
+    made = (await account.http.post("/v1/streams/analyze", json=BODY)).json()
+    response = await account.http.post(f"/v1/streams/{made['id']}/stop")
+    assert response.status_code == 202
+    handle = workflows.get_workflow_handle(
+        stream_workflow_id(tenant_id=account.tenant_id, stream_id=UUID(made["id"])),
+        result_type=StreamResult,
+    )
+    assert (await handle.result()).end.message == "stopped by the tenant"
+
+
+async def test_stopping_a_stream_that_nothing_follows_closes_it(
+    account: Account, database: Database
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    response = await account.http.post(f"/v1/streams/{stream}/stop")
+    assert response.status_code == 202
+    assert response.json()["status"] == "cancelled"
+
+
+async def test_stopping_a_stream_that_is_over_changes_nothing(
+    account: Account, database: Database
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    await record(database, account, stream, StreamProgress(status=StreamStatus.COMPLETED))
+    response = await account.http.post(f"/v1/streams/{stream}/stop")
+    assert (response.status_code, response.json()["status"]) == (202, "completed")
+
+
+async def test_a_list_of_streams_goes_on_where_the_page_ended(
+    account: Account, database: Database
+) -> None:
+    made = [str(await new_stream(database, account.tenant_id)) for _ in range(3)]
+    first = (await account.http.get("/v1/streams", params={"limit": 2})).json()
+    second = (
+        await account.http.get("/v1/streams", params={"limit": 2, "cursor": first["next_cursor"]})
+    ).json()
+    assert [each["id"] for each in first["data"] + second["data"]] == made[::-1]
+    assert second["next_cursor"] is None
+
+
+async def test_streams_are_filtered(account: Account, database: Database) -> None:
+    chess = str(await new_stream(database, account.tenant_id, game="chess"))
+    await new_stream(database, account.tenant_id, game="soccer")
+
+    async def ids(**params: str) -> list[str]:
+        found = (await account.http.get("/v1/streams", params=params)).json()
+        return [each["id"] for each in found["data"]]
+
+    assert await ids(game="chess") == [chess]
+    assert await ids(status="live") == []
+    assert await ids(external_id=str(uuid4())) == []

@@ -1,0 +1,77 @@
+"""The worker serves every activity and workflow on the queue where workflows look for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from inspect import getmembers, isclass, isfunction
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities import interfaces
+from activities.ingest import IngestActivities
+from app.doors import open_doors
+from app.worker import workers
+from infra.embedded.postgres import DatabaseUrls
+from infra.settings import Settings
+from workflows import queues
+
+
+@pytest.fixture
+async def served(
+    temporal_client: Client, postgres: DatabaseUrls, tmp_path: Path
+) -> AsyncIterator[Sequence[Worker]]:
+    settings = Settings(
+        database_url=SecretStr(postgres.application),
+        clip_store=str(tmp_path / "clips"),
+        segment_store=str(tmp_path / "segments"),
+    )
+    async with AsyncExitStack() as stack:
+        doors = await open_doors(settings, stack)
+        ingest = IngestActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
+        stack.push_async_callback(ingest.close)
+        yield workers(temporal_client, settings, doors, ingest)
+
+
+def activities_of(worker: Worker) -> set[str]:
+    found = set()
+    for each in worker.config().get("activities", []):
+        definition = activity._Definition.from_callable(each)
+        assert definition is not None
+        found.add(str(definition.name))
+    return found
+
+
+def declared() -> set[str]:
+    """Every activity that a workflow can name."""
+    found = set()
+    for _, interface in getmembers(interfaces, isclass):
+        for _, method in getmembers(interface, isfunction):
+            definition = activity._Definition.from_callable(method)
+            if definition is not None:
+                found.add(str(definition.name))
+    return found
+
+
+async def test_there_is_one_worker_for_each_queue(served: Sequence[Worker]) -> None:
+    assert sorted(worker.task_queue for worker in served) == sorted(queues.ALL)
+
+
+async def test_every_activity_is_served_once_on_its_queue(served: Sequence[Worker]) -> None:
+    by_queue = {worker.task_queue: activities_of(worker) for worker in served}
+    assert by_queue[queues.ANALYSIS] == {"analyze_window"}
+    assert by_queue[queues.RENDER] == {"render_clip", "delete_clip"}
+    assert by_queue[queues.ORCHESTRATION] == set()
+    everywhere = [name for names in by_queue.values() for name in names]
+    assert sorted(everywhere) == sorted(declared())
+
+
+async def test_workflows_are_served_where_they_are_started(served: Sequence[Worker]) -> None:
+    (orchestration,) = [each for each in served if each.task_queue == queues.ORCHESTRATION]
+    names = {workflow.__name__ for workflow in orchestration.config().get("workflows", [])}
+    assert {"StreamWorkflow", "ClipWorkflow"} <= names

@@ -1,0 +1,121 @@
+"""Streams as recorded: forward only, once only, and their tenant's only."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.media import Gap, GapReason
+from domain.records import StreamRecord
+from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
+from infra.database import Database
+from infra.repositories import streams
+from infra.repositories.errors import RecordMissingError
+from infra.repositories.keyset import Position
+from infra.schema import Stream
+from tests.integration.rows import new_stream
+
+GAP = Gap(start=4.0, duration=2.0, first_sequence=2, last_sequence=2, reason=GapReason.NOT_FOUND)
+ENDED = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="the playlist ended")
+
+
+@pytest.fixture
+async def stream(database: Database, tenant: UUID) -> UUID:
+    return await new_stream(database, tenant)
+
+
+async def record(
+    database: Database, tenant: UUID, stream: UUID, progress: StreamProgress, *gaps: Gap
+) -> Stream:
+    async with database.session(tenant) as session:
+        await streams.record_stream(
+            session,
+            StreamRecord(tenant_id=tenant, stream_id=stream, progress=progress, gaps=gaps),
+        )
+    async with database.session(tenant) as session:
+        found = await streams.get(session, tenant_id=tenant, stream_id=stream)
+    assert found is not None
+    return found
+
+
+async def test_progress_is_recorded(database: Database, tenant: UUID, stream: UUID) -> None:
+    progress = StreamProgress(status=StreamStatus.LIVE, position=12.0, segments=6, windows=2)
+    row = await record(database, tenant, stream, progress)
+    assert (row.status, row.position, row.segments, row.windows) == ("live", 12.0, 6, 2)
+    assert row.ended_at is None
+
+
+async def test_the_same_progress_again_changes_nothing(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    progress = StreamProgress(status=StreamStatus.LIVE, position=12.0)
+    first = await record(database, tenant, stream, progress, GAP)
+    second = await record(database, tenant, stream, progress, GAP)
+    assert (second.revision, second.updated_at) == (first.revision, first.updated_at)
+    async with database.session(tenant) as session:
+        assert len(await streams.gaps(session, tenant_id=tenant, stream_id=stream)) == 1
+
+
+@pytest.mark.parametrize("late", [s for s in StreamStatus if s is not StreamStatus.COMPLETED])
+async def test_a_terminal_status_stays(
+    database: Database, tenant: UUID, stream: UUID, late: StreamStatus
+) -> None:
+    done = StreamProgress(status=StreamStatus.COMPLETED, position=90.0, end=ENDED)
+    before = await record(database, tenant, stream, done)
+    after = await record(database, tenant, stream, StreamProgress(status=late, position=50.0))
+    assert (after.status, after.end_reason, after.position) == ("completed", "playlist_ended", 90.0)
+    assert after.ended_at == before.ended_at is not None
+
+
+async def test_a_late_stall_does_not_hide_that_the_stream_is_live_again(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    await record(database, tenant, stream, StreamProgress(status=StreamStatus.LIVE, position=20.0))
+    row = await record(
+        database, tenant, stream, StreamProgress(status=StreamStatus.STALLED, position=10.0)
+    )
+    assert row.status == "live"
+
+
+async def test_recording_a_stream_that_is_not_there_says_so(
+    database: Database, tenant: UUID
+) -> None:
+    with pytest.raises(RecordMissingError):
+        await record(database, tenant, uuid4(), StreamProgress())
+
+
+async def test_another_tenants_stream_can_be_neither_read_nor_written(
+    database: Database, tenant: UUID, other_tenant: UUID, stream: UUID
+) -> None:
+    with pytest.raises(RecordMissingError):
+        await record(database, other_tenant, stream, StreamProgress(status=StreamStatus.FAILED))
+    async with database.session(other_tenant) as session:
+        # Naming the owner does not help: the session's tenant is what counts.
+        for claimed in (tenant, other_tenant):
+            assert await streams.get(session, tenant_id=claimed, stream_id=stream) is None
+            assert await streams.list_page(session, tenant_id=claimed) == []
+            assert await streams.gaps(session, tenant_id=claimed, stream_id=stream) == []
+            await streams.delete_unstarted(session, tenant_id=claimed, stream_id=stream)
+    async with database.session(tenant) as session:
+        assert await streams.get(session, tenant_id=tenant, stream_id=stream) is not None
+
+
+async def test_pages_are_newest_first_and_follow_each_other(
+    database: Database, tenant: UUID
+) -> None:
+    made = [await new_stream(database, tenant) for _ in range(5)]
+    async with database.session(tenant) as session:
+        first = await streams.list_page(session, tenant_id=tenant, limit=3)
+        last = Position(value=first[-1].created_at, id=first[-1].id)
+        second = await streams.list_page(session, tenant_id=tenant, after=last, limit=3)
+    assert [row.id for row in first + second] == made[::-1]
+
+
+async def test_only_a_stream_that_never_began_can_be_removed(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    await record(database, tenant, stream, StreamProgress(status=StreamStatus.LIVE, windows=1))
+    async with database.session(tenant) as session:
+        await streams.delete_unstarted(session, tenant_id=tenant, stream_id=stream)
+        assert await streams.get(session, tenant_id=tenant, stream_id=stream) is not None

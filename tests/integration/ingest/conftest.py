@@ -1,0 +1,45 @@
+"""What ingest tests share: a pool for media, one video, and ingest on a real store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.hls_client import HlsClient
+from infra.media_pool import MediaPool
+from infra.segment_store import LocalSegmentStore
+from infra.url_guard import UrlGuard
+from tests.conftest import run_apart
+from tests.integration.ingest.harness import IngestHarness
+from tests.media import make_video
+
+VIDEO_SECONDS = 12.0
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve seconds of picture and sound with a keyframe every second."""
+    path = tmp_path_factory.mktemp("ingest") / "video.mp4"
+    return make_video(path, seconds=VIDEO_SECONDS, size="160x90", keyframe_interval=1.0)
+
+
+@pytest.fixture(scope="session")
+def media_pool() -> Iterator[MediaPool]:
+    """One media child for all tests of this process."""
+    pool = MediaPool(processes=1, memory_bytes=1 << 30, cpu_seconds=10, timeout=20.0)
+    yield pool
+    run_apart(pool.close())
+
+
+@pytest.fixture
+async def ingest(tmp_path: Path, media_pool: MediaPool) -> AsyncIterator[IngestHarness]:
+    """The ingest activities on a store of this test, allowed to reach loopback origins."""
+    async with HlsClient(UrlGuard(allow_private=True)) as client:
+        harness = IngestHarness(
+            LocalSegmentStore(tmp_path / "segments"), tmp_path / "segments", client, media_pool
+        )
+        yield harness
+        await harness.close()
+        assert harness.scratch_files() == []

@@ -1,0 +1,225 @@
+"""Running the ingest activities as a worker would, and origins that the demo's cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from temporalio.testing import ActivityEnvironment
+
+from activities.ingest import IngestActivities
+from demo.origin.server import bind, serving
+from domain.ingest import FetchWindowInput, FetchWindowResult, IngestLimits, IngestProgress
+from domain.media import Gap, SegmentRef, TimedMetadata, VariantPolicy
+from domain.records import MediaRelease
+from domain.stream import EndReason
+from infra.hls_client import HlsClient
+from infra.media_pool import MediaPool
+from infra.segment_store import LocalSegmentStore
+
+QUICK = IngestLimits(
+    window_duration=3.0,
+    start_timeout=20.0,
+    stall_notice=15.0,
+    stall_timeout=30.0,
+    max_segment_bytes=4 << 20,
+)
+"""Short windows, but patience enough for a busy machine."""
+
+IMPATIENT = QUICK.model_copy(
+    update={
+        "start_timeout": 2.0,
+        "stall_notice": 1.0,
+        "stall_timeout": 2.0,
+        "request_timeout": 2.0,
+    }
+)
+"""Limits that let a test see the end of its patience."""
+
+
+class IngestHarness:
+    """The ingest activities of one worker, and one stream of one tenant."""
+
+    def __init__(
+        self, store: LocalSegmentStore, root: Path, client: HlsClient, pool: MediaPool
+    ) -> None:
+        self.store = store
+        self.tenant_id: UUID = uuid4()
+        self.stream_id: UUID = uuid4()
+        self._root = root
+        self._client = client
+        self._pool = pool
+        self._workers: list[IngestActivities] = []
+        self.activities = self.worker()
+
+    def worker(self, client: HlsClient | None = None, *, linger: float = 15.0) -> IngestActivities:
+        """Another worker on the same store."""
+        worker = IngestActivities(
+            store=self.store,
+            client=client or self._client,
+            pool=self._pool,
+            linger=linger,
+            heartbeat_interval=0.05,
+        )
+        self._workers.append(worker)
+        return worker
+
+    async def close(self) -> None:
+        """Close all workers."""
+        for worker in self._workers:
+            await worker.close()
+
+    def request(
+        self, url: str, limits: IngestLimits = QUICK, *, max_height: int = 720
+    ) -> FetchWindowInput:
+        """Ask for the first window of a stream."""
+        return FetchWindowInput(
+            tenant_id=self.tenant_id,
+            stream_id=self.stream_id,
+            playlist_url=url,
+            limits=limits,
+            variant=VariantPolicy(max_height=max_height),
+        )
+
+    async def window(
+        self,
+        request: FetchWindowInput,
+        *,
+        environment: ActivityEnvironment | None = None,
+        worker: IngestActivities | None = None,
+    ) -> FetchWindowResult:
+        """Run `fetch_window` once."""
+        environment = environment or ActivityEnvironment()
+        return await environment.run((worker or self.activities).fetch_window, request)
+
+    async def follow(
+        self, url: str, limits: IngestLimits = QUICK, *, max_height: int = 720, pause: float = 0.0
+    ) -> Story:
+        """Fetch window after window until the stream ends, as its workflow does.
+
+        `pause` is what the workflow takes between two of them, in seconds.
+        """
+        request = self.request(url, limits, max_height=max_height)
+        story = Story()
+        while not story.results or story.results[-1].end is None:
+            result = await self.window(request)
+            story.results.append(result)
+            request = request.model_copy(update={"cursor": result.cursor})
+            await asyncio.sleep(pause)
+        return story
+
+    async def release(self, before: float | None) -> None:
+        """Run `release_media`."""
+        release = MediaRelease(tenant_id=self.tenant_id, stream_id=self.stream_id, before=before)
+        await ActivityEnvironment().run(self.activities.release_media, release)
+
+    def scratch_files(self) -> list[Path]:
+        """What ingest has left in the store's scratch space."""
+        return list((self._root / ".scratch").glob("*"))
+
+    async def media_keys(self) -> list[str]:
+        """The keys of stored media."""
+        keys = await self.store.list(f"{self.tenant_id}/{self.stream_id}/media/")
+        return [key for key in keys if not key.endswith(".json")]
+
+
+class Story:
+    """All that came out of following one stream."""
+
+    def __init__(self) -> None:
+        self.results: list[FetchWindowResult] = []
+
+    @property
+    def segments(self) -> list[SegmentRef]:
+        return [each for r in self.results if r.window for each in r.window.segments]
+
+    @property
+    def gaps(self) -> list[Gap]:
+        return [each for r in self.results if r.window for each in r.window.gaps]
+
+    @property
+    def metadata(self) -> list[TimedMetadata]:
+        return [each for r in self.results if r.window for each in r.window.metadata]
+
+    @property
+    def reason(self) -> EndReason:
+        end = self.results[-1].end
+        assert end is not None
+        assert end.message
+        return end.reason
+
+    @property
+    def message(self) -> str:
+        end = self.results[-1].end
+        assert end is not None
+        return end.message
+
+    @property
+    def starts(self) -> list[float]:
+        return [round(segment.start, 2) for segment in self.segments]
+
+    @property
+    def sequences(self) -> list[int]:
+        return [segment.media_sequence for segment in self.segments]
+
+    def assert_timeline_whole(self) -> None:
+        """Segments and gaps follow on one another without hole or overlap, window by window."""
+        spans = [(segment.start, segment.end) for segment in self.segments]
+        spans += [(gap.start, gap.end) for gap in self.gaps]
+        position = 0.0
+        for start, end in sorted(spans):
+            assert abs(start - position) < 0.05
+            position = end
+        windows = [result.window for result in self.results if result.window]
+        for before, after in pairwise(windows):
+            assert after.index == before.index + 1
+            assert after.start == before.end
+
+
+Answer = Callable[[Request], Response]
+
+
+@contextlib.asynccontextmanager
+async def static_origin(
+    answers: Mapping[str, Answer | str | bytes],
+) -> AsyncIterator[tuple[str, Counter[str]]]:
+    """Serve fixed or computed answers by path; yields the base URL and the requests by path."""
+    hits: Counter[str] = Counter()
+
+    async def answer(request: Request) -> Response:
+        path = request.path_params["path"]
+        hits[path] += 1
+        found = answers.get(path)
+        if found is None:
+            return Response(status_code=404)
+        return found(request) if callable(found) else _with_ranges(request, found)
+
+    listener = bind("127.0.0.1", 0)
+    app = Starlette(routes=[Route("/{path:path}", answer)])
+    async with serving(app, listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", hits
+
+
+def _with_ranges(request: Request, content: str | bytes) -> Response:
+    data = content.encode() if isinstance(content, str) else content
+    asked = request.headers.get("range")
+    if asked is None:
+        return Response(data)
+    first, last = (int(each) for each in asked.removeprefix("bytes=").split("-"))
+    return Response(data[first : last + 1], status_code=206)
+
+
+def heartbeats(environment: ActivityEnvironment) -> list[IngestProgress]:
+    """Collect what an activity heartbeats."""
+    collected: list[IngestProgress] = []
+    environment.on_heartbeat = lambda *details: collected.append(details[0])
+    return collected

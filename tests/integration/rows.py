@@ -1,0 +1,151 @@
+"""Makers of domain values and rows; what a test does not care about has a default."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from domain.candidate import Evidence, HighlightCandidate
+from domain.clip import ClipSpec, ClipStatus, RenderedClip
+from domain.ids import clip_id, highlight_id
+from domain.profile import GameProfile
+from domain.records import ClipRecord
+from domain.score import DIMENSIONS, HighlightScore
+from domain.selection import Decision, DecisionStatus, Reason, Tier
+from infra.bootstrap import tenant_id_of
+from infra.database import Database
+from infra.repositories import api_keys, clips, highlights, streams
+
+PROFILE = GameProfile(id="default", version="1", name="Default")
+URL = "https://cdn.example.com/master.m3u8"
+
+
+async def new_tenant(database: Database) -> UUID:
+    slug = f"tenant-{uuid4().hex}"
+    tenant_id = tenant_id_of(slug)
+    async with database.session(tenant_id) as session:
+        await api_keys.ensure_tenant(session, tenant_id=tenant_id, slug=slug, name=slug)
+    return tenant_id
+
+
+async def new_stream(database: Database, tenant_id: UUID, *, game: str = "default") -> UUID:
+    stream_id = uuid4()
+    async with database.session(tenant_id) as session:
+        await streams.create(
+            session,
+            tenant_id=tenant_id,
+            stream_id=stream_id,
+            playlist_url=URL,
+            game=game,
+            profile_id=PROFILE.id,
+            profile_version=PROFILE.version,
+        )
+    return stream_id
+
+
+async def new_highlight(
+    database: Database,
+    tenant_id: UUID,
+    stream_id: UUID,
+    *,
+    peak: float = 60.0,
+    status: DecisionStatus = DecisionStatus.CONFIRMED,
+    score: float = 0.8,
+    tags: tuple[str, ...] = ("goal",),
+) -> UUID:
+    proposed = candidate(tenant_id, stream_id, peak=peak, tags=tags)
+    async with database.session(tenant_id) as session:
+        await highlights.record_decisions(
+            session,
+            tenant_id=tenant_id,
+            stream_id=stream_id,
+            profile=PROFILE,
+            candidates=[proposed],
+            decisions=[decision(proposed, status=status, score=score)],
+        )
+    return proposed.id
+
+
+async def new_clip(
+    database: Database,
+    tenant_id: UUID,
+    stream_id: UUID,
+    highlight: UUID,
+    *,
+    status: ClipStatus = ClipStatus.READY,
+) -> UUID:
+    record = clip_record(tenant_id, stream_id, highlight, status=status)
+    async with database.session(tenant_id) as session:
+        await clips.record_clip(session, record)
+    return record.spec.id
+
+
+def candidate(
+    tenant_id: UUID, stream_id: UUID, *, peak: float = 60.0, tags: tuple[str, ...] = ("goal",)
+) -> HighlightCandidate:
+    return HighlightCandidate(
+        id=highlight_id(tenant_id=tenant_id, stream_id=stream_id, peak=peak),
+        start=peak - 5,
+        peak=peak,
+        end=peak + 5,
+        settled_at=peak + 8,
+        score=HighlightScore(**dict.fromkeys(DIMENSIONS, 0.8), confidence=0.9),
+        analyzer="local",
+        title="Crowd roar",
+        description="The crowd rises.",
+        tags=tags,
+        evidence=(Evidence(signal="loudness", strength=4.2, words="the crowd is loud"),),
+        peak_wall_clock=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    )
+
+
+def decision(
+    about: HighlightCandidate,
+    *,
+    status: DecisionStatus = DecisionStatus.CONFIRMED,
+    score: float = 0.8,
+    decided_at: float = 100.0,
+) -> Decision:
+    return Decision(
+        highlight_id=about.id,
+        status=status,
+        tier=Tier.STANDARD,
+        score=score,
+        peak=about.peak,
+        clip_start=about.start,
+        clip_end=about.end,
+        decided_at=decided_at,
+        reasons=(Reason(code="threshold", words="over 0.7", value=score, limit=0.7),),
+    )
+
+
+def clip_record(
+    tenant_id: UUID, stream_id: UUID, highlight: UUID, *, status: ClipStatus = ClipStatus.READY
+) -> ClipRecord:
+    identity = clip_id(highlight=highlight, start=55.0, end=65.0)
+    spec = ClipSpec(
+        id=identity,
+        tenant_id=tenant_id,
+        stream_id=stream_id,
+        highlight_id=highlight,
+        start=55.0,
+        end=65.0,
+        peak=60.0,
+        segments=(),
+    )
+    rendered = RenderedClip(
+        clip_id=identity,
+        key=f"{tenant_id}/{stream_id}/{identity}.mp4",
+        thumbnail_key=f"{tenant_id}/{stream_id}/{identity}.jpg",
+        start=55.0,
+        duration=10.0,
+        size=1000,
+        width=1280,
+        height=720,
+        has_audio=True,
+        sha256="ab" * 32,
+        rendered_at=datetime(2026, 1, 2, 3, 4, 20, tzinfo=UTC),
+    )
+    return ClipRecord(
+        spec=spec, status=status, rendered=rendered if status is ClipStatus.READY else None
+    )

@@ -1,0 +1,333 @@
+"""Activities that follow a script, so that a test can make any step slow, fail or answer anything.
+
+The real activities have tests of their own and run together in `tests/e2e`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
+
+from activities.interfaces import Analysis, Clips, Ingest, Records, Selection
+from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.candidate import HighlightCandidate
+from domain.clip import ClipSpec, ClipStatus, RenderedClip
+from domain.clip_input import ClipTiming
+from domain.ids import highlight_id, stream_workflow_id
+from domain.ingest import FetchWindowInput, FetchWindowResult
+from domain.media import Gap, GapReason, SegmentRef, Window
+from domain.records import ClipRecord, MediaRelease, StreamRecord
+from domain.score import DIMENSIONS, HighlightScore
+from domain.selection import (
+    Decision,
+    DecisionStatus,
+    SelectHighlightsInput,
+    SelectHighlightsResult,
+    Tier,
+)
+from domain.stream import EndReason, StreamEnd
+from domain.stream_input import StreamInput, StreamResult, StreamTiming
+from workflows import queues
+from workflows.clip import ClipWorkflow
+from workflows.sandbox import workflow_runner
+from workflows.stream import StreamWorkflow
+
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+ENDED = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="the playlist ended")
+QUICK = StreamTiming(
+    fetch_timeout=20.0,
+    heartbeat_timeout=5.0,
+    retry_interval=0.01,
+    analysis_timeout=5.0,
+    clip_timeout=20.0,
+    clip=ClipTiming(render_timeout=10.0, heartbeat_timeout=0.5, retry_interval=0.01),
+    clips_wait=10.0,
+    release_interval=30.0,
+    media_horizon=60.0,
+)
+
+
+def window(index: int, *, lost: bool = False) -> Window:
+    """Window `index` of 6 s in three segments; with `lost`, its last segment is a gap."""
+    segments = tuple(
+        SegmentRef(
+            media_sequence=3 * index + part,
+            start=6.0 * index + 2.0 * part,
+            duration=2.0,
+            first_timestamp=0.0,
+            key=f"{3 * index + part}.ts",
+            size=1,
+            published_at=WHEN,
+        )
+        for part in range(2 if lost else 3)
+    )
+    gaps = (
+        (
+            Gap(
+                start=6.0 * index + 4.0,
+                duration=2.0,
+                first_sequence=3 * index + 2,
+                last_sequence=3 * index + 2,
+                reason=GapReason.ROLLED_OFF,
+            ),
+        )
+        if lost
+        else ()
+    )
+    return Window(
+        index=index,
+        variant="720p",
+        segments=segments,
+        gaps=gaps,
+        start=6.0 * index,
+        end=6.0 * index + 6.0,
+    )
+
+
+def candidate(request: AnalyzeWindowInput, peak: float) -> HighlightCandidate:
+    """A moment from 2 s before to 2 s after `peak`."""
+    return HighlightCandidate(
+        id=highlight_id(tenant_id=request.tenant_id, stream_id=request.stream_id, peak=peak),
+        start=peak - 2.0,
+        peak=peak,
+        end=peak + 2.0,
+        settled_at=peak + 2.0,
+        score=HighlightScore(**dict.fromkeys(DIMENSIONS, 0.8)),
+        analyzer="scripted",
+    )
+
+
+def decision(moment: HighlightCandidate, status: DecisionStatus) -> Decision:
+    """A decision on `moment` whose clip is the moment itself."""
+    return Decision(
+        highlight_id=moment.id,
+        status=status,
+        tier=Tier.STANDARD,
+        score=0.8,
+        peak=moment.peak,
+        clip_start=moment.start,
+        clip_end=moment.end,
+        decided_at=moment.peak,
+    )
+
+
+class Script:
+    """What the activities do and what they were asked; peaks are media seconds of moments.
+
+    `before` maps an activity's name to something awaited before it does its work, where a test
+    can fail it or hold it back.
+    """
+
+    def __init__(
+        self,
+        *,
+        windows: int = 3,
+        end: StreamEnd | None = ENDED,
+        peaks: Sequence[float] = (),
+        lost: Sequence[int] = (),
+    ) -> None:
+        self.windows = windows
+        self.end = end
+        self.peaks = peaks
+        self.lost = lost
+        self.retract_at: dict[float, float] = {}
+        self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.fetched: list[int] = []
+        self.analyzed: list[int] = []
+        self.rendered: list[ClipSpec] = []
+        self.deleted: list[UUID] = []
+        self.released: list[MediaRelease] = []
+        self.fetching = 0
+        self.fetching_at_release: list[int] = []
+        self.streams: list[StreamRecord] = []
+        self.clips: list[ClipRecord] = []
+        self.seen: list[HighlightCandidate] = []
+        self.waiting_at_edge = asyncio.Event()
+        self.clip_discarded = asyncio.Event()
+
+    async def step(self, name: str) -> None:
+        """Do what a test wants done before `name`."""
+        if name in self.before:
+            await self.before[name]()
+
+    @property
+    def clip_states(self) -> list[ClipStatus]:
+        """The states of clips, in the order in which they were recorded."""
+        return [record.status for record in self.clips]
+
+
+class ScriptedActivities(Ingest, Analysis, Selection, Clips, Records):
+    """All activities of a stream, by the script."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+
+    @activity.defn(name="fetch_window")
+    async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
+        """Give the next window; after the last one the end, or wait for what never comes."""
+        self._script.fetching += 1
+        try:
+            return await self._next_window(request)
+        finally:
+            self._script.fetching -= 1
+
+    async def _next_window(self, request: FetchWindowInput) -> FetchWindowResult:
+        script = self._script
+        await script.step("fetch_window")
+        index = request.cursor.window_index
+        if index >= script.windows:
+            if script.end is None:
+                script.waiting_at_edge.set()
+                while True:
+                    activity.heartbeat()
+                    await asyncio.sleep(0.02)
+            return FetchWindowResult(cursor=request.cursor, end=script.end)
+        script.fetched.append(index)
+        cursor = request.cursor.model_copy(update={"window_index": index + 1})
+        return FetchWindowResult(cursor=cursor, window=window(index, lost=index in script.lost))
+
+    @activity.defn(name="release_media")
+    async def release_media(self, request: MediaRelease) -> None:
+        """Note what was released."""
+        self._script.released.append(request)
+        self._script.fetching_at_release.append(self._script.fetching)
+
+    @activity.defn(name="analyze_window")
+    async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+        """Find the script's moments whose peak lies in these windows."""
+        await self._script.step("analyze_window")
+        self._script.analyzed += [item.index for item in request.windows]
+        return AnalyzeWindowResult(
+            candidates=tuple(
+                candidate(request, peak)
+                for peak in self._script.peaks
+                if any(item.start <= peak < item.end for item in request.windows)
+            ),
+            watermark=max((item.end for item in request.windows), default=0.0),
+        )
+
+    @activity.defn(name="select_highlights")
+    async def select_highlights(self, request: SelectHighlightsInput) -> SelectHighlightsResult:
+        """Keep every moment, and retract those that the script retracts at the end."""
+        await self._script.step("select_highlights")
+        self._script.seen += request.candidates
+        decisions = [decision(item, DecisionStatus.PENDING) for item in request.candidates]
+        if request.ended:
+            decisions += [
+                decision(item, DecisionStatus.RETRACTED)
+                for item in self._script.seen
+                if item.peak in self._script.retract_at
+            ]
+        return SelectHighlightsResult(
+            state=request.state,
+            decisions=tuple(decisions),
+        )
+
+    @activity.defn(name="render_clip")
+    async def render_clip(self, spec: ClipSpec) -> RenderedClip:
+        """Pretend to render."""
+        await self._script.step("render_clip")
+        self._script.rendered.append(spec)
+        return RenderedClip(
+            clip_id=spec.id,
+            key="clip.mp4",
+            thumbnail_key=None,
+            start=spec.start,
+            duration=spec.duration,
+            size=1,
+            width=1280,
+            height=720,
+            has_audio=True,
+            sha256="0" * 64,
+            rendered_at=WHEN,
+        )
+
+    @activity.defn(name="delete_clip")
+    async def delete_clip(self, spec: ClipSpec) -> None:
+        """Note what was deleted."""
+        self._script.deleted.append(spec.id)
+
+    @activity.defn(name="record_stream")
+    async def record_stream(self, record: StreamRecord) -> None:
+        """Note what was recorded."""
+        await self._script.step("record_stream")
+        self._script.streams.append(record)
+
+    @activity.defn(name="record_clip")
+    async def record_clip(self, record: ClipRecord) -> None:
+        """Note what was recorded."""
+        self._script.clips.append(record)
+        if record.status is ClipStatus.DELETED:
+            self._script.clip_discarded.set()
+
+
+def failing(times: int, error: Exception | None = None) -> Callable[[], Awaitable[None]]:
+    """Something that fails the first `times` times."""
+    left = times
+
+    async def fail() -> None:
+        nonlocal left
+        if left > 0:
+            left -= 1
+            raise error or ApplicationError("scripted failure")
+
+    return fail
+
+
+@asynccontextmanager
+async def running(client: Client, script: Script) -> AsyncIterator[None]:
+    """Workers for all queues, until the block ends."""
+    steps = ScriptedActivities(script)
+    methods: dict[str, list[Callable[..., object]]] = {
+        queues.IO: [
+            steps.fetch_window,
+            steps.release_media,
+            steps.select_highlights,
+            steps.record_stream,
+            steps.record_clip,
+        ],
+        queues.ANALYSIS: [steps.analyze_window],
+        queues.RENDER: [steps.render_clip, steps.delete_clip],
+    }
+    orchestration = Worker(
+        client,
+        task_queue=queues.ORCHESTRATION,
+        workflows=[StreamWorkflow, ClipWorkflow],
+        workflow_runner=workflow_runner(),
+    )
+    workers = [orchestration] + [
+        Worker(client, task_queue=queue, activities=activities)
+        for queue, activities in methods.items()
+    ]
+    async with workers[0], workers[1], workers[2], workers[3]:
+        yield
+
+
+async def start(
+    client: Client, *, timing: StreamTiming = QUICK, history_limit: int | None = None
+) -> WorkflowHandle[StreamWorkflow, StreamResult]:
+    """Start a stream of a new tenant."""
+    request = StreamInput(
+        tenant_id=uuid4(),
+        stream_id=uuid4(),
+        playlist_url="https://cdn.example/master.m3u8",
+        game="soccer",
+        profile_id="soccer",
+        profile_version="1",
+        timing=timing,
+        history_limit=history_limit,
+    )
+    return await client.start_workflow(
+        StreamWorkflow.run,
+        request,
+        id=stream_workflow_id(tenant_id=request.tenant_id, stream_id=request.stream_id),
+        task_queue=queues.ORCHESTRATION,
+    )

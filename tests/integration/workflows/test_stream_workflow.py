@@ -1,0 +1,331 @@
+"""A stream's workflow on a real Temporal server, with scripted activities."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError, CancelledError
+
+from domain.clip import ClipStatus
+from domain.stream import EndReason, StreamEnd, StreamStatus
+from domain.stream_input import RecordingReady, SourceFailure, StopRequest, StreamResult
+from tests.integration.workflows.scripted import QUICK, Script, failing, running, start
+from workflows.search_attributes import STREAM_STATUS
+from workflows.steps import RECORD_MISSING
+from workflows.stream import StreamWorkflow
+
+Stream = WorkflowHandle[StreamWorkflow, StreamResult]
+
+
+async def test_a_stream_is_followed_to_its_end(temporal_client: Client) -> None:
+    script = Script(windows=4, peaks=[9.0])
+    async with running(temporal_client, script):
+        result = await (await start(temporal_client)).result()
+    assert result.end.reason is EndReason.PLAYLIST_ENDED
+    assert result.progress.status is StreamStatus.COMPLETED
+    assert (result.progress.segments, result.progress.missed) == (12, 0)
+    assert (result.progress.highlights, result.progress.clips) == (1, 1)
+    assert script.fetched == [0, 1, 2, 3]
+
+
+async def test_every_window_is_analysed_once_and_in_order(temporal_client: Client) -> None:
+    script = Script(windows=30)
+    async with running(temporal_client, script):
+        await (await start(temporal_client)).result()
+    assert script.analyzed == list(range(30))
+
+
+async def test_a_clip_waits_until_its_last_second_is_stored(temporal_client: Client) -> None:
+    script = Script(windows=1, end=None, peaks=[5.0])
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await script.waiting_at_edge.wait()
+        await stream.query(StreamWorkflow.status)
+        assert script.rendered == []
+        script.end = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="")
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+    assert [(spec.start, spec.end) for spec in script.rendered] == [(3.0, 6.0)]
+
+
+async def test_states_and_gaps_are_recorded_and_searchable(temporal_client: Client) -> None:
+    script = Script(windows=2, lost=[1])
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await stream.result()
+    states = [record.progress.status for record in script.streams]
+    assert states[-1] is StreamStatus.COMPLETED
+    assert states == sorted(states, key=list(StreamStatus).index)
+    assert [gap.first_sequence for record in script.streams for gap in record.gaps] == [5]
+    attributes = (await stream.describe()).typed_search_attributes
+    assert attributes.get(STREAM_STATUS) == "completed"
+
+
+async def test_stop_ends_a_stream_in_good_order(temporal_client: Client) -> None:
+    script = Script(windows=3, end=None, peaks=[9.0])
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await script.waiting_at_edge.wait()
+        await stream.signal(StreamWorkflow.stop, StopRequest(message="that was all"))
+        result = await stream.result()
+    assert result.end == StreamEnd(reason=EndReason.STOPPED, message="that was all")
+    assert script.analyzed == [0, 1, 2]
+    assert script.clip_states == [ClipStatus.RENDERING, ClipStatus.READY]
+
+
+async def test_a_failure_of_the_source_fails_the_stream_after_its_clips(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=3, end=None, peaks=[9.0])
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await script.waiting_at_edge.wait()
+        failure = SourceFailure(error_type="UPLOAD_ERROR", message="bucket full")
+        await stream.signal(StreamWorkflow.source_failed, failure)
+        result = await stream.result()
+    assert result.progress.status is StreamStatus.FAILED
+    assert result.end.message == "UPLOAD_ERROR: bucket full"
+    assert result.progress.clips == 1
+
+
+async def test_a_stream_that_never_started_is_a_result_not_a_crash(
+    temporal_client: Client,
+) -> None:
+    never = StreamEnd(reason=EndReason.NEVER_STARTED, message="no segment within 300 s")
+    script = Script(windows=0, end=never)
+    async with running(temporal_client, script):
+        result = await (await start(temporal_client)).result()
+    assert result.end == never
+    assert script.streams[-1].progress.status is StreamStatus.FAILED
+
+
+async def test_fetching_that_fails_for_good_fails_the_stream_with_its_cause(
+    temporal_client: Client,
+) -> None:
+    script = Script()
+    script.before["fetch_window"] = failing(10_000)
+    async with running(temporal_client, script):
+        timing = QUICK.model_copy(update={"fetch_timeout": 1.5})
+        result = await (await start(temporal_client, timing=timing)).result()
+    assert result.end.reason is EndReason.INTERNAL
+    assert result.end.message.startswith("fetching failed: ")
+    assert "scripted failure" in result.end.message
+
+
+async def test_a_window_that_cannot_be_analysed_costs_nothing_but_itself(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=3, end=None, peaks=[15.0])
+    given_up = asyncio.Event()
+    attempts = 0
+
+    async def fail_five_times() -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts > 5:
+            given_up.set()
+        else:
+            message = "scripted failure"
+            raise ApplicationError(message)
+
+    async def after_the_first_window() -> None:
+        if script.fetched == [0, 1]:
+            await given_up.wait()
+
+    script.before["analyze_window"] = fail_five_times
+    script.before["fetch_window"] = after_the_first_window
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await script.waiting_at_edge.wait()
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        result = await stream.result()
+    assert result.progress.status is StreamStatus.COMPLETED
+    assert 2 in script.analyzed
+    assert result.progress.clips == 1
+
+
+async def test_a_database_that_is_away_delays_records_but_no_fetch(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=6, end=None)
+    back = asyncio.Event()
+
+    async def away() -> None:
+        if not back.is_set():
+            await script.waiting_at_edge.wait()
+            back.set()
+            message = "database is away"
+            raise ConnectionError(message)
+
+    script.before["record_stream"] = away
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await back.wait()
+        assert script.fetched == [0, 1, 2, 3, 4, 5]
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+    assert script.streams[-1].progress.status is StreamStatus.COMPLETED
+
+
+async def test_a_stream_whose_row_was_deleted_ends_and_leaves_no_media(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=3, end=None)
+    gone = ApplicationError("the stream does not exist", type=RECORD_MISSING)
+    script.before["record_stream"] = failing(10_000, gone)
+    async with running(temporal_client, script):
+        result = await (await start(temporal_client)).result()
+    assert result.progress.status is StreamStatus.FAILED
+    assert "does not exist" in result.end.message
+    assert script.released[-1].before is None
+
+
+async def test_a_failed_clip_is_recorded_and_the_stream_goes_on(temporal_client: Client) -> None:
+    script = Script(windows=4, peaks=[9.0])
+    script.before["render_clip"] = failing(10_000, _fatal())
+    async with running(temporal_client, script):
+        result = await (await start(temporal_client)).result()
+    assert result.progress.status is StreamStatus.COMPLETED
+    assert result.progress.clips == 0
+    assert script.clip_states == [ClipStatus.RENDERING, ClipStatus.FAILED]
+    assert "media is gone" in script.clips[-1].message
+
+
+async def test_a_clip_that_fails_once_is_rendered_again(temporal_client: Client) -> None:
+    script = Script(windows=4, peaks=[9.0])
+    script.before["render_clip"] = failing(1)
+    async with running(temporal_client, script):
+        result = await (await start(temporal_client)).result()
+    assert result.progress.clips == 1
+
+
+async def test_the_clip_of_a_retracted_highlight_is_deleted(temporal_client: Client) -> None:
+    script = Script(windows=4, peaks=[9.0, 15.0])
+    script.retract_at = {9.0: 24.0}
+    async with running(temporal_client, script):
+        result = await (await start(temporal_client)).result()
+    gone = {record.spec.peak for record in script.clips if record.status is ClipStatus.DELETED}
+    assert gone == {9.0}
+    assert len(script.deleted) == 1
+    assert (result.progress.highlights, result.progress.clips) == (1, 1)
+
+
+async def test_a_clip_retracted_while_it_is_rendered_is_deleted_when_it_is_done(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=4, peaks=[9.0])
+    script.retract_at = {9.0: 24.0}
+    decided = asyncio.Event()
+
+    async def hold() -> None:
+        await decided.wait()
+
+    async def note_end() -> None:
+        if len(script.analyzed) == script.windows:
+            asyncio.get_running_loop().call_later(0.3, decided.set)
+
+    script.before["render_clip"] = hold
+    script.before["select_highlights"] = note_end
+    async with running(temporal_client, script):
+        result = await (await start(temporal_client)).result()
+    assert script.clip_states[-1] is ClipStatus.DELETED
+    assert len(script.deleted) == 1
+    assert (result.progress.highlights, result.progress.clips) == (0, 0)
+
+
+async def test_cancelling_a_stream_cancels_its_clips_and_deletes_its_media(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=4, end=None, peaks=[9.0])
+    rendering = asyncio.Event()
+
+    async def hang() -> None:
+        rendering.set()
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
+
+    script.before["render_clip"] = hang
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await rendering.wait()
+        await stream.cancel()
+        with pytest.raises(WorkflowFailureError) as failure:
+            await stream.result()
+        assert isinstance(failure.value.cause, CancelledError)
+        await script.clip_discarded.wait()
+    assert script.streams[-1].progress.status is StreamStatus.CANCELLED
+    assert script.released[-1].before is None
+    assert script.fetching_at_release[-1] == 0
+
+
+async def test_continue_as_new_loses_and_repeats_nothing(temporal_client: Client) -> None:
+    script = Script(windows=40, peaks=[9.0, 69.0, 129.0, 189.0], lost=[5])
+    async with running(temporal_client, script):
+        stream = await start(temporal_client, history_limit=60)
+        first_run = stream.result_run_id
+        result = await stream.result()
+        last_run = (await temporal_client.get_workflow_handle(stream.id).describe()).run_id
+    assert last_run != first_run
+    assert script.fetched == list(range(40))
+    assert script.analyzed == list(range(40))
+    assert [spec.peak for spec in script.rendered] == [9.0, 69.0, 129.0, 189.0]
+    assert (result.progress.segments, result.progress.missed) == (119, 1)
+    assert result.progress.clips == 4
+
+
+async def test_a_clip_that_ends_after_its_streams_run_was_continued_is_counted(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=30, peaks=[3.0])
+    far = asyncio.Event()
+
+    async def until_far() -> None:
+        await far.wait()
+
+    async def note_progress() -> None:
+        if len(script.fetched) > 25:
+            far.set()
+
+    script.before["render_clip"] = until_far
+    script.before["fetch_window"] = note_progress
+    async with running(temporal_client, script):
+        result = await (await start(temporal_client, history_limit=60)).result()
+    assert result.progress.clips == 1
+
+
+async def test_media_is_released_as_the_stream_goes_and_all_of_it_at_the_end(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=40)
+    async with running(temporal_client, script):
+        await (await start(temporal_client)).result()
+    points = [release.before for release in script.released]
+    assert points[-1] is None
+    live = [point for point in points if point is not None]
+    assert live == sorted(live)
+    assert 0 < live[0] < live[-1] <= 40 * 6.0 - QUICK.media_horizon
+
+
+async def test_queries_tell_state_and_timeline(temporal_client: Client) -> None:
+    script = Script(windows=3, end=None, peaks=[9.0], lost=[1])
+    async with running(temporal_client, script):
+        stream: Stream = await start(temporal_client)
+        await script.waiting_at_edge.wait()
+        recording = RecordingReady(url="https://cdn.example/vod.m3u8", duration=18.0)
+        await stream.signal(StreamWorkflow.recording_ready, recording)
+        progress = await stream.query(StreamWorkflow.status)
+        timeline = await stream.query(StreamWorkflow.timeline)
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+    assert progress.status is StreamStatus.LIVE
+    assert (timeline.start, timeline.end) == (0.0, 18.0)
+    assert [gap.first_sequence for gap in timeline.gaps] == [5]
+    assert timeline.recording == recording
+
+
+def _fatal() -> Exception:
+    return ApplicationError("media is gone", non_retryable=True)

@@ -1,0 +1,93 @@
+"""The doctor: what is found, and what is said about what is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from app.doctor import Finding, examine, show
+from infra.embedded.ports import free_ports
+from infra.embedded.temporal_server import TemporalServer
+from infra.settings import Settings
+
+COMPONENTS = {
+    "AMQP",
+    "Chromium",
+    "Clip store",
+    "Gemini",
+    "Go",
+    "PostgreSQL",
+    "PyAV",
+    "Python",
+    "Redis",
+    "Segment store",
+    "Temporal",
+    "ffmpeg",
+    "uv",
+}
+
+
+def by_component(settings: Settings) -> dict[str, Finding]:
+    return {finding.component: finding for finding in examine(settings)}
+
+
+def test_every_component_is_looked_for(home: Path) -> None:
+    findings = by_component(Settings(home=home))
+    assert set(findings) == COMPONENTS
+    for name in ("Python", "PostgreSQL", "ffmpeg", "PyAV", "Segment store", "Clip store"):
+        assert findings[name].state == "ok"
+        assert findings[name].where
+        assert findings[name].version
+
+
+def test_whatever_is_not_there_comes_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    findings = by_component(Settings(home=tmp_path))
+    assert findings["Temporal"].blocks
+    assert findings["Go"].state == "optional"
+    assert all(finding.advice for finding in findings.values() if finding.state != "ok")
+
+
+def test_what_is_configured_but_does_not_answer_blocks() -> None:
+    temporal, database, redis = free_ports(3)
+    findings = by_component(
+        Settings(
+            temporal_address=f"127.0.0.1:{temporal}",
+            database_url=f"postgresql://hush@127.0.0.1:{database}/d",
+            redis_url=f"redis://:hush@127.0.0.1:{redis}",
+        )
+    )
+    for name in ("Temporal", "PostgreSQL", "Redis"):
+        assert findings[name].blocks
+        assert findings[name].advice
+    assert "hush" not in str(findings)
+
+
+def test_a_configured_temporal_that_answers_is_fine(temporal_server: TemporalServer) -> None:
+    found = by_component(Settings(temporal_address=temporal_server.address))["Temporal"]
+    assert (found.state, found.where) == ("ok", temporal_server.address)
+
+
+def test_programs_get_json(capsys: pytest.CaptureFixture[str]) -> None:
+    show([Finding("uv", "optional", advice="get it")], console=Console(), as_json=True)
+    (finding,) = json.loads(capsys.readouterr().out)
+    assert finding == {
+        "component": "uv",
+        "state": "optional",
+        "where": "",
+        "version": "",
+        "advice": "get it",
+    }
+
+
+def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    show([Finding("uv", "missing", advice="get it")], console=Console(width=100), as_json=False)
+    printed = capsys.readouterr().out
+    assert "uv" in printed
+    assert "get it" in printed

@@ -1,0 +1,157 @@
+"""Rules of this house that no off-the-shelf linter knows; each tells what to do instead."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+
+Lint = Callable[[str, str], list[str]]
+"""Takes a file's path in the repository and its text; returns what is wrong, one line each."""
+
+_IMPURE_MODULES = {
+    *("asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "shutil", "socket"),
+    *("subprocess", "sys", "tempfile", "threading", "time", "urllib.request"),
+}
+_IMPURE_FUNCTIONS = {"input", "open", "print"}
+_IMPURE_METHODS = {
+    *(("datetime", "now"), ("datetime", "today"), ("datetime", "utcnow"), ("date", "today")),
+    *(("uuid", "uuid1"), ("uuid", "uuid4")),
+}
+_IMPURE_NAMES = {"uuid1", "uuid4"}
+
+_SESSION_MAKERS = {
+    *("AsyncEngine", "Session", "async_sessionmaker", "create_async_engine", "create_engine"),
+    *("scoped_session", "sessionmaker"),
+}
+_SESSION_HOME = "infra/database.py"
+
+_SQL_HOMES = ("infra/repositories/", "migrations/")
+_SQL_FILES = {
+    "infra/database.py": "opens the sessions",
+    "infra/schema.py": "declares the tables",
+    "infra/embedded/postgres.py": "makes roles and databases, before there is any tenant",
+}
+_SQL_METHODS = {
+    "execute",
+    "scalar",
+    "scalar_one",
+    "scalar_one_or_none",
+    "scalars",
+    "stream_scalars",
+}
+_SQL_FREE_NAMES = {"AsyncSession"}  # to pass a session on is not to use it
+
+_NAMELESS = {"common", "helper", "helpers", "manager", "misc", "util", "utils"}
+_UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
+
+
+def impurity(path: str, text: str) -> list[str]:
+    """No clock, chance, file or output in `domain/`: values come in as arguments."""
+    if not path.startswith("domain/"):
+        return []
+    found = []
+    for line, module, names in _imports(text):
+        if module in _IMPURE_MODULES:
+            found.append((line, f"imports {module}"))
+        found += [(line, f"imports {name}") for name in names if name in _IMPURE_NAMES]
+    for call in _calls(text):
+        if isinstance(call.func, ast.Name) and call.func.id in _IMPURE_FUNCTIONS:
+            found.append((call.lineno, f"calls {call.func.id}()"))
+        if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+            name = (call.func.value.id, call.func.attr)
+            if name in _IMPURE_METHODS:
+                found.append((call.lineno, f"calls {'.'.join(name)}()"))
+    remedy = "the domain has no clock, chance or I/O: take the value as an argument"
+    return [f"{path}:{line}: {what}; {remedy}" for line, what in found]
+
+
+def sessions_without_tenant(path: str, text: str) -> list[str]:
+    """Only `infra/database.py` makes sessions, since it gives each its tenant."""
+    if path == _SESSION_HOME:
+        return []
+    return [
+        f"{path}:{line}: imports {name}; sessions come from Database.session(tenant_id) only"
+        for line, module, names in _imports(text)
+        for name in names
+        if module.partition(".")[0] == "sqlalchemy" and name in _SESSION_MAKERS
+    ]
+
+
+def sql_outside_repositories(path: str, text: str) -> list[str]:
+    """Only repositories speak SQL, so that each query's tenant can be seen in one place."""
+    if path.startswith(_SQL_HOMES) or path in _SQL_FILES:
+        return []
+    found = [
+        (line, f"imports {name} from {module}")
+        for line, module, names in _imports(text)
+        for name in (names or [module])
+        if module.partition(".")[0] == "sqlalchemy"
+        and module != "sqlalchemy.exc"
+        and name not in _SQL_FREE_NAMES
+    ]
+    found += [
+        (call.lineno, f"calls .{call.func.attr}()")
+        for call in _calls(text)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _SQL_METHODS
+    ]
+    return [f"{path}:{line}: {what}; put the query into infra/repositories" for line, what in found]
+
+
+def workflow_imports(path: str, text: str) -> list[str]:
+    """Workflows see activities by their interfaces: their sandbox must load no I/O."""
+    if not path.startswith("workflows/"):
+        return []
+    wrong = []
+    for line, module, names in _imports(text):
+        top = module.partition(".")[0]
+        interfaces = module == "activities.interfaces" or (
+            module == "activities" and set(names) == {"interfaces"}
+        )
+        if top in {"api", "app", "infra"} or (top == "activities" and not interfaces):
+            wrong.append(f"{path}:{line}: imports {module}; import activities.interfaces only")
+    return wrong
+
+
+def nameless_file(path: str, _text: str) -> list[str]:
+    """A file is named for its idea."""
+    words = set(re.split(r"[_.]", PurePosixPath(path).stem)) | set(PurePosixPath(path).parts[:-1])
+    return [f"{path}: {word!r} names no idea: say what is in it" for word in words & _NAMELESS]
+
+
+def unfinished(path: str, text: str) -> list[str]:
+    """What is left to do belongs to the tracker, where it is seen."""
+    return [
+        f"{path}:{number}: {found.group()} in the source; do it, or file it"
+        for number, line in enumerate(_comments(path, text), 1)
+        if (found := _UNFINISHED.search(line))
+    ]
+
+
+def _comments(path: str, text: str) -> Iterator[str]:
+    """Yield for each line what of it is told to people: in Python, comments and texts."""
+    if not path.endswith(".py"):
+        yield from (line.partition("#")[2] for line in text.splitlines())
+        return
+    told = [""] * (text.count("\n") + 2)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in {tokenize.COMMENT, tokenize.STRING}:
+            for offset, line in enumerate(token.string.splitlines()):
+                told[token.start[0] - 1 + offset] += line
+    yield from told
+
+
+def _calls(text: str) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
+
+
+def _imports(text: str) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield line, module and imported names; no names where the module itself is imported."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, []) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, node.module or "", [alias.name for alias in node.names]

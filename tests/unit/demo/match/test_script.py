@@ -1,0 +1,94 @@
+"""A script is a function of its seed, and keeps its promises about what happens when."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from demo.match.direct import MIN_SPACING, write_script
+from demo.match.script import strongest
+from demo.match.sport import SPORTS
+from demo.match.truth import Truth
+
+seeds = st.integers(0, 10_000)
+kinds = st.sampled_from(sorted(SPORTS))
+
+
+@given(seed=seeds, kind=kinds)
+@settings(max_examples=10, deadline=None)
+def test_the_same_seed_gives_the_same_script_and_the_same_bytes_of_truth(
+    seed: int, kind: str
+) -> None:
+    one, other = (write_script(seed=seed, kind=kind) for _ in range(2))
+    assert one == other
+    assert one.truth.model_dump_json() == other.truth.model_dump_json()
+
+
+def test_seeds_and_kinds_differ_in_what_happens() -> None:
+    scripts = [write_script(seed=seed, kind=kind) for seed in (1, 2) for kind in SPORTS]
+    assert len({script.truth.moments for script in scripts}) == len(scripts)
+
+
+@given(seed=seeds, kind=kinds, duration=st.floats(12, 700))
+@settings(max_examples=60, deadline=None)
+def test_moments_are_spaced_last_six_to_sixteen_seconds_and_lie_within_the_match(
+    seed: int, kind: str, duration: float
+) -> None:
+    truth = write_script(seed=seed, duration=duration, kind=kind).truth
+    assert truth.moments
+    for moment in truth.moments:
+        assert moment.start <= moment.peak <= moment.end
+        assert 5.99 <= moment.end - moment.start <= 16.01
+    for before, after in pairwise(truth.moments):
+        assert after.peak - before.peak >= MIN_SPACING - 0.02
+    if duration >= 60:
+        assert truth.moments[0].start >= 0
+        assert truth.moments[-1].end <= duration
+
+
+@given(seed=seeds, kind=kinds)
+@settings(max_examples=40, deadline=None)
+def test_no_distractor_overlaps_a_moment(seed: int, kind: str) -> None:
+    truth = write_script(seed=seed, kind=kind).truth
+    for distractor in truth.distractors:
+        assert 0 <= distractor.start < distractor.end <= truth.duration
+        for moment in truth.moments:
+            assert distractor.end <= moment.start or moment.end <= distractor.start
+
+
+@given(seed=seeds)
+@settings(max_examples=20, deadline=None)
+def test_a_full_match_has_more_distractors_than_moments_and_many_kinds_of_them(seed: int) -> None:
+    truth = write_script(seed=seed).truth
+    assert len(truth.moments) == 5
+    assert len(truth.distractors) > 2 * len(truth.moments)
+    assert len({distractor.kind for distractor in truth.distractors}) >= 8
+
+
+@given(seed=seeds)
+@settings(max_examples=20, deadline=None)
+def test_the_crowd_rises_and_the_commentator_shouts_at_each_peak(seed: int) -> None:
+    script = write_script(seed=seed)
+    for moment in script.truth.moments:
+        around = np.arange(moment.peak, moment.end, 0.1)
+        assert strongest(script.crowd, around).max() > 4
+        assert strongest(script.voice, around).max() > 0.3
+
+
+@pytest.mark.parametrize(
+    ("duration", "kind", "words"), [(11.0, "soccer", "at least 12"), (60.0, "chess", "soccer")]
+)
+def test_an_impossible_match_is_refused_with_what_would_be_possible(
+    duration: float, kind: str, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        write_script(seed=1, duration=duration, kind=kind)
+
+
+def test_truth_survives_its_file() -> None:
+    truth = write_script(seed=3).truth
+    assert Truth.model_validate_json(truth.model_dump_json()) == truth

@@ -1,0 +1,87 @@
+"""How evidence becomes scores."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.local_scoring import Cues, evidence, score, tags
+from domain.score import DIMENSIONS
+
+STRONG = Cues(crowd=16.0, crowd_sigmas=6.0, voice=4.0, motion=3.0, cuts=3)
+
+cues = st.builds(
+    Cues,
+    crowd=st.none() | st.floats(-60, 60),
+    crowd_sigmas=st.none() | st.floats(-40, 40),
+    voice=st.none() | st.floats(-20, 20),
+    motion=st.none() | st.floats(-20, 20),
+    cuts=st.integers(0, 50),
+    cuts_before=st.integers(0, 50),
+    tonality=st.floats(0, 1),
+    dynamics=st.floats(0, 30),
+    decay=st.floats(0, 1),
+    held=st.floats(0, 30),
+    attack=st.floats(0, 1),
+    known=st.floats(0, 1),
+    quiet_before=st.floats(-60, 60),
+    record=st.booleans(),
+    mark=st.none() | st.just("goal"),
+    damaged=st.floats(0, 1),
+)
+
+
+def even(given_cues: Cues) -> float:
+    return score(given_cues).calculate_combined_score(dict.fromkeys(DIMENSIONS, 1 / 8))
+
+
+@given(cues)
+def test_any_evidence_gives_scores_within_bounds_and_words(given_cues: Cues) -> None:
+    result = score(given_cues)
+    assert all(0.0 < value < 1.0 for value in result.dimensions().values())
+    assert all(each.words for each in evidence(given_cues))
+    assert len(set(tags(given_cues))) == len(tags(given_cues))
+
+
+@given(cues, st.floats(0, 10))
+def test_a_more_excited_voice_never_lowers_the_score(given_cues: Cues, more: float) -> None:
+    louder = given_cues.model_copy(update={"voice": (given_cues.voice or 0.0) + more})
+    assert even(louder) >= even(given_cues.model_copy(update={"voice": given_cues.voice or 0.0}))
+
+
+@given(st.sampled_from(DIMENSIONS))
+def test_strong_evidence_passes_and_weak_fails_whatever_a_profile_weighs(name: str) -> None:
+    weak = Cues(crowd=3.0, crowd_sigmas=1.5, voice=1.0, motion=0.5)
+    lopsided = {each: 0.5 if each == name else 0.5 / 7 for each in DIMENSIONS}
+    assert score(STRONG).calculate_combined_score(lopsided) >= 0.8
+    assert score(weak).calculate_combined_score(lopsided) <= 0.3
+
+
+def test_strong_evidence_alone_is_not_exceptional() -> None:
+    assert 0.85 <= even(STRONG) < 0.95
+    assert even(STRONG.model_copy(update={"record": True, "mark": "goal"})) >= 0.95
+
+
+def test_one_weak_cue_among_strong_ones_is_forgiven() -> None:
+    for weak in ({"voice": 0.0}, {"motion": 0.0}, {"cuts": 0}):
+        assert even(STRONG.model_copy(update=weak)) >= 0.70
+
+
+def test_a_crowd_alone_is_not_enough_where_pictures_could_have_spoken() -> None:
+    assert even(Cues(crowd=16.0, crowd_sigmas=6.0, voice=0.0, motion=0.0)) < 0.70
+
+
+def test_dimensions_lean_towards_the_cues_that_speak_for_them() -> None:
+    seen = score(Cues(crowd=6.0, crowd_sigmas=2.0, voice=0.5, motion=4.0, cuts=3))
+    heard = score(Cues(crowd=16.0, crowd_sigmas=6.0, voice=4.0, motion=0.5, cuts=0))
+    assert seen.visual_spectacle > seen.emotional_intensity
+    assert heard.emotional_intensity > heard.visual_spectacle
+
+
+def test_local_signals_are_never_quite_sure() -> None:
+    assert score(STRONG).confidence <= 0.8
+
+
+def test_the_weightiest_cue_is_named_first() -> None:
+    assert evidence(STRONG)[0].signal == "crowd"
+    assert "16 dB" in evidence(STRONG)[0].words

@@ -1,0 +1,170 @@
+"""A stream's books over whole lives, with continue-as-new at any point."""
+
+from __future__ import annotations
+
+from collections import Counter
+from uuid import UUID
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.clip import ClipSpec, ClipStatus
+from domain.clip_book import ClipPhase
+from domain.media import Gap
+from domain.selection import Decision, DecisionStatus
+from tests.unit.domain.clip_cases import decision, outcome, window
+from tests.unit.domain.ledger_cases import (
+    OVER,
+    analyze,
+    decide,
+    fetch,
+    ledger,
+    reloaded,
+)
+
+
+class Life:
+    """A stream that lives by a script, as its workflow would lead it."""
+
+    def __init__(self, *, reload: bool) -> None:
+        self.books = ledger()
+        self._reload = reload
+        self._next_window = 0
+        self._shown: dict[int, Decision] = {}
+        self.started: dict[UUID, ClipSpec] = {}
+        self.unfinished: dict[UUID, ClipSpec] = {}
+        self.discarded: Counter[UUID] = Counter()
+        self.recorded: list[Gap] = []
+        self.released = 0.0
+
+    def step(self, kind: str, number: int) -> None:
+        getattr(self, f"_{kind}")(number)
+        self._check_media_in_need()
+
+    def _fetch(self, number: int) -> None:
+        if self.books.end is None:
+            fetch(self.books, window(self._next_window, lost=[number] if number < 3 else []))
+            self._next_window += 1
+
+    def _stall(self, _number: int) -> None:
+        if self.books.end is None:
+            fetch(self.books, None, stalled=True)
+
+    def _analyze(self, number: int) -> None:
+        if number == 0:
+            self.books.analysis_failed(self.books.analysis_request())
+        else:
+            analyze(self.books)
+
+    def _decide(self, number: int) -> None:
+        peak = max(0.0, self.books.progress.analyzed - 5.0)
+        if number not in self._shown:
+            wanted = decision(number + 1, peak=peak, status=DecisionStatus.PENDING)
+        else:
+            wanted = self._shown[number].model_copy(update={"status": DecisionStatus.CONFIRMED})
+        if number in self._shown and self._shown[number].status is DecisionStatus.RETRACTED:
+            return
+        self._shown[number] = wanted
+        self._discard(decide(self.books, wanted))
+
+    def _retract(self, number: int) -> None:
+        if number in self._shown:
+            gone = self._shown[number].model_copy(update={"status": DecisionStatus.RETRACTED})
+            self._shown[number] = gone
+            self._discard(decide(self.books, gone))
+
+    def _cut(self, _number: int) -> None:
+        for spec in self.books.take_cuttable():
+            assert spec.id not in self.started, "a highlight gets one clip"
+            self.started[spec.id] = self.unfinished[spec.id] = spec
+
+    def _finish(self, number: int) -> None:
+        if self.unfinished:
+            key = sorted(self.unfinished)[number % len(self.unfinished)]
+            status = ClipStatus.FAILED if number == 0 else ClipStatus.READY
+            doomed = self.books.clip_finished(outcome(self.unfinished.pop(key), status))
+            self._discard((doomed,) if doomed else ())
+
+    def _release(self, _number: int) -> None:
+        release = self.books.due_release()
+        if release is not None and release.before is not None:
+            assert release.before > self.released
+            self.released = release.before
+
+    def _rotate(self, number: int) -> None:
+        self._record(number)  # the workflow rotates when nothing is left to write
+        if self._reload:
+            self.books = reloaded(self.books)
+
+    def _record(self, _number: int) -> None:
+        if self.books.record_is_due:
+            record = self.books.record()
+            self.recorded += record.gaps
+            self.books.recorded(record)
+
+    def _end(self, number: int) -> None:
+        if number == 0:
+            self.books.media_ended(OVER)
+
+    def finish(self) -> None:
+        """Do what is left to do, as the workflow does at the end."""
+        self.books.media_ended(OVER)
+        while self.books.has_backlog:
+            analyze(self.books)
+        self._cut(0)
+        while self.unfinished:
+            self._finish(1)
+        self.books.close()
+        self._record(0)
+
+    def _discard(self, specs: tuple[ClipSpec, ...]) -> None:
+        self.discarded.update(spec.id for spec in specs)
+
+    def _check_media_in_need(self) -> None:
+        backlog = self.books.analysis_request().windows
+        assert all(self.released <= each.start for each in backlog)
+        in_need = {ClipPhase.WAITING, ClipPhase.RENDERING}
+        for entry in self.books.state().clips:
+            assert entry.phase not in in_need or self.released <= entry.decision.clip_start
+
+
+KINDS = (
+    *("fetch", "fetch", "fetch", "stall", "analyze", "analyze", "decide", "decide", "retract"),
+    *("cut", "cut", "finish", "finish", "release", "rotate", "rotate", "record", "end"),
+)
+scripts = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 7)), max_size=80)
+
+
+@given(scripts)
+@settings(max_examples=150, deadline=None)
+def test_any_life_ends_the_same_however_often_it_continues_as_new(
+    script: list[tuple[str, int]],
+) -> None:
+    plain, rotated = Life(reload=False), Life(reload=True)
+    for life in (plain, rotated):
+        for kind, number in script:
+            life.step(kind, number)
+        life.finish()
+    assert rotated.books.progress == plain.books.progress
+    assert rotated.started == plain.started
+    assert rotated.discarded == plain.discarded
+    assert rotated.recorded == plain.recorded
+    assert rotated.released == plain.released
+    assert rotated.books.timeline() == plain.books.timeline()
+
+
+@given(scripts)
+@settings(max_examples=150, deadline=None)
+def test_in_any_life_the_books_agree_with_the_clips_that_are_there(
+    script: list[tuple[str, int]],
+) -> None:
+    life = Life(reload=True)
+    for kind, number in script:
+        life.step(kind, number)
+    life.finish()
+    highlights = [spec.highlight_id for spec in life.started.values()]
+    assert len(highlights) == len(set(highlights))
+    assert max(life.discarded.values(), default=1) == 1
+    assert set(life.discarded) <= set(life.started)
+    assert len(life.recorded) == life.books.progress.missed
+    assert life.books.rendering == ()

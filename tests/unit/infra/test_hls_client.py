@@ -1,0 +1,194 @@
+"""Requests to origins: conditional, and bounded in size and time whatever the origin does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from domain.playlist import ByteRange, Resource
+from infra.hls_client import (
+    HlsClient,
+    NotFoundError,
+    PlaylistAnswer,
+    RefusedError,
+    TooLargeError,
+    UnreachableError,
+    Validators,
+)
+from infra.url_guard import UrlGuard
+
+OK = "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+
+
+@contextlib.asynccontextmanager
+async def origin(*answers: bytes, hang: bool = False) -> AsyncIterator[tuple[str, list[str]]]:
+    """Answer one request after the other with raw bytes; yields the URL and requests' heads."""
+    heads: list[str] = []
+    left = list(answers)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            writer.write(left.pop(0))
+            await writer.drain()
+            if hang:
+                await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/live.m3u8", heads
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[HlsClient]:
+    async with HlsClient(UrlGuard(allow_private=True)) as client:
+        yield client
+
+
+def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    head = [f"HTTP/1.1 {status}", "Connection: close", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+async def read(
+    client: HlsClient,
+    url: str,
+    *,
+    max_bytes: int = 1000,
+    seconds: float = 5.0,
+    validators: Validators | None = None,
+) -> PlaylistAnswer:
+    return await client.playlist(
+        url, max_bytes=max_bytes, seconds=seconds, validators=validators or Validators()
+    )
+
+
+async def test_an_etag_makes_the_next_request_conditional(client: HlsClient) -> None:
+    unchanged = b"HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n"
+    async with origin(answer(b"#EXTM3U", 'ETag: "a"'), unchanged) as (url, heads):
+        first = await read(client, url)
+        second = await read(client, url, validators=first.validators)
+    assert first.text == "#EXTM3U"
+    assert second.text is None
+    assert second.validators == first.validators
+    assert 'if-none-match: "a"' in heads[1].lower()
+
+
+@pytest.mark.parametrize(("modified", "used"), [("12:00:00", True), ("12:00:05", False)])
+async def test_a_modification_time_counts_only_when_a_second_has_passed_since(
+    client: HlsClient, modified: str, used: bool
+) -> None:
+    headers = (
+        f"Last-Modified: Thu, 01 Jan 2026 {modified} GMT",
+        "Date: Thu, 01 Jan 2026 12:00:05 GMT",
+    )
+    async with origin(answer(b"#EXTM3U", *headers)) as (url, _):
+        found = await read(client, url)
+    assert (found.validators.last_modified is not None) is used
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_compressed_playlist_is_unpacked(client: HlsClient, encoding: str) -> None:
+    pack = gzip.compress if encoding == "gzip" else zlib.compress
+    body = pack(b"#EXTM3U" + b"\n" * 900)
+    async with origin(answer(body, f"Content-Encoding: {encoding}")) as (url, _):
+        assert (await read(client, url)).text == "#EXTM3U" + "\n" * 900
+
+
+async def test_a_decompression_bomb_is_too_large(client: HlsClient) -> None:
+    bomb = gzip.compress(bytes(50 << 20))
+    async with origin(answer(bomb, "Content-Encoding: gzip")) as (url, _):
+        with pytest.raises(TooLargeError):
+            await read(client, url, max_bytes=1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("body", "header"),
+    [
+        (b"not gzip", "Content-Encoding: gzip"),
+        (gzip.compress(bytes(5000), mtime=0)[:-9], "Content-Encoding: gzip"),
+        (b"x", "Content-Encoding: br"),
+    ],
+    ids=["not gzip", "gzip cut short", "brotli"],
+)
+async def test_a_broken_or_unknown_compression_is_no_answer(
+    client: HlsClient, body: bytes, header: str
+) -> None:
+    async with origin(answer(body, header)) as (url, _):
+        with pytest.raises(UnreachableError):
+            await read(client, url, max_bytes=10_000)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("404 Not Found", NotFoundError),
+        ("410 Gone", NotFoundError),
+        ("403 Forbidden", RefusedError),
+        ("429 Too Many Requests", UnreachableError),
+        ("500 Internal Server Error", UnreachableError),
+    ],
+)
+async def test_each_status_has_its_error(
+    client: HlsClient, status: str, error: type[Exception]
+) -> None:
+    async with origin(answer(b"", status=status)) as (url, _):
+        with pytest.raises(error, match=status[:3]):
+            await read(client, url)
+
+
+async def test_a_body_that_is_declared_or_grows_too_large_is_not_read(client: HlsClient) -> None:
+    endless = f"{OK}\r\n".encode() + bytes(100_000)
+    async with origin(answer(bytes(2000)), endless) as (url, _):
+        for _ in range(2):
+            with pytest.raises(TooLargeError):
+                await read(client, url)
+
+
+async def test_an_origin_that_never_finishes_is_left_in_time(client: HlsClient) -> None:
+    partial = f"{OK}Content-Length: 500\r\n\r\nabc".encode()
+    async with origin(partial, hang=True) as (url, _):
+        with pytest.raises(UnreachableError, match=r"within 0\.2 s"):
+            await read(client, url, seconds=0.2)
+
+
+async def test_a_download_is_a_file_with_the_prefix_in_front(
+    client: HlsClient, tmp_path: Path
+) -> None:
+    async with origin(answer(b"segment")) as (url, _):
+        written = await client.download(
+            Resource(url=url), tmp_path / "f", max_bytes=100, seconds=5, prefix=b"init-"
+        )
+    assert written == 12
+    assert (tmp_path / "f").read_bytes() == b"init-segment"
+
+
+async def test_a_part_is_asked_for_and_checked(client: HlsClient, tmp_path: Path) -> None:
+    part = ByteRange(offset=10, length=4)
+    answers = [answer(b"abcd", status="206 Partial Content"), answer(b"ab", status="206 x")]
+    async with origin(*answers) as (url, heads):
+        resource = Resource(url=url, byte_range=part)
+        await client.download(resource, tmp_path / "f", max_bytes=100, seconds=5)
+        with pytest.raises(UnreachableError, match="2 of 4 bytes"):
+            await client.read(resource, max_bytes=100, seconds=5)
+    assert "range: bytes=10-13" in heads[0].lower()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [f"{OK}Content-Length: 500\r\n\r\nabc".encode(), answer(bytes(2000)), b"garbage\r\n\r\n"],
+)
+async def test_a_download_that_fails_leaves_no_file(
+    client: HlsClient, tmp_path: Path, broken: bytes
+) -> None:
+    async with origin(broken) as (url, _):
+        with pytest.raises((UnreachableError, TooLargeError)):
+            await client.download(Resource(url=url), tmp_path / "f", max_bytes=1000, seconds=5)
+    assert not (tmp_path / "f").exists()

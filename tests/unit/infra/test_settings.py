@@ -1,0 +1,84 @@
+"""Settings: their names, their defaults, and that secrets stay secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from domain.ingest import IngestLimits
+from infra.settings import Settings
+
+
+def test_well_known_names_are_read_without_a_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal:7233")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/highlights")
+    settings = Settings()
+    assert settings.temporal_address == "temporal:7233"
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == "postgresql://db/highlights"
+
+
+def test_our_own_names_have_our_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGHLIGHTS_API_PORT", "9000")
+    monkeypatch.setenv("API_PORT", "9001")
+    assert Settings().api_port == 9000
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "")
+    assert Settings().temporal_address is None
+
+
+def test_an_impossible_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGHLIGHTS_API_PORT", "70000")
+    with pytest.raises(ValidationError, match="65535"):
+        Settings()
+
+
+def test_secrets_do_not_show() -> None:
+    settings = Settings(
+        gemini_api_key="hush-1", database_url="postgresql://u:hush-2@h/d", signing_secret="hush-3"
+    )
+    assert "hush" not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_has_a_description_in_a_section(name: str) -> None:
+    description = Settings.model_fields[name].description
+    assert description
+    assert description.endswith((".", "it."))
+    assert sum(name in section.model_fields for section in Settings.sections) == 1
+
+
+def test_ingest_limits_by_default_are_the_domains_own() -> None:
+    assert Settings().ingest_limits() == IngestLimits()
+
+
+def test_every_ingest_limit_can_be_set() -> None:
+    for name, value in IngestLimits().model_dump().items():
+        settings = Settings(**{f"ingest_{name}": value + 1})
+        assert getattr(settings.ingest_limits(), name) == value + 1
+
+
+def test_all_state_follows_the_home(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert settings.state_path() == tmp_path / "dev"
+    assert settings.segment_location() == str(tmp_path / "dev" / "segments")
+    assert settings.clip_location() == str(tmp_path / "dev" / "clips")
+
+
+def test_stores_elsewhere_are_taken_as_they_are() -> None:
+    settings = Settings(segment_store="s3://bucket/segments", clip_store="/clips")
+    assert (settings.segment_location(), settings.clip_location()) == (
+        "s3://bucket/segments",
+        "/clips",
+    )
+
+
+def test_the_base_url_has_no_trailing_slash() -> None:
+    assert Settings(public_base_url="https://api.example.com/").base_url() == (
+        "https://api.example.com"
+    )
+    assert Settings(api_port=8001).base_url() == "http://127.0.0.1:8001"

@@ -1,0 +1,65 @@
+"""Workflows that were started by older code go on under this one: stored histories replay."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.workflow import NondeterminismError, SandboxImportNotificationPolicy
+
+from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
+from workflows.clip import ClipWorkflow
+from workflows.sandbox import workflow_runner
+from workflows.stream import StreamWorkflow
+
+HISTORIES = {path.stem: path for path in Path(__file__).with_name("histories").glob("*.json")}
+
+
+def history(name: str) -> WorkflowHistory:
+    document = json.loads(HISTORIES[name].read_text())
+    return WorkflowHistory.from_json(document.pop("workflow_id"), document)
+
+
+def strict_runner() -> SandboxedWorkflowRunner:
+    """Our runner; a module that gets past the sandbox without being named there is an error."""
+    runner = workflow_runner()
+    restrictions = dataclasses.replace(
+        runner.restrictions,
+        import_notification_policy=SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH,
+    )
+    return dataclasses.replace(runner, restrictions=restrictions)
+
+
+def replayer(stream: type) -> Replayer:
+    return Replayer(
+        workflows=[stream, ClipWorkflow],
+        workflow_runner=strict_runner(),
+        data_converter=pydantic_data_converter,
+    )
+
+
+@pytest.mark.parametrize("name", sorted(HISTORIES))
+async def test_a_stored_history_replays(name: str) -> None:
+    await replayer(StreamWorkflow).replay_workflow(history(name))
+
+
+def test_every_kind_of_life_is_stored() -> None:
+    assert set(HISTORIES) == {
+        "cancelled",
+        "clip",
+        "completed",
+        "continued-first",
+        "continued-last",
+        "stopped",
+    }
+
+
+async def test_a_change_of_order_is_caught() -> None:
+    with pytest.raises(NondeterminismError):
+        await replayer(ChangedStreamWorkflow).replay_workflow(history("completed"))

@@ -1,0 +1,1 @@
+"""Orchestration only: what happens when, and what is retried."""

@@ -1,0 +1,101 @@
+"""One clip: rendered, recorded, and told to its stream."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.interfaces import Clips, Records
+    from domain.clip import ClipOutcome, ClipStatus, RenderedClip
+    from domain.clip_input import ClipInput
+    from domain.records import ClipRecord
+    from workflows import queues, steps
+    from workflows.causes import cause_of
+
+
+@workflow.defn(name="ClipWorkflow")
+class ClipWorkflow:
+    """Renders one clip; its id is derived from the clip's, so that a clip is made once."""
+
+    @workflow.init
+    def __init__(self, request: ClipInput) -> None:
+        self._request = request
+        self._spec = request.spec
+
+    @workflow.run
+    async def run(self, request: ClipInput) -> ClipOutcome:  # noqa: ARG002 -- see __init__
+        """Render, record, tell the stream. A clip that cannot be made is an outcome, no error."""
+        await self._record(ClipStatus.RENDERING)
+        try:
+            rendered = await self._render()
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                await asyncio.shield(self._discard())
+                raise
+            return await self._conclude(ClipStatus.FAILED, message=cause_of(error))
+        return await self._conclude(ClipStatus.READY, rendered=rendered)
+
+    async def _render(self) -> RenderedClip:
+        timing = self._request.timing
+        return await workflow.execute_activity_method(
+            Clips.render_clip,
+            self._spec,
+            task_queue=queues.RENDER,
+            start_to_close_timeout=timedelta(seconds=timing.render_timeout),
+            heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
+            retry_policy=RetryPolicy(
+                initial_interval=timedelta(seconds=timing.retry_interval),
+                maximum_attempts=timing.attempts,
+            ),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"{self._spec.start:.1f}-{self._spec.end:.1f} s",
+        )
+
+    async def _conclude(
+        self, status: ClipStatus, *, rendered: RenderedClip | None = None, message: str = ""
+    ) -> ClipOutcome:
+        await self._record(status, rendered=rendered, message=message)
+        outcome = ClipOutcome(
+            clip_id=self._spec.id,
+            highlight_id=self._spec.highlight_id,
+            status=status,
+            message=message,
+        )
+        await self._tell_stream(outcome)
+        return outcome
+
+    async def _tell_stream(self, outcome: ClipOutcome) -> None:
+        stream = workflow.get_external_workflow_handle(self._request.stream_workflow)
+        try:
+            await stream.signal("clip_finished", outcome)
+        except ApplicationError:
+            # The stream has given up waiting; the record already says what came of the clip.
+            workflow.logger.info("the stream is gone", extra={"clip_id": str(self._spec.id)})
+
+    async def _discard(self) -> None:
+        await workflow.execute_activity_method(
+            Clips.delete_clip,
+            self._spec,
+            task_queue=queues.RENDER,
+            start_to_close_timeout=timedelta(seconds=30),
+            retry_policy=steps.UNTIL_DONE,
+            summary="cancelled",
+        )
+        await self._record(ClipStatus.DELETED, message="cancelled")
+
+    async def _record(
+        self, status: ClipStatus, *, rendered: RenderedClip | None = None, message: str = ""
+    ) -> None:
+        await workflow.execute_activity_method(
+            Records.record_clip,
+            ClipRecord(spec=self._spec, status=status, rendered=rendered, message=message),
+            task_queue=queues.IO,
+            start_to_close_timeout=timedelta(seconds=15),
+            retry_policy=steps.UNTIL_DONE,
+            summary=status,
+        )

@@ -1,0 +1,124 @@
+"""The activities of a stream as its workflow calls them: queue, timeouts and retries of each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType, ActivityHandle
+
+with workflow.unsafe.imports_passed_through():
+    from activities.interfaces import Analysis, Clips, Ingest, Records, Selection
+    from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+    from domain.clip import ClipSpec, ClipStatus
+    from domain.ingest import FetchWindowInput, FetchWindowResult
+    from domain.match_report import clock
+    from domain.records import ClipRecord, MediaRelease, StreamRecord
+    from domain.selection import SelectHighlightsInput, SelectHighlightsResult
+    from domain.stream_input import StreamTiming
+    from workflows import queues
+
+# The name of `infra.repositories.errors.RecordMissingError`: a row that was deleted stays deleted.
+RECORD_MISSING = "RecordMissingError"
+
+# What must not be lost is retried for as long as its workflow lives: the wait is for our own
+# database or store to come back, and the stream goes on being fetched meanwhile.
+UNTIL_DONE = RetryPolicy(
+    initial_interval=timedelta(seconds=0.5),
+    maximum_interval=timedelta(seconds=15),
+    non_retryable_error_types=[RECORD_MISSING],
+)
+_BRIEF = timedelta(seconds=30)
+
+
+def start_fetch(
+    request: FetchWindowInput, timing: StreamTiming
+) -> ActivityHandle[FetchWindowResult]:
+    """Start following the playlist for one window; its retries lose less than a live playlist."""
+    return workflow.start_activity_method(
+        Ingest.fetch_window,
+        request,
+        task_queue=queues.IO,
+        start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
+        schedule_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
+        heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=timing.retry_interval),
+            maximum_interval=timedelta(seconds=timing.heartbeat_timeout / 2),
+        ),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=f"window {request.cursor.window_index} from {clock(request.cursor.position)}",
+    )
+
+
+async def analyze(request: AnalyzeWindowInput, timing: StreamTiming) -> AnalyzeWindowResult:
+    """Analyse windows; a window that fails five times is given up, not the stream."""
+    names = [window.index for window in request.windows]
+    return await workflow.execute_activity_method(
+        Analysis.analyze_window,
+        request,
+        task_queue=queues.ANALYSIS,
+        start_to_close_timeout=timedelta(seconds=timing.analysis_timeout),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=timing.retry_interval), maximum_attempts=5
+        ),
+        summary=f"windows {names[0]}-{names[-1]}" if names else "settle what is open",
+    )
+
+
+async def select(request: SelectHighlightsInput) -> SelectHighlightsResult:
+    """Decide and record."""
+    return await workflow.execute_activity_method(
+        Selection.select_highlights,
+        request,
+        task_queue=queues.IO,
+        start_to_close_timeout=_BRIEF,
+        retry_policy=UNTIL_DONE,
+        summary=f"{len(request.candidates)} new at {clock(request.watermark)}",
+    )
+
+
+async def record_stream(record: StreamRecord) -> None:
+    """Write the stream's state."""
+    await workflow.execute_activity_method(
+        Records.record_stream,
+        record,
+        task_queue=queues.IO,
+        start_to_close_timeout=_BRIEF,
+        retry_policy=UNTIL_DONE,
+        summary=record.progress.status,
+    )
+
+
+async def discard_clip(spec: ClipSpec, message: str) -> None:
+    """Delete a clip's files and say so in its record; the record goes first: no dead links."""
+    await workflow.execute_activity_method(
+        Records.record_clip,
+        ClipRecord(spec=spec, status=ClipStatus.DELETED, message=message),
+        task_queue=queues.IO,
+        start_to_close_timeout=_BRIEF,
+        retry_policy=UNTIL_DONE,
+        summary=message,
+    )
+    await workflow.execute_activity_method(
+        Clips.delete_clip,
+        spec,
+        task_queue=queues.RENDER,
+        start_to_close_timeout=_BRIEF,
+        retry_policy=UNTIL_DONE,
+        summary=message,
+    )
+
+
+async def release_media(request: MediaRelease) -> None:
+    """Delete stored segments; failing to is retried, then left to the next release."""
+    before = "all" if request.before is None else f"before {clock(request.before)}"
+    await workflow.execute_activity_method(
+        Ingest.release_media,
+        request,
+        task_queue=queues.IO,
+        start_to_close_timeout=timedelta(seconds=120),
+        retry_policy=RetryPolicy(maximum_attempts=5),
+        summary=before,
+    )

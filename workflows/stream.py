@@ -1,0 +1,308 @@
+"""One live stream, from its first segment to its last clip."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+from temporalio.workflow import ActivityHandle, ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from domain.analysis import AnalyzeWindowResult
+    from domain.clip import ClipOutcome, ClipSpec
+    from domain.clip_input import ClipInput
+    from domain.ids import clip_workflow_id
+    from domain.ingest import FetchWindowResult
+    from domain.match_report import clock
+    from domain.records import MediaRelease
+    from domain.stream import EndReason, StreamEnd, StreamProgress
+    from domain.stream_input import (
+        RecordingReady,
+        SourceFailure,
+        StopRequest,
+        StreamInput,
+        StreamResult,
+        StreamTimeline,
+    )
+    from domain.stream_ledger import StreamLedger
+    from workflows import queues, steps
+    from workflows.causes import cause_of
+    from workflows.clip import ClipWorkflow
+    from workflows.search_attributes import STREAM_STATUS
+
+# A run takes at most 10,000 signals, and the server's suggestion does not come in time for them.
+_SIGNALS_PER_RUN = 5_000
+
+
+@workflow.defn(name="StreamWorkflow")
+class StreamWorkflow:
+    """Follows one stream in four loops that share one ledger: fetch, analyse, cut, record.
+
+    Fetching runs ahead and waits for nothing but the playlist, since what has left the playlist
+    is gone; the other loops take what it brings.
+    """
+
+    @workflow.init
+    def __init__(self, request: StreamInput) -> None:
+        self._request = request
+        self._ledger = StreamLedger(request)
+        self._fetch: ActivityHandle[FetchWindowResult] | None = None
+        self._stop: StreamEnd | None = None
+        self._holding = False  # analysis is asked to pause, because a rotation is due
+        self._held = False  # analysis has paused
+        self._rotating = False
+        self._settled = False  # the last window is analysed and the last decision taken
+        self._closing = False
+        self._discards: list[ClipSpec] = []
+        self._signals = 0
+
+    @workflow.run
+    async def run(self, request: StreamInput) -> StreamResult:
+        """Follow the stream to its end; a stream that failed is a result, no failed workflow."""
+        recorder = asyncio.create_task(self._record_changes())
+        try:
+            await asyncio.gather(self._fetch_windows(), self._analyze_windows(), self._cut_clips())
+            if not self._rotating:
+                await self._wait_for_clips()
+        except (FailureError, asyncio.CancelledError) as error:
+            recorder.cancel()
+            await self._stop_fetching()
+            if is_cancelled_exception(error):
+                await self._cancel_clips()
+                await self._close(self._ledger.cancel())
+                raise
+            self._ledger.media_ended(StreamEnd(reason=EndReason.INTERNAL, message=cause_of(error)))
+        self._closing = True
+        await workflow.wait([recorder])
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._rotating:
+            workflow.continue_as_new(request.model_copy(update={"state": self._ledger.state()}))
+        end = self._ledger.close()
+        await self._close(end)
+        return StreamResult(end=end, progress=self._ledger.progress)
+
+    @workflow.signal
+    def stop(self, request: StopRequest) -> None:
+        """End the stream in good order: what was fetched is analysed, its clips are made."""
+        self._end_media(StreamEnd(reason=EndReason.STOPPED, message=request.message))
+
+    @workflow.signal
+    def source_failed(self, failure: SourceFailure) -> None:
+        """Enter that the source failed; what was fetched before is still analysed."""
+        message = f"{failure.error_type}: {failure.message}".removeprefix(": ")
+        self._end_media(StreamEnd(reason=EndReason.SOURCE_FAILED, message=message))
+
+    @workflow.signal
+    def recording_ready(self, recording: RecordingReady) -> None:
+        """Enter that the source offers a recording, from which gaps can be filled."""
+        self._signals += 1
+        self._ledger.note_recording(recording)
+
+    @workflow.signal
+    def clip_finished(self, outcome: ClipOutcome) -> None:
+        """Enter how a clip ended."""
+        self._signals += 1
+        unwanted = self._ledger.clip_finished(outcome)
+        if unwanted is not None:
+            self._discards.append(unwanted)
+        self._show()
+
+    @workflow.query
+    def status(self) -> StreamProgress:
+        """Return where the stream is."""
+        return self._ledger.progress
+
+    @workflow.query
+    def timeline(self) -> StreamTimeline:
+        """Return what is stored, what is missing and what was decided."""
+        return self._ledger.timeline()
+
+    async def _fetch_windows(self) -> None:
+        while self._ledger.end is None:
+            if self._stop is not None:
+                self._ledger.media_ended(self._stop)
+            elif self._should_rotate():
+                return
+            else:
+                await self._fetch_window()
+            self._show()
+
+    async def _fetch_window(self) -> None:
+        self._fetch = steps.start_fetch(self._ledger.fetch_request(), self._request.timing)
+        try:
+            self._ledger.fetched(await self._fetch)
+        except (ActivityError, asyncio.CancelledError) as error:
+            # An activity that is cancelled before it has begun says so without an ActivityError.
+            if is_cancelled_exception(error) and self._stop is not None:
+                return
+            if is_cancelled_exception(error):
+                raise
+            self._ledger.media_ended(
+                StreamEnd(reason=EndReason.INTERNAL, message=f"fetching failed: {cause_of(error)}")
+            )
+        finally:
+            self._fetch = None
+
+    async def _stop_fetching(self) -> None:
+        """Let no segment be stored after the last release: nobody would delete it."""
+        if self._fetch is not None:
+            self._fetch.cancel()
+        await workflow.wait_condition(lambda: self._fetch is None)
+
+    def _end_media(self, end: StreamEnd) -> None:
+        self._signals += 1
+        if self._stop is None:
+            self._stop = end
+            if self._fetch is not None:
+                self._fetch.cancel()
+
+    def _should_rotate(self) -> bool:
+        """Decide on continue-as-new, between two fetches and with all other loops at rest.
+
+        While analysis or a write to the database is under way, fetching goes on instead: either
+        may take long, and a live playlist forgets in seconds.
+        """
+        info = workflow.info()
+        limit = self._request.history_limit
+        self._holding = (
+            info.is_continue_as_new_suggested()
+            or self._signals >= _SIGNALS_PER_RUN
+            or (limit is not None and info.get_current_history_length() >= limit)
+        )
+        self._rotating = self._holding and self._held and not self._has_paperwork()
+        return self._rotating
+
+    async def _analyze_windows(self) -> None:
+        while not self._settled:
+            await workflow.wait_condition(self._may_analyze)
+            if self._rotating:
+                return
+            request = self._ledger.analysis_request()
+            try:
+                result = await steps.analyze(request, self._request.timing)
+                self._ledger.analyzed(request, result)
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.warning("windows given up", extra={"cause": cause_of(error)})
+                result = self._ledger.analysis_failed(request)
+            await self._decide(result, ended=request.last)
+            self._settled = request.last
+            self._show()
+
+    def _may_analyze(self) -> bool:
+        self._held = self._holding and self._ledger.end is None
+        if self._held:
+            return self._rotating
+        return self._ledger.has_backlog or self._ledger.end is not None
+
+    async def _decide(self, result: AnalyzeWindowResult, *, ended: bool) -> None:
+        if self._ledger.selection_is_due(result, ended=ended):
+            decided = await steps.select(self._ledger.selection_request(result, ended=ended))
+            self._discards += self._ledger.decided(decided)
+
+    async def _cut_clips(self) -> None:
+        while not self._rotating:
+            await workflow.wait_condition(
+                lambda: self._ledger.has_cuttable or self._settled or self._rotating
+            )
+            if self._settled and not self._ledger.has_cuttable:
+                return
+            for spec in self._ledger.take_cuttable():
+                await self._start_clip(spec)
+
+    async def _start_clip(self, spec: ClipSpec) -> None:
+        try:
+            await workflow.start_child_workflow(
+                ClipWorkflow.run,
+                ClipInput(
+                    spec=spec,
+                    stream_workflow=workflow.info().workflow_id,
+                    timing=self._request.timing.clip,
+                ),
+                id=clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id),
+                task_queue=queues.ORCHESTRATION,
+                execution_timeout=timedelta(seconds=self._request.timing.clip_timeout),
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                static_summary=f"clip at {clock(spec.peak)}",
+            )
+        except WorkflowAlreadyStartedError:
+            workflow.logger.info("the clip is being made", extra={"clip_id": str(spec.id)})
+
+    async def _record_changes(self) -> None:
+        """Write down what has changed, beside the loops, so that no write delays a fetch."""
+        while True:
+            await workflow.wait_condition(lambda: self._has_paperwork() or self._closing)
+            if not self._has_paperwork():
+                return
+            if self._ledger.record_is_due and not await self._try_to_record():
+                return
+            while self._discards:
+                await steps.discard_clip(self._discards[0], "its highlight was retracted")
+                del self._discards[0]
+            release = self._ledger.due_release()
+            if release is not None:
+                await self._release(release)
+
+    def _has_paperwork(self) -> bool:
+        return self._ledger.record_is_due or bool(self._discards) or self._ledger.release_is_due
+
+    async def _record(self) -> None:
+        record = self._ledger.record()
+        workflow.upsert_search_attributes([STREAM_STATUS.value_set(record.progress.status)])
+        await steps.record_stream(record)
+        self._ledger.recorded(record)
+
+    async def _try_to_record(self) -> bool:
+        """Write the state down; when its row is gone, its tenant has deleted it: end the stream."""
+        try:
+            await self._record()
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._end_media(StreamEnd(reason=EndReason.INTERNAL, message=cause_of(error)))
+            return False
+        return True
+
+    async def _wait_for_clips(self) -> None:
+        try:
+            await workflow.wait_condition(
+                lambda: not self._ledger.rendering,
+                timeout=timedelta(seconds=self._request.timing.clips_wait),
+            )
+        except TimeoutError:
+            workflow.logger.warning("clips are still being made after the end of their stream")
+
+    async def _cancel_clips(self) -> None:
+        for clip in self._ledger.rendering:
+            name = clip_workflow_id(tenant_id=self._request.tenant_id, clip=clip)
+            try:
+                await workflow.get_external_workflow_handle(name).cancel()
+            except ApplicationError:
+                workflow.logger.info("the clip was finished", extra={"clip_id": str(clip)})
+
+    async def _close(self, end: StreamEnd) -> None:
+        """Write the last record and delete the stored media, of which clips have been made."""
+        workflow.logger.info("stream closed", extra={"reason": end.reason})
+        await self._try_to_record()
+        await self._release(self._ledger.final_release())
+        self._show()
+
+    async def _release(self, release: MediaRelease) -> None:
+        try:
+            await steps.release_media(release)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("old media was not deleted", extra={"cause": cause_of(error)})
+
+    def _show(self) -> None:
+        workflow.set_current_details(self._ledger.report())
