@@ -15,7 +15,7 @@ _PREFIX: Final = "HIGHLIGHTS_"
 _INTRODUCTION: Final = """# Configuration
 
 Every setting is an environment variable. With none set, `highlights dev` runs everything on this
-machine. This page is generated from `infra/settings.py` by `make docs`.
+machine. This page is generated from `infra/settings/` by `make docs`.
 """
 
 

@@ -131,6 +131,11 @@ class IngestHarness:
         keys = await self.store.list(f"{self.tenant_id}/{self.stream_id}/media/")
         return [key for key in keys if not key.endswith(".json")]
 
+    async def recorded(self) -> int:
+        """How many stored segments have their record, which is written after the media."""
+        keys = await self.store.list(f"{self.tenant_id}/{self.stream_id}/media/")
+        return sum(key.endswith(".json") for key in keys)
+
 
 class Story:
     """All that came out of following one stream."""

@@ -29,10 +29,9 @@ _SESSION_MAKERS = {
 }
 _SESSION_HOME = "infra/database.py"
 
-_SQL_HOMES = ("infra/repositories/", "migrations/")
+_SQL_HOMES = ("infra/repositories/", "infra/schema/", "migrations/")
 _SQL_FILES = {
     "infra/database.py": "opens the sessions",
-    "infra/schema.py": "declares the tables",
     "infra/embedded/postgres.py": "makes roles and databases, before there is any tenant",
 }
 _SQL_METHODS = {

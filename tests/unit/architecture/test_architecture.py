@@ -32,8 +32,6 @@ LONG_FILES = {
     "domain/selection/resolution.py": "one algorithm",
     "domain/stream_ledger.py": "the one aggregate of a stream: an event a method",
     "domain/window.py": "filling one window: placing, gaps and metadata share its state",
-    "infra/schema.py": "all tables, to be read as one",
-    "infra/settings.py": "all settings, each documented beside its default",
     "workflows/stream.py": "the one workflow of a stream: four loops over one ledger",
 }
 

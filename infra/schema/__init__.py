@@ -1,0 +1,33 @@
+"""The tables, as SQLAlchemy models; `migrations/` makes them, and a test says that both agree.
+
+Every table belongs to a tenant: its primary key and its foreign keys begin with the tenant, so
+that no row can refer to another tenant's, and row-level security (`migrations/row_security.py`)
+shows a session its own tenant's rows only. Enumerations are text with a CHECK, which can be
+widened without rewriting a table.
+
+Indexes follow the list queries of the API. They are ascending, since a B-tree is read backwards
+as cheaply. Filters on JSON (`tags`) have none: `@>` is not leakproof, so under row-level security
+PostgreSQL would not use it (PostgreSQL manual, 5.9 and 38.5).
+"""
+
+from __future__ import annotations
+
+from infra.schema.base import Base, one_of
+from infra.schema.highlights import Clip, Highlight
+from infra.schema.profiles import PinnedProfileRow, ProfileOverrideRow
+from infra.schema.streams import Stream, StreamGap
+from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
+
+__all__ = [
+    "ApiKey",
+    "Base",
+    "Clip",
+    "Highlight",
+    "IdempotencyKey",
+    "PinnedProfileRow",
+    "ProfileOverrideRow",
+    "Stream",
+    "StreamGap",
+    "Tenant",
+    "one_of",
+]

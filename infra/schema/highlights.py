@@ -1,0 +1,133 @@
+"""Highlights and their clips."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.clip import ClipStatus
+from domain.selection import DecisionStatus, Tier
+from infra.schema.base import Base, one_of
+
+
+class Highlight(Base):
+    """A candidate and what was decided about it (times in s of media time).
+
+    `game` repeats the stream's, so that a list by game reads one index. `revision` counts the
+    changes a reader could have seen.
+    """
+
+    __tablename__ = "highlights"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "stream_id"], ["streams.tenant_id", "streams.id"], ondelete="CASCADE"
+        ),
+        one_of("status", DecisionStatus),
+        one_of("tier", Tier),
+        CheckConstraint('start <= peak AND peak <= "end"', name="bounds"),
+        CheckConstraint("clip_start <= clip_end", name="clip_bounds"),
+        Index(
+            "ix_highlights_shown",
+            "tenant_id",
+            "created_at",
+            "id",
+            postgresql_where=text("status NOT IN ('held', 'rejected')"),
+        ),
+        Index(
+            "ix_highlights_best",
+            "tenant_id",
+            "score",
+            "id",
+            postgresql_where=text("status NOT IN ('held', 'rejected')"),
+        ),
+        Index(None, "tenant_id", "stream_id", "peak", "id"),
+        Index(None, "tenant_id", "status", "created_at", "id"),
+        Index(None, "tenant_id", "game", "created_at", "id"),
+    )
+
+    tenant_id: Mapped[UUID]
+    id: Mapped[UUID]
+    stream_id: Mapped[UUID]
+    game: Mapped[str]
+    profile_id: Mapped[str]
+    profile_version: Mapped[str]
+    status: Mapped[str]
+    tier: Mapped[str]
+    score: Mapped[float]
+    skill_execution: Mapped[float]
+    game_impact: Mapped[float]
+    rarity: Mapped[float]
+    visual_spectacle: Mapped[float]
+    emotional_intensity: Mapped[float]
+    narrative_value: Mapped[float]
+    timing_importance: Mapped[float]
+    momentum_shift: Mapped[float]
+    confidence: Mapped[float]
+    start: Mapped[float]
+    peak: Mapped[float]
+    end: Mapped[float]
+    clip_start: Mapped[float]
+    clip_end: Mapped[float]
+    settled_at: Mapped[float]
+    decided_at: Mapped[float]
+    peak_wall_clock: Mapped[datetime | None]
+    title: Mapped[str]
+    description: Mapped[str]
+    analyzer: Mapped[str]
+    tags: Mapped[list[str]]
+    reasons: Mapped[list[dict[str, Any]]]
+    evidence: Mapped[list[dict[str, Any]]]
+    corrections: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
+
+
+class Clip(Base):
+    """A clip: what was to be cut and, once ready, its file (times in s, sizes in bytes)."""
+
+    __tablename__ = "clips"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "highlight_id"],
+            ["highlights.tenant_id", "highlights.id"],
+            ondelete="CASCADE",
+        ),
+        one_of("status", ClipStatus),
+        Index(None, "tenant_id", "highlight_id", "created_at"),
+    )
+
+    tenant_id: Mapped[UUID]
+    id: Mapped[UUID]
+    stream_id: Mapped[UUID]
+    highlight_id: Mapped[UUID]
+    status: Mapped[str]
+    start: Mapped[float]
+    duration: Mapped[float]
+    key: Mapped[str | None]
+    thumbnail_key: Mapped[str | None]
+    size: Mapped[int | None] = mapped_column(BigInteger())
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    has_audio: Mapped[bool | None]
+    sha256: Mapped[str | None]
+    message: Mapped[str]
+    ready_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))

@@ -1,0 +1,88 @@
+"""Streams and the holes in them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.media import GapReason
+from domain.stream import EndReason, StreamStatus
+from infra.schema.base import Base, one_of
+
+
+class Stream(Base):
+    """A stream: what was asked for, and how far it has come (times in s of media time)."""
+
+    __tablename__ = "streams"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+        one_of("status", StreamStatus),
+        one_of("end_reason", EndReason),
+        Index(None, "tenant_id", "created_at", "id"),
+        Index(None, "tenant_id", "status", "created_at", "id"),
+        Index(None, "tenant_id", "external_id"),
+    )
+
+    tenant_id: Mapped[UUID]
+    id: Mapped[UUID]
+    external_id: Mapped[str | None]
+    playlist_url: Mapped[str]
+    game: Mapped[str]
+    title: Mapped[str]
+    profile_id: Mapped[str]
+    profile_version: Mapped[str]
+    profile_match: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    options: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    correlation_id: Mapped[str | None]
+    status: Mapped[str]
+    position: Mapped[float] = mapped_column(server_default=text("0"))
+    analyzed: Mapped[float] = mapped_column(server_default=text("0"))
+    segments: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
+    missed: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
+    windows: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
+    highlights: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
+    clips: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
+    end_reason: Mapped[str | None]
+    end_message: Mapped[str | None]
+    last_segment_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
+
+
+class StreamGap(Base):
+    """A stretch of a stream without media (s of media time)."""
+
+    __tablename__ = "gaps"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "stream_id", "start", "first_sequence"),
+        ForeignKeyConstraint(
+            ["tenant_id", "stream_id"], ["streams.tenant_id", "streams.id"], ondelete="CASCADE"
+        ),
+        one_of("reason", GapReason),
+    )
+
+    tenant_id: Mapped[UUID]
+    stream_id: Mapped[UUID]
+    start: Mapped[float]
+    duration: Mapped[float]
+    first_sequence: Mapped[int] = mapped_column(BigInteger())
+    last_sequence: Mapped[int] = mapped_column(BigInteger())
+    reason: Mapped[str]
+    detail: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,83 @@
+"""Tenants, their keys, and their repeated requests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from infra.schema.base import Base
+
+
+class Tenant(Base):
+    """A customer."""
+
+    __tablename__ = "tenants"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    slug: Mapped[str]
+    name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ApiKey(Base):
+    """A key by its keyed hash; the key itself is never stored.
+
+    The index on `hash` alone serves the one look-up made before a tenant is known.
+    """
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "hash"),
+        Index(None, "hash"),
+    )
+
+    tenant_id: Mapped[UUID]
+    id: Mapped[UUID]
+    name: Mapped[str]
+    hash: Mapped[bytes]
+    hint: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text()))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """A request made under a client's own key, and its answer once there is one.
+
+    `claimed_until` is when an unfinished request is taken for dead, so that a retry may finish
+    it; `resource_id` is what it made.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "key"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+        Index(None, "tenant_id", "created_at"),
+    )
+
+    tenant_id: Mapped[UUID]
+    key: Mapped[str]
+    request_hash: Mapped[bytes]
+    resource_id: Mapped[UUID]
+    claimed_until: Mapped[datetime]
+    response_status: Mapped[int | None] = mapped_column(SmallInteger())
+    response_headers: Mapped[dict[str, Any] | None]
+    response_body: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

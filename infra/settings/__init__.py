@@ -1,0 +1,74 @@
+"""Every setting of the product, each with its meaning beside its default.
+
+Well-known settings keep the names that the rest of the world uses (`DATABASE_URL`,
+`TEMPORAL_ADDRESS`, …); ours begin with `HIGHLIGHTS_`. `docs/configuration.md` is generated from
+this file by `make docs`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from infra.settings.api import ApiSettings
+from infra.settings.database import DatabaseSettings
+from infra.settings.gemini import GeminiSettings
+from infra.settings.ingest import IngestSettings
+from infra.settings.section import SettingsSection
+from infra.settings.state import DEFAULT_HOME, StateSettings
+from infra.settings.storage import StorageSettings
+from infra.settings.telemetry import TelemetrySettings
+from infra.settings.temporal import TemporalSettings
+from infra.settings.worker import WorkerSettings
+
+__all__ = ["DEFAULT_HOME", "Settings"]
+
+
+class Settings(
+    StateSettings,
+    TemporalSettings,
+    DatabaseSettings,
+    StorageSettings,
+    ApiSettings,
+    IngestSettings,
+    WorkerSettings,
+    GeminiSettings,
+    TelemetrySettings,
+):
+    """All settings, read from the environment once at start."""
+
+    heading = "All"
+    sections: ClassVar[tuple[type[SettingsSection], ...]] = (
+        StateSettings,
+        TemporalSettings,
+        DatabaseSettings,
+        StorageSettings,
+        ApiSettings,
+        IngestSettings,
+        WorkerSettings,
+        GeminiSettings,
+        TelemetrySettings,
+    )
+
+    def home_path(self) -> Path:
+        """The home directory, absolute."""
+        return self.home.expanduser().absolute()
+
+    def state_path(self) -> Path:
+        """The state directory of this installation, absolute."""
+        if self.state_dir is None:
+            return self.home_path() / "dev"
+        return self.state_dir.expanduser().absolute()
+
+    def segment_location(self) -> str:
+        """Path or URL of the segment store."""
+        return self.segment_store or str(self.state_path() / "segments")
+
+    def clip_location(self) -> str:
+        """Path or URL of the clip store."""
+        return self.clip_store or str(self.state_path() / "clips")
+
+    def base_url(self) -> str:
+        """URL under which clients reach the API, without a trailing slash."""
+        url = self.public_base_url or f"http://{self.api_host}:{self.api_port}"
+        return url.rstrip("/")
