@@ -19,12 +19,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import UnavailableProblem
 from api.services import Services
+from domain import task_queues
 from domain.ids import stream_workflow_id
 from domain.media import VariantPolicy
 from domain.stream import StreamProgress
 from domain.stream_input import StopRequest, StreamInput
 from infra.schema import Stream
-from workflows import queues
 from workflows.search_attributes import GAME, STREAM_ID, STREAM_STATUS, TENANT_ID
 
 WORKFLOW: Final = "StreamWorkflow"
@@ -47,7 +47,7 @@ async def start(services: Services, stream: Stream) -> None:
             WORKFLOW,
             _workflow_input(services, stream),
             id=stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id),
-            task_queue=queues.ORCHESTRATION,
+            task_queue=task_queues.ORCHESTRATION,
             task_timeout=_TASK_TIMEOUT,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

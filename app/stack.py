@@ -16,6 +16,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
 from app.supervisor import Service, Supervised
+from domain.task_queues import ORCHESTRATION
 from infra.bootstrap import TenantKey, ensure_dev_tenant
 from infra.database import Database, migrate
 from infra.embedded.child import ChildProcess
@@ -27,7 +28,6 @@ from infra.embedded.temporal_server import HOST, TemporalServer
 from infra.errors import StartFailedError
 from infra.settings import Settings
 from infra.temporal import connect
-from workflows.queues import ORCHESTRATION
 
 _READY_TIMEOUT: Final = 90.0
 _POLL_INTERVAL: Final = 0.1

@@ -19,11 +19,11 @@ from activities.ingest import IngestActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
 from app.doors import Doors, open_doors
+from domain import task_queues
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.settings import Settings
 from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
-from workflows import queues
 from workflows.clip import ClipWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
@@ -59,7 +59,7 @@ async def run_worker(settings: Settings) -> None:
         stack.push_async_callback(ingest.close)
         for worker in workers(client, settings, doors, ingest):
             await stack.enter_async_context(worker)
-        _log.info("worker_ready", queues=queues.ALL)
+        _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
 
@@ -95,13 +95,13 @@ def workers(
     return (
         Worker(
             client,
-            task_queue=queues.ORCHESTRATION,
+            task_queue=task_queues.ORCHESTRATION,
             workflows=[StreamWorkflow, ClipWorkflow],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         ),
         activities(
-            queues.IO,
+            task_queues.IO,
             settings.io_concurrency,
             [
                 ingest.fetch_window,
@@ -111,8 +111,8 @@ def workers(
                 records.record_clip,
             ],
         ),
-        activities(queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),
+        activities(task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),
         activities(
-            queues.RENDER, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
+            task_queues.RENDER, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
         ),
     )

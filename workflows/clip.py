@@ -11,10 +11,11 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Clips, Records
+    from domain import task_queues
     from domain.clip import ClipOutcome, ClipStatus, RenderedClip
     from domain.clip_input import ClipInput
     from domain.records import ClipRecord
-    from workflows import queues, steps
+    from workflows import steps
     from workflows.causes import cause_of
 
 
@@ -45,7 +46,7 @@ class ClipWorkflow:
         return await workflow.execute_activity_method(
             Clips.render_clip,
             self._spec,
-            task_queue=queues.RENDER,
+            task_queue=task_queues.RENDER,
             start_to_close_timeout=timedelta(seconds=timing.render_timeout),
             heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
             retry_policy=RetryPolicy(
@@ -81,7 +82,7 @@ class ClipWorkflow:
         await workflow.execute_activity_method(
             Clips.delete_clip,
             self._spec,
-            task_queue=queues.RENDER,
+            task_queue=task_queues.RENDER,
             start_to_close_timeout=timedelta(seconds=30),
             retry_policy=steps.UNTIL_DONE,
             summary="cancelled",
@@ -94,7 +95,7 @@ class ClipWorkflow:
         await workflow.execute_activity_method(
             Records.record_clip,
             ClipRecord(spec=self._spec, status=status, rendered=rendered, message=message),
-            task_queue=queues.IO,
+            task_queue=task_queues.IO,
             start_to_close_timeout=timedelta(seconds=15),
             retry_policy=steps.UNTIL_DONE,
             summary=status,

@@ -10,6 +10,7 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Analysis, Clips, Ingest, Records, Selection
+    from domain import task_queues
     from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
     from domain.clip import ClipSpec, ClipStatus
     from domain.ingest import FetchWindowInput, FetchWindowResult
@@ -17,7 +18,6 @@ with workflow.unsafe.imports_passed_through():
     from domain.records import ClipRecord, MediaRelease, StreamRecord
     from domain.selection import SelectHighlightsInput, SelectHighlightsResult
     from domain.stream_input import StreamTiming
-    from workflows import queues
 
 # The name of `infra.repositories.errors.RecordMissingError`: a row that was deleted stays deleted.
 RECORD_MISSING = "RecordMissingError"
@@ -39,7 +39,7 @@ def start_fetch(
     return workflow.start_activity_method(
         Ingest.fetch_window,
         request,
-        task_queue=queues.IO,
+        task_queue=task_queues.IO,
         start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
         schedule_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
         heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
@@ -58,7 +58,7 @@ async def analyze(request: AnalyzeWindowInput, timing: StreamTiming) -> AnalyzeW
     return await workflow.execute_activity_method(
         Analysis.analyze_window,
         request,
-        task_queue=queues.ANALYSIS,
+        task_queue=task_queues.ANALYSIS,
         start_to_close_timeout=timedelta(seconds=timing.analysis_timeout),
         retry_policy=RetryPolicy(
             initial_interval=timedelta(seconds=timing.retry_interval), maximum_attempts=5
@@ -72,7 +72,7 @@ async def select(request: SelectHighlightsInput) -> SelectHighlightsResult:
     return await workflow.execute_activity_method(
         Selection.select_highlights,
         request,
-        task_queue=queues.IO,
+        task_queue=task_queues.IO,
         start_to_close_timeout=_BRIEF,
         retry_policy=UNTIL_DONE,
         summary=f"{len(request.candidates)} new at {clock(request.watermark)}",
@@ -84,7 +84,7 @@ async def record_stream(record: StreamRecord) -> None:
     await workflow.execute_activity_method(
         Records.record_stream,
         record,
-        task_queue=queues.IO,
+        task_queue=task_queues.IO,
         start_to_close_timeout=_BRIEF,
         retry_policy=UNTIL_DONE,
         summary=record.progress.status,
@@ -96,7 +96,7 @@ async def discard_clip(spec: ClipSpec, message: str) -> None:
     await workflow.execute_activity_method(
         Records.record_clip,
         ClipRecord(spec=spec, status=ClipStatus.DELETED, message=message),
-        task_queue=queues.IO,
+        task_queue=task_queues.IO,
         start_to_close_timeout=_BRIEF,
         retry_policy=UNTIL_DONE,
         summary=message,
@@ -104,7 +104,7 @@ async def discard_clip(spec: ClipSpec, message: str) -> None:
     await workflow.execute_activity_method(
         Clips.delete_clip,
         spec,
-        task_queue=queues.RENDER,
+        task_queue=task_queues.RENDER,
         start_to_close_timeout=_BRIEF,
         retry_policy=UNTIL_DONE,
         summary=message,
@@ -117,7 +117,7 @@ async def release_media(request: MediaRelease) -> None:
     await workflow.execute_activity_method(
         Ingest.release_media,
         request,
-        task_queue=queues.IO,
+        task_queue=task_queues.IO,
         start_to_close_timeout=timedelta(seconds=120),
         retry_policy=RetryPolicy(maximum_attempts=5),
         summary=before,

@@ -16,6 +16,7 @@ from temporalio.exceptions import (
 from temporalio.workflow import ActivityHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    from domain import task_queues
     from domain.analysis import AnalyzeWindowResult
     from domain.clip import ClipOutcome, ClipSpec
     from domain.clip_input import ClipInput
@@ -33,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
         StreamTimeline,
     )
     from domain.stream_ledger import StreamLedger
-    from workflows import queues, steps
+    from workflows import steps
     from workflows.causes import cause_of
     from workflows.clip import ClipWorkflow
     from workflows.search_attributes import STREAM_STATUS
@@ -229,7 +230,7 @@ class StreamWorkflow:
                     timing=self._request.timing.clip,
                 ),
                 id=clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id),
-                task_queue=queues.ORCHESTRATION,
+                task_queue=task_queues.ORCHESTRATION,
                 execution_timeout=timedelta(seconds=self._request.timing.clip_timeout),
                 parent_close_policy=ParentClosePolicy.ABANDON,
                 static_summary=f"clip at {clock(spec.peak)}",

@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from api.application import create_app
+from domain import task_queues
 from domain.access import Scope
 from infra.bootstrap import create_key
 from infra.database import Database
@@ -23,7 +24,6 @@ from infra.embedded.postgres import DatabaseUrls
 from infra.embedded.temporal_server import TemporalServer
 from infra.settings import Settings
 from tests.integration.api.stand_in import StandInStreamWorkflow
-from workflows import queues
 
 SECRET = "s" * 32
 BASE_URL = "http://api.test"
@@ -131,6 +131,6 @@ async def other_account(new_account: NewAccount) -> Account:
 async def workflows(temporal_client: Client) -> AsyncIterator[Client]:
     """A worker whose stream workflow waits to be stopped."""
     async with Worker(
-        temporal_client, task_queue=queues.ORCHESTRATION, workflows=[StandInStreamWorkflow]
+        temporal_client, task_queue=task_queues.ORCHESTRATION, workflows=[StandInStreamWorkflow]
     ):
         yield temporal_client

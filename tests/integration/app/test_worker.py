@@ -17,9 +17,9 @@ from activities import interfaces
 from activities.ingest import IngestActivities
 from app.doors import open_doors
 from app.worker import workers
+from domain import task_queues
 from infra.embedded.postgres import DatabaseUrls
 from infra.settings import Settings
-from workflows import queues
 
 
 @pytest.fixture
@@ -59,19 +59,19 @@ def declared() -> set[str]:
 
 
 async def test_there_is_one_worker_for_each_queue(served: Sequence[Worker]) -> None:
-    assert sorted(worker.task_queue for worker in served) == sorted(queues.ALL)
+    assert sorted(worker.task_queue for worker in served) == sorted(task_queues.ALL)
 
 
 async def test_every_activity_is_served_once_on_its_queue(served: Sequence[Worker]) -> None:
     by_queue = {worker.task_queue: activities_of(worker) for worker in served}
-    assert by_queue[queues.ANALYSIS] == {"analyze_window"}
-    assert by_queue[queues.RENDER] == {"render_clip", "delete_clip"}
-    assert by_queue[queues.ORCHESTRATION] == set()
+    assert by_queue[task_queues.ANALYSIS] == {"analyze_window"}
+    assert by_queue[task_queues.RENDER] == {"render_clip", "delete_clip"}
+    assert by_queue[task_queues.ORCHESTRATION] == set()
     everywhere = [name for names in by_queue.values() for name in names]
     assert sorted(everywhere) == sorted(declared())
 
 
 async def test_workflows_are_served_where_they_are_started(served: Sequence[Worker]) -> None:
-    (orchestration,) = [each for each in served if each.task_queue == queues.ORCHESTRATION]
+    (orchestration,) = [each for each in served if each.task_queue == task_queues.ORCHESTRATION]
     names = {workflow.__name__ for workflow in orchestration.config().get("workflows", [])}
     assert {"StreamWorkflow", "ClipWorkflow"} <= names

@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities.interfaces import Analysis, Clips, Ingest, Records, Selection
+from domain import task_queues
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.candidate import HighlightCandidate
 from domain.clip import ClipSpec, ClipStatus, RenderedClip
@@ -35,7 +36,6 @@ from domain.selection import (
 )
 from domain.stream import EndReason, StreamEnd
 from domain.stream_input import StreamInput, StreamResult, StreamTiming
-from workflows import queues
 from workflows.clip import ClipWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
@@ -287,19 +287,19 @@ async def running(client: Client, script: Script) -> AsyncIterator[None]:
     """Workers for all queues, until the block ends."""
     steps = ScriptedActivities(script)
     methods: dict[str, list[Callable[..., object]]] = {
-        queues.IO: [
+        task_queues.IO: [
             steps.fetch_window,
             steps.release_media,
             steps.select_highlights,
             steps.record_stream,
             steps.record_clip,
         ],
-        queues.ANALYSIS: [steps.analyze_window],
-        queues.RENDER: [steps.render_clip, steps.delete_clip],
+        task_queues.ANALYSIS: [steps.analyze_window],
+        task_queues.RENDER: [steps.render_clip, steps.delete_clip],
     }
     orchestration = Worker(
         client,
-        task_queue=queues.ORCHESTRATION,
+        task_queue=task_queues.ORCHESTRATION,
         workflows=[StreamWorkflow, ClipWorkflow],
         workflow_runner=workflow_runner(),
     )
@@ -329,5 +329,5 @@ async def start(
         StreamWorkflow.run,
         request,
         id=stream_workflow_id(tenant_id=request.tenant_id, stream_id=request.stream_id),
-        task_queue=queues.ORCHESTRATION,
+        task_queue=task_queues.ORCHESTRATION,
     )
