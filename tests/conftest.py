@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from temporalio.client import Client
 
@@ -28,6 +29,11 @@ from infra.settings import Settings
 from infra.temporal import connect
 
 T = TypeVar("T")
+
+# In CI a change is judged by the same examples every time; new ones are looked for elsewhere.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("here", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 _SHARED_CACHES = ("bin", "match")
 _OUTSIDE_NAMES = (

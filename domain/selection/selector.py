@@ -231,7 +231,10 @@ class _Call:
 
     def _grounds(self, contender: Contender, status: DecisionStatus, why: Why) -> Grounds:
         """Say what led to a decision: of a refusal, only what speaks against the candidate."""
-        grounds: list[Reason | ReasonFields] = [self._thresholds[contender.tier]]
+        threshold = self._thresholds[contender.tier]
+        if status is DecisionStatus.REJECTED and not contender.late:
+            return (threshold,) if why is None else (threshold, self._ground(why))
+        grounds: list[Reason | ReasonFields] = [threshold]
         if status is not DecisionStatus.REJECTED:
             score, weights = contender.candidate.score, self._profile.weights
             grounds.insert(0, reasons.score_reason(contender.score, score, weights))
@@ -240,11 +243,14 @@ class _Call:
                 grounds.append(reasons.bounds_reason(bounds.start_moved, bounds.end_moved))
         if contender.late:
             grounds.append(reasons.late_reason(contender.peak, self._before.watermark))
-        if isinstance(why, Verdict):
-            grounds.append(reasons.verdict_reason(why, self._profile.selection))
-        elif why is not None:
-            grounds.append(why)
+        if why is not None:
+            grounds.append(self._ground(why))
         return tuple(grounds)
+
+    def _ground(self, why: Verdict | Reason) -> Reason | ReasonFields:
+        if isinstance(why, Reason):
+            return why
+        return reasons.verdict_reason(why, self._rules.limits)
 
     def _bounds(self, contender: Contender) -> ClipBounds:
         """Return the bounds of its clip, settled in the call in which it arrived."""
