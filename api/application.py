@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from api import clips, health, highlights, profiles, streams
 from api.body_limit import BodyLimit
-from api.documentation import add_documentation, document_problems
+from api.documentation import add_documentation, complete_document
 from api.problem_handlers import answer_with_problems
 from api.request_context import RequestContext
 from api.services import Services, TemporalConnection
@@ -59,6 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
         description="All times are seconds of the stream's own media time unless they are "
         "timestamps. Errors are problem documents (RFC 9457), listed at `/errors`.",
         openapi_tags=_TAGS,
+        servers=[{"url": "/"}],
+        license_info={"name": "Proprietary", "identifier": "LicenseRef-Proprietary"},
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -68,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     for resource in (streams, highlights, clips, profiles, health):
         app.include_router(resource.router)
     add_documentation(app)
-    document_problems(app)
+    complete_document(app)
     answer_with_problems(app)
     app.add_middleware(BodyLimit, limit=_MAX_BODY_BYTES)
     app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))

@@ -92,6 +92,7 @@ async def get_clip(clip_id: UUID, caller: Reader, services: ServicesDependency) 
     "/{clip_id}/download",
     operation_id="downloadClip",
     response_class=Response,
+    openapi_extra={"security": []},
     responses=_file_responses("video/mp4"),
 )
 async def download_clip(
@@ -114,6 +115,7 @@ async def download_clip(
     "/{clip_id}/thumbnail",
     operation_id="downloadThumbnail",
     response_class=Response,
+    openapi_extra={"security": []},
     responses=_file_responses("image/jpeg"),
 )
 async def download_thumbnail(

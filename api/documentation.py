@@ -21,16 +21,48 @@ _POLICY: Final = (
 )
 
 
-def document_problems(app: FastAPI) -> None:
-    """Add the schemas of problem documents to the OpenAPI document, made once."""
+def complete_document(app: FastAPI) -> None:
+    """Add to the OpenAPI document what FastAPI leaves out, once.
+
+    The schemas of problem documents, and in examples the properties that are null: FastAPI drops
+    them, and without them an example breaks its own schema.
+    """
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = generate()
-        document["components"]["schemas"] |= problem_schemas()
-        return document
+        if app.openapi_schema is None:
+            schemas = generate()["components"]["schemas"]
+            schemas |= problem_schemas()
+            for schema in schemas.values():
+                for example in schema.get("examples", ()):
+                    _restore_nulls(example, schema, schemas)
+        return generate()
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _restore_nulls(example: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> None:  # noqa: ANN401 - JSON
+    """Give an example each required property that it lacks, and so do its parts."""
+    schema = _resolved(schema, schemas)
+    if isinstance(example, list):
+        for item in example:
+            _restore_nulls(item, schema.get("items", {}), schemas)
+    elif isinstance(example, dict):
+        for name in schema.get("required", ()):
+            example.setdefault(name, None)
+        for name, value in example.items():
+            _restore_nulls(value, schema.get("properties", {}).get(name, {}), schemas)
+
+
+def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference, through `anyOf` with null too."""
+    for choice in schema.get("anyOf", ()):
+        if choice.get("type") != "null":
+            return _resolved(choice, schemas)
+    if "$ref" in schema:
+        target: dict[str, Any] = schemas[schema["$ref"].rpartition("/")[2]]
+        return target
+    return schema
 
 
 def add_documentation(app: FastAPI) -> None:

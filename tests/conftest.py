@@ -35,7 +35,7 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("here", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
-_SHARED_CACHES = ("bin", "match")
+_SHARED_CACHES = ("bin", "match", "tools")
 _OUTSIDE_NAMES = (
     "AMQP_URL",
     "CLIP_STORE",
