@@ -7,10 +7,20 @@ the right for as long as the hops are ours, and anyone's invention left of that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import Final
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
+
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 
 def client_address(
@@ -39,6 +49,19 @@ def client_address(
         except ValueError:
             break
     return seen
+
+
+def network(text: str) -> IPNetwork:
+    """Return the network that a text such as `203.0.113.0/24` names; one address is one too.
+
+    Raises:
+        ValueError: it names none, or an address within a network.
+    """
+    named = ip_network(text.strip())
+    if isinstance(named, IPv6Network) and named.subnet_of(_MAPPED):
+        mapped = _address(str(named.network_address))
+        return ip_network(f"{mapped}/{named.prefixlen - _MAPPED.prefixlen}")
+    return named
 
 
 def is_within(address: IPAddress, networks: Iterable[IPNetwork]) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.client_address import IPAddress, client_address, is_within
+from domain.client_address import IPAddress, client_address, is_within, network
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 PROXY = "10.1.2.3"
@@ -73,6 +73,26 @@ def test_a_proxy_is_known_in_the_form_of_the_other_version_too() -> None:
 def test_a_peer_without_an_address_is_an_error(peer: str) -> None:
     with pytest.raises(ValueError, match="does not appear to be an IPv4 or IPv6 address"):
         client_address(peer, [CLIENT], PROXIES)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("203.0.113.0/24", "203.0.113.0/24"),
+        (" 203.0.113.9 ", "203.0.113.9/32"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("::ffff:203.0.113.0/120", "203.0.113.0/24"),
+        ("::/0", "::/0"),
+    ],
+)
+def test_a_network_is_read_in_the_form_that_addresses_have(text: str, named: str) -> None:
+    assert network(text) == ip_network(named)
+
+
+@pytest.mark.parametrize("text", ["", "home", "203.0.113.9/24", "203.0.113.0/33", "10.0.0.0-9"])
+def test_what_names_no_network_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"host bits set|does not appear to be"):
+        network(text)
 
 
 @given(
