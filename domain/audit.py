@@ -17,8 +17,15 @@ class ActorKind(StrEnum):
     SYSTEM = "system"
 
 
+class AuditTarget(StrEnum):
+    """What a change is made to."""
+
+    KEY = "key"
+    PROFILE_OVERRIDE = "profile_override"
+
+
 class AuditAction(StrEnum):
-    """What was done; the part before the dot is what it was done to."""
+    """What was done; the part before the dot is the target."""
 
     KEY_CREATED = "key.created"
     KEY_UPDATED = "key.updated"
@@ -28,9 +35,9 @@ class AuditAction(StrEnum):
     OVERRIDE_DELETED = "profile_override.deleted"
 
     @property
-    def target_kind(self) -> str:
-        """What it is done to, such as `key`."""
-        return self.value.partition(".")[0]
+    def target(self) -> AuditTarget:
+        """What it is done to."""
+        return AuditTarget(self.value.partition(".")[0])
 
 
 class Actor(Model):

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.audit import Actor, AuditAction
+from domain.audit import Actor, AuditAction, AuditTarget
 from infra.repositories.keyset import Order, Position
 from infra.schema import AuditEntry
 
@@ -25,7 +25,7 @@ class AuditFilter:
     """
 
     action: AuditAction | None = None
-    target_kind: str | None = None
+    target_kind: AuditTarget | None = None
     target_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -57,7 +57,7 @@ async def record(
             actor_kind=actor.kind,
             actor_id=actor.id,
             action=action,
-            target_kind=action.target_kind,
+            target_kind=action.target,
             target_id=str(target_id),
             details=details or {},
             request_id=actor.request_id,
