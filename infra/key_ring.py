@@ -179,15 +179,14 @@ async def change(
     Raises:
         RecordMissingError: the tenant has no such key.
         KeyEndedError: it is revoked or has expired.
+        ValueError: something else is to be changed, which no key can.
     """
+    if not values.keys() <= CHANGEABLE:
+        raise ValueError(f"of a key, only {sorted(CHANGEABLE)} can be changed")
     now = await stored_keys.lock(session, tenant_id)
     row = await _get(session, tenant_id=tenant_id, key_id=key_id)
     life_of(row).require_working(now)
-    new = {
-        name: value
-        for name, value in values.items()
-        if name in CHANGEABLE and getattr(row, name) != value
-    }
+    new = {name: value for name, value in values.items() if getattr(row, name) != value}
     if new:
         before = {name: _json(getattr(row, name)) for name in new}
         await stored_keys.change(session, row, new)

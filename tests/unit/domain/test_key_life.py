@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.key_life import KeyEndedError, KeyLife, KeyReplacedError, KeyStatus
@@ -84,6 +84,7 @@ def test_a_key_has_one_successor() -> None:
         key.end_after_rotation(NOW, overlap=DAY)
 
 
+@settings(deadline=None)
 @given(lives, times, overlaps)
 def test_rotation_never_lengthens_a_life(key: KeyLife, now: datetime, overlap: timedelta) -> None:
     try:
