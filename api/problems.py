@@ -131,6 +131,15 @@ class ExpiredSignatureProblem(Problem):
     advice = "Read the highlight or clip again to get a new URL."
 
 
+class AddressNotAllowedProblem(Problem):
+    """The key is bound to other addresses."""
+
+    code = "address_not_allowed"
+    status = 403
+    title = "Address not allowed"
+    advice = "Call from an address that the key allows, or let an administrator change its list."
+
+
 class RouteNotFoundProblem(Problem):
     """There is no such path."""
 
@@ -185,6 +194,15 @@ class OverrideNotFoundProblem(Problem):
     advice = "The profile is used as it is shipped; put an override to change it."
 
 
+class KeyNotFoundProblem(Problem):
+    """The tenant has no such API key."""
+
+    code = "key_not_found"
+    status = 404
+    title = "Key not found"
+    advice = "List the keys to see their ids; an id is not the key itself."
+
+
 class MethodNotAllowedProblem(Problem):
     """The path exists, but not for this method."""
 
@@ -204,6 +222,42 @@ class RequestInProgressProblem(Problem):
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": str(_RETRY_AFTER)})
+
+
+class KeyEndedProblem(Problem):
+    """A key that is revoked or has expired is so for good."""
+
+    code = "key_ended"
+    status = 409
+    title = "Key ended"
+    advice = "Make a new key instead."
+
+
+class KeyReplacedProblem(Problem):
+    """The key has a successor already."""
+
+    code = "key_replaced"
+    status = 409
+    title = "Key replaced before"
+    advice = "Rotate its successor, which `replaced_by` names."
+
+
+class LastAdministratorProblem(Problem):
+    """Without this key no one could administer the tenant's keys any more."""
+
+    code = "last_admin_key"
+    status = 409
+    title = "Last key with the scope admin"
+    advice = "Make another key with the scope `admin` first, then revoke this one."
+
+
+class OwnAddressExcludedProblem(Problem):
+    """The request came with this very key, which could not be used from its address any more."""
+
+    code = "own_address_excluded"
+    status = 409
+    title = "Own address excluded"
+    advice = "Add the address that you call from, or make the change with another key."
 
 
 class PreconditionFailedProblem(Problem):

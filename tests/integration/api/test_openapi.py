@@ -89,6 +89,13 @@ def document(api_url: str) -> OpenApiSchema:
         ("PUT", "/v1/profiles/{profile_id}/override"),
         ("DELETE", "/v1/profiles/{profile_id}/override"),
         ("GET", "/v1/profiles/{profile_id}/override/history"),
+        ("POST", "/v1/keys"),
+        ("GET", "/v1/keys"),
+        ("GET", "/v1/keys/{key_id}"),
+        ("PATCH", "/v1/keys/{key_id}"),
+        ("POST", "/v1/keys/{key_id}/rotate"),
+        ("POST", "/v1/keys/{key_id}/revoke"),
+        ("GET", "/v1/audit"),
     ],
 )
 def test_generated_requests_are_answered_as_documented(
