@@ -233,7 +233,11 @@ class _Call:
         """Say what led to a decision: of a refusal, only what speaks against the candidate."""
         threshold = self._thresholds[contender.tier]
         if status is DecisionStatus.REJECTED and not contender.late:
-            return (threshold,) if why is None else (threshold, self._ground(why))
+            return (
+                (threshold,)
+                if why is None
+                else (threshold, reasons.ground(why, self._rules.limits))
+            )
         grounds: list[Reason | ReasonFields] = [threshold]
         if status is not DecisionStatus.REJECTED:
             score, weights = contender.candidate.score, self._profile.weights
@@ -244,13 +248,8 @@ class _Call:
         if contender.late:
             grounds.append(reasons.late_reason(contender.peak, self._before.watermark))
         if why is not None:
-            grounds.append(self._ground(why))
+            grounds.append(reasons.ground(why, self._rules.limits))
         return tuple(grounds)
-
-    def _ground(self, why: Verdict | Reason) -> Reason | ReasonFields:
-        if isinstance(why, Reason):
-            return why
-        return reasons.verdict_reason(why, self._rules.limits)
 
     def _bounds(self, contender: Contender) -> ClipBounds:
         """Return the bounds of its clip, settled in the call in which it arrived."""
