@@ -231,14 +231,7 @@ class _Call:
 
     def _grounds(self, contender: Contender, status: DecisionStatus, why: Why) -> Grounds:
         """Say what led to a decision: of a refusal, only what speaks against the candidate."""
-        threshold = self._thresholds[contender.tier]
-        if status is DecisionStatus.REJECTED and not contender.late:
-            return (
-                (threshold,)
-                if why is None
-                else (threshold, reasons.ground(why, self._rules.limits))
-            )
-        grounds: list[Reason | ReasonFields] = [threshold]
+        grounds: list[Reason | ReasonFields] = [self._thresholds[contender.tier]]
         if status is not DecisionStatus.REJECTED:
             score, weights = contender.candidate.score, self._profile.weights
             grounds.insert(0, reasons.score_reason(contender.score, score, weights))
