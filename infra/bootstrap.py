@@ -10,11 +10,13 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from domain.access import Scope
+from domain.plans import PlanName
 from infra import api_keys
 from infra.api_keys import KeyMode, PlainKey
 from infra.database import Database
 from infra.embedded.home import write_private
 from infra.repositories import api_keys as stored_keys
+from infra.repositories import tenants
 from infra.schema import ApiKey
 
 _TENANT_NAMESPACE: Final = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
@@ -63,6 +65,9 @@ async def ensure_dev_tenant(database: Database, *, secret: bytes, directory: Pat
         scopes=(Scope.ADMIN,),
         mode=KeyMode.TEST,
     )
+    async with database.session(created.tenant_id) as session:
+        # Nobody shares a machine's own installation, so nothing there has to be rationed.
+        await tenants.set_plan(session, tenant_id=created.tenant_id, plan=PlanName.ENTERPRISE)
     write_private(path, created.key.value + "\n")
     return created
 
