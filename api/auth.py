@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import structlog
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.problems import MissingScopeProblem, UnauthenticatedProblem
@@ -37,6 +37,7 @@ class Caller:
 
 
 async def authenticate(
+    request: Request,
     services: ServicesDependency,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
@@ -45,6 +46,7 @@ async def authenticate(
     Raises:
         UnauthenticatedProblem: no key, or one that is malformed, unknown, revoked or expired;
             which of them is not told.
+        RateLimitedProblem: the key or its tenant has asked for too much.
     """
     if credentials is None:
         raise UnauthenticatedProblem
@@ -59,6 +61,7 @@ async def authenticate(
     if row is None:
         raise UnauthenticatedProblem("The API key is unknown, revoked or expired.")
     structlog.contextvars.bind_contextvars(tenant_id=str(row.tenant_id))
+    await services.limits.charge_caller(request.scope, tenant_id=row.tenant_id, key_id=row.id)
     await _note_use(services, row)
     scopes = frozenset(Scope(scope) for scope in row.scopes)
     return Caller(tenant_id=row.tenant_id, key_id=row.id, scopes=scopes)

@@ -36,7 +36,7 @@ def bucket(limit: Limit = TEN) -> Bucket:
     return Bucket(limit, f"owner-{uuid4()}")
 
 
-async def test_an_untouched_limit_is_whole(limiter: RateLimiter) -> None:
+async def test_an_untouched_limit_is_whole(limiter: RateLimiter, clock: list[float]) -> None:
     standing = await limiter.look(bucket())
     assert (standing.remaining, standing.reset) == (10, 60)
 
