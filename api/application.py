@@ -94,9 +94,9 @@ def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(ConditionalReads)
     app.add_middleware(BodyLimit, limit=_MAX_BODY_BYTES)
+    app.add_middleware(HeadLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
     app.add_middleware(RateLimiting, limits=services.limits)
     app.add_middleware(GZipMiddleware, minimum_size=_MIN_GZIP_BYTES, compresslevel=_GZIP_LEVEL)
-    app.add_middleware(HeadLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
     app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))
     allow_origins(app, settings.cors_origins)
 

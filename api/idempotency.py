@@ -46,7 +46,8 @@ class IdempotentRequest:
     Args:
         tenant_id: whose request it is; keys of different tenants never meet.
         key: the client's, or None when it sent none.
-        operation: which operation it is, so that a key is not taken for another's.
+        operation: which operation it is, with the ids in its path, so that a key is not taken for
+            another's.
         body: what it asks for.
     """
 

@@ -117,6 +117,13 @@ async def test_errors_say_it_too(account: Account, path: str) -> None:
     assert remainders(response)["default"][0] == 59
 
 
+@pytest.mark.parametrize("path", ["/v1/nothing", f"{LIST}?cursor={'x' * 9000}"])
+async def test_what_no_key_has_paid_for_is_counted_by_address(account: Account, path: str) -> None:
+    response = await account.http.get(path)
+    assert response.status_code in {404, 414}
+    assert list(remainders(response)) == ["address"]
+
+
 async def test_a_request_uses_what_it_costs(account: Account) -> None:
     response = await account.http.post(MATCH, json={"text": "football"})
     assert response.status_code == 200

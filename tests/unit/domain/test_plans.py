@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -11,9 +12,18 @@ from hypothesis import strategies as st
 
 from domain.plans import PLANS, Plan, PlanName, StreamQuotaExceededError, require_room
 
+PAGE = Path(__file__).parents[3] / "docs" / "limits.md"
+
 
 def test_every_name_has_its_plan() -> None:
     assert {name: plan.name for name, plan in PLANS.items()} == {name: name for name in PlanName}
+
+
+def test_the_page_of_limits_lists_them() -> None:
+    page = PAGE.read_text("utf-8")
+    for plan in PLANS.values():
+        row = (plan.requests_per_minute, plan.key_requests_per_minute, plan.concurrent_streams)
+        assert f"| `{plan.name}` | {' | '.join(map(str, row))} |" in page
 
 
 def test_a_larger_plan_allows_more_of_everything() -> None:
