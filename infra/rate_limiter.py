@@ -22,6 +22,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from infra.errors import NotConfiguredError
+
 T = TypeVar("T")
 
 _PREFIX: Final = "highlights"
@@ -73,6 +75,9 @@ class RateLimiter:
         redis_url: `redis://…` or `rediss://…`.
         timeout: seconds within which Redis must answer.
         retry_interval: seconds between attempts while it is away.
+
+    Raises:
+        NotConfiguredError: the URL is none of Redis.
     """
 
     def __init__(
@@ -85,12 +90,7 @@ class RateLimiter:
         self._pool: ConnectionPool | None = None
         storage: MemoryStorage | RedisStorage = MemoryStorage()
         if redis_url is not None:
-            self._pool = ConnectionPool.from_url(
-                redis_url,
-                socket_timeout=timeout,
-                socket_connect_timeout=timeout,
-                retry=Retry(NoBackoff(), 0),
-            )
+            self._pool = _connections(redis_url, timeout)
             storage = RedisStorage(
                 f"async+{redis_url}",
                 implementation="redispy",
@@ -170,6 +170,21 @@ class RateLimiter:
             _log.warning("rate limits are away", error=f"{type(error).__name__}: {error}")
         self._away = True
         self._next_attempt = time.monotonic() + self._retry_interval
+
+
+def _connections(url: str, timeout: float) -> ConnectionPool:
+    try:
+        return ConnectionPool.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise NotConfiguredError(
+            "REDIS_URL is no URL of Redis.",
+            remedy="Set it to `redis://host:6379/0`, or `rediss://…` for TLS, or leave it out.",
+        ) from error
 
 
 def _item(limit: Limit) -> RateLimitItemPerSecond:
