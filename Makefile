@@ -35,7 +35,7 @@ dev: setup ## Run the whole stack on this machine until Ctrl-C
 
 .PHONY: test
 test: setup ## Run all tests, with coverage
-	@bin/browser
+	@bin/system-packages
 	@bin/openapi-linter
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=

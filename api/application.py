@@ -7,12 +7,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
 from api import audit, clips, health, highlights, keys, profiles, streams
 from api.body_limit import BodyLimit
+from api.conditional import ConditionalReads
+from api.content_type import require_acceptable
+from api.cross_origin import allow_origins
 from api.documentation import add_documentation, complete_document
+from api.head_limit import HeadLimit
 from api.problem_handlers import answer_with_problems
+from api.rate_limiting import RateLimiting, charge_file
+from api.rate_limits import RateLimits
 from api.request_context import RequestContext
 from api.services import Services, TemporalConnection
 from infra.clip_store import LocalClipStore
@@ -21,12 +28,18 @@ from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
+from infra.rate_limiter import RateLimiter
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
+from infra.tenant_plans import TenantPlans
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
 
 _MAX_BODY_BYTES: Final = 64 << 10
+_MAX_URI_BYTES: Final = 8 << 10
+_MAX_HEADERS_BYTES: Final = 16 << 10
+_MIN_GZIP_BYTES: Final = 1024
+_GZIP_LEVEL: Final = 5
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams being analysed."},
     {"name": "highlights", "description": "The moments found in them."},
@@ -52,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await services.limits.close()
         await services.database.close()
 
     app = FastAPI(
@@ -70,13 +84,25 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.services = services
     for resource in (streams, highlights, clips, profiles, keys, audit, health):
-        app.include_router(resource.router)
+        app.include_router(
+            resource.router, dependencies=[Depends(require_acceptable), Depends(charge_file)]
+        )
     add_documentation(app)
     complete_document(app)
     answer_with_problems(app)
-    app.add_middleware(BodyLimit, limit=_MAX_BODY_BYTES)
-    app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))
+    _surround(app, settings, services)
     return app
+
+
+def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
+    """Add the middleware, innermost first."""
+    app.add_middleware(ConditionalReads)
+    app.add_middleware(BodyLimit, limit=_MAX_BODY_BYTES)
+    app.add_middleware(HeadLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
+    app.add_middleware(RateLimiting, limits=services.limits)
+    app.add_middleware(GZipMiddleware, minimum_size=_MIN_GZIP_BYTES, compresslevel=_GZIP_LEVEL)
+    app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))
+    allow_origins(app, settings.cors_origins)
 
 
 def _services(settings: Settings) -> Services:
@@ -94,6 +120,12 @@ def _services(settings: Settings) -> Services:
         pool_timeout=settings.database_pool_timeout,
         transaction_pooler=settings.database_transaction_pooler,
     )
+    redis_url = settings.redis_url
+    limiter = RateLimiter(
+        None if redis_url is None else redis_url.get_secret_value(),
+        timeout=settings.rate_limit_timeout,
+        retry_interval=settings.rate_limit_retry_interval,
+    )
     return Services(
         settings=settings,
         database=database,
@@ -104,4 +136,5 @@ def _services(settings: Settings) -> Services:
         url_guard=UrlGuard(allow_private=settings.allow_private_urls),
         profiles=TenantProfileStore(shipped),
         pinned=PinnedProfiles(database, shipped),
+        limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import structlog
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.client_address import ClientAddress
@@ -40,6 +40,7 @@ class Caller:
 
 
 async def authenticate(
+    request: Request,
     services: ServicesDependency,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     address: ClientAddress,
@@ -50,6 +51,7 @@ async def authenticate(
         UnauthenticatedProblem: no key, or one that is malformed, unknown, revoked or expired;
             which of them is not told.
         AddressNotAllowedProblem: the key is good, but not from this address.
+        RateLimitedProblem: the key or its tenant has asked for too much.
     """
     if credentials is None:
         raise UnauthenticatedProblem
@@ -65,6 +67,7 @@ async def authenticate(
         raise UnauthenticatedProblem("The API key is unknown, revoked or expired.")
     structlog.contextvars.bind_contextvars(tenant_id=str(row.tenant_id))
     require_address(row.allowed_ips, address)
+    await services.limits.charge_caller(request.scope, tenant_id=row.tenant_id, key_id=row.id)
     await _note_use(services, row)
     scopes = frozenset(Scope(scope) for scope in row.scopes)
     return Caller(tenant_id=row.tenant_id, key_id=row.id, scopes=scopes)

@@ -11,7 +11,9 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from starlette.staticfiles import StaticFiles
 
-from api.problem_reference import problem_schemas, reference
+from api.problem_reference import documented, problem_schemas, reference
+from api.problems import NotAcceptableProblem, RateLimitedProblem
+from api.route_costs import is_limited
 
 _ASSETS: Final = "/docs/assets"
 # Swagger UI's page has an inline script and styles, and pictures as data URLs.
@@ -20,22 +22,43 @@ _POLICY: Final = (
     "img-src 'self' data:; frame-ancestors 'none'"
 )
 
+_UNCHANGED: Final[dict[str, Any]] = {
+    "description": "Unchanged since the `ETag` in `If-None-Match`."
+}
+_LIMIT_HEADERS: Final = {
+    "RateLimit-Policy": {
+        "description": "Quota `q` in a window of `w` seconds, of each limit.",
+        "schema": {"type": "string"},
+        "example": '"default";q=6000;w=60, "key";q=3000;w=60',
+    },
+    "RateLimit": {
+        "description": "What remains, `r`, and the seconds until more does, `t`.",
+        "schema": {"type": "string"},
+        "example": '"default";r=5990;t=60, "key";r=2990;t=60',
+    },
+}
+
 
 def complete_document(app: FastAPI) -> None:
     """Add to the OpenAPI document what FastAPI leaves out, once.
 
-    The schemas of problem documents, and in examples the properties that are null: FastAPI drops
-    them, and without them an example breaks its own schema.
+    That is what holds for all operations, the schemas of problem documents, and in examples the
+    properties that are null: FastAPI drops them, and then an example breaks its own schema.
     """
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schemas = generate()["components"]["schemas"]
+            document = generate()
+            schemas = document["components"]["schemas"]
             schemas |= problem_schemas()
             for schema in schemas.values():
                 for example in schema.get("examples", ()):
                     _restore_nulls(example, schema, schemas)
+            for path, operations in document["paths"].items():
+                if is_limited(path):
+                    for method, operation in operations.items():
+                        _document_manners(method, operation["responses"])
         return generate()
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -63,6 +86,15 @@ def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]
         target: dict[str, Any] = schemas[schema["$ref"].rpartition("/")[2]]
         return target
     return schema
+
+
+def _document_manners(method: str, responses: dict[str, Any]) -> None:
+    for status, response in documented(NotAcceptableProblem, RateLimitedProblem).items():
+        responses.setdefault(str(status), response)
+    if method == "get":
+        responses.setdefault("304", _UNCHANGED)
+    for response in responses.values():
+        response.setdefault("headers", {}).update(_LIMIT_HEADERS)
 
 
 def add_documentation(app: FastAPI) -> None:

@@ -212,6 +212,15 @@ class MethodNotAllowedProblem(Problem):
     advice = "Use a method that the `Allow` header names."
 
 
+class NotAcceptableProblem(Problem):
+    """The client accepts no form that this answer has."""
+
+    code = "not_acceptable"
+    status = 406
+    title = "Not acceptable"
+    advice = "Answers are JSON: send `Accept: application/json`, or no `Accept` at all."
+
+
 class RequestInProgressProblem(Problem):
     """Another request under the same idempotency key has not ended."""
 
@@ -260,6 +269,15 @@ class OwnAddressExcludedProblem(Problem):
     advice = "Add the address that you call from, or make the change with another key."
 
 
+class StreamQuotaExceededProblem(Problem):
+    """The plan allows no more streams at a time than are under way."""
+
+    code = "stream_quota_exceeded"
+    status = 409
+    title = "Too many streams"
+    advice = "Stop a stream or wait for one to end, or ask us for a larger plan."
+
+
 class PreconditionFailedProblem(Problem):
     """What was to be changed is no longer as the client last saw it."""
 
@@ -276,6 +294,15 @@ class BodyTooLargeProblem(Problem):
     status = 413
     title = "Body too large"
     advice = "Send a smaller body."
+
+
+class UriTooLongProblem(Problem):
+    """The path and query are longer than we read."""
+
+    code = "uri_too_long"
+    status = 414
+    title = "URI too long"
+    advice = "Send a shorter path and query; what is long belongs into a body."
 
 
 class UnsupportedMediaTypeProblem(Problem):
@@ -339,6 +366,27 @@ class PreconditionRequiredProblem(Problem):
     status = 428
     title = "If-Match missing"
     advice = "Read it first, and send its `ETag` as `If-Match`, so that no change is lost."
+
+
+class RateLimitedProblem(Problem):
+    """A key, its tenant or an address asks for more than it may."""
+
+    code = "rate_limited"
+    status = 429
+    title = "Too many requests"
+    advice = "Wait for the seconds in `Retry-After`, and watch `RateLimit` to stay within."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+class HeadersTooLargeProblem(Problem):
+    """The headers are larger than we read."""
+
+    code = "headers_too_large"
+    status = 431
+    title = "Headers too large"
+    advice = "Send fewer or shorter headers."
 
 
 class OtherHttpProblem(Problem):

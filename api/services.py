@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from temporalio.client import Client
 
 from api.problems import UnavailableProblem
+from api.rate_limits import RateLimits
 from infra.clip_store import LocalClipStore
 from infra.database import Database
 from infra.errors import SetupError
@@ -67,6 +68,7 @@ class Services:
     url_guard: UrlGuard
     profiles: TenantProfileStore
     pinned: PinnedProfiles
+    limits: RateLimits
 
 
 def services_of(request: Request) -> Services:

@@ -25,6 +25,7 @@ from api.problems import (
     MissingScopeProblem,
     RequestInProgressProblem,
     StreamNotFoundProblem,
+    StreamQuotaExceededProblem,
     UnauthenticatedProblem,
     UnavailableProblem,
     UnsupportedMediaTypeProblem,
@@ -36,7 +37,7 @@ from api.stream_models import AnalyzeRequest, StreamDetail, StreamModel
 from api.text import Name
 from domain.records import StreamRecord
 from domain.stream import TERMINAL, EndReason, StreamEnd, StreamProgress, StreamStatus
-from infra.repositories import profiles, streams
+from infra.repositories import profiles, stream_quota, streams
 from infra.repositories.idempotency import StoredResponse
 from infra.schema import Stream
 from infra.url_guard import UrlForbiddenError
@@ -57,6 +58,7 @@ _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, U
         *_ALWAYS,
         MalformedJsonProblem,
         RequestInProgressProblem,
+        StreamQuotaExceededProblem,
         BodyTooLargeProblem,
         UnsupportedMediaTypeProblem,
         UrlForbiddenProblem,
@@ -126,6 +128,9 @@ async def _create(
     stream_id: UUID,
     correlation_id: str,
 ) -> Stream:
+    await stream_quota.reserve(
+        session, tenant_id=caller.tenant_id, default_plan=services.settings.default_plan
+    )
     tenants = await services.profiles.read(session, caller.tenant_id)
     match = tenants.match(body.game or body.title)
     profile = tenants.catalog.get(match.profile_id)

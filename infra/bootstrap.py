@@ -11,12 +11,14 @@ from uuid import UUID, uuid5
 
 from domain.access import Scope
 from domain.audit import OPERATOR, SYSTEM, Actor
+from domain.plans import PlanName
 from infra import api_keys, key_ring
 from infra.api_keys import KeyMode, PlainKey
 from infra.database import Database
 from infra.embedded.home import write_private
 from infra.key_ring import NewKey
 from infra.repositories import api_keys as stored_keys
+from infra.repositories import tenants
 from infra.repositories.errors import RecordMissingError
 from infra.schema import ApiKey
 
@@ -67,6 +69,9 @@ async def ensure_dev_tenant(database: Database, *, secret: bytes, directory: Pat
         mode=KeyMode.TEST,
         actor=SYSTEM,
     )
+    async with database.session(created.tenant_id) as session:
+        # Nobody shares a machine's own installation, so nothing there has to be rationed.
+        await tenants.set_plan(session, tenant_id=created.tenant_id, plan=PlanName.ENTERPRISE)
     write_private(path, created.key.value + "\n")
     return created
 

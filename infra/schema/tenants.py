@@ -19,19 +19,22 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.plans import PlanName
 from infra.api_keys import KeyMode
 from infra.schema.base import Base, one_of
 
 
 class Tenant(Base):
-    """A customer."""
+    """A customer; without a plan of its own it has the installation's default plan."""
 
     __tablename__ = "tenants"
+    __table_args__ = (one_of("plan", PlanName),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     slug: Mapped[str]
     name: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    plan: Mapped[str | None]
 
 
 class ApiKey(Base):

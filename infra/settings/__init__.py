@@ -14,6 +14,7 @@ from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.gemini import GeminiSettings
 from infra.settings.ingest import IngestSettings
+from infra.settings.limits import LimitSettings
 from infra.settings.section import SettingsSection
 from infra.settings.state import DEFAULT_HOME, StateSettings
 from infra.settings.storage import StorageSettings
@@ -30,6 +31,7 @@ class Settings(
     DatabaseSettings,
     StorageSettings,
     ApiSettings,
+    LimitSettings,
     IngestSettings,
     WorkerSettings,
     GeminiSettings,
@@ -44,6 +46,7 @@ class Settings(
         DatabaseSettings,
         StorageSettings,
         ApiSettings,
+        LimitSettings,
         IngestSettings,
         WorkerSettings,
         GeminiSettings,

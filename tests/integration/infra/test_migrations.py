@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from domain.audit import ActorKind
 from domain.clip import ClipStatus
 from domain.media import GapReason
+from domain.plans import PlanName
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
 from infra.api_keys import KeyMode
@@ -62,6 +63,12 @@ GRANTS = text(
     SELECT table_name, string_agg(privilege_type, ',' ORDER BY privilege_type)
     FROM information_schema.role_table_grants
     WHERE grantee = 'highlights_app' GROUP BY table_name
+    """
+)
+COLUMN_UPDATES = text(
+    """
+    SELECT column_name FROM information_schema.column_privileges
+    WHERE grantee = 'highlights_app' AND table_name = 'tenants' AND privilege_type = 'UPDATE'
     """
 )
 
@@ -205,9 +212,16 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
     }
 
 
+async def test_of_a_tenant_the_application_may_change_nothing_but_the_plan(
+    postgres: DatabaseUrls,
+) -> None:
+    assert await rows(postgres.application, COLUMN_UPDATES) == [("plan",)]
+
+
 @pytest.mark.parametrize(
     ("constraint", "values"),
     [
+        ("ck_tenants_plan", PlanName),
         ("ck_streams_status", StreamStatus),
         ("ck_streams_end_reason", EndReason),
         ("ck_gaps_reason", GapReason),
