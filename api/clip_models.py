@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.links import clip_url
 from api.services import Services
 from domain.clip import ClipStatus
+from infra.repositories.row_values import Stored
 from infra.schema import Clip
 
 _CLIP: dict[str, Any] = {
@@ -55,7 +56,7 @@ class ClipModel(BaseModel):
     size: int | None
 
     @classmethod
-    def of(cls, row: Clip, services: Services) -> Self:
+    def of(cls, row: Stored[Clip], services: Services) -> Self:
         """Return a clip, with links when it is ready."""
         is_ready = row.status == ClipStatus.READY and row.key is not None
         return cls(
@@ -93,7 +94,7 @@ class ClipDetail(ClipModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: Clip, services: Services) -> Self:
+    def of(cls, row: Stored[Clip], services: Services) -> Self:
         """Return a clip with all that is known of it."""
         return cls(
             **ClipModel.of(row, services).model_dump(),

@@ -14,6 +14,7 @@ from api.stream_models import ProfileRef
 from domain.candidate import Evidence
 from domain.score import DIMENSIONS
 from domain.selection import DecisionStatus, Reason, Tier
+from infra.repositories.row_values import Stored, values_of
 from infra.schema import Clip, Highlight
 
 _EXAMPLE: dict[str, Any] = {
@@ -97,30 +98,16 @@ class HighlightModel(BaseModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: Highlight, clip: Clip | None, services: Services) -> Self:
+    def of(cls, row: Stored[Highlight], clip: Stored[Clip] | None, services: Services) -> Self:
         """Return a highlight with its newest clip."""
-        return cls(
-            id=row.id,
-            stream_id=row.stream_id,
-            status=DecisionStatus(row.status),
-            tier=Tier(row.tier),
-            start=row.start,
-            peak=row.peak,
-            end=row.end,
-            score=row.score,
-            dimensions=Dimensions(**{name: getattr(row, name) for name in DIMENSIONS}),
-            confidence=row.confidence,
-            title=row.title,
-            description=row.description,
-            tags=row.tags,
-            reasons=[Reason.model_validate(reason) for reason in row.reasons],
-            evidence=[Evidence.model_validate(evidence) for evidence in row.evidence],
-            game=row.game,
-            profile=ProfileRef(id=row.profile_id, version=row.profile_version),
-            peak_wall_clock=row.peak_wall_clock,
-            clip=None if clip is None else ClipModel.of(clip, services),
-            created_at=row.created_at,
-            updated_at=row.updated_at,
+        values = values_of(row)
+        return cls.model_validate(
+            values
+            | {
+                "dimensions": values,
+                "profile": {"id": row.profile_id, "version": row.profile_version},
+                "clip": None if clip is None else ClipModel.of(clip, services),
+            }
         )
 
 

@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, case, func, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    SQLColumnExpression,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    case,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,13 +47,14 @@ async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip 
 
 async def latest_by_highlight(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
-) -> dict[UUID, Clip]:
-    """Return the newest clip of each highlight that has one, deleted ones aside."""
-    found = await session.scalars(
-        select(Clip)
+) -> dict[UUID, Row[Any]]:
+    """Return the newest clip of each highlight that has one, deleted ones aside, as a row."""
+    found = await session.execute(
+        select(*Clip.__table__.columns)
         .where(
             Clip.tenant_id == tenant_id,
-            Clip.highlight_id.in_(highlight_ids),
+            # An array is one parameter, and the statement the same for any number of ids.
+            Clip.highlight_id == any_(bindparam(None, highlight_ids, ARRAY(Uuid))),
             Clip.status != ClipStatus.DELETED,
         )
         .ext(distinct_on(Clip.highlight_id))

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Row,
     and_,
     func,
     literal,
@@ -89,10 +90,12 @@ async def list_page(
     sort: Sort = Sort.NEWEST,
     after: Position | None = None,
     limit: int = 50,
-) -> list[Highlight]:
-    """Return the highlights that match, in order, after a position."""
-    query = select(Highlight).where(Highlight.tenant_id == tenant_id, *_conditions(criteria))
-    return list(await session.scalars(ORDERS[sort].page(query, after=after, limit=limit)))
+) -> list[Row[Any]]:
+    """Return the highlights that match, in order, after a position; as rows of all columns."""
+    query = select(*Highlight.__table__.columns).where(
+        Highlight.tenant_id == tenant_id, *_conditions(criteria)
+    )
+    return list(await session.execute(ORDERS[sort].page(query, after=after, limit=limit)))
 
 
 async def record_decisions(
