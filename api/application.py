@@ -26,6 +26,7 @@ from infra.clip_store import LocalClipStore
 from infra.database import Database
 from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
+from infra.key_cache import KeyCache
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
 from infra.rate_limiter import RateLimiter
@@ -137,4 +138,5 @@ def _services(settings: Settings) -> Services:
         profiles=TenantProfileStore(shipped),
         pinned=PinnedProfiles(database, shipped),
         limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
+        keys=KeyCache(database),
     )

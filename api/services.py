@@ -15,6 +15,7 @@ from api.rate_limits import RateLimits
 from infra.clip_store import LocalClipStore
 from infra.database import Database
 from infra.errors import SetupError
+from infra.key_cache import KeyCache
 from infra.pinned_profiles import PinnedProfiles
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
@@ -69,6 +70,7 @@ class Services:
     profiles: TenantProfileStore
     pinned: PinnedProfiles
     limits: RateLimits
+    keys: KeyCache
 
 
 async def services_of(request: Request) -> Services:
