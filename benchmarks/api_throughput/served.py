@@ -1,7 +1,7 @@
 """`python -m benchmarks.api_throughput.served ours|bare PORT DSN TENANT`: one of the two servers.
 
-Settings come from the environment, as the product's do. Both run in one process, in uvicorn with
-the options of `highlights serve`, and log to stderr as that does.
+Settings come from the environment, as the product's do. Both run in one process, served as by
+`highlights serve`, and log to stderr as that does.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Final
 from unittest.mock import patch
 from uuid import UUID
 
-import uvicorn
-
 from api.application import create_app
+from app.serve import serve
 from benchmarks.api_throughput.bare import create_bare_app
 from domain.plans import PLANS, Plan, PlanName
 from infra import telemetry
@@ -37,14 +36,7 @@ def main() -> None:
         app = (
             create_app(settings) if kind == "ours" else create_bare_app(dsn, settings, UUID(tenant))
         )
-        uvicorn.run(
-            app,
-            port=int(port),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-        )
+        serve(app, host="127.0.0.1", port=int(port))
 
 
 if __name__ == "__main__":
