@@ -128,9 +128,6 @@ async def _create(
     stream_id: UUID,
     correlation_id: str,
 ) -> Stream:
-    await stream_quota.reserve(
-        session, tenant_id=caller.tenant_id, default_plan=services.settings.default_plan
-    )
     tenants = await services.profiles.read(session, caller.tenant_id)
     match = tenants.match(body.game or body.title)
     profile = tenants.catalog.get(match.profile_id)
@@ -143,6 +140,10 @@ async def _create(
         notes=match.notes,
     )
     await profiles.pin(session, tenant_id=caller.tenant_id, profile=profile)
+    # Last, since the tenant's other requests wait from here to the end of the transaction.
+    await stream_quota.reserve(
+        session, tenant_id=caller.tenant_id, default_plan=services.settings.default_plan
+    )
     return await streams.create(
         session,
         tenant_id=caller.tenant_id,
