@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    Row,
     SQLColumnExpression,
     Uuid,
     and_,
@@ -25,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clip import ClipStatus
 from domain.records import ClipRecord
+from infra.repositories.stored import Snapshot, snapshots
 from infra.schema import Clip
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
@@ -47,8 +47,8 @@ async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip 
 
 async def latest_by_highlight(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
-) -> dict[UUID, Row[Any]]:
-    """Return the newest clip of each highlight that has one, deleted ones aside, as a row."""
+) -> dict[UUID, Snapshot]:
+    """Return the newest clip of each highlight that has one, deleted ones aside."""
     found = await session.execute(
         select(*Clip.__table__.columns)
         .where(
@@ -60,7 +60,7 @@ async def latest_by_highlight(
         .ext(distinct_on(Clip.highlight_id))
         .order_by(Clip.highlight_id, Clip.created_at.desc(), Clip.id)
     )
-    return {clip.highlight_id: clip for clip in found}
+    return {clip.highlight_id: clip for clip in snapshots(found)}
 
 
 async def record_clip(session: AsyncSession, record: ClipRecord) -> None:

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     and_,
     func,
     literal,
@@ -30,6 +29,7 @@ from domain.selection import Decision, DecisionStatus
 from infra.repositories.errors import RecordMissingError
 from infra.repositories.highlight_values import candidate_values, decision_values
 from infra.repositories.keyset import Order, Position
+from infra.repositories.stored import Snapshot, snapshots
 from infra.schema import Highlight, Stream
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
@@ -90,12 +90,12 @@ async def list_page(
     sort: Sort = Sort.NEWEST,
     after: Position | None = None,
     limit: int = 50,
-) -> list[Row[Any]]:
-    """Return the highlights that match, in order, after a position; as rows of all columns."""
+) -> list[Snapshot]:
+    """Return the highlights that match, in order, after a position; with all columns."""
     query = select(*Highlight.__table__.columns).where(
         Highlight.tenant_id == tenant_id, *_conditions(criteria)
     )
-    return list(await session.execute(ORDERS[sort].page(query, after=after, limit=limit)))
+    return snapshots(await session.execute(ORDERS[sort].page(query, after=after, limit=limit)))
 
 
 async def record_decisions(
