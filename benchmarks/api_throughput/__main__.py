@@ -33,7 +33,6 @@ from typing import Final
 
 import psutil
 from rich.console import Console
-from sqlalchemy.engine import make_url
 
 from benchmarks.api_throughput.load import Load, Outcome
 from benchmarks.api_throughput.report import Comparison, Report, Round, percentile, table
@@ -46,7 +45,7 @@ from infra.database import Database, migrate
 from infra.embedded import temporal_binary
 from infra.embedded.child import ChildProcess
 from infra.embedded.ports import accepts, free_ports
-from infra.embedded.postgres import DatabaseUrls, PostgresServer
+from infra.embedded.postgres import APPLICATION, DatabaseUrls, PostgresServer
 from infra.embedded.temporal_server import TemporalServer
 from infra.repositories import tenants
 from infra.settings import Settings
@@ -142,10 +141,10 @@ def _servers() -> Iterator[tuple[dict[str, _Server], TenantKey]]:
             "TEMPORAL_ADDRESS": temporal.address,
             "HIGHLIGHTS_SIGNING_SECRET": _SECRET,
         }
-        superuser = make_url(urls.application).set(drivername="postgresql", username="postgres")
+        superuser = urls.application.replace(f"+asyncpg://{APPLICATION}", "://postgres")
         servers = {}
         for kind, port in zip(_KINDS, ports, strict=True):
-            arguments = (superuser.render_as_string(), str(key.tenant_id))
+            arguments = (superuser, str(key.tenant_id))
             server = _Server(kind, port=port, arguments=arguments, log=root / f"{kind}.log")
             stack.callback(server.stop)
             servers[kind] = server
