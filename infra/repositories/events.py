@@ -47,14 +47,14 @@ async def undispatched(
 ) -> Sequence[Event]:
     """Return the oldest events of which no deliveries were made, locked for this transaction.
 
-    Events that another transaction has locked are left to it.
+    Whoever else asks for them waits until it ends, so that none overtakes an older one.
     """
     rows = await session.scalars(
         select(EventRow)
         .where(EventRow.tenant_id == tenant_id, EventRow.dispatched_at.is_(None))
         .order_by(EventRow.position)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update()
     )
     return [event_of(row) for row in rows]
 
@@ -74,13 +74,13 @@ async def mark_dispatched(
 async def unpublished(
     session: AsyncSession, *, tenant_id: UUID, limit: int = 100
 ) -> Sequence[Event]:
-    """Return the oldest events that no broker has confirmed, locked for this transaction."""
+    """Return the oldest events that no broker has confirmed, locked as `undispatched` does."""
     rows = await session.scalars(
         select(EventRow)
         .where(EventRow.tenant_id == tenant_id, EventRow.published_at.is_(None))
         .order_by(EventRow.position)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update()
     )
     return [event_of(row) for row in rows]
 

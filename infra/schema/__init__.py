@@ -18,11 +18,14 @@ from infra.schema.highlights import Clip, Highlight
 from infra.schema.profiles import PinnedProfileRow, ProfileOverrideRow
 from infra.schema.streams import Stream, StreamGap
 from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
+from infra.schema.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 
 __all__ = [
     "ApiKey",
     "Base",
     "Clip",
+    "Delivery",
+    "DeliveryAttempt",
     "EventRow",
     "Highlight",
     "IdempotencyKey",
@@ -31,5 +34,6 @@ __all__ = [
     "Stream",
     "StreamGap",
     "Tenant",
+    "WebhookEndpoint",
     "one_of",
 ]

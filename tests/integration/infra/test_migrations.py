@@ -18,6 +18,7 @@ from domain.events import EventType
 from domain.media import GapReason
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
+from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus
 from infra.database import Database, asyncpg_url, migrate
 from infra.embedded.postgres import DatabaseUrls
 from infra.repositories import streams
@@ -164,6 +165,9 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "profile_overrides": "INSERT,SELECT",
         "pinned_profiles": "INSERT,SELECT",
         "events": "DELETE,INSERT,SELECT,UPDATE",
+        "webhook_endpoints": "DELETE,INSERT,SELECT,UPDATE",
+        "deliveries": "DELETE,INSERT,SELECT,UPDATE",
+        "delivery_attempts": "INSERT,SELECT",
     }
 
 
@@ -177,6 +181,10 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         ("ck_highlights_tier", Tier),
         ("ck_clips_status", ClipStatus),
         ("ck_events_type", EventType),
+        ("ck_webhook_endpoints_status", EndpointStatus),
+        ("ck_webhook_endpoints_disabled_reason", DisabledReason),
+        ("ck_deliveries_event_type", EventType),
+        ("ck_deliveries_status", DeliveryStatus),
     ],
 )
 async def test_the_database_accepts_exactly_the_values_of_the_domain(
