@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from api import clips, health, highlights, profiles, streams
+from api import clips, deliveries, health, highlights, profiles, streams, webhooks
 from api.body_limit import BodyLimit
 from api.documentation import add_documentation, document_problems
 from api.problem_handlers import answer_with_problems
@@ -25,6 +25,8 @@ from infra.settings import Settings
 from infra.signed_urls import UrlSigner
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
+from infra.webhook_dispatcher import WebhookDispatcher
+from infra.webhook_signing import EndpointSecrets
 
 _MAX_BODY_BYTES: Final = 64 << 10
 _TAGS: Final[list[dict[str, Any]]] = [
@@ -32,6 +34,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "highlights", "description": "The moments found in them."},
     {"name": "clips", "description": "Video files of the moments."},
     {"name": "profiles", "description": "What counts in each game, and your own rules for it."},
+    {"name": "webhooks", "description": "What you are told as it happens, and where."},
     {"name": "health", "description": "For load balancers and operators."},
 ]
 
@@ -65,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for resource in (streams, highlights, clips, profiles, health):
+    for resource in (streams, highlights, clips, profiles, deliveries, webhooks, health):
         app.include_router(resource.router)
     add_documentation(app)
     document_problems(app)
@@ -90,14 +93,17 @@ def _services(settings: Settings) -> Services:
         pool_timeout=settings.database_pool_timeout,
         transaction_pooler=settings.database_transaction_pooler,
     )
+    temporal = TemporalConnection(settings)
     return Services(
         settings=settings,
         database=database,
-        temporal=TemporalConnection(settings),
+        temporal=temporal,
         clips=LocalClipStore(Path(settings.clip_location())),
         signer=UrlSigner(secret),
         key_secret=secret,
         url_guard=UrlGuard(allow_private=settings.allow_private_urls),
         profiles=TenantProfileStore(shipped),
         pinned=PinnedProfiles(database, shipped),
+        endpoint_secrets=EndpointSecrets(secret),
+        dispatcher=WebhookDispatcher(database, temporal.client),
     )

@@ -185,6 +185,24 @@ class OverrideNotFoundProblem(Problem):
     advice = "The profile is used as it is shipped; put an override to change it."
 
 
+class EndpointNotFoundProblem(Problem):
+    """The tenant has no such webhook endpoint."""
+
+    code = "webhook_not_found"
+    status = 404
+    title = "Webhook endpoint not found"
+    advice = "Check the id; list the endpoints to see those you have."
+
+
+class DeliveryNotFoundProblem(Problem):
+    """The tenant has no such delivery."""
+
+    code = "delivery_not_found"
+    status = 404
+    title = "Delivery not found"
+    advice = "Check the id; deliveries go with their endpoint when it is deleted."
+
+
 class MethodNotAllowedProblem(Problem):
     """The path exists, but not for this method."""
 
@@ -204,6 +222,24 @@ class RequestInProgressProblem(Problem):
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": str(_RETRY_AFTER)})
+
+
+class EndpointDisabledProblem(Problem):
+    """The webhook endpoint is disabled, so that nothing is sent to it."""
+
+    code = "webhook_disabled"
+    status = 409
+    title = "Webhook endpoint disabled"
+    advice = "Repair the endpoint, then enable it by `PATCH` with `status: enabled`."
+
+
+class EndpointLimitProblem(Problem):
+    """The tenant has as many webhook endpoints as it may have."""
+
+    code = "webhook_limit_reached"
+    status = 409
+    title = "Too many webhook endpoints"
+    advice = "Delete an endpoint that you no longer need, or change one by `PATCH`."
 
 
 class PreconditionFailedProblem(Problem):
@@ -261,12 +297,12 @@ class InvalidProfileProblem(Problem):
 
 
 class UrlForbiddenProblem(Problem):
-    """The playlist's URL is one that we must not request."""
+    """The URL is one that we must not request."""
 
     code = "url_forbidden"
     status = 422
     title = "URL not allowed"
-    advice = "Give the public https URL of an HLS playlist."
+    advice = "Give a public https URL: of an HLS playlist, or of your webhook endpoint."
 
 
 class IdempotencyMismatchProblem(Problem):

@@ -86,21 +86,17 @@ async def send_to_one(session: AsyncSession, event: Event, *, endpoint_id: UUID)
     return row
 
 
-async def redeliver(session: AsyncSession, *, tenant_id: UUID, delivery_id: UUID) -> Delivery:
-    """Begin a delivery anew, whatever came of it.
-
-    Raises:
-        sqlalchemy.exc.NoResultFound: there is no such delivery.
-    """
-    row: Delivery = (
-        await session.scalars(
-            update(Delivery)
-            .where(Delivery.tenant_id == tenant_id, Delivery.id == delivery_id)
-            .values(_AFRESH)
-            .returning(Delivery)
-            .execution_options(populate_existing=True, synchronize_session=False)
-        )
-    ).one()
+async def redeliver(
+    session: AsyncSession, *, tenant_id: UUID, delivery_id: UUID
+) -> Delivery | None:
+    """Begin a delivery anew, whatever came of it; None when there is no such delivery."""
+    row: Delivery | None = await session.scalar(
+        update(Delivery)
+        .where(Delivery.tenant_id == tenant_id, Delivery.id == delivery_id)
+        .values(_AFRESH)
+        .returning(Delivery)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    )
     return row
 
 
