@@ -118,7 +118,9 @@ class WebhookActivities(Webhooks):
                 "webhook endpoint disabled", extra={"endpoint_id": str(request.endpoint_id)}
             )
             await self._dispatcher.try_dispatch(request.tenant_id)
-        return AttemptOutcome.SUCCEEDED if answer.succeeded else AttemptOutcome.FAILED
+        if answer.succeeded:
+            return AttemptOutcome.SUCCEEDED
+        return AttemptOutcome.DROPPED if answer.gone else AttemptOutcome.FAILED
 
     async def _send(self, request: AttemptRequest, parcel: Parcel, now: datetime) -> Answer:
         try:

@@ -92,7 +92,7 @@ class AttemptOutcome(StrEnum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # attempted again if another attempt is due
-    DROPPED = "dropped"  # nothing to send: delivered before, or its endpoint is disabled or gone
+    DROPPED = "dropped"  # nothing to send, or no more: delivered before, or its endpoint is gone
 
 
 class RelayInput(Model):

@@ -108,8 +108,10 @@ async def new_endpoint(
     return endpoint_id
 
 
-async def new_delivery(database: Database, tenant_id: UUID, endpoint_id: UUID) -> UUID:
-    told = usage_event(tenant_id)
+async def new_delivery(
+    database: Database, tenant_id: UUID, endpoint_id: UUID, *, percent: int = 80
+) -> UUID:
+    told = usage_event(tenant_id, percent=percent)
     async with database.session(tenant_id) as session:
         row = await deliveries.send_to_one(session, told, endpoint_id=endpoint_id)
     return row.id
