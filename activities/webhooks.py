@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -21,7 +22,8 @@ from infra.webhook_message import message_of
 from infra.webhook_sender import Answer, WebhookSender
 from infra.webhook_signing import EndpointSecrets, headers
 
-_BUSY_DELAY: Final = timedelta(seconds=0.5)
+_BUSY_DELAY: Final = 0.5
+_LONGEST_BUSY_DELAY: Final = 20.0
 
 
 class WebhookActivities(Webhooks):
@@ -35,6 +37,7 @@ class WebhookActivities(Webhooks):
         dispatcher: hands deliveries to their workflows.
         endpoint_concurrency: requests to one endpoint at a time. The next gives its place in the
             queue back and comes again, so that a slow endpoint never holds them all.
+        busy_delay: seconds after which it comes again; twice as long each time.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class WebhookActivities(Webhooks):
         links: ClipLinks,
         dispatcher: WebhookDispatcher,
         endpoint_concurrency: int,
+        busy_delay: float = _BUSY_DELAY,
     ) -> None:
         self._database = database
         self._sender = sender
@@ -53,6 +57,7 @@ class WebhookActivities(Webhooks):
         self._links = links
         self._dispatcher = dispatcher
         self._endpoint_concurrency = endpoint_concurrency
+        self._busy_delay = busy_delay
         self._under_way: Counter[object] = Counter()
 
     @activity.defn(name="deliver")
@@ -70,7 +75,7 @@ class WebhookActivities(Webhooks):
             raise ApplicationError(
                 "enough requests to this endpoint are under way",
                 type="endpoint_busy",
-                next_retry_delay=_BUSY_DELAY,
+                next_retry_delay=self._delay(activity.info().attempt),
                 category=ApplicationErrorCategory.BENIGN,
             )
         self._under_way[endpoint] += 1
@@ -87,6 +92,11 @@ class WebhookActivities(Webhooks):
             activity.heartbeat()
             await self._dispatcher.dispatch(tenant)
         return RelayPass(tenants=len(tenants))
+
+    def _delay(self, attempt: int) -> timedelta:
+        """Return how long to stay away: whoever comes at the same time returns at another."""
+        longest = min(_LONGEST_BUSY_DELAY, self._busy_delay * 2 ** min(attempt - 1, 10))
+        return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311
 
     async def _deliver(self, request: AttemptRequest) -> AttemptOutcome:
         now = datetime.now(UTC)

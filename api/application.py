@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from api import clips, deliveries, health, highlights, profiles, streams, webhooks
 from api.body_limit import BodyLimit
 from api.documentation import add_documentation, document_problems
+from api.event_reference import document_events
 from api.problem_handlers import answer_with_problems
 from api.request_context import RequestContext
 from api.services import Services, TemporalConnection
@@ -72,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(resource.router)
     add_documentation(app)
     document_problems(app)
+    document_events(app)
     answer_with_problems(app)
     app.add_middleware(BodyLimit, limit=_MAX_BODY_BYTES)
     app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))

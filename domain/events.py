@@ -28,17 +28,32 @@ VERSION: Final = "1"
 class EventType(StrEnum):
     """What can happen."""
 
-    STREAM_STARTED = "stream.started"  # its first segment is stored
-    STREAM_ENDED = "stream.ended"  # completed or cancelled; its last decisions are taken
+    STREAM_STARTED = "stream.started"
+    STREAM_ENDED = "stream.ended"
     STREAM_FAILED = "stream.failed"
-    HIGHLIGHT_PENDING = "highlight.pending"  # shown; a better neighbour may still displace it
-    HIGHLIGHT_CONFIRMED = "highlight.confirmed"  # final
-    HIGHLIGHT_RETRACTED = "highlight.retracted"  # final: was pending, then displaced
+    HIGHLIGHT_PENDING = "highlight.pending"
+    HIGHLIGHT_CONFIRMED = "highlight.confirmed"
+    HIGHLIGHT_RETRACTED = "highlight.retracted"
     CLIP_READY = "clip.ready"
     CLIP_FAILED = "clip.failed"
-    USAGE_THRESHOLD = "usage.threshold"  # a share of a budget is used up
-    ENDPOINT_DISABLED = "endpoint.disabled"  # a webhook endpoint is no longer called
-    ENDPOINT_TEST = "endpoint.test"  # asked for by the tenant, sent to one endpoint
+    USAGE_THRESHOLD = "usage.threshold"
+    ENDPOINT_DISABLED = "endpoint.disabled"
+    ENDPOINT_TEST = "endpoint.test"
+
+
+MEANINGS: Final[Mapping[EventType, str]] = {
+    EventType.STREAM_STARTED: "The stream's first segment is stored.",
+    EventType.STREAM_ENDED: "The stream is over, or was cancelled; its last decisions are taken.",
+    EventType.STREAM_FAILED: "The stream ended by a failure; `end_reason` says which.",
+    EventType.HIGHLIGHT_PENDING: "A highlight is shown; a better neighbour may still displace it.",
+    EventType.HIGHLIGHT_CONFIRMED: "A highlight is final.",
+    EventType.HIGHLIGHT_RETRACTED: "A pending highlight was displaced, for good.",
+    EventType.CLIP_READY: "A highlight's clip can be downloaded.",
+    EventType.CLIP_FAILED: "A highlight's clip could not be made; `message` says why.",
+    EventType.USAGE_THRESHOLD: "A share of a budget is used up.",
+    EventType.ENDPOINT_DISABLED: "A webhook endpoint is no longer called; `reason` says why.",
+    EventType.ENDPOINT_TEST: "You asked for a test. It cannot be subscribed to.",
+}
 
 
 class StreamPayload(Model):

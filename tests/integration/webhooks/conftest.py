@@ -110,6 +110,7 @@ def open_post(database: Database, temporal_client: Client, tenant: UUID) -> Make
                 ),
                 dispatcher=dispatcher,
                 endpoint_concurrency=endpoint_concurrency,
+                busy_delay=0.02,
             )
             async with (
                 Worker(

@@ -9,6 +9,7 @@ import pytest
 
 from domain.clip import ClipStatus
 from domain.events import (
+    MEANINGS,
     PAYLOADS,
     EndpointPayload,
     Event,
@@ -50,7 +51,7 @@ def test_an_event_is_kept_in_order_with_its_subject_unless_it_says_otherwise() -
 
 
 def test_each_type_carries_its_own_payload() -> None:
-    assert set(PAYLOADS) == set(EventType)
+    assert set(PAYLOADS) == set(MEANINGS) == set(EventType)
     with pytest.raises(TypeError, match="UsagePayload"):
         event(
             EventType.USAGE_THRESHOLD,
