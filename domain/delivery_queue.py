@@ -37,6 +37,16 @@ class DeliveryQueue:
         """Return all that is left, for the next run."""
         return tuple(self._entries.values())
 
+    def report(self) -> str:
+        """Return where the deliveries are, in Markdown."""
+        counts = self.result.model_dump()
+        done = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        lines = [f"**{len(self._entries)} waiting**" + (f", {done}" if done else "")]
+        if self._entries and self.first.attempt:
+            due = f"{self.first.due:%Y-%m-%d %H:%M:%S} UTC" if self.first.due else "now"
+            lines.append(f"attempt {self.first.attempt + 1} of the first is due {due}")
+        return "\n\n".join(lines)
+
     def enter(self, order: DeliveryOrder) -> None:
         """Add a delivery; of one that is there only the wait can be cut short.
 

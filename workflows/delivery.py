@@ -61,6 +61,7 @@ class DeliveryWorkflow:
         """Enter a delivery."""
         self._signals += 1
         self._queue.enter(order)
+        workflow.set_current_details(self._queue.report())
 
     async def _wait_until_due(self) -> None:
         """Wait for the first delivery's next attempt; another may become the first meanwhile."""
@@ -108,6 +109,7 @@ class DeliveryWorkflow:
             summary=f"attempt {entry.attempt + 1} of {len(timing.offsets)}",
         )
         self._queue.conclude(outcome, began=began, next_attempt_at=next_attempt_at)
+        workflow.set_current_details(self._queue.report())
 
     def _should_rotate(self) -> bool:
         info = workflow.info()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -121,6 +122,18 @@ async def test_a_tenant_has_a_limited_number_of_endpoints(
     response = await account.http.post(f"{PATH}/subscribe", json=BODY)
     assert (response.status_code, response.json()["code"]) == (409, "webhook_limit_reached")
     assert "20" in response.json()["detail"]
+
+
+async def test_requests_that_come_together_do_not_pass_the_limit(
+    new_account: NewAccount, settings: Settings, open_client: OpenClient
+) -> None:
+    account = await new_account()
+    headers = {"Authorization": f"Bearer {account.key}"}
+    async with open_client(settings.model_copy(update={"webhook_endpoints": 2})) as client:
+        answers = await asyncio.gather(
+            *(client.post(f"{PATH}/subscribe", json=BODY, headers=headers) for _ in range(5))
+        )
+    assert sorted(answer.status_code for answer in answers) == [201, 201, 409, 409, 409]
 
 
 async def test_endpoints_are_listed_in_pages(account: Account, database: Database) -> None:

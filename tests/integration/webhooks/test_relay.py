@@ -14,6 +14,8 @@ from temporalio.testing import ActivityEnvironment
 
 from domain import task_queues
 from domain.delivery import RelayInput
+from domain.ids import delivery_id
+from infra import webhook_dispatcher
 from infra.database import Database
 from infra.repositories import delivery_queue, events
 from infra.webhook_dispatcher import WebhookDispatcher
@@ -143,3 +145,24 @@ async def test_one_that_was_attempted_meanwhile_is_told_of_again(
     async with database.session(tenant) as session:
         left = await delivery_queue.unqueued(session, tenant_id=tenant)
     assert len(left) == attempts_since
+
+
+async def test_a_backlog_is_dispatched_in_parts_in_order(
+    database: Database, tenant: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One part of two events at a time, so that other tenants have their turn between."""
+    monkeypatch.setattr(webhook_dispatcher, "_BATCH", 2)
+    monkeypatch.setattr(webhook_dispatcher, "_BATCHES", 1)
+    await new_endpoint(database, tenant, secret=SECRET)
+    told = [usage_event(tenant, percent=percent) for percent in (10, 20, 30)]
+    for each in told:
+        async with database.session(tenant) as session:
+            await events.append(session, each)
+    dispatcher = WebhookDispatcher(database, away)
+    for left in (1, 0):
+        assert not await dispatcher.try_dispatch(tenant)
+        async with database.session(tenant) as session:
+            assert len(await events.undispatched(session, tenant_id=tenant)) == left
+            waiting = await delivery_queue.unqueued(session, tenant_id=tenant)
+    expected = [delivery_id(endpoint_id=waiting[0].endpoint_id, event=each.id) for each in told]
+    assert [each.id for each in waiting] == expected

@@ -95,6 +95,15 @@ def test_an_order_for_what_is_under_way_is_not_lost() -> None:
     assert (filled.first.position, filled.first.attempt) == (1, 0)
 
 
+def test_a_report_says_what_is_done_and_what_is_waited_for() -> None:
+    filled = queue(1, 2, 3)
+    attempt(filled, SUCCEEDED)
+    attempt(filled, FAILED)
+    assert filled.report() == (
+        "**2 waiting**, 1 succeeded\n\nattempt 2 of the first is due 2026-11-24 12:00:05 UTC"
+    )
+
+
 def test_a_run_hands_all_to_the_next() -> None:
     filled = queue(1, 2)
     attempt(filled, SUCCEEDED)
