@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from enum import StrEnum
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -21,8 +21,9 @@ from domain.stream import EndReason, StreamStatus
 from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus
 from infra.database import Database, asyncpg_url, migrate
 from infra.embedded.postgres import DatabaseUrls
-from infra.repositories import streams
+from infra.repositories import events, streams
 from infra.schema import Base
+from tests.integration.rows import usage_event
 
 UNPROTECTED = text(
     """
@@ -196,3 +197,20 @@ async def test_the_database_accepts_exactly_the_values_of_the_domain(
         " WHERE conname = :name"
     ).bindparams(name=constraint)
     assert {value for (value,) in await rows(postgres.owner, query)} == set(values)
+
+
+async def test_the_relays_function_names_tenants_and_opens_no_row(
+    postgres: DatabaseUrls, database: Database, tenant: UUID
+) -> None:
+    async with database.session(tenant) as session:
+        await events.append(session, usage_event(tenant))
+    named = await rows(postgres.application, text("SELECT tenants_to_send_for()"))
+    assert (tenant,) in named
+    for table in ("events", "deliveries", "webhook_endpoints"):
+        everything = text(f"SELECT * FROM {table}")  # noqa: S608 - names of our own
+        assert await rows(postgres.application, everything) == []
+    public = text(
+        "SELECT count(*) FROM pg_proc, aclexplode(proacl) AS acl"
+        " WHERE proname = 'tenants_to_send_for' AND acl.grantee = 0"
+    )
+    assert await rows(postgres.owner, public) == [(0,)]
