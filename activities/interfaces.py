@@ -12,7 +12,7 @@ from temporalio import activity
 
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clip import ClipSpec, RenderedClip
-from domain.delivery import AttemptOutcome, AttemptRequest, RelayPass
+from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass
 from domain.ingest import FetchWindowInput, FetchWindowResult
 from domain.records import ClipRecord, MediaRelease, StreamRecord
 from domain.selection import SelectHighlightsInput, SelectHighlightsResult
@@ -88,5 +88,5 @@ class Webhooks(ABC):
 
     @abstractmethod
     @activity.defn(name="relay_events")
-    async def relay_events(self) -> RelayPass:
+    async def relay_events(self) -> OutboxRelayPass:
         """Hand over to workflows what was committed to the outbox and not handed over."""

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.interfaces import Webhooks
-from domain.delivery import AttemptOutcome, AttemptRequest, RelayPass
+from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass
 from infra.clip_links import ClipLinks
 from infra.database import Database
 from infra.repositories import delivery_attempts
@@ -85,13 +85,13 @@ class WebhookActivities(Webhooks):
             self._under_way[endpoint] -= 1
 
     @activity.defn(name="relay_events")
-    async def relay_events(self) -> RelayPass:
+    async def relay_events(self) -> OutboxRelayPass:
         """Hand over to workflows what was committed to the outbox and not handed over."""
         tenants = await self._database.tenants_to_send_for()
         for tenant in tenants:
             activity.heartbeat()
             await self._dispatcher.dispatch(tenant)
-        return RelayPass(tenants=len(tenants))
+        return OutboxRelayPass(tenants=len(tenants))
 
     def _delay(self, attempt: int) -> timedelta:
         """Return how long to stay away: whoever comes at the same time returns at another."""

@@ -22,8 +22,8 @@ from activities.selection import SelectionActivities
 from activities.webhooks import WebhookActivities
 from app.doors import Doors, open_doors
 from domain import task_queues
-from domain.delivery import RelayInput
-from domain.ids import RELAY_WORKFLOW_ID
+from domain.delivery import OutboxRelayInput
+from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.settings import Settings
 from infra.telemetry import temporal_interceptors, temporal_runtime
@@ -31,7 +31,7 @@ from infra.temporal import connect
 from infra.webhook_dispatcher import WebhookDispatcher
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
-from workflows.relay import RelayWorkflow
+from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -66,7 +66,7 @@ async def run_worker(settings: Settings) -> None:
         stack.push_async_callback(ingest.close)
         for worker in workers(client, settings, doors, ingest):
             await stack.enter_async_context(worker)
-        await ensure_relay(client, settings)
+        await ensure_outbox_relay(client, settings)
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
@@ -119,7 +119,7 @@ def workers(
         Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[StreamWorkflow, ClipWorkflow, DeliveryWorkflow, RelayWorkflow],
+            workflows=[StreamWorkflow, ClipWorkflow, DeliveryWorkflow, OutboxRelayWorkflow],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         ),
@@ -143,12 +143,12 @@ def workers(
     )
 
 
-async def ensure_relay(client: Client, settings: Settings) -> None:
+async def ensure_outbox_relay(client: Client, settings: Settings) -> None:
     """Start the one relay of the outbox unless it is running."""
     await client.start_workflow(
-        RelayWorkflow.run,
-        RelayInput(interval=settings.webhook_relay_interval),
-        id=RELAY_WORKFLOW_ID,
+        OutboxRelayWorkflow.run,
+        OutboxRelayInput(interval=settings.webhook_relay_interval),
+        id=OUTBOX_RELAY_WORKFLOW_ID,
         task_queue=task_queues.ORCHESTRATION,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary="Sends on the events that their writers could not",

@@ -95,7 +95,7 @@ class AttemptOutcome(StrEnum):
     DROPPED = "dropped"  # nothing to send, or no more: delivered before, or its endpoint is gone
 
 
-class RelayInput(Model):
+class OutboxRelayInput(Model):
     """Start of the relay, which sends what was committed but not sent.
 
     Attributes:
@@ -109,7 +109,7 @@ class RelayInput(Model):
     history_limit: PositiveInt | None = None
 
 
-class RelayPass(Model):
+class OutboxRelayPass(Model):
     """What one look at the outbox found: how many tenants had something to send."""
 
     tenants: NonNegativeInt

@@ -9,7 +9,7 @@ _CLIP = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a002")
 _EVENT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
 _DELIVERY = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a004")
 
-RELAY_WORKFLOW_ID = "relay"
+OUTBOX_RELAY_WORKFLOW_ID = "outbox-relay"
 """The Temporal workflow id of the one relay of the outbox."""
 
 

@@ -28,7 +28,7 @@ from infra.webhook_signing import EndpointSecrets
 from tests.integration.rows import SIGNING_SECRET, new_endpoint
 from tests.integration.webhooks.receiver import SECRET
 from workflows.delivery import DeliveryWorkflow
-from workflows.relay import RelayWorkflow
+from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.sandbox import workflow_runner
 
 QUICK = DeliveryTiming(offsets=(0.0, 0.02, 0.04), jitter=0.0, retry_interval=0.05)
@@ -116,7 +116,7 @@ def open_post(database: Database, temporal_client: Client, tenant: UUID) -> Make
                 Worker(
                     temporal_client,
                     task_queue=task_queues.ORCHESTRATION,
-                    workflows=[DeliveryWorkflow, RelayWorkflow],
+                    workflows=[DeliveryWorkflow, OutboxRelayWorkflow],
                     workflow_runner=workflow_runner(),
                 ),
                 Worker(

@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from domain import task_queues
-from domain.delivery import RelayInput
+from domain.delivery import OutboxRelayInput
 from domain.ids import delivery_id
 from infra import webhook_dispatcher
 from infra.database import Database
@@ -22,7 +22,7 @@ from infra.webhook_dispatcher import WebhookDispatcher
 from tests.integration.rows import new_endpoint, new_tenant, usage_event
 from tests.integration.webhooks.conftest import Post
 from tests.integration.webhooks.receiver import SECRET, receiver
-from workflows.relay import RelayWorkflow
+from workflows.outbox_relay import OutboxRelayWorkflow
 
 
 async def away() -> Client:
@@ -73,8 +73,8 @@ async def test_the_relay_looks_again_and_again_over_runs_of_its_workflow(
     async with receiver() as hook:
         await post.endpoint(hook.url)
         relay = await temporal_client.start_workflow(
-            RelayWorkflow.run,
-            RelayInput(interval=0.05, history_limit=20),
+            OutboxRelayWorkflow.run,
+            OutboxRelayInput(interval=0.05, history_limit=20),
             id=f"relay-{uuid4()}",
             task_queue=task_queues.ORCHESTRATION,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,

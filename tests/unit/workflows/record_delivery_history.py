@@ -23,13 +23,13 @@ from domain.delivery import (
     DeliveryOrder,
     DeliveryResult,
     DeliveryTiming,
-    RelayInput,
-    RelayPass,
+    OutboxRelayInput,
+    OutboxRelayPass,
 )
-from domain.ids import RELAY_WORKFLOW_ID, delivery_workflow_id
+from domain.ids import OUTBOX_RELAY_WORKFLOW_ID, delivery_workflow_id
 from tests.unit.workflows.record_history import record_on_own_server, store
 from workflows.delivery import DeliveryWorkflow
-from workflows.relay import RelayWorkflow
+from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.sandbox import workflow_runner
 
 _TIMING = DeliveryTiming(offsets=(0.0, 0.1, 0.2), jitter=0.1, retry_interval=0.05)
@@ -49,12 +49,12 @@ class ScriptedWebhooks(Webhooks):
         return left.pop(0) if left else AttemptOutcome.SUCCEEDED
 
     @activity.defn(name="relay_events")
-    async def relay_events(self) -> RelayPass:
+    async def relay_events(self) -> OutboxRelayPass:
         """Find nothing, or an outage."""
         self.relayed += 1
         if self.relayed == 2:
             raise ConnectionError("PostgreSQL does not answer")
-        return RelayPass(tenants=0)
+        return OutboxRelayPass(tenants=0)
 
 
 async def record_delivered(client: Client) -> None:
@@ -81,20 +81,20 @@ async def record_delivery_continued(client: Client) -> None:
     await store(client.get_workflow_handle(workflow.id), "delivery-continued-last")
 
 
-async def record_relay(client: Client) -> None:
+async def record_outbox_relay(client: Client) -> None:
     """A run of the relay that meets an outage."""
     async with _running(client, ScriptedWebhooks({})):
         relay = await client.start_workflow(
-            RelayWorkflow.run,
-            RelayInput(interval=0.05, history_limit=25),
-            id=RELAY_WORKFLOW_ID,
+            OutboxRelayWorkflow.run,
+            OutboxRelayInput(interval=0.05, history_limit=25),
+            id=OUTBOX_RELAY_WORKFLOW_ID,
             task_queue=task_queues.ORCHESTRATION,
         )
         first = client.get_workflow_handle(relay.id, run_id=relay.first_execution_run_id)
         with suppress(WorkflowContinuedAsNewError):
             await first.result(follow_runs=False)
         await relay.terminate()
-    await store(first, "relay")
+    await store(first, "outbox-relay")
 
 
 @asynccontextmanager
@@ -103,7 +103,7 @@ async def _running(client: Client, webhooks: ScriptedWebhooks) -> AsyncIterator[
         Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[DeliveryWorkflow, RelayWorkflow],
+            workflows=[DeliveryWorkflow, OutboxRelayWorkflow],
             workflow_runner=workflow_runner(),
         ),
         Worker(client, task_queue=task_queues.IO, activities=[webhooks.relay_events]),
@@ -140,4 +140,6 @@ async def _start(
 
 
 if __name__ == "__main__":
-    asyncio.run(record_on_own_server((record_delivered, record_delivery_continued, record_relay)))
+    asyncio.run(
+        record_on_own_server((record_delivered, record_delivery_continued, record_outbox_relay))
+    )

@@ -11,14 +11,14 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Webhooks
     from domain import task_queues
-    from domain.delivery import RelayInput
+    from domain.delivery import OutboxRelayInput
     from workflows.causes import cause_of
 
 _HEARTBEAT = timedelta(seconds=30)
 
 
-@workflow.defn(name="RelayWorkflow")
-class RelayWorkflow:
+@workflow.defn(name="OutboxRelayWorkflow")
+class OutboxRelayWorkflow:
     """Looks at the outbox again and again, for as long as the installation lives.
 
     There is one, started by whichever worker comes first. Events are sent by whoever commits
@@ -26,14 +26,14 @@ class RelayWorkflow:
     """
 
     @workflow.run
-    async def run(self, request: RelayInput) -> None:
+    async def run(self, request: OutboxRelayInput) -> None:
         """Look, wait, look again."""
         while not self._should_rotate(request):
             await self._look(request)
             await workflow.sleep(request.interval, summary="until the next look")
         workflow.continue_as_new(request)
 
-    async def _look(self, request: RelayInput) -> None:
+    async def _look(self, request: OutboxRelayInput) -> None:
         """Relay once. What cannot be is left to the next look, when the outage may be over."""
         try:
             await workflow.execute_activity_method(
@@ -49,7 +49,7 @@ class RelayWorkflow:
                 raise
             workflow.logger.warning("the outbox was not relayed", extra={"cause": cause_of(error)})
 
-    def _should_rotate(self, request: RelayInput) -> bool:
+    def _should_rotate(self, request: OutboxRelayInput) -> bool:
         info = workflow.info()
         limit = request.history_limit
         return info.is_continue_as_new_suggested() or (
