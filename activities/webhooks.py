@@ -83,6 +83,8 @@ class WebhookActivities(Webhooks):
             return await self._deliver(request)
         finally:
             self._under_way[endpoint] -= 1
+            if not self._under_way[endpoint]:
+                del self._under_way[endpoint]
 
     @activity.defn(name="relay_events")
     async def relay_events(self) -> OutboxRelayPass:
@@ -140,8 +142,9 @@ class WebhookActivities(Webhooks):
                 )
                 for sealed in parcel.secrets
             ]
-        except BrokenSealError as error:
-            return Answer(duration=0.0, error=str(error))
+        except BrokenSealError:
+            activity.logger.exception("a webhook secret cannot be opened")
+            return Answer(duration=0.0, error="the endpoint's secret cannot be read; rotate it")
         body = message_of(parcel.event, self._links)
         signed = headers(body, message_id=parcel.event.id, timestamp=now, secrets=secrets)
         return await self._sender.send(parcel.url, body, signed)

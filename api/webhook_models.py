@@ -133,7 +133,7 @@ class EndpointModel(BaseModel):
     @classmethod
     def of(cls, row: WebhookEndpoint) -> Self:
         """Return an endpoint, without its secret."""
-        return cls(**_endpoint_values(row))
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
 
 
 class EndpointWithSecret(EndpointModel):
@@ -144,11 +144,6 @@ class EndpointWithSecret(EndpointModel):
         "Webhooks.",
         examples=["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
     )
-
-    @classmethod
-    def with_secret(cls, row: WebhookEndpoint, secret: str) -> Self:
-        """Return an endpoint with its secret."""
-        return cls(**_endpoint_values(row), secret=secret)
 
 
 class DeliveryModel(BaseModel):
@@ -216,11 +211,6 @@ class ReplayResult(BaseModel):
     """How many events are being sent once more."""
 
     deliveries: int
-
-
-def _endpoint_values(row: WebhookEndpoint) -> dict[str, Any]:
-    names = EndpointModel.model_fields
-    return {name: getattr(row, name) for name in names}
 
 
 def _delivery_values(row: Delivery) -> dict[str, Any]:

@@ -85,9 +85,9 @@ async def subscribe(
     async with services.database.session(caller.tenant_id) as session:
         claim = await once.claim(session, resource_id=uuid4())
         if claim.response is not None:
-            row = await _find(session, caller, claim.resource_id)
-            # The stored answer has no secret: it is kept sealed, in one place.
-            return replay(_with(claim.response, secret=_secret_of(services, row)))
+            return await _again(
+                session, services, caller, endpoint_id=claim.resource_id, response=claim.response
+            )
         if await endpoints.count(session, tenant_id=caller.tenant_id) >= _limit(services):
             raise EndpointLimitProblem(
                 f"You may have {_limit(services)} endpoints. {EndpointLimitProblem.advice}"
@@ -179,19 +179,42 @@ async def update_endpoint(
 @router.post(
     "/{endpoint_id}/rotate",
     operation_id="rotateWebhookSecret",
+    response_model=EndpointWithSecret,
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, EndpointNotFoundProblem),
+    responses=documented(
+        *_ALWAYS,
+        *_BODY,
+        EndpointNotFoundProblem,
+        RequestInProgressProblem,
+        IdempotencyMismatchProblem,
+    ),
 )
 async def rotate_secret(
-    endpoint_id: UUID, body: RotateRequest, caller: WebhookKeeper, services: ServicesDependency
-) -> EndpointWithSecret:
+    endpoint_id: UUID,
+    body: RotateRequest,
+    caller: WebhookKeeper,
+    services: ServicesDependency,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JSONResponse:
     """Replace an endpoint's secret; the answer shows the new one, once.
 
     During the overlap messages carry two signatures, so that they verify with either secret. A
-    third one is not kept: rotating again ends the overlap of the first.
+    third one is not kept: rotating again ends the overlap of the first. So send an
+    `Idempotency-Key`, and repeat a request whose answer was lost under the same one.
     """
+    once = IdempotentRequest(
+        tenant_id=caller.tenant_id,
+        key=idempotency_key,
+        operation=f"rotateWebhookSecret/{endpoint_id}",
+        body=body,
+    )
     secret = new_secret()
     async with services.database.session(caller.tenant_id) as session:
+        claim = await once.claim(session, resource_id=endpoint_id)
+        if claim.response is not None:
+            return await _again(
+                session, services, caller, endpoint_id=claim.resource_id, response=claim.response
+            )
         row = await _lock(session, caller, endpoint_id)
         await endpoints.rotate(
             session,
@@ -201,7 +224,11 @@ async def rotate_secret(
             ),
             previous_until=datetime.now(UTC) + timedelta(seconds=body.overlap),
         )
-        return EndpointWithSecret.with_secret(row, secret)
+        response = StoredResponse(
+            status=200, headers={}, body=EndpointModel.of(row).model_dump(mode="json")
+        )
+        await once.complete(session, response)
+    return JSONResponse(_with(response, secret=secret).body)
 
 
 @router.delete(
@@ -217,6 +244,20 @@ async def delete_endpoint(
     async with services.database.session(caller.tenant_id) as session:
         if not await endpoints.delete(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id):
             raise EndpointNotFoundProblem
+
+
+async def _again(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    *,
+    endpoint_id: UUID,
+    response: StoredResponse,
+) -> JSONResponse:
+    """Repeat an answer that showed a secret: it was stored without, and gets the present one."""
+    row = await _find(session, caller, endpoint_id)
+    secret = services.endpoint_secrets.open(row.secret, tenant_id=row.tenant_id, endpoint_id=row.id)
+    return replay(_with(response, secret=secret))
 
 
 async def _find(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
@@ -243,10 +284,6 @@ def _check(services: Services, url: str) -> None:
 
 def _limit(services: Services) -> int:
     return services.settings.webhook_endpoints
-
-
-def _secret_of(services: Services, row: WebhookEndpoint) -> str:
-    return services.endpoint_secrets.open(row.secret, tenant_id=row.tenant_id, endpoint_id=row.id)
 
 
 def _with(response: StoredResponse, *, secret: str) -> StoredResponse:

@@ -172,6 +172,19 @@ async def test_a_rotation_keeps_the_former_secret_beside_the_new(
     assert await secrets_of(database, account, made["id"]) == [rotated["secret"], made["secret"]]
 
 
+async def test_a_rotation_whose_answer_was_lost_can_be_repeated_without_harm(
+    account: Account, database: Database
+) -> None:
+    made = await subscribe(account)
+    path = f"{PATH}/{made['id']}/rotate"
+    first, second = [
+        await account.http.post(path, json={}, headers={"Idempotency-Key": "r1"}) for _ in range(2)
+    ]
+    assert second.json() == first.json()
+    kept = await secrets_of(database, account, made["id"])
+    assert kept == [first.json()["secret"], made["secret"]]
+
+
 async def test_secrets_are_not_readable_in_the_database(
     account: Account, database: Database
 ) -> None:

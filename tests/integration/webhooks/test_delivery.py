@@ -28,6 +28,7 @@ from tests.integration.rows import (
     candidate,
     clip_record,
     decision,
+    new_endpoint,
     new_highlight,
     new_stream,
     usage_event,
@@ -256,6 +257,20 @@ async def test_a_long_queue_goes_on_in_a_new_run(post: Post, temporal_client: Cl
     assert described.status is WorkflowExecutionStatus.CONTINUED_AS_NEW
     assert result.succeeded == len(percents)
     assert [each.data["percent"] for each in hook.received] == percents
+
+
+async def test_a_secret_that_cannot_be_opened_is_a_failure_that_says_what_to_do(
+    post: Post, temporal_client: Client
+) -> None:
+    async with receiver() as hook:
+        endpoint = await new_endpoint(
+            post.database, post.tenant_id, url=hook.url, signing_secret=b"x" * 32
+        )
+        await post.tell(*told(post, 50))
+        await workflow_of(temporal_client, post, endpoint).result()
+        assert hook.received == []
+    (delivery,) = await post.sent(endpoint)
+    assert delivery.last_error == "the endpoint's secret cannot be read; rotate it"
 
 
 async def rotate(post: Post, endpoint: UUID, secret: str, *, overlap: int) -> None:
