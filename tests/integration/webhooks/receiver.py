@@ -68,8 +68,12 @@ class Receiver:
 
     async def until(self, count: int) -> list[Received]:
         """Wait until so many requests have come."""
-        async with self.came, asyncio.timeout(60):
-            await self.came.wait_for(lambda: len(self.received) >= count)
+        return await self.until_true(lambda: len(self.received) >= count, seconds=60)
+
+    async def until_true(self, true: Callable[[], bool], *, seconds: float) -> list[Received]:
+        """Wait until something is true of the requests that have come."""
+        async with self.came, asyncio.timeout(seconds):
+            await self.came.wait_for(true)
         return self.received
 
     def types(self) -> list[str]:
