@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,10 +21,14 @@ from domain.webhooks import DeliveryStatus, EndpointStatus, wants
 from infra.repositories import events
 from infra.schema import Delivery, EventRow, WebhookEndpoint
 
+OVERDUE: Final = timedelta(hours=1)
+"""After so long without the attempt that was due, a delivery's workflow is taken for lost: it was
+terminated, or Temporal with it. `tenants_to_send_for` in the database says the same."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WaitingDelivery:
-    """A delivery that no workflow knows of yet; `position` is its event's."""
+    """A delivery that its workflow must be told of; `position` is its event's."""
 
     id: UUID
     endpoint_id: UUID
@@ -69,7 +75,7 @@ async def fan_out(session: AsyncSession, *, tenant_id: UUID, limit: int = 100) -
 async def unqueued(
     session: AsyncSession, *, tenant_id: UUID, limit: int = 100
 ) -> Sequence[WaitingDelivery]:
-    """Return the deliveries that no workflow knows of, by their events' order."""
+    """Return the deliveries that no workflow knows of, or no longer, by their events' order."""
     rows = await session.execute(
         select(Delivery, EventRow.ordering_key, EventRow.position)
         .join(
@@ -78,8 +84,11 @@ async def unqueued(
         )
         .where(
             Delivery.tenant_id == tenant_id,
-            Delivery.queued_at.is_(None),
             Delivery.status == DeliveryStatus.PENDING,
+            or_(
+                Delivery.queued_at.is_(None),
+                func.greatest(Delivery.queued_at, Delivery.next_attempt_at) < func.now() - OVERDUE,
+            ),
         )
         .order_by(EventRow.position, Delivery.id)
         .limit(limit)

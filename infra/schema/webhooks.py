@@ -80,9 +80,9 @@ class Delivery(Base):
         Index(None, "tenant_id", "status", "created_at", "id"),
         Index(None, "tenant_id", "event_id"),
         Index(
-            "ix_deliveries_unqueued",
+            "ix_deliveries_pending",
             "tenant_id",
-            postgresql_where=text("queued_at IS NULL AND status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
         ),
     )
 

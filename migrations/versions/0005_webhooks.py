@@ -26,7 +26,7 @@ DELIVERY_STATUSES = ("pending", "succeeded", "failed", "cancelled")
 TABLES = ("delivery_attempts", "deliveries", "webhook_endpoints", "events")
 
 TO_SEND = "dispatched_at IS NULL"
-TO_QUEUE = "queued_at IS NULL AND status = 'pending'"
+PENDING = "status = 'pending'"
 # Which tenants the relay has to look at; nothing else of any tenant's. It runs as the owner of
 # the tables, whom their policies bind too: two policies of its own show it what it counts.
 TENANTS_TO_SEND_FOR = """
@@ -35,7 +35,10 @@ TENANTS_TO_SEND_FOR = """
     AS $$
         SELECT tenant_id FROM public.events WHERE dispatched_at IS NULL
         UNION
-        SELECT tenant_id FROM public.deliveries WHERE queued_at IS NULL AND status = 'pending'
+        SELECT tenant_id FROM public.deliveries
+        WHERE status = 'pending' AND (
+            queued_at IS NULL OR greatest(queued_at, next_attempt_at) < now() - interval '1 hour'
+        )
     $$
 """
 
@@ -162,7 +165,7 @@ def create_deliveries() -> None:
     index("deliveries", "tenant_id", "endpoint_id", "created_at", "id")
     index("deliveries", "tenant_id", "status", "created_at", "id")
     index("deliveries", "tenant_id", "event_id")
-    index("deliveries", "tenant_id", name="ix_deliveries_unqueued", where=TO_QUEUE)
+    index("deliveries", "tenant_id", name="ix_deliveries_pending", where=PENDING)
     protect("deliveries", grants="SELECT, INSERT, UPDATE, DELETE")
     op.create_table(
         "delivery_attempts",
@@ -182,7 +185,7 @@ def create_deliveries() -> None:
 
 
 def show_the_relay_its_tenants() -> None:
-    for table, rows in (("events", TO_SEND), ("deliveries", TO_QUEUE)):
+    for table, rows in (("events", TO_SEND), ("deliveries", PENDING)):
         op.execute(
             f"CREATE POLICY {table}_to_relay ON {table} FOR SELECT TO CURRENT_USER USING ({rows})"
         )

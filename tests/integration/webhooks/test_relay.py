@@ -7,6 +7,7 @@ import dataclasses
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 from temporalio.client import Client, WorkflowContinuedAsNewError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
@@ -166,3 +167,39 @@ async def test_a_backlog_is_dispatched_in_parts_in_order(
             waiting = await delivery_queue.unqueued(session, tenant_id=tenant)
     expected = [delivery_id(endpoint_id=waiting[0].endpoint_id, event=each.id) for each in told]
     assert [each.id for each in waiting] == expected
+
+
+@pytest.mark.parametrize(("minutes", "is_lost"), [(50, False), (70, True)])
+async def test_a_delivery_whose_workflow_was_lost_is_taken_up_again(
+    database: Database, tenant: UUID, minutes: int, is_lost: bool
+) -> None:
+    await new_endpoint(database, tenant, secret=SECRET)
+    async with database.session(tenant) as session:
+        await events.append(session, usage_event(tenant))
+        await delivery_queue.fan_out(session, tenant_id=tenant)
+        await session.execute(
+            text("UPDATE deliveries SET queued_at = now() - make_interval(mins => :minutes)"),
+            {"minutes": minutes},
+        )
+    assert (tenant in await database.tenants_to_send_for()) is is_lost
+    async with database.session(tenant) as session:
+        found = await delivery_queue.unqueued(session, tenant_id=tenant)
+        assert len(found) == int(is_lost)
+        await delivery_queue.mark_queued(session, tenant_id=tenant, deliveries=found)
+    assert tenant not in await database.tenants_to_send_for()
+
+
+async def test_a_delivery_that_waits_for_its_next_attempt_is_not_lost(
+    database: Database, tenant: UUID
+) -> None:
+    await new_endpoint(database, tenant, secret=SECRET)
+    async with database.session(tenant) as session:
+        await events.append(session, usage_event(tenant))
+        await delivery_queue.fan_out(session, tenant_id=tenant)
+        await session.execute(
+            text(
+                "UPDATE deliveries SET queued_at = now() - interval '9 hours',"
+                " next_attempt_at = now() - interval '10 minutes'"
+            )
+        )
+    assert tenant not in await database.tenants_to_send_for()
