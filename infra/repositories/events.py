@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.events import Event, EventType
 from infra.schema import EventRow
@@ -54,7 +56,7 @@ async def undispatched(
         .where(EventRow.tenant_id == tenant_id, EventRow.dispatched_at.is_(None))
         .order_by(EventRow.position)
         .limit(limit)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return [event_of(row) for row in rows]
 
@@ -63,36 +65,31 @@ async def mark_dispatched(
     session: AsyncSession, *, tenant_id: UUID, event_ids: Iterable[UUID]
 ) -> None:
     """Note that deliveries of these events have been made."""
-    await session.execute(
-        update(EventRow)
-        .where(EventRow.tenant_id == tenant_id, EventRow.id.in_(list(event_ids)))
-        .values(dispatched_at=func.now())
-        .execution_options(synchronize_session=False)
-    )
-
-
-async def unpublished(
-    session: AsyncSession, *, tenant_id: UUID, limit: int = 100
-) -> Sequence[Event]:
-    """Return the oldest events that no broker has confirmed, locked as `undispatched` does."""
-    rows = await session.scalars(
-        select(EventRow)
-        .where(EventRow.tenant_id == tenant_id, EventRow.published_at.is_(None))
-        .order_by(EventRow.position)
-        .limit(limit)
-        .with_for_update()
-    )
-    return [event_of(row) for row in rows]
+    await _mark(session, tenant_id, event_ids, EventRow.dispatched_at)
 
 
 async def mark_published(
     session: AsyncSession, *, tenant_id: UUID, event_ids: Iterable[UUID]
 ) -> None:
     """Note that the broker has confirmed these events."""
+    await _mark(session, tenant_id, event_ids, EventRow.published_at)
+
+
+async def _mark(
+    session: AsyncSession,
+    tenant_id: UUID,
+    event_ids: Iterable[UUID],
+    column: InstrumentedAttribute[datetime | None],
+) -> None:
+    """Set a time on events, locked in their order first: so two relays cannot block each other."""
+    own = and_(EventRow.tenant_id == tenant_id, EventRow.id.in_(list(event_ids)))
+    await session.execute(
+        select(EventRow.id).where(own).order_by(EventRow.position).with_for_update(key_share=True)
+    )
     await session.execute(
         update(EventRow)
-        .where(EventRow.tenant_id == tenant_id, EventRow.id.in_(list(event_ids)))
-        .values(published_at=func.now())
+        .where(own)
+        .values({column: func.now()})
         .execution_options(synchronize_session=False)
     )
 

@@ -16,6 +16,7 @@ from domain.selection import Decision, DecisionStatus
 from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.database import Database
 from infra.repositories import events, highlights, streams
+from infra.schema import EventRow
 from tests.integration.rows import (
     PROFILE,
     candidate,
@@ -99,14 +100,36 @@ async def test_events_are_read_in_the_order_in_which_they_were_appended(
 
 
 async def test_each_relay_keeps_its_own_place(database: Database, tenant: UUID) -> None:
+    told = usage(tenant).id
     async with database.session(tenant) as session:
         await events.append(session, usage(tenant))
-        await events.mark_dispatched(session, tenant_id=tenant, event_ids=[usage(tenant).id])
+    for mark, places in (
+        (events.mark_published, (False, True)),
+        (events.mark_dispatched, (True, True)),
+    ):
+        async with database.session(tenant) as session:
+            await mark(session, tenant_id=tenant, event_ids=[told])
+        async with database.session(tenant) as session:
+            row = await session.get_one(EventRow, (tenant, told))
+        assert (row.dispatched_at is not None, row.published_at is not None) == places
+
+
+async def test_relays_that_mark_the_same_events_do_not_block_each_other(
+    database: Database, tenant: UUID
+) -> None:
+    told = [usage(tenant, percent) for percent in range(1, 31)]
     async with database.session(tenant) as session:
-        assert await events.undispatched(session, tenant_id=tenant) == []
-        assert await events.unpublished(session, tenant_id=tenant) == [usage(tenant)]
-        await events.mark_published(session, tenant_id=tenant, event_ids=[usage(tenant).id])
-        assert await events.unpublished(session, tenant_id=tenant) == []
+        for each in told:
+            await events.append(session, each)
+    ids = [each.id for each in told]
+
+    async def mark(publish: bool) -> None:
+        ordered = ids if publish else ids[::-1]
+        note = events.mark_published if publish else events.mark_dispatched
+        async with database.session(tenant) as session:
+            await note(session, tenant_id=tenant, event_ids=ordered)
+
+    await asyncio.gather(*(mark(publish) for publish in (True, False) * 3))
 
 
 async def test_two_relays_at_once_do_not_take_the_same_event(
