@@ -203,6 +203,24 @@ class KeyNotFoundProblem(Problem):
     advice = "List the keys to see their ids; an id is not the key itself."
 
 
+class EndpointNotFoundProblem(Problem):
+    """The tenant has no such webhook endpoint."""
+
+    code = "webhook_not_found"
+    status = 404
+    title = "Webhook endpoint not found"
+    advice = "Check the id; list the endpoints to see those you have."
+
+
+class DeliveryNotFoundProblem(Problem):
+    """The tenant has no such delivery."""
+
+    code = "delivery_not_found"
+    status = 404
+    title = "Delivery not found"
+    advice = "Check the id; deliveries go with their endpoint when it is deleted."
+
+
 class MethodNotAllowedProblem(Problem):
     """The path exists, but not for this method."""
 
@@ -278,6 +296,24 @@ class StreamQuotaExceededProblem(Problem):
     advice = "Stop a stream or wait for one to end, or ask us for a larger plan."
 
 
+class EndpointDisabledProblem(Problem):
+    """The webhook endpoint is disabled, so that nothing is sent to it."""
+
+    code = "webhook_disabled"
+    status = 409
+    title = "Webhook endpoint disabled"
+    advice = "Repair the endpoint, then enable it by `PATCH` with `status: enabled`."
+
+
+class EndpointLimitProblem(Problem):
+    """The tenant has as many webhook endpoints as it may have."""
+
+    code = "webhook_limit_reached"
+    status = 409
+    title = "Too many webhook endpoints"
+    advice = "Delete an endpoint that you no longer need, or change one by `PATCH`."
+
+
 class PreconditionFailedProblem(Problem):
     """What was to be changed is no longer as the client last saw it."""
 
@@ -342,12 +378,12 @@ class InvalidProfileProblem(Problem):
 
 
 class UrlForbiddenProblem(Problem):
-    """The playlist's URL is one that we must not request."""
+    """The URL is one that we must not request."""
 
     code = "url_forbidden"
     status = 422
     title = "URL not allowed"
-    advice = "Give the public https URL of an HLS playlist."
+    advice = "Give a public https URL: of an HLS playlist, or of your webhook endpoint."
 
 
 class IdempotencyMismatchProblem(Problem):

@@ -22,6 +22,8 @@ from infra.telemetry import temporal_interceptors
 from infra.temporal import connect
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
+from infra.webhook_dispatcher import WebhookDispatcher
+from infra.webhook_signing import EndpointSecrets
 
 _CONNECT_TIMEOUT: Final = timedelta(seconds=3)
 
@@ -69,6 +71,8 @@ class Services:
     profiles: TenantProfileStore
     pinned: PinnedProfiles
     limits: RateLimits
+    endpoint_secrets: EndpointSecrets
+    dispatcher: WebhookDispatcher
 
 
 def services_of(request: Request) -> Services:

@@ -132,6 +132,22 @@ class Database:
         async with self._scoped("app.key_hash", key_hash.hex()) as session:
             yield session
 
+    async def tenants_to_send_for(self) -> list[UUID]:
+        """Return the tenants that have events or deliveries which nobody has taken up.
+
+        A function of the database answers it, with the tenants' ids and nothing else of theirs:
+        what is sent is read in a session of each.
+
+        Raises:
+            DatabaseUnavailableError: it is away.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                found = await connection.execute(text("SELECT tenants_to_send_for()"))
+                return list(found.scalars())
+        except (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError) as error:
+            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+
     async def ping(self) -> None:
         """Make a round trip to the server.
 

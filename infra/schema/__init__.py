@@ -14,16 +14,21 @@ from __future__ import annotations
 
 from infra.schema.audit import AuditEntry
 from infra.schema.base import Base, one_of
+from infra.schema.events import EventRow
 from infra.schema.highlights import Clip, Highlight
 from infra.schema.profiles import PinnedProfileRow, ProfileOverrideRow
 from infra.schema.streams import Stream, StreamGap
 from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
+from infra.schema.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 
 __all__ = [
     "ApiKey",
     "AuditEntry",
     "Base",
     "Clip",
+    "Delivery",
+    "DeliveryAttempt",
+    "EventRow",
     "Highlight",
     "IdempotencyKey",
     "PinnedProfileRow",
@@ -31,5 +36,6 @@ __all__ = [
     "Stream",
     "StreamGap",
     "Tenant",
+    "WebhookEndpoint",
     "one_of",
 ]

@@ -20,6 +20,7 @@ from infra.settings.state import DEFAULT_HOME, StateSettings
 from infra.settings.storage import StorageSettings
 from infra.settings.telemetry import TelemetrySettings
 from infra.settings.temporal import TemporalSettings
+from infra.settings.webhooks import WebhookSettings
 from infra.settings.worker import WorkerSettings
 
 __all__ = ["DEFAULT_HOME", "Settings"]
@@ -35,6 +36,7 @@ class Settings(
     IngestSettings,
     WorkerSettings,
     GeminiSettings,
+    WebhookSettings,
     TelemetrySettings,
 ):
     """All settings, read from the environment once at start."""
@@ -50,6 +52,7 @@ class Settings(
         IngestSettings,
         WorkerSettings,
         GeminiSettings,
+        WebhookSettings,
         TelemetrySettings,
     )
 

@@ -8,18 +8,34 @@ from uuid import UUID
 import pytest
 from fastapi.routing import APIRoute
 
-from api import audit, clips, highlights, keys, profiles, streams
+from api import audit, clips, deliveries, highlights, keys, profiles, streams, webhooks
 from infra.database import Database
 from tests.integration.api.conftest import Account
-from tests.integration.rows import new_clip, new_highlight, new_stream
+from tests.integration.rows import (
+    new_clip,
+    new_delivery,
+    new_endpoint,
+    new_highlight,
+    new_stream,
+)
 
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
     ("GET", "/v1/highlights/{highlight_id}"),
     ("GET", "/v1/clips/{clip_id}"),
+    ("GET", "/v1/webhooks/{endpoint_id}"),
+    ("GET", "/v1/webhooks/{endpoint_id}/deliveries"),
+    ("POST", "/v1/webhooks/{endpoint_id}/test"),
+    ("GET", "/v1/webhooks/deliveries/{delivery_id}"),
+    ("POST", "/v1/webhooks/deliveries/{delivery_id}/redeliver"),
 ]
-LISTS = [("GET", "/v1/streams"), ("GET", "/v1/highlights/list")]
+LISTS = [
+    ("GET", "/v1/streams"),
+    ("GET", "/v1/highlights/list"),
+    ("GET", "/v1/webhooks"),
+    ("GET", "/v1/webhooks/deliveries"),
+]
 # By signature instead of a key (test_clips.py), or creating only.
 OTHERS = [
     ("GET", "/v1/clips/{clip_id}/download"),
@@ -27,6 +43,14 @@ OTHERS = [
     ("GET", "/v1/clips/{clip_id}/thumbnail"),
     ("HEAD", "/v1/clips/{clip_id}/thumbnail"),
     ("POST", "/v1/streams/analyze"),
+    ("POST", "/v1/webhooks/subscribe"),
+]
+# With a body (test_webhooks.py, test_deliveries.py).
+CHANGES = [
+    ("PATCH", "/v1/webhooks/{endpoint_id}"),
+    ("POST", "/v1/webhooks/{endpoint_id}/rotate"),
+    ("POST", "/v1/webhooks/{endpoint_id}/replay"),
+    ("DELETE", "/v1/webhooks/{endpoint_id}"),
 ]
 # By the names of games, which tenants share (test_profiles.py).
 PROFILES = [
@@ -52,23 +76,31 @@ KEYS = [
 
 @pytest.fixture
 async def owned(other_account: Account, database: Database, clip_root: Path) -> dict[str, UUID]:
-    """Another tenant's stream, highlight and clip."""
+    """Another tenant's stream, highlight, clip, webhook endpoint and delivery."""
     tenant = other_account.tenant_id
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     clip = await new_clip(database, tenant, stream, highlight)
-    return {"stream_id": stream, "highlight_id": highlight, "clip_id": clip}
+    endpoint = await new_endpoint(database, tenant)
+    delivery = await new_delivery(database, tenant, endpoint)
+    return {
+        "stream_id": stream,
+        "highlight_id": highlight,
+        "clip_id": clip,
+        "endpoint_id": endpoint,
+        "delivery_id": delivery,
+    }
 
 
 def test_every_route_is_looked_at_here() -> None:
     routes = {
         (method, route.path)
-        for resource in (streams, highlights, clips, profiles, keys, audit)
+        for resource in (streams, highlights, clips, profiles, webhooks, deliveries, keys, audit)
         for route in resource.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES, *KEYS}
+    assert routes == {*BY_ID, *LISTS, *OTHERS, *CHANGES, *PROFILES, *KEYS}
 
 
 @pytest.mark.parametrize(("method", "path"), BY_ID)

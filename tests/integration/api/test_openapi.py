@@ -96,6 +96,18 @@ def document(api_url: str) -> OpenApiSchema:
         ("POST", "/v1/keys/{key_id}/rotate"),
         ("POST", "/v1/keys/{key_id}/revoke"),
         ("GET", "/v1/audit"),
+        ("POST", "/v1/webhooks/subscribe"),
+        ("GET", "/v1/webhooks"),
+        ("GET", "/v1/webhooks/{endpoint_id}"),
+        ("PATCH", "/v1/webhooks/{endpoint_id}"),
+        ("DELETE", "/v1/webhooks/{endpoint_id}"),
+        ("POST", "/v1/webhooks/{endpoint_id}/rotate"),
+        ("POST", "/v1/webhooks/{endpoint_id}/test"),
+        ("POST", "/v1/webhooks/{endpoint_id}/replay"),
+        ("GET", "/v1/webhooks/{endpoint_id}/deliveries"),
+        ("GET", "/v1/webhooks/deliveries"),
+        ("GET", "/v1/webhooks/deliveries/{delivery_id}"),
+        ("POST", "/v1/webhooks/deliveries/{delivery_id}/redeliver"),
     ],
 )
 def test_generated_requests_are_answered_as_documented(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from enum import StrEnum
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -15,15 +15,18 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.audit import ActorKind
 from domain.clip import ClipStatus
+from domain.events import EventType
 from domain.media import GapReason
 from domain.plans import PlanName
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
+from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus
 from infra.api_keys import KeyMode
 from infra.database import Database, asyncpg_url, migrate
 from infra.embedded.postgres import DatabaseUrls
-from infra.repositories import api_keys, streams
+from infra.repositories import api_keys, events, streams
 from infra.schema import Base
+from tests.integration.rows import usage_event
 
 UNPROTECTED = text(
     """
@@ -209,6 +212,10 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "profile_overrides": "INSERT,SELECT",
         "pinned_profiles": "INSERT,SELECT",
         "audit_log": "INSERT,SELECT",
+        "events": "DELETE,INSERT,SELECT,UPDATE",
+        "webhook_endpoints": "DELETE,INSERT,SELECT,UPDATE",
+        "deliveries": "DELETE,INSERT,SELECT,UPDATE",
+        "delivery_attempts": "INSERT,SELECT",
     }
 
 
@@ -230,6 +237,11 @@ async def test_of_a_tenant_the_application_may_change_nothing_but_the_plan(
         ("ck_clips_status", ClipStatus),
         ("ck_api_keys_mode", KeyMode),
         ("ck_audit_log_actor_kind", ActorKind),
+        ("ck_events_type", EventType),
+        ("ck_webhook_endpoints_status", EndpointStatus),
+        ("ck_webhook_endpoints_disabled_reason", DisabledReason),
+        ("ck_deliveries_event_type", EventType),
+        ("ck_deliveries_status", DeliveryStatus),
     ],
 )
 async def test_the_database_accepts_exactly_the_values_of_the_domain(
@@ -237,7 +249,24 @@ async def test_the_database_accepts_exactly_the_values_of_the_domain(
 ) -> None:
     query = text(
         "SELECT m[1] FROM pg_constraint,"
-        " regexp_matches(pg_get_constraintdef(oid), '''([a-z_]+)''', 'g') AS m"
+        " regexp_matches(pg_get_constraintdef(oid), '''([a-z_.]+)''', 'g') AS m"
         " WHERE conname = :name"
     ).bindparams(name=constraint)
     assert {value for (value,) in await rows(postgres.owner, query)} == set(values)
+
+
+async def test_the_relays_function_names_tenants_and_opens_no_row(
+    postgres: DatabaseUrls, database: Database, tenant: UUID
+) -> None:
+    async with database.session(tenant) as session:
+        await events.append(session, usage_event(tenant))
+    named = await rows(postgres.application, text("SELECT tenants_to_send_for()"))
+    assert (tenant,) in named
+    for table in ("events", "deliveries", "webhook_endpoints"):
+        everything = text(f"SELECT * FROM {table}")  # noqa: S608 - names of our own
+        assert await rows(postgres.application, everything) == []
+    public = text(
+        "SELECT count(*) FROM pg_proc, aclexplode(proacl) AS acl"
+        " WHERE proname = 'tenants_to_send_for' AND acl.grantee = 0"
+    )
+    assert await rows(postgres.owner, public) == [(0,)]

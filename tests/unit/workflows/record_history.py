@@ -10,7 +10,7 @@ import asyncio
 import json
 import re
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -42,10 +42,10 @@ async def record_completed(client: Client) -> None:
     async with running(client, script):
         stream = await start(client)
         await stream.result()
-    await _store(stream, "completed")
+    await store(stream, "completed")
     spec = script.rendered[0]
     clip = client.get_workflow_handle(clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id))
-    await _store(clip, "clip")
+    await store(clip, "clip")
 
 
 async def record_continued(client: Client) -> None:
@@ -55,8 +55,8 @@ async def record_continued(client: Client) -> None:
         stream = await start(client, history_limit=90)
         await stream.result()
     first = client.get_workflow_handle(stream.id, run_id=stream.first_execution_run_id)
-    await _store(first, "continued-first")
-    await _store(client.get_workflow_handle(stream.id), "continued-last")
+    await store(first, "continued-first")
+    await store(client.get_workflow_handle(stream.id), "continued-last")
 
 
 async def record_stopped(client: Client) -> None:
@@ -67,7 +67,7 @@ async def record_stopped(client: Client) -> None:
         await script.waiting_at_edge.wait()
         await stream.signal(StreamWorkflow.stop, StopRequest())
         await stream.result()
-    await _store(stream, "stopped")
+    await store(stream, "stopped")
 
 
 async def record_cancelled(client: Client) -> None:
@@ -86,7 +86,7 @@ async def record_cancelled(client: Client) -> None:
         await stream.cancel()
         with suppress(WorkflowFailureError):
             await stream.result()
-    await _store(stream, "cancelled")
+    await store(stream, "cancelled")
 
 
 RECORDINGS: Final[tuple[Recording, ...]] = (
@@ -97,8 +97,8 @@ RECORDINGS: Final[tuple[Recording, ...]] = (
 )
 
 
-async def main() -> None:
-    """Record all histories on a server of our own."""
+async def record_on_own_server(recordings: Iterable[Recording]) -> None:
+    """Make recordings on a server of our own."""
     binary = temporal_binary.find(Settings().home_path())
     if binary is None:
         raise SystemExit("There is no Temporal binary: run `highlights setup` once.")
@@ -109,13 +109,14 @@ async def main() -> None:
         try:
             server.wait_ready()
             client = await connect(Settings(temporal_address=server.address))
-            for record in RECORDINGS:
+            for record in recordings:
                 await record(client)
         finally:
             server.stop()
 
 
-async def _store(workflow: WorkflowHandle[Any, Any], name: str) -> None:
+async def store(workflow: WorkflowHandle[Any, Any], name: str) -> None:
+    """Keep a workflow's history for `test_replay.py`."""
     history = (await workflow.fetch_history()).to_json_dict()
     text = json.dumps({"workflow_id": workflow.id, **_anonymous(history)}, separators=(",", ":"))
     await asyncio.to_thread((HISTORIES / f"{name}.json").write_text, text + "\n")
@@ -131,4 +132,4 @@ def _anonymous(value: Any) -> Any:  # noqa: ANN401 any part of a JSON document
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(record_on_own_server(RECORDINGS))
