@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.records import StreamRecord
 from domain.stream import TERMINAL, StreamProgress, StreamStatus, may_follow
+from domain.usage import UsageKind, usage_event
+from infra.repositories import usage
 from infra.repositories.errors import RecordMissingError
 from infra.repositories.keyset import Order, Position
-from infra.schema import Stream, StreamGap
+from infra.schema import Stream, StreamGap, StreamWindow
 
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
 _COUNTERS: Final = (
@@ -100,6 +103,20 @@ async def gaps(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> li
     )
 
 
+async def windows(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, limit: int = 100
+) -> list[StreamWindow]:
+    """Return a stream's latest windows, newest first."""
+    return list(
+        await session.scalars(
+            select(StreamWindow)
+            .where(StreamWindow.tenant_id == tenant_id, StreamWindow.stream_id == stream_id)
+            .order_by(StreamWindow.index.desc())
+            .limit(limit)
+        )
+    )
+
+
 async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> None:
     """Remove a stream whose workflow could not be started; one that has begun stays."""
     await session.execute(
@@ -113,10 +130,11 @@ async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id:
 
 
 async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
-    """Write a stream's progress and new gaps; repeated or late writes take nothing back.
+    """Write a stream's progress, new gaps and windows; repeated or late writes take nothing back.
 
     Counters never fall, and a status gives way only to one that may follow it, so that a terminal
-    status stays.
+    status stays. What analysis has advanced is metered here, under the row's lock, so that it is
+    counted once.
 
     Raises:
         RecordMissingError: the stream does not exist.
@@ -128,13 +146,30 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
     )
     if stream is None:
         raise RecordMissingError("stream", record.stream_id)
+    analyzed = stream.analyzed
     changes = _changes(stream, record.progress)
     if changes:
         for name, value in changes.items():
             setattr(stream, name, value)
         stream.revision += 1
         await session.flush()
+    await _meter_advance(session, stream, since=analyzed)
     await _record_gaps(session, record)
+    await _record_windows(session, record)
+
+
+async def _meter_advance(session: AsyncSession, stream: Stream, *, since: float) -> None:
+    # Positions are rounded, not their differences, so that the sum is exactly the last position.
+    advance = Decimal(f"{stream.analyzed:.6f}") - Decimal(f"{since:.6f}")
+    if advance <= 0:
+        return
+    event = usage_event(
+        UsageKind.ANALYZED_SECONDS,
+        advance,
+        subject=f"{stream.id}/{stream.analyzed:.6f}",
+        stream_id=stream.id,
+    )
+    await usage.meter(session, tenant_id=stream.tenant_id, events=[event])
 
 
 def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:
@@ -175,3 +210,11 @@ async def _record_gaps(session: AsyncSession, record: StreamRecord) -> None:
         for gap in record.gaps
     ]
     await session.execute(insert(StreamGap).values(rows).on_conflict_do_nothing())
+
+
+async def _record_windows(session: AsyncSession, record: StreamRecord) -> None:
+    if not record.windows:
+        return
+    owner = {"tenant_id": record.tenant_id, "stream_id": record.stream_id}
+    rows = [owner | window.model_dump() for window in record.windows]
+    await session.execute(insert(StreamWindow).values(rows).on_conflict_do_nothing())

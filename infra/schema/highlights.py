@@ -57,6 +57,8 @@ class Highlight(Base):
         Index(None, "tenant_id", "stream_id", "peak", "id"),
         Index(None, "tenant_id", "status", "created_at", "id"),
         Index(None, "tenant_id", "game", "created_at", "id"),
+        Index(None, "tenant_id", "peak_wall_clock"),
+        Index(None, "tenant_id", "stream_id", "updated_at", "id"),
     )
 
     tenant_id: Mapped[UUID]

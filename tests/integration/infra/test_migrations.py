@@ -14,9 +14,11 @@ from sqlalchemy import Connection, Executable, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.clip import ClipStatus
+from domain.feedback import Verdict
 from domain.media import GapReason
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
+from domain.usage import UsageKind
 from infra.database import Database, asyncpg_url, migrate
 from infra.embedded.postgres import DatabaseUrls
 from infra.repositories import streams
@@ -157,11 +159,16 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "api_keys": "INSERT,SELECT,UPDATE",
         "streams": "DELETE,INSERT,SELECT,UPDATE",
         "gaps": "INSERT,SELECT",
-        "highlights": "INSERT,SELECT,UPDATE",
+        "highlights": "DELETE,INSERT,SELECT,UPDATE",
         "clips": "INSERT,SELECT,UPDATE",
         "idempotency_keys": "DELETE,INSERT,SELECT,UPDATE",
         "profile_overrides": "INSERT,SELECT",
         "pinned_profiles": "INSERT,SELECT",
+        "windows": "INSERT,SELECT",
+        "usage_events": "DELETE,INSERT,SELECT",
+        "usage_hourly": "DELETE,INSERT,SELECT,UPDATE",
+        "highlight_feedback": "INSERT,SELECT,UPDATE",
+        "highlight_terms": "DELETE,INSERT,SELECT",
     }
 
 
@@ -174,6 +181,9 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         ("ck_highlights_status", DecisionStatus),
         ("ck_highlights_tier", Tier),
         ("ck_clips_status", ClipStatus),
+        ("ck_usage_events_kind", UsageKind),
+        ("ck_usage_hourly_kind", UsageKind),
+        ("ck_highlight_feedback_verdict", Verdict),
     ],
 )
 async def test_the_database_accepts_exactly_the_values_of_the_domain(
