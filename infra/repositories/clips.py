@@ -14,6 +14,7 @@ from domain.clip import ClipSpec, ClipStatus
 from domain.records import ClipRecord
 from domain.usage import UsageKind, usage_event
 from infra.repositories import usage
+from infra.repositories.announcements import announce_clip
 from infra.repositories.errors import RecordMissingError
 from infra.schema import Clip, Highlight
 
@@ -52,18 +53,21 @@ async def latest_by_highlight(
     return {clip.highlight_id: clip for clip in found}
 
 
-async def record_clip(session: AsyncSession, record: ClipRecord) -> None:
+async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:
     """Write a clip's state; repeated or late writes take nothing back.
 
-    A clip that is ready is metered, once.
+    A clip that has become ready is metered, once. A change of state that tenants are told of is an
+    event in the same transaction; answers whether there was one.
 
     Raises:
         RecordMissingError: the highlight does not exist.
     """
     await _hold_highlight(session, record.spec)
+    own = and_(Clip.tenant_id == record.spec.tenant_id, Clip.id == record.spec.id)
+    before = await session.scalar(select(Clip.status).where(own).with_for_update())
     statement = insert(Clip).values(_values(record))
     new = statement.excluded
-    await session.execute(
+    changed = await session.scalar(
         statement.on_conflict_do_update(
             index_elements=[Clip.tenant_id, Clip.id],
             set_={name: new[name] for name in _CONTENT}
@@ -75,8 +79,16 @@ async def record_clip(session: AsyncSession, record: ClipRecord) -> None:
                 ),
             ),
         )
+        .returning(Clip)
+        .execution_options(populate_existing=True)
     )
+    if changed is None:
+        return False
     await _meter(session, record)
+    about = await session.get_one(Highlight, (changed.tenant_id, changed.highlight_id))
+    return await announce_clip(
+        session, changed, about, before=ClipStatus(before) if before is not None else None
+    )
 
 
 async def _hold_highlight(session: AsyncSession, spec: ClipSpec) -> None:

@@ -14,6 +14,7 @@ from domain.records import StreamRecord
 from domain.stream import TERMINAL, StreamProgress, StreamStatus, may_follow
 from domain.usage import UsageKind, usage_event
 from infra.repositories import usage
+from infra.repositories.announcements import announce_stream
 from infra.repositories.errors import RecordMissingError
 from infra.repositories.keyset import Order, Position
 from infra.schema import Stream, StreamGap, StreamWindow
@@ -129,12 +130,13 @@ async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id:
     )
 
 
-async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
+async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     """Write a stream's progress, new gaps and windows; repeated or late writes take nothing back.
 
     Counters never fall, and a status gives way only to one that may follow it, so that a terminal
     status stays. What analysis has advanced is metered here, under the row's lock, so that it is
-    counted once.
+    counted once. A change of state that tenants are told of is an event in the same transaction;
+    answers whether there was one.
 
     Raises:
         RecordMissingError: the stream does not exist.
@@ -146,7 +148,7 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
     )
     if stream is None:
         raise RecordMissingError("stream", record.stream_id)
-    analyzed = stream.analyzed
+    before, analyzed = StreamStatus(stream.status), stream.analyzed
     changes = _changes(stream, record.progress)
     if changes:
         for name, value in changes.items():
@@ -156,6 +158,7 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
     await _meter_advance(session, stream, since=analyzed)
     await _record_gaps(session, record)
     await _record_windows(session, record)
+    return await announce_stream(session, stream, before=before)
 
 
 async def _meter_advance(session: AsyncSession, stream: Stream, *, since: float) -> None:

@@ -13,6 +13,7 @@ and 38.5), so words and tags are rows of `highlight_terms` and no GIN index.
 from __future__ import annotations
 
 from infra.schema.base import Base, one_of
+from infra.schema.events import EventRow
 from infra.schema.feedback import HighlightFeedbackRow
 from infra.schema.highlights import Clip, Highlight
 from infra.schema.profiles import PinnedProfileRow, ProfileOverrideRow
@@ -26,6 +27,7 @@ __all__ = [
     "ApiKey",
     "Base",
     "Clip",
+    "EventRow",
     "Highlight",
     "HighlightFeedbackRow",
     "HighlightTerm",

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Executable, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.clip import ClipStatus
+from domain.events import EventType
 from domain.feedback import Verdict
 from domain.media import GapReason
 from domain.selection import DecisionStatus, Tier
@@ -169,6 +170,7 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "usage_hourly": "DELETE,INSERT,SELECT,UPDATE",
         "highlight_feedback": "INSERT,SELECT,UPDATE",
         "highlight_terms": "DELETE,INSERT,SELECT",
+        "events": "DELETE,INSERT,SELECT,UPDATE",
     }
 
 
@@ -184,6 +186,7 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         ("ck_usage_events_kind", UsageKind),
         ("ck_usage_hourly_kind", UsageKind),
         ("ck_highlight_feedback_verdict", Verdict),
+        ("ck_events_type", EventType),
     ],
 )
 async def test_the_database_accepts_exactly_the_values_of_the_domain(
@@ -191,7 +194,7 @@ async def test_the_database_accepts_exactly_the_values_of_the_domain(
 ) -> None:
     query = text(
         "SELECT m[1] FROM pg_constraint,"
-        " regexp_matches(pg_get_constraintdef(oid), '''([a-z_]+)''', 'g') AS m"
+        " regexp_matches(pg_get_constraintdef(oid), '''([a-z_.]+)''', 'g') AS m"
         " WHERE conname = :name"
     ).bindparams(name=constraint)
     assert {value for (value,) in await rows(postgres.owner, query)} == set(values)
