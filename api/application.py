@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from api import clips, health, highlights, profiles, streams
+from api import clips, health, highlights, profiles, streams, usage
 from api.body_limit import BodyLimit
 from api.documentation import add_documentation, document_problems
 from api.problem_handlers import answer_with_problems
@@ -32,6 +32,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "highlights", "description": "The moments found in them."},
     {"name": "clips", "description": "Video files of the moments."},
     {"name": "profiles", "description": "What counts in each game, and your own rules for it."},
+    {"name": "usage", "description": "What you have used, and what it costs."},
     {"name": "health", "description": "For load balancers and operators."},
 ]
 
@@ -65,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for resource in (streams, highlights, clips, profiles, health):
+    for resource in (streams, highlights, clips, profiles, usage, health):
         app.include_router(resource.router)
     add_documentation(app)
     document_problems(app)

@@ -185,6 +185,15 @@ class OverrideNotFoundProblem(Problem):
     advice = "The profile is used as it is shipped; put an override to change it."
 
 
+class BudgetNotFoundProblem(Problem):
+    """The tenant has set no budget for this kind of usage."""
+
+    code = "budget_not_found"
+    status = 404
+    title = "Budget not found"
+    advice = "Put a budget for the kind first; `GET /v1/usage/budgets` lists those there are."
+
+
 class MethodNotAllowedProblem(Problem):
     """The path exists, but not for this method."""
 

@@ -15,7 +15,9 @@ from sqlalchemy import RowMapping, SQLColumnExpression, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.budget import month_after, month_of
 from domain.usage import NO_STREAM, UsageEvent, UsageKind
+from infra.repositories import budgets
 from infra.schema import UsageEventRow, UsageHour
 
 
@@ -40,7 +42,8 @@ async def meter(session: AsyncSession, *, tenant_id: UUID, events: Iterable[Usag
     """Count events, each once under its id, in the transaction of what they are about.
 
     Only those that had not been written are added to their hours, so that the sums are exact
-    whatever is repeated, for as long as events are kept (`retention_usage_days`).
+    whatever is repeated, for as long as events are kept (`retention_usage_events`). Whoever reaches
+    a threshold of a budget is told in the same transaction.
     """
     rows = [_values(tenant_id, event) for event in events]
     if not rows:
@@ -56,8 +59,32 @@ async def meter(session: AsyncSession, *, tenant_id: UUID, events: Iterable[Usag
     sums: dict[tuple[datetime, str, UUID], Decimal] = defaultdict(Decimal)
     for kind, stream_id, quantity, at in written:
         sums[_hour(at), kind, stream_id] += quantity
-    if sums:
-        await _add(session, tenant_id, sums)
+    if not sums:
+        return
+    kinds = {UsageKind(kind) for _, kind, _ in sums}
+    limited = await budgets.lock(session, tenant_id=tenant_id, kinds=kinds)
+    await _add(session, tenant_id, sums)
+    for budget in limited:
+        for month in sorted({month_of(hour) for hour, kind, _ in sums if kind == budget.kind}):
+            total = await used(
+                session, tenant_id=tenant_id, kind=UsageKind(budget.kind), month=month
+            )
+            await budgets.tell(session, budget, month=month, used=total)
+
+
+async def used(
+    session: AsyncSession, *, tenant_id: UUID, kind: UsageKind, month: datetime
+) -> Decimal:
+    """Return how much of one kind was used in the month that starts at `month`."""
+    total = await session.scalar(
+        select(func.sum(UsageHour.quantity)).where(
+            UsageHour.tenant_id == tenant_id,
+            UsageHour.kind == kind,
+            UsageHour.hour >= month,
+            UsageHour.hour < month_after(month),
+        )
+    )
+    return total or Decimal(0)
 
 
 async def stats(

@@ -20,7 +20,7 @@ from infra.schema.profiles import PinnedProfileRow, ProfileOverrideRow
 from infra.schema.streams import Stream, StreamGap
 from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
 from infra.schema.terms import HighlightTerm
-from infra.schema.usage import UsageEventRow, UsageHour
+from infra.schema.usage import UsageBudget, UsageEventRow, UsageHour
 from infra.schema.windows import StreamWindow
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "StreamGap",
     "StreamWindow",
     "Tenant",
+    "UsageBudget",
     "UsageEventRow",
     "UsageHour",
     "one_of",

@@ -59,3 +59,25 @@ class UsageHour(Base):
     kind: Mapped[str]
     stream_id: Mapped[UUID]
     quantity: Mapped[Decimal] = mapped_column(Numeric(24, 6))
+
+
+class UsageBudget(Base):
+    """How much of one kind a tenant means to use in a month; it is told of, never enforced.
+
+    `told_month` and `told_percent` are the last threshold that was told.
+    """
+
+    __tablename__ = "usage_budgets"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "kind"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+        one_of("kind", UsageKind),
+        CheckConstraint("monthly > 0", name="monthly"),
+    )
+
+    tenant_id: Mapped[UUID]
+    kind: Mapped[str]
+    monthly: Mapped[Decimal] = mapped_column(Numeric(24, 6))
+    told_month: Mapped[datetime | None]
+    told_percent: Mapped[int | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -19,6 +19,7 @@ from infra.settings.state import DEFAULT_HOME, StateSettings
 from infra.settings.storage import StorageSettings
 from infra.settings.telemetry import TelemetrySettings
 from infra.settings.temporal import TemporalSettings
+from infra.settings.usage import UsageSettings
 from infra.settings.worker import WorkerSettings
 
 __all__ = ["DEFAULT_HOME", "Settings"]
@@ -33,6 +34,7 @@ class Settings(
     IngestSettings,
     WorkerSettings,
     GeminiSettings,
+    UsageSettings,
     TelemetrySettings,
 ):
     """All settings, read from the environment once at start."""
@@ -47,6 +49,7 @@ class Settings(
         IngestSettings,
         WorkerSettings,
         GeminiSettings,
+        UsageSettings,
         TelemetrySettings,
     )
 

@@ -22,7 +22,10 @@ USAGE_KINDS = (
     "gemini_cost_usd",
     "webhook_delivery",
 )
-TABLES = ("highlight_terms", "highlight_feedback", "usage_hourly", "usage_events", "windows")
+TABLES = (
+    *("highlight_terms", "highlight_feedback", "usage_budgets", "usage_hourly", "usage_events"),
+    "windows",
+)
 
 # Words unstemmed, since streams are in many languages, and each tag whole. A B-tree entry takes
 # 2,704 bytes, and no request names a tag of more than 200 characters.
@@ -177,6 +180,20 @@ def create_usage() -> None:
         one_of("usage_hourly", "kind", USAGE_KINDS),
     )
     protect("usage_hourly", grants="SELECT, INSERT, UPDATE, DELETE")
+    op.create_table(
+        "usage_budgets",
+        *required(sa.Uuid(), "tenant_id"),
+        *required(sa.Text(), "kind"),
+        *required(sa.Numeric(24, 6), "monthly"),
+        time("told_month", optional=True),
+        *optional(sa.Integer(), "told_percent"),
+        time("updated_at"),
+        key("usage_budgets", "kind"),
+        of_tenant("usage_budgets"),
+        one_of("usage_budgets", "kind", USAGE_KINDS),
+        sa.CheckConstraint("monthly > 0", name=op.f("ck_usage_budgets_monthly")),
+    )
+    protect("usage_budgets", grants="SELECT, INSERT, UPDATE, DELETE")
 
 
 def create_feedback() -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from fastapi.routing import APIRoute
 
-from api import clips, highlights, profiles, streams
+from api import clips, highlights, profiles, streams, usage
 from infra.database import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_clip, new_highlight, new_stream
@@ -39,6 +39,14 @@ PROFILES = [
     ("GET", "/v1/profiles/{profile_id}/override/history"),
 ]
 
+# By kinds of usage, which tenants share (test_usage.py).
+USAGE = [
+    ("GET", "/v1/usage/stats"),
+    ("GET", "/v1/usage/budgets"),
+    ("PUT", "/v1/usage/budgets/{kind}"),
+    ("DELETE", "/v1/usage/budgets/{kind}"),
+]
+
 
 @pytest.fixture
 async def owned(other_account: Account, database: Database, clip_root: Path) -> dict[str, UUID]:
@@ -53,12 +61,12 @@ async def owned(other_account: Account, database: Database, clip_root: Path) -> 
 def test_every_route_is_looked_at_here() -> None:
     routes = {
         (method, route.path)
-        for resource in (streams, highlights, clips, profiles)
+        for resource in (streams, highlights, clips, profiles, usage)
         for route in resource.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES}
+    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES, *USAGE}
 
 
 @pytest.mark.parametrize(("method", "path"), BY_ID)

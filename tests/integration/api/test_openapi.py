@@ -89,6 +89,10 @@ def document(api_url: str) -> OpenApiSchema:
         ("PUT", "/v1/profiles/{profile_id}/override"),
         ("DELETE", "/v1/profiles/{profile_id}/override"),
         ("GET", "/v1/profiles/{profile_id}/override/history"),
+        ("GET", "/v1/usage/stats"),
+        ("GET", "/v1/usage/budgets"),
+        ("PUT", "/v1/usage/budgets/{kind}"),
+        ("DELETE", "/v1/usage/budgets/{kind}"),
     ],
 )
 def test_generated_requests_are_answered_as_documented(
