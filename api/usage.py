@@ -23,7 +23,8 @@ from api.problems import (
     UnsupportedMediaTypeProblem,
 )
 from api.services import ServicesDependency
-from api.usage_models import BudgetList, BudgetModel, BudgetRequest, Time, UsageModel, UsageReport
+from api.times import Moment
+from api.usage_models import BudgetList, BudgetModel, BudgetRequest, UsageModel, UsageReport
 from domain.budget import month_of
 from domain.usage import UsageKind
 from infra.repositories import budgets, usage
@@ -44,10 +45,10 @@ async def get_usage(
     caller: Reader,
     services: ServicesDependency,
     since: Annotated[
-        Time | None, Query(description="By default 30 days before `until`; rounded to its hour.")
+        Moment | None, Query(description="By default 30 days before `until`; rounded to its hour.")
     ] = None,
     until: Annotated[
-        Time | None, Query(description="By default now; rounded up to the next hour.")
+        Moment | None, Query(description="By default now; rounded up to the next hour.")
     ] = None,
     bucket: Annotated[
         Bucket, Query(description="At most 366 days by day, 31 days by hour.")

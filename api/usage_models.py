@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.usage import UsageKind, cost
 from infra.repositories.usage import Bucket, UsageSum
 from infra.schema import UsageBudget
 
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _SUM: dict[str, Any] = {
     "start": "2026-05-02T00:00:00Z",
     "kind": "analyzed_seconds",
@@ -29,16 +27,6 @@ _BUDGET: dict[str, Any] = {
     "used": 7200.0,
     "updated_at": "2026-05-02T19:00:00Z",
 }
-
-
-def _of_this_age(at: datetime) -> datetime:
-    if not _EARLIEST <= at <= _LATEST:
-        message = "give a time between the years 2000 and 2200"
-        raise ValueError(message)
-    return at
-
-
-Time = Annotated[AwareDatetime, AfterValidator(_of_this_age)]
 
 
 class UsageModel(BaseModel):
