@@ -9,7 +9,17 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from api import clips, feedback, health, highlights, profiles, streams, usage
+from api import (
+    batches,
+    clips,
+    feedback,
+    health,
+    highlights,
+    profiles,
+    stream_deletion,
+    streams,
+    usage,
+)
 from api.body_limit import BodyLimit
 from api.documentation import add_documentation, document_problems
 from api.problem_handlers import answer_with_problems
@@ -66,7 +76,9 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for resource in (streams, highlights, feedback, clips, profiles, usage, health):
+    for resource in (
+        *(streams, stream_deletion, highlights, feedback, batches, clips, profiles, usage, health),
+    ):
         app.include_router(resource.router)
     add_documentation(app)
     document_problems(app)

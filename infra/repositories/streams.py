@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -17,7 +18,7 @@ from infra.repositories import usage
 from infra.repositories.announcements import announce_stream
 from infra.repositories.errors import RecordMissingError
 from infra.repositories.keyset import Order, Position
-from infra.schema import Stream, StreamGap, StreamWindow
+from infra.schema import Clip, Highlight, Stream, StreamGap, StreamWindow
 
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
 _COUNTERS: Final = (
@@ -128,6 +129,52 @@ async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id:
             Stream.windows == 0,
         )
     )
+
+
+async def delete_with_contents(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID
+) -> list[str] | None:
+    """Delete a stream and all that belongs to it; usage stays.
+
+    Returns:
+        The names of its clips' files, which nothing refers to once this is committed; None when
+        the tenant has no such stream.
+    """
+    held = await session.scalar(
+        select(Stream.id)
+        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        .with_for_update()
+    )
+    if held is None:
+        return None
+    files = await clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
+    await session.execute(
+        delete(Stream).where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+    )
+    return files
+
+
+async def clip_files(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[str]:
+    """Return the names of all files of a stream's clips in the clip store."""
+    rows = await session.execute(
+        select(Clip.key, Clip.thumbnail_key)
+        .join(
+            Highlight,
+            (Highlight.tenant_id == Clip.tenant_id) & (Highlight.id == Clip.highlight_id),
+        )
+        .where(Highlight.tenant_id == tenant_id, Highlight.stream_id == stream_id)
+    )
+    return [key for row in rows for key in row if key is not None]
+
+
+async def get_many(
+    session: AsyncSession, *, tenant_id: UUID, stream_ids: Sequence[UUID]
+) -> dict[UUID, Stream]:
+    """Return those of these streams that the tenant has, by id."""
+    found = await session.scalars(
+        select(Stream).where(Stream.tenant_id == tenant_id, Stream.id.in_(stream_ids))
+    )
+    return {row.id: row for row in found}
 
 
 async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:

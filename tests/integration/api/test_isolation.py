@@ -8,17 +8,31 @@ from uuid import UUID
 import pytest
 from fastapi.routing import APIRoute
 
-from api import clips, highlights, profiles, streams, usage
+from api import (
+    batches,
+    clips,
+    feedback,
+    highlights,
+    profiles,
+    stream_deletion,
+    streams,
+    usage,
+)
 from infra.database import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_clip, new_highlight, new_stream
 
+RESOURCES = (*(streams, stream_deletion, highlights, feedback, batches, clips, profiles, usage),)
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
     ("GET", "/v1/highlights/{highlight_id}"),
+    ("GET", "/v1/highlights/{highlight_id}/feedback"),
+    ("POST", "/v1/highlights/{highlight_id}/feedback"),
     ("GET", "/v1/clips/{clip_id}"),
+    ("DELETE", "/v1/streams/{stream_id}"),
 ]
+BODIES = {"/v1/highlights/{highlight_id}/feedback": {"verdict": "like"}}
 LISTS = [("GET", "/v1/streams"), ("GET", "/v1/highlights/list")]
 # By signature instead of a key (test_clips.py), or creating only.
 OTHERS = [
@@ -47,6 +61,8 @@ USAGE = [
     ("DELETE", "/v1/usage/budgets/{kind}"),
 ]
 
+BATCHES = [("POST", "/v1/highlights/batch-get"), ("POST", "/v1/streams/batch-stop")]
+
 
 @pytest.fixture
 async def owned(other_account: Account, database: Database, clip_root: Path) -> dict[str, UUID]:
@@ -61,12 +77,12 @@ async def owned(other_account: Account, database: Database, clip_root: Path) -> 
 def test_every_route_is_looked_at_here() -> None:
     routes = {
         (method, route.path)
-        for resource in (streams, highlights, clips, profiles, usage)
+        for resource in RESOURCES
         for route in resource.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES, *USAGE}
+    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES, *USAGE, *BATCHES}
 
 
 @pytest.mark.parametrize(("method", "path"), BY_ID)
@@ -78,8 +94,10 @@ async def test_another_tenants_id_is_not_found(
     path: str,
 ) -> None:
     target = path.format(**owned)
-    assert (await account.http.request(method, target)).status_code == 404
-    assert (await other_account.http.request(method, target)).status_code in {200, 202}
+    body = BODIES.get(path) if method == "POST" else None
+    assert (await account.http.request(method, target, json=body)).status_code == 404
+    answer = await other_account.http.request(method, target, json=body)
+    assert answer.status_code in {200, 202, 204}
 
 
 @pytest.mark.parametrize(("method", "path"), LISTS)
@@ -92,6 +110,15 @@ async def test_lists_hold_nothing_of_another_tenants(
 ) -> None:
     assert (await account.http.request(method, path)).json()["data"] == []
     assert len((await other_account.http.request(method, path)).json()["data"]) == 1
+
+
+async def test_batches_answer_for_another_tenants_ids_as_for_none(
+    account: Account, owned: dict[str, UUID]
+) -> None:
+    for (_, path), name in zip(BATCHES, ("highlight_id", "stream_id"), strict=True):
+        response = await account.http.post(path, json={"ids": [str(owned[name])]})
+        (result,) = response.json()["data"]
+        assert result["problem"]["status"] == 404
 
 
 async def test_filtering_by_another_tenants_stream_finds_nothing(

@@ -264,6 +264,7 @@ class ScriptedActivities(Ingest, Analysis, Selection, Clips, Records):
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
         """Note what was recorded."""
+        await self._script.step(f"record_clip {record.status}")
         self._script.clips.append(record)
         if record.status is ClipStatus.DELETED:
             self._script.clip_discarded.set()
