@@ -12,6 +12,7 @@ from temporalio import activity
 
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clip import ClipSpec, RenderedClip
+from domain.expiry import ExpireRecordsInput, ExpireRecordsResult
 from domain.ingest import FetchWindowInput, FetchWindowResult
 from domain.records import ClipRecord, MediaRelease, StreamRecord
 from domain.selection import SelectHighlightsInput, SelectHighlightsResult
@@ -75,3 +76,12 @@ class Records(ABC):
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
         """Write a clip's state."""
+
+
+class Maintenance(ABC):
+    """What keeps the database small; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="expire_records")
+    async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
+        """Delete the old records of all tenants."""

@@ -16,15 +16,18 @@ from temporalio.worker import Worker
 from activities.analysis.local import LocalAnalysis
 from activities.clips import ClipActivities
 from activities.ingest import IngestActivities
+from activities.maintenance import MaintenanceActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
 from app.doors import Doors, open_doors
+from app.schedules import keep_schedules
 from domain import task_queues
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.settings import Settings
 from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
 from workflows.clip import ClipWorkflow
+from workflows.maintenance import MaintenanceWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -59,6 +62,7 @@ async def run_worker(settings: Settings) -> None:
         stack.push_async_callback(ingest.close)
         for worker in workers(client, settings, doors, ingest):
             await stack.enter_async_context(worker)
+        await keep_schedules(client, settings)
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
@@ -69,6 +73,7 @@ def workers(
 ) -> Sequence[Worker]:
     """Return one worker for each task queue, none of them started."""
     records = RecordActivities(doors.database)
+    maintenance = MaintenanceActivities(doors.database)
     selection = SelectionActivities(database=doors.database, profiles=doors.profiles)
     analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
     clips = ClipActivities(
@@ -96,7 +101,7 @@ def workers(
         Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[StreamWorkflow, ClipWorkflow],
+            workflows=[StreamWorkflow, ClipWorkflow, MaintenanceWorkflow],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         ),
@@ -109,6 +114,7 @@ def workers(
                 selection.select_highlights,
                 records.record_stream,
                 records.record_clip,
+                maintenance.expire_records,
             ],
         ),
         activities(task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),

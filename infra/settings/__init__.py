@@ -14,6 +14,7 @@ from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.gemini import GeminiSettings
 from infra.settings.ingest import IngestSettings
+from infra.settings.retention import RetentionSettings
 from infra.settings.section import SettingsSection
 from infra.settings.state import DEFAULT_HOME, StateSettings
 from infra.settings.storage import StorageSettings
@@ -35,6 +36,7 @@ class Settings(
     WorkerSettings,
     GeminiSettings,
     UsageSettings,
+    RetentionSettings,
     TelemetrySettings,
 ):
     """All settings, read from the environment once at start."""
@@ -50,6 +52,7 @@ class Settings(
         WorkerSettings,
         GeminiSettings,
         UsageSettings,
+        RetentionSettings,
         TelemetrySettings,
     )
 

@@ -15,6 +15,7 @@ from temporalio.workflow import NondeterminismError, SandboxImportNotificationPo
 
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
 from workflows.clip import ClipWorkflow
+from workflows.maintenance import MaintenanceWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -38,7 +39,7 @@ def strict_runner() -> SandboxedWorkflowRunner:
 
 def replayer(stream: type) -> Replayer:
     return Replayer(
-        workflows=[stream, ClipWorkflow],
+        workflows=[stream, ClipWorkflow, MaintenanceWorkflow],
         workflow_runner=strict_runner(),
         data_converter=pydantic_data_converter,
     )
@@ -56,6 +57,7 @@ def test_every_kind_of_life_is_stored() -> None:
         "completed",
         "continued-first",
         "continued-last",
+        "maintenance",
         "stopped",
     }
 

@@ -1,0 +1,47 @@
+"""Maintenance: going round all tenants to delete what is too old."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.interfaces import Maintenance
+from domain.expiry import ExpireRecordsInput, ExpireRecordsResult, RecordKind
+from infra.database import Database
+from infra.repositories import expiry
+
+
+class MaintenanceActivities(Maintenance):
+    """Deletes by batches, each in a short transaction of its tenant, so that nobody waits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name="expire_records")
+    async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
+        """Delete the old records of all tenants.
+
+        A retry begins anew and finds less to do; what a failed attempt deleted is not counted.
+        """
+        tenants = await self._database.tenant_ids()
+        deleted: Counter[RecordKind] = Counter()
+        for tenant_id in tenants:
+            for kind in RecordKind:
+                deleted[kind] += await self._expire(tenant_id, kind, request)
+        return ExpireRecordsResult(tenants=len(tenants), deleted=dict(deleted))
+
+    async def _expire(self, tenant_id: UUID, kind: RecordKind, request: ExpireRecordsInput) -> int:
+        age = timedelta(seconds=request.policy.age_of(kind))
+        total = 0
+        while True:
+            activity.heartbeat()
+            async with self._database.session(tenant_id) as session:
+                deleted = await expiry.delete_expired(
+                    session, tenant_id=tenant_id, kind=kind, age=age, limit=request.batch
+                )
+            total += deleted
+            if deleted < request.batch:
+                return total
