@@ -221,8 +221,11 @@ def _run_revisions(connection: Connection, revision: str) -> None:
         command.upgrade(config, revision)
 
 
-def alembic_config(connection: Connection) -> Config:
-    """Return Alembic's configuration for a connection: the scripts are those of the package."""
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration for a connection: the scripts are those of the package.
+
+    Without one it serves to look at the scripts alone.
+    """
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "migrations:")
     config.set_main_option("path_separator", "os")
