@@ -17,11 +17,13 @@ from api import (
     highlights,
     profiles,
     stream_deletion,
+    stream_events,
     streams,
     usage,
 )
 from api.body_limit import BodyLimit
 from api.documentation import add_documentation, document_problems
+from api.event_connections import EventConnections
 from api.problem_handlers import answer_with_problems
 from api.request_context import RequestContext
 from api.services import Services, TemporalConnection
@@ -37,6 +39,10 @@ from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
 
 _MAX_BODY_BYTES: Final = 64 << 10
+_RESOURCES: Final = (
+    *(streams, stream_deletion, stream_events),
+    *(highlights, feedback, batches, clips, profiles, usage, health),
+)
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams being analysed."},
     {"name": "highlights", "description": "The moments found in them."},
@@ -76,9 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for resource in (
-        *(streams, stream_deletion, highlights, feedback, batches, clips, profiles, usage, health),
-    ):
+    for resource in _RESOURCES:
         app.include_router(resource.router)
     add_documentation(app)
     document_problems(app)
@@ -113,4 +117,5 @@ def _services(settings: Settings) -> Services:
         url_guard=UrlGuard(allow_private=settings.allow_private_urls),
         profiles=TenantProfileStore(shipped),
         pinned=PinnedProfiles(database, shipped),
+        event_connections=EventConnections(settings.events_per_tenant),
     )

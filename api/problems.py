@@ -296,6 +296,18 @@ class PreconditionRequiredProblem(Problem):
     advice = "Read it first, and send its `ETag` as `If-Match`, so that no change is lost."
 
 
+class TooManyConnectionsProblem(Problem):
+    """The tenant follows as many streams by events as it may at a time."""
+
+    code = "too_many_connections"
+    status = 429
+    title = "Too many connections"
+    advice = "Close a connection to `/events` that you no longer need, then try again."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": str(_RETRY_AFTER)})
+
+
 class OtherHttpProblem(Problem):
     """A request that cannot be read as HTTP."""
 

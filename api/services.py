@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.event_connections import EventConnections
 from api.problems import UnavailableProblem
 from infra.clip_store import LocalClipStore
 from infra.database import Database
@@ -67,6 +68,7 @@ class Services:
     url_guard: UrlGuard
     profiles: TenantProfileStore
     pinned: PinnedProfiles
+    event_connections: EventConnections
 
 
 def services_of(request: Request) -> Services:

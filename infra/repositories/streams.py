@@ -18,7 +18,7 @@ from infra.repositories import usage
 from infra.repositories.announcements import announce_stream
 from infra.repositories.errors import RecordMissingError
 from infra.repositories.keyset import Order, Position
-from infra.schema import Clip, Highlight, Stream, StreamGap, StreamWindow
+from infra.schema import Clip, Stream, StreamGap, StreamWindow
 
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
 _COUNTERS: Final = (
@@ -157,12 +157,9 @@ async def delete_with_contents(
 async def clip_files(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[str]:
     """Return the names of all files of a stream's clips in the clip store."""
     rows = await session.execute(
-        select(Clip.key, Clip.thumbnail_key)
-        .join(
-            Highlight,
-            (Highlight.tenant_id == Clip.tenant_id) & (Highlight.id == Clip.highlight_id),
+        select(Clip.key, Clip.thumbnail_key).where(
+            Clip.tenant_id == tenant_id, Clip.stream_id == stream_id
         )
-        .where(Highlight.tenant_id == tenant_id, Highlight.stream_id == stream_id)
     )
     return [key for row in rows for key in row if key is not None]
 

@@ -112,6 +112,7 @@ class Clip(Base):
         ),
         one_of("status", ClipStatus),
         Index(None, "tenant_id", "highlight_id", "created_at"),
+        Index(None, "tenant_id", "stream_id", "updated_at"),
     )
 
     tenant_id: Mapped[UUID]

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
+from infra.settings.events import EventSettings
 from infra.settings.gemini import GeminiSettings
 from infra.settings.ingest import IngestSettings
 from infra.settings.retention import RetentionSettings
@@ -32,6 +33,7 @@ class Settings(
     DatabaseSettings,
     StorageSettings,
     ApiSettings,
+    EventSettings,
     IngestSettings,
     WorkerSettings,
     GeminiSettings,
@@ -48,6 +50,7 @@ class Settings(
         DatabaseSettings,
         StorageSettings,
         ApiSettings,
+        EventSettings,
         IngestSettings,
         WorkerSettings,
         GeminiSettings,

@@ -116,6 +116,7 @@ def upgrade() -> None:
     create_terms()
     index("highlights", "tenant_id", "peak_wall_clock")
     index("highlights", "tenant_id", "stream_id", "updated_at", "id")
+    index("clips", "tenant_id", "stream_id", "updated_at")
     op.execute(f"GRANT DELETE ON highlights TO {APP_ROLE}")
 
 
@@ -248,6 +249,7 @@ def create_terms() -> None:
 
 def downgrade() -> None:
     op.execute(f"REVOKE DELETE ON highlights FROM {APP_ROLE}")
+    op.drop_index("ix_clips_tenant_id_stream_id_updated_at", "clips")
     op.drop_index("ix_highlights_tenant_id_stream_id_updated_at_id", "highlights")
     op.drop_index("ix_highlights_tenant_id_peak_wall_clock", "highlights")
     op.execute("DROP TRIGGER keep_terms_of_changed ON highlights")

@@ -15,6 +15,7 @@ from api import (
     highlights,
     profiles,
     stream_deletion,
+    stream_events,
     streams,
     usage,
 )
@@ -22,7 +23,10 @@ from infra.database import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_clip, new_highlight, new_stream
 
-RESOURCES = (*(streams, stream_deletion, highlights, feedback, batches, clips, profiles, usage),)
+RESOURCES = (
+    *(streams, stream_deletion, stream_events),
+    *(highlights, feedback, batches, clips, profiles, usage),
+)
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
@@ -61,6 +65,8 @@ USAGE = [
     ("DELETE", "/v1/usage/budgets/{kind}"),
 ]
 
+# Does not end while its stream lives (test_stream_events.py).
+FOLLOWED = [("GET", "/v1/streams/{stream_id}/events")]
 BATCHES = [("POST", "/v1/highlights/batch-get"), ("POST", "/v1/streams/batch-stop")]
 
 
@@ -82,7 +88,7 @@ def test_every_route_is_looked_at_here() -> None:
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES, *USAGE, *BATCHES}
+    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES, *USAGE, *BATCHES, *FOLLOWED}
 
 
 @pytest.mark.parametrize(("method", "path"), BY_ID)
@@ -110,6 +116,14 @@ async def test_lists_hold_nothing_of_another_tenants(
 ) -> None:
     assert (await account.http.request(method, path)).json()["data"] == []
     assert len((await other_account.http.request(method, path)).json()["data"]) == 1
+
+
+@pytest.mark.parametrize(("method", "path"), FOLLOWED)
+async def test_another_tenants_stream_cannot_be_followed(
+    account: Account, owned: dict[str, UUID], method: str, path: str
+) -> None:
+    response = await account.http.request(method, path.format(**owned))
+    assert (response.status_code, response.json()["code"]) == (404, "stream_not_found")
 
 
 async def test_batches_answer_for_another_tenants_ids_as_for_none(

@@ -77,6 +77,7 @@ def document(api_url: str) -> OpenApiSchema:
         ("GET", "/v1/streams"),
         ("GET", "/v1/streams/{stream_id}"),
         ("POST", "/v1/streams/{stream_id}/stop"),
+        ("GET", "/v1/streams/{stream_id}/events"),
         ("GET", "/v1/highlights/list"),
         ("GET", "/v1/highlights/{highlight_id}"),
         ("GET", "/v1/highlights/{highlight_id}/feedback"),

@@ -39,6 +39,7 @@ from infra.repositories import (
     highlights,
     idempotency,
     profiles,
+    stream_changes,
     streams,
     usage,
 )
@@ -263,6 +264,9 @@ ATTACKS: dict[str, Attack] = {
     ),
     "profiles.pinned": lambda s, it: profiles.pinned(
         s, tenant_id=it.tenant, profile_id=it.profile, version=PROFILE.version
+    ),
+    "stream_changes.since": lambda s, it: stream_changes.since(
+        s, tenant_id=it.tenant, stream_id=it.stream, start=WHEN - EVER
     ),
     "streams.create": lambda s, it: streams.create(
         s,
