@@ -54,6 +54,13 @@ class Highlight(Base):
             "id",
             postgresql_where=text("status NOT IN ('held', 'rejected')"),
         ),
+        Index(
+            "ix_highlights_in_order",
+            "tenant_id",
+            "peak",
+            "id",
+            postgresql_where=text("status NOT IN ('held', 'rejected')"),
+        ),
         Index(None, "tenant_id", "stream_id", "peak", "id"),
         Index(None, "tenant_id", "status", "created_at", "id"),
         Index(None, "tenant_id", "game", "created_at", "id"),

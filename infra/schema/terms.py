@@ -13,7 +13,7 @@ from infra.schema.base import Base
 class HighlightTerm(Base):
     """A word of a highlight's texts, or a tag of its with `#` before it; kept by a trigger.
 
-    Why no GIN index serves instead: docs/decisions/0007-search-under-row-security.md.
+    Why no GIN index serves instead: docs/decisions/0015-search-under-row-security.md.
     """
 
     __tablename__ = "highlight_terms"

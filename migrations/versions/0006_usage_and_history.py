@@ -114,6 +114,12 @@ def upgrade() -> None:
     create_usage()
     create_feedback()
     create_terms()
+    op.create_index(
+        op.f("ix_highlights_in_order"),
+        "highlights",
+        ["tenant_id", "peak", "id"],
+        postgresql_where=sa.text("status NOT IN ('held', 'rejected')"),
+    )
     index("highlights", "tenant_id", "peak_wall_clock")
     index("highlights", "tenant_id", "stream_id", "updated_at", "id")
     index("clips", "tenant_id", "stream_id", "updated_at")
@@ -252,6 +258,7 @@ def downgrade() -> None:
     op.drop_index("ix_clips_tenant_id_stream_id_updated_at", "clips")
     op.drop_index("ix_highlights_tenant_id_stream_id_updated_at_id", "highlights")
     op.drop_index("ix_highlights_tenant_id_peak_wall_clock", "highlights")
+    op.drop_index("ix_highlights_in_order", "highlights")
     op.execute("DROP TRIGGER keep_terms_of_changed ON highlights")
     op.execute("DROP TRIGGER keep_terms_of_new ON highlights")
     op.execute("DROP FUNCTION keep_highlight_terms()")
