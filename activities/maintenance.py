@@ -29,19 +29,25 @@ class MaintenanceActivities(Maintenance):
         tenants = await self._database.tenant_ids()
         deleted: Counter[RecordKind] = Counter()
         for tenant_id in tenants:
-            for kind in RecordKind:
-                deleted[kind] += await self._expire(tenant_id, kind, request)
+            full = True
+            while full:
+                activity.heartbeat()
+                batch = await self._expire_batch(tenant_id, request)
+                deleted.update(batch)
+                full = request.batch in batch.values()
         return ExpireRecordsResult(tenants=len(tenants), deleted=dict(deleted))
 
-    async def _expire(self, tenant_id: UUID, kind: RecordKind, request: ExpireRecordsInput) -> int:
-        age = timedelta(seconds=request.policy.age_of(kind))
-        total = 0
-        while True:
-            activity.heartbeat()
-            async with self._database.session(tenant_id) as session:
-                deleted = await expiry.delete_expired(
-                    session, tenant_id=tenant_id, kind=kind, age=age, limit=request.batch
+    async def _expire_batch(
+        self, tenant_id: UUID, request: ExpireRecordsInput
+    ) -> dict[RecordKind, int]:
+        async with self._database.session(tenant_id) as session:
+            return {
+                kind: await expiry.delete_expired(
+                    session,
+                    tenant_id=tenant_id,
+                    kind=kind,
+                    age=timedelta(seconds=request.policy.age_of(kind)),
+                    limit=request.batch,
                 )
-            total += deleted
-            if deleted < request.batch:
-                return total
+                for kind in RecordKind
+            }

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Reader, Writer
+from api.auth import Caller, Reader, Writer
 from api.content_type import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.problem_reference import documented
@@ -29,6 +30,7 @@ from api.services import ServicesDependency
 from api.text import Name, Title
 from domain.feedback import Correction, CorrectionError, Verdict, check_correction
 from infra.repositories import feedback, highlights, streams
+from infra.repositories.errors import RecordMissingError
 from infra.schema import HighlightFeedbackRow
 
 _NEWEST: Final = "-created_at"
@@ -125,24 +127,11 @@ async def give_feedback(
 
     A correction is kept for those who tune profiles and analyzers; the clip stays as it is cut.
     """
-    async with services.database.session(caller.tenant_id) as session:
-        row = await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id)
-        if row is None:
-            raise HighlightNotFoundProblem
-        if body.correction is not None:
-            stream = await streams.get(session, tenant_id=caller.tenant_id, stream_id=row.stream_id)
-            # A running stream's row may be a minute behind it.
-            known = max(row.end, row.clip_end, stream.position if stream is not None else 0.0)
-            _check(body.correction, start=row.start, end=row.end, media_end=known)
-        given = await feedback.put(
-            session,
-            tenant_id=caller.tenant_id,
-            highlight_id=highlight_id,
-            author=body.user or f"key:{caller.key_id}",
-            verdict=body.verdict,
-            correction=body.correction,
-            note=body.note,
-        )
+    try:
+        async with services.database.session(caller.tenant_id) as session:
+            given = await _give(session, body, caller, highlight_id)
+    except RecordMissingError:
+        raise HighlightNotFoundProblem from None
     return FeedbackModel.of(given)
 
 
@@ -170,6 +159,28 @@ async def list_feedback(
     return Page(
         data=[FeedbackModel.of(row) for row in rows[:limit]],
         next_cursor=next_cursor(rows, limit=limit, column="created_at", sort=_NEWEST),
+    )
+
+
+async def _give(
+    session: AsyncSession, body: FeedbackRequest, caller: Caller, highlight_id: UUID
+) -> HighlightFeedbackRow:
+    row = await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id)
+    if row is None:
+        raise HighlightNotFoundProblem
+    if body.correction is not None:
+        stream = await streams.get(session, tenant_id=caller.tenant_id, stream_id=row.stream_id)
+        # A running stream's row may be a minute behind it.
+        known = max(row.end, row.clip_end, stream.position if stream is not None else 0.0)
+        _check(body.correction, start=row.start, end=row.end, media_end=known)
+    return await feedback.put(
+        session,
+        tenant_id=caller.tenant_id,
+        highlight_id=highlight_id,
+        author=body.user or f"key:{caller.key_id}",
+        verdict=body.verdict,
+        correction=body.correction,
+        note=body.note,
     )
 
 

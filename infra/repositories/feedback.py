@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.feedback import Correction, Verdict
 from domain.ids import feedback_id
+from infra.repositories.errors import RecordMissingError
 from infra.repositories.keyset import Order, Position
-from infra.schema import HighlightFeedbackRow
+from infra.schema import Highlight, HighlightFeedbackRow
 
 NEWEST: Final = Order(
     column=HighlightFeedbackRow.created_at, id=HighlightFeedbackRow.id, descending=True
@@ -32,8 +33,15 @@ async def put(
     """Keep what someone thinks of a highlight, in place of what they thought before.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: the highlight does not exist.
+        RecordMissingError: the highlight does not exist.
     """
+    held = await session.scalar(
+        select(Highlight.id)
+        .where(Highlight.tenant_id == tenant_id, Highlight.id == highlight_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    if held is None:
+        raise RecordMissingError("highlight", highlight_id)
     opinion = {
         "verdict": verdict.value if verdict is not None else None,
         "start": correction.start if correction is not None else None,

@@ -45,7 +45,8 @@ async def meter(session: AsyncSession, *, tenant_id: UUID, events: Iterable[Usag
     whatever is repeated, for as long as events are kept (`retention_usage_events`). Whoever reaches
     a threshold of a budget is told in the same transaction.
     """
-    rows = [_values(tenant_id, event) for event in events]
+    # In one order for everybody, here and below: transactions cannot wait for each other crosswise.
+    rows = [_values(tenant_id, event) for event in sorted(events, key=lambda event: event.id)]
     if not rows:
         return
     written = await session.execute(
@@ -141,7 +142,6 @@ def _values(tenant_id: UUID, event: UsageEvent) -> dict[str, Any]:
 async def _add(
     session: AsyncSession, tenant_id: UUID, sums: dict[tuple[datetime, str, UUID], Decimal]
 ) -> None:
-    # In one order for everybody: transactions that touch the same hours cannot wait crosswise.
     rows = [
         {
             "tenant_id": tenant_id,
