@@ -13,6 +13,7 @@ from temporalio import activity
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clip import ClipSpec, RenderedClip
 from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass
+from domain.expiry import ExpireRecordsInput, ExpireRecordsResult
 from domain.ingest import FetchWindowInput, FetchWindowResult
 from domain.records import ClipRecord, MediaRelease, StreamRecord
 from domain.selection import SelectHighlightsInput, SelectHighlightsResult
@@ -90,3 +91,12 @@ class Webhooks(ABC):
     @activity.defn(name="relay_events")
     async def relay_events(self) -> OutboxRelayPass:
         """Hand over to workflows what was committed to the outbox and not handed over."""
+
+
+class Maintenance(ABC):
+    """What keeps the database small; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="expire_records")
+    async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
+        """Delete the old records of all tenants."""

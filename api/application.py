@@ -10,12 +10,28 @@ from typing import Any, Final
 from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, clips, deliveries, health, highlights, keys, profiles, streams, webhooks
+from api import (
+    audit,
+    batches,
+    clips,
+    deliveries,
+    feedback,
+    health,
+    highlights,
+    keys,
+    profiles,
+    stream_deletion,
+    stream_events,
+    streams,
+    usage,
+    webhooks,
+)
 from api.body_limit import BodyLimit
 from api.conditional import ConditionalReads
 from api.content_type import require_acceptable
 from api.cross_origin import allow_origins
 from api.documentation import add_documentation, complete_document
+from api.event_connections import EventConnections
 from api.event_reference import document_events
 from api.head_limit import HeadLimit
 from api.problem_handlers import answer_with_problems
@@ -45,15 +61,9 @@ _MIN_GZIP_BYTES: Final = 1024
 _GZIP_LEVEL: Final = 5
 # `/v1/webhooks/deliveries` must not be taken for an endpoint, so deliveries come first.
 _RESOURCES: Final = (
-    streams,
-    highlights,
-    clips,
-    profiles,
-    deliveries,
-    webhooks,
-    keys,
-    audit,
-    health,
+    *(streams, stream_deletion, stream_events),
+    *(highlights, feedback, batches, clips, profiles),
+    *(deliveries, webhooks, usage, keys, audit, health),
 )
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams being analysed."},
@@ -63,6 +73,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "keys", "description": "API keys, and what they may do."},
     {"name": "audit", "description": "Who changed what."},
     {"name": "webhooks", "description": "What you are told as it happens, and where."},
+    {"name": "usage", "description": "What you have used, and what it costs."},
     {"name": "health", "description": "For load balancers and operators."},
 ]
 
@@ -157,4 +168,5 @@ def _services(settings: Settings) -> Services:
         limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
         endpoint_secrets=EndpointSecrets(secret),
         dispatcher=WebhookDispatcher(database, temporal.client),
+        event_connections=EventConnections(settings.events_per_tenant),
     )

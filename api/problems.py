@@ -221,6 +221,15 @@ class DeliveryNotFoundProblem(Problem):
     advice = "Check the id; deliveries go with their endpoint when it is deleted."
 
 
+class BudgetNotFoundProblem(Problem):
+    """The tenant has set no budget for this kind of usage."""
+
+    code = "budget_not_found"
+    status = 404
+    title = "Budget not found"
+    advice = "Put a budget for the kind first; `GET /v1/usage/budgets` lists those there are."
+
+
 class MethodNotAllowedProblem(Problem):
     """The path exists, but not for this method."""
 
@@ -423,6 +432,18 @@ class HeadersTooLargeProblem(Problem):
     status = 431
     title = "Headers too large"
     advice = "Send fewer or shorter headers."
+
+
+class TooManyConnectionsProblem(Problem):
+    """The tenant follows as many streams by events as it may at a time."""
+
+    code = "too_many_connections"
+    status = 429
+    title = "Too many connections"
+    advice = "Close a connection to `/events` that you no longer need, then try again."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": str(_RETRY_AFTER)})
 
 
 class OtherHttpProblem(Problem):

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.event_connections import EventConnections
 from api.problems import UnavailableProblem
 from api.rate_limits import RateLimits
 from infra.clip_store import LocalClipStore
@@ -73,6 +74,7 @@ class Services:
     limits: RateLimits
     endpoint_secrets: EndpointSecrets
     dispatcher: WebhookDispatcher
+    event_connections: EventConnections
 
 
 def services_of(request: Request) -> Services:

@@ -17,10 +17,12 @@ from temporalio.worker import Worker
 from activities.analysis.local import LocalAnalysis
 from activities.clips import ClipActivities
 from activities.ingest import IngestActivities
+from activities.maintenance import MaintenanceActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
 from activities.webhooks import WebhookActivities
 from app.doors import Doors, open_doors
+from app.schedules import keep_schedules
 from domain import task_queues
 from domain.delivery import OutboxRelayInput
 from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
@@ -31,6 +33,7 @@ from infra.temporal import connect
 from infra.webhook_dispatcher import WebhookDispatcher
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
+from workflows.maintenance import MaintenanceWorkflow
 from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
@@ -67,6 +70,7 @@ async def run_worker(settings: Settings) -> None:
         for worker in workers(client, settings, doors, ingest):
             await stack.enter_async_context(worker)
         await ensure_outbox_relay(client, settings)
+        await keep_schedules(client, settings)
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
@@ -93,6 +97,7 @@ def workers(
         dispatcher=dispatcher,
         endpoint_concurrency=settings.webhook_endpoint_concurrency,
     )
+    maintenance = MaintenanceActivities(doors.database)
     analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
     clips = ClipActivities(
         segments=doors.segments,
@@ -119,7 +124,13 @@ def workers(
         Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[StreamWorkflow, ClipWorkflow, DeliveryWorkflow, OutboxRelayWorkflow],
+            workflows=[
+                StreamWorkflow,
+                ClipWorkflow,
+                DeliveryWorkflow,
+                OutboxRelayWorkflow,
+                MaintenanceWorkflow,
+            ],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         ),
@@ -133,6 +144,7 @@ def workers(
                 records.record_stream,
                 records.record_clip,
                 webhooks.relay_events,
+                maintenance.expire_records,
             ],
         ),
         activities(task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),

@@ -28,6 +28,8 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
+from infra.repositories import tenants
+
 _SETTING: Final = "setting"
 _MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: pg_advisory_xact_lock's key
 
@@ -148,6 +150,17 @@ class Database:
         except (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError) as error:
             raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
 
+    async def tenant_ids(self) -> list[UUID]:
+        """Return the ids of all tenants, for work that goes round them in a session of each.
+
+        The session it takes is nobody's, and sees no row of any table.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", "") as session:
+            return await tenants.all_ids(session)
+
     async def ping(self) -> None:
         """Make a round trip to the server.
 
@@ -224,8 +237,11 @@ def _run_revisions(connection: Connection, revision: str) -> None:
         command.upgrade(config, revision)
 
 
-def alembic_config(connection: Connection) -> Config:
-    """Return Alembic's configuration for a connection: the scripts are those of the package."""
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration for a connection: the scripts are those of the package.
+
+    Without one it serves to look at the scripts alone.
+    """
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "migrations:")
     config.set_main_option("path_separator", "os")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -13,7 +12,6 @@ from sqlalchemy import (
     and_,
     func,
     literal,
-    literal_column,
     or_,
     select,
     tuple_,
@@ -28,6 +26,7 @@ from domain.profile import GameProfile
 from domain.selection import Decision, DecisionStatus
 from infra.repositories.announcements import announce_highlight
 from infra.repositories.errors import RecordMissingError
+from infra.repositories.highlight_filter import HighlightFilter, conditions
 from infra.repositories.highlight_values import candidate_values, decision_values
 from infra.repositories.keyset import Order, Position
 from infra.schema import Highlight, Stream
@@ -37,11 +36,6 @@ _CONTENT: Final = tuple(
     column.name for column in Highlight.__table__.columns if column.name not in _MANAGED
 )
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
-# Written out, not bound: PostgreSQL must see that the condition implies the partial indexes.
-_HIDDEN: Final[tuple[ColumnElement[str], ...]] = (
-    literal_column("'held'"),
-    literal_column("'rejected'"),
-)
 
 
 class Sort(StrEnum):
@@ -61,25 +55,19 @@ ORDERS: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class HighlightFilter:
-    """Which highlights to list; None leaves a property open. Peaks are seconds of media time.
-
-    With no `statuses` everything but the held and the rejected is listed.
-    """
-
-    stream_id: UUID | None = None
-    statuses: tuple[DecisionStatus, ...] = ()
-    game: str | None = None
-    tag: str | None = None
-    min_score: float | None = None
-    peak_from: float | None = None
-    peak_to: float | None = None
-
-
 async def get(session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID) -> Highlight | None:
     """Return a highlight, or None when the tenant has none of this id."""
     return await session.get(Highlight, (tenant_id, highlight_id))
+
+
+async def get_many(
+    session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
+) -> dict[UUID, Highlight]:
+    """Return those of these highlights that the tenant has, by id."""
+    found = await session.scalars(
+        select(Highlight).where(Highlight.tenant_id == tenant_id, Highlight.id.in_(highlight_ids))
+    )
+    return {row.id: row for row in found}
 
 
 async def list_page(
@@ -92,7 +80,8 @@ async def list_page(
     limit: int = 50,
 ) -> list[Highlight]:
     """Return the highlights that match, in order, after a position."""
-    query = select(Highlight).where(Highlight.tenant_id == tenant_id, *_conditions(criteria))
+    wanted = await conditions(session, tenant_id=tenant_id, criteria=criteria)
+    query = select(Highlight).where(Highlight.tenant_id == tenant_id, *wanted)
     return list(await session.scalars(ORDERS[sort].page(query, after=after, limit=limit)))
 
 
@@ -227,24 +216,3 @@ def _supersedes(
         >= tuple_(Highlight.decided_at, Highlight.status.not_in(_PROVISIONAL)),
         or_(Highlight.status != confirmed, status == confirmed),
     )
-
-
-def _conditions(criteria: HighlightFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if criteria.stream_id is not None:
-        conditions.append(Highlight.stream_id == criteria.stream_id)
-    if criteria.game is not None:
-        conditions.append(Highlight.game == criteria.game)
-    if criteria.tag is not None:
-        conditions.append(Highlight.tags.contains([criteria.tag]))
-    if criteria.min_score is not None:
-        conditions.append(Highlight.score >= criteria.min_score)
-    if criteria.peak_from is not None:
-        conditions.append(Highlight.peak >= criteria.peak_from)
-    if criteria.peak_to is not None:
-        conditions.append(Highlight.peak <= criteria.peak_to)
-    if criteria.statuses:
-        conditions.append(Highlight.status.in_(criteria.statuses))
-    else:
-        conditions.append(Highlight.status.not_in(_HIDDEN))
-    return conditions

@@ -12,14 +12,17 @@ from typing import ClassVar
 
 from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
+from infra.settings.events import EventSettings
 from infra.settings.gemini import GeminiSettings
 from infra.settings.ingest import IngestSettings
 from infra.settings.limits import LimitSettings
+from infra.settings.retention import RetentionSettings
 from infra.settings.section import SettingsSection
 from infra.settings.state import DEFAULT_HOME, StateSettings
 from infra.settings.storage import StorageSettings
 from infra.settings.telemetry import TelemetrySettings
 from infra.settings.temporal import TemporalSettings
+from infra.settings.usage import UsageSettings
 from infra.settings.webhooks import WebhookSettings
 from infra.settings.worker import WorkerSettings
 
@@ -37,6 +40,9 @@ class Settings(
     WorkerSettings,
     GeminiSettings,
     WebhookSettings,
+    EventSettings,
+    UsageSettings,
+    RetentionSettings,
     TelemetrySettings,
 ):
     """All settings, read from the environment once at start."""
@@ -53,6 +59,9 @@ class Settings(
         WorkerSettings,
         GeminiSettings,
         WebhookSettings,
+        EventSettings,
+        UsageSettings,
+        RetentionSettings,
         TelemetrySettings,
     )
 

@@ -15,7 +15,7 @@ from domain.score import DIMENSIONS, HighlightScore
 from domain.selection import Decision, DecisionStatus, Reason, Tier
 from infra.bootstrap import tenant_id_of
 from infra.database import Database
-from infra.repositories import api_keys, clips, deliveries, endpoints, highlights, streams
+from infra.repositories import api_keys, clips, deliveries, endpoints, highlights, streams, usage
 from infra.webhook_signing import EndpointSecrets
 
 PROFILE = GameProfile(id="default", version="1", name="Default")
@@ -128,6 +128,21 @@ def usage_event(
         revision=percent,
         created_at=datetime.now(UTC),
     )
+
+
+async def used(database: Database, tenant_id: UUID) -> dict[str, float]:
+    """What a tenant has used, ever, by kind."""
+    async with database.session(tenant_id) as session:
+        found = await usage.stats(
+            session,
+            tenant_id=tenant_id,
+            since=datetime(2000, 1, 1, tzinfo=UTC),
+            until=datetime(3000, 1, 1, tzinfo=UTC),
+        )
+    sums: dict[str, float] = {}
+    for each in found:
+        sums[each.kind] = sums.get(each.kind, 0.0) + float(each.quantity)
+    return sums
 
 
 def candidate(

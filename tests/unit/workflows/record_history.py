@@ -17,6 +17,8 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
+from domain import task_queues
+from domain.expiry import MaintenanceInput
 from domain.ids import clip_workflow_id
 from domain.stream_input import StopRequest, StreamResult
 from infra.embedded import temporal_binary
@@ -25,6 +27,7 @@ from infra.embedded.temporal_server import TemporalServer
 from infra.settings import Settings
 from infra.temporal import connect
 from tests.integration.workflows.scripted import Script, running, start
+from workflows.maintenance import MaintenanceWorkflow
 from workflows.stream import StreamWorkflow
 
 HISTORIES: Final = Path(__file__).with_name("histories")
@@ -89,11 +92,25 @@ async def record_cancelled(client: Client) -> None:
     await store(stream, "cancelled")
 
 
+async def record_maintenance(client: Client) -> None:
+    """A round of maintenance."""
+    async with running(client, Script()):
+        round_ = await client.start_workflow(
+            MaintenanceWorkflow.run,
+            MaintenanceInput(),
+            id="maintenance",
+            task_queue=task_queues.ORCHESTRATION,
+        )
+        await round_.result()
+    await store(round_, "maintenance")
+
+
 RECORDINGS: Final[tuple[Recording, ...]] = (
     record_completed,
     record_continued,
     record_stopped,
     record_cancelled,
+    record_maintenance,
 )
 
 
