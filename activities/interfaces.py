@@ -12,6 +12,8 @@ from temporalio import activity
 
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clip import ClipSpec, RenderedClip
+from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass
+from domain.expiry import ExpireRecordsInput, ExpireRecordsResult
 from domain.ingest import FetchWindowInput, FetchWindowResult
 from domain.records import ClipRecord, MediaRelease, StreamRecord
 from domain.selection import SelectHighlightsInput, SelectHighlightsResult
@@ -75,3 +77,26 @@ class Records(ABC):
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
         """Write a clip's state."""
+
+
+class Webhooks(ABC):
+    """Events to tenants' endpoints; queue `deliver`, and `io` for the relay."""
+
+    @abstractmethod
+    @activity.defn(name="deliver")
+    async def deliver(self, request: AttemptRequest) -> AttemptOutcome:
+        """Send an event to an endpoint once, and write down what came of it."""
+
+    @abstractmethod
+    @activity.defn(name="relay_events")
+    async def relay_events(self) -> OutboxRelayPass:
+        """Hand over to workflows what was committed to the outbox and not handed over."""
+
+
+class Maintenance(ABC):
+    """What keeps the database small; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="expire_records")
+    async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
+        """Delete the old records of all tenants."""

@@ -8,22 +8,33 @@ from activities.interfaces import Records
 from domain.records import ClipRecord, StreamRecord
 from infra.database import Database
 from infra.repositories import clips, streams
+from infra.webhook_dispatcher import WebhookDispatcher
 
 
 class RecordActivities(Records):
-    """Writes streams and clips; each is an upsert, so that doing it twice is doing it once."""
+    """Writes streams and clips; each is an upsert, so that doing it twice is doing it once.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: where they go.
+        dispatcher: is told when there is something to tell; without one the relay finds it.
+    """
+
+    def __init__(self, database: Database, dispatcher: WebhookDispatcher | None = None) -> None:
         self._database = database
+        self._dispatcher = dispatcher
 
     @activity.defn(name="record_stream")
     async def record_stream(self, record: StreamRecord) -> None:
         """Write a stream's state and its gaps."""
         async with self._database.session(record.tenant_id) as session:
-            await streams.record_stream(session, record)
+            told = await streams.record_stream(session, record)
+        if told and self._dispatcher is not None:
+            await self._dispatcher.try_dispatch(record.tenant_id)
 
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
         """Write a clip's state."""
         async with self._database.session(record.spec.tenant_id) as session:
-            await clips.record_clip(session, record)
+            told = await clips.record_clip(session, record)
+        if told and self._dispatcher is not None:
+            await self._dispatcher.try_dispatch(record.spec.tenant_id)

@@ -10,13 +10,27 @@ from infra.database import Database
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
 from infra.repositories import highlights
+from infra.webhook_dispatcher import WebhookDispatcher
 
 
 class SelectionActivities(Selection):
-    """Decides by the profile that the stream was started with, over changes and restarts."""
+    """Decides by the profile that the stream was started with, over changes and restarts.
 
-    def __init__(self, *, database: Database, profiles: ProfileStore) -> None:
+    Args:
+        database: where decisions go.
+        profiles: the profiles as shipped.
+        dispatcher: is told when there is something to tell; without one the relay finds it.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        profiles: ProfileStore,
+        dispatcher: WebhookDispatcher | None = None,
+    ) -> None:
         self._database = database
+        self._dispatcher = dispatcher
         self._profiles = PinnedProfiles(database, profiles)
 
     @activity.defn(name="select_highlights")
@@ -38,7 +52,7 @@ class SelectionActivities(Selection):
         )
         if result.decisions:
             async with self._database.session(request.tenant_id) as session:
-                await highlights.record_decisions(
+                changed = await highlights.record_decisions(
                     session,
                     tenant_id=request.tenant_id,
                     stream_id=request.stream_id,
@@ -46,4 +60,6 @@ class SelectionActivities(Selection):
                     candidates=request.candidates,
                     decisions=result.decisions,
                 )
+            if changed and self._dispatcher is not None:
+                await self._dispatcher.try_dispatch(request.tenant_id)
         return result

@@ -10,12 +10,29 @@ from typing import Any, Final
 from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, clips, health, highlights, keys, profiles, streams
+from api import (
+    audit,
+    batches,
+    clips,
+    deliveries,
+    feedback,
+    health,
+    highlights,
+    keys,
+    profiles,
+    stream_deletion,
+    stream_events,
+    streams,
+    usage,
+    webhooks,
+)
 from api.body_limit import BodyLimit
 from api.conditional import ConditionalReads
 from api.content_type import require_acceptable
 from api.cross_origin import allow_origins
 from api.documentation import add_documentation, complete_document
+from api.event_connections import EventConnections
+from api.event_reference import document_events
 from api.head_limit import HeadLimit
 from api.problem_handlers import answer_with_problems
 from api.rate_limiting import RateLimiting, charge_file
@@ -35,12 +52,20 @@ from infra.signed_urls import UrlSigner
 from infra.tenant_plans import TenantPlans
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
+from infra.webhook_dispatcher import WebhookDispatcher
+from infra.webhook_signing import EndpointSecrets
 
 _MAX_BODY_BYTES: Final = 64 << 10
 _MAX_URI_BYTES: Final = 8 << 10
 _MAX_HEADERS_BYTES: Final = 16 << 10
 _MIN_GZIP_BYTES: Final = 1024
 _GZIP_LEVEL: Final = 5
+# `/v1/webhooks/deliveries` must not be taken for an endpoint, so deliveries come first.
+_RESOURCES: Final = (
+    *(streams, stream_deletion, stream_events),
+    *(highlights, feedback, batches, clips, profiles),
+    *(deliveries, webhooks, usage, keys, audit, health),
+)
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams being analysed."},
     {"name": "highlights", "description": "The moments found in them."},
@@ -48,6 +73,8 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "profiles", "description": "What counts in each game, and your own rules for it."},
     {"name": "keys", "description": "API keys, and what they may do."},
     {"name": "audit", "description": "Who changed what."},
+    {"name": "webhooks", "description": "What you are told as it happens, and where."},
+    {"name": "usage", "description": "What you have used, and what it costs."},
     {"name": "health", "description": "For load balancers and operators."},
 ]
 
@@ -84,12 +111,13 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for resource in (streams, highlights, clips, profiles, keys, audit, health):
+    for resource in _RESOURCES:
         app.include_router(
             resource.router, dependencies=[Depends(require_acceptable), Depends(charge_file)]
         )
     add_documentation(app)
     complete_document(app)
+    document_events(app)
     answer_with_problems(app)
     _surround(app, settings, services)
     return app
@@ -127,10 +155,11 @@ def _services(settings: Settings) -> Services:
         timeout=settings.rate_limit_timeout,
         retry_interval=settings.rate_limit_retry_interval,
     )
+    temporal = TemporalConnection(settings)
     return Services(
         settings=settings,
         database=database,
-        temporal=TemporalConnection(settings),
+        temporal=temporal,
         clips=LocalClipStore(Path(settings.clip_location())),
         signer=UrlSigner(secret),
         key_secret=secret,
@@ -139,4 +168,7 @@ def _services(settings: Settings) -> Services:
         pinned=PinnedProfiles(database, shipped),
         limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
         keys=KeyCache(database),
+        endpoint_secrets=EndpointSecrets(secret),
+        dispatcher=WebhookDispatcher(database, temporal.client),
+        event_connections=EventConnections(settings.events_per_tenant),
     )

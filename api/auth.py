@@ -107,4 +107,5 @@ def _requiring(scope: Scope) -> Any:  # noqa: ANN401 - FastAPI's own type of a d
 
 Reader = Annotated[Caller, _requiring(Scope.READ)]
 Writer = Annotated[Caller, _requiring(Scope.WRITE)]
+WebhookKeeper = Annotated[Caller, _requiring(Scope.WEBHOOKS)]
 Administrator = Annotated[Caller, _requiring(Scope.ADMIN)]

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import FiniteFloat
 
 from api.auth import Reader
 from api.highlight_models import HighlightDetail, HighlightModel, document_of
+from api.highlight_query import HighlightQuery
 from api.pagination import Cursor, Limit, Page, decode, next_cursor, page_response
 from api.problem_reference import documented
 from api.problems import (
@@ -22,11 +22,9 @@ from api.problems import (
     UnavailableProblem,
 )
 from api.services import ServicesDependency
-from api.text import Name
-from domain.selection import DecisionStatus
 from infra.highlight_explanation import explanation_of
 from infra.repositories import clips, highlights
-from infra.repositories.highlights import ORDERS, HighlightFilter, Sort
+from infra.repositories.highlights import ORDERS, Sort
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
 _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
@@ -42,19 +40,7 @@ async def list_highlights(
     *,
     caller: Reader,
     services: ServicesDependency,
-    stream_id: UUID | None = None,
-    status: Annotated[
-        list[DecisionStatus],
-        Query(
-            description="May be repeated. By default all but the held and the rejected.",
-            max_length=len(DecisionStatus),
-        ),
-    ] = [],  # noqa: B006 - FastAPI copies it
-    game: Annotated[Name | None, Query(description="A profile's id, such as `soccer`.")] = None,
-    tag: Name | None = None,
-    min_score: Annotated[float | None, Query(ge=0, le=1)] = None,
-    peak_from: Annotated[FiniteFloat | None, Query(description="Seconds of media time.")] = None,
-    peak_to: Annotated[FiniteFloat | None, Query(description="Seconds of media time.")] = None,
+    criteria: HighlightQuery,
     sort: Annotated[Sort, Query(description="A minus sign means descending.")] = Sort.NEWEST,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -67,15 +53,7 @@ async def list_highlights(
         rows = await highlights.list_page(
             session,
             tenant_id=caller.tenant_id,
-            criteria=HighlightFilter(
-                stream_id=stream_id,
-                statuses=tuple(status),
-                game=game,
-                tag=tag,
-                min_score=min_score,
-                peak_from=peak_from,
-                peak_to=peak_to,
-            ),
+            criteria=criteria,
             sort=sort,
             after=after,
             limit=limit + 1,

@@ -203,6 +203,33 @@ class KeyNotFoundProblem(Problem):
     advice = "List the keys to see their ids; an id is not the key itself."
 
 
+class EndpointNotFoundProblem(Problem):
+    """The tenant has no such webhook endpoint."""
+
+    code = "webhook_not_found"
+    status = 404
+    title = "Webhook endpoint not found"
+    advice = "Check the id; list the endpoints to see those you have."
+
+
+class DeliveryNotFoundProblem(Problem):
+    """The tenant has no such delivery."""
+
+    code = "delivery_not_found"
+    status = 404
+    title = "Delivery not found"
+    advice = "Check the id; deliveries go with their endpoint when it is deleted."
+
+
+class BudgetNotFoundProblem(Problem):
+    """The tenant has set no budget for this kind of usage."""
+
+    code = "budget_not_found"
+    status = 404
+    title = "Budget not found"
+    advice = "Put a budget for the kind first; `GET /v1/usage/budgets` lists those there are."
+
+
 class MethodNotAllowedProblem(Problem):
     """The path exists, but not for this method."""
 
@@ -278,6 +305,24 @@ class StreamQuotaExceededProblem(Problem):
     advice = "Stop a stream or wait for one to end, or ask us for a larger plan."
 
 
+class EndpointDisabledProblem(Problem):
+    """The webhook endpoint is disabled, so that nothing is sent to it."""
+
+    code = "webhook_disabled"
+    status = 409
+    title = "Webhook endpoint disabled"
+    advice = "Repair the endpoint, then enable it by `PATCH` with `status: enabled`."
+
+
+class EndpointLimitProblem(Problem):
+    """The tenant has as many webhook endpoints as it may have."""
+
+    code = "webhook_limit_reached"
+    status = 409
+    title = "Too many webhook endpoints"
+    advice = "Delete an endpoint that you no longer need, or change one by `PATCH`."
+
+
 class PreconditionFailedProblem(Problem):
     """What was to be changed is no longer as the client last saw it."""
 
@@ -342,12 +387,12 @@ class InvalidProfileProblem(Problem):
 
 
 class UrlForbiddenProblem(Problem):
-    """The playlist's URL is one that we must not request."""
+    """The URL is one that we must not request."""
 
     code = "url_forbidden"
     status = 422
     title = "URL not allowed"
-    advice = "Give the public https URL of an HLS playlist."
+    advice = "Give a public https URL: of an HLS playlist, or of your webhook endpoint."
 
 
 class IdempotencyMismatchProblem(Problem):
@@ -387,6 +432,18 @@ class HeadersTooLargeProblem(Problem):
     status = 431
     title = "Headers too large"
     advice = "Send fewer or shorter headers."
+
+
+class TooManyConnectionsProblem(Problem):
+    """The tenant follows as many streams by events as it may at a time."""
+
+    code = "too_many_connections"
+    status = 429
+    title = "Too many connections"
+    advice = "Close a connection to `/events` that you no longer need, then try again."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": str(_RETRY_AFTER)})
 
 
 class OtherHttpProblem(Problem):

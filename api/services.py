@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.event_connections import EventConnections
 from api.problems import UnavailableProblem
 from api.rate_limits import RateLimits
 from infra.clip_store import LocalClipStore
@@ -23,6 +24,8 @@ from infra.telemetry import temporal_interceptors
 from infra.temporal import connect
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
+from infra.webhook_dispatcher import WebhookDispatcher
+from infra.webhook_signing import EndpointSecrets
 
 _CONNECT_TIMEOUT: Final = timedelta(seconds=3)
 
@@ -71,6 +74,9 @@ class Services:
     pinned: PinnedProfiles
     limits: RateLimits
     keys: KeyCache
+    endpoint_secrets: EndpointSecrets
+    dispatcher: WebhookDispatcher
+    event_connections: EventConnections
 
 
 async def services_of(request: Request) -> Services:

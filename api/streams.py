@@ -34,9 +34,9 @@ from api.problems import (
 from api.request_id import request_id_of
 from api.services import Services, ServicesDependency
 from api.stream_models import AnalyzeRequest, StreamDetail, StreamModel
+from api.stream_stopping import stop
 from api.text import Name
-from domain.records import StreamRecord
-from domain.stream import TERMINAL, EndReason, StreamEnd, StreamProgress, StreamStatus
+from domain.stream import TERMINAL, StreamStatus
 from infra.repositories import profiles, stream_quota, streams
 from infra.repositories.idempotency import StoredResponse
 from infra.schema import Stream
@@ -227,20 +227,4 @@ async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDepende
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
     if row is None:
         raise StreamNotFoundProblem
-    if row.status in TERMINAL or await stream_starter.stop(
-        services, row, message="stopped by the tenant"
-    ):
-        return StreamModel.of(row)
-    return StreamModel.of(await _cancel_orphan(services, row))
-
-
-async def _cancel_orphan(services: Services, row: Stream) -> Stream:
-    """Close a stream that no workflow follows, so that it does not stay open for ever."""
-    end = StreamEnd(reason=EndReason.CANCELLED, message="stopped; its analysis was not running")
-    progress = StreamProgress(status=end.status, end=end)
-    async with services.database.session(row.tenant_id) as session:
-        await streams.record_stream(
-            session, StreamRecord(tenant_id=row.tenant_id, stream_id=row.id, progress=progress)
-        )
-    async with services.database.session(row.tenant_id) as session:
-        return await streams.get(session, tenant_id=row.tenant_id, stream_id=row.id) or row
+    return StreamModel.of(await stop(services, row))

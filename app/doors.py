@@ -6,15 +6,20 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.clip_links import ClipLinks
 from infra.clip_store import LocalClipStore
 from infra.database import Database
+from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
 from infra.hls_client import HlsClient
 from infra.media_pool import MediaPool
 from infra.profile_store import ProfileStore
 from infra.segment_store import LocalSegmentStore
 from infra.settings import Settings
+from infra.signed_urls import UrlSigner
 from infra.url_guard import UrlGuard
+from infra.webhook_sender import WebhookSender
+from infra.webhook_signing import EndpointSecrets
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,9 @@ class Doors:
     probes: MediaPool
     media: MediaPool
     profiles: ProfileStore
+    webhooks: WebhookSender
+    endpoint_secrets: EndpointSecrets
+    clip_links: ClipLinks
 
 
 async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
@@ -52,16 +60,29 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
     # Probing has children of its own: ingest must not wait behind an analysis or a check.
     probes = await stack.enter_async_context(_pool(settings, processes=1))
     media = await stack.enter_async_context(_pool(settings, processes=settings.analyzer_processes))
+    guard = UrlGuard(allow_private=settings.allow_private_urls)
+    secret = signing_secret(settings)
     return Doors(
         database=database,
         segments=LocalSegmentStore(_directory("SEGMENT_STORE", settings.segment_location())),
         clips=LocalClipStore(_directory("CLIP_STORE", settings.clip_location())),
-        hls=await stack.enter_async_context(
-            HlsClient(UrlGuard(allow_private=settings.allow_private_urls))
-        ),
+        hls=await stack.enter_async_context(HlsClient(guard)),
         probes=probes,
         media=media,
         profiles=ProfileStore(),
+        webhooks=await stack.enter_async_context(
+            WebhookSender(
+                guard,
+                timeout=settings.webhook_timeout,
+                max_connections=2 * settings.webhook_concurrency,
+            )
+        ),
+        endpoint_secrets=EndpointSecrets(secret),
+        clip_links=ClipLinks(
+            UrlSigner(secret),
+            base_url=settings.base_url(),
+            lifetime=settings.clip_url_lifetime,
+        ),
     )
 
 

@@ -11,20 +11,30 @@ from typing import Final
 
 import structlog
 from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
 from activities.analysis.local import LocalAnalysis
 from activities.clips import ClipActivities
 from activities.ingest import IngestActivities
+from activities.maintenance import MaintenanceActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
+from activities.webhooks import WebhookActivities
 from app.doors import Doors, open_doors
+from app.schedules import keep_schedules
 from domain import task_queues
+from domain.delivery import OutboxRelayInput
+from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.settings import Settings
 from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
+from infra.webhook_dispatcher import WebhookDispatcher
 from workflows.clip import ClipWorkflow
+from workflows.delivery import DeliveryWorkflow
+from workflows.maintenance import MaintenanceWorkflow
+from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -59,6 +69,8 @@ async def run_worker(settings: Settings) -> None:
         stack.push_async_callback(ingest.close)
         for worker in workers(client, settings, doors, ingest):
             await stack.enter_async_context(worker)
+        await ensure_outbox_relay(client, settings)
+        await keep_schedules(client, settings)
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
@@ -68,8 +80,24 @@ def workers(
     client: Client, settings: Settings, doors: Doors, ingest: IngestActivities
 ) -> Sequence[Worker]:
     """Return one worker for each task queue, none of them started."""
-    records = RecordActivities(doors.database)
-    selection = SelectionActivities(database=doors.database, profiles=doors.profiles)
+
+    async def same_client() -> Client:
+        return client
+
+    dispatcher = WebhookDispatcher(doors.database, same_client)
+    records = RecordActivities(doors.database, dispatcher)
+    selection = SelectionActivities(
+        database=doors.database, profiles=doors.profiles, dispatcher=dispatcher
+    )
+    webhooks = WebhookActivities(
+        database=doors.database,
+        sender=doors.webhooks,
+        secrets=doors.endpoint_secrets,
+        links=doors.clip_links,
+        dispatcher=dispatcher,
+        endpoint_concurrency=settings.webhook_endpoint_concurrency,
+    )
+    maintenance = MaintenanceActivities(doors.database)
     analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
     clips = ClipActivities(
         segments=doors.segments,
@@ -96,7 +124,13 @@ def workers(
         Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[StreamWorkflow, ClipWorkflow],
+            workflows=[
+                StreamWorkflow,
+                ClipWorkflow,
+                DeliveryWorkflow,
+                OutboxRelayWorkflow,
+                MaintenanceWorkflow,
+            ],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         ),
@@ -109,10 +143,25 @@ def workers(
                 selection.select_highlights,
                 records.record_stream,
                 records.record_clip,
+                webhooks.relay_events,
+                maintenance.expire_records,
             ],
         ),
         activities(task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),
         activities(
             task_queues.RENDER, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
         ),
+        activities(task_queues.DELIVER, settings.webhook_concurrency, [webhooks.deliver]),
+    )
+
+
+async def ensure_outbox_relay(client: Client, settings: Settings) -> None:
+    """Start the one relay of the outbox unless it is running."""
+    await client.start_workflow(
+        OutboxRelayWorkflow.run,
+        OutboxRelayInput(interval=settings.webhook_relay_interval),
+        id=OUTBOX_RELAY_WORKFLOW_ID,
+        task_queue=task_queues.ORCHESTRATION,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary="Sends on the events that their writers could not",
     )

@@ -31,9 +31,11 @@ class AnalyzeWindowInput(Model):
 class AnalyzeWindowResult(Model):
     """The moments settled by these windows, and what could not be analysed.
 
-    `watermark` is the media time (s) before which no further candidate's peak can appear.
+    `watermark` is the media time (s) before which no further candidate's peak can appear;
+    `analyzer` names who looked.
     """
 
     candidates: tuple[HighlightCandidate, ...] = ()
     watermark: float
     undecodable_segments: int = 0
+    analyzer: str = ""

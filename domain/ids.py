@@ -6,6 +6,13 @@ from uuid import UUID, uuid5
 
 _HIGHLIGHT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a001")
 _CLIP = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a002")
+_EVENT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
+_DELIVERY = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a004")
+
+OUTBOX_RELAY_WORKFLOW_ID = "outbox-relay"
+"""The Temporal workflow id of the one relay of the outbox."""
+_USAGE = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a006")
+_FEEDBACK = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a007")
 
 
 def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
@@ -20,6 +27,31 @@ def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
 def clip_id(*, highlight: UUID, start: float, end: float) -> UUID:
     """Return the id of the clip of a highlight cut at `start`..`end` seconds of media time."""
     return uuid5(_CLIP, f"{highlight}/{round(start * 1000)}/{round(end * 1000)}")
+
+
+def event_id(*, tenant_id: UUID, kind: str, subject: str, revision: int) -> UUID:
+    """Return the id of the event that tells change `revision` of a subject."""
+    return uuid5(_EVENT, f"{tenant_id}/{kind}/{subject}/{revision}")
+
+
+def delivery_id(*, endpoint_id: UUID, event: UUID) -> UUID:
+    """Return the id of the delivery of an event to an endpoint."""
+    return uuid5(_DELIVERY, f"{endpoint_id}/{event}")
+
+
+def delivery_workflow_id(*, tenant_id: UUID, endpoint_id: UUID, ordering_key: str) -> str:
+    """Return the Temporal workflow id of the deliveries to an endpoint that keep one order."""
+    return f"deliver/{tenant_id}/{endpoint_id}/{ordering_key}"
+
+
+def usage_id(*, kind: str, subject: str) -> UUID:
+    """Return the id of the usage of one kind that `subject` names uniquely within its tenant."""
+    return uuid5(_USAGE, f"{kind}/{subject}")
+
+
+def feedback_id(*, highlight: UUID, author: str) -> UUID:
+    """Return the id of what one person says about a highlight."""
+    return uuid5(_FEEDBACK, f"{highlight}/{author}")
 
 
 def stream_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
-from pydantic import NonNegativeFloat
+from pydantic import NonNegativeFloat, NonNegativeInt
 
 from domain.clip import ClipSpec, ClipStatus, RenderedClip
 from domain.media import Gap
@@ -12,13 +13,29 @@ from domain.model import Model
 from domain.stream import StreamProgress
 
 
+class WindowRecord(Model):
+    """A window that analysis is done with (times in s of media time, size in bytes).
+
+    `analyzer` and `analyzed_at` are None for one that was given up.
+    """
+
+    index: NonNegativeInt
+    start: NonNegativeFloat
+    end: NonNegativeFloat
+    segments: NonNegativeInt
+    size: NonNegativeInt
+    analyzer: str | None = None
+    analyzed_at: datetime | None = None
+
+
 class StreamRecord(Model):
-    """A stream's state, with the gaps found since it was last written."""
+    """A stream's state, with the gaps and windows that came since it was last written."""
 
     tenant_id: UUID
     stream_id: UUID
     progress: StreamProgress
     gaps: tuple[Gap, ...] = ()
+    windows: tuple[WindowRecord, ...] = ()
 
 
 class ClipRecord(Model):

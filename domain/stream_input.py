@@ -11,6 +11,7 @@ from domain.clip_input import ClipTiming
 from domain.ingest import IngestCursor, IngestLimits
 from domain.media import Gap, SegmentRef, VariantPolicy, Window
 from domain.model import Model
+from domain.records import WindowRecord
 from domain.selection import Decision, SelectionState
 from domain.stream import StreamEnd, StreamProgress
 
@@ -77,6 +78,7 @@ class StreamState(Model):
         backlog: windows fetched but not yet analysed.
         clips: how far the clip of each highlight has come.
         gaps: the latest holes in the timeline.
+        new_windows: windows analysed but not yet written down.
         released: media time (s) before which segments have been deleted.
         analyzed_window: number of the last window analysed.
         runs: how often the workflow has continued as new.
@@ -91,6 +93,7 @@ class StreamState(Model):
     clips: tuple[ClipEntry, ...] = ()
     gaps: tuple[Gap, ...] = ()
     recording: RecordingReady | None = None
+    new_windows: tuple[WindowRecord, ...] = ()
     released: NonNegativeFloat = 0.0
     analyzed_window: NonNegativeInt | None = None
     end: StreamEnd | None = None

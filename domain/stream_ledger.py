@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from datetime import datetime
 from uuid import UUID
 
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
@@ -12,7 +13,7 @@ from domain.clip_planning import wants_clip
 from domain.ingest import FetchWindowInput, FetchWindowResult
 from domain.match_report import match_report
 from domain.media import Gap, Window
-from domain.records import MediaRelease, StreamRecord
+from domain.records import MediaRelease, StreamRecord, WindowRecord
 from domain.retention import keep_from, latest_gaps, segments_from
 from domain.selection import (
     Decision,
@@ -35,6 +36,10 @@ from domain.stream_input import RecordingReady, StreamInput, StreamState, Stream
 BATCH = 20
 """Windows analysed in one call when analysis has fallen behind: two minutes of media."""
 
+RECORDED_WINDOWS = 15
+"""Windows analysed after which the state is written down though only counters have changed: a
+minute of media, so that usage is never older and a record never large."""
+
 KEPT_DECISIONS = 200
 """Decisions remembered for the timeline query and the report; the database has them all."""
 
@@ -54,6 +59,7 @@ class StreamLedger:
         self._clips = ClipBook(state.clips)
         self._gaps = list(state.gaps)
         self._new_gaps: list[Gap] = []
+        self._new_windows = list(state.new_windows)
         self._recorded: StreamStatus | None = None
         self._recording = state.recording
         self._released = state.released
@@ -129,9 +135,19 @@ class StreamLedger:
             last=self._end is not None and len(windows) == len(self._backlog),
         )
 
-    def analyzed(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
-        """Enter an answer of the analyzer."""
+    def analyzed(
+        self,
+        request: AnalyzeWindowInput,
+        result: AnalyzeWindowResult,
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        """Enter an answer of the analyzer, given at `at`."""
         self._leave_backlog(request.windows)
+        self._new_windows += (
+            _window_record(window, analyzer=result.analyzer or None, at=at)
+            for window in request.windows
+        )
         self._update(analyzed=max(self._progress.analyzed, result.watermark))
 
     def analysis_failed(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
@@ -240,21 +256,27 @@ class StreamLedger:
 
     @property
     def record_is_due(self) -> bool:
-        """Whether the written state differs from the true one in anything but its counters."""
-        return bool(self._new_gaps) or self._recorded is not self._progress.status
+        """Whether the written state differs from the true one in more than a few counts."""
+        return (
+            bool(self._new_gaps)
+            or len(self._new_windows) >= RECORDED_WINDOWS
+            or self._recorded is not self._progress.status
+        )
 
     def record(self) -> StreamRecord:
-        """Return what to write down now: the state, and the gaps not yet written."""
+        """Return what to write down now: the state, and the gaps and windows not yet written."""
         return StreamRecord(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
             progress=self._progress,
             gaps=tuple(self._new_gaps),
+            windows=tuple(self._new_windows),
         )
 
     def recorded(self, record: StreamRecord) -> None:
         """Enter that `record` has been written."""
         self._new_gaps = self._new_gaps[len(record.gaps) :]
+        self._new_windows = self._new_windows[len(record.windows) :]
         self._recorded = record.progress.status
 
     def timeline(self) -> StreamTimeline:
@@ -288,6 +310,7 @@ class StreamLedger:
             clips=self._clips.entries,
             gaps=tuple(self._gaps),
             recording=self._recording,
+            new_windows=tuple(self._new_windows),
             released=self._released,
             analyzed_window=self._analyzed_window,
             end=self._end,
@@ -347,3 +370,15 @@ class StreamLedger:
 
     def _update(self, **changes: object) -> None:
         self._progress = self._progress.model_copy(update=changes)
+
+
+def _window_record(window: Window, *, analyzer: str | None, at: datetime | None) -> WindowRecord:
+    return WindowRecord(
+        index=window.index,
+        start=window.start,
+        end=window.end,
+        segments=len(window.segments),
+        size=window.size,
+        analyzer=analyzer,
+        analyzed_at=at,
+    )

@@ -8,4 +8,5 @@ ORCHESTRATION: Final = "highlights"
 IO: Final = "highlights-io"
 ANALYSIS: Final = "highlights-analysis"
 RENDER: Final = "highlights-render"
-ALL: Final = (ORCHESTRATION, IO, ANALYSIS, RENDER)
+DELIVER: Final = "highlights-deliver"
+ALL: Final = (ORCHESTRATION, IO, ANALYSIS, RENDER, DELIVER)

@@ -30,8 +30,10 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
+from infra.repositories import tenants
+
 _SETTING: Final = "setting"
-_LITERAL: Final = re.compile(r"[0-9a-f-]+")  # UUIDs and hex: nothing that could end a literal
+_LITERAL: Final = re.compile(r"[0-9a-f-]*")  # UUIDs and hex: nothing that could end a literal
 _MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: pg_advisory_xact_lock's key
 
 
@@ -166,6 +168,33 @@ class Database:
         async with self._scoped("app.key_hash", key_hash.hex()) as session:
             yield session
 
+    async def tenants_to_send_for(self) -> list[UUID]:
+        """Return the tenants that have events or deliveries which nobody has taken up.
+
+        A function of the database answers it, with the tenants' ids and nothing else of theirs:
+        what is sent is read in a session of each.
+
+        Raises:
+            DatabaseUnavailableError: it is away.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                found = await connection.execute(text("SELECT tenants_to_send_for()"))
+                return list(found.scalars())
+        except (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError) as error:
+            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+
+    async def tenant_ids(self) -> list[UUID]:
+        """Return the ids of all tenants, for work that goes round them in a session of each.
+
+        The session it takes is nobody's, and sees no row of any table.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", "") as session:
+            return await tenants.all_ids(session)
+
     async def ping(self) -> None:
         """Make a round trip to the server.
 
@@ -254,8 +283,11 @@ def _run_revisions(connection: Connection, revision: str) -> None:
         command.upgrade(config, revision)
 
 
-def alembic_config(connection: Connection) -> Config:
-    """Return Alembic's configuration for a connection: the scripts are those of the package."""
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration for a connection: the scripts are those of the package.
+
+    Without one it serves to look at the scripts alone.
+    """
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "migrations:")
     config.set_main_option("path_separator", "os")

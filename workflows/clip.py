@@ -30,7 +30,21 @@ class ClipWorkflow:
 
     @workflow.run
     async def run(self, request: ClipInput) -> ClipOutcome:  # noqa: ARG002 -- see __init__
-        """Render, record, tell the stream. A clip that cannot be made is an outcome, no error."""
+        """Render, record, tell the stream. A clip that cannot be made is an outcome, no error.
+
+        Nor is one whose highlight its tenant has deleted meanwhile: nothing of it is kept.
+        """
+        try:
+            return await self._make()
+        except ActivityError as error:
+            if not _is_unwanted(error):
+                raise
+            await self._delete()
+            outcome = self._outcome(ClipStatus.FAILED, message=cause_of(error))
+            await self._tell_stream(outcome)
+            return outcome
+
+    async def _make(self) -> ClipOutcome:
         await self._record(ClipStatus.RENDERING)
         try:
             rendered = await self._render()
@@ -61,14 +75,17 @@ class ClipWorkflow:
         self, status: ClipStatus, *, rendered: RenderedClip | None = None, message: str = ""
     ) -> ClipOutcome:
         await self._record(status, rendered=rendered, message=message)
-        outcome = ClipOutcome(
+        outcome = self._outcome(status, message=message)
+        await self._tell_stream(outcome)
+        return outcome
+
+    def _outcome(self, status: ClipStatus, *, message: str) -> ClipOutcome:
+        return ClipOutcome(
             clip_id=self._spec.id,
             highlight_id=self._spec.highlight_id,
             status=status,
             message=message,
         )
-        await self._tell_stream(outcome)
-        return outcome
 
     async def _tell_stream(self, outcome: ClipOutcome) -> None:
         stream = workflow.get_external_workflow_handle(self._request.stream_workflow)
@@ -79,15 +96,18 @@ class ClipWorkflow:
             workflow.logger.info("the stream is gone", extra={"clip_id": str(self._spec.id)})
 
     async def _discard(self) -> None:
+        await self._delete()
+        await self._record(ClipStatus.DELETED, message="cancelled")
+
+    async def _delete(self) -> None:
         await workflow.execute_activity_method(
             Clips.delete_clip,
             self._spec,
             task_queue=task_queues.RENDER,
             start_to_close_timeout=timedelta(seconds=30),
             retry_policy=steps.UNTIL_DONE,
-            summary="cancelled",
+            summary="no longer wanted",
         )
-        await self._record(ClipStatus.DELETED, message="cancelled")
 
     async def _record(
         self, status: ClipStatus, *, rendered: RenderedClip | None = None, message: str = ""
@@ -100,3 +120,8 @@ class ClipWorkflow:
             retry_policy=steps.UNTIL_DONE,
             summary=status,
         )
+
+
+def _is_unwanted(error: ActivityError) -> bool:
+    cause = error.cause
+    return isinstance(cause, ApplicationError) and cause.type == steps.RECORD_MISSING

@@ -189,7 +189,7 @@ class StreamWorkflow:
             request = self._ledger.analysis_request()
             try:
                 result = await steps.analyze(request, self._request.timing)
-                self._ledger.analyzed(request, result)
+                self._ledger.analyzed(request, result, at=workflow.now())
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise

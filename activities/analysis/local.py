@@ -72,6 +72,7 @@ class LocalAnalysis(Analysis):
             candidates=tuple(candidates),
             watermark=state.position if request.last else state.watermark,
             undecodable_segments=undecodable,
+            analyzer=ANALYZER,
         )
 
     async def _measure(self, segments: Sequence[SegmentRef]) -> list[SegmentSignals | None]:

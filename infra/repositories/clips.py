@@ -22,10 +22,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.clip import ClipStatus
+from domain.clip import ClipSpec, ClipStatus
 from domain.records import ClipRecord
+from domain.usage import UsageKind, usage_event
+from infra.repositories import usage
+from infra.repositories.announcements import announce_clip
+from infra.repositories.errors import RecordMissingError
 from infra.repositories.stored import Snapshot, snapshots
-from infra.schema import Clip
+from infra.schema import Clip, Highlight
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
 _CONTENT: Final = tuple(
@@ -63,15 +67,21 @@ async def latest_by_highlight(
     return {clip.highlight_id: clip for clip in snapshots(found)}
 
 
-async def record_clip(session: AsyncSession, record: ClipRecord) -> None:
+async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:
     """Write a clip's state; repeated or late writes take nothing back.
 
+    A clip that has become ready is metered, once. A change of state that tenants are told of is an
+    event in the same transaction; answers whether there was one.
+
     Raises:
-        sqlalchemy.exc.IntegrityError: the highlight does not exist.
+        RecordMissingError: the highlight does not exist.
     """
+    await _hold_highlight(session, record.spec)
+    own = and_(Clip.tenant_id == record.spec.tenant_id, Clip.id == record.spec.id)
+    before = await session.scalar(select(Clip.status).where(own).with_for_update())
     statement = insert(Clip).values(_values(record))
     new = statement.excluded
-    await session.execute(
+    changed = await session.scalar(
         statement.on_conflict_do_update(
             index_elements=[Clip.tenant_id, Clip.id],
             set_={name: new[name] for name in _CONTENT}
@@ -83,7 +93,40 @@ async def record_clip(session: AsyncSession, record: ClipRecord) -> None:
                 ),
             ),
         )
+        .returning(Clip)
+        .execution_options(populate_existing=True)
     )
+    if changed is None:
+        return False
+    await _meter(session, record)
+    about = await session.get_one(Highlight, (changed.tenant_id, changed.highlight_id))
+    return await announce_clip(
+        session, changed, about, before=ClipStatus(before) if before is not None else None
+    )
+
+
+async def _hold_highlight(session: AsyncSession, spec: ClipSpec) -> None:
+    """Make sure that the highlight is there, and stays until the transaction ends."""
+    held = await session.scalar(
+        select(Highlight.id)
+        .where(Highlight.tenant_id == spec.tenant_id, Highlight.id == spec.highlight_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    if held is None:
+        raise RecordMissingError("highlight", spec.highlight_id)
+
+
+async def _meter(session: AsyncSession, record: ClipRecord) -> None:
+    spec, rendered = record.spec, record.rendered
+    if rendered is None:
+        return
+    used = {UsageKind.CLIP_RENDERED: 1, UsageKind.CLIP_BYTES: rendered.size}
+    events = [
+        usage_event(kind, quantity, subject=str(spec.id), stream_id=spec.stream_id)
+        for kind, quantity in used.items()
+        if quantity > 0
+    ]
+    await usage.meter(session, tenant_id=spec.tenant_id, events=events)
 
 
 def _stage(status: SQLColumnExpression[str]) -> ColumnElement[int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -13,7 +12,6 @@ from sqlalchemy import (
     and_,
     func,
     literal,
-    literal_column,
     or_,
     select,
     tuple_,
@@ -26,7 +24,9 @@ from sqlalchemy.sql.dml import ReturningInsert
 from domain.candidate import HighlightCandidate
 from domain.profile import GameProfile
 from domain.selection import Decision, DecisionStatus
+from infra.repositories.announcements import announce_highlight
 from infra.repositories.errors import RecordMissingError
+from infra.repositories.highlight_filter import HighlightFilter, conditions
 from infra.repositories.highlight_values import candidate_values, decision_values
 from infra.repositories.keyset import Order, Position
 from infra.repositories.stored import Snapshot, snapshots
@@ -37,11 +37,6 @@ _CONTENT: Final = tuple(
     column.name for column in Highlight.__table__.columns if column.name not in _MANAGED
 )
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
-# Written out, not bound: PostgreSQL must see that the condition implies the partial indexes.
-_HIDDEN: Final[tuple[ColumnElement[str], ...]] = (
-    literal_column("'held'"),
-    literal_column("'rejected'"),
-)
 
 
 class Sort(StrEnum):
@@ -61,25 +56,19 @@ ORDERS: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class HighlightFilter:
-    """Which highlights to list; None leaves a property open. Peaks are seconds of media time.
-
-    With no `statuses` everything but the held and the rejected is listed.
-    """
-
-    stream_id: UUID | None = None
-    statuses: tuple[DecisionStatus, ...] = ()
-    game: str | None = None
-    tag: str | None = None
-    min_score: float | None = None
-    peak_from: float | None = None
-    peak_to: float | None = None
-
-
 async def get(session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID) -> Highlight | None:
     """Return a highlight, or None when the tenant has none of this id."""
     return await session.get(Highlight, (tenant_id, highlight_id))
+
+
+async def get_many(
+    session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
+) -> dict[UUID, Highlight]:
+    """Return those of these highlights that the tenant has, by id."""
+    found = await session.scalars(
+        select(Highlight).where(Highlight.tenant_id == tenant_id, Highlight.id.in_(highlight_ids))
+    )
+    return {row.id: row for row in found}
 
 
 async def list_page(
@@ -92,9 +81,8 @@ async def list_page(
     limit: int = 50,
 ) -> list[Snapshot]:
     """Return the highlights that match, in order, after a position; with all columns."""
-    query = select(*Highlight.__table__.columns).where(
-        Highlight.tenant_id == tenant_id, *_conditions(criteria)
-    )
+    wanted = await conditions(session, tenant_id=tenant_id, criteria=criteria)
+    query = select(*Highlight.__table__.columns).where(Highlight.tenant_id == tenant_id, *wanted)
     return snapshots(await session.execute(ORDERS[sort].page(query, after=after, limit=limit)))
 
 
@@ -114,6 +102,9 @@ async def record_decisions(
     confirmed highlight stays confirmed. Candidates without a decision are left for the call that
     brings it.
 
+    What tenants are told of is an event in the same transaction. The stream's row is locked
+    meanwhile, so that two calls for it cannot tell the same change.
+
     Raises:
         RecordMissingError: the stream does not exist, or a decision is about a highlight that
             was neither passed as a candidate nor recorded before.
@@ -121,7 +112,9 @@ async def record_decisions(
     by_id = {candidate.id: candidate for candidate in candidates}
     latest = {decision.highlight_id: decision for decision in decisions}
     game = await session.scalar(
-        select(Stream.game).where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        select(Stream.game)
+        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        .with_for_update(key_share=True)
     )
     if game is None:
         raise RecordMissingError("stream", stream_id)
@@ -137,13 +130,43 @@ async def record_decisions(
         for identity, decision in sorted(latest.items())
         if identity in by_id
     ]
+    before = await _statuses(session, tenant_id=tenant_id, highlight_ids=list(latest))
     changed: set[UUID] = set()
     if rows:
         changed |= set(await session.scalars(_upsert(rows)))
     for identity, decision in sorted(latest.items()):
         if identity not in by_id:
             changed |= await _decide_again(session, tenant_id=tenant_id, decision=decision)
+    await _announce(session, tenant_id=tenant_id, changed=changed, before=before)
     return frozenset(changed)
+
+
+async def _statuses(
+    session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
+) -> dict[UUID, DecisionStatus]:
+    rows = await session.execute(
+        select(Highlight.id, Highlight.status).where(
+            Highlight.tenant_id == tenant_id, Highlight.id.in_(highlight_ids)
+        )
+    )
+    return {identity: DecisionStatus(status) for identity, status in rows}
+
+
+async def _announce(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    changed: Iterable[UUID],
+    before: Mapping[UUID, DecisionStatus],
+) -> None:
+    rows = await session.scalars(
+        select(Highlight)
+        .where(Highlight.tenant_id == tenant_id, Highlight.id.in_(list(changed)))
+        .order_by(Highlight.peak, Highlight.id)
+        .execution_options(populate_existing=True)
+    )
+    for row in rows:
+        await announce_highlight(session, row, before=before.get(row.id))
 
 
 def _upsert(rows: list[dict[str, Any]]) -> ReturningInsert[tuple[UUID]]:
@@ -194,24 +217,3 @@ def _supersedes(
         >= tuple_(Highlight.decided_at, Highlight.status.not_in(_PROVISIONAL)),
         or_(Highlight.status != confirmed, status == confirmed),
     )
-
-
-def _conditions(criteria: HighlightFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if criteria.stream_id is not None:
-        conditions.append(Highlight.stream_id == criteria.stream_id)
-    if criteria.game is not None:
-        conditions.append(Highlight.game == criteria.game)
-    if criteria.tag is not None:
-        conditions.append(Highlight.tags.contains([criteria.tag]))
-    if criteria.min_score is not None:
-        conditions.append(Highlight.score >= criteria.min_score)
-    if criteria.peak_from is not None:
-        conditions.append(Highlight.peak >= criteria.peak_from)
-    if criteria.peak_to is not None:
-        conditions.append(Highlight.peak <= criteria.peak_to)
-    if criteria.statuses:
-        conditions.append(Highlight.status.in_(criteria.statuses))
-    else:
-        conditions.append(Highlight.status.not_in(_HIDDEN))
-    return conditions

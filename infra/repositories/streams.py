@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,9 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.records import StreamRecord
 from domain.stream import TERMINAL, StreamProgress, StreamStatus, may_follow
+from domain.usage import UsageKind, usage_event
+from infra.repositories import usage
+from infra.repositories.announcements import announce_stream
 from infra.repositories.errors import RecordMissingError
 from infra.repositories.keyset import Order, Position
-from infra.schema import Stream, StreamGap
+from infra.schema import Clip, Stream, StreamGap, StreamWindow
 
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
 _COUNTERS: Final = (
@@ -100,6 +105,20 @@ async def gaps(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> li
     )
 
 
+async def windows(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, limit: int = 100
+) -> list[StreamWindow]:
+    """Return a stream's latest windows, newest first."""
+    return list(
+        await session.scalars(
+            select(StreamWindow)
+            .where(StreamWindow.tenant_id == tenant_id, StreamWindow.stream_id == stream_id)
+            .order_by(StreamWindow.index.desc())
+            .limit(limit)
+        )
+    )
+
+
 async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> None:
     """Remove a stream whose workflow could not be started; one that has begun stays."""
     await session.execute(
@@ -112,11 +131,56 @@ async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id:
     )
 
 
-async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
-    """Write a stream's progress and new gaps; repeated or late writes take nothing back.
+async def delete_with_contents(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID
+) -> list[str] | None:
+    """Delete a stream and all that belongs to it; usage stays.
+
+    Returns:
+        The names of its clips' files, which nothing refers to once this is committed; None when
+        the tenant has no such stream.
+    """
+    held = await session.scalar(
+        select(Stream.id)
+        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        .with_for_update()
+    )
+    if held is None:
+        return None
+    files = await clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
+    await session.execute(
+        delete(Stream).where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+    )
+    return files
+
+
+async def clip_files(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[str]:
+    """Return the names of all files of a stream's clips in the clip store."""
+    rows = await session.execute(
+        select(Clip.key, Clip.thumbnail_key).where(
+            Clip.tenant_id == tenant_id, Clip.stream_id == stream_id
+        )
+    )
+    return [key for row in rows for key in row if key is not None]
+
+
+async def get_many(
+    session: AsyncSession, *, tenant_id: UUID, stream_ids: Sequence[UUID]
+) -> dict[UUID, Stream]:
+    """Return those of these streams that the tenant has, by id."""
+    found = await session.scalars(
+        select(Stream).where(Stream.tenant_id == tenant_id, Stream.id.in_(stream_ids))
+    )
+    return {row.id: row for row in found}
+
+
+async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
+    """Write a stream's progress, new gaps and windows; repeated or late writes take nothing back.
 
     Counters never fall, and a status gives way only to one that may follow it, so that a terminal
-    status stays.
+    status stays. What analysis has advanced is metered here, under the row's lock, so that it is
+    counted once. A change of state that tenants are told of is an event in the same transaction;
+    answers whether there was one.
 
     Raises:
         RecordMissingError: the stream does not exist.
@@ -128,13 +192,31 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
     )
     if stream is None:
         raise RecordMissingError("stream", record.stream_id)
+    before, analyzed = StreamStatus(stream.status), stream.analyzed
     changes = _changes(stream, record.progress)
     if changes:
         for name, value in changes.items():
             setattr(stream, name, value)
         stream.revision += 1
         await session.flush()
+    await _meter_advance(session, stream, since=analyzed)
     await _record_gaps(session, record)
+    await _record_windows(session, record)
+    return await announce_stream(session, stream, before=before)
+
+
+async def _meter_advance(session: AsyncSession, stream: Stream, *, since: float) -> None:
+    # Positions are rounded, not their differences, so that the sum is exactly the last position.
+    advance = Decimal(f"{stream.analyzed:.6f}") - Decimal(f"{since:.6f}")
+    if advance <= 0:
+        return
+    event = usage_event(
+        UsageKind.ANALYZED_SECONDS,
+        advance,
+        subject=f"{stream.id}/{stream.analyzed:.6f}",
+        stream_id=stream.id,
+    )
+    await usage.meter(session, tenant_id=stream.tenant_id, events=[event])
 
 
 def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:
@@ -175,3 +257,11 @@ async def _record_gaps(session: AsyncSession, record: StreamRecord) -> None:
         for gap in record.gaps
     ]
     await session.execute(insert(StreamGap).values(rows).on_conflict_do_nothing())
+
+
+async def _record_windows(session: AsyncSession, record: StreamRecord) -> None:
+    if not record.windows:
+        return
+    owner = {"tenant_id": record.tenant_id, "stream_id": record.stream_id}
+    rows = [owner | window.model_dump() for window in record.windows]
+    await session.execute(insert(StreamWindow).values(rows).on_conflict_do_nothing())

@@ -6,30 +6,46 @@ shows a session its own tenant's rows only. Enumerations are text with a CHECK, 
 widened without rewriting a table.
 
 Indexes follow the list queries of the API. They are ascending, since a B-tree is read backwards
-as cheaply. Filters on JSON (`tags`) have none: `@>` is not leakproof, so under row-level security
-PostgreSQL would not use it (PostgreSQL manual, 5.9 and 38.5).
+as cheaply. Only leakproof operators find an index under row-level security (PostgreSQL manual, 5.9
+and 38.5), so words and tags are rows of `highlight_terms` and no GIN index.
 """
 
 from __future__ import annotations
 
 from infra.schema.audit import AuditEntry
 from infra.schema.base import Base, one_of
+from infra.schema.events import EventRow
+from infra.schema.feedback import HighlightFeedbackRow
 from infra.schema.highlights import Clip, Highlight
 from infra.schema.profiles import PinnedProfileRow, ProfileOverrideRow
 from infra.schema.streams import Stream, StreamGap
 from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
+from infra.schema.terms import HighlightTerm
+from infra.schema.usage import UsageBudget, UsageEventRow, UsageHour
+from infra.schema.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
+from infra.schema.windows import StreamWindow
 
 __all__ = [
     "ApiKey",
     "AuditEntry",
     "Base",
     "Clip",
+    "Delivery",
+    "DeliveryAttempt",
+    "EventRow",
     "Highlight",
+    "HighlightFeedbackRow",
+    "HighlightTerm",
     "IdempotencyKey",
     "PinnedProfileRow",
     "ProfileOverrideRow",
     "Stream",
     "StreamGap",
+    "StreamWindow",
     "Tenant",
+    "UsageBudget",
+    "UsageEventRow",
+    "UsageHour",
+    "WebhookEndpoint",
     "one_of",
 ]

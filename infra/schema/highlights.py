@@ -54,9 +54,18 @@ class Highlight(Base):
             "id",
             postgresql_where=text("status NOT IN ('held', 'rejected')"),
         ),
+        Index(
+            "ix_highlights_in_order",
+            "tenant_id",
+            "peak",
+            "id",
+            postgresql_where=text("status NOT IN ('held', 'rejected')"),
+        ),
         Index(None, "tenant_id", "stream_id", "peak", "id"),
         Index(None, "tenant_id", "status", "created_at", "id"),
         Index(None, "tenant_id", "game", "created_at", "id"),
+        Index(None, "tenant_id", "peak_wall_clock"),
+        Index(None, "tenant_id", "stream_id", "updated_at", "id"),
     )
 
     tenant_id: Mapped[UUID]
@@ -110,6 +119,7 @@ class Clip(Base):
         ),
         one_of("status", ClipStatus),
         Index(None, "tenant_id", "highlight_id", "created_at"),
+        Index(None, "tenant_id", "stream_id", "updated_at"),
     )
 
     tenant_id: Mapped[UUID]

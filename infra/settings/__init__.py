@@ -12,14 +12,18 @@ from typing import ClassVar
 
 from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
+from infra.settings.events import EventSettings
 from infra.settings.gemini import GeminiSettings
 from infra.settings.ingest import IngestSettings
 from infra.settings.limits import LimitSettings
+from infra.settings.retention import RetentionSettings
 from infra.settings.section import SettingsSection
 from infra.settings.state import DEFAULT_HOME, StateSettings
 from infra.settings.storage import StorageSettings
 from infra.settings.telemetry import TelemetrySettings
 from infra.settings.temporal import TemporalSettings
+from infra.settings.usage import UsageSettings
+from infra.settings.webhooks import WebhookSettings
 from infra.settings.worker import WorkerSettings
 
 __all__ = ["DEFAULT_HOME", "Settings"]
@@ -35,6 +39,10 @@ class Settings(
     IngestSettings,
     WorkerSettings,
     GeminiSettings,
+    WebhookSettings,
+    EventSettings,
+    UsageSettings,
+    RetentionSettings,
     TelemetrySettings,
 ):
     """All settings, read from the environment once at start."""
@@ -50,6 +58,10 @@ class Settings(
         IngestSettings,
         WorkerSettings,
         GeminiSettings,
+        WebhookSettings,
+        EventSettings,
+        UsageSettings,
+        RetentionSettings,
         TelemetrySettings,
     )
 

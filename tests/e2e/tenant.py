@@ -61,6 +61,12 @@ class Tenant:
         found = [HighlightModel.model_validate(item) for item in page["data"]]
         return sorted(found, key=lambda highlight: highlight.peak)
 
+    async def subscribe(self, url: str) -> str:
+        """Have all events sent to a URL; return the secret that they are signed with."""
+        response = await self._http.post("/v1/webhooks/subscribe", json={"url": url})
+        assert response.status_code == httpx.codes.CREATED, response.text
+        return str(response.json()["secret"])
+
     async def until_a_clip_is_wanted(self, stream_id: str, *, seconds: float) -> None:
         """Wait until the first clip of a stream is being made."""
         async with asyncio.timeout(seconds):

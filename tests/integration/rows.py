@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from domain.candidate import Evidence, HighlightCandidate
 from domain.clip import ClipSpec, ClipStatus, RenderedClip
+from domain.events import Event, EventType, UsagePayload, event
 from domain.ids import clip_id, highlight_id
 from domain.profile import GameProfile
 from domain.records import ClipRecord
@@ -14,9 +15,11 @@ from domain.score import DIMENSIONS, HighlightScore
 from domain.selection import Decision, DecisionStatus, Reason, Tier
 from infra.bootstrap import tenant_id_of
 from infra.database import Database
-from infra.repositories import api_keys, clips, highlights, streams
+from infra.repositories import api_keys, clips, deliveries, endpoints, highlights, streams, usage
+from infra.webhook_signing import EndpointSecrets
 
 PROFILE = GameProfile(id="default", version="1", name="Default")
+SIGNING_SECRET = b"s" * 32
 URL = "https://cdn.example.com/master.m3u8"
 
 
@@ -78,6 +81,68 @@ async def new_clip(
     async with database.session(tenant_id) as session:
         await clips.record_clip(session, record)
     return record.spec.id
+
+
+async def new_endpoint(
+    database: Database,
+    tenant_id: UUID,
+    *,
+    url: str = "https://hooks.example.com/",
+    event_types: tuple[str, ...] = (),
+    secret: str = "whsec_" + "c2VjcmV0" * 4,
+    signing_secret: bytes = SIGNING_SECRET,
+) -> UUID:
+    endpoint_id = uuid4()
+    async with database.session(tenant_id) as session:
+        await endpoints.create(
+            session,
+            tenant_id=tenant_id,
+            endpoint_id=endpoint_id,
+            url=url,
+            description="",
+            event_types=list(event_types),
+            secret=EndpointSecrets(signing_secret).seal(
+                secret, tenant_id=tenant_id, endpoint_id=endpoint_id
+            ),
+        )
+    return endpoint_id
+
+
+async def new_delivery(
+    database: Database, tenant_id: UUID, endpoint_id: UUID, *, percent: int = 80
+) -> UUID:
+    told = usage_event(tenant_id, percent=percent)
+    async with database.session(tenant_id) as session:
+        row = await deliveries.send_to_one(session, told, endpoint_id=endpoint_id)
+    return row.id
+
+
+def usage_event(
+    tenant_id: UUID, *, percent: int = 80, subject: str = "usage/clips/2026-11"
+) -> Event:
+    return event(
+        EventType.USAGE_THRESHOLD,
+        UsagePayload(kind="clips", period="2026-11", percent=percent, used=80.0, budget=100.0),
+        tenant_id=tenant_id,
+        subject=subject,
+        revision=percent,
+        created_at=datetime.now(UTC),
+    )
+
+
+async def used(database: Database, tenant_id: UUID) -> dict[str, float]:
+    """What a tenant has used, ever, by kind."""
+    async with database.session(tenant_id) as session:
+        found = await usage.stats(
+            session,
+            tenant_id=tenant_id,
+            since=datetime(2000, 1, 1, tzinfo=UTC),
+            until=datetime(3000, 1, 1, tzinfo=UTC),
+        )
+    sums: dict[str, float] = {}
+    for each in found:
+        sums[each.kind] = sums.get(each.kind, 0.0) + float(each.quantity)
+    return sums
 
 
 def candidate(

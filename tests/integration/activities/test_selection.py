@@ -13,7 +13,8 @@ from domain.selection import DecisionStatus, SelectHighlightsInput, SelectionSta
 from infra.database import Database
 from infra.profile_store import ProfileStore
 from infra.repositories import highlights
-from infra.repositories.highlights import HighlightFilter, Sort
+from infra.repositories.highlight_filter import HighlightFilter
+from infra.repositories.highlights import Sort
 from tests.integration.rows import candidate, new_stream
 
 ALL = tuple(DecisionStatus)

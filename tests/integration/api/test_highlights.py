@@ -93,6 +93,11 @@ async def test_a_list_is_filtered_and_sorted(
     assert await peaks(account, tag="save") == [10.0]
     assert await peaks(account, min_score=0.8, game="soccer") == [20.0]
     assert await peaks(account, game="chess") == []
+    assert await peaks(account, text="roar save") == [10.0]
+    assert await peaks(account, max_score=0.8) == [10.0]
+    assert await peaks(account, min_rarity=0.8, min_game_impact=0.9) == []
+    assert await peaks(account, created_from="2150-01-01T00:00:00Z") == []
+    assert await peaks(account, happened_to="2026-01-02T03:04:05Z") == []
 
 
 @pytest.mark.parametrize("sort", ["-created_at", "created_at", "peak", "-score"])

@@ -8,18 +8,57 @@ from uuid import UUID
 import pytest
 from fastapi.routing import APIRoute
 
-from api import audit, clips, highlights, keys, profiles, streams
+from api import (
+    audit,
+    batches,
+    clips,
+    deliveries,
+    feedback,
+    highlights,
+    keys,
+    profiles,
+    stream_deletion,
+    stream_events,
+    streams,
+    usage,
+    webhooks,
+)
 from infra.database import Database
 from tests.integration.api.conftest import Account
-from tests.integration.rows import new_clip, new_highlight, new_stream
+from tests.integration.rows import (
+    new_clip,
+    new_delivery,
+    new_endpoint,
+    new_highlight,
+    new_stream,
+)
 
+RESOURCES = (
+    *(streams, stream_deletion, stream_events),
+    *(highlights, feedback, batches, clips, profiles, usage),
+    *(webhooks, deliveries, keys, audit),
+)
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
     ("GET", "/v1/highlights/{highlight_id}"),
+    ("GET", "/v1/highlights/{highlight_id}/feedback"),
+    ("POST", "/v1/highlights/{highlight_id}/feedback"),
     ("GET", "/v1/clips/{clip_id}"),
+    ("GET", "/v1/webhooks/{endpoint_id}"),
+    ("GET", "/v1/webhooks/{endpoint_id}/deliveries"),
+    ("POST", "/v1/webhooks/{endpoint_id}/test"),
+    ("GET", "/v1/webhooks/deliveries/{delivery_id}"),
+    ("POST", "/v1/webhooks/deliveries/{delivery_id}/redeliver"),
+    ("DELETE", "/v1/streams/{stream_id}"),
 ]
-LISTS = [("GET", "/v1/streams"), ("GET", "/v1/highlights/list")]
+BODIES = {"/v1/highlights/{highlight_id}/feedback": {"verdict": "like"}}
+LISTS = [
+    ("GET", "/v1/streams"),
+    ("GET", "/v1/highlights/list"),
+    ("GET", "/v1/webhooks"),
+    ("GET", "/v1/webhooks/deliveries"),
+]
 # By signature instead of a key (test_clips.py), or creating only.
 OTHERS = [
     ("GET", "/v1/clips/{clip_id}/download"),
@@ -27,6 +66,14 @@ OTHERS = [
     ("GET", "/v1/clips/{clip_id}/thumbnail"),
     ("HEAD", "/v1/clips/{clip_id}/thumbnail"),
     ("POST", "/v1/streams/analyze"),
+    ("POST", "/v1/webhooks/subscribe"),
+]
+# With a body (test_webhooks.py, test_deliveries.py).
+CHANGES = [
+    ("PATCH", "/v1/webhooks/{endpoint_id}"),
+    ("POST", "/v1/webhooks/{endpoint_id}/rotate"),
+    ("POST", "/v1/webhooks/{endpoint_id}/replay"),
+    ("DELETE", "/v1/webhooks/{endpoint_id}"),
 ]
 # By the names of games, which tenants share (test_profiles.py).
 PROFILES = [
@@ -49,26 +96,49 @@ KEYS = [
     ("GET", "/v1/audit"),
 ]
 
+# By kinds of usage, which tenants share (test_usage.py).
+USAGE = [
+    ("GET", "/v1/usage/stats"),
+    ("GET", "/v1/usage/budgets"),
+    ("PUT", "/v1/usage/budgets/{kind}"),
+    ("DELETE", "/v1/usage/budgets/{kind}"),
+]
+
+# Does not end while its stream lives (test_stream_events.py).
+FOLLOWED = [("GET", "/v1/streams/{stream_id}/events")]
+BATCHES = [("POST", "/v1/highlights/batch-get"), ("POST", "/v1/streams/batch-stop")]
+
 
 @pytest.fixture
 async def owned(other_account: Account, database: Database, clip_root: Path) -> dict[str, UUID]:
-    """Another tenant's stream, highlight and clip."""
+    """Another tenant's stream, highlight, clip, webhook endpoint and delivery."""
     tenant = other_account.tenant_id
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     clip = await new_clip(database, tenant, stream, highlight)
-    return {"stream_id": stream, "highlight_id": highlight, "clip_id": clip}
+    endpoint = await new_endpoint(database, tenant)
+    delivery = await new_delivery(database, tenant, endpoint)
+    return {
+        "stream_id": stream,
+        "highlight_id": highlight,
+        "clip_id": clip,
+        "endpoint_id": endpoint,
+        "delivery_id": delivery,
+    }
 
 
 def test_every_route_is_looked_at_here() -> None:
     routes = {
         (method, route.path)
-        for resource in (streams, highlights, clips, profiles, keys, audit)
+        for resource in RESOURCES
         for route in resource.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES, *KEYS}
+    assert routes == {
+        *(*BY_ID, *LISTS, *OTHERS, *CHANGES, *PROFILES),
+        *(*KEYS, *USAGE, *BATCHES, *FOLLOWED),
+    }
 
 
 @pytest.mark.parametrize(("method", "path"), BY_ID)
@@ -80,8 +150,10 @@ async def test_another_tenants_id_is_not_found(
     path: str,
 ) -> None:
     target = path.format(**owned)
-    assert (await account.http.request(method, target)).status_code == 404
-    assert (await other_account.http.request(method, target)).status_code in {200, 202}
+    body = BODIES.get(path) if method == "POST" else None
+    assert (await account.http.request(method, target, json=body)).status_code == 404
+    answer = await other_account.http.request(method, target, json=body)
+    assert answer.status_code in {200, 202, 204}
 
 
 @pytest.mark.parametrize(("method", "path"), LISTS)
@@ -94,6 +166,23 @@ async def test_lists_hold_nothing_of_another_tenants(
 ) -> None:
     assert (await account.http.request(method, path)).json()["data"] == []
     assert len((await other_account.http.request(method, path)).json()["data"]) == 1
+
+
+@pytest.mark.parametrize(("method", "path"), FOLLOWED)
+async def test_another_tenants_stream_cannot_be_followed(
+    account: Account, owned: dict[str, UUID], method: str, path: str
+) -> None:
+    response = await account.http.request(method, path.format(**owned))
+    assert (response.status_code, response.json()["code"]) == (404, "stream_not_found")
+
+
+async def test_batches_answer_for_another_tenants_ids_as_for_none(
+    account: Account, owned: dict[str, UUID]
+) -> None:
+    for (_, path), name in zip(BATCHES, ("highlight_id", "stream_id"), strict=True):
+        response = await account.http.post(path, json={"ids": [str(owned[name])]})
+        (result,) = response.json()["data"]
+        assert result["problem"]["status"] == 404
 
 
 async def test_filtering_by_another_tenants_stream_finds_nothing(

@@ -128,7 +128,7 @@ async def test_a_tenant_cannot_give_its_rows_away(
         "TRUNCATE streams CASCADE",
         "DROP TABLE streams",
         "ALTER TABLE streams DISABLE ROW LEVEL SECURITY",
-        "DELETE FROM highlights",
+        "DELETE FROM clips",
         "SET ROLE highlights_owner",
         "CREATE TABLE mine (id int)",
         "SELECT * FROM alembic_version",

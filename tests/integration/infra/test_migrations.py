@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
-from uuid import uuid4
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Executable, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.audit import ActorKind
 from domain.clip import ClipStatus
+from domain.events import EventType
+from domain.feedback import Verdict
 from domain.media import GapReason
 from domain.plans import PlanName
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
+from domain.usage import UsageKind
+from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus
 from infra.api_keys import KeyMode
-from infra.database import Database, asyncpg_url, migrate
+from infra.database import Database, alembic_config, asyncpg_url, migrate
 from infra.embedded.postgres import DatabaseUrls
-from infra.repositories import api_keys, streams
+from infra.repositories import api_keys, events, highlights
+from infra.repositories.highlight_filter import HighlightFilter
 from infra.schema import Base
+from tests.integration.infra.one_row_each import counts, fill
+from tests.integration.rows import usage_event
+
+T = TypeVar("T")
 
 UNPROTECTED = text(
     """
@@ -73,6 +85,25 @@ COLUMN_UPDATES = text(
 )
 
 
+REVISIONS = [
+    each.revision
+    for each in reversed(list(ScriptDirectory.from_config(alembic_config()).walk_revisions()))
+]
+
+
+async def run(urls: DatabaseUrls, work: Callable[[Connection, Any], T], argument: object) -> T:
+    """Do something as the owner, in a transaction."""
+    engine = create_async_engine(asyncpg_url(urls.owner))
+    async with engine.begin() as connection:
+        result = await connection.run_sync(work, argument)
+    await engine.dispose()
+    return result
+
+
+def downgrade(connection: Connection, revision: str) -> None:
+    command.downgrade(alembic_config(connection), revision)
+
+
 async def rows(url: str, statement: Executable) -> list[Any]:
     engine = create_async_engine(asyncpg_url(url))
     async with engine.connect() as connection:
@@ -106,33 +137,50 @@ async def test_migrations_go_up_down_and_up_again(empty_database: DatabaseUrls) 
     await migrate(empty_database.owner)
 
 
-async def test_rows_of_the_first_revision_are_kept_by_the_later_ones(
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_rows_of_each_revision_are_kept_on_the_way_up(
+    empty_database: DatabaseUrls, revision: str
+) -> None:
+    tenant = uuid4()
+    await migrate(empty_database.owner, revision)
+    await run(empty_database, fill, tenant)
+    before = await run(empty_database, counts, tenant)
+    await migrate(empty_database.owner)
+    after = await run(empty_database, counts, tenant)
+    assert min(before.values(), default=0) >= 1
+    assert before == {table: after[table] for table in before}
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_rows_of_each_revision_are_kept_on_the_way_down(
+    empty_database: DatabaseUrls, revision: str
+) -> None:
+    tenant = uuid4()
+    await migrate(empty_database.owner)
+    await run(empty_database, fill, tenant)
+    before = await run(empty_database, counts, tenant)
+    await run(empty_database, downgrade, revision)
+    after = await run(empty_database, counts, tenant)
+    assert after == {table: before[table] for table in after}
+    await migrate(empty_database.owner)
+
+
+async def test_highlights_from_before_are_found_by_their_words(
     empty_database: DatabaseUrls,
 ) -> None:
-    await migrate(empty_database.owner, "0001")
-    tenant, stream = uuid4(), uuid4()
-    engine = create_async_engine(asyncpg_url(empty_database.owner))
-    async with engine.begin() as connection:
-        for statement in (
-            "SELECT set_config('app.tenant_id', :tenant, true)",
-            "INSERT INTO tenants (id, slug, name) VALUES (CAST(:tenant AS uuid), 'a', 'A')",
-            (
-                "INSERT INTO streams (tenant_id, id, playlist_url, game, title, profile_id,"
-                " profile_version, status) VALUES (CAST(:tenant AS uuid), CAST(:stream AS uuid),"
-                " 'https://a/b', 'soccer', '', 'soccer', '1', 'live')"
-            ),
-        ):
-            used = {"tenant": str(tenant), "stream": str(stream)}
-            bound = {key: value for key, value in used.items() if f":{key}" in statement}
-            await connection.execute(text(statement), bound)
-    await engine.dispose()
+    tenant = uuid4()
+    await migrate(empty_database.owner, "0002")
+    await run(empty_database, fill, tenant)
     await migrate(empty_database.owner)
     database = Database(empty_database.application, pool_size=1)
     async with database.session(tenant) as session:
-        found = await streams.get(session, tenant_id=tenant, stream_id=stream)
+        found = await highlights.list_page(
+            session,
+            tenant_id=tenant,
+            criteria=HighlightFilter(text="highlights.title", statuses=tuple(DecisionStatus)),
+        )
     await database.close()
-    assert found is not None
-    assert (found.game, found.profile_match) == ("soccer", None)
+    assert [row.title for row in found] == ["highlights.title"]
 
 
 async def test_keys_made_before_there_were_modes_have_the_one_in_their_hint(
@@ -203,12 +251,22 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "api_keys": "INSERT,SELECT,UPDATE",
         "streams": "DELETE,INSERT,SELECT,UPDATE",
         "gaps": "INSERT,SELECT",
-        "highlights": "INSERT,SELECT,UPDATE",
+        "highlights": "DELETE,INSERT,SELECT,UPDATE",
         "clips": "INSERT,SELECT,UPDATE",
         "idempotency_keys": "DELETE,INSERT,SELECT,UPDATE",
         "profile_overrides": "INSERT,SELECT",
         "pinned_profiles": "INSERT,SELECT",
         "audit_log": "INSERT,SELECT",
+        "windows": "INSERT,SELECT",
+        "usage_events": "DELETE,INSERT,SELECT",
+        "usage_budgets": "DELETE,INSERT,SELECT,UPDATE",
+        "usage_hourly": "DELETE,INSERT,SELECT,UPDATE",
+        "highlight_feedback": "INSERT,SELECT,UPDATE",
+        "highlight_terms": "DELETE,INSERT,SELECT",
+        "events": "DELETE,INSERT,SELECT,UPDATE",
+        "webhook_endpoints": "DELETE,INSERT,SELECT,UPDATE",
+        "deliveries": "DELETE,INSERT,SELECT,UPDATE",
+        "delivery_attempts": "INSERT,SELECT",
     }
 
 
@@ -230,6 +288,15 @@ async def test_of_a_tenant_the_application_may_change_nothing_but_the_plan(
         ("ck_clips_status", ClipStatus),
         ("ck_api_keys_mode", KeyMode),
         ("ck_audit_log_actor_kind", ActorKind),
+        ("ck_usage_events_kind", UsageKind),
+        ("ck_usage_hourly_kind", UsageKind),
+        ("ck_usage_budgets_kind", UsageKind),
+        ("ck_highlight_feedback_verdict", Verdict),
+        ("ck_events_type", EventType),
+        ("ck_webhook_endpoints_status", EndpointStatus),
+        ("ck_webhook_endpoints_disabled_reason", DisabledReason),
+        ("ck_deliveries_event_type", EventType),
+        ("ck_deliveries_status", DeliveryStatus),
     ],
 )
 async def test_the_database_accepts_exactly_the_values_of_the_domain(
@@ -237,7 +304,24 @@ async def test_the_database_accepts_exactly_the_values_of_the_domain(
 ) -> None:
     query = text(
         "SELECT m[1] FROM pg_constraint,"
-        " regexp_matches(pg_get_constraintdef(oid), '''([a-z_]+)''', 'g') AS m"
+        " regexp_matches(pg_get_constraintdef(oid), '''([a-z_.]+)''', 'g') AS m"
         " WHERE conname = :name"
     ).bindparams(name=constraint)
     assert {value for (value,) in await rows(postgres.owner, query)} == set(values)
+
+
+async def test_the_relays_function_names_tenants_and_opens_no_row(
+    postgres: DatabaseUrls, database: Database, tenant: UUID
+) -> None:
+    async with database.session(tenant) as session:
+        await events.append(session, usage_event(tenant))
+    named = await rows(postgres.application, text("SELECT tenants_to_send_for()"))
+    assert (tenant,) in named
+    for table in ("events", "deliveries", "webhook_endpoints"):
+        everything = text(f"SELECT * FROM {table}")  # noqa: S608 - names of our own
+        assert await rows(postgres.application, everything) == []
+    public = text(
+        "SELECT count(*) FROM pg_proc, aclexplode(proacl) AS acl"
+        " WHERE proname = 'tenants_to_send_for' AND acl.grantee = 0"
+    )
+    assert await rows(postgres.owner, public) == [(0,)]

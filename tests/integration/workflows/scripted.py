@@ -16,12 +16,13 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from activities.interfaces import Analysis, Clips, Ingest, Records, Selection
+from activities.interfaces import Analysis, Clips, Ingest, Maintenance, Records, Selection
 from domain import task_queues
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.candidate import HighlightCandidate
 from domain.clip import ClipSpec, ClipStatus, RenderedClip
 from domain.clip_input import ClipTiming
+from domain.expiry import ExpireRecordsInput, ExpireRecordsResult, RecordKind
 from domain.ids import highlight_id, stream_workflow_id
 from domain.ingest import FetchWindowInput, FetchWindowResult
 from domain.media import Gap, GapReason, SegmentRef, Window
@@ -37,6 +38,7 @@ from domain.selection import (
 from domain.stream import EndReason, StreamEnd
 from domain.stream_input import StreamInput, StreamResult, StreamTiming
 from workflows.clip import ClipWorkflow
+from workflows.maintenance import MaintenanceWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -149,6 +151,7 @@ class Script:
         self.fetching_at_release: list[int] = []
         self.streams: list[StreamRecord] = []
         self.clips: list[ClipRecord] = []
+        self.expired: list[ExpireRecordsInput] = []
         self.seen: list[HighlightCandidate] = []
         self.waiting_at_edge = asyncio.Event()
         self.clip_discarded = asyncio.Event()
@@ -164,7 +167,7 @@ class Script:
         return [record.status for record in self.clips]
 
 
-class ScriptedActivities(Ingest, Analysis, Selection, Clips, Records):
+class ScriptedActivities(Ingest, Analysis, Selection, Clips, Records, Maintenance):
     """All activities of a stream, by the script."""
 
     def __init__(self, script: Script) -> None:
@@ -264,9 +267,17 @@ class ScriptedActivities(Ingest, Analysis, Selection, Clips, Records):
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
         """Note what was recorded."""
+        await self._script.step(f"record_clip {record.status}")
         self._script.clips.append(record)
         if record.status is ClipStatus.DELETED:
             self._script.clip_discarded.set()
+
+    @activity.defn(name="expire_records")
+    async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
+        """Note what was asked for."""
+        await self._script.step("expire_records")
+        self._script.expired.append(request)
+        return ExpireRecordsResult(tenants=1, deleted={RecordKind.USAGE_EVENTS: 2})
 
 
 def failing(times: int, error: Exception | None = None) -> Callable[[], Awaitable[None]]:
@@ -293,6 +304,7 @@ async def running(client: Client, script: Script) -> AsyncIterator[None]:
             steps.select_highlights,
             steps.record_stream,
             steps.record_clip,
+            steps.expire_records,
         ],
         task_queues.ANALYSIS: [steps.analyze_window],
         task_queues.RENDER: [steps.render_clip, steps.delete_clip],
@@ -300,7 +312,7 @@ async def running(client: Client, script: Script) -> AsyncIterator[None]:
     orchestration = Worker(
         client,
         task_queue=task_queues.ORCHESTRATION,
-        workflows=[StreamWorkflow, ClipWorkflow],
+        workflows=[StreamWorkflow, ClipWorkflow, MaintenanceWorkflow],
         workflow_runner=workflow_runner(),
     )
     workers = [orchestration] + [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from domain.clip import ClipStatus
+from domain.clip import ClipOutcome, ClipStatus
+from domain.ids import clip_id, clip_workflow_id
 from domain.stream import EndReason, StreamEnd, StreamStatus
 from domain.stream_input import RecordingReady, SourceFailure, StopRequest, StreamResult
 from tests.integration.workflows.scripted import QUICK, Script, failing, running, start
@@ -192,6 +194,28 @@ async def test_a_failed_clip_is_recorded_and_the_stream_goes_on(temporal_client:
     assert result.progress.clips == 0
     assert script.clip_states == [ClipStatus.RENDERING, ClipStatus.FAILED]
     assert "media is gone" in script.clips[-1].message
+
+
+@pytest.mark.parametrize("status", [ClipStatus.RENDERING, ClipStatus.READY])
+async def test_nothing_is_kept_of_a_clip_whose_highlight_was_deleted(
+    temporal_client: Client, status: ClipStatus
+) -> None:
+    script = Script(windows=3, peaks=[9.0])
+    gone = ApplicationError("deleted", type=RECORD_MISSING)
+    script.before[f"record_clip {status}"] = failing(1_000, gone)
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await stream.result()
+        (highlight,) = script.seen
+        identity = clip_id(highlight=highlight.id, start=highlight.start, end=highlight.end)
+        tenant = UUID(stream.id.split("/")[1])
+        clip = temporal_client.get_workflow_handle(
+            clip_workflow_id(tenant_id=tenant, clip=identity), result_type=ClipOutcome
+        )
+        outcome = await clip.result()
+    assert outcome.status is ClipStatus.FAILED
+    assert "deleted" in outcome.message
+    assert script.deleted == [identity]
 
 
 async def test_a_clip_that_fails_once_is_rendered_again(temporal_client: Client) -> None:

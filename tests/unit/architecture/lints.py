@@ -31,6 +31,7 @@ _SESSION_HOME = "infra/database.py"
 
 _SQL_HOMES = ("infra/repositories/", "infra/schema/", "migrations/")
 _SQL_FILES = {
+    "benchmarks/list_pages.py": "makes a million rows and explains the repositories' statements",
     "infra/database.py": "opens the sessions",
     "infra/embedded/postgres.py": "makes roles and databases, before there is any tenant",
 }

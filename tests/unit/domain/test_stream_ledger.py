@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from domain.analysis import AnalyzeWindowResult
 from domain.clip import ClipSpec, ClipStatus
 from domain.ingest import IngestCursor
 from domain.selection import DecisionStatus, SelectHighlightsResult, SelectionState
 from domain.stream import EndReason, StreamProgress, StreamStatus
 from domain.stream_input import RecordingReady
-from domain.stream_ledger import BATCH, KEPT_DECISIONS, StreamLedger
-from tests.unit.domain.clip_cases import decision, outcome, window
+from domain.stream_ledger import BATCH, KEPT_DECISIONS, RECORDED_WINDOWS, StreamLedger
+from tests.unit.domain.clip_cases import WHEN, decision, outcome, window
 from tests.unit.domain.ledger_cases import (
     OVER,
     STOPPED,
@@ -306,6 +307,38 @@ class TestRecording:
         books.recorded(record)
         assert [each.start for each in record.gaps] == [0.0]
         assert [each.start for each in books.record().gaps] == [8.0]
+
+    def test_a_minute_of_windows_is_worth_a_write(self) -> None:
+        books = ledger()
+        books.recorded(books.record())
+        books.become(StreamStatus.LIVE)
+        books.recorded(books.record())
+        for index in range(RECORDED_WINDOWS):
+            assert not books.record_is_due
+            fetch(books, window(index))
+            analyze(books)
+        assert books.record_is_due
+
+    def test_each_window_is_written_once_with_who_looked_at_it_and_when(self) -> None:
+        books = ledger()
+        fetch(books, window(0))
+        result = AnalyzeWindowResult(watermark=6.0, analyzer="local-1")
+        books.analyzed(books.analysis_request(), result, at=WHEN)
+        record = books.record()
+        fetch(books, window(1, lost=[0]))
+        books.analysis_failed(books.analysis_request())
+        books.recorded(record)
+        (first,), (second,) = record.windows, books.record().windows
+        assert (first.index, first.segments) == (0, 3)
+        assert (first.analyzer, first.analyzed_at) == ("local-1", WHEN)
+        assert (second.index, second.segments) == (1, 2)
+        assert (second.analyzer, second.analyzed_at) == (None, None)
+
+    def test_windows_not_yet_written_are_handed_to_the_next_run(self) -> None:
+        books = ledger()
+        fetch(books, window(0))
+        analyze(books)
+        assert [each.index for each in reloaded(books).record().windows] == [0]
 
     def test_a_state_that_changed_during_the_write_is_written_next(self) -> None:
         books = ledger()

@@ -35,6 +35,7 @@ class Life:
         self.unfinished: dict[UUID, ClipSpec] = {}
         self.discarded: Counter[UUID] = Counter()
         self.recorded: list[Gap] = []
+        self.windows: list[int] = []
         self.released = 0.0
 
     def step(self, kind: str, number: int) -> None:
@@ -100,6 +101,7 @@ class Life:
         if self.books.record_is_due:
             record = self.books.record()
             self.recorded += record.gaps
+            self.windows += [each.index for each in record.windows]
             self.books.recorded(record)
 
     def _end(self, number: int) -> None:
@@ -149,6 +151,7 @@ def test_any_life_ends_the_same_however_often_it_continues_as_new(
     assert rotated.started == plain.started
     assert rotated.discarded == plain.discarded
     assert rotated.recorded == plain.recorded
+    assert rotated.windows == plain.windows == list(range(plain.books.progress.windows))
     assert rotated.released == plain.released
     assert rotated.books.timeline() == plain.books.timeline()
 

@@ -10,13 +10,15 @@ import asyncio
 import json
 import re
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
+from domain import task_queues
+from domain.expiry import MaintenanceInput
 from domain.ids import clip_workflow_id
 from domain.stream_input import StopRequest, StreamResult
 from infra.embedded import temporal_binary
@@ -25,6 +27,7 @@ from infra.embedded.temporal_server import TemporalServer
 from infra.settings import Settings
 from infra.temporal import connect
 from tests.integration.workflows.scripted import Script, running, start
+from workflows.maintenance import MaintenanceWorkflow
 from workflows.stream import StreamWorkflow
 
 HISTORIES: Final = Path(__file__).with_name("histories")
@@ -42,10 +45,10 @@ async def record_completed(client: Client) -> None:
     async with running(client, script):
         stream = await start(client)
         await stream.result()
-    await _store(stream, "completed")
+    await store(stream, "completed")
     spec = script.rendered[0]
     clip = client.get_workflow_handle(clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id))
-    await _store(clip, "clip")
+    await store(clip, "clip")
 
 
 async def record_continued(client: Client) -> None:
@@ -55,8 +58,8 @@ async def record_continued(client: Client) -> None:
         stream = await start(client, history_limit=90)
         await stream.result()
     first = client.get_workflow_handle(stream.id, run_id=stream.first_execution_run_id)
-    await _store(first, "continued-first")
-    await _store(client.get_workflow_handle(stream.id), "continued-last")
+    await store(first, "continued-first")
+    await store(client.get_workflow_handle(stream.id), "continued-last")
 
 
 async def record_stopped(client: Client) -> None:
@@ -67,7 +70,7 @@ async def record_stopped(client: Client) -> None:
         await script.waiting_at_edge.wait()
         await stream.signal(StreamWorkflow.stop, StopRequest())
         await stream.result()
-    await _store(stream, "stopped")
+    await store(stream, "stopped")
 
 
 async def record_cancelled(client: Client) -> None:
@@ -86,7 +89,20 @@ async def record_cancelled(client: Client) -> None:
         await stream.cancel()
         with suppress(WorkflowFailureError):
             await stream.result()
-    await _store(stream, "cancelled")
+    await store(stream, "cancelled")
+
+
+async def record_maintenance(client: Client) -> None:
+    """A round of maintenance."""
+    async with running(client, Script()):
+        round_ = await client.start_workflow(
+            MaintenanceWorkflow.run,
+            MaintenanceInput(),
+            id="maintenance",
+            task_queue=task_queues.ORCHESTRATION,
+        )
+        await round_.result()
+    await store(round_, "maintenance")
 
 
 RECORDINGS: Final[tuple[Recording, ...]] = (
@@ -94,11 +110,12 @@ RECORDINGS: Final[tuple[Recording, ...]] = (
     record_continued,
     record_stopped,
     record_cancelled,
+    record_maintenance,
 )
 
 
-async def main() -> None:
-    """Record all histories on a server of our own."""
+async def record_on_own_server(recordings: Iterable[Recording]) -> None:
+    """Make recordings on a server of our own."""
     binary = temporal_binary.find(Settings().home_path())
     if binary is None:
         raise SystemExit("There is no Temporal binary: run `highlights setup` once.")
@@ -109,13 +126,14 @@ async def main() -> None:
         try:
             server.wait_ready()
             client = await connect(Settings(temporal_address=server.address))
-            for record in RECORDINGS:
+            for record in recordings:
                 await record(client)
         finally:
             server.stop()
 
 
-async def _store(workflow: WorkflowHandle[Any, Any], name: str) -> None:
+async def store(workflow: WorkflowHandle[Any, Any], name: str) -> None:
+    """Keep a workflow's history for `test_replay.py`."""
     history = (await workflow.fetch_history()).to_json_dict()
     text = json.dumps({"workflow_id": workflow.id, **_anonymous(history)}, separators=(",", ":"))
     await asyncio.to_thread((HISTORIES / f"{name}.json").write_text, text + "\n")
@@ -131,4 +149,4 @@ def _anonymous(value: Any) -> Any:  # noqa: ANN401 any part of a JSON document
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(record_on_own_server(RECORDINGS))

@@ -15,6 +15,9 @@ from temporalio.workflow import NondeterminismError, SandboxImportNotificationPo
 
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
 from workflows.clip import ClipWorkflow
+from workflows.delivery import DeliveryWorkflow
+from workflows.maintenance import MaintenanceWorkflow
+from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -38,7 +41,13 @@ def strict_runner() -> SandboxedWorkflowRunner:
 
 def replayer(stream: type) -> Replayer:
     return Replayer(
-        workflows=[stream, ClipWorkflow],
+        workflows=[
+            stream,
+            ClipWorkflow,
+            DeliveryWorkflow,
+            OutboxRelayWorkflow,
+            MaintenanceWorkflow,
+        ],
         workflow_runner=strict_runner(),
         data_converter=pydantic_data_converter,
     )
@@ -56,6 +65,11 @@ def test_every_kind_of_life_is_stored() -> None:
         "completed",
         "continued-first",
         "continued-last",
+        "delivered",
+        "delivery-continued-first",
+        "delivery-continued-last",
+        "outbox-relay",
+        "maintenance",
         "stopped",
     }
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from domain.clip import ClipStatus
 from infra.database import Database
 from infra.repositories import clips
-from tests.integration.rows import clip_record, new_clip, new_highlight, new_stream
+from infra.repositories.errors import RecordMissingError
+from tests.integration.rows import clip_record, new_clip, new_highlight, new_stream, used
 
 
 @pytest.fixture
@@ -92,8 +92,22 @@ async def test_another_tenants_clips_can_be_neither_read_nor_written(
                 session, tenant_id=claimed, highlight_ids=[highlight]
             )
             assert found == {}
-    with pytest.raises(ProgrammingError, match="row-level security"):
-        async with database.session(other_tenant) as session:
-            await clips.record_clip(session, clip_record(tenant, stream, highlight))
-    with pytest.raises(IntegrityError):
-        await new_clip(database, other_tenant, stream, highlight)
+    for claimed in (tenant, other_tenant):
+        with pytest.raises(RecordMissingError):
+            async with database.session(other_tenant) as session:
+                await clips.record_clip(session, clip_record(claimed, stream, highlight))
+
+
+async def test_a_clip_of_a_deleted_highlight_is_refused_for_good(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    with pytest.raises(RecordMissingError):
+        await new_clip(database, tenant, stream, uuid4())
+
+
+async def test_a_clip_is_metered_when_it_is_ready_and_only_once(
+    database: Database, tenant: UUID, stream: UUID, highlight: UUID
+) -> None:
+    for status in (ClipStatus.RENDERING, ClipStatus.READY, ClipStatus.READY, ClipStatus.DELETED):
+        await new_clip(database, tenant, stream, highlight, status=status)
+    assert await used(database, tenant) == {"clip_rendered": 1, "clip_bytes": 1000}

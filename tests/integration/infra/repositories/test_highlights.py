@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,7 +12,8 @@ from domain.selection import Decision, DecisionStatus
 from infra.database import Database
 from infra.repositories import highlights
 from infra.repositories.errors import RecordMissingError
-from infra.repositories.highlights import HighlightFilter, Sort
+from infra.repositories.highlight_filter import HighlightFilter
+from infra.repositories.highlights import Sort
 from infra.repositories.keyset import Position
 from infra.schema import Highlight
 from tests.integration.rows import PROFILE, candidate, decision, new_highlight, new_stream
@@ -19,6 +21,8 @@ from tests.integration.rows import PROFILE, candidate, decision, new_highlight, 
 PENDING, CONFIRMED = DecisionStatus.PENDING, DecisionStatus.CONFIRMED
 RETRACTED, REJECTED = DecisionStatus.RETRACTED, DecisionStatus.REJECTED
 HELD = DecisionStatus.HELD
+EARLIER, LATER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2150, 1, 1, tzinfo=UTC)
+HAPPENED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)  # what `rows.candidate` says
 
 
 @pytest.fixture
@@ -174,6 +178,23 @@ async def listed(
     return [row.peak for row in found]
 
 
+async def test_a_highlight_is_found_by_the_words_it_has_now(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    before = candidate(tenant, stream, tags=("goal", "header"))
+    after = before.model_copy(update={"title": "Own goal", "tags": ("own-goal",)})
+    for about, at in ((before, 100.0), (after, 110.0)):
+        await record(database, tenant, stream, decision(about, decided_at=at), candidates=(about,))
+    peak = before.peak
+    expected = {
+        HighlightFilter(text="own"): [peak],
+        HighlightFilter(tag="own-goal"): [peak],
+        HighlightFilter(tag="header"): [],
+        HighlightFilter(text="header"): [],
+    }
+    assert {each: await listed(database, tenant, each) for each in expected} == expected
+
+
 async def test_filters_narrow_a_list(database: Database, tenant: UUID, stream: UUID) -> None:
     await new_highlight(database, tenant, stream, peak=10.0, score=0.7, tags=("save",))
     await new_highlight(database, tenant, stream, peak=20.0, score=0.9, status=PENDING)
@@ -186,6 +207,18 @@ async def test_filters_narrow_a_list(database: Database, tenant: UUID, stream: U
         HighlightFilter(statuses=(PENDING, REJECTED)): [20, 30],
         HighlightFilter(game="chess"): [40],
         HighlightFilter(tag="save"): [10],
+        HighlightFilter(tag="sav"): [],
+        HighlightFilter(text="CROWD roar!"): [10, 20, 40],
+        HighlightFilter(text="roar goal"): [20, 40],
+        HighlightFilter(text="crow"): [],
+        HighlightFilter(text="?!"): [],
+        HighlightFilter(max_score=0.7): [10],
+        HighlightFilter(dimensions=(("rarity", 0.8),)): [10, 20, 40],
+        HighlightFilter(dimensions=(("rarity", 0.8), ("game_impact", 0.81))): [],
+        HighlightFilter(created_from=EARLIER, created_to=LATER): [10, 20, 40],
+        HighlightFilter(created_to=EARLIER): [],
+        HighlightFilter(happened_from=HAPPENED, happened_to=LATER): [10, 20, 40],
+        HighlightFilter(happened_to=HAPPENED): [],
         HighlightFilter(min_score=0.8): [20, 40],
         HighlightFilter(peak_from=20.0, peak_to=39.0): [20],
     }

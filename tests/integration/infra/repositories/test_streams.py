@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
 
 from domain.media import Gap, GapReason
-from domain.records import StreamRecord
+from domain.records import StreamRecord, WindowRecord
 from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.database import Database
 from infra.repositories import streams
 from infra.repositories.errors import RecordMissingError
 from infra.repositories.keyset import Position
 from infra.schema import Stream
-from tests.integration.rows import new_stream
+from tests.integration.rows import new_stream, used
 
 GAP = Gap(start=4.0, duration=2.0, first_sequence=2, last_sequence=2, reason=GapReason.NOT_FOUND)
 ENDED = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="the playlist ended")
@@ -57,6 +59,48 @@ async def test_the_same_progress_again_changes_nothing(
         assert len(await streams.gaps(session, tenant_id=tenant, stream_id=stream)) == 1
 
 
+async def test_what_analysis_advances_is_metered_once(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    for analyzed in (4.1, 4.1, 8.3, 4.1, 12.7):
+        progress = StreamProgress(status=StreamStatus.LIVE, position=20.0, analyzed=analyzed)
+        await record(database, tenant, stream, progress)
+    assert await used(database, tenant) == {"analyzed_seconds": 12.7}
+
+
+async def test_writers_at_the_same_time_meter_the_advance_once(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    await asyncio.gather(
+        *(
+            record(database, tenant, stream, StreamProgress(analyzed=analyzed))
+            for analyzed in (30.0, 10.0, 20.0, 30.0)
+        )
+    )
+    assert await used(database, tenant) == {"analyzed_seconds": 30.0}
+
+
+async def test_windows_are_written_once_and_stay_as_they_were(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    at = datetime(2026, 5, 2, 19, tzinfo=UTC)
+    seen = WindowRecord(
+        index=0, start=0.0, end=4.0, segments=2, size=900, analyzer="local-1", analyzed_at=at
+    )
+    given_up = WindowRecord(index=1, start=4.0, end=8.0, segments=2, size=900)
+    async with database.session(tenant) as session:
+        for windows in ((seen,), (seen, given_up), (given_up,)):
+            record = StreamRecord(
+                tenant_id=tenant, stream_id=stream, progress=StreamProgress(), windows=windows
+            )
+            await streams.record_stream(session, record)
+        found = await streams.windows(session, tenant_id=tenant, stream_id=stream)
+    assert [(each.index, each.analyzer, each.analyzed_at) for each in found] == [
+        (1, None, None),
+        (0, "local-1", at),
+    ]
+
+
 @pytest.mark.parametrize("late", [s for s in StreamStatus if s is not StreamStatus.COMPLETED])
 async def test_a_terminal_status_stays(
     database: Database, tenant: UUID, stream: UUID, late: StreamStatus
@@ -96,6 +140,7 @@ async def test_another_tenants_stream_can_be_neither_read_nor_written(
             assert await streams.get(session, tenant_id=claimed, stream_id=stream) is None
             assert await streams.list_page(session, tenant_id=claimed) == []
             assert await streams.gaps(session, tenant_id=claimed, stream_id=stream) == []
+            assert await streams.windows(session, tenant_id=claimed, stream_id=stream) == []
             await streams.delete_unstarted(session, tenant_id=claimed, stream_id=stream)
     async with database.session(tenant) as session:
         assert await streams.get(session, tenant_id=tenant, stream_id=stream) is not None

@@ -1,0 +1,150 @@
+"""Webhooks: one attempt at a delivery, and the relay's look at the outbox."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.interfaces import Webhooks
+from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass
+from infra.clip_links import ClipLinks
+from infra.database import Database
+from infra.repositories import delivery_attempts
+from infra.repositories.delivery_attempts import Attempt, Parcel
+from infra.sealing import BrokenSealError
+from infra.webhook_dispatcher import WebhookDispatcher
+from infra.webhook_message import message_of
+from infra.webhook_sender import Answer, WebhookSender
+from infra.webhook_signing import EndpointSecrets, headers
+
+_BUSY_DELAY: Final = 0.5
+_LONGEST_BUSY_DELAY: Final = 20.0
+
+
+class WebhookActivities(Webhooks):
+    """Sends events to tenants' endpoints.
+
+    Args:
+        database: with the outbox and what came of it.
+        sender: makes the requests.
+        secrets: opens the endpoints' secrets.
+        links: signs links to clips.
+        dispatcher: hands deliveries to their workflows.
+        endpoint_concurrency: requests to one endpoint at a time. The next gives its place in the
+            queue back and comes again, so that a slow endpoint never holds them all.
+        busy_delay: seconds after which it comes again; twice as long each time.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        sender: WebhookSender,
+        secrets: EndpointSecrets,
+        links: ClipLinks,
+        dispatcher: WebhookDispatcher,
+        endpoint_concurrency: int,
+        busy_delay: float = _BUSY_DELAY,
+    ) -> None:
+        self._database = database
+        self._sender = sender
+        self._secrets = secrets
+        self._links = links
+        self._dispatcher = dispatcher
+        self._endpoint_concurrency = endpoint_concurrency
+        self._busy_delay = busy_delay
+        self._under_way: Counter[object] = Counter()
+
+    @activity.defn(name="deliver")
+    async def deliver(self, request: AttemptRequest) -> AttemptOutcome:
+        """Send an event to an endpoint once, and write down what came of it.
+
+        A failed request is an outcome, no error. A retry after a lost record sends again:
+        receivers tell by `webhook-id`.
+
+        Raises:
+            ApplicationError: `endpoint_busy` when enough requests to it are under way.
+        """
+        endpoint = request.endpoint_id
+        if self._under_way[endpoint] >= self._endpoint_concurrency:
+            raise ApplicationError(
+                "enough requests to this endpoint are under way",
+                type="endpoint_busy",
+                next_retry_delay=self._delay(activity.info().attempt),
+                category=ApplicationErrorCategory.BENIGN,
+            )
+        self._under_way[endpoint] += 1
+        try:
+            return await self._deliver(request)
+        finally:
+            self._under_way[endpoint] -= 1
+            if not self._under_way[endpoint]:
+                del self._under_way[endpoint]
+
+    @activity.defn(name="relay_events")
+    async def relay_events(self) -> OutboxRelayPass:
+        """Hand over to workflows what was committed to the outbox and not handed over."""
+        tenants = await self._database.tenants_to_send_for()
+        for tenant in tenants:
+            activity.heartbeat()
+            await self._dispatcher.dispatch(tenant)
+        return OutboxRelayPass(tenants=len(tenants))
+
+    def _delay(self, attempt: int) -> timedelta:
+        """Return how long to stay away: whoever comes at the same time returns at another."""
+        longest = min(_LONGEST_BUSY_DELAY, self._busy_delay * 2 ** min(attempt - 1, 10))
+        return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311
+
+    async def _deliver(self, request: AttemptRequest) -> AttemptOutcome:
+        now = datetime.now(UTC)
+        async with self._database.session(request.tenant_id) as session:
+            parcel = await delivery_attempts.take(
+                session, tenant_id=request.tenant_id, delivery_id=request.delivery_id, now=now
+            )
+        if parcel is None:
+            return AttemptOutcome.DROPPED
+        answer = await self._send(request, parcel, now)
+        async with self._database.session(request.tenant_id) as session:
+            disabled = await delivery_attempts.record(
+                session,
+                Attempt(
+                    at=now,
+                    duration=answer.duration,
+                    succeeded=answer.succeeded,
+                    gone=answer.gone,
+                    status_code=answer.status_code,
+                    error=answer.error,
+                    response=answer.excerpt,
+                ),
+                tenant_id=request.tenant_id,
+                delivery_id=request.delivery_id,
+                next_attempt_at=request.next_attempt_at,
+            )
+        if disabled:
+            activity.logger.warning(
+                "webhook endpoint disabled", extra={"endpoint_id": str(request.endpoint_id)}
+            )
+            await self._dispatcher.try_dispatch(request.tenant_id)
+        if answer.succeeded:
+            return AttemptOutcome.SUCCEEDED
+        return AttemptOutcome.DROPPED if answer.gone else AttemptOutcome.FAILED
+
+    async def _send(self, request: AttemptRequest, parcel: Parcel, now: datetime) -> Answer:
+        try:
+            secrets = [
+                self._secrets.open(
+                    sealed, tenant_id=request.tenant_id, endpoint_id=request.endpoint_id
+                )
+                for sealed in parcel.secrets
+            ]
+        except BrokenSealError:
+            activity.logger.exception("a webhook secret cannot be opened")
+            return Answer(duration=0.0, error="the endpoint's secret cannot be read; rotate it")
+        body = message_of(parcel.event, self._links)
+        signed = headers(body, message_id=parcel.event.id, timestamp=now, secrets=secrets)
+        return await self._sender.send(parcel.url, body, signed)

@@ -1,0 +1,294 @@
+"""Webhook endpoints: where a tenant is told of what happens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller, WebhookKeeper
+from api.content_type import require_json
+from api.idempotency import IdempotencyKeyHeader, IdempotentRequest, replay
+from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.problem_reference import documented
+from api.problems import (
+    BodyTooLargeProblem,
+    EndpointLimitProblem,
+    EndpointNotFoundProblem,
+    IdempotencyMismatchProblem,
+    InvalidCursorProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
+    MissingScopeProblem,
+    RequestInProgressProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+    UnsupportedMediaTypeProblem,
+    UrlForbiddenProblem,
+)
+from api.services import Services, ServicesDependency
+from api.webhook_models import (
+    EndpointModel,
+    EndpointPatch,
+    EndpointWithSecret,
+    RotateRequest,
+    SubscribeRequest,
+)
+from domain.webhooks import DisabledReason, EndpointStatus
+from infra.repositories import endpoints
+from infra.repositories.idempotency import StoredResponse
+from infra.schema import WebhookEndpoint
+from infra.url_guard import UrlForbiddenError
+from infra.webhook_signing import new_secret
+
+_NEWEST: Final = "-created_at"
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
+_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+
+
+@router.post(
+    "/subscribe",
+    operation_id="subscribeWebhook",
+    status_code=201,
+    response_model=EndpointWithSecret,
+    dependencies=[Depends(require_json)],
+    responses=documented(
+        *_ALWAYS,
+        *_BODY,
+        RequestInProgressProblem,
+        EndpointLimitProblem,
+        UrlForbiddenProblem,
+        IdempotencyMismatchProblem,
+        EndpointNotFoundProblem,
+    ),
+)
+async def subscribe(
+    body: SubscribeRequest,
+    caller: WebhookKeeper,
+    services: ServicesDependency,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JSONResponse:
+    """Be told of what happens from now on, by requests to a URL of yours.
+
+    The answer holds the secret by which you verify them, and no later answer does; only a
+    repetition under the same `Idempotency-Key` shows it again.
+    """
+    _check(services, body.url)
+    once = IdempotentRequest(
+        tenant_id=caller.tenant_id, key=idempotency_key, operation="subscribeWebhook", body=body
+    )
+    async with services.database.session(caller.tenant_id) as session:
+        claim = await once.claim(session, resource_id=uuid4())
+        if claim.response is not None:
+            return await _again(
+                session, services, caller, endpoint_id=claim.resource_id, response=claim.response
+            )
+        if await endpoints.count(session, tenant_id=caller.tenant_id) >= _limit(services):
+            raise EndpointLimitProblem(
+                f"You may have {_limit(services)} endpoints. {EndpointLimitProblem.advice}"
+            )
+        secret = new_secret()
+        row = await endpoints.create(
+            session,
+            tenant_id=caller.tenant_id,
+            endpoint_id=claim.resource_id,
+            url=body.url,
+            description=body.description,
+            event_types=sorted(set(body.event_types)),
+            secret=services.endpoint_secrets.seal(
+                secret, tenant_id=caller.tenant_id, endpoint_id=claim.resource_id
+            ),
+        )
+        response = StoredResponse(
+            status=201,
+            headers={"Location": f"/v1/webhooks/{row.id}"},
+            body=EndpointModel.of(row).model_dump(mode="json"),
+        )
+        await once.complete(session, response)
+    shown = _with(response, secret=secret)
+    return JSONResponse(shown.body, status_code=201, headers=shown.headers)
+
+
+@router.get("", operation_id="listWebhooks", responses=documented(*_ALWAYS, InvalidCursorProblem))
+async def list_endpoints(
+    caller: WebhookKeeper,
+    services: ServicesDependency,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[EndpointModel]:
+    """List endpoints, newest first."""
+    after = decode(cursor, sort=_NEWEST, by_time=True)
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await endpoints.list_page(
+            session, tenant_id=caller.tenant_id, after=after, limit=limit + 1
+        )
+    return Page(
+        data=[EndpointModel.of(row) for row in rows[:limit]],
+        next_cursor=next_cursor(rows, limit=limit, column="created_at", sort=_NEWEST),
+    )
+
+
+@router.get(
+    "/{endpoint_id}",
+    operation_id="getWebhook",
+    responses=documented(*_ALWAYS, EndpointNotFoundProblem),
+)
+async def get_endpoint(
+    endpoint_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+) -> EndpointModel:
+    """Read an endpoint: what it is told, and whether it can be reached."""
+    async with services.database.session(caller.tenant_id) as session:
+        return EndpointModel.of(await _find(session, caller, endpoint_id))
+
+
+@router.patch(
+    "/{endpoint_id}",
+    operation_id="updateWebhook",
+    dependencies=[Depends(require_json)],
+    responses=documented(*_ALWAYS, *_BODY, EndpointNotFoundProblem, UrlForbiddenProblem),
+)
+async def update_endpoint(
+    endpoint_id: UUID, body: EndpointPatch, caller: WebhookKeeper, services: ServicesDependency
+) -> EndpointModel:
+    """Change an endpoint, or stop and resume calling it.
+
+    What is under way goes to where the endpoint is then. Deliveries to a disabled endpoint are
+    cancelled; once it is enabled, replay them.
+    """
+    if body.url is not None:
+        _check(services, body.url)
+    values: dict[str, Any] = body.model_dump(exclude_none=True, exclude={"status"})
+    if body.event_types is not None:
+        values["event_types"] = sorted(set(body.event_types))
+    async with services.database.session(caller.tenant_id) as session:
+        row = await _lock(session, caller, endpoint_id)
+        if values:
+            await endpoints.change(session, row, values)
+        if body.status is EndpointStatus.DISABLED:
+            await endpoints.disable(session, row, reason=DisabledReason.TENANT)
+        if body.status is EndpointStatus.ENABLED and row.status != EndpointStatus.ENABLED:
+            await endpoints.enable(session, row)
+        return EndpointModel.of(row)
+
+
+@router.post(
+    "/{endpoint_id}/rotate",
+    operation_id="rotateWebhookSecret",
+    response_model=EndpointWithSecret,
+    dependencies=[Depends(require_json)],
+    responses=documented(
+        *_ALWAYS,
+        *_BODY,
+        EndpointNotFoundProblem,
+        RequestInProgressProblem,
+        IdempotencyMismatchProblem,
+    ),
+)
+async def rotate_secret(
+    endpoint_id: UUID,
+    body: RotateRequest,
+    caller: WebhookKeeper,
+    services: ServicesDependency,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JSONResponse:
+    """Replace an endpoint's secret; the answer shows the new one, once.
+
+    During the overlap messages carry two signatures, so that they verify with either secret. A
+    third one is not kept: rotating again ends the overlap of the first. So send an
+    `Idempotency-Key`, and repeat a request whose answer was lost under the same one.
+    """
+    once = IdempotentRequest(
+        tenant_id=caller.tenant_id,
+        key=idempotency_key,
+        operation=f"rotateWebhookSecret/{endpoint_id}",
+        body=body,
+    )
+    secret = new_secret()
+    async with services.database.session(caller.tenant_id) as session:
+        claim = await once.claim(session, resource_id=endpoint_id)
+        if claim.response is not None:
+            return await _again(
+                session, services, caller, endpoint_id=claim.resource_id, response=claim.response
+            )
+        row = await _lock(session, caller, endpoint_id)
+        await endpoints.rotate(
+            session,
+            row,
+            secret=services.endpoint_secrets.seal(
+                secret, tenant_id=caller.tenant_id, endpoint_id=endpoint_id
+            ),
+            previous_until=datetime.now(UTC) + timedelta(seconds=body.overlap),
+        )
+        response = StoredResponse(
+            status=200, headers={}, body=EndpointModel.of(row).model_dump(mode="json")
+        )
+        await once.complete(session, response)
+    return JSONResponse(_with(response, secret=secret).body)
+
+
+@router.delete(
+    "/{endpoint_id}",
+    operation_id="deleteWebhook",
+    status_code=204,
+    responses=documented(*_ALWAYS, EndpointNotFoundProblem),
+)
+async def delete_endpoint(
+    endpoint_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+) -> None:
+    """Remove an endpoint with all its deliveries; nothing more is sent to it."""
+    async with services.database.session(caller.tenant_id) as session:
+        if not await endpoints.delete(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id):
+            raise EndpointNotFoundProblem
+
+
+async def _again(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    *,
+    endpoint_id: UUID,
+    response: StoredResponse,
+) -> JSONResponse:
+    """Repeat an answer that showed a secret: it was stored without, and gets the present one."""
+    row = await _find(session, caller, endpoint_id)
+    secret = services.endpoint_secrets.open(row.secret, tenant_id=row.tenant_id, endpoint_id=row.id)
+    return replay(_with(response, secret=secret))
+
+
+async def _find(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
+    row = await endpoints.get(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id)
+    if row is None:
+        raise EndpointNotFoundProblem
+    return row
+
+
+async def _lock(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
+    row = await endpoints.lock(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id)
+    if row is None:
+        raise EndpointNotFoundProblem
+    return row
+
+
+def _check(services: Services, url: str) -> None:
+    """Refuse what can be seen to be no public URL; its address is checked at each request."""
+    try:
+        services.url_guard.check(url)
+    except UrlForbiddenError as error:
+        raise UrlForbiddenProblem(str(error)) from error
+
+
+def _limit(services: Services) -> int:
+    return services.settings.webhook_endpoints
+
+
+def _with(response: StoredResponse, *, secret: str) -> StoredResponse:
+    return StoredResponse(
+        status=response.status,
+        headers=response.headers,
+        body=response.body | {"secret": secret},
+    )

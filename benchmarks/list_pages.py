@@ -1,0 +1,300 @@
+"""What each list page costs the database, among a million highlights of one tenant.
+
+`python -m benchmarks.list_pages [--highlights 1000000] [--repeats 50]` fills an embedded
+PostgreSQL, then explains the statements that the repositories send for each page, as the
+application's role under row-level security: planning and execution time by the server's own clock,
+median and 99th percentile, and the rows it looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import statistics
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.selection import DecisionStatus
+from domain.stream import StreamStatus
+from infra.database import Database, asyncpg_url, migrate
+from infra.embedded.postgres import PostgresServer
+from infra.repositories import clips, feedback, highlights, stream_changes, streams, usage
+from infra.repositories.highlight_filter import HighlightFilter as Only
+from infra.repositories.highlights import Sort
+from infra.repositories.keyset import Position
+
+TENANT: Final = UUID(int=1)
+OTHER: Final = UUID(int=2)
+START: Final = datetime(2026, 1, 1, tzinfo=UTC)
+PER_STREAM: Final = 20
+_CHUNK: Final = 50_000
+_RARE: Final = 5_000  # every so manieth highlight has the rare tag
+_STREAMS: Final = """
+INSERT INTO streams (tenant_id, id, external_id, playlist_url, game, title, profile_id,
+    profile_version, status, created_at)
+SELECT $1::uuid, md5('stream' || n)::uuid, 'match-' || n, 'https://cdn.example.com/a.m3u8',
+    (ARRAY['soccer', 'valorant', 'tennis', 'hockey'])[1 + n % 4], 'Match ' || n, 'default', '1',
+    CASE WHEN n % 100 = 0 THEN 'live' ELSE 'completed' END,
+    $2::timestamptz + n * interval '20 seconds'
+FROM generate_series($3::int, $4::int) AS n
+"""
+_HIGHLIGHTS: Final = """
+INSERT INTO highlights (tenant_id, id, stream_id, game, profile_id, profile_version, status, tier,
+    score, skill_execution, game_impact, rarity, visual_spectacle, emotional_intensity,
+    narrative_value, timing_importance, momentum_shift, confidence, start, peak, "end", clip_start,
+    clip_end, settled_at, decided_at, peak_wall_clock, title, description, analyzer, tags, reasons,
+    evidence, created_at, updated_at)
+SELECT $1::uuid, md5('highlight' || n)::uuid, md5('stream' || n / $5::int)::uuid,
+    (ARRAY['soccer', 'valorant', 'tennis', 'hockey'])[1 + (n / $5::int) % 4], 'default', '1',
+    CASE WHEN n % 20 = 0 THEN 'rejected' WHEN n % 20 = 1 THEN 'retracted' ELSE 'confirmed' END,
+    'standard', v, v, v, v, v, v, v, v, v, 0.8, p - 5, p, p + 5, p - 5, p + 5, p + 8, p + 10,
+    $2::timestamptz + n * interval '1 second',
+    (ARRAY['Goal', 'Save', 'Card', 'Penalty'])[1 + n % 4] || ' by player' || n % 500,
+    'The crowd rises.', 'local-1',
+    to_jsonb(CASE WHEN n % $6::int = 0 THEN ARRAY['crowd', 'rare'] ELSE ARRAY['crowd'] END),
+    '[]', '[]', $2::timestamptz + n * interval '1 second', $2::timestamptz + n * interval '1 second'
+FROM generate_series($3::int, $4::int) AS n,
+    LATERAL (SELECT (n::bigint * 7919 % 10007) / 10007.0::float8 AS v,
+        30.0::float8 + 60 * (n % $5::int) AS p) AS made
+"""
+_CLIPS: Final = """
+INSERT INTO clips (tenant_id, id, stream_id, highlight_id, status, start, duration, message,
+    created_at, updated_at)
+SELECT $1::uuid, md5('clip' || n)::uuid, md5('stream' || n / $5::int)::uuid,
+    md5('highlight' || n)::uuid, 'ready', 0, 10, '', $2::timestamptz + n * interval '1 second',
+    $2::timestamptz + n * interval '1 second'
+FROM generate_series($3::int, $4::int) AS n
+"""
+_FEEDBACK: Final = """
+INSERT INTO highlight_feedback (tenant_id, highlight_id, author, id, verdict, note)
+SELECT $1::uuid, md5('highlight7')::uuid, 'user' || n, md5('feedback' || n)::uuid, 'like', ''
+FROM generate_series(1, 1000) AS n
+"""
+_USAGE: Final = """
+INSERT INTO usage_hourly (tenant_id, hour, kind, stream_id, quantity)
+SELECT $1::uuid, $2::timestamptz + h * interval '1 hour', kind, md5('stream' || s)::uuid, 60
+FROM generate_series(1, 2000) AS h, generate_series(0, 4) AS s,
+    unnest(ARRAY['analyzed_seconds', 'clip_rendered']) AS kind
+"""
+
+_ALL: Final = Only()
+
+Page = Callable[[AsyncSession], Awaitable[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What the server did for one statement; times in ms."""
+
+    statement: str
+    milliseconds: float
+    rows: int
+    scanned: frozenset[str]
+
+
+async def fill(owner_url: str, *, tenant: UUID, highlights_count: int) -> None:
+    """Give a tenant this many highlights, a clip each, and streams of twenty highlights."""
+    url = asyncpg_url(owner_url).set(drivername="postgresql")
+    connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+    try:
+        await _insert(connection, tenant, "INSERT INTO tenants VALUES ($1, 'a', 'A', now())")
+        last = highlights_count - 1
+        await _insert(connection, tenant, _STREAMS, START, 0, last // PER_STREAM)
+        for first in range(0, highlights_count, _CHUNK):
+            chunk = (START, first, min(first + _CHUNK - 1, last), PER_STREAM)
+            await _insert(connection, tenant, _HIGHLIGHTS, *chunk, _RARE)
+            await _insert(connection, tenant, _CLIPS, *chunk)
+        await _insert(connection, tenant, _FEEDBACK)
+        await _insert(connection, tenant, _USAGE, START)
+        await connection.fetch("VACUUM ANALYZE")
+    finally:
+        await connection.close()
+
+
+async def _insert(
+    connection: asyncpg.Connection, tenant: UUID, statement: str, *values: object
+) -> None:
+    async with connection.transaction():
+        await connection.fetch("SELECT set_config('app.tenant_id', $1, true)", str(tenant))
+        await connection.fetch(statement, tenant, *values)
+
+
+def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
+    """Return every list of the API, by a name that says what it is asked for."""
+
+    def listed(
+        sort: Sort = Sort.NEWEST, after: Position | None = None, *, only: Only = _ALL
+    ) -> Page:
+        return lambda session: highlights.list_page(
+            session,
+            tenant_id=tenant,
+            criteria=only,
+            sort=sort,
+            after=after,
+            limit=51,
+        )
+
+    middle = START + timedelta(seconds=highlights_count // 2)
+    later = middle + timedelta(hours=1)
+    stream = _id("stream", highlights_count // PER_STREAM // 2)
+    ids = [_id("highlight", n) for n in range(100, 150)]
+    return {
+        "highlights": listed(),
+        "highlights, from the middle": listed(after=Position(value=middle, id=ids[0])),
+        "highlights, oldest first": listed(Sort.OLDEST),
+        "highlights, best first": listed(Sort.BEST),
+        "highlights, best first, from 0.5": listed(Sort.BEST, Position(value=0.5, id=ids[0])),
+        "highlights, by peak": listed(Sort.PEAK),
+        "highlights of a stream": listed(only=Only(stream_id=stream)),
+        "highlights of a stream, by peak": listed(Sort.PEAK, only=Only(stream_id=stream)),
+        "highlights of a game": listed(only=Only(game="soccer")),
+        "highlights rejected": listed(only=Only(statuses=(DecisionStatus.REJECTED,))),
+        "highlights with a common tag": listed(only=Only(tag="crowd")),
+        "highlights with a rare tag": listed(only=Only(tag="rare")),
+        "highlights with no such tag": listed(only=Only(tag="no-such-tag")),
+        "highlights with common words": listed(only=Only(text="goal crowd")),
+        "highlights with a rare word": listed(only=Only(text="player123")),
+        "highlights with a rare word, best first": listed(Sort.BEST, only=Only(text="player123")),
+        "highlights of an hour": listed(only=Only(created_from=middle, created_to=later)),
+        "highlights that happened in an hour": listed(
+            only=Only(happened_from=middle, happened_to=later)
+        ),
+        "highlights with a score of 0.9 or more": listed(only=Only(min_score=0.9)),
+        "highlights with a rarity of 0.9 or more": listed(only=Only(dimensions=(("rarity", 0.9),))),
+        "highlights by id": lambda session: highlights.get_many(
+            session, tenant_id=tenant, highlight_ids=ids
+        ),
+        "clips of a page": lambda session: clips.latest_by_highlight(
+            session, tenant_id=tenant, highlight_ids=ids
+        ),
+        "streams": lambda session: streams.list_page(session, tenant_id=tenant, limit=51),
+        "streams live": lambda session: streams.list_page(
+            session, tenant_id=tenant, status=StreamStatus.LIVE, limit=51
+        ),
+        "streams by external id": lambda session: streams.list_page(
+            session, tenant_id=tenant, external_id="match-7", limit=51
+        ),
+        "feedback": lambda session: feedback.list_page(
+            session, tenant_id=tenant, highlight_id=_id("highlight", 7), limit=51
+        ),
+        "usage of a month": lambda session: usage.stats(
+            session, tenant_id=tenant, since=START, until=START + timedelta(days=30)
+        ),
+        "changes of a stream": lambda session: stream_changes.since(
+            session, tenant_id=tenant, stream_id=stream, start=START
+        ),
+    }
+
+
+async def explain(session: AsyncSession, page: Page) -> list[Plan]:
+    """Run a page, and explain the statements that it sent, with their parameters."""
+    sent: list[tuple[str, tuple[Any, ...]]] = []
+
+    def note(
+        _connection: Connection,
+        _cursor: object,
+        statement: str,
+        parameters: tuple[Any, ...],
+        *_: object,
+    ) -> None:
+        sent.append((statement, parameters))
+
+    connection = await session.connection()
+    event.listen(connection.sync_connection, "before_cursor_execute", note)
+    try:
+        await page(session)
+    finally:
+        event.remove(connection.sync_connection, "before_cursor_execute", note)
+    plans = []
+    for statement, parameters in sent:
+        result = await connection.exec_driver_sql(
+            f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", parameters
+        )
+        plans.append(_plan(statement, result.scalar_one()))
+    return plans
+
+
+def _plan(statement: str, answer: Any) -> Plan:  # noqa: ANN401
+    (found,) = json.loads(answer) if isinstance(answer, str) else answer
+    nodes = list(_nodes(found["Plan"]))
+    leaves = [node for node in nodes if "Relation Name" in node]
+    return Plan(
+        statement=statement,
+        milliseconds=found["Planning Time"] + found["Execution Time"],
+        rows=sum(_rows_read(node) for node in leaves),
+        scanned=frozenset(
+            node["Relation Name"] for node in leaves if node["Node Type"] == "Seq Scan"
+        ),
+    )
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _rows_read(node: dict[str, Any]) -> int:
+    removed: float = node.get("Rows Removed by Filter", 0)
+    kept: float = node["Actual Rows"]
+    loops: float = node["Actual Loops"]
+    return round((kept + removed) * loops)
+
+
+def _id(kind: str, number: int) -> UUID:
+    """Return the id that the statements above make."""
+    return UUID(hashlib.md5(f"{kind}{number}".encode(), usedforsecurity=False).hexdigest())
+
+
+async def measure(highlights_count: int, repeats: int) -> None:
+    """Fill a database and print what each page costs."""
+    with tempfile.TemporaryDirectory(prefix="highlights-bench-") as directory:
+        root = Path(directory)
+        server = PostgresServer(root / "data", log=root / "postgres.log", durable=False)
+        try:
+            urls = await server.prepare()
+            await migrate(urls.owner)
+            await fill(urls.owner, tenant=OTHER, highlights_count=max(1, highlights_count // 10))
+            await fill(urls.owner, tenant=TENANT, highlights_count=highlights_count)
+            database = Database(urls.application, pool_size=1)
+            print(f"{'page':<42} {'median ms':>10} {'p99 ms':>10} {'rows read':>10}")
+            for name, page in pages(TENANT, highlights_count).items():
+                await _measure_page(database, name, page, repeats)
+            await database.close()
+        finally:
+            server.stop()
+
+
+async def _measure_page(database: Database, name: str, page: Page, repeats: int) -> None:
+    times, rows = [], 0
+    for _ in range(repeats + 1):  # the first one warms the caches
+        async with database.session(TENANT) as session:
+            plans = await explain(session, page)
+        times.append(sum(plan.milliseconds for plan in plans))
+        rows = sum(plan.rows for plan in plans)
+    warm = sorted(times[1:])
+    worst = warm[min(len(warm) - 1, int(len(warm) * 0.99))]
+    print(f"{name:<42} {statistics.median(warm):>10.2f} {worst:>10.2f} {rows:>10,}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--highlights", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=50)
+    options = parser.parse_args()
+    asyncio.run(measure(options.highlights, options.repeats))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""How long records are kept, and what going round to delete them is asked for and answers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from domain.model import Model
+
+DAY: Final = 86_400.0
+SHORTEST_IDEMPOTENCY: Final = DAY
+"""Seconds for which the API promises to remember an `Idempotency-Key`."""
+
+
+class RecordKind(StrEnum):
+    """Records that are deleted when they are old."""
+
+    IDEMPOTENCY_KEYS = "idempotency_keys"
+    USAGE_EVENTS = "usage_events"  # their hourly sums stay
+    EVENTS = "events"  # the outbox: told, or too old to be
+    HIDDEN_HIGHLIGHTS = "hidden_highlights"  # held or rejected: never shown
+
+
+class RetentionPolicy(Model):
+    """Seconds for which records of each kind are kept.
+
+    Usage events must outlive whatever might write them again: a retry that comes later counts
+    twice.
+    """
+
+    idempotency_keys: float = Field(default=2 * DAY, ge=SHORTEST_IDEMPOTENCY)
+    usage_events: float = Field(default=90 * DAY, ge=DAY)
+    events: float = Field(default=30 * DAY, ge=DAY)
+    hidden_highlights: float = Field(default=30 * DAY, ge=DAY)
+
+    def age_of(self, kind: RecordKind) -> float:
+        """Return the seconds for which records of a kind are kept."""
+        age: float = getattr(self, kind.value)
+        return age
+
+
+class ExpireRecordsInput(Model):
+    """Delete what is older than the policy says, `batch` rows a transaction."""
+
+    policy: RetentionPolicy = RetentionPolicy()
+    batch: PositiveInt = 1000
+
+
+class ExpireRecordsResult(Model):
+    """How many records of each kind were deleted, in all tenants together."""
+
+    tenants: NonNegativeInt = 0
+    deleted: dict[RecordKind, NonNegativeInt] = Field(default_factory=dict)
+
+
+class MaintenanceInput(Model):
+    """One round of maintenance; times in seconds."""
+
+    expire: ExpireRecordsInput = ExpireRecordsInput()
+    timeout: PositiveFloat = 3600.0
+    heartbeat_timeout: PositiveFloat = 60.0
+    retry_interval: PositiveFloat = 10.0

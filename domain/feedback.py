@@ -1,0 +1,64 @@
+"""What people say about a highlight, and whether it can be true."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Self
+
+from pydantic import FiniteFloat, model_validator
+
+from domain.model import Model
+
+LONGEST_CORRECTION: Final = 300.0
+"""Seconds; what is longer is no moment any more."""
+
+
+class Verdict(StrEnum):
+    """Whether a highlight was liked."""
+
+    LIKE = "like"
+    DISLIKE = "dislike"
+
+
+class CorrectionError(ValueError):
+    """Boundaries that a highlight cannot have; the sentence says which it could."""
+
+
+class Correction(Model):
+    """Where a highlight really starts and ends, in seconds of its stream's media time."""
+
+    start: FiniteFloat
+    end: FiniteFloat
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not 0 <= self.start < self.end:
+            message = "a highlight starts at 0 s or later, and before it ends"
+            raise ValueError(message)
+        return self
+
+
+def check_correction(
+    correction: Correction, *, start: float, end: float, media_end: float
+) -> Correction:
+    """Return a correction that is possible.
+
+    Args:
+        correction: the boundaries that someone wishes.
+        start: of the highlight as it is, in s of media time.
+        end: of the highlight as it is, in s.
+        media_end: of the stream as far as it is known, in s.
+
+    Raises:
+        CorrectionError: they reach beyond the stream, are those of another moment, or too long.
+    """
+    if correction.end > media_end:
+        message = f"the stream has {media_end:.1f} s so far: end the highlight before"
+        raise CorrectionError(message)
+    if correction.start >= end or correction.end <= start:
+        message = f"the moment lies at {start:.1f}-{end:.1f} s: keep a part of it"
+        raise CorrectionError(message)
+    if correction.end - correction.start > LONGEST_CORRECTION:
+        message = f"a highlight lasts at most {LONGEST_CORRECTION:.0f} s: shorten it"
+        raise CorrectionError(message)
+    return correction

@@ -1,0 +1,67 @@
+"""Usage: what is metered, in which units, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import Field
+
+from domain.ids import usage_id
+from domain.model import Model
+
+NO_STREAM: Final = UUID(int=0)
+"""Stands for the stream of what was used for none."""
+
+
+class UsageKind(StrEnum):
+    """What is metered; the name says the unit."""
+
+    ANALYZED_SECONDS = "analyzed_seconds"  # media time that analysis has passed
+    CLIP_RENDERED = "clip_rendered"  # clips that became ready
+    CLIP_BYTES = "clip_bytes"  # their sizes
+    GEMINI_TOKENS = "gemini_tokens"  # of input and output
+    GEMINI_COST_USD = "gemini_cost_usd"  # what they cost us, in US dollars
+    WEBHOOK_DELIVERY = "webhook_delivery"  # attempts to deliver a webhook
+
+
+class UsageEvent(Model):
+    """Something used, counted once under its id; without `at` it is used as it is written."""
+
+    id: UUID
+    kind: UsageKind
+    quantity: Annotated[Decimal, Field(gt=0, max_digits=24, decimal_places=6)]
+    stream_id: UUID | None = None
+    at: datetime | None = None
+
+
+def usage_event(
+    kind: UsageKind,
+    quantity: float | Decimal,
+    *,
+    subject: str,
+    stream_id: UUID | None = None,
+    at: datetime | None = None,
+) -> UsageEvent:
+    """Return the event of using `quantity`, rounded to a millionth.
+
+    Args:
+        kind: what was used, and its unit.
+        quantity: how much, more than 0.
+        subject: what happened, unique within its kind and tenant: the same words are the same
+            event, however often it is written.
+        stream_id: what it was used for.
+        at: when.
+    """
+    exact = Decimal(str(quantity)).quantize(Decimal("0.000001"))
+    identity = usage_id(kind=kind, subject=subject)
+    return UsageEvent(id=identity, kind=kind, quantity=exact, stream_id=stream_id, at=at)
+
+
+def cost(kind: UsageKind, quantity: Decimal, prices: Mapping[UsageKind, Decimal]) -> Decimal:
+    """Return what `quantity` costs in US dollars; what has no price costs nothing."""
+    return quantity * prices.get(kind, Decimal(0))

@@ -1,0 +1,170 @@
+"""Attempts at a delivery: what is to be sent, and what came of sending it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.events import Event
+from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus, fails_lastingly
+from infra.repositories import endpoints
+from infra.repositories.events import event_of
+from infra.schema import Delivery, DeliveryAttempt, EventRow, WebhookEndpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """An event on its way to an endpoint, with the sealed secrets that sign it."""
+
+    event: Event
+    url: str
+    secrets: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One request: when, for how many seconds, and the answer or why there is none.
+
+    `gone` means that the endpoint wants no more of them.
+    """
+
+    at: datetime
+    duration: float
+    succeeded: bool
+    gone: bool = False
+    status_code: int | None = None
+    error: str | None = None
+    response: str = ""
+
+
+async def take(
+    session: AsyncSession, *, tenant_id: UUID, delivery_id: UUID, now: datetime
+) -> Parcel | None:
+    """Return what is to be sent; None when there is nothing, or no longer.
+
+    A secret that was replaced signs too until its time is over. A delivery to an endpoint that is
+    disabled is cancelled.
+    """
+    delivery = await session.get(
+        Delivery, (tenant_id, delivery_id), with_for_update=True, populate_existing=True
+    )
+    if delivery is None or delivery.status != DeliveryStatus.PENDING:
+        return None
+    endpoint = await session.get_one(WebhookEndpoint, (tenant_id, delivery.endpoint_id))
+    if endpoint.status == EndpointStatus.DISABLED:
+        delivery.status = DeliveryStatus.CANCELLED
+        delivery.finished_at = func.now()
+        delivery.next_attempt_at = None
+        return None
+    row = await session.get_one(EventRow, (tenant_id, delivery.event_id))
+    previous, until = endpoint.previous_secret, endpoint.previous_secret_until
+    overlap = previous is not None and until is not None and until > now
+    return Parcel(
+        event=event_of(row),
+        url=endpoint.url,
+        secrets=(endpoint.secret, previous) if overlap and previous else (endpoint.secret,),
+    )
+
+
+async def record(
+    session: AsyncSession,
+    attempt: Attempt,
+    *,
+    tenant_id: UUID,
+    delivery_id: UUID,
+    next_attempt_at: datetime | None,
+) -> bool:
+    """Write an attempt down; answer whether it disabled its endpoint.
+
+    Args:
+        session: the tenant's.
+        attempt: what came of it.
+        tenant_id: the tenant.
+        delivery_id: what was attempted; when it was deleted meanwhile, nothing is written.
+        next_attempt_at: when it is attempted again if this one failed; None if this was the last.
+    """
+    delivery = await session.get(
+        Delivery, (tenant_id, delivery_id), with_for_update=True, populate_existing=True
+    )
+    if delivery is None:
+        return False
+    delivery.attempts += 1
+    session.add(
+        DeliveryAttempt(
+            tenant_id=tenant_id,
+            delivery_id=delivery_id,
+            number=delivery.attempts,
+            at=attempt.at,
+            duration=attempt.duration,
+            status_code=attempt.status_code,
+            error=attempt.error,
+            response=attempt.response,
+        )
+    )
+    first = delivery.first_attempt_at or attempt.at
+    delivery.first_attempt_at = first
+    delivery.last_attempt_at = attempt.at
+    delivery.last_status_code = attempt.status_code
+    delivery.last_error = attempt.error
+    _conclude(delivery, attempt, next_attempt_at)
+    endpoint = await endpoints.lock(session, tenant_id=tenant_id, endpoint_id=delivery.endpoint_id)
+    return endpoint is not None and await _judge(
+        session, endpoint, attempt, first_attempt_at=first, last=next_attempt_at is None
+    )
+
+
+async def of_delivery(
+    session: AsyncSession, *, tenant_id: UUID, delivery_id: UUID, limit: int = 100
+) -> Sequence[DeliveryAttempt]:
+    """Return the latest attempts at a delivery, newest first."""
+    return list(
+        await session.scalars(
+            select(DeliveryAttempt)
+            .where(
+                DeliveryAttempt.tenant_id == tenant_id, DeliveryAttempt.delivery_id == delivery_id
+            )
+            .order_by(DeliveryAttempt.number.desc())
+            .limit(limit)
+        )
+    )
+
+
+def _conclude(delivery: Delivery, attempt: Attempt, next_attempt_at: datetime | None) -> None:
+    if attempt.succeeded:
+        delivery.status = DeliveryStatus.SUCCEEDED
+    elif attempt.gone or next_attempt_at is None:
+        delivery.status = DeliveryStatus.FAILED
+    else:
+        delivery.next_attempt_at = next_attempt_at
+        return
+    delivery.next_attempt_at = None
+    delivery.finished_at = func.now()
+
+
+async def _judge(
+    session: AsyncSession,
+    endpoint: WebhookEndpoint,
+    attempt: Attempt,
+    *,
+    first_attempt_at: datetime,
+    last: bool,
+) -> bool:
+    if attempt.succeeded:
+        endpoint.failing_since = None
+        return False
+    endpoint.failing_since = endpoint.failing_since or attempt.at
+    if attempt.gone:
+        reason = DisabledReason.GONE
+    elif last and fails_lastingly(
+        failing_since=endpoint.failing_since, first_attempt_at=first_attempt_at
+    ):
+        reason = DisabledReason.FAILING
+    else:
+        return False
+    await endpoints.disable(session, endpoint, reason=reason)
+    return True

@@ -1,0 +1,167 @@
+"""No repository shows or changes anything of another tenant's, whatever ids it is given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.access import Scope
+from domain.feedback import Verdict
+from domain.profile_override import ProfileOverride
+from domain.records import StreamRecord, WindowRecord
+from domain.stream import StreamProgress, StreamStatus
+from domain.usage import UsageKind
+from infra.database import Database
+from infra.repositories import api_keys, budgets, feedback, idempotency, profiles, streams
+from infra.repositories.profiles import ProfileOverrides
+from infra.schema import Base, EventRow
+from tests.integration.infra.repositories.attacks import (
+    ATTACKS,
+    EXEMPT,
+    WHEN,
+    Attack,
+    Target,
+    public_functions,
+)
+from tests.integration.rows import PROFILE, new_clip, new_highlight, new_stream
+from tests.unit.domain.clip_cases import gap
+
+
+@pytest.fixture
+async def victim(database: Database, other_tenant: UUID) -> Target:
+    """A tenant that has something of everything."""
+    tenant = other_tenant
+    stream = await new_stream(database, tenant)
+    highlight = await new_highlight(database, tenant, stream)
+    clip = await new_clip(database, tenant, stream, highlight)
+    key_hash, profile, idempotency_key = uuid4().bytes, f"p-{uuid4().hex}", uuid4().hex
+    async with database.session(tenant) as session:
+        key = await api_keys.create(
+            session, tenant_id=tenant, name="k", key_hash=key_hash, hint="h", scopes=[Scope.READ]
+        )
+        await budgets.put(
+            session, tenant_id=tenant, kind=UsageKind.CLIP_RENDERED, monthly=Decimal(9)
+        )
+        await _record(session, tenant, stream)
+        await feedback.put(
+            session,
+            tenant_id=tenant,
+            highlight_id=highlight,
+            author="a",
+            verdict=Verdict.LIKE,
+            correction=None,
+            note="",
+        )
+        await idempotency.claim(
+            session,
+            tenant_id=tenant,
+            key=idempotency_key,
+            request_hash=b"y",
+            resource_id=stream,
+            lease=timedelta(seconds=30),
+        )
+        pinned = PROFILE.model_copy(update={"id": profile})
+        await profiles.pin(session, tenant_id=tenant, profile=pinned)
+        await ProfileOverrides(session).append(
+            ProfileOverride(
+                tenant_id=tenant,
+                profile_id=profile,
+                revision=1,
+                patch={"clip": {}},
+                created_at=WHEN,
+                created_by=key.id,
+            )
+        )
+        event = await session.scalar(select(EventRow.id).limit(1))
+    assert event is not None
+    return Target(
+        tenant=tenant,
+        stream=stream,
+        highlight=highlight,
+        clip=clip,
+        key=key.id,
+        key_hash=key_hash,
+        event=event,
+        idempotency_key=idempotency_key,
+        profile=profile,
+        author="a",
+    )
+
+
+async def _record(session: AsyncSession, tenant: UUID, stream: UUID) -> None:
+    record = StreamRecord(
+        tenant_id=tenant,
+        stream_id=stream,
+        progress=StreamProgress(status=StreamStatus.LIVE, position=12.0, analyzed=8.0),
+        gaps=(gap(2.0, 2.0),),
+        windows=(WindowRecord(index=0, start=0.0, end=4.0, segments=2, size=9),),
+    )
+    await streams.record_stream(session, record)
+
+
+def nobody() -> Target:
+    """Ids that nobody has."""
+    return Target(
+        tenant=uuid4(),
+        stream=uuid4(),
+        highlight=uuid4(),
+        clip=uuid4(),
+        key=uuid4(),
+        key_hash=uuid4().bytes,
+        event=uuid4(),
+        idempotency_key=uuid4().hex,
+        profile=uuid4().hex,
+        author=uuid4().hex,
+    )
+
+
+async def everything(database: Database, tenant: UUID) -> dict[str, list[Any]]:
+    """All rows of a tenant, as it sees them itself."""
+    async with database.session(tenant) as session:
+        return {
+            table.name: sorted(map(repr, await session.execute(select(table))))
+            for table in Base.metadata.sorted_tables
+        }
+
+
+async def outcome(database: Database, attacker: UUID, attack: Attack, it: Target) -> object:
+    """What an attacker learns: an answer, or which error."""
+    try:
+        async with database.session(attacker) as session:
+            answer = await attack(session, it)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what the attacker learns
+        return type(error)
+    if isinstance(answer, Base):
+        return type(answer), getattr(answer, "tenant_id") == attacker  # noqa: B009
+    return answer
+
+
+def test_every_function_is_attacked() -> None:
+    assert public_functions() == {*ATTACKS, *EXEMPT}
+
+
+async def test_the_victim_has_something_in_every_table(database: Database, victim: Target) -> None:
+    rows = await everything(database, victim.tenant)
+    assert [name for name, found in rows.items() if not found] == []
+
+
+@pytest.mark.parametrize("name", sorted(ATTACKS))
+@pytest.mark.parametrize("claim", ["own", "victim"])
+async def test_another_tenants_ids_are_like_nobodys(
+    database: Database, tenant: UUID, victim: Target, name: str, claim: str
+) -> None:
+    """Whether the attacker claims to be the victim or itself, it learns and changes nothing."""
+    before = await everything(database, victim.tenant)
+    aimed, blind = victim, nobody()
+    if claim == "own":
+        aimed, blind = replace(victim, tenant=tenant), replace(blind, tenant=tenant)
+    learnt = await outcome(database, tenant, ATTACKS[name], aimed)
+    assert learnt == await outcome(database, tenant, ATTACKS[name], blind)
+    assert await everything(database, victim.tenant) == before

@@ -1,0 +1,77 @@
+"""Every list reads an index and few rows: real plans among many, as the application's role."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from benchmarks.list_pages import OTHER, TENANT, explain, fill, pages
+from infra.database import Database, asyncpg_url, migrate
+from infra.embedded.postgres import DatabaseUrls, PostgresServer
+from tests.conftest import run_apart
+
+HIGHLIGHTS = 40_000
+FEW = 600
+"""Rows read for a page of 51; with two words a row is read for each."""
+
+MORE = {
+    # Sums them all: hours, streams and kinds.
+    "usage of a month": 10_000,
+    # Goes through the newest first, since PostgreSQL takes a tenth of all for evenly spread; among
+    # a million an hour is rare enough for its index.
+    "highlights that happened in an hour": HIGHLIGHTS,
+}
+
+
+@pytest.fixture(scope="module")
+def many(postgres_server: PostgresServer) -> DatabaseUrls:
+    """A database in which two tenants have many highlights."""
+    urls = run_apart(postgres_server.prepare(f"many_{uuid4().hex}"))
+    run_apart(migrate(urls.owner))
+    run_apart(fill(urls.owner, tenant=OTHER, highlights_count=HIGHLIGHTS // 10))
+    run_apart(fill(urls.owner, tenant=TENANT, highlights_count=HIGHLIGHTS))
+    return urls
+
+
+@pytest.fixture
+async def database(many: DatabaseUrls) -> AsyncIterator[Database]:
+    database = Database(many.application, pool_size=1, statement_timeout=60.0)
+    yield database
+    await database.close()
+
+
+@pytest.mark.parametrize("name", pages(TENANT, HIGHLIGHTS))
+async def test_a_list_reads_an_index_and_few_rows(database: Database, name: str) -> None:
+    async with database.session(TENANT) as session:
+        plans = await explain(session, pages(TENANT, HIGHLIGHTS)[name])
+    assert frozenset[str]().union(*(plan.scanned for plan in plans)) == frozenset()
+    assert sum(plan.rows for plan in plans) <= MORE.get(name, FEW)
+
+
+async def test_a_gin_index_is_read_without_row_security_and_not_with_it(
+    database: Database, many: DatabaseUrls
+) -> None:
+    """Why words are rows: `@@` is not leakproof, so that the policy must be looked at first."""
+    query = text(
+        "EXPLAIN SELECT id FROM highlights WHERE tenant_id = :tenant "
+        "AND to_tsvector('simple', title) @@ to_tsquery('simple', 'player123')"
+    )
+    engine = create_async_engine(asyncpg_url(many.owner))
+    async with engine.begin() as owner:
+        await owner.execute(
+            text("CREATE INDEX probe ON highlights USING gin (to_tsvector('simple', title))")
+        )
+    async with database.session(TENANT) as session:
+        bound = "\n".join(await session.scalars(query, {"tenant": TENANT}))
+    async with engine.begin() as owner:
+        await owner.execute(text("ALTER TABLE highlights NO FORCE ROW LEVEL SECURITY"))
+        free = "\n".join(await owner.scalars(query, {"tenant": TENANT}))
+        await owner.execute(text("ALTER TABLE highlights FORCE ROW LEVEL SECURITY"))
+        await owner.execute(text("DROP INDEX probe"))
+    await engine.dispose()
+    assert "probe" in free
+    assert "probe" not in bound

@@ -1,0 +1,143 @@
+"""Webhooks from the outbox to a receiver: real PostgreSQL, Temporal and HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.webhooks import WebhookActivities
+from domain import task_queues
+from domain.delivery import DeliveryTiming
+from domain.events import Event
+from infra.clip_links import ClipLinks
+from infra.database import Database
+from infra.repositories import deliveries, endpoints, events
+from infra.repositories.deliveries import DeliveryFilter
+from infra.schema import Delivery, WebhookEndpoint
+from infra.signed_urls import UrlSigner
+from infra.url_guard import UrlGuard
+from infra.webhook_dispatcher import WebhookDispatcher
+from infra.webhook_sender import WebhookSender
+from infra.webhook_signing import EndpointSecrets
+from tests.integration.rows import SIGNING_SECRET, new_endpoint
+from tests.integration.webhooks.receiver import SECRET
+from workflows.delivery import DeliveryWorkflow
+from workflows.outbox_relay import OutboxRelayWorkflow
+from workflows.sandbox import workflow_runner
+
+QUICK = DeliveryTiming(offsets=(0.0, 0.02, 0.04), jitter=0.0, retry_interval=0.05)
+PATIENT = DeliveryTiming(offsets=(0.0, 3600.0), jitter=0.0, retry_interval=0.05)
+
+
+@dataclass(frozen=True)
+class Post:
+    """A tenant with everything that sends its events."""
+
+    tenant_id: UUID
+    database: Database
+    dispatcher: WebhookDispatcher
+    activities: WebhookActivities
+
+    async def endpoint(self, url: str, *event_types: str) -> UUID:
+        """Subscribe a URL."""
+        return await new_endpoint(
+            self.database, self.tenant_id, url=url, event_types=event_types, secret=SECRET
+        )
+
+    async def commit(self, *told: Event) -> None:
+        """Write events, and die before anything is done about them."""
+        async with self.database.session(self.tenant_id) as session:
+            for each in told:
+                await events.append(session, each)
+
+    async def tell(self, *told: Event) -> None:
+        """Write events and send them."""
+        await self.commit(*told)
+        await self.dispatcher.dispatch(self.tenant_id)
+
+    async def sent(self, endpoint: UUID) -> list[Delivery]:
+        """Return the deliveries to an endpoint, oldest first."""
+        async with self.database.session(self.tenant_id) as session:
+            rows = await deliveries.list_page(
+                session,
+                tenant_id=self.tenant_id,
+                criteria=DeliveryFilter(endpoint_id=endpoint),
+                limit=100,
+            )
+        return rows[::-1]
+
+    async def state(self, endpoint: UUID) -> WebhookEndpoint:
+        """Read an endpoint."""
+        async with self.database.session(self.tenant_id) as session:
+            row = await endpoints.get(session, tenant_id=self.tenant_id, endpoint_id=endpoint)
+        assert row is not None
+        return row
+
+
+MakePost = Callable[..., AbstractAsyncContextManager[Post]]
+
+
+@pytest.fixture
+def open_post(database: Database, temporal_client: Client, tenant: UUID) -> MakePost:
+    """What sends a tenant's events, its workers running until the block ends."""
+
+    async def connect() -> Client:
+        return temporal_client
+
+    @asynccontextmanager
+    async def opened(
+        *,
+        timing: DeliveryTiming = QUICK,
+        slots: int = 20,
+        endpoint_concurrency: int = 4,
+        allow_private: bool = True,
+    ) -> AsyncIterator[Post]:
+        dispatcher = WebhookDispatcher(database, connect, timing=timing)
+        guard = UrlGuard(allow_private=allow_private)
+        async with WebhookSender(guard, timeout=30.0, max_connections=50) as sender:
+            activities = WebhookActivities(
+                database=database,
+                sender=sender,
+                secrets=EndpointSecrets(SIGNING_SECRET),
+                links=ClipLinks(
+                    UrlSigner(SIGNING_SECRET), base_url="https://api.test", lifetime=3600.0
+                ),
+                dispatcher=dispatcher,
+                endpoint_concurrency=endpoint_concurrency,
+                busy_delay=0.02,
+            )
+            async with (
+                Worker(
+                    temporal_client,
+                    task_queue=task_queues.ORCHESTRATION,
+                    workflows=[DeliveryWorkflow, OutboxRelayWorkflow],
+                    workflow_runner=workflow_runner(),
+                ),
+                Worker(
+                    temporal_client,
+                    task_queue=task_queues.IO,
+                    activities=[activities.relay_events],
+                ),
+                Worker(
+                    temporal_client,
+                    task_queue=task_queues.DELIVER,
+                    activities=[activities.deliver],
+                    max_concurrent_activities=slots,
+                ),
+            ):
+                yield Post(tenant, database, dispatcher, activities)
+
+    return opened
+
+
+@pytest.fixture
+async def post(open_post: MakePost) -> AsyncIterator[Post]:
+    """The same, with retries within milliseconds."""
+    async with open_post() as opened:
+        yield opened

@@ -1,0 +1,127 @@
+"""A tenant's endpoint: a real HTTP server that keeps what it gets and answers as a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from standardwebhooks import Webhook
+
+SECRET = "whsec_" + "c2VjcmV0" * 4
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request."""
+
+    headers: dict[str, str]
+    body: str
+
+    @property
+    def type(self) -> str:
+        """The event's type."""
+        return str(json.loads(self.body)["type"])
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The event's payload."""
+        data: dict[str, Any] = json.loads(self.body)["data"]
+        return data
+
+    def verify(self, secret: str = SECRET) -> dict[str, Any]:
+        """Verify it as tenants do; return the document."""
+        document: dict[str, Any] = Webhook(secret).verify(self.body, self.headers)
+        return document
+
+
+Answer = Callable[[Received], Awaitable[int]]
+
+
+async def accept(_: Received) -> int:
+    """Take everything."""
+    return 204
+
+
+def answering(*statuses: int) -> Answer:
+    """Answer with one status after the other, then with the last for ever."""
+    left = list(statuses)
+
+    async def answer(_: Received) -> int:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return answer
+
+
+@dataclass
+class Receiver:
+    """What came, in order; `answer` decides what is answered."""
+
+    url: str
+    answer: Answer = accept
+    headers: str = ""
+    received: list[Received] = field(default_factory=list)
+    came: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def until(self, count: int) -> list[Received]:
+        """Wait until so many requests have come."""
+        return await self.until_true(lambda: len(self.received) >= count, seconds=60)
+
+    async def until_true(self, true: Callable[[], bool], *, seconds: float) -> list[Received]:
+        """Wait until something is true of the requests that have come."""
+        async with self.came, asyncio.timeout(seconds):
+            await self.came.wait_for(true)
+        return self.received
+
+    def types(self) -> list[str]:
+        """The types of what came."""
+        return [each.type for each in self.received]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        lines = [line.split(": ", 1) for line in head.split("\r\n")[1:] if line]
+        headers = {name.lower(): value for name, value in lines}
+        body = await reader.readexactly(int(headers["content-length"]))
+        request = Received(headers=headers, body=body.decode())
+        async with self.came:
+            self.received.append(request)
+            self.came.notify_all()
+        status = await self.answer(request)
+        writer.write(
+            f"HTTP/1.1 {status} X\r\n{self.headers}Content-Length: 2\r\n"
+            "Connection: close\r\n\r\nok".encode()
+        )
+        await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def receiver(answer: Answer = accept, *, headers: str = "") -> AsyncIterator[Receiver]:
+    """An endpoint of this test, on a port of its own."""
+    held: set[asyncio.Task[None]] = set()
+    made: list[Receiver] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        held.add(task)
+        try:
+            await made[0]._serve(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            writer.close()
+        finally:
+            held.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    made.append(Receiver(url=f"http://127.0.0.1:{port}/hook", answer=answer, headers=headers))
+    try:
+        yield made[0]
+    finally:
+        server.close()
+        for task in tuple(held):
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)

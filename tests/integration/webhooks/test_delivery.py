@@ -1,0 +1,294 @@
+"""Events arrive: signed, in order, until they have arrived or their time is over."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.testing import ActivityEnvironment
+
+from activities.records import RecordActivities
+from domain import task_queues
+from domain.clip import ClipStatus
+from domain.delivery import DeliveryInput
+from domain.events import Event
+from domain.ids import delivery_workflow_id
+from domain.selection import DecisionStatus
+from infra.repositories import deliveries, endpoints, highlights
+from infra.schema import Delivery
+from infra.webhook_signing import EndpointSecrets, new_secret
+from tests.integration.rows import (
+    PROFILE,
+    SIGNING_SECRET,
+    candidate,
+    clip_record,
+    decision,
+    new_endpoint,
+    new_highlight,
+    new_stream,
+    usage_event,
+)
+from tests.integration.webhooks.conftest import PATIENT, QUICK, MakePost, Post
+from tests.integration.webhooks.receiver import SECRET, Received, answering, receiver
+from workflows.delivery import DeliveryWorkflow
+
+KEY = "usage/clips/2026-11"
+
+
+def told(post: Post, *percents: int) -> list[Event]:
+    return [usage_event(post.tenant_id, percent=each, subject=KEY) for each in percents]
+
+
+def workflow_of(
+    client: Client, post: Post, endpoint: UUID, key: str = KEY
+) -> WorkflowHandle[Any, Any]:
+    return client.get_workflow_handle(
+        delivery_workflow_id(tenant_id=post.tenant_id, endpoint_id=endpoint, ordering_key=key)
+    )
+
+
+async def test_a_clip_is_told_of_as_soon_as_it_is_recorded(post: Post) -> None:
+    async with receiver() as hook:
+        await post.endpoint(hook.url, "clip.ready")
+        stream = await new_stream(post.database, post.tenant_id)
+        highlight = await new_highlight(post.database, post.tenant_id, stream)
+        record = clip_record(post.tenant_id, stream, highlight, status=ClipStatus.READY)
+        records = RecordActivities(post.database, post.dispatcher)
+        await ActivityEnvironment().run(records.record_clip, record)
+        (request,) = await hook.until(1)
+    document = request.verify()
+    assert document["type"] == "clip.ready"
+    assert document["id"] == request.headers["webhook-id"]
+    assert document["data"]["clip_id"] == str(record.spec.id)
+    link = urlsplit(document["data"]["url"])
+    assert (link.hostname, link.path) == ("api.test", f"/v1/clips/{record.spec.id}/download")
+    assert {"signature", "expires"} <= set(parse_qs(link.query))
+
+
+async def test_an_endpoint_is_told_only_what_it_asked_for(
+    post: Post, temporal_client: Client
+) -> None:
+    async with receiver() as all_of_it, receiver() as clips_only:
+        every = await post.endpoint(all_of_it.url)
+        some = await post.endpoint(clips_only.url, "clip.ready")
+        await post.tell(*told(post, 50))
+        await workflow_of(temporal_client, post, every).result()
+        assert len(all_of_it.received) == 1
+        assert await post.sent(some) == []
+
+
+async def test_events_of_one_highlight_arrive_in_order_whatever_is_retried(
+    post: Post, temporal_client: Client
+) -> None:
+    async with receiver(answering(500, 503, 200)) as hook:
+        endpoint = await post.endpoint(hook.url)
+        stream = await new_stream(post.database, post.tenant_id)
+        about = candidate(post.tenant_id, stream)
+        for status, at in ((DecisionStatus.PENDING, 90.0), (DecisionStatus.CONFIRMED, 100.0)):
+            async with post.database.session(post.tenant_id) as session:
+                await highlights.record_decisions(
+                    session,
+                    tenant_id=post.tenant_id,
+                    stream_id=stream,
+                    profile=PROFILE,
+                    candidates=[about],
+                    decisions=[decision(about, status=status, decided_at=at)],
+                )
+            await post.dispatcher.dispatch(post.tenant_id)
+        await hook.until(4)
+        await workflow_of(temporal_client, post, endpoint, f"highlight/{about.id}").result()
+    assert hook.types() == ["highlight.pending"] * 3 + ["highlight.confirmed"]
+    assert len({each.headers["webhook-id"] for each in hook.received}) == 2
+    first, second = await post.sent(endpoint)
+    assert (first.status, first.attempts, second.status) == ("succeeded", 3, "succeeded")
+
+
+async def test_an_older_event_that_was_left_behind_goes_first(post: Post) -> None:
+    async with receiver() as hook:
+        await post.endpoint(hook.url)
+        await post.commit(*told(post, 50))
+        await post.tell(*told(post, 80))
+        found = await hook.until(2)
+    assert [each.data["percent"] for each in found] == [50, 80]
+
+
+async def test_a_slow_endpoint_delays_no_other(open_post: MakePost) -> None:
+    """With three places, a hanging endpoint that has twelve messages takes one of them."""
+    released = asyncio.Event()
+
+    async def hang(_: Received) -> int:
+        await released.wait()
+        return 200
+
+    async with (
+        open_post(slots=3, endpoint_concurrency=1) as post,
+        receiver(hang) as slow,
+        receiver() as quick,
+    ):
+        await post.endpoint(slow.url)
+        many = [usage_event(post.tenant_id, subject=f"usage/{number}") for number in range(12)]
+        await post.tell(*many)
+        await slow.until(1)
+        await post.endpoint(quick.url)
+        more = [usage_event(post.tenant_id, subject=f"usage/more-{number}") for number in range(12)]
+        await post.tell(*more)
+        await quick.until(12)
+        assert len(slow.received) == 1
+        released.set()
+        await slow.until(24)
+
+
+@pytest.mark.parametrize(("overlap", "signatures"), [(3600, 2), (-1, 1)])
+async def test_the_former_secret_signs_too_until_its_time_is_over(
+    post: Post, overlap: int, signatures: int
+) -> None:
+    fresh = new_secret()
+    async with receiver() as hook:
+        endpoint = await post.endpoint(hook.url)
+        await rotate(post, endpoint, fresh, overlap=overlap)
+        await post.tell(*told(post, 50))
+        (request,) = await hook.until(1)
+    request.verify(fresh)
+    assert len(request.headers["webhook-signature"].split()) == signatures
+    if signatures == 2:
+        request.verify(SECRET)
+
+
+async def test_an_endpoint_that_is_gone_is_disabled_and_its_owner_told_elsewhere(
+    post: Post, temporal_client: Client
+) -> None:
+    async with receiver(answering(410)) as gone, receiver() as other:
+        endpoint = await post.endpoint(gone.url)
+        await post.endpoint(other.url, "endpoint.disabled")
+        await post.tell(*told(post, 50, 80))
+        (notice,) = await other.until(1)
+        await workflow_of(temporal_client, post, endpoint).result()
+        assert len(gone.received) == 1
+    assert notice.verify()["type"] == "endpoint.disabled"
+    assert (notice.data["endpoint_id"], notice.data["reason"]) == (str(endpoint), "gone")
+    state = await post.state(endpoint)
+    assert (state.status, state.disabled_reason) == ("disabled", "gone")
+    assert sorted(each.status for each in await post.sent(endpoint)) == ["cancelled", "failed"]
+
+
+async def test_a_delivery_that_failed_for_its_whole_time_disables_its_endpoint(
+    post: Post, temporal_client: Client
+) -> None:
+    async with receiver(answering(500)) as broken:
+        endpoint = await post.endpoint(broken.url)
+        await post.tell(*told(post, 50))
+        await workflow_of(temporal_client, post, endpoint).result()
+        assert len(broken.received) == len(QUICK.offsets)
+    (delivery,) = await post.sent(endpoint)
+    assert (delivery.status, delivery.last_status_code) == ("failed", 500)
+    assert delivery.next_attempt_at is None
+    assert (await post.state(endpoint)).disabled_reason == "failing"
+
+
+async def test_a_disabled_endpoint_is_sent_nothing_new(post: Post, temporal_client: Client) -> None:
+    async with receiver(answering(410)) as gone:
+        endpoint = await post.endpoint(gone.url)
+        await post.tell(*told(post, 50))
+        await workflow_of(temporal_client, post, endpoint).result()
+        await post.tell(*told(post, 80))
+        assert len(await post.sent(endpoint)) == 1
+
+
+async def test_a_failed_delivery_waits_and_is_attempted_at_once_when_asked_for(
+    open_post: MakePost, temporal_client: Client
+) -> None:
+    async with open_post(timing=PATIENT) as post, receiver(answering(500, 200)) as hook:
+        endpoint = await post.endpoint(hook.url)
+        await post.tell(*told(post, 50))
+        await hook.until(1)
+        delivery = await attempted(post, endpoint)
+        assert delivery.next_attempt_at is not None
+        async with post.database.session(post.tenant_id) as session:
+            await deliveries.redeliver(session, tenant_id=post.tenant_id, delivery_id=delivery.id)
+        await post.dispatcher.dispatch(post.tenant_id, at_once=[delivery.id])
+        await hook.until(2)
+        await workflow_of(temporal_client, post, endpoint).result()
+    assert (await post.sent(endpoint))[0].status == "succeeded"
+
+
+async def test_what_arrived_is_sent_again_when_asked_for(
+    post: Post, temporal_client: Client
+) -> None:
+    async with receiver() as hook:
+        endpoint = await post.endpoint(hook.url)
+        await post.tell(*told(post, 50))
+        await workflow_of(temporal_client, post, endpoint).result()
+        (delivery,) = await post.sent(endpoint)
+        async with post.database.session(post.tenant_id) as session:
+            await deliveries.redeliver(session, tenant_id=post.tenant_id, delivery_id=delivery.id)
+        await post.dispatcher.dispatch(post.tenant_id)
+        first, second = await hook.until(2)
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert first.body == second.body
+
+
+async def test_a_long_queue_goes_on_in_a_new_run(post: Post, temporal_client: Client) -> None:
+    percents = list(range(1, 11))
+    async with receiver() as hook:
+        endpoint = await post.endpoint(hook.url)
+        started = await temporal_client.start_workflow(
+            DeliveryWorkflow.run,
+            DeliveryInput(
+                tenant_id=post.tenant_id,
+                endpoint_id=endpoint,
+                ordering_key=KEY,
+                timing=QUICK,
+                history_limit=30,
+            ),
+            id=workflow_of(temporal_client, post, endpoint).id,
+            task_queue=task_queues.ORCHESTRATION,
+        )
+        await post.tell(*told(post, *percents))
+        result = await started.result()
+        first = temporal_client.get_workflow_handle(
+            started.id, run_id=started.first_execution_run_id
+        )
+        described = await first.describe()
+    assert described.status is WorkflowExecutionStatus.CONTINUED_AS_NEW
+    assert result.succeeded == len(percents)
+    assert [each.data["percent"] for each in hook.received] == percents
+
+
+async def test_a_secret_that_cannot_be_opened_is_a_failure_that_says_what_to_do(
+    post: Post, temporal_client: Client
+) -> None:
+    async with receiver() as hook:
+        endpoint = await new_endpoint(
+            post.database, post.tenant_id, url=hook.url, signing_secret=b"x" * 32
+        )
+        await post.tell(*told(post, 50))
+        await workflow_of(temporal_client, post, endpoint).result()
+        assert hook.received == []
+    (delivery,) = await post.sent(endpoint)
+    assert delivery.last_error == "the endpoint's secret cannot be read; rotate it"
+
+
+async def rotate(post: Post, endpoint: UUID, secret: str, *, overlap: int) -> None:
+    sealed = EndpointSecrets(SIGNING_SECRET).seal(
+        secret, tenant_id=post.tenant_id, endpoint_id=endpoint
+    )
+    async with post.database.session(post.tenant_id) as session:
+        row = await endpoints.lock(session, tenant_id=post.tenant_id, endpoint_id=endpoint)
+        assert row is not None
+        until = datetime.now(UTC) + timedelta(seconds=overlap)
+        await endpoints.rotate(session, row, secret=sealed, previous_until=until)
+
+
+async def attempted(post: Post, endpoint: UUID) -> Delivery:
+    """Wait until the first delivery's first attempt is written down."""
+    async with asyncio.timeout(60):
+        while True:
+            (delivery,) = await post.sent(endpoint)
+            if delivery.attempts:
+                return delivery
+            await asyncio.sleep(0.02)

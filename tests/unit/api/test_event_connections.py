@@ -1,0 +1,30 @@
+"""Connections are counted by tenant, and given back whatever ends them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from api.event_connections import EventConnections
+from api.problems import TooManyConnectionsProblem
+
+ONE, OTHER = UUID(int=1), UUID(int=2)
+
+
+def test_one_tenants_connections_do_not_count_for_another() -> None:
+    connections = EventConnections(1)
+    with (
+        connections.one_more(ONE),
+        connections.one_more(OTHER),
+        pytest.raises(TooManyConnectionsProblem),
+        connections.one_more(ONE),
+    ):
+        pass
+
+
+def test_a_connection_that_breaks_is_given_back() -> None:
+    connections = EventConnections(1)
+    for _ in range(3):
+        with pytest.raises(ConnectionResetError), connections.one_more(ONE):
+            raise ConnectionResetError

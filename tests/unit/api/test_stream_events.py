@@ -1,0 +1,52 @@
+"""How a follower's news become a stream of events."""
+
+from __future__ import annotations
+
+from api.stream_events import events
+from infra.database import DatabaseUnavailableError
+from infra.settings.events import EventSettings
+
+SETTINGS = EventSettings(events_interval=0.001, events_keep_alive=1e-9)
+RETRY = b"retry: 2000\n\n"
+COMMENT = b": still here\n\n"
+
+
+class Scripted:
+    """Gives its news in turn, and is over with the last; an error is raised."""
+
+    def __init__(self, *news: list[bytes] | Exception) -> None:
+        self._news = list(news)
+        self.over = False
+        self.behind = False
+
+    async def news(self) -> list[bytes]:
+        news = self._news.pop(0)
+        self.over = not self._news
+        if isinstance(news, Exception):
+            raise news
+        return news
+
+
+async def sent(follower: Scripted, settings: EventSettings = SETTINGS) -> list[bytes]:
+    return [event async for event in events(settings, follower)]
+
+
+async def test_silence_is_filled_with_comments() -> None:
+    assert await sent(Scripted([b"a"], [], [], [b"b", b"c"])) == [
+        *(RETRY, b"a", COMMENT, COMMENT, b"b"),
+        b"c",
+    ]
+
+
+async def test_a_short_silence_is_not() -> None:
+    patient = SETTINGS.model_copy(update={"events_keep_alive": 3600.0})
+    assert await sent(Scripted([b"a"], [], [b"b"]), patient) == [RETRY, b"a", b"b"]
+
+
+async def test_a_database_that_is_away_ends_it_so_that_the_client_comes_back() -> None:
+    assert await sent(Scripted([b"a"], DatabaseUnavailableError(), [b"b"])) == [RETRY, b"a"]
+
+
+async def test_a_lifetime_that_is_over_ends_it() -> None:
+    over = SETTINGS.model_copy(update={"events_lifetime": 1e-9})
+    assert await sent(Scripted([b"a"]), over) == [RETRY]

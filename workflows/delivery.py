@@ -1,0 +1,121 @@
+"""What an endpoint is told about one thing, in order, each until it has arrived or is given up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.interfaces import Webhooks
+    from domain import task_queues
+    from domain.delivery import (
+        AttemptRequest,
+        DeliveryEntry,
+        DeliveryInput,
+        DeliveryOrder,
+        DeliveryResult,
+    )
+    from domain.delivery_queue import DeliveryQueue
+    from domain.delivery_schedule import attempt_at
+
+# A run takes at most 10,000 signals, and the server's suggestion does not come in time for them.
+_SIGNALS_PER_RUN = 5_000
+_LONGEST_RETRY = timedelta(seconds=30)
+
+
+@workflow.defn(name="DeliveryWorkflow")
+class DeliveryWorkflow:
+    """Delivers what shares an endpoint and an ordering key, one after the other.
+
+    Whoever has something to deliver signals it, which starts the workflow if there is none; it
+    ends when nothing is left. Other endpoints and other keys have workflows of their own, so that
+    nothing waits for what it need not follow.
+    """
+
+    @workflow.init
+    def __init__(self, request: DeliveryInput) -> None:
+        self._request = request
+        self._queue = DeliveryQueue(request.queue, request.result)
+        self._signals = 0
+
+    @workflow.run
+    async def run(self, request: DeliveryInput) -> DeliveryResult:
+        """Deliver until nothing is left."""
+        await workflow.wait_condition(lambda: bool(self._queue))
+        while self._queue:
+            await self._wait_until_due()
+            if self._should_rotate():
+                workflow.continue_as_new(
+                    request.model_copy(
+                        update={"queue": self._queue.entries(), "result": self._queue.result}
+                    )
+                )
+            await self._attempt()
+        return self._queue.result
+
+    @workflow.signal
+    def deliver(self, order: DeliveryOrder) -> None:
+        """Enter a delivery."""
+        self._signals += 1
+        self._queue.enter(order)
+        workflow.set_current_details(self._queue.report())
+
+    async def _wait_until_due(self) -> None:
+        """Wait for the first delivery's next attempt; another may become the first meanwhile."""
+        while not self._should_rotate():
+            first = self._queue.first
+            wait = first.due - workflow.now() if first.due else timedelta(0)
+            if wait <= timedelta(0):
+                return
+            try:
+                await workflow.wait_condition(
+                    partial(self._may_go_on, first),
+                    timeout=wait,
+                    timeout_summary=f"until attempt {first.attempt + 1}",
+                )
+            except TimeoutError:
+                return
+
+    def _may_go_on(self, first: DeliveryEntry) -> bool:
+        return self._queue.first != first or self._should_rotate()
+
+    async def _attempt(self) -> None:
+        entry, timing = self._queue.begin(), self._request.timing
+        began = entry.began or workflow.now()
+        next_attempt_at = attempt_at(
+            entry.attempt + 1,
+            began=began,
+            offsets=timing.offsets,
+            jitter=timing.jitter,
+            chance=workflow.random().random(),
+        )
+        outcome = await workflow.execute_activity_method(
+            Webhooks.deliver,
+            AttemptRequest(
+                tenant_id=self._request.tenant_id,
+                endpoint_id=self._request.endpoint_id,
+                delivery_id=entry.delivery_id,
+                next_attempt_at=next_attempt_at,
+            ),
+            task_queue=task_queues.DELIVER,
+            start_to_close_timeout=timedelta(seconds=timing.attempt_timeout),
+            retry_policy=RetryPolicy(
+                initial_interval=timedelta(seconds=timing.retry_interval),
+                maximum_interval=_LONGEST_RETRY,
+            ),
+            summary=f"attempt {entry.attempt + 1} of {len(timing.offsets)}",
+        )
+        self._queue.conclude(outcome, began=began, next_attempt_at=next_attempt_at)
+        workflow.set_current_details(self._queue.report())
+
+    def _should_rotate(self) -> bool:
+        info = workflow.info()
+        limit = self._request.history_limit
+        return (
+            info.is_continue_as_new_suggested()
+            or self._signals >= _SIGNALS_PER_RUN
+            or (limit is not None and info.get_current_history_length() >= limit)
+        )
