@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from infra.schema.base import Base, one_of
 from infra.schema.highlights import Clip, Highlight
+from infra.schema.inbound import BeamRow, ClosedSession, Connection, InboundEvent
 from infra.schema.profiles import PinnedProfileRow, ProfileOverrideRow
 from infra.schema.streams import Stream, StreamGap
 from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
@@ -21,9 +22,13 @@ from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
 __all__ = [
     "ApiKey",
     "Base",
+    "BeamRow",
     "Clip",
+    "ClosedSession",
+    "Connection",
     "Highlight",
     "IdempotencyKey",
+    "InboundEvent",
     "PinnedProfileRow",
     "ProfileOverrideRow",
     "Stream",

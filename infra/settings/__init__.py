@@ -13,6 +13,7 @@ from typing import ClassVar
 from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.gemini import GeminiSettings
+from infra.settings.inbound import InboundSettings
 from infra.settings.ingest import IngestSettings
 from infra.settings.section import SettingsSection
 from infra.settings.state import DEFAULT_HOME, StateSettings
@@ -31,6 +32,7 @@ class Settings(
     StorageSettings,
     ApiSettings,
     IngestSettings,
+    InboundSettings,
     WorkerSettings,
     GeminiSettings,
     TelemetrySettings,
@@ -45,6 +47,7 @@ class Settings(
         StorageSettings,
         ApiSettings,
         IngestSettings,
+        InboundSettings,
         WorkerSettings,
         GeminiSettings,
         TelemetrySettings,
