@@ -48,9 +48,6 @@ PREFIX: Final = "/v1/webhooks/100ms"
 MAX_BODY_BYTES: Final = 256 << 10
 """100ms's largest events are lists of recordings, some kilobytes."""
 
-_PATIENCE: Final = 1.0
-"""Seconds that an answer waits for the stream to be told; the relay does what takes longer."""
-
 _PROBLEMS: Final[dict[Refusal, type[Problem]]] = {
     Refusal.SOURCE: WebhookSourceProblem,
     Refusal.SECRET: WebhookSecretProblem,
@@ -212,7 +209,9 @@ async def _receive(
         is_new=recorded.is_new,
     )
     if recorded.lane is not None:
-        await services.inbound.deliver_soon(connection.tenant_id, recorded.lane, patience=_PATIENCE)
+        await services.inbound.deliver_soon(
+            connection.tenant_id, recorded.lane, patience=services.settings.inbound_patience
+        )
     return Receipt(id=event.id, is_new=recorded.is_new)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -69,8 +70,9 @@ class Drained:
 class InboundDelivery:
     """Records events and does what they ask for, in order within each lane.
 
-    Doing it twice is doing it once, so that the API and the relay need no lock between them: both
-    may take the same events, and each takes a lane's events in order.
+    Doing it twice is doing it once, so that processes need no lock between them: any may take the
+    same events, and each takes a lane's events in order. Within a process lanes take turns, so that
+    a burst of events is not done as many times as it has events.
 
     Args:
         database: where events and beams are.
@@ -95,6 +97,7 @@ class InboundDelivery:
         self._guard = guard
         self._clock = clock
         self._away_until = -_BREAK
+        self._turns: WeakValueDictionary[tuple[UUID, Lane], asyncio.Lock] = WeakValueDictionary()
 
     async def record(
         self, event: HmsEvent, *, tenant_id: UUID, connection_id: UUID, body: bytes
@@ -163,6 +166,11 @@ class InboundDelivery:
             TemporalUnavailableError: the workflow service is away.
             DatabaseUnavailableError: the database is.
         """
+        turn = self._turns.setdefault((tenant_id, lane), asyncio.Lock())
+        async with turn:
+            return await self._drain(tenant_id, lane)
+
+    async def _drain(self, tenant_id: UUID, lane: Lane) -> Drained:
         delivered = 0
         while True:
             async with self._database.session(tenant_id) as session:

@@ -17,6 +17,11 @@ class InboundSettings(SettingsSection):
         description="100ms's server-side API, asked for live streams where a connection has a "
         "management key.",
     )
+    inbound_patience: PositiveFloat = Field(
+        default=1.0,
+        description="Seconds that the answer to an event waits for its stream to be told; what "
+        "takes longer is done by the next round of the relay.",
+    )
     relay_interval: PositiveFloat = Field(
         default=10.0,
         description="Seconds between rounds that deliver events which could not be delivered when "
