@@ -20,7 +20,7 @@ def all_rounds(settings: Settings) -> tuple[Rounds, ...]:
     return (
         Rounds(
             id="inbound-relay",
-            workflow="RelayWorkflow",
+            workflow="InboundRelayWorkflow",
             request=RelayInput(),
             every=timedelta(seconds=settings.relay_interval),
             note="Deliver inbound events that wait",

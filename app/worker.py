@@ -33,8 +33,8 @@ from infra.temporal import connect
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
 from workflows.clip import ClipWorkflow
+from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.reconcile import ReconcileWorkflow
-from workflows.relay import RelayWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -118,7 +118,7 @@ def workers(
         Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[StreamWorkflow, ClipWorkflow, RelayWorkflow, ReconcileWorkflow],
+            workflows=[StreamWorkflow, ClipWorkflow, InboundRelayWorkflow, ReconcileWorkflow],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         ),

@@ -48,7 +48,8 @@ class ReconcileWorkflow:
 
     async def _work(self, refs: Sequence[ConnectionRef]) -> None:
         for ref in refs:
-            self._report = self._report.plus(await self._reconcile(ref))
+            found = await self._reconcile(ref)
+            self._report = self._report.plus(found)  # read after the wait: lines run side by side
 
     async def _reconcile(self, ref: ConnectionRef) -> ReconcileReport:
         try:

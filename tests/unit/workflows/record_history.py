@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
+from domain import task_queues
 from domain.ids import clip_workflow_id
 from domain.stream_input import StopRequest, StreamResult
 from infra.embedded import temporal_binary
@@ -24,7 +25,16 @@ from infra.embedded.ports import free_ports
 from infra.embedded.temporal_server import TemporalServer
 from infra.settings import Settings
 from infra.temporal import connect
+from tests.integration.workflows.inbound_script import (
+    QUICK_RECONCILE,
+    QUICK_RELAY,
+    ScriptedInbound,
+    new_id,
+)
+from tests.integration.workflows.inbound_script import running as running_inbound
 from tests.integration.workflows.scripted import Script, running, start
+from workflows.inbound_relay import InboundRelayWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.stream import StreamWorkflow
 
 HISTORIES: Final = Path(__file__).with_name("histories")
@@ -89,11 +99,37 @@ async def record_cancelled(client: Client) -> None:
     await _store(stream, "cancelled")
 
 
+async def record_inbound(client: Client) -> None:
+    """A round of the relay, and one of reconciliation in which two connections fail at first."""
+    script = ScriptedInbound(connections=3)
+    script.relay_failures = 1
+    script.failures[script.connections[0].connection_id] = 1
+    script.refused.add(script.connections[1].connection_id)
+    async with running_inbound(client, script):
+        relay = await client.start_workflow(
+            InboundRelayWorkflow.run,
+            QUICK_RELAY,
+            id=new_id("inbound-relay"),
+            task_queue=task_queues.ORCHESTRATION,
+        )
+        await relay.result()
+        reconcile = await client.start_workflow(
+            ReconcileWorkflow.run,
+            QUICK_RECONCILE,
+            id=new_id("inbound-reconcile"),
+            task_queue=task_queues.ORCHESTRATION,
+        )
+        await reconcile.result()
+    await _store(relay, "inbound-relay")
+    await _store(reconcile, "inbound-reconcile")
+
+
 RECORDINGS: Final[tuple[Recording, ...]] = (
     record_completed,
     record_continued,
     record_stopped,
     record_cancelled,
+    record_inbound,
 )
 
 

@@ -15,6 +15,8 @@ from temporalio.workflow import NondeterminismError, SandboxImportNotificationPo
 
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
 from workflows.clip import ClipWorkflow
+from workflows.inbound_relay import InboundRelayWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -38,7 +40,7 @@ def strict_runner() -> SandboxedWorkflowRunner:
 
 def replayer(stream: type) -> Replayer:
     return Replayer(
-        workflows=[stream, ClipWorkflow],
+        workflows=[stream, ClipWorkflow, InboundRelayWorkflow, ReconcileWorkflow],
         workflow_runner=strict_runner(),
         data_converter=pydantic_data_converter,
     )
@@ -56,6 +58,8 @@ def test_every_kind_of_life_is_stored() -> None:
         "completed",
         "continued-first",
         "continued-last",
+        "inbound-reconcile",
+        "inbound-relay",
         "stopped",
     }
 

@@ -13,8 +13,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.inbound import RelayInput, RelayReport
 
 
-@workflow.defn(name="RelayWorkflow")
-class RelayWorkflow:
+@workflow.defn(name="InboundRelayWorkflow")
+class InboundRelayWorkflow:
     """Started by a schedule that lets no two rounds overlap."""
 
     @workflow.run
