@@ -35,7 +35,8 @@ dev: setup ## Run the whole stack on this machine until Ctrl-C
 
 .PHONY: test
 test: setup ## Run all tests, with coverage
-	@bin/browser
+	@bin/system-packages
+	@bin/openapi-linter
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=
 	@$(BIN)/pytest -m serial --cov --cov-append --cov-report=term --cov-fail-under=80

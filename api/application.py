@@ -7,12 +7,29 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
-from api import clips, connections, health, highlights, hms_webhooks, profiles, streams
+from api import (
+    audit,
+    clips,
+    connections,
+    health,
+    highlights,
+    hms_webhooks,
+    keys,
+    profiles,
+    streams,
+)
 from api.body_limit import BodyLimit
-from api.documentation import add_documentation, document_problems
+from api.conditional import ConditionalReads
+from api.content_type import require_acceptable
+from api.cross_origin import allow_origins
+from api.documentation import add_documentation, complete_document
+from api.head_limit import HeadLimit
 from api.problem_handlers import answer_with_problems
+from api.rate_limiting import RateLimiting, charge_file
+from api.rate_limits import RateLimits
 from api.request_context import RequestContext
 from api.services import Services
 from infra.clip_store import LocalClipStore
@@ -23,14 +40,21 @@ from infra.errors import NotConfiguredError
 from infra.inbound_delivery import InboundDelivery
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
+from infra.rate_limiter import RateLimiter
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
+from infra.stream_creation import StreamCreation
 from infra.stream_starter import StreamStarter
 from infra.temporal_connection import TemporalConnection
+from infra.tenant_plans import TenantPlans
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
 
 _MAX_BODY_BYTES: Final = 64 << 10
+_MAX_URI_BYTES: Final = 8 << 10
+_MAX_HEADERS_BYTES: Final = 16 << 10
+_MIN_GZIP_BYTES: Final = 1024
+_GZIP_LEVEL: Final = 5
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams being analysed."},
     {"name": "highlights", "description": "The moments found in them."},
@@ -38,6 +62,8 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "profiles", "description": "What counts in each game, and your own rules for it."},
     {"name": "connections", "description": "100ms workspaces whose events start your streams."},
     {"name": "100ms", "description": "Where 100ms sends its events."},
+    {"name": "keys", "description": "API keys, and what they may do."},
+    {"name": "audit", "description": "Who changed what."},
     {"name": "health", "description": "For load balancers and operators."},
 ]
 
@@ -56,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await services.limits.close()
         await services.database.close()
 
     app = FastAPI(
@@ -65,24 +92,48 @@ def create_app(settings: Settings) -> FastAPI:
         description="All times are seconds of the stream's own media time unless they are "
         "timestamps. Errors are problem documents (RFC 9457), listed at `/errors`.",
         openapi_tags=_TAGS,
+        servers=[{"url": "/"}],
+        license_info={"name": "Proprietary", "identifier": "LicenseRef-Proprietary"},
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.services = services
-    for resource in (streams, highlights, clips, profiles, connections, hms_webhooks, health):
-        app.include_router(resource.router)
+    for resource in (
+        streams,
+        highlights,
+        clips,
+        profiles,
+        connections,
+        hms_webhooks,
+        keys,
+        audit,
+        health,
+    ):
+        app.include_router(
+            resource.router, dependencies=[Depends(require_acceptable), Depends(charge_file)]
+        )
     add_documentation(app)
-    document_problems(app)
+    complete_document(app)
     answer_with_problems(app)
+    _surround(app, settings, services)
+    return app
+
+
+def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
+    """Add the middleware, innermost first."""
+    app.add_middleware(ConditionalReads)
     app.add_middleware(
         BodyLimit,
         limit=_MAX_BODY_BYTES,
         larger={hms_webhooks.PREFIX: hms_webhooks.MAX_BODY_BYTES},
     )
+    app.add_middleware(HeadLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
+    app.add_middleware(RateLimiting, limits=services.limits)
+    app.add_middleware(GZipMiddleware, minimum_size=_MIN_GZIP_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))
-    return app
+    allow_origins(app, settings.cors_origins)
 
 
 def _services(settings: Settings) -> Services:
@@ -104,11 +155,19 @@ def _services(settings: Settings) -> Services:
     starter = StreamStarter(temporal.client, limits=settings.ingest_limits())
     guard = UrlGuard(allow_private=settings.allow_private_urls)
     profiles = TenantProfileStore(shipped)
+    creation = StreamCreation(profiles, default_plan=settings.default_plan)
+    redis_url = settings.redis_url
+    limiter = RateLimiter(
+        None if redis_url is None else redis_url.get_secret_value(),
+        timeout=settings.rate_limit_timeout,
+        retry_interval=settings.rate_limit_retry_interval,
+    )
     return Services(
         settings=settings,
         database=database,
         temporal=temporal,
         starter=starter,
+        creation=creation,
         clips=LocalClipStore(Path(settings.clip_location())),
         signer=UrlSigner(secret),
         key_secret=secret,
@@ -116,5 +175,6 @@ def _services(settings: Settings) -> Services:
         profiles=profiles,
         pinned=PinnedProfiles(database, shipped),
         connection_secrets=ConnectionSecrets(secret),
-        inbound=InboundDelivery(database=database, starter=starter, profiles=profiles, guard=guard),
+        inbound=InboundDelivery(database=database, starter=starter, creation=creation, guard=guard),
+        limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 import structlog
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.problems import MissingScopeProblem, UnauthenticatedProblem
+from api.client_address import ClientAddress
+from api.problems import AddressNotAllowedProblem, MissingScopeProblem, UnauthenticatedProblem
 from api.services import Services, ServicesDependency
 from domain.access import Scope, permits
+from domain.client_address import IPAddress, is_within, network
 from infra import api_keys
 from infra.repositories import api_keys as stored_keys
 from infra.schema import ApiKey
@@ -37,14 +40,18 @@ class Caller:
 
 
 async def authenticate(
+    request: Request,
     services: ServicesDependency,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    address: ClientAddress,
 ) -> Caller:
     """Return the caller whose key the request carries.
 
     Raises:
         UnauthenticatedProblem: no key, or one that is malformed, unknown, revoked or expired;
             which of them is not told.
+        AddressNotAllowedProblem: the key is good, but not from this address.
+        RateLimitedProblem: the key or its tenant has asked for too much.
     """
     if credentials is None:
         raise UnauthenticatedProblem
@@ -59,9 +66,25 @@ async def authenticate(
     if row is None:
         raise UnauthenticatedProblem("The API key is unknown, revoked or expired.")
     structlog.contextvars.bind_contextvars(tenant_id=str(row.tenant_id))
+    require_address(row.allowed_ips, address)
+    await services.limits.charge_caller(request.scope, tenant_id=row.tenant_id, key_id=row.id)
     await _note_use(services, row)
     scopes = frozenset(Scope(scope) for scope in row.scopes)
     return Caller(tenant_id=row.tenant_id, key_id=row.id, scopes=scopes)
+
+
+def require_address(allowed: Sequence[str], address: IPAddress | None) -> None:
+    """Let a key be used from the networks that it allows; from anywhere if it names none.
+
+    Raises:
+        AddressNotAllowedProblem: the address lies in none of them, or is not known.
+    """
+    if not allowed or (address is not None and is_within(address, map(network, allowed))):
+        return
+    raise AddressNotAllowedProblem(
+        f"The key may not be used from {address or 'a connection without an address'}. "
+        + AddressNotAllowedProblem.advice
+    )
 
 
 async def _note_use(services: Services, row: ApiKey) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
 from api.services import ServicesDependency
 from domain.client_address import IPAddress, client_address
 
-_FORWARDED_FOR = "X-Forwarded-For"
+_FORWARDED_FOR: Final = "X-Forwarded-For"
 
 
 def client_address_of(request: Request, services: ServicesDependency) -> IPAddress | None:

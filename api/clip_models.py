@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,29 +13,34 @@ from api.services import Services
 from domain.clip import ClipStatus
 from infra.schema import Clip
 
+_CLIP: dict[str, Any] = {
+    "id": "5f0c2a1e-5f4e-5d0b-8b67-1f6b0c9d7e21",
+    "status": "ready",
+    "start": 301.5,
+    "end": 315.5,
+    "duration": 14.0,
+    "url": "https://api.example.com/v1/clips/5f0c…/download?tenant=…&expires=…",
+    "thumbnail_url": "https://api.example.com/v1/clips/5f0c…/thumbnail?tenant=…",
+    "ready_at": "2026-05-02T19:05:31Z",
+    "width": 1280,
+    "height": 720,
+    "size": 3145728,
+}
+_DETAIL: dict[str, Any] = _CLIP | {
+    "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
+    "highlight_id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
+    "has_audio": True,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "message": "",
+    "created_at": "2026-05-02T19:05:16Z",
+    "updated_at": "2026-05-02T19:05:31Z",
+}
+
 
 class ClipModel(BaseModel):
     """A highlight's clip; bounds in seconds of media time, size in bytes."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "5f0c2a1e-5f4e-5d0b-8b67-1f6b0c9d7e21",
-                    "status": "ready",
-                    "start": 301.5,
-                    "end": 315.5,
-                    "duration": 14.0,
-                    "url": "https://api.example.com/v1/clips/5f0c…/download?tenant=…&expires=…",
-                    "thumbnail_url": "https://api.example.com/v1/clips/5f0c…/thumbnail?tenant=…",
-                    "ready_at": "2026-05-02T19:05:31Z",
-                    "width": 1280,
-                    "height": 720,
-                    "size": 3145728,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_CLIP]})
 
     id: UUID
     status: ClipStatus
@@ -76,6 +81,8 @@ class ClipModel(BaseModel):
 
 class ClipDetail(ClipModel):
     """A clip with where it belongs and what came of it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL]})
 
     stream_id: UUID
     highlight_id: UUID

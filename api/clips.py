@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import Reader
 from api.clip_models import ClipDetail
+from api.conditional import matches
 from api.links import ClipFile, clip_path
 from api.problem_reference import documented
 from api.problems import (
@@ -92,6 +93,7 @@ async def get_clip(clip_id: UUID, caller: Reader, services: ServicesDependency) 
     "/{clip_id}/download",
     operation_id="downloadClip",
     response_class=Response,
+    openapi_extra={"security": []},
     responses=_file_responses("video/mp4"),
 )
 async def download_clip(
@@ -114,6 +116,7 @@ async def download_clip(
     "/{clip_id}/thumbnail",
     operation_id="downloadThumbnail",
     response_class=Response,
+    openapi_extra={"security": []},
     responses=_file_responses("image/jpeg"),
 )
 async def download_thumbnail(
@@ -186,16 +189,10 @@ async def _serve(
     response = _ClipFileResponse(
         path, request_id_of(request.scope), headers=headers, stat_result=found, name=f"{row.id}"
     )
-    if _matches(request.headers.get("if-none-match"), response.headers["etag"]):
+    if matches(request.headers.get("if-none-match"), response.headers["etag"]):
         kept = {name: response.headers[name] for name in ("etag", "cache-control")}
         return Response(status_code=304, headers=kept)
     return response
-
-
-def _matches(if_none_match: str | None, etag: str) -> bool:
-    """Compare weakly, as RFC 9110 (13.1.2) has it."""
-    candidates = (each.strip().removeprefix("W/") for each in (if_none_match or "").split(","))
-    return any(each in {"*", etag} for each in candidates)
 
 
 class _ClipFileResponse(FileResponse):

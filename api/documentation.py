@@ -11,7 +11,9 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from starlette.staticfiles import StaticFiles
 
-from api.problem_reference import problem_schemas, reference
+from api.problem_reference import documented, problem_schemas, reference
+from api.problems import NotAcceptableProblem, RateLimitedProblem
+from api.route_costs import is_limited
 
 _ASSETS: Final = "/docs/assets"
 # Swagger UI's page has an inline script and styles, and pictures as data URLs.
@@ -20,17 +22,79 @@ _POLICY: Final = (
     "img-src 'self' data:; frame-ancestors 'none'"
 )
 
+_UNCHANGED: Final[dict[str, Any]] = {
+    "description": "Unchanged since the `ETag` in `If-None-Match`."
+}
+_LIMIT_HEADERS: Final = {
+    "RateLimit-Policy": {
+        "description": "Quota `q` in a window of `w` seconds, of each limit.",
+        "schema": {"type": "string"},
+        "example": '"default";q=6000;w=60, "key";q=3000;w=60',
+    },
+    "RateLimit": {
+        "description": "What remains, `r`, and the seconds until more does, `t`.",
+        "schema": {"type": "string"},
+        "example": '"default";r=5990;t=60, "key";r=2990;t=60',
+    },
+}
 
-def document_problems(app: FastAPI) -> None:
-    """Add the schemas of problem documents to the OpenAPI document, made once."""
+
+def complete_document(app: FastAPI) -> None:
+    """Add to the OpenAPI document what FastAPI leaves out, once.
+
+    That is what holds for all operations, the schemas of problem documents, and in examples the
+    properties that are null: FastAPI drops them, and then an example breaks its own schema.
+    """
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = generate()
-        document["components"]["schemas"] |= problem_schemas()
-        return document
+        if app.openapi_schema is None:
+            document = generate()
+            schemas = document["components"]["schemas"]
+            schemas |= problem_schemas()
+            for schema in schemas.values():
+                for example in schema.get("examples", ()):
+                    _restore_nulls(example, schema, schemas)
+            for path, operations in document["paths"].items():
+                if is_limited(path):
+                    for method, operation in operations.items():
+                        _document_manners(method, operation["responses"])
+        return generate()
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _restore_nulls(example: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> None:  # noqa: ANN401 - JSON
+    """Give an example each required property that it lacks, and so do its parts."""
+    schema = _resolved(schema, schemas)
+    if isinstance(example, list):
+        for item in example:
+            _restore_nulls(item, schema.get("items", {}), schemas)
+    elif isinstance(example, dict):
+        for name in schema.get("required", ()):
+            example.setdefault(name, None)
+        for name, value in example.items():
+            _restore_nulls(value, schema.get("properties", {}).get(name, {}), schemas)
+
+
+def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference, through `anyOf` with null too."""
+    for choice in schema.get("anyOf", ()):
+        if choice.get("type") != "null":
+            return _resolved(choice, schemas)
+    if "$ref" in schema:
+        target: dict[str, Any] = schemas[schema["$ref"].rpartition("/")[2]]
+        return target
+    return schema
+
+
+def _document_manners(method: str, responses: dict[str, Any]) -> None:
+    for status, response in documented(NotAcceptableProblem, RateLimitedProblem).items():
+        responses.setdefault(str(status), response)
+    if method == "get":
+        responses.setdefault("304", _UNCHANGED)
+    for response in responses.values():
+        response.setdefault("headers", {}).update(_LIMIT_HEADERS)
 
 
 def add_documentation(app: FastAPI) -> None:

@@ -40,7 +40,7 @@ class Readiness(BaseModel):
     checks: dict[str, Check]
 
 
-@router.get("/healthz", operation_id="getHealth")
+@router.get("/healthz", operation_id="getHealth", openapi_extra={"security": []})
 async def get_health() -> Health:
     """Tell that this process lives; asks nothing of anything else."""
     return Health()
@@ -49,6 +49,7 @@ async def get_health() -> Health:
 @router.get(
     "/readyz",
     operation_id="getReadiness",
+    openapi_extra={"security": []},
     responses={503: {"model": Readiness, "description": "Some part is away."}},
 )
 async def get_readiness(services: ServicesDependency, response: Response) -> Readiness:

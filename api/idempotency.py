@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fastapi import Header
 from fastapi.responses import JSONResponse
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.problems import IdempotencyMismatchProblem, RequestInProgressProblem
+from infra.database import Database
 from infra.repositories import idempotency
 from infra.repositories.idempotency import ClaimOutcome, StoredResponse
 
@@ -34,6 +36,9 @@ IdempotencyKeyHeader = Annotated[
 ]
 
 
+Create = Callable[[AsyncSession, UUID], Awaitable[StoredResponse]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class IdempotentRequest:
     """One creating request, with or without a key.
@@ -41,7 +46,8 @@ class IdempotentRequest:
     Args:
         tenant_id: whose request it is; keys of different tenants never meet.
         key: the client's, or None when it sent none.
-        operation: which operation it is, so that a key is not taken for another's.
+        operation: which operation it is, with the ids in its path, so that a key is not taken for
+            another's.
         body: what it asks for.
     """
 
@@ -49,6 +55,33 @@ class IdempotentRequest:
     key: str | None
     operation: str
     body: BaseModel
+
+    async def answer(
+        self, database: Database, create: Create, *, secrets: Iterable[str] = ()
+    ) -> JSONResponse:
+        """Create and answer in one transaction, or repeat the answer given before.
+
+        It is for what the database alone makes. A repetition that comes meanwhile waits for the
+        transaction to end, and is then answered alike.
+
+        Args:
+            database: where the tenant's rows are.
+            create: makes the resource under the id it is given, and says how to answer.
+            secrets: fields of the answer's body that are shown once: they are not stored, and null
+                in repetitions.
+
+        Raises:
+            IdempotencyMismatchProblem: the key was used for something else.
+            RequestInProgressProblem: the same request is being answered right now.
+        """
+        async with database.session(self.tenant_id) as session:
+            claim = await self.claim(session, resource_id=uuid4())
+            if claim.response is not None:
+                return replay(claim.response)
+            response = await create(session, claim.resource_id)
+            stored = replace(response, body=response.body | dict.fromkeys(secrets))
+            await self.complete(session, stored)
+        return JSONResponse(response.body, status_code=response.status, headers=response.headers)
 
     async def claim(self, session: AsyncSession, *, resource_id: UUID) -> idempotency.Claim:
         """Claim the key in the transaction that creates the resource.

@@ -10,9 +10,10 @@ from typing import Annotated, Final, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from api.problems import InvalidCursorProblem
+from api.times import Moment
 from infra.repositories.keyset import Position
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ class _Token(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sort: str = Field(alias="s")
-    time: AwareDatetime | None = Field(default=None, alias="t")
+    time: Moment | None = Field(default=None, alias="t")
     number: FiniteFloat | None = Field(default=None, alias="n")
     id: UUID = Field(alias="i")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -18,12 +19,15 @@ from api.problems import (
     OtherHttpProblem,
     Problem,
     RouteNotFoundProblem,
+    StreamQuotaExceededProblem,
     UnavailableProblem,
 )
 from api.request_id import request_id_of
+from domain.plans import StreamQuotaExceededError
 from infra.database import DatabaseUnavailableError
 from infra.temporal_connection import TemporalUnavailableError
 
+_STREAMS_SHOWN: Final = 5
 _log = structlog.get_logger(__name__)
 
 
@@ -34,6 +38,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(DatabaseUnavailableError, on_database_away)
     app.add_exception_handler(TemporalUnavailableError, on_temporal_away)
+    app.add_exception_handler(StreamQuotaExceededError, on_stream_quota)
 
 
 async def on_problem(request: Request, error: Exception) -> JSONResponse:
@@ -78,6 +83,19 @@ async def on_temporal_away(request: Request, error: Exception) -> JSONResponse:
     _log.warning("temporal unavailable", error=str(error))
     problem = UnavailableProblem(
         "The workflow service does not answer. " + UnavailableProblem.advice
+    )
+    return problem.response(request_id_of(request.scope))
+
+
+async def on_stream_quota(request: Request, error: Exception) -> JSONResponse:
+    """Answer that the plan allows no stream more, and name some of those under way."""
+    assert isinstance(error, StreamQuotaExceededError)  # noqa: S101 - registered for it alone
+    shown = ", ".join(f"`{stream}`" for stream in error.running[:_STREAMS_SHOWN])
+    rest = len(error.running) - _STREAMS_SHOWN
+    problem = StreamQuotaExceededProblem(
+        f"The plan `{error.plan.name}` allows {error.plan.concurrent_streams} streams at a time. "
+        f"Under way: {shown}{f' and {rest} more' if rest > 0 else ''}. "
+        + StreamQuotaExceededProblem.advice
     )
     return problem.response(request_id_of(request.scope))
 

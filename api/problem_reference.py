@@ -6,7 +6,15 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from api.problems import MEDIA_TYPE, InternalProblem, Problem, ProblemDocument, all_problems
+from api.problems import (
+    MEDIA_TYPE,
+    AddressNotAllowedProblem,
+    InternalProblem,
+    MissingScopeProblem,
+    Problem,
+    ProblemDocument,
+    all_problems,
+)
 
 _SCHEMAS: Final = "#/components/schemas/"
 _SCHEMA: Final = f"{_SCHEMAS}{ProblemDocument.__name__}"
@@ -22,9 +30,13 @@ def problem_schemas() -> dict[str, Any]:
 
 
 def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of an operation that may answer with these problems."""
+    """Return the OpenAPI responses of an operation that may answer with these problems.
+
+    One that asks what a key may do asks first from where it is used.
+    """
     responses: dict[int | str, dict[str, Any]] = {}
-    possible: list[type[Problem]] = [*kinds, InternalProblem]
+    by_key = [AddressNotAllowedProblem] if MissingScopeProblem in kinds else []
+    possible: list[type[Problem]] = [*kinds, *by_key, InternalProblem]
     for kind in possible:
         entry = responses.setdefault(
             kind.status,

@@ -167,6 +167,15 @@ class WebhookTimestampProblem(Problem):
     advice = "Send events within the connection's `timestamp_tolerance`; check the clock."
 
 
+class AddressNotAllowedProblem(Problem):
+    """The key is bound to other addresses."""
+
+    code = "address_not_allowed"
+    status = 403
+    title = "Address not allowed"
+    advice = "Call from an address that the key allows, or let an administrator change its list."
+
+
 class RouteNotFoundProblem(Problem):
     """There is no such path."""
 
@@ -230,6 +239,15 @@ class ConnectionNotFoundProblem(Problem):
     advice = "Check the id; a connection found by its account must check a secret or signature."
 
 
+class KeyNotFoundProblem(Problem):
+    """The tenant has no such API key."""
+
+    code = "key_not_found"
+    status = 404
+    title = "Key not found"
+    advice = "List the keys to see their ids; an id is not the key itself."
+
+
 class MethodNotAllowedProblem(Problem):
     """The path exists, but not for this method."""
 
@@ -237,6 +255,15 @@ class MethodNotAllowedProblem(Problem):
     status = 405
     title = "Method not allowed"
     advice = "Use a method that the `Allow` header names."
+
+
+class NotAcceptableProblem(Problem):
+    """The client accepts no form that this answer has."""
+
+    code = "not_acceptable"
+    status = 406
+    title = "Not acceptable"
+    advice = "Answers are JSON: send `Accept: application/json`, or no `Accept` at all."
 
 
 class RequestInProgressProblem(Problem):
@@ -249,6 +276,51 @@ class RequestInProgressProblem(Problem):
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": str(_RETRY_AFTER)})
+
+
+class KeyEndedProblem(Problem):
+    """A key that is revoked or has expired is so for good."""
+
+    code = "key_ended"
+    status = 409
+    title = "Key ended"
+    advice = "Make a new key instead."
+
+
+class KeyReplacedProblem(Problem):
+    """The key has a successor already."""
+
+    code = "key_replaced"
+    status = 409
+    title = "Key replaced before"
+    advice = "Rotate its successor, which `replaced_by` names."
+
+
+class LastAdministratorProblem(Problem):
+    """Without this key no one could administer the tenant's keys any more."""
+
+    code = "last_admin_key"
+    status = 409
+    title = "Last key with the scope admin"
+    advice = "Make another key with the scope `admin` first, then revoke this one."
+
+
+class OwnAddressExcludedProblem(Problem):
+    """The request came with this very key, which could not be used from its address any more."""
+
+    code = "own_address_excluded"
+    status = 409
+    title = "Own address excluded"
+    advice = "Add the address that you call from, or make the change with another key."
+
+
+class StreamQuotaExceededProblem(Problem):
+    """The plan allows no more streams at a time than are under way."""
+
+    code = "stream_quota_exceeded"
+    status = 409
+    title = "Too many streams"
+    advice = "Stop a stream or wait for one to end, or ask us for a larger plan."
 
 
 class PreconditionFailedProblem(Problem):
@@ -267,6 +339,15 @@ class BodyTooLargeProblem(Problem):
     status = 413
     title = "Body too large"
     advice = "Send a smaller body."
+
+
+class UriTooLongProblem(Problem):
+    """The path and query are longer than we read."""
+
+    code = "uri_too_long"
+    status = 414
+    title = "URI too long"
+    advice = "Send a shorter path and query; what is long belongs into a body."
 
 
 class UnsupportedMediaTypeProblem(Problem):
@@ -330,6 +411,27 @@ class PreconditionRequiredProblem(Problem):
     status = 428
     title = "If-Match missing"
     advice = "Read it first, and send its `ETag` as `If-Match`, so that no change is lost."
+
+
+class RateLimitedProblem(Problem):
+    """A key, its tenant or an address asks for more than it may."""
+
+    code = "rate_limited"
+    status = 429
+    title = "Too many requests"
+    advice = "Wait for the seconds in `Retry-After`, and watch `RateLimit` to stay within."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+class HeadersTooLargeProblem(Problem):
+    """The headers are larger than we read."""
+
+    code = "headers_too_large"
+    status = 431
+    title = "Headers too large"
+    advice = "Send fewer or shorter headers."
 
 
 class OtherHttpProblem(Problem):

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
+from api.actor import AuditActor
 from api.auth import Administrator, Reader
 from api.content_type import require_json
 from api.pagination import Limit
@@ -39,9 +40,11 @@ from api.profile_models import (
     ProfileSummary,
 )
 from api.services import ServicesDependency
+from domain.audit import AuditAction
 from domain.profile_match import ProfileMatch
 from domain.profile_override import ProfileOverride
 from domain.profile_problem import InvalidProfilesError
+from infra.repositories import audit
 from infra.repositories.profiles import ProfileOverrides
 
 router = APIRouter(prefix="/v1/profiles", tags=["profiles"])
@@ -151,9 +154,11 @@ async def list_override_revisions(
     },
 )
 async def put_override(
+    *,
     profile_id: ProfileId,
     body: OverridePatch,
     caller: Administrator,
+    actor: AuditActor,
     services: ServicesDependency,
     if_match: IfMatch = None,
 ) -> JSONResponse:
@@ -177,6 +182,14 @@ async def put_override(
             )
         except InvalidProfilesError as error:
             raise _invalid(error, about=profile_id) from error
+        await audit.record(
+            session,
+            tenant_id=caller.tenant_id,
+            action=AuditAction.OVERRIDE_PUT,
+            target_id=profile_id,
+            actor=actor,
+            details={"revision": override.revision},
+        )
     return JSONResponse(
         OverrideModel.of(override).model_dump(mode="json"),
         status_code=201 if former is None else 200,
@@ -193,6 +206,7 @@ async def put_override(
 async def delete_override(
     profile_id: ProfileId,
     caller: Administrator,
+    actor: AuditActor,
     services: ServicesDependency,
     if_match: IfMatch = None,
 ) -> None:
@@ -213,6 +227,14 @@ async def delete_override(
             )
         except InvalidProfilesError as error:
             raise _invalid(error, about=profile_id) from error
+        await audit.record(
+            session,
+            tenant_id=caller.tenant_id,
+            action=AuditAction.OVERRIDE_DELETED,
+            target_id=profile_id,
+            actor=actor,
+            details={"deleted_revision": former.revision},
+        )
 
 
 def _etag(override: ProfileOverride) -> str:

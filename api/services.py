@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.rate_limits import RateLimits
 from infra.clip_store import LocalClipStore
 from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
@@ -14,6 +15,7 @@ from infra.inbound_delivery import InboundDelivery
 from infra.pinned_profiles import PinnedProfiles
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
+from infra.stream_creation import StreamCreation
 from infra.stream_starter import StreamStarter
 from infra.temporal_connection import TemporalConnection
 from infra.tenant_profiles import TenantProfileStore
@@ -28,6 +30,7 @@ class Services:
     database: Database
     temporal: TemporalConnection
     starter: StreamStarter
+    creation: StreamCreation
     clips: LocalClipStore
     signer: UrlSigner
     key_secret: bytes
@@ -36,6 +39,7 @@ class Services:
     pinned: PinnedProfiles
     connection_secrets: ConnectionSecrets
     inbound: InboundDelivery
+    limits: RateLimits
 
 
 def services_of(request: Request) -> Services:

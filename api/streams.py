@@ -22,6 +22,7 @@ from api.problems import (
     MissingScopeProblem,
     RequestInProgressProblem,
     StreamNotFoundProblem,
+    StreamQuotaExceededProblem,
     UnauthenticatedProblem,
     UnavailableProblem,
     UnsupportedMediaTypeProblem,
@@ -34,7 +35,7 @@ from api.text import Name
 from domain.stream import TERMINAL, StreamStatus
 from infra.repositories import streams
 from infra.repositories.idempotency import StoredResponse
-from infra.stream_creation import NewStream, close_orphan, create_stream
+from infra.stream_creation import NewStream, close_orphan
 from infra.temporal_connection import TemporalUnavailableError
 from infra.url_guard import UrlForbiddenError
 
@@ -53,6 +54,7 @@ _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, U
         *_ALWAYS,
         MalformedJsonProblem,
         RequestInProgressProblem,
+        StreamQuotaExceededProblem,
         BodyTooLargeProblem,
         UnsupportedMediaTypeProblem,
         UrlForbiddenProblem,
@@ -87,9 +89,8 @@ async def analyze_stream(
             return replay(claim.response)
         stream = await streams.get(
             session, tenant_id=caller.tenant_id, stream_id=claim.resource_id
-        ) or await create_stream(
+        ) or await services.creation.create(
             session,
-            services.profiles,
             NewStream(
                 tenant_id=caller.tenant_id,
                 stream_id=claim.resource_id,

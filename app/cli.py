@@ -13,6 +13,7 @@ from rich.console import Console
 
 from app.keys import keys
 from app.process_settings import read_settings, require_database
+from app.tenants import tenants
 from infra.errors import SetupError
 
 cli = typer.Typer(
@@ -23,6 +24,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(keys, name="keys")
+cli.add_typer(tenants, name="tenants")
 
 
 @cli.command()

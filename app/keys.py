@@ -1,4 +1,4 @@
-"""`highlights keys`: make, list and revoke API keys."""
+"""`highlights keys`: make, list, rotate and revoke API keys, as the installation's operator."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ from rich.table import Table
 
 from app.process_settings import read_settings, require_database
 from domain.access import Scope
+from domain.client_address import network
+from domain.key_life import DEFAULT_OVERLAP, LONGEST_OVERLAP, KeyChangeRefusedError
 from infra.api_keys import KeyMode
 from infra.embedded.home import signing_secret
+from infra.repositories.errors import RecordMissingError
 
 Tenant = Annotated[str, typer.Option(help="Short name of the tenant.")]
+KeyId = Annotated[UUID, typer.Argument(help="Its id.")]
 
 keys = typer.Typer(help="API keys of a tenant.", no_args_is_help=True)
+
+
+def _in_cidr(text: str) -> str:
+    return str(network(text))
 
 
 @keys.command()
@@ -26,10 +34,18 @@ def create(
     tenant: Tenant,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "command line",
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="What it may do; repeat for several.")
+        list[Scope] | None, typer.Option(help="What it may do; repeat for several. Default: all.")
     ] = None,
     mode: Annotated[KeyMode, typer.Option(help="Live or test.")] = KeyMode.LIVE,
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+    allow_ip: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=_in_cidr,
+            metavar="CIDR",
+            help="Address or network that it works from; repeat for several. Default: anywhere.",
+        ),
+    ] = None,
 ) -> None:
     """Make a key, and the tenant if it is new; the key is shown this once."""
     from app.one_shot import with_database
@@ -45,6 +61,7 @@ def create(
             name=name,
             scopes=scope or tuple(Scope),
             mode=mode,
+            allowed_ips=allow_ip or (),
             expires_at=expires_at,
         )
     )
@@ -57,28 +74,77 @@ def list_(*, tenant: Tenant) -> None:
     """List a tenant's keys, without their secret parts."""
     from app.one_shot import with_database
     from infra.bootstrap import list_keys
+    from infra.key_ring import life_of
 
-    table = Table("Id", "Name", "Key", "Scopes", "Made", "Expires", "Revoked", box=None)
+    now = datetime.now(UTC)
+    table = Table(box=None)
+    table.add_column("Id", no_wrap=True)
+    for heading in ("Status", "Name", "Key", "Scopes", "Addresses", "Made", "Expires", "Used"):
+        table.add_column(heading)
     for key in with_database(lambda database: list_keys(database, slug=tenant)):
         table.add_row(
             str(key.id),
+            life_of(key).status(now),
             key.name,
             key.hint,
             " ".join(key.scopes),
-            *(_date(moment) for moment in (key.created_at, key.expires_at, key.revoked_at)),
+            " ".join(key.allowed_ips) or "any",
+            *(_date(moment) for moment in (key.created_at, key.expires_at, key.last_used_at)),
         )
-    Console().print(table)
+    Console().print(table, markup=False)
 
 
 @keys.command()
-def revoke(*, tenant: Tenant, key_id: Annotated[UUID, typer.Argument(help="Its id.")]) -> None:
-    """Revoke a key at once."""
+def rotate(
+    *,
+    tenant: Tenant,
+    key_id: KeyId,
+    overlap: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=int(LONGEST_OVERLAP.total_seconds()),
+            help="Seconds that the old key still works.",
+        ),
+    ] = int(DEFAULT_OVERLAP.total_seconds()),
+) -> None:
+    """Replace a key by a new one, shown this once; the old one works for a while yet."""
+    from app.one_shot import with_database
+    from infra.bootstrap import rotate_key
+
+    secret = signing_secret(require_database(read_settings()))
+    try:
+        made = with_database(
+            lambda database: rotate_key(
+                database,
+                secret=secret,
+                slug=tenant,
+                key_id=key_id,
+                overlap=timedelta(seconds=overlap),
+            )
+        )
+    except RecordMissingError as error:
+        raise _no_such_key(tenant, key_id) from error
+    except KeyChangeRefusedError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(made.key.value)
+    typer.echo(f"key {made.key_id}; not shown again", err=True)
+
+
+@keys.command()
+def revoke(*, tenant: Tenant, key_id: KeyId) -> None:
+    """Revoke a key at once, be it the tenant's last."""
     from app.one_shot import with_database
     from infra.bootstrap import revoke_key
 
     if not with_database(lambda database: revoke_key(database, slug=tenant, key_id=key_id)):
-        typer.echo(f"{tenant} has no key {key_id}", err=True)
-        raise typer.Exit(1)
+        raise _no_such_key(tenant, key_id)
+
+
+def _no_such_key(tenant: str, key_id: UUID) -> typer.Exit:
+    typer.echo(f"{tenant} has no key {key_id}", err=True)
+    return typer.Exit(1)
 
 
 def _date(moment: datetime | None) -> str:

@@ -27,6 +27,7 @@ from infra.embedded.home import signing_secret
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.inbound_delivery import InboundDelivery
 from infra.settings import Settings
+from infra.stream_creation import StreamCreation
 from infra.stream_starter import StreamStarter
 from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
@@ -87,7 +88,9 @@ def workers(
         delivery=InboundDelivery(
             database=doors.database,
             starter=StreamStarter(_returning(client), limits=settings.ingest_limits()),
-            profiles=TenantProfileStore(doors.profiles),
+            creation=StreamCreation(
+                TenantProfileStore(doors.profiles), default_plan=settings.default_plan
+            ),
             guard=UrlGuard(allow_private=settings.allow_private_urls),
         ),
         secrets=ConnectionSecrets(signing_secret(settings)),

@@ -50,7 +50,7 @@ def plan_clip(
     ]
     start = max(decision.clip_start, segments[0].start) if segments else 0.0
     end = min(decision.clip_end, segments[-1].end) if segments else 0.0
-    if end - start < SHORTEST:
+    if round(end - start, 6) < SHORTEST:  # the difference of two floats is a little off
         return None
     return ClipSpec(
         id=clip_id(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import itemgetter, mul
+from operator import itemgetter
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -57,10 +57,12 @@ def combination(weights: Mapping[str, float]) -> Callable[[HighlightScore], floa
     Raises:
         KeyError: a dimension has no weight.
     """
-    ordered = _in_order(weights)
+    w0, w1, w2, w3, w4, w5, w6, w7 = _in_order(weights)
 
     def combined(score: HighlightScore) -> float:
-        total: float = round(sum(map(mul, ordered, _in_order(score.__dict__))), 9)
-        return min(1.0, total)
+        a, b, c, d, e, f, g, h = _in_order(score.__dict__)
+        # Written out: a stream may bring a hundred thousand, and this is half the time of a sum.
+        total = a * w0 + b * w1 + c * w2 + d * w3 + e * w4 + f * w5 + g * w6 + h * w7
+        return min(1.0, round(total, 9))
 
     return combined

@@ -25,14 +25,14 @@ from domain.hms.effects import (
     StartStream,
     beam_stream_id,
 )
+from domain.plans import StreamQuotaExceededError
 from domain.stream import TERMINAL
 from domain.stream_input import RecordingReady
 from infra.database import Database
 from infra.repositories import beams, connections, streams
 from infra.schema import BeamRow, Connection, Stream
-from infra.stream_creation import NewStream, close_orphan, create_stream
+from infra.stream_creation import NewStream, StreamCreation, close_orphan
 from infra.stream_starter import StreamStarter
-from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlForbiddenError, UrlGuard
 
 _TITLE_LENGTH = 200
@@ -49,13 +49,13 @@ class StoredBeams:
         self,
         database: Database,
         *,
-        profiles: TenantProfileStore,
+        creation: StreamCreation,
         guard: UrlGuard,
         tenant_id: UUID,
         connection_id: UUID,
     ) -> None:
         self._database = database
-        self._profiles = profiles
+        self._creation = creation
         self._guard = guard
         self._tenant_id = tenant_id
         self._connection_id = connection_id
@@ -140,19 +140,19 @@ class StoredBeams:
         )
         if connection is None:
             raise StreamRefusedError("The connection was deleted.")
-        await create_stream(
-            session,
-            self._profiles,
-            NewStream(
-                tenant_id=self._tenant_id,
-                stream_id=stream_id,
-                playlist_url=effect.url,
-                game=connection.game,
-                title=_title(connection, effect.beam),
-                external_id=effect.beam.room_id,
-                correlation_id=effect.beam.key,
-            ),
+        new = NewStream(
+            tenant_id=self._tenant_id,
+            stream_id=stream_id,
+            playlist_url=effect.url,
+            game=connection.game,
+            title=_title(connection, effect.beam),
+            external_id=effect.beam.room_id,
+            correlation_id=effect.beam.key,
         )
+        try:
+            await self._creation.create(session, new)
+        except StreamQuotaExceededError as error:
+            raise StreamRefusedError(str(error)) from error
 
 
 class TemporalStreams:

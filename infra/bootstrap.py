@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid5
 
 from domain.access import Scope
-from infra import api_keys
+from domain.audit import OPERATOR, SYSTEM, Actor
+from domain.plans import PlanName
+from infra import api_keys, key_ring
 from infra.api_keys import KeyMode, PlainKey
 from infra.database import Database
 from infra.embedded.home import write_private
+from infra.key_ring import NewKey
 from infra.repositories import api_keys as stored_keys
+from infra.repositories import tenants
+from infra.repositories.errors import RecordMissingError
 from infra.schema import ApiKey
 
 _TENANT_NAMESPACE: Final = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
@@ -62,7 +67,11 @@ async def ensure_dev_tenant(database: Database, *, secret: bytes, directory: Pat
         name="development",
         scopes=(Scope.ADMIN,),
         mode=KeyMode.TEST,
+        actor=SYSTEM,
     )
+    async with database.session(created.tenant_id) as session:
+        # Nobody shares a machine's own installation, so nothing there has to be rationed.
+        await tenants.set_plan(session, tenant_id=created.tenant_id, plan=PlanName.ENTERPRISE)
     write_private(path, created.key.value + "\n")
     return created
 
@@ -75,26 +84,31 @@ async def create_key(
     name: str,
     scopes: Iterable[Scope],
     mode: KeyMode = KeyMode.LIVE,
+    allowed_ips: Iterable[str] = (),
     expires_at: datetime | None = None,
+    actor: Actor = OPERATOR,
 ) -> TenantKey:
     """Make a key for the tenant `slug`, and the tenant too when it is new.
 
     The plain key is in the answer only: it cannot be had again.
     """
     tenant_id = tenant_id_of(slug)
-    key = api_keys.generate(mode)
     async with database.session(tenant_id) as session:
         await stored_keys.ensure_tenant(session, tenant_id=tenant_id, slug=slug, name=slug)
-        row = await stored_keys.create(
+        made = await key_ring.make(
             session,
+            NewKey(
+                name=name,
+                scopes=frozenset(scopes),
+                mode=mode,
+                allowed_ips=tuple(allowed_ips),
+                expires_at=expires_at,
+            ),
             tenant_id=tenant_id,
-            name=name,
-            key_hash=api_keys.hash_key(key, secret=secret),
-            hint=key.hint,
-            scopes=scopes,
-            expires_at=expires_at,
+            secret=secret,
+            actor=actor,
         )
-    return TenantKey(tenant_id=tenant_id, key_id=row.id, key=key)
+    return TenantKey(tenant_id=tenant_id, key_id=made.row.id, key=made.plain)
 
 
 async def list_keys(database: Database, *, slug: str) -> list[ApiKey]:
@@ -104,8 +118,38 @@ async def list_keys(database: Database, *, slug: str) -> list[ApiKey]:
         return await stored_keys.list_all(session, tenant_id=tenant_id)
 
 
-async def revoke_key(database: Database, *, slug: str, key_id: UUID) -> bool:
-    """Revoke a key of the tenant `slug` at once; answer whether there is such a key."""
+async def rotate_key(
+    database: Database, *, secret: bytes, slug: str, key_id: UUID, overlap: timedelta
+) -> TenantKey:
+    """Make the successor of a key of the tenant `slug`; the old one works for `overlap` more.
+
+    Raises:
+        RecordMissingError: the tenant has no such key.
+        KeyChangeRefusedError: it has ended, or was replaced before.
+    """
     tenant_id = tenant_id_of(slug)
     async with database.session(tenant_id) as session:
-        return await stored_keys.revoke(session, tenant_id=tenant_id, key_id=key_id)
+        made = await key_ring.rotate(
+            session, key_id, tenant_id=tenant_id, secret=secret, actor=OPERATOR, overlap=overlap
+        )
+    return TenantKey(tenant_id=tenant_id, key_id=made.row.id, key=made.plain)
+
+
+async def revoke_key(database: Database, *, slug: str, key_id: UUID) -> bool:
+    """Revoke a key of the tenant `slug` at once; answer whether there is such a key.
+
+    It may be the last that administers the tenant, since an operator can make another.
+    """
+    tenant_id = tenant_id_of(slug)
+    try:
+        async with database.session(tenant_id) as session:
+            await key_ring.revoke(
+                session,
+                key_id,
+                tenant_id=tenant_id,
+                actor=OPERATOR,
+                spare_last_administrator=False,
+            )
+    except RecordMissingError:
+        return False
+    return True

@@ -30,9 +30,9 @@ from infra.beam_book import StoredBeams, TemporalStreams
 from infra.database import Database, DatabaseUnavailableError
 from infra.repositories import inbound_events
 from infra.repositories.inbound_events import Lane, NewEvent, PendingEvent
+from infra.stream_creation import StreamCreation
 from infra.stream_starter import StreamStarter
 from infra.temporal_connection import TemporalUnavailableError
-from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
 
 MAX_ATTEMPTS: Final = 5
@@ -77,7 +77,7 @@ class InboundDelivery:
     Args:
         database: where events and beams are.
         starter: of the streams' workflows.
-        profiles: by which a new stream's profile is chosen.
+        creation: makes new streams.
         guard: what playlists may be requested.
         clock: seconds from any origin.
     """
@@ -87,13 +87,13 @@ class InboundDelivery:
         *,
         database: Database,
         starter: StreamStarter,
-        profiles: TenantProfileStore,
+        creation: StreamCreation,
         guard: UrlGuard,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._starter = starter
-        self._profiles = profiles
+        self._creation = creation
         self._guard = guard
         self._clock = clock
         self._away_until = -_BREAK
@@ -193,7 +193,7 @@ class InboundDelivery:
         """Do one event; answer whether those behind it may go on."""
         beams = StoredBeams(
             self._database,
-            profiles=self._profiles,
+            creation=self._creation,
             guard=self._guard,
             tenant_id=tenant_id,
             connection_id=connection_id,

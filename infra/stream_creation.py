@@ -9,10 +9,11 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.plans import PlanName
 from domain.records import StreamRecord
 from domain.stream import EndReason, StreamEnd, StreamProgress
 from infra.database import Database
-from infra.repositories import profiles, streams
+from infra.repositories import profiles, stream_quota, streams
 from infra.schema import Stream
 from infra.tenant_profiles import TenantProfileStore
 
@@ -33,39 +34,53 @@ class NewStream:
     correlation_id: str | None = None
 
 
-async def create_stream(
-    session: AsyncSession, catalog: TenantProfileStore, new: NewStream
-) -> Stream:
-    """Insert a stream that is about to start, in the caller's transaction.
+class StreamCreation:
+    """Makes streams: every way to a new one leads through here.
 
-    Every way to a new stream leads through here: what may forbid one belongs at its beginning.
+    Args:
+        profiles: the tenants' game profiles.
+        default_plan: of tenants without a plan of their own.
     """
-    tenants = await catalog.read(session, new.tenant_id)
-    match = tenants.match(new.game or new.title)
-    profile = tenants.catalog.get(match.profile_id)
-    _log.info(
-        "profile matched",
-        profile=profile.id,
-        version=profile.version,
-        score=match.score,
-        reason=match.reason,
-        notes=match.notes,
-    )
-    await profiles.pin(session, tenant_id=new.tenant_id, profile=profile)
-    return await streams.create(
-        session,
-        tenant_id=new.tenant_id,
-        stream_id=new.stream_id,
-        playlist_url=new.playlist_url,
-        game=profile.id,
-        profile_id=profile.id,
-        profile_version=profile.version,
-        profile_match=match.model_dump(mode="json"),
-        title=new.title,
-        external_id=new.external_id,
-        options=new.options,
-        correlation_id=new.correlation_id,
-    )
+
+    def __init__(self, profiles: TenantProfileStore, *, default_plan: PlanName) -> None:
+        self._profiles = profiles
+        self._default_plan = default_plan
+
+    async def create(self, session: AsyncSession, new: NewStream) -> Stream:
+        """Insert a stream that is about to start, in the caller's transaction.
+
+        Raises:
+            StreamQuotaExceededError: the tenant's plan allows no stream more.
+        """
+        await stream_quota.reserve(
+            session, tenant_id=new.tenant_id, default_plan=self._default_plan
+        )
+        tenants = await self._profiles.read(session, new.tenant_id)
+        match = tenants.match(new.game or new.title)
+        profile = tenants.catalog.get(match.profile_id)
+        _log.info(
+            "profile matched",
+            profile=profile.id,
+            version=profile.version,
+            score=match.score,
+            reason=match.reason,
+            notes=match.notes,
+        )
+        await profiles.pin(session, tenant_id=new.tenant_id, profile=profile)
+        return await streams.create(
+            session,
+            tenant_id=new.tenant_id,
+            stream_id=new.stream_id,
+            playlist_url=new.playlist_url,
+            game=profile.id,
+            profile_id=profile.id,
+            profile_version=profile.version,
+            profile_match=match.model_dump(mode="json"),
+            title=new.title,
+            external_id=new.external_id,
+            options=new.options,
+            correlation_id=new.correlation_id,
+        )
 
 
 async def close_orphan(database: Database, stream: Stream) -> Stream:

@@ -1,7 +1,8 @@
 """What all tests share: a clean environment, and real servers, one of each per xdist worker.
 
 Fixtures: `home`, `postgres_server`, `postgres` (a migrated database), `empty_database`,
-`temporal_server`, `temporal_client`, `server_path`. Servers start when first asked for.
+`temporal_server`, `temporal_client`, `redis_server`, `server_path`. Servers start when first asked
+for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from temporalio.client import Client
 
@@ -26,10 +28,16 @@ from infra.embedded.postgres import DatabaseUrls, PostgresServer
 from infra.embedded.temporal_server import TemporalServer
 from infra.settings import Settings
 from infra.temporal import connect
+from tests.redis_server import RedisServer, find_redis
 
 T = TypeVar("T")
 
-_SHARED_CACHES = ("bin", "match")
+# In CI a change is judged by the same examples every time; new ones are looked for elsewhere.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("here", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+_SHARED_CACHES = ("bin", "match", "tools")
 _OUTSIDE_NAMES = (
     "AMQP_URL",
     "CLIP_STORE",
@@ -126,6 +134,17 @@ def temporal_server(
 async def temporal_client(temporal_server: TemporalServer) -> Client:
     """A client of it; give each test its own task queue and workflow ids."""
     return await connect(Settings(temporal_address=temporal_server.address))
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Redis of this test, which may stop and start it."""
+    server = RedisServer(find_redis(), tmp_path)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @contextmanager

@@ -28,6 +28,8 @@ HIDDEN: Final = frozenset({DecisionStatus.HELD, DecisionStatus.REJECTED})
 class Tier(StrEnum):
     """How good a highlight is, by its profile's thresholds."""
 
+    __hash__ = str.__hash__  # an enumeration's own is slow, and this one is looked up by thousands
+
     EXCEPTIONAL = "exceptional"
     HIGH_QUALITY = "high_quality"
     STANDARD = "standard"

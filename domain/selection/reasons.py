@@ -116,9 +116,9 @@ def gap_reason(gap: Gap) -> Reason:
     )
 
 
-def verdict_reason(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
-    """Say what settled a candidate's fate."""
-    return _SENTENCES[verdict.cause](verdict, limits)
+def ground(why: Verdict | Reason, limits: SelectionLimits) -> Reason | ReasonFields:
+    """Say what settled a candidate's fate, where that is not said yet."""
+    return why if isinstance(why, Reason) else _SENTENCES[why.cause](why, limits)
 
 
 def _near(conflict: Conflict) -> str:

@@ -27,6 +27,8 @@ POOL: Final = 4
 class Cause(StrEnum):
     """What settled a candidate's fate; also the code of its reason."""
 
+    __hash__ = str.__hash__  # an enumeration's own is slow, and this one is looked up by thousands
+
     EXCEPTIONAL = "exceptional"
     OVERRIDE = "override"
     OVERRIDE_LIMIT = "override_limit"

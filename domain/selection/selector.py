@@ -240,10 +240,8 @@ class _Call:
                 grounds.append(reasons.bounds_reason(bounds.start_moved, bounds.end_moved))
         if contender.late:
             grounds.append(reasons.late_reason(contender.peak, self._before.watermark))
-        if isinstance(why, Verdict):
-            grounds.append(reasons.verdict_reason(why, self._profile.selection))
-        elif why is not None:
-            grounds.append(why)
+        if why is not None:
+            grounds.append(reasons.ground(why, self._rules.limits))
         return tuple(grounds)
 
     def _bounds(self, contender: Contender) -> ClipBounds:

@@ -1,17 +1,23 @@
-"""API keys by their hash."""
+"""API keys: found by their hash, and administered by their tenant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.access import Scope
+from infra.api_keys import KeyMode
+from infra.repositories.keyset import Order, Position
 from infra.schema import ApiKey, Tenant
+
+NEWEST: Final = Order(column=ApiKey.created_at, id=ApiKey.id, descending=True)
+_LOCK: Final = "api_keys"
 
 
 async def ensure_tenant(session: AsyncSession, *, tenant_id: UUID, slug: str, name: str) -> None:
@@ -29,16 +35,21 @@ async def create(
     key_hash: bytes,
     hint: str,
     scopes: Iterable[Scope],
+    mode: KeyMode = KeyMode.LIVE,
+    allowed_ips: Iterable[str] = (),
     expires_at: datetime | None = None,
+    key_id: UUID | None = None,
 ) -> ApiKey:
-    """Insert a key."""
+    """Insert a key, under `key_id` or a new id."""
     key = ApiKey(
         tenant_id=tenant_id,
-        id=uuid4(),
+        id=key_id or uuid4(),
         name=name,
         hash=key_hash,
         hint=hint,
-        scopes=sorted(scope.value for scope in scopes),
+        mode=mode,
+        scopes=sorted({scope.value for scope in scopes}),
+        allowed_ips=list(allowed_ips),
         expires_at=expires_at,
     )
     session.add(key)
@@ -53,13 +64,14 @@ async def find_usable(session: AsyncSession, *, key_hash: bytes) -> ApiKey | Non
     The session may be `Database.key_session`, where no tenant is known yet.
     """
     found: ApiKey | None = await session.scalar(
-        select(ApiKey).where(
-            ApiKey.hash == key_hash,
-            or_(ApiKey.revoked_at.is_(None), ApiKey.revoked_at > func.now()),
-            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
-        )
+        select(ApiKey).where(ApiKey.hash == key_hash, _usable(func.now()))
     )
     return found
+
+
+async def get(session: AsyncSession, *, tenant_id: UUID, key_id: UUID) -> ApiKey | None:
+    """Return a key, or None when the tenant has none of this id."""
+    return await session.get(ApiKey, (tenant_id, key_id))
 
 
 async def list_all(session: AsyncSession, *, tenant_id: UUID) -> list[ApiKey]:
@@ -73,15 +85,48 @@ async def list_all(session: AsyncSession, *, tenant_id: UUID) -> list[ApiKey]:
     )
 
 
-async def revoke(session: AsyncSession, *, tenant_id: UUID, key_id: UUID) -> bool:
-    """Revoke a key at once; answer whether there is such a key. The first revocation stands."""
-    revoked = await session.scalar(
-        update(ApiKey)
-        .where(ApiKey.tenant_id == tenant_id, ApiKey.id == key_id)
-        .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
-        .returning(ApiKey.id)
+async def list_page(
+    session: AsyncSession, *, tenant_id: UUID, after: Position | None = None, limit: int = 50
+) -> list[ApiKey]:
+    """Return a tenant's keys, newest first, revoked ones included."""
+    query = select(ApiKey).where(ApiKey.tenant_id == tenant_id)
+    return list(await session.scalars(NEWEST.page(query, after=after, limit=limit)))
+
+
+async def lock(session: AsyncSession, tenant_id: UUID) -> datetime:
+    """Let no one else change the tenant's keys until this transaction ends; return the time.
+
+    Without it, two administrators could revoke each other's keys at once. The time is the
+    server's, by which keys are judged, and later than any change that was waited for.
+    """
+    key = func.hashtextextended(f"{_LOCK}:{tenant_id}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return now
+
+
+async def others_permit(
+    session: AsyncSession, *, tenant_id: UUID, scope: Scope, besides: UUID, now: datetime
+) -> bool:
+    """Tell whether a key other than `besides` that is usable at `now` has a scope."""
+    found = await session.scalar(
+        select(ApiKey.id)
+        .where(
+            ApiKey.tenant_id == tenant_id,
+            ApiKey.id != besides,
+            ApiKey.scopes.contains([scope.value]),
+            _usable(now),
+        )
+        .limit(1)
     )
-    return revoked is not None
+    return found is not None
+
+
+async def change(session: AsyncSession, key: ApiKey, values: Mapping[str, object]) -> None:
+    """Write new values of a key's columns."""
+    for name, value in values.items():
+        setattr(key, name, value)
+    await session.flush()
 
 
 async def touch(
@@ -96,4 +141,11 @@ async def touch(
             or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - interval),
         )
         .values(last_used_at=func.now())
+    )
+
+
+def _usable(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
+    return and_(
+        or_(ApiKey.revoked_at.is_(None), ApiKey.revoked_at > now),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
     )

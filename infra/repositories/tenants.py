@@ -1,11 +1,15 @@
-"""Which tenants there are, and no more of them than that."""
+"""Which tenants there are, and their plans."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.plans import PlanName
+from infra.repositories.errors import RecordMissingError
+from infra.schema import Tenant
 
 
 async def all_ids(session: AsyncSession) -> list[UUID]:
@@ -16,3 +20,37 @@ async def all_ids(session: AsyncSession) -> list[UUID]:
     a session of each.
     """
     return list(await session.scalars(select(func.tenant_ids())))
+
+
+async def get(session: AsyncSession, *, tenant_id: UUID) -> Tenant | None:
+    """Return the tenant, or None when there is none of this id."""
+    return await session.get(Tenant, tenant_id)
+
+
+async def plan_of(session: AsyncSession, *, tenant_id: UUID, lock: bool = False) -> PlanName | None:
+    """Return the tenant's own plan, or None when it has the default one.
+
+    Args:
+        session: the tenant's.
+        tenant_id: the tenant.
+        lock: let nobody else who locks go on before this transaction ends. Rows that refer to the
+            tenant can still be inserted (FOR NO KEY UPDATE).
+
+    Raises:
+        RecordMissingError: there is no such tenant.
+    """
+    query = select(Tenant.plan).where(Tenant.id == tenant_id)
+    if lock:
+        query = query.with_for_update(key_share=True)
+    found = (await session.execute(query)).one_or_none()
+    if found is None:
+        raise RecordMissingError("tenant", tenant_id)
+    return None if found.plan is None else PlanName(found.plan)
+
+
+async def set_plan(session: AsyncSession, *, tenant_id: UUID, plan: PlanName | None) -> bool:
+    """Give the tenant a plan of its own, or the default one; answer whether there is a tenant."""
+    changed = await session.scalar(
+        update(Tenant).where(Tenant.id == tenant_id).values(plan=plan).returning(Tenant.id)
+    )
+    return changed is not None

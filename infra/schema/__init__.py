@@ -12,6 +12,7 @@ PostgreSQL would not use it (PostgreSQL manual, 5.9 and 38.5).
 
 from __future__ import annotations
 
+from infra.schema.audit import AuditEntry
 from infra.schema.base import Base, one_of
 from infra.schema.highlights import Clip, Highlight
 from infra.schema.inbound import BeamRow, ClosedSession, Connection, InboundEvent
@@ -21,6 +22,7 @@ from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
 
 __all__ = [
     "ApiKey",
+    "AuditEntry",
     "Base",
     "BeamRow",
     "Clip",

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ARRAY,
     ForeignKeyConstraint,
     Index,
     PrimaryKeyConstraint,
@@ -15,35 +14,45 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from infra.schema.base import Base
+from domain.plans import PlanName
+from infra.api_keys import KeyMode
+from infra.schema.base import Base, one_of
 
 
 class Tenant(Base):
-    """A customer."""
+    """A customer; without a plan of its own it has the installation's default plan."""
 
     __tablename__ = "tenants"
+    __table_args__ = (one_of("plan", PlanName),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     slug: Mapped[str]
     name: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    plan: Mapped[str | None]
 
 
 class ApiKey(Base):
     """A key by its keyed hash; the key itself is never stored.
 
-    The index on `hash` alone serves the one look-up made before a tenant is known.
+    The index on `hash` alone serves the one look-up made before a tenant is known. With
+    `allowed_ips`, networks in CIDR notation, it works from those only.
     """
 
     __tablename__ = "api_keys"
     __table_args__ = (
         PrimaryKeyConstraint("tenant_id", "id"),
         ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "replaced_by"], ["api_keys.tenant_id", "api_keys.id"]),
         UniqueConstraint("tenant_id", "hash"),
+        one_of("mode", KeyMode),
         Index(None, "hash"),
+        Index(None, "tenant_id", "created_at", "id"),
     )
 
     tenant_id: Mapped[UUID]
@@ -51,11 +60,16 @@ class ApiKey(Base):
     name: Mapped[str]
     hash: Mapped[bytes]
     hint: Mapped[str]
+    mode: Mapped[str]
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text()))
+    allowed_ips: Mapped[list[str]] = mapped_column(
+        ARRAY(Text()), server_default=text("'{}'::text[]")
+    )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    replaced_by: Mapped[UUID | None]
 
 
 class IdempotencyKey(Base):

@@ -15,6 +15,7 @@ from infra.settings.database import DatabaseSettings
 from infra.settings.gemini import GeminiSettings
 from infra.settings.inbound import InboundSettings
 from infra.settings.ingest import IngestSettings
+from infra.settings.limits import LimitSettings
 from infra.settings.section import SettingsSection
 from infra.settings.state import DEFAULT_HOME, StateSettings
 from infra.settings.storage import StorageSettings
@@ -31,6 +32,7 @@ class Settings(
     DatabaseSettings,
     StorageSettings,
     ApiSettings,
+    LimitSettings,
     IngestSettings,
     InboundSettings,
     WorkerSettings,
@@ -46,6 +48,7 @@ class Settings(
         DatabaseSettings,
         StorageSettings,
         ApiSettings,
+        LimitSettings,
         IngestSettings,
         InboundSettings,
         WorkerSettings,

@@ -15,6 +15,10 @@ def _networks(value: object) -> object:
     return [network(part) for part in value.split(",")] if isinstance(value, str) else value
 
 
+def _parts(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 class ApiSettings(SettingsSection):
     """The HTTP API."""
 
@@ -37,6 +41,11 @@ class ApiSettings(SettingsSection):
         default=None,
         description="Secret (32 bytes or more) that signs clip URLs and hashes API keys; generated "
         "into the state directory when not set. All processes must share it.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)] = Field(
+        default=(),
+        description="Origins whose pages may call the API from a browser, such as "
+        "`https://app.example.com`, separated by commas; `*` for all.",
     )
     redis_url: SecretStr | None = Field(
         default=None,

@@ -97,7 +97,7 @@ class Player:
 async def player() -> AsyncIterator[Player]:
     chromium = chromium_path()
     if chromium is None:
-        pytest.skip("no Chromium on this machine: run bin/browser, or install one")
+        pytest.skip("no Chromium on this machine: run bin/system-packages, or install one")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=[*FLAGS])
         try:

@@ -29,6 +29,7 @@ from domain.hms.effects import beam_stream_id
 from domain.hms.events import parse_event
 from domain.ids import stream_workflow_id
 from domain.inbound import ConnectionRef, ReconcileReport, RelayInput, RelayReport
+from domain.plans import PlanName
 from domain.stream import EndReason
 from domain.stream_input import StreamResult
 from infra.connection_secrets import ConnectionSecrets
@@ -39,6 +40,7 @@ from infra.profile_store import ProfileStore
 from infra.repositories import connections, inbound_events
 from infra.schema import InboundEvent
 from infra.settings import Settings
+from infra.stream_creation import StreamCreation
 from infra.stream_starter import StreamStarter
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
@@ -113,7 +115,9 @@ def delivery(temporal: Client, database: Database) -> InboundDelivery:
     return InboundDelivery(
         database=database,
         starter=StreamStarter(client, limits=Settings().ingest_limits()),
-        profiles=TenantProfileStore(ProfileStore()),
+        creation=StreamCreation(
+            TenantProfileStore(ProfileStore()), default_plan=PlanName.ENTERPRISE
+        ),
         guard=UrlGuard(),
     )
 

@@ -12,6 +12,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.inbound import InboundActivities
 from domain.inbound import RelayInput, RelayReport
+from domain.plans import PlanName
 from domain.stream import EndReason
 from domain.stream_input import RecordingReady, StreamResult
 from infra.connection_secrets import ConnectionSecrets
@@ -20,6 +21,7 @@ from infra.hms_api import HmsApi
 from infra.inbound_delivery import InboundDelivery
 from infra.profile_store import ProfileStore
 from infra.settings import Settings
+from infra.stream_creation import StreamCreation
 from infra.stream_starter import StreamStarter
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
@@ -39,7 +41,9 @@ def relay(temporal_client: Client, database: Database, settings: Settings) -> Re
     delivery = InboundDelivery(
         database=database,
         starter=StreamStarter(client, limits=settings.ingest_limits()),
-        profiles=TenantProfileStore(ProfileStore()),
+        creation=StreamCreation(
+            TenantProfileStore(ProfileStore()), default_plan=PlanName.ENTERPRISE
+        ),
         guard=UrlGuard(),
     )
     api = HmsApi("http://100ms.invalid")

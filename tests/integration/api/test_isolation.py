@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from fastapi.routing import APIRoute
 
-from api import clips, connections, highlights, hms_webhooks, profiles, streams
+from api import audit, clips, connections, highlights, hms_webhooks, keys, profiles, streams
 from infra.database import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_clip, new_highlight, new_stream
@@ -49,6 +49,16 @@ CONNECTIONS = [
     ("POST", "/v1/webhooks/100ms"),
     ("POST", "/v1/webhooks/100ms/{connection_id}"),
 ]
+# Of keys (test_keys.py) and of the audit log (test_audit.py): every tenant has one key at least.
+KEYS = [
+    ("POST", "/v1/keys"),
+    ("GET", "/v1/keys"),
+    ("GET", "/v1/keys/{key_id}"),
+    ("PATCH", "/v1/keys/{key_id}"),
+    ("POST", "/v1/keys/{key_id}/rotate"),
+    ("POST", "/v1/keys/{key_id}/revoke"),
+    ("GET", "/v1/audit"),
+]
 
 
 @pytest.fixture
@@ -70,12 +80,21 @@ async def owned(other_account: Account, database: Database, clip_root: Path) -> 
 def test_every_route_is_looked_at_here() -> None:
     routes = {
         (method, route.path)
-        for resource in (streams, highlights, clips, profiles, connections, hms_webhooks)
+        for resource in (
+            streams,
+            highlights,
+            clips,
+            profiles,
+            connections,
+            hms_webhooks,
+            keys,
+            audit,
+        )
         for route in resource.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES, *CONNECTIONS}
+    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES, *CONNECTIONS, *KEYS}
 
 
 @pytest.mark.parametrize(("method", "path"), BY_ID)

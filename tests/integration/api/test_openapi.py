@@ -98,6 +98,13 @@ def document(api_url: str) -> OpenApiSchema:
         ("GET", "/v1/connections/{connection_id}/events"),
         ("POST", "/v1/webhooks/100ms"),
         ("POST", "/v1/webhooks/100ms/{connection_id}"),
+        ("POST", "/v1/keys"),
+        ("GET", "/v1/keys"),
+        ("GET", "/v1/keys/{key_id}"),
+        ("PATCH", "/v1/keys/{key_id}"),
+        ("POST", "/v1/keys/{key_id}/rotate"),
+        ("POST", "/v1/keys/{key_id}/revoke"),
+        ("GET", "/v1/audit"),
     ],
 )
 def test_generated_requests_are_answered_as_documented(

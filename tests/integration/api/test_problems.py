@@ -95,6 +95,26 @@ async def test_a_body_that_is_too_large(account: Account, *, announced: bool) ->
     assert_problem(response, 413, "body_too_large")
 
 
+@pytest.mark.parametrize("accept", ["text/html", "image/*, application/json;q=0"])
+async def test_a_client_that_accepts_no_json(
+    account: Account, database: Database, accept: str
+) -> None:
+    response = await account.http.post(ANALYZE, json=BODY, headers={"Accept": accept})
+    assert_problem(response, 406, "not_acceptable")
+    assert (await account.http.get("/v1/streams")).json()["data"] == []
+
+
+async def test_a_path_and_query_that_are_too_long(account: Account) -> None:
+    response = await account.http.get("/v1/streams", params={"cursor": "x" * 9000})
+    assert_problem(response, 414, "uri_too_long")
+
+
+async def test_headers_that_are_too_large(account: Account) -> None:
+    headers = {f"X-Part-{number}": "x" * 4096 for number in range(5)}
+    response = await account.http.get("/v1/streams", headers=headers)
+    assert_problem(response, 431, "headers_too_large")
+
+
 async def test_a_cursor_of_somebody_elses(account: Account) -> None:
     response = await account.http.get("/v1/streams", params={"cursor": "abc"})
     assert_problem(response, 400, "invalid_cursor")

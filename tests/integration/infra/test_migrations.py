@@ -13,14 +13,17 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Executable, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from domain.audit import ActorKind
 from domain.clip import ClipStatus
 from domain.hms.beam import Outcome
 from domain.media import GapReason
+from domain.plans import PlanName
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
+from infra.api_keys import KeyMode
 from infra.database import Database, asyncpg_url, migrate
 from infra.embedded.postgres import DatabaseUrls
-from infra.repositories import streams
+from infra.repositories import api_keys, streams
 from infra.schema import Base
 
 UNPROTECTED = text(
@@ -61,6 +64,12 @@ GRANTS = text(
     SELECT table_name, string_agg(privilege_type, ',' ORDER BY privilege_type)
     FROM information_schema.role_table_grants
     WHERE grantee = 'highlights_app' GROUP BY table_name
+    """
+)
+COLUMN_UPDATES = text(
+    """
+    SELECT column_name FROM information_schema.column_privileges
+    WHERE grantee = 'highlights_app' AND table_name = 'tenants' AND privilege_type = 'UPDATE'
     """
 )
 
@@ -127,6 +136,43 @@ async def test_rows_of_the_first_revision_are_kept_by_the_later_ones(
     assert (found.game, found.profile_match) == ("soccer", None)
 
 
+async def test_keys_made_before_there_were_modes_have_the_one_in_their_hint(
+    empty_database: DatabaseUrls,
+) -> None:
+    await migrate(empty_database.owner, "0002")
+    tenant = uuid4()
+    engine = create_async_engine(asyncpg_url(empty_database.owner))
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(tenant)}
+        )
+        await connection.execute(
+            text("INSERT INTO tenants (id, slug, name) VALUES (:tenant, 'a', 'A')"),
+            {"tenant": tenant},
+        )
+        for mode in KeyMode:
+            await connection.execute(
+                text(
+                    "INSERT INTO api_keys (tenant_id, id, name, hash, hint, scopes)"
+                    " VALUES (:tenant, gen_random_uuid(), :mode, :hash, :hint, '{admin}')"
+                ),
+                {
+                    "tenant": tenant,
+                    "mode": mode,
+                    "hash": mode.encode(),
+                    "hint": f"hl_{mode}_…abcd",
+                },
+            )
+    await engine.dispose()
+    await migrate(empty_database.owner)
+    database = Database(empty_database.application, pool_size=1)
+    async with database.session(tenant) as session:
+        keys = await api_keys.list_all(session, tenant_id=tenant)
+    await database.close()
+    assert {(key.name, key.mode) for key in keys} == {(mode, mode) for mode in KeyMode}
+    assert [(key.allowed_ips, key.replaced_by) for key in keys] == [([], None)] * 2
+
+
 async def test_programs_that_start_together_migrate_once(empty_database: DatabaseUrls) -> None:
     await asyncio.gather(*(migrate(empty_database.owner) for _ in range(3)))
     assert await rows(empty_database.owner, text("SELECT count(*) FROM alembic_version")) == [(1,)]
@@ -167,12 +213,20 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "inbound_events": "DELETE,INSERT,SELECT,UPDATE",
         "beams": "DELETE,INSERT,SELECT,UPDATE",
         "closed_sessions": "DELETE,INSERT,SELECT",
+        "audit_log": "INSERT,SELECT",
     }
+
+
+async def test_of_a_tenant_the_application_may_change_nothing_but_the_plan(
+    postgres: DatabaseUrls,
+) -> None:
+    assert await rows(postgres.application, COLUMN_UPDATES) == [("plan",)]
 
 
 @pytest.mark.parametrize(
     ("constraint", "values"),
     [
+        ("ck_tenants_plan", PlanName),
         ("ck_streams_status", StreamStatus),
         ("ck_streams_end_reason", EndReason),
         ("ck_gaps_reason", GapReason),
@@ -180,6 +234,8 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         ("ck_highlights_tier", Tier),
         ("ck_clips_status", ClipStatus),
         ("ck_inbound_events_outcome", Outcome),
+        ("ck_api_keys_mode", KeyMode),
+        ("ck_audit_log_actor_kind", ActorKind),
     ],
 )
 async def test_the_database_accepts_exactly_the_values_of_the_domain(

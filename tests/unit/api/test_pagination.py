@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -10,9 +13,14 @@ from hypothesis import strategies as st
 
 from api.pagination import decode, encode
 from api.problems import InvalidCursorProblem
+from api.times import LATEST
 from infra.repositories.keyset import Position
 
-TIMES = st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+TIMES = st.datetimes(
+    min_value=datetime(1970, 1, 1),  # noqa: DTZ001
+    max_value=LATEST.replace(tzinfo=None),
+    timezones=st.just(UTC),
+)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -41,6 +49,13 @@ def test_a_cursor_is_for_one_order(identity: object, number: float) -> None:
 def test_any_other_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidCursorProblem):
         decode(text, sort="n", by_time=False)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_no_database_takes_is_refused(time: str) -> None:
+    forged = json.dumps({"s": "n", "t": time, "i": str(UUID(int=1))})
+    with pytest.raises(InvalidCursorProblem):
+        decode(base64.urlsafe_b64encode(forged.encode()).decode(), sort="n", by_time=True)
 
 
 def test_no_cursor_is_the_beginning() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.client_address import IPAddress, client_address, is_within, network
@@ -95,6 +95,7 @@ def test_what_names_no_network_is_refused(text: str) -> None:
         network(text)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.one_of(strangers, proxies, st.text(max_size=20)), max_size=5),
     strangers,
@@ -114,11 +115,13 @@ def test_nothing_that_a_client_writes_changes_its_address(
     assert client_address(str(peer), lines, PROXIES) == client
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=4), proxies)
 def test_whatever_is_forwarded_there_is_an_answer(forwarded: list[str], peer: IPAddress) -> None:
     assert client_address(str(peer), forwarded, PROXIES)
 
 
+@settings(deadline=None)
 @given(strangers, proxies)
 def test_an_address_lies_in_the_networks_of_its_own_version(
     stranger: IPAddress, proxy: IPAddress

@@ -94,6 +94,11 @@ def test_a_remnant_too_short_to_watch_makes_no_clip() -> None:
     assert plan(decision(peak=7.5, before=SHORTEST, after=4.0), segments_of((0, 8))) is not None
 
 
+def test_a_segment_of_just_the_shortest_length_makes_a_clip_wherever_it_lies() -> None:
+    assert 2.05 - 1.05 < 1.0  # what floating point makes of it
+    assert plan(decision(peak=2.0, before=30.0, after=30.0), [segment(0, 1.05, 1.0)]) is not None
+
+
 def test_a_seam_between_segments_is_no_hole() -> None:
     whole = [segment(0, 0.0), segment(1, 2.0 + SEAM), segment(2, 4.0 + SEAM)]
     assert bounds(decision(peak=3.0, before=3.0, after=2.0), whole) == (0.0, 5.0)
@@ -123,7 +128,7 @@ def test_a_clip_lies_within_its_decision_and_never_spans_a_hole(
     if spec is None:
         return
     assert wanted.clip_start <= spec.start <= spec.peak <= spec.end <= wanted.clip_end
-    assert spec.duration >= SHORTEST
+    assert round(spec.duration, 6) >= SHORTEST
     assert spec.segments[0].start <= spec.start
     assert spec.end <= spec.segments[-1].end
     neighbours = zip(spec.segments, spec.segments[1:], strict=False)

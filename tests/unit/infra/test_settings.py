@@ -37,6 +37,17 @@ def test_an_impossible_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         Settings()
 
 
+def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGHLIGHTS_CORS_ORIGINS", "https://a.example.com, https://b.example.com")
+    assert Settings().cors_origins == ("https://a.example.com", "https://b.example.com")
+
+
+def test_a_default_plan_that_there_is_none_of_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGHLIGHTS_DEFAULT_PLAN", "gold")
+    with pytest.raises(ValidationError, match="enterprise"):
+        Settings()
+
+
 def test_trusted_proxies_are_networks_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().trusted_proxies == ()
     monkeypatch.setenv("HIGHLIGHTS_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,192.0.2.1")

@@ -1,0 +1,136 @@
+"""The audit log: who changed keys and rules, when, and from where."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import Administrator
+from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.problem_reference import documented
+from api.problems import (
+    InvalidCursorProblem,
+    InvalidRequestProblem,
+    MissingScopeProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+)
+from api.services import ServicesDependency
+from api.text import Name
+from api.times import Moment
+from domain.audit import ActorKind, AuditAction, AuditTarget
+from infra.repositories import audit
+from infra.repositories.audit import AuditFilter
+from infra.schema import AuditEntry
+
+_NEWEST: Final = "-at"
+router = APIRouter(prefix="/v1/audit", tags=["audit"])
+
+
+class AuditActorModel(BaseModel):
+    """Who made the change."""
+
+    kind: ActorKind
+    id: UUID | None = Field(description="The API key, where it was one.")
+
+
+class AuditTargetModel(BaseModel):
+    """What was changed."""
+
+    kind: str = Field(examples=["key"])
+    id: str
+
+
+class AuditEntryModel(BaseModel):
+    """One change."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "5b2f7a52-0f0e-4b0a-9a53-51f5b9e6a0c1",
+                    "at": "2026-05-02T19:00:00Z",
+                    "actor": {"kind": "api_key", "id": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51"},
+                    "action": "key.revoked",
+                    "target": {"kind": "key", "id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11"},
+                    "details": {"name": "scoreboard"},
+                    "request_id": "req_8h3kq0",
+                    "client_address": "203.0.113.9",
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    at: datetime
+    actor: AuditActorModel
+    action: str = Field(examples=["key.revoked"])
+    target: AuditTargetModel
+    details: dict[str, Any] = Field(description="What changed; its form depends on the action.")
+    request_id: str | None = Field(description="`X-Request-Id` of the request, if it was one.")
+    client_address: str | None
+
+    @classmethod
+    def of(cls, row: AuditEntry) -> Self:
+        """Return an entry."""
+        return cls(
+            id=row.id,
+            at=row.at,
+            actor=AuditActorModel(kind=ActorKind(row.actor_kind), id=row.actor_id),
+            action=row.action,
+            target=AuditTargetModel(kind=row.target_kind, id=row.target_id),
+            details=row.details,
+            request_id=row.request_id,
+            client_address=row.client_address,
+        )
+
+
+@router.get(
+    "",
+    operation_id="listAuditEntries",
+    responses=documented(
+        UnauthenticatedProblem,
+        MissingScopeProblem,
+        InvalidRequestProblem,
+        UnavailableProblem,
+        InvalidCursorProblem,
+    ),
+)
+async def list_audit_entries(
+    *,
+    caller: Administrator,
+    services: ServicesDependency,
+    action: AuditAction | None = None,
+    target_kind: AuditTarget | None = None,
+    target_id: Annotated[
+        Name | None, Query(description="Such as a key's id, or a profile's name.")
+    ] = None,
+    since: Annotated[Moment | None, Query(description="Entries from this time on.")] = None,
+    until: Annotated[Moment | None, Query(description="Entries before this time.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[AuditEntryModel]:
+    """List changes that match all filters given, newest first. Entries are never altered."""
+    after = decode(cursor, sort=_NEWEST, by_time=True)
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await audit.list_page(
+            session,
+            tenant_id=caller.tenant_id,
+            criteria=AuditFilter(
+                action=action,
+                target_kind=target_kind,
+                target_id=target_id,
+                since=since,
+                until=until,
+            ),
+            after=after,
+            limit=limit + 1,
+        )
+    return Page(
+        data=[AuditEntryModel.of(row) for row in rows[:limit]],
+        next_cursor=next_cursor(rows, limit=limit, column="at", sort=_NEWEST),
+    )

@@ -1,0 +1,80 @@
+"""`ETag` and `If-None-Match` on everything that is read as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_RESOURCES: Final = "/v1/"
+_JSON: Final = "application/json"
+# A cache may keep an answer, and has to ask before each use of it.
+_CACHE_CONTROL: Final = "private, no-cache"
+_KEPT_BY_304: Final = frozenset({"cache-control", "content-location", "etag", "vary"})
+
+
+class ConditionalReads:
+    """ASGI middleware that gives JSON a weak `ETag` of its content, and answers 304 by it.
+
+    What is read is put together from several rows, the state of a running workflow and signed
+    URLs, so no revision says whether it changed; its content does. A route's own `ETag` stands.
+    Streams and files pass untouched.
+
+    Args:
+        app: the application within.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request."""
+        is_read = scope["type"] == "http" and scope["method"] == "GET"
+        if not is_read or not scope["path"].startswith(_RESOURCES):
+            await self._app(scope, receive, send)
+            return
+        asked = Headers(scope=scope).get("if-none-match")
+        await self._app(scope, receive, _Answer(send, asked))
+
+
+class _Answer:
+    """Holds a JSON document back until it is complete and its tag is known."""
+
+    def __init__(self, send: Send, asked: str | None) -> None:
+        self._send = send
+        self._asked = asked
+        self._start: Message | None = None
+        self._body = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            content_type = Headers(raw=message["headers"]).get("content-type", "")
+            if message["status"] == 200 and content_type.partition(";")[0] == _JSON:  # noqa: PLR2004
+                self._start = message
+                return
+        if self._start is None:
+            await self._send(message)
+            return
+        self._body += message.get("body", b"")
+        if not message.get("more_body", False):
+            await self._finish(self._start)
+
+    async def _finish(self, start: Message) -> None:
+        headers = MutableHeaders(raw=start["headers"])
+        headers.setdefault("ETag", f'W/"{hashlib.sha256(self._body).hexdigest()[:32]}"')
+        headers.setdefault("Cache-Control", _CACHE_CONTROL)
+        if matches(self._asked, headers["etag"]):
+            kept = [each for each in headers.raw if each[0].decode("latin-1") in _KEPT_BY_304]
+            await self._send({"type": "http.response.start", "status": 304, "headers": kept})
+            await self._send({"type": "http.response.body", "body": b""})
+            return
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": self._body})
+
+
+def matches(if_none_match: str | None, etag: str) -> bool:
+    """Tell whether a client has this version; compared weakly (RFC 9110, 13.1.2)."""
+    candidates = (each.strip().removeprefix("W/") for each in (if_none_match or "").split(","))
+    return any(each in {"*", etag.removeprefix("W/")} for each in candidates)

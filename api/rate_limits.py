@@ -1,0 +1,165 @@
+"""Who pays for a request: the key and its tenant, or the address that it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_network
+from typing import Final, TypeVar
+from uuid import UUID
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from api.problems import RateLimitedProblem, UnavailableProblem
+from api.route_costs import BY_ADDRESS, cost_of
+from domain.client_address import client_address
+from infra.rate_limiter import Bucket, Limit, LimiterAwayError, RateLimiter, Standing
+from infra.settings import Settings
+from infra.tenant_plans import TenantPlans
+
+T = TypeVar("T")
+
+_STATE_KEY: Final = "rate_limits"
+# RFC 6177: a site has a /64 or more, so that single IPv6 addresses cost nothing to change.
+_IPV6_SITE: Final = 64
+_UNKNOWN_ADDRESS: Final = "unknown"
+
+
+@dataclass
+class Account:
+    """What a request under way has used, for the headers of its answer."""
+
+    standings: tuple[Standing, ...] = ()
+    paid: bool = False
+
+
+class RateLimits:
+    """The limits of the API.
+
+    Args:
+        limiter: counts.
+        plans: what each tenant may.
+        settings: the limits of addresses, and what to do when nobody counts.
+    """
+
+    def __init__(self, limiter: RateLimiter, plans: TenantPlans, settings: Settings) -> None:
+        self._limiter = limiter
+        self._plans = plans
+        self._trusted_proxies = settings.trusted_proxies
+        self._fail_open = settings.rate_limit_fail_open
+        self._refusals = Limit(name="address", quota=settings.address_refusals_per_minute)
+        self._files = Limit(name="files", quota=settings.address_files_per_minute)
+
+    async def charge_caller(self, scope: Scope, *, tenant_id: UUID, key_id: UUID) -> None:
+        """Charge a request to its key and tenant.
+
+        Raises:
+            RateLimitedProblem: one of them has too little left.
+            UnavailableProblem: nobody counts, and then nothing is to be served.
+        """
+        plan = await self._plans.of(tenant_id)
+        tenant = Limit(name="default", quota=plan.requests_per_minute)
+        key = Limit(name="key", quota=plan.key_requests_per_minute)
+        # The key first: what its own limit refuses costs the tenant's other keys nothing.
+        await self._charge(
+            scope,
+            Bucket(key, f"{tenant_id}/{key_id}"),
+            Bucket(tenant, str(tenant_id)),
+            cost=cost_of(scope["route"].name),
+        )
+
+    async def charge_file(self, scope: Scope) -> None:
+        """Charge a request by signed URL to its address; other requests are left alone.
+
+        Raises:
+            RateLimitedProblem: the address has too little left.
+            UnavailableProblem: nobody counts, and then nothing is to be served.
+        """
+        name = scope["route"].name
+        if name in BY_ADDRESS:
+            await self._charge(scope, Bucket(self._files, self._address(scope)), cost=cost_of(name))
+
+    async def admit_address(self, scope: Scope) -> None:
+        """Let in whoever has not been refused too often of late, before a key is looked at.
+
+        Raises:
+            RateLimitedProblem: the address has to wait.
+            UnavailableProblem: nobody counts, and then nothing is to be served.
+        """
+        account = account_of(scope)
+        standing = await self._counted(
+            self._limiter.look(Bucket(self._refusals, self._address(scope)))
+        )
+        if standing is None:
+            return
+        account.standings = (standing,)
+        if standing.remaining == 0:
+            raise _refusal(standing)
+
+    async def note_refusal(self, scope: Scope) -> None:
+        """Charge a refused request that nobody has paid for to its address."""
+        account = account_of(scope)
+        if account.paid:
+            return
+        try:
+            verdict = await self._limiter.take(
+                [Bucket(self._refusals, self._address(scope))], cost=1
+            )
+        except LimiterAwayError:
+            return  # the answer is a refusal in any case
+        account.standings = verdict.standings
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._limiter.close()
+
+    async def _charge(self, scope: Scope, *buckets: Bucket, cost: int) -> None:
+        account = account_of(scope)
+        account.paid = True
+        verdict = await self._counted(self._limiter.take(buckets, cost=cost))
+        if verdict is None:
+            account.standings = ()
+            return
+        # Clients read the first one, if only one: the tenant's, which all its keys share.
+        account.standings = verdict.standings[::-1]
+        if verdict.refused_by is not None:
+            raise _refusal(verdict.refused_by)
+
+    async def _counted(self, count: Awaitable[T]) -> T | None:
+        try:
+            return await count
+        except LimiterAwayError as error:
+            if self._fail_open:
+                return None
+            raise UnavailableProblem(
+                "Rate limits cannot be checked. " + UnavailableProblem.advice
+            ) from error
+
+    def _address(self, scope: Scope) -> str:
+        try:
+            address = client_address(
+                scope["client"][0],
+                Headers(scope=scope).getlist("x-forwarded-for"),
+                self._trusted_proxies,
+            )
+        except (ValueError, TypeError):  # a Unix socket has none
+            return _UNKNOWN_ADDRESS
+        if isinstance(address, IPv6Address):
+            return str(ip_network((address, _IPV6_SITE), strict=False))
+        return str(address)
+
+
+def account_of(scope: Scope) -> Account:
+    """Return what the request under way has used."""
+    account: Account = scope.setdefault("state", {}).setdefault(_STATE_KEY, Account())
+    return account
+
+
+def _refusal(standing: Standing) -> RateLimitedProblem:
+    limit = standing.limit
+    return RateLimitedProblem(
+        f"Of the limit `{limit.name}`, {limit.quota} in {limit.window} s, too little is left. "
+        + RateLimitedProblem.advice,
+        retry_after=standing.reset,
+    )

@@ -1,0 +1,53 @@
+"""The audit log: who changed what that decides over a tenant's access and rules, and from where."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from domain.model import Model
+
+
+class ActorKind(StrEnum):
+    """Who can change something."""
+
+    API_KEY = "api_key"
+    OPERATOR = "operator"  # someone with the `highlights` command and the database
+    SYSTEM = "system"
+
+
+class AuditTarget(StrEnum):
+    """What a change is made to."""
+
+    KEY = "key"
+    PROFILE_OVERRIDE = "profile_override"
+
+
+class AuditAction(StrEnum):
+    """What was done; the part before the dot is the target."""
+
+    KEY_CREATED = "key.created"
+    KEY_UPDATED = "key.updated"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
+    OVERRIDE_PUT = "profile_override.put"
+    OVERRIDE_DELETED = "profile_override.deleted"
+
+    @property
+    def target(self) -> AuditTarget:
+        """What it is done to."""
+        return AuditTarget(self.value.partition(".")[0])
+
+
+class Actor(Model):
+    """Who makes a change, in which request, from which address, as far as that is known."""
+
+    kind: ActorKind
+    id: UUID | None = None
+    request_id: str | None = None
+    client_address: str | None = None
+
+
+OPERATOR: Final = Actor(kind=ActorKind.OPERATOR)
+SYSTEM: Final = Actor(kind=ActorKind.SYSTEM)

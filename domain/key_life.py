@@ -1,0 +1,87 @@
+"""The life of an API key: it works, is replaced, expires, or is revoked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from domain.model import Model
+
+DEFAULT_OVERLAP: Final = timedelta(hours=24)
+"""How long a replaced key still works: a day, so that every deployment can take the new one."""
+
+LONGEST_OVERLAP: Final = timedelta(days=30)
+
+
+class KeyChangeRefusedError(Exception):
+    """A key may not be changed like this; the subclass says why."""
+
+
+class KeyEndedError(KeyChangeRefusedError):
+    """The key is revoked or has expired, which is for good."""
+
+
+class KeyReplacedError(KeyChangeRefusedError):
+    """The key has a successor already."""
+
+
+class LastAdministratorError(KeyChangeRefusedError):
+    """Without this key no one could administer the tenant's keys any more."""
+
+
+class KeyStatus(StrEnum):
+    """What has become of a key."""
+
+    ACTIVE = "active"
+    REPLACED = "replaced"  # rotated; it works until its overlap ends
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class KeyLife(Model):
+    """When a key was made, and what ends it."""
+
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    replaced_by: UUID | None = None
+
+    def status(self, now: datetime) -> KeyStatus:
+        """Return what the key is at `now`."""
+        if self.revoked_at is not None:
+            return KeyStatus.REVOKED
+        if self.expires_at is not None and self.expires_at <= now:
+            return KeyStatus.EXPIRED
+        return KeyStatus.ACTIVE if self.replaced_by is None else KeyStatus.REPLACED
+
+    def works(self, now: datetime) -> bool:
+        """Tell whether the key opens anything at `now`."""
+        return self.status(now) in {KeyStatus.ACTIVE, KeyStatus.REPLACED}
+
+    def require_working(self, now: datetime) -> None:
+        """Let only a key be changed that still opens something.
+
+        Raises:
+            KeyEndedError: it is revoked or has expired.
+        """
+        if not self.works(now):
+            raise KeyEndedError(f"The key is {self.status(now)}, which is for good.")
+
+    def end_after_rotation(self, now: datetime, *, overlap: timedelta) -> datetime:
+        """Return when this key ends if it is replaced at `now`: never later than it would anyway.
+
+        Raises:
+            KeyEndedError: it has ended already.
+            KeyReplacedError: it has a successor already.
+        """
+        self.require_working(now)
+        if self.replaced_by is not None:
+            raise KeyReplacedError(f"The key was replaced by {self.replaced_by}.")
+        end = now + overlap
+        return end if self.expires_at is None else min(end, self.expires_at)
+
+    def end_of_successor(self, now: datetime) -> datetime | None:
+        """Return when a key made at `now` ends that is given as long a life as this one had."""
+        return None if self.expires_at is None else now + (self.expires_at - self.created_at)

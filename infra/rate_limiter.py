@@ -1,0 +1,192 @@
+"""Counting what was used of a limit, over a moving window, in Redis or in this process.
+
+The library `limits` counts. This door adds what a service needs around it: a short deadline, and
+no attempt at all while Redis is known to be away, so that its outage costs a request nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import structlog
+from limits import RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from infra.errors import NotConfiguredError
+
+T = TypeVar("T")
+
+_PREFIX: Final = "highlights"
+_log = structlog.get_logger(__name__)
+
+
+class LimiterAwayError(Exception):
+    """Redis cannot be reached, so that nobody knows what was used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """At most `quota` units in any `window` seconds; `name` is how clients know it."""
+
+    name: str
+    quota: int
+    window: int = 60
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A limit as it holds for one owner: a tenant, a key, an address."""
+
+    limit: Limit
+    owner: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What is left of a limit, and in how many seconds the first used unit comes back."""
+
+    limit: Limit
+    remaining: int
+    reset: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How each bucket stands, and which of them had too little left, if any."""
+
+    standings: tuple[Standing, ...]
+    refused_by: Standing | None = None
+
+
+class RateLimiter:
+    """Counts in Redis when there is a URL, so that processes share it; else in this process.
+
+    Args:
+        redis_url: `redis://…` or `rediss://…`.
+        timeout: seconds within which Redis must answer.
+        retry_interval: seconds between attempts while it is away.
+
+    Raises:
+        NotConfiguredError: the URL is none of Redis.
+    """
+
+    def __init__(
+        self, redis_url: str | None, *, timeout: float = 0.25, retry_interval: float = 2.0
+    ) -> None:
+        # What counts in this process cannot be away, however busy the process is.
+        self._timeout = None if redis_url is None else timeout
+        self._retry_interval = retry_interval
+        self._away = False
+        self._next_attempt = -math.inf
+        self._pool: ConnectionPool | None = None
+        storage: MemoryStorage | RedisStorage = MemoryStorage()
+        if redis_url is not None:
+            self._pool = _connections(redis_url, timeout)
+            storage = RedisStorage(
+                f"async+{redis_url}",
+                implementation="redispy",
+                key_prefix=_PREFIX,
+                connection_pool=self._pool,  # type: ignore[arg-type]  # as its documentation has it
+            )
+        self._strategy = MovingWindowRateLimiter(storage)
+
+    async def take(self, buckets: Sequence[Bucket], *, cost: int) -> Verdict:
+        """Use `cost` units of each bucket, in this order, until one has too little left.
+
+        A refusal uses nothing of the bucket that refuses and of those after it.
+
+        Raises:
+            LimiterAwayError: Redis does not answer.
+        """
+        return await self._ask(self._take(buckets, cost))
+
+    async def look(self, bucket: Bucket) -> Standing:
+        """Return how a bucket stands; nothing is used.
+
+        Raises:
+            LimiterAwayError: Redis does not answer.
+        """
+        return await self._ask(self._standing(bucket))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    async def _take(self, buckets: Sequence[Bucket], cost: int) -> Verdict:
+        refused: int | None = None
+        for place, bucket in enumerate(buckets):
+            if not await self._strategy.hit(_item(bucket.limit), bucket.owner, cost=cost):
+                refused = place
+                break
+        standings = tuple(await asyncio.gather(*map(self._standing, buckets)))
+        return Verdict(
+            standings=standings, refused_by=None if refused is None else standings[refused]
+        )
+
+    async def _standing(self, bucket: Bucket) -> Standing:
+        stats = await self._strategy.get_window_stats(_item(bucket.limit), bucket.owner)
+        # Headers count in whole seconds, and Redis' Lua gives times with four decimals only.
+        reset = max(1, math.ceil(round(stats.reset_time - time.time(), 2)))
+        return Standing(limit=bucket.limit, remaining=max(0, stats.remaining), reset=reset)
+
+    async def _ask(self, question: Awaitable[T]) -> T:
+        try:
+            self._admit()
+        except LimiterAwayError:
+            question.close()  # type: ignore[attr-defined]
+            raise
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await question
+        except (TimeoutError, OSError, RedisError) as error:
+            self._note_away(error)
+            raise LimiterAwayError("Redis does not answer") from error
+        if self._away:
+            self._away = False
+            _log.info("rate limits are back")
+        return answer
+
+    def _admit(self) -> None:
+        if not self._away:
+            return
+        now = time.monotonic()
+        if now < self._next_attempt:
+            raise LimiterAwayError("Redis did not answer lately")
+        # This request tries, and those beside it do not.
+        self._next_attempt = now + self._retry_interval
+
+    def _note_away(self, error: Exception) -> None:
+        if not self._away:
+            _log.warning("rate limits are away", error=f"{type(error).__name__}: {error}")
+        self._away = True
+        self._next_attempt = time.monotonic() + self._retry_interval
+
+
+def _connections(url: str, timeout: float) -> ConnectionPool:
+    try:
+        return ConnectionPool.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise NotConfiguredError(
+            "REDIS_URL is no URL of Redis.",
+            remedy="Set it to `redis://host:6379/0`, or `rediss://…` for TLS, or leave it out.",
+        ) from error
+
+
+def _item(limit: Limit) -> RateLimitItemPerSecond:
+    return RateLimitItemPerSecond(limit.quota, limit.window, namespace=limit.name)

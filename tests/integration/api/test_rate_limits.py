@@ -1,0 +1,282 @@
+"""Every request to `/v1` is counted, by key and tenant or by address, and says what is left."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from typing import Final
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+from pydantic import SecretStr
+
+from api import clips, highlights, profiles, streams
+from api.application import create_app
+from api.route_costs import BY_ADDRESS, is_limited, routes_with_costs
+from domain.access import Scope
+from domain.plans import PLANS, PlanName
+from infra.bootstrap import create_key
+from infra.database import Database
+from infra.repositories import tenants
+from infra.settings import Settings
+from tests.integration.api.conftest import SECRET, Account, NewAccount, OpenClient
+from tests.integration.api.test_problems import assert_problem
+from tests.redis_server import RedisServer
+
+LIST: Final = "/v1/streams"
+MATCH: Final = "/v1/profiles/match"
+MATCH_COST: Final = 5
+FREE = PLANS[PlanName.FREE]
+# draft-ietf-httpapi-ratelimit-headers-10: lists of strings with integer parameters.
+POLICY: Final = re.compile(r'"(\w+)";q=(\d+);w=(\d+)')
+REMAINDER: Final = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
+
+
+def policies(response: httpx.Response) -> dict[str, tuple[int, int]]:
+    return _items(POLICY, response.headers.get("RateLimit-Policy", ""))
+
+
+def remainders(response: httpx.Response) -> dict[str, tuple[int, int]]:
+    return _items(REMAINDER, response.headers.get("RateLimit", ""))
+
+
+def _items(form: re.Pattern[str], value: str) -> dict[str, tuple[int, int]]:
+    found = [form.fullmatch(item) for item in value.split(", ") if item]
+    assert all(found), value
+    return {each[1]: (int(each[2]), int(each[3])) for each in found if each}
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Few requests are enough to reach the limits of this plan and these addresses."""
+    return settings.model_copy(
+        update={"default_plan": PlanName.FREE, "address_refusals_per_minute": 3}
+    )
+
+
+async def second_key(database: Database, slug: str) -> tuple[str, str]:
+    made = [
+        await create_key(
+            database, secret=SECRET.encode(), slug=slug, name=name, scopes=(Scope.ADMIN,)
+        )
+        for name in ("one", "two")
+    ]
+    return made[0].key.value, made[1].key.value
+
+
+async def test_every_operation_under_v1_is_limited(account: Account, settings: Settings) -> None:
+    document = create_app(settings).openapi()
+    operations = [
+        (method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if path.startswith("/v1/")
+    ]
+    assert operations
+    for method, path, operation in operations:
+        if not is_limited(path):
+            continue
+        target = re.sub(r"\{\w+\}", str(uuid4()), path)
+        response = await account.http.request(
+            method, target, json=None if method in {"get", "delete"} else {}
+        )
+        named = "files" if path.endswith(("/download", "/thumbnail")) else "default"
+        assert named in remainders(response), f"{method} {path}: {dict(response.headers)}"
+        assert "429" in operation["responses"], path
+
+
+def test_the_tables_of_routes_name_routes_that_there_are() -> None:
+    names = {
+        route.name
+        for resource in (streams, highlights, clips, profiles)
+        for route in resource.router.routes
+        if isinstance(route, APIRoute)
+    }
+    assert routes_with_costs() | BY_ADDRESS <= names
+
+
+async def test_answers_say_what_is_allowed_and_what_is_left(account: Account) -> None:
+    response = await account.http.get(LIST)
+    assert response.headers["RateLimit-Policy"] == '"default";q=60;w=60, "key";q=60;w=60'
+    assert policies(response)["default"] == (FREE.requests_per_minute, 60)
+    left = remainders(response)
+    assert [(name, remaining) for name, (remaining, _) in left.items()] == [
+        ("default", 59),
+        ("key", 59),
+    ]
+    assert all(1 <= reset <= 60 for _, reset in left.values())
+    assert remainders(await account.http.get(LIST))["default"][0] == 58
+
+
+@pytest.mark.parametrize("path", [f"{LIST}/{UUID(int=1)}", f"{LIST}?limit=0"])
+async def test_errors_say_it_too(account: Account, path: str) -> None:
+    response = await account.http.get(path)
+    assert response.status_code in {404, 422}
+    assert remainders(response)["default"][0] == 59
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", f"{LIST}?cursor={'x' * 9000}"])
+async def test_what_no_key_has_paid_for_is_counted_by_address(account: Account, path: str) -> None:
+    response = await account.http.get(path)
+    assert response.status_code in {404, 414}
+    assert list(remainders(response)) == ["address"]
+
+
+async def test_a_request_uses_what_it_costs(account: Account) -> None:
+    response = await account.http.post(MATCH, json={"text": "football"})
+    assert response.status_code == 200
+    assert remainders(response)["default"][0] == FREE.requests_per_minute - MATCH_COST
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/openapi.json", "/errors"])
+async def test_health_and_documentation_are_exempt(account: Account, path: str) -> None:
+    response = await account.http.get(path)
+    assert "RateLimit" not in response.headers
+    assert "RateLimit-Policy" not in response.headers
+
+
+async def test_too_many_requests_are_refused_until_later(
+    account: Account, other_account: Account
+) -> None:
+    await exhaust(account)
+    response = await account.http.get(LIST)
+    problem = assert_problem(response, 429, "rate_limited")
+    assert "60 in 60 s" in problem["detail"]
+    assert remainders(response)["default"][0] == 0
+    assert int(response.headers["Retry-After"]) == remainders(response)["key"][1]
+    assert 1 <= int(response.headers["Retry-After"]) <= 60
+    assert (await other_account.http.get(LIST)).status_code == 200
+
+
+async def test_keys_of_one_tenant_share_its_quota_and_have_their_own(
+    settings: Settings, open_client: OpenClient, database: Database
+) -> None:
+    one, two = await second_key(database, f"tenant-{uuid4().hex}")
+    starter = settings.model_copy(update={"default_plan": PlanName.STARTER})
+    async with open_client(starter) as client:
+        first = await client.get(LIST, headers={"Authorization": f"Bearer {one}"})
+        second = await client.get(LIST, headers={"Authorization": f"Bearer {two}"})
+    assert (remainders(first)["default"][0], remainders(first)["key"][0]) == (599, 299)
+    assert (remainders(second)["default"][0], remainders(second)["key"][0]) == (598, 299)
+
+
+async def test_a_plan_of_its_own_counts(account: Account, database: Database) -> None:
+    async with database.session(account.tenant_id) as session:
+        await tenants.set_plan(session, tenant_id=account.tenant_id, plan=PlanName.ENTERPRISE)
+    assert policies(await account.http.get(LIST))["default"] == (60_000, 60)
+
+
+async def test_keys_cannot_be_guessed_at_speed(anonymous: httpx.AsyncClient, key: str) -> None:
+    for left in (2, 1, 0):
+        response = await anonymous.get(LIST, headers={"Authorization": "Bearer hl_live_guess"})
+        assert_problem(response, 401, "unauthenticated")
+        assert remainders(response)["address"][0] == left
+    # Even the right one is not looked at now, so that nobody learns that it is.
+    response = await anonymous.get(LIST, headers={"Authorization": f"Bearer {key}"})
+    assert_problem(response, 429, "rate_limited")
+    assert int(response.headers["Retry-After"]) == remainders(response)["address"][1]
+
+
+async def test_each_address_is_counted_alone_and_behind_proxies_too(
+    settings: Settings, open_client: OpenClient, key: str
+) -> None:
+    behind = settings.model_copy(update={"trusted_proxies": (ip_network("127.0.0.0/8"),)})
+    async with open_client(behind) as client:
+        for _ in range(4):
+            refused = await client.get(LIST, headers={"X-Forwarded-For": "2001:db8:0:1::1"})
+        valid = {"Authorization": f"Bearer {key}"}
+        same_site = {"X-Forwarded-For": "2001:db8:0:1:ffff::2"} | valid
+        elsewhere = {"X-Forwarded-For": "2001:db8:0:2::1"} | valid
+        assert refused.status_code == 429
+        assert (await client.get(LIST, headers=same_site)).status_code == 429
+        assert (await client.get(LIST, headers=elsewhere)).status_code == 200
+
+
+async def test_an_address_cannot_be_invented(anonymous: httpx.AsyncClient) -> None:
+    for number in range(3):
+        await anonymous.get(LIST, headers={"X-Forwarded-For": f"192.0.2.{number}"})
+    response = await anonymous.get(LIST, headers={"X-Forwarded-For": "192.0.2.99"})
+    assert response.status_code == 429
+
+
+async def test_files_by_signed_url_are_counted_by_address(
+    settings: Settings, open_client: OpenClient
+) -> None:
+    few = settings.model_copy(update={"address_files_per_minute": 2})
+    query = {"tenant": str(uuid4()), "expires": "1", "signature": "x"}
+    async with open_client(few) as client:
+        answers = [
+            await client.request(method, f"/v1/clips/{UUID(int=1)}/{file}", params=query)
+            for method, file in (("GET", "download"), ("HEAD", "thumbnail"), ("GET", "download"))
+        ]
+    assert [answer.status_code for answer in answers] == [403, 403, 429]
+    assert remainders(answers[0])["files"][0] == 1
+
+
+@pytest.fixture
+async def key(new_account: NewAccount) -> str:
+    return (await new_account()).key
+
+
+@pytest.fixture
+def with_redis(settings: Settings, redis_server: RedisServer) -> Settings:
+    return settings.model_copy(
+        update={"redis_url": SecretStr(redis_server.url), "rate_limit_timeout": 20.0}
+    )
+
+
+@pytest.fixture
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def test_processes_share_what_is_used(
+    with_redis: Settings, open_client: OpenClient, bearer: dict[str, str]
+) -> None:
+    async with open_client(with_redis) as one, open_client(with_redis) as other:
+        first = await one.get(LIST, headers=bearer)
+        second = await other.get(LIST, headers=bearer)
+    assert (remainders(first)["default"][0], remainders(second)["default"][0]) == (59, 58)
+
+
+async def test_without_redis_requests_are_served_where_that_is_wished(
+    with_redis: Settings,
+    open_client: OpenClient,
+    redis_server: RedisServer,
+    bearer: dict[str, str],
+) -> None:
+    async with open_client(with_redis) as client:
+        assert remainders(await client.get(LIST, headers=bearer))
+        redis_server.stop()
+        response = await client.get(LIST, headers=bearer)
+        assert response.status_code == 200
+        assert "RateLimit" not in response.headers
+        assert (await client.get(LIST)).status_code == 401
+
+
+async def test_without_redis_nothing_is_served_where_that_is_wished(
+    with_redis: Settings,
+    open_client: OpenClient,
+    redis_server: RedisServer,
+    bearer: dict[str, str],
+) -> None:
+    closed = with_redis.model_copy(
+        update={"rate_limit_fail_open": False, "rate_limit_retry_interval": 0.001}
+    )
+    async with open_client(closed) as client:
+        assert (await client.get(LIST, headers=bearer)).status_code == 200
+        redis_server.stop()
+        response = await client.get(LIST, headers=bearer)
+        assert_problem(response, 503, "service_unavailable")
+        assert int(response.headers["Retry-After"]) > 0
+        assert (await client.get("/healthz")).status_code == 200
+        redis_server.start()
+        assert (await client.get(LIST, headers=bearer)).status_code == 200
+
+
+async def exhaust(account: Account) -> None:
+    for _ in range(FREE.requests_per_minute // MATCH_COST):
+        response = await account.http.post(MATCH, json={"text": "football"})
+        assert response.status_code == 200

@@ -1,0 +1,63 @@
+"""`highlights tenants`: a plan is shown and changed."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli import cli
+from infra.bootstrap import tenant_id_of
+from infra.database import Database
+from infra.embedded.postgres import DatabaseUrls
+from infra.repositories import api_keys
+from tests.conftest import run_apart
+
+
+@pytest.fixture
+def slug(postgres: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A tenant, in the database that commands find configured."""
+    monkeypatch.setenv("DATABASE_URL", postgres.application)
+    slug = f"tenant-{uuid4().hex}"
+
+    async def make() -> None:
+        database = Database(postgres.application, pool_size=1)
+        tenant_id = tenant_id_of(slug)
+        async with database.session(tenant_id) as session:
+            await api_keys.ensure_tenant(session, tenant_id=tenant_id, slug=slug, name=slug)
+        await database.close()
+
+    run_apart(make())
+    return slug
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["tenants", *arguments])
+
+
+def test_a_new_tenant_has_the_default_plan(slug: str) -> None:
+    shown = run("show", "--tenant", slug).stdout
+    assert "plan pro (the default)" in shown
+    assert "streams at a time 50" in shown
+
+
+def test_a_plan_is_given_and_taken_back(slug: str) -> None:
+    assert run("set-plan", "--tenant", slug, "enterprise").exit_code == 0
+    assert "plan enterprise\n" in run("show", "--tenant", slug).stdout
+    assert run("set-plan", "--tenant", slug, "default").exit_code == 0
+    assert "(the default)" in run("show", "--tenant", slug).stdout
+
+
+def test_a_plan_that_there_is_none_of_is_refused(slug: str) -> None:
+    result = run("set-plan", "--tenant", slug, "gold")
+    assert result.exit_code == 2
+    assert "gold" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["set-plan", "free"]])
+def test_a_tenant_that_there_is_none_of_is_said_to_be(slug: str, arguments: list[str]) -> None:
+    command, *rest = arguments
+    result = run(command, "--tenant", "nobody", *rest)
+    assert result.exit_code == 1
+    assert "there is no tenant nobody" in result.stderr

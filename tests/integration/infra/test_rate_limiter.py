@@ -1,0 +1,136 @@
+"""A limit holds over any window, for all who share it; an outage of Redis costs no time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from structlog.testing import capture_logs
+
+from infra.rate_limiter import Bucket, Limit, LimiterAwayError, RateLimiter
+from tests.redis_server import RedisServer
+
+TEN = Limit(name="default", quota=10, window=60)
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def limiter(request: pytest.FixtureRequest) -> AsyncIterator[RateLimiter]:
+    url = request.getfixturevalue("redis_server").url if request.param == "redis" else None
+    limiter = RateLimiter(url, timeout=20.0)
+    yield limiter
+    await limiter.close()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that the limiter goes by; a test moves them on."""
+    now = [time.time()]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+def bucket(limit: Limit = TEN) -> Bucket:
+    return Bucket(limit, f"owner-{uuid4()}")
+
+
+async def test_an_untouched_limit_is_whole(limiter: RateLimiter, clock: list[float]) -> None:
+    standing = await limiter.look(bucket())
+    assert (standing.remaining, standing.reset) == (10, 60)
+
+
+async def test_what_is_used_is_gone_until_the_window_has_moved_on(
+    limiter: RateLimiter, clock: list[float]
+) -> None:
+    own = bucket()
+    await limiter.take([own], cost=4)
+    clock[0] += 30
+    verdict = await limiter.take([own], cost=6)
+    assert (verdict.standings[0].remaining, verdict.standings[0].reset) == (0, 30)
+    assert (await limiter.take([own], cost=1)).refused_by is not None
+    clock[0] += 30.001
+    assert (await limiter.look(own)).remaining == 4
+    assert (await limiter.take([own], cost=5)).refused_by is not None
+    assert (await limiter.take([own], cost=4)).refused_by is None
+
+
+async def test_a_refusal_uses_nothing(limiter: RateLimiter) -> None:
+    own = bucket()
+    await limiter.take([own], cost=8)
+    for _ in range(3):
+        verdict = await limiter.take([own], cost=3)
+        assert verdict.refused_by is not None
+        assert verdict.refused_by.remaining == 2
+
+
+async def test_what_the_first_bucket_refuses_costs_the_second_nothing(
+    limiter: RateLimiter,
+) -> None:
+    narrow, wide = bucket(Limit(name="key", quota=1)), bucket()
+    await limiter.take([narrow, wide], cost=1)
+    verdict = await limiter.take([narrow, wide], cost=1)
+    assert verdict.refused_by is not None
+    assert verdict.refused_by.limit.name == "key"
+    assert [standing.remaining for standing in verdict.standings] == [0, 9]
+
+
+async def test_requests_at_the_same_moment_never_get_more_than_the_quota(
+    limiter: RateLimiter,
+) -> None:
+    own = bucket()
+    verdicts = await asyncio.gather(*(limiter.take([own], cost=1) for _ in range(25)))
+    assert sum(verdict.refused_by is None for verdict in verdicts) == TEN.quota
+
+
+async def test_owners_do_not_share(limiter: RateLimiter) -> None:
+    first, second = bucket(), bucket()
+    await limiter.take([first], cost=10)
+    assert (await limiter.look(second)).remaining == 10
+
+
+async def test_processes_with_one_redis_share(redis_server: RedisServer) -> None:
+    one, other = (RateLimiter(redis_server.url, timeout=20.0) for _ in range(2))
+    own = bucket()
+    await one.take([own], cost=7)
+    assert (await other.take([own], cost=3)).refused_by is None
+    assert (await one.take([own], cost=1)).refused_by is not None
+    await one.close()
+    await other.close()
+
+
+async def test_an_outage_is_told_once_and_so_is_its_end(redis_server: RedisServer) -> None:
+    limiter = RateLimiter(redis_server.url, timeout=20.0, retry_interval=0.0)
+    own = bucket()
+    with capture_logs() as logs:
+        await limiter.take([own], cost=1)
+        redis_server.stop()
+        for _ in range(3):
+            with pytest.raises(LimiterAwayError):
+                await limiter.take([own], cost=1)
+        redis_server.start()
+        await limiter.take([own], cost=1)
+        await limiter.look(own)
+    await limiter.close()
+    assert [entry["event"] for entry in logs] == ["rate limits are away", "rate limits are back"]
+
+
+async def test_while_redis_is_away_nobody_waits_for_it() -> None:
+    connections = 0
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+    async with silent:
+        port = silent.sockets[0].getsockname()[1]
+        limiter = RateLimiter(f"redis://127.0.0.1:{port}", timeout=0.05, retry_interval=3600.0)
+        for _ in range(200):
+            with pytest.raises(LimiterAwayError):
+                await limiter.look(bucket())
+        await limiter.close()
+    assert connections <= 1

@@ -1,0 +1,98 @@
+"""A key works until it expires, is revoked, or has been replaced for as long as the overlap."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.key_life import KeyEndedError, KeyLife, KeyReplacedError, KeyStatus
+
+MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NOW = MADE + timedelta(days=10)
+DAY = timedelta(days=1)
+
+times = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=400)).map(MADE.__add__)
+lives = st.builds(
+    KeyLife,
+    created_at=st.just(MADE),
+    expires_at=st.none() | times,
+    revoked_at=st.none() | times,
+    replaced_by=st.none() | st.uuids(),
+)
+overlaps = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=30))
+
+
+def life(
+    *, expires_at: datetime | None = None, revoked: bool = False, replaced: bool = False
+) -> KeyLife:
+    return KeyLife(
+        created_at=MADE,
+        expires_at=expires_at,
+        revoked_at=MADE if revoked else None,
+        replaced_by=uuid4() if replaced else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [
+        (life(), KeyStatus.ACTIVE),
+        (life(expires_at=NOW + DAY), KeyStatus.ACTIVE),
+        (life(expires_at=NOW), KeyStatus.EXPIRED),
+        (life(expires_at=NOW + DAY, replaced=True), KeyStatus.REPLACED),
+        (life(expires_at=NOW, replaced=True), KeyStatus.EXPIRED),
+        (life(revoked=True), KeyStatus.REVOKED),
+        (life(expires_at=NOW, revoked=True, replaced=True), KeyStatus.REVOKED),
+    ],
+)
+def test_what_has_become_of_a_key(key: KeyLife, status: KeyStatus) -> None:
+    assert key.status(NOW) is status
+    assert key.works(NOW) == (status in {KeyStatus.ACTIVE, KeyStatus.REPLACED})
+
+
+def test_a_replaced_key_works_for_the_overlap() -> None:
+    assert life().end_after_rotation(NOW, overlap=DAY) == NOW + DAY
+    assert life().end_after_rotation(NOW, overlap=timedelta(0)) == NOW
+
+
+def test_an_overlap_gives_a_key_no_longer_life() -> None:
+    end = NOW + timedelta(hours=1)
+    assert life(expires_at=end).end_after_rotation(NOW, overlap=DAY) == end
+
+
+def test_a_successor_is_given_as_long_a_life() -> None:
+    assert life().end_of_successor(NOW) is None
+    assert life(expires_at=MADE + 90 * DAY).end_of_successor(NOW) == NOW + 90 * DAY
+
+
+@pytest.mark.parametrize("key", [life(expires_at=NOW), life(revoked=True)])
+def test_a_key_that_has_ended_is_not_changed(key: KeyLife) -> None:
+    with pytest.raises(KeyEndedError, match=f"The key is {key.status(NOW)}, which is for good"):
+        key.require_working(NOW)
+    with pytest.raises(KeyEndedError):
+        key.end_after_rotation(NOW, overlap=DAY)
+
+
+def test_a_key_has_one_successor() -> None:
+    key = life(replaced=True)
+    key.require_working(NOW)
+    with pytest.raises(KeyReplacedError, match=str(key.replaced_by)):
+        key.end_after_rotation(NOW, overlap=DAY)
+
+
+@settings(deadline=None)
+@given(lives, times, overlaps)
+def test_rotation_never_lengthens_a_life(key: KeyLife, now: datetime, overlap: timedelta) -> None:
+    try:
+        end = key.end_after_rotation(now, overlap=overlap)
+    except (KeyEndedError, KeyReplacedError):
+        assert not key.works(now) or key.replaced_by is not None
+        return
+    assert now <= end <= now + overlap
+    assert key.expires_at is None or end <= key.expires_at
+    successor = key.end_of_successor(now)
+    assert successor is None or successor > now

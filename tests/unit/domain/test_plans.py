@@ -1,0 +1,49 @@
+"""Plans grow, and no stream starts beyond one."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.plans import PLANS, Plan, PlanName, StreamQuotaExceededError, require_room
+
+PAGE = Path(__file__).parents[3] / "docs" / "limits.md"
+
+
+def test_every_name_has_its_plan() -> None:
+    assert {name: plan.name for name, plan in PLANS.items()} == {name: name for name in PlanName}
+
+
+def test_the_page_of_limits_lists_them() -> None:
+    page = PAGE.read_text("utf-8")
+    for plan in PLANS.values():
+        row = (plan.requests_per_minute, plan.key_requests_per_minute, plan.concurrent_streams)
+        assert f"| `{plan.name}` | {' | '.join(map(str, row))} |" in page
+
+
+def test_a_larger_plan_allows_more_of_everything() -> None:
+    for smaller, larger in pairwise(PLANS[name] for name in PlanName):
+        assert smaller.requests_per_minute < larger.requests_per_minute
+        assert smaller.key_requests_per_minute < larger.key_requests_per_minute
+        assert smaller.concurrent_streams < larger.concurrent_streams
+
+
+def test_a_key_never_has_more_than_its_tenant() -> None:
+    for plan in PLANS.values():
+        assert plan.key_requests_per_minute <= plan.requests_per_minute
+
+
+@given(plan=st.sampled_from(list(PLANS.values())), count=st.integers(0, 1_200))
+def test_there_is_room_exactly_below_the_quota(plan: Plan, count: int) -> None:
+    running = [UUID(int=number) for number in range(count)]
+    if count < plan.concurrent_streams:
+        require_room(plan, running)
+    else:
+        with pytest.raises(StreamQuotaExceededError) as raised:
+            require_room(plan, running)
+        assert (raised.value.plan, raised.value.running) == (plan, tuple(running))
