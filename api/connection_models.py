@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
@@ -220,15 +220,3 @@ class InboundEventList(BaseModel):
     """A connection's latest events, the newest first."""
 
     data: list[InboundEventModel]
-
-
-def plain_columns(body: ConnectionPatch) -> dict[str, Any]:
-    """Return the columns that a request sets as they are; null clears what may be empty."""
-    given = body.model_dump(
-        exclude_unset=True, include={"name", "account_id", "app_id", "game", "title"}
-    )
-    return {
-        name: value
-        for name, value in given.items()
-        if value is not None or name in {"account_id", "app_id", "game"}
-    }

@@ -8,17 +8,17 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 from starlette.responses import Response
 
+from api.actor import AuditActor
 from api.auth import Administrator
+from api.connection_changes import checks_after, management_columns, plain_columns
 from api.connection_models import (
     ConnectionModel,
     ConnectionPatch,
     ConnectionRequest,
     InboundEventList,
     InboundEventModel,
-    plain_columns,
 )
 from api.content_type import require_json
 from api.idempotency import IdempotencyKeyHeader, IdempotentRequest, replay
@@ -27,7 +27,6 @@ from api.problem_reference import documented
 from api.problems import (
     BodyTooLargeProblem,
     ConnectionNotFoundProblem,
-    FieldProblem,
     IdempotencyMismatchProblem,
     InvalidCursorProblem,
     InvalidRequestProblem,
@@ -39,9 +38,10 @@ from api.problems import (
     UnsupportedMediaTypeProblem,
 )
 from api.services import Services, ServicesDependency
+from domain.audit import AuditAction
 from domain.hms.admission import Checks
 from infra.connection_secrets import OVERLAP, PlainSecrets
-from infra.repositories import connections, inbound_events
+from infra.repositories import audit, connections, inbound_events
 from infra.repositories.idempotency import StoredResponse
 from infra.schema import Connection
 
@@ -62,6 +62,7 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 async def create_connection(
     body: ConnectionRequest,
     caller: Administrator,
+    actor: AuditActor,
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
@@ -70,7 +71,7 @@ async def create_connection(
     The answer holds the secrets, which cannot be read again, not even by repeating the request
     under its `Idempotency-Key`: rotate them if they were lost.
     """
-    checks = _checks(body, Checks())
+    checks = checks_after(body, Checks())
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="createConnection", body=body
     )
@@ -86,8 +87,18 @@ async def create_connection(
             id=claim.resource_id,
             checks=checks.model_dump(mode="json"),
             **stored,
-            **_management(body, services, claim.resource_id),
+            **management_columns(
+                body, services.connection_secrets, connection_id=claim.resource_id
+            ),
             **{"title": "", **plain_columns(body)},
+        )
+        await audit.record(
+            session,
+            tenant_id=caller.tenant_id,
+            action=AuditAction.CONNECTION_CREATED,
+            target_id=row.id,
+            actor=actor,
+            details={"name": row.name},
         )
         headers = {"Location": f"/v1/connections/{row.id}"}
         kept = StoredResponse(status=201, headers=headers, body=_document(row, services))
@@ -142,7 +153,11 @@ async def get_connection(
     responses=documented(*_ALWAYS, *_BODY, ConnectionNotFoundProblem),
 )
 async def update_connection(
-    connection_id: UUID, body: ConnectionPatch, caller: Administrator, services: ServicesDependency
+    connection_id: UUID,
+    body: ConnectionPatch,
+    caller: Administrator,
+    actor: AuditActor,
+    services: ServicesDependency,
 ) -> ConnectionModel:
     """Change a connection; events that come from now on are judged by it."""
     async with services.database.session(caller.tenant_id) as session:
@@ -151,15 +166,25 @@ async def update_connection(
         )
         if row is None:
             raise ConnectionNotFoundProblem
-        values = plain_columns(body) | _management(body, services, connection_id)
+        values = plain_columns(body) | management_columns(
+            body, services.connection_secrets, connection_id=connection_id
+        )
         if body.checks is not None:
-            checks = _checks(body, Checks.model_validate(row.checks))
+            checks = checks_after(body, Checks.model_validate(row.checks))
             values["checks"] = checks.model_dump(mode="json")
         changed = await connections.update(
             session, tenant_id=caller.tenant_id, connection_id=connection_id, values=values
         )
-    if changed is None:
-        raise ConnectionNotFoundProblem
+        if changed is None:
+            raise ConnectionNotFoundProblem
+        await audit.record(
+            session,
+            tenant_id=caller.tenant_id,
+            action=AuditAction.CONNECTION_UPDATED,
+            target_id=connection_id,
+            actor=actor,
+            details={"changed": sorted(values)},
+        )
     return ConnectionModel.of(changed, base_url=services.settings.base_url())
 
 
@@ -171,15 +196,22 @@ async def update_connection(
     responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
 )
 async def delete_connection(
-    connection_id: UUID, caller: Administrator, services: ServicesDependency
+    connection_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
 ) -> None:
     """Delete a connection and what it brought; its streams stay, and go on."""
     async with services.database.session(caller.tenant_id) as session:
         removed = await connections.remove(
             session, tenant_id=caller.tenant_id, connection_id=connection_id
         )
-    if not removed:
-        raise ConnectionNotFoundProblem
+        if not removed:
+            raise ConnectionNotFoundProblem
+        await audit.record(
+            session,
+            tenant_id=caller.tenant_id,
+            action=AuditAction.CONNECTION_DELETED,
+            target_id=connection_id,
+            actor=actor,
+        )
 
 
 @router.post(
@@ -188,7 +220,7 @@ async def delete_connection(
     responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
 )
 async def rotate_secrets(
-    connection_id: UUID, caller: Administrator, services: ServicesDependency
+    connection_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
 ) -> ConnectionModel:
     """Make new secrets; those they replace stay good for 24 hours."""
     secrets = services.connection_secrets.generate()
@@ -202,8 +234,15 @@ async def rotate_secrets(
             signing_secret=stored["signing_secret"],
             previous_until=datetime.now(UTC) + OVERLAP,
         )
-    if row is None:
-        raise ConnectionNotFoundProblem
+        if row is None:
+            raise ConnectionNotFoundProblem
+        await audit.record(
+            session,
+            tenant_id=caller.tenant_id,
+            action=AuditAction.CONNECTION_ROTATED,
+            target_id=connection_id,
+            actor=actor,
+        )
     return ConnectionModel.of(row, base_url=services.settings.base_url(), secrets=secrets)
 
 
@@ -236,34 +275,3 @@ def _document(
 ) -> dict[str, Any]:
     model = ConnectionModel.of(row, base_url=services.settings.base_url(), secrets=secrets)
     return model.model_dump(mode="json")
-
-
-def _checks(body: ConnectionPatch, before: Checks) -> Checks:
-    if body.checks is None:
-        return before
-    try:
-        return body.checks.over(before)
-    except ValidationError as error:
-        raise InvalidRequestProblem(
-            errors=[
-                FieldProblem(
-                    pointer="/".join(("/checks", *(str(part) for part in each["loc"]))),
-                    detail=each["msg"],
-                )
-                for each in error.errors()
-            ]
-        ) from error
-
-
-def _management(
-    body: ConnectionPatch, services: Services, connection_id: UUID
-) -> dict[str, str | bytes | None]:
-    if "management" not in body.model_fields_set:
-        return {}
-    if body.management is None:
-        return {"management_access_key": None, "management_secret": None}
-    secret = body.management.secret.get_secret_value()
-    return {
-        "management_access_key": body.management.access_key,
-        "management_secret": services.connection_secrets.seal(secret, connection_id=connection_id),
-    }

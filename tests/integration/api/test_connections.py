@@ -138,3 +138,22 @@ async def test_connections_are_for_administrators(new_account: NewAccount, scope
     for method, path in (("GET", PATH), ("POST", PATH), ("POST", f"{PATH}/{uuid4()}/rotate")):
         response = await account.http.request(method, path, json={"name": "Cup"})
         assert response.status_code == 403
+
+
+async def test_every_change_is_in_the_audit_log(account: Account) -> None:
+    sender = await connect(account)
+    path = f"{PATH}/{sender.id}"
+    await account.http.patch(path, json={"name": "League", "checks": {"signature": True}})
+    await account.http.post(f"{path}/rotate")
+    await account.http.delete(path)
+    query = {"target_kind": "connection", "target_id": str(sender.id)}
+    entries = (await account.http.get("/v1/audit", params=query)).json()["data"]
+    assert [each["action"] for each in entries] == [
+        "connection.deleted",
+        "connection.rotated",
+        "connection.updated",
+        "connection.created",
+    ]
+    assert entries[2]["details"] == {"changed": ["checks", "name"]}
+    for secret in sender.secrets.values():
+        assert secret not in str(entries)
