@@ -10,6 +10,7 @@ from domain.clip import ClipOutcome, ClipSpec
 from domain.clip_book import ClipBook, ClipPhase
 from domain.clip_planning import wants_clip
 from domain.ingest import FetchWindowInput, FetchWindowResult
+from domain.marks import refusals
 from domain.match_report import match_report
 from domain.media import Gap, Window
 from domain.records import MediaRelease, StreamRecord
@@ -304,6 +305,7 @@ class StreamLedger:
             segments=self._progress.segments + len(window.segments),
             missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
             windows=self._progress.windows + 1,
+            refused_marks=self._progress.refused_marks + len(refusals(window.metadata)),
             last_segment_at=(
                 window.segments[-1].published_at
                 if window.segments

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Executable, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.clip import ClipStatus
-from domain.media import GapReason
+from domain.media import GapReason, GapStatus
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
 from infra.database import Database, asyncpg_url, migrate
@@ -156,7 +156,7 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "tenants": "INSERT,SELECT",
         "api_keys": "INSERT,SELECT,UPDATE",
         "streams": "DELETE,INSERT,SELECT,UPDATE",
-        "gaps": "INSERT,SELECT",
+        "gaps": "INSERT,SELECT,UPDATE",
         "highlights": "INSERT,SELECT,UPDATE",
         "clips": "INSERT,SELECT,UPDATE",
         "idempotency_keys": "DELETE,INSERT,SELECT,UPDATE",
@@ -171,6 +171,7 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         ("ck_streams_status", StreamStatus),
         ("ck_streams_end_reason", EndReason),
         ("ck_gaps_reason", GapReason),
+        ("ck_gaps_status", GapStatus),
         ("ck_highlights_status", DecisionStatus),
         ("ck_highlights_tier", Tier),
         ("ck_clips_status", ClipStatus),
