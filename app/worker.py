@@ -14,8 +14,10 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.analysis.local import LocalAnalysis
+from activities.backfill_records import BackfillRecordActivities
 from activities.clips import ClipActivities
 from activities.ingest import IngestActivities
+from activities.recordings import RecordingActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
 from app.doors import Doors, open_doors
@@ -24,6 +26,7 @@ from infra.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.settings import Settings
 from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
+from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
@@ -69,6 +72,8 @@ def workers(
 ) -> Sequence[Worker]:
     """Return one worker for each task queue, none of them started."""
     records = RecordActivities(doors.database)
+    backfills = BackfillRecordActivities(doors.database)
+    recordings = RecordingActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
     selection = SelectionActivities(database=doors.database, profiles=doors.profiles)
     analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
     clips = ClipActivities(
@@ -96,7 +101,7 @@ def workers(
         Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[StreamWorkflow, ClipWorkflow],
+            workflows=[StreamWorkflow, ClipWorkflow, BackfillWorkflow],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         ),
@@ -109,6 +114,11 @@ def workers(
                 selection.select_highlights,
                 records.record_stream,
                 records.record_clip,
+                backfills.recall_stream,
+                backfills.record_backfill,
+                recordings.survey_recording,
+                recordings.fetch_recording,
+                recordings.release_recording,
             ],
         ),
         activities(task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),

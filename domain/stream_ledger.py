@@ -6,6 +6,7 @@ from collections import deque
 from uuid import UUID
 
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.backfill_input import BackfillInput, BackfillTiming
 from domain.clip import ClipOutcome, ClipSpec
 from domain.clip_book import ClipBook, ClipPhase
 from domain.clip_planning import wants_clip
@@ -229,6 +230,21 @@ class StreamLedger:
     def final_release(self) -> MediaRelease:
         """Return that all stored media of the stream may go."""
         return self._release(before=None)
+
+    def backfill_request(self) -> BackfillInput | None:
+        """Return how to fill what is missing from the recording; None without either."""
+        missing = self._progress.missed > 0 or self._progress.segments == 0
+        if self._recording is None or not missing:
+            return None
+        timing = self._request.timing.model_dump()
+        return BackfillInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            recording=self._recording,
+            limits=self._request.limits,
+            variant=self._request.variant,
+            timing=BackfillTiming.model_validate(timing),
+        )
 
     def close(self) -> StreamEnd:
         """Enter the final state, after which nothing changes a stream, and return its end."""
