@@ -1,0 +1,180 @@
+"""What a live stream left out is found in its recording, and what was found is not doubled."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from temporalio.client import Client
+
+from app.doors import Doors
+from demo.origin import Faults, LiveOrigin, Mark, OriginOptions
+from domain import task_queues
+from domain.backfill_input import BackfillInput, BackfillTiming
+from domain.backfill_result import BackfillOutcome, BackfillResult
+from domain.clip import ClipStatus
+from domain.ids import backfill_workflow_id, stream_workflow_id
+from domain.ingest import IngestLimits
+from domain.media import GapStatus
+from domain.selection import DecisionStatus
+from domain.stream import StreamStatus
+from domain.stream_input import RecordingReady, StreamInput
+from infra.database import Database
+from infra.repositories import clips, highlights, streams
+from infra.repositories.highlights import HighlightFilter, Sort
+from infra.schema import Highlight
+from tests.integration.backfill.conftest import PEAK
+from tests.integration.rows import PROFILE, new_stream
+from workflows.backfill import BackfillWorkflow
+from workflows.stream import StreamWorkflow
+
+pytestmark = pytest.mark.timeout(240)
+
+PACE = 8.0
+LIMITS = IngestLimits(window_duration=6.0, start_timeout=60.0, stall_timeout=60.0)
+MARKED = 60.5
+MARKS = (Mark(at=MARKED, payload=json.dumps({"highlight": {"label": "celebration"}})),)
+OVER_THE_MOMENT = tuple(range(10, 16))  # 20 s to 32 s
+BESIDE_THE_MARK = (31, 32)  # 62 s to 66 s
+
+
+class Match:
+    """One stream of a tenant: followed live, and filled from its recording."""
+
+    def __init__(self, client: Client, database: Database, tenant: UUID, stream: UUID) -> None:
+        self._client = client
+        self._database = database
+        self.tenant, self.stream = tenant, stream
+
+    async def follow(self, origin: LiveOrigin) -> None:
+        """Follow the stream to its end."""
+        await self._client.execute_workflow(
+            StreamWorkflow.run,
+            StreamInput(
+                tenant_id=self.tenant,
+                stream_id=self.stream,
+                playlist_url=origin.master_url,
+                game="default",
+                profile_id=PROFILE.id,
+                profile_version=PROFILE.version,
+                limits=LIMITS,
+            ),
+            id=stream_workflow_id(tenant_id=self.tenant, stream_id=self.stream),
+            task_queue=task_queues.ORCHESTRATION,
+        )
+
+    async def fill(self, url: str, *alternatives: str) -> BackfillResult:
+        """Fill what is missing from the recording."""
+        return await self._client.execute_workflow(
+            BackfillWorkflow.run,
+            BackfillInput(
+                tenant_id=self.tenant,
+                stream_id=self.stream,
+                recording=RecordingReady(url=url, alternatives=alternatives),
+                limits=LIMITS,
+                timing=BackfillTiming(recording_patience=20.0),
+            ),
+            id=backfill_workflow_id(tenant_id=self.tenant, stream_id=self.stream),
+            task_queue=task_queues.ORCHESTRATION,
+        )
+
+    async def shown(self) -> list[Highlight]:
+        """The stream's highlights, in order of media time."""
+        async with self._database.session(self.tenant) as session:
+            return await highlights.list_page(
+                session,
+                tenant_id=self.tenant,
+                criteria=HighlightFilter(stream_id=self.stream),
+                sort=Sort.PEAK,
+            )
+
+    async def gaps(self) -> dict[GapStatus, int]:
+        """How many seconds of gaps there are, by what came of them."""
+        async with self._database.session(self.tenant) as session:
+            rows = await streams.gaps(session, tenant_id=self.tenant, stream_id=self.stream)
+        lengths = Counter[GapStatus]()
+        for row in rows:
+            lengths[GapStatus(row.status)] += round(row.duration)
+        return dict(lengths)
+
+    async def status(self) -> tuple[str, int, int]:
+        """The stream's state and how many highlights and clips it counts."""
+        async with self._database.session(self.tenant) as session:
+            row = await streams.get(session, tenant_id=self.tenant, stream_id=self.stream)
+        assert row is not None
+        return row.status, row.highlights, row.clips
+
+    async def clips(self) -> list[str]:
+        """The states of the clips of the stream's highlights."""
+        shown = [each.id for each in await self.shown()]
+        async with self._database.session(self.tenant) as session:
+            found = await clips.latest_by_highlight(
+                session, tenant_id=self.tenant, highlight_ids=shown
+            )
+        return [clip.status for clip in found.values()]
+
+
+@pytest.fixture
+async def stream(temporal_client: Client, database: Database, tenant: UUID) -> Match:
+    return Match(temporal_client, database, tenant, await new_stream(database, tenant))
+
+
+@asynccontextmanager
+async def recording_of(live: LiveOrigin) -> AsyncIterator[str]:
+    """The recording of a stream that was live, which tells the same dates."""
+    options = OriginOptions(
+        playlist_type="vod",
+        pace=live.options.pace,
+        marks=live.options.marks,
+        dates=tuple(segment.program_date_time for segment in live.segments),
+    )
+    async with LiveOrigin(live.path, options) as origin:
+        await origin.finished.wait()
+        yield origin.master_url
+
+
+async def test_a_moment_in_a_gap_is_found_once_and_nothing_is_doubled(
+    stream: Match, match: Path, worker: Doors
+) -> None:
+    faults = Faults(missing=(*OVER_THE_MOMENT, *BESIDE_THE_MARK))
+    options = OriginOptions(pace=PACE, marks=MARKS, faults=faults)
+    async with LiveOrigin(match, options) as live:
+        await stream.follow(live)
+        assert [each.peak for each in await stream.shown()] == [pytest.approx(MARKED, abs=0.5)]
+        before = (await stream.shown())[0]
+        assert await stream.gaps() == {GapStatus.OPEN: 16}
+        async with recording_of(live) as url:
+            result = await stream.fill(url)
+            again = await stream.fill(url)
+    assert (result.outcome, result.lost, result.highlights) == (BackfillOutcome.FILLED, 0, 1)
+    assert again.outcome is BackfillOutcome.NOTHING_MISSING
+    assert await stream.gaps() == {GapStatus.FILLED: 16}
+
+    found, marked = await stream.shown()
+    assert found.peak == pytest.approx(PEAK, abs=1.0)
+    assert found.status == DecisionStatus.CONFIRMED
+    assert "recording" in [each["signal"] for each in found.evidence]
+    assert (marked.id, marked.revision) == (before.id, before.revision)
+    assert await stream.status() == (StreamStatus.COMPLETED, 2, 2)
+    assert await stream.clips() == [ClipStatus.READY] * 2
+    assert await worker.segments.list(f"{stream.tenant}/{stream.stream}/recording/") == []
+
+
+async def test_a_stream_missed_altogether_is_analysed_from_its_recording(
+    stream: Match, match: Path, worker: Doors
+) -> None:
+    options = OriginOptions(playlist_type="vod", pace=PACE, marks=MARKS)
+    async with LiveOrigin(match, options) as recording:
+        await recording.finished.wait()
+        result = await stream.fill(recording.master_url)
+    assert (result.outcome, result.highlights, result.clips) == (BackfillOutcome.FILLED, 2, 2)
+    assert [round(each.peak) for each in await stream.shown()] == pytest.approx(
+        [PEAK, MARKED], abs=1.0
+    )
+    assert await stream.status() == (StreamStatus.COMPLETED, 2, 2)
+    assert await worker.segments.list(f"{stream.tenant}/{stream.stream}/recording/") == []
