@@ -94,8 +94,7 @@ class BackfillWorkflow:
                 survey_request(self._request, stream), self._request.timing
             )
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
+            _pass_on_cancellation(error)
             message = f"The recording is not to be had: {cause_of(error)}"
             return RecordingSurvey(
                 problem=StreamEnd(reason=EndReason.ORIGIN_UNREACHABLE, message=message)
@@ -125,8 +124,7 @@ class BackfillWorkflow:
             ledger.fetched(fetched)
             windows = (fetched.window,) if fetched.window is not None else ()
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
+            _pass_on_cancellation(error)
             workflow.logger.warning("piece given up", extra={"cause": cause_of(error)})
             ledger.fetch_failed()
             windows = ()
@@ -137,8 +135,7 @@ class BackfillWorkflow:
         try:
             result = await steps.analyze(request, self._request.timing)
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
+            _pass_on_cancellation(error)
             workflow.logger.warning("windows given up", extra={"cause": cause_of(error)})
             return previous
         ledger.analyzed(request, result)
@@ -202,3 +199,18 @@ class BackfillWorkflow:
 
     def _show(self, ledger: BackfillLedger) -> None:
         workflow.set_current_details(ledger.report())
+
+
+def _pass_on_cancellation(error: ActivityError) -> None:
+    """Raise if a step failed because its workflow was cancelled.
+
+    A worker that dies with the step leaves a timeout where the cancellation would have been.
+
+    Raises:
+        ActivityError: the step says that it was cancelled.
+        CancelledError: the workflow was, while the step failed otherwise.
+    """
+    if is_cancelled_exception(error):
+        raise error
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError from error

@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError, SandboxImportNotificationPolicy
 
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
+from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
@@ -38,7 +39,7 @@ def strict_runner() -> SandboxedWorkflowRunner:
 
 def replayer(stream: type) -> Replayer:
     return Replayer(
-        workflows=[stream, ClipWorkflow],
+        workflows=[stream, ClipWorkflow, BackfillWorkflow],
         workflow_runner=strict_runner(),
         data_converter=pydantic_data_converter,
     )
@@ -51,11 +52,15 @@ async def test_a_stored_history_replays(name: str) -> None:
 
 def test_every_kind_of_life_is_stored() -> None:
     assert set(HISTORIES) == {
+        "backfill",
         "cancelled",
         "clip",
         "completed",
         "continued-first",
         "continued-last",
+        "missed",
+        "recorded",
+        "recorded-before-backfill",
         "stopped",
     }
 
