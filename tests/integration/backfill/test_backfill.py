@@ -6,10 +6,12 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from starlette.responses import Response
 from temporalio.client import Client
 
 from app.doors import Doors
@@ -20,15 +22,17 @@ from domain.backfill_result import BackfillOutcome, BackfillResult
 from domain.clip import ClipStatus
 from domain.ids import backfill_workflow_id, stream_workflow_id
 from domain.ingest import IngestLimits
-from domain.media import GapStatus
+from domain.media import Gap, GapReason, GapStatus
+from domain.records import StreamRecord
 from domain.selection import DecisionStatus
-from domain.stream import StreamStatus
+from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
 from domain.stream_input import RecordingReady, StreamInput
 from infra.database import Database
 from infra.repositories import clips, highlights, streams
 from infra.repositories.highlights import HighlightFilter, Sort
 from infra.schema import Highlight
-from tests.integration.backfill.conftest import PEAK
+from tests.integration.backfill.conftest import PEAK, SECONDS
+from tests.integration.ingest.harness import static_origin
 from tests.integration.rows import PROFILE, new_stream
 from workflows.backfill import BackfillWorkflow
 from workflows.stream import StreamWorkflow
@@ -83,6 +87,22 @@ class Match:
             task_queue=task_queues.ORCHESTRATION,
         )
 
+    async def ended_with_gaps(self, *gaps: Gap) -> None:
+        """Record that the stream has ended after 70 s, all of which was had but for these gaps."""
+        progress = StreamProgress(
+            status=StreamStatus.COMPLETED,
+            position=SECONDS,
+            analyzed=SECONDS,
+            segments=30,
+            missed=sum(gap.segments for gap in gaps),
+            end=StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="ended"),
+        )
+        record = StreamRecord(
+            tenant_id=self.tenant, stream_id=self.stream, progress=progress, gaps=gaps
+        )
+        async with self._database.session(self.tenant) as session:
+            await streams.record_stream(session, record)
+
     async def shown(self) -> list[Highlight]:
         """The stream's highlights, in order of media time."""
         async with self._database.session(self.tenant) as session:
@@ -117,6 +137,21 @@ class Match:
                 session, tenant_id=self.tenant, highlight_ids=shown
             )
         return [clip.status for clip in found.values()]
+
+
+def lost_media(
+    start: float, duration: float, *, anchor: tuple[float, datetime] | None = None
+) -> Gap:
+    """A gap of 2 s segments; `anchor` is a segment beside it on both clocks."""
+    return Gap(
+        start=start,
+        duration=duration,
+        first_sequence=int(start / 2),
+        last_sequence=int((start + duration) / 2) - 1,
+        reason=GapReason.ROLLED_OFF,
+        anchor_at=anchor[0] if anchor else None,
+        anchor_wall=anchor[1] if anchor else None,
+    )
 
 
 @pytest.fixture
@@ -178,3 +213,42 @@ async def test_a_stream_missed_altogether_is_analysed_from_its_recording(
     )
     assert await stream.status() == (StreamStatus.COMPLETED, 2, 2)
     assert await worker.segments.list(f"{stream.tenant}/{stream.stream}/recording/") == []
+
+
+async def test_a_short_recording_fills_what_it_reaches_and_says_so_of_the_rest(
+    stream: Match, match: Path, worker: Doors
+) -> None:
+    options = OriginOptions(playlist_type="vod", pace=PACE, faults=Faults(stop_after=20))
+    async with LiveOrigin(match, options) as recording:
+        await recording.finished.wait()
+        dates = [segment.program_date_time for segment in recording.segments]
+        await stream.ended_with_gaps(
+            lost_media(20.0, 12.0, anchor=(18.0, dates[9])),
+            lost_media(62.0, 4.0, anchor=(38.0, dates[19])),
+        )
+        result = await stream.fill(recording.master_url)
+    assert (result.outcome, result.filled, result.lost) == (BackfillOutcome.PARTLY, 1, 1)
+    assert await stream.gaps() == {GapStatus.FILLED: 12, GapStatus.LOST: 4}
+    assert [each.peak for each in await stream.shown()] == [pytest.approx(PEAK, abs=1.0)]
+    assert await stream.status() == (StreamStatus.COMPLETED, 1, 1)
+
+
+async def test_a_recording_that_may_not_be_read_leaves_the_stream_as_it_was(
+    stream: Match, worker: Doors
+) -> None:
+    await stream.ended_with_gaps(lost_media(20.0, 12.0))
+    async with static_origin({"vod.m3u8": lambda _: Response(status_code=403)}) as (base, _):
+        result = await stream.fill(f"{base}/vod.m3u8?signature=expired")
+    assert result.outcome is BackfillOutcome.NO_RECORDING
+    assert "a presigned address may have expired" in result.message
+    assert await stream.gaps() == {GapStatus.LOST: 12}
+    assert await stream.status() == (StreamStatus.COMPLETED, 0, 0)
+
+
+async def test_a_missed_stream_without_a_recording_has_failed_and_says_why(
+    stream: Match, worker: Doors
+) -> None:
+    async with static_origin({}) as (base, _):
+        result = await stream.fill(f"{base}/vod.m3u8")
+    assert result.outcome is BackfillOutcome.NO_RECORDING
+    assert await stream.status() == (StreamStatus.FAILED, 0, 0)
