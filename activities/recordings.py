@@ -45,7 +45,7 @@ _log = structlog.get_logger(__name__)
 
 _HEARTBEAT_INTERVAL: Final = 1.0
 _AT_A_TIME: Final = 4
-_PLAYLISTS_KEPT: Final = 16
+_PLAYLISTS_KEPT: Final = 4
 # A recording lists all there was, with a signed address each: twelve hours of 2 s segments.
 _MAX_PLAYLIST_BYTES: Final = 16 << 20
 

@@ -16,7 +16,8 @@ from typing import Final
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
-from domain.media import Gap, GapStatus
+from domain.gap_outcome import NEARLY, GapOutcome
+from domain.media import Gap
 from domain.model import Model
 from domain.playlist import MediaPlaylist
 from domain.recording_clock import RecordingClock
@@ -40,9 +41,6 @@ LONGEST: Final = 12 * 3600.0
 
 LEAST: Final = 1.0
 """Seconds of a gap that a recording must hold to be worth fetching."""
-
-NEARLY: Final = 0.9
-"""Share of a gap that must have been analysed before it counts as filled."""
 
 EQUALLY_LONG: Final = 0.01
 AT_LEAST: Final = 2.0
@@ -90,28 +88,14 @@ class RecordingRange(Model):
         """Seconds of media time before which no peak counts."""
         return max(0.0, self.gaps[0].start - SEAM) if self.gaps else 0.0
 
+    @property
+    def stretches(self) -> tuple[tuple[float, float], ...]:
+        """From where to where media was missed, in seconds of media time."""
+        return tuple((gap.start, gap.end) for gap in self.gaps) or ((0.0, LONGEST),)
+
     def counts(self, peak: float) -> bool:
         """Tell whether a moment that peaks at `peak` seconds was missed live."""
         return not self.gaps or any(gap.start - SEAM <= peak < gap.end + SEAM for gap in self.gaps)
-
-
-class GapOutcome(Model):
-    """What came of a gap (named by its start and first sequence), and why, in a sentence."""
-
-    start: NonNegativeFloat
-    first_sequence: NonNegativeInt
-    status: GapStatus
-    resolution: str
-
-    @classmethod
-    def lost(cls, gap: Gap, why: str) -> GapOutcome:
-        """Return that a gap stays."""
-        return cls(
-            start=gap.start,
-            first_sequence=gap.first_sequence,
-            status=GapStatus.LOST,
-            resolution=why,
-        )
 
 
 class BackfillPlan(Model):
@@ -119,6 +103,16 @@ class BackfillPlan(Model):
 
     ranges: tuple[RecordingRange, ...] = ()
     lost: tuple[GapOutcome, ...] = ()
+
+    @property
+    def begins(self) -> float:
+        """Seconds of media time before which no peak counts."""
+        return self.ranges[0].counts_from if self.ranges else 0.0
+
+    @property
+    def stretches(self) -> tuple[tuple[float, float], ...]:
+        """From where to where media was missed, in seconds of media time."""
+        return tuple(stretch for each in self.ranges for stretch in each.stretches)
 
 
 def plan_whole(recording: MediaPlaylist) -> BackfillPlan:
@@ -149,7 +143,7 @@ def plan_backfill(
     for gap, tie in sorted(zip(gaps, ties, strict=True), key=lambda pair: pair[0].start):
         if tie is None:
             lost.append(GapOutcome.lost(gap, "Where it lies in the recording cannot be told."))
-        elif _held(gap, tie.offset, starts[-1]) < min(LEAST, gap.duration):
+        elif not _reaches(starts[-1], gap, tie.offset):
             lost.append(GapOutcome.lost(gap, "The recording does not reach it."))
         else:
             _merge(wanted, gap, tie)
@@ -163,24 +157,6 @@ def plan_backfill(
             continue
         ranges.append(_range(each, starts, number=len(ranges)))
     return BackfillPlan(ranges=tuple(ranges), lost=tuple(lost))
-
-
-def gap_outcome(
-    gap: Gap, analyzed: Sequence[tuple[float, float]], joined_by: JoinedBy
-) -> GapOutcome:
-    """Say what came of a gap, given the stretches (s of media time) that have been analysed."""
-    held = sum(max(0.0, min(end, gap.end) - max(start, gap.start)) for start, end in analyzed)
-    if held < NEARLY * gap.duration:
-        return GapOutcome.lost(
-            gap,
-            f"Of its {gap.duration:.1f} s the recording gave {held:.1f} s, which were analysed.",
-        )
-    return GapOutcome(
-        start=gap.start,
-        first_sequence=gap.first_sequence,
-        status=GapStatus.FILLED,
-        resolution=f"Analysed from the recording, found there by {joined_by}.",
-    )
 
 
 class _Tie(Model):
@@ -251,9 +227,10 @@ def _starts(recording: MediaPlaylist) -> list[float]:
     return list(accumulate((each.duration for each in recording.segments), initial=0.0))
 
 
-def _held(gap: Gap, offset: float, total: float) -> float:
-    """Return how many seconds of a gap the recording holds."""
-    return max(0.0, min(gap.end - offset, total) - max(gap.start - offset, 0.0))
+def _reaches(total: float, gap: Gap, offset: float) -> bool:
+    """Tell whether a recording of `total` seconds holds enough of a gap to be worth fetching."""
+    held = min(gap.end - offset, total) - max(gap.start - offset, 0.0)
+    return held >= min(LEAST, NEARLY * gap.duration)
 
 
 def _merge(wanted: list[_Wanted], gap: Gap, tie: _Tie) -> None:

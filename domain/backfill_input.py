@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from domain.backfill import BackfillPlan, GapOutcome, Piece
+from domain.backfill import BackfillPlan, Piece
+from domain.gap_outcome import GapOutcome
 from domain.ingest import IngestCursor, IngestLimits
 from domain.media import Gap, VariantPolicy, Window
 from domain.model import Model

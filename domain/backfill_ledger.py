@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.backfill import LONGEST, GapOutcome, Piece, RecordingRange, gap_outcome
+from domain.backfill import Piece, RecordingRange
 from domain.backfill_input import (
     BackfillInput,
     BackfillRecord,
@@ -20,7 +20,9 @@ from domain.backfill_result import BackfillOutcome, BackfillResult, judge_gaps, 
 from domain.candidate import HighlightCandidate
 from domain.clip import ClipOutcome, ClipSpec
 from domain.clip_book import ClipBook
+from domain.gap_outcome import GapOutcome, gap_outcome
 from domain.ingest import IngestCursor
+from domain.marks import refusals
 from domain.media import Gap, GapStatus, SegmentRef, Window
 from domain.retention import segments_from
 from domain.selection import (
@@ -59,12 +61,9 @@ class BackfillLedger:
         self._released = 0.0
         self._highlights = 0
         self._ready = 0
-        first = self.ranges[0].counts_from if self.ranges else 0.0
-        stretches = [(gap.start, gap.end) for each in self.ranges for gap in each.gaps]
-        if stream.missed_altogether:
-            stretches = [(0.0, LONGEST)]
-        self._selection = selection_with(stream.standing, stretches, watermark=first)
-        self._settle(survey.plan.lost)
+        plan = survey.plan
+        self._selection = selection_with(stream.standing, plan.stretches, watermark=plan.begins)
+        self._settle(plan.lost)
         if survey.problem is not None:
             self._settle([GapOutcome.lost(gap, survey.problem.message) for gap in stream.gaps])
         if stream.missed_altogether:
@@ -109,6 +108,7 @@ class BackfillLedger:
                 segments=self._progress.segments + len(window.segments),
                 missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
                 windows=self._progress.windows + 1,
+                refused_marks=self._progress.refused_marks + len(refusals(window.metadata)),
             )
 
     def fetch_failed(self) -> None:

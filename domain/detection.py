@@ -264,7 +264,7 @@ class _Detector:
             settled = self._settled_at(mark)
             if settled is not None:
                 self._propose_again(settled, mark)
-            elif self._readings:
+            elif any(abs(each.at - mark.at) <= _HOLE for each in self._readings):
                 self._propose(self._moment_of(mark))
 
     def _settled_at(self, mark: TimedMetadata) -> Moment | None:

@@ -15,8 +15,9 @@ from domain.marks import USUAL_IMPORTANCE, Mark
 from domain.profile import GameProfile
 from domain.score import HighlightScore
 
-TRUST: Final = 2.0
-"""Nats that one unit of trust more or less than neutral adds to a mark of usual importance."""
+TRUST: Final = 1.0
+"""Nats that one unit of trust beyond neutral adds to a mark of usual importance. Below neutral, the
+score lies between those with and without the mark: at 0 the mark is ignored."""
 
 KNOWN: Final = 0.5
 """Nats that a label of the game's own lifts the dimension that weighs most in this game."""
@@ -34,12 +35,13 @@ def honour_mark(candidate: HighlightCandidate, profile: GameProfile) -> Highligh
     if mark is None:
         return candidate
     tags = tags_of(mark, profile)
+    known = bool(tags) or mark.label in profile.moments
     others = tuple(tag for tag in candidate.tags if tag != mark.label and tag not in tags)
     changes: dict[str, object] = {
-        "score": _lifted(candidate.score, mark, profile, known=bool(tags)),
+        "score": _lifted(candidate, mark, profile, known=known),
         "tags": (*others, *tags),
     }
-    if not tags:
+    if not known:
         changes["corrections"] = (
             *candidate.corrections,
             f"the tenant's label `{mark.label}` is no tag: {profile.name} does not know it",
@@ -48,10 +50,10 @@ def honour_mark(candidate: HighlightCandidate, profile: GameProfile) -> Highligh
 
 
 def tags_of(mark: Mark, profile: GameProfile) -> tuple[str, ...]:
-    """Return the tags that a mark gives in a game; empty when the game does not know its label.
+    """Return the tags that a mark gives in a game.
 
     Of a kind of moment with several tags only the one of its own name is certain; without such a
-    one, the kind's first.
+    one, the kind's first, by which its author files it.
     """
     if mark.label in profile.all_tags():
         return (mark.label,)
@@ -60,17 +62,27 @@ def tags_of(mark: Mark, profile: GameProfile) -> tuple[str, ...]:
 
 
 def _lifted(
-    score: HighlightScore, mark: Mark, profile: GameProfile, *, known: bool
+    candidate: HighlightCandidate, mark: Mark, profile: GameProfile, *, known: bool
 ) -> HighlightScore:
     trust = profile.analyzer.signals.timed_metadata
+    with_mark, without = candidate.score, candidate.unmarked or candidate.score
+    less, more = min(trust, 1.0), max(trust - 1.0, 0.0)
+    weight = mark.importance / USUAL_IMPORTANCE
+    lift = KNOWN * mark.importance * less if known else 0.0
     heaviest = max(profile.weights.values())
-    believed = TRUST * (trust - 1.0) * mark.importance / USUAL_IMPORTANCE
-    lift = KNOWN * mark.importance * min(trust, 1.0) if known else 0.0
     values = {
-        name: round(_shifted(value, believed + lift * profile.weights[name] / heaviest), 4)
-        for name, value in score.dimensions().items()
+        name: _shifted(
+            _between(getattr(without, name), value, less),
+            TRUST * more * weight + lift * profile.weights[name] / heaviest,
+        )
+        for name, value in with_mark.dimensions().items()
     }
-    return HighlightScore(**values, confidence=score.confidence)
+    confidence = _between(without.confidence, with_mark.confidence, less)
+    return HighlightScore(**values, confidence=confidence)
+
+
+def _between(none: float, all_of_it: float, share: float) -> float:
+    return none + share * (all_of_it - none)
 
 
 def _shifted(value: float, nats: float) -> float:
@@ -78,4 +90,4 @@ def _shifted(value: float, nats: float) -> float:
     if nats == 0.0:
         return value
     within = min(1.0 - _SURE, max(_SURE, value))
-    return 1.0 / (1.0 + math.exp(-(math.log(within / (1.0 - within)) + nats)))
+    return round(1.0 / (1.0 + math.exp(-(math.log(within / (1.0 - within)) + nats))), 4)

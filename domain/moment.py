@@ -100,6 +100,7 @@ def describe(
         safe_ends=moment.safe_ends,
         peak_wall_clock=clock.wall_clock(moment.peak) if clock else None,
         mark=moment.cues.mark,
+        unmarked=score(moment.marked(None).cues) if moment.cues.mark else None,
     )
 
 

@@ -44,6 +44,7 @@ LIMITS = IngestLimits(window_duration=6.0, start_timeout=60.0, stall_timeout=60.
 MARKED = 60.5
 MARKS = (Mark(at=MARKED, payload=json.dumps({"highlight": {"label": "celebration"}})),)
 OVER_THE_MOMENT = tuple(range(10, 16))  # 20 s to 32 s
+ACROSS_THE_MOMENT = (12, 13, 14)  # 24 s to 30 s
 BESIDE_THE_MARK = (31, 32)  # 62 s to 66 s
 
 
@@ -198,6 +199,20 @@ async def test_a_moment_in_a_gap_is_found_once_and_nothing_is_doubled(
     assert await stream.status() == (StreamStatus.COMPLETED, 2, 2)
     assert await stream.clips() == [ClipStatus.READY] * 2
     assert await worker.segments.list(f"{stream.tenant}/{stream.stream}/recording/") == []
+
+
+async def test_a_moment_cut_by_the_edge_of_a_gap_is_shown_once(
+    stream: Match, match: Path, worker: Doors
+) -> None:
+    faults = Faults(missing=ACROSS_THE_MOMENT)
+    async with LiveOrigin(match, OriginOptions(pace=PACE, faults=faults)) as live:
+        await stream.follow(live)
+        before = await stream.shown()
+        async with recording_of(live) as url:
+            await stream.fill(url)
+    assert [each.id for each in before] == [each.id for each in await stream.shown()]
+    assert [each.peak for each in before] == [pytest.approx(PEAK, abs=2.5)]
+    assert await stream.gaps() == {GapStatus.FILLED: 6}
 
 
 async def test_a_stream_missed_altogether_is_analysed_from_its_recording(

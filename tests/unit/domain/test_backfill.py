@@ -16,10 +16,10 @@ from domain.backfill import (
     WINDOWS,
     BackfillPlan,
     JoinedBy,
-    gap_outcome,
     plan_backfill,
     plan_whole,
 )
+from domain.gap_outcome import gap_outcome
 from domain.media import Gap, GapStatus
 from domain.playlist import MediaPlaylist
 from tests.unit.domain.backfill_cases import LENGTH, gap, recording

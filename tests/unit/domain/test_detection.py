@@ -185,6 +185,12 @@ def test_a_mark_of_little_importance_makes_no_highlight_of_calm_play() -> None:
     assert good(candidates) == []
 
 
+def test_a_mark_in_a_gap_makes_no_moment_beside_it() -> None:
+    frames = [frame for frame in play(90) if not 40 <= frame.start < 60]
+    mark = TimedMetadata(id="1", at=50.0, payload="goal")
+    assert found(frames, mark) == ()
+
+
 def test_a_mark_is_found_where_its_offset_says() -> None:
     payload = '{"highlight": {"label": "ace", "offset": -20}}'
     (candidate,) = good(found(play(90), TimedMetadata(id="1", at=60.0, payload=payload)))

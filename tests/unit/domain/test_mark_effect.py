@@ -27,7 +27,11 @@ def soccer(trust: float = 1.0) -> GameProfile:
                     "words": "a penalty",
                     "length": {"shortest": 4, "typical": 8, "longest": 16},
                     "tags": ("goal", "header"),
-                }
+                },
+                "warm_up": {
+                    "words": "players warming up",
+                    "length": {"shortest": 4, "typical": 8, "longest": 16},
+                },
             },
             "analyzer": {"signals": {"timed_metadata": trust}},
         }
@@ -46,6 +50,7 @@ def marked(mark: Mark | None, *, value: float = 0.75) -> HighlightCandidate:
         analyzer="local-1",
         tags=tags,
         mark=mark,
+        unmarked=HighlightScore(**dict.fromkeys(DIMENSIONS, value / 3)) if mark else None,
     )
 
 
@@ -61,6 +66,13 @@ def test_a_label_of_the_taxonomy_becomes_a_tag() -> None:
 
 def test_a_kind_of_moment_gives_its_first_tag() -> None:
     assert honour_mark(marked(Mark(label="penalty")), soccer()).tags == ("crowd_swell", "goal")
+
+
+def test_a_kind_of_moment_without_tags_is_known_all_the_same() -> None:
+    honoured = honour_mark(marked(Mark(label="warm_up")), soccer())
+    assert honoured.tags == ("crowd_swell",)
+    assert honoured.corrections == ()
+    assert honoured.score.rarity > 0.75
 
 
 def test_an_unknown_label_gives_no_tag_and_says_so() -> None:
@@ -83,6 +95,11 @@ def test_a_known_label_lifts_most_what_weighs_most_in_the_game() -> None:
     assert max(values, key=lambda name: values[name]) == max(
         profile.weights, key=lambda name: profile.weights[name]
     )
+
+
+def test_a_game_that_ignores_marks_scores_as_if_there_were_none() -> None:
+    plain = marked(Mark(label="goal"))
+    assert honour_mark(plain, soccer(trust=0.0)).score == plain.unmarked
 
 
 @pytest.mark.parametrize(("trust", "direction"), [(0.0, -1), (0.5, -1), (1.5, 1), (2.0, 1)])

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.backfill import GapOutcome
 from domain.backfill_input import BackfillRecord, StreamRef, StreamSoFar
+from domain.gap_outcome import GapOutcome
 from domain.media import Gap, GapReason, GapStatus
 from domain.records import StreamRecord
 from domain.selection import DecisionStatus
