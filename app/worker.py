@@ -14,9 +14,11 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.analysis.local import LocalAnalysis
+from activities.backfill_records import BackfillRecordActivities
 from activities.clips import ClipActivities
 from activities.inbound import InboundActivities
 from activities.ingest import IngestActivities
+from activities.recordings import RecordingActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
 from app.doors import Doors, open_doors
@@ -33,6 +35,7 @@ from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
+from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -81,6 +84,8 @@ def workers(
 ) -> Sequence[Worker]:
     """Return one worker for each task queue, none of them started."""
     records = RecordActivities(doors.database)
+    backfills = BackfillRecordActivities(doors.database)
+    recordings = RecordingActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
     selection = SelectionActivities(database=doors.database, profiles=doors.profiles)
     analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
     inbound = InboundActivities(
@@ -121,7 +126,13 @@ def workers(
         Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[StreamWorkflow, ClipWorkflow, InboundRelayWorkflow, ReconcileWorkflow],
+            workflows=[
+                StreamWorkflow,
+                ClipWorkflow,
+                BackfillWorkflow,
+                InboundRelayWorkflow,
+                ReconcileWorkflow,
+            ],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         ),
@@ -137,6 +148,11 @@ def workers(
                 inbound.relay_inbound,
                 inbound.managed_connections,
                 inbound.reconcile_connection,
+                backfills.recall_stream,
+                backfills.record_backfill,
+                recordings.survey_recording,
+                recordings.fetch_recording,
+                recordings.release_recording,
             ],
         ),
         activities(task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from domain.audit import ActorKind
 from domain.clip import ClipStatus
 from domain.hms.beam import Outcome
-from domain.media import GapReason
+from domain.media import GapReason, GapStatus
 from domain.plans import PlanName
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
@@ -203,7 +203,7 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "tenants": "INSERT,SELECT",
         "api_keys": "INSERT,SELECT,UPDATE",
         "streams": "DELETE,INSERT,SELECT,UPDATE",
-        "gaps": "INSERT,SELECT",
+        "gaps": "INSERT,SELECT,UPDATE",
         "highlights": "INSERT,SELECT,UPDATE",
         "clips": "INSERT,SELECT,UPDATE",
         "idempotency_keys": "DELETE,INSERT,SELECT,UPDATE",
@@ -230,6 +230,7 @@ async def test_of_a_tenant_the_application_may_change_nothing_but_the_plan(
         ("ck_streams_status", StreamStatus),
         ("ck_streams_end_reason", EndReason),
         ("ck_gaps_reason", GapReason),
+        ("ck_gaps_status", GapStatus),
         ("ck_highlights_status", DecisionStatus),
         ("ck_highlights_tier", Tier),
         ("ck_clips_status", ClipStatus),

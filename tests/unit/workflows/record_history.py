@@ -1,7 +1,8 @@
 """Records the histories of `test_replay.py`: `python -m tests.unit.workflows.record_history`.
 
 To be run when workflows have changed on purpose and no stream of the old code is running any more.
-Until then a change must keep the old histories replaying (`workflow.patched`).
+Until then a change must keep the old histories replaying (`workflow.patched`):
+`recorded-before-backfill` is of the code that only remembered a recording, and stays as it is.
 """
 
 from __future__ import annotations
@@ -32,7 +33,15 @@ from tests.integration.workflows.inbound_script import (
     new_id,
 )
 from tests.integration.workflows.inbound_script import running as running_inbound
-from tests.integration.workflows.scripted import Script, running, start
+from tests.integration.workflows.scripted import Script, failing, running, start
+from tests.integration.workflows.scripted_backfill import (
+    MISSED,
+    RECORDING,
+    BackfillScript,
+    filling,
+    one_range,
+    start_backfill,
+)
 from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.stream import StreamWorkflow
@@ -124,12 +133,41 @@ async def record_inbound(client: Client) -> None:
     await _store(reconcile, "inbound-reconcile")
 
 
+async def record_backfilled(client: Client) -> None:
+    """A stream with a gap and a recording; and the backfill that it starts."""
+    script = BackfillScript(peaks=(9.0,))
+    script.windows, script.lost, script.end = 4, (1,), None
+    async with filling(client, script):
+        stream = await start(client)
+        await script.waiting_at_edge.wait()
+        await stream.signal(StreamWorkflow.recording_ready, RECORDING)
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+        backfill = client.get_workflow_handle(stream.id.replace("stream/", "backfill/"))
+        await backfill.result()
+    await _store(stream, "recorded")
+    await _store(backfill, "backfill")
+
+
+async def record_missed(client: Client) -> None:
+    """A stream that was missed altogether, of which a piece of the recording is not to be had."""
+    script = BackfillScript(peaks=(9.0,))
+    script.stream, script.plan = MISSED, one_range(gaps=())
+    script.before["fetch_recording"] = failing(5)
+    async with filling(client, script):
+        backfill = await start_backfill(client)
+        await backfill.result()
+    await _store(backfill, "missed")
+
+
 RECORDINGS: Final[tuple[Recording, ...]] = (
     record_completed,
     record_continued,
     record_stopped,
     record_cancelled,
     record_inbound,
+    record_backfilled,
+    record_missed,
 )
 
 

@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError, SandboxImportNotificationPolicy
 
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
+from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -40,7 +41,13 @@ def strict_runner() -> SandboxedWorkflowRunner:
 
 def replayer(stream: type) -> Replayer:
     return Replayer(
-        workflows=[stream, ClipWorkflow, InboundRelayWorkflow, ReconcileWorkflow],
+        workflows=[
+            stream,
+            ClipWorkflow,
+            BackfillWorkflow,
+            InboundRelayWorkflow,
+            ReconcileWorkflow,
+        ],
         workflow_runner=strict_runner(),
         data_converter=pydantic_data_converter,
     )
@@ -53,6 +60,7 @@ async def test_a_stored_history_replays(name: str) -> None:
 
 def test_every_kind_of_life_is_stored() -> None:
     assert set(HISTORIES) == {
+        "backfill",
         "cancelled",
         "clip",
         "completed",
@@ -60,6 +68,9 @@ def test_every_kind_of_life_is_stored() -> None:
         "continued-last",
         "inbound-reconcile",
         "inbound-relay",
+        "missed",
+        "recorded",
+        "recorded-before-backfill",
         "stopped",
     }
 
