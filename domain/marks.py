@@ -97,8 +97,14 @@ def where_meant(metadata: Iterable[TimedMetadata]) -> list[TimedMetadata]:
 
 def refusals(metadata: Iterable[TimedMetadata]) -> tuple[str, ...]:
     """Return why marks among `metadata` were refused, one reason for each."""
-    read = (read_mark(each.payload) for each in metadata)
-    return tuple(each.reason for each in read if isinstance(each, Refusal))
+    reasons: list[str] = []
+    for each in metadata:
+        read = read_mark(each.payload)
+        if each.problem:
+            reasons.append(each.problem)
+        elif isinstance(read, Refusal):
+            reasons.append(read.reason)
+    return tuple(reasons)
 
 
 def _read(value: object, depth: int) -> Mark | Refusal | None:

@@ -105,12 +105,16 @@ class Gap(Model):
 
 
 class TimedMetadata(Model):
-    """An `EXT-X-DATERANGE` on the timeline: `at` in seconds of media time."""
+    """An `EXT-X-DATERANGE` on the timeline: `at` in seconds of media time.
+
+    `problem` says why its payload could not be read.
+    """
 
     id: str
     at: float
     duration: NonNegativeFloat | None = None
     payload: str = ""
+    problem: str = ""
 
 
 class Window(Model):

@@ -217,7 +217,13 @@ class WindowBuilder:
             if at is not None:
                 seen[each.id] = None
                 found.append(
-                    TimedMetadata(id=each.id, at=at, duration=each.duration, payload=each.payload)
+                    TimedMetadata(
+                        id=each.id,
+                        at=at,
+                        duration=each.duration,
+                        payload=each.payload,
+                        problem=each.problem,
+                    )
                 )
         if found:
             remembered = tuple(seen)[-_REMEMBERED_METADATA:]

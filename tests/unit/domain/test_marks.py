@@ -105,8 +105,13 @@ def test_a_mark_that_cannot_be_read_is_refused_with_a_reason(payload: str, reaso
 
 def test_refused_marks_are_counted_and_others_are_not() -> None:
     payloads = ["goal", "[broken", "", documented(label=1)]
-    found = refusals(TimedMetadata(id=p, at=1.0, payload=p) for p in payloads)
-    assert len(found) == 2
+    metadata = [TimedMetadata(id=p, at=1.0, payload=p) for p in payloads]
+    undecoded = TimedMetadata(id="x", at=1.0, problem="not the base64")
+    assert refusals([*metadata, undecoded]) == (
+        "broken JSON",
+        "`label`: Input should be a valid string",
+        "not the base64",
+    )
 
 
 def test_a_mark_lies_where_its_sender_means() -> None:
