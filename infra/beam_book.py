@@ -12,6 +12,7 @@ from domain.hms.beam import (
     BeamEnd,
     BeamRecording,
     Command,
+    Outcome,
     Step,
     advance,
 )
@@ -62,7 +63,7 @@ class StoredBeams:
         self.refusal: str | None = None
 
     async def advance(self, effect: StartStream | EndStream | OfferRecording) -> Step:
-        """Apply the rule in one transaction; a start makes the stream's row in it.
+        """Apply the rule in one transaction, which also makes the row of a new stream.
 
         Raises:
             StreamRefusedError: the stream may not be made; nothing has changed.
@@ -77,7 +78,7 @@ class StoredBeams:
                 )
                 closed = await self._is_session_closed(session, row)
                 step = advance(beams.beam_of(row), effect, session_closed=closed)
-                if isinstance(effect, StartStream) and step.command is Command.START:
+                if step.command is Command.START or step.outcome is Outcome.RECOVERED:
                     await self._ensure_stream(session, row.stream_id, effect)
                 beams.write(row, step.beam)
         except StreamRefusedError as error:
@@ -127,8 +128,13 @@ class StoredBeams:
         )
 
     async def _ensure_stream(
-        self, session: AsyncSession, stream_id: UUID, effect: StartStream
+        self,
+        session: AsyncSession,
+        stream_id: UUID,
+        effect: StartStream | EndStream | OfferRecording,
     ) -> None:
+        if isinstance(effect, EndStream):
+            return
         if await streams.get(session, tenant_id=self._tenant_id, stream_id=stream_id) is not None:
             return
         try:
@@ -188,12 +194,13 @@ class TemporalStreams:
             await close_orphan(self._database, stream)
 
     async def offer(self, ref: BeamRef, recording: BeamRecording) -> None:
-        """Signal a recording to the workflow, if it still runs; the beam's row keeps it."""
+        """Signal a recording to the workflow, or fill the stream from it if none runs."""
         stream = await self._stream(ref)
-        if stream is not None:
-            await self._starter.offer_recording(
-                stream, RecordingReady(url=recording.url, duration=recording.duration)
-            )
+        if stream is None:
+            return
+        ready = RecordingReady(url=recording.url, duration=recording.duration)
+        if not await self._starter.offer_recording(stream, ready):
+            await self._starter.backfill(stream, ready)
 
     async def _stream(self, ref: BeamRef) -> Stream | None:
         stream_id = beam_stream_id(

@@ -20,7 +20,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import search_attributes, task_queues
-from domain.ids import stream_workflow_id
+from domain.backfill_input import BackfillInput
+from domain.ids import backfill_workflow_id, stream_workflow_id
 from domain.ingest import IngestLimits
 from domain.media import VariantPolicy
 from domain.stream import StreamProgress
@@ -29,6 +30,7 @@ from infra.schema import Stream
 from infra.temporal_connection import TemporalUnavailableError
 
 WORKFLOW: Final = "StreamWorkflow"
+BACKFILL_WORKFLOW: Final = "BackfillWorkflow"
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _QUERY_TIMEOUT: Final = timedelta(seconds=1)
 # A worker killed between two fetches is noticed by this alone, and a playlist holds ten seconds.
@@ -99,6 +101,35 @@ class StreamStarter:
             TemporalUnavailableError: Temporal does not answer.
         """
         return await self._signal(stream, "recording_ready", recording)
+
+    async def backfill(self, stream: Stream, recording: RecordingReady) -> None:
+        """Fill a stream that no workflow follows from its recording, unless that is under way.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        live = self._workflow_input(stream)
+        try:
+            await client.start_workflow(
+                BACKFILL_WORKFLOW,
+                BackfillInput(
+                    tenant_id=stream.tenant_id,
+                    stream_id=stream.id,
+                    recording=recording,
+                    limits=live.limits,
+                    variant=live.variant,
+                ),
+                id=backfill_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id),
+                task_queue=task_queues.ORCHESTRATION,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                search_attributes=_attributes(stream),
+                priority=Priority(fairness_key=str(stream.tenant_id)),
+                static_summary=f"What a {stream.game} stream left out, from its recording",
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+        except RPCError as error:
+            raise _unavailable(error) from error
 
     async def live_progress(self, stream: Stream) -> StreamProgress | None:
         """Return what the running workflow knows, or None when it cannot say within a second."""

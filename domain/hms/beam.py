@@ -52,10 +52,11 @@ class Outcome(StrEnum):
     STARTED = "started"
     ENDED = "ended"
     RECORDING = "recording"
+    RECOVERED = "recovered"  # a recording of a beam whose start was never told
     NOTED = "noted"  # kept; nothing to do
     STARTED_BEFORE = "started_before"
     TOO_LATE = "too_late"  # a start whose end had come
-    BEFORE_START = "before_start"  # an end or a recording without a start
+    BEFORE_START = "before_start"  # an end without a start
     ENDED_BEFORE = "ended_before"
     REFUSED = "refused"  # the stream may not be made
     GIVEN_UP = "given_up"  # failed on every attempt
@@ -78,6 +79,8 @@ class Step(Model):
 
 
 SESSION_CLOSED = BeamEnd(how=EndKind.STOPPED, message="100ms: its session had closed")
+RECORDED = BeamEnd(how=EndKind.STOPPED, message="100ms: its recording was complete")
+"""How a beam ended that was missed altogether: 100ms records to the end before it tells."""
 
 
 def advance(
@@ -99,11 +102,7 @@ def advance(
         case EndStream():
             return _end(beam, effect)
         case OfferRecording():
-            recorded = BeamRecording(url=effect.url, duration=effect.duration)
-            after = beam.model_copy(update={"recording": recorded})
-            if not beam.opened:
-                return Step(beam=after, outcome=Outcome.BEFORE_START)
-            return Step(beam=after, command=Command.RECORDING, outcome=Outcome.RECORDING)
+            return _record(beam, effect)
 
 
 def _start(beam: Beam, *, session_closed: bool) -> Step:
@@ -124,3 +123,13 @@ def _end(beam: Beam, effect: EndStream) -> Step:
         end = BeamEnd(how=effect.how, message=effect.message, error_type=effect.error_type)
         beam = beam.model_copy(update={"end": end})
     return Step(beam=beam, command=Command.END if beam.opened else None, outcome=outcome)
+
+
+def _record(beam: Beam, effect: OfferRecording) -> Step:
+    recorded = BeamRecording(url=effect.url, duration=effect.duration)
+    beam = beam.model_copy(update={"recording": recorded})
+    if beam.opened:
+        return Step(beam=beam, command=Command.RECORDING, outcome=Outcome.RECORDING)
+    # Its stream is made for the recording alone, so a start that comes later must not open it.
+    over = beam.model_copy(update={"end": beam.end or RECORDED})
+    return Step(beam=over, command=Command.RECORDING, outcome=Outcome.RECOVERED)

@@ -32,7 +32,9 @@ class BeamBook(Protocol):
     """What is known of the beams of one connection, durable."""
 
     async def advance(self, effect: StartStream | EndStream | OfferRecording) -> Step:
-        """Apply the rule to the beam as one step; a start makes the stream's row with it.
+        """Apply the rule to the beam as one step.
+
+        A start makes the stream's row with it, and so does a recording of a beam without a start.
 
         Raises:
             StreamRefusedError: the stream may not be made.
@@ -59,7 +61,7 @@ class StreamControl(Protocol):
         """Let the beam's stream end, if it is running."""
 
     async def offer(self, ref: BeamRef, recording: BeamRecording) -> None:
-        """Tell the beam's stream of a recording."""
+        """Tell the beam's stream of a recording; one that does not run is filled from it."""
 
 
 async def deliver(effect: Effect, *, beams: BeamBook, streams: StreamControl) -> Outcome:

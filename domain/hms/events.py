@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import from_json
 
-from domain.hms.fields import Flag, Identifier, Moment, Number, Words, identifier
+from domain.hms.fields import Flag, Identifier, Moment, Number, Url, Words, identifier
 from domain.model import Model
 
 
@@ -47,7 +47,7 @@ class BeamData(EventData):
     beam_id: Identifier = None
     job_id: Identifier = None
     peer_id: Identifier = None
-    meeting_url: Words = None
+    meeting_url: Url = None
     metadata_id: Identifier = None
     metadata_timestamp: Moment = None
     state_name: Words = None
@@ -62,7 +62,7 @@ class BeamData(EventData):
 class HlsStarted(BeamData):
     """`hls.started.success`; `start_delay` as 100ms counts it."""
 
-    url: Words = None
+    url: Url = None
     started_at: Moment = None
     start_delay: Number = None
 
@@ -70,7 +70,7 @@ class HlsStarted(BeamData):
 class HlsStopped(BeamData):
     """`hls.stopped.success`; `duration` in seconds."""
 
-    url: Words = None
+    url: Url = None
     started_at: Moment = None
     stopped_at: Moment = None
     duration: Number = None
@@ -88,8 +88,8 @@ class HlsFailure(BeamData):
 class RecordingFile(Model):
     """A single file of an HLS recording."""
 
-    recording_path: Words = None
-    recording_presigned_url: Words = None
+    recording_path: Url = None
+    recording_presigned_url: Url = None
     layer: Number = None
     resolution: Words = None
     size: Number = None
@@ -103,8 +103,8 @@ def _entries(value: object) -> list[dict[Any, Any]]:
 class HlsRecording(BeamData):
     """`hls.recording.success`; `duration` in seconds, sizes in bytes."""
 
-    hls_vod_recording_path: Words = None
-    hls_vod_recording_presigned_url: Words = None
+    hls_vod_recording_path: Url = None
+    hls_vod_recording_presigned_url: Url = None
     hls_vod_recording_size: Number = None
     recording_single_files: Annotated[tuple[RecordingFile, ...], BeforeValidator(_entries)] = ()
     recording_thumbnails: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_entries)] = ()
@@ -135,13 +135,13 @@ class BeamEvent(BeamData):
     reason: Words = None
     error_type: Words = None
     error_message: Words = None
-    recording_path: Words = None
+    recording_path: Url = None
 
 
 class RecordingEvent(EventData):
     """`recording.*`, `stream.recording.*` and `track.recording.*`; `duration` in seconds."""
 
-    recording_path: Words = None
+    recording_path: Url = None
     started_at: Moment = None
     stopped_at: Moment = None
     duration: Number = None

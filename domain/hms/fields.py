@@ -17,12 +17,16 @@ LONGEST_ID: Final = 200
 """Characters; 100ms's own ids are UUIDs and 24 hexadecimal digits."""
 
 LONGEST_TEXT: Final = 2048
-"""Characters; the longest texts are URLs."""
+"""Characters of a text for people."""
+
+LONGEST_URL: Final = 8192
+"""Characters; a presigned URL carries its signer's token."""
 
 _TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,12}))?(Z|z|[+-]\d{2}:\d{2})?"
 )
 _PRINTABLE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*")
+_URL: Final = re.compile(r"[\x21-\x7e]*")
 _MICROSECONDS: Final = 6
 
 
@@ -40,6 +44,13 @@ def text(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     return "".join(each for each in value[:LONGEST_TEXT] if _PRINTABLE.fullmatch(each))
+
+
+def url(value: object) -> str | None:
+    """Return a URL or path of at most 8,192 characters without blanks; else None, never a part."""
+    if isinstance(value, str) and 0 < len(value) <= LONGEST_URL and _URL.fullmatch(value):
+        return value
+    return None
 
 
 def number(value: object) -> float | None:
@@ -82,6 +93,7 @@ def moment(value: object) -> datetime | None:
 
 Identifier = Annotated[str | None, BeforeValidator(identifier)]
 Words = Annotated[str | None, BeforeValidator(text)]
+Url = Annotated[str | None, BeforeValidator(url)]
 Number = Annotated[float | None, BeforeValidator(number)]
 Flag = Annotated[bool | None, BeforeValidator(flag)]
 Moment = Annotated[datetime | None, BeforeValidator(moment)]

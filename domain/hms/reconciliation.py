@@ -15,7 +15,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 
 from domain.hms.effects import BeamRef, EndKind, EndStream, StartStream
-from domain.hms.fields import Identifier, Moment, Words
+from domain.hms.fields import Identifier, Moment, Url, Words
 from domain.model import Model
 
 RUNNING: Final = "running"
@@ -33,7 +33,7 @@ GRACE: Final = timedelta(seconds=30)
 class Playback(Model):
     """Where a live stream is played."""
 
-    url: Words = None
+    url: Url = None
 
 
 def _playback(value: object) -> object:

@@ -19,6 +19,7 @@ OUTCOMES = (
     "started",
     "ended",
     "recording",
+    "recovered",
     "noted",
     "started_before",
     "too_late",

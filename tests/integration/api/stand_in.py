@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from domain.backfill_input import BackfillInput
     from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
     from domain.stream_input import (
         RecordingReady,
@@ -49,3 +50,10 @@ class StandInStreamWorkflow:
     @workflow.query
     def status(self) -> StreamProgress:
         return self._progress
+
+
+@workflow.defn(name="BackfillWorkflow")
+class StandInBackfillWorkflow:
+    @workflow.run
+    async def run(self, request: BackfillInput) -> BackfillInput:
+        return request

@@ -9,6 +9,8 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
+from domain.backfill_input import BackfillInput
+from domain.ids import backfill_workflow_id
 from domain.stream import EndReason
 from domain.stream_input import RecordingReady, StreamInput, StreamResult
 from tests.integration.api.conftest import Account
@@ -86,10 +88,39 @@ async def test_a_recording_is_told_to_the_stream(sender: Sender, workflows: Clie
     assert await sender.outcomes() == ["started", "recording"]
 
 
-async def test_a_recording_after_the_end_is_kept(sender: Sender, workflows: Client) -> None:
-    for kind in (STARTED, STOPPED, RECORDED):
-        assert (await sender.send(kind)).status_code == 200
+async def backfill_of(client: Client, sender: Sender) -> BackfillInput:
+    identity = backfill_workflow_id(
+        tenant_id=sender.account.tenant_id, stream_id=sender.stream_id()
+    )
+    handle = client.get_workflow_handle(identity, result_type=BackfillInput)
+    result: BackfillInput = await handle.result()
+    return result
+
+
+async def test_a_recording_after_the_end_fills_the_stream(
+    sender: Sender, workflows: Client
+) -> None:
+    for kind in (STARTED, STOPPED):
+        await sender.send(kind)
+    await result_of(workflows, sender)
+    assert (await sender.send(RECORDED)).status_code == 200
     assert await sender.outcomes() == ["started", "ended", "recording"]
+    given = await backfill_of(workflows, sender)
+    assert given.stream_id == sender.stream_id()
+    assert given.recording == RecordingReady(url=VOD, duration=5400.0)
+
+
+@pytest.mark.parametrize("before", [(), (STOPPED,)])
+async def test_a_stream_that_was_missed_altogether_is_made_for_its_recording(
+    sender: Sender, workflows: Client, before: tuple[str, ...]
+) -> None:
+    for kind in (*before, RECORDED, STARTED):
+        await sender.send(kind)
+    assert (await sender.outcomes())[-2:] == ["recovered", "too_late"]
+    (stream,) = await sender.streams()
+    assert (stream["id"], stream["url"]) == (str(sender.stream_id()), VOD)
+    assert (await backfill_of(workflows, sender)).recording.url == VOD
+    assert await status_of(workflows, sender) is None
 
 
 @pytest.mark.parametrize("end", [STOPPED, FAILED])

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from domain.hms.beam import SESSION_CLOSED, Beam, BeamRecording, Command, Outcome, advance
+from domain.hms.beam import RECORDED, SESSION_CLOSED, Beam, BeamRecording, Command, Outcome, advance
 from domain.hms.effects import BeamRef, EndKind, EndStream, OfferRecording, StartStream
 
 REF = BeamRef(key="beam:1", room_id="room", session_id="session")
@@ -67,10 +67,18 @@ def test_the_first_end_counts() -> None:
     assert beam.end.how is EndKind.FAILED
 
 
-def test_a_recording_without_a_start_is_remembered() -> None:
-    beam, said = life(RECORDING)
-    assert said == [(None, Outcome.BEFORE_START)]
+def test_a_recording_without_a_start_recovers_the_stream_and_the_start_opens_nothing() -> None:
+    beam, said = life(RECORDING, START)
+    assert said == [(Command.RECORDING, Outcome.RECOVERED), (None, Outcome.TOO_LATE)]
     assert beam.recording is not None
+    assert beam.end == RECORDED
+
+
+def test_a_stop_and_a_recording_without_a_start_recover_the_stream() -> None:
+    beam, said = life(STOP, RECORDING)
+    assert said[1] == (Command.RECORDING, Outcome.RECOVERED)
+    assert beam.end is not None
+    assert beam.end.message == STOP.message
 
 
 @pytest.mark.parametrize("order", list(permutations([START, STOP, FAIL, RECORDING, START])))

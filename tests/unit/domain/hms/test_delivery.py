@@ -18,7 +18,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from domain.hms.beam import SESSION_CLOSED, Beam, BeamEnd, BeamRecording, Command, Step, advance
+from domain.hms.beam import (
+    SESSION_CLOSED,
+    Beam,
+    BeamEnd,
+    BeamRecording,
+    Command,
+    Outcome,
+    Step,
+    advance,
+)
 from domain.hms.delivery import deliver
 from domain.hms.effects import (
     BeamRef,
@@ -76,6 +85,7 @@ class World:
     finished: set[str] = field(default_factory=set)
     started: list[str] = field(default_factory=list)
     offered: set[str] = field(default_factory=set)
+    recovered: set[str] = field(default_factory=set)
     away: bool = False
 
     def start_workflow(self, key: str) -> None:
@@ -114,7 +124,8 @@ class Book:
             session_closed=ref.session_id in world.closed,
         )
         world.beams[ref.key] = step.beam
-        if step.command is Command.START and ref.key not in world.closed_rows:
+        makes_row = step.command is Command.START or step.outcome is Outcome.RECOVERED
+        if makes_row and ref.key not in world.closed_rows:
             world.open_rows.add(ref.key)
         return step
 
@@ -133,7 +144,9 @@ class Book:
         return tuple(
             ref
             for ref in BEAMS
-            if ref.session_id == effect.session_id and ref.key in self._world.open_rows
+            if ref.session_id == effect.session_id
+            and ref.key in self._world.open_rows
+            and self._world.beams[ref.key].opened
         )
 
 
@@ -163,7 +176,13 @@ class Streams:
         assert recording.url
         await between_calls()
         self._world.answer()
-        self._world.offered.add(ref.key)
+        if ref.key in self._world.running:
+            self._world.offered.add(ref.key)
+            return
+        await between_calls()
+        self._world.answer()
+        self._world.recovered.add(ref.key)
+        self._world.close_row(ref.key)  # as the backfill does when it is done
 
 
 class Processes:
@@ -230,11 +249,12 @@ class Processes:
             assert ref.key not in world.running, "an orphan runs after its end"
             assert ref.key not in world.open_rows, "a stream stays open after its end"
         elif started:
-            assert ref.key in world.running | world.finished, "a start was lost"
+            seen = world.running | world.finished | world.recovered
+            assert ref.key in seen, "a start was lost"
         else:
             assert ref.key not in world.started, "a stream that nobody started"
         if any(isinstance(each, OfferRecording) for each in told):
-            assert world.beams[ref.key].recording is not None, "a recording was lost"
+            assert ref.key in world.offered | world.recovered, "a recording was lost"
 
 
 class LifeOfBeams(RuleBasedStateMachine):
