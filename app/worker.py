@@ -73,7 +73,9 @@ async def run_worker(settings: Settings) -> None:
         stack.push_async_callback(ingest.close)
         for worker in workers(client, settings, doors, ingest):
             await stack.enter_async_context(worker)
-        await ensure_schedules(client, settings)
+        # Beside the work: a Temporal that goes away now must not keep us from stopping.
+        making = asyncio.create_task(ensure_schedules(client, settings))
+        stack.callback(making.cancel)
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)

@@ -22,6 +22,7 @@ from temporalio.client import (
 
 from domain import task_queues
 
+_RPC_TIMEOUT: Final = timedelta(seconds=5)
 _CATCH_UP: Final = timedelta(minutes=1)
 """A round missed for longer than this is not made up for: the next one does its work."""
 
@@ -53,7 +54,7 @@ async def ensure_rounds(client: Client, rounds: Rounds) -> None:
     """
     wanted = _schedule(rounds)
     try:
-        await client.create_schedule(rounds.id, wanted)
+        await client.create_schedule(rounds.id, wanted, rpc_timeout=_RPC_TIMEOUT)
     except ScheduleAlreadyRunningError:
 
         def bring_up_to_date(found: ScheduleUpdateInput) -> ScheduleUpdate:
@@ -66,7 +67,9 @@ async def ensure_rounds(client: Client, rounds: Rounds) -> None:
                 )
             )
 
-        await client.get_schedule_handle(rounds.id).update(bring_up_to_date)
+        await client.get_schedule_handle(rounds.id).update(
+            bring_up_to_date, rpc_timeout=_RPC_TIMEOUT
+        )
 
 
 def _schedule(rounds: Rounds) -> Schedule:
