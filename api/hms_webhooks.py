@@ -43,6 +43,7 @@ from domain.hms.admission import (
 from domain.hms.events import HmsEvent, NotAnEventError, parse_event
 from infra.repositories import connections
 from infra.schema import Connection
+from infra.secret_box import SealBrokenError
 
 PREFIX: Final = "/v1/webhooks/100ms"
 MAX_BODY_BYTES: Final = 256 << 10
@@ -159,7 +160,12 @@ def _judge(
         signature=request.headers.get(SIGNATURE_HEADER),
         body=body,
     )
-    return refusal(checks, secrets.accepted(connection), presented)
+    try:
+        accepted = secrets.accepted(connection)
+    except SealBrokenError:
+        _log.exception("connection_secret_unreadable", connection_id=str(connection.id))
+        return Refusal.SIGNATURE
+    return refusal(checks, accepted, presented)
 
 
 def _source(services: Services, request: Request, checks: Checks) -> IPAddress | None:

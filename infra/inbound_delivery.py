@@ -32,7 +32,7 @@ from infra.repositories import inbound_events
 from infra.repositories.inbound_events import Lane, NewEvent, PendingEvent
 from infra.stream_creation import StreamCreation
 from infra.stream_starter import StreamStarter
-from infra.temporal_connection import TemporalUnavailableError
+from infra.temporal_connection import TemporalRefusedError, TemporalUnavailableError
 from infra.url_guard import UrlGuard
 
 MAX_ATTEMPTS: Final = 5
@@ -42,6 +42,7 @@ _BREAK: Final = 5.0
 """Seconds for which the API does not try again after Temporal did not answer."""
 
 _CAUSE_LENGTH: Final = 500
+_AWAY: Final = (TemporalUnavailableError, DatabaseUnavailableError)
 _log = structlog.get_logger(__name__)
 
 
@@ -153,11 +154,13 @@ class InboundDelivery:
         try:
             async with asyncio.timeout(patience):
                 await self.drain(tenant_id, lane)
-        except (TimeoutError, TemporalUnavailableError, DatabaseUnavailableError) as error:
+        except (TimeoutError, *_AWAY) as error:
             self._away_until = self._clock() + _BREAK
             _log.warning(
                 "inbound_left_to_relay", tenant_id=str(tenant_id), cause=type(error).__name__
             )
+        except Exception:  # noqa: BLE001 - the event is recorded, so it is received
+            _log.exception("inbound_left_to_relay", tenant_id=str(tenant_id))
 
     async def drain(self, tenant_id: UUID, lane: Lane) -> Drained:
         """Do the pending events of a lane in order, those that come meanwhile included.
@@ -203,9 +206,10 @@ class InboundDelivery:
         )
         try:
             outcome = await deliver(event.effect, beams=beams, streams=streams)
-        except (TemporalUnavailableError, DatabaseUnavailableError):
-            raise
-        except Exception as error:  # noqa: BLE001 - one event must not hold up all others
+        except Exception as error:
+            # What is away comes back; of anything else, one event must not hold up all others.
+            if isinstance(error, _AWAY) and not isinstance(error, TemporalRefusedError):
+                raise
             _log.exception("inbound_delivery_failed", tenant_id=str(tenant_id))
             if event.attempts + 1 < MAX_ATTEMPTS:
                 await self._note_failure(tenant_id, connection_id, event, error)

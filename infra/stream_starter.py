@@ -27,7 +27,7 @@ from domain.media import VariantPolicy
 from domain.stream import StreamProgress
 from domain.stream_input import RecordingReady, SourceFailure, StopRequest, StreamInput
 from infra.schema import Stream
-from infra.temporal_connection import TemporalUnavailableError
+from infra.temporal_connection import TemporalRefusedError, TemporalUnavailableError
 
 WORKFLOW: Final = "StreamWorkflow"
 BACKFILL_WORKFLOW: Final = "BackfillWorkflow"
@@ -35,6 +35,7 @@ _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _QUERY_TIMEOUT: Final = timedelta(seconds=1)
 # A worker killed between two fetches is noticed by this alone, and a playlist holds ten seconds.
 _TASK_TIMEOUT: Final = timedelta(seconds=5)
+_REFUSALS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_OF_RANGE})
 _log = structlog.get_logger(__name__)
 
 
@@ -201,4 +202,6 @@ def _attributes(stream: Stream) -> TypedSearchAttributes:
 
 def _unavailable(error: RPCError) -> TemporalUnavailableError:
     _log.warning("temporal unavailable", status=str(error.status), error=error.message)
+    if error.status in _REFUSALS:
+        return TemporalRefusedError(f"the workflow service refuses: {error.message}")
     return TemporalUnavailableError("the workflow service does not answer")

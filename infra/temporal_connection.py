@@ -20,6 +20,10 @@ class TemporalUnavailableError(Exception):
     """The workflow service does not answer, or none is configured; trying again may help."""
 
 
+class TemporalRefusedError(TemporalUnavailableError):
+    """The workflow service answers that it will not take this; trying again does not help."""
+
+
 class TemporalConnection:
     """A client of Temporal that is made when first needed, so that the API starts without it."""
 

@@ -42,6 +42,7 @@ from infra.schema import InboundEvent
 from infra.settings import Settings
 from infra.stream_creation import StreamCreation
 from infra.stream_starter import StreamStarter
+from infra.temporal_connection import TemporalRefusedError, TemporalUnavailableError
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
 from tests.integration.api.stand_in import StandInStreamWorkflow
@@ -225,6 +226,30 @@ async def test_the_relay_leaves_the_api_time_for_its_own(
     await room.record("hls.started.success", "a")
     await relay(activities, min_age=3600.0)
     assert await room.outcomes() == [None]
+
+
+async def test_an_event_that_temporal_refuses_is_given_up_and_one_that_waits_is_not(
+    activities: InboundActivities,
+    room: Room,
+    delivery: InboundDelivery,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise TemporalRefusedError("too large")
+
+    async def be_away(*_: object) -> None:
+        raise TemporalUnavailableError("no answer")
+
+    await room.record("hls.started.success", "a")
+    monkeypatch.setattr(delivery._starter, "start", be_away)
+    for _ in range(MAX_ATTEMPTS + 1):
+        with pytest.raises(TemporalUnavailableError):
+            await relay(activities)
+    assert await room.outcomes() == [None]
+    monkeypatch.setattr(delivery._starter, "start", refuse)
+    for _ in range(MAX_ATTEMPTS):
+        await relay(activities)
+    assert await room.outcomes() == ["given_up"]
 
 
 async def test_an_event_that_fails_holds_up_its_lane_and_is_given_up_in_the_end(

@@ -12,6 +12,7 @@ import structlog
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from api.hms_webhooks import MAX_BODY_BYTES
 from domain.hms.admission import SIGNATURE_HEADER, sign
@@ -202,6 +203,33 @@ async def test_the_old_secrets_are_good_until_their_day_is_over(
     raw = new.event(PERSON, timestamp=datetime.now(UTC).isoformat())
     mixed = new.headers(raw) | {SIGNATURE_HEADER: sign(raw, old.secrets["signing_secret"].encode())}
     assert code(await new.post(raw, headers=mixed)) == (403, "webhook_signature_refused")
+
+
+async def test_a_secret_that_no_longer_opens_refuses_and_breaks_nothing(
+    account: Account, settings: Settings, open_client: OpenClient
+) -> None:
+    sender = await connect(
+        account, checks={"source": False, "secret_header": False, "signature": True}
+    )
+    raw = sender.event(PERSON)
+    changed = settings.model_copy(update={"signing_secret": SecretStr("t" * 32)})
+    async with open_client(changed) as client:
+        signed = sender.headers(raw, signed=True)
+        response = await sender.post(raw, headers=signed, client=client)
+    assert code(response) == (403, "webhook_signature_refused")
+
+
+async def test_an_event_is_received_whatever_its_delivery_meets(
+    account: Account, anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    sender = await connect(account)
+    services = anonymous._transport.app.state.services  # type: ignore[attr-defined]
+    monkeypatch.setattr(services.inbound, "drain", break_down)
+    assert (await sender.send("hls.stopped.success")).status_code == 200
+    assert await sender.outcomes() == [None]
 
 
 async def test_a_connection_is_found_by_its_account_or_app(account: Account) -> None:
