@@ -67,10 +67,11 @@ _RESPONSES: Final = documented(
     UnavailableProblem,
 )
 _BODY: Final[dict[str, Any]] = {
+    "security": [],  # the connection says how its sender is known
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"type": "object"}}},
-    }
+    },
 }
 _log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1/webhooks", tags=["100ms"])
