@@ -19,6 +19,7 @@ class WebhookEvent(Model):
 
     id: str
     type: str
+    version: str = "1"
     timestamp: AwareDatetime
     data: dict[str, Any]
 

@@ -8,7 +8,7 @@ from tldrtv_highlights.models.base import Model
 class Health(Model):
     """The API's process answers."""
 
-    status: str
+    status: str = "ok"
 
 
 class Check(Model):
