@@ -30,6 +30,7 @@ from infra.embedded.postgres import DatabaseUrls
 from infra.settings import Settings
 from tests.conftest import run_apart
 from tests.integration.api.conftest import SECRET
+from tests.openapi import Documented, operations
 
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -70,41 +71,14 @@ def document(api_url: str) -> OpenApiSchema:
     return schemathesis.openapi.from_url(f"{api_url}/openapi.json")
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/v1/streams/analyze"),
-        ("GET", "/v1/streams"),
-        ("GET", "/v1/streams/{stream_id}"),
-        ("POST", "/v1/streams/{stream_id}/stop"),
-        ("GET", "/v1/highlights/list"),
-        ("GET", "/v1/highlights/{highlight_id}"),
-        ("GET", "/v1/clips/{clip_id}"),
-        ("GET", "/v1/clips/{clip_id}/download"),
-        ("GET", "/v1/clips/{clip_id}/thumbnail"),
-        ("GET", "/v1/profiles"),
-        ("POST", "/v1/profiles/match"),
-        ("GET", "/v1/profiles/{profile_id}"),
-        ("GET", "/v1/profiles/{profile_id}/override"),
-        ("PUT", "/v1/profiles/{profile_id}/override"),
-        ("DELETE", "/v1/profiles/{profile_id}/override"),
-        ("GET", "/v1/profiles/{profile_id}/override/history"),
-        ("POST", "/v1/keys"),
-        ("GET", "/v1/keys"),
-        ("GET", "/v1/keys/{key_id}"),
-        ("PATCH", "/v1/keys/{key_id}"),
-        ("POST", "/v1/keys/{key_id}/rotate"),
-        ("POST", "/v1/keys/{key_id}/revoke"),
-        ("GET", "/v1/audit"),
-    ],
-)
+@pytest.mark.parametrize("operation", operations().values(), ids=operations().keys())
 def test_generated_requests_are_answered_as_documented(
-    document: OpenApiSchema, key: str, method: str, path: str
+    document: OpenApiSchema, key: str, operation: Documented
 ) -> None:
     @hypothesis_settings(
         max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
-    @given(case=document[path][method].as_strategy())
+    @given(case=document[operation.path][operation.method].as_strategy())
     def answers_as_documented(case: Case[Any]) -> None:
         case.call_and_validate(
             headers={"Authorization": f"Bearer {key}"}, checks=CHECKS, timeout=30
