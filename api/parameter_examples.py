@@ -1,0 +1,48 @@
+"""An example of every parameter, by its name, which means the same in all operations."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+EXAMPLES: Final[dict[str, Any]] = {
+    "Idempotency-Key": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
+    "If-Match": '"3"',
+    "action": "key.revoked",
+    "before": 3,
+    "clip_id": "5f0c2a1e-5f4e-5d0b-8b67-1f6b0c9d7e21",
+    "cursor": "eyJzIjoiLWNyZWF0ZWRfYXQiLCJ0IjoiMjAyNi0wNS0wMlQxOTowMDowMFoiLCJpIjoiMGM3ZjNmMGUtOGM1"
+    "NS00ZjBlLTlhNTUtMmI3ZjZkMmYxYTExIn0",
+    "expires": 1777752331,
+    "external_id": "match-4711",
+    "game": "soccer",
+    "highlight_id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
+    "key_id": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
+    "limit": 20,
+    "min_score": 0.8,
+    "peak_from": 300.0,
+    "peak_to": 600.0,
+    "profile_id": "soccer",
+    "signature": "q0Xq1mJ2b8n2Jm1uQe7yq0Xq1mJ2b8n2Jm1uQe7yq0X",
+    "since": "2026-05-02T18:00:00Z",
+    "sort": "-score",
+    "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
+    "tag": "goal",
+    "target_id": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
+    "target_kind": "key",
+    "tenant": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed",
+    "until": "2026-05-02T20:00:00Z",
+}
+# What has states of its own in each resource.
+_BY_OPERATION: Final[dict[str, dict[str, Any]]] = {
+    "listHighlights": {"status": ["confirmed"]},
+    "listStreams": {"status": "live"},
+}
+
+
+def add_parameter_examples(operation: dict[str, Any]) -> None:
+    """Give each parameter of an operation of the OpenAPI document its example."""
+    own = _BY_OPERATION.get(operation["operationId"], {})
+    for parameter in operation.get("parameters", ()):
+        name = parameter["name"]
+        if name in own or name in EXAMPLES:
+            parameter.setdefault("example", own.get(name, EXAMPLES.get(name)))
