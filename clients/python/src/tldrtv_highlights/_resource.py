@@ -7,7 +7,7 @@ A resource's methods only say what to send. Whose method it is decides how: of a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -24,7 +24,18 @@ class Resource(Generic[Transport]):
     """A group of operations."""
 
     def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+        self.transport = transport
+
+    def bound(
+        self, build: Callable[..., Sent | File], send: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Return a method of this resource that sends what `build` says."""
+
+        @wraps(build)
+        def method(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - typed by who binds it
+            return send(build(self, *args, **kwargs))
+
+        return method
 
 
 class Operation(Generic[P, T]):
@@ -47,13 +58,7 @@ class Operation(Generic[P, T]):
         """Return the method, bound to how its resource sends."""
         if instance is None:
             return self
-
-        @wraps(self.build)
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - see the overloads
-            sent = self.build(instance, *args, **kwargs)
-            return instance._transport.call(self.endpoint, sent)  # noqa: SLF001
-
-        return method
+        return instance.bound(self.build, partial(instance.transport.call, self.endpoint))
 
 
 class Listing(Generic[P, T]):
@@ -80,13 +85,7 @@ class Listing(Generic[P, T]):
         """Return the method, bound to how its resource sends."""
         if instance is None:
             return self
-
-        @wraps(self.build)
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - see the overloads
-            sent = self.build(instance, *args, **kwargs)
-            return instance._transport.pages(self.endpoint, sent)  # noqa: SLF001
-
-        return method
+        return instance.bound(self.build, partial(instance.transport.pages, self.endpoint))
 
 
 class Following(Generic[P]):
@@ -142,12 +141,7 @@ class Download(Generic[P]):
         """Return the method, bound to how its resource sends."""
         if instance is None:
             return self
-
-        @wraps(self.build)
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - see the overloads
-            return instance._transport.download(self.build(instance, *args, **kwargs))  # noqa: SLF001
-
-        return method
+        return instance.bound(self.build, instance.transport.download)
 
 
 def operation(
