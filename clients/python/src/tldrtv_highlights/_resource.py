@@ -112,13 +112,7 @@ class Following(Generic[P]):
         """Return the method, bound to how its resource sends."""
         if instance is None:
             return self
-
-        @wraps(self.build)
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - see the overloads
-            sent = self.build(instance, *args, **kwargs)
-            return instance._transport.events(self.endpoint, sent)  # noqa: SLF001
-
-        return method
+        return instance.bound(self.build, partial(instance.transport.events, self.endpoint))
 
 
 class Download(Generic[P]):
