@@ -30,6 +30,7 @@ _STREAM: Final = (
     Link("getStream", "stream_id", "/id"),
     Link("stopStream", "stream_id", "/id"),
     Link("listHighlights", "stream_id", "/id"),
+    Link("deleteStream", "stream_id", "/id"),
 )
 _KEY: Final = (
     Link("getKey", "key_id", "/id"),
@@ -40,11 +41,33 @@ _KEY: Final = (
 _HIGHLIGHT: Final = (
     Link("getStream", "stream_id", "/stream_id"),
     Link("getClip", "clip_id", "/clip/id"),
+    Link("giveFeedback", "highlight_id", "/id"),
+    Link("listFeedback", "highlight_id", "/id"),
 )
 _OVERRIDE: Final = (
     Link("getProfile", "profile_id", "/profile_id"),
     Link("getProfileOverride", "profile_id", "/profile_id"),
     Link("listProfileOverrideRevisions", "profile_id", "/profile_id"),
+)
+_ENDPOINT: Final = (
+    Link("getWebhook", "endpoint_id", "/id"),
+    Link("updateWebhook", "endpoint_id", "/id"),
+    Link("rotateWebhookSecret", "endpoint_id", "/id"),
+    Link("testWebhook", "endpoint_id", "/id"),
+    Link("replayEvents", "endpoint_id", "/id"),
+    Link("listWebhookDeliveries", "endpoint_id", "/id"),
+    Link("deleteWebhook", "endpoint_id", "/id"),
+)
+_DELIVERY: Final = (
+    Link("getDelivery", "delivery_id", "/id"),
+    Link("redeliver", "delivery_id", "/id"),
+)
+_CONNECTION: Final = (
+    Link("getConnection", "connection_id", "/id"),
+    Link("updateConnection", "connection_id", "/id"),
+    Link("rotateConnectionSecrets", "connection_id", "/id"),
+    Link("listConnectionEvents", "connection_id", "/id"),
+    Link("deleteConnection", "connection_id", "/id"),
 )
 LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
     ("analyzeStream", "201"): _STREAM,
@@ -68,6 +91,12 @@ LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
         Link("getKey", "key_id", "/data/0/id"),
         Link("listKeys", "cursor", "/next_cursor"),
     ),
+    ("giveFeedback", "200"): (Link("getHighlight", "highlight_id", "/highlight_id"),),
+    ("subscribeWebhook", "201"): _ENDPOINT,
+    ("testWebhook", "202"): _DELIVERY,
+    ("listDeliveries", "200"): (Link("getDelivery", "delivery_id", "/data/0/id"),),
+    ("putBudget", "200"): (Link("deleteBudget", "kind", "/kind"),),
+    ("createConnection", "201"): _CONNECTION,
     ("listAuditEntries", "200"): (Link("listAuditEntries", "cursor", "/next_cursor"),),
 }
 """By operation and status of its answer."""

@@ -29,6 +29,7 @@ from tldrtv_highlights import (
     ServerError,
     UnexpectedAnswerError,
 )
+from tldrtv_highlights._events import EventParser
 from tldrtv_highlights.models import Clip, ClipDetail
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ FAST = RetryPolicy(retries=2, first=0.001, longest=0.01)
 API = "http://api.test"
 SCHEMAS = document()["components"]["schemas"]
 STREAM = SCHEMAS["StreamModel"]["examples"][0]
+HIGHLIGHT = SCHEMAS["HighlightModel"]["examples"][0]
 PROFILE_MATCH = STREAM["profile_match"]
 CLIP = SCHEMAS["ClipDetail"]["examples"][0] | {"url": "http://cdn.test/clip?signature=x"}
 LOST = httpx.ReadError("lost")
@@ -304,6 +306,48 @@ async def test_what_is_left_out_of_a_change_stays_and_none_clears(either: Either
     await either.result(client.keys.update("k", expires_at=None))
     bodies = [json.loads(request.content) for request in script.requests]
     assert bodies == [{"name": "new"}, {"expires_at": None}]
+
+
+def events(*items: tuple[str, dict[str, Any]]) -> bytes:
+    lines = [
+        f"event: {kind}\nid: {number}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+        for number, (kind, data) in enumerate(items)
+    ]
+    return f"retry: 2000\n\n: still here\n\n{''.join(lines)}".encode()
+
+
+async def test_a_stream_is_followed_to_its_end_over_lost_connections(either: Either) -> None:
+    title = "A line\u2028separator is no end of a line"
+    script = Script(
+        httpx.Response(200, content=events(("highlight", HIGHLIGHT | {"title": title}))),
+        LOST,
+        problem(503),
+        httpx.Response(200, content=events(("stream", STREAM), ("end", {"reason": "ended"}))),
+    )
+    found = await either.items(either.client(script).streams.follow("s"))
+    assert [event.type for event in found] == ["highlight", "stream", "end"]
+    assert found[0].highlight.title == title
+    assert (found[1].stream.id, found[2].reason) == (STREAM["id"], "ended")
+    seen = [request.headers.get("Last-Event-ID") for request in script.requests]
+    assert seen == [None, "0", "0", "0"]
+    assert {request.headers["Accept"] for request in script.requests} == {"text/event-stream"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"), [([problem(404)], NotFoundError), ([LOST] * 3, ConnectionFailedError)]
+)
+async def test_a_stream_that_cannot_be_followed_is_an_error(
+    either: Either, answers: list[httpx.Response | Exception], kind: type[HighlightsError]
+) -> None:
+    with pytest.raises(kind):
+        await either.items(either.client(Script(*answers)).streams.follow("s"))
+
+
+def test_events_may_come_in_any_pieces() -> None:
+    text = events(("stream", STREAM), ("end", {"reason": "deleted"})).replace(b"\n", b"\r\n")
+    parser = EventParser()
+    found = [event for at in range(len(text)) for event in parser.feed(text[at : at + 1])]
+    assert [(event.type, event.id) for event in found] == [("stream", "0"), ("end", "1")]
 
 
 async def test_the_clients_close() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from tldrtv_highlights._endpoint import Endpoint, Sent
 from tldrtv_highlights._transport import AsyncTransport, File, SyncTransport
-from tldrtv_highlights.models import Page
+from tldrtv_highlights.models import Page, StreamEvent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,6 +88,33 @@ class Listing(Generic[P, T]):
         return instance.bound(self.build, partial(instance.transport.pages, self.endpoint))
 
 
+class Following(Generic[P]):
+    """A method that iterates over a stream's events until it ends."""
+
+    def __init__(
+        self, endpoint: Endpoint[None], build: Callable[Concatenate[Any, P], Sent]
+    ) -> None:
+        self.endpoint = endpoint
+        self.build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self, instance: Resource[SyncTransport], owner: type
+    ) -> Callable[P, Iterator[StreamEvent]]: ...
+    @overload
+    def __get__(
+        self, instance: Resource[AsyncTransport], owner: type
+    ) -> Callable[P, AsyncIterator[StreamEvent]]: ...
+    def __get__(self, instance: Resource[Any] | None, owner: type) -> Any:
+        """Return the method, bound to how its resource sends."""
+        if instance is None:
+            return self
+        return instance.bound(self.build, partial(instance.transport.events, self.endpoint))
+
+
 class Download(Generic[P]):
     """A method that fetches a file, whole or not at all, and returns its path."""
 
@@ -123,6 +150,13 @@ def listing(
 ) -> Callable[[Callable[Concatenate[Any, P], Sent]], Listing[P, T]]:
     """Make what a method says to send an iteration over a list."""
     return lambda build: Listing(endpoint, build)
+
+
+def following(
+    endpoint: Endpoint[None],
+) -> Callable[[Callable[Concatenate[Any, P], Sent]], Following[P]]:
+    """Make what a method says to send an iteration over events."""
+    return lambda build: Following(endpoint, build)
 
 
 def downloads(

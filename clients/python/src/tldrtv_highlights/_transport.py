@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Any, Final, TypeVar
 import httpx
 
 from tldrtv_highlights._endpoint import Endpoint, Sent
+from tldrtv_highlights._events import END, EventParser
 from tldrtv_highlights._retry import RetryPolicy
 from tldrtv_highlights._sink import Sink
 from tldrtv_highlights.errors import ConnectionFailedError, DownloadError, error_of
-from tldrtv_highlights.models import Page
+from tldrtv_highlights.models import Page, StreamEvent
 
 T = TypeVar("T")
 
@@ -78,6 +80,36 @@ class SyncTransport:
             if page.next_cursor is None:
                 return
             sent = _after(sent, page)
+
+    def events(self, endpoint: Endpoint[None], sent: Sent) -> Iterator[StreamEvent]:
+        """Yield a stream's events to its end, connecting again from the last one seen."""
+        failures = 0
+        while True:
+            request = endpoint.request(self._http, sent)
+            pause: float | None
+            try:
+                with closing(self._http.send(request, auth=self._key, stream=True)) as response:
+                    if response.is_error:
+                        response.read()
+                        pause = self._retry.after_answer(failures, response, repeatable=True)
+                        if pause is None:
+                            raise error_of(response)
+                        failures += 1
+                    else:
+                        pause = self._retry.first
+                        parser = EventParser()
+                        for chunk in response.iter_bytes():
+                            for event in parser.feed(chunk):
+                                failures, sent = 0, _since(sent, event)
+                                yield event
+                                if event.type == END:
+                                    return
+            except httpx.TransportError as error:
+                pause = self._retry.after_failure(failures, error, repeatable=True)
+                if pause is None:
+                    raise _no_answer(request, error) from error
+                failures += 1
+            time.sleep(pause)
 
     def download(self, file: File) -> Path:
         """Fetch a file by its signed URL, without the key."""
@@ -142,6 +174,37 @@ class AsyncTransport:
                 return
             sent = _after(sent, page)
 
+    async def events(self, endpoint: Endpoint[None], sent: Sent) -> AsyncIterator[StreamEvent]:
+        """Yield a stream's events to its end, connecting again from the last one seen."""
+        failures = 0
+        while True:
+            request = endpoint.request(self._http, sent)
+            pause: float | None
+            try:
+                response = await self._http.send(request, auth=self._key, stream=True)
+                async with aclosing(response):
+                    if response.is_error:
+                        await response.aread()
+                        pause = self._retry.after_answer(failures, response, repeatable=True)
+                        if pause is None:
+                            raise error_of(response)
+                        failures += 1
+                    else:
+                        pause = self._retry.first
+                        parser = EventParser()
+                        async for chunk in response.aiter_bytes():
+                            for event in parser.feed(chunk):
+                                failures, sent = 0, _since(sent, event)
+                                yield event
+                                if event.type == END:
+                                    return
+            except httpx.TransportError as error:
+                pause = self._retry.after_failure(failures, error, repeatable=True)
+                if pause is None:
+                    raise _no_answer(request, error) from error
+                failures += 1
+            await asyncio.sleep(pause)
+
     async def download(self, file: File) -> Path:
         """Fetch a file by its signed URL, without the key."""
         for attempt in count():
@@ -177,6 +240,12 @@ class _BearerKey(httpx.Auth):
 
 def _after(sent: Sent, page: Page[Any]) -> Sent:
     return replace(sent, query={**sent.query, "cursor": page.next_cursor})
+
+
+def _since(sent: Sent, event: StreamEvent) -> Sent:
+    if event.id is None:
+        return sent
+    return replace(sent, headers={**sent.headers, "Last-Event-ID": event.id})
 
 
 def _no_answer(request: httpx.Request, error: httpx.TransportError) -> ConnectionFailedError:

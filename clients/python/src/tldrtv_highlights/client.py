@@ -12,11 +12,14 @@ from tldrtv_highlights._transport import AsyncTransport, SyncTransport, __versio
 from tldrtv_highlights.resources import (
     Audit,
     Clips,
+    Connections,
     HealthChecks,
     Highlights,
     Keys,
     Profiles,
     Streams,
+    UsageStats,
+    Webhooks,
 )
 
 DEFAULT_TIMEOUT: Final = 30.0
@@ -51,6 +54,9 @@ class HighlightsClient:
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
         self.profiles = Profiles(self._transport)
+        self.webhooks = Webhooks(self._transport)
+        self.connections = Connections(self._transport)
+        self.usage = UsageStats(self._transport)
         self.keys = Keys(self._transport)
         self.audit = Audit(self._transport)
         self.health = HealthChecks(self._transport)
@@ -99,6 +105,9 @@ class AsyncHighlightsClient:
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
         self.profiles = Profiles(self._transport)
+        self.webhooks = Webhooks(self._transport)
+        self.connections = Connections(self._transport)
+        self.usage = UsageStats(self._transport)
         self.keys = Keys(self._transport)
         self.audit = Audit(self._transport)
         self.health = HealthChecks(self._transport)

@@ -20,12 +20,14 @@ class StreamEnd(Model):
 
 
 class Gap(Model):
-    """A stretch without media; seconds of media time."""
+    """A stretch without media; seconds of media time. `filled` ones were read from a recording."""
 
     start: float
     duration: float
     reason: str
     detail: str
+    status: str
+    resolution: str
 
 
 class Stream(Model):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
-from tldrtv_highlights._resource import Resource, Transport, listing, operation
-from tldrtv_highlights.models import Page, Stream, StreamDetail
+from tldrtv_highlights._resource import Resource, Transport, following, listing, operation
+from tldrtv_highlights.models import Page, Stream, StreamDetail, StreamResults
 
 
 class Streams(Resource[Transport]):
@@ -101,3 +103,50 @@ class Streams(Resource[Transport]):
     def stop(self, stream_id: Identity) -> Sent:
         """Stop following a stream in good order; stopping one that is over changes nothing."""
         return Sent(path={"stream_id": stream_id})
+
+    @operation(
+        Endpoint(
+            operation_id="batchStopStreams",
+            method="POST",
+            path="/v1/streams/batch-stop",
+            answer=StreamResults,
+        )
+    )
+    def batch_stop(self, ids: Sequence[Identity]) -> Sent:
+        """Stop up to 50 streams in good order; what fails for one fails for it alone."""
+        return Sent(body={"ids": ids})
+
+    @operation(
+        Endpoint(
+            operation_id="deleteStream",
+            method="DELETE",
+            path="/v1/streams/{stream_id}",
+            answer=type(None),
+            repeatable=False,
+        )
+    )
+    def delete(self, stream_id: Identity) -> Sent:
+        """Delete a stream, its highlights, feedback and clips, files included."""
+        return Sent(path={"stream_id": stream_id})
+
+    @following(
+        Endpoint(
+            operation_id="followStream",
+            method="GET",
+            path="/v1/streams/{stream_id}/events",
+            answer=type(None),
+        )
+    )
+    def follow(self, stream_id: Identity, *, last_event_id: str | None = None) -> Sent:
+        """Iterate over a stream's events as they happen, until it ends.
+
+        A lost connection is made again. The same change may then be told twice.
+
+        Args:
+            stream_id: the stream.
+            last_event_id: of the last event seen earlier; by default all highlights are told first.
+        """
+        headers = {"Accept": "text/event-stream"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        return Sent(path={"stream_id": stream_id}, headers=headers)
