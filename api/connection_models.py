@@ -79,7 +79,10 @@ class ManagementKeyModel(BaseModel):
 class ConnectionPatch(BaseModel):
     """What to change of a connection; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"game": "soccer", "checks": {"signature": True}}]},
+    )
 
     name: Name | None = Field(default=None, description="For people.")
     account_id: Name | None = Field(default=None, description="100ms's account of the workspace.")

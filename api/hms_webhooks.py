@@ -66,11 +66,25 @@ _RESPONSES: Final = documented(
     InvalidRequestProblem,
     UnavailableProblem,
 )
+_EXAMPLE: Final[dict[str, Any]] = {
+    "version": "2.0",
+    "id": "8ac5b1f0-3f1c-4a57-9d3b-5b0b6a2d7f44",
+    "account_id": "60b8e13a6eb86d8101b57354",
+    "timestamp": "2026-05-02T19:00:00.123456789Z",
+    "type": "hls.started.success",
+    "data": {
+        "beam_id": "627cf8d9e8d3c6a4f2b1a0c7",
+        "room_id": "627cf8ba11e25ab3a04a2d10",
+        "session_id": "627cf8d1f7c59e2a1b3d4e5f",
+        "url": "https://cdn.100ms.live/beam/60b8e13a/627cf8ba/20260502/1777748400000/master.m3u8",
+        "started_at": "2026-05-02T19:00:00Z",
+    },
+}
 _BODY: Final[dict[str, Any]] = {
     "security": [],  # the connection says how its sender is known
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": {"type": "object"}}},
+        "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}},
     },
 }
 _log = structlog.get_logger(__name__)

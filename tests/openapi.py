@@ -37,6 +37,13 @@ class Documented:
         schema: dict[str, Any] | None = content.get("application/json", {}).get("schema")
         return schema
 
+    def body_example(self) -> object:
+        """Return the first example of its JSON body, None when there is none."""
+        content = self.spec.get("requestBody", {}).get("content", {}).get("application/json", {})
+        if "example" in content:
+            return content["example"]
+        return next(iter(resolved(content.get("schema", {})).get("examples", ())), None)
+
     def success(self) -> dict[str, dict[str, Any]]:
         """Return its successful responses by status."""
         return {

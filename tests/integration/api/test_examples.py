@@ -20,17 +20,26 @@ from temporalio.client import Client
 from infra.database import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_clip, new_highlight, new_stream
-from tests.openapi import Documented, document, operations, resolved
+from tests.openapi import Documented, document, operations
 
 MEDIA = b"not really a film"
+CONNECTION = {
+    "name": "Cup",
+    "account_id": "60b8e13a6eb86d8101b57354",
+    "checks": {"source": False, "secret_header": True},
+}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A tenant with one of everything, and what stands for ids, revisions and signatures."""
+    """A tenant with one of everything, and what stands for ids, revisions and signatures.
+
+    `sender` is what 100ms sends along.
+    """
 
     account: Account
     known: dict[str, str] = field(default_factory=dict)
+    sender: dict[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture
@@ -44,13 +53,17 @@ async def scene(account: Account, database: Database, clip_root: Path, workflows
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(MEDIA)
     key = await created(http.post("/v1/keys", json={"name": "other", "scopes": ["read"]}))
-    patch = operations()["putProfileOverride"].body_schema() or {}
-    override = await http.put("/v1/profiles/soccer/override", json=resolved(patch)["examples"][0])
+    patch = operations()["putProfileOverride"].body_example()
+    override = await http.put("/v1/profiles/soccer/override", json=patch)
+    connection = await created(http.post("/v1/connections", json=CONNECTION))
+    secret = connection["secrets"]
     known = {"stream_id": stream, "highlight_id": highlight, "clip_id": clip, "key_id": key["id"]}
+    known |= {"connection_id": connection["id"]}
     return Scene(
         account=account,
         known={name: str(value) for name, value in known.items()}
         | {"If-Match": override.headers["ETag"]},
+        sender={secret["header_name"]: secret["header_value"]},
     )
 
 
@@ -71,18 +84,19 @@ def examples(operation: Documented, place: str) -> dict[str, Any]:
 
 
 def body_example(operation: Documented) -> object:
-    schema = operation.body_schema()
-    if schema is None:
+    if operation.body_schema() is None:
         return None
-    found = resolved(schema).get("examples")
-    assert found, f"no example in the model of the body of {operation.id}"
-    return found[0]
+    found = operation.body_example()
+    assert found is not None, f"no example in the model of the body of {operation.id}"
+    return found
 
 
 async def request(scene: Scene, operation: Documented) -> httpx.Request:
     path, query, headers = (examples(operation, place) for place in ("path", "query", "header"))
     for parameters in (path, query, headers):
         parameters |= {name: scene.known[name] for name in parameters if name in scene.known}
+    if operation.path.startswith("/v1/webhooks/100ms"):
+        headers |= scene.sender
     url = operation.path.format_map(path)
     http = scene.account.http
     if {"tenant", "expires", "signature"} <= query.keys():
