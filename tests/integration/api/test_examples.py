@@ -23,6 +23,7 @@ from tests.integration.rows import new_clip, new_highlight, new_stream
 from tests.openapi import Documented, document, operations
 
 MEDIA = b"not really a film"
+EVENTS = "text/event-stream"
 CONNECTION = {
     "name": "Cup",
     "account_id": "60b8e13a6eb86d8101b57354",
@@ -46,7 +47,8 @@ class Scene:
 async def scene(account: Account, database: Database, clip_root: Path, workflows: Client) -> Scene:
     tenant, http = account.tenant_id, account.http
     stream = await new_stream(database, tenant)
-    highlight = await new_highlight(database, tenant, stream)
+    # Where the example of a correction lies.
+    highlight = await new_highlight(database, tenant, stream, peak=310.0)
     clip = await new_clip(database, tenant, stream, highlight)
     for suffix in ("mp4", "jpg"):
         file = clip_root / str(tenant) / str(stream) / f"{clip}.{suffix}"
@@ -57,8 +59,14 @@ async def scene(account: Account, database: Database, clip_root: Path, workflows
     override = await http.put("/v1/profiles/soccer/override", json=patch)
     connection = await created(http.post("/v1/connections", json=CONNECTION))
     secret = connection["secrets"]
+    subscription = operations()["subscribeWebhook"].body_example()
+    endpoint = await created(http.post("/v1/webhooks/subscribe", json=subscription))
+    delivery = (await http.post(f"/v1/webhooks/{endpoint['id']}/test")).json()
+    budget = operations()["putBudget"].body_example()
+    await http.put("/v1/usage/budgets/analyzed_seconds", json=budget)
     known = {"stream_id": stream, "highlight_id": highlight, "clip_id": clip, "key_id": key["id"]}
-    known |= {"connection_id": connection["id"]}
+    known |= {"connection_id": connection["id"], "endpoint_id": endpoint["id"]}
+    known |= {"delivery_id": delivery["id"]}
     return Scene(
         account=account,
         known={name: str(value) for name, value in known.items()}
@@ -121,6 +129,9 @@ async def signed(scene: Scene, path: str) -> dict[str, Any]:
 async def test_the_example_of_an_operation_is_answered_as_documented(
     scene: Scene, operation: Documented
 ) -> None:
+    if EVENTS in operation.success().get("200", {}).get("content", {}):
+        # Else they would not end.
+        await scene.account.http.post(f"/v1/streams/{scene.known['stream_id']}/stop")
     response = await scene.account.http.send(await request(scene, operation))
     assert str(response.status_code) in operation.success(), response.text
     content = operation.success()[str(response.status_code)].get("content", {})
