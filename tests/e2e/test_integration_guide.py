@@ -7,27 +7,25 @@ replaced: addresses and the key.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import av
 import httpx
 import pytest
-from standardwebhooks import Webhook
 
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
 from demo.playback import playback_problem
 from infra.embedded.ports import free_ports
 from tests.e2e.conftest import Stack
-from tests.e2e.installation import ROOT, START_TIMEOUT
+from tests.e2e.installation import ROOT
+from tldrtv_highlights import AsyncHighlightsClient
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow]
 
@@ -38,7 +36,6 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", GUIDE, re.MULTILINE | re.DOTALL))
 FOLLOWING = ("With curl", "With Python", "With asyncio")
 RECEIVING = "Be told instead of asking"
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def test_every_snippet_belongs_to_a_section_that_is_run() -> None:
@@ -88,27 +85,33 @@ def length_of(clip: Path) -> float:
         return (container.duration or 0) / av.time_base
 
 
-async def test_a_receiver_believes_what_is_signed_only(tmp_path: Path) -> None:
+async def test_a_receiver_is_told_and_believes_what_is_signed_only(
+    stack: Stack, tmp_path: Path
+) -> None:
     (port,) = free_ports(1)
-    command = program(RECEIVING, {"8080": str(port)})
-    body = b'{"type": "clip.ready", "timestamp": "2026-05-02T19:05:31Z", "data": {"score": 0.9}}'
-    now = datetime.now(UTC)
-    headers = {
-        "webhook-id": "msg_1",
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(SECRET).sign("msg_1", now, body.decode()),
+    url = f"http://127.0.0.1:{port}/"
+    replaced = {
+        "http://localhost:8000": stack.running.api_url,
+        "hl_live_…": stack.running.api_key or "",
+        "https://hooks.example.com/highlights": url,
+        "8080": str(port),
     }
-    async with running(command, tmp_path) as process, asyncio.timeout(START_TIMEOUT):
-        url = f"http://127.0.0.1:{port}/"
-        transport = httpx.AsyncHTTPTransport(retries=20)
-        async with httpx.AsyncClient(transport=transport) as http:
-            answers = [
-                (await http.post(url, content=content, headers=headers)).status_code
-                for content in (body, body.replace(b"0.9", b"1.0"))
-            ]
-        assert answers == [204, 400]
+    async with (
+        running(program(RECEIVING, replaced), tmp_path) as process,
+        asyncio.timeout(LIMIT),
+        httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=20)) as stranger,
+        AsyncHighlightsClient(stack.running.api_url, stack.running.api_key or "") as client,
+    ):
+        forged = {"webhook-id": "x", "webhook-timestamp": "1", "webhook-signature": "v1,x"}
+        assert (await stranger.post(url, content=b"{}", headers=forged)).status_code == 400
+        (endpoint,) = [each async for each in client.webhooks.list() if each.url == url]
+        delivery = await client.webhooks.test(endpoint.id)
         assert process.stdout is not None
-        assert b"msg_1 clip.ready {'score': 0.9}" in await process.stdout.readline()
+        told = b""
+        while b"endpoint.test" not in told:
+            told = await process.stdout.readline()
+            assert told, "the receiver has ended"
+        assert told.startswith(f"{delivery.event_id} endpoint.test".encode())
 
 
 def program(section: str, replaced: dict[str, str]) -> list[str]:
@@ -134,7 +137,6 @@ async def running(command: list[str], directory: Path) -> AsyncIterator[asyncio.
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=directory,
-        env={**os.environ, "WEBHOOK_SECRET": SECRET},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
