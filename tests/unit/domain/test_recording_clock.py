@@ -39,7 +39,8 @@ def test_a_recording_without_dates_has_no_clock() -> None:
     assert clock.position_of(NOON) is None
 
 
-@given(st.floats(0, 99.9), st.floats(1.0, 8.0))
+# The last segment has no date after it to tell its pace by, so it is taken for real time.
+@given(st.floats(0, 97.9), st.floats(1.0, 8.0))
 def test_positions_follow_the_wall_clock_at_any_pace_from_real_time_on(
     at: float, pace: float
 ) -> None:
