@@ -267,9 +267,7 @@ ATTACKS: dict[str, Attack] = {
     "clips.record_clip": lambda s, it: clips.record_clip(
         s, clip_record(it.tenant, it.stream, it.highlight)
     ),
-    "deliveries.get": lambda s, it: deliveries.get(
-        s, tenant_id=it.tenant, delivery_id=it.delivery
-    ),
+    "deliveries.get": lambda s, it: deliveries.get(s, tenant_id=it.tenant, delivery_id=it.delivery),
     "deliveries.list_page": lambda s, it: deliveries.list_page(
         s, tenant_id=it.tenant, criteria=DeliveryFilter(endpoint_id=it.endpoint)
     ),
