@@ -13,13 +13,24 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.access import Scope
+from domain.audit import SYSTEM, AuditAction
 from domain.feedback import Verdict
 from domain.profile_override import ProfileOverride
 from domain.records import StreamRecord, WindowRecord
 from domain.stream import StreamProgress, StreamStatus
 from domain.usage import UsageKind
 from infra.database import Database
-from infra.repositories import api_keys, budgets, feedback, idempotency, profiles, streams
+from infra.repositories import (
+    api_keys,
+    audit,
+    budgets,
+    delivery_attempts,
+    feedback,
+    idempotency,
+    profiles,
+    streams,
+)
+from infra.repositories.delivery_attempts import Attempt
 from infra.repositories.profiles import ProfileOverrides
 from infra.schema import Base, EventRow
 from tests.integration.infra.repositories.attacks import (
@@ -30,7 +41,14 @@ from tests.integration.infra.repositories.attacks import (
     Target,
     public_functions,
 )
-from tests.integration.rows import PROFILE, new_clip, new_highlight, new_stream
+from tests.integration.rows import (
+    PROFILE,
+    new_clip,
+    new_delivery,
+    new_endpoint,
+    new_highlight,
+    new_stream,
+)
 from tests.unit.domain.clip_cases import gap
 
 
@@ -41,10 +59,26 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     clip = await new_clip(database, tenant, stream, highlight)
+    endpoint = await new_endpoint(database, tenant)
+    delivery = await new_delivery(database, tenant, endpoint)
     key_hash, profile, idempotency_key = uuid4().bytes, f"p-{uuid4().hex}", uuid4().hex
     async with database.session(tenant) as session:
         key = await api_keys.create(
             session, tenant_id=tenant, name="k", key_hash=key_hash, hint="h", scopes=[Scope.READ]
+        )
+        await audit.record(
+            session,
+            tenant_id=tenant,
+            action=AuditAction.KEY_CREATED,
+            target_id=key.id,
+            actor=SYSTEM,
+        )
+        await delivery_attempts.record(
+            session,
+            Attempt(at=WHEN, duration=0.1, succeeded=False, error="no answer"),
+            tenant_id=tenant,
+            delivery_id=delivery,
+            next_attempt_at=WHEN,
         )
         await budgets.put(
             session, tenant_id=tenant, kind=UsageKind.CLIP_RENDERED, monthly=Decimal(9)
@@ -89,6 +123,8 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
         key=key.id,
         key_hash=key_hash,
         event=event,
+        endpoint=endpoint,
+        delivery=delivery,
         idempotency_key=idempotency_key,
         profile=profile,
         author="a",
@@ -116,6 +152,8 @@ def nobody() -> Target:
         key=uuid4(),
         key_hash=uuid4().bytes,
         event=uuid4(),
+        endpoint=uuid4(),
+        delivery=uuid4(),
         idempotency_key=uuid4().hex,
         profile=uuid4().hex,
         author=uuid4().hex,
