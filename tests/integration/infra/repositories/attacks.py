@@ -21,9 +21,14 @@ from sqlalchemy.orm import make_transient_to_detached
 import infra.repositories as package
 from domain.access import Scope
 from domain.audit import SYSTEM, AuditAction
+from domain.backfill_input import BackfillRecord, StreamRef
 from domain.events import Event, EventType, UsagePayload, event
 from domain.expiry import RecordKind
 from domain.feedback import Verdict
+from domain.gap_outcome import GapOutcome
+from domain.hms.beam import Outcome
+from domain.hms.effects import BeamRef, EndSession
+from domain.media import GapStatus
 from domain.plans import PlanName
 from domain.profile_override import ProfileOverride
 from domain.records import StreamRecord
@@ -36,8 +41,11 @@ from infra.repositories import (
     announcements,
     api_keys,
     audit,
+    backfills,
+    beams,
     budgets,
     clips,
+    connections,
     deliveries,
     delivery_attempts,
     delivery_queue,
@@ -47,6 +55,7 @@ from infra.repositories import (
     feedback,
     highlights,
     idempotency,
+    inbound_events,
     profiles,
     stream_changes,
     stream_quota,
@@ -60,6 +69,7 @@ from infra.repositories.delivery_attempts import Attempt
 from infra.repositories.delivery_queue import WaitingDelivery
 from infra.repositories.highlight_filter import HighlightFilter
 from infra.repositories.idempotency import StoredResponse
+from infra.repositories.inbound_events import Lane, NewEvent
 from infra.repositories.profiles import ProfileOverrides
 from infra.schema import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
 from tests.integration.rows import PROFILE, URL, candidate, clip_record, decision
@@ -81,6 +91,9 @@ class Target:
     event: UUID
     endpoint: UUID
     delivery: UUID
+    connection: UUID
+    workspace: str
+    beam: str
     idempotency_key: str
     profile: str
     author: str
@@ -213,7 +226,110 @@ async def _lock_keys(session: AsyncSession, it: Target) -> None:
     await api_keys.lock(session, it.tenant)  # the time that it tells is nobody's secret
 
 
+async def _new_connection(session: AsyncSession, it: Target) -> object:
+    return await connections.create(
+        session,
+        tenant_id=it.tenant,
+        id=it.connection,
+        name="x",
+        checks={},
+        header_hash=b"x",
+        signing_secret=b"x",
+    )
+
+
+def _inbound(it: Target) -> NewEvent:
+    return NewEvent(
+        tenant_id=it.tenant,
+        connection_id=it.connection,
+        event_id=it.beam,
+        type="x",
+        effect=EndSession(session_id=it.beam, message="x"),
+        lane=it.beam,
+    )
+
+
+def _outcomes(it: Target) -> BackfillRecord:
+    lost = GapOutcome(start=2.0, first_sequence=0, status=GapStatus.LOST, resolution="x")
+    return BackfillRecord(
+        tenant_id=it.tenant, stream_id=it.stream, progress=StreamProgress(), outcomes=(lost,)
+    )
+
+
+async def _pending(session: AsyncSession, it: Target) -> object:
+    lane = Lane(connection_id=it.connection, name=it.beam)
+    return await inbound_events.pending(session, tenant_id=it.tenant, lane=lane)
+
+
 ATTACKS: dict[str, Attack] = {
+    "backfills.recall": lambda s, it: backfills.recall(
+        s, StreamRef(tenant_id=it.tenant, stream_id=it.stream)
+    ),
+    "backfills.record_outcomes": lambda s, it: backfills.record_outcomes(s, _outcomes(it)),
+    "beams.lock": lambda s, it: beams.lock(
+        s, tenant_id=it.tenant, connection_id=it.connection, ref=BeamRef(key=it.beam)
+    ),
+    "beams.get": lambda s, it: beams.get(
+        s, tenant_id=it.tenant, connection_id=it.connection, ref=BeamRef(key=it.beam)
+    ),
+    "beams.is_session_closed": lambda s, it: beams.is_session_closed(
+        s, tenant_id=it.tenant, connection_id=it.connection, session_id=it.beam
+    ),
+    "beams.close_session": lambda s, it: beams.close_session(
+        s, tenant_id=it.tenant, connection_id=it.connection, session_id="another"
+    ),
+    "beams.unfinished": lambda s, it: beams.unfinished(
+        s,
+        tenant_id=it.tenant,
+        connection_id=it.connection,
+        effect=EndSession(session_id=it.beam, message="x"),
+    ),
+    "beams.known": lambda s, it: beams.known(s, tenant_id=it.tenant, connection_id=it.connection),
+    "connections.create": _new_connection,
+    "connections.get": lambda s, it: connections.get(
+        s, tenant_id=it.tenant, connection_id=it.connection
+    ),
+    "connections.find": lambda s, it: connections.find(s, connection_id=it.connection),
+    "connections.find_by_workspace": lambda s, it: connections.find_by_workspace(
+        s, workspace=it.workspace
+    ),
+    "connections.list_page": lambda s, it: connections.list_page(s, tenant_id=it.tenant),
+    "connections.list_managed": lambda s, it: connections.list_managed(s, tenant_id=it.tenant),
+    "connections.update": lambda s, it: connections.update(
+        s, tenant_id=it.tenant, connection_id=it.connection, values={"name": "mine"}
+    ),
+    "connections.rotate": lambda s, it: connections.rotate(
+        s,
+        tenant_id=it.tenant,
+        connection_id=it.connection,
+        header_hash=b"mine",
+        signing_secret=b"mine",
+        previous_until=WHEN,
+    ),
+    "connections.remove": lambda s, it: connections.remove(
+        s, tenant_id=it.tenant, connection_id=it.connection
+    ),
+    "inbound_events.record": lambda s, it: inbound_events.record(s, _inbound(it)),
+    "inbound_events.get": lambda s, it: inbound_events.get(
+        s, tenant_id=it.tenant, connection_id=it.connection, event_id=it.beam
+    ),
+    "inbound_events.list_newest": lambda s, it: inbound_events.list_newest(
+        s, tenant_id=it.tenant, connection_id=it.connection, limit=9
+    ),
+    "inbound_events.pending": _pending,
+    "inbound_events.pending_lanes": lambda s, it: inbound_events.pending_lanes(
+        s, tenant_id=it.tenant, min_age=timedelta(0), limit=9
+    ),
+    "inbound_events.note_failure": lambda s, it: inbound_events.note_failure(
+        s, tenant_id=it.tenant, connection_id=it.connection, event_id=it.beam, detail="mine"
+    ),
+    "inbound_events.complete": lambda s, it: inbound_events.complete(
+        s,
+        tenant_id=it.tenant,
+        connection_id=it.connection,
+        event_id=it.beam,
+        outcome=Outcome.NOTED,
+    ),
     "announcements.announce_stream": lambda s, it: announcements.announce_stream(
         s, _stream_row(it), before=StreamStatus.STARTING
     ),

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.access import Scope
 from domain.audit import SYSTEM, AuditAction
 from domain.feedback import Verdict
+from domain.hms.effects import BeamRef, EndSession
 from domain.profile_override import ProfileOverride
 from domain.records import StreamRecord, WindowRecord
 from domain.stream import StreamProgress, StreamStatus
@@ -23,14 +24,18 @@ from infra.database import Database
 from infra.repositories import (
     api_keys,
     audit,
+    beams,
     budgets,
+    connections,
     delivery_attempts,
     feedback,
     idempotency,
+    inbound_events,
     profiles,
     streams,
 )
 from infra.repositories.delivery_attempts import Attempt
+from infra.repositories.inbound_events import NewEvent
 from infra.repositories.profiles import ProfileOverrides
 from infra.schema import Base, EventRow
 from tests.integration.infra.repositories.attacks import (
@@ -61,6 +66,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
     clip = await new_clip(database, tenant, stream, highlight)
     endpoint = await new_endpoint(database, tenant)
     delivery = await new_delivery(database, tenant, endpoint)
+    connection, beam = uuid4(), uuid4().hex
     key_hash, profile, idempotency_key = uuid4().bytes, f"p-{uuid4().hex}", uuid4().hex
     async with database.session(tenant) as session:
         key = await api_keys.create(
@@ -113,6 +119,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
                 created_by=key.id,
             )
         )
+        await _connect(session, tenant, connection, beam)
         event = await session.scalar(select(EventRow.id).limit(1))
     assert event is not None
     return Target(
@@ -125,9 +132,39 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
         event=event,
         endpoint=endpoint,
         delivery=delivery,
+        connection=connection,
+        workspace=beam,
+        beam=beam,
         idempotency_key=idempotency_key,
         profile=profile,
         author="a",
+    )
+
+
+async def _connect(session: AsyncSession, tenant: UUID, connection: UUID, beam: str) -> None:
+    """A workspace of 100ms, of which a beam has begun and a session has ended."""
+    await connections.create(
+        session,
+        tenant_id=tenant,
+        id=connection,
+        name="c",
+        account_id=beam,
+        checks={},
+        header_hash=b"h",
+        signing_secret=b"s",
+    )
+    await beams.lock(session, tenant_id=tenant, connection_id=connection, ref=BeamRef(key=beam))
+    await beams.close_session(session, tenant_id=tenant, connection_id=connection, session_id=beam)
+    await inbound_events.record(
+        session,
+        NewEvent(
+            tenant_id=tenant,
+            connection_id=connection,
+            event_id=beam,
+            type="session.close.success",
+            effect=EndSession(session_id=beam, message="over"),
+            lane=beam,
+        ),
     )
 
 
@@ -154,6 +191,9 @@ def nobody() -> Target:
         event=uuid4(),
         endpoint=uuid4(),
         delivery=uuid4(),
+        connection=uuid4(),
+        workspace=uuid4().hex,
+        beam=uuid4().hex,
         idempotency_key=uuid4().hex,
         profile=uuid4().hex,
         author=uuid4().hex,
