@@ -14,7 +14,7 @@ PYTEST_WORKERS ?= 2
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
-$(READY): requirements.lock pyproject.toml bin/bootstrap bin/uv bin/uv.lock.txt
+$(READY): requirements.lock pyproject.toml clients/python/pyproject.toml bin/bootstrap bin/uv bin/uv.lock.txt
 	@bin/bootstrap
 	@touch $@
 

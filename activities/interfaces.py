@@ -11,9 +11,26 @@ from abc import ABC, abstractmethod
 from temporalio import activity
 
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.backfill_input import (
+    BackfillRecord,
+    FetchRecordingInput,
+    FetchRecordingResult,
+    RecordingRelease,
+    RecordingSurvey,
+    StreamRef,
+    StreamSoFar,
+    SurveyInput,
+)
 from domain.clip import ClipSpec, RenderedClip
 from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass
 from domain.expiry import ExpireRecordsInput, ExpireRecordsResult
+from domain.inbound import (
+    ConnectionList,
+    ConnectionRef,
+    ReconcileReport,
+    RelayInput,
+    RelayReport,
+)
 from domain.ingest import FetchWindowInput, FetchWindowResult
 from domain.records import ClipRecord, MediaRelease, StreamRecord
 from domain.selection import SelectHighlightsInput, SelectHighlightsResult
@@ -100,3 +117,55 @@ class Maintenance(ABC):
     @activity.defn(name="expire_records")
     async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
         """Delete the old records of all tenants."""
+
+
+class Inbound(ABC):
+    """Inbound events after the fact; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="relay_inbound")
+    async def relay_inbound(self, request: RelayInput) -> RelayReport:
+        """Deliver recorded events that could not be delivered when they came."""
+
+    @abstractmethod
+    @activity.defn(name="managed_connections")
+    async def managed_connections(self) -> ConnectionList:
+        """List the connections whose live streams 100ms can be asked for."""
+
+    @abstractmethod
+    @activity.defn(name="reconcile_connection")
+    async def reconcile_connection(self, ref: ConnectionRef) -> ReconcileReport:
+        """Compare one connection's streams with 100ms's list, and repair the difference."""
+
+
+class Recordings(ABC):
+    """A stream's recording to segment store; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="survey_recording")
+    async def survey_recording(self, request: SurveyInput) -> RecordingSurvey:
+        """Read the recording's playlist and plan what to fetch of it."""
+
+    @abstractmethod
+    @activity.defn(name="fetch_recording")
+    async def fetch_recording(self, request: FetchRecordingInput) -> FetchRecordingResult:
+        """Store one piece of the recording as a window, heartbeating the cursor."""
+
+    @abstractmethod
+    @activity.defn(name="release_recording")
+    async def release_recording(self, request: RecordingRelease) -> None:
+        """Delete stored media of the recording that ends before a point, or all of it."""
+
+
+class BackfillRecords(ABC):
+    """What is recorded of a stream and of its gaps; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="recall_stream")
+    async def recall_stream(self, request: StreamRef) -> StreamSoFar | None:
+        """Read a stream's state, its gaps not yet filled and its highlights; None: it is gone."""
+
+    @abstractmethod
+    @activity.defn(name="record_backfill")
+    async def record_backfill(self, record: BackfillRecord) -> None:
+        """Write what came of gaps, and the stream's state."""

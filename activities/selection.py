@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.interfaces import Selection
+from domain.mark_effect import honour_mark
 from domain.selection import HighlightSelector, SelectHighlightsInput, SelectHighlightsResult
 from infra.database import Database
 from infra.pinned_profiles import PinnedProfiles
@@ -43,9 +44,10 @@ class SelectionActivities(Selection):
         pinned = await self._profiles.find(
             request.tenant_id, request.profile_id, request.profile_version
         )
+        candidates = [honour_mark(each, pinned.profile) for each in request.candidates]
         result = HighlightSelector(pinned.profile).select(
             request.state,
-            request.candidates,
+            candidates,
             watermark=request.watermark,
             ended=request.ended,
             gaps=request.gaps,
@@ -57,7 +59,7 @@ class SelectionActivities(Selection):
                     tenant_id=request.tenant_id,
                     stream_id=request.stream_id,
                     profile=pinned.profile,
-                    candidates=request.candidates,
+                    candidates=candidates,
                     decisions=result.decisions,
                 )
             if changed and self._dispatcher is not None:

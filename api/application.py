@@ -14,10 +14,12 @@ from api import (
     audit,
     batches,
     clips,
+    connections,
     deliveries,
     feedback,
     health,
     highlights,
+    hms_webhooks,
     keys,
     profiles,
     stream_deletion,
@@ -38,17 +40,22 @@ from api.problem_handlers import answer_with_problems
 from api.rate_limiting import RateLimiting, charge_file
 from api.rate_limits import RateLimits
 from api.request_context import RequestContext
-from api.services import Services, TemporalConnection
+from api.services import Services
 from infra.clip_store import LocalClipStore
+from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
 from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
+from infra.inbound_delivery import InboundDelivery
 from infra.key_cache import KeyCache
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
 from infra.rate_limiter import RateLimiter
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
+from infra.stream_creation import StreamCreation
+from infra.stream_starter import StreamStarter
+from infra.temporal_connection import TemporalConnection
 from infra.tenant_plans import TenantPlans
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
@@ -64,13 +71,16 @@ _GZIP_LEVEL: Final = 5
 _RESOURCES: Final = (
     *(streams, stream_deletion, stream_events),
     *(highlights, feedback, batches, clips, profiles),
-    *(deliveries, webhooks, usage, keys, audit, health),
+    *(connections, hms_webhooks, deliveries, webhooks),
+    *(usage, keys, audit, health),
 )
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams being analysed."},
     {"name": "highlights", "description": "The moments found in them."},
     {"name": "clips", "description": "Video files of the moments."},
     {"name": "profiles", "description": "What counts in each game, and your own rules for it."},
+    {"name": "connections", "description": "100ms workspaces whose events start your streams."},
+    {"name": "100ms", "description": "Where 100ms sends its events."},
     {"name": "keys", "description": "API keys, and what they may do."},
     {"name": "audit", "description": "Who changed what."},
     {"name": "webhooks", "description": "What you are told as it happens, and where."},
@@ -126,7 +136,11 @@ def create_app(settings: Settings) -> FastAPI:
 def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(ConditionalReads)
-    app.add_middleware(BodyLimit, limit=_MAX_BODY_BYTES)
+    app.add_middleware(
+        BodyLimit,
+        limit=_MAX_BODY_BYTES,
+        larger={hms_webhooks.PREFIX: hms_webhooks.MAX_BODY_BYTES},
+    )
     app.add_middleware(HeadLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
     app.add_middleware(RateLimiting, limits=services.limits)
     app.add_middleware(GZipMiddleware, minimum_size=_MIN_GZIP_BYTES, compresslevel=_GZIP_LEVEL)
@@ -149,6 +163,11 @@ def _services(settings: Settings) -> Services:
         pool_timeout=settings.database_pool_timeout,
         transaction_pooler=settings.database_transaction_pooler,
     )
+    temporal = TemporalConnection(settings)
+    starter = StreamStarter(temporal.client, limits=settings.ingest_limits())
+    guard = UrlGuard(allow_private=settings.allow_private_urls)
+    profiles = TenantProfileStore(shipped)
+    creation = StreamCreation(profiles, default_plan=settings.default_plan)
     redis_url = settings.redis_url
     limiter = RateLimiter(
         None if redis_url is None else redis_url.get_secret_value(),
@@ -160,12 +179,16 @@ def _services(settings: Settings) -> Services:
         settings=settings,
         database=database,
         temporal=temporal,
+        starter=starter,
+        creation=creation,
         clips=LocalClipStore(Path(settings.clip_location())),
         signer=UrlSigner(secret),
         key_secret=secret,
-        url_guard=UrlGuard(allow_private=settings.allow_private_urls),
-        profiles=TenantProfileStore(shipped),
+        url_guard=guard,
+        profiles=profiles,
         pinned=PinnedProfiles(database, shipped),
+        connection_secrets=ConnectionSecrets(secret),
+        inbound=InboundDelivery(database=database, starter=starter, creation=creation, guard=guard),
         limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
         keys=KeyCache(database),
         endpoint_secrets=EndpointSecrets(secret),

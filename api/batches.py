@@ -30,6 +30,7 @@ from api.stream_models import StreamModel
 from api.stream_stopping import stop
 from infra.repositories import clips, highlights, streams
 from infra.schema import Stream
+from infra.temporal_connection import TemporalUnavailableError
 
 _MAX_HIGHLIGHTS: Final = 100
 _MAX_STREAMS: Final = 50
@@ -164,8 +165,8 @@ async def _stop(services: Services, identity: UUID, row: Stream | None) -> Strea
         return StreamResult(id=identity, problem=_problem(StreamNotFoundProblem()))
     try:
         return StreamResult(id=identity, stream=StreamModel.of(await stop(services, row)))
-    except UnavailableProblem as problem:
-        return StreamResult(id=identity, problem=_problem(problem))
+    except TemporalUnavailableError:
+        return StreamResult(id=identity, problem=_problem(UnavailableProblem()))
 
 
 def _problem(problem: Problem) -> ItemProblem:

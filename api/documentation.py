@@ -11,6 +11,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from starlette.staticfiles import StaticFiles
 
+from api.operation_links import add_links
+from api.parameter_examples import add_parameter_examples
 from api.problem_reference import documented, problem_schemas, reference
 from api.problems import NotAcceptableProblem, RateLimitedProblem
 from api.route_costs import is_limited
@@ -42,8 +44,9 @@ _LIMIT_HEADERS: Final = {
 def complete_document(app: FastAPI) -> None:
     """Add to the OpenAPI document what FastAPI leaves out, once.
 
-    That is what holds for all operations, the schemas of problem documents, and in examples the
-    properties that are null: FastAPI drops them, and then an example breaks its own schema.
+    That is what holds for all operations, the schemas of problem documents, examples of parameters,
+    links from one operation to the next, and in examples the properties that are null: FastAPI
+    drops them, and then an example breaks its own schema.
     """
     generate = app.openapi
 
@@ -56,8 +59,10 @@ def complete_document(app: FastAPI) -> None:
                 for example in schema.get("examples", ()):
                     _restore_nulls(example, schema, schemas)
             for path, operations in document["paths"].items():
-                if is_limited(path):
-                    for method, operation in operations.items():
+                for method, operation in operations.items():
+                    add_parameter_examples(operation)
+                    add_links(operation)
+                    if is_limited(path):
                         _document_manners(method, operation["responses"])
         return generate()
 

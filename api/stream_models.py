@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.text import Name, Title, Url
-from domain.media import GapReason
+from domain.media import GapReason, GapStatus
 from domain.profile_match import ProfileMatch
 from domain.stream import TERMINAL, EndReason, StreamProgress, StreamStatus, may_follow
 from infra.schema import Stream, StreamGap
@@ -84,6 +84,11 @@ class GapModel(BaseModel):
     duration: float
     reason: GapReason
     detail: str
+    status: GapStatus = Field(
+        description="`open` until a recording was looked at; `filled` when it was analysed from "
+        "there; `lost` when no recording held it."
+    )
+    resolution: str = Field(description="How it was filled, or why it could not be.")
 
 
 class StreamModel(BaseModel):
@@ -117,6 +122,7 @@ class StreamModel(BaseModel):
                     "windows": 52,
                     "highlights": 3,
                     "clips": 2,
+                    "refused_marks": 0,
                     "end": None,
                     "last_segment_at": "2026-05-02T19:05:12Z",
                     "ended_at": None,
@@ -144,6 +150,7 @@ class StreamModel(BaseModel):
     windows: int
     highlights: int
     clips: int
+    refused_marks: int = Field(description="Marks in timed metadata that could not be read.")
     end: StreamEndModel | None
     last_segment_at: datetime | None
     ended_at: datetime | None
@@ -174,6 +181,7 @@ class StreamModel(BaseModel):
             windows=row.windows,
             highlights=row.highlights,
             clips=row.clips,
+            refused_marks=row.refused_marks,
             end=end,
             last_segment_at=row.last_segment_at,
             ended_at=row.ended_at,
@@ -203,6 +211,7 @@ class StreamModel(BaseModel):
                 "windows": live.windows,
                 "highlights": live.highlights,
                 "clips": live.clips,
+                "refused_marks": live.refused_marks,
                 "end": end,
                 "last_segment_at": live.last_segment_at or self.last_segment_at,
             }
@@ -222,6 +231,8 @@ class StreamDetail(StreamModel):
                 duration=gap.duration,
                 reason=GapReason(gap.reason),
                 detail=gap.detail,
+                status=GapStatus(gap.status),
+                resolution=gap.resolution,
             )
             for gap in gaps
         ]

@@ -7,14 +7,12 @@ from typing import Final
 
 from temporalio.service import RPCError, RPCStatusCode
 
-from api import stream_starter
 from api.problems import UnavailableProblem
 from api.services import Services
 from domain.ids import stream_workflow_id
-from domain.records import StreamRecord
-from domain.stream import TERMINAL, EndReason, StreamEnd, StreamProgress
-from infra.repositories import streams
+from domain.stream import TERMINAL
 from infra.schema import Stream
+from infra.stream_creation import close_orphan
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 
@@ -23,13 +21,11 @@ async def stop(services: Services, row: Stream) -> Stream:
     """Ask for a stream's end in good order; return it as it is now. One that is over stays so.
 
     Raises:
-        UnavailableProblem: Temporal does not answer.
+        TemporalUnavailableError: Temporal does not answer.
     """
-    if row.status in TERMINAL or await stream_starter.stop(
-        services, row, message="stopped by the tenant"
-    ):
+    if row.status in TERMINAL or await services.starter.stop(row, message="stopped by the tenant"):
         return row
-    return await _cancel_orphan(services, row)
+    return await close_orphan(services.database, row)
 
 
 async def cancel(services: Services, row: Stream) -> None:
@@ -47,15 +43,3 @@ async def cancel(services: Services, row: Stream) -> None:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise UnavailableProblem from error
-
-
-async def _cancel_orphan(services: Services, row: Stream) -> Stream:
-    """Close a stream that no workflow follows, so that it does not stay open for ever."""
-    end = StreamEnd(reason=EndReason.CANCELLED, message="stopped; its analysis was not running")
-    progress = StreamProgress(status=end.status, end=end)
-    async with services.database.session(row.tenant_id) as session:
-        await streams.record_stream(
-            session, StreamRecord(tenant_id=row.tenant_id, stream_id=row.id, progress=progress)
-        )
-    async with services.database.session(row.tenant_id) as session:
-        return await streams.get(session, tenant_id=row.tenant_id, stream_id=row.id) or row

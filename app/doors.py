@@ -12,6 +12,7 @@ from infra.database import Database
 from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
 from infra.hls_client import HlsClient
+from infra.hms_api import HmsApi
 from infra.media_pool import MediaPool
 from infra.profile_store import ProfileStore
 from infra.segment_store import LocalSegmentStore
@@ -30,6 +31,7 @@ class Doors:
     segments: LocalSegmentStore
     clips: LocalClipStore
     hls: HlsClient
+    hms: HmsApi
     probes: MediaPool
     media: MediaPool
     profiles: ProfileStore
@@ -57,6 +59,8 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
         transaction_pooler=settings.database_transaction_pooler,
     )
     stack.push_async_callback(database.close)
+    hms = HmsApi(settings.hms_api_url)
+    stack.push_async_callback(hms.close)
     # Probing has children of its own: ingest must not wait behind an analysis or a check.
     probes = await stack.enter_async_context(_pool(settings, processes=1))
     media = await stack.enter_async_context(_pool(settings, processes=settings.analyzer_processes))
@@ -67,6 +71,7 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
         segments=LocalSegmentStore(_directory("SEGMENT_STORE", settings.segment_location())),
         clips=LocalClipStore(_directory("CLIP_STORE", settings.clip_location())),
         hls=await stack.enter_async_context(HlsClient(guard)),
+        hms=hms,
         probes=probes,
         media=media,
         profiles=ProfileStore(),

@@ -1,68 +1,52 @@
-"""What happens at fixed intervals, kept on the Temporal server as its settings say."""
+"""The schedules of this installation: what is done in rounds, and how often."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
 
 import structlog
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
-)
+from temporalio.client import Client
 from temporalio.service import RPCError
 
-from domain import task_queues
 from domain.expiry import ExpireRecordsInput, MaintenanceInput
+from domain.inbound import ReconcileInput, RelayInput
+from infra.schedules import Rounds, ensure_rounds
 from infra.settings import Settings
-from workflows.maintenance import MaintenanceWorkflow
 
-MAINTENANCE: Final = "maintenance"
 _log = structlog.get_logger(__name__)
 
 
-async def keep_schedules(client: Client, settings: Settings) -> None:
-    """Make the schedules, or bring those there are up to date; workers may do so together.
-
-    A server that refuses is logged and asked again by the next worker: streams matter more.
-    """
-    try:
-        await _keep(client, MAINTENANCE, _maintenance(settings))
-    except RPCError as error:
-        _log.warning("schedules not kept", status=str(error.status), error=error.message)
-
-
-def _maintenance(settings: Settings) -> Schedule:
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            MaintenanceWorkflow.run,
-            MaintenanceInput(expire=ExpireRecordsInput(policy=settings.retention_policy())),
-            id=MAINTENANCE,
-            task_queue=task_queues.ORCHESTRATION,
+def all_rounds(settings: Settings) -> tuple[Rounds, ...]:
+    """Return all schedules as they should be."""
+    return (
+        Rounds(
+            id="inbound-relay",
+            workflow="InboundRelayWorkflow",
+            request=RelayInput(),
+            every=timedelta(seconds=settings.relay_interval),
+            note="Deliver inbound events that wait",
         ),
-        spec=ScheduleSpec(
-            intervals=[ScheduleIntervalSpec(every=timedelta(seconds=settings.maintenance_interval))]
+        Rounds(
+            id="inbound-reconcile",
+            workflow="ReconcileWorkflow",
+            request=ReconcileInput(),
+            every=timedelta(seconds=settings.reconcile_interval),
+            note="Compare our streams with 100ms's",
         ),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+        Rounds(
+            id="maintenance",
+            workflow="MaintenanceWorkflow",
+            request=MaintenanceInput(expire=ExpireRecordsInput(policy=settings.retention_policy())),
+            every=timedelta(seconds=settings.maintenance_interval),
+            note="Delete old records",
+        ),
     )
 
 
-async def _keep(client: Client, name: str, schedule: Schedule) -> None:
-    try:
-        await client.create_schedule(name, schedule)
-    except ScheduleAlreadyRunningError:
-
-        def changed(before: ScheduleUpdateInput) -> ScheduleUpdate:
-            # An operator who paused it meant it.
-            schedule.state = before.description.schedule.state
-            return ScheduleUpdate(schedule=schedule)
-
-        await client.get_schedule_handle(name).update(changed)
+async def ensure_schedules(client: Client, settings: Settings) -> None:
+    """Make all schedules, or bring them up to date; a worker that may not goes on without."""
+    for rounds in all_rounds(settings):
+        try:
+            await ensure_rounds(client, rounds)
+        except RPCError as error:
+            _log.warning("schedule_not_made", schedule=rounds.id, error=error.message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Final
@@ -15,26 +15,39 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
 from activities.analysis.local import LocalAnalysis
+from activities.backfill_records import BackfillRecordActivities
 from activities.clips import ClipActivities
+from activities.inbound import InboundActivities
 from activities.ingest import IngestActivities
 from activities.maintenance import MaintenanceActivities
+from activities.recordings import RecordingActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
 from activities.webhooks import WebhookActivities
 from app.doors import Doors, open_doors
-from app.schedules import keep_schedules
+from app.schedules import ensure_schedules
 from domain import task_queues
 from domain.delivery import OutboxRelayInput
 from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
+from infra.connection_secrets import ConnectionSecrets
+from infra.embedded.home import signing_secret
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
+from infra.inbound_delivery import InboundDelivery
 from infra.settings import Settings
+from infra.stream_creation import StreamCreation
+from infra.stream_starter import StreamStarter
 from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
+from infra.tenant_profiles import TenantProfileStore
+from infra.url_guard import UrlGuard
 from infra.webhook_dispatcher import WebhookDispatcher
+from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
+from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.outbox_relay import OutboxRelayWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -70,7 +83,9 @@ async def run_worker(settings: Settings) -> None:
         for worker in workers(client, settings, doors, ingest):
             await stack.enter_async_context(worker)
         await ensure_outbox_relay(client, settings)
-        await keep_schedules(client, settings)
+        # Beside the work: a Temporal that goes away now must not keep us from stopping.
+        making = asyncio.create_task(ensure_schedules(client, settings))
+        stack.callback(making.cancel)
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
@@ -80,11 +95,7 @@ def workers(
     client: Client, settings: Settings, doors: Doors, ingest: IngestActivities
 ) -> Sequence[Worker]:
     """Return one worker for each task queue, none of them started."""
-
-    async def same_client() -> Client:
-        return client
-
-    dispatcher = WebhookDispatcher(doors.database, same_client)
+    dispatcher = WebhookDispatcher(doors.database, _returning(client))
     records = RecordActivities(doors.database, dispatcher)
     selection = SelectionActivities(
         database=doors.database, profiles=doors.profiles, dispatcher=dispatcher
@@ -98,7 +109,22 @@ def workers(
         endpoint_concurrency=settings.webhook_endpoint_concurrency,
     )
     maintenance = MaintenanceActivities(doors.database)
+    backfills = BackfillRecordActivities(doors.database)
+    recordings = RecordingActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
     analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
+    inbound = InboundActivities(
+        database=doors.database,
+        delivery=InboundDelivery(
+            database=doors.database,
+            starter=StreamStarter(_returning(client), limits=settings.ingest_limits()),
+            creation=StreamCreation(
+                TenantProfileStore(doors.profiles), default_plan=settings.default_plan
+            ),
+            guard=UrlGuard(allow_private=settings.allow_private_urls),
+        ),
+        secrets=ConnectionSecrets(signing_secret(settings)),
+        api=doors.hms,
+    )
     clips = ClipActivities(
         segments=doors.segments,
         clips=doors.clips,
@@ -130,6 +156,9 @@ def workers(
                 DeliveryWorkflow,
                 OutboxRelayWorkflow,
                 MaintenanceWorkflow,
+                BackfillWorkflow,
+                InboundRelayWorkflow,
+                ReconcileWorkflow,
             ],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
@@ -145,6 +174,14 @@ def workers(
                 records.record_clip,
                 webhooks.relay_events,
                 maintenance.expire_records,
+                inbound.relay_inbound,
+                inbound.managed_connections,
+                inbound.reconcile_connection,
+                backfills.recall_stream,
+                backfills.record_backfill,
+                recordings.survey_recording,
+                recordings.fetch_recording,
+                recordings.release_recording,
             ],
         ),
         activities(task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),
@@ -165,3 +202,10 @@ async def ensure_outbox_relay(client: Client, settings: Settings) -> None:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary="Sends on the events that their writers could not",
     )
+
+
+def _returning(client: Client) -> Callable[[], Awaitable[Client]]:
+    async def connected() -> Client:
+        return client
+
+    return connected

@@ -19,24 +19,20 @@ import math
 import os
 import tempfile
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import httpx
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from api.clip_models import ClipDetail
-from api.highlight_models import HighlightModel
 from benchmarks.quality.report import machine
-from demo.client import HighlightsApi
 from demo.match import Match, ensure_match
 from demo.origin import LiveOrigin, OriginOptions
 from demo.stack import Ready, Stack
-from domain.clip import ClipStatus
+from tldrtv_highlights import AsyncHighlightsClient
+from tldrtv_highlights.models import ClipDetail, Highlight
 
 TARGET: Final = 20.0
 """Seconds from moment to playable clip, at the 95th percentile."""
@@ -134,39 +130,39 @@ async def _measure(matches: Sequence[Match], home: Path, pace: float) -> tuple[l
 
 
 async def _play(match: Match, ready: Ready, pace: float) -> tuple[list[Stages], int]:
-    async with AsyncExitStack() as exits:
-        api = HighlightsApi(ready.api_url, ready.api_key)
-        exits.push_async_callback(api.aclose)
-        playing = OriginOptions(pace=pace, autostart=False)
-        origin = await exits.enter_async_context(LiveOrigin(match.video, playing))
-        stream_id = await api.analyze(origin.master_url, game="soccer", title=f"{match.seed}")
+    playing = OriginOptions(pace=pace, autostart=False)
+    async with (
+        AsyncHighlightsClient(ready.api_url, ready.api_key) as client,
+        LiveOrigin(match.video, playing) as origin,
+    ):
+        started = await client.streams.analyze(
+            origin.master_url, game="soccer", title=f"{match.seed}"
+        )
         await origin.wait_requested()
         origin.begin()
         while True:
-            stream = await api.stream(stream_id)
+            stream = await client.streams.get(started.id)
             if stream.is_over:
-                return await _clips(ready, stream_id, match.seed, origin), stream.missed
+                return await _clips(client, started.id, match.seed, origin), stream.missed
             await asyncio.sleep(_LOOK_INTERVAL)
 
 
-async def _clips(ready: Ready, stream_id: str, seed: int, origin: LiveOrigin) -> list[Stages]:
-    headers = {"Authorization": f"Bearer {ready.api_key}"}
-    found = []
-    async with httpx.AsyncClient(base_url=ready.api_url, headers=headers) as http:
-        answer = await http.get(
-            "/v1/highlights/list", params={"stream_id": stream_id, "limit": 100}
+async def _clips(
+    client: AsyncHighlightsClient, stream_id: str, seed: int, origin: LiveOrigin
+) -> list[Stages]:
+    return [
+        _stages(
+            seed,
+            highlight,
+            await client.clips.get(highlight.clip.id),
+            origin.live_at(highlight.peak),
         )
-        for item in answer.raise_for_status().json()["data"]:
-            highlight = HighlightModel.model_validate(item)
-            if highlight.clip is None or highlight.clip.status is not ClipStatus.READY:
-                continue
-            answer = await http.get(f"/v1/clips/{highlight.clip.id}")
-            clip = ClipDetail.model_validate(answer.raise_for_status().json())
-            found.append(_stages(seed, highlight, clip, origin.live_at(highlight.peak)))
-    return found
+        async for highlight in client.highlights.list(stream_id=stream_id, limit=100)
+        if highlight.clip is not None and highlight.clip.is_ready
+    ]
 
 
-def _stages(seed: int, highlight: HighlightModel, clip: ClipDetail, live: datetime) -> Stages:
+def _stages(seed: int, highlight: Highlight, clip: ClipDetail, live: datetime) -> Stages:
     def after(moment: datetime | None) -> float:
         return round(((moment or clip.updated_at) - live).total_seconds(), 2)
 

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from demo.client import Highlight, Stream
 from demo.truth import Comparison, Span, Truth, clock
+from tldrtv_highlights.models import Highlight, Stream
 
 _PLAIN_STEPS: Final = 10
 _STYLE_BY_TIER: Final = {"exceptional": "bold magenta", "high_quality": "bold green"}

@@ -23,8 +23,8 @@ class StackError(DemoError):
     """The embedded stack did not start, or died."""
 
 
-class ApiError(DemoError):
-    """The Highlight API refused a request."""
+class StandstillError(DemoError):
+    """Nothing has happened for so long that nothing will."""
 
 
 class MatchError(DemoError):

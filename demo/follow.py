@@ -7,14 +7,16 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
-import httpx
-
-from demo.client import Highlight, HighlightsApi, Stream
 from demo.display import Display, kind_of
-from demo.errors import ApiError
+from demo.errors import StandstillError
 from demo.origin import LiveOrigin
 from demo.truth import clock
+from tldrtv_highlights import AsyncHighlightsClient, ConnectionFailedError
+from tldrtv_highlights.models import Highlight, Stream
+
+_PAGE: Final = 100
 
 
 class Follower:
@@ -31,7 +33,7 @@ class Follower:
 
     def __init__(
         self,
-        api: HighlightsApi,
+        api: AsyncHighlightsClient,
         origin: LiveOrigin,
         display: Display,
         check: Callable[[], None],
@@ -59,18 +61,20 @@ class Follower:
         """Follow a stream to its end and return its last state and its highlights.
 
         Raises:
-            ApiError: the API is away, or the stream stands still after its playlist has ended.
+            StandstillError: the API is away, or the stream stands still after its playlist has
+                ended.
+            ApiError: the API refuses.
             StackError: the stack has died.
         """
         while True:
             self._check()
             try:
-                stream = await self._api.stream(stream_id)
-                highlights = await self._api.highlights(stream_id)
+                stream = await self._api.streams.get(stream_id)
+                highlights = await self._highlights(stream_id)
                 self._last_answer = time.monotonic()
-            except httpx.TransportError as error:
+            except ConnectionFailedError as error:
                 if time.monotonic() - self._last_answer > self._patience:
-                    raise ApiError(
+                    raise StandstillError(
                         f"The API has not answered for {self._patience:.0f} s."
                     ) from error
             else:
@@ -81,10 +85,15 @@ class Follower:
                 self._require_progress(stream, highlights)
             await asyncio.sleep(self._interval)
 
+    async def _highlights(self, stream_id: str) -> list[Highlight]:
+        """Read all highlights of a stream, in order of their peaks."""
+        found = [each async for each in self._api.highlights.list(stream_id=stream_id, limit=_PAGE)]
+        return sorted(found, key=lambda highlight: highlight.peak)
+
     def _show(self, stream: Stream, highlights: list[Highlight]) -> None:
         for highlight in highlights:
             clip = highlight.clip
-            if highlight.is_wanted and clip and clip.status == "ready":
+            if highlight.stands and clip and clip.status == "ready":
                 if highlight.id not in self._announced:
                     ready_at = clip.ready_at or datetime.now(UTC)
                     happened = self._origin.live_at(highlight.peak)
@@ -109,7 +118,7 @@ class Follower:
             return
         silence = time.monotonic() - self._last_change
         if silence > self._patience:
-            raise ApiError(
+            raise StandstillError(
                 f"Nothing has happened for {silence:.0f} s: the stream is {stream.status} and "
                 f"analysed up to {clock(stream.analyzed)}. The worker's log says more."
             )
@@ -118,7 +127,7 @@ class Follower:
 def _is_settled(highlight: Highlight) -> bool:
     if highlight.status == "pending":
         return False
-    return not highlight.is_wanted or (highlight.clip is not None and highlight.clip.is_settled)
+    return not highlight.stands or (highlight.clip is not None and highlight.clip.is_settled)
 
 
 def clip_name(highlight: Highlight) -> str:

@@ -13,12 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-import httpx
 from rich.console import Console
 
-from demo.client import Highlight, HighlightsApi, Stream
 from demo.display import Display
-from demo.errors import ApiError, DemoError, UnusableInputError, UnusableTruthError
+from demo.errors import DemoError, UnusableInputError, UnusableTruthError
 from demo.follow import Follower, clip_name
 from demo.match.generate import ensure_match
 from demo.match.sport import SPORTS
@@ -29,6 +27,8 @@ from demo.playback import playback_problem
 from demo.report import FoundHighlight, Report, SegmentCount, write_report
 from demo.stack import Ready, Stack
 from demo.truth import Span, Truth, compare, read_truth
+from tldrtv_highlights import AsyncHighlightsClient, HighlightsError
+from tldrtv_highlights.models import Highlight, Stream
 
 __all__ = ["DemoOptions", "run_demo"]
 
@@ -61,7 +61,7 @@ async def run_demo(options: DemoOptions) -> int:
     except (UnusableInputError, UnusableTruthError) as error:
         demo.display.say(str(error), style="red")
         return _BAD_REQUEST
-    except (DemoError, OSError, httpx.TransportError) as error:
+    except (DemoError, HighlightsError, OSError) as error:
         demo.display.say(str(error), style="red")
         return 1
 
@@ -175,11 +175,14 @@ class _Demo:
             autostart=False,
         )
         async with contextlib.AsyncExitStack() as exits:
-            api = HighlightsApi(ready.api_url, ready.api_key)
-            exits.push_async_callback(api.aclose)
+            api = await exits.enter_async_context(
+                AsyncHighlightsClient(ready.api_url, ready.api_key)
+            )
             origin = await exits.enter_async_context(LiveOrigin(video, playing))
             self.display.say(f"Playing {video} at {pace:g}x: {origin.master_url}")
-            stream_id = await api.analyze(origin.master_url, game=options.game, title=video.stem)
+            started = await api.streams.analyze(
+                origin.master_url, game=options.game, title=video.stem
+            )
             # Only now does the event begin, so that its first second is media time 0.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_REQUEST_TIMEOUT):
@@ -187,7 +190,7 @@ class _Demo:
             origin.begin()
             follower = Follower(api, origin, self.display, stack.check)
             exits.enter_context(self.display)
-            stream, highlights = await follower.until_settled(stream_id)
+            stream, highlights = await follower.until_settled(started.id)
             found, problems = await self._collect(api, origin, follower, highlights)
             report = Report(
                 duration=origin.duration,
@@ -198,7 +201,7 @@ class _Demo:
 
     async def _collect(
         self,
-        api: HighlightsApi,
+        api: AsyncHighlightsClient,
         origin: LiveOrigin,
         follower: Follower,
         highlights: list[Highlight],
@@ -208,15 +211,15 @@ class _Demo:
         problems: list[str] = []
         for highlight in highlights:
             clip = highlight.clip
-            if not highlight.is_wanted or clip is None:
+            if not highlight.stands or clip is None:
                 continue
             path = self._free_path(clip_name(highlight))
-            if clip.status != "ready" or clip.url is None:
+            if not clip.is_ready:
                 problems.append(f"{path.name} was not made: its clip is {clip.status}")
                 continue
             try:
-                await api.download(clip.url, path)
-            except ApiError as error:
+                await api.clips.download(clip, path)
+            except HighlightsError as error:
                 problems.append(f"{path.name} could not be downloaded: {error}")
                 continue
             problem = await playback_problem(

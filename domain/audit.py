@@ -22,6 +22,7 @@ class AuditTarget(StrEnum):
 
     KEY = "key"
     PROFILE_OVERRIDE = "profile_override"
+    CONNECTION = "connection"
 
 
 class AuditAction(StrEnum):
@@ -33,6 +34,10 @@ class AuditAction(StrEnum):
     KEY_REVOKED = "key.revoked"
     OVERRIDE_PUT = "profile_override.put"
     OVERRIDE_DELETED = "profile_override.deleted"
+    CONNECTION_CREATED = "connection.created"
+    CONNECTION_UPDATED = "connection.updated"
+    CONNECTION_ROTATED = "connection.rotated"
+    CONNECTION_DELETED = "connection.deleted"
 
     @property
     def target(self) -> AuditTarget:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import NonNegativeFloat
 
+from domain.marks import Mark
 from domain.model import Model
 from domain.score import HighlightScore
 from domain.timestamps import WallClockAnchor, order_span, parse_timestamp
@@ -29,7 +30,8 @@ class HighlightCandidate(Model):
 
     `settled_at` is the media time at which the analyzer had seen enough to propose it;
     `safe_starts` and `safe_ends` are points near the bounds (seconds of media time) where a cut
-    does not hurt, such as a scene change or a pause in the sound.
+    does not hurt, such as a scene change or a pause in the sound. `mark` is the tenant's own, if
+    it marked the moment, and `unmarked` what the score would be without it.
     """
 
     id: UUID
@@ -48,6 +50,8 @@ class HighlightCandidate(Model):
     safe_ends: tuple[float, ...] = ()
     peak_wall_clock: datetime | None = None
     thumbnail_hash: str | None = None
+    mark: Mark | None = None
+    unmarked: HighlightScore | None = None
 
 
 def propose(

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from domain.candidate import HighlightCandidate
 from domain.local_scoring import excitement
-from domain.marks import mark_name
+from domain.marks import mark_of, where_meant
 from domain.media import TimedMetadata
 from domain.model import Model
 from domain.moment import Moment, describe, measure, peak_of
@@ -48,8 +48,8 @@ class Rest(Model):
     """The aftermath of a settled moment: until the excitement has gone, it is still that moment.
 
     `since` is when it was settled and `peak` its peak (s of media time), `level` the excitement
-    there and `lowest` the least since, `roar` the loudest roar (dB), and `told` whether it was
-    proposed as clear.
+    there and `lowest` the least since, `roar` the loudest roar (dB), `told` whether it was proposed
+    as clear, and `moment` what was told then: a mark that comes later is put on it.
     """
 
     since: float
@@ -58,6 +58,7 @@ class Rest(Model):
     lowest: float
     roar: float | None
     told: bool
+    moment: Moment | None = None
     over: bool = False
 
 
@@ -134,8 +135,7 @@ class _Detector:
         self._open_since = state.open_since
         self._rest = state.rest
         self._clock = clock or state.clock
-        meant = [mark for mark in marks if mark_name(mark.payload) is not None]
-        self._marks = sorted((*state.marks, *meant), key=lambda mark: (mark.at, mark.id))
+        self._marks = sorted((*state.marks, *where_meant(marks)), key=lambda m: (m.at, m.id))
         self.candidates: list[HighlightCandidate] = []
 
     def state(self) -> DetectorState:
@@ -228,7 +228,7 @@ class _Detector:
             self._readings, self._usuals, since=self._open_since, peak=peak, fallen=fallen
         )
         mark = self._mark_near(moment.peak)
-        moment = moment.marked(mark_name(mark.payload) if mark else None)
+        moment = moment.marked(mark_of(mark) if mark else None)
         weight = excitement(moment.cues)
         if not (must or fallen or overdue or weight >= _CLEAR):
             return
@@ -246,6 +246,7 @@ class _Detector:
             lowest=peak.level,
             roar=max(roars, default=None),
             told=weight >= _CLEAR,
+            moment=moment if weight >= _CLEAR else None,
         )
 
     def _mark_near(self, peak: float) -> TimedMetadata | None:
@@ -260,15 +261,30 @@ class _Detector:
             if not all_of_them and self._position < mark.at + _MARK_AFTER:
                 return
             self._marks.pop(0)
-            rest = self._rest
-            known = rest is not None and rest.told and rest.peak >= mark.at - _MARK_BEFORE
-            if not known and self._readings:
+            settled = self._settled_at(mark)
+            if settled is not None:
+                self._propose_again(settled, mark)
+            elif any(abs(each.at - mark.at) <= _HOLE for each in self._readings):
                 self._propose(self._moment_of(mark))
+
+    def _settled_at(self, mark: TimedMetadata) -> Moment | None:
+        """Return the moment that a mark is about, if it was told already."""
+        told = self._rest.moment if self._rest is not None else None
+        if told is None or told.peak < mark.at - _MARK_BEFORE or told.start > mark.at + _MARK_AFTER:
+            return None
+        return told
+
+    def _propose_again(self, moment: Moment, mark: TimedMetadata) -> None:
+        """Put a mark that came late on its moment: the same candidate, better founded."""
+        if moment.cues.mark is None and self._rest is not None:
+            marked = moment.marked(mark_of(mark))
+            self._rest = self._rest.model_copy(update={"moment": marked})
+            self._propose(marked)
 
     def _moment_of(self, mark: TimedMetadata) -> Moment:
         nearest = min(self._readings, key=lambda each: abs(each.at - mark.at))
         moment = measure(self._readings, self._usuals, since=nearest.at, peak=nearest, fallen=True)
-        return moment.marked(mark_name(mark.payload))
+        return moment.marked(mark_of(mark))
 
     def _propose(self, moment: Moment) -> None:
         self.candidates.append(

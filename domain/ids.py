@@ -59,6 +59,11 @@ def stream_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:
     return f"stream/{tenant_id}/{stream_id}"
 
 
+def backfill_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:
+    """Return the Temporal workflow id of a stream's backfill."""
+    return f"backfill/{tenant_id}/{stream_id}"
+
+
 def clip_workflow_id(*, tenant_id: UUID, clip: UUID) -> str:
     """Return the Temporal workflow id of a clip."""
     return f"clip/{tenant_id}/{clip}"

@@ -12,6 +12,7 @@ import math
 from typing import Final
 
 from domain.candidate import Evidence
+from domain.marks import USUAL_IMPORTANCE, Mark
 from domain.model import Model
 from domain.score import DIMENSIONS, HighlightScore
 
@@ -34,7 +35,7 @@ class Cues(Model):
         known: how much of what is usual had been learnt, 0 to 1.
         quiet_before: how far the sound fell below what is usual just before, dB.
         record: whether nothing in the remembered past was as loud.
-        mark: what the tenant called the moment; None when it did not mark it.
+        mark: what the tenant said of the moment; None when it did not mark it.
         damaged: share of the moment for which nothing was measured.
     """
 
@@ -52,7 +53,7 @@ class Cues(Model):
     known: float = 1.0
     quiet_before: float = 0.0
     record: bool = False
-    mark: str | None = None
+    mark: Mark | None = None
     damaged: float = 0.0
 
 
@@ -88,8 +89,11 @@ def support(value: float | None, *, none_at: float, full_at: float) -> float:
 
 
 def excitement(cues: Cues) -> float:
-    """Return the weight of evidence for a moment, in nats (the logit of a probability)."""
-    total = _PRIOR + sum(_parts(cues).values())
+    """Return the weight of evidence for a moment, in nats (the logit of a probability).
+
+    What else is measured adds to a tenant's mark, but cannot refute it: the tenant knows better.
+    """
+    total = _PRIOR + max(sum(_parts(cues).values()), _marked(cues) or -math.inf)
     most = _MOST + _EXTRAORDINARY * (cues.record + (cues.mark is not None))
     if total <= _SOFT:
         return total
@@ -104,7 +108,7 @@ def _parts(cues: Cues) -> dict[str, float]:
         "voice": _VOICE * support(cues.voice, none_at=1.0, full_at=3.5),
         "motion": _MOTION * support(cues.motion, none_at=0.8, full_at=2.4),
         "cuts": _CUTS * support(cues.cuts, none_at=0.0, full_at=3.0),
-        "mark": _MARK if cues.mark is not None else 0.0,
+        "mark": _marked(cues),
         "steady": _STEADY * _steadiness(cues) * heard,
         "gradual": _GRADUAL * crowd * (1.0 - support(cues.attack, none_at=0.35, full_at=0.7)),
         "unanswered": _UNANSWERED * crowd * _calm(cues) * seen,
@@ -122,6 +126,10 @@ def _parts(cues: Cues) -> dict[str, float]:
     if seen and not heard:
         parts["unheard"] = _SILENT_PICTURE * support(cues.motion, none_at=1.0, full_at=3.0)
     return parts
+
+
+def _marked(cues: Cues) -> float:
+    return _MARK * cues.mark.importance / USUAL_IMPORTANCE if cues.mark is not None else 0.0
 
 
 def _crowd_support(cues: Cues) -> float:
@@ -189,8 +197,8 @@ def _confidence(cues: Cues, base: float) -> float:
     """
     senses = 0.5 + 0.25 * (cues.crowd is not None) + 0.25 * (cues.motion is not None)
     clear = 0.5 + 0.5 * abs(2.0 * _logistic(base) - 1.0)
-    told = 1.0 if cues.mark is not None else 0.0
-    return round(max(0.8 * senses * clear * (1.0 - cues.damaged), 0.75 * told), 3)
+    told = cues.mark.importance / USUAL_IMPORTANCE if cues.mark is not None else 0.0
+    return round(max(0.8 * senses * clear * (1.0 - cues.damaged), min(0.75, 0.75 * told)), 3)
 
 
 def _logistic(x: float) -> float:
@@ -206,7 +214,7 @@ def evidence(cues: Cues) -> tuple[Evidence, ...]:
         "voice": (cues.voice or 0.0, f"voices {cues.voice or 0.0:.1f} sigma above usual"),
         "motion": (cues.motion or 0.0, f"motion {cues.motion or 0.0:.1f} sigma above usual"),
         "cuts": (float(cues.cuts), f"{cues.cuts} cuts or flashes around the peak"),
-        "mark": (_MARK, f"marked by the tenant: {cues.mark or 'a moment'}"),
+        "mark": (_marked(cues), _mark_words(cues.mark)),
         "steady": (-sigmas, "the sound stays as loud as it became"),
         "unanswered": (-sigmas, "neither voices nor cuts answer the crowd"),
         "gradual": (-sigmas, "the sound grew gradually"),
@@ -224,6 +232,12 @@ def evidence(cues: Cues) -> tuple[Evidence, ...]:
     )
 
 
+def _mark_words(mark: Mark | None) -> str:
+    if mark is None:
+        return ""
+    return f"marked by the tenant: {mark.label} (importance {mark.importance:.1f})"
+
+
 def tags(cues: Cues) -> tuple[str, ...]:
     """Return what the moment may be found by."""
     parts = _parts(cues)
@@ -236,4 +250,4 @@ def tags(cues: Cues) -> tuple[str, ...]:
         ("loudest_so_far", cues.record),
     )
     found = tuple(tag for tag, holds in named if holds)
-    return (*found, *((cues.mark,) if cues.mark else ()))
+    return (*found, *((cues.mark.label,) if cues.mark else ()))

@@ -61,8 +61,28 @@ class GapReason(StrEnum):
     DECLARED = "declared"  # EXT-X-GAP
 
 
+class GapStatus(StrEnum):
+    """Whether the media of a gap was had in the end."""
+
+    OPEN = "open"  # no recording has been looked at yet
+    FILLED = "filled"  # analysed from a recording
+    LOST = "lost"  # no recording held it
+
+
 class Gap(Model):
-    """A stretch of the timeline whose media we do not have (yet): `start` and `duration` in s."""
+    """A stretch of the timeline whose media we do not have (yet).
+
+    Attributes:
+        start: seconds of media time.
+        duration: seconds.
+        first_sequence: media sequence of the first segment lost.
+        last_sequence: that of the last.
+        reason: why it was lost.
+        detail: what happened, in words.
+        anchor_at: seconds of media time of the first frame of a segment near the gap, and
+        anchor_wall: its program date time (UTC): where the gap lies in a recording. None where
+            the playlist tells no dates.
+    """
 
     start: NonNegativeFloat
     duration: NonNegativeFloat
@@ -70,6 +90,8 @@ class Gap(Model):
     last_sequence: NonNegativeInt
     reason: GapReason
     detail: str = ""
+    anchor_at: NonNegativeFloat | None = None
+    anchor_wall: datetime | None = None
 
     @property
     def end(self) -> float:
@@ -83,12 +105,16 @@ class Gap(Model):
 
 
 class TimedMetadata(Model):
-    """An `EXT-X-DATERANGE` on the timeline: `at` in seconds of media time."""
+    """An `EXT-X-DATERANGE` on the timeline: `at` in seconds of media time.
+
+    `problem` says why its payload could not be read.
+    """
 
     id: str
     at: float
     duration: NonNegativeFloat | None = None
     payload: str = ""
+    problem: str = ""
 
 
 class Window(Model):

@@ -11,6 +11,7 @@ from domain.baseline import Spread
 from domain.candidate import HighlightCandidate
 from domain.ids import highlight_id
 from domain.local_scoring import Cues, evidence, score, tags
+from domain.marks import Mark
 from domain.model import Model
 from domain.readings import Reading, Usuals
 from domain.wall_clock import ClockAnchor
@@ -44,9 +45,9 @@ class Moment(Model):
     safe_ends: tuple[float, ...] = ()
     cues: Cues
 
-    def marked(self, name: str | None) -> Moment:
-        """Return the moment with the tenant's name for it; None leaves it unmarked."""
-        return self.model_copy(update={"cues": self.cues.model_copy(update={"mark": name})})
+    def marked(self, mark: Mark | None) -> Moment:
+        """Return the moment with the tenant's mark on it; None leaves it unmarked."""
+        return self.model_copy(update={"cues": self.cues.model_copy(update={"mark": mark})})
 
 
 def peak_of(readings: Sequence[Reading], since: float) -> Reading:
@@ -98,6 +99,8 @@ def describe(
         safe_starts=moment.safe_starts,
         safe_ends=moment.safe_ends,
         peak_wall_clock=clock.wall_clock(moment.peak) if clock else None,
+        mark=moment.cues.mark,
+        unmarked=score(moment.marked(None).cues) if moment.cues.mark else None,
     )
 
 

@@ -57,13 +57,17 @@ class ListedSegment(Model):
 
 
 class DateRange(Model):
-    """An EXT-X-DATERANGE: `payload` decoded, `sequence` that of the segment it stands before."""
+    """An EXT-X-DATERANGE: `payload` decoded, `sequence` that of the segment it stands before.
+
+    `problem` says why the payload cannot be read; it is empty then.
+    """
 
     id: str
     start: datetime | None
     duration: NonNegativeFloat | None
     payload: str
     sequence: NonNegativeInt
+    problem: str = ""
 
 
 class MediaPlaylist(Model):

@@ -86,7 +86,8 @@ class StreamProgress(Model):
     """What is known of a stream at one moment, as shown to its owner.
 
     `position` is how far ingest has come and `analyzed` how far analysis has, both in seconds of
-    media time; `segments` counts stored segments and `missed` those recorded as gaps.
+    media time; `segments` counts stored segments, `missed` those recorded as gaps, and
+    `refused_marks` timed metadata that was meant as a mark and could not be read.
     """
 
     status: StreamStatus = StreamStatus.STARTING
@@ -97,6 +98,7 @@ class StreamProgress(Model):
     windows: int = 0
     highlights: int = 0
     clips: int = 0
+    refused_marks: int = 0
     end: StreamEnd | None = None
     last_segment_at: datetime | None = None
 

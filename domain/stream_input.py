@@ -62,10 +62,12 @@ class SourceFailure(Model):
 class RecordingReady(Model):
     """The source says that a recording of the stream can be had (100ms: `hls.recording.success`).
 
-    `url` is a playlist or file of the whole stream; `duration` in seconds.
+    `url` is the VOD playlist of the whole stream; `alternatives` are tried in order where it is not
+    to be had (100ms gives a presigned URL and a path). `duration` in seconds.
     """
 
     url: str
+    alternatives: tuple[str, ...] = ()
     duration: NonNegativeFloat | None = None
 
 

@@ -7,10 +7,12 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.backfill_input import BackfillInput, BackfillTiming
 from domain.clip import ClipOutcome, ClipSpec
 from domain.clip_book import ClipBook, ClipPhase
 from domain.clip_planning import wants_clip
 from domain.ingest import FetchWindowInput, FetchWindowResult
+from domain.marks import refusals
 from domain.match_report import match_report
 from domain.media import Gap, Window
 from domain.records import MediaRelease, StreamRecord, WindowRecord
@@ -245,6 +247,21 @@ class StreamLedger:
         """Return that all stored media of the stream may go."""
         return self._release(before=None)
 
+    def backfill_request(self) -> BackfillInput | None:
+        """Return how to fill what is missing from the recording; None without either."""
+        missing = self._progress.missed > 0 or self._progress.segments == 0
+        if self._recording is None or not missing:
+            return None
+        timing = self._request.timing.model_dump()
+        return BackfillInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            recording=self._recording,
+            limits=self._request.limits,
+            variant=self._request.variant,
+            timing=BackfillTiming.model_validate(timing),
+        )
+
     def close(self) -> StreamEnd:
         """Enter the final state, after which nothing changes a stream, and return its end."""
         end = self._end or StreamEnd(reason=EndReason.INTERNAL, message="ended without a reason")
@@ -327,6 +344,7 @@ class StreamLedger:
             segments=self._progress.segments + len(window.segments),
             missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
             windows=self._progress.windows + 1,
+            refused_marks=self._progress.refused_marks + len(refusals(window.metadata)),
             last_segment_at=(
                 window.segments[-1].published_at
                 if window.segments

@@ -149,8 +149,10 @@ class WindowBuilder:
             changes |= {"last_start": ref.start, "last_date_time": ref.program_date_time}
         gaps = self._progress.gaps
         if self._open_gap() is not None:
-            closed = gaps[-1].model_copy(update={"duration": max(ref.start - gaps[-1].start, 0.0)})
-            gaps = (*gaps[:-1], closed)
+            closed: dict[str, object] = {"duration": max(ref.start - gaps[-1].start, 0.0)}
+            if gaps[-1].anchor_wall is None:
+                closed |= {"anchor_at": ref.start, "anchor_wall": ref.program_date_time}
+            gaps = (*gaps[:-1], gaps[-1].model_copy(update=closed))
         self._update(
             cursor=self.cursor.model_copy(update=changes),
             segments=(*self._progress.segments, ref),
@@ -175,6 +177,8 @@ class WindowBuilder:
             last_sequence=last_sequence,
             reason=reason,
             detail=detail,
+            anchor_at=self.cursor.last_start,
+            anchor_wall=self.cursor.last_date_time,
         )
         following = skip(self._point(), duration)
         gaps = self._progress.gaps
@@ -213,7 +217,13 @@ class WindowBuilder:
             if at is not None:
                 seen[each.id] = None
                 found.append(
-                    TimedMetadata(id=each.id, at=at, duration=each.duration, payload=each.payload)
+                    TimedMetadata(
+                        id=each.id,
+                        at=at,
+                        duration=each.duration,
+                        payload=each.payload,
+                        problem=each.problem,
+                    )
                 )
         if found:
             remembered = tuple(seen)[-_REMEMBERED_METADATA:]

@@ -7,13 +7,11 @@ it at the start of every transaction: there is no session without a tenant.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, cast
 from uuid import UUID, uuid4
 
-import asyncpg
 from alembic import command
 from alembic.config import Config
 from asyncpg import PostgresError
@@ -30,10 +28,10 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
+from infra.driver_connection import DriverConnection, set_locally
 from infra.repositories import tenants
 
 _SETTING: Final = "setting"
-_LITERAL: Final = re.compile(r"[0-9a-f-]*")  # UUIDs and hex: nothing that could end a literal
 _MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: pg_advisory_xact_lock's key
 
 
@@ -49,19 +47,6 @@ class _StaleConnectionError(Exception):
     """A pooled connection broke while it was idle; nothing has been done by it yet."""
 
 
-class _DriverConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
-    """asyncpg's connection, that may be told what a transaction has to begin with."""
-
-    opening: str | None = None
-
-    async def execute(self, query: str, *args: object, **options: object) -> str:
-        """Send a statement; BEGIN together with what the transaction has to begin with."""
-        if self.opening is not None and query.startswith("BEGIN"):
-            query, self.opening = f"{query} {self.opening}", None
-        status: str = await super().execute(query, *args, **options)
-        return status
-
-
 class _ScopedSession(Session):
     """A session whose every transaction starts by saying whose it is."""
 
@@ -73,10 +58,8 @@ def _scope(session: Session, _transaction: SessionTransaction, connection: Conne
     if _SETTING not in session.info:
         raise MissingTenantError("open sessions by Database.session(tenant_id)")
     name, value = session.info[_SETTING]
-    if not _LITERAL.fullmatch(value):
-        raise ValueError(f"{name} is neither a UUID nor hex")
     adapted: Any = connection.connection.dbapi_connection
-    adapted.driver_connection.opening = f"SELECT set_config('{name}', '{value}', true)"
+    adapted.driver_connection.opening = set_locally(name, value)
     try:
         # SQLAlchemy would begin with the first statement. Beginning now tells a broken connection
         # from a usable one, while another can still take its place, without a ping for each.
@@ -119,7 +102,7 @@ class Database:
             "connect_args": {
                 "timeout": connect_timeout,
                 "command_timeout": statement_timeout,
-                "connection_class": _DriverConnection,
+                "connection_class": DriverConnection,
                 # A pooler may hand each transaction another server connection, where a statement
                 # prepared earlier does not exist, or exists with another meaning.
                 "prepared_statement_name_func": lambda: f"__hl_{uuid4()}__",
@@ -183,6 +166,26 @@ class Database:
                 return list(found.scalars())
         except (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError) as error:
             raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+
+    @asynccontextmanager
+    async def connection_session(self, connection_id: UUID) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees one row of one table: the 100ms connection with this id.
+
+        A webhook names its connection, and only that names its tenant. A policy of its own grants
+        it (`app.connection_id`), so whoever does not know the id sees nothing by it.
+        """
+        async with self._scoped("app.connection_id", str(connection_id)) as session:
+            yield session
+
+    @asynccontextmanager
+    async def workspace_session(self, workspace: str) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees the 100ms connections of one workspace, and no more.
+
+        Args:
+            workspace: 100ms's account or app id, as the connection gives it (`app.hms_workspace`).
+        """
+        async with self._scoped("app.hms_workspace", workspace) as session:
+            yield session
 
     async def tenant_ids(self) -> list[UUID]:
         """Return the ids of all tenants, for work that goes round them in a session of each.

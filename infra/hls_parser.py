@@ -15,6 +15,7 @@ import m3u8
 import structlog
 from pydantic import ValidationError
 
+from domain.marks import LONGEST_PAYLOAD
 from domain.playlist import (
     ByteRange,
     DateRange,
@@ -156,12 +157,14 @@ def _date_ranges(listed: Any) -> Iterator[DateRange]:  # noqa: ANN401
     for segment in listed:
         for each in segment.dateranges:
             try:
+                payload, problem = _payload(each)
                 yield DateRange(
                     id=each.id,
                     start=_utc(datetime.fromisoformat(each.start_date)),
                     duration=_duration(each),
-                    payload=_payload(each),
+                    payload=payload,
                     sequence=segment.media_sequence,
+                    problem=problem,
                 )
             except (ValueError, TypeError, KeyError) as error:
                 _log.info("timed_metadata_malformed", id=each.id, problem=str(error)[:200])
@@ -174,17 +177,24 @@ def _duration(date_range: Any) -> float | None:  # noqa: ANN401
     return None if duration is None else float(duration)
 
 
-def _payload(date_range: Any) -> str:  # noqa: ANN401
-    """Return what a sender on 100ms attached: base64 of a JSON object with a `payload`."""
+def _payload(date_range: Any) -> tuple[str, str]:  # noqa: ANN401
+    """Return what a sender on 100ms attached, and why it cannot be read if so.
+
+    It is the base64 of a JSON object with a `payload`. It is held to a length here, since it goes
+    through a workflow's history.
+    """
     attributes = dict(date_range.x_client_attrs or ())
     encoded = attributes.get(_PAYLOAD_ATTRIBUTE)
     if encoded is None:
-        return ""
+        return "", ""
     try:
         payload = json.loads(base64.b64decode(encoded.strip('"'), validate=True))["payload"]
-    except (binascii.Error, RecursionError) as error:
-        raise ValueError(f"payload: {error}") from error
-    return payload if isinstance(payload, str) else json.dumps(payload)
+    except (binascii.Error, RecursionError, ValueError, TypeError, KeyError, IndexError):
+        return "", "not the base64 of a JSON object with a `payload`"
+    text = payload if isinstance(payload, str) else json.dumps(payload)
+    if len(text) > LONGEST_PAYLOAD:
+        return "", f"longer than {LONGEST_PAYLOAD} characters"
+    return text, ""
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -65,6 +65,10 @@ class SegmentStore(Protocol):
         """Delete scratch files that have not been written for `older_than` seconds."""
 
 
+_ATTEMPTS: Final = 100
+"""Times that a directory is made again which others delete meanwhile; each of them does so once."""
+
+
 class LocalSegmentStore:
     """A segment store in a directory of this machine.
 
@@ -169,9 +173,9 @@ class LocalSegmentStore:
 
 def _move(source: Path, target: Path) -> None:
     """Rename into place; a directory removed by a concurrent deletion is made again."""
-    for _ in range(3):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    for _ in range(_ATTEMPTS):
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             source.replace(target)
         except FileNotFoundError:
             if not source.exists():

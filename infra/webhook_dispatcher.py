@@ -29,6 +29,7 @@ from domain.ids import delivery_workflow_id
 from infra.database import Database, DatabaseUnavailableError
 from infra.repositories import delivery_queue
 from infra.repositories.delivery_queue import WaitingDelivery
+from infra.temporal_connection import TemporalUnavailableError
 
 WORKFLOW: Final = "DeliveryWorkflow"
 SIGNAL: Final = "deliver"
@@ -65,7 +66,12 @@ class WebhookDispatcher:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self.dispatch(tenant_id, at_once=at_once)
-        except (RPCError, TimeoutError, DatabaseUnavailableError) as error:
+        except (
+            RPCError,
+            TimeoutError,
+            TemporalUnavailableError,
+            DatabaseUnavailableError,
+        ) as error:
             _log.warning("webhooks_left_to_relay", tenant_id=str(tenant_id), error=str(error))
             return False
         return True

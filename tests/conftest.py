@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -20,6 +20,7 @@ from uuid import uuid4
 import hypothesis
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from infra.database import migrate
 from infra.embedded import temporal_binary
@@ -28,7 +29,6 @@ from infra.embedded.postgres import DatabaseUrls, PostgresServer
 from infra.embedded.temporal_server import TemporalServer
 from infra.settings import Settings
 from infra.temporal import connect
-from tests.redis_server import RedisServer, find_redis
 
 T = TypeVar("T")
 
@@ -132,19 +132,15 @@ def temporal_server(
 
 @pytest.fixture
 async def temporal_client(temporal_server: TemporalServer) -> Client:
-    """A client of it; give each test its own task queue and workflow ids."""
-    return await connect(Settings(temporal_address=temporal_server.address))
+    """A client of it, with nothing running that an earlier test has left.
 
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A real Redis of this test, which may stop and start it."""
-    server = RedisServer(find_redis(), tmp_path)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
+    Task queues are the product's own, so that workers of this test would take it up.
+    """
+    client = await connect(Settings(temporal_address=temporal_server.address))
+    async for left in client.list_workflows("ExecutionStatus = 'Running'"):
+        with suppress(RPCError):  # it has ended by itself
+            await client.get_workflow_handle(left.id).terminate("left by an earlier test")
+    return client
 
 
 @contextmanager

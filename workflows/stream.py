@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.analysis import AnalyzeWindowResult
     from domain.clip import ClipOutcome, ClipSpec
     from domain.clip_input import ClipInput
-    from domain.ids import clip_workflow_id
+    from domain.ids import backfill_workflow_id, clip_workflow_id
     from domain.ingest import FetchWindowResult
     from domain.match_report import clock
     from domain.records import MediaRelease
@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.stream_ledger import StreamLedger
     from workflows import steps
+    from workflows.backfill import BackfillWorkflow
     from workflows.causes import cause_of
     from workflows.clip import ClipWorkflow
     from workflows.search_attributes import STREAM_STATUS
@@ -88,6 +89,7 @@ class StreamWorkflow:
             workflow.continue_as_new(request.model_copy(update={"state": self._ledger.state()}))
         end = self._ledger.close()
         await self._close(end)
+        await self._backfill()
         return StreamResult(end=end, progress=self._ledger.progress)
 
     @workflow.signal
@@ -296,6 +298,25 @@ class StreamWorkflow:
         await self._try_to_record()
         await self._release(self._ledger.final_release())
         self._show()
+
+    async def _backfill(self) -> None:
+        """Let what was missed be filled from the recording, if one has been announced so far."""
+        request = self._ledger.backfill_request()
+        if request is None or not workflow.patched("backfill"):
+            return
+        identity = workflow.info().typed_search_attributes
+        try:
+            await workflow.start_child_workflow(
+                BackfillWorkflow.run,
+                request,
+                id=backfill_workflow_id(tenant_id=request.tenant_id, stream_id=request.stream_id),
+                task_queue=task_queues.ORCHESTRATION,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                search_attributes=identity,
+                static_summary=f"{self._ledger.progress.missed} segments from the recording",
+            )
+        except WorkflowAlreadyStartedError:
+            workflow.logger.info("the gaps are being filled")
 
     async def _release(self, release: MediaRelease) -> None:
         try:

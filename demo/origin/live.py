@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import AwareDatetime, Field, PositiveFloat, PositiveInt
 
 from demo.model import Model
 from demo.origin.broadcast import Broadcast, window_for
@@ -44,6 +44,8 @@ class OriginOptions(Model):
         playlist_type: a sliding window, one that keeps everything, or a finished recording.
         segment_duration: seconds between cuts; longer where the file's keyframes are farther apart.
         marks: timed metadata.
+        dates: program date times of the segments, as far as they go: what a recording tells of a
+            stream that was live before.
         faults: what is to go wrong.
         autostart: begin on entering the context; else `begin()` does.
         host: address to listen on.
@@ -59,6 +61,7 @@ class OriginOptions(Model):
     playlist_type: PlaylistType = "live"
     segment_duration: PositiveFloat = 2.0
     marks: tuple[Mark, ...] = ()
+    dates: tuple[AwareDatetime, ...] = ()
     faults: Faults = Faults()
     autostart: bool = True
     host: str = "127.0.0.1"
@@ -253,6 +256,9 @@ class LiveOrigin:
             late = await self._wait_until(due)
             behind += late
             at = self._began_at + timedelta(seconds=due + late)
+            if packaged.index < len(self.options.dates):
+                lasted = timedelta(seconds=packaged.duration / self.options.pace)
+                at = self.options.dates[packaged.index] + lasted
             published = channel.publish(packaged, at=at)
             await self._announce()
             if faults.stall is not None and faults.stall.after == published.index:

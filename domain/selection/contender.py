@@ -24,10 +24,14 @@ class Contender:
     """A candidate with its combined score, tier and rank; `peak` in seconds of media time.
 
     A plain class: a stream may bring a hundred thousand, most of which are refused on sight.
-    `rank` sorts the best first: score, then confidence, then the earlier, then the id.
+    `rank` sorts the best first: score, then confidence, then the earlier, then the id. `improved`
+    tells that a better version of a known candidate has come in this call.
     """
 
-    __slots__ = ("_text", "bounds", "candidate", "late", "peak", "rank", "score", "shown", "tier")
+    __slots__ = (
+        *("_text", "bounds", "candidate", "improved", "late", "peak", "rank", "score", "shown"),
+        "tier",
+    )
 
     def __init__(self, candidate: HighlightCandidate, score: float, tier: Tier) -> None:
         self.candidate = candidate
@@ -38,6 +42,7 @@ class Contender:
         self.bounds: ClipBounds | None = None
         self.shown = False
         self.late = False
+        self.improved = False
         self._text: str | None = None
 
     @classmethod

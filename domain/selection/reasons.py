@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+from domain.marks import Mark
 from domain.media import Gap
 from domain.profile import SelectionLimits, Thresholds
 from domain.score import HighlightScore
@@ -48,6 +49,16 @@ def score_reason(score: float, dimensions: HighlightScore, weights: Mapping[str,
             f"the analyzer was {dimensions.confidence:.0%} sure."
         ),
         value=score,
+    )
+
+
+def mark_reason(mark: Mark) -> Reason:
+    """Say that the tenant marked the moment."""
+    return Reason(
+        code="mark",
+        words=f"The tenant marked it as {mark.label.replace('_', ' ')}, "
+        f"of importance {mark.importance:.2f}.",
+        value=mark.importance,
     )
 
 

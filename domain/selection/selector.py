@@ -148,6 +148,7 @@ class _Call:
         elif contender.rank < known.rank:
             contender.shown, contender.late = known.shown, known.late
             contender.bounds = known.bounds if known.shown else None
+            contender.improved = True
             self._contenders[key] = contender
 
     def decide(self) -> SelectHighlightsResult:
@@ -178,14 +179,14 @@ class _Call:
         )
 
     def _announce_pending(self, resolution: Resolution) -> None:
-        """Announce as pending those that would be confirmed if nothing followed.
+        """Announce as pending those that would be confirmed if nothing followed, improved or new.
 
         Other newcomers are held: they come in again when what stands against them goes.
         """
         trial = resolution.copy()
         trial.advance(math.inf)
         for verdict in trial.verdicts:
-            if verdict.confirmed and not verdict.contender.shown:
+            if verdict.confirmed and (not verdict.contender.shown or verdict.contender.improved):
                 verdict.contender.shown = True
                 self._show(verdict.contender, DecisionStatus.PENDING, reasons.pending_reason())
         arrived = self._contenders.keys() - {item.candidate.id.int for item in self._before.open}
@@ -238,6 +239,8 @@ class _Call:
             bounds = self._bounds(contender)
             if bounds.start_moved or bounds.end_moved:
                 grounds.append(reasons.bounds_reason(bounds.start_moved, bounds.end_moved))
+        if contender.candidate.mark is not None:
+            grounds.append(reasons.mark_reason(contender.candidate.mark))
         if contender.late:
             grounds.append(reasons.late_reason(contender.peak, self._before.watermark))
         if why is not None:

@@ -50,12 +50,9 @@ async def take(
     A secret that was replaced signs too until its time is over. A delivery to an endpoint that is
     disabled is cancelled.
     """
-    delivery = await session.get(
-        Delivery, (tenant_id, delivery_id), with_for_update=True, populate_existing=True
-    )
-    if delivery is None or delivery.status != DeliveryStatus.PENDING:
+    delivery, endpoint = await _lock(session, tenant_id=tenant_id, delivery_id=delivery_id)
+    if delivery is None or endpoint is None or delivery.status != DeliveryStatus.PENDING:
         return None
-    endpoint = await session.get_one(WebhookEndpoint, (tenant_id, delivery.endpoint_id))
     if endpoint.status == EndpointStatus.DISABLED:
         delivery.status = DeliveryStatus.CANCELLED
         delivery.finished_at = func.now()
@@ -88,10 +85,8 @@ async def record(
         delivery_id: what was attempted; when it was deleted meanwhile, nothing is written.
         next_attempt_at: when it is attempted again if this one failed; None if this was the last.
     """
-    delivery = await session.get(
-        Delivery, (tenant_id, delivery_id), with_for_update=True, populate_existing=True
-    )
-    if delivery is None:
+    delivery, endpoint = await _lock(session, tenant_id=tenant_id, delivery_id=delivery_id)
+    if delivery is None or endpoint is None:
         return False
     delivery.attempts += 1
     session.add(
@@ -112,8 +107,7 @@ async def record(
     delivery.last_status_code = attempt.status_code
     delivery.last_error = attempt.error
     _conclude(delivery, attempt, next_attempt_at)
-    endpoint = await endpoints.lock(session, tenant_id=tenant_id, endpoint_id=delivery.endpoint_id)
-    return endpoint is not None and await _judge(
+    return await _judge(
         session, endpoint, attempt, first_attempt_at=first, last=next_attempt_at is None
     )
 
@@ -132,6 +126,24 @@ async def of_delivery(
             .limit(limit)
         )
     )
+
+
+async def _lock(
+    session: AsyncSession, *, tenant_id: UUID, delivery_id: UUID
+) -> tuple[Delivery | None, WebhookEndpoint | None]:
+    """Lock a delivery after its endpoint, as deleting an endpoint does: else both could wait."""
+    endpoint_id = await session.scalar(
+        select(Delivery.endpoint_id).where(
+            Delivery.tenant_id == tenant_id, Delivery.id == delivery_id
+        )
+    )
+    if endpoint_id is None:
+        return None, None
+    endpoint = await endpoints.lock(session, tenant_id=tenant_id, endpoint_id=endpoint_id)
+    delivery = await session.get(
+        Delivery, (tenant_id, delivery_id), with_for_update=True, populate_existing=True
+    )
+    return delivery, endpoint
 
 
 def _conclude(delivery: Delivery, attempt: Attempt, next_attempt_at: datetime | None) -> None:

@@ -29,6 +29,7 @@ _COUNTERS: Final = (
     "windows",
     "highlights",
     "clips",
+    "refused_marks",
 )
 
 
@@ -253,6 +254,8 @@ async def _record_gaps(session: AsyncSession, record: StreamRecord) -> None:
             "last_sequence": gap.last_sequence,
             "reason": gap.reason.value,
             "detail": gap.detail,
+            "anchor_at": gap.anchor_at,
+            "anchor_wall": gap.anchor_wall,
         }
         for gap in record.gaps
     ]

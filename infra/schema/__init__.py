@@ -17,6 +17,7 @@ from infra.schema.base import Base, one_of
 from infra.schema.events import EventRow
 from infra.schema.feedback import HighlightFeedbackRow
 from infra.schema.highlights import Clip, Highlight
+from infra.schema.inbound import BeamRow, ClosedSession, Connection, InboundEvent
 from infra.schema.profiles import PinnedProfileRow, ProfileOverrideRow
 from infra.schema.streams import Stream, StreamGap
 from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
@@ -29,7 +30,10 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "Base",
+    "BeamRow",
     "Clip",
+    "ClosedSession",
+    "Connection",
     "Delivery",
     "DeliveryAttempt",
     "EventRow",
@@ -37,6 +41,7 @@ __all__ = [
     "HighlightFeedbackRow",
     "HighlightTerm",
     "IdempotencyKey",
+    "InboundEvent",
     "PinnedProfileRow",
     "ProfileOverrideRow",
     "Stream",

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.media import GapReason
+from domain.media import GapReason, GapStatus
 from domain.stream import EndReason, StreamStatus
 from infra.schema.base import Base, one_of
 
@@ -56,6 +56,7 @@ class Stream(Base):
     windows: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
     highlights: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
     clips: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
+    refused_marks: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
     end_reason: Mapped[str | None]
     end_message: Mapped[str | None]
     last_segment_at: Mapped[datetime | None]
@@ -66,7 +67,11 @@ class Stream(Base):
 
 
 class StreamGap(Base):
-    """A stretch of a stream without media (s of media time)."""
+    """A stretch of a stream without media (s of media time), and what came of it.
+
+    `anchor_at` and `anchor_wall` tie it to a recording, as in `domain.media.Gap`; `resolution`
+    says how it was filled, or why it could not be.
+    """
 
     __tablename__ = "gaps"
     __table_args__ = (
@@ -75,6 +80,7 @@ class StreamGap(Base):
             ["tenant_id", "stream_id"], ["streams.tenant_id", "streams.id"], ondelete="CASCADE"
         ),
         one_of("reason", GapReason),
+        one_of("status", GapStatus),
     )
 
     tenant_id: Mapped[UUID]
@@ -85,4 +91,8 @@ class StreamGap(Base):
     last_sequence: Mapped[int] = mapped_column(BigInteger())
     reason: Mapped[str]
     detail: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=text("'open'"))
+    resolution: Mapped[str] = mapped_column(server_default=text("''"))
+    anchor_at: Mapped[float | None]
+    anchor_wall: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -14,6 +14,7 @@ from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.events import EventSettings
 from infra.settings.gemini import GeminiSettings
+from infra.settings.inbound import InboundSettings
 from infra.settings.ingest import IngestSettings
 from infra.settings.limits import LimitSettings
 from infra.settings.retention import RetentionSettings
@@ -37,6 +38,7 @@ class Settings(
     ApiSettings,
     LimitSettings,
     IngestSettings,
+    InboundSettings,
     WorkerSettings,
     GeminiSettings,
     WebhookSettings,
@@ -56,6 +58,7 @@ class Settings(
         ApiSettings,
         LimitSettings,
         IngestSettings,
+        InboundSettings,
         WorkerSettings,
         GeminiSettings,
         WebhookSettings,

@@ -8,6 +8,7 @@ import pytest
 
 from activities.selection import SelectionActivities
 from domain.candidate import HighlightCandidate
+from domain.marks import Mark
 from domain.score import DIMENSIONS, HighlightScore
 from domain.selection import DecisionStatus, SelectHighlightsInput, SelectionState
 from infra.database import Database
@@ -87,3 +88,37 @@ async def test_asked_again_after_a_lost_answer_it_decides_and_records_the_same(
     assert answers[0] == answers[1]
     assert revisions[0] == revisions[1]
     assert len(revisions[0]) == 1
+
+
+async def test_a_mark_counts_by_the_profile_and_is_explained(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    profiles = ProfileStore()
+    soccer = profiles.catalog.get("soccer")
+    known, unknown = (
+        scored(candidate(tenant, stream, peak=peak, tags=(label,)), 0.8).model_copy(
+            update={"mark": Mark(label=label, importance=0.9)}
+        )
+        for peak, label in ((60.0, "red_card"), (120.0, "bet_settled"))
+    )
+    request = SelectHighlightsInput(
+        tenant_id=tenant,
+        stream_id=stream,
+        profile_id=soccer.id,
+        profile_version=soccer.version,
+        state=SelectionState(),
+        candidates=(known, unknown),
+        watermark=130.0,
+        ended=True,
+    )
+    await SelectionActivities(database=database, profiles=profiles).select_highlights(request)
+    async with database.session(tenant) as session:
+        rows = await highlights.list_page(
+            session, tenant_id=tenant, criteria=HighlightFilter(), sort=Sort.PEAK
+        )
+    assert [row.tags for row in rows] == [["red_card"], []]
+    assert rows[0].score > rows[1].score == pytest.approx(0.8)
+    assert rows[1].corrections == [
+        "the tenant's label `bet_settled` is no tag: Soccer does not know it"
+    ]
+    assert all("mark" in [reason["code"] for reason in row.reasons] for row in rows)

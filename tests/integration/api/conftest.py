@@ -23,7 +23,7 @@ from infra.embedded.ports import free_ports
 from infra.embedded.postgres import DatabaseUrls
 from infra.embedded.temporal_server import TemporalServer
 from infra.settings import Settings
-from tests.integration.api.stand_in import StandInStreamWorkflow
+from tests.integration.api.stand_in import StandInBackfillWorkflow, StandInStreamWorkflow
 
 SECRET = "s" * 32
 BASE_URL = "http://api.test"
@@ -56,6 +56,7 @@ def settings(postgres: DatabaseUrls, temporal_server: TemporalServer, clip_root:
         clip_store=str(clip_root),
         signing_secret=SecretStr(SECRET),
         public_base_url=BASE_URL,
+        inbound_patience=120.0,  # on a loaded machine too, what can be done is done at once
     )
 
 
@@ -131,6 +132,8 @@ async def other_account(new_account: NewAccount) -> Account:
 async def workflows(temporal_client: Client) -> AsyncIterator[Client]:
     """A worker whose stream workflow waits to be stopped."""
     async with Worker(
-        temporal_client, task_queue=task_queues.ORCHESTRATION, workflows=[StandInStreamWorkflow]
+        temporal_client,
+        task_queue=task_queues.ORCHESTRATION,
+        workflows=[StandInStreamWorkflow, StandInBackfillWorkflow],
     ):
         yield temporal_client

@@ -12,9 +12,11 @@ from api import (
     audit,
     batches,
     clips,
+    connections,
     deliveries,
     feedback,
     highlights,
+    hms_webhooks,
     keys,
     profiles,
     stream_deletion,
@@ -36,7 +38,7 @@ from tests.integration.rows import (
 RESOURCES = (
     *(streams, stream_deletion, stream_events),
     *(highlights, feedback, batches, clips, profiles, usage),
-    *(webhooks, deliveries, keys, audit),
+    *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
@@ -50,6 +52,9 @@ BY_ID = [
     ("POST", "/v1/webhooks/{endpoint_id}/test"),
     ("GET", "/v1/webhooks/deliveries/{delivery_id}"),
     ("POST", "/v1/webhooks/deliveries/{delivery_id}/redeliver"),
+    ("GET", "/v1/connections/{connection_id}"),
+    ("GET", "/v1/connections/{connection_id}/events"),
+    ("POST", "/v1/connections/{connection_id}/rotate"),
     ("DELETE", "/v1/streams/{stream_id}"),
 ]
 BODIES = {"/v1/highlights/{highlight_id}/feedback": {"verdict": "like"}}
@@ -58,6 +63,7 @@ LISTS = [
     ("GET", "/v1/highlights/list"),
     ("GET", "/v1/webhooks"),
     ("GET", "/v1/webhooks/deliveries"),
+    ("GET", "/v1/connections"),
 ]
 # By signature instead of a key (test_clips.py), or creating only.
 OTHERS = [
@@ -85,6 +91,14 @@ PROFILES = [
     ("DELETE", "/v1/profiles/{profile_id}/override"),
     ("GET", "/v1/profiles/{profile_id}/override/history"),
 ]
+# By a body, or once only (test_connections.py), and by a secret (test_hms_webhooks.py).
+CONNECTIONS = [
+    ("POST", "/v1/connections"),
+    ("PATCH", "/v1/connections/{connection_id}"),
+    ("DELETE", "/v1/connections/{connection_id}"),
+    ("POST", "/v1/webhooks/100ms"),
+    ("POST", "/v1/webhooks/100ms/{connection_id}"),
+]
 # Of keys (test_keys.py) and of the audit log (test_audit.py): every tenant has one key at least.
 KEYS = [
     ("POST", "/v1/keys"),
@@ -111,19 +125,21 @@ BATCHES = [("POST", "/v1/highlights/batch-get"), ("POST", "/v1/streams/batch-sto
 
 @pytest.fixture
 async def owned(other_account: Account, database: Database, clip_root: Path) -> dict[str, UUID]:
-    """Another tenant's stream, highlight, clip, webhook endpoint and delivery."""
+    """Another tenant's stream, highlight, clip, webhook endpoint, delivery and connection."""
     tenant = other_account.tenant_id
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     clip = await new_clip(database, tenant, stream, highlight)
     endpoint = await new_endpoint(database, tenant)
     delivery = await new_delivery(database, tenant, endpoint)
+    connection = (await other_account.http.post("/v1/connections", json={"name": "C"})).json()
     return {
         "stream_id": stream,
         "highlight_id": highlight,
         "clip_id": clip,
         "endpoint_id": endpoint,
         "delivery_id": delivery,
+        "connection_id": UUID(connection["id"]),
     }
 
 
@@ -137,7 +153,7 @@ def test_every_route_is_looked_at_here() -> None:
     }
     assert routes == {
         *(*BY_ID, *LISTS, *OTHERS, *CHANGES, *PROFILES),
-        *(*KEYS, *USAGE, *BATCHES, *FOLLOWED),
+        *(*CONNECTIONS, *KEYS, *USAGE, *BATCHES, *FOLLOWED),
     }
 
 

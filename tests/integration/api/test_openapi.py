@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -15,14 +16,19 @@ import uvicorn
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from schemathesis import Case
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.transport import Response
+from schemathesis.generation.stateful import run_state_machine_as_test
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
 from schemathesis.specs.openapi.schemas import OpenApiSchema
+from temporalio.client import Client
 
 from api.application import create_app
+from api.operation_links import LINKS
 from domain.access import Scope
 from infra.bootstrap import create_key
 from infra.database import Database
@@ -30,7 +36,12 @@ from infra.embedded.postgres import DatabaseUrls
 from infra.settings import Settings
 from tests.conftest import run_apart
 from tests.integration.api.conftest import SECRET
+from tests.integration.rows import new_clip, new_highlight, new_stream
+from tests.openapi import Documented, operations
 
+SCENARIOS = 60
+STEPS = 8
+PLAYLIST = "https://cdn.example.com/beam/1/room/master.m3u8"
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,
@@ -42,8 +53,10 @@ CHECKS = [
 @pytest.fixture
 def api_url(settings: Settings) -> Iterator[str]:
     """The API in uvicorn, on a port of its own."""
+    # Every scenario is refused now and then, and all come from one address.
+    patient = settings.model_copy(update={"address_refusals_per_minute": 100_000})
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None))
+    server = uvicorn.Server(uvicorn.Config(create_app(patient), log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -53,16 +66,29 @@ def api_url(settings: Settings) -> Iterator[str]:
 
 
 @pytest.fixture
-def key(postgres: DatabaseUrls) -> str:
-    async def make() -> str:
+def new_key(postgres: DatabaseUrls) -> Callable[[], str]:
+    """Makes keys of one tenant that has a stream, a highlight and a clip."""
+    slug = f"t-{uuid4()}"
+
+    async def make(*, with_rows: bool = False) -> str:
         database = Database(postgres.application, pool_size=1)
         made = await create_key(
-            database, secret=SECRET.encode(), slug=f"t-{uuid4()}", name="t", scopes=(Scope.ADMIN,)
+            database, secret=SECRET.encode(), slug=slug, name="t", scopes=(Scope.ADMIN,)
         )
+        if with_rows:
+            stream = await new_stream(database, made.tenant_id)
+            highlight = await new_highlight(database, made.tenant_id, stream)
+            await new_clip(database, made.tenant_id, stream, highlight)
         await database.close()
         return made.key.value
 
-    return run_apart(make())
+    run_apart(make(with_rows=True))
+    return lambda: run_apart(make())
+
+
+@pytest.fixture
+def key(new_key: Callable[[], str]) -> str:
+    return new_key()
 
 
 @pytest.fixture
@@ -70,69 +96,78 @@ def document(api_url: str) -> OpenApiSchema:
     return schemathesis.openapi.from_url(f"{api_url}/openapi.json")
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/v1/streams/analyze"),
-        ("GET", "/v1/streams"),
-        ("GET", "/v1/streams/{stream_id}"),
-        ("POST", "/v1/streams/{stream_id}/stop"),
-        ("GET", "/v1/streams/{stream_id}/events"),
-        ("GET", "/v1/highlights/list"),
-        ("GET", "/v1/highlights/{highlight_id}"),
-        ("GET", "/v1/highlights/{highlight_id}/feedback"),
-        ("POST", "/v1/highlights/{highlight_id}/feedback"),
-        ("POST", "/v1/highlights/batch-get"),
-        ("POST", "/v1/streams/batch-stop"),
-        ("DELETE", "/v1/streams/{stream_id}"),
-        ("GET", "/v1/clips/{clip_id}"),
-        ("GET", "/v1/clips/{clip_id}/download"),
-        ("GET", "/v1/clips/{clip_id}/thumbnail"),
-        ("GET", "/v1/profiles"),
-        ("POST", "/v1/profiles/match"),
-        ("GET", "/v1/profiles/{profile_id}"),
-        ("GET", "/v1/profiles/{profile_id}/override"),
-        ("PUT", "/v1/profiles/{profile_id}/override"),
-        ("DELETE", "/v1/profiles/{profile_id}/override"),
-        ("GET", "/v1/profiles/{profile_id}/override/history"),
-        ("POST", "/v1/keys"),
-        ("GET", "/v1/keys"),
-        ("GET", "/v1/keys/{key_id}"),
-        ("PATCH", "/v1/keys/{key_id}"),
-        ("POST", "/v1/keys/{key_id}/rotate"),
-        ("POST", "/v1/keys/{key_id}/revoke"),
-        ("GET", "/v1/audit"),
-        ("POST", "/v1/webhooks/subscribe"),
-        ("GET", "/v1/webhooks"),
-        ("GET", "/v1/webhooks/{endpoint_id}"),
-        ("PATCH", "/v1/webhooks/{endpoint_id}"),
-        ("DELETE", "/v1/webhooks/{endpoint_id}"),
-        ("POST", "/v1/webhooks/{endpoint_id}/rotate"),
-        ("POST", "/v1/webhooks/{endpoint_id}/test"),
-        ("POST", "/v1/webhooks/{endpoint_id}/replay"),
-        ("GET", "/v1/webhooks/{endpoint_id}/deliveries"),
-        ("GET", "/v1/webhooks/deliveries"),
-        ("GET", "/v1/webhooks/deliveries/{delivery_id}"),
-        ("POST", "/v1/webhooks/deliveries/{delivery_id}/redeliver"),
-        ("GET", "/v1/usage/stats"),
-        ("GET", "/v1/usage/budgets"),
-        ("PUT", "/v1/usage/budgets/{kind}"),
-        ("DELETE", "/v1/usage/budgets/{kind}"),
-    ],
-)
+@pytest.fixture
+def links(api_url: str) -> OpenApiSchema:
+    """The document for scenarios: our own links only, none guessed."""
+    raw = httpx.get(f"{api_url}/openapi.json").json()
+    # It is taken for the id of something that no operation makes, and so no stream would be made.
+    del raw["components"]["schemas"]["AnalyzeRequest"]["properties"]["external_id"]
+    own_links: dict[str, Any] = {"phases": {"stateful": {"inference": {"algorithms": []}}}}
+    schema = schemathesis.openapi.from_dict(raw, config=SchemathesisConfig.from_dict(own_links))
+    schema.config.update(base_url=api_url)
+    return schema
+
+
+@pytest.mark.parametrize("operation", operations().values(), ids=operations().keys())
 def test_generated_requests_are_answered_as_documented(
-    document: OpenApiSchema, key: str, method: str, path: str
+    document: OpenApiSchema, key: str, operation: Documented
 ) -> None:
     @hypothesis_settings(
         max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
-    @given(case=document[path][method].as_strategy())
+    @given(case=document[operation.path][operation.method].as_strategy())
     def answers_as_documented(case: Case[Any]) -> None:
         case.call_and_validate(
             headers={"Authorization": f"Bearer {key}"}, checks=CHECKS, timeout=30
         )
 
     answers_as_documented()
+
+
+async def test_sequences_along_the_links_are_answered_as_documented(
+    links: OpenApiSchema, new_key: Callable[[], str], workflows: Client
+) -> None:
+    answered: set[str] = set()
+
+    class Scenario(links.as_state_machine()):  # type: ignore[misc] # made at run time
+        def setup(self) -> None:
+            # Each scenario has its own, since it may revoke it.
+            self.headers = {"Authorization": f"Bearer {new_key()}"}
+
+        def before_call(self, case: Case[Any]) -> None:
+            # No generated URL is that of a playlist, so that no stream would ever be started.
+            if operation_id(case) == "analyzeStream" and isinstance(case.body, dict):
+                case.body = {"url": PLAYLIST, "title": "Cup final"}
+
+        def get_call_kwargs(self, _case: Case[Any]) -> dict[str, Any]:
+            return {"headers": self.headers, "timeout": 30}
+
+        def after_call(self, response: Response, case: Case[Any]) -> None:
+            super().after_call(response, case)
+            if response.status_code < httpx.codes.MULTIPLE_CHOICES:
+                answered.add(operation_id(case))
+
+        def validate_response(self, response: Response, case: Case[Any], **_: object) -> None:
+            case.validate_response(response, checks=CHECKS)
+
+    # In another thread, so that the workflows' worker goes on in this one.
+    await asyncio.to_thread(
+        run_state_machine_as_test,
+        Scenario,
+        settings=hypothesis_settings(
+            max_examples=SCENARIOS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    assert answered & {link.to for links in LINKS.values() for link in links}
+
+
+def operation_id(case: Case[Any]) -> str:
+    found: str = case.operation.definition.raw["operationId"]
+    return found
 
 
 async def test_every_operation_has_an_id_a_tag_and_a_description(

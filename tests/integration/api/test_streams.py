@@ -51,7 +51,16 @@ async def test_a_stream_that_is_over_shows_how_it_ended_and_its_gaps(
     found = (await account.http.get(f"/v1/streams/{stream}")).json()
     assert found["status"] == "failed"
     assert found["end"] == {"reason": "vod_playlist", "message": "it is a recording"}
-    assert found["gaps"] == [{"start": 4.0, "duration": 2.0, "reason": "not_found", "detail": ""}]
+    assert found["gaps"] == [
+        {
+            "start": 4.0,
+            "duration": 2.0,
+            "reason": "not_found",
+            "detail": "",
+            "status": "open",
+            "resolution": "",
+        }
+    ]
     assert found["ended_at"] is not None
 
 

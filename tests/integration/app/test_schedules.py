@@ -6,15 +6,15 @@ from datetime import timedelta
 
 from temporalio.client import Client
 
-from app.schedules import MAINTENANCE, keep_schedules
+from app.schedules import ensure_schedules
 from infra.settings import Settings
 
 
 async def test_schedules_are_made_once_and_follow_the_settings(temporal_client: Client) -> None:
-    handle = temporal_client.get_schedule_handle(MAINTENANCE)
-    await keep_schedules(temporal_client, Settings(maintenance_interval=7200.0))
+    handle = temporal_client.get_schedule_handle("maintenance")
+    await ensure_schedules(temporal_client, Settings(maintenance_interval=7200.0))
     await handle.pause(note="by an operator")
-    await keep_schedules(temporal_client, Settings(maintenance_interval=3600.0))
+    await ensure_schedules(temporal_client, Settings(maintenance_interval=3600.0))
     schedule = (await handle.describe()).schedule
     await handle.delete()
     assert [each.every for each in schedule.spec.intervals] == [timedelta(hours=1)]

@@ -16,40 +16,76 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.client import HighlightsApi
 from demo.display import Display
-from demo.errors import ApiError, StackError
+from demo.errors import StackError, StandstillError
 from demo.follow import Follower, clip_name
 from demo.origin import LiveOrigin, OriginOptions
 from demo.origin.server import bind, serving
 from tests.media import make_video
+from tldrtv_highlights import ApiError, AsyncHighlightsClient, RetryPolicy
 
 READY_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+PROFILE = {"id": "soccer", "version": "1"}
+TIMES = {"created_at": READY_AT.isoformat(), "updated_at": READY_AT.isoformat()}
+
+
 def highlight(number: int, status: str = "confirmed", clip: str = "ready") -> dict[str, Any]:
     return {
+        **TIMES,
         "id": f"h{number}",
+        "stream_id": "s",
         "status": status,
+        "tier": "standard",
         "start": number + 0.5,
         "peak": number + 1.0,
         "end": number + 2.0,
         "score": 0.9,
+        "dimensions": {"rarity": 0.9},
+        "confidence": 0.8,
+        "title": "",
+        "description": "",
         "tags": ["goal"],
         "reasons": [{"code": "spacing", "words": "a better moment is near"}],
+        "evidence": [],
+        "game": "soccer",
+        "profile": PROFILE,
+        "peak_wall_clock": None,
         "clip": {
             "id": f"c{number}",
             "status": clip,
             "start": number,
             "end": number + 2.5,
+            "duration": 2.5,
             "url": "/clip",
+            "thumbnail_url": None,
             "ready_at": READY_AT.isoformat(),
+            **dict.fromkeys(("width", "height", "size")),
         },
     }
 
 
 def stream(status: str) -> dict[str, Any]:
-    return {"id": "s", "status": status, "analyzed": 2.0, "missed": 1}
+    return {
+        **TIMES,
+        "id": "s",
+        "url": "https://cdn.example.com/master.m3u8",
+        "title": "x",
+        "status": status,
+        "game": "soccer",
+        "profile": PROFILE,
+        "position": 2.0,
+        "analyzed": 2.0,
+        "segments": 1,
+        "missed": 1,
+        "windows": 1,
+        "highlights": 0,
+        "clips": 0,
+        **dict.fromkeys(
+            ("external_id", "profile_match", "end", "last_segment_at", "ended_at"),
+        ),
+    }
 
 
 class ScriptedApi:
@@ -71,7 +107,7 @@ class ScriptedApi:
         # Two to a page, so that a client that ignores cursors misses some.
         items = self._waiting[1]
         first = int(request.query_params.get("cursor", 0))
-        after = first + 2 if first + 2 < len(items) else None
+        after = str(first + 2) if first + 2 < len(items) else None
         return JSONResponse({"data": items[first : first + 2], "next_cursor": after})
 
     async def refuse(self, _: Request) -> Response:
@@ -89,14 +125,12 @@ class ScriptedApi:
 
 
 @asynccontextmanager
-async def client(api: ScriptedApi) -> AsyncIterator[HighlightsApi]:
+async def client(api: ScriptedApi) -> AsyncIterator[AsyncHighlightsClient]:
     listener = bind("127.0.0.1", 0)
     async with serving(api.app(), listener):
-        connection = HighlightsApi(f"http://127.0.0.1:{listener.getsockname()[1]}", "hl_test_key")
-        try:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with AsyncHighlightsClient(url, "hl_test_key") as connection:
             yield connection
-        finally:
-            await connection.aclose()
 
 
 @pytest.fixture
@@ -113,7 +147,7 @@ def output() -> io.StringIO:
 
 
 def follower(
-    api: HighlightsApi,
+    api: AsyncHighlightsClient,
     origin: LiveOrigin,
     output: io.StringIO,
     *,
@@ -183,15 +217,15 @@ async def test_a_stream_that_stands_still_is_given_up(
     origin: LiveOrigin, output: io.StringIO
 ) -> None:
     async with client(ScriptedApi(("ending", []))) as connection:
-        with pytest.raises(ApiError, match="Nothing has happened"):
+        with pytest.raises(StandstillError, match="Nothing has happened"):
             await follower(connection, origin, output, patience=0.1).until_settled("s")
 
 
 async def test_an_api_that_is_gone_is_given_up(origin: LiveOrigin, output: io.StringIO) -> None:
-    gone = HighlightsApi("http://127.0.0.1:1", "key")
-    with pytest.raises(ApiError, match="has not answered"):
-        await follower(gone, origin, output, patience=0.1).until_settled("s")
-    await gone.aclose()
+    at_once = RetryPolicy(retries=0)
+    async with AsyncHighlightsClient("http://127.0.0.1:1", "key", retry=at_once) as gone:
+        with pytest.raises(StandstillError, match="has not answered"):
+            await follower(gone, origin, output, patience=0.1).until_settled("s")
 
 
 async def test_a_dead_stack_ends_the_wait(origin: LiveOrigin, output: io.StringIO) -> None:
@@ -205,12 +239,12 @@ async def test_a_dead_stack_ends_the_wait(origin: LiveOrigin, output: io.StringI
 
 async def test_a_refusal_says_what_the_api_said() -> None:
     async with client(ScriptedApi(("live", []))) as connection:
-        with pytest.raises(ApiError, match=r"422: The URL is not allowed\."):
-            await connection.analyze("http://10.0.0.1/", game=None, title="x")
+        with pytest.raises(ApiError, match=r"^422 .*: The URL is not allowed\."):
+            await connection.streams.analyze("http://10.0.0.1/", title="x")
 
 
 async def test_a_clip_is_named_after_its_moment() -> None:
     async with client(ScriptedApi(("live", [{**highlight(3724), "tags": ["Red Card!"]}]))) as api:
-        await api.stream("s")
-        (found,) = await api.highlights("s")
+        await api.streams.get("s")
+        (found,) = [each async for each in api.highlights.list(stream_id="s")]
     assert clip_name(found) == "01-02-05_red-card.mp4"

@@ -77,6 +77,9 @@ def _row(connection: Connection, table: Table, tenant: UUID, rows: dict[str, Row
         if column.identity is None and column.computed is None:
             row[column.name] = _value(table, column, listed.get(column.name))
     for constraint in table.foreign_key_constraints:
+        if constraint.referred_table is table:  # the row would have to be there before itself
+            row |= dict.fromkeys(key.parent.name for key in constraint.elements)
+            continue
         for key in constraint.elements:
             row[key.parent.name] = rows[key.column.table.name][key.column.name]
     row["id" if table.name == "tenants" else "tenant_id"] = tenant

@@ -20,7 +20,8 @@ from domain.audit import ActorKind
 from domain.clip import ClipStatus
 from domain.events import EventType
 from domain.feedback import Verdict
-from domain.media import GapReason
+from domain.hms.beam import Outcome
+from domain.media import GapReason, GapStatus
 from domain.plans import PlanName
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
@@ -250,12 +251,16 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "tenants": "INSERT,SELECT",
         "api_keys": "INSERT,SELECT,UPDATE",
         "streams": "DELETE,INSERT,SELECT,UPDATE",
-        "gaps": "INSERT,SELECT",
+        "gaps": "INSERT,SELECT,UPDATE",
         "highlights": "DELETE,INSERT,SELECT,UPDATE",
         "clips": "INSERT,SELECT,UPDATE",
         "idempotency_keys": "DELETE,INSERT,SELECT,UPDATE",
         "profile_overrides": "INSERT,SELECT",
         "pinned_profiles": "INSERT,SELECT",
+        "connections": "DELETE,INSERT,SELECT,UPDATE",
+        "inbound_events": "DELETE,INSERT,SELECT,UPDATE",
+        "beams": "DELETE,INSERT,SELECT,UPDATE",
+        "closed_sessions": "DELETE,INSERT,SELECT",
         "audit_log": "INSERT,SELECT",
         "windows": "INSERT,SELECT",
         "usage_events": "DELETE,INSERT,SELECT",
@@ -283,9 +288,11 @@ async def test_of_a_tenant_the_application_may_change_nothing_but_the_plan(
         ("ck_streams_status", StreamStatus),
         ("ck_streams_end_reason", EndReason),
         ("ck_gaps_reason", GapReason),
+        ("ck_gaps_status", GapStatus),
         ("ck_highlights_status", DecisionStatus),
         ("ck_highlights_tier", Tier),
         ("ck_clips_status", ClipStatus),
+        ("ck_inbound_events_outcome", Outcome),
         ("ck_api_keys_mode", KeyMode),
         ("ck_audit_log_actor_kind", ActorKind),
         ("ck_usage_events_kind", UsageKind),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from asyncpg import Connection
@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.database import Database, DatabaseUnavailableError
+from infra.driver_connection import set_locally
 from infra.embedded.postgres import DatabaseUrls
 from tests.integration.rows import new_tenant
 
@@ -79,6 +80,23 @@ async def test_a_transaction_begins_and_is_scoped_in_one_message(postgres: Datab
         assert await session.scalar(ONE) == 1
     await single.close()
     assert sent == [
-        f"BEGIN; SELECT set_config('app.tenant_id', '{tenant}', true)",
+        f"BEGIN; {set_locally('app.tenant_id', str(tenant))}",
         "COMMIT;",
     ]
+
+
+@pytest.mark.parametrize("words", ["", "it's", "', true); SELECT pg_sleep(9); --", "\\'", "ö$$"])
+async def test_what_a_transaction_is_scoped_by_may_be_anybodys_words(
+    database: Database, words: str
+) -> None:
+    setting = text("SELECT current_setting('app.hms_workspace')")
+    async with database.workspace_session(words) as session:
+        assert await session.scalar(setting) == words
+
+
+async def test_a_nul_in_it_leaves_the_connections_usable(database: Database) -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        async with database.workspace_session("a\0b"):
+            pass
+    async with database.session(uuid4()) as session:
+        assert await session.scalar(ONE) == 1

@@ -21,8 +21,8 @@ from tests.unit.architecture.lints import (
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = (
-    *("activities", "api", "app", "benchmarks", "demo", "domain", "game_configs", "infra"),
-    *("migrations", "workflows"),
+    *("activities", "api", "app", "benchmarks", "clients", "demo", "domain", "game_configs"),
+    *("infra", "migrations", "workflows"),
 )
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 LONGEST = 300

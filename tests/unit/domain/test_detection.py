@@ -165,6 +165,38 @@ def test_a_mark_in_a_moment_strengthens_it_and_makes_no_second_one() -> None:
     assert combined(marked) > combined(plain)
 
 
+def test_a_mark_that_comes_late_is_put_on_the_moment_that_was_told() -> None:
+    payload = '{"highlight": {"label": "goal", "importance": 0.9, "offset": -7}}'
+    late = TimedMetadata(id="1", at=59.0, payload=payload)
+    frames = moment(play(90), 50)
+    state, (first,) = advance(DetectorState(), frames[:240], tenant_id=TENANT, stream_id=STREAM)
+    _, (again,) = advance(state, frames[240:], [late], tenant_id=TENANT, stream_id=STREAM)
+    assert again.id == first.id
+    assert first.mark is None
+    assert again.mark is not None
+    assert again.mark.label == "goal"
+    assert combined(again) > combined(first)
+
+
+def test_a_mark_of_little_importance_makes_no_highlight_of_calm_play() -> None:
+    payload = '{"highlight": {"label": "corner", "importance": 0.2}}'
+    candidates = found(play(90), TimedMetadata(id="1", at=40.0, payload=payload))
+    assert [each.mark.label for each in candidates if each.mark] == ["corner"]
+    assert good(candidates) == []
+
+
+def test_a_mark_in_a_gap_makes_no_moment_beside_it() -> None:
+    frames = [frame for frame in play(90) if not 40 <= frame.start < 60]
+    mark = TimedMetadata(id="1", at=50.0, payload="goal")
+    assert found(frames, mark) == ()
+
+
+def test_a_mark_is_found_where_its_offset_says() -> None:
+    payload = '{"highlight": {"label": "ace", "offset": -20}}'
+    (candidate,) = good(found(play(90), TimedMetadata(id="1", at=60.0, payload=payload)))
+    assert candidate.peak == pytest.approx(40.0, abs=0.5)
+
+
 def test_an_advert_marker_makes_no_moment() -> None:
     assert found(play(90), TimedMetadata(id="1", at=40.0, payload='{"type": "ad_break"}')) == ()
 

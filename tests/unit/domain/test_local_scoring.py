@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.local_scoring import Cues, evidence, score, tags
+from domain.marks import Mark
 from domain.score import DIMENSIONS
 
 STRONG = Cues(crowd=16.0, crowd_sigmas=6.0, voice=4.0, motion=3.0, cuts=3)
@@ -26,7 +27,7 @@ cues = st.builds(
     known=st.floats(0, 1),
     quiet_before=st.floats(-60, 60),
     record=st.booleans(),
-    mark=st.none() | st.just("goal"),
+    mark=st.none() | st.just(Mark(label="goal")),
     damaged=st.floats(0, 1),
 )
 
@@ -38,7 +39,7 @@ def even(given_cues: Cues) -> float:
 @given(cues)
 def test_any_evidence_gives_scores_within_bounds_and_words(given_cues: Cues) -> None:
     result = score(given_cues)
-    assert all(0.0 < value < 1.0 for value in result.dimensions().values())
+    assert all(0.0 <= value <= 1.0 for value in result.dimensions().values())
     assert all(each.words for each in evidence(given_cues))
     assert len(set(tags(given_cues))) == len(tags(given_cues))
 
@@ -59,7 +60,7 @@ def test_strong_evidence_passes_and_weak_fails_whatever_a_profile_weighs(name: s
 
 def test_strong_evidence_alone_is_not_exceptional() -> None:
     assert 0.85 <= even(STRONG) < 0.95
-    assert even(STRONG.model_copy(update={"record": True, "mark": "goal"})) >= 0.95
+    assert even(STRONG.model_copy(update={"record": True, "mark": Mark(label="goal")})) >= 0.95
 
 
 def test_one_weak_cue_among_strong_ones_is_forgiven() -> None:
@@ -85,3 +86,16 @@ def test_local_signals_are_never_quite_sure() -> None:
 def test_the_weightiest_cue_is_named_first() -> None:
     assert evidence(STRONG)[0].signal == "crowd"
     assert "16 dB" in evidence(STRONG)[0].words
+
+
+def test_what_sounds_like_an_advert_does_not_refute_a_mark() -> None:
+    advert = Cues(crowd=6.0, crowd_sigmas=3.0, tonality=0.6, dynamics=0.2, cuts_before=14)
+    marked = advert.model_copy(update={"mark": Mark(label="goal")})
+    assert even(advert) < 0.1
+    assert even(marked) >= 0.7
+
+
+@given(cues.map(lambda each: each.model_copy(update={"mark": None})), st.floats(0, 1))
+def test_a_mark_never_lowers_a_score(given_cues: Cues, importance: float) -> None:
+    marked = given_cues.model_copy(update={"mark": Mark(label="a", importance=importance)})
+    assert even(marked) >= even(given_cues) - 1e-4

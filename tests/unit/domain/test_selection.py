@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.marks import Mark
 from domain.media import Gap, GapReason
 from domain.profile import DiversityMethod
 from domain.selection import (
@@ -17,7 +18,7 @@ from domain.selection import (
     Tier,
     needs_selection,
 )
-from tests.unit.domain.selection_cases import Stream, candidate, profile, run
+from tests.unit.domain.selection_cases import Stream, candidate, profile, run, score
 
 PENDING = DecisionStatus.PENDING
 CONFIRMED = DecisionStatus.CONFIRMED
@@ -361,3 +362,19 @@ def test_certainty_comes_when_quota_spacing_and_likeness_can_no_longer_speak(
     assert stream.status(1) is PENDING
     stream.call(watermark=certain_from)
     assert stream.status(1) is CONFIRMED
+
+
+def test_one_shown_already_is_announced_again_when_it_comes_better_founded() -> None:
+    stream = Stream(profile())
+    plain = candidate(1, 60.0, 0.75)
+    stream.call(plain, watermark=70.0)
+    mark = Mark(label="goal", importance=0.9)
+    marked = plain.model_copy(update={"score": score(0.85), "mark": mark})
+    again = stream.call(marked, watermark=74.0)[plain.id]
+    assert again.status is PENDING
+    assert again.score > 0.8
+    assert "The tenant marked it as goal, of importance 0.90." in [
+        reason.words for reason in again.reasons
+    ]
+    before, after = stream.history
+    assert (before.clip_start, before.clip_end) == (after.clip_start, after.clip_end)

@@ -7,6 +7,7 @@ import pytest
 from domain.analysis import AnalyzeWindowResult
 from domain.clip import ClipSpec, ClipStatus
 from domain.ingest import IngestCursor
+from domain.media import TimedMetadata
 from domain.selection import DecisionStatus, SelectHighlightsResult, SelectionState
 from domain.stream import EndReason, StreamProgress, StreamStatus
 from domain.stream_input import RecordingReady
@@ -353,6 +354,32 @@ class TestRecording:
         books.note_recording(offered)
         assert books.timeline().recording == offered
         assert reloaded(books).timeline().recording == offered
+
+    def test_what_was_missed_is_to_be_filled_from_the_recording(self) -> None:
+        books = ledger()
+        fetch(books, window(0, lost=[0]))
+        assert books.backfill_request() is None
+        offered = RecordingReady(url="https://cdn.example.com/vod.m3u8")
+        books.note_recording(offered)
+        request = reloaded(books).backfill_request()
+        assert request is not None
+        assert request.recording == offered
+        assert request.timing.release_interval == TIMING.release_interval
+
+    def test_a_recording_is_not_needed_where_nothing_was_missed(self) -> None:
+        books = ledger()
+        books.note_recording(RecordingReady(url="https://cdn.example.com/vod.m3u8"))
+        assert books.backfill_request() is not None
+        fetch(books, window(0))
+        assert books.backfill_request() is None
+
+    def test_marks_that_cannot_be_read_are_counted(self) -> None:
+        books = ledger()
+        payloads = ("goal", '{"highlight": {}}', "", "[broken")
+        marks = tuple(TimedMetadata(id=each, at=1.0, payload=each) for each in payloads)
+        fetch(books, window(0).model_copy(update={"metadata": marks}))
+        assert reloaded(books).progress.refused_marks == 2
+        assert "2 marks of the tenant could not be read." in books.report()
 
     def test_the_report_names_the_game(self) -> None:
         assert ledger().report().startswith("## valorant: starting")

@@ -134,6 +134,24 @@ def test_a_window_is_full_when_it_covers_the_duration_with_gaps_counted() -> Non
     assert window.covers(4.0)
 
 
+def test_a_gap_is_tied_to_the_wall_clock_by_the_segment_before_it() -> None:
+    window = builder()
+    add(window, 0)
+    add(window, 1)
+    lose(window, 2)
+    add(window, 3)
+    (gap,) = built(window).gaps
+    assert (gap.anchor_at, gap.anchor_wall) == (2.0, NOON + timedelta(seconds=2))
+
+
+def test_a_gap_at_the_beginning_is_tied_by_the_segment_after_it() -> None:
+    window = builder(IngestCursor(variant="720p", next_sequence=0))
+    lose(window, 0)
+    add(window, 1)
+    (gap,) = built(window).gaps
+    assert (gap.anchor_at, gap.anchor_wall) == (2.0, NOON + timedelta(seconds=2))
+
+
 def test_metadata_lies_between_the_segments_whose_wall_clock_surrounds_it() -> None:
     window = builder()
     for sequence in (0, 1, 2):

@@ -100,10 +100,6 @@ def test_a_payload_that_is_an_object_arrives_as_json() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        mark("not base64!"),
-        mark(base64.b64encode(b"not json").decode()),
-        mark(encode(["no object"])),
-        mark(encode({"no": "payload"})),
         '#EXT-X-DATERANGE:ID="m",START-DATE="yesterday"\n',
         '#EXT-X-DATERANGE:START-DATE="2026-01-01T12:00:00Z"\n',
         '#EXT-X-DATERANGE:ID="m",START-DATE="2026-01-01T12:00:00Z",DURATION=soon\n',
@@ -113,6 +109,24 @@ def test_malformed_timed_metadata_is_left_out_and_the_rest_stays(line: str) -> N
     playlist = media(f"{HEAD}{line}#EXTINF:2,\na.ts\n")
     assert playlist.date_ranges == ()
     assert len(playlist.segments) == 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "problem"),
+    [
+        ("not base64!", "not the base64"),
+        (base64.b64encode(b"not json").decode(), "not the base64"),
+        (encode(["no object"]), "not the base64"),
+        (encode({"no": "payload"}), "not the base64"),
+        (encode({"payload": "x" * 5000}), "longer than 4096 characters"),
+    ],
+)
+def test_a_payload_that_cannot_be_read_is_left_empty_and_says_why(
+    payload: str, problem: str
+) -> None:
+    (found,) = media(f"{HEAD}{mark(payload)}#EXTINF:2,\na.ts\n").date_ranges
+    assert found.payload == ""
+    assert found.problem.startswith(problem)
 
 
 def test_a_master_playlist_gives_variants() -> None:

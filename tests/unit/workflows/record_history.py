@@ -1,7 +1,8 @@
 """Records the histories of `test_replay.py`: `python -m tests.unit.workflows.record_history`.
 
 To be run when workflows have changed on purpose and no stream of the old code is running any more.
-Until then a change must keep the old histories replaying (`workflow.patched`).
+Until then a change must keep the old histories replaying (`workflow.patched`):
+`recorded-before-backfill` is of the code that only remembered a recording, and stays as it is.
 """
 
 from __future__ import annotations
@@ -26,8 +27,25 @@ from infra.embedded.ports import free_ports
 from infra.embedded.temporal_server import TemporalServer
 from infra.settings import Settings
 from infra.temporal import connect
-from tests.integration.workflows.scripted import Script, running, start
+from tests.integration.workflows.inbound_script import (
+    QUICK_RECONCILE,
+    QUICK_RELAY,
+    ScriptedInbound,
+    new_id,
+)
+from tests.integration.workflows.inbound_script import running as running_inbound
+from tests.integration.workflows.scripted import Script, failing, running, start
+from tests.integration.workflows.scripted_backfill import (
+    MISSED,
+    RECORDING,
+    BackfillScript,
+    filling,
+    one_range,
+    start_backfill,
+)
+from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.maintenance import MaintenanceWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.stream import StreamWorkflow
 
 HISTORIES: Final = Path(__file__).with_name("histories")
@@ -105,12 +123,67 @@ async def record_maintenance(client: Client) -> None:
     await store(round_, "maintenance")
 
 
+async def record_inbound(client: Client) -> None:
+    """A round of the relay, and one of reconciliation in which two connections fail at first."""
+    script = ScriptedInbound(connections=3)
+    script.relay_failures = 1
+    script.failures[script.connections[0].connection_id] = 1
+    script.refused.add(script.connections[1].connection_id)
+    async with running_inbound(client, script):
+        relay = await client.start_workflow(
+            InboundRelayWorkflow.run,
+            QUICK_RELAY,
+            id=new_id("inbound-relay"),
+            task_queue=task_queues.ORCHESTRATION,
+        )
+        await relay.result()
+        reconcile = await client.start_workflow(
+            ReconcileWorkflow.run,
+            QUICK_RECONCILE,
+            id=new_id("inbound-reconcile"),
+            task_queue=task_queues.ORCHESTRATION,
+        )
+        await reconcile.result()
+    await store(relay, "inbound-relay")
+    await store(reconcile, "inbound-reconcile")
+
+
+async def record_backfilled(client: Client) -> None:
+    """A stream with a gap and a recording; and the backfill that it starts."""
+    script = BackfillScript(peaks=(9.0,))
+    script.windows, script.lost, script.end = 4, (1,), None
+    async with filling(client, script):
+        stream = await start(client)
+        await script.waiting_at_edge.wait()
+        await stream.signal(StreamWorkflow.recording_ready, RECORDING)
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+        backfill = client.get_workflow_handle(stream.id.replace("stream/", "backfill/"))
+        await backfill.result()
+    await store(stream, "recorded")
+    await store(backfill, "backfill")
+
+
+async def record_missed(client: Client) -> None:
+    """A stream that was missed altogether, of which a piece of the recording is not to be had."""
+    script = BackfillScript(peaks=(9.0,))
+    script.stream, script.plan = MISSED, one_range(gaps=())
+    script.before["fetch_recording"] = failing(5)
+    async with filling(client, script):
+        backfill = await start_backfill(client)
+        await backfill.result()
+    await store(backfill, "missed")
+
+
 RECORDINGS: Final[tuple[Recording, ...]] = (
     record_completed,
     record_continued,
     record_stopped,
     record_cancelled,
     record_maintenance,
+    record_inbound,
+    record_backfilled,
+    record_missed,
 )
 
 

@@ -14,10 +14,13 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError, SandboxImportNotificationPolicy
 
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
+from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
+from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.outbox_relay import OutboxRelayWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -47,6 +50,9 @@ def replayer(stream: type) -> Replayer:
             DeliveryWorkflow,
             OutboxRelayWorkflow,
             MaintenanceWorkflow,
+            BackfillWorkflow,
+            InboundRelayWorkflow,
+            ReconcileWorkflow,
         ],
         workflow_runner=strict_runner(),
         data_converter=pydantic_data_converter,
@@ -60,6 +66,7 @@ async def test_a_stored_history_replays(name: str) -> None:
 
 def test_every_kind_of_life_is_stored() -> None:
     assert set(HISTORIES) == {
+        "backfill",
         "cancelled",
         "clip",
         "completed",
@@ -70,6 +77,11 @@ def test_every_kind_of_life_is_stored() -> None:
         "delivery-continued-last",
         "outbox-relay",
         "maintenance",
+        "inbound-reconcile",
+        "inbound-relay",
+        "missed",
+        "recorded",
+        "recorded-before-backfill",
         "stopped",
     }
 

@@ -16,37 +16,62 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import make_transient_to_detached
 
 import infra.repositories as package
 from domain.access import Scope
-from domain.events import EventType, UsagePayload, event
+from domain.audit import SYSTEM, AuditAction
+from domain.backfill_input import BackfillRecord, StreamRef
+from domain.events import Event, EventType, UsagePayload, event
 from domain.expiry import RecordKind
 from domain.feedback import Verdict
+from domain.gap_outcome import GapOutcome
+from domain.hms.beam import Outcome
+from domain.hms.effects import BeamRef, EndSession
+from domain.media import GapStatus
+from domain.plans import PlanName
 from domain.profile_override import ProfileOverride
 from domain.records import StreamRecord
 from domain.score import DIMENSIONS
 from domain.selection import DecisionStatus
 from domain.stream import StreamProgress, StreamStatus
 from domain.usage import UsageKind, usage_event
+from domain.webhooks import DisabledReason, EndpointStatus
 from infra.repositories import (
     announcements,
     api_keys,
+    audit,
+    backfills,
+    beams,
     budgets,
     clips,
+    connections,
+    deliveries,
+    delivery_attempts,
+    delivery_queue,
+    endpoints,
     events,
     expiry,
     feedback,
     highlights,
     idempotency,
+    inbound_events,
     profiles,
     stream_changes,
+    stream_quota,
     streams,
+    tenants,
     usage,
 )
+from infra.repositories.audit import AuditFilter
+from infra.repositories.deliveries import DeliveryFilter
+from infra.repositories.delivery_attempts import Attempt
+from infra.repositories.delivery_queue import WaitingDelivery
 from infra.repositories.highlight_filter import HighlightFilter
 from infra.repositories.idempotency import StoredResponse
+from infra.repositories.inbound_events import Lane, NewEvent
 from infra.repositories.profiles import ProfileOverrides
-from infra.schema import Clip, Highlight, Stream, UsageBudget
+from infra.schema import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
 from tests.integration.rows import PROFILE, URL, candidate, clip_record, decision
 
 WHEN = datetime(2026, 5, 2, tzinfo=UTC)
@@ -64,6 +89,11 @@ class Target:
     key: UUID
     key_hash: bytes
     event: UUID
+    endpoint: UUID
+    delivery: UUID
+    connection: UUID
+    workspace: str
+    beam: str
     idempotency_key: str
     profile: str
     author: str
@@ -96,9 +126,9 @@ def _override(it: Target) -> ProfileOverride:
     )
 
 
-async def _append_event(session: AsyncSession, it: Target) -> object:
+def _event(it: Target) -> Event:
     payload = UsagePayload(kind="x", period="2026-05", percent=50, used=1, budget=2)
-    told = event(
+    return event(
         EventType.USAGE_THRESHOLD,
         payload,
         tenant_id=it.tenant,
@@ -106,7 +136,6 @@ async def _append_event(session: AsyncSession, it: Target) -> object:
         revision=1,
         created_at=WHEN,
     ).model_copy(update={"id": it.event})
-    return await events.append(session, told)
 
 
 async def _claim(session: AsyncSession, it: Target) -> object:
@@ -161,7 +190,146 @@ def _budget_row(it: Target) -> UsageBudget:
     return UsageBudget(tenant_id=it.tenant, kind=kind, monthly=Decimal(1), updated_at=WHEN)
 
 
+def _key_row(session: AsyncSession, it: Target) -> ApiKey:
+    """Return a key as if the session had read it."""
+    row = ApiKey(tenant_id=it.tenant, id=it.key, name="k", revoked_at=None)
+    make_transient_to_detached(row)
+    session.add(row)
+    return row
+
+
+def _endpoint_row(session: AsyncSession, it: Target) -> WebhookEndpoint:
+    """Return an endpoint as if the session had read it."""
+    row = WebhookEndpoint(
+        tenant_id=it.tenant,
+        id=it.endpoint,
+        url="https://attacker.example.com/",
+        description="",
+        event_types=[],
+        secret=b"x",
+        status=EndpointStatus.ENABLED,
+        failing_since=None,
+        revision=1,
+        updated_at=WHEN,
+    )
+    make_transient_to_detached(row)
+    session.add(row)
+    return row
+
+
+async def _read_tenant(session: AsyncSession, it: Target) -> object:
+    row = await tenants.get(session, tenant_id=it.tenant)
+    return None if row is None else row.slug
+
+
+async def _lock_keys(session: AsyncSession, it: Target) -> None:
+    await api_keys.lock(session, it.tenant)  # the time that it tells is nobody's secret
+
+
+async def _new_connection(session: AsyncSession, it: Target) -> object:
+    return await connections.create(
+        session,
+        tenant_id=it.tenant,
+        id=it.connection,
+        name="x",
+        checks={},
+        header_hash=b"x",
+        signing_secret=b"x",
+    )
+
+
+def _inbound(it: Target) -> NewEvent:
+    return NewEvent(
+        tenant_id=it.tenant,
+        connection_id=it.connection,
+        event_id=it.beam,
+        type="x",
+        effect=EndSession(session_id=it.beam, message="x"),
+        lane=it.beam,
+    )
+
+
+def _outcomes(it: Target) -> BackfillRecord:
+    lost = GapOutcome(start=2.0, first_sequence=0, status=GapStatus.LOST, resolution="x")
+    return BackfillRecord(
+        tenant_id=it.tenant, stream_id=it.stream, progress=StreamProgress(), outcomes=(lost,)
+    )
+
+
+async def _pending(session: AsyncSession, it: Target) -> object:
+    lane = Lane(connection_id=it.connection, name=it.beam)
+    return await inbound_events.pending(session, tenant_id=it.tenant, lane=lane)
+
+
 ATTACKS: dict[str, Attack] = {
+    "backfills.recall": lambda s, it: backfills.recall(
+        s, StreamRef(tenant_id=it.tenant, stream_id=it.stream)
+    ),
+    "backfills.record_outcomes": lambda s, it: backfills.record_outcomes(s, _outcomes(it)),
+    "beams.lock": lambda s, it: beams.lock(
+        s, tenant_id=it.tenant, connection_id=it.connection, ref=BeamRef(key=it.beam)
+    ),
+    "beams.get": lambda s, it: beams.get(
+        s, tenant_id=it.tenant, connection_id=it.connection, ref=BeamRef(key=it.beam)
+    ),
+    "beams.is_session_closed": lambda s, it: beams.is_session_closed(
+        s, tenant_id=it.tenant, connection_id=it.connection, session_id=it.beam
+    ),
+    "beams.close_session": lambda s, it: beams.close_session(
+        s, tenant_id=it.tenant, connection_id=it.connection, session_id="another"
+    ),
+    "beams.unfinished": lambda s, it: beams.unfinished(
+        s,
+        tenant_id=it.tenant,
+        connection_id=it.connection,
+        effect=EndSession(session_id=it.beam, message="x"),
+    ),
+    "beams.known": lambda s, it: beams.known(s, tenant_id=it.tenant, connection_id=it.connection),
+    "connections.create": _new_connection,
+    "connections.get": lambda s, it: connections.get(
+        s, tenant_id=it.tenant, connection_id=it.connection
+    ),
+    "connections.find": lambda s, it: connections.find(s, connection_id=it.connection),
+    "connections.find_by_workspace": lambda s, it: connections.find_by_workspace(
+        s, workspace=it.workspace
+    ),
+    "connections.list_page": lambda s, it: connections.list_page(s, tenant_id=it.tenant),
+    "connections.list_managed": lambda s, it: connections.list_managed(s, tenant_id=it.tenant),
+    "connections.update": lambda s, it: connections.update(
+        s, tenant_id=it.tenant, connection_id=it.connection, values={"name": "mine"}
+    ),
+    "connections.rotate": lambda s, it: connections.rotate(
+        s,
+        tenant_id=it.tenant,
+        connection_id=it.connection,
+        header_hash=b"mine",
+        signing_secret=b"mine",
+        previous_until=WHEN,
+    ),
+    "connections.remove": lambda s, it: connections.remove(
+        s, tenant_id=it.tenant, connection_id=it.connection
+    ),
+    "inbound_events.record": lambda s, it: inbound_events.record(s, _inbound(it)),
+    "inbound_events.get": lambda s, it: inbound_events.get(
+        s, tenant_id=it.tenant, connection_id=it.connection, event_id=it.beam
+    ),
+    "inbound_events.list_newest": lambda s, it: inbound_events.list_newest(
+        s, tenant_id=it.tenant, connection_id=it.connection, limit=9
+    ),
+    "inbound_events.pending": _pending,
+    "inbound_events.pending_lanes": lambda s, it: inbound_events.pending_lanes(
+        s, tenant_id=it.tenant, min_age=timedelta(0), limit=9
+    ),
+    "inbound_events.note_failure": lambda s, it: inbound_events.note_failure(
+        s, tenant_id=it.tenant, connection_id=it.connection, event_id=it.beam, detail="mine"
+    ),
+    "inbound_events.complete": lambda s, it: inbound_events.complete(
+        s,
+        tenant_id=it.tenant,
+        connection_id=it.connection,
+        event_id=it.beam,
+        outcome=Outcome.NOTED,
+    ),
     "announcements.announce_stream": lambda s, it: announcements.announce_stream(
         s, _stream_row(it), before=StreamStatus.STARTING
     ),
@@ -178,9 +346,26 @@ ATTACKS: dict[str, Attack] = {
         s, tenant_id=it.tenant, name="x", key_hash=it.key_hash, hint="x", scopes=[Scope.ADMIN]
     ),
     "api_keys.find_usable": lambda s, it: api_keys.find_usable(s, key_hash=it.key_hash),
+    "api_keys.get": lambda s, it: api_keys.get(s, tenant_id=it.tenant, key_id=it.key),
     "api_keys.list_all": lambda s, it: api_keys.list_all(s, tenant_id=it.tenant),
+    "api_keys.list_page": lambda s, it: api_keys.list_page(s, tenant_id=it.tenant),
+    "api_keys.lock": _lock_keys,
+    "api_keys.others_permit": lambda s, it: api_keys.others_permit(
+        s, tenant_id=it.tenant, scope=Scope.READ, besides=it.stream, now=WHEN
+    ),
+    "api_keys.change": lambda s, it: api_keys.change(s, _key_row(s, it), {"revoked_at": WHEN}),
     "api_keys.touch": lambda s, it: api_keys.touch(
         s, tenant_id=it.tenant, key_id=it.key, interval=timedelta(0)
+    ),
+    "audit.record": lambda s, it: audit.record(
+        s,
+        tenant_id=it.tenant,
+        action=AuditAction.KEY_REVOKED,
+        target_id=it.key,
+        actor=SYSTEM,
+    ),
+    "audit.list_page": lambda s, it: audit.list_page(
+        s, tenant_id=it.tenant, criteria=AuditFilter(target_id=str(it.key))
     ),
     "budgets.put": lambda s, it: budgets.put(
         s, tenant_id=it.tenant, kind=UsageKind.CLIP_BYTES, monthly=Decimal(7)
@@ -198,7 +383,75 @@ ATTACKS: dict[str, Attack] = {
     "clips.record_clip": lambda s, it: clips.record_clip(
         s, clip_record(it.tenant, it.stream, it.highlight)
     ),
-    "events.append": _append_event,
+    "deliveries.get": lambda s, it: deliveries.get(s, tenant_id=it.tenant, delivery_id=it.delivery),
+    "deliveries.list_page": lambda s, it: deliveries.list_page(
+        s, tenant_id=it.tenant, criteria=DeliveryFilter(endpoint_id=it.endpoint)
+    ),
+    "deliveries.send_to_one": lambda s, it: deliveries.send_to_one(
+        s, _event(it), endpoint_id=it.endpoint
+    ),
+    "deliveries.redeliver": lambda s, it: deliveries.redeliver(
+        s, tenant_id=it.tenant, delivery_id=it.delivery
+    ),
+    "deliveries.replay": lambda s, it: deliveries.replay(
+        s,
+        endpoint=_endpoint_row(s, it),
+        since=WHEN - EVER,
+        until=WHEN + EVER,
+        types=[],
+        limit=99,
+    ),
+    "delivery_attempts.take": lambda s, it: delivery_attempts.take(
+        s, tenant_id=it.tenant, delivery_id=it.delivery, now=WHEN
+    ),
+    "delivery_attempts.record": lambda s, it: delivery_attempts.record(
+        s,
+        Attempt(at=WHEN, duration=1.0, succeeded=False, gone=True),
+        tenant_id=it.tenant,
+        delivery_id=it.delivery,
+        next_attempt_at=None,
+    ),
+    "delivery_attempts.of_delivery": lambda s, it: delivery_attempts.of_delivery(
+        s, tenant_id=it.tenant, delivery_id=it.delivery
+    ),
+    "delivery_queue.fan_out": lambda s, it: delivery_queue.fan_out(s, tenant_id=it.tenant),
+    "delivery_queue.unqueued": lambda s, it: delivery_queue.unqueued(s, tenant_id=it.tenant),
+    "delivery_queue.mark_queued": lambda s, it: delivery_queue.mark_queued(
+        s,
+        tenant_id=it.tenant,
+        deliveries=[
+            WaitingDelivery(
+                id=it.delivery, endpoint_id=it.endpoint, ordering_key="x", position=1, attempts=1
+            )
+        ],
+    ),
+    "endpoints.create": lambda s, it: endpoints.create(
+        s,
+        tenant_id=it.tenant,
+        endpoint_id=it.endpoint,
+        url="https://attacker.example.com/",
+        description="",
+        event_types=[],
+        secret=b"x",
+    ),
+    "endpoints.count": lambda s, it: endpoints.count(s, tenant_id=it.tenant),
+    "endpoints.get": lambda s, it: endpoints.get(s, tenant_id=it.tenant, endpoint_id=it.endpoint),
+    "endpoints.lock": lambda s, it: endpoints.lock(s, tenant_id=it.tenant, endpoint_id=it.endpoint),
+    "endpoints.list_page": lambda s, it: endpoints.list_page(s, tenant_id=it.tenant),
+    "endpoints.change": lambda s, it: endpoints.change(
+        s, _endpoint_row(s, it), {"url": "https://attacker.example.com/all"}
+    ),
+    "endpoints.rotate": lambda s, it: endpoints.rotate(
+        s, _endpoint_row(s, it), secret=b"mine", previous_until=WHEN
+    ),
+    "endpoints.enable": lambda s, it: endpoints.enable(s, _endpoint_row(s, it)),
+    "endpoints.disable": lambda s, it: endpoints.disable(
+        s, _endpoint_row(s, it), reason=DisabledReason.GONE
+    ),
+    "endpoints.delete": lambda s, it: endpoints.delete(
+        s, tenant_id=it.tenant, endpoint_id=it.endpoint
+    ),
+    "events.append": lambda s, it: events.append(s, _event(it)),
     "events.get": lambda s, it: events.get(s, tenant_id=it.tenant, event_id=it.event),
     "events.undispatched": lambda s, it: events.undispatched(s, tenant_id=it.tenant),
     "events.mark_dispatched": lambda s, it: events.mark_dispatched(
@@ -266,6 +519,9 @@ ATTACKS: dict[str, Attack] = {
     "stream_changes.since": lambda s, it: stream_changes.since(
         s, tenant_id=it.tenant, stream_id=it.stream, start=WHEN - EVER
     ),
+    "stream_quota.reserve": lambda s, it: stream_quota.reserve(
+        s, tenant_id=it.tenant, default_plan=PlanName.FREE
+    ),
     "streams.create": lambda s, it: streams.create(
         s,
         tenant_id=it.tenant,
@@ -300,6 +556,11 @@ ATTACKS: dict[str, Attack] = {
             stream_id=it.stream,
             progress=StreamProgress(status=StreamStatus.FAILED, position=1e6, analyzed=1e6),
         ),
+    ),
+    "tenants.get": _read_tenant,
+    "tenants.plan_of": lambda s, it: tenants.plan_of(s, tenant_id=it.tenant, lock=True),
+    "tenants.set_plan": lambda s, it: tenants.set_plan(
+        s, tenant_id=it.tenant, plan=PlanName.ENTERPRISE
     ),
     "usage.meter": lambda s, it: usage.meter(
         s,

@@ -13,13 +13,29 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.access import Scope
+from domain.audit import SYSTEM, AuditAction
 from domain.feedback import Verdict
+from domain.hms.effects import BeamRef, EndSession
 from domain.profile_override import ProfileOverride
 from domain.records import StreamRecord, WindowRecord
 from domain.stream import StreamProgress, StreamStatus
 from domain.usage import UsageKind
 from infra.database import Database
-from infra.repositories import api_keys, budgets, feedback, idempotency, profiles, streams
+from infra.repositories import (
+    api_keys,
+    audit,
+    beams,
+    budgets,
+    connections,
+    delivery_attempts,
+    feedback,
+    idempotency,
+    inbound_events,
+    profiles,
+    streams,
+)
+from infra.repositories.delivery_attempts import Attempt
+from infra.repositories.inbound_events import NewEvent
 from infra.repositories.profiles import ProfileOverrides
 from infra.schema import Base, EventRow
 from tests.integration.infra.repositories.attacks import (
@@ -30,7 +46,14 @@ from tests.integration.infra.repositories.attacks import (
     Target,
     public_functions,
 )
-from tests.integration.rows import PROFILE, new_clip, new_highlight, new_stream
+from tests.integration.rows import (
+    PROFILE,
+    new_clip,
+    new_delivery,
+    new_endpoint,
+    new_highlight,
+    new_stream,
+)
 from tests.unit.domain.clip_cases import gap
 
 
@@ -41,10 +64,27 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     clip = await new_clip(database, tenant, stream, highlight)
+    endpoint = await new_endpoint(database, tenant)
+    delivery = await new_delivery(database, tenant, endpoint)
+    connection, beam = uuid4(), uuid4().hex
     key_hash, profile, idempotency_key = uuid4().bytes, f"p-{uuid4().hex}", uuid4().hex
     async with database.session(tenant) as session:
         key = await api_keys.create(
             session, tenant_id=tenant, name="k", key_hash=key_hash, hint="h", scopes=[Scope.READ]
+        )
+        await audit.record(
+            session,
+            tenant_id=tenant,
+            action=AuditAction.KEY_CREATED,
+            target_id=key.id,
+            actor=SYSTEM,
+        )
+        await delivery_attempts.record(
+            session,
+            Attempt(at=WHEN, duration=0.1, succeeded=False, error="no answer"),
+            tenant_id=tenant,
+            delivery_id=delivery,
+            next_attempt_at=WHEN,
         )
         await budgets.put(
             session, tenant_id=tenant, kind=UsageKind.CLIP_RENDERED, monthly=Decimal(9)
@@ -79,6 +119,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
                 created_by=key.id,
             )
         )
+        await _connect(session, tenant, connection, beam)
         event = await session.scalar(select(EventRow.id).limit(1))
     assert event is not None
     return Target(
@@ -89,9 +130,41 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
         key=key.id,
         key_hash=key_hash,
         event=event,
+        endpoint=endpoint,
+        delivery=delivery,
+        connection=connection,
+        workspace=beam,
+        beam=beam,
         idempotency_key=idempotency_key,
         profile=profile,
         author="a",
+    )
+
+
+async def _connect(session: AsyncSession, tenant: UUID, connection: UUID, beam: str) -> None:
+    """A workspace of 100ms, of which a beam has begun and a session has ended."""
+    await connections.create(
+        session,
+        tenant_id=tenant,
+        id=connection,
+        name="c",
+        account_id=beam,
+        checks={},
+        header_hash=b"h",
+        signing_secret=b"s",
+    )
+    await beams.lock(session, tenant_id=tenant, connection_id=connection, ref=BeamRef(key=beam))
+    await beams.close_session(session, tenant_id=tenant, connection_id=connection, session_id=beam)
+    await inbound_events.record(
+        session,
+        NewEvent(
+            tenant_id=tenant,
+            connection_id=connection,
+            event_id=beam,
+            type="session.close.success",
+            effect=EndSession(session_id=beam, message="over"),
+            lane=beam,
+        ),
     )
 
 
@@ -116,6 +189,11 @@ def nobody() -> Target:
         key=uuid4(),
         key_hash=uuid4().bytes,
         event=uuid4(),
+        endpoint=uuid4(),
+        delivery=uuid4(),
+        connection=uuid4(),
+        workspace=uuid4().hex,
+        beam=uuid4().hex,
         idempotency_key=uuid4().hex,
         profile=uuid4().hex,
         author=uuid4().hex,

@@ -1,0 +1,48 @@
+"""Server-sent events, as bytes and as what they say.
+
+Lines end at a line feed and nowhere else: text may hold other characters that some take for one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from tldrtv_highlights.models import StreamEvent
+
+END = "end"
+"""The type of a stream's last event."""
+
+
+class EventParser:
+    """Takes the bytes of an answer as they come and yields events as they are whole."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._fields: dict[str, str] = {}
+
+    def feed(self, chunk: bytes) -> Iterator[StreamEvent]:
+        """Yield the events that a piece completes."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            text = line.rstrip(b"\r").decode()
+            if text:
+                self._add(text)
+            elif "data" in self._fields:
+                yield self._event()
+                self._fields = {}
+
+    def _add(self, line: str) -> None:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data" and "data" in self._fields:
+            value = f"{self._fields['data']}\n{value}"
+        self._fields[name] = value
+
+    def _event(self) -> StreamEvent:
+        kind = self._fields.get("event", "message")
+        data = json.loads(self._fields["data"])
+        known = {"highlight": {"highlight": data}, "stream": {"stream": data}, END: data}
+        return StreamEvent.model_validate(
+            {"type": kind, "id": self._fields.get("id"), **known.get(kind, {})}
+        )

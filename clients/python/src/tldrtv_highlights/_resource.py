@@ -1,0 +1,166 @@
+"""Operations written once, called either way.
+
+A resource's methods only say what to send. Whose method it is decides how: of a resource of
+`HighlightsClient` it returns the answer, of `AsyncHighlightsClient` something to await.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from tldrtv_highlights._endpoint import Endpoint, Sent
+from tldrtv_highlights._transport import AsyncTransport, File, SyncTransport
+from tldrtv_highlights.models import Page, StreamEvent
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Transport = TypeVar("Transport", bound=SyncTransport | AsyncTransport)
+
+
+class Resource(Generic[Transport]):
+    """A group of operations."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    def bound(
+        self, build: Callable[..., Sent | File], send: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Return a method of this resource that sends what `build` says."""
+
+        @wraps(build)
+        def method(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - typed by who binds it
+            return send(build(self, *args, **kwargs))
+
+        return method
+
+
+class Operation(Generic[P, T]):
+    """A method that sends one request."""
+
+    def __init__(self, endpoint: Endpoint[T], build: Callable[Concatenate[Any, P], Sent]) -> None:
+        self.endpoint = endpoint
+        self.build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: Resource[SyncTransport], owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(
+        self, instance: Resource[AsyncTransport], owner: type
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, instance: Resource[Any] | None, owner: type) -> Any:
+        """Return the method, bound to how its resource sends."""
+        if instance is None:
+            return self
+        return instance.bound(self.build, partial(instance.transport.call, self.endpoint))
+
+
+class Listing(Generic[P, T]):
+    """A method that iterates over a list, page by page."""
+
+    def __init__(
+        self, endpoint: Endpoint[Page[T]], build: Callable[Concatenate[Any, P], Sent]
+    ) -> None:
+        self.endpoint = endpoint
+        self.build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self, instance: Resource[SyncTransport], owner: type
+    ) -> Callable[P, Iterator[T]]: ...
+    @overload
+    def __get__(
+        self, instance: Resource[AsyncTransport], owner: type
+    ) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, instance: Resource[Any] | None, owner: type) -> Any:
+        """Return the method, bound to how its resource sends."""
+        if instance is None:
+            return self
+        return instance.bound(self.build, partial(instance.transport.pages, self.endpoint))
+
+
+class Following(Generic[P]):
+    """A method that iterates over a stream's events until it ends."""
+
+    def __init__(
+        self, endpoint: Endpoint[None], build: Callable[Concatenate[Any, P], Sent]
+    ) -> None:
+        self.endpoint = endpoint
+        self.build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self, instance: Resource[SyncTransport], owner: type
+    ) -> Callable[P, Iterator[StreamEvent]]: ...
+    @overload
+    def __get__(
+        self, instance: Resource[AsyncTransport], owner: type
+    ) -> Callable[P, AsyncIterator[StreamEvent]]: ...
+    def __get__(self, instance: Resource[Any] | None, owner: type) -> Any:
+        """Return the method, bound to how its resource sends."""
+        if instance is None:
+            return self
+        return instance.bound(self.build, partial(instance.transport.events, self.endpoint))
+
+
+class Download(Generic[P]):
+    """A method that fetches a file, whole or not at all, and returns its path."""
+
+    def __init__(self, operation_id: str, build: Callable[Concatenate[Any, P], File]) -> None:
+        self.operation_id = operation_id
+        self.build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: Resource[SyncTransport], owner: type) -> Callable[P, Path]: ...
+    @overload
+    def __get__(
+        self, instance: Resource[AsyncTransport], owner: type
+    ) -> Callable[P, Coroutine[Any, Any, Path]]: ...
+    def __get__(self, instance: Resource[Any] | None, owner: type) -> Any:
+        """Return the method, bound to how its resource sends."""
+        if instance is None:
+            return self
+        return instance.bound(self.build, instance.transport.download)
+
+
+def operation(
+    endpoint: Endpoint[T],
+) -> Callable[[Callable[Concatenate[Any, P], Sent]], Operation[P, T]]:
+    """Make what a method says to send a call of an operation."""
+    return lambda build: Operation(endpoint, build)
+
+
+def listing(
+    endpoint: Endpoint[Page[T]],
+) -> Callable[[Callable[Concatenate[Any, P], Sent]], Listing[P, T]]:
+    """Make what a method says to send an iteration over a list."""
+    return lambda build: Listing(endpoint, build)
+
+
+def following(
+    endpoint: Endpoint[None],
+) -> Callable[[Callable[Concatenate[Any, P], Sent]], Following[P]]:
+    """Make what a method says to send an iteration over events."""
+    return lambda build: Following(endpoint, build)
+
+
+def downloads(
+    operation_id: str,
+) -> Callable[[Callable[Concatenate[Any, P], File]], Download[P]]:
+    """Make the file that a method names a download."""
+    return lambda build: Download(operation_id, build)

@@ -1,0 +1,148 @@
+"""What can go wrong, as a tree; catch `HighlightsError` for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import httpx
+
+
+class HighlightsError(Exception):
+    """Base of all errors of this package; its text says what to do."""
+
+
+class ConnectionFailedError(HighlightsError):
+    """No answer came: the API is away, or the network is. Whether it acted is not known."""
+
+
+class UnexpectedAnswerError(HighlightsError):
+    """The answer is none that the API documents; a proxy may have written it."""
+
+
+class DownloadError(HighlightsError):
+    """A file was not received whole; nothing was left on disk."""
+
+
+class ApiError(HighlightsError):
+    """The API refused a request and said why (RFC 9457).
+
+    Attributes:
+        status: the HTTP status.
+        code: what programs go by, such as `stream_not_found`; `/errors` of the API lists them.
+        title: the kind of problem in words.
+        detail: what is wrong and what to do, for people.
+        request_id: to name when asking us about it.
+        retry_after: seconds after which to try again, where the API says.
+        errors: the parts of the request that are wrong, each with `pointer` and `detail`.
+    """
+
+    handled: ClassVar[frozenset[int]] = frozenset()
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        code: str,
+        title: str,
+        detail: str,
+        request_id: str | None,
+        retry_after: float | None,
+        errors: tuple[Mapping[str, Any], ...] = (),
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.title = title
+        self.detail = detail
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.errors = errors
+        parts = "".join(f" {each.get('pointer')}: {each.get('detail')}." for each in errors)
+        super().__init__(f"{status} {code}: {detail}{parts} (request {request_id or 'unknown'})")
+
+
+class InvalidRequestError(ApiError):
+    """The request is wrong: correct what `errors` names."""
+
+    handled = frozenset({400, 405, 406, 413, 414, 415, 416, 422, 431})
+
+
+class AuthenticationError(ApiError):
+    """No key, or none that is valid."""
+
+    handled = frozenset({401})
+
+
+class PermissionDeniedError(ApiError):
+    """The key may not do this, or not from here; or a signed URL is too old."""
+
+    handled = frozenset({403})
+
+
+class NotFoundError(ApiError):
+    """The tenant has no such thing."""
+
+    handled = frozenset({404, 410})
+
+
+class ConflictError(ApiError):
+    """It is not in a state that allows this, or has changed since it was read."""
+
+    handled = frozenset({409, 412, 428})
+
+
+class RateLimitedError(ApiError):
+    """More than the plan allows; `retry_after` says for how long to wait."""
+
+    handled = frozenset({429})
+
+
+class ServerError(ApiError):
+    """A mistake of ours, or something that we need is away."""
+
+    handled = frozenset(range(500, 600))
+
+
+_KINDS: Final[tuple[type[ApiError], ...]] = (
+    InvalidRequestError,
+    AuthenticationError,
+    PermissionDeniedError,
+    NotFoundError,
+    ConflictError,
+    RateLimitedError,
+    ServerError,
+)
+_SHOWN: Final = 300
+
+
+def error_of(response: httpx.Response) -> ApiError:
+    """Return the error that a refusal stands for; its body must have been read."""
+    problem = _problem(response)
+    status = response.status_code
+    kind = next((kind for kind in _KINDS if status in kind.handled), ApiError)
+    reason = response.reason_phrase or "Refused"
+    return kind(
+        status=status,
+        code=str(problem.get("code", f"http_{status}")),
+        title=str(problem.get("title", reason)),
+        detail=str(problem.get("detail") or problem.get("title") or response.text[:_SHOWN]),
+        request_id=problem.get("request_id") or response.headers.get("X-Request-Id"),
+        retry_after=retry_after(response),
+        errors=tuple(problem.get("errors") or ()),
+    )
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds that `Retry-After` names, if it does."""
+    try:
+        return max(0.0, float(response.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    try:
+        problem = response.json()
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}

@@ -1,0 +1,67 @@
+"""Highlights."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime
+
+from tldrtv_highlights.models.base import Model
+from tldrtv_highlights.models.clips import Clip
+from tldrtv_highlights.models.profiles import ProfileRef
+
+
+class Reason(Model):
+    """Why it was decided so: a code for programs, words for people, and the numbers compared."""
+
+    code: str
+    words: str
+    value: float | None = None
+    limit: float | None = None
+    other: str | None = None
+
+
+class Evidence(Model):
+    """A signal that speaks for the moment; `strength` in deviations from the stream's usual."""
+
+    signal: str
+    strength: float
+    words: str
+
+
+class Highlight(Model):
+    """A moment of a stream; `start`, `peak` and `end` in seconds of media time.
+
+    A `pending` one may still be `retracted`; a `confirmed` one stays.
+    """
+
+    id: str
+    stream_id: str
+    status: str
+    tier: str
+    start: float
+    peak: float
+    end: float
+    score: float
+    dimensions: dict[str, float]
+    confidence: float
+    title: str
+    description: str
+    tags: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    evidence: tuple[Evidence, ...]
+    game: str
+    profile: ProfileRef
+    peak_wall_clock: AwareDatetime | None
+    clip: Clip | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+    @property
+    def stands(self) -> bool:
+        """Whether it counts, for now or for good."""
+        return self.status in {"pending", "confirmed"}
+
+
+class HighlightDetail(Highlight):
+    """A moment with its decision explained, a sentence or table row a line."""
+
+    explanation: tuple[str, ...] = ()

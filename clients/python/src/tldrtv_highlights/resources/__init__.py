@@ -1,0 +1,27 @@
+"""The operations of the API, one file a resource."""
+
+from __future__ import annotations
+
+from tldrtv_highlights.resources.audit import Audit
+from tldrtv_highlights.resources.clips import Clips
+from tldrtv_highlights.resources.connections import Connections
+from tldrtv_highlights.resources.health import HealthChecks
+from tldrtv_highlights.resources.highlights import Highlights
+from tldrtv_highlights.resources.keys import Keys
+from tldrtv_highlights.resources.profiles import Profiles
+from tldrtv_highlights.resources.streams import Streams
+from tldrtv_highlights.resources.usage import UsageStats
+from tldrtv_highlights.resources.webhooks import Webhooks
+
+__all__ = [
+    "Audit",
+    "Clips",
+    "Connections",
+    "HealthChecks",
+    "Highlights",
+    "Keys",
+    "Profiles",
+    "Streams",
+    "UsageStats",
+    "Webhooks",
+]

@@ -1,0 +1,165 @@
+"""100ms connections; for keys with the scope `admin`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tldrtv_highlights._endpoint import (
+    UNSET,
+    Endpoint,
+    Identity,
+    Sent,
+    Unset,
+    changed,
+    given,
+    keyed,
+)
+from tldrtv_highlights._resource import Resource, Transport, listing, operation
+from tldrtv_highlights.models import Connection, InboundEventList, Page
+
+
+class Connections(Resource[Transport]):
+    """100ms workspaces whose events are followed."""
+
+    @operation(
+        Endpoint(
+            operation_id="createConnection",
+            method="POST",
+            path="/v1/connections",
+            answer=Connection,
+            creates=True,
+        )
+    )
+    def create(
+        self,
+        name: str,
+        *,
+        account_id: str | None = None,
+        app_id: str | None = None,
+        checks: Mapping[str, Any] | None = None,
+        management: Mapping[str, str] | None = None,
+        game: str | None = None,
+        title: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Connect a 100ms workspace; the answer holds the secrets, this once.
+
+        Args:
+            name: for people.
+            account_id: 100ms's account of the workspace.
+            app_id: 100ms's app of the workspace.
+            checks: which checks are made of every event.
+            management: 100ms's `access_key` and `secret`, to look for missed events.
+            game: of its streams; by default their titles are looked at.
+            title: of its streams; `{room}` becomes the room's id.
+            idempotency_key: by default a new one, so that a lost answer connects nothing twice.
+        """
+        return Sent(
+            body=given(
+                name=name,
+                account_id=account_id,
+                app_id=app_id,
+                checks=checks,
+                management=management,
+                game=game,
+                title=title,
+            ),
+            headers=keyed(idempotency_key),
+        )
+
+    @listing(
+        Endpoint(
+            operation_id="listConnections",
+            method="GET",
+            path="/v1/connections",
+            answer=Page[Connection],
+        )
+    )
+    def list(self, *, limit: int | None = None) -> Sent:
+        """Iterate over connections, newest first; `limit` is the size of a page."""
+        return Sent(query={"limit": limit})
+
+    @operation(
+        Endpoint(
+            operation_id="getConnection",
+            method="GET",
+            path="/v1/connections/{connection_id}",
+            answer=Connection,
+        )
+    )
+    def get(self, connection_id: Identity) -> Sent:
+        """Read a connection, without its secrets."""
+        return Sent(path={"connection_id": connection_id})
+
+    @operation(
+        Endpoint(
+            operation_id="updateConnection",
+            method="PATCH",
+            path="/v1/connections/{connection_id}",
+            answer=Connection,
+        )
+    )
+    def update(
+        self,
+        connection_id: Identity,
+        *,
+        name: str | Unset = UNSET,
+        account_id: str | Unset | None = UNSET,
+        app_id: str | Unset | None = UNSET,
+        checks: Mapping[str, Any] | Unset = UNSET,
+        management: Mapping[str, str] | Unset | None = UNSET,
+        game: str | Unset | None = UNSET,
+        title: str | Unset = UNSET,
+    ) -> Sent:
+        """Change a connection; what is left out stays, None takes away."""
+        return Sent(
+            path={"connection_id": connection_id},
+            body=changed(
+                name=name,
+                account_id=account_id,
+                app_id=app_id,
+                checks=checks,
+                management=management,
+                game=game,
+                title=title,
+            ),
+        )
+
+    @operation(
+        Endpoint(
+            operation_id="deleteConnection",
+            method="DELETE",
+            path="/v1/connections/{connection_id}",
+            answer=type(None),
+            repeatable=False,
+        )
+    )
+    def delete(self, connection_id: Identity) -> Sent:
+        """Delete a connection and what it brought; its streams stay, and go on."""
+        return Sent(path={"connection_id": connection_id})
+
+    @operation(
+        Endpoint(
+            operation_id="rotateConnectionSecrets",
+            method="POST",
+            path="/v1/connections/{connection_id}/rotate",
+            answer=Connection,
+            repeatable=False,
+        )
+    )
+    def rotate(self, connection_id: Identity) -> Sent:
+        """Make new secrets; those they replace stay good for a day."""
+        return Sent(path={"connection_id": connection_id})
+
+    @operation(
+        Endpoint(
+            operation_id="listConnectionEvents",
+            method="GET",
+            path="/v1/connections/{connection_id}/events",
+            answer=InboundEventList,
+        )
+    )
+    def events(self, connection_id: Identity, *, limit: int | None = None) -> Sent:
+        """Show the latest events that a connection brought, and what came of each."""
+        return Sent(path={"connection_id": connection_id}, query={"limit": limit})

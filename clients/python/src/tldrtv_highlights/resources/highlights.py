@@ -1,0 +1,150 @@
+"""Highlights: the moments found, with why they were chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given
+from tldrtv_highlights._resource import Resource, Transport, listing, operation
+from tldrtv_highlights.models import Feedback, Highlight, HighlightDetail, HighlightResults, Page
+
+
+class Highlights(Resource[Transport]):
+    """The moments found in streams."""
+
+    @listing(
+        Endpoint(
+            operation_id="listHighlights",
+            method="GET",
+            path="/v1/highlights/list",
+            answer=Page[Highlight],
+        )
+    )
+    def list(
+        self,
+        *,
+        stream_id: Identity | None = None,
+        status: Sequence[str] | None = None,
+        game: str | None = None,
+        tag: str | None = None,
+        text: str | None = None,
+        min_score: float | None = None,
+        max_score: float | None = None,
+        min_dimensions: Mapping[str, float] | None = None,
+        peak_from: float | None = None,
+        peak_to: float | None = None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        happened_from: datetime | None = None,
+        happened_to: datetime | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
+    ) -> Sent:
+        """Iterate over the highlights that match all filters given.
+
+        Args:
+            stream_id: those of one stream.
+            status: by default all but the held and the rejected.
+            game: a profile's id, such as `soccer`.
+            tag: such as `goal`.
+            text: words, whole and all of them, of title, description or tags.
+            min_score: from 0 to 1.
+            max_score: from 0 to 1.
+            min_dimensions: least values by dimension, such as `{"rarity": 0.8}`.
+            peak_from: seconds of media time.
+            peak_to: seconds of media time.
+            created_from: found at this time or later.
+            created_to: found before this time.
+            happened_from: by the stream's own clock, where it says.
+            happened_to: before this time.
+            sort: such as `-score`, where a minus sign means descending; by default newest first.
+            limit: the size of a page.
+        """
+        return Sent(
+            query={
+                "stream_id": stream_id,
+                "status": status,
+                "game": game,
+                "tag": tag,
+                "text": text,
+                "min_score": min_score,
+                "max_score": max_score,
+                **{f"min_{name}": least for name, least in (min_dimensions or {}).items()},
+                "peak_from": peak_from,
+                "peak_to": peak_to,
+                "created_from": created_from,
+                "created_to": created_to,
+                "happened_from": happened_from,
+                "happened_to": happened_to,
+                "sort": sort,
+                "limit": limit,
+            }
+        )
+
+    @operation(
+        Endpoint(
+            operation_id="getHighlight",
+            method="GET",
+            path="/v1/highlights/{highlight_id}",
+            answer=HighlightDetail,
+        )
+    )
+    def get(self, highlight_id: Identity) -> Sent:
+        """Read a highlight with its clip, and why it was decided so, in words."""
+        return Sent(path={"highlight_id": highlight_id})
+
+    @operation(
+        Endpoint(
+            operation_id="batchGetHighlights",
+            method="POST",
+            path="/v1/highlights/batch-get",
+            answer=HighlightResults,
+        )
+    )
+    def batch_get(self, ids: Sequence[Identity]) -> Sent:
+        """Read up to 100 highlights, with their clips, in one request."""
+        return Sent(body={"ids": ids})
+
+    @operation(
+        Endpoint(
+            operation_id="giveFeedback",
+            method="POST",
+            path="/v1/highlights/{highlight_id}/feedback",
+            answer=Feedback,
+        )
+    )
+    def give_feedback(
+        self,
+        highlight_id: Identity,
+        *,
+        user: str | None = None,
+        verdict: str | None = None,
+        correction: Mapping[str, float] | None = None,
+        note: str | None = None,
+    ) -> Sent:
+        """Say what someone thinks of a highlight, in place of what they said before.
+
+        Args:
+            highlight_id: the highlight.
+            user: your own name for who says so; by default the key.
+            verdict: `like` or `dislike`.
+            correction: where it really has its `start` and `end`, in seconds of media time.
+            note: for people.
+        """
+        return Sent(
+            path={"highlight_id": highlight_id},
+            body=given(user=user, verdict=verdict, correction=correction, note=note),
+        )
+
+    @listing(
+        Endpoint(
+            operation_id="listFeedback",
+            method="GET",
+            path="/v1/highlights/{highlight_id}/feedback",
+            answer=Page[Feedback],
+        )
+    )
+    def feedback(self, highlight_id: Identity, *, limit: int | None = None) -> Sent:
+        """Iterate over what people think of a highlight, the newest first."""
+        return Sent(path={"highlight_id": highlight_id}, query={"limit": limit})

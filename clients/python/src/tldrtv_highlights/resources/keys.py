@@ -1,0 +1,130 @@
+"""API keys: made, rotated, changed and revoked; for keys with the scope `admin`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tldrtv_highlights._endpoint import (
+    UNSET,
+    Endpoint,
+    Identity,
+    Sent,
+    Unset,
+    changed,
+    given,
+    keyed,
+)
+from tldrtv_highlights._resource import Resource, Transport, listing, operation
+from tldrtv_highlights.models import CreatedKey, Key, Page
+
+
+class Keys(Resource[Transport]):
+    """API keys, and what they may do."""
+
+    @operation(
+        Endpoint(
+            operation_id="createKey",
+            method="POST",
+            path="/v1/keys",
+            answer=CreatedKey,
+            creates=True,
+        )
+    )
+    def create(
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        mode: str | None = None,
+        allowed_ips: Sequence[str] | None = None,
+        expires_at: datetime | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Make a key; the answer shows it, this once.
+
+        Args:
+            name: what it is for, for people.
+            scopes: what it may do: `read`, `write`, `webhooks`; `admin` includes all.
+            mode: `live` (the default) or `test`; shows in the key's prefix.
+            allowed_ips: addresses or networks that it works from; by default anywhere.
+            expires_at: by default never.
+            idempotency_key: by default a new one, so that a lost answer makes no second key.
+        """
+        return Sent(
+            body=given(
+                name=name,
+                scopes=scopes,
+                mode=mode,
+                allowed_ips=allowed_ips,
+                expires_at=expires_at,
+            ),
+            headers=keyed(idempotency_key),
+        )
+
+    @listing(Endpoint(operation_id="listKeys", method="GET", path="/v1/keys", answer=Page[Key]))
+    def list(self, *, limit: int | None = None) -> Sent:
+        """Iterate over keys, newest first; `limit` is the size of a page."""
+        return Sent(query={"limit": limit})
+
+    @operation(Endpoint(operation_id="getKey", method="GET", path="/v1/keys/{key_id}", answer=Key))
+    def get(self, key_id: Identity) -> Sent:
+        """Read a key's rights, its end, and when it was last used."""
+        return Sent(path={"key_id": key_id})
+
+    @operation(
+        Endpoint(operation_id="updateKey", method="PATCH", path="/v1/keys/{key_id}", answer=Key)
+    )
+    def update(
+        self,
+        key_id: Identity,
+        *,
+        name: str | Unset = UNSET,
+        allowed_ips: Sequence[str] | Unset = UNSET,
+        expires_at: datetime | Unset | None = UNSET,
+    ) -> Sent:
+        """Change a key's name, addresses or end; what is left out stays, None means never."""
+        return Sent(
+            path={"key_id": key_id},
+            body=changed(name=name, allowed_ips=allowed_ips, expires_at=expires_at),
+        )
+
+    @operation(
+        Endpoint(
+            operation_id="rotateKey",
+            method="POST",
+            path="/v1/keys/{key_id}/rotate",
+            answer=CreatedKey,
+            creates=True,
+        )
+    )
+    def rotate(
+        self,
+        key_id: Identity,
+        *,
+        overlap: int | None = None,
+        expires_at: datetime | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Make a key's successor and show it this once.
+
+        Args:
+            key_id: the key to replace.
+            overlap: seconds that the old key still works; by default a day.
+            expires_at: when the new key ends; by default when the old one was to.
+            idempotency_key: by default a new one, so that a lost answer makes no second key.
+        """
+        return Sent(
+            path={"key_id": key_id},
+            body=given(overlap=overlap, expires_at=expires_at),
+            headers=keyed(idempotency_key),
+        )
+
+    @operation(
+        Endpoint(
+            operation_id="revokeKey", method="POST", path="/v1/keys/{key_id}/revoke", answer=Key
+        )
+    )
+    def revoke(self, key_id: Identity) -> Sent:
+        """Revoke a key at once and for good."""
+        return Sent(path={"key_id": key_id})

@@ -1,0 +1,116 @@
+"""Game profiles: what counts in each game, and your own rules for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tldrtv_highlights._endpoint import Endpoint, Sent
+from tldrtv_highlights._resource import Resource, Transport, operation
+from tldrtv_highlights.models import (
+    Override,
+    OverrideDetail,
+    OverrideHistory,
+    ProfileDetail,
+    ProfileList,
+    ProfileMatch,
+)
+
+
+class Profiles(Resource[Transport]):
+    """What counts in each game."""
+
+    @operation(
+        Endpoint(operation_id="listProfiles", method="GET", path="/v1/profiles", answer=ProfileList)
+    )
+    def list(self) -> Sent:
+        """List all profiles: those shipped, as you override them, and those of your own."""
+        return Sent()
+
+    @operation(
+        Endpoint(
+            operation_id="matchProfile",
+            method="POST",
+            path="/v1/profiles/match",
+            answer=ProfileMatch,
+        )
+    )
+    def match(self, text: str) -> Sent:
+        """Try which profile a stream would get for a game or title. Nothing is stored."""
+        return Sent(body={"text": text})
+
+    @operation(
+        Endpoint(
+            operation_id="getProfile",
+            method="GET",
+            path="/v1/profiles/{profile_id}",
+            answer=ProfileDetail,
+        )
+    )
+    def get(self, profile_id: str) -> Sent:
+        """Read a profile complete, as it counts for your streams."""
+        return Sent(path={"profile_id": profile_id})
+
+    @operation(
+        Endpoint(
+            operation_id="getProfileOverride",
+            method="GET",
+            path="/v1/profiles/{profile_id}/override",
+            answer=OverrideDetail,
+        )
+    )
+    def get_override(self, profile_id: str) -> Sent:
+        """Read your override of a profile; a change needs its `revision`."""
+        return Sent(path={"profile_id": profile_id})
+
+    @operation(
+        Endpoint(
+            operation_id="putProfileOverride",
+            method="PUT",
+            path="/v1/profiles/{profile_id}/override",
+            answer=Override,
+            repeatable=False,
+        )
+    )
+    def put_override(
+        self, profile_id: str, patch: Mapping[str, Any], *, revision: int | None = None
+    ) -> Sent:
+        """Change a profile for streams started from now on, or add one of your own.
+
+        Args:
+            profile_id: such as `soccer`.
+            patch: what differs from the shipped profile, as a JSON Merge Patch (RFC 7396).
+            revision: of the override that you have read and replace; None if there was none.
+        """
+        return Sent(path={"profile_id": profile_id}, headers=_seen(revision), body=patch)
+
+    @operation(
+        Endpoint(
+            operation_id="deleteProfileOverride",
+            method="DELETE",
+            path="/v1/profiles/{profile_id}/override",
+            answer=type(None),
+            repeatable=False,
+        )
+    )
+    def delete_override(self, profile_id: str, *, revision: int) -> Sent:
+        """Go back to the shipped profile, or take away one of your own."""
+        return Sent(path={"profile_id": profile_id}, headers=_seen(revision))
+
+    @operation(
+        Endpoint(
+            operation_id="listProfileOverrideRevisions",
+            method="GET",
+            path="/v1/profiles/{profile_id}/override/history",
+            answer=OverrideHistory,
+        )
+    )
+    def override_history(
+        self, profile_id: str, *, before: int | None = None, limit: int | None = None
+    ) -> Sent:
+        """List the latest revisions of an override, those below `before` only, newest first."""
+        return Sent(path={"profile_id": profile_id}, query={"before": before, "limit": limit})
+
+
+def _seen(revision: int | None) -> dict[str, str]:
+    return {} if revision is None else {"If-Match": f'"{revision}"'}

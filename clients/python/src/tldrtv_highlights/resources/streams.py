@@ -1,0 +1,152 @@
+"""Streams: start an analysis, look at it, stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._resource import Resource, Transport, following, listing, operation
+from tldrtv_highlights.models import Page, Stream, StreamDetail, StreamResults
+
+
+class Streams(Resource[Transport]):
+    """Live streams being analysed."""
+
+    @operation(
+        Endpoint(
+            operation_id="analyzeStream",
+            method="POST",
+            path="/v1/streams/analyze",
+            answer=Stream,
+            creates=True,
+        )
+    )
+    def analyze(
+        self,
+        url: str,
+        *,
+        game: str | None = None,
+        title: str | None = None,
+        external_id: str | None = None,
+        max_height: int | None = None,
+        window_duration: float | None = None,
+        start_timeout: float | None = None,
+        stall_timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Start looking for highlights in a live HLS stream.
+
+        Args:
+            url: the playlist, master or media.
+            game: game, sport or league as people call it; decides the profile.
+            title: for people; looked at where no game is given.
+            external_id: your own id of the stream.
+            max_height: follow the best variant of at most this height, in pixels.
+            window_duration: seconds of media analysed at a time.
+            start_timeout: seconds to wait for the first segment.
+            stall_timeout: seconds without a segment after which the stream ends.
+            idempotency_key: by default a new one, so that a lost answer starts nothing twice.
+        """
+        options = given(
+            max_height=max_height,
+            window_duration=window_duration,
+            start_timeout=start_timeout,
+            stall_timeout=stall_timeout,
+        )
+        return Sent(
+            body=given(
+                url=url,
+                game=game,
+                title=title,
+                external_id=external_id,
+                options=options or None,
+            ),
+            headers=keyed(idempotency_key),
+        )
+
+    @listing(
+        Endpoint(operation_id="listStreams", method="GET", path="/v1/streams", answer=Page[Stream])
+    )
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        game: str | None = None,
+        external_id: str | None = None,
+        limit: int | None = None,
+    ) -> Sent:
+        """Iterate over streams, newest first; `limit` is the size of a page."""
+        return Sent(
+            query={"status": status, "game": game, "external_id": external_id, "limit": limit}
+        )
+
+    @operation(
+        Endpoint(
+            operation_id="getStream",
+            method="GET",
+            path="/v1/streams/{stream_id}",
+            answer=StreamDetail,
+        )
+    )
+    def get(self, stream_id: Identity) -> Sent:
+        """Read a stream as it is now, with its gaps."""
+        return Sent(path={"stream_id": stream_id})
+
+    @operation(
+        Endpoint(
+            operation_id="stopStream",
+            method="POST",
+            path="/v1/streams/{stream_id}/stop",
+            answer=Stream,
+        )
+    )
+    def stop(self, stream_id: Identity) -> Sent:
+        """Stop following a stream in good order; stopping one that is over changes nothing."""
+        return Sent(path={"stream_id": stream_id})
+
+    @operation(
+        Endpoint(
+            operation_id="batchStopStreams",
+            method="POST",
+            path="/v1/streams/batch-stop",
+            answer=StreamResults,
+        )
+    )
+    def batch_stop(self, ids: Sequence[Identity]) -> Sent:
+        """Stop up to 50 streams in good order; what fails for one fails for it alone."""
+        return Sent(body={"ids": ids})
+
+    @operation(
+        Endpoint(
+            operation_id="deleteStream",
+            method="DELETE",
+            path="/v1/streams/{stream_id}",
+            answer=type(None),
+            repeatable=False,
+        )
+    )
+    def delete(self, stream_id: Identity) -> Sent:
+        """Delete a stream, its highlights, feedback and clips, files included."""
+        return Sent(path={"stream_id": stream_id})
+
+    @following(
+        Endpoint(
+            operation_id="followStream",
+            method="GET",
+            path="/v1/streams/{stream_id}/events",
+            answer=type(None),
+        )
+    )
+    def follow(self, stream_id: Identity, *, last_event_id: str | None = None) -> Sent:
+        """Iterate over a stream's events as they happen, until it ends.
+
+        A lost connection is made again. The same change may then be told twice.
+
+        Args:
+            stream_id: the stream.
+            last_event_id: of the last event seen earlier; by default all highlights are told first.
+        """
+        headers = {"Accept": "text/event-stream"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        return Sent(path={"stream_id": stream_id}, headers=headers)

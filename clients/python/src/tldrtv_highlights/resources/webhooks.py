@@ -1,0 +1,247 @@
+"""Webhooks: where you are told of what happens; for keys with the scope `webhooks`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._resource import Resource, Transport, listing, operation
+from tldrtv_highlights.models import (
+    Delivery,
+    DeliveryDetail,
+    Page,
+    ReplayResult,
+    WebhookEndpoint,
+    WebhookEndpointWithSecret,
+)
+
+
+class Webhooks(Resource[Transport]):
+    """Webhook endpoints, and deliveries to them."""
+
+    @operation(
+        Endpoint(
+            operation_id="subscribeWebhook",
+            method="POST",
+            path="/v1/webhooks/subscribe",
+            answer=WebhookEndpointWithSecret,
+            creates=True,
+        )
+    )
+    def subscribe(
+        self,
+        url: str,
+        *,
+        description: str | None = None,
+        event_types: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Be told of what happens from now on; the answer holds the secret, this once.
+
+        Args:
+            url: a public https URL that takes POST requests.
+            description: for people.
+            event_types: such as `clip.ready`; by default all.
+            idempotency_key: by default a new one, so that a lost answer subscribes nothing twice.
+        """
+        return Sent(
+            body=given(url=url, description=description, event_types=event_types),
+            headers=keyed(idempotency_key),
+        )
+
+    @listing(
+        Endpoint(
+            operation_id="listWebhooks",
+            method="GET",
+            path="/v1/webhooks",
+            answer=Page[WebhookEndpoint],
+        )
+    )
+    def list(self, *, limit: int | None = None) -> Sent:
+        """Iterate over endpoints, newest first; `limit` is the size of a page."""
+        return Sent(query={"limit": limit})
+
+    @operation(
+        Endpoint(
+            operation_id="getWebhook",
+            method="GET",
+            path="/v1/webhooks/{endpoint_id}",
+            answer=WebhookEndpoint,
+        )
+    )
+    def get(self, endpoint_id: Identity) -> Sent:
+        """Read an endpoint: what it is told, and whether it can be reached."""
+        return Sent(path={"endpoint_id": endpoint_id})
+
+    @operation(
+        Endpoint(
+            operation_id="updateWebhook",
+            method="PATCH",
+            path="/v1/webhooks/{endpoint_id}",
+            answer=WebhookEndpoint,
+        )
+    )
+    def update(
+        self,
+        endpoint_id: Identity,
+        *,
+        url: str | None = None,
+        description: str | None = None,
+        event_types: Sequence[str] | None = None,
+        status: str | None = None,
+    ) -> Sent:
+        """Change an endpoint; `status` `disabled` stops calling it, `enabled` resumes."""
+        return Sent(
+            path={"endpoint_id": endpoint_id},
+            body=given(url=url, description=description, event_types=event_types, status=status),
+        )
+
+    @operation(
+        Endpoint(
+            operation_id="rotateWebhookSecret",
+            method="POST",
+            path="/v1/webhooks/{endpoint_id}/rotate",
+            answer=WebhookEndpointWithSecret,
+            creates=True,
+        )
+    )
+    def rotate(
+        self,
+        endpoint_id: Identity,
+        *,
+        overlap: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Replace an endpoint's secret and show it; for `overlap` s (by default a day) both sign.
+
+        Args:
+            endpoint_id: the endpoint.
+            overlap: seconds for which the former secret signs too.
+            idempotency_key: by default a new one, so that a lost answer makes no third secret.
+        """
+        return Sent(
+            path={"endpoint_id": endpoint_id},
+            body=given(overlap=overlap),
+            headers=keyed(idempotency_key),
+        )
+
+    @operation(
+        Endpoint(
+            operation_id="deleteWebhook",
+            method="DELETE",
+            path="/v1/webhooks/{endpoint_id}",
+            answer=type(None),
+            repeatable=False,
+        )
+    )
+    def delete(self, endpoint_id: Identity) -> Sent:
+        """Remove an endpoint with all its deliveries."""
+        return Sent(path={"endpoint_id": endpoint_id})
+
+    @operation(
+        Endpoint(
+            operation_id="testWebhook",
+            method="POST",
+            path="/v1/webhooks/{endpoint_id}/test",
+            answer=Delivery,
+            repeatable=False,
+        )
+    )
+    def test(self, endpoint_id: Identity) -> Sent:
+        """Send an event of type `endpoint.test`; read the delivery for the endpoint's answer."""
+        return Sent(path={"endpoint_id": endpoint_id})
+
+    @operation(
+        Endpoint(
+            operation_id="replayEvents",
+            method="POST",
+            path="/v1/webhooks/{endpoint_id}/replay",
+            answer=ReplayResult,
+        )
+    )
+    def replay(
+        self,
+        endpoint_id: Identity,
+        *,
+        since: datetime,
+        until: datetime,
+        types: Sequence[str] | None = None,
+    ) -> Sent:
+        """Send the events of a range of time once more; by default all that are asked for."""
+        return Sent(
+            path={"endpoint_id": endpoint_id},
+            body=given(**{"from": since, "to": until}, types=types),
+        )
+
+    @listing(
+        Endpoint(
+            operation_id="listDeliveries",
+            method="GET",
+            path="/v1/webhooks/deliveries",
+            answer=Page[Delivery],
+        )
+    )
+    def deliveries(
+        self,
+        *,
+        endpoint_id: Identity | None = None,
+        status: str | None = None,
+        event_type: str | None = None,
+        limit: int | None = None,
+    ) -> Sent:
+        """Iterate over deliveries to all endpoints, newest first."""
+        return Sent(
+            query={
+                "endpoint_id": endpoint_id,
+                "status": status,
+                "event_type": event_type,
+                "limit": limit,
+            }
+        )
+
+    @listing(
+        Endpoint(
+            operation_id="listWebhookDeliveries",
+            method="GET",
+            path="/v1/webhooks/{endpoint_id}/deliveries",
+            answer=Page[Delivery],
+        )
+    )
+    def deliveries_of(
+        self,
+        endpoint_id: Identity,
+        *,
+        status: str | None = None,
+        event_type: str | None = None,
+        limit: int | None = None,
+    ) -> Sent:
+        """Iterate over deliveries to one endpoint, newest first."""
+        return Sent(
+            path={"endpoint_id": endpoint_id},
+            query={"status": status, "event_type": event_type, "limit": limit},
+        )
+
+    @operation(
+        Endpoint(
+            operation_id="getDelivery",
+            method="GET",
+            path="/v1/webhooks/deliveries/{delivery_id}",
+            answer=DeliveryDetail,
+        )
+    )
+    def get_delivery(self, delivery_id: Identity) -> Sent:
+        """Read what is sent, and what the endpoint answered to each attempt."""
+        return Sent(path={"delivery_id": delivery_id})
+
+    @operation(
+        Endpoint(
+            operation_id="redeliver",
+            method="POST",
+            path="/v1/webhooks/deliveries/{delivery_id}/redeliver",
+            answer=Delivery,
+        )
+    )
+    def redeliver(self, delivery_id: Identity) -> Sent:
+        """Send an event to its endpoint once more, or now instead of later."""
+        return Sent(path={"delivery_id": delivery_id})

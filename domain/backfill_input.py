@@ -1,0 +1,138 @@
+"""What a backfill is started with, and what its steps ask and answer."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import NonNegativeFloat, PositiveFloat
+
+from domain.backfill import BackfillPlan, Piece
+from domain.gap_outcome import GapOutcome
+from domain.ingest import IngestCursor, IngestLimits
+from domain.media import Gap, VariantPolicy, Window
+from domain.model import Model
+from domain.standing import Standing
+from domain.stream import StreamEnd, StreamProgress
+from domain.stream_input import RecordingReady, StreamTiming
+
+
+class BackfillTiming(StreamTiming):
+    """Every timer and timeout of a backfill, in seconds; what it shares with a stream is as there.
+
+    `recording_patience` is for how long a recording that does not answer, or is still being
+    written, is waited for.
+    """
+
+    recording_patience: PositiveFloat = 3600.0
+
+
+class BackfillInput(Model):
+    """Start of a `BackfillWorkflow`, whose id is `domain.ids.backfill_workflow_id`."""
+
+    tenant_id: UUID
+    stream_id: UUID
+    recording: RecordingReady
+    limits: IngestLimits = IngestLimits()
+    variant: VariantPolicy = VariantPolicy()
+    timing: BackfillTiming = BackfillTiming()
+
+
+class StreamRef(Model):
+    """A stream of a tenant."""
+
+    tenant_id: UUID
+    stream_id: UUID
+
+
+class StreamSoFar(Model):
+    """What is recorded of a stream: its state, the gaps not filled yet, and what was decided."""
+
+    game: str
+    profile_id: str
+    profile_version: str
+    progress: StreamProgress
+    gaps: tuple[Gap, ...] = ()
+    standing: tuple[Standing, ...] = ()
+
+    @property
+    def missed_altogether(self) -> bool:
+        """Whether nothing of the stream was ever stored, so that its recording is all there is."""
+        return self.progress.segments == 0 and self.progress.position == 0.0
+
+
+class SurveyInput(Model):
+    """Read a recording's playlist and plan what to fetch of it.
+
+    `gaps` is None when the whole stream is wanted; `stream_end` in seconds of media time.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    recording: RecordingReady
+    gaps: tuple[Gap, ...] | None
+    stream_end: NonNegativeFloat
+    limits: IngestLimits
+    variant: VariantPolicy
+
+
+class RecordingSurvey(Model):
+    """The plan and the playlist it is for; or, as `problem`, why there is no recording."""
+
+    playlist_url: str = ""
+    plan: BackfillPlan = BackfillPlan()
+    problem: StreamEnd | None = None
+
+
+class FetchRecordingInput(Model):
+    """Fetch one piece of a recording; `cursor` stands where the piece before it ended.
+
+    `last` says that no piece of the range follows.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    playlist_url: str
+    piece: Piece
+    cursor: IngestCursor
+    limits: IngestLimits
+    last: bool = False
+
+
+class FetchRecordingResult(Model):
+    """The piece as a window, None when nothing of it could be had, and where the next begins."""
+
+    cursor: IngestCursor
+    window: Window | None = None
+
+
+class RecordingRelease(Model):
+    """Stored media of a recording that is no longer needed: what ends before `before` seconds.
+
+    `before` is None when the backfill is over and everything may go.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    before: NonNegativeFloat | None = None
+
+
+class BackfillRecord(Model):
+    """What came of gaps, and the stream's state with it."""
+
+    tenant_id: UUID
+    stream_id: UUID
+    progress: StreamProgress
+    outcomes: tuple[GapOutcome, ...] = ()
+
+
+def survey_request(request: BackfillInput, stream: StreamSoFar) -> SurveyInput:
+    """Return what to ask about the recording of a stream."""
+    return SurveyInput(
+        tenant_id=request.tenant_id,
+        stream_id=request.stream_id,
+        recording=request.recording,
+        gaps=None if stream.missed_altogether else stream.gaps,
+        stream_end=stream.progress.position,
+        limits=request.limits,
+        variant=request.variant,
+    )

@@ -1,0 +1,149 @@
+"""Every snippet of docs/integration.md, run as it stands against the whole stack.
+
+A section's snippets are run one after the other, as one program. Only what a reader replaces too is
+replaced: addresses and the key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import av
+import httpx
+import pytest
+
+from demo.match import Match
+from demo.origin import LiveOrigin, OriginOptions
+from demo.playback import playback_problem
+from infra.embedded.ports import free_ports
+from tests.e2e.conftest import Stack
+from tests.e2e.installation import ROOT
+from tldrtv_highlights import AsyncHighlightsClient
+
+pytestmark = [pytest.mark.serial, pytest.mark.slow]
+
+PACE = 4.0
+LIMIT = 180.0
+GUIDE = (ROOT / "docs" / "integration.md").read_text("utf-8")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", GUIDE, re.MULTILINE | re.DOTALL))
+FOLLOWING = ("With curl", "With Python", "With asyncio")
+RECEIVING = "Be told instead of asking"
+
+
+def test_every_snippet_belongs_to_a_section_that_is_run() -> None:
+    assert SECTIONS.keys() == {*FOLLOWING, RECEIVING}
+    snippets = [FENCE.findall(section) for section in SECTIONS.values()]
+    assert all(snippets)
+    assert sum(map(len, snippets)) == GUIDE.count("\n```") / 2
+
+
+@pytest.mark.parametrize("section", FOLLOWING)
+async def test_a_reader_who_follows_it_watches_a_clip(
+    section: str, stack: Stack, match: Match, tmp_path: Path
+) -> None:
+    async with LiveOrigin(match.video, OriginOptions(pace=PACE, autostart=False)) as origin:
+        command = program(
+            section,
+            {
+                "http://localhost:8000": stack.running.api_url,
+                "hl_live_…": stack.running.api_key or "",
+                "https://cdn.example.com/live/master.m3u8": origin.master_url,
+                "cup-final-2026": str(uuid4()),
+            },
+        )
+        async with running(command, tmp_path) as process, asyncio.timeout(LIMIT):
+            kick_off = asyncio.create_task(begin_when_followed(origin))
+            output, _ = await process.communicate()
+            kick_off.cancel()
+    assert process.returncode == 0, output.decode()
+    assert (
+        await playback_problem(
+            tmp_path / "first.mp4",
+            duration=length_of(tmp_path / "first.mp4"),
+            video=True,
+            audio=True,
+        )
+        is None
+    )
+
+
+async def begin_when_followed(origin: LiveOrigin) -> None:
+    await origin.wait_requested()
+    origin.begin()
+
+
+def length_of(clip: Path) -> float:
+    with av.open(str(clip)) as container:
+        return (container.duration or 0) / av.time_base
+
+
+async def test_a_receiver_is_told_and_believes_what_is_signed_only(
+    stack: Stack, tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}/"
+    replaced = {
+        "http://localhost:8000": stack.running.api_url,
+        "hl_live_…": stack.running.api_key or "",
+        "https://hooks.example.com/highlights": url,
+        "8080": str(port),
+    }
+    async with (
+        running(program(RECEIVING, replaced), tmp_path) as process,
+        asyncio.timeout(LIMIT),
+        httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=20)) as stranger,
+        AsyncHighlightsClient(stack.running.api_url, stack.running.api_key or "") as client,
+    ):
+        forged = {"webhook-id": "x", "webhook-timestamp": "1", "webhook-signature": "v1,x"}
+        assert (await stranger.post(url, content=b"{}", headers=forged)).status_code == 400
+        (endpoint,) = [each async for each in client.webhooks.list() if each.url == url]
+        delivery = await client.webhooks.test(endpoint.id)
+        assert process.stdout is not None
+        told = b""
+        while b"endpoint.test" not in told:
+            told = await process.stdout.readline()
+            assert told, "the receiver has ended"
+        assert told.startswith(f"{delivery.event_id} endpoint.test".encode())
+
+
+def program(section: str, replaced: dict[str, str]) -> list[str]:
+    """Return the command that runs a section's snippets as one program."""
+    snippets = FENCE.findall(SECTIONS[section])
+    ((language, *others),) = [list(dict.fromkeys(language for language, _ in snippets))]
+    assert others == [], "one language a section"
+    text = "\n".join(text for _, text in snippets)
+    for placeholder, value in replaced.items():
+        assert placeholder in text or language == "python", f"{placeholder} is not in {section}"
+        text = text.replace(placeholder, value)
+    if language == "python":
+        return [sys.executable, "-c", text]
+    assert language == "bash"
+    if shutil.which("jq") is None:
+        pytest.skip("no jq here, which the guide's commands need (bin/system-packages)")
+    return ["bash", "-euo", "pipefail", "-c", text]
+
+
+@asynccontextmanager
+async def running(command: list[str], directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program until the block ends."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=directory,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -1,0 +1,366 @@
+"""Relay and reconciliation over real PostgreSQL and Temporal, and 100ms's API as a server here."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import Worker
+
+from activities.inbound import InboundActivities
+from domain import task_queues
+from domain.hms.admission import Checks
+from domain.hms.beam import Outcome
+from domain.hms.effects import beam_stream_id
+from domain.hms.events import parse_event
+from domain.ids import stream_workflow_id
+from domain.inbound import ConnectionRef, ReconcileReport, RelayInput, RelayReport
+from domain.plans import PlanName
+from domain.stream import EndReason
+from domain.stream_input import StreamResult
+from infra.connection_secrets import ConnectionSecrets
+from infra.database import Database
+from infra.hms_api import HmsApi
+from infra.inbound_delivery import MAX_ATTEMPTS, InboundDelivery
+from infra.profile_store import ProfileStore
+from infra.repositories import connections, inbound_events
+from infra.schema import InboundEvent
+from infra.settings import Settings
+from infra.stream_creation import StreamCreation
+from infra.stream_starter import StreamStarter
+from infra.temporal_connection import TemporalRefusedError, TemporalUnavailableError
+from infra.tenant_profiles import TenantProfileStore
+from infra.url_guard import UrlGuard
+from tests.integration.api.stand_in import StandInStreamWorkflow
+from tests.unit.domain.hms.payloads import URL, body
+
+SECRETS = ConnectionSecrets(b"s" * 32)
+MANAGEMENT_SECRET = "m" * 40
+LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
+
+
+class ListServer:
+    """100ms's list of live streams: what it holds, and how it refuses."""
+
+    def __init__(self) -> None:
+        self.streams: list[dict[str, Any]] = []
+        self.refusals: list[Response] = []
+        self.url = ""
+
+    async def live_streams(self, request: Request) -> Response:
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        claims = jwt.decode(token, MANAGEMENT_SECRET, ["HS256"])
+        if claims["type"] != "management" or claims["access_key"] != "access":
+            return Response(status_code=401)
+        if self.refusals:
+            return self.refusals.pop(0)
+        return JSONResponse({"limit": 100, "data": self.streams, "last": None})
+
+    def add(self, beam: str, status: str, **over: object) -> None:
+        self.streams.append(
+            {
+                "id": beam,
+                "room_id": "room",
+                "session_id": f"session-{beam}",
+                "status": status,
+                "playback": {"url": URL},
+                "started_at": LONG_AGO.isoformat(),
+                "stopped_at": None,
+                **over,
+            }
+        )
+
+
+@pytest.fixture
+def remote() -> Iterator[ListServer]:
+    found = ListServer()
+    app = Starlette(routes=[Route("/v2/live-streams", found.live_streams)])
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    found.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield found
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+@pytest.fixture
+async def temporal(temporal_client: Client) -> AsyncIterator[Client]:
+    async with Worker(
+        temporal_client, task_queue=task_queues.ORCHESTRATION, workflows=[StandInStreamWorkflow]
+    ):
+        yield temporal_client
+
+
+@pytest.fixture
+def delivery(temporal: Client, database: Database) -> InboundDelivery:
+    async def client() -> Client:
+        return temporal
+
+    return InboundDelivery(
+        database=database,
+        starter=StreamStarter(client, limits=Settings().ingest_limits()),
+        creation=StreamCreation(
+            TenantProfileStore(ProfileStore()), default_plan=PlanName.ENTERPRISE
+        ),
+        guard=UrlGuard(),
+    )
+
+
+@pytest.fixture
+async def activities(
+    database: Database, delivery: InboundDelivery, remote: ListServer
+) -> AsyncIterator[InboundActivities]:
+    api = HmsApi(remote.url)
+    yield InboundActivities(database=database, delivery=delivery, secrets=SECRETS, api=api)
+    await api.close()
+
+
+@pytest.fixture
+async def ref(database: Database, tenant: UUID) -> ConnectionRef:
+    """A connection with a management key."""
+    identity = uuid4()
+    plain = SECRETS.generate()
+    async with database.session(tenant) as session:
+        await connections.create(
+            session,
+            tenant_id=tenant,
+            id=identity,
+            name="Cup",
+            title="",
+            checks=Checks().model_dump(mode="json"),
+            management_access_key="access",
+            management_secret=SECRETS.seal(MANAGEMENT_SECRET, connection_id=identity),
+            **SECRETS.stored(plain, connection_id=identity),
+        )
+    return ConnectionRef(tenant_id=tenant, connection_id=identity)
+
+
+class Room:
+    """What a connection brings, and what became of it."""
+
+    def __init__(self, ref: ConnectionRef, delivery: InboundDelivery, database: Database) -> None:
+        self.ref = ref
+        self._delivery = delivery
+        self._database = database
+
+    async def record(self, kind: str, beam: str, **data: object) -> None:
+        """Record an event without delivering it."""
+        named = {"room_id": "room", "session_id": f"session-{beam}", "beam_id": beam}
+        raw = body(kind, {**named, **data}, id=str(uuid4()))
+        await self._delivery.record(
+            parse_event(raw),
+            tenant_id=self.ref.tenant_id,
+            connection_id=self.ref.connection_id,
+            body=raw,
+        )
+
+    async def events(self) -> list[InboundEvent]:
+        async with self._database.session(self.ref.tenant_id) as session:
+            found = await inbound_events.list_newest(
+                session,
+                tenant_id=self.ref.tenant_id,
+                connection_id=self.ref.connection_id,
+                limit=100,
+            )
+        return list(reversed(found))
+
+    async def outcomes(self) -> list[str | None]:
+        return [each.outcome for each in await self.events()]
+
+    def workflow_id(self, beam: str) -> str:
+        stream = beam_stream_id(
+            tenant_id=self.ref.tenant_id,
+            connection_id=self.ref.connection_id,
+            key=f"beam:{beam}",
+        )
+        return stream_workflow_id(tenant_id=self.ref.tenant_id, stream_id=stream)
+
+
+@pytest.fixture
+def room(ref: ConnectionRef, delivery: InboundDelivery, database: Database) -> Room:
+    return Room(ref, delivery, database)
+
+
+async def relay(activities: InboundActivities, *, min_age: float = 0.0) -> RelayReport:
+    request = RelayInput(min_age=min_age)
+    return await ActivityEnvironment().run(activities.relay_inbound, request)
+
+
+async def reconcile(activities: InboundActivities, ref: ConnectionRef) -> ReconcileReport:
+    return await ActivityEnvironment().run(activities.reconcile_connection, ref)
+
+
+async def test_the_relay_delivers_what_waits_in_order(
+    activities: InboundActivities, room: Room, temporal: Client
+) -> None:
+    for beam in ("a", "b"):
+        await room.record("hls.started.success", beam)
+        await room.record("hls.stopped.success", beam)
+    await relay(activities)
+    assert await room.outcomes() == ["started", "ended", "started", "ended"]
+    for beam in ("a", "b"):
+        handle = temporal.get_workflow_handle(room.workflow_id(beam), result_type=StreamResult)
+        assert (await handle.result()).end.reason is EndReason.STOPPED
+
+
+async def test_the_relay_leaves_the_api_time_for_its_own(
+    activities: InboundActivities, room: Room
+) -> None:
+    await room.record("hls.started.success", "a")
+    await relay(activities, min_age=3600.0)
+    assert await room.outcomes() == [None]
+
+
+async def test_an_event_that_temporal_refuses_is_given_up_and_one_that_waits_is_not(
+    activities: InboundActivities,
+    room: Room,
+    delivery: InboundDelivery,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise TemporalRefusedError("too large")
+
+    async def be_away(*_: object) -> None:
+        raise TemporalUnavailableError("no answer")
+
+    await room.record("hls.started.success", "a")
+    monkeypatch.setattr(delivery._starter, "start", be_away)
+    for _ in range(MAX_ATTEMPTS + 1):
+        with pytest.raises(TemporalUnavailableError):
+            await relay(activities)
+    assert await room.outcomes() == [None]
+    monkeypatch.setattr(delivery._starter, "start", refuse)
+    for _ in range(MAX_ATTEMPTS):
+        await relay(activities)
+    assert await room.outcomes() == ["given_up"]
+
+
+async def test_an_event_that_fails_holds_up_its_lane_and_is_given_up_in_the_end(
+    activities: InboundActivities,
+    room: Room,
+    delivery: InboundDelivery,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def break_down(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    await room.record("hls.started.success", "a")
+    await room.record("hls.stopped.success", "a")
+    await room.record("hls.stopped.success", "b")
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery._starter, "start", break_down)
+        for _ in range(MAX_ATTEMPTS - 1):
+            await relay(activities)
+            assert await room.outcomes() == [None, None, "before_start"]
+        await relay(activities)
+    events = await room.events()
+    assert [each.outcome for each in events] == [Outcome.GIVEN_UP, "ended", "before_start"]
+    assert events[0].detail == "RuntimeError: a mistake of ours"
+    assert events[0].attempts == MAX_ATTEMPTS
+
+
+async def test_connections_with_a_management_key_are_listed(
+    activities: InboundActivities, ref: ConnectionRef
+) -> None:
+    listed = await ActivityEnvironment().run(activities.managed_connections)
+    assert ref in listed.connections
+
+
+async def test_a_missed_start_is_repaired_once(
+    activities: InboundActivities, room: Room, remote: ListServer, temporal: Client
+) -> None:
+    remote.add("a", "running")
+    assert (await reconcile(activities, room.ref)).started == 1
+    assert (await reconcile(activities, room.ref)).started == 0
+    found = await temporal.get_workflow_handle(room.workflow_id("a")).describe()
+    assert found.status is WorkflowExecutionStatus.RUNNING
+    assert [(each.type, each.outcome) for each in await room.events()] == [
+        ("reconcile.start", "started")
+    ]
+
+
+async def test_the_webhook_that_comes_after_all_changes_nothing(
+    activities: InboundActivities, room: Room, remote: ListServer
+) -> None:
+    remote.add("a", "running")
+    await reconcile(activities, room.ref)
+    await room.record("hls.started.success", "a")
+    await relay(activities)
+    assert await room.outcomes() == ["started", "started_before"]
+
+
+@pytest.mark.parametrize(
+    "end", [("completed", EndReason.STOPPED), ("failed", EndReason.SOURCE_FAILED)]
+)
+async def test_a_missed_end_is_repaired(
+    activities: InboundActivities,
+    room: Room,
+    remote: ListServer,
+    temporal: Client,
+    end: tuple[str, EndReason],
+) -> None:
+    status, reason = end
+    await room.record("hls.started.success", "a")
+    await relay(activities)
+    remote.add("a", status)
+    assert (await reconcile(activities, room.ref)).ended == 1
+    handle = temporal.get_workflow_handle(room.workflow_id("a"), result_type=StreamResult)
+    assert (await handle.result()).end.reason is reason
+    assert (await reconcile(activities, room.ref)).ended == 0
+
+
+async def test_agreement_repairs_nothing(
+    activities: InboundActivities, room: Room, remote: ListServer
+) -> None:
+    await room.record("hls.started.success", "a")
+    await relay(activities)
+    remote.add("a", "running")
+    remote.add("b", "completed")
+    assert await reconcile(activities, room.ref) == ReconcileReport(connections=1)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "final", "wait"),
+    [
+        (Response(status_code=429, headers={"Retry-After": "7"}), False, timedelta(seconds=7)),
+        (Response(status_code=500), False, None),
+        (Response(status_code=401), True, None),
+    ],
+)
+async def test_a_refusal_of_100ms_says_when_to_ask_again(
+    activities: InboundActivities,
+    ref: ConnectionRef,
+    remote: ListServer,
+    refusal: Response,
+    *,
+    final: bool,
+    wait: timedelta | None,
+) -> None:
+    remote.refusals.append(refusal)
+    with pytest.raises(ApplicationError) as caught:
+        await reconcile(activities, ref)
+    assert (caught.value.non_retryable, caught.value.next_retry_delay) == (final, wait)
+
+
+async def test_a_connection_that_was_deleted_meanwhile_is_passed_over(
+    activities: InboundActivities, ref: ConnectionRef
+) -> None:
+    gone = ref.model_copy(update={"connection_id": uuid4()})
+    assert await reconcile(activities, gone) == ReconcileReport()

@@ -1,0 +1,141 @@
+"""Temporal away: every event is received all the same, and arrives afterwards, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import httpx
+import pytest
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
+
+from activities.inbound import InboundActivities
+from domain.inbound import RelayInput, RelayReport
+from domain.plans import PlanName
+from domain.stream import EndReason
+from domain.stream_input import RecordingReady, StreamResult
+from infra.connection_secrets import ConnectionSecrets
+from infra.database import Database
+from infra.hms_api import HmsApi
+from infra.inbound_delivery import InboundDelivery
+from infra.profile_store import ProfileStore
+from infra.settings import Settings
+from infra.stream_creation import StreamCreation
+from infra.stream_starter import StreamStarter
+from infra.tenant_profiles import TenantProfileStore
+from infra.url_guard import UrlGuard
+from tests.integration.api.conftest import Account, OpenClient
+from tests.integration.api.hms_sender import Sender, connect
+
+Relay = Callable[[], Awaitable[RelayReport]]
+
+
+@pytest.fixture
+def relay(temporal_client: Client, database: Database, settings: Settings) -> Relay:
+    """One round of the relay, beside a Temporal that answers."""
+
+    async def client() -> Client:
+        return temporal_client
+
+    delivery = InboundDelivery(
+        database=database,
+        starter=StreamStarter(client, limits=settings.ingest_limits()),
+        creation=StreamCreation(
+            TenantProfileStore(ProfileStore()), default_plan=PlanName.ENTERPRISE
+        ),
+        guard=UrlGuard(),
+    )
+    api = HmsApi("http://100ms.invalid")
+    activities = InboundActivities(
+        database=database, delivery=delivery, secrets=ConnectionSecrets(b"s" * 32), api=api
+    )
+
+    async def run() -> RelayReport:
+        found = await ActivityEnvironment().run(activities.relay_inbound, RelayInput(min_age=0))
+        assert isinstance(found, RelayReport)
+        return found
+
+    return run
+
+
+@pytest.fixture
+async def sender(account: Account) -> Sender:
+    return await connect(account)
+
+
+async def burst(sender: Sender, client: httpx.AsyncClient, beams: list[str]) -> None:
+    """The whole lives of some streams, interleaved, each in its order."""
+
+    async def life(beam: str) -> None:
+        for kind in ("hls.started.success", "hls.recording.success", "hls.stopped.success"):
+            raw = sender.event(kind, beam, data={"session_id": f"session-{beam}"})
+            response = await sender.post(raw, client=client)
+            assert response.status_code == 200
+
+    await asyncio.gather(*(life(beam) for beam in beams))
+
+
+async def test_a_burst_during_an_outage_arrives_in_order_afterwards(
+    sender: Sender,
+    workflows: Client,
+    settings_without_temporal: Settings,
+    open_client: OpenClient,
+    relay: Relay,
+) -> None:
+    beams = [f"beam-{index}" for index in range(5)]
+    async with open_client(settings_without_temporal) as cut_off:
+        await burst(sender, cut_off, beams)
+    assert set(await sender.outcomes()) == {None}
+
+    await relay()
+    outcomes = await sender.outcomes()
+    # The first attempt may have made the stream's row before Temporal was found to be away.
+    assert sorted(each.removesuffix("_before") for each in outcomes) == sorted(
+        ["started", "recording", "ended"] * len(beams)
+    )
+    for beam in beams:
+        handle = workflows.get_workflow_handle(sender.workflow_id(beam), result_type=StreamResult)
+        assert (await handle.result()).end.reason is EndReason.STOPPED
+        told = await handle.query("recordings", result_type=list[RecordingReady])
+        assert len(told) == 1, "the recording came before the stop, as it was sent"
+
+
+async def test_an_event_after_the_outage_waits_for_those_before_it(
+    sender: Sender,
+    workflows: Client,
+    settings_without_temporal: Settings,
+    open_client: OpenClient,
+) -> None:
+    async with open_client(settings_without_temporal) as cut_off:
+        await sender.post(sender.event("hls.started.success"), client=cut_off)
+    await sender.send("hls.stopped.success")
+    assert await sender.outcomes() == ["started_before", "ended"]
+    handle = workflows.get_workflow_handle(sender.workflow_id(), result_type=StreamResult)
+    assert (await handle.result()).end.reason is EndReason.STOPPED
+
+
+async def test_an_outage_costs_one_event_some_time_and_the_others_none(
+    sender: Sender, settings_without_temporal: Settings, open_client: OpenClient
+) -> None:
+    async with open_client(settings_without_temporal) as cut_off:
+        await sender.post(sender.event("hls.started.success"), client=cut_off)
+        until = cut_off._transport.app.state.services.inbound._away_until  # type: ignore[attr-defined]
+        assert until > 0, "it is known to be away, and not tried for a while"
+        await sender.post(sender.event("hls.stopped.success"), client=cut_off)
+    assert await sender.outcomes() == [None, None]
+
+
+async def test_a_second_round_finds_nothing(
+    sender: Sender,
+    workflows: Client,
+    settings_without_temporal: Settings,
+    open_client: OpenClient,
+    relay: Relay,
+) -> None:
+    async with open_client(settings_without_temporal) as cut_off:
+        await sender.post(sender.event("hls.started.success"), client=cut_off)
+    await relay()
+    first = await sender.outcomes()
+    await relay()
+    assert (first, await sender.outcomes()) == (["started_before"], ["started_before"])

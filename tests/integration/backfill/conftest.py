@@ -1,0 +1,48 @@
+"""Everything real: a film with a moment, an origin, Temporal, PostgreSQL and a whole worker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from activities.ingest import IngestActivities
+from app.doors import Doors, open_doors
+from app.worker import workers
+from infra.embedded.postgres import DatabaseUrls
+from infra.settings import Settings
+from tests.integration.activities.scene import film_scene
+
+SECONDS, PEAK = 70.0, 24.0
+
+
+@pytest.fixture(scope="session")
+def match(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film of 70 s with one moment at 24 s and a keyframe every two seconds."""
+    folder = tmp_path_factory.mktemp("match")
+    film_scene(folder, seconds=SECONDS, peak=PEAK)
+    return folder / "scene.mp4"
+
+
+@pytest.fixture
+async def worker(
+    temporal_client: Client, postgres: DatabaseUrls, tmp_path: Path
+) -> AsyncIterator[Doors]:
+    """A worker for all queues; yields what its activities work with."""
+    settings = Settings(
+        database_url=SecretStr(postgres.application),
+        clip_store=str(tmp_path / "clips"),
+        segment_store=str(tmp_path / "segments"),
+        allow_private_urls=True,
+    )
+    async with AsyncExitStack() as stack:
+        doors = await open_doors(settings, stack)
+        ingest = IngestActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
+        stack.push_async_callback(ingest.close)
+        for each in workers(temporal_client, settings, doors, ingest):
+            await stack.enter_async_context(each)
+        yield doors

@@ -1,0 +1,266 @@
+"""Recordings of every kind, surveyed and fetched from a real origin."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.recordings import RecordingActivities
+from demo.origin import Faults, LiveOrigin, OriginOptions
+from domain.backfill import JoinedBy
+from domain.backfill_input import (
+    FetchRecordingInput,
+    FetchRecordingResult,
+    RecordingRelease,
+    RecordingSurvey,
+    SurveyInput,
+)
+from domain.ingest import IngestCursor, IngestProgress
+from domain.media import Gap, GapReason, VariantPolicy
+from domain.stream import EndReason
+from domain.stream_input import RecordingReady
+from infra.hls_client import HlsClient, UnreachableError
+from infra.media_pool import MediaPool
+from infra.segment_store import LocalSegmentStore
+from infra.url_guard import UrlGuard
+from tests.integration.ingest.harness import QUICK, heartbeats, static_origin
+
+pytestmark = pytest.mark.timeout(60)
+
+TENANT, STREAM = UUID(int=1), UUID(int=2)
+LIMITS = QUICK.model_copy(update={"request_timeout": 5.0})
+VOD = """#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-TARGETDURATION:2
+#EXT-X-PLAYLIST-TYPE:VOD
+#EXTINF:2.0,
+0.ts
+#EXTINF:2.0,
+1.ts
+#EXT-X-ENDLIST
+"""
+GAP = Gap(start=2.0, duration=2.0, first_sequence=1, last_sequence=1, reason=GapReason.ROLLED_OFF)
+
+
+class Recorder:
+    """The recording activities of one worker on a store of their own."""
+
+    def __init__(self, activities: RecordingActivities, store: LocalSegmentStore) -> None:
+        self.activities = activities
+        self.store = store
+
+    async def survey(
+        self, url: str, *alternatives: str, gaps: tuple[Gap, ...] | None = None, end: float = 4.0
+    ) -> RecordingSurvey:
+        return await ActivityEnvironment().run(
+            self.activities.survey_recording,
+            SurveyInput(
+                tenant_id=TENANT,
+                stream_id=STREAM,
+                recording=RecordingReady(url=url, alternatives=alternatives),
+                gaps=gaps,
+                stream_end=end,
+                limits=LIMITS,
+                variant=VariantPolicy(),
+            ),
+        )
+
+    async def fetch(
+        self, survey: RecordingSurvey, *, environment: ActivityEnvironment | None = None
+    ) -> FetchRecordingResult:
+        """Fetch the first piece of what was surveyed."""
+        piece = survey.plan.ranges[0].pieces[0]
+        environment = environment or ActivityEnvironment()
+        return await environment.run(
+            self.activities.fetch_recording,
+            FetchRecordingInput(
+                tenant_id=TENANT,
+                stream_id=STREAM,
+                playlist_url=survey.playlist_url,
+                piece=piece,
+                cursor=IngestCursor(position=piece.start, window_index=piece.window),
+                limits=LIMITS,
+                last=True,
+            ),
+        )
+
+    async def keys(self) -> list[str]:
+        return list(await self.store.list(f"{TENANT}/{STREAM}/recording/"))
+
+
+@pytest.fixture
+async def recorder(tmp_path: Path, media_pool: MediaPool) -> AsyncIterator[Recorder]:
+    store = LocalSegmentStore(tmp_path / "segments")
+    async with HlsClient(UrlGuard(allow_private=True)) as client:
+        activities = RecordingActivities(
+            store=store, client=client, pool=media_pool, heartbeat_interval=0.02
+        )
+        yield Recorder(activities, store)
+    assert list((tmp_path / "segments" / ".scratch").glob("*")) == []
+
+
+@asynccontextmanager
+async def recording(video: Path, faults: Faults | None = None) -> AsyncIterator[LiveOrigin]:
+    options = OriginOptions(
+        playlist_type="vod", segment_duration=1.0, faults=faults or Faults(), pace=1.0
+    )
+    async with LiveOrigin(video, options) as origin:
+        await origin.finished.wait()
+        yield origin
+
+
+async def test_a_whole_recording_is_stored_as_one_window_on_one_timeline(
+    recorder: Recorder, video: Path
+) -> None:
+    async with recording(video) as origin:
+        survey = await recorder.survey(origin.master_url)
+        window = (await recorder.fetch(survey)).window
+    assert survey.plan.ranges[0].joined_by is JoinedBy.WHOLE
+    assert window is not None
+    assert [round(each.start, 2) for each in window.segments] == [float(n) for n in range(12)]
+    assert window.index == survey.plan.ranges[0].pieces[0].window
+    assert await recorder.keys() == [each.key for each in window.segments]
+
+
+async def test_only_what_surrounds_a_gap_is_fetched_and_lies_where_it_lay_live(
+    recorder: Recorder, video: Path
+) -> None:
+    async with recording(video) as origin:
+        first = origin.segments[0].program_date_time
+        gap = GAP.model_copy(update={"start": 3.0, "anchor_at": 2.0, "anchor_wall": first})
+        survey = await recorder.survey(origin.master_url, gaps=(gap,), end=9.0)
+        window = (await recorder.fetch(survey)).window
+    assert survey.plan.ranges[0].joined_by is JoinedBy.WALL_CLOCK
+    assert window is not None
+    assert window.start == pytest.approx(2.0, abs=0.01)  # what was second 0 of the recording
+
+
+async def test_a_segment_that_is_not_there_is_a_hole(recorder: Recorder, video: Path) -> None:
+    async with recording(video, Faults(missing=(4,))) as origin:
+        window = (await recorder.fetch(await recorder.survey(origin.master_url))).window
+    assert window is not None
+    assert len(window.segments) == 11
+    (hole,) = window.gaps
+    assert hole.start == pytest.approx(4.0, abs=0.1)
+    assert hole.reason is GapReason.NOT_FOUND
+
+
+async def test_a_retry_goes_on_where_the_heartbeat_says(recorder: Recorder, video: Path) -> None:
+    async with recording(video) as origin:
+        survey = await recorder.survey(origin.master_url)
+        first = ActivityEnvironment()
+        beats = heartbeats(first)
+        whole = (await recorder.fetch(survey, environment=first)).window
+        halfway = next(each for each in beats if len(each.segments) >= 4)
+        hits = origin.hits.copy()
+        again = ActivityEnvironment()
+        again.info = again.info.__class__(
+            **{**again.info.__dict__, "heartbeat_details": [halfway.model_dump(mode="json")]}
+        )
+        resumed = (await recorder.fetch(survey, environment=again)).window
+        repeated = origin.hits - hits
+    assert whole is not None
+    assert resumed is not None
+    assert [each.key for each in resumed.segments] == [each.key for each in whole.segments]
+    assert sum(repeated.values()) == len(whole.segments) - len(halfway.segments)
+    assert isinstance(halfway, IngestProgress)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "words"),
+    [
+        (Response(status_code=404), EndReason.ORIGIN_UNREACHABLE, "is not there"),
+        (Response(status_code=403), EndReason.ORIGIN_UNREACHABLE, "presigned address may have"),
+        (Response("PK\x03\x04 a zip archive"), EndReason.NOT_A_PLAYLIST, "VOD playlist"),
+        (
+            Response(VOD.replace("#EXTINF:2.0,\n0.ts\n#EXTINF:2.0,\n1.ts\n", "")),
+            EndReason.NO_MEDIA,
+            "lists no segment",
+        ),
+        (
+            Response(VOD.replace("#EXTINF", '#EXT-X-KEY:METHOD=AES-128,URI="k"\n#EXTINF', 1)),
+            EndReason.ENCRYPTED,
+            "AES-128",
+        ),
+    ],
+)
+async def test_a_recording_that_cannot_be_used_says_why(
+    recorder: Recorder, answer: Response, reason: EndReason, words: str
+) -> None:
+    async with static_origin({"vod.m3u8": lambda _: answer}) as (base, _):
+        survey = await recorder.survey(f"{base}/vod.m3u8?X-Amz-Signature=secret")
+    assert survey.problem is not None
+    assert survey.problem.reason is reason
+    assert words in survey.problem.message
+    assert "secret" not in survey.problem.message
+
+
+async def test_an_address_on_our_own_network_is_refused_also_behind_a_redirect(
+    tmp_path: Path, media_pool: MediaPool
+) -> None:
+    store = LocalSegmentStore(tmp_path)
+    async with HlsClient(UrlGuard()) as client:
+        activities = RecordingActivities(store=store, client=client, pool=media_pool)
+        survey = await Recorder(activities, store).survey("https://127.0.0.1/vod.m3u8")
+    assert survey.problem is not None
+    assert survey.problem.reason is EndReason.URL_FORBIDDEN
+
+
+async def test_the_path_is_tried_where_the_presigned_address_has_expired(
+    recorder: Recorder,
+) -> None:
+    async with static_origin({"vod.m3u8": VOD}) as (base, _):
+        survey = await recorder.survey(f"{base}/expired.m3u8?sig=1", f"{base}/vod.m3u8")
+    assert survey.problem is None
+    assert survey.playlist_url == f"{base}/vod.m3u8"
+
+
+async def test_an_origin_that_does_not_answer_is_worth_another_try(recorder: Recorder) -> None:
+    async with static_origin({"vod.m3u8": lambda _: Response(status_code=503)}) as (base, _):
+        with pytest.raises(UnreachableError):
+            await recorder.survey(f"{base}/vod.m3u8")
+
+
+async def test_a_recording_still_being_written_is_waited_for(recorder: Recorder) -> None:
+    growing = VOD.replace("#EXT-X-ENDLIST\n", "").replace("#EXT-X-PLAYLIST-TYPE:VOD\n", "")
+    async with static_origin({"vod.m3u8": growing}) as (base, _):
+        with pytest.raises(ApplicationError, match="still being written"):
+            await recorder.survey(f"{base}/vod.m3u8")
+
+
+async def test_a_short_recording_loses_the_gaps_that_it_does_not_reach(recorder: Recorder) -> None:
+    far = GAP.model_copy(update={"start": 100.0})
+    async with static_origin({"vod.m3u8": VOD}) as (base, _):
+        survey = await recorder.survey(f"{base}/vod.m3u8", gaps=(GAP, far), end=120.0)
+    assert survey.plan.ranges == ()
+    assert len(survey.plan.lost) == 2
+
+
+async def test_redirects_are_followed_as_far_as_the_guard_allows(recorder: Recorder) -> None:
+    def moved(request: Request) -> Response:
+        return RedirectResponse(str(request.url).replace("moved", "vod"))
+
+    async with static_origin({"vod.m3u8": VOD, "moved.m3u8": moved}) as (base, _):
+        survey = await recorder.survey(f"{base}/moved.m3u8")
+    assert survey.plan.ranges != ()
+
+
+async def test_media_is_released_up_to_a_point_and_then_all(
+    recorder: Recorder, video: Path
+) -> None:
+    async with recording(video) as origin:
+        await recorder.fetch(await recorder.survey(origin.master_url))
+    release = RecordingRelease(tenant_id=TENANT, stream_id=STREAM, before=5.5)
+    await ActivityEnvironment().run(recorder.activities.release_recording, release)
+    assert len(await recorder.keys()) == 7
+    release = release.model_copy(update={"before": None})
+    await ActivityEnvironment().run(recorder.activities.release_recording, release)
+    assert await recorder.keys() == []

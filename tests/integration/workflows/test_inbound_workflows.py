@@ -1,0 +1,140 @@
+"""Rounds of the relay and of reconciliation, and the schedules that start them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.client import (
+    Client,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleHandle,
+    WorkflowFailureError,
+)
+
+from app.schedules import all_rounds, ensure_schedules
+from domain import task_queues
+from domain.inbound import ReconcileReport, RelayReport
+from infra.schedules import Rounds, ensure_rounds
+from infra.settings import Settings
+from tests.integration.workflows.inbound_script import (
+    QUICK_RECONCILE,
+    QUICK_RELAY,
+    ScriptedInbound,
+    new_id,
+    running,
+)
+from workflows.inbound_relay import InboundRelayWorkflow
+from workflows.reconcile import ReconcileWorkflow
+
+
+async def relay(client: Client) -> RelayReport:
+    return await client.execute_workflow(
+        InboundRelayWorkflow.run,
+        QUICK_RELAY,
+        id=new_id("relay"),
+        task_queue=task_queues.ORCHESTRATION,
+    )
+
+
+async def reconcile(client: Client) -> ReconcileReport:
+    return await client.execute_workflow(
+        ReconcileWorkflow.run,
+        QUICK_RECONCILE,
+        id=new_id("reconcile"),
+        task_queue=task_queues.ORCHESTRATION,
+    )
+
+
+async def test_a_round_of_the_relay_reports_what_it_did(temporal_client: Client) -> None:
+    script = ScriptedInbound()
+    script.relay_failures = 2
+    async with running(temporal_client, script):
+        assert await relay(temporal_client) == RelayReport(tenants=2, delivered=5, left=1)
+
+
+async def test_a_round_that_keeps_failing_gives_way_to_the_next(temporal_client: Client) -> None:
+    script = ScriptedInbound()
+    script.relay_failures = QUICK_RELAY.attempts
+    async with running(temporal_client, script):
+        with pytest.raises(WorkflowFailureError):
+            await relay(temporal_client)
+
+
+async def test_all_connections_are_reconciled(temporal_client: Client) -> None:
+    script = ScriptedInbound(connections=5)
+    async with running(temporal_client, script):
+        report = await reconcile(temporal_client)
+    assert report == ReconcileReport(connections=5, started=5, ended=10)
+    assert sorted(script.asked) == [each.connection_id for each in script.connections]
+
+
+async def test_a_connection_that_fails_does_not_stop_the_others(temporal_client: Client) -> None:
+    script = ScriptedInbound(connections=4)
+    script.failures[script.connections[0].connection_id] = 2
+    script.refused.add(script.connections[1].connection_id)
+    async with running(temporal_client, script):
+        report = await reconcile(temporal_client)
+    assert report == ReconcileReport(connections=3, started=3, ended=6, failed=1)
+    assert script.asked.count(script.connections[0].connection_id) == 3
+    assert script.asked.count(script.connections[1].connection_id) == 1
+
+
+async def test_without_connections_there_is_nothing_to_reconcile(temporal_client: Client) -> None:
+    async with running(temporal_client, ScriptedInbound(connections=0)):
+        assert await reconcile(temporal_client) == ReconcileReport()
+
+
+def rounds(name: str, *, hours: float) -> Rounds:
+    return Rounds(
+        id=name,
+        workflow="InboundRelayWorkflow",
+        request=QUICK_RELAY,
+        every=timedelta(hours=hours),
+        note="Deliver what waits",
+    )
+
+
+async def test_a_schedule_is_made_once_and_brought_up_to_date(temporal_client: Client) -> None:
+    name = f"test-{uuid4()}"
+    handle = temporal_client.get_schedule_handle(name)
+    await ensure_rounds(temporal_client, rounds(name, hours=1))
+    await handle.pause(note="by an operator")
+    await ensure_rounds(temporal_client, rounds(name, hours=2))
+    found = (await handle.describe()).schedule
+    assert [each.every for each in found.spec.intervals] == [timedelta(hours=2)]
+    assert found.state.paused
+    await handle.delete()
+
+
+async def first_action(handle: ScheduleHandle) -> ScheduleActionExecutionStartWorkflow:
+    while True:
+        for each in (await handle.describe()).info.recent_actions:
+            assert isinstance(each.action, ScheduleActionExecutionStartWorkflow)
+            return each.action
+        await asyncio.sleep(0.05)
+
+
+async def test_a_schedule_starts_its_rounds(temporal_client: Client) -> None:
+    name = f"test-{uuid4()}"
+    handle = temporal_client.get_schedule_handle(name)
+    async with running(temporal_client, ScriptedInbound()):
+        await ensure_rounds(temporal_client, rounds(name, hours=1))
+        await handle.trigger()
+        started = await first_action(handle)
+        result = await temporal_client.get_workflow_handle(started.workflow_id).result()
+    assert result["delivered"] == 5
+    await handle.delete()
+
+
+async def test_workers_make_all_schedules_together(temporal_client: Client) -> None:
+    settings = Settings(relay_interval=3600.0, reconcile_interval=7200.0)
+    for _ in range(2):
+        await ensure_schedules(temporal_client, settings)
+    for each in all_rounds(settings):
+        handle = temporal_client.get_schedule_handle(each.id)
+        found = (await handle.describe()).schedule
+        assert [spec.every for spec in found.spec.intervals] == [each.every]
+        await handle.delete()

@@ -1,0 +1,216 @@
+"""What a live stream left out, analysed from its recording."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import (
+    ActivityError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from domain import task_queues
+    from domain.analysis import AnalyzeWindowResult
+    from domain.backfill import Piece, RecordingRange
+    from domain.backfill_input import (
+        BackfillInput,
+        RecordingRelease,
+        RecordingSurvey,
+        StreamRef,
+        StreamSoFar,
+        survey_request,
+    )
+    from domain.backfill_ledger import BackfillLedger
+    from domain.backfill_result import BackfillOutcome, BackfillResult
+    from domain.clip import ClipOutcome, ClipSpec
+    from domain.clip_input import ClipInput
+    from domain.ids import clip_workflow_id
+    from domain.match_report import clock
+    from domain.selection import SelectHighlightsInput
+    from domain.stream import EndReason, StreamEnd
+    from workflows import backfill_steps, steps
+    from workflows.causes import cause_of
+    from workflows.clip import ClipWorkflow
+
+
+@workflow.defn(name="BackfillWorkflow")
+class BackfillWorkflow:
+    """Fills the gaps of a stream that is over, or analyses one that was missed altogether.
+
+    It goes by what is recorded of the stream, not by what its workflow remembered, so that it can
+    be started at any time after, and again when another recording comes.
+    """
+
+    @workflow.init
+    def __init__(self, request: BackfillInput) -> None:
+        self._request = request
+        self._ledger: BackfillLedger | None = None
+
+    @workflow.run
+    async def run(self, request: BackfillInput) -> BackfillResult:
+        """Fetch, analyse, select, cut; a recording that cannot be had is a result, no error."""
+        stream = await backfill_steps.recall(
+            StreamRef(tenant_id=request.tenant_id, stream_id=request.stream_id)
+        )
+        if stream is None:
+            return BackfillResult(
+                outcome=BackfillOutcome.NO_STREAM, message="The stream has been deleted."
+            )
+        if not stream.gaps and not stream.missed_altogether:
+            return BackfillResult(
+                outcome=BackfillOutcome.NOTHING_MISSING, message="Nothing was missing."
+            )
+        ledger = BackfillLedger(request, stream, await self._survey(stream))
+        self._ledger = ledger
+        try:
+            await self._record(ledger)
+            await self._fill(ledger)
+            await self._wait_for_clips(ledger)
+            ledger.close()
+            await self._record(ledger)
+        except (FailureError, asyncio.CancelledError):
+            await asyncio.shield(self._release(ledger.final_release()))
+            raise
+        await self._release(ledger.final_release())
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        self._show(ledger)
+        return ledger.result()
+
+    @workflow.signal
+    def clip_finished(self, outcome: ClipOutcome) -> None:
+        """Enter how a clip ended."""
+        if self._ledger is not None:
+            self._ledger.clip_finished(outcome)
+
+    async def _survey(self, stream: StreamSoFar) -> RecordingSurvey:
+        try:
+            return await backfill_steps.survey(
+                survey_request(self._request, stream), self._request.timing
+            )
+        except ActivityError as error:
+            _pass_on_cancellation(error)
+            message = f"The recording is not to be had: {cause_of(error)}"
+            return RecordingSurvey(
+                problem=StreamEnd(reason=EndReason.ORIGIN_UNREACHABLE, message=message)
+            )
+
+    async def _fill(self, ledger: BackfillLedger) -> None:
+        for span in ledger.ranges:
+            await self._select(ledger, ledger.passing_on(span))
+            previous: int | None = None
+            for piece in span.pieces:
+                previous = await self._take(ledger, span, piece, previous)
+                await self._cut(ledger, range_over=piece is span.pieces[-1])
+                await self._release(ledger.due_release())
+            ledger.range_over(span)
+            await self._record(ledger)
+        await self._select(ledger, ledger.last_selection())
+        await self._cut(ledger, range_over=True)
+
+    async def _take(
+        self, ledger: BackfillLedger, span: RecordingRange, piece: Piece, previous: int | None
+    ) -> int | None:
+        """Fetch, analyse and select a piece; return the last window that has been analysed."""
+        try:
+            fetched = await backfill_steps.fetch(
+                ledger.fetch_request(span, piece), self._request.timing
+            )
+            ledger.fetched(fetched)
+            windows = (fetched.window,) if fetched.window is not None else ()
+        except ActivityError as error:
+            _pass_on_cancellation(error)
+            workflow.logger.warning("piece given up", extra={"cause": cause_of(error)})
+            ledger.fetch_failed()
+            windows = ()
+        last = piece is span.pieces[-1]
+        if not windows and not (last and previous is not None):
+            return previous
+        request = ledger.analysis_request(windows, previous=previous, last=last)
+        try:
+            result = await steps.analyze(request, self._request.timing)
+        except ActivityError as error:
+            _pass_on_cancellation(error)
+            workflow.logger.warning("windows given up", extra={"cause": cause_of(error)})
+            return previous
+        ledger.analyzed(request, result)
+        await self._choose(ledger, span, result)
+        return piece.window if windows else previous
+
+    async def _choose(
+        self, ledger: BackfillLedger, span: RecordingRange, result: AnalyzeWindowResult
+    ) -> None:
+        await self._select(ledger, ledger.selection_request(span, result))
+        self._show(ledger)
+
+    async def _select(self, ledger: BackfillLedger, request: SelectHighlightsInput | None) -> None:
+        if request is not None:
+            ledger.decided(await steps.select(request))
+
+    async def _cut(self, ledger: BackfillLedger, *, range_over: bool) -> None:
+        for spec in ledger.take_cuttable(range_over=range_over):
+            await self._start_clip(spec)
+
+    async def _start_clip(self, spec: ClipSpec) -> None:
+        timing = self._request.timing
+        try:
+            await workflow.start_child_workflow(
+                ClipWorkflow.run,
+                ClipInput(
+                    spec=spec, stream_workflow=workflow.info().workflow_id, timing=timing.clip
+                ),
+                id=clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id),
+                task_queue=task_queues.ORCHESTRATION,
+                execution_timeout=timedelta(seconds=timing.clip_timeout),
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                static_summary=f"clip at {clock(spec.peak)}",
+            )
+        except WorkflowAlreadyStartedError:
+            workflow.logger.info("the clip is being made", extra={"clip_id": str(spec.id)})
+
+    async def _wait_for_clips(self, ledger: BackfillLedger) -> None:
+        try:
+            await workflow.wait_condition(
+                lambda: not ledger.rendering,
+                timeout=timedelta(seconds=self._request.timing.clips_wait),
+            )
+        except TimeoutError:
+            workflow.logger.warning("clips are still being made after the end of the backfill")
+
+    async def _record(self, ledger: BackfillLedger) -> None:
+        record = ledger.record()
+        await backfill_steps.record(record)
+        ledger.recorded(record)
+
+    async def _release(self, release: RecordingRelease | None) -> None:
+        if release is None:
+            return
+        try:
+            await backfill_steps.release(release)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("old media was not deleted", extra={"cause": cause_of(error)})
+
+    def _show(self, ledger: BackfillLedger) -> None:
+        workflow.set_current_details(ledger.report())
+
+
+def _pass_on_cancellation(error: ActivityError) -> None:
+    """Raise if a step failed because its workflow was cancelled.
+
+    A worker that dies with the step leaves a timeout where the cancellation would have been.
+
+    Raises:
+        ActivityError: the step says that it was cancelled.
+        CancelledError: the workflow was, while the step failed otherwise.
+    """
+    if is_cancelled_exception(error):
+        raise error
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError from error

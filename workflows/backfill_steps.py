@@ -1,0 +1,98 @@
+"""The activities of a backfill as its workflow calls them: queue, timeouts and retries of each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+with workflow.unsafe.imports_passed_through():
+    from activities.interfaces import BackfillRecords, Recordings
+    from domain import task_queues
+    from domain.backfill_input import (
+        BackfillRecord,
+        BackfillTiming,
+        FetchRecordingInput,
+        FetchRecordingResult,
+        RecordingRelease,
+        RecordingSurvey,
+        StreamRef,
+        StreamSoFar,
+        SurveyInput,
+    )
+    from domain.match_report import clock
+    from workflows import steps
+
+_BRIEF = timedelta(seconds=30)
+_FETCH_ATTEMPTS = 5
+
+
+async def recall(stream: StreamRef) -> StreamSoFar | None:
+    """Read what is recorded of the stream."""
+    return await workflow.execute_activity_method(
+        BackfillRecords.recall_stream,
+        stream,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=_BRIEF,
+        retry_policy=steps.UNTIL_DONE,
+        summary="what is missing",
+    )
+
+
+async def survey(request: SurveyInput, timing: BackfillTiming) -> RecordingSurvey:
+    """Read the recording's playlist, for as long as it may still come."""
+    return await workflow.execute_activity_method(
+        Recordings.survey_recording,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=120),
+        schedule_to_close_timeout=timedelta(seconds=timing.recording_patience),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=timing.retry_interval),
+            maximum_interval=timedelta(seconds=60),
+        ),
+        summary="the recording's playlist",
+    )
+
+
+async def fetch(request: FetchRecordingInput, timing: BackfillTiming) -> FetchRecordingResult:
+    """Fetch a piece; one that fails five times is given up, not the backfill."""
+    return await workflow.execute_activity_method(
+        Recordings.fetch_recording,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
+        heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=timing.retry_interval),
+            maximum_attempts=_FETCH_ATTEMPTS,
+        ),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=f"recording from {clock(request.piece.start)}",
+    )
+
+
+async def record(request: BackfillRecord) -> None:
+    """Write what came of gaps, and the stream's state."""
+    await workflow.execute_activity_method(
+        BackfillRecords.record_backfill,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=_BRIEF,
+        retry_policy=steps.UNTIL_DONE,
+        summary=f"{len(request.outcomes)} gaps",
+    )
+
+
+async def release(request: RecordingRelease) -> None:
+    """Delete stored media of the recording; failing to is retried, then left."""
+    await workflow.execute_activity_method(
+        Recordings.release_recording,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=120),
+        retry_policy=RetryPolicy(maximum_attempts=5),
+        summary="all" if request.before is None else f"before {clock(request.before)}",
+    )
