@@ -29,6 +29,7 @@ from infra.embedded.postgres import DatabaseUrls, PostgresServer
 from infra.embedded.temporal_server import TemporalServer
 from infra.settings import Settings
 from infra.temporal import connect
+from tests.redis_server import RedisServer, find_redis
 
 T = TypeVar("T")
 
@@ -141,6 +142,17 @@ async def temporal_client(temporal_server: TemporalServer) -> Client:
         with suppress(RPCError):  # it has ended by itself
             await client.get_workflow_handle(left.id).terminate("left by an earlier test")
     return client
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Redis of this test, which may stop and start it."""
+    server = RedisServer(find_redis(), tmp_path)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @contextmanager
