@@ -1,0 +1,65 @@
+"""Answers in the form that the request's schema asks for, from what was watched."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.gemini_stand_in.watching import Seen, Watched
+
+_TOP_DECIBELS = 24.0
+_CHARACTERS_A_TOKEN = 4
+
+
+def answer(schema: dict[str, Any] | None, watched: Watched) -> str:
+    """Return what the model says: text, or JSON that keeps to the schema."""
+    if schema is None:
+        return f"{len(watched.moments)} moments in {watched.seconds:.0f} seconds."
+    return json.dumps(_object(schema, watched, _best(watched)))
+
+
+def tokens_of(text: str) -> int:
+    return max(1, len(text) // _CHARACTERS_A_TOKEN)
+
+
+def _best(watched: Watched) -> Seen | None:
+    return max(watched.moments, key=lambda seen: seen.decibels, default=None)
+
+
+def _object(schema: dict[str, Any], watched: Watched, seen: Seen | None) -> dict[str, Any]:
+    required = schema.get("required", [])
+    return {
+        name: _value(name, part, watched, seen)
+        for name, part in schema["properties"].items()
+        if seen is not None or name in required
+    }
+
+
+def _value(name: str, schema: dict[str, Any], watched: Watched, seen: Seen | None) -> Any:  # noqa: ANN401
+    kind = schema.get("type")
+    if kind == "array":
+        return _list(schema["items"], watched, seen)
+    if kind == "boolean":
+        return seen is not None
+    if kind in {"number", "integer"}:
+        return round(_strength(seen), 3)
+    if "enum" in schema:
+        return schema["enum"][0]
+    if name in {"start", "peak", "end"}:
+        return _clock(getattr(seen, name) if seen is not None else 0.0)
+    return f"Loud by {seen.decibels:.0f} dB" if seen is not None else "Nothing happens"
+
+
+def _list(items: dict[str, Any], watched: Watched, seen: Seen | None) -> list[Any]:
+    if items.get("type") == "object":
+        return [_object(items, watched, moment) for moment in watched.moments]
+    return items.get("enum", [])[:1] if seen is not None else []
+
+
+def _strength(seen: Seen | None) -> float:
+    return 0.05 if seen is None else min(1.0, max(0.0, seen.decibels / _TOP_DECIBELS))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes):02d}:{rest:06.3f}"
