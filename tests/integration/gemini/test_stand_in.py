@@ -13,8 +13,8 @@ from google import genai
 from google.genai import errors, types
 
 from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On
+from tests.integration.gemini.conftest import MODEL
 
-MODEL = "gemini-2.5-flash"
 PEAK = 24.0
 MOMENTS = {
     "type": "object",
@@ -33,7 +33,7 @@ MOMENTS = {
 
 
 @pytest.fixture
-def client(stand_in: GeminiStandIn) -> genai.Client:
+def sdk(stand_in: GeminiStandIn) -> genai.Client:
     return genai.Client(
         api_key=KEY,
         http_options=types.HttpOptions(
@@ -63,34 +63,34 @@ def peaks(response: types.GenerateContentResponse) -> list[float]:
     return [float(each["peak"].removeprefix("00:")) for each in moments]
 
 
-async def ask(client: genai.Client, contents: list[types.Content]) -> list[float]:
+async def ask(sdk: genai.Client, contents: list[types.Content]) -> list[float]:
     return peaks(
-        await client.aio.models.generate_content(model=MODEL, contents=contents, config=config())
+        await sdk.aio.models.generate_content(model=MODEL, contents=contents, config=config())
     )
 
 
 async def test_it_finds_the_moment_in_the_bytes_it_is_sent(
-    client: genai.Client, film_bytes: bytes
+    sdk: genai.Client, film_bytes: bytes
 ) -> None:
-    assert await ask(client, inline(film_bytes, fps=4.0)) == [pytest.approx(PEAK, abs=0.5)]
+    assert await ask(sdk, inline(film_bytes, fps=4.0)) == [pytest.approx(PEAK, abs=0.5)]
 
 
 async def test_it_sees_only_the_excerpt_it_is_pointed_at(
-    client: genai.Client, film_bytes: bytes
+    sdk: genai.Client, film_bytes: bytes
 ) -> None:
     before = inline(film_bytes, start_offset="2s", end_offset="15s")
-    assert await ask(client, before) == []
+    assert await ask(sdk, before) == []
 
 
 async def test_more_frames_a_second_tell_the_time_more_finely(
-    client: genai.Client, film_bytes: bytes
+    sdk: genai.Client, film_bytes: bytes
 ) -> None:
-    (coarse,) = await ask(client, inline(film_bytes, fps=0.5))
+    (coarse,) = await ask(sdk, inline(film_bytes, fps=0.5))
     assert coarse % 2.0 == 0.0
 
 
-async def test_it_bills_frames_sound_and_text(client: genai.Client, film_bytes: bytes) -> None:
-    response = await client.aio.models.generate_content(
+async def test_it_bills_frames_sound_and_text(sdk: genai.Client, film_bytes: bytes) -> None:
+    response = await sdk.aio.models.generate_content(
         model=MODEL,
         contents=inline(film_bytes, fps=1.0),
         config=config(media_resolution=types.MediaResolution.MEDIA_RESOLUTION_LOW),
@@ -108,9 +108,9 @@ async def test_it_bills_frames_sound_and_text(client: genai.Client, film_bytes: 
 
 
 async def test_a_file_is_uploaded_processed_watched_and_deleted(
-    client: genai.Client, stand_in: GeminiStandIn, film_file: Path
+    sdk: genai.Client, stand_in: GeminiStandIn, film_file: Path
 ) -> None:
-    files = client.aio.files
+    files = sdk.aio.files
     uploaded = await files.upload(file=str(film_file))
     assert uploaded.name is not None
     assert uploaded.state == types.FileState.PROCESSING
@@ -119,26 +119,26 @@ async def test_a_file_is_uploaded_processed_watched_and_deleted(
     assert uploaded.state == types.FileState.ACTIVE
     data = types.FileData(file_uri=uploaded.uri, mime_type="video/mp4")
     part = types.Part(file_data=data)
-    assert await ask(client, [types.Content(role="user", parts=[part])]) == [24.0]
+    assert await ask(sdk, [types.Content(role="user", parts=[part])]) == [24.0]
     await files.delete(name=uploaded.name or "")
     assert stand_in.shelf.files == {}
 
 
 async def test_a_file_still_in_processing_cannot_be_watched(
-    client: genai.Client, film_file: Path
+    sdk: genai.Client, film_file: Path
 ) -> None:
-    uploaded = await client.aio.files.upload(file=str(film_file))
+    uploaded = await sdk.aio.files.upload(file=str(film_file))
     data = types.FileData(file_uri=uploaded.uri, mime_type="video/mp4")
     with pytest.raises(errors.ClientError, match="ACTIVE"):
-        await ask(client, [types.Content(role="user", parts=[types.Part(file_data=data)])])
+        await ask(sdk, [types.Content(role="user", parts=[types.Part(file_data=data)])])
 
 
 async def test_an_upload_that_loses_bytes_is_refused(
-    client: genai.Client, stand_in: GeminiStandIn, film_file: Path
+    sdk: genai.Client, stand_in: GeminiStandIn, film_file: Path
 ) -> None:
     stand_in.faults.add(Fault(On.FILE, lose=1000))
     with pytest.raises(errors.ClientError, match="announced"):
-        await client.aio.files.upload(file=str(film_file))
+        await sdk.aio.files.upload(file=str(film_file))
 
 
 def test_an_upload_at_a_wrong_offset_is_refused(stand_in: GeminiStandIn) -> None:
@@ -160,18 +160,18 @@ def test_an_upload_at_a_wrong_offset_is_refused(stand_in: GeminiStandIn) -> None
 
 
 async def test_a_truncated_file_fails_in_processing(
-    client: genai.Client, film_bytes: bytes, tmp_path: Path
+    sdk: genai.Client, film_bytes: bytes, tmp_path: Path
 ) -> None:
     cut = tmp_path / "cut.mp4"
     await asyncio.to_thread(cut.write_bytes, film_bytes[:5000])
-    uploaded = await client.aio.files.upload(file=str(cut))
+    uploaded = await sdk.aio.files.upload(file=str(cut))
     for _ in range(2):
-        uploaded = await client.aio.files.get(name=uploaded.name or "")
+        uploaded = await sdk.aio.files.get(name=uploaded.name or "")
     assert uploaded.state == types.FileState.FAILED
 
 
-async def test_an_answer_can_be_streamed(client: genai.Client, film_bytes: bytes) -> None:
-    stream = await client.aio.models.generate_content_stream(
+async def test_an_answer_can_be_streamed(sdk: genai.Client, film_bytes: bytes) -> None:
+    stream = await sdk.aio.models.generate_content_stream(
         model=MODEL, contents=inline(film_bytes), config=config()
     )
     text = "".join([chunk.text or "" async for chunk in stream])
@@ -179,19 +179,19 @@ async def test_an_answer_can_be_streamed(client: genai.Client, film_bytes: bytes
 
 
 async def test_tokens_can_be_counted_and_content_cached(
-    client: genai.Client, film_bytes: bytes
+    sdk: genai.Client, film_bytes: bytes
 ) -> None:
     contents = inline(film_bytes)
-    counted = await client.aio.models.count_tokens(model=MODEL, contents=contents)
+    counted = await sdk.aio.models.count_tokens(model=MODEL, contents=contents)
     assert counted.total_tokens is not None
     assert counted.total_tokens > 40 * 258
-    cache = await client.aio.caches.create(
+    cache = await sdk.aio.caches.create(
         model=MODEL, config=types.CreateCachedContentConfig(contents=contents, ttl="300s")
     )
     assert cache.name is not None
-    await client.aio.caches.delete(name=cache.name)
+    await sdk.aio.caches.delete(name=cache.name)
     with pytest.raises(errors.ClientError, match="not found"):
-        await client.aio.caches.get(name=cache.name)
+        await sdk.aio.caches.get(name=cache.name)
 
 
 @pytest.mark.parametrize(
@@ -242,15 +242,15 @@ def test_a_request_against_the_documents_is_refused(
 
 @pytest.mark.parametrize("fps", [0.0, 24.5])
 async def test_a_frame_rate_out_of_range_is_refused(
-    client: genai.Client, film_bytes: bytes, fps: float
+    sdk: genai.Client, film_bytes: bytes, fps: float
 ) -> None:
     with pytest.raises(errors.ClientError, match="fps"):
-        await ask(client, inline(film_bytes, fps=fps))
+        await ask(sdk, inline(film_bytes, fps=fps))
 
 
-async def test_more_than_twenty_megabytes_inline_are_refused(client: genai.Client) -> None:
+async def test_more_than_twenty_megabytes_inline_are_refused(sdk: genai.Client) -> None:
     with pytest.raises(errors.ClientError, match="payload size"):
-        await ask(client, inline(bytes(16 << 20)))
+        await ask(sdk, inline(bytes(16 << 20)))
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 403), ("wrong", 400)])
@@ -264,19 +264,19 @@ def test_without_the_key_nothing_is_answered(
     assert answer.status_code == status
 
 
-async def test_it_says_how_long_to_wait(client: genai.Client, stand_in: GeminiStandIn) -> None:
+async def test_it_says_how_long_to_wait(sdk: genai.Client, stand_in: GeminiStandIn) -> None:
     stand_in.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=7.5))
     with pytest.raises(errors.ClientError) as caught:
-        await client.aio.models.generate_content(model=MODEL, contents="hello")
+        await sdk.aio.models.generate_content(model=MODEL, contents="hello")
     assert "'retryDelay': '7.5s'" in str(caught.value.details)
 
 
 async def test_an_answer_can_be_cut_short_and_a_prompt_blocked(
-    client: genai.Client, stand_in: GeminiStandIn
+    sdk: genai.Client, stand_in: GeminiStandIn
 ) -> None:
     stand_in.faults.add(Fault(cut=3), Fault(finish="SAFETY"), Fault(blocked="PROHIBITED_CONTENT"))
     cut, unsafe, blocked = [
-        await client.aio.models.generate_content(model=MODEL, contents="hello") for _ in range(3)
+        await sdk.aio.models.generate_content(model=MODEL, contents="hello") for _ in range(3)
     ]
     assert cut.candidates is not None
     assert unsafe.candidates is not None
