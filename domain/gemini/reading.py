@@ -233,7 +233,8 @@ def _detection(
 ) -> Detection | None:
     try:
         start, peak, end = (
-            parse_timestamp(item.get(name, ""), offset=file.start) for name in ("start", "peak", "end")
+            parse_timestamp(item.get(name, ""), offset=file.start)
+            for name in ("start", "peak", "end")
         )
     except TimestampError:
         counted["unreadable_time"] += 1

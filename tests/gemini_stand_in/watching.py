@@ -16,7 +16,8 @@ _STEP = 0.1
 _LOUD = 3.0
 _NEAR_TOP = 0.8
 _APART = 8.0
-_DARK = 1e-4
+_USUAL = 0.2
+_SILENT = 1e-4
 
 
 class Seen(NamedTuple):
@@ -99,7 +100,7 @@ def _brightness(video: bytes, part: VideoMetadata) -> float:
 def _moments(times: list[float], levels: list[float], fps: float) -> list[Seen]:
     if not levels:
         return []
-    usual = max(float(np.median(levels)), _DARK)
+    usual = max(float(np.quantile(levels, _USUAL)), _SILENT)
     loud = [index for index, level in enumerate(levels) if level > _LOUD * usual]
     runs: list[list[int]] = []
     for index in loud:

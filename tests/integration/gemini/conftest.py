@@ -14,9 +14,10 @@ from typing import NamedTuple
 import pytest
 
 from infra.gemini import GeminiClient, GeminiOptions
+from infra.media_pool import MediaPool
 from infra.settings import Settings
 from tests.gemini_stand_in import KEY, GeminiStandIn
-from tests.integration.activities.scene import Film, film_scene
+from tests.integration.activities.scene import Film, Scene, film_scene, store_scene
 
 # Read before the fixture `home` empties the environment.
 _REAL_KEY = os.environ.get("GEMINI_API_KEY")
@@ -72,6 +73,19 @@ async def client(stand_in: GeminiStandIn) -> AsyncIterator[GeminiClient]:
     made = GeminiClient(KEY, brief_options(stand_in.url))
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[MediaPool]:
+    """A child process that reads media."""
+    async with MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=20, timeout=30) as made:
+        yield made
+
+
+@pytest.fixture
+async def scene(film: Film, tmp_path: Path) -> Scene:
+    """The film as ingest has stored it."""
+    return await store_scene(film, tmp_path)
 
 
 def brief_options(base_url: str | None, **values: float) -> GeminiOptions:
