@@ -44,7 +44,7 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
 
 
 def _quota(settings: Settings) -> GeminiQuota:
-    url = settings.gemini_quota_url
+    url = settings.redis_url
     return GeminiQuota(
         QuotaLimits(
             requests_per_minute=settings.gemini_requests_per_minute,

@@ -36,6 +36,7 @@ class Grounds(StrEnum):
     SHARE_USED = "share_used"  # the share of the video is used up
     STREAM_BUDGET = "stream_budget"  # the stream's dollars are used up
     TENANT_BUDGET = "tenant_budget"  # the tenant's dollars are used up
+    BUSY = "busy"  # the quota that all tenants share is used up for the moment
     DOWN = "down"  # Gemini is not reachable
     FAILED = "failed"  # it was asked, and gave nothing that could be used
     LATE = "late"  # there was no time left
@@ -46,6 +47,7 @@ WORDS: Final = {
     Grounds.SHARE_USED: "the share of the stream that may be watched was used up",
     Grounds.STREAM_BUDGET: "the stream's budget was used up",
     Grounds.TENANT_BUDGET: "the tenant's budget was used up",
+    Grounds.BUSY: "the shared quota of Gemini was used up for the moment",
     Grounds.DOWN: "Gemini was not reachable",
     Grounds.FAILED: "Gemini gave no answer that could be used",
     Grounds.LATE: "analysis had fallen behind",

@@ -142,7 +142,7 @@ class PieceJudge:
             raise ApplicationError(
                 str(error), type=RETRY_TYPE, next_retry_delay=timedelta(seconds=delay)
             ) from error
-        return _without(case, value, Grounds.DOWN if error.retryable else Grounds.FAILED)
+        return _without(case, value, _grounds(error))
 
     def _value(self, case: Case) -> PieceValue:
         piece = case.piece
@@ -164,6 +164,12 @@ def _without(
         GeminiReport(pieces={grounds: 1}, counted=counted or {}),
         case.state.gate.after(value),
     )
+
+
+def _grounds(error: GeminiError) -> Grounds:
+    if isinstance(error, GeminiBusyError):
+        return Grounds.BUSY
+    return Grounds.DOWN if error.retryable else Grounds.FAILED
 
 
 def _now() -> float:

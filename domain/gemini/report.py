@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
@@ -10,7 +11,8 @@ from domain.cost_gate import WORDS, Grounds
 from domain.gemini.cost import TokenUsage
 from domain.model import Model
 
-_LIMITS = (Grounds.TENANT_BUDGET, Grounds.STREAM_BUDGET, Grounds.DOWN)
+_LIMITS: Final = (Grounds.TENANT_BUDGET, Grounds.STREAM_BUDGET, Grounds.DOWN, Grounds.BUSY)
+_LOOKED: Final = (Grounds.MOMENT, Grounds.RANKED, Grounds.SAMPLED)
 
 
 class GeminiReport(Model):
@@ -33,12 +35,15 @@ class GeminiReport(Model):
     counted: dict[str, int] = Field(default_factory=dict)
 
     @property
-    def notice(self) -> str:
-        """What the stream's owner should know, in a sentence; empty when all is well."""
+    def notice(self) -> str | None:
+        """What the stream's owner should know, in a sentence.
+
+        Empty when all is well, None when nothing was learnt of that.
+        """
         for grounds in _LIMITS:
             if self.pieces.get(grounds):
                 return f"Only the local analyzer is at work: {WORDS[grounds]}."
-        return ""
+        return "" if any(self.pieces.get(grounds) for grounds in _LOOKED) else None
 
     def plus(self, other: GeminiReport) -> GeminiReport:
         """Return the sum."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
 
 from domain.gemini.cost import ModelPrice
 from infra.settings.section import SettingsSection
@@ -71,10 +71,4 @@ class GeminiSettings(SettingsSection):
     )
     gemini_tenant_share: float = Field(
         default=0.5, gt=0.0, le=1.0, description="Share of the quota that one tenant may take."
-    )
-    gemini_quota_url: SecretStr | None = Field(
-        default=None,
-        validation_alias=AliasChoices("HIGHLIGHTS_GEMINI_QUOTA_URL", "REDIS_URL"),
-        description="Redis in which all workers count quota and budgets together; without it each "
-        "worker counts for itself.",
     )

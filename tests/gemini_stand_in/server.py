@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -40,11 +41,12 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Call:
-    """A request that came, valid or not; `body` is its JSON where it has one."""
+    """A request that came, valid or not: when (monotonic, s), and its JSON where it has one."""
 
     method: str
     path: str
     body: Any
+    at: float
 
 
 class GeminiStandIn:
@@ -121,7 +123,12 @@ class GeminiStandIn:
             body = await request.body()
             is_json = request.headers.get("content-type", "").startswith("application/json")
             self.calls.append(
-                Call(request.method, request.url.path, _json(body) if is_json else None)
+                Call(
+                    request.method,
+                    request.url.path,
+                    _json(body) if is_json else None,
+                    time.monotonic(),
+                )
             )
             try:
                 if "upload_id" not in request.query_params:

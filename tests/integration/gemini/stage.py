@@ -75,7 +75,7 @@ class Stage:
             model=settings.gemini_model, price=settings.gemini_prices[settings.gemini_model]
         )
         self.questions = questions
-        self._analysis = GeminiAnalysis(
+        self.analysis = GeminiAnalysis(
             local=local,
             judge=PieceJudge(Watcher(doors, questions), self.quota, limits),
             segments=scene.store,
@@ -100,7 +100,7 @@ class Stage:
 
     async def analyze(self, *windows: Window, last: bool = False) -> AnalyzeWindowResult:
         """Analyse windows, again after each failure that is to be retried."""
-        request = _request(windows, last=last)
+        request = request_of(windows, last=last)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 result = await self.attempt(request, attempt)
@@ -120,13 +120,13 @@ class Stage:
         environment.info = replace(
             environment.info, attempt=number, start_to_close_timeout=timedelta(seconds=120)
         )
-        return await environment.run(self._analysis.analyze_window, request)
+        return await environment.run(self.analysis.analyze_window, request)
 
     async def local_alone(self) -> list[HighlightCandidate]:
         """What the local analyzer says of the scene."""
         windows = self.scene.windows()
         result = await ActivityEnvironment().run(
-            self._local.analyze_window, _request(windows, last=True)
+            self._local.analyze_window, request_of(windows, last=True)
         )
         return list(result.candidates)
 
@@ -138,7 +138,8 @@ class Stage:
         return total
 
 
-def _request(windows: Sequence[Window], *, last: bool) -> AnalyzeWindowInput:
+def request_of(windows: Sequence[Window], *, last: bool) -> AnalyzeWindowInput:
+    """Ask for windows as a stream's workflow does."""
     first = windows[0].index
     return AnalyzeWindowInput(
         tenant_id=TENANT,

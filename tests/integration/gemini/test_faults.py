@@ -87,7 +87,7 @@ async def test_when_gemini_stays_away_the_local_analyzer_goes_on_and_says_so(
     (local,) = await stage.local_alone()
     assert moment.score == local.score
     assert gemini_says(moment) == "not seen by Gemini: Gemini was not reachable"
-    assert "not reachable" in stage.report().notice
+    assert "not reachable" in (stage.report().notice or "")
     assert stage.delays == [1.0, 1.0]
     assert stage.report().dollars == 0
 
@@ -97,7 +97,7 @@ async def test_a_delay_too_long_for_a_live_stream_is_not_waited_for(
 ) -> None:
     stand_in.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=3600.0))
     (moment,) = await stage.analyze_all()
-    assert not seen(moment)
+    assert gemini_says(moment).endswith("the shared quota of Gemini was used up for the moment")
     assert stage.delays == []
 
 
