@@ -2,8 +2,8 @@
 
 Local signals rank the pieces. Those with a moment that the local analyzer proposes come first,
 then those that stand out among the last hour's, then a few at random, so that what local signals
-are deaf to is still seen now and then. Two limits hold over any ten minutes and more: a share of
-the video, of which a part is kept for proposed moments, and dollars for each hour of the stream.
+are deaf to is still seen now and then. Two limits hold from the first ten minutes on: a share of
+the video so far, of which a part is kept for proposed moments, and dollars for each hour of it.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class PieceAnswers:
         if self._video is None:
             self._video = await self._cut()
         video, file = self._video
-        await self._doors.quota.take(self._tenant_id, ask.estimate().total)
+        await self._doors.quota.take(self._tenant_id, ask.at_most().total)
         answer = await self._doors.client.ask(ask, video)
         dollars = self._price.dollars(answer.usage)
         await self._doors.quota.spend(self._tenant_id, dollars)

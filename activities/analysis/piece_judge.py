@@ -32,7 +32,8 @@ _log = structlog.get_logger(__name__)
 RETRY_TYPE: Final = "GeminiUnavailable"
 """The type of the failure by which an analysis asks Temporal to be run again."""
 
-# Of the five attempts of the stream's workflow: the rest is for the local analyzer.
+# Of the five attempts of the stream's workflow; in the others Gemini is not asked, whatever the
+# earlier ones failed of, a time-out or a killed worker included.
 _ATTEMPTS: Final = 3
 _LONGEST_DELAY: Final = 20.0
 _DELAY: Final = 1.0
@@ -91,7 +92,7 @@ class PieceJudge:
             return _without(case, value, Grounds.FAILED)
         if not case.has_time():
             return _without(case, value, Grounds.LATE)
-        if not self._circuit.admits(_now()):
+        if activity.info().attempt > _ATTEMPTS or not self._circuit.admits(_now()):
             return _without(case, value, Grounds.DOWN)
         return await self._look(case, value, verdict.grounds)
 

@@ -52,6 +52,7 @@ class Ask(Model):
         prompt: the question.
         answer_schema: JSON schema that binds the answer.
         max_output: tokens after which the answer is cut off.
+        expected_output: tokens that a good answer takes.
     """
 
     step: Step
@@ -62,6 +63,7 @@ class Ask(Model):
     prompt: str
     answer_schema: dict[str, Any]
     max_output: PositiveInt
+    expected_output: PositiveInt = 200
     excerpt: Excerpt
 
     def key(self, segments: Sequence[SegmentRef]) -> str:
@@ -73,15 +75,22 @@ class Ask(Model):
         whole = json.dumps([self.model_dump(mode="json"), media], sort_keys=True)
         return hashlib.sha256(whole.encode()).hexdigest()[:_DIGEST]
 
-    def estimate(self) -> TokenUsage:
-        """Return what it will take at most."""
+    def at_most(self) -> TokenUsage:
+        """Return what it may take: what the quota must have room for."""
+        return self._estimate(self.max_output)
+
+    def expected(self) -> TokenUsage:
+        """Return what it will take: what a budget must have left."""
+        return self._estimate(self.expected_output)
+
+    def _estimate(self, output: int) -> TokenUsage:
         return estimate(
             model=self.model,
             seconds=self.excerpt.seconds,
             fps=self.excerpt.fps,
             resolution=self.excerpt.resolution,
             prompt=self.system + self.prompt + json.dumps(self.answer_schema),
-            max_output=self.max_output,
+            output=output,
         )
 
 

@@ -24,7 +24,8 @@ _DEAREST: Final = {
     MediaResolution.MEDIUM: 258,
     MediaResolution.HIGH: 280,
 }
-_CHARACTERS_A_TOKEN: Final = 3
+# "For Gemini models, a token is equivalent to about 4 characters" (the same page).
+_CHARACTERS_A_TOKEN: Final = 4
 
 
 class TokenUsage(Model):
@@ -74,13 +75,13 @@ def estimate(
     fps: float,
     resolution: MediaResolution,
     prompt: str,
-    max_output: int,
+    output: int,
 ) -> TokenUsage:
-    """Return what watching `seconds` at `fps` frames a second will take at most."""
+    """Return what watching `seconds` at `fps` frames a second will take, rather too much."""
     family = next((known for known in _FRAME_TOKENS if model.startswith(known)), None)
     frame = (_FRAME_TOKENS[family] if family else _DEAREST)[resolution]
     return TokenUsage(
         text=round(seconds * fps * frame) + len(prompt) // _CHARACTERS_A_TOKEN,
         audio=round(seconds * AUDIO_TOKENS),
-        output=max_output,
+        output=output,
     )

@@ -1,8 +1,9 @@
 """A stream cut into pieces that are worth one look each.
 
 A piece ends when the local analyzer has settled a moment, so that nobody waits for the look, or
-when it has become long. It is watched with what leads up to it, so that a moment on its border is
-seen whole once; a moment too near its end is left to the next piece.
+when it has become long. Watched is what the moment took, or all of the piece where there is none,
+with what leads up to it, so that a moment on the border is seen whole once; a moment too near the
+end is left to the next piece.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ LEAD: Final = 8.0
 MARGIN: Final = 4.0
 """Seconds before a piece's end in which a moment may peak only if a local candidate says so too."""
 
-_BEFORE_MOMENT: Final = 2.0
+BEFORE_MOMENT: Final = 5.0
+"""Seconds before the first moment that are watched of a piece which has one."""
+
 _TOLD: Final = 12
 _CHANCES: Final = 10_000
 
@@ -37,7 +40,8 @@ class Piece(Model):
     """A piece: `start`..`end` (seconds of media time) is new, `segments` is what is watched.
 
     Attributes:
-        segments: all media from `LEAD` seconds before `start` on.
+        segments: the media from `BEFORE_MOMENT` before its first moment on, or from `LEAD` before
+            `start` on where the local analyzer has found none.
         candidates: what the local analyzer has settled in it.
         rank: the highest excitement in it, in robust standard deviations.
         marks: the names a tenant gave to moments in it.
@@ -121,7 +125,7 @@ class WatchState(Model):
         if not self.candidates and (open_seconds <= 0 or not (last or open_seconds >= LONGEST)):
             return None
         first = min(
-            [self.decided - LEAD, *(each.start - _BEFORE_MOMENT for each in self.candidates)]
+            (each.start - BEFORE_MOMENT for each in self.candidates), default=self.decided - LEAD
         )
         return Piece(
             start=self.decided,

@@ -94,8 +94,6 @@ def score_prompt(profile: GameProfile, *, start: float, end: float, language: st
     words = {
         "game": profile.name,
         "what_matters": profile.description,
-        "look_for": profile.prompt.look_for,
-        "terms": profile.prompt.terms,
         "tags": profile.tags,
         "markets": profile.markets,
     }

@@ -22,7 +22,7 @@ from domain.model import Model
 from domain.profile import GameProfile
 from domain.profile_hints import MediaResolution
 
-AROUND_PEAK: Final = 5.0
+AROUND_PEAK: Final = 4.0
 """Seconds on each side of a peak that are looked at closely."""
 
 AROUND_MOMENT: Final = 1.0
@@ -30,7 +30,9 @@ AROUND_MOMENT: Final = 1.0
 
 _CLOSER: Final = 4.0
 _MOST_FPS: Final = 24.0
-_OUTPUT: Final = {Step.DETECT: 1024, Step.REFINE: 256, Step.SCORE: 768}
+# Limits leave room for what a model thinks; an answer itself takes about as much as is expected.
+_MOST_OUTPUT: Final = {Step.DETECT: 1024, Step.REFINE: 512, Step.SCORE: 1024}
+_EXPECTED_OUTPUT: Final = {Step.DETECT: 150, Step.REFINE: 80, Step.SCORE: 220}
 
 
 class Questions(Model):
@@ -95,7 +97,7 @@ class Questions(Model):
             self.refine(profile, start=0.0, end=moment, kind="moment"),
             self.score(profile, start=0.0, end=moment),
         )
-        return sum(self.price.dollars(ask.estimate()) for ask in asks)
+        return sum(self.price.dollars(ask.expected()) for ask in asks)
 
     def _ask(self, step: Step, prompt: str, schema: dict[str, Any], excerpt: Excerpt) -> Ask:
         return Ask(
@@ -106,6 +108,7 @@ class Questions(Model):
             system=SYSTEM,
             prompt=prompt,
             answer_schema=schema,
-            max_output=_OUTPUT[step],
+            max_output=_MOST_OUTPUT[step],
+            expected_output=_EXPECTED_OUTPUT[step],
             excerpt=excerpt,
         )

@@ -12,7 +12,7 @@ from infra.media_pool import MediaPool
 from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On
 from tests.integration.activities.scene import TENANT, Scene
 from tests.integration.gemini.conftest import brief_options
-from tests.integration.gemini.stage import Stage
+from tests.integration.gemini.stage import Stage, request_of
 
 LOOKS = 3
 """Answers that one moment takes: detect, refine, score."""
@@ -90,6 +90,15 @@ async def test_when_gemini_stays_away_the_local_analyzer_goes_on_and_says_so(
     assert "not reachable" in (stage.report().notice or "")
     assert stage.delays == [1.0, 1.0]
     assert stage.report().dollars == 0
+
+
+async def test_after_three_attempts_gemini_is_not_asked_whatever_they_failed_of(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    request = request_of(stage.scene.windows(), last=True)
+    (moment,) = (await stage.attempt(request, 4)).candidates
+    assert not seen(moment)
+    assert stand_in.calls == []
 
 
 async def test_a_delay_too_long_for_a_live_stream_is_not_waited_for(

@@ -35,6 +35,6 @@ def test_a_frame_takes_what_its_model_and_resolution_say(
     model: str, resolution: MediaResolution, frame: int
 ) -> None:
     usage = estimate(
-        model=model, seconds=30.0, fps=2.0, resolution=resolution, prompt="", max_output=100
+        model=model, seconds=30.0, fps=2.0, resolution=resolution, prompt="", output=100
     )
     assert usage == TokenUsage(text=60 * frame, audio=30 * 32, output=100)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.candidate import HighlightCandidate
 from domain.cost_gate import GateState
-from domain.gemini.pieces import LEAD, LONGEST, MARGIN, Piece, WatchState
+from domain.gemini.pieces import BEFORE_MOMENT, LEAD, LONGEST, MARGIN, Piece, WatchState
 from domain.media import SegmentRef, TimedMetadata, Window
 from domain.score import DIMENSIONS, HighlightScore
 
@@ -100,7 +100,15 @@ def test_all_of_a_moment_is_watched_though_it_began_earlier() -> None:
         if piece is not None:
             pieces.append(piece)
             state = after(state, piece)
-    assert pieces[-1].segments[0].start <= 14.0 - 3.0
+    assert pieces[-1].segments[0].start <= 14.0 - 3.0 - BEFORE_MOMENT
+
+
+def test_of_a_piece_with_a_moment_no_more_is_watched_than_it_took() -> None:
+    pieces, _ = run(6, moments=(5,), ends=False)
+    (piece,) = pieces
+    first = piece.candidates[0].start - BEFORE_MOMENT
+    assert piece.start == 0.0
+    assert first - 2.0 < piece.segments[0].start <= first
 
 
 def test_the_last_piece_ends_with_the_stream() -> None:
