@@ -146,7 +146,7 @@ def read_refinement(
         latest=file.end,
     )
     start, end = _sensible(span.start, span.peak, span.end, file)
-    return Refinement(start=start, peak=span.peak, end=end, corrections=span.corrections)
+    return Refinement(start=start, peak=round(span.peak, 3), end=end, corrections=span.corrections)
 
 
 def read_assessment(answer: Answer, profile: GameProfile) -> Assessment:
@@ -253,10 +253,10 @@ def _detection(
     span = order_span(start=start, peak=peak, end=end, earliest=file.start, latest=file.end)
     counted["corrected"] += bool(span.corrections)
     first, last = _sensible(span.start, span.peak, span.end, file)
-    counted["length"] += (first, last) != (span.start, span.end)
+    counted["length"] += (first, last) != (round(span.start, 3), round(span.end, 3))
     return Detection(
         start=first,
-        peak=span.peak,
+        peak=round(span.peak, 3),
         end=last,
         kind=str(kind),
         certainty=min(1.0, float(certainty)),
@@ -268,7 +268,7 @@ def _sensible(start: float, peak: float, end: float, file: FileSpan) -> tuple[fl
     """Return bounds that hold the peak with a second on each side, and no more than a minute."""
     start = max(file.start, min(start, peak - _SHORTEST), peak - _LONGEST / 2)
     end = min(file.end, max(end, peak + _SHORTEST), peak + _LONGEST / 2)
-    return min(start, peak), max(end, peak)
+    return round(min(start, peak), 3), round(max(end, peak), 3)
 
 
 def _same(one: Detection, other: Detection) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -9,6 +10,11 @@ from tests.gemini_stand_in.watching import Seen, Watched
 
 _TOP_DECIBELS = 24.0
 _CHARACTERS_A_TOKEN = 4
+_VOCABULARY = (
+    *("amber", "brisk", "crowd", "dazzling", "echoing", "fierce", "gale", "hush", "iron", "jolt"),
+    *("keen", "lunge", "murmur", "net", "outcry", "pounce", "quake", "roar", "surge", "thunder"),
+    *("uproar", "volley", "whirl", "yell", "zeal"),
+)
 
 
 def answer(schema: dict[str, Any] | None, watched: Watched) -> str:
@@ -47,13 +53,20 @@ def _value(name: str, schema: dict[str, Any], watched: Watched, seen: Seen | Non
         return schema["enum"][0]
     if name in {"start", "peak", "end"}:
         return _clock(getattr(seen, name) if seen is not None else 0.0)
-    return f"Loud by {seen.decibels:.0f} dB" if seen is not None else "Nothing happens"
+    return _words(seen) if seen is not None else "Nothing happens"
 
 
 def _list(items: dict[str, Any], watched: Watched, seen: Seen | None) -> list[Any]:
     if items.get("type") == "object":
         return [_object(items, watched, moment) for moment in watched.moments]
     return items.get("enum", [])[:1] if seen is not None else []
+
+
+def _words(seen: Seen) -> str:
+    """Tell what was heard, in words that differ from one moment to the next as a model's do."""
+    digest = hashlib.sha256(f"{seen.decibels:.2f}".encode()).digest()
+    chosen = " ".join(_VOCABULARY[byte % len(_VOCABULARY)] for byte in digest[:4])
+    return f"{chosen} at {seen.decibels:.0f} dB"
 
 
 def _strength(seen: Seen | None) -> float:
