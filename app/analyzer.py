@@ -10,6 +10,7 @@ from activities.analysis.watcher import Watcher
 from activities.interfaces import Analysis
 from app.doors import Doors
 from domain.cost_gate import GateLimits
+from domain.gemini.choice import Choice
 from domain.gemini.questions import Questions
 from infra.gemini import GeminiQuota, QuotaLimits
 from infra.pinned_profiles import PinnedProfiles
@@ -24,12 +25,8 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
     quota = _quota(settings)
     watcher = Watcher(
         GeminiDoors(client=doors.gemini, quota=quota, segments=doors.segments, pool=doors.media),
-        Questions(
-            model=settings.gemini_model,
-            price=settings.gemini_prices[settings.gemini_model],
-            temperature=settings.gemini_temperature,
-            language=settings.gemini_language,
-        ),
+        _questions(settings, Choice()),
+        {name: _questions(settings, each) for name, each in settings.gemini_by_profile.items()},
     )
     limits = GateLimits(
         dollars_per_hour=settings.gemini_dollars_per_stream_hour,
@@ -40,6 +37,17 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
         judge=PieceJudge(watcher, quota, limits),
         segments=doors.segments,
         profiles=PinnedProfiles(doors.database, doors.profiles),
+    )
+
+
+def _questions(settings: Settings, choice: Choice) -> Questions:
+    model = choice.model or settings.gemini_model
+    general = settings.gemini_temperature
+    return Questions(
+        model=model,
+        price=settings.gemini_prices[model],
+        temperature=general if choice.temperature is None else choice.temperature,
+        language=choice.language or settings.gemini_language,
     )
 
 

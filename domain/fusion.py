@@ -58,10 +58,11 @@ def calibrated(score: float) -> float:
 
 
 def agreeing(candidate: HighlightCandidate, sighting: Sighting) -> bool:
-    """Tell whether both tell the same moment."""
+    """Tell whether both tell the same moment: peaks together, or one within the other's span."""
     return (
         abs(candidate.peak - sighting.peak) <= SAME_MOMENT
         or candidate.start <= sighting.peak <= candidate.end
+        or sighting.start <= candidate.peak <= sighting.end
     )
 
 

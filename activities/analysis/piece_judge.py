@@ -118,7 +118,7 @@ class PieceJudge:
             case.state,
             tenant_id=case.tenant_id,
             stream_id=case.stream_id,
-            analyzer=f"{LOCAL}+{self._watcher.questions.analyzer}",
+            analyzer=f"{LOCAL}+{self._watcher.questions(case.profile).analyzer}",
         )
         report = watched.report.plus(GeminiReport(pieces={grounds: 1}, counted=told.counted))
         seconds = case.piece.watched_seconds
@@ -147,12 +147,13 @@ class PieceJudge:
 
     def _value(self, case: Case) -> PieceValue:
         piece = case.piece
+        questions = self._watcher.questions(case.profile)
         return PieceValue(
             seconds=piece.seconds,
             watch_seconds=piece.watched_seconds,
             rank=piece.rank,
             has_moment=bool(piece.candidates),
-            dollars=self._watcher.questions.expected_dollars(piece, case.profile),
+            dollars=questions.expected_dollars(piece, case.profile),
             chance=piece.chance(case.stream_id),
         )
 

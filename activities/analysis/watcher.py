@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -41,11 +41,22 @@ class Watcher:
     Args:
         doors: how to ask.
         questions: what to ask, of whom.
+        by_profile: the same for single profiles, by their ids.
     """
 
-    def __init__(self, doors: GeminiDoors, questions: Questions) -> None:
+    def __init__(
+        self,
+        doors: GeminiDoors,
+        questions: Questions,
+        by_profile: Mapping[str, Questions] | None = None,
+    ) -> None:
         self._doors = doors
-        self.questions = questions
+        self._questions = questions
+        self._by_profile = by_profile or {}
+
+    def questions(self, profile: GameProfile) -> Questions:
+        """Return what is asked about a game, and of whom."""
+        return self._by_profile.get(profile.id, self._questions)
 
     async def watch(
         self,
@@ -62,6 +73,7 @@ class Watcher:
             GeminiError: an answer could not be had.
             UnusableAnswerError: the answer about the whole piece is of no use.
         """
+        questions = self.questions(profile)
         async with AsyncExitStack() as stack:
             answers = PieceAnswers(
                 self._doors,
@@ -69,9 +81,9 @@ class Watcher:
                 stack,
                 tenant_id=tenant_id,
                 stream_id=stream_id,
-                price=self.questions.price,
+                price=questions.price,
             )
-            look = await _Viewing(answers, self.questions, profile).look(piece, has_time)
+            look = await _Viewing(answers, questions, profile).look(piece, has_time)
             return Watched(look, answers.report)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
 
+from domain.gemini.choice import Choice
 from domain.gemini.cost import ModelPrice
 from infra.settings.section import SettingsSection
 
@@ -35,6 +36,12 @@ class GeminiSettings(SettingsSection):
     )
     gemini_language: str = Field(
         default="English", max_length=40, description="Language of titles and descriptions."
+    )
+    gemini_by_profile: dict[str, Choice] = Field(
+        default_factory=dict,
+        description="Other choices for single profiles, as JSON: "
+        '`{"soccer": {"model": "gemini-3-flash-preview", "temperature": 0.2, "language": '
+        '"Spanish"}}`.',
     )
     gemini_prices: dict[str, ModelPrice] = Field(
         default_factory=_prices,

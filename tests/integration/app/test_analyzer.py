@@ -18,7 +18,7 @@ from infra.errors import NotConfiguredError
 from infra.settings import Settings
 
 
-async def analyzer_of(tmp_path: Path, postgres: DatabaseUrls, **values: str) -> Analysis:
+async def analyzer_of(tmp_path: Path, postgres: DatabaseUrls, **values: object) -> Analysis:
     settings = Settings.model_validate(
         {
             "database_url": SecretStr(postgres.application),
@@ -45,3 +45,10 @@ async def test_a_model_without_a_price_is_refused_at_the_start(
 ) -> None:
     with pytest.raises(NotConfiguredError, match="HIGHLIGHTS_GEMINI_PRICES"):
         await analyzer_of(tmp_path, postgres, gemini_api_key="AIza-x", gemini_model="gemini-next")
+    with pytest.raises(NotConfiguredError, match="gemini-next"):
+        await analyzer_of(
+            tmp_path,
+            postgres,
+            gemini_api_key="AIza-x",
+            gemini_by_profile={"soccer": {"model": "gemini-next"}},
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -61,7 +61,7 @@ class Stage:
         *,
         limits: GateLimits = GENEROUS,
         quota: GeminiQuota | None = None,
-        profile: GameProfile = PROFILE,
+        by_profile: Mapping[str, Questions] | None = None,
     ) -> None:
         settings = Settings()
         self.scene = scene
@@ -77,9 +77,9 @@ class Stage:
         self.questions = questions
         self.analysis = GeminiAnalysis(
             local=local,
-            judge=PieceJudge(Watcher(doors, questions), self.quota, limits),
+            judge=PieceJudge(Watcher(doors, questions, by_profile), self.quota, limits),
             segments=scene.store,
-            profiles=OneProfile(profile),  # type: ignore[arg-type]  # a stand-in
+            profiles=OneProfile(PROFILE),  # type: ignore[arg-type]  # a stand-in
         )
 
     async def analyze_all(

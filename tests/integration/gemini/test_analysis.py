@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from domain.cost_gate import GateLimits, Grounds
+from domain.gemini.questions import Questions
 from infra.gemini import GeminiClient
 from infra.media_pool import MediaPool
 from infra.settings import Settings
@@ -46,6 +47,23 @@ async def test_a_highlight_carries_who_saw_it_and_by_which_prompts(
 ) -> None:
     (moment,) = await Stage(scene, pool, client).analyze_all()
     assert moment.analyzer == f"local-1+{Settings().gemini_model}/detect-1+refine-1+score-1"
+
+
+async def test_a_profile_may_have_a_model_and_a_language_of_its_own(
+    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    prices = Settings().gemini_prices
+    own = Questions(
+        model="gemini-3-flash-preview",
+        price=prices["gemini-3-flash-preview"],
+        temperature=0.2,
+        language="Norwegian",
+    )
+    (moment,) = await Stage(scene, pool, client, by_profile={"soccer": own}).analyze_all()
+    assert "+gemini-3-flash-preview/" in moment.analyzer
+    *_, score = [call.body for call in stand_in.asked(":generateContent")]
+    assert score["generationConfig"]["temperature"] == 0.2
+    assert "Norwegian" in score["contents"][0]["parts"][1]["text"]
 
 
 async def test_the_moment_keeps_the_id_it_has_without_gemini(

@@ -120,10 +120,18 @@ def test_without_gemini_the_local_moment_stands_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("peak", "same"), [(99.0, True), (104.9, True), (94.5, False), (105.5, False)]
+    ("span", "same"),
+    [
+        ((97.0, 99.0, 101.0), True),
+        ((103.0, 104.9, 108.0), True),
+        ((88.0, 90.0, 101.0), True),
+        ((90.0, 94.5, 98.0), False),
+        ((104.0, 105.5, 108.0), False),
+    ],
 )
-def test_one_moment_is_told_from_two(peak: float, *, same: bool) -> None:
-    assert agreeing(local(), sighting(peak=peak)) is same
+def test_one_moment_is_told_from_two(span: tuple[float, float, float], *, same: bool) -> None:
+    start, peak, end = span
+    assert agreeing(local(), sighting(start=start, peak=peak, end=end)) is same
 
 
 def test_a_models_scores_are_drawn_towards_the_middle() -> None:
