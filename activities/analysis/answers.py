@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +17,13 @@ from domain.gemini.pieces import Piece
 from domain.gemini.reading import FileSpan
 from domain.gemini.report import GeminiReport
 from domain.model import Model
-from infra.gemini import GeminiClient, GeminiQuota, Video, VideoUnusableError
+from infra.gemini import (
+    GeminiClient,
+    GeminiQuota,
+    GeminiUnavailableError,
+    Video,
+    VideoUnusableError,
+)
 from infra.gemini.piece_file import write_piece
 from infra.media_pool import MediaError, MediaPool
 from infra.segment_store import SegmentStore, UnknownKeyError
@@ -48,6 +55,8 @@ class KeptAnswer(Model):
 class PieceAnswers:
     """Answers about one piece; its video is cut, and uploaded, when the first is to be paid for.
 
+    Where nothing may be bought, those that are kept are used all the same: they are paid.
+
     Attributes:
         report: the calls whose answers were used.
     """
@@ -61,6 +70,7 @@ class PieceAnswers:
         tenant_id: UUID,
         stream_id: UUID,
         price: ModelPrice,
+        may_buy: bool,
     ) -> None:
         self._doors = doors
         self._piece = piece
@@ -68,6 +78,7 @@ class PieceAnswers:
         self._tenant_id = tenant_id
         self._prefix = f"{tenant_id}/{stream_id}/analysis/{ANALYZER}/answers"
         self._price = price
+        self._may_buy = may_buy
         self._video: tuple[Video, FileSpan] | None = None
         self.report = GeminiReport()
 
@@ -79,9 +90,14 @@ class PieceAnswers:
         """
         key = f"{self._prefix}/{ask.key(self._piece.segments)}.json"
         kept = await self._kept(key)
+        if kept is None and not self._may_buy:
+            raise GeminiUnavailableError("nothing is bought in this attempt")
         if kept is None:
             kept = await self._buy(ask)
-            await self._doors.segments.put(key, kept.model_dump_json().encode())
+            data = kept.model_dump_json().encode()
+            # Before anything else, and though the activity may be cancelled: it is paid for.
+            await asyncio.shield(self._doors.segments.put(key, data))
+            await self._enter(ask, kept.answer)
         usage = kept.answer.usage
         self.report = self.report.plus(
             GeminiReport(
@@ -107,7 +123,10 @@ class PieceAnswers:
             self._video = await self._cut()
         video, file = self._video
         await self._doors.quota.take(self._tenant_id, ask.at_most().total)
-        answer = await self._doors.client.ask(ask, video)
+        return KeptAnswer(answer=await self._doors.client.ask(ask, video), file=file)
+
+    async def _enter(self, ask: Ask, answer: Answer) -> None:
+        """Count what was spent, and say so."""
         dollars = self._price.dollars(answer.usage)
         await self._doors.quota.spend(self._tenant_id, dollars)
         _log.info(
@@ -120,7 +139,6 @@ class PieceAnswers:
             tokens=answer.usage.total,
             dollars=dollars,
         )
-        return KeptAnswer(answer=answer, file=file)
 
     async def _cut(self) -> tuple[Video, FileSpan]:
         """Write the piece as a file for as long as it is asked about."""

@@ -16,7 +16,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.analysis.watcher import Watcher
+from activities.analysis.watcher import InVain, Watched, Watcher
 from domain.circuit import Circuit
 from domain.cost_gate import GateLimits, GateState, Grounds, PieceValue, judge
 from domain.detection import ANALYZER as LOCAL
@@ -90,28 +90,34 @@ class PieceJudge:
             return _without(case, value, verdict.grounds)
         if not case.piece.segments:
             return _without(case, value, Grounds.FAILED)
-        if not case.has_time():
-            return _without(case, value, Grounds.LATE)
-        if activity.info().attempt > _ATTEMPTS or not self._circuit.admits(_now()):
-            return _without(case, value, Grounds.DOWN)
-        return await self._look(case, value, verdict.grounds)
-
-    async def _look(self, case: Case, value: PieceValue, grounds: Grounds) -> Outcome:
-        self._circuit = self._circuit.tried(_now())
-        try:
-            watched = await self._watcher.watch(
-                case.piece,
-                case.profile,
-                tenant_id=case.tenant_id,
-                stream_id=case.stream_id,
-                has_time=case.has_time,
-            )
-        except UnusableAnswerError as error:
+        obstacle = self._obstacle(case)
+        if obstacle is None:
+            self._circuit = self._circuit.tried(_now())
+        watched = await self._watcher.watch(
+            case.piece,
+            case.profile,
+            tenant_id=case.tenant_id,
+            stream_id=case.stream_id,
+            has_time=case.has_time,
+            may_buy=obstacle is None,
+        )
+        if obstacle is not None and isinstance(watched, InVain):
+            return _without(case, value, obstacle, watched.report)
+        if isinstance(watched, InVain):
+            return self._failed(case, value, watched)
+        if obstacle is None:
             self._circuit = self._circuit.succeeded()
-            return _without(case, value, Grounds.FAILED, {error.reason: 1})
-        except GeminiError as error:
-            return self._failed(case, value, error)
-        self._circuit = self._circuit.succeeded()
+        return self._told(case, value, verdict.grounds, watched)
+
+    def _obstacle(self, case: Case) -> Grounds | None:
+        """Return why nothing may be bought now; None when it may."""
+        if not case.has_time():
+            return Grounds.LATE
+        if activity.info().attempt > _ATTEMPTS or not self._circuit.admits(_now()):
+            return Grounds.DOWN
+        return None
+
+    def _told(self, case: Case, value: PieceValue, grounds: Grounds, watched: Watched) -> Outcome:
         told = told_with(
             case.piece,
             watched.look,
@@ -125,8 +131,13 @@ class PieceJudge:
         gate = case.state.gate.after(value, watched=seconds, spent=report.dollars)
         return Outcome(told, report, gate)
 
-    def _failed(self, case: Case, value: PieceValue, error: GeminiError) -> Outcome:
+    def _failed(self, case: Case, value: PieceValue, in_vain: InVain) -> Outcome:
         """Ask to be run again, or go on without Gemini."""
+        error, spent = in_vain
+        if isinstance(error, UnusableAnswerError):
+            self._circuit = self._circuit.succeeded()
+            counted = GeminiReport(counted={error.reason: 1})
+            return _without(case, value, Grounds.FAILED, spent.plus(counted))
         if not isinstance(error, GeminiBusyError | VideoUnusableError):
             self._circuit = self._circuit.failed(_now())
         delay = _DELAY if error.retry_after is None else error.retry_after
@@ -143,7 +154,7 @@ class PieceJudge:
             raise ApplicationError(
                 str(error), type=RETRY_TYPE, next_retry_delay=timedelta(seconds=delay)
             ) from error
-        return _without(case, value, _grounds(error))
+        return _without(case, value, _grounds(error), spent)
 
     def _value(self, case: Case) -> PieceValue:
         piece = case.piece
@@ -159,13 +170,12 @@ class PieceJudge:
 
 
 def _without(
-    case: Case, value: PieceValue, grounds: Grounds, counted: dict[str, int] | None = None
+    case: Case, value: PieceValue, grounds: Grounds, spent: GeminiReport | None = None
 ) -> Outcome:
-    return Outcome(
-        told_without(case.piece, grounds),
-        GeminiReport(pieces={grounds: 1}, counted=counted or {}),
-        case.state.gate.after(value),
-    )
+    """Return the local analyzer's word alone, and what was spent in vain."""
+    report = (spent or GeminiReport()).plus(GeminiReport(pieces={grounds: 1}))
+    gate = case.state.gate.after(value, spent=report.dollars)
+    return Outcome(told_without(case.piece, grounds), report, gate)
 
 
 def _grounds(error: GeminiError) -> Grounds:

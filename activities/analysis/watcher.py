@@ -24,6 +24,7 @@ from domain.gemini.reading import (
 from domain.gemini.report import GeminiReport
 from domain.gemini.verdicts import Look
 from domain.profile import GameProfile
+from infra.gemini import GeminiError
 
 _MOST_CLOSE_LOOKS: Final = 3
 
@@ -32,6 +33,13 @@ class Watched(NamedTuple):
     """What a look brought, and what it cost."""
 
     look: Look
+    report: GeminiReport
+
+
+class InVain(NamedTuple):
+    """Why a look brought nothing, and what it cost all the same."""
+
+    error: GeminiError | UnusableAnswerError
     report: GeminiReport
 
 
@@ -66,13 +74,9 @@ class Watcher:
         tenant_id: UUID,
         stream_id: UUID,
         has_time: Callable[[], bool],
-    ) -> Watched:
-        """Look at a piece; where `has_time` says no, what is left is unclear.
-
-        Raises:
-            GeminiError: an answer could not be had.
-            UnusableAnswerError: the answer about the whole piece is of no use.
-        """
+        may_buy: bool = True,
+    ) -> Watched | InVain:
+        """Look at a piece; where `has_time` says no, what is left is unclear."""
         questions = self.questions(profile)
         async with AsyncExitStack() as stack:
             answers = PieceAnswers(
@@ -82,8 +86,12 @@ class Watcher:
                 tenant_id=tenant_id,
                 stream_id=stream_id,
                 price=questions.price,
+                may_buy=may_buy,
             )
-            look = await _Viewing(answers, questions, profile).look(piece, has_time)
+            try:
+                look = await _Viewing(answers, questions, profile).look(piece, has_time)
+            except (GeminiError, UnusableAnswerError) as error:
+                return InVain(error, answers.report)
             return Watched(look, answers.report)
 
 

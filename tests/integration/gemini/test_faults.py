@@ -101,6 +101,27 @@ async def test_after_three_attempts_gemini_is_not_asked_whatever_they_failed_of(
     assert stand_in.calls == []
 
 
+async def test_what_was_paid_before_gemini_went_away_is_told(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(PASSES, *[Fault(status="UNAVAILABLE")] * 10)
+    (moment,) = await stage.analyze_all()
+    assert not seen(moment)
+    assert len(stand_in.answers) == 1
+    assert stage.report().calls == 1
+    assert stage.report().dollars > 0
+
+
+async def test_after_three_attempts_what_is_paid_for_is_still_used(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    request = request_of(stage.scene.windows(), last=True)
+    first = await stage.attempt(request, 1)
+    asked = len(stand_in.calls)
+    assert await stage.attempt(request, 4) == first
+    assert len(stand_in.calls) == asked
+
+
 async def test_a_delay_too_long_for_a_live_stream_is_not_waited_for(
     stage: Stage, stand_in: GeminiStandIn
 ) -> None:
@@ -141,6 +162,7 @@ async def test_an_answer_without_use_is_paid_once_and_the_local_analyzer_goes_on
     (moment,) = await stage.analyze_all()
     again = await stage.analyze_all()
     assert again == [moment]
+    assert stage.report().calls == 2
     assert moment.peak == pytest.approx(stage.scene.peak, abs=1.0)
     assert len(stand_in.asked(":generateContent")) == 1
     assert stage.report().counted[reason] == 2
