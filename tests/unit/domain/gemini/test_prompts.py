@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
@@ -11,6 +12,7 @@ from domain.gemini.answer_schemas import detect_schema, refine_schema, score_sch
 from domain.gemini.ask import Ask, Excerpt, Step
 from domain.gemini.prompts import (
     PROMPTS,
+    SYSTEM,
     VERSIONS,
     clock,
     detect_prompt,
@@ -76,6 +78,24 @@ def test_a_profile_without_tags_is_not_asked_for_any() -> None:
 )
 def test_times_are_written_as_they_are_asked_for(seconds: float, said: str) -> None:
     assert clock(seconds) == said
+
+
+def test_a_changed_template_has_a_new_version() -> None:
+    """When this fails: raise the version in `VERSIONS`, then write its digest here."""
+    prompts = {
+        Step.DETECT: SYSTEM + detect_prompt(PROFILE, seconds=30.0),
+        Step.REFINE: SYSTEM + refine_prompt(start=1.0, end=9.0, kind="goal"),
+        Step.SCORE: SYSTEM + score_prompt(PROFILE, start=1.0, end=9.0, language="English"),
+    }
+    digests = {
+        VERSIONS[step]: hashlib.sha256(prompt.encode()).hexdigest()[:12]
+        for step, prompt in prompts.items()
+    }
+    assert digests == {
+        "detect-1": "e3acb2ce1263",
+        "refine-1": "5deca2efb218",
+        "score-1": "ec6fd6bc8e07",
+    }
 
 
 def test_every_step_has_a_version() -> None:
