@@ -37,6 +37,7 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
         judge=PieceJudge(watcher, quota, limits),
         segments=doors.segments,
         profiles=PinnedProfiles(doors.database, doors.profiles),
+        shipped=doors.profiles,
     )
 
 

@@ -20,7 +20,9 @@ from domain.gemini.pieces import WatchState
 from domain.gemini.report import GeminiReport
 from domain.media import Window
 from domain.profile import GameProfile
+from infra.database import DatabaseUnavailableError
 from infra.pinned_profiles import PinnedProfiles
+from infra.profile_store import ProfileStore
 from infra.segment_store import SegmentStore, UnknownKeyError
 
 _log = structlog.get_logger(__name__)
@@ -45,11 +47,13 @@ class GeminiAnalysis(Analysis):
         judge: PieceJudge,
         segments: SegmentStore,
         profiles: PinnedProfiles,
+        shipped: ProfileStore,
     ) -> None:
         self._local = local
         self._judge = judge
         self._segments = segments
         self._profiles = profiles
+        self._shipped = shipped
 
     @activity.defn(name="analyze_window")
     async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
@@ -60,10 +64,8 @@ class GeminiAnalysis(Analysis):
         """
         has_time = _clock()
         local = await self._local.analyze_window(request)
-        pinned = await self._profiles.find(
-            request.tenant_id, request.profile_id, request.profile_version
-        )
-        course = _Course(self._judge, request, pinned.profile, await self._recall(request))
+        profile = await self._profile(request)
+        course = _Course(self._judge, request, profile, await self._recall(request))
         for window, settled, level in _by_window(request.windows, local):
             course.state = course.state.with_window(window, settled, rank=level)
             if window is not request.windows[-1]:
@@ -82,6 +84,18 @@ class GeminiAnalysis(Analysis):
                 "gemini": course.report,
             }
         )
+
+    async def _profile(self, request: AnalyzeWindowInput) -> GameProfile:
+        """Return the stream's profile; while the database is away, the shipped one.
+
+        Analysis goes on without a database. What is missing then is a tenant's own words.
+        """
+        name, version = request.profile_id, request.profile_version
+        try:
+            return (await self._profiles.find(request.tenant_id, name, version)).profile
+        except DatabaseUnavailableError as error:
+            _log.warning("profile_unknown", profile=name, version=version, error=str(error))
+            return self._shipped.catalog.pinned(name, version).profile
 
     async def _recall(self, request: AnalyzeWindowInput) -> WatchState:
         if request.previous_window is None:

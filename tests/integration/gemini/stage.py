@@ -24,6 +24,7 @@ from domain.gemini.report import GeminiReport
 from domain.media import Window
 from domain.profile import GameProfile
 from domain.profile_catalog import PinnedProfile
+from infra.database import DatabaseUnavailableError
 from infra.gemini import GeminiClient, GeminiQuota, QuotaLimits
 from infra.media_pool import MediaPool
 from infra.profile_store import ProfileStore
@@ -36,12 +37,15 @@ PROFILE: Final = ProfileStore().catalog.profiles["soccer"]
 
 
 class OneProfile:
-    """Stands in for the pinned profiles: the same for every stream."""
+    """Stands in for the pinned profiles: the same for every stream, or none to be had."""
 
     def __init__(self, profile: GameProfile) -> None:
         self._profile = profile
+        self.away = False
 
     async def find(self, _tenant_id: UUID, _profile_id: str, _version: str) -> PinnedProfile:
+        if self.away:
+            raise DatabaseUnavailableError
         return PinnedProfile(profile=self._profile)
 
 
@@ -75,11 +79,13 @@ class Stage:
             model=settings.gemini_model, price=settings.gemini_prices[settings.gemini_model]
         )
         self.questions = questions
+        self.profiles = OneProfile(PROFILE)
         self.analysis = GeminiAnalysis(
             local=local,
             judge=PieceJudge(Watcher(doors, questions, by_profile), self.quota, limits),
             segments=scene.store,
-            profiles=OneProfile(PROFILE),  # type: ignore[arg-type]  # a stand-in
+            profiles=self.profiles,  # type: ignore[arg-type]  # a stand-in
+            shipped=ProfileStore(),
         )
 
     async def analyze_all(

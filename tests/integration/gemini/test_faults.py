@@ -223,6 +223,12 @@ async def test_media_that_is_gone_costs_gemini_only(stage: Stage, scene: Scene) 
     assert len(found) == len(await stage.local_alone())
 
 
+async def test_analysis_goes_on_without_a_database(stage: Stage) -> None:
+    stage.profiles.away = True
+    (moment,) = await stage.analyze_all()
+    assert seen(moment)
+
+
 async def test_a_tenant_without_money_left_goes_on_with_the_local_analyzer(
     scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
 ) -> None:
