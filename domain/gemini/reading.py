@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -27,6 +28,7 @@ from domain.timestamps import TimestampError, order_span, parse_timestamp
 LEAST_CERTAINTY: Final = 0.2
 """Below it a moment is taken to be made up."""
 
+_HUNDREDTHS: Final = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})")
 _SHORTEST: Final = 1.0
 _LONGEST: Final = 60.0
 _SAME_MOMENT: Final = 3.0
@@ -129,7 +131,10 @@ def read_refinement(
     if said.get("present") is False:
         return None
     try:
-        times = [parse_timestamp(said.get(name, "")) for name in ("start", "peak", "end")]
+        times = [
+            parse_timestamp(_clocked(said.get(name, ""), file, Counter()))
+            for name in ("start", "peak", "end")
+        ]
     except TimestampError as error:
         raise UnusableAnswerError("unreadable_time") from error
     shift = min(
@@ -233,7 +238,7 @@ def _detection(
 ) -> Detection | None:
     try:
         start, peak, end = (
-            parse_timestamp(item.get(name, ""), offset=file.start)
+            parse_timestamp(_clocked(item.get(name, ""), file, counted), offset=file.start)
             for name in ("start", "peak", "end")
         )
     except TimestampError:
@@ -262,6 +267,19 @@ def _detection(
         certainty=min(1.0, float(certainty)),
         corrections=span.corrections,
     )
+
+
+def _clocked(value: Any, file: FileSpan, counted: Counter[str]) -> Any:  # noqa: ANN401
+    """Return a time that a model wrote as MM:SS:hundredths in the form it was asked for.
+
+    The same digits could be hours, minutes and seconds; of a file of seconds they are not, unless
+    they say a time within it.
+    """
+    match = _HUNDREDTHS.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[1]) * 3600 + int(match[2]) * 60 <= file.end - file.start:
+        return value
+    counted["hundredths"] += 1
+    return f"{match[1]}:{match[2]}.{match[3]}"
 
 
 def _sensible(start: float, peak: float, end: float, file: FileSpan) -> tuple[float, float]:

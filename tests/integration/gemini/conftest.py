@@ -94,4 +94,5 @@ def brief_options(base_url: str | None, **values: float) -> GeminiOptions:
     return GeminiOptions.model_validate({"base_url": base_url, **known, **values})
 
 
-MODEL = Settings().gemini_model
+# The default itself: at import, the developer's environment still holds.
+MODEL = str(Settings.model_fields["gemini_model"].default)

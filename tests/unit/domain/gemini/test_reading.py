@@ -63,6 +63,17 @@ def test_what_cannot_be_corrected_is_left_out_and_counted(wrong: object, reason:
     assert found.counted == {reason: 1}
 
 
+def test_hundredths_written_as_a_third_part_are_understood() -> None:
+    found = detect(moment(start="00:10:00", peak="00:14:50", end="00:20:25"))
+    assert [(each.start, each.peak, each.end) for each in found.moments] == [(110.0, 114.5, 120.25)]
+    assert found.counted == {"hundredths": 3}
+
+
+def test_hours_minutes_and_seconds_are_understood_too() -> None:
+    found = detect(moment(start="00:00:10", peak="00:00:14", end="00:00:20"))
+    assert [each.peak for each in found.moments] == [114.0]
+
+
 def test_a_reversed_moment_is_turned_round() -> None:
     found = detect(moment(start="00:20.0", end="00:10.0"))
     assert [(each.start, each.end) for each in found.moments] == [(110.0, 120.0)]
