@@ -15,7 +15,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import Reader
 from api.clip_models import ClipDetail
-from api.links import ClipFile, clip_path
 from api.problem_reference import documented
 from api.problems import (
     ClipNotFoundProblem,
@@ -30,6 +29,7 @@ from api.problems import (
 from api.request_id import request_id_of
 from api.services import Services, ServicesDependency
 from domain.clip import ClipStatus
+from infra.clip_links import ClipFile, clip_path
 from infra.repositories import clips
 from infra.schema import Clip
 from infra.signed_urls import Verdict

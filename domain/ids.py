@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 _HIGHLIGHT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a001")
 _CLIP = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a002")
+_EVENT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
 
 
 def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
@@ -20,6 +21,11 @@ def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
 def clip_id(*, highlight: UUID, start: float, end: float) -> UUID:
     """Return the id of the clip of a highlight cut at `start`..`end` seconds of media time."""
     return uuid5(_CLIP, f"{highlight}/{round(start * 1000)}/{round(end * 1000)}")
+
+
+def event_id(*, tenant_id: UUID, kind: str, subject: str, revision: int) -> UUID:
+    """Return the id of the event that tells change `revision` of a subject."""
+    return uuid5(_EVENT, f"{tenant_id}/{kind}/{subject}/{revision}")
 
 
 def stream_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:

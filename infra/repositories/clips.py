@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clip import ClipStatus
 from domain.records import ClipRecord
-from infra.schema import Clip
+from infra.repositories.announcements import announce_clip
+from infra.schema import Clip, Highlight
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
 _CONTENT: Final = tuple(
@@ -49,15 +50,20 @@ async def latest_by_highlight(
     return {clip.highlight_id: clip for clip in found}
 
 
-async def record_clip(session: AsyncSession, record: ClipRecord) -> None:
+async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:
     """Write a clip's state; repeated or late writes take nothing back.
+
+    A change of state that tenants are told of is an event in the same transaction; answers
+    whether there was one.
 
     Raises:
         sqlalchemy.exc.IntegrityError: the highlight does not exist.
     """
+    own = and_(Clip.tenant_id == record.spec.tenant_id, Clip.id == record.spec.id)
+    before = await session.scalar(select(Clip.status).where(own).with_for_update())
     statement = insert(Clip).values(_values(record))
     new = statement.excluded
-    await session.execute(
+    changed = await session.scalar(
         statement.on_conflict_do_update(
             index_elements=[Clip.tenant_id, Clip.id],
             set_={name: new[name] for name in _CONTENT}
@@ -69,6 +75,14 @@ async def record_clip(session: AsyncSession, record: ClipRecord) -> None:
                 ),
             ),
         )
+        .returning(Clip)
+        .execution_options(populate_existing=True)
+    )
+    if changed is None:
+        return False
+    about = await session.get_one(Highlight, (changed.tenant_id, changed.highlight_id))
+    return await announce_clip(
+        session, changed, about, before=ClipStatus(before) if before is not None else None
     )
 
 

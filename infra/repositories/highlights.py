@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -26,6 +26,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from domain.candidate import HighlightCandidate
 from domain.profile import GameProfile
 from domain.selection import Decision, DecisionStatus
+from infra.repositories.announcements import announce_highlight
 from infra.repositories.errors import RecordMissingError
 from infra.repositories.highlight_values import candidate_values, decision_values
 from infra.repositories.keyset import Order, Position
@@ -111,6 +112,9 @@ async def record_decisions(
     confirmed highlight stays confirmed. Candidates without a decision are left for the call that
     brings it.
 
+    What tenants are told of is an event in the same transaction. The stream's row is locked
+    meanwhile, so that two calls for it cannot tell the same change.
+
     Raises:
         RecordMissingError: the stream does not exist, or a decision is about a highlight that
             was neither passed as a candidate nor recorded before.
@@ -118,7 +122,9 @@ async def record_decisions(
     by_id = {candidate.id: candidate for candidate in candidates}
     latest = {decision.highlight_id: decision for decision in decisions}
     game = await session.scalar(
-        select(Stream.game).where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        select(Stream.game)
+        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        .with_for_update(key_share=True)
     )
     if game is None:
         raise RecordMissingError("stream", stream_id)
@@ -134,13 +140,43 @@ async def record_decisions(
         for identity, decision in sorted(latest.items())
         if identity in by_id
     ]
+    before = await _statuses(session, tenant_id=tenant_id, highlight_ids=list(latest))
     changed: set[UUID] = set()
     if rows:
         changed |= set(await session.scalars(_upsert(rows)))
     for identity, decision in sorted(latest.items()):
         if identity not in by_id:
             changed |= await _decide_again(session, tenant_id=tenant_id, decision=decision)
+    await _announce(session, tenant_id=tenant_id, changed=changed, before=before)
     return frozenset(changed)
+
+
+async def _statuses(
+    session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
+) -> dict[UUID, DecisionStatus]:
+    rows = await session.execute(
+        select(Highlight.id, Highlight.status).where(
+            Highlight.tenant_id == tenant_id, Highlight.id.in_(highlight_ids)
+        )
+    )
+    return {identity: DecisionStatus(status) for identity, status in rows}
+
+
+async def _announce(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    changed: Iterable[UUID],
+    before: Mapping[UUID, DecisionStatus],
+) -> None:
+    rows = await session.scalars(
+        select(Highlight)
+        .where(Highlight.tenant_id == tenant_id, Highlight.id.in_(list(changed)))
+        .order_by(Highlight.peak, Highlight.id)
+        .execution_options(populate_existing=True)
+    )
+    for row in rows:
+        await announce_highlight(session, row, before=before.get(row.id))
 
 
 def _upsert(rows: list[dict[str, Any]]) -> ReturningInsert[tuple[UUID]]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.records import StreamRecord
 from domain.stream import TERMINAL, StreamProgress, StreamStatus, may_follow
+from infra.repositories.announcements import announce_stream
 from infra.repositories.errors import RecordMissingError
 from infra.repositories.keyset import Order, Position
 from infra.schema import Stream, StreamGap
@@ -112,11 +113,12 @@ async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id:
     )
 
 
-async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
+async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     """Write a stream's progress and new gaps; repeated or late writes take nothing back.
 
     Counters never fall, and a status gives way only to one that may follow it, so that a terminal
-    status stays.
+    status stays. A change of state that tenants are told of is an event in the same transaction;
+    answers whether there was one.
 
     Raises:
         RecordMissingError: the stream does not exist.
@@ -128,6 +130,7 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
     )
     if stream is None:
         raise RecordMissingError("stream", record.stream_id)
+    before = StreamStatus(stream.status)
     changes = _changes(stream, record.progress)
     if changes:
         for name, value in changes.items():
@@ -135,6 +138,7 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> None:
         stream.revision += 1
         await session.flush()
     await _record_gaps(session, record)
+    return await announce_stream(session, stream, before=before)
 
 
 def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:

@@ -13,6 +13,7 @@ PostgreSQL would not use it (PostgreSQL manual, 5.9 and 38.5).
 from __future__ import annotations
 
 from infra.schema.base import Base, one_of
+from infra.schema.events import EventRow
 from infra.schema.highlights import Clip, Highlight
 from infra.schema.profiles import PinnedProfileRow, ProfileOverrideRow
 from infra.schema.streams import Stream, StreamGap
@@ -22,6 +23,7 @@ __all__ = [
     "ApiKey",
     "Base",
     "Clip",
+    "EventRow",
     "Highlight",
     "IdempotencyKey",
     "PinnedProfileRow",

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Executable, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.clip import ClipStatus
+from domain.events import EventType
 from domain.media import GapReason
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
@@ -162,6 +163,7 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "idempotency_keys": "DELETE,INSERT,SELECT,UPDATE",
         "profile_overrides": "INSERT,SELECT",
         "pinned_profiles": "INSERT,SELECT",
+        "events": "DELETE,INSERT,SELECT,UPDATE",
     }
 
 
@@ -174,6 +176,7 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         ("ck_highlights_status", DecisionStatus),
         ("ck_highlights_tier", Tier),
         ("ck_clips_status", ClipStatus),
+        ("ck_events_type", EventType),
     ],
 )
 async def test_the_database_accepts_exactly_the_values_of_the_domain(
@@ -181,7 +184,7 @@ async def test_the_database_accepts_exactly_the_values_of_the_domain(
 ) -> None:
     query = text(
         "SELECT m[1] FROM pg_constraint,"
-        " regexp_matches(pg_get_constraintdef(oid), '''([a-z_]+)''', 'g') AS m"
+        " regexp_matches(pg_get_constraintdef(oid), '''([a-z_.]+)''', 'g') AS m"
         " WHERE conname = :name"
     ).bindparams(name=constraint)
     assert {value for (value,) in await rows(postgres.owner, query)} == set(values)

@@ -1,0 +1,136 @@
+"""Events: what a change is told as, and that the same change is the same event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.clip import ClipStatus
+from domain.events import (
+    PAYLOADS,
+    EndpointPayload,
+    Event,
+    EventType,
+    UsagePayload,
+    event,
+    of_clip,
+    of_highlight,
+    of_stream,
+)
+from domain.selection import DecisionStatus
+from domain.stream import StreamStatus
+
+TENANT = uuid4()
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def usage(tenant_id: UUID = TENANT, revision: int = 80, at: datetime = NOON) -> Event:
+    return event(
+        EventType.USAGE_THRESHOLD,
+        UsagePayload(kind="clips", period="2026-11", percent=80, used=80.0, budget=100.0),
+        tenant_id=tenant_id,
+        subject="usage/clips/2026-11",
+        revision=revision,
+        created_at=at,
+    )
+
+
+def test_the_same_change_is_the_same_event_whenever_it_is_told() -> None:
+    assert usage().id == usage(at=datetime(2027, 1, 1, tzinfo=UTC)).id
+
+
+def test_another_revision_or_tenant_is_another_event() -> None:
+    assert len({usage().id, usage(revision=100).id, usage(tenant_id=uuid4()).id}) == 3
+
+
+def test_an_event_is_kept_in_order_with_its_subject_unless_it_says_otherwise() -> None:
+    assert usage().ordering_key == "usage/clips/2026-11"
+
+
+def test_each_type_carries_its_own_payload() -> None:
+    assert set(PAYLOADS) == set(EventType)
+    with pytest.raises(TypeError, match="UsagePayload"):
+        event(
+            EventType.USAGE_THRESHOLD,
+            EndpointPayload(endpoint_id=uuid4(), url="https://a.example"),
+            tenant_id=TENANT,
+            subject="x",
+            revision=1,
+            created_at=NOON,
+        )
+
+
+STARTING, LIVE, STALLED = StreamStatus.STARTING, StreamStatus.LIVE, StreamStatus.STALLED
+ENDING, COMPLETED = StreamStatus.ENDING, StreamStatus.COMPLETED
+FAILED, CANCELLED = StreamStatus.FAILED, StreamStatus.CANCELLED
+STARTED, ENDED = EventType.STREAM_STARTED, EventType.STREAM_ENDED
+BROKEN = EventType.STREAM_FAILED
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "has_media", "told"),
+    [
+        (STARTING, LIVE, True, (STARTED,)),
+        (LIVE, STALLED, True, ()),
+        (STALLED, LIVE, True, ()),
+        (LIVE, ENDING, True, ()),
+        (ENDING, COMPLETED, True, (ENDED,)),
+        (LIVE, CANCELLED, True, (ENDED,)),
+        (STARTING, FAILED, False, (BROKEN,)),
+        (STARTING, COMPLETED, True, (STARTED, ENDED)),
+        (STARTING, FAILED, True, (STARTED, BROKEN)),
+        (STARTING, CANCELLED, False, (ENDED,)),
+        (COMPLETED, COMPLETED, True, ()),
+    ],
+)
+def test_a_stream_has_started_once_it_has_media_and_ends_once(
+    before: StreamStatus,
+    after: StreamStatus,
+    has_media: bool,
+    told: tuple[EventType, ...],
+) -> None:
+    assert of_stream(before, after, has_media=has_media) == told
+
+
+PENDING, CONFIRMED = DecisionStatus.PENDING, DecisionStatus.CONFIRMED
+RETRACTED, HELD = DecisionStatus.RETRACTED, DecisionStatus.HELD
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (None, PENDING, EventType.HIGHLIGHT_PENDING),
+        (HELD, PENDING, EventType.HIGHLIGHT_PENDING),
+        (None, CONFIRMED, EventType.HIGHLIGHT_CONFIRMED),
+        (PENDING, CONFIRMED, EventType.HIGHLIGHT_CONFIRMED),
+        (PENDING, RETRACTED, EventType.HIGHLIGHT_RETRACTED),
+        (None, RETRACTED, None),
+        (HELD, RETRACTED, None),
+        (PENDING, PENDING, None),
+        (None, HELD, None),
+        (None, DecisionStatus.REJECTED, None),
+    ],
+)
+def test_tenants_are_told_of_highlights_that_they_can_see(
+    before: DecisionStatus | None, after: DecisionStatus, told: EventType | None
+) -> None:
+    assert of_highlight(before, after) == told
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (None, ClipStatus.RENDERING, None),
+        (ClipStatus.RENDERING, ClipStatus.READY, EventType.CLIP_READY),
+        (ClipStatus.RENDERING, ClipStatus.FAILED, EventType.CLIP_FAILED),
+        (ClipStatus.FAILED, ClipStatus.READY, EventType.CLIP_READY),
+        (ClipStatus.READY, ClipStatus.READY, None),
+        (ClipStatus.READY, ClipStatus.DELETED, None),
+    ],
+)
+def test_tenants_are_told_how_a_clip_ended(
+    before: ClipStatus | None, after: ClipStatus, told: EventType | None
+) -> None:
+    assert of_clip(before, after) == told
