@@ -28,6 +28,8 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
+from infra.repositories import tenants
+
 _SETTING: Final = "setting"
 _MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: pg_advisory_xact_lock's key
 
@@ -131,6 +133,17 @@ class Database:
         """
         async with self._scoped("app.key_hash", key_hash.hex()) as session:
             yield session
+
+    async def tenant_ids(self) -> list[UUID]:
+        """Return the ids of all tenants, for work that goes round them in a session of each.
+
+        The session it takes is nobody's, and sees no row of any table.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", "") as session:
+            return await tenants.all_ids(session)
 
     async def ping(self) -> None:
         """Make a round trip to the server.
