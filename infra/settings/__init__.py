@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from infra.settings.amqp import AmqpSettings
 from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.gemini import GeminiSettings
@@ -33,6 +34,7 @@ class Settings(
     IngestSettings,
     WorkerSettings,
     GeminiSettings,
+    AmqpSettings,
     TelemetrySettings,
 ):
     """All settings, read from the environment once at start."""
@@ -47,6 +49,7 @@ class Settings(
         IngestSettings,
         WorkerSettings,
         GeminiSettings,
+        AmqpSettings,
         TelemetrySettings,
     )
 
