@@ -134,6 +134,26 @@ class Database:
         async with self._scoped("app.key_hash", key_hash.hex()) as session:
             yield session
 
+    @asynccontextmanager
+    async def connection_session(self, connection_id: UUID) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees one row of one table: the 100ms connection with this id.
+
+        A webhook names its connection, and only that names its tenant. A policy of its own grants
+        it (`app.connection_id`), so whoever does not know the id sees nothing by it.
+        """
+        async with self._scoped("app.connection_id", str(connection_id)) as session:
+            yield session
+
+    @asynccontextmanager
+    async def workspace_session(self, workspace: str) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees the 100ms connections of one workspace, and no more.
+
+        Args:
+            workspace: 100ms's account or app id, as the connection gives it (`app.hms_workspace`).
+        """
+        async with self._scoped("app.hms_workspace", workspace) as session:
+            yield session
+
     async def tenant_ids(self) -> list[UUID]:
         """Return the ids of all tenants, for work that goes round them in a session of each.
 

@@ -14,6 +14,7 @@ from infra.settings.amqp import AmqpSettings
 from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.gemini import GeminiSettings
+from infra.settings.inbound import InboundSettings
 from infra.settings.ingest import IngestSettings
 from infra.settings.section import SettingsSection
 from infra.settings.state import DEFAULT_HOME, StateSettings
@@ -32,6 +33,7 @@ class Settings(
     StorageSettings,
     ApiSettings,
     IngestSettings,
+    InboundSettings,
     WorkerSettings,
     GeminiSettings,
     AmqpSettings,
@@ -47,6 +49,7 @@ class Settings(
         StorageSettings,
         ApiSettings,
         IngestSettings,
+        InboundSettings,
         WorkerSettings,
         GeminiSettings,
         AmqpSettings,

@@ -7,7 +7,7 @@ from alembic import op
 from migrations.row_security import APP_ROLE
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

@@ -37,6 +37,22 @@ def test_an_impossible_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         Settings()
 
 
+def test_trusted_proxies_are_networks_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().trusted_proxies == ()
+    monkeypatch.setenv("HIGHLIGHTS_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,192.0.2.1")
+    assert [str(each) for each in Settings().trusted_proxies] == [
+        "10.0.0.0/8",
+        "fd00::/8",
+        "192.0.2.1/32",
+    ]
+
+
+def test_a_proxy_that_is_no_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGHLIGHTS_TRUSTED_PROXIES", "10.0.0.1/8")
+    with pytest.raises(ValidationError, match="has host bits set"):
+        Settings()
+
+
 def test_secrets_do_not_show() -> None:
     settings = Settings(
         gemini_api_key="hush-1", database_url="postgresql://u:hush-2@h/d", signing_secret="hush-3"
