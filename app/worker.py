@@ -19,6 +19,7 @@ from activities.inbound import InboundActivities
 from activities.ingest import IngestActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
+from app.broker import broker_at_work
 from app.doors import Doors, open_doors
 from app.schedules import ensure_schedules
 from domain import task_queues
@@ -70,6 +71,7 @@ async def run_worker(settings: Settings) -> None:
         for worker in workers(client, settings, doors, ingest):
             await stack.enter_async_context(worker)
         await ensure_schedules(client, settings)
+        await stack.enter_async_context(broker_at_work(settings, doors, client))
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)

@@ -22,7 +22,9 @@ DEAD: Final = "highlights.jobs.dead"
 ATTEMPTS: Final = 5
 """Tries of a job that fails for no known reason."""
 
-_DELIVERY_LIMIT: Final = 20
+DELIVERY_LIMIT: Final = 20
+"""Deliveries of a job that come to no end at all, as when the worker dies of it."""
+
 _LONGEST_DELAY: Final = 30.0
 _REASON_LENGTH: Final = 1000
 _log = structlog.get_logger(__name__)
@@ -85,7 +87,7 @@ class JobConsumer:
             durable=True,
             arguments={
                 "x-queue-type": "quorum",
-                "x-delivery-limit": _DELIVERY_LIMIT,
+                "x-delivery-limit": DELIVERY_LIMIT,
                 "x-dead-letter-exchange": DEAD,
             },
         )

@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from infra.schema import Tenant
+
 
 async def all_ids(session: AsyncSession) -> list[UUID]:
     """Return the ids of all tenants, in order, whosever session it is.
@@ -16,3 +18,8 @@ async def all_ids(session: AsyncSession) -> list[UUID]:
     a session of each.
     """
     return list(await session.scalars(select(func.tenant_ids())))
+
+
+async def exists(session: AsyncSession, *, tenant_id: UUID) -> bool:
+    """Tell whether there is such a tenant, in a session of its own."""
+    return await session.get(Tenant, tenant_id) is not None

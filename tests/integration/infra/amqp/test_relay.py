@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from infra.clip_links import ClipLinks
 from infra.database import Database
 from infra.repositories import events, publication
 from infra.signed_urls import UrlSigner
-from tests.integration.infra.amqp.broker import Broker
+from tests.integration.broker import Broker, eventually
 from tests.integration.rows import new_tenant
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -96,11 +96,6 @@ async def heard(queue: AbstractQueue, count: int) -> list[AbstractIncomingMessag
             if len(messages) == count:
                 break
     return messages
-
-
-async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    while not await check():  # noqa: ASYNC110 - another process decides when
-        await asyncio.sleep(0.02)
 
 
 def contents(messages: Sequence[AbstractIncomingMessage]) -> list[dict[str, Any]]:

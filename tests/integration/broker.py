@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +32,12 @@ def program() -> Path | None:
         return _UNWRAPPED
     found = shutil.which("rabbitmq-server")
     return Path(found) if found else None
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so that no event tells of."""
+    while not await check():  # noqa: ASYNC110 - another process decides when
+        await asyncio.sleep(0.02)
 
 
 class Broker:
