@@ -65,6 +65,8 @@ def moment(value: object) -> datetime | None:
 
     The zero time of Go, `0001-01-01T00:00:00Z`, says that there is no time.
     """
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo is not None else None
     found = _TIME.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return None

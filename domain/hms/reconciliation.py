@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
@@ -36,8 +36,8 @@ class Playback(Model):
     url: Words = None
 
 
-def _mapping(value: object) -> dict[Any, Any]:
-    return value if isinstance(value, dict) else {}
+def _playback(value: object) -> object:
+    return value if isinstance(value, dict | Playback) else {}
 
 
 class RemoteStream(Model):
@@ -47,7 +47,7 @@ class RemoteStream(Model):
     room_id: Identifier = None
     session_id: Identifier = None
     status: Words = None
-    playback: Annotated[Playback, BeforeValidator(_mapping)] = Field(default=Playback())
+    playback: Annotated[Playback, BeforeValidator(_playback)] = Field(default=Playback())
     started_at: Moment = None
     stopped_at: Moment = None
 
