@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, NoReturn
 
 import aio_pika
@@ -16,6 +17,7 @@ from infra.database import DatabaseUnavailableError
 Work = Callable[[AbstractChannel], Awaitable[object]]
 
 _CONNECT_TIMEOUT: Final = 10.0
+_CLOSE_TIMEOUT: Final = 2.0
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 30.0
 _STABLE_AFTER: Final = 60.0
@@ -57,9 +59,15 @@ async def _once(url: str, work: Work, name: str) -> None:
     connection = await aio_pika.connect(
         url, timeout=_CONNECT_TIMEOUT, client_properties={"connection_name": f"highlights {name}"}
     )
-    async with connection, connection.channel() as channel:
+    try:
+        channel = await connection.channel()
         _log.info("broker_connected", connection=name)
         await work(channel)
+    finally:
+        # A broker that hangs does not answer a good-bye either, and somebody may wait for us.
+        with suppress(*_OUTAGES):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await connection.close()
 
 
 def _words(error: BaseException) -> str:

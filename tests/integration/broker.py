@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -78,6 +81,17 @@ class Broker:
         if self._node is not None:
             self._node.stop()
             self._node = None
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let the node hold its connections open and answer nothing while the context lasts."""
+        if self._node is None:
+            raise RuntimeError("the node does not run")
+        os.killpg(self._node.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._node.pid, signal.SIGCONT)
 
     def close(self) -> None:
         """Stop everything."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -246,6 +246,20 @@ async def test_a_broker_that_is_away_loses_nothing(
     # At least once: one whose confirmation was lost may have come twice, with the same id.
     first_times = list({message.message_id: message for message in messages[::-1]}.values())[::-1]
     assert numbers(first_times) == list(range(1, 31))
+
+
+async def test_a_broker_that_hangs_keeps_nobody_from_ending(
+    database: Database, tenant: UUID, broker: Broker, channel: AbstractChannel
+) -> None:
+    queue = await listen(channel, f"#.{tenant}")
+    async with AsyncExitStack() as relays:
+        await relays.enter_async_context(relaying(database, broker))
+        await happen(database, usage(tenant, 1))
+        await heard(queue, 1)
+        with broker.hanging():
+            await happen(database, usage(tenant, 2))
+            async with asyncio.timeout(60):
+                await relays.aclose()
 
 
 async def test_a_broker_that_was_never_there_hurts_nobody(database: Database, tenant: UUID) -> None:
