@@ -52,7 +52,7 @@ class Beam:
         recorded: bool,
     ) -> None:
         self.id = object_id()
-        self.stream_id = object_id()
+        self.job_id = object_id()
         self.url = url
         self.origin = origin
         self.recorded = recorded
@@ -64,7 +64,6 @@ class Beam:
         self.room_id = str(session["room_id"])
         self.peer_id = str(uuid4())
         self.meeting_url = f"https://simulator.app.100ms.live/preview/{self.room_id}"
-        self._job_id = object_id()
         self._session = {key: value for key, value in session.items() if key != "room_name"}
         self._announce = announce
 
@@ -93,7 +92,9 @@ class Beam:
         await self._playing.finished.wait()
 
     async def stop(self, reason: str = "client request") -> None:
-        """End the stream in good order, for one of 100ms's reasons."""
+        """End the stream in good order, for one of 100ms's reasons; one that is over stays so."""
+        if self.state is not StreamState.RUNNING:
+            return
         self._enter(StreamState.STOPPING)
         await self._playing.end()
         self.stopped_at = datetime.now(UTC)
@@ -142,10 +143,10 @@ class Beam:
         )
         self._enter(StreamState.COMPLETED)
 
-    def as_live_stream(self) -> dict[str, Any]:
-        """Describe the stream as `GET /v2/live-streams` does."""
+    def as_live_stream(self, identity: str) -> dict[str, Any]:
+        """Describe the stream as the management API does, under the id that it has there."""
         return {
-            "id": self.stream_id,
+            "id": identity,
             "room_id": self.room_id,
             "session_id": self.session_id,
             "status": self.state.value,
@@ -157,8 +158,8 @@ class Beam:
             "started_at": nanoseconds(self.started_at) if self.started_at else None,
             "updated_at": nanoseconds(self.updated_at),
             "stopped_at": nanoseconds(self.stopped_at) if self.stopped_at else None,
-            "started_by": self.peer_id,
-            "stopped_by": self.peer_id if self.stopped_at else "",
+            "started_by": "",  # from the server's side, as 100ms says of its own API
+            "stopped_by": "",
             "recording_assets": None,
         }
 
@@ -186,7 +187,7 @@ class Beam:
         video = self.origin.source.video if self.origin is not None else None
         return {
             "beam_id": self.id,
-            "job_id": self._job_id,
+            "job_id": self.job_id,
             **metadata(datetime.now(UTC)),
             "peer_id": self.peer_id,
             "meeting_url": self.meeting_url,

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from demo.hms.beam import Beam
 from demo.hms.event import Workspace, make_event, object_id
 from demo.hms.management import Keys
+from demo.hms.management_api import ListedId
 from demo.hms.recording import Presigner, Recording, RecordingForm
 from demo.hms.room import BeamOptions, Room
 from demo.hms.server import Server
@@ -37,6 +38,7 @@ class SimulatorOptions(Model):
         account_id: of the workspace, made up by default; so are the next two.
         app_id: of the app.
         template_id: of all rooms.
+        listed_id: whose id a stream has in the management API.
         recording_form: a VOD playlist, or a ZIP archive of it.
         recording_lifetime: seconds for which a recording's presigned address holds.
         host: address to listen on.
@@ -52,6 +54,7 @@ class SimulatorOptions(Model):
     account_id: str = Field(default_factory=object_id)
     app_id: str = Field(default_factory=object_id)
     template_id: str = Field(default_factory=object_id)
+    listed_id: ListedId = "job"
     recording_form: RecordingForm = "playlist"
     recording_lifetime: float = 86_400.0
     host: str = "127.0.0.1"
@@ -68,6 +71,7 @@ class Simulator:
     def __init__(self, options: SimulatorOptions | None = None) -> None:
         self.options = options or SimulatorOptions()
         self.keys = self.options.keys
+        self.listed_id = self.options.listed_id
         self.sender = WebhookSender(
             self.options.webhook, faults=self.options.event_faults, pace=self.options.pace
         )

@@ -33,6 +33,10 @@ class Workspace:
         page: dict[str, Any] = response.raise_for_status().json()
         return page
 
+    async def post(self, path: str, **body: object) -> httpx.Response:
+        token = management_token(self.simulator.keys)
+        return await self.http.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
+
     async def ids(self, **query: object) -> list[str]:
         return [stream["id"] for stream in (await self.page(**query))["data"]]
 
@@ -79,7 +83,7 @@ async def test_a_stream_says_where_it_can_be_watched(workspace: Workspace, video
 
 async def test_the_list_is_given_page_by_page_newest_first(workspace: Workspace) -> None:
     session = workspace.simulator.room().open()
-    expected = [(await session.fail_beam()).stream_id for _ in range(5)][::-1]
+    expected = [(await session.fail_beam()).job_id for _ in range(5)][::-1]
     first = await workspace.page(limit=2)
     assert [stream["id"] for stream in first["data"]] == expected[:2]
     assert first["last"] == expected[1]
@@ -98,9 +102,9 @@ async def test_a_page_holds_ten_unless_asked_otherwise(workspace: Workspace) -> 
 async def test_the_list_can_be_filtered(workspace: Workspace) -> None:
     one, two = (workspace.simulator.room().open() for _ in range(2))
     first, second = await one.fail_beam(), await two.fail_beam()
-    assert await workspace.ids(room_id=first.room_id) == [first.stream_id]
-    assert await workspace.ids(session_id=second.session_id) == [second.stream_id]
-    assert await workspace.ids(status="failed") == [second.stream_id, first.stream_id]
+    assert await workspace.ids(room_id=first.room_id) == [first.job_id]
+    assert await workspace.ids(session_id=second.session_id) == [second.job_id]
+    assert await workspace.ids(status="failed") == [second.job_id, first.job_id]
     assert await workspace.ids(status="running") == []
 
 
@@ -108,6 +112,46 @@ async def test_the_list_can_be_filtered(workspace: Workspace) -> None:
 async def test_an_unreadable_query_is_refused(workspace: Workspace, query: dict[str, str]) -> None:
     with pytest.raises(httpx.HTTPStatusError, match="400"):
         await workspace.page(**query)
+
+
+async def test_a_listed_stream_has_the_jobs_id_or_the_beams() -> None:
+    for listed, attribute in (("job", "job_id"), ("beam", "id")):
+        options = SimulatorOptions.model_validate({"listed_id": listed})
+        async with (
+            Simulator(options) as simulator,
+            httpx.AsyncClient(base_url=simulator.base_url) as http,
+        ):
+            beam = await simulator.room().open().fail_beam()
+            assert await Workspace(simulator, http).ids() == [getattr(beam, attribute)]
+
+
+async def test_a_stream_can_be_stopped_by_its_id(workspace: Workspace, video: Path) -> None:
+    beam = await workspace.simulator.room().open().start_beam(video)
+    stopped = await workspace.post(f"{PATH}/{beam.job_id}/stop")
+    assert stopped.json()["status"] == "post_processing"
+    kinds = [event.type for event in workspace.simulator.sender.events]
+    assert kinds.count("hls.stopped.success") == 1
+
+
+async def test_all_streams_of_a_room_can_be_stopped(workspace: Workspace, video: Path) -> None:
+    beam = await workspace.simulator.room().open().start_beam(video)
+    for expected in ([beam.job_id], []):
+        stopped = await workspace.post(f"{PATH}/room/{beam.room_id}/stop")
+        assert [stream["id"] for stream in stopped.json()["data"]] == expected
+
+
+async def test_timed_metadata_can_be_sent_over_the_api(workspace: Workspace, video: Path) -> None:
+    beam = await workspace.simulator.room().open().start_beam(video)
+    path = f"{PATH}/{beam.job_id}/timed-metadata"
+    assert (await workspace.post(path, payload="goal", duration=2)).status_code == 200
+    variant = (await workspace.http.get(beam.url)).text.splitlines()[-1]
+    playlist = await workspace.http.get(beam.url.replace("master.m3u8", variant))
+    assert "X-100MSLIVE-PAYLOAD" in playlist.text
+    assert (await workspace.post(path, payload="x" * 101, duration=2)).status_code == 400
+
+
+async def test_a_stream_that_there_is_not_is_said_not_to_be(workspace: Workspace) -> None:
+    assert (await workspace.post(f"{PATH}/none/stop")).status_code == 404
 
 
 def claims(simulator: Simulator, **changes: object) -> dict[str, object]:
