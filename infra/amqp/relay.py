@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 from uuid import UUID
 
+import structlog
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractExchange
-from aio_pika.exceptions import AMQPError
+from aio_pika.exceptions import AMQPError, DeliveryError
 
 from domain.events import Event
 from infra.amqp.event_message import EXCHANGE, message, routing_key
@@ -19,6 +20,8 @@ from infra.repositories import events, publication
 
 BATCH: Final = 100
 """Events of one tenant at a time, so that nobody's backlog keeps others waiting for long."""
+
+_log = structlog.get_logger(__name__)
 
 
 class EventRelay:
@@ -51,7 +54,7 @@ class EventRelay:
         """Publish on a channel until it breaks.
 
         Raises:
-            AMQPError: it broke, or the broker refused an event.
+            AMQPError: it broke.
             TimeoutError: the broker did not confirm in time.
             DatabaseUnavailableError: the outbox cannot be read.
         """
@@ -76,6 +79,9 @@ class EventRelay:
             waiting = await publication.unpublished(session, tenant_id=tenant_id, limit=BATCH)
             try:
                 await self._publish(waiting, exchange, confirmed)
+            except DeliveryError:
+                # Of one queue that is full, as a rule: no reason to keep other tenants waiting.
+                _log.warning("event_refused", tenant_id=str(tenant_id))
             except (AMQPError, OSError, TimeoutError) as error:
                 outage = error  # what was confirmed before it is noted first
             if confirmed:

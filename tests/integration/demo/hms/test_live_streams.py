@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,6 +62,18 @@ async def test_a_stream_goes_from_running_to_completed(workspace: Workspace, vid
     assert await status() == "post_processing"
     await workspace.simulator.publish_recording(beam)
     assert await status() == "completed"
+
+
+async def test_a_stream_is_starting_until_its_first_segment_is_out(
+    workspace: Workspace, video: Path
+) -> None:
+    opening = asyncio.create_task(workspace.simulator.room().open().start_beam(video))
+    await asyncio.sleep(0)
+    (beam,) = workspace.simulator.beams
+    listed = beam.as_live_stream(beam.job_id)
+    assert (listed["status"], listed["started_at"]) == ("starting", None)
+    assert listed["playback"] == {"url": ""}
+    await opening
 
 
 async def test_a_stream_without_a_recording_is_completed_at_once(

@@ -193,6 +193,30 @@ async def test_a_tenant_with_a_backlog_keeps_no_other_waiting(
     assert place <= 100
 
 
+async def test_an_event_that_a_full_queue_refuses_comes_later_and_keeps_no_other_tenant_waiting(
+    database: Database, tenant: UUID, broker: Broker, channel: AbstractChannel
+) -> None:
+    other = await new_tenant(database)
+    exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
+    full = await channel.declare_queue(
+        exclusive=True, arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
+    )
+    await full.bind(exchange, f"#.{tenant}")
+    roomy = await listen(channel, f"#.{other}")
+    await happen(database, *(usage(tenant, number) for number in range(1, 6)))
+    async with relaying(database, broker):
+
+        async def refused() -> bool:
+            return len(await unpublished(database, tenant)) < 5
+
+        await eventually(refused)
+        await happen(database, usage(other, 1))
+        assert numbers(await heard(roomy, 1)) == [1]
+        assert 0 < len(await unpublished(database, tenant)) < 5
+        found = numbers(await heard(full, 5))
+    assert list(dict.fromkeys(found)) == [1, 2, 3, 4, 5]
+
+
 async def test_nobody_elses_events_are_seen_while_looking_for_work(
     database: Database, tenant: UUID, other_tenant: UUID
 ) -> None:
