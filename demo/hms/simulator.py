@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import Field, PositiveFloat
 from starlette.types import ASGIApp
 
+from demo.errors import DemoError
 from demo.hms.beam import Beam
 from demo.hms.event import Workspace, make_event, object_id
 from demo.hms.management import Keys
@@ -150,7 +151,11 @@ class Simulator:
             ),
         )
         beam = self._new_beam(origin, session, path, recorded=options.recorded)
-        await self._stack.enter_async_context(origin)
+        try:
+            await self._stack.enter_async_context(origin)
+        except DemoError:
+            self.beams.remove(beam)
+            raise
         # The room's own address leads to the newest session from now on.
         self._on_air[path] = self._on_air[path.rsplit("/", 2)[0]] = origin
         origin.begin()

@@ -14,12 +14,20 @@ depends_on = None
 
 def upgrade() -> None:
     # As with tenant_ids(): the function runs as the tables' owner, for whom alone the policy is,
-    # and gives ids only. The partial index on what is unpublished keeps it cheap.
+    # and gives ids only. It hops from tenant to tenant along the index on what is unpublished:
+    # DISTINCT would read all of a backlog, in every round that works it off.
     op.execute("CREATE POLICY events_counted ON events FOR SELECT TO CURRENT_USER USING (true)")
     op.execute(
         "CREATE FUNCTION tenants_to_publish_for() RETURNS SETOF uuid LANGUAGE sql STABLE "
         "SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ "
-        "SELECT DISTINCT tenant_id FROM public.events WHERE published_at IS NULL $$"
+        "WITH RECURSIVE hop AS ("
+        " (SELECT tenant_id FROM public.events WHERE published_at IS NULL"
+        "  ORDER BY tenant_id LIMIT 1)"
+        " UNION ALL"
+        " SELECT (SELECT tenant_id FROM public.events"
+        "  WHERE published_at IS NULL AND tenant_id > hop.tenant_id ORDER BY tenant_id LIMIT 1)"
+        " FROM hop WHERE hop.tenant_id IS NOT NULL"
+        ") SELECT tenant_id FROM hop WHERE tenant_id IS NOT NULL $$"
     )
     op.execute("REVOKE ALL ON FUNCTION tenants_to_publish_for() FROM PUBLIC")
     op.execute(f"GRANT EXECUTE ON FUNCTION tenants_to_publish_for() TO {APP_ROLE}")

@@ -16,6 +16,7 @@ import httpx
 import m3u8
 import pytest
 
+from demo.errors import UnusableInputError
 from demo.hms import Beam, Simulator, SimulatorOptions, Webhook
 from demo.origin import Faults
 from tests.integration.demo.hms.endpoint import Endpoint, listening
@@ -207,3 +208,10 @@ async def test_timed_metadata_can_be_sent_while_the_stream_is_live(video: Path) 
         encoded = dict(daterange.x_client_attrs)["x_100mslive_payload"]
         envelope = json.loads(base64.b64decode(encoded.strip('"')))
         assert envelope["payload"] == '{"type": "goal"}'
+
+
+async def test_what_cannot_be_played_was_never_a_beam(tmp_path: Path) -> None:
+    async with world() as w:
+        with pytest.raises(UnusableInputError):
+            await w.simulator.room().open().start_beam(tmp_path / "missing.mp4")
+        assert w.simulator.beams == []
