@@ -16,7 +16,7 @@ from infra.clip_links import ClipLinks
 from infra.database import Database
 from infra.repositories import delivery_attempts
 from infra.repositories.delivery_attempts import Attempt, Parcel
-from infra.sealing import BrokenSealError
+from infra.secret_box import SealBrokenError
 from infra.webhook_dispatcher import WebhookDispatcher
 from infra.webhook_message import message_of
 from infra.webhook_sender import Answer, WebhookSender
@@ -142,7 +142,7 @@ class WebhookActivities(Webhooks):
                 )
                 for sealed in parcel.secrets
             ]
-        except BrokenSealError:
+        except SealBrokenError:
             activity.logger.exception("a webhook secret cannot be opened")
             return Answer(duration=0.0, error="the endpoint's secret cannot be read; rotate it")
         body = message_of(parcel.event, self._links)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from standardwebhooks import Webhook
 
-from infra.sealing import Sealer
+from infra.secret_box import SecretBox
 
 _SECRET_BYTES: Final = 32  # the specification asks for 24 to 64
 
@@ -51,16 +51,16 @@ class EndpointSecrets:
     """
 
     def __init__(self, signing_secret: bytes) -> None:
-        self._sealer = Sealer(signing_secret, purpose="webhook-secret")
+        self._box = SecretBox(signing_secret, purpose="webhook-secret")
 
     def seal(self, secret: str, *, tenant_id: UUID, endpoint_id: UUID) -> bytes:
         """Return what is stored of an endpoint's secret."""
-        return self._sealer.seal(secret, owner=f"{tenant_id}/{endpoint_id}")
+        return self._box.seal(secret.encode(), owner=f"{tenant_id}/{endpoint_id}")
 
     def open(self, sealed: bytes, *, tenant_id: UUID, endpoint_id: UUID) -> str:
         """Return an endpoint's secret.
 
         Raises:
-            BrokenSealError: it is not this endpoint's, or the signing secret has changed.
+            SealBrokenError: it is not this endpoint's, or the signing secret has changed.
         """
-        return self._sealer.open(sealed, owner=f"{tenant_id}/{endpoint_id}")
+        return self._box.open(sealed, owner=f"{tenant_id}/{endpoint_id}").decode()

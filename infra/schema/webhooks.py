@@ -25,8 +25,8 @@ from infra.schema.base import Base, one_of
 class WebhookEndpoint(Base):
     """Where a tenant wants to be told of events; no event types mean all.
 
-    The secrets are sealed (`infra/sealing.py`). `failing_since` is the first failed attempt after
-    the last success. The row of a deleted endpoint is gone, its deliveries with it.
+    The secrets are sealed (`infra/secret_box.py`). `failing_since` is the first failed attempt
+    after the last success. The row of a deleted endpoint is gone, its deliveries with it.
     """
 
     __tablename__ = "webhook_endpoints"

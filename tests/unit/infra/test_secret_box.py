@@ -33,8 +33,15 @@ def test_a_changed_byte_breaks_the_seal(value: bytes, data: st.DataObject) -> No
     ],
 )
 def test_no_other_owner_secret_or_purpose_opens_it(box: SecretBox, owner: str) -> None:
-    with pytest.raises(SealBrokenError):
+    with pytest.raises(SealBrokenError, match="HIGHLIGHTS_SIGNING_SECRET"):
         box.open(BOX.seal(b"value", owner="a"), owner=owner)
+
+
+@given(cut=st.integers(0, 30))
+def test_a_damaged_seal_is_an_error_that_is_understood(cut: int) -> None:
+    sealed = BOX.seal(b"secret", owner="a")
+    with pytest.raises(SealBrokenError):
+        BOX.open(sealed[:cut], owner="a")
 
 
 @pytest.mark.parametrize("sealed", [b"", b"short", b"\x00" * 40])
@@ -44,5 +51,7 @@ def test_what_was_never_sealed_does_not_open(sealed: bytes) -> None:
 
 
 def test_the_same_value_never_looks_the_same() -> None:
-    assert BOX.seal(b"value", owner="a") != BOX.seal(b"value", owner="a")
+    one, other = (BOX.seal(b"whsec_secret", owner="a") for _ in range(2))
+    assert one != other
+    assert b"secret" not in one
     assert new_secret("p_") != new_secret("p_")
