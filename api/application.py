@@ -173,7 +173,6 @@ def _services(settings: Settings) -> Services:
         timeout=settings.rate_limit_timeout,
         retry_interval=settings.rate_limit_retry_interval,
     )
-    temporal = TemporalConnection(settings)
     return Services(
         settings=settings,
         database=database,

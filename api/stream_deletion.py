@@ -17,7 +17,6 @@ from api.problems import (
     UnavailableProblem,
 )
 from api.services import Services, ServicesDependency
-from api.stream_stopping import cancel
 from domain.stream import TERMINAL
 from infra.repositories import streams
 
@@ -49,7 +48,7 @@ async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDepen
             raise StreamNotFoundProblem
         files = await streams.clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
     if row.status not in TERMINAL:
-        await cancel(services, row)
+        await services.starter.cancel(row)
     # Files go while rows still name them: what is interrupted here can be done again.
     await _delete_files(services, files)
     async with services.database.session(tenant_id) as session:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.clip_links import ClipLinks
 from infra.clip_store import LocalClipStore
+from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
 from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
@@ -36,7 +37,9 @@ class Doors:
     media: MediaPool
     profiles: ProfileStore
     webhooks: WebhookSender
+    guard: UrlGuard
     endpoint_secrets: EndpointSecrets
+    connection_secrets: ConnectionSecrets
     clip_links: ClipLinks
 
 
@@ -82,7 +85,9 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
                 max_connections=2 * settings.webhook_concurrency,
             )
         ),
+        guard=guard,
         endpoint_secrets=EndpointSecrets(secret),
+        connection_secrets=ConnectionSecrets(secret),
         clip_links=ClipLinks(
             UrlSigner(secret),
             base_url=settings.base_url(),

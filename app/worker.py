@@ -29,8 +29,6 @@ from app.schedules import ensure_schedules
 from domain import task_queues
 from domain.delivery import OutboxRelayInput
 from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
-from infra.connection_secrets import ConnectionSecrets
-from infra.embedded.home import signing_secret
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.inbound_delivery import InboundDelivery
 from infra.settings import Settings
@@ -39,7 +37,6 @@ from infra.stream_starter import StreamStarter
 from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
 from infra.tenant_profiles import TenantProfileStore
-from infra.url_guard import UrlGuard
 from infra.webhook_dispatcher import WebhookDispatcher
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
@@ -120,9 +117,9 @@ def workers(
             creation=StreamCreation(
                 TenantProfileStore(doors.profiles), default_plan=settings.default_plan
             ),
-            guard=UrlGuard(allow_private=settings.allow_private_urls),
+            guard=doors.guard,
         ),
-        secrets=ConnectionSecrets(signing_secret(settings)),
+        secrets=doors.connection_secrets,
         api=doors.hms,
     )
     clips = ClipActivities(

@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
@@ -36,6 +37,9 @@ _MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: pg_advisory_xact_lo
 
 class MissingTenantError(RuntimeError):
     """A session was begun without saying whose it is."""
+
+
+_AWAY: Final = (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError)
 
 
 class DatabaseUnavailableError(Exception):
@@ -143,12 +147,9 @@ class Database:
         Raises:
             DatabaseUnavailableError: it is away.
         """
-        try:
-            async with self._engine.connect() as connection:
-                found = await connection.execute(text("SELECT tenants_to_send_for()"))
-                return list(found.scalars())
-        except (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError) as error:
-            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+        async with self._answering() as connection:
+            found = await connection.execute(text("SELECT tenants_to_send_for()"))
+            return list(found.scalars())
 
     @asynccontextmanager
     async def connection_session(self, connection_id: UUID) -> AsyncIterator[AsyncSession]:
@@ -187,15 +188,21 @@ class Database:
         Raises:
             DatabaseUnavailableError: it is away.
         """
-        try:
-            async with self._engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-        except (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError) as error:
-            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+        async with self._answering() as connection:
+            await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection of nobody's, on which any error means that the server is away."""
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except _AWAY as error:
+            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
 
     @asynccontextmanager
     async def _scoped(self, name: str, value: str) -> AsyncIterator[AsyncSession]:
@@ -212,7 +219,7 @@ class Database:
     async def _connect(session: AsyncSession) -> None:
         try:
             await session.connection()
-        except (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError) as error:
+        except _AWAY as error:
             raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
 
 

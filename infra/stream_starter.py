@@ -86,6 +86,22 @@ class StreamStarter:
         """
         return await self._signal(stream, "stop", StopRequest(message=message))
 
+    async def cancel(self, stream: Stream) -> None:
+        """Cancel a stream's workflow, its clips in the making and its stored media, if it runs.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        handle = client.get_workflow_handle(
+            stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
+        )
+        try:
+            await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise _unavailable(error) from error
+
     async def fail(self, stream: Stream, *, error_type: str, message: str) -> bool:
         """Tell a stream's workflow that its source failed; answer whether there is one running.
 
