@@ -201,6 +201,7 @@ async def put_override(
     "/{profile_id}/override",
     operation_id="deleteProfileOverride",
     status_code=204,
+    response_class=Response,
     responses=documented(*_ALWAYS, *_CHANGE, OverrideNotFoundProblem),
 )
 async def delete_override(

@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1/streams", tags=["streams"])
     "/{stream_id}",
     operation_id="deleteStream",
     status_code=204,
+    response_class=Response,
     responses=documented(
         UnauthenticatedProblem,
         MissingScopeProblem,

@@ -138,6 +138,7 @@ async def put_budget(
     "/budgets/{kind}",
     operation_id="deleteBudget",
     status_code=204,
+    response_class=Response,
     responses=documented(*_ALWAYS, BudgetNotFoundProblem),
 )
 async def delete_budget(

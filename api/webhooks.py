@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller, WebhookKeeper
@@ -235,6 +235,7 @@ async def rotate_secret(
     "/{endpoint_id}",
     operation_id="deleteWebhook",
     status_code=204,
+    response_class=Response,
     responses=documented(*_ALWAYS, EndpointNotFoundProblem),
 )
 async def delete_endpoint(

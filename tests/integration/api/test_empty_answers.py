@@ -1,0 +1,50 @@
+"""Answers without a body say nothing of a body's type (RFC 9110, 8.3)."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from fastapi.routing import APIRoute
+
+from infra.database import Database
+from tests.integration.api.conftest import Account
+from tests.integration.api.test_isolation import RESOURCES
+from tests.integration.rows import new_endpoint, new_stream
+
+EMPTY = {
+    "deleteConnection": "/v1/connections/{connection_id}",
+    "deleteWebhook": "/v1/webhooks/{endpoint_id}",
+    "deleteProfileOverride": "/v1/profiles/soccer/override",
+    "deleteBudget": "/v1/usage/budgets/analyzed_seconds",
+    "deleteStream": "/v1/streams/{stream_id}",
+}
+
+
+def test_every_operation_with_an_empty_answer_is_looked_at_here() -> None:
+    found = {
+        route.operation_id
+        for resource in RESOURCES
+        for route in resource.router.routes
+        if isinstance(route, APIRoute) and route.status_code == 204
+    }
+    assert found == EMPTY.keys()
+
+
+@pytest.mark.parametrize("operation", EMPTY)
+async def test_an_empty_answer_has_no_type_and_is_given_whatever_is_accepted(
+    account: Account, database: Database, operation: str
+) -> None:
+    http = account.http
+    await http.put("/v1/profiles/soccer/override", json={"selection": {"per_window": 3}})
+    await http.put("/v1/usage/budgets/analyzed_seconds", json={"monthly": 5})
+    connection = (await http.post("/v1/connections", json={"name": str(uuid4())})).json()
+    path = EMPTY[operation].format(
+        connection_id=connection["id"],
+        endpoint_id=await new_endpoint(database, account.tenant_id),
+        stream_id=await new_stream(database, account.tenant_id),
+    )
+    headers = {"If-Match": "*", "Accept": "text/plain"}
+    response = await http.delete(path, headers=headers)
+    assert (response.status_code, response.content) == (204, b""), response.text
+    assert "content-type" not in response.headers
