@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -10,6 +12,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.actor import AuditActor
 from api.auth import Caller, WebhookKeeper
 from api.content_type import require_json
 from api.idempotency import IdempotencyKeyHeader, IdempotentRequest, replay
@@ -38,8 +41,9 @@ from api.webhook_models import (
     RotateRequest,
     SubscribeRequest,
 )
-from domain.webhooks import DisabledReason, EndpointStatus
+from infra import endpoint_book
 from infra.repositories import endpoints
+from infra.repositories.errors import RecordMissingError
 from infra.repositories.idempotency import StoredResponse
 from infra.schema import WebhookEndpoint
 from infra.url_guard import UrlForbiddenError
@@ -70,6 +74,7 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 async def subscribe(
     body: SubscribeRequest,
     caller: WebhookKeeper,
+    actor: AuditActor,
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
@@ -93,7 +98,7 @@ async def subscribe(
                 f"You may have {_limit(services)} endpoints. {EndpointLimitProblem.advice}"
             )
         secret = new_secret()
-        row = await endpoints.create(
+        row = await endpoint_book.make(
             session,
             tenant_id=caller.tenant_id,
             endpoint_id=claim.resource_id,
@@ -103,6 +108,7 @@ async def subscribe(
             secret=services.endpoint_secrets.seal(
                 secret, tenant_id=caller.tenant_id, endpoint_id=claim.resource_id
             ),
+            actor=actor,
         )
         response = StoredResponse(
             status=201,
@@ -153,7 +159,11 @@ async def get_endpoint(
     responses=documented(*_ALWAYS, *_BODY, EndpointNotFoundProblem, UrlForbiddenProblem),
 )
 async def update_endpoint(
-    endpoint_id: UUID, body: EndpointPatch, caller: WebhookKeeper, services: ServicesDependency
+    endpoint_id: UUID,
+    body: EndpointPatch,
+    caller: WebhookKeeper,
+    actor: AuditActor,
+    services: ServicesDependency,
 ) -> EndpointModel:
     """Change an endpoint, or stop and resume calling it.
 
@@ -165,15 +175,17 @@ async def update_endpoint(
     values: dict[str, Any] = body.model_dump(exclude_none=True, exclude={"status"})
     if body.event_types is not None:
         values["event_types"] = sorted(set(body.event_types))
-    async with services.database.session(caller.tenant_id) as session:
-        row = await _lock(session, caller, endpoint_id)
-        if values:
-            await endpoints.change(session, row, values)
-        if body.status is EndpointStatus.DISABLED:
-            await endpoints.disable(session, row, reason=DisabledReason.TENANT)
-        if body.status is EndpointStatus.ENABLED and row.status != EndpointStatus.ENABLED:
-            await endpoints.enable(session, row)
-        return EndpointModel.of(row)
+    with _missing_as_problem():
+        async with services.database.session(caller.tenant_id) as session:
+            row = await endpoint_book.change(
+                session,
+                endpoint_id,
+                values,
+                tenant_id=caller.tenant_id,
+                actor=actor,
+                status=body.status,
+            )
+    return EndpointModel.of(row)
 
 
 @router.post(
@@ -190,9 +202,11 @@ async def update_endpoint(
     ),
 )
 async def rotate_secret(
+    *,
     endpoint_id: UUID,
     body: RotateRequest,
     caller: WebhookKeeper,
+    actor: AuditActor,
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
@@ -215,15 +229,17 @@ async def rotate_secret(
             return await _again(
                 session, services, caller, endpoint_id=claim.resource_id, response=claim.response
             )
-        row = await _lock(session, caller, endpoint_id)
-        await endpoints.rotate(
-            session,
-            row,
-            secret=services.endpoint_secrets.seal(
-                secret, tenant_id=caller.tenant_id, endpoint_id=endpoint_id
-            ),
-            previous_until=datetime.now(UTC) + timedelta(seconds=body.overlap),
-        )
+        with _missing_as_problem():
+            row = await endpoint_book.rotate(
+                session,
+                endpoint_id,
+                tenant_id=caller.tenant_id,
+                secret=services.endpoint_secrets.seal(
+                    secret, tenant_id=caller.tenant_id, endpoint_id=endpoint_id
+                ),
+                overlap=timedelta(seconds=body.overlap),
+                actor=actor,
+            )
         response = StoredResponse(
             status=200, headers={}, body=EndpointModel.of(row).model_dump(mode="json")
         )
@@ -239,12 +255,14 @@ async def rotate_secret(
     responses=documented(*_ALWAYS, EndpointNotFoundProblem),
 )
 async def delete_endpoint(
-    endpoint_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+    endpoint_id: UUID, caller: WebhookKeeper, actor: AuditActor, services: ServicesDependency
 ) -> None:
     """Remove an endpoint with all its deliveries; nothing more is sent to it."""
-    async with services.database.session(caller.tenant_id) as session:
-        if not await endpoints.delete(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id):
-            raise EndpointNotFoundProblem
+    with _missing_as_problem():
+        async with services.database.session(caller.tenant_id) as session:
+            await endpoint_book.remove(
+                session, endpoint_id, tenant_id=caller.tenant_id, actor=actor
+            )
 
 
 async def _again(
@@ -268,11 +286,12 @@ async def _find(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> Web
     return row
 
 
-async def _lock(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
-    row = await endpoints.lock(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id)
-    if row is None:
-        raise EndpointNotFoundProblem
-    return row
+@contextmanager
+def _missing_as_problem() -> Iterator[None]:
+    try:
+        yield
+    except RecordMissingError as error:
+        raise EndpointNotFoundProblem from error
 
 
 def _check(services: Services, url: str) -> None:

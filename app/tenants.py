@@ -7,6 +7,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from app.process_settings import read_settings
+from domain.audit import OPERATOR
 from domain.plans import PLANS, PlanName
 
 Tenant = Annotated[str, typer.Option(help="Short name of the tenant.")]
@@ -52,7 +53,7 @@ def set_plan(
     from app.one_shot import with_database
     from infra.bootstrap import tenant_id_of
     from infra.database import Database
-    from infra.repositories import tenants as stored
+    from infra.tenant_plans import change_plan
 
     if plan != _DEFAULT and plan not in set(PlanName):
         raise typer.BadParameter(f"there is no plan {plan!r}", param_hint="PLAN")
@@ -61,7 +62,7 @@ def set_plan(
     async def write(database: Database) -> bool:
         tenant_id = tenant_id_of(tenant)
         async with database.session(tenant_id) as session:
-            return await stored.set_plan(session, tenant_id=tenant_id, plan=own)
+            return await change_plan(session, tenant_id=tenant_id, plan=own, actor=OPERATOR)
 
     if not with_database(write):
         _give_up(tenant)

@@ -1,4 +1,4 @@
-"""The audit log: who changed what that decides over a tenant's access and rules, and from where."""
+"""The audit log: who changed what a tenant's access, rules and data depend on."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class AuditTarget(StrEnum):
     KEY = "key"
     PROFILE_OVERRIDE = "profile_override"
     CONNECTION = "connection"
+    WEBHOOK_ENDPOINT = "webhook_endpoint"
+    TENANT = "tenant"
 
 
 class AuditAction(StrEnum):
@@ -38,6 +40,13 @@ class AuditAction(StrEnum):
     CONNECTION_UPDATED = "connection.updated"
     CONNECTION_ROTATED = "connection.rotated"
     CONNECTION_DELETED = "connection.deleted"
+    ENDPOINT_CREATED = "webhook_endpoint.created"
+    ENDPOINT_UPDATED = "webhook_endpoint.updated"
+    ENDPOINT_ROTATED = "webhook_endpoint.rotated"
+    ENDPOINT_ENABLED = "webhook_endpoint.enabled"
+    ENDPOINT_DISABLED = "webhook_endpoint.disabled"
+    ENDPOINT_DELETED = "webhook_endpoint.deleted"
+    TENANT_PLAN_SET = "tenant.plan_set"
 
     @property
     def target(self) -> AuditTarget:

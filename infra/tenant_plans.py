@@ -1,4 +1,7 @@
-"""The plans of tenants, remembered for a while: every request needs one, and few ever change."""
+"""The plans of tenants, remembered for a while: every request needs one, and few ever change.
+
+A change is written into the tenant's audit log.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,13 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.audit import Actor, AuditAction
 from domain.plans import PLANS, Plan, PlanName
 from infra.database import Database
-from infra.repositories import tenants
+from infra.repositories import audit, tenants
+from infra.repositories.errors import RecordMissingError
 
 LIFETIME: Final = 30.0
 _CAPACITY: Final = 10_000
@@ -56,3 +63,24 @@ class TenantPlans:
         if len(self._known) > _CAPACITY:
             self._known.popitem(last=False)
         return plan
+
+
+async def change_plan(
+    session: AsyncSession, *, tenant_id: UUID, plan: PlanName | None, actor: Actor
+) -> bool:
+    """Give a tenant a plan of its own, or the default one; answer whether there is a tenant."""
+    try:
+        before = await tenants.plan_of(session, tenant_id=tenant_id, lock=True)
+    except RecordMissingError:
+        return False
+    if plan is not before:
+        await tenants.set_plan(session, tenant_id=tenant_id, plan=plan)
+        await audit.record(
+            session,
+            tenant_id=tenant_id,
+            action=AuditAction.TENANT_PLAN_SET,
+            target_id=tenant_id,
+            actor=actor,
+            details={"before": before, "after": plan},
+        )
+    return True

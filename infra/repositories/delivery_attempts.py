@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import SYSTEM
 from domain.events import Event
 from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus, fails_lastingly
 from infra.repositories import endpoints
@@ -178,5 +179,4 @@ async def _judge(
         reason = DisabledReason.FAILING
     else:
         return False
-    await endpoints.disable(session, endpoint, reason=reason)
-    return True
+    return await endpoints.disable(session, endpoint, reason=reason, actor=SYSTEM)

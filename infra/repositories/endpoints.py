@@ -11,9 +11,10 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import Actor, AuditAction
 from domain.events import EndpointPayload, EventType, event
 from domain.webhooks import DisabledReason, EndpointStatus
-from infra.repositories import events
+from infra.repositories import audit, events
 from infra.repositories.keyset import Order, Position
 from infra.schema import WebhookEndpoint
 
@@ -127,10 +128,15 @@ async def enable(session: AsyncSession, row: WebhookEndpoint) -> None:
     )
 
 
-async def disable(session: AsyncSession, row: WebhookEndpoint, *, reason: DisabledReason) -> None:
-    """Stop calling a locked endpoint, and tell the tenant unless it was disabled before."""
+async def disable(
+    session: AsyncSession, row: WebhookEndpoint, *, reason: DisabledReason, actor: Actor
+) -> bool:
+    """Stop calling a locked endpoint, log it and tell the tenant, unless it was disabled before.
+
+    Answers whether it was this call that disabled it.
+    """
     if row.status == EndpointStatus.DISABLED:
-        return
+        return False
     failing_since = row.failing_since
     await change(
         session,
@@ -154,6 +160,15 @@ async def disable(session: AsyncSession, row: WebhookEndpoint, *, reason: Disabl
             created_at=row.updated_at,
         ),
     )
+    await audit.record(
+        session,
+        tenant_id=row.tenant_id,
+        action=AuditAction.ENDPOINT_DISABLED,
+        target_id=row.id,
+        actor=actor,
+        details={"reason": reason.value},
+    )
+    return True
 
 
 async def delete(session: AsyncSession, *, tenant_id: UUID, endpoint_id: UUID) -> bool:

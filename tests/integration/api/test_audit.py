@@ -13,6 +13,7 @@ from tests.integration.api.test_problems import assert_problem
 
 AUDIT = "/v1/audit"
 KEYS = "/v1/keys"
+WEBHOOKS = "/v1/webhooks"
 OVERRIDE = "/v1/profiles/soccer/override"
 READER = {"name": "scoreboard", "scopes": ["read"]}
 
@@ -101,6 +102,56 @@ async def test_changes_of_overrides_are_logged(account: Account) -> None:
     assert deleted["action"] == "profile_override.deleted"
 
 
+async def test_changes_of_webhook_endpoints_are_logged_without_what_could_be_secret(
+    account: Account,
+) -> None:
+    body = {"url": "https://hooks.example.com/T0KEN?key=S3CRET", "event_types": ["clip.ready"]}
+    made = (await account.http.post(f"{WEBHOOKS}/subscribe", json=body)).json()
+    path = f"{WEBHOOKS}/{made['id']}"
+    await account.http.patch(path, json={"url": "https://new.example.com/T0KEN", "description": ""})
+    rotated = (await account.http.post(f"{path}/rotate", json={"overlap": 60})).json()
+    await account.http.patch(path, json={"status": "disabled"})
+    await account.http.patch(path, json={"status": "enabled"})
+    await account.http.delete(path)
+    log = await entries(account, target_kind="webhook_endpoint", target_id=made["id"])
+    assert [(each["action"], each["details"]) for each in reversed(log)] == [
+        (
+            "webhook_endpoint.created",
+            {"host": "hooks.example.com", "event_types": ["clip.ready"]},
+        ),
+        ("webhook_endpoint.updated", {"changed": ["url"], "host": "new.example.com"}),
+        ("webhook_endpoint.rotated", {"overlap": 60}),
+        ("webhook_endpoint.disabled", {"reason": "tenant"}),
+        ("webhook_endpoint.enabled", {}),
+        ("webhook_endpoint.deleted", {"host": "new.example.com"}),
+    ]
+    assert {each["actor"]["kind"] for each in log} == {"api_key"}
+    text = (await account.http.get(AUDIT)).text
+    for secret in (made["secret"], rotated["secret"], "T0KEN", "S3CRET"):
+        assert secret not in text
+
+
+async def test_a_change_of_an_endpoint_that_changes_nothing_leaves_no_entry(
+    account: Account,
+) -> None:
+    body = {"url": "https://hooks.example.com/", "event_types": ["clip.ready"]}
+    headers = {"Idempotency-Key": "once"}
+    for _ in range(2):
+        made = await account.http.post(f"{WEBHOOKS}/subscribe", json=body, headers=headers)
+    path = f"{WEBHOOKS}/{made.json()['id']}"
+    await account.http.patch(path, json={**body, "status": "enabled"})
+    await account.http.post(f"{path}/rotate", json={}, headers={"Idempotency-Key": "rotate"})
+    await account.http.post(f"{path}/rotate", json={}, headers={"Idempotency-Key": "rotate"})
+    for _ in range(2):
+        await account.http.patch(path, json={"status": "disabled"})
+    for _ in range(2):
+        await account.http.delete(path)
+    log = await entries(account, target_kind="webhook_endpoint")
+    assert [each["action"].partition(".")[2] for each in reversed(log)] == [
+        *("created", "rotated", "disabled", "deleted")
+    ]
+
+
 async def test_an_operators_changes_are_logged_as_such(account: Account) -> None:
     (first,) = await entries(account)
     assert first["actor"] == {"kind": "operator", "id": None}
@@ -146,7 +197,7 @@ async def test_entries_come_in_pages(account: Account) -> None:
     ("name", "value"),
     [
         ("action", "key.lost"),
-        ("target_kind", "tenant"),
+        ("target_kind", "planet"),
         ("target_id", "a\0b"),
         ("since", "yesterday"),
         ("since", "2026-01-01T00:00:00"),

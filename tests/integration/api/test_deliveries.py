@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from temporalio.client import Client
 
+from domain.audit import OPERATOR
 from domain.ids import delivery_workflow_id
 from domain.webhooks import DisabledReason
 from infra.database import Database
@@ -50,7 +51,7 @@ async def disable(database: Database, account: Account, endpoint: UUID) -> None:
     async with database.session(account.tenant_id) as session:
         row = await endpoints.lock(session, tenant_id=account.tenant_id, endpoint_id=endpoint)
         assert row is not None
-        await endpoints.disable(session, row, reason=DisabledReason.TENANT)
+        await endpoints.disable(session, row, reason=DisabledReason.TENANT, actor=OPERATOR)
 
 
 async def listed(account: Account, path: str, **params: str) -> list[str]:

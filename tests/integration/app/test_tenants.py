@@ -11,7 +11,9 @@ from app.cli import cli
 from infra.bootstrap import tenant_id_of
 from infra.database import Database
 from infra.embedded.postgres import DatabaseUrls
-from infra.repositories import api_keys
+from infra.repositories import api_keys, audit
+from infra.repositories.audit import AuditFilter
+from infra.schema import AuditEntry
 from tests.conftest import run_apart
 
 
@@ -47,6 +49,26 @@ def test_a_plan_is_given_and_taken_back(slug: str) -> None:
     assert "plan enterprise\n" in run("show", "--tenant", slug).stdout
     assert run("set-plan", "--tenant", slug, "default").exit_code == 0
     assert "(the default)" in run("show", "--tenant", slug).stdout
+
+
+def test_each_change_of_a_plan_is_in_the_tenants_audit_log(
+    slug: str, postgres: DatabaseUrls
+) -> None:
+    for plan in ("enterprise", "enterprise", "default"):
+        run("set-plan", "--tenant", slug, plan)
+
+    async def read() -> list[AuditEntry]:
+        database = Database(postgres.application, pool_size=1)
+        tenant_id = tenant_id_of(slug)
+        async with database.session(tenant_id) as session:
+            rows = await audit.list_page(session, tenant_id=tenant_id, criteria=AuditFilter())
+        await database.close()
+        return rows
+
+    back, given = run_apart(read())
+    assert (given.action, given.actor_kind) == ("tenant.plan_set", "operator")
+    assert given.details == {"before": None, "after": "enterprise"}
+    assert back.details == {"before": "enterprise", "after": None}
 
 
 def test_a_plan_that_there_is_none_of_is_refused(slug: str) -> None:

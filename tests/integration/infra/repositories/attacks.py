@@ -446,7 +446,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "endpoints.enable": lambda s, it: endpoints.enable(s, _endpoint_row(s, it)),
     "endpoints.disable": lambda s, it: endpoints.disable(
-        s, _endpoint_row(s, it), reason=DisabledReason.GONE
+        s, _endpoint_row(s, it), reason=DisabledReason.GONE, actor=SYSTEM
     ),
     "endpoints.delete": lambda s, it: endpoints.delete(
         s, tenant_id=it.tenant, endpoint_id=it.endpoint

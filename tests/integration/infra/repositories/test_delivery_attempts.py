@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from infra.database import Database
-from infra.repositories import deliveries, delivery_attempts, endpoints, events
+from infra.repositories import audit, deliveries, delivery_attempts, endpoints, events
+from infra.repositories.audit import AuditFilter
 from infra.repositories.delivery_attempts import Attempt
 from infra.schema import Delivery, WebhookEndpoint
 from tests.integration.rows import new_delivery, new_endpoint
@@ -92,8 +93,25 @@ async def test_the_last_failure_of_a_delivery_disables_an_endpoint_that_took_not
     assert (row.status, about.status, about.disabled_reason) == ("failed", "disabled", "failing")
     async with database.session(tenant) as session:
         (notice,) = await events.undispatched(session, tenant_id=tenant)
+        (logged,) = await audit.list_page(session, tenant_id=tenant, criteria=AuditFilter())
     assert notice.data["endpoint_id"] == str(endpoint)
     assert notice.data["failing_since"] == "2026-11-24T12:00:00Z"
+    assert (logged.action, logged.actor_kind) == ("webhook_endpoint.disabled", "system")
+    assert (logged.target_id, logged.details) == (str(endpoint), {"reason": "failing"})
+
+
+async def test_an_endpoint_is_disabled_once_however_many_deliveries_give_up_on_it(
+    database: Database, tenant: UUID, endpoint: UUID
+) -> None:
+    gone = Attempt(at=NOON, duration=0.1, succeeded=False, gone=True, status_code=410)
+    first, second = [
+        await new_delivery(database, tenant, endpoint, percent=percent) for percent in (1, 2)
+    ]
+    assert await record(database, tenant, first, gone)
+    assert not await record(database, tenant, second, gone)
+    async with database.session(tenant) as session:
+        assert len(await events.undispatched(session, tenant_id=tenant)) == 1
+        assert len(await audit.list_page(session, tenant_id=tenant, criteria=AuditFilter())) == 1
 
 
 async def test_an_endpoint_that_took_something_else_meanwhile_stays_enabled(
