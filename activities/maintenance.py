@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 from uuid import UUID
 
@@ -27,27 +26,24 @@ class MaintenanceActivities(Maintenance):
         A retry begins anew and finds less to do; what a failed attempt deleted is not counted.
         """
         tenants = await self._database.tenant_ids()
-        deleted: Counter[RecordKind] = Counter()
+        deleted = dict.fromkeys(RecordKind, 0)
         for tenant_id in tenants:
-            full = True
-            while full:
-                activity.heartbeat()
-                batch = await self._expire_batch(tenant_id, request)
-                deleted.update(batch)
-                full = request.batch in batch.values()
-        return ExpireRecordsResult(tenants=len(tenants), deleted=dict(deleted))
+            for kind in RecordKind:
+                deleted[kind] += await self._expire(tenant_id, kind, request)
+        return ExpireRecordsResult(tenants=len(tenants), deleted=deleted)
 
-    async def _expire_batch(
-        self, tenant_id: UUID, request: ExpireRecordsInput
-    ) -> dict[RecordKind, int]:
-        async with self._database.session(tenant_id) as session:
-            return {
-                kind: await expiry.delete_expired(
+    async def _expire(self, tenant_id: UUID, kind: RecordKind, request: ExpireRecordsInput) -> int:
+        total = 0
+        while True:
+            activity.heartbeat()
+            async with self._database.session(tenant_id) as session:
+                batch = await expiry.delete_expired(
                     session,
                     tenant_id=tenant_id,
                     kind=kind,
                     age=timedelta(seconds=request.policy.age_of(kind)),
                     limit=request.batch,
                 )
-                for kind in RecordKind
-            }
+            total += batch
+            if batch < request.batch:
+                return total

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -137,14 +138,17 @@ async def replay(
     found = rows.all()
     if len(found) > limit:
         raise TooManyEventsError
-    for start in range(0, len(found), _BATCH):
-        await _begin_anew(session, endpoint, found[start : start + _BATCH])
+    await _begin_anew(session, endpoint, found)
     return len(found)
 
 
 async def _begin_anew(
     session: AsyncSession, endpoint: WebhookEndpoint, found: Sequence[Row[UUID, str]]
 ) -> None:
+    """Make or reset deliveries; events first and deliveries in order (`delivery_locks`)."""
+    kept = await events.keep(
+        session, tenant_id=endpoint.tenant_id, event_ids=[row.id for row in found]
+    )
     rows = [
         {
             "tenant_id": endpoint.tenant_id,
@@ -155,14 +159,17 @@ async def _begin_anew(
             "status": DeliveryStatus.PENDING.value,
         }
         for row in found
+        if row.id in kept
     ]
-    # One that is pending is on its way already.
-    await session.execute(
-        insert(Delivery)
-        .values(rows)
-        .on_conflict_do_update(
-            index_elements=[Delivery.tenant_id, Delivery.id],
-            set_=_AFRESH,
-            where=Delivery.status != DeliveryStatus.PENDING,
+    rows.sort(key=itemgetter("id"))
+    for start in range(0, len(rows), _BATCH):
+        # One that is pending is on its way already.
+        await session.execute(
+            insert(Delivery)
+            .values(rows[start : start + _BATCH])
+            .on_conflict_do_update(
+                index_elements=[Delivery.tenant_id, Delivery.id],
+                set_=_AFRESH,
+                where=Delivery.status != DeliveryStatus.PENDING,
+            )
         )
-    )

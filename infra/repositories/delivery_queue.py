@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.ids import delivery_id
 from domain.webhooks import DeliveryStatus, EndpointStatus, wants
 from infra.repositories import events
+from infra.repositories.delivery_locks import lock_deliveries
 from infra.schema import Delivery, EventRow, WebhookEndpoint
 
 OVERDUE: Final = timedelta(hours=1)
@@ -113,10 +114,13 @@ async def mark_queued(
     One that was attempted meanwhile is left as it is: should it have been asked for again since,
     its workflow must be told again.
     """
-    seen = [(each.id, each.attempts) for each in deliveries]
+    seen = tuple_(Delivery.id, Delivery.attempts).in_(
+        [(each.id, each.attempts) for each in deliveries]
+    )
+    await lock_deliveries(session, tenant_id=tenant_id, which=seen)
     await session.execute(
         update(Delivery)
-        .where(Delivery.tenant_id == tenant_id, tuple_(Delivery.id, Delivery.attempts).in_(seen))
+        .where(Delivery.tenant_id == tenant_id, seen)
         .values(queued_at=func.now())
         .execution_options(synchronize_session=False)
     )

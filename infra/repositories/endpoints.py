@@ -15,8 +15,9 @@ from domain.audit import Actor, AuditAction
 from domain.events import EndpointPayload, EventType, event
 from domain.webhooks import DisabledReason, EndpointStatus
 from infra.repositories import audit, events
+from infra.repositories.delivery_locks import lock_deliveries
 from infra.repositories.keyset import Order, Position
-from infra.schema import WebhookEndpoint
+from infra.schema import Delivery, WebhookEndpoint
 
 NEWEST: Final = Order(column=WebhookEndpoint.created_at, id=WebhookEndpoint.id, descending=True)
 
@@ -173,9 +174,12 @@ async def disable(
 
 async def delete(session: AsyncSession, *, tenant_id: UUID, endpoint_id: UUID) -> bool:
     """Remove an endpoint with its deliveries; answer whether there was one."""
-    deleted = await session.scalar(
-        delete_from(WebhookEndpoint)
-        .where(WebhookEndpoint.tenant_id == tenant_id, WebhookEndpoint.id == endpoint_id)
-        .returning(WebhookEndpoint.id)
+    if await lock(session, tenant_id=tenant_id, endpoint_id=endpoint_id) is None:
+        return False
+    await lock_deliveries(session, tenant_id=tenant_id, which=Delivery.endpoint_id == endpoint_id)
+    await session.execute(
+        delete_from(WebhookEndpoint).where(
+            WebhookEndpoint.tenant_id == tenant_id, WebhookEndpoint.id == endpoint_id
+        )
     )
-    return deleted is not None
+    return True

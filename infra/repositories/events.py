@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -59,6 +59,19 @@ async def undispatched(
         .with_for_update(key_share=True)
     )
     return [event_of(row) for row in rows]
+
+
+async def keep(
+    session: AsyncSession, *, tenant_id: UUID, event_ids: Collection[UUID]
+) -> frozenset[UUID]:
+    """Let nobody delete these events until the transaction ends; return those still there."""
+    found = await session.scalars(
+        select(EventRow.id)
+        .where(EventRow.tenant_id == tenant_id, EventRow.id.in_(event_ids))
+        .order_by(EventRow.position)
+        .with_for_update(read=True, key_share=True)
+    )
+    return frozenset(found)
 
 
 async def mark_dispatched(

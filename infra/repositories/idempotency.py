@@ -56,7 +56,9 @@ async def claim(
 ) -> Claim:
     """Claim a key in the transaction that creates the resource.
 
-    A concurrent request under the same key waits here until that transaction ends.
+    A concurrent request under the same key waits here until that transaction ends. A key older
+    than `RETENTION` is new again; maintenance deletes the others, so that requests under different
+    keys never wait for each other.
 
     Args:
         session: the tenant's.
@@ -69,6 +71,7 @@ async def claim(
     await session.execute(
         delete(IdempotencyKey).where(
             IdempotencyKey.tenant_id == tenant_id,
+            IdempotencyKey.key == key,
             IdempotencyKey.created_at < func.now() - RETENTION,
         )
     )

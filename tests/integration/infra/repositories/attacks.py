@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import make_transient_to_detached
 
@@ -48,6 +49,7 @@ from infra.repositories import (
     connections,
     deliveries,
     delivery_attempts,
+    delivery_locks,
     delivery_queue,
     endpoints,
     events,
@@ -454,6 +456,10 @@ ATTACKS: dict[str, Attack] = {
     "events.append": lambda s, it: events.append(s, _event(it)),
     "events.get": lambda s, it: events.get(s, tenant_id=it.tenant, event_id=it.event),
     "events.undispatched": lambda s, it: events.undispatched(s, tenant_id=it.tenant),
+    "events.keep": lambda s, it: events.keep(s, tenant_id=it.tenant, event_ids=[it.event]),
+    "delivery_locks.lock_deliveries": lambda s, it: delivery_locks.lock_deliveries(
+        s, tenant_id=it.tenant, which=true()
+    ),
     "events.mark_dispatched": lambda s, it: events.mark_dispatched(
         s, tenant_id=it.tenant, event_ids=[it.event]
     ),
