@@ -12,6 +12,10 @@ from domain.model import Model
 DAY: Final = 86_400.0
 SHORTEST_IDEMPOTENCY: Final = DAY
 """Seconds for which the API promises to remember an `Idempotency-Key`."""
+SHORTEST_INBOUND: Final = 7 * DAY
+"""Seconds for which 100ms's events are remembered at least: days longer than any of its streams."""
+SHORTEST_AUDIT: Final = 90 * DAY
+"""Seconds for which the database itself keeps audit entries, whatever the application asks."""
 
 
 class RecordKind(StrEnum):
@@ -21,19 +25,28 @@ class RecordKind(StrEnum):
     USAGE_EVENTS = "usage_events"  # their hourly sums stay
     EVENTS = "events"  # the outbox: told, or too old to be
     HIDDEN_HIGHLIGHTS = "hidden_highlights"  # held or rejected: never shown
+    INBOUND_EVENTS = "inbound_events"  # what 100ms sent, once its effect is done or given up
+    BEAMS = "beams"  # those that are over, or were never seen to begin
+    CLOSED_SESSIONS = "closed_sessions"
+    AUDIT_LOG = "audit_log"
 
 
 class RetentionPolicy(Model):
     """Seconds for which records of each kind are kept.
 
     Usage events must outlive whatever might write them again: a retry that comes later counts
-    twice.
+    twice. So must inbound events: 100ms could send one again as if it were new. Beams and closed
+    sessions outlive these, since a start that comes after the end must still find the end.
     """
 
     idempotency_keys: float = Field(default=2 * DAY, ge=SHORTEST_IDEMPOTENCY)
     usage_events: float = Field(default=90 * DAY, ge=DAY)
     events: float = Field(default=30 * DAY, ge=DAY)
     hidden_highlights: float = Field(default=30 * DAY, ge=DAY)
+    inbound_events: float = Field(default=30 * DAY, ge=SHORTEST_INBOUND)
+    beams: float = Field(default=90 * DAY, ge=SHORTEST_INBOUND)
+    closed_sessions: float = Field(default=90 * DAY, ge=SHORTEST_INBOUND)
+    audit_log: float = Field(default=400 * DAY, ge=SHORTEST_AUDIT)
 
     def age_of(self, kind: RecordKind) -> float:
         """Return the seconds for which records of a kind are kept."""

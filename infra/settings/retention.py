@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import Field, PositiveFloat
 
-from domain.expiry import DAY, RetentionPolicy
+from domain.expiry import DAY, SHORTEST_AUDIT, SHORTEST_INBOUND, RetentionPolicy
 from infra.settings.section import SettingsSection
 
 _POLICY: Final = RetentionPolicy()
@@ -38,6 +38,30 @@ class RetentionSettings(SettingsSection):
         ge=1,
         description="Days for which highlights that were never shown (held, rejected) are kept.",
     )
+    retention_inbound_events: float = Field(
+        default=_POLICY.inbound_events / DAY,
+        ge=SHORTEST_INBOUND / DAY,
+        description="Days for which 100ms's events are kept once they are done; one that came "
+        "again later would be taken for new.",
+    )
+    retention_beams: float = Field(
+        default=_POLICY.beams / DAY,
+        ge=SHORTEST_INBOUND / DAY,
+        description="Days for which a beam of 100ms is remembered after its end; at least as long "
+        "as events.",
+    )
+    retention_closed_sessions: float = Field(
+        default=_POLICY.closed_sessions / DAY,
+        ge=SHORTEST_INBOUND / DAY,
+        description="Days for which a closed session of 100ms is remembered; at least as long as "
+        "events.",
+    )
+    retention_audit_log: float = Field(
+        default=_POLICY.audit_log / DAY,
+        ge=SHORTEST_AUDIT / DAY,
+        description="Days for which the audit log is kept; the database refuses to delete younger "
+        "entries than 90 days.",
+    )
     maintenance_interval: PositiveFloat = Field(
         default=3600.0, description="Seconds between two rounds that delete old records."
     )
@@ -49,4 +73,8 @@ class RetentionSettings(SettingsSection):
             usage_events=self.retention_usage_events * DAY,
             events=self.retention_events * DAY,
             hidden_highlights=self.retention_hidden_highlights * DAY,
+            inbound_events=self.retention_inbound_events * DAY,
+            beams=self.retention_beams * DAY,
+            closed_sessions=self.retention_closed_sessions * DAY,
+            audit_log=self.retention_audit_log * DAY,
         )

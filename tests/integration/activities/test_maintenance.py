@@ -6,19 +6,39 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import ProgrammingError
 from temporalio.testing import ActivityEnvironment
 
 from activities.maintenance import MaintenanceActivities
-from domain.expiry import ExpireRecordsInput, ExpireRecordsResult, RecordKind
+from domain.audit import ActorKind, AuditAction
+from domain.expiry import (
+    DAY,
+    SHORTEST_AUDIT,
+    ExpireRecordsInput,
+    ExpireRecordsResult,
+    RecordKind,
+    RetentionPolicy,
+)
 from domain.selection import DecisionStatus
 from domain.usage import UsageKind, usage_event
 from infra.database import Database
-from infra.repositories import highlights, idempotency, usage
-from infra.schema import Base, EventRow, Highlight, IdempotencyKey, UsageEventRow
+from infra.repositories import connections, expiry, highlights, idempotency, usage
+from infra.schema import (
+    AuditEntry,
+    Base,
+    BeamRow,
+    ClosedSession,
+    EventRow,
+    Highlight,
+    IdempotencyKey,
+    InboundEvent,
+    UsageEventRow,
+)
 from tests.integration.rows import new_highlight, new_stream, used
 
 OLD = datetime.now(UTC) - timedelta(days=400)
+SECRETS = {"header_hash": b"h", "signing_secret": b"s"}
 
 
 async def expire(database: Database, *, batch: int = 1000) -> ExpireRecordsResult:
@@ -87,6 +107,130 @@ async def test_old_events_go(database: Database, tenant: UUID) -> None:
     await age(database, tenant, EventRow)
     await expire(database)
     assert await count(database, tenant, EventRow) == 0
+
+
+async def new_connection(database: Database, tenant: UUID) -> UUID:
+    connection = uuid4()
+    async with database.session(tenant) as session:
+        await connections.create(
+            session, tenant_id=tenant, id=connection, name="C", checks={}, **SECRETS
+        )
+    return connection
+
+
+async def test_old_events_of_100ms_go_once_they_are_done(
+    database: Database, tenant: UUID, other_tenant: UUID
+) -> None:
+    for each in (tenant, other_tenant):
+        connection = await new_connection(database, each)
+        rows = [
+            InboundEvent(event_id="done", received_at=OLD, delivered_at=OLD),
+            InboundEvent(event_id="waits", received_at=OLD, lane="beam"),
+            InboundEvent(event_id="young", delivered_at=datetime.now(UTC)),
+        ]
+        async with database.session(each) as session:
+            for row in rows:
+                row.tenant_id, row.connection_id = each, connection
+                row.type, row.effect, row.is_replay = "beam.started.success", {}, False
+                session.add(row)
+    await expire(database)
+    for each in (tenant, other_tenant):
+        async with database.session(each) as session:
+            left = await session.scalars(select(InboundEvent.event_id))
+            assert set(left) == {"waits", "young"}
+
+
+async def test_old_beams_go_unless_they_run(database: Database, tenant: UUID) -> None:
+    connection = await new_connection(database, tenant)
+    rows = [
+        BeamRow(key="over", opened_at=OLD, ended_at=OLD, end_kind="stopped", updated_at=OLD),
+        BeamRow(key="tombstone", ended_at=OLD, end_kind="stopped", updated_at=OLD),
+        BeamRow(key="never begun", updated_at=OLD),
+        BeamRow(key="runs", opened_at=OLD, updated_at=OLD),
+        BeamRow(key="young", opened_at=OLD, ended_at=OLD, end_kind="stopped"),
+    ]
+    async with database.session(tenant) as session:
+        for row in rows:
+            row.tenant_id, row.connection_id, row.stream_id = tenant, connection, uuid4()
+            session.add(row)
+    await expire(database, batch=2)
+    async with database.session(tenant) as session:
+        assert set(await session.scalars(select(BeamRow.key))) == {"runs", "young"}
+
+
+async def test_old_closed_sessions_go(database: Database, tenant: UUID) -> None:
+    connection = await new_connection(database, tenant)
+    async with database.session(tenant) as session:
+        for name, at in (("old", OLD), ("young", datetime.now(UTC))):
+            session.add(
+                ClosedSession(
+                    tenant_id=tenant, connection_id=connection, session_id=name, closed_at=at
+                )
+            )
+    await expire(database)
+    async with database.session(tenant) as session:
+        assert list(await session.scalars(select(ClosedSession.session_id))) == ["young"]
+
+
+async def log(database: Database, tenant: UUID, *ages: float) -> None:
+    """Write audit entries of these ages in seconds."""
+    async with database.session(tenant) as session:
+        for seconds in ages:
+            session.add(
+                AuditEntry(
+                    tenant_id=tenant,
+                    id=uuid4(),
+                    at=datetime.now(UTC) - timedelta(seconds=seconds),
+                    actor_kind=ActorKind.OPERATOR,
+                    action=AuditAction.KEY_CREATED,
+                    target_kind="key",
+                    target_id=f"{seconds:.0f}",
+                    details={},
+                )
+            )
+
+
+async def logged(database: Database, tenant: UUID) -> set[float]:
+    async with database.session(tenant) as session:
+        return {float(each) for each in await session.scalars(select(AuditEntry.target_id))}
+
+
+async def test_old_audit_entries_go_in_batches_tenant_by_tenant(
+    database: Database, tenant: UUID, other_tenant: UUID
+) -> None:
+    policy = RetentionPolicy()
+    old = [policy.audit_log + day * DAY for day in (1, 2, 3)]
+    for each in (tenant, other_tenant):
+        await log(database, each, *old, policy.audit_log - DAY)
+    async with database.session(tenant) as session:
+        deleted = await expiry.delete_expired(
+            session,
+            tenant_id=other_tenant,
+            kind=RecordKind.AUDIT_LOG,
+            age=timedelta(seconds=policy.audit_log),
+            limit=2,
+        )
+    assert deleted == 2
+    assert len(await logged(database, tenant)) == 2
+    assert len(await logged(database, other_tenant)) == 4
+    await expire(database, batch=2)
+    for each in (tenant, other_tenant):
+        assert await logged(database, each) == {policy.audit_log - DAY}
+
+
+async def test_young_audit_entries_stay_whatever_the_application_asks(
+    database: Database, tenant: UUID
+) -> None:
+    await log(database, tenant, SHORTEST_AUDIT - DAY, SHORTEST_AUDIT + DAY)
+    async with database.session(tenant) as session:
+        for age in (timedelta(0), timedelta(days=-1)):
+            await expiry.delete_expired(
+                session, tenant_id=tenant, kind=RecordKind.AUDIT_LOG, age=age, limit=100
+            )
+    assert await logged(database, tenant) == {SHORTEST_AUDIT - DAY}
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        async with database.session(tenant) as session:
+            await session.execute(delete(AuditEntry))
 
 
 @pytest.mark.parametrize(
