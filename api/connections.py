@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
-from uuid import UUID, uuid4
+from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.actor import AuditActor
@@ -21,7 +22,7 @@ from api.connection_models import (
     InboundEventModel,
 )
 from api.content_type import require_json
-from api.idempotency import IdempotencyKeyHeader, IdempotentRequest, replay
+from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
 from api.problem_reference import documented
 from api.problems import (
@@ -72,24 +73,16 @@ async def create_connection(
     under its `Idempotency-Key`: rotate them if they were lost.
     """
     checks = checks_after(body, Checks())
-    once = IdempotentRequest(
-        tenant_id=caller.tenant_id, key=idempotency_key, operation="createConnection", body=body
-    )
-    async with services.database.session(caller.tenant_id) as session:
-        claim = await once.claim(session, resource_id=uuid4())
-        if claim.response is not None:
-            return replay(claim.response)
+
+    async def create(session: AsyncSession, connection_id: UUID) -> Created:
         secrets = services.connection_secrets.generate()
-        stored = services.connection_secrets.stored(secrets, connection_id=claim.resource_id)
         row = await connections.create(
             session,
             tenant_id=caller.tenant_id,
-            id=claim.resource_id,
+            id=connection_id,
             checks=checks.model_dump(mode="json"),
-            **stored,
-            **management_columns(
-                body, services.connection_secrets, connection_id=claim.resource_id
-            ),
+            **services.connection_secrets.stored(secrets, connection_id=connection_id),
+            **management_columns(body, services.connection_secrets, connection_id=connection_id),
             **{"title": "", **plain_columns(body)},
         )
         await audit.record(
@@ -100,10 +93,14 @@ async def create_connection(
             actor=actor,
             details={"name": row.name},
         )
-        headers = {"Location": f"/v1/connections/{row.id}"}
-        kept = StoredResponse(status=201, headers=headers, body=_document(row, services))
-        await once.complete(session, kept)
-    return JSONResponse(_document(row, services, secrets), status_code=201, headers=headers)
+        return Created(
+            answer=_answer(row, services, secrets=secrets), stored=_answer(row, services)
+        )
+
+    once = IdempotentRequest(
+        tenant_id=caller.tenant_id, key=idempotency_key, operation="createConnection", body=body
+    )
+    return await once.answer(services.database, create)
 
 
 @router.get(
@@ -270,8 +267,12 @@ async def list_events(
     return InboundEventList(data=[InboundEventModel.of(each) for each in rows])
 
 
-def _document(
-    row: Connection, services: Services, secrets: PlainSecrets | None = None
-) -> dict[str, Any]:
+def _answer(
+    row: Connection, services: Services, *, secrets: PlainSecrets | None = None
+) -> StoredResponse:
     model = ConnectionModel.of(row, base_url=services.settings.base_url(), secrets=secrets)
-    return model.model_dump(mode="json")
+    return StoredResponse(
+        status=201,
+        headers={"Location": f"/v1/connections/{row.id}"},
+        body=model.model_dump(mode="json"),
+    )

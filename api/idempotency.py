@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID, uuid4
@@ -18,8 +18,10 @@ from api.problems import IdempotencyMismatchProblem, RequestInProgressProblem
 from infra.database import Database
 from infra.repositories import idempotency
 from infra.repositories.idempotency import ClaimOutcome, StoredResponse
+from infra.temporal_connection import TemporalUnavailableError
 
 _LEASE: Final = timedelta(seconds=30)
+_NONE: Final[Mapping[str, str]] = {}
 _REPLAYED: Final = {"Idempotent-Replayed": "true"}
 
 IdempotencyKeyHeader = Annotated[
@@ -36,7 +38,26 @@ IdempotencyKeyHeader = Annotated[
 ]
 
 
-Create = Callable[[AsyncSession, UUID], Awaitable[StoredResponse]]
+@dataclass(frozen=True, kw_only=True)
+class Created:
+    """What a request made, in the transaction of its rows.
+
+    Attributes:
+        answer: for the client that made it.
+        stored: for repetitions; by default the same. What is shown once must not be in it.
+        begin: what is to be done once the rows are committed, such as starting a workflow; the
+            answer is stored after it.
+        undo: takes the rows back when `begin` finds Temporal away.
+    """
+
+    answer: StoredResponse
+    stored: StoredResponse | None = None
+    begin: Callable[[], Awaitable[None]] | None = None
+    undo: Callable[[AsyncSession], Awaitable[None]] | None = None
+
+
+Create = Callable[[AsyncSession, UUID], Awaitable[Created]]
+Repeat = Callable[[AsyncSession, StoredResponse], Awaitable[StoredResponse]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,39 +78,52 @@ class IdempotentRequest:
     body: BaseModel
 
     async def answer(
-        self, database: Database, create: Create, *, secrets: Iterable[str] = ()
+        self, database: Database, create: Create, *, repeat: Repeat | None = None
     ) -> JSONResponse:
-        """Create and answer in one transaction, or repeat the answer given before.
+        """Create and answer, or repeat the answer given before.
 
-        It is for what the database alone makes. A repetition that comes meanwhile waits for the
-        transaction to end, and is then answered alike.
+        A repetition that comes meanwhile waits for the transaction to end. One whose answer is
+        made then is answered alike; with something left to `begin` it is told to wait, until that
+        has taken so long that the request must have died: then `create` is called again for the
+        same id, and has to go on with what there is.
 
         Args:
             database: where the tenant's rows are.
-            create: makes the resource under the id it is given, and says how to answer.
-            secrets: fields of the answer's body that are shown once: they are not stored, and null
-                in repetitions.
+            create: makes the resource under the id it is given.
+            repeat: makes the answer to a repetition out of what is stored; by default it is that.
 
         Raises:
             IdempotencyMismatchProblem: the key was used for something else.
             RequestInProgressProblem: the same request is being answered right now.
         """
         async with database.session(self.tenant_id) as session:
-            claim = await self.claim(session, resource_id=uuid4())
-            if claim.response is not None:
-                return replay(claim.response)
-            response = await create(session, claim.resource_id)
-            stored = replace(response, body=response.body | dict.fromkeys(secrets))
-            await self.complete(session, stored)
-        return JSONResponse(response.body, status_code=response.status, headers=response.headers)
+            claim = await self._claim(session, resource_id=uuid4())
+            if (stored := claim.response) is not None:
+                if repeat is not None:
+                    stored = await repeat(session, stored)
+                return _response(stored, headers=_REPLAYED)
+            created = await create(session, claim.resource_id)
+            if created.begin is None:
+                await self._complete(session, created)
+        if created.begin is not None:
+            await self._begin(database, created.begin, created)
+        return _response(created.answer)
 
-    async def claim(self, session: AsyncSession, *, resource_id: UUID) -> idempotency.Claim:
-        """Claim the key in the transaction that creates the resource.
+    async def _begin(
+        self, database: Database, begin: Callable[[], Awaitable[None]], created: Created
+    ) -> None:
+        try:
+            await begin()
+        except TemporalUnavailableError:
+            async with database.session(self.tenant_id) as session:
+                if created.undo is not None:
+                    await created.undo(session)
+                await self._release(session)
+            raise
+        async with database.session(self.tenant_id) as session:
+            await self._complete(session, created)
 
-        Raises:
-            IdempotencyMismatchProblem: the key was used for something else.
-            RequestInProgressProblem: the same request is being answered right now.
-        """
+    async def _claim(self, session: AsyncSession, *, resource_id: UUID) -> idempotency.Claim:
         if self.key is None:
             return idempotency.Claim(outcome=ClaimOutcome.NEW, resource_id=resource_id)
         claim = await idempotency.claim(
@@ -106,15 +140,16 @@ class IdempotentRequest:
             raise RequestInProgressProblem
         return claim
 
-    async def complete(self, session: AsyncSession, response: StoredResponse) -> None:
-        """Store the answer for repetitions."""
+    async def _complete(self, session: AsyncSession, created: Created) -> None:
         if self.key is not None:
             await idempotency.complete(
-                session, tenant_id=self.tenant_id, key=self.key, response=response
+                session,
+                tenant_id=self.tenant_id,
+                key=self.key,
+                response=created.stored or created.answer,
             )
 
-    async def release(self, session: AsyncSession) -> None:
-        """Forget the key, since the request came to nothing."""
+    async def _release(self, session: AsyncSession) -> None:
         if self.key is not None:
             await idempotency.release(session, tenant_id=self.tenant_id, key=self.key)
 
@@ -123,8 +158,7 @@ class IdempotentRequest:
         return hashlib.sha256(text.encode()).digest()
 
 
-def replay(response: StoredResponse) -> JSONResponse:
-    """Return a stored answer once more, marked as such."""
+def _response(answer: StoredResponse, *, headers: Mapping[str, str] = _NONE) -> JSONResponse:
     return JSONResponse(
-        response.body, status_code=response.status, headers=response.headers | _REPLAYED
+        answer.body, status_code=answer.status, headers={**answer.headers, **headers}
     )

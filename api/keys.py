@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.actor import AuditActor
 from api.auth import Administrator, require_address
 from api.client_address import ClientAddress
 from api.content_type import require_json
-from api.idempotency import IdempotencyKeyHeader, IdempotentRequest, replay
+from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.key_models import (
     CreatedKey,
     CreateKeyRequest,
@@ -47,6 +48,7 @@ from api.problems import (
 from api.services import ServicesDependency
 from domain.key_life import KeyEndedError, KeyReplacedError, LastAdministratorError
 from infra import key_ring
+from infra.key_ring import MadeKey
 from infra.repositories import api_keys
 from infra.repositories.errors import RecordMissingError
 from infra.repositories.idempotency import StoredResponse
@@ -78,13 +80,8 @@ async def create_key(
     Only its hash is stored. So a repetition under the same `Idempotency-Key` makes no second key,
     and is answered with `key` null.
     """
-    once = IdempotentRequest(
-        tenant_id=caller.tenant_id, key=idempotency_key, operation="createKey", body=body
-    )
-    async with services.database.session(caller.tenant_id) as session:
-        claim = await once.claim(session, resource_id=uuid4())
-        if claim.response is not None:
-            return replay(claim.response)
+
+    async def create(session: AsyncSession, key_id: UUID) -> Created:
         _require_future(body.expires_at)
         made = await key_ring.make(
             session,
@@ -92,11 +89,14 @@ async def create_key(
             tenant_id=caller.tenant_id,
             secret=services.key_secret,
             actor=actor,
-            key_id=claim.resource_id,
+            key_id=key_id,
         )
-        created = CreatedKey.made(made)
-        await once.complete(session, _answer(created.repeated()))
-    return _shown_once(created)
+        return _shown_once(made)
+
+    once = IdempotentRequest(
+        tenant_id=caller.tenant_id, key=idempotency_key, operation="createKey", body=body
+    )
+    return await once.answer(services.database, create)
 
 
 @router.get("", operation_id="listKeys", responses=documented(*_ALWAYS, InvalidCursorProblem))
@@ -180,6 +180,21 @@ async def rotate_key(
 
     The old key works on for `overlap` seconds, so that both are good while you change over.
     """
+
+    async def create(session: AsyncSession, successor_id: UUID) -> Created:
+        _require_future(body.expires_at)
+        made = await key_ring.rotate(
+            session,
+            key_id,
+            tenant_id=caller.tenant_id,
+            secret=services.key_secret,
+            actor=actor,
+            overlap=timedelta(seconds=body.overlap),
+            expires_at=body.expires_at,
+            successor_id=successor_id,
+        )
+        return _shown_once(made)
+
     once = IdempotentRequest(
         tenant_id=caller.tenant_id,
         key=idempotency_key,
@@ -187,24 +202,7 @@ async def rotate_key(
         body=body,
     )
     with _refusals_as_problems():
-        async with services.database.session(caller.tenant_id) as session:
-            claim = await once.claim(session, resource_id=uuid4())
-            if claim.response is not None:
-                return replay(claim.response)
-            _require_future(body.expires_at)
-            made = await key_ring.rotate(
-                session,
-                key_id,
-                tenant_id=caller.tenant_id,
-                secret=services.key_secret,
-                actor=actor,
-                overlap=timedelta(seconds=body.overlap),
-                expires_at=body.expires_at,
-                successor_id=claim.resource_id,
-            )
-            created = CreatedKey.made(made)
-            await once.complete(session, _answer(created.repeated()))
-    return _shown_once(created)
+        return await once.answer(services.database, create)
 
 
 @router.post(
@@ -253,6 +251,6 @@ def _answer(created: CreatedKey) -> StoredResponse:
     )
 
 
-def _shown_once(created: CreatedKey) -> JSONResponse:
-    answer = _answer(created)
-    return JSONResponse(answer.body, status_code=answer.status, headers=answer.headers)
+def _shown_once(made: MadeKey) -> Created:
+    created = CreatedKey.made(made)
+    return Created(answer=_answer(created), stored=_answer(created.repeated()))

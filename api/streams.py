@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Reader, Writer
 from api.content_type import require_json
-from api.idempotency import IdempotencyKeyHeader, IdempotentRequest, replay
+from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.problem_reference import documented
 from api.problems import (
@@ -37,7 +39,6 @@ from domain.stream import TERMINAL, StreamStatus
 from infra.repositories import streams
 from infra.repositories.idempotency import StoredResponse
 from infra.stream_creation import NewStream
-from infra.temporal_connection import TemporalUnavailableError
 from infra.url_guard import UrlForbiddenError
 
 _NEWEST: Final = "-created_at"
@@ -81,20 +82,15 @@ async def analyze_stream(
         services.url_guard.check(body.url)
     except UrlForbiddenError as error:
         raise UrlForbiddenProblem(str(error)) from error
-    once = IdempotentRequest(
-        tenant_id=caller.tenant_id, key=idempotency_key, operation="analyzeStream", body=body
-    )
-    async with services.database.session(caller.tenant_id) as session:
-        claim = await once.claim(session, resource_id=uuid4())
-        if claim.response is not None:
-            return replay(claim.response)
+
+    async def create(session: AsyncSession, stream_id: UUID) -> Created:
         stream = await streams.get(
-            session, tenant_id=caller.tenant_id, stream_id=claim.resource_id
+            session, tenant_id=caller.tenant_id, stream_id=stream_id
         ) or await services.creation.create(
             session,
             NewStream(
                 tenant_id=caller.tenant_id,
-                stream_id=claim.resource_id,
+                stream_id=stream_id,
                 playlist_url=body.url,
                 game=body.game,
                 title=body.title,
@@ -103,22 +99,21 @@ async def analyze_stream(
                 correlation_id=request_id_of(request.scope),
             ),
         )
-    # The row is committed before the workflow starts, whose first act is to write to it.
-    try:
-        await services.starter.start(stream)
-    except TemporalUnavailableError:
-        async with services.database.session(caller.tenant_id) as session:
-            await streams.delete_unstarted(session, tenant_id=caller.tenant_id, stream_id=stream.id)
-            await once.release(session)
-        raise
-    response = StoredResponse(
-        status=201,
-        headers={"Location": f"/v1/streams/{stream.id}"},
-        body=StreamModel.of(stream).model_dump(mode="json"),
+        return Created(
+            answer=StoredResponse(
+                status=201,
+                headers={"Location": f"/v1/streams/{stream.id}"},
+                body=StreamModel.of(stream).model_dump(mode="json"),
+            ),
+            # The row is committed before the workflow starts, whose first act is to write to it.
+            begin=partial(services.starter.start, stream),
+            undo=partial(streams.delete_unstarted, tenant_id=caller.tenant_id, stream_id=stream.id),
+        )
+
+    once = IdempotentRequest(
+        tenant_id=caller.tenant_id, key=idempotency_key, operation="analyzeStream", body=body
     )
-    async with services.database.session(caller.tenant_id) as session:
-        await once.complete(session, response)
-    return JSONResponse(response.body, status_code=201, headers=response.headers)
+    return await once.answer(services.database, create)
 
 
 @router.get(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
@@ -15,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.actor import AuditActor
 from api.auth import Caller, WebhookKeeper
 from api.content_type import require_json
-from api.idempotency import IdempotencyKeyHeader, IdempotentRequest, replay
+from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.problem_reference import documented
 from api.problems import (
@@ -84,40 +86,34 @@ async def subscribe(
     repetition under the same `Idempotency-Key` shows it again.
     """
     _check(services, body.url)
-    once = IdempotentRequest(
-        tenant_id=caller.tenant_id, key=idempotency_key, operation="subscribeWebhook", body=body
-    )
-    async with services.database.session(caller.tenant_id) as session:
-        claim = await once.claim(session, resource_id=uuid4())
-        if claim.response is not None:
-            return await _again(
-                session, services, caller, endpoint_id=claim.resource_id, response=claim.response
-            )
-        if await endpoints.count(session, tenant_id=caller.tenant_id) >= _limit(services):
+
+    async def create(session: AsyncSession, endpoint_id: UUID) -> Created:
+        most = services.settings.webhook_endpoints
+        if await endpoints.count(session, tenant_id=caller.tenant_id) >= most:
             raise EndpointLimitProblem(
-                f"You may have {_limit(services)} endpoints. {EndpointLimitProblem.advice}"
+                f"You may have {most} endpoints. {EndpointLimitProblem.advice}"
             )
         secret = new_secret()
         row = await endpoint_book.make(
             session,
             tenant_id=caller.tenant_id,
-            endpoint_id=claim.resource_id,
+            endpoint_id=endpoint_id,
             url=body.url,
             description=body.description,
             event_types=sorted(set(body.event_types)),
             secret=services.endpoint_secrets.seal(
-                secret, tenant_id=caller.tenant_id, endpoint_id=claim.resource_id
+                secret, tenant_id=caller.tenant_id, endpoint_id=endpoint_id
             ),
             actor=actor,
         )
-        response = StoredResponse(
-            status=201,
-            headers={"Location": f"/v1/webhooks/{row.id}"},
-            body=EndpointModel.of(row).model_dump(mode="json"),
-        )
-        await once.complete(session, response)
-    shown = _with(response, secret=secret)
-    return JSONResponse(shown.body, status_code=201, headers=shown.headers)
+        return _shown_once(row, secret, status=201, Location=f"/v1/webhooks/{row.id}")
+
+    once = IdempotentRequest(
+        tenant_id=caller.tenant_id, key=idempotency_key, operation="subscribeWebhook", body=body
+    )
+    return await once.answer(
+        services.database, create, repeat=partial(_again, services=services, caller=caller)
+    )
 
 
 @router.get("", operation_id="listWebhooks", responses=documented(*_ALWAYS, InvalidCursorProblem))
@@ -216,35 +212,31 @@ async def rotate_secret(
     third one is not kept: rotating again ends the overlap of the first. So send an
     `Idempotency-Key`, and repeat a request whose answer was lost under the same one.
     """
+
+    async def rotate(session: AsyncSession, _rotation_id: UUID) -> Created:
+        secret = new_secret()
+        row = await endpoint_book.rotate(
+            session,
+            endpoint_id,
+            tenant_id=caller.tenant_id,
+            secret=services.endpoint_secrets.seal(
+                secret, tenant_id=caller.tenant_id, endpoint_id=endpoint_id
+            ),
+            overlap=timedelta(seconds=body.overlap),
+            actor=actor,
+        )
+        return _shown_once(row, secret, status=200)
+
     once = IdempotentRequest(
         tenant_id=caller.tenant_id,
         key=idempotency_key,
         operation=f"rotateWebhookSecret/{endpoint_id}",
         body=body,
     )
-    secret = new_secret()
-    async with services.database.session(caller.tenant_id) as session:
-        claim = await once.claim(session, resource_id=endpoint_id)
-        if claim.response is not None:
-            return await _again(
-                session, services, caller, endpoint_id=claim.resource_id, response=claim.response
-            )
-        with _missing_as_problem():
-            row = await endpoint_book.rotate(
-                session,
-                endpoint_id,
-                tenant_id=caller.tenant_id,
-                secret=services.endpoint_secrets.seal(
-                    secret, tenant_id=caller.tenant_id, endpoint_id=endpoint_id
-                ),
-                overlap=timedelta(seconds=body.overlap),
-                actor=actor,
-            )
-        response = StoredResponse(
-            status=200, headers={}, body=EndpointModel.of(row).model_dump(mode="json")
+    with _missing_as_problem():
+        return await once.answer(
+            services.database, rotate, repeat=partial(_again, services=services, caller=caller)
         )
-        await once.complete(session, response)
-    return JSONResponse(_with(response, secret=secret).body)
 
 
 @router.delete(
@@ -265,18 +257,19 @@ async def delete_endpoint(
             )
 
 
+def _shown_once(row: WebhookEndpoint, secret: str, *, status: int, **headers: str) -> Created:
+    document = EndpointModel.of(row).model_dump(mode="json")
+    stored = StoredResponse(status=status, headers=headers, body=document)
+    return Created(answer=_with(stored, secret=secret), stored=stored)
+
+
 async def _again(
-    session: AsyncSession,
-    services: Services,
-    caller: Caller,
-    *,
-    endpoint_id: UUID,
-    response: StoredResponse,
-) -> JSONResponse:
+    session: AsyncSession, stored: StoredResponse, *, services: Services, caller: Caller
+) -> StoredResponse:
     """Repeat an answer that showed a secret: it was stored without, and gets the present one."""
-    row = await _find(session, caller, endpoint_id)
+    row = await _find(session, caller, UUID(stored.body["id"]))
     secret = services.endpoint_secrets.open(row.secret, tenant_id=row.tenant_id, endpoint_id=row.id)
-    return replay(_with(response, secret=secret))
+    return _with(stored, secret=secret)
 
 
 async def _find(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
@@ -302,13 +295,5 @@ def _check(services: Services, url: str) -> None:
         raise UrlForbiddenProblem(str(error)) from error
 
 
-def _limit(services: Services) -> int:
-    return services.settings.webhook_endpoints
-
-
 def _with(response: StoredResponse, *, secret: str) -> StoredResponse:
-    return StoredResponse(
-        status=response.status,
-        headers=response.headers,
-        body=response.body | {"secret": secret},
-    )
+    return replace(response, body=response.body | {"secret": secret})

@@ -1,10 +1,10 @@
-"""What the database alone creates is created and answered in one transaction, once."""
+"""What is asked for under a key is made and answered once."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.idempotency import IdempotentRequest
-from api.problems import IdempotencyMismatchProblem
+from api.idempotency import Created, IdempotentRequest
+from api.problems import IdempotencyMismatchProblem, RequestInProgressProblem
 from infra.database import Database
 from infra.repositories.idempotency import StoredResponse
+from infra.temporal_connection import TemporalUnavailableError
 
 
 class Body(BaseModel):
@@ -27,18 +28,37 @@ class Workshop:
     """Creates things, and counts them."""
 
     made: list[UUID] = field(default_factory=list)
+    failure: Exception | None = None
+    begun: int = 0
+    undone: int = 0
 
-    async def create(self, _session: AsyncSession, identity: UUID) -> StoredResponse:
+    async def create(self, _session: AsyncSession, identity: UUID) -> Created:
         self.made.append(identity)
-        return StoredResponse(
-            status=201,
-            headers={"Location": f"/things/{identity}"},
-            body={"id": str(identity), "secret": "s3cret"},
-        )
+        return Created(answer=answer(identity, secret="s3cret"), stored=answer(identity))
 
-    async def fail(self, session: AsyncSession, identity: UUID) -> StoredResponse:
+    async def fail(self, session: AsyncSession, identity: UUID) -> Created:
         await self.create(session, identity)
         raise ConnectionError
+
+    async def create_and_begin(self, session: AsyncSession, identity: UUID) -> Created:
+        await self.create(session, identity)
+        return Created(answer=answer(identity), begin=self.begin, undo=self.undo)
+
+    async def begin(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.begun += 1
+
+    async def undo(self, _session: AsyncSession) -> None:
+        self.undone += 1
+
+
+def answer(identity: UUID, *, secret: str | None = None) -> StoredResponse:
+    return StoredResponse(
+        status=201,
+        headers={"Location": f"/things/{identity}"},
+        body={"id": str(identity), "secret": secret},
+    )
 
 
 def request(tenant: UUID, key: str | None, body: Body | None = None) -> IdempotentRequest:
@@ -51,7 +71,8 @@ async def test_a_repetition_is_answered_alike(database: Database, tenant: UUID) 
     shop, key = Workshop(), str(uuid4())
     first = await request(tenant, key).answer(database, shop.create)
     second = await request(tenant, key).answer(database, shop.create)
-    assert (first.status_code, first.body) == (second.status_code, second.body)
+    shown, stored = json.loads(bytes(first.body)), json.loads(bytes(second.body))
+    assert (first.status_code, shown | {"secret": None}) == (second.status_code, stored)
     assert second.headers["Idempotent-Replayed"] == "true"
     assert second.headers["Location"] == first.headers["Location"]
     assert len(shop.made) == 1
@@ -63,7 +84,8 @@ async def test_repetitions_at_the_same_moment_create_once(database: Database, te
         *(request(tenant, key).answer(database, shop.create) for _ in range(5))
     )
     assert len(shop.made) == 1
-    assert {bytes(answer.body) for answer in answers} == {bytes(answers[0].body)}
+    assert {json.loads(bytes(each.body))["id"] for each in answers} == {str(shop.made[0])}
+    assert ["Idempotent-Replayed" in each.headers for each in answers].count(False) == 1
 
 
 async def test_without_a_key_each_request_creates(database: Database, tenant: UUID) -> None:
@@ -91,10 +113,60 @@ async def test_a_request_that_failed_may_be_repeated_at_once(
 
 async def test_a_secret_is_shown_once_and_stored_never(database: Database, tenant: UUID) -> None:
     shop, key = Workshop(), str(uuid4())
-    first = await request(tenant, key).answer(database, shop.create, secrets=["secret"])
-    second = await request(tenant, key).answer(database, shop.create, secrets=["secret"])
+    first = await request(tenant, key).answer(database, shop.create)
+    second = await request(tenant, key).answer(database, shop.create)
     assert json.loads(bytes(first.body))["secret"] == "s3cret"
     assert json.loads(bytes(second.body)) == {"id": str(shop.made[0]), "secret": None}
     async with database.session(tenant) as session:
         rows = await session.scalars(text("SELECT response_body::text FROM idempotency_keys"))
         assert "s3cret" not in "".join(rows)
+
+
+async def test_a_repetition_can_be_shown_what_is_not_stored(
+    database: Database, tenant: UUID
+) -> None:
+    async def unseal(_session: AsyncSession, stored: StoredResponse) -> StoredResponse:
+        return replace(stored, body=stored.body | {"secret": "s3cret"})
+
+    shop, key = Workshop(), str(uuid4())
+    first, second = [
+        await request(tenant, key).answer(database, shop.create, repeat=unseal) for _ in range(2)
+    ]
+    assert first.body == second.body
+    assert second.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_what_is_begun_after_the_rows_is_begun_once(database: Database, tenant: UUID) -> None:
+    shop, key = Workshop(), str(uuid4())
+    first, second = [
+        await request(tenant, key).answer(database, shop.create_and_begin) for _ in range(2)
+    ]
+    assert first.body == second.body
+    assert (len(shop.made), shop.begun, shop.undone) == (1, 1, 0)
+
+
+async def test_what_could_not_begin_is_undone_and_may_be_repeated_at_once(
+    database: Database, tenant: UUID
+) -> None:
+    shop, key = Workshop(failure=TemporalUnavailableError("it is away")), str(uuid4())
+    with pytest.raises(TemporalUnavailableError):
+        await request(tenant, key).answer(database, shop.create_and_begin)
+    shop.failure = None
+    assert (await request(tenant, key).answer(database, shop.create_and_begin)).status_code == 201
+    assert (len(set(shop.made)), shop.begun, shop.undone) == (2, 1, 1)
+
+
+async def test_a_request_that_died_half_way_is_finished_under_its_id(
+    database: Database, tenant: UUID
+) -> None:
+    shop, key = Workshop(failure=ConnectionError()), str(uuid4())
+    with pytest.raises(ConnectionError):
+        await request(tenant, key).answer(database, shop.create_and_begin)
+    shop.failure = None
+    with pytest.raises(RequestInProgressProblem):
+        await request(tenant, key).answer(database, shop.create_and_begin)
+    async with database.session(tenant) as session:
+        await session.execute(text("UPDATE idempotency_keys SET claimed_until = now()"))
+    await request(tenant, key).answer(database, shop.create_and_begin)
+    assert shop.made[0] == shop.made[1]
+    assert (len(shop.made), shop.begun, shop.undone) == (2, 1, 0)
