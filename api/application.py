@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,6 +51,7 @@ from infra.inbound_delivery import InboundDelivery
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
 from infra.rate_limiter import RateLimiter
+from infra.request_meter import RequestMeter
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
 from infra.stream_creation import StreamCreation
@@ -101,7 +103,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        metering = asyncio.create_task(services.meter.run())
         yield
+        metering.cancel()
+        await asyncio.wait([metering])
         await services.limits.close()
         await services.database.close()
 
@@ -191,4 +196,5 @@ def _services(settings: Settings) -> Services:
         endpoint_secrets=EndpointSecrets(secret),
         dispatcher=WebhookDispatcher(database, temporal.client),
         event_connections=EventConnections(settings.events_per_tenant),
+        meter=RequestMeter(database, interval=settings.usage_flush_interval),
     )

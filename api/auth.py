@@ -68,6 +68,7 @@ async def authenticate(
     structlog.contextvars.bind_contextvars(tenant_id=str(row.tenant_id))
     require_address(row.allowed_ips, address)
     await services.limits.charge_caller(request.scope, tenant_id=row.tenant_id, key_id=row.id)
+    services.meter.count(row.tenant_id)
     await _note_use(services, row)
     scopes = frozenset(Scope(scope) for scope in row.scopes)
     return Caller(tenant_id=row.tenant_id, key_id=row.id, scopes=scopes)

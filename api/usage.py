@@ -62,7 +62,8 @@ async def get_usage(
 ) -> UsageReport:
     """Read what was used, by day or hour, kind and stream, with its cost.
 
-    What happens is counted once, within a minute. What a deleted stream used stays.
+    What happens is counted once, within a minute; requests within seconds, and those of the last
+    seconds before a process was killed are not. What a deleted stream used stays.
     """
     end = _hour_after(until or datetime.now(UTC))
     start = _hour(since) if since is not None else end - _DEFAULT_RANGE

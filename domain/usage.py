@@ -26,7 +26,8 @@ class UsageKind(StrEnum):
     CLIP_BYTES = "clip_bytes"  # their sizes
     GEMINI_TOKENS = "gemini_tokens"  # of input and output
     GEMINI_COST_USD = "gemini_cost_usd"  # what they cost us, in US dollars
-    WEBHOOK_DELIVERY = "webhook_delivery"  # attempts to deliver a webhook
+    WEBHOOK_DELIVERY = "webhook_delivery"  # attempts to deliver a webhook, whatever came of them
+    API_REQUEST = "api_request"  # requests that a key was good for and no limit refused
 
 
 class UsageEvent(Model):

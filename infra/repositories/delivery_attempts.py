@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.audit import SYSTEM
 from domain.events import Event
+from domain.usage import UsageKind, usage_event
 from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus, fails_lastingly
-from infra.repositories import endpoints
+from infra.repositories import endpoints, usage
 from infra.repositories.events import event_of
 from infra.schema import Delivery, DeliveryAttempt, EventRow, WebhookEndpoint
 
@@ -77,7 +78,7 @@ async def record(
     delivery_id: UUID,
     next_attempt_at: datetime | None,
 ) -> bool:
-    """Write an attempt down; answer whether it disabled its endpoint.
+    """Write an attempt down and meter it; answer whether it disabled its endpoint.
 
     Args:
         session: the tenant's.
@@ -108,9 +109,11 @@ async def record(
     delivery.last_status_code = attempt.status_code
     delivery.last_error = attempt.error
     _conclude(delivery, attempt, next_attempt_at)
-    return await _judge(
+    disabled = await _judge(
         session, endpoint, attempt, first_attempt_at=first, last=next_attempt_at is None
     )
+    await _meter(session, delivery, at=attempt.at)
+    return disabled
 
 
 async def of_delivery(
@@ -157,6 +160,18 @@ def _conclude(delivery: Delivery, attempt: Attempt, next_attempt_at: datetime | 
         return
     delivery.next_attempt_at = None
     delivery.finished_at = func.now()
+
+
+async def _meter(session: AsyncSession, delivery: Delivery, *, at: datetime) -> None:
+    told = await session.get_one(EventRow, (delivery.tenant_id, delivery.event_id))
+    used = usage_event(
+        UsageKind.WEBHOOK_DELIVERY,
+        1,
+        subject=f"{delivery.id}/{delivery.attempts}",
+        stream_id=told.stream_id,
+        at=at,
+    )
+    await usage.meter(session, tenant_id=delivery.tenant_id, events=[used])
 
 
 async def _judge(

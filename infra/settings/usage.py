@@ -27,6 +27,14 @@ class UsageSettings(SettingsSection):
         'by default `{"gemini_cost_usd": 1}`.',
     )
 
+    usage_flush_interval: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=300,
+        description="Seconds between two writings of the requests that a process of the API has "
+        "counted. One that is killed loses those since the last.",
+    )
+
     def price_table(self) -> Mapping[UsageKind, Decimal]:
         """The price in US dollars of a unit of each kind that has one."""
         return _PASSED_ON if self.usage_prices is None else self.usage_prices

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from api.route_costs import cost_of
+from domain.access import Scope
+from domain.plans import PLANS, PlanName
 from domain.records import StreamRecord
 from domain.stream import StreamProgress, StreamStatus
 from domain.usage import UsageKind, usage_event
 from infra.database import Database
-from infra.repositories import streams, usage
+from infra.repositories import streams, tenants, usage
 from infra.settings import Settings
-from tests.integration.api.conftest import Account, OpenClient
-from tests.integration.rows import new_clip, new_highlight, new_stream
+from tests.integration.api.conftest import Account, NewAccount, OpenClient
+from tests.integration.rows import new_clip, new_highlight, new_stream, used
 
 MAY = {"since": "2026-05-01T00:00:00Z", "until": "2026-05-31T00:00:00Z"}
 
@@ -138,3 +141,37 @@ async def test_usage_is_its_tenants_only(
         assert (await other_account.http.get(path)).json()["data"] == []
     response = await other_account.http.delete("/v1/usage/budgets/clip_bytes")
     assert response.status_code == 404
+
+
+async def test_requests_that_a_key_let_in_are_metered(
+    new_account: NewAccount, settings: Settings, open_client: OpenClient, database: Database
+) -> None:
+    account = await new_account(Scope.READ)
+    headers = {"Authorization": f"Bearer {account.key}"}
+    async with open_client(settings) as client:
+        for path in ("/v1/streams", f"/v1/streams/{uuid4()}", "/v1/keys"):  # 200, 404, 403
+            await client.get(path, headers=headers)
+        await client.get("/v1/streams")
+        await client.get("/v1/streams", headers={"Authorization": "Bearer no"})
+        await client.get("/healthz", headers=headers)
+        assert await used(database, account.tenant_id) == {}
+    assert await used(database, account.tenant_id) == {"api_request": 3}
+    report = (await account.http.get("/v1/usage/stats", params={"kind": "api_request"})).json()
+    assert [(each["kind"], each["quantity"]) for each in report["data"]] == [("api_request", 3)]
+
+
+async def test_requests_that_a_limit_refused_are_not_metered(
+    new_account: NewAccount, settings: Settings, open_client: OpenClient, database: Database
+) -> None:
+    account = await new_account(Scope.WRITE)
+    async with database.session(account.tenant_id) as session:
+        await tenants.set_plan(session, tenant_id=account.tenant_id, plan=PlanName.FREE)
+    dear = PLANS[PlanName.FREE].key_requests_per_minute // cost_of("analyze_stream")
+    headers = {"Authorization": f"Bearer {account.key}"}
+    async with open_client(settings) as client:
+        answers = [
+            await client.post("/v1/streams/analyze", json={}, headers=headers)
+            for _ in range(dear + 2)
+        ]
+    assert [answer.status_code for answer in answers] == [*[422] * dear, 429, 429]
+    assert await used(database, account.tenant_id) == {"api_request": dear}

@@ -113,6 +113,14 @@ async def rows(url: str, statement: Executable) -> list[Any]:
     return result
 
 
+def make_requests_of_usage(connection: Connection, tenant: UUID) -> None:
+    connection.execute(
+        text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(tenant)}
+    )
+    for table in ("usage_events", "usage_hourly"):
+        connection.execute(text(f"UPDATE {table} SET kind = 'api_request'"))  # noqa: S608 - ours
+
+
 def differences(connection: Connection) -> list[Any]:
     options = {"compare_type": True, "compare_server_default": True}
     return list(
@@ -163,6 +171,25 @@ async def test_rows_of_each_revision_are_kept_on_the_way_down(
     await run(empty_database, downgrade, revision)
     after = await run(empty_database, counts, tenant)
     assert after == {table: before[table] for table in after}
+    await migrate(empty_database.owner)
+
+
+async def test_requests_are_forgotten_where_they_are_no_kind_of_usage_yet(
+    empty_database: DatabaseUrls,
+) -> None:
+    tenants = (uuid4(), uuid4())
+    await migrate(empty_database.owner)
+    for tenant in tenants:
+        await run(empty_database, fill, tenant)
+        await run(empty_database, make_requests_of_usage, tenant)
+    await run(empty_database, downgrade, "0012")
+    for tenant in tenants:
+        left = await run(empty_database, counts, tenant)
+        assert {name: count for name, count in left.items() if name.startswith("usage_")} == {
+            "usage_events": 0,
+            "usage_hourly": 0,
+            "usage_budgets": 1,
+        }
     await migrate(empty_database.owner)
 
 

@@ -7,12 +7,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from domain.usage import UsageKind
 from infra.database import Database
-from infra.repositories import audit, deliveries, delivery_attempts, endpoints, events
+from infra.repositories import audit, deliveries, delivery_attempts, endpoints, events, usage
 from infra.repositories.audit import AuditFilter
 from infra.repositories.delivery_attempts import Attempt
+from infra.repositories.usage import Bucket
 from infra.schema import Delivery, WebhookEndpoint
-from tests.integration.rows import new_delivery, new_endpoint
+from tests.integration.rows import new_delivery, new_endpoint, usage_event
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -124,6 +126,29 @@ async def test_an_endpoint_that_took_something_else_meanwhile_stays_enabled(
     assert not await record(database, tenant, refused, failed(NOON + 24 * HOUR), last=True)
     row, about = await read(database, tenant, refused)
     assert (row.status, about.status) == ("failed", "enabled")
+
+
+async def test_each_attempt_is_metered_once_whatever_came_of_it(
+    database: Database, tenant: UUID, endpoint: UUID
+) -> None:
+    stream = uuid4()
+    async with database.session(tenant) as session:
+        told = usage_event(tenant).model_copy(update={"stream_id": stream})
+        row = await deliveries.send_to_one(session, told, endpoint_id=endpoint)
+    await record(database, tenant, row.id, failed())
+    await record(database, tenant, row.id, succeeded(NOON + HOUR))
+    async with database.session(tenant) as session:
+        sums = await usage.stats(
+            session, tenant_id=tenant, since=NOON, until=NOON + 2 * HOUR, bucket=Bucket.HOUR
+        )
+        assert [(each.start, each.kind, int(each.quantity)) for each in sums] == [
+            (NOON, UsageKind.WEBHOOK_DELIVERY, 1),
+            (NOON + HOUR, UsageKind.WEBHOOK_DELIVERY, 1),
+        ]
+        (of_stream,) = await usage.stats(
+            session, tenant_id=tenant, since=NOON, until=NOON + 2 * HOUR, stream_id=stream
+        )
+    assert of_stream.quantity == 2
 
 
 async def test_redelivering_begins_a_new_round(
