@@ -167,8 +167,9 @@ def _steadiness(cues: Cues) -> float:
 def score(cues: Cues) -> HighlightScore:
     """Return the eight dimensions and the confidence.
 
-    Each dimension is the logistic of the common evidence plus its own lean, which is zero on
-    average over the dimensions, so that any sensible weights give about the same total.
+    Each dimension is the logistic of the common evidence plus its own lean. The leans move figures
+    between the dimensions and leave their mean alone, which is the logistic of the evidence: so
+    what only leans never lowers the whole, and any sensible weights give about the same total.
     """
     base = excitement(cues)
     crowd = _crowd_support(cues) - 0.6
@@ -185,9 +186,23 @@ def score(cues: Cues) -> HighlightScore:
         "timing_importance": 0.3 * crowd + 0.2 * voice,
         "momentum_shift": 0.3 * support(cues.quiet_before, none_at=1.0, full_at=5.0) - 0.1,
     }
-    mean = sum(leans.values()) / len(leans)
-    values = {name: round(_logistic(base + leans[name] - mean), 4) for name in DIMENSIONS}
+    centre = _centre(base, tuple(leans.values()))
+    values = {name: round(_logistic(centre + leans[name]), 4) for name in DIMENSIONS}
     return HighlightScore(**values, confidence=_confidence(cues, base))
+
+
+def _centre(base: float, leans: tuple[float, ...]) -> float:
+    """Return what the leans are added to, so that the mean of the logistics is that of `base`.
+
+    It is not quite `base` less the leans' mean, since the logistic bends. Leans are below 1, where
+    three of Newton's steps leave an error far below the fourth decimal.
+    """
+    centre = base - sum(leans) / len(leans)
+    for _ in range(3):
+        values = [_logistic(centre + lean) for lean in leans]
+        slope = sum(value * (1.0 - value) for value in values)
+        centre += (len(leans) * _logistic(base) - sum(values)) / slope
+    return centre
 
 
 def _confidence(cues: Cues, base: float) -> float:
