@@ -42,7 +42,8 @@ def clip_bounds(
     Pre- and post-roll are added; a moment that is too long is cut around its peak, a clip that is
     too short grows; then each bound moves to the nearest safe point within `SEARCH`, if that
     keeps the length within the shape's limits. The result lies within `available`, holds the
-    peak, is at most `max_length` long, and at least `min_length` where so much is available.
+    peak exactly, is at most `max_length` long, and at least `min_length` where so much is available
+    (both up to the rounding of floats).
 
     Raises:
         ValueError: the peak lies outside `available`.
@@ -75,7 +76,8 @@ def _shorten(first: float, peak: float, last: float, longest: float) -> tuple[fl
     if last - first <= longest:
         return first, last
     first = max(first, min(peak - longest * LEAD_SHARE, last - longest))
-    return first, min(last, first + longest)
+    # A sum of floats may round to just before a peak that is the last instant there is.
+    return first, max(peak, min(last, first + longest))
 
 
 def _lengthen(
@@ -85,7 +87,7 @@ def _lengthen(
     if missing <= 0:
         return first, last
     last = min(available[1], last + missing * (1 - LEAD_SHARE))
-    first = max(available[0], last - shortest)
+    first = max(available[0], min(first, last - shortest))
     return first, min(available[1], max(last, first + shortest))
 
 

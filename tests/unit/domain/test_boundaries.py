@@ -52,6 +52,12 @@ def test_a_clip_holds_its_peak_within_what_is_available_and_within_its_lengths(
     assert abs(clip.end_moved) <= SEARCH
 
 
+def test_a_peak_that_is_the_last_instant_there_is_stays_in_the_clip_to_the_last_bit() -> None:
+    shape = ClipShape(pre_roll=0.0, post_roll=0.0, min_length=1.0, max_length=24.353419072498994)
+    clip = clip_bounds(start=55.0, peak=216.48, end=256.0, shape=shape, available=(175.0, 216.48))
+    assert clip.end == 216.48
+
+
 def test_rolls_are_added_around_the_moment() -> None:
     clip = clip_bounds(start=100.0, peak=104.0, end=108.0, shape=SHAPE)
     assert clip == (98.0, 109.5, 0.0, 0.0)
