@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from demo.match.script import ShotView
 from demo.match.sport import Recipe
@@ -10,6 +10,10 @@ from demo.match.stage import Stage
 from demo.match.truth import Moment
 
 Weakness = Literal["none", "crowd", "voice", "picture", "late"]
+HUSHED: Final = (5.0, 7.0)
+"""Range of dB by which a hushed crowd is quieter than the recipe's."""
+CALM: Final = (0.5, 0.62)
+"""Range of what is left of a calm commentator's excitement."""
 _CELEBRATION: tuple[ShotView, ...] = ("close", "crowd", "close")
 
 
@@ -45,7 +49,7 @@ def _hear_crowd(
     delay: float,
     weakness: Weakness,
 ) -> None:
-    height = stage.between(recipe.crowd) - (stage.between((5, 7)) if weakness == "crowd" else 0)
+    height = stage.between(recipe.crowd) - (stage.between(HUSHED) if weakness == "crowd" else 0)
     build = stage.between((2.5, 5.5))
     top = peak + delay + stage.between((0.25, 0.6))
     decay = stage.between((4.5, 8.5))
@@ -78,9 +82,7 @@ def _hear_crowd(
 def _hear_commentator(
     stage: Stage, recipe: Recipe, *, peak: float, before: float, hold: float, weakness: Weakness
 ) -> None:
-    height = stage.between(recipe.voice) * (
-        stage.between((0.5, 0.62)) if weakness == "voice" else 1
-    )
+    height = stage.between(recipe.voice) * (stage.between(CALM) if weakness == "voice" else 1)
     build = stage.between((0.4, 0.55)) if recipe.attack else stage.between((0.25, 0.4))
     shout = hold + stage.between((1.5, 3))
     stage.swell(
