@@ -29,9 +29,11 @@ from api.problems import (
 from api.services import ServicesDependency
 from api.text import Name, Title
 from domain.feedback import Correction, CorrectionError, Verdict, check_correction
+from domain.stream import TERMINAL
+from domain.stream_input import ClipCorrection
 from infra.repositories import feedback, highlights, streams
 from infra.repositories.errors import RecordMissingError
-from infra.schema import HighlightFeedbackRow
+from infra.schema import HighlightFeedbackRow, Stream
 
 _NEWEST: Final = "-created_at"
 _OPINION: Final[dict[str, Any]] = {
@@ -125,13 +127,21 @@ async def give_feedback(
 ) -> FeedbackModel:
     """Say what someone thinks of a highlight, in place of what they said before.
 
-    A correction is kept for those who tune profiles and analyzers; the clip stays as it is cut.
+    A correction is kept for those who tune profiles and analyzers. While the stream runs and the
+    media is still stored (the last ten minutes), the highlight also gets another clip, cut like
+    that, of which `clip.ready` tells. It takes the place of the former one, whose links go on
+    working. Later the clip stays as it is cut.
     """
     try:
         async with services.database.session(caller.tenant_id) as session:
-            given = await _give(session, body, caller, highlight_id)
+            given, stream = await _give(session, body, caller, highlight_id)
     except RecordMissingError:
         raise HighlightNotFoundProblem from None
+    if body.correction is not None and stream is not None and stream.status not in TERMINAL:
+        # After the commit: whoever repeats a request that failed here changes nothing twice.
+        await services.starter.correct_clip(
+            stream, ClipCorrection(highlight_id=highlight_id, correction=body.correction)
+        )
     return FeedbackModel.of(given)
 
 
@@ -164,16 +174,17 @@ async def list_feedback(
 
 async def _give(
     session: AsyncSession, body: FeedbackRequest, caller: Caller, highlight_id: UUID
-) -> HighlightFeedbackRow:
+) -> tuple[HighlightFeedbackRow, Stream | None]:
     row = await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id)
     if row is None:
         raise HighlightNotFoundProblem
+    stream = None
     if body.correction is not None:
         stream = await streams.get(session, tenant_id=caller.tenant_id, stream_id=row.stream_id)
         # A running stream's row may be a minute behind it.
         known = max(row.end, row.clip_end, stream.position if stream is not None else 0.0)
         _check(body.correction, start=row.start, end=row.end, media_end=known)
-    return await feedback.put(
+    given = await feedback.put(
         session,
         tenant_id=caller.tenant_id,
         highlight_id=highlight_id,
@@ -182,6 +193,7 @@ async def _give(
         correction=body.correction,
         note=body.note,
     )
+    return given, stream
 
 
 def _check(correction: Correction, *, start: float, end: float, media_end: float) -> None:

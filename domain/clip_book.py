@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.clip import ClipOutcome, ClipSpec, ClipStatus
 from domain.clip_planning import can_cut, plan_clip
+from domain.feedback import Correction
 from domain.media import SegmentRef
 from domain.model import Model
 from domain.selection import Decision
@@ -28,16 +29,61 @@ class ClipPhase(StrEnum):
 
 
 class ClipEntry(Model):
-    """The clip of one highlight; `unwanted` when it was retracted while being rendered."""
+    """The clip of one highlight; `unwanted` when it was retracted while being rendered.
+
+    After a correction the bounds of `decision` are the corrected ones. `former` are the clips that
+    were ready before, which stay; `correction` is one that came while a clip was being rendered,
+    and waits for that.
+    """
 
     decision: Decision
     phase: ClipPhase = ClipPhase.WAITING
     spec: ClipSpec | None = None
     unwanted: bool = False
+    former: tuple[ClipSpec, ...] = ()
+    correction: Correction | None = None
+
+    @property
+    def ready(self) -> tuple[ClipSpec, ...]:
+        """The finished clips, the newest last."""
+        own = self.spec is not None and self.phase is ClipPhase.READY
+        return (*self.former, self.spec) if own and self.spec is not None else self.former
+
+    @property
+    def needed_from(self) -> float:
+        """Where its media begins, in seconds of media time."""
+        begins = [self.decision.clip_start]
+        if self.correction is not None:
+            begins.append(self.correction.start)
+        return min(begins)
+
+    def corrected(self, correction: Correction) -> ClipEntry:
+        """Return it with a clip to be cut at other bounds; those that are ready stay."""
+        bounds = {"clip_start": correction.start, "clip_end": correction.end}
+        return ClipEntry(decision=self.decision.model_copy(update=bounds), former=self.ready)
+
+    def without_clip(self, phase: ClipPhase) -> ClipEntry:
+        """Return it as it is when a clip could not be made: with the one before, if any."""
+        if not self.former:
+            return self.model_copy(update={"phase": phase})
+        *former, spec = self.former
+        bounds = {"clip_start": spec.start, "clip_end": spec.end}
+        return self.model_copy(
+            update={
+                "decision": self.decision.model_copy(update=bounds),
+                "phase": ClipPhase.READY,
+                "spec": spec,
+                "former": tuple(former),
+            }
+        )
 
 
 class ClipBook:
-    """One entry for each highlight, so that a highlight gets one clip and keeps it."""
+    """One entry for each highlight, so that a highlight gets one clip and keeps it.
+
+    Only a correction brings another one; until that is ready, and if it never is, the clip before
+    stays the highlight's.
+    """
 
     def __init__(self, entries: Iterable[ClipEntry] = ()) -> None:
         self._entries = {entry.decision.highlight_id: entry for entry in entries}
@@ -61,9 +107,7 @@ class ClipBook:
         """Where the unfinished clips begin, in seconds of media time."""
         unfinished = {ClipPhase.WAITING, ClipPhase.RENDERING}
         return tuple(
-            entry.decision.clip_start
-            for entry in self._entries.values()
-            if entry.phase in unfinished
+            entry.needed_from for entry in self._entries.values() if entry.phase in unfinished
         )
 
     def want(self, decision: Decision) -> bool:
@@ -73,8 +117,28 @@ class ClipBook:
             self._entries[decision.highlight_id] = ClipEntry(decision=decision)
         return known is None
 
-    def retract(self, highlight_id: UUID) -> tuple[ClipPhase, ClipSpec | None] | None:
-        """Take a highlight out; return how far its clip was, and the clip if it must be deleted.
+    def correct(self, highlight_id: UUID, correction: Correction) -> bool:
+        """Have the clip of a highlight cut at other bounds; tell whether that changes anything.
+
+        It does not where the highlight has no clip (any more), or one that is cut like that. One
+        that is being rendered is finished first.
+        """
+        entry = self._entries.get(highlight_id)
+        if entry is None or entry.unwanted:
+            return False
+        bounds = (entry.decision.clip_start, entry.decision.clip_end)
+        is_new = bounds != (correction.start, correction.end)
+        if entry.phase is ClipPhase.RENDERING:
+            later = correction if is_new else None
+            self._entries[highlight_id] = entry.model_copy(update={"correction": later})
+            return is_new
+        if is_new or entry.phase in {ClipPhase.FAILED, ClipPhase.NO_MEDIA}:
+            self._entries[highlight_id] = entry.corrected(correction)
+            return True
+        return False
+
+    def retract(self, highlight_id: UUID) -> tuple[ClipPhase, tuple[ClipSpec, ...]] | None:
+        """Take a highlight out; return how far its clip was, and the clips that must be deleted.
 
         A clip that is being rendered is deleted when it is finished. Returns None when the
         highlight is not known, or was retracted before.
@@ -83,10 +147,12 @@ class ClipBook:
         if entry is None or entry.unwanted:
             return None
         if entry.phase is ClipPhase.RENDERING:
-            self._entries[highlight_id] = entry.model_copy(update={"unwanted": True})
-            return entry.phase, None
-        del self._entries[highlight_id]
-        return entry.phase, entry.spec
+            self._entries[highlight_id] = entry.model_copy(
+                update={"unwanted": True, "former": (), "correction": None}
+            )
+        else:
+            del self._entries[highlight_id]
+        return entry.phase, entry.ready
 
     def has_cuttable(self, *, media_end: float, ended: bool) -> bool:
         """Tell whether `take_cuttable` has anything to do."""
@@ -104,35 +170,45 @@ class ClipBook:
         """Return the clips whose media is complete; they count as rendering from now on."""
         specs = []
         for entry in self._cuttable(media_end=media_end, ended=ended):
-            spec = plan_clip(entry.decision, segments, tenant_id=tenant_id, stream_id=stream_id)
-            if spec is not None:
-                specs.append(spec)
-            self._entries[entry.decision.highlight_id] = entry.model_copy(
-                update={
-                    "phase": ClipPhase.RENDERING if spec else ClipPhase.NO_MEDIA,
-                    "spec": spec.model_copy(update={"segments": ()}) if spec else None,
-                }
+            spec = plan_clip(
+                entry.decision,
+                segments,
+                tenant_id=tenant_id,
+                stream_id=stream_id,
+                cut=len(entry.former),
             )
+            if spec is None:
+                taken = entry.without_clip(ClipPhase.NO_MEDIA)
+            else:
+                specs.append(spec)
+                named = spec.model_copy(update={"segments": ()})
+                taken = entry.model_copy(update={"phase": ClipPhase.RENDERING, "spec": named})
+            self._entries[entry.decision.highlight_id] = taken
         return tuple(specs)
 
     def finished(self, outcome: ClipOutcome) -> ClipSpec | None:
         """Enter how a clip ended; return it if it must be deleted, its highlight being gone."""
         entry = self._entries.get(outcome.highlight_id)
-        if entry is None or entry.phase is not ClipPhase.RENDERING:
+        if entry is None or entry.phase is not ClipPhase.RENDERING or entry.spec is None:
+            return None
+        if entry.spec.id != outcome.clip_id:  # a former one, told once more
             return None
         if entry.unwanted:
             del self._entries[outcome.highlight_id]
             return entry.spec
-        ready = outcome.status is ClipStatus.READY
-        self._entries[outcome.highlight_id] = entry.model_copy(
-            update={"phase": ClipPhase.READY if ready else ClipPhase.FAILED}
-        )
+        if outcome.status is ClipStatus.READY:
+            done = entry.model_copy(update={"phase": ClipPhase.READY, "correction": None})
+        else:
+            done = entry.without_clip(ClipPhase.FAILED).model_copy(update={"correction": None})
+        self._entries[outcome.highlight_id] = done
+        if entry.correction is not None:
+            self.correct(outcome.highlight_id, entry.correction)
         return None
 
     def is_ready(self, highlight_id: UUID) -> bool:
-        """Tell whether the clip of a highlight is finished and wanted."""
+        """Tell whether a clip of a highlight is finished and wanted."""
         entry = self._entries.get(highlight_id)
-        return entry is not None and entry.phase is ClipPhase.READY
+        return entry is not None and not entry.unwanted and bool(entry.ready)
 
     def forget(self, before: float) -> None:
         """Drop finished clips that end `FORGET_AFTER` seconds before `before`."""

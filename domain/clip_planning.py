@@ -35,9 +35,16 @@ def can_cut(decision: Decision, *, media_end: float, ended: bool) -> bool:
 
 
 def plan_clip(
-    decision: Decision, segments: Sequence[SegmentRef], *, tenant_id: UUID, stream_id: UUID
+    decision: Decision,
+    segments: Sequence[SegmentRef],
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    cut: int = 0,
 ) -> ClipSpec | None:
     """Return what to cut for `decision` out of `segments` (in order of `start`).
+
+    `cut` counts the clips that the highlight had before.
 
     Where media is missing in the middle, the clip keeps to the unbroken run around the peak: a
     jump inside a clip looks like a fault. Returns None when there is no media near the peak, or
@@ -54,7 +61,10 @@ def plan_clip(
         return None
     return ClipSpec(
         id=clip_id(
-            highlight=decision.highlight_id, start=decision.clip_start, end=decision.clip_end
+            highlight=decision.highlight_id,
+            start=decision.clip_start,
+            end=decision.clip_end,
+            cut=cut,
         ),
         tenant_id=tenant_id,
         stream_id=stream_id,

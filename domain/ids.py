@@ -24,9 +24,14 @@ def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
     return uuid5(_HIGHLIGHT, f"{tenant_id}/{stream_id}/{round(peak * 10)}")
 
 
-def clip_id(*, highlight: UUID, start: float, end: float) -> UUID:
-    """Return the id of the clip of a highlight cut at `start`..`end` seconds of media time."""
-    return uuid5(_CLIP, f"{highlight}/{round(start * 1000)}/{round(end * 1000)}")
+def clip_id(*, highlight: UUID, start: float, end: float, cut: int = 0) -> UUID:
+    """Return the id of the clip of a highlight cut at `start`..`end` seconds of media time.
+
+    `cut` counts the clips that the highlight had before, so that one that goes back to earlier
+    bounds is another clip.
+    """
+    name = f"{highlight}/{round(start * 1000)}/{round(end * 1000)}"
+    return uuid5(_CLIP, f"{name}/{cut}" if cut else name)
 
 
 def event_id(*, tenant_id: UUID, kind: str, subject: str, revision: int) -> UUID:

@@ -8,6 +8,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 
 from domain.clip_book import ClipEntry
 from domain.clip_input import ClipTiming
+from domain.feedback import Correction
 from domain.ingest import IngestCursor, IngestLimits
 from domain.media import Gap, SegmentRef, VariantPolicy, Window
 from domain.model import Model
@@ -69,6 +70,13 @@ class RecordingReady(Model):
     url: str
     alternatives: tuple[str, ...] = ()
     duration: NonNegativeFloat | None = None
+
+
+class ClipCorrection(Model):
+    """Someone corrects where a highlight starts and ends, and its clip is to be cut like that."""
+
+    highlight_id: UUID
+    correction: Correction
 
 
 class StreamState(Model):

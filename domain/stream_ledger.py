@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.backfill_input import BackfillInput, BackfillTiming
 from domain.clip import ClipOutcome, ClipSpec
-from domain.clip_book import ClipBook, ClipPhase
+from domain.clip_book import ClipBook
 from domain.clip_planning import wants_clip
 from domain.ingest import FetchWindowInput, FetchWindowResult
 from domain.marks import refusals
@@ -33,7 +33,13 @@ from domain.stream import (
     conclude,
     may_become,
 )
-from domain.stream_input import RecordingReady, StreamInput, StreamState, StreamTimeline
+from domain.stream_input import (
+    ClipCorrection,
+    RecordingReady,
+    StreamInput,
+    StreamState,
+    StreamTimeline,
+)
 
 BATCH = 20
 """Windows analysed in one call when analysis has fallen behind: two minutes of media."""
@@ -225,6 +231,16 @@ class StreamLedger:
             self._update(clips=self._progress.clips + 1)
         return unwanted
 
+    def correct_clip(self, request: ClipCorrection) -> bool:
+        """Enter other bounds of a highlight; tell whether a clip will be cut at them.
+
+        Not where media of it is deleted already: that clip would be worse than the one there is.
+        """
+        stored_from = self._segments[0].start if self._segments else self._progress.position
+        if request.correction.start < stored_from:
+            return False
+        return self._clips.correct(request.highlight_id, request.correction)
+
     def note_recording(self, recording: RecordingReady) -> None:
         """Remember that the source offers a recording."""
         self._recording = recording
@@ -361,10 +377,10 @@ class StreamLedger:
         retracted = self._clips.retract(decision.highlight_id)
         if retracted is None:
             return []
-        phase, spec = retracted
-        ready = 1 if phase is ClipPhase.READY else 0
-        self._update(highlights=self._progress.highlights - 1, clips=self._progress.clips - ready)
-        return [spec] if spec is not None else []
+        _, ready = retracted
+        counted = 1 if ready else 0  # a highlight's corrected clips count as one
+        self._update(highlights=self._progress.highlights - 1, clips=self._progress.clips - counted)
+        return list(ready)
 
     def _release_point(self) -> float:
         return keep_from(

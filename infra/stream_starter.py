@@ -25,7 +25,13 @@ from domain.ids import backfill_workflow_id, stream_workflow_id
 from domain.ingest import IngestLimits
 from domain.media import VariantPolicy
 from domain.stream import StreamProgress
-from domain.stream_input import RecordingReady, SourceFailure, StopRequest, StreamInput
+from domain.stream_input import (
+    ClipCorrection,
+    RecordingReady,
+    SourceFailure,
+    StopRequest,
+    StreamInput,
+)
 from infra.schema import Stream
 from infra.temporal_connection import TemporalRefusedError, TemporalUnavailableError
 
@@ -111,6 +117,14 @@ class StreamStarter:
         failure = SourceFailure(error_type=error_type, message=message)
         return await self._signal(stream, "source_failed", failure)
 
+    async def correct_clip(self, stream: Stream, request: ClipCorrection) -> bool:
+        """Have a highlight's clip cut anew if it can be; answer whether its stream still runs.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        return await self._signal(stream, "correct_clip", request)
+
     async def offer_recording(self, stream: Stream, recording: RecordingReady) -> bool:
         """Tell a stream's workflow of a recording; answer whether there is one running.
 
@@ -169,7 +183,10 @@ class StreamStarter:
         return progress
 
     async def _signal(
-        self, stream: Stream, name: str, argument: StopRequest | SourceFailure | RecordingReady
+        self,
+        stream: Stream,
+        name: str,
+        argument: StopRequest | SourceFailure | RecordingReady | ClipCorrection,
     ) -> bool:
         client = await self._client()
         handle = client.get_workflow_handle(

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.records import MediaRelease
     from domain.stream import EndReason, StreamEnd, StreamProgress
     from domain.stream_input import (
+        ClipCorrection,
         RecordingReady,
         SourceFailure,
         StopRequest,
@@ -108,6 +109,15 @@ class StreamWorkflow:
         """Enter that the source offers a recording, from which gaps can be filled."""
         self._signals += 1
         self._ledger.note_recording(recording)
+
+    @workflow.signal
+    def correct_clip(self, request: ClipCorrection) -> None:
+        """Cut a highlight's clip anew at other bounds, if its media is still stored."""
+        self._signals += 1
+        if self._settled or not self._ledger.correct_clip(request):
+            workflow.logger.info(
+                "the clip stays as it is", extra={"highlight_id": str(request.highlight_id)}
+            )
 
     @workflow.signal
     def clip_finished(self, outcome: ClipOutcome) -> None:

@@ -39,7 +39,11 @@ async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip 
 async def latest_by_highlight(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
 ) -> dict[UUID, Clip]:
-    """Return the newest clip of each highlight that has one, deleted ones aside."""
+    """Return the clip of each highlight that has one, deleted ones aside.
+
+    It is the newest that is ready, so that one that is being cut anew takes the place of the one
+    before in the moment it is finished; without a ready one it is the newest.
+    """
     found = await session.scalars(
         select(Clip)
         .where(
@@ -48,7 +52,12 @@ async def latest_by_highlight(
             Clip.status != ClipStatus.DELETED,
         )
         .ext(distinct_on(Clip.highlight_id))
-        .order_by(Clip.highlight_id, Clip.created_at.desc(), Clip.id)
+        .order_by(
+            Clip.highlight_id,
+            (Clip.status == ClipStatus.READY).desc(),
+            Clip.created_at.desc(),
+            Clip.id,
+        )
     )
     return {clip.highlight_id: clip for clip in found}
 

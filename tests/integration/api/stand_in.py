@@ -8,6 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.backfill_input import BackfillInput
     from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
     from domain.stream_input import (
+        ClipCorrection,
         RecordingReady,
         SourceFailure,
         StopRequest,
@@ -23,6 +24,7 @@ class StandInStreamWorkflow:
         self._progress = StreamProgress(status=StreamStatus.LIVE, position=42.0, segments=21)
         self._end: StreamEnd | None = None
         self._recordings: list[RecordingReady] = []
+        self._corrections: list[ClipCorrection] = []
 
     @workflow.run
     async def run(self, _request: StreamInput) -> StreamResult:
@@ -42,6 +44,14 @@ class StandInStreamWorkflow:
     @workflow.signal
     def recording_ready(self, recording: RecordingReady) -> None:
         self._recordings.append(recording)
+
+    @workflow.signal
+    def correct_clip(self, request: ClipCorrection) -> None:
+        self._corrections.append(request)
+
+    @workflow.query
+    def corrections(self) -> list[ClipCorrection]:
+        return self._corrections
 
     @workflow.query
     def recordings(self) -> list[RecordingReady]:

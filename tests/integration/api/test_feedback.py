@@ -6,9 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from temporalio.client import Client
 
+from domain.feedback import Correction
+from domain.ids import stream_workflow_id
+from domain.stream_input import ClipCorrection
 from infra.database import Database
-from tests.integration.api.conftest import Account
+from infra.settings import Settings
+from tests.integration.api.conftest import Account, NewAccount, OpenClient
 from tests.integration.rows import new_highlight, new_stream
 
 
@@ -92,3 +97,44 @@ async def test_what_says_nothing_is_refused(
 ) -> None:
     response = await account.http.post(path, json=body)
     assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
+
+
+async def test_a_correction_reaches_the_stream_that_runs(
+    account: Account, database: Database, workflows: Client
+) -> None:
+    made = await account.http.post(
+        "/v1/streams/analyze", json={"url": "https://cdn.example.com/live.m3u8", "game": "soccer"}
+    )
+    stream = UUID(made.json()["id"])
+    highlight = await new_highlight(database, account.tenant_id, stream, peak=60.0)
+    path = f"/v1/highlights/{highlight}/feedback"
+    await give(account, path, verdict="like")
+    await give(account, path, correction={"start": 56.5, "end": 64.0})
+    handle = workflows.get_workflow_handle(
+        stream_workflow_id(tenant_id=account.tenant_id, stream_id=stream)
+    )
+    told = await handle.query("corrections", result_type=list[ClipCorrection])
+    assert told == [
+        ClipCorrection(highlight_id=highlight, correction=Correction(start=56.5, end=64.0))
+    ]
+    await account.http.post(f"/v1/streams/{stream}/stop")
+
+
+async def test_a_correction_that_cannot_be_passed_on_is_kept_and_may_be_repeated(
+    new_account: NewAccount,
+    database: Database,
+    settings_without_temporal: Settings,
+    open_client: OpenClient,
+) -> None:
+    account = await new_account()
+    stream = await new_stream(database, account.tenant_id)
+    highlight = await new_highlight(database, account.tenant_id, stream, peak=60.0)
+    path = f"/v1/highlights/{highlight}/feedback"
+    async with open_client(settings_without_temporal) as client:
+        headers = {"Authorization": f"Bearer {account.key}"}
+        body = {"correction": {"start": 56.5, "end": 64.0}}
+        response = await client.post(path, json=body, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (503, "service_unavailable")
+    (kept,) = (await account.http.get(path)).json()["data"]
+    assert kept["correction"] == body["correction"]
+    assert (await give(account, path, **body))["correction"] == body["correction"]

@@ -11,9 +11,16 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from domain.clip import ClipOutcome, ClipStatus
+from domain.feedback import Correction
 from domain.ids import clip_id, clip_workflow_id
 from domain.stream import EndReason, StreamEnd, StreamStatus
-from domain.stream_input import RecordingReady, SourceFailure, StopRequest, StreamResult
+from domain.stream_input import (
+    ClipCorrection,
+    RecordingReady,
+    SourceFailure,
+    StopRequest,
+    StreamResult,
+)
 from tests.integration.workflows.scripted import QUICK, Script, failing, running, start
 from workflows.search_attributes import STREAM_STATUS
 from workflows.steps import RECORD_MISSING
@@ -51,6 +58,54 @@ async def test_a_clip_waits_until_its_last_second_is_stored(temporal_client: Cli
         await stream.signal(StreamWorkflow.stop, StopRequest())
         await stream.result()
     assert [(spec.start, spec.end) for spec in script.rendered] == [(3.0, 6.0)]
+
+
+async def test_a_correction_cuts_another_clip_and_the_first_one_stays(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=3, end=None, peaks=[9.0])
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await script.waiting_at_edge.wait()
+        async with asyncio.timeout(60):
+            while (await stream.query(StreamWorkflow.status)).clips < 1:
+                pass
+            (first,) = script.rendered
+            for correction in (
+                Correction(start=8.0, end=11.0),
+                Correction(start=8.0, end=11.0),  # told twice
+            ):
+                await stream.signal(
+                    StreamWorkflow.correct_clip,
+                    ClipCorrection(highlight_id=first.highlight_id, correction=correction),
+                )
+            while len(script.clip_states) < 4:
+                await stream.query(StreamWorkflow.status)
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        result = await stream.result()
+    assert [(spec.start, spec.end) for spec in script.rendered] == [
+        (first.start, first.end),
+        (8.0, 11.0),
+    ]
+    assert script.clip_states == [ClipStatus.RENDERING, ClipStatus.READY] * 2
+    assert (result.progress.highlights, result.progress.clips) == (1, 1)
+    assert script.deleted == []
+
+
+async def test_a_correction_of_an_unknown_highlight_changes_nothing(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=3, end=None, peaks=[9.0])
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await script.waiting_at_edge.wait()
+        await stream.signal(
+            StreamWorkflow.correct_clip,
+            ClipCorrection(highlight_id=UUID(int=7), correction=Correction(start=0.0, end=3.0)),
+        )
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        result = await stream.result()
+    assert (len(script.rendered), result.progress.clips) == (1, 1)
 
 
 async def test_states_and_gaps_are_recorded_and_searchable(temporal_client: Client) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from domain.clip import ClipSpec, ClipStatus
 from domain.clip_book import FORGET_AFTER, ClipBook, ClipPhase
+from domain.feedback import Correction
 from domain.selection import Decision
 from tests.unit.domain.clip_cases import STREAM, TENANT, decision, outcome, segments_of
 
@@ -107,7 +108,7 @@ def test_an_outcome_told_twice_or_of_a_stranger_changes_nothing() -> None:
 def test_a_highlight_retracted_while_waiting_is_gone_without_a_file() -> None:
     book = ClipBook()
     book.want(decision(1))
-    assert book.retract(UUID(int=1)) == (ClipPhase.WAITING, None)
+    assert book.retract(UUID(int=1)) == (ClipPhase.WAITING, ())
     assert take(book) == ()
 
 
@@ -117,14 +118,13 @@ def test_a_ready_clip_is_deleted_when_its_highlight_is_retracted() -> None:
     retracted = book.retract(UUID(int=1))
     assert retracted is not None
     assert retracted[0] is ClipPhase.READY
-    assert retracted[1] is not None
-    assert retracted[1].id == spec.id
+    assert [clip.id for clip in retracted[1]] == [spec.id]
     assert book.entries == ()
 
 
 def test_a_clip_retracted_while_rendering_is_deleted_when_it_is_finished() -> None:
     book, spec = rendering(decision(1))
-    assert book.retract(UUID(int=1)) == (ClipPhase.RENDERING, None)
+    assert book.retract(UUID(int=1)) == (ClipPhase.RENDERING, ())
     assert book.rendering == (spec.id,)
     doomed = book.finished(outcome(spec))
     assert doomed is not None
@@ -158,39 +158,144 @@ def test_finished_clips_are_forgotten_an_hour_of_media_later() -> None:
     assert set(phases(book)) == {UUID(int=2)}
 
 
+def around(peak: float, length: float) -> Correction:
+    return Correction(start=peak - length, end=peak + length)
+
+
+def corrected() -> tuple[ClipBook, ClipSpec, ClipSpec]:
+    """A book with a clip that is ready, and another that is being cut in its place."""
+    book, first = rendering(decision(1))
+    book.finished(outcome(first))
+    assert book.correct(UUID(int=1), around(10.0, 2.0))
+    (second,) = take(book)
+    return book, first, second
+
+
+def test_a_correction_cuts_another_clip_while_the_one_before_stays() -> None:
+    book, first, second = corrected()
+    assert (second.start, second.end) == (8.0, 12.0)
+    assert second.id != first.id
+    assert book.is_ready(UUID(int=1))
+    assert needed_from(book) == [8.0]
+    assert book.finished(outcome(second)) is None
+    assert [clip.id for clip in book.entries[0].ready] == [first.id, second.id]
+    assert needed_from(book) == []
+
+
+def test_a_correction_back_to_earlier_bounds_is_another_clip() -> None:
+    book, first, second = corrected()
+    book.finished(outcome(second))
+    assert book.correct(UUID(int=1), Correction(start=first.start, end=first.end))
+    (third,) = take(book)
+    assert (third.start, third.end) == (first.start, first.end)
+    assert len({first.id, second.id, third.id}) == 3
+
+
+def test_a_clip_that_waits_is_cut_at_the_corrected_bounds_at_once() -> None:
+    book = ClipBook()
+    book.want(decision(1, peak=10.0))
+    assert book.correct(UUID(int=1), around(10.0, 2.0))
+    (only,) = take(book, media_end=12.0)
+    assert (only.start, only.end) == (8.0, 12.0)
+
+
+def test_a_correction_while_a_clip_is_rendered_waits_for_it_and_holds_its_media() -> None:
+    book, first = rendering(decision(1, peak=10.0, before=4.0))
+    assert book.correct(UUID(int=1), Correction(start=2.0, end=12.0))
+    assert take(book) == ()
+    assert needed_from(book) == [2.0]
+    book = ClipBook(book.entries)
+    book.finished(outcome(first))
+    (second,) = take(book)
+    assert (second.start, second.end) == (2.0, 12.0)
+
+
+def test_a_correction_that_is_taken_back_while_a_clip_is_rendered_changes_nothing() -> None:
+    book, first = rendering(decision(1, peak=10.0))
+    book.correct(UUID(int=1), around(10.0, 2.0))
+    assert not book.correct(UUID(int=1), Correction(start=first.start, end=first.end))
+    book.finished(outcome(first))
+    assert take(book) == ()
+
+
+def test_a_corrected_clip_that_fails_leaves_the_one_before_and_may_be_tried_again() -> None:
+    book, first, second = corrected()
+    book.finished(outcome(second, ClipStatus.FAILED))
+    assert [clip.id for clip in book.entries[0].ready] == [first.id]
+    assert phases(book) == {UUID(int=1): ClipPhase.READY}
+    assert book.correct(UUID(int=1), around(10.0, 2.0))
+    assert [spec.id for spec in take(book)] == [second.id]
+
+
+def test_the_same_bounds_or_an_unknown_highlight_are_nothing_to_correct() -> None:
+    book, first = rendering(decision(1))
+    book.finished(outcome(first))
+    assert not book.correct(UUID(int=1), Correction(start=first.start, end=first.end))
+    assert not book.correct(UUID(int=9), around(10.0, 2.0))
+
+
+def test_all_clips_of_a_corrected_highlight_are_deleted_with_it() -> None:
+    book, first, second = corrected()
+    book.finished(outcome(second))
+    retracted = book.retract(UUID(int=1))
+    assert retracted is not None
+    assert [clip.id for clip in retracted[1]] == [first.id, second.id]
+
+
+def test_a_highlight_retracted_while_it_is_cut_anew_loses_both_clips_each_in_its_time() -> None:
+    book, first, second = corrected()
+    retracted = book.retract(UUID(int=1))
+    assert retracted is not None
+    assert [clip.id for clip in retracted[1]] == [first.id]
+    assert not book.correct(UUID(int=1), around(10.0, 3.0))
+    assert not book.is_ready(UUID(int=1))
+    doomed = book.finished(outcome(second))
+    assert doomed is not None
+    assert doomed.id == second.id
+
+
+def test_a_former_clip_that_is_told_of_once_more_is_not_taken_for_the_new_one() -> None:
+    book, first, second = corrected()
+    book.finished(outcome(first, ClipStatus.FAILED))
+    assert book.rendering == (second.id,)
+
+
 @st.composite
-def events(draw: st.DrawFn) -> list[tuple[str, int]]:
-    kinds = st.sampled_from(["want", "retract", "take", "ready", "failed", "reload"])
-    return draw(st.lists(st.tuples(kinds, st.integers(1, 4)), max_size=40))
+def events(draw: st.DrawFn) -> list[tuple[str, int, int]]:
+    kinds = st.sampled_from(["want", "retract", "correct", "take", "ready", "failed", "reload"])
+    return draw(st.lists(st.tuples(kinds, st.integers(1, 4), st.integers(1, 3)), max_size=40))
 
 
 @given(events())
 @settings(max_examples=200)
-def test_a_highlight_has_one_clip_at_a_time_and_each_file_is_deleted_at_most_once(
-    happened: list[tuple[str, int]],
+def test_a_highlight_has_one_clip_in_the_making_and_each_file_is_deleted_at_most_once(
+    happened: list[tuple[str, int, int]],
 ) -> None:
     book = ClipBook()
     under_way: dict[int, ClipSpec] = {}
-    on_disk: dict[UUID, bool] = {}  # highlight: whether its file is there
-    for kind, number in happened:
+    on_disk: set[UUID] = set()
+    for kind, number, length in happened:
         highlight = UUID(int=number)
         if kind == "want":
             book.want(decision(number, peak=10.0 * number))
         elif kind == "take":
             for spec in take(book):
                 assert spec.highlight_id.int not in under_way
-                assert not on_disk.get(spec.highlight_id, False)
+                assert spec.id not in on_disk
                 under_way[spec.highlight_id.int] = spec
         elif kind in {"ready", "failed"} and number in under_way:
-            on_disk[highlight] = kind == "ready"
-            doomed = book.finished(outcome(under_way.pop(number), ClipStatus(kind)))
-            if doomed is not None:
-                on_disk[highlight] = False
+            spec = under_way.pop(number)
+            on_disk |= {spec.id} if kind == "ready" else set()
+            doomed = book.finished(outcome(spec, ClipStatus(kind)))
+            on_disk -= {doomed.id} if doomed is not None else set()
+        elif kind == "correct":
+            book.correct(highlight, around(10.0 * number, length))
         elif kind == "retract":
-            _, doomed = book.retract(highlight) or (None, None)
-            if doomed is not None:
-                on_disk[highlight] = False
+            _, clips = book.retract(highlight) or (None, ())
+            for clip in clips:
+                on_disk.remove(clip.id)
         book = ClipBook(book.entries) if kind == "reload" else book
-    ready = {highlight for highlight, phase in phases(book).items() if phase is ClipPhase.READY}
-    assert ready == {highlight for highlight, there in on_disk.items() if there}
+    kept = [clip.id for entry in book.entries for clip in entry.ready]
+    assert len(kept) == len(set(kept))
+    assert {*kept} == on_disk
     assert {each.id for each in under_way.values()} == set(book.rendering)

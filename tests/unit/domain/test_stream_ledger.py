@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from domain.analysis import AnalyzeWindowResult
 from domain.clip import ClipSpec, ClipStatus
+from domain.feedback import Correction
 from domain.ingest import IngestCursor
 from domain.media import TimedMetadata
 from domain.selection import DecisionStatus, SelectHighlightsResult, SelectionState
 from domain.stream import EndReason, StreamProgress, StreamStatus
-from domain.stream_input import RecordingReady
+from domain.stream_input import ClipCorrection, RecordingReady
 from domain.stream_ledger import BATCH, KEPT_DECISIONS, RECORDED_WINDOWS, StreamLedger
 from tests.unit.domain.clip_cases import WHEN, decision, outcome, window
 from tests.unit.domain.ledger_cases import (
@@ -230,6 +233,29 @@ class TestClips:
         assert doomed is not None
         assert doomed.id == spec.id
         assert books.progress.clips == 0
+
+    def test_a_corrected_clip_is_another_one_and_the_highlights_count_as_before(self) -> None:
+        books, spec = self.rendering()
+        books.clip_finished(outcome(spec))
+        assert books.correct_clip(self.correction(start=8.0, end=12.0))
+        (again,) = books.take_cuttable()
+        books.clip_finished(outcome(again))
+        assert (again.start, again.end) == (8.0, 12.0)
+        assert (books.progress.clips, books.progress.highlights) == (1, 1)
+        discarded = decide(books, decision(1, status=DecisionStatus.RETRACTED))
+        assert [each.id for each in discarded] == [spec.id, again.id]
+        assert (books.progress.clips, books.progress.highlights) == (0, 0)
+
+    def test_what_reaches_into_deleted_media_is_not_corrected(self) -> None:
+        books, spec = self.rendering()
+        books.clip_finished(outcome(spec))
+        books._segments = books._segments[4:]
+        assert not books.correct_clip(self.correction(start=7.9, end=12.0))
+        assert books.correct_clip(self.correction(start=8.0, end=12.0))
+
+    @staticmethod
+    def correction(*, start: float, end: float) -> ClipCorrection:
+        return ClipCorrection(highlight_id=UUID(int=1), correction=Correction(start=start, end=end))
 
     @staticmethod
     def rendering() -> tuple[StreamLedger, ClipSpec]:

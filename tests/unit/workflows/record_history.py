@@ -20,8 +20,9 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from domain import task_queues
 from domain.expiry import MaintenanceInput
+from domain.feedback import Correction
 from domain.ids import clip_workflow_id
-from domain.stream_input import StopRequest, StreamResult
+from domain.stream_input import ClipCorrection, StopRequest, StreamResult
 from infra.embedded import temporal_binary
 from infra.embedded.ports import free_ports
 from infra.embedded.temporal_server import TemporalServer
@@ -89,6 +90,27 @@ async def record_stopped(client: Client) -> None:
         await stream.signal(StreamWorkflow.stop, StopRequest())
         await stream.result()
     await store(stream, "stopped")
+
+
+async def record_corrected(client: Client) -> None:
+    """A stream of which a clip is cut anew at corrected bounds."""
+    script = Script(windows=3, end=None, peaks=[9.0])
+    async with running(client, script):
+        stream = await start(client)
+        await script.waiting_at_edge.wait()
+        while (await stream.query(StreamWorkflow.status)).clips < 1:
+            pass
+        correction = Correction(start=8.0, end=11.0)
+        highlight = script.rendered[0].highlight_id
+        await stream.signal(
+            StreamWorkflow.correct_clip,
+            ClipCorrection(highlight_id=highlight, correction=correction),
+        )
+        while len(script.clip_states) < 4:
+            await stream.query(StreamWorkflow.status)
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+    await store(stream, "corrected")
 
 
 async def record_cancelled(client: Client) -> None:
@@ -179,6 +201,7 @@ RECORDINGS: Final[tuple[Recording, ...]] = (
     record_completed,
     record_continued,
     record_stopped,
+    record_corrected,
     record_cancelled,
     record_maintenance,
     record_inbound,

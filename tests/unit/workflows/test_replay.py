@@ -72,6 +72,7 @@ def test_every_kind_of_life_is_stored() -> None:
         "completed",
         "continued-first",
         "continued-last",
+        "corrected",
         "delivered",
         "delivery-continued-first",
         "delivery-continued-last",

@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.clip import ClipStatus
+from domain.events import EventType
 from infra.database import Database
-from infra.repositories import clips
+from infra.repositories import clips, events
 from infra.repositories.errors import RecordMissingError
 from tests.integration.rows import clip_record, new_clip, new_highlight, new_stream, used
 
@@ -79,6 +80,30 @@ async def test_a_deleted_clip_is_not_its_highlights_clip(
     assert await latest() == [clip]
     await new_clip(database, tenant, stream, highlight, status=ClipStatus.DELETED)
     assert await latest() == []
+
+
+async def test_the_clip_that_is_ready_is_shown_until_the_next_one_is(
+    database: Database, tenant: UUID, stream: UUID, highlight: UUID
+) -> None:
+    first = await new_clip(database, tenant, stream, highlight)
+    again = clip_record(tenant, stream, highlight, status=ClipStatus.RENDERING)
+    spec = again.spec.model_copy(update={"id": uuid4()})
+    shown = []
+    for status in (ClipStatus.RENDERING, ClipStatus.FAILED, ClipStatus.READY):
+        ready = clip_record(tenant, stream, highlight, status=status)
+        async with database.session(tenant) as session:
+            await clips.record_clip(session, ready.model_copy(update={"spec": spec}))
+            (found,) = (
+                await clips.latest_by_highlight(
+                    session, tenant_id=tenant, highlight_ids=[highlight]
+                )
+            ).values()
+            shown.append(found.id)
+    assert shown == [first, first, spec.id]
+    async with database.session(tenant) as session:
+        told = await events.undispatched(session, tenant_id=tenant)
+    ready_ids = [each.data["clip_id"] for each in told if each.type is EventType.CLIP_READY]
+    assert ready_ids == [str(first), str(spec.id)]
 
 
 async def test_another_tenants_clips_can_be_neither_read_nor_written(

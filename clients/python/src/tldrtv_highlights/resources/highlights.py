@@ -129,7 +129,8 @@ class Highlights(Resource[Transport]):
             highlight_id: the highlight.
             user: your own name for who says so; by default the key.
             verdict: `like` or `dislike`.
-            correction: where it really has its `start` and `end`, in seconds of media time.
+            correction: where it really has its `start` and `end`, in seconds of media time. While
+                its media is stored, another clip is cut like that.
             note: for people.
         """
         return Sent(
