@@ -12,6 +12,13 @@ from temporalio import activity
 
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clip import ClipSpec, RenderedClip
+from domain.inbound import (
+    ConnectionList,
+    ConnectionRef,
+    ReconcileReport,
+    RelayInput,
+    RelayReport,
+)
 from domain.ingest import FetchWindowInput, FetchWindowResult
 from domain.records import ClipRecord, MediaRelease, StreamRecord
 from domain.selection import SelectHighlightsInput, SelectHighlightsResult
@@ -75,3 +82,22 @@ class Records(ABC):
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
         """Write a clip's state."""
+
+
+class Inbound(ABC):
+    """Inbound events after the fact; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="relay_inbound")
+    async def relay_inbound(self, request: RelayInput) -> RelayReport:
+        """Deliver recorded events that could not be delivered when they came."""
+
+    @abstractmethod
+    @activity.defn(name="managed_connections")
+    async def managed_connections(self) -> ConnectionList:
+        """List the connections whose live streams 100ms can be asked for."""
+
+    @abstractmethod
+    @activity.defn(name="reconcile_connection")
+    async def reconcile_connection(self, ref: ConnectionRef) -> ReconcileReport:
+        """Compare one connection's streams with 100ms's list, and repair the difference."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,27 +20,36 @@ class BodyLimit:
     Args:
         app: the application within.
         limit: bytes.
+        larger: other limits, by the beginning of the path.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, limit: int, larger: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
         self._limit = limit
+        self._larger = dict(larger or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, then run the application or refuse."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = next(
+            (each for start, each in self._larger.items() if scope["path"].startswith(start)),
+            self._limit,
+        )
         announced = Headers(scope=scope).get("content-length", "")
-        too_large = announced.isdecimal() and int(announced) > self._limit
-        body = None if too_large else await self._read(receive)
+        too_large = announced.isdecimal() and int(announced) > limit
+        body = None if too_large else await self._read(receive, limit)
         if body is None:
-            problem = BodyTooLargeProblem(f"The body is larger than {self._limit} bytes.")
+            problem = BodyTooLargeProblem(f"The body is larger than {limit} bytes.")
             await problem.response(request_id_of(scope))(scope, receive, send)
             return
         await self._app(scope, _Replay(body, receive), send)
 
-    async def _read(self, receive: Receive) -> bytes | None:
+    @staticmethod
+    async def _read(receive: Receive, limit: int) -> bytes | None:
         body = b""
         while True:
             message = await receive()
@@ -46,7 +57,7 @@ class BodyLimit:
                 return body
             chunk: bytes = message.get("body", b"")
             body += chunk
-            if len(body) > self._limit:
+            if len(body) > limit:
                 return None
             if not message.get("more_body", False):
                 return body

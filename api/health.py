@@ -11,9 +11,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from temporalio.service import RPCError
 
-from api.problems import UnavailableProblem
 from api.services import Services, ServicesDependency
 from infra.database import DatabaseUnavailableError
+from infra.temporal_connection import TemporalUnavailableError
 
 _CHECK_TIMEOUT: Final = 3.0
 
@@ -64,7 +64,7 @@ async def get_readiness(services: ServicesDependency, response: Response) -> Rea
 async def _ping_temporal(services: Services) -> None:
     client = await services.temporal.client()
     if not await client.service_client.check_health(timeout=timedelta(seconds=_CHECK_TIMEOUT)):
-        raise UnavailableProblem("The workflow service says that it is not serving.")
+        raise TemporalUnavailableError("The workflow service says that it is not serving.")
 
 
 async def _check(answer: Awaitable[None]) -> Check:
@@ -73,6 +73,6 @@ async def _check(answer: Awaitable[None]) -> Check:
             await answer
     except TimeoutError:
         return Check(ok=False, detail=f"no answer within {_CHECK_TIMEOUT:.0f} s")
-    except (DatabaseUnavailableError, UnavailableProblem, RPCError) as error:
+    except (DatabaseUnavailableError, TemporalUnavailableError, RPCError) as error:
         return Check(ok=False, detail=type(error).__name__)
     return Check(ok=True, detail="answers")

@@ -22,6 +22,7 @@ from api.problems import (
 )
 from api.request_id import request_id_of
 from infra.database import DatabaseUnavailableError
+from infra.temporal_connection import TemporalUnavailableError
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +33,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(DatabaseUnavailableError, on_database_away)
+    app.add_exception_handler(TemporalUnavailableError, on_temporal_away)
 
 
 async def on_problem(request: Request, error: Exception) -> JSONResponse:
@@ -68,6 +70,15 @@ async def on_database_away(request: Request, error: Exception) -> JSONResponse:
     """Answer that the database cannot be reached."""
     _log.warning("database unavailable", error=str(error))
     problem = UnavailableProblem("The database does not answer. " + UnavailableProblem.advice)
+    return problem.response(request_id_of(request.scope))
+
+
+async def on_temporal_away(request: Request, error: Exception) -> JSONResponse:
+    """Answer that the workflow service cannot be reached."""
+    _log.warning("temporal unavailable", error=str(error))
+    problem = UnavailableProblem(
+        "The workflow service does not answer. " + UnavailableProblem.advice
+    )
     return problem.response(request_id_of(request.scope))
 
 

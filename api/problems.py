@@ -131,6 +131,42 @@ class ExpiredSignatureProblem(Problem):
     advice = "Read the highlight or clip again to get a new URL."
 
 
+class WebhookSourceProblem(Problem):
+    """An event came from an address that the connection does not allow."""
+
+    code = "webhook_source_refused"
+    status = 403
+    title = "Address not allowed"
+    advice = "Send from an address in the connection's `sources`; mind proxies between us."
+
+
+class WebhookSecretProblem(Problem):
+    """An event came without the connection's secret."""
+
+    code = "webhook_secret_refused"
+    status = 403
+    title = "Secret missing or wrong"
+    advice = "Send the connection's secret in its header, as set in the sender's dashboard."
+
+
+class WebhookSignatureProblem(Problem):
+    """An event's signature is missing, or of other bytes or another secret."""
+
+    code = "webhook_signature_refused"
+    status = 403
+    title = "Signature missing or wrong"
+    advice = "Sign the body as sent: `X-100ms-Signature: sha256=<HMAC-SHA256 in hex>`."
+
+
+class WebhookTimestampProblem(Problem):
+    """A signed event's time is too far from ours, or missing."""
+
+    code = "webhook_timestamp_refused"
+    status = 403
+    title = "Event too old"
+    advice = "Send events within the connection's `timestamp_tolerance`; check the clock."
+
+
 class RouteNotFoundProblem(Problem):
     """There is no such path."""
 
@@ -183,6 +219,15 @@ class OverrideNotFoundProblem(Problem):
     status = 404
     title = "Override not found"
     advice = "The profile is used as it is shipped; put an override to change it."
+
+
+class ConnectionNotFoundProblem(Problem):
+    """There is no such 100ms connection, or none that serves this account."""
+
+    code = "connection_not_found"
+    status = 404
+    title = "Connection not found"
+    advice = "Check the id; a connection found by its account must check a secret or signature."
 
 
 class MethodNotAllowedProblem(Problem):

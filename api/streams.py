@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Final
 from uuid import UUID, uuid4
 
-import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import stream_starter
-from api.auth import Caller, Reader, Writer
+from api.auth import Reader, Writer
 from api.content_type import require_json
 from api.idempotency import IdempotencyKeyHeader, IdempotentRequest, replay
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
@@ -31,18 +28,17 @@ from api.problems import (
     UrlForbiddenProblem,
 )
 from api.request_id import request_id_of
-from api.services import Services, ServicesDependency
+from api.services import ServicesDependency
 from api.stream_models import AnalyzeRequest, StreamDetail, StreamModel
 from api.text import Name
-from domain.records import StreamRecord
-from domain.stream import TERMINAL, EndReason, StreamEnd, StreamProgress, StreamStatus
-from infra.repositories import profiles, streams
+from domain.stream import TERMINAL, StreamStatus
+from infra.repositories import streams
 from infra.repositories.idempotency import StoredResponse
-from infra.schema import Stream
+from infra.stream_creation import NewStream, close_orphan, create_stream
+from infra.temporal_connection import TemporalUnavailableError
 from infra.url_guard import UrlForbiddenError
 
 _NEWEST: Final = "-created_at"
-_log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
 
@@ -91,18 +87,24 @@ async def analyze_stream(
             return replay(claim.response)
         stream = await streams.get(
             session, tenant_id=caller.tenant_id, stream_id=claim.resource_id
-        ) or await _create(
+        ) or await create_stream(
             session,
-            caller,
-            services,
-            body,
-            stream_id=claim.resource_id,
-            correlation_id=request_id_of(request.scope),
+            services.profiles,
+            NewStream(
+                tenant_id=caller.tenant_id,
+                stream_id=claim.resource_id,
+                playlist_url=body.url,
+                game=body.game,
+                title=body.title,
+                external_id=body.external_id,
+                options=body.options.model_dump(exclude_none=True),
+                correlation_id=request_id_of(request.scope),
+            ),
         )
     # The row is committed before the workflow starts, whose first act is to write to it.
     try:
-        await stream_starter.start(services, stream)
-    except UnavailableProblem:
+        await services.starter.start(stream)
+    except TemporalUnavailableError:
         async with services.database.session(caller.tenant_id) as session:
             await streams.delete_unstarted(session, tenant_id=caller.tenant_id, stream_id=stream.id)
             await once.release(session)
@@ -115,43 +117,6 @@ async def analyze_stream(
     async with services.database.session(caller.tenant_id) as session:
         await once.complete(session, response)
     return JSONResponse(response.body, status_code=201, headers=response.headers)
-
-
-async def _create(
-    session: AsyncSession,
-    caller: Caller,
-    services: Services,
-    body: AnalyzeRequest,
-    *,
-    stream_id: UUID,
-    correlation_id: str,
-) -> Stream:
-    tenants = await services.profiles.read(session, caller.tenant_id)
-    match = tenants.match(body.game or body.title)
-    profile = tenants.catalog.get(match.profile_id)
-    _log.info(
-        "profile matched",
-        profile=profile.id,
-        version=profile.version,
-        score=match.score,
-        reason=match.reason,
-        notes=match.notes,
-    )
-    await profiles.pin(session, tenant_id=caller.tenant_id, profile=profile)
-    return await streams.create(
-        session,
-        tenant_id=caller.tenant_id,
-        stream_id=stream_id,
-        playlist_url=body.url,
-        game=profile.id,
-        profile_id=profile.id,
-        profile_version=profile.version,
-        profile_match=match.model_dump(mode="json"),
-        title=body.title,
-        external_id=body.external_id,
-        options=body.options.model_dump(exclude_none=True),
-        correlation_id=correlation_id,
-    )
 
 
 @router.get(
@@ -202,7 +167,7 @@ async def get_stream(stream_id: UUID, caller: Reader, services: ServicesDependen
     detail = StreamDetail.of(row).with_gaps(gaps)
     if detail.status in TERMINAL:
         return detail
-    live = await stream_starter.live_progress(services, row)
+    live = await services.starter.live_progress(row)
     return detail if live is None else detail.with_progress(live)
 
 
@@ -221,20 +186,6 @@ async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDepende
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
     if row is None:
         raise StreamNotFoundProblem
-    if row.status in TERMINAL or await stream_starter.stop(
-        services, row, message="stopped by the tenant"
-    ):
+    if row.status in TERMINAL or await services.starter.stop(row, message="stopped by the tenant"):
         return StreamModel.of(row)
-    return StreamModel.of(await _cancel_orphan(services, row))
-
-
-async def _cancel_orphan(services: Services, row: Stream) -> Stream:
-    """Close a stream that no workflow follows, so that it does not stay open for ever."""
-    end = StreamEnd(reason=EndReason.CANCELLED, message="stopped; its analysis was not running")
-    progress = StreamProgress(status=end.status, end=end)
-    async with services.database.session(row.tenant_id) as session:
-        await streams.record_stream(
-            session, StreamRecord(tenant_id=row.tenant_id, stream_id=row.id, progress=progress)
-        )
-    async with services.database.session(row.tenant_id) as session:
-        return await streams.get(session, tenant_id=row.tenant_id, stream_id=row.id) or row
+    return StreamModel.of(await close_orphan(services.database, row))

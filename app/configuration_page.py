@@ -41,7 +41,7 @@ def _names(name: str, field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    if field.default in (None, PydanticUndefined):
+    if field.default in (None, (), PydanticUndefined):
         return "none"
     return f"`{field.default}`"
 

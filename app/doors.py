@@ -10,6 +10,7 @@ from infra.clip_store import LocalClipStore
 from infra.database import Database
 from infra.errors import NotConfiguredError
 from infra.hls_client import HlsClient
+from infra.hms_api import HmsApi
 from infra.media_pool import MediaPool
 from infra.profile_store import ProfileStore
 from infra.segment_store import LocalSegmentStore
@@ -25,6 +26,7 @@ class Doors:
     segments: LocalSegmentStore
     clips: LocalClipStore
     hls: HlsClient
+    hms: HmsApi
     probes: MediaPool
     media: MediaPool
     profiles: ProfileStore
@@ -49,6 +51,8 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
         transaction_pooler=settings.database_transaction_pooler,
     )
     stack.push_async_callback(database.close)
+    hms = HmsApi(settings.hms_api_url)
+    stack.push_async_callback(hms.close)
     # Probing has children of its own: ingest must not wait behind an analysis or a check.
     probes = await stack.enter_async_context(_pool(settings, processes=1))
     media = await stack.enter_async_context(_pool(settings, processes=settings.analyzer_processes))
@@ -59,6 +63,7 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
         hls=await stack.enter_async_context(
             HlsClient(UrlGuard(allow_private=settings.allow_private_urls))
         ),
+        hms=hms,
         probes=probes,
         media=media,
         profiles=ProfileStore(),

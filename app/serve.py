@@ -21,5 +21,6 @@ def run_api(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # TRUSTED_PROXIES says whom to believe (api/client_address.py)
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Final
@@ -15,16 +15,27 @@ from temporalio.worker import Worker
 
 from activities.analysis.local import LocalAnalysis
 from activities.clips import ClipActivities
+from activities.inbound import InboundActivities
 from activities.ingest import IngestActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
+from app.broker import broker_at_work
 from app.doors import Doors, open_doors
+from app.schedules import ensure_schedules
 from domain import task_queues
+from infra.connection_secrets import ConnectionSecrets
+from infra.embedded.home import signing_secret
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
+from infra.inbound_delivery import InboundDelivery
 from infra.settings import Settings
+from infra.stream_starter import StreamStarter
 from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
+from infra.tenant_profiles import TenantProfileStore
+from infra.url_guard import UrlGuard
 from workflows.clip import ClipWorkflow
+from workflows.reconcile import ReconcileWorkflow
+from workflows.relay import RelayWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -59,6 +70,8 @@ async def run_worker(settings: Settings) -> None:
         stack.push_async_callback(ingest.close)
         for worker in workers(client, settings, doors, ingest):
             await stack.enter_async_context(worker)
+        await ensure_schedules(client, settings)
+        await stack.enter_async_context(broker_at_work(settings, doors, client))
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
@@ -71,6 +84,17 @@ def workers(
     records = RecordActivities(doors.database)
     selection = SelectionActivities(database=doors.database, profiles=doors.profiles)
     analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
+    inbound = InboundActivities(
+        database=doors.database,
+        delivery=InboundDelivery(
+            database=doors.database,
+            starter=StreamStarter(_returning(client), limits=settings.ingest_limits()),
+            profiles=TenantProfileStore(doors.profiles),
+            guard=UrlGuard(allow_private=settings.allow_private_urls),
+        ),
+        secrets=ConnectionSecrets(signing_secret(settings)),
+        api=doors.hms,
+    )
     clips = ClipActivities(
         segments=doors.segments,
         clips=doors.clips,
@@ -96,7 +120,7 @@ def workers(
         Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[StreamWorkflow, ClipWorkflow],
+            workflows=[StreamWorkflow, ClipWorkflow, RelayWorkflow, ReconcileWorkflow],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         ),
@@ -109,6 +133,9 @@ def workers(
                 selection.select_highlights,
                 records.record_stream,
                 records.record_clip,
+                inbound.relay_inbound,
+                inbound.managed_connections,
+                inbound.reconcile_connection,
             ],
         ),
         activities(task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),
@@ -116,3 +143,10 @@ def workers(
             task_queues.RENDER, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
         ),
     )
+
+
+def _returning(client: Client) -> Callable[[], Awaitable[Client]]:
+    async def connected() -> Client:
+        return client
+
+    return connected

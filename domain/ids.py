@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 _HIGHLIGHT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a001")
 _CLIP = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a002")
 _EVENT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
+_JOB = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a008")
 
 
 def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
@@ -26,6 +27,11 @@ def clip_id(*, highlight: UUID, start: float, end: float) -> UUID:
 def event_id(*, tenant_id: UUID, kind: str, subject: str, revision: int) -> UUID:
     """Return the id of the event that tells change `revision` of a subject."""
     return uuid5(_EVENT, f"{tenant_id}/{kind}/{subject}/{revision}")
+
+
+def job_stream_id(*, tenant_id: UUID, job_id: str) -> UUID:
+    """Return the id of the stream that a queued job of the tenant's starts, each time it comes."""
+    return uuid5(_JOB, f"{tenant_id}/{job_id}")
 
 
 def stream_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:

@@ -28,6 +28,8 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
+from infra.repositories import publication, tenants
+
 _SETTING: Final = "setting"
 _MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: pg_advisory_xact_lock's key
 
@@ -131,6 +133,46 @@ class Database:
         """
         async with self._scoped("app.key_hash", key_hash.hex()) as session:
             yield session
+
+    @asynccontextmanager
+    async def connection_session(self, connection_id: UUID) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees one row of one table: the 100ms connection with this id.
+
+        A webhook names its connection, and only that names its tenant. A policy of its own grants
+        it (`app.connection_id`), so whoever does not know the id sees nothing by it.
+        """
+        async with self._scoped("app.connection_id", str(connection_id)) as session:
+            yield session
+
+    @asynccontextmanager
+    async def workspace_session(self, workspace: str) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees the 100ms connections of one workspace, and no more.
+
+        Args:
+            workspace: 100ms's account or app id, as the connection gives it (`app.hms_workspace`).
+        """
+        async with self._scoped("app.hms_workspace", workspace) as session:
+            yield session
+
+    async def tenant_ids(self) -> list[UUID]:
+        """Return the ids of all tenants, for work that goes round them in a session of each.
+
+        The session it takes is nobody's, and sees no row of any table.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", "") as session:
+            return await tenants.all_ids(session)
+
+    async def tenants_to_publish_for(self) -> list[UUID]:
+        """Return the ids of the tenants that have events which no broker has confirmed.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", "") as session:
+            return await publication.tenants_with_unpublished(session)
 
     async def ping(self) -> None:
         """Make a round trip to the server.

@@ -11,6 +11,8 @@ APP_ROLE: Final = "highlights_app"
 # An unset setting reads '' on a reused connection, not NULL: without NULLIF the cast would fail,
 # and with it the comparison is NULL and no row is seen.
 CURRENT_TENANT: Final = "NULLIF(current_setting('app.tenant_id', true), '')::uuid"
+CURRENT_CONNECTION: Final = "NULLIF(current_setting('app.connection_id', true), '')::uuid"
+CURRENT_WORKSPACE: Final = "NULLIF(current_setting('app.hms_workspace', true), '')"
 CURRENT_KEY_HASH: Final = "decode(NULLIF(current_setting('app.key_hash', true), ''), 'hex')"
 
 

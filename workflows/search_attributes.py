@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
-TENANT_ID: Final = SearchAttributeKey.for_keyword("TenantId")
-STREAM_ID: Final = SearchAttributeKey.for_keyword("StreamId")
-GAME: Final = SearchAttributeKey.for_keyword("Game")
-STREAM_STATUS: Final = SearchAttributeKey.for_keyword("StreamStatus")
+with workflow.unsafe.imports_passed_through():
+    from domain import search_attributes
+
+TENANT_ID: Final = SearchAttributeKey.for_keyword(search_attributes.TENANT_ID)
+STREAM_ID: Final = SearchAttributeKey.for_keyword(search_attributes.STREAM_ID)
+GAME: Final = SearchAttributeKey.for_keyword(search_attributes.GAME)
+STREAM_STATUS: Final = SearchAttributeKey.for_keyword(search_attributes.STREAM_STATUS)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from infra.schema.base import Base, one_of
 from infra.schema.events import EventRow
 from infra.schema.highlights import Clip, Highlight
+from infra.schema.inbound import BeamRow, ClosedSession, Connection, InboundEvent
 from infra.schema.profiles import PinnedProfileRow, ProfileOverrideRow
 from infra.schema.streams import Stream, StreamGap
 from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
@@ -22,10 +23,14 @@ from infra.schema.tenants import ApiKey, IdempotencyKey, Tenant
 __all__ = [
     "ApiKey",
     "Base",
+    "BeamRow",
     "Clip",
+    "ClosedSession",
+    "Connection",
     "EventRow",
     "Highlight",
     "IdempotencyKey",
+    "InboundEvent",
     "PinnedProfileRow",
     "ProfileOverrideRow",
     "Stream",

@@ -10,9 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from infra.settings.amqp import AmqpSettings
 from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.gemini import GeminiSettings
+from infra.settings.inbound import InboundSettings
 from infra.settings.ingest import IngestSettings
 from infra.settings.section import SettingsSection
 from infra.settings.state import DEFAULT_HOME, StateSettings
@@ -31,8 +33,10 @@ class Settings(
     StorageSettings,
     ApiSettings,
     IngestSettings,
+    InboundSettings,
     WorkerSettings,
     GeminiSettings,
+    AmqpSettings,
     TelemetrySettings,
 ):
     """All settings, read from the environment once at start."""
@@ -45,8 +49,10 @@ class Settings(
         StorageSettings,
         ApiSettings,
         IngestSettings,
+        InboundSettings,
         WorkerSettings,
         GeminiSettings,
+        AmqpSettings,
         TelemetrySettings,
     )
 

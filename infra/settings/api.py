@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from typing import Annotated
 
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from domain.client_address import IPNetwork, network
 from infra.settings.section import SettingsSection
+
+
+def _networks(value: object) -> object:
+    return [network(part) for part in value.split(",")] if isinstance(value, str) else value
 
 
 class ApiSettings(SettingsSection):
@@ -19,6 +27,12 @@ class ApiSettings(SettingsSection):
         description="URL under which clients reach the API, used in links; "
         "by default made from host and port.",
     )
+    trusted_proxies: Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        default=(),
+        description="Networks (CIDR, separated by commas) of the proxies and load balancers "
+        "before the API, whose `X-Forwarded-For` is believed; without any, a client's address is "
+        "that of its connection.",
+    )
     signing_secret: SecretStr | None = Field(
         default=None,
         description="Secret (32 bytes or more) that signs clip URLs and hashes API keys; generated "
@@ -28,9 +42,4 @@ class ApiSettings(SettingsSection):
         default=None,
         validation_alias="REDIS_URL",
         description="Redis that holds rate limits when the API runs in several processes.",
-    )
-    amqp_url: SecretStr | None = Field(
-        default=None,
-        validation_alias="AMQP_URL",
-        description="Broker to which lifecycle events are published.",
     )

@@ -6,7 +6,13 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
-    from domain.stream_input import StopRequest, StreamInput, StreamResult
+    from domain.stream_input import (
+        RecordingReady,
+        SourceFailure,
+        StopRequest,
+        StreamInput,
+        StreamResult,
+    )
 
 
 @workflow.defn(name="StreamWorkflow")
@@ -14,19 +20,31 @@ class StandInStreamWorkflow:
     @workflow.init
     def __init__(self, _request: StreamInput) -> None:
         self._progress = StreamProgress(status=StreamStatus.LIVE, position=42.0, segments=21)
-        self._stop: StopRequest | None = None
+        self._end: StreamEnd | None = None
+        self._recordings: list[RecordingReady] = []
 
     @workflow.run
     async def run(self, _request: StreamInput) -> StreamResult:
-        await workflow.wait_condition(lambda: self._stop is not None)
-        message = self._stop.message if self._stop else ""
-        return StreamResult(
-            end=StreamEnd(reason=EndReason.STOPPED, message=message), progress=self._progress
-        )
+        await workflow.wait_condition(lambda: self._end is not None)
+        assert self._end is not None
+        return StreamResult(end=self._end, progress=self._progress)
 
     @workflow.signal
     def stop(self, request: StopRequest) -> None:
-        self._stop = request
+        self._end = StreamEnd(reason=EndReason.STOPPED, message=request.message)
+
+    @workflow.signal
+    def source_failed(self, failure: SourceFailure) -> None:
+        message = f"{failure.error_type}: {failure.message}"
+        self._end = StreamEnd(reason=EndReason.SOURCE_FAILED, message=message)
+
+    @workflow.signal
+    def recording_ready(self, recording: RecordingReady) -> None:
+        self._recordings.append(recording)
+
+    @workflow.query
+    def recordings(self) -> list[RecordingReady]:
+        return self._recordings
 
     @workflow.query
     def status(self) -> StreamProgress:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from fastapi.routing import APIRoute
 
-from api import clips, highlights, profiles, streams
+from api import clips, connections, highlights, hms_webhooks, profiles, streams
 from infra.database import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_clip, new_highlight, new_stream
@@ -18,8 +18,11 @@ BY_ID = [
     ("POST", "/v1/streams/{stream_id}/stop"),
     ("GET", "/v1/highlights/{highlight_id}"),
     ("GET", "/v1/clips/{clip_id}"),
+    ("GET", "/v1/connections/{connection_id}"),
+    ("GET", "/v1/connections/{connection_id}/events"),
+    ("POST", "/v1/connections/{connection_id}/rotate"),
 ]
-LISTS = [("GET", "/v1/streams"), ("GET", "/v1/highlights/list")]
+LISTS = [("GET", "/v1/streams"), ("GET", "/v1/highlights/list"), ("GET", "/v1/connections")]
 # By signature instead of a key (test_clips.py), or creating only.
 OTHERS = [
     ("GET", "/v1/clips/{clip_id}/download"),
@@ -38,27 +41,41 @@ PROFILES = [
     ("DELETE", "/v1/profiles/{profile_id}/override"),
     ("GET", "/v1/profiles/{profile_id}/override/history"),
 ]
+# By a body, or once only (test_connections.py), and by a secret (test_hms_webhooks.py).
+CONNECTIONS = [
+    ("POST", "/v1/connections"),
+    ("PATCH", "/v1/connections/{connection_id}"),
+    ("DELETE", "/v1/connections/{connection_id}"),
+    ("POST", "/v1/webhooks/100ms"),
+    ("POST", "/v1/webhooks/100ms/{connection_id}"),
+]
 
 
 @pytest.fixture
 async def owned(other_account: Account, database: Database, clip_root: Path) -> dict[str, UUID]:
-    """Another tenant's stream, highlight and clip."""
+    """Another tenant's stream, highlight, clip and connection."""
     tenant = other_account.tenant_id
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     clip = await new_clip(database, tenant, stream, highlight)
-    return {"stream_id": stream, "highlight_id": highlight, "clip_id": clip}
+    connection = (await other_account.http.post("/v1/connections", json={"name": "C"})).json()
+    return {
+        "stream_id": stream,
+        "highlight_id": highlight,
+        "clip_id": clip,
+        "connection_id": UUID(connection["id"]),
+    }
 
 
 def test_every_route_is_looked_at_here() -> None:
     routes = {
         (method, route.path)
-        for resource in (streams, highlights, clips, profiles)
+        for resource in (streams, highlights, clips, profiles, connections, hms_webhooks)
         for route in resource.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES}
+    assert routes == {*BY_ID, *LISTS, *OTHERS, *PROFILES, *CONNECTIONS}
 
 
 @pytest.mark.parametrize(("method", "path"), BY_ID)

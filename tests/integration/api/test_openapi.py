@@ -89,6 +89,15 @@ def document(api_url: str) -> OpenApiSchema:
         ("PUT", "/v1/profiles/{profile_id}/override"),
         ("DELETE", "/v1/profiles/{profile_id}/override"),
         ("GET", "/v1/profiles/{profile_id}/override/history"),
+        ("POST", "/v1/connections"),
+        ("GET", "/v1/connections"),
+        ("GET", "/v1/connections/{connection_id}"),
+        ("PATCH", "/v1/connections/{connection_id}"),
+        ("DELETE", "/v1/connections/{connection_id}"),
+        ("POST", "/v1/connections/{connection_id}/rotate"),
+        ("GET", "/v1/connections/{connection_id}/events"),
+        ("POST", "/v1/webhooks/100ms"),
+        ("POST", "/v1/webhooks/100ms/{connection_id}"),
     ],
 )
 def test_generated_requests_are_answered_as_documented(

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.clip import ClipStatus
 from domain.events import EventType
+from domain.hms.beam import Outcome
 from domain.media import GapReason
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
@@ -164,6 +165,10 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "profile_overrides": "INSERT,SELECT",
         "pinned_profiles": "INSERT,SELECT",
         "events": "DELETE,INSERT,SELECT,UPDATE",
+        "connections": "DELETE,INSERT,SELECT,UPDATE",
+        "inbound_events": "DELETE,INSERT,SELECT,UPDATE",
+        "beams": "DELETE,INSERT,SELECT,UPDATE",
+        "closed_sessions": "DELETE,INSERT,SELECT",
     }
 
 
@@ -177,6 +182,7 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         ("ck_highlights_tier", Tier),
         ("ck_clips_status", ClipStatus),
         ("ck_events_type", EventType),
+        ("ck_inbound_events_outcome", Outcome),
     ],
 )
 async def test_the_database_accepts_exactly_the_values_of_the_domain(

@@ -37,6 +37,39 @@ def test_an_impossible_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         Settings()
 
 
+def test_trusted_proxies_are_networks_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().trusted_proxies == ()
+    monkeypatch.setenv("HIGHLIGHTS_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,192.0.2.1")
+    assert [str(each) for each in Settings().trusted_proxies] == [
+        "10.0.0.0/8",
+        "fd00::/8",
+        "192.0.2.1/32",
+    ]
+
+
+def test_a_proxy_that_is_no_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGHLIGHTS_TRUSTED_PROXIES", "10.0.0.1/8")
+    with pytest.raises(ValidationError, match="has host bits set"):
+        Settings()
+
+
+@pytest.mark.parametrize("url", ["amqp://u:hush@broker/", "amqps://broker:5671/%2F"])
+def test_the_broker_is_named_by_an_amqp_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("AMQP_URL", url)
+    broker = Settings().amqp_url
+    assert broker is not None
+    assert broker.get_secret_value() == url
+
+
+def test_another_url_of_the_broker_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AMQP_URL", "redis://u:hush@broker/")
+    with pytest.raises(ValidationError, match="must begin with amqp://") as refused:
+        Settings()
+    assert "hush" not in str(refused.value)
+
+
 def test_secrets_do_not_show() -> None:
     settings = Settings(
         gemini_api_key="hush-1", database_url="postgresql://u:hush-2@h/d", signing_secret="hush-3"

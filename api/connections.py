@@ -1,0 +1,269 @@
+"""100ms connections: which workspaces' events we follow, and how their senders are known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from api.auth import Administrator
+from api.connection_models import (
+    ConnectionModel,
+    ConnectionPatch,
+    ConnectionRequest,
+    InboundEventList,
+    InboundEventModel,
+    plain_columns,
+)
+from api.content_type import require_json
+from api.idempotency import IdempotencyKeyHeader, IdempotentRequest, replay
+from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
+from api.problem_reference import documented
+from api.problems import (
+    BodyTooLargeProblem,
+    ConnectionNotFoundProblem,
+    FieldProblem,
+    IdempotencyMismatchProblem,
+    InvalidCursorProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
+    MissingScopeProblem,
+    RequestInProgressProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+    UnsupportedMediaTypeProblem,
+)
+from api.services import Services, ServicesDependency
+from domain.hms.admission import Checks
+from infra.connection_secrets import OVERLAP, PlainSecrets
+from infra.repositories import connections, inbound_events
+from infra.repositories.idempotency import StoredResponse
+from infra.schema import Connection
+
+_NEWEST: Final = "-created_at"
+router = APIRouter(prefix="/v1/connections", tags=["connections"])
+_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
+_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+
+
+@router.post(
+    "",
+    operation_id="createConnection",
+    status_code=201,
+    response_model=ConnectionModel,
+    dependencies=[Depends(require_json)],
+    responses=documented(*_ALWAYS, *_BODY, RequestInProgressProblem, IdempotencyMismatchProblem),
+)
+async def create_connection(
+    body: ConnectionRequest,
+    caller: Administrator,
+    services: ServicesDependency,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JSONResponse:
+    """Connect a 100ms workspace.
+
+    The answer holds the secrets, which cannot be read again, not even by repeating the request
+    under its `Idempotency-Key`: rotate them if they were lost.
+    """
+    checks = _checks(body, Checks())
+    once = IdempotentRequest(
+        tenant_id=caller.tenant_id, key=idempotency_key, operation="createConnection", body=body
+    )
+    async with services.database.session(caller.tenant_id) as session:
+        claim = await once.claim(session, resource_id=uuid4())
+        if claim.response is not None:
+            return replay(claim.response)
+        secrets = services.connection_secrets.generate()
+        stored = services.connection_secrets.stored(secrets, connection_id=claim.resource_id)
+        row = await connections.create(
+            session,
+            tenant_id=caller.tenant_id,
+            id=claim.resource_id,
+            checks=checks.model_dump(mode="json"),
+            **stored,
+            **_management(body, services, claim.resource_id),
+            **{"title": "", **plain_columns(body)},
+        )
+        headers = {"Location": f"/v1/connections/{row.id}"}
+        kept = StoredResponse(status=201, headers=headers, body=_document(row, services))
+        await once.complete(session, kept)
+    return JSONResponse(_document(row, services, secrets), status_code=201, headers=headers)
+
+
+@router.get(
+    "", operation_id="listConnections", responses=documented(*_ALWAYS, InvalidCursorProblem)
+)
+async def list_connections(
+    caller: Administrator,
+    services: ServicesDependency,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ConnectionModel]:
+    """List connections, newest first."""
+    after = decode(cursor, sort=_NEWEST, by_time=True)
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await connections.list_page(
+            session, tenant_id=caller.tenant_id, after=after, limit=limit + 1
+        )
+    base_url = services.settings.base_url()
+    return Page(
+        data=[ConnectionModel.of(row, base_url=base_url) for row in rows[:limit]],
+        next_cursor=next_cursor(rows, limit=limit, column="created_at", sort=_NEWEST),
+    )
+
+
+@router.get(
+    "/{connection_id}",
+    operation_id="getConnection",
+    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+)
+async def get_connection(
+    connection_id: UUID, caller: Administrator, services: ServicesDependency
+) -> ConnectionModel:
+    """Read a connection, without its secrets."""
+    async with services.database.session(caller.tenant_id) as session:
+        row = await connections.get(
+            session, tenant_id=caller.tenant_id, connection_id=connection_id
+        )
+    if row is None:
+        raise ConnectionNotFoundProblem
+    return ConnectionModel.of(row, base_url=services.settings.base_url())
+
+
+@router.patch(
+    "/{connection_id}",
+    operation_id="updateConnection",
+    dependencies=[Depends(require_json)],
+    responses=documented(*_ALWAYS, *_BODY, ConnectionNotFoundProblem),
+)
+async def update_connection(
+    connection_id: UUID, body: ConnectionPatch, caller: Administrator, services: ServicesDependency
+) -> ConnectionModel:
+    """Change a connection; events that come from now on are judged by it."""
+    async with services.database.session(caller.tenant_id) as session:
+        row = await connections.get(
+            session, tenant_id=caller.tenant_id, connection_id=connection_id
+        )
+        if row is None:
+            raise ConnectionNotFoundProblem
+        values = plain_columns(body) | _management(body, services, connection_id)
+        if body.checks is not None:
+            checks = _checks(body, Checks.model_validate(row.checks))
+            values["checks"] = checks.model_dump(mode="json")
+        changed = await connections.update(
+            session, tenant_id=caller.tenant_id, connection_id=connection_id, values=values
+        )
+    if changed is None:
+        raise ConnectionNotFoundProblem
+    return ConnectionModel.of(changed, base_url=services.settings.base_url())
+
+
+@router.delete(
+    "/{connection_id}",
+    operation_id="deleteConnection",
+    status_code=204,
+    response_class=Response,
+    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+)
+async def delete_connection(
+    connection_id: UUID, caller: Administrator, services: ServicesDependency
+) -> None:
+    """Delete a connection and what it brought; its streams stay, and go on."""
+    async with services.database.session(caller.tenant_id) as session:
+        removed = await connections.remove(
+            session, tenant_id=caller.tenant_id, connection_id=connection_id
+        )
+    if not removed:
+        raise ConnectionNotFoundProblem
+
+
+@router.post(
+    "/{connection_id}/rotate",
+    operation_id="rotateConnectionSecrets",
+    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+)
+async def rotate_secrets(
+    connection_id: UUID, caller: Administrator, services: ServicesDependency
+) -> ConnectionModel:
+    """Make new secrets; those they replace stay good for 24 hours."""
+    secrets = services.connection_secrets.generate()
+    stored = services.connection_secrets.stored(secrets, connection_id=connection_id)
+    async with services.database.session(caller.tenant_id) as session:
+        row = await connections.rotate(
+            session,
+            tenant_id=caller.tenant_id,
+            connection_id=connection_id,
+            header_hash=stored["header_hash"],
+            signing_secret=stored["signing_secret"],
+            previous_until=datetime.now(UTC) + OVERLAP,
+        )
+    if row is None:
+        raise ConnectionNotFoundProblem
+    return ConnectionModel.of(row, base_url=services.settings.base_url(), secrets=secrets)
+
+
+@router.get(
+    "/{connection_id}/events",
+    operation_id="listConnectionEvents",
+    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+)
+async def list_events(
+    connection_id: UUID,
+    caller: Administrator,
+    services: ServicesDependency,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Latest events to show.")] = 50,
+) -> InboundEventList:
+    """Show the latest events that a connection brought, and what came of each."""
+    async with services.database.session(caller.tenant_id) as session:
+        row = await connections.get(
+            session, tenant_id=caller.tenant_id, connection_id=connection_id
+        )
+        if row is None:
+            raise ConnectionNotFoundProblem
+        rows = await inbound_events.list_newest(
+            session, tenant_id=caller.tenant_id, connection_id=connection_id, limit=limit
+        )
+    return InboundEventList(data=[InboundEventModel.of(each) for each in rows])
+
+
+def _document(
+    row: Connection, services: Services, secrets: PlainSecrets | None = None
+) -> dict[str, Any]:
+    model = ConnectionModel.of(row, base_url=services.settings.base_url(), secrets=secrets)
+    return model.model_dump(mode="json")
+
+
+def _checks(body: ConnectionPatch, before: Checks) -> Checks:
+    if body.checks is None:
+        return before
+    try:
+        return body.checks.over(before)
+    except ValidationError as error:
+        raise InvalidRequestProblem(
+            errors=[
+                FieldProblem(
+                    pointer="/".join(("/checks", *(str(part) for part in each["loc"]))),
+                    detail=each["msg"],
+                )
+                for each in error.errors()
+            ]
+        ) from error
+
+
+def _management(
+    body: ConnectionPatch, services: Services, connection_id: UUID
+) -> dict[str, str | bytes | None]:
+    if "management" not in body.model_fields_set:
+        return {}
+    if body.management is None:
+        return {"management_access_key": None, "management_secret": None}
+    secret = body.management.secret.get_secret_value()
+    return {
+        "management_access_key": body.management.access_key,
+        "management_secret": services.connection_secrets.seal(secret, connection_id=connection_id),
+    }

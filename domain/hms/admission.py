@@ -1,0 +1,163 @@
+"""Whether a request may bring events: the checks of a connection, in their order.
+
+100ms itself offers secret headers and a list of addresses; the signature is for who relays its
+events through infrastructure of their own (`X-100ms-Signature: sha256=<hex>`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Self
+
+from pydantic import Field, model_validator
+
+from domain.client_address import IPAddress, is_within, network
+from domain.hms.events import HmsEvent
+from domain.model import Model
+
+SIGNATURE_HEADER: Final = "X-100ms-Signature"
+DEFAULT_HEADER: Final = "X-Highlights-Secret"
+DEFAULT_SOURCES: Final = (
+    "34.100.213.146/32",
+    "35.200.143.211/32",
+    "34.100.191.162/32",
+    "34.100.132.35/32",
+    "34.93.93.114/32",
+    "34.131.109.150/32",
+)
+"""The addresses of 100ms in the product brief; 100ms's own, longer list is in its dashboard."""
+
+DEFAULT_TOLERANCE: Final = 300.0
+"""Seconds; 100ms's last retry comes 14 s after the event."""
+
+_SCHEME: Final = "sha256="
+
+
+class Refusal(StrEnum):
+    """Which check a request failed."""
+
+    SOURCE = "source"
+    SECRET = "secret"  # noqa: S105 the name of a check
+    SIGNATURE = "signature"
+    TIMESTAMP = "timestamp"
+
+
+class Checks(Model):
+    """Which checks a connection makes, and against what; at least one.
+
+    Attributes:
+        source: the client's address must be one of `sources`.
+        secret_header: the secret must stand in the header `header_name`.
+        signature: the body must be signed with the signing secret.
+        timestamp_tolerance: seconds by which a signed event's time may differ from ours; None for
+            any. Without a signature anybody could write the time that we wish to read.
+        trusted_proxies: networks whose `X-Forwarded-For` is believed.
+    """
+
+    source: bool = True
+    secret_header: bool = True
+    signature: bool = False
+    sources: tuple[str, ...] = DEFAULT_SOURCES
+    header_name: str = DEFAULT_HEADER
+    timestamp_tolerance: float | None = Field(default=DEFAULT_TOLERANCE, gt=0)
+    trusted_proxies: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _must_check_something(self) -> Self:
+        if not (self.source or self.secret_header or self.signature):
+            raise ValueError("at least one of source, secret_header and signature must be on")
+        if self.source and not self.sources:
+            raise ValueError("the check of the source needs addresses")
+        for each in (*self.sources, *self.trusted_proxies):
+            network(each)
+        return self
+
+    @property
+    def tell_tenants_apart(self) -> bool:
+        """Whether passing them proves whose event it is: 100ms's addresses are everybody's."""
+        return self.secret_header or self.signature
+
+
+class Secrets(Model):
+    """What a connection's requests are compared with; two of each while they are rotated.
+
+    Attributes:
+        header_hashes: keyed hashes of the header's values.
+        signing_secrets: the secrets themselves.
+    """
+
+    header_hashes: tuple[bytes, ...] = ()
+    signing_secrets: tuple[bytes, ...] = ()
+
+
+class Presented(Model):
+    """What a request brings.
+
+    Attributes:
+        source: the client's address; None where it is not known.
+        header_hash: keyed hash of the secret header's value; None without one.
+        signature: the value of `X-100ms-Signature`.
+        body: as it came, byte for byte.
+    """
+
+    source: IPAddress | None
+    header_hash: bytes | None
+    signature: str | None
+    body: bytes
+
+
+def refusal(checks: Checks, secrets: Secrets, presented: Presented) -> Refusal | None:
+    """Return the first check that fails, of those that are on; the time is checked afterwards."""
+    if checks.source and not _is_from(presented.source, checks.sources):
+        return Refusal.SOURCE
+    if checks.secret_header and not _is_among(presented.header_hash or b"", secrets.header_hashes):
+        return Refusal.SECRET
+    if checks.signature and not _is_signed(presented, secrets.signing_secrets):
+        return Refusal.SIGNATURE
+    return None
+
+
+def is_timely(
+    checks: Checks, *, timestamp: datetime | None, is_replay: bool, now: datetime
+) -> bool:
+    """Tell whether a signed event's time is near enough to `now`.
+
+    An event that was replayed on request is old by nature; that it comes twice is noticed by its
+    id, and nobody can call an event replayed without breaking its signature.
+    """
+    if not checks.signature or checks.timestamp_tolerance is None or is_replay:
+        return True
+    if timestamp is None:
+        return False
+    return abs(now - timestamp) <= timedelta(seconds=checks.timestamp_tolerance)
+
+
+def serves(event: HmsEvent, *, account_id: str | None, app_id: str | None) -> bool:
+    """Tell whether an event is of the workspace that a connection names, by one id or both."""
+    if account_id is None and app_id is None:
+        return False
+    return account_id in {None, event.account_id} and app_id in {None, event.app_id}
+
+
+def sign(body: bytes, secret: bytes) -> str:
+    """Return the value of `X-100ms-Signature` for a body."""
+    return _SCHEME + hmac.new(secret, body, hashlib.sha256).hexdigest()
+
+
+def _is_from(source: IPAddress | None, sources: Iterable[str]) -> bool:
+    return source is not None and is_within(source, [network(each) for each in sources])
+
+
+def _is_among(value: bytes, accepted: Iterable[bytes]) -> bool:
+    # All are compared, so that the time taken does not tell which of them it was.
+    found = [hmac.compare_digest(value, each) for each in accepted]
+    return any(found)
+
+
+def _is_signed(presented: Presented, secrets: Iterable[bytes]) -> bool:
+    given = (presented.signature or "").strip().lower().encode(errors="replace")
+    return _is_among(given, [sign(presented.body, secret).encode() for secret in secrets])

@@ -1,0 +1,250 @@
+"""100ms's webhook events as typed models: all that its documents name, and room for the rest.
+
+No field is required but the type: samples often lack `app_id` and `template_id`, `beam.failure` may
+come without a start, and a type that we do not know is recorded like any other. What identifies
+people (names, user ids, metadata of peers) is not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, ValidationError
+from pydantic_core import from_json
+
+from domain.hms.fields import Flag, Identifier, Moment, Number, Words, identifier
+from domain.model import Model
+
+
+class NotAnEventError(ValueError):
+    """A body that is no event; the message says what is missing.
+
+    Attributes:
+        is_json: whether it is at least JSON.
+    """
+
+    def __init__(self, message: str, *, is_json: bool) -> None:
+        super().__init__(message)
+        self.is_json = is_json
+
+
+class EventData(Model):
+    """What events of all kinds may say."""
+
+    room_id: Identifier = None
+    room_name: Words = None
+    session_id: Identifier = None
+    session_started_at: Moment = None
+    template_id: Identifier = None
+    is_replay: Flag = None
+
+
+class BeamData(EventData):
+    """What all events of a beam say: an HLS stream, or a recording or RTMP stream by a browser."""
+
+    beam_id: Identifier = None
+    job_id: Identifier = None
+    peer_id: Identifier = None
+    meeting_url: Words = None
+    metadata_id: Identifier = None
+    metadata_timestamp: Moment = None
+    state_name: Words = None
+    state_timestamp: Moment = None
+    max_width: Number = None
+    max_height: Number = None
+    recording_single_file_per_layer_enabled: Flag = None
+    recording_vod_playlist_enabled: Flag = None
+    live_transcription_enabled: Flag = None
+
+
+class HlsStarted(BeamData):
+    """`hls.started.success`; `start_delay` as 100ms counts it."""
+
+    url: Words = None
+    started_at: Moment = None
+    start_delay: Number = None
+
+
+class HlsStopped(BeamData):
+    """`hls.stopped.success`; `duration` in seconds."""
+
+    url: Words = None
+    started_at: Moment = None
+    stopped_at: Moment = None
+    duration: Number = None
+    reason: Words = None
+
+
+class HlsFailure(BeamData):
+    """`hls.failure`: INTERNAL_ERROR, MAX_RETRIES_REACHED, UPLOAD_ERROR or BEAM_STOPPED."""
+
+    duration: Number = None
+    error_type: Words = None
+    error_message: Words = None
+
+
+class RecordingFile(Model):
+    """A single file of an HLS recording."""
+
+    recording_path: Words = None
+    recording_presigned_url: Words = None
+    layer: Number = None
+    resolution: Words = None
+    size: Number = None
+
+
+def _entries(value: object) -> list[dict[Any, Any]]:
+    entries = value if isinstance(value, list) else []
+    return [each for each in entries if isinstance(each, dict)]
+
+
+class HlsRecording(BeamData):
+    """`hls.recording.success`; `duration` in seconds, sizes in bytes."""
+
+    hls_vod_recording_path: Words = None
+    hls_vod_recording_presigned_url: Words = None
+    hls_vod_recording_size: Number = None
+    recording_single_files: Annotated[tuple[RecordingFile, ...], BeforeValidator(_entries)] = ()
+    recording_thumbnails: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_entries)] = ()
+    started_at: Moment = None
+    stopped_at: Moment = None
+    duration: Number = None
+
+
+class SessionData(EventData):
+    """`session.open.success` and `session.close.success`; `duration` in seconds."""
+
+    session_stopped_at: Moment = None
+    session_duration: Number = None
+
+
+class RoomEnded(EventData):
+    """`room.end.success` and `room.end.failure`; `ended_by` is a person's id and is not read."""
+
+    reason: Words = None
+
+
+class BeamEvent(BeamData):
+    """`beam.started`, `.stopped`, `.recording` and `.failure`; `duration` in seconds."""
+
+    started_at: Moment = None
+    stopped_at: Moment = None
+    duration: Number = None
+    reason: Words = None
+    error_type: Words = None
+    error_message: Words = None
+    recording_path: Words = None
+
+
+class RecordingEvent(EventData):
+    """`recording.*`, `stream.recording.*` and `track.recording.*`; `duration` in seconds."""
+
+    recording_path: Words = None
+    started_at: Moment = None
+    stopped_at: Moment = None
+    duration: Number = None
+    size: Number = None
+    error_type: Words = None
+    error_message: Words = None
+
+
+_DATA: Final[Mapping[str, type[EventData]]] = {
+    "hls.started.success": HlsStarted,
+    "hls.stopped.success": HlsStopped,
+    "hls.failure": HlsFailure,
+    "hls.recording.success": HlsRecording,
+    "session.open.success": SessionData,
+    "session.close.success": SessionData,
+    "room.end.success": RoomEnded,
+    "room.end.failure": RoomEnded,
+    "beam.started.success": BeamEvent,
+    "beam.stopped.success": BeamEvent,
+    "beam.recording.success": BeamEvent,
+    "beam.failure": BeamEvent,
+    "recording.success": RecordingEvent,
+    "recording.failed": RecordingEvent,
+    "stream.recording.success": RecordingEvent,
+    "stream.recording.failure": RecordingEvent,
+    "track.recording.started.success": RecordingEvent,
+    "track.recording.success": RecordingEvent,
+    "track.recording.failure": RecordingEvent,
+    "peer.join.success": EventData,
+    "peer.join.failure": EventData,
+    "peer.leave.success": EventData,
+    "peer.leave.failure": EventData,
+    "role.change.success": EventData,
+    "transcription.started.success": EventData,
+    "transcription.success": EventData,
+    "transcription.failure": EventData,
+    "ingest.start.success": EventData,
+    "ingest.start.failure": EventData,
+    "ingest.end.success": EventData,
+    "ingest.failure": EventData,
+}
+KNOWN_TYPES: Final = frozenset(_DATA)
+
+_ABOUT_PEOPLE: Final = ("peer.", "role.", "transcription.", "track.")
+
+
+class HmsEvent(Model):
+    """An event: the envelope, and the data as its type has them.
+
+    `id` is 100ms's own, or the body's hash where it sent none that can be used. `is_replay` marks
+    an event that was sent before and is sent again on somebody's request.
+    """
+
+    id: str
+    type: str
+    version: Words = None
+    account_id: Identifier = None
+    app_id: Identifier = None
+    template_id: Identifier = None
+    timestamp: Moment = None
+    is_replay: bool = False
+    data: EventData = EventData()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether 100ms's documents name this type."""
+        return self.type in KNOWN_TYPES
+
+    @property
+    def is_about_people(self) -> bool:
+        """Whether such events describe persons: their bodies are not kept."""
+        return self.type.startswith(_ABOUT_PEOPLE)
+
+
+def parse_event(body: bytes) -> HmsEvent:
+    """Return the event that a body is.
+
+    Raises:
+        NotAnEventError: it is no JSON object with a type.
+    """
+    try:
+        document = from_json(body, allow_inf_nan=False)
+    except ValueError:
+        raise NotAnEventError("the body is not valid JSON", is_json=False) from None
+    if not isinstance(document, dict):
+        raise NotAnEventError("the body is not a JSON object", is_json=True)
+    kind = identifier(document.get("type"))
+    if kind is None:
+        raise NotAnEventError("the event has no type", is_json=True)
+    given = document.get("data")
+    data = given if isinstance(given, dict) else {}
+    envelope = {**document, "id": identifier(document.get("id")) or _name_of(body), "type": kind}
+    envelope["data"] = _DATA.get(kind, EventData).model_validate(data)
+    envelope["is_replay"] = _says_replay(document) or _says_replay(data)
+    return HmsEvent.model_validate(envelope)
+
+
+def _says_replay(values: Mapping[str, object]) -> bool:
+    try:
+        return EventData.model_validate({"is_replay": values.get("is_replay")}).is_replay is True
+    except ValidationError:
+        return False
+
+
+def _name_of(body: bytes) -> str:
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"

@@ -1,0 +1,122 @@
+"""Missed starts and stops: what 100ms says is live, compared with what we follow.
+
+100ms's replay API does not cover the events of HLS, so its list of live streams is the only second
+source (`GET /v2/live-streams`). Its `id` of a live stream is the beam's. Where a list does not
+know an open beam of ours at all, its ids may be others; then only sessions are compared, and what
+is doubtful is left to the playlist, whose standing still ends a stream too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field
+
+from domain.hms.effects import BeamRef, EndKind, EndStream, StartStream
+from domain.hms.fields import Identifier, Moment, Words
+from domain.model import Model
+
+RUNNING: Final = "running"
+_ENDED: Final = {
+    "stopping": EndKind.STOPPED,
+    "post_processing": EndKind.STOPPED,
+    "completed": EndKind.STOPPED,
+    "failed": EndKind.FAILED,
+}
+
+GRACE: Final = timedelta(seconds=30)
+"""How long a webhook may take before it counts as missed: 100ms retries for 14 s."""
+
+
+class Playback(Model):
+    """Where a live stream is played."""
+
+    url: Words = None
+
+
+def _playback(value: object) -> object:
+    return value if isinstance(value, dict | Playback) else {}
+
+
+class RemoteStream(Model):
+    """A live stream as 100ms lists it."""
+
+    id: Identifier = None
+    room_id: Identifier = None
+    session_id: Identifier = None
+    status: Words = None
+    playback: Annotated[Playback, BeforeValidator(_playback)] = Field(default=Playback())
+    started_at: Moment = None
+    stopped_at: Moment = None
+
+    @property
+    def ref(self) -> BeamRef | None:
+        """Return which beam it is; None without an id."""
+        if self.id is None:
+            return None
+        return BeamRef(key=f"beam:{self.id}", room_id=self.room_id, session_id=self.session_id)
+
+
+class KnownBeam(Model):
+    """A beam of ours: known, and perhaps followed."""
+
+    ref: BeamRef
+    is_running: bool
+
+
+Repair = StartStream | EndStream
+
+
+def repairs(
+    remote: Sequence[RemoteStream], known: Iterable[KnownBeam], *, now: datetime
+) -> tuple[Repair, ...]:
+    """Return what must be started and ended so that we follow what is live, and nothing else.
+
+    Args:
+        remote: 100ms's list, the newest streams first; need not be complete.
+        known: our beams, all that run and those lately seen.
+        now: the time at which the list was asked for.
+    """
+    ours = {each.ref.key: each for each in known}
+    listed = {each.ref.key: each for each in remote if each.ref is not None}
+    doubtful = {
+        each.ref.session_id
+        for each in ours.values()
+        if each.is_running and each.ref.key not in listed
+    }
+    starts = [
+        start
+        for key, each in listed.items()
+        if key not in ours
+        and (each.session_id is None or each.session_id not in doubtful)
+        and (start := _missed_start(each, now)) is not None
+    ]
+    ends = [
+        end
+        for key, each in ours.items()
+        if each.is_running and key in listed and (end := _missed_end(each, listed[key], now))
+    ]
+    return (*ends, *starts)
+
+
+def _missed_start(remote: RemoteStream, now: datetime) -> StartStream | None:
+    ref = remote.ref
+    if ref is None or remote.status != RUNNING or not remote.playback.url:
+        return None
+    if remote.started_at is None or now - remote.started_at < GRACE:
+        return None
+    return StartStream(beam=ref, url=remote.playback.url, started_at=remote.started_at)
+
+
+def _missed_end(ours: KnownBeam, remote: RemoteStream, now: datetime) -> EndStream | None:
+    how = _ENDED.get(remote.status or "")
+    if how is None or (remote.stopped_at is not None and now - remote.stopped_at < GRACE):
+        return None
+    return EndStream(beam=ours.ref, how=how, message=f"100ms lists the stream as {remote.status}")
+
+
+def repair_id(repair: Repair) -> str:
+    """Return the id under which a repair is recorded: the same repair is made once."""
+    return f"reconcile:{repair.kind}:{repair.beam.key}"

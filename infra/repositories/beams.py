@@ -1,0 +1,153 @@
+"""What is known of the beams of connections."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.hms.beam import Beam, BeamEnd, BeamRecording
+from domain.hms.effects import BeamRef, EndKind, EndSession, beam_stream_id
+from domain.hms.reconciliation import KnownBeam
+from domain.stream import TERMINAL
+from infra.schema import BeamRow, ClosedSession, Stream
+
+RECENT: Final = timedelta(days=2)
+"""For how long an ended beam is compared with 100ms's list; no stream of 100ms lasts as long."""
+
+
+async def lock(
+    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, ref: BeamRef
+) -> BeamRow:
+    """Return a beam's row, made if need be; nobody else changes it until the transaction ends."""
+    await session.execute(
+        insert(BeamRow)
+        .values(
+            tenant_id=tenant_id,
+            connection_id=connection_id,
+            key=ref.key,
+            stream_id=beam_stream_id(tenant_id=tenant_id, connection_id=connection_id, key=ref.key),
+            room_id=ref.room_id,
+            session_id=ref.session_id,
+        )
+        .on_conflict_do_nothing()
+    )
+    row = await session.scalar(
+        select(BeamRow)
+        .where(
+            BeamRow.tenant_id == tenant_id,
+            BeamRow.connection_id == connection_id,
+            BeamRow.key == ref.key,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    assert row is not None  # noqa: S101 - inserted above, in this transaction
+    row.room_id = row.room_id or ref.room_id
+    row.session_id = row.session_id or ref.session_id
+    return row
+
+
+async def get(
+    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, ref: BeamRef
+) -> BeamRow | None:
+    """Return a beam's row, or None when nothing is known of it."""
+    return await session.get(BeamRow, (tenant_id, connection_id, ref.key))
+
+
+def beam_of(row: BeamRow) -> Beam:
+    """Return what a row says."""
+    end = None
+    if row.end_kind is not None:
+        end = BeamEnd(
+            how=EndKind(row.end_kind),
+            message=row.end_message or "",
+            error_type=row.error_type or "",
+        )
+    return Beam(
+        opened=row.opened_at is not None,
+        end=end,
+        recording=None if row.recording is None else BeamRecording.model_validate(row.recording),
+    )
+
+
+def write(row: BeamRow, beam: Beam) -> None:
+    """Let a row say what is known now; times are the database's."""
+    if beam.opened and row.opened_at is None:
+        row.opened_at = func.now()
+    if beam.end is not None and row.ended_at is None:
+        row.ended_at = func.now()
+        row.end_kind = beam.end.how.value
+        row.end_message = beam.end.message
+        row.error_type = beam.end.error_type
+    if beam.recording is not None:
+        row.recording = beam.recording.model_dump(mode="json")
+    row.updated_at = func.now()
+
+
+async def is_session_closed(
+    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, session_id: str | None
+) -> bool:
+    """Tell whether a session is known to be over."""
+    if session_id is None:
+        return False
+    found = await session.get(ClosedSession, (tenant_id, connection_id, session_id))
+    return found is not None
+
+
+async def close_session(
+    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, session_id: str
+) -> None:
+    """Note that a session is over."""
+    await session.execute(
+        insert(ClosedSession)
+        .values(tenant_id=tenant_id, connection_id=connection_id, session_id=session_id)
+        .on_conflict_do_nothing()
+    )
+
+
+async def unfinished(
+    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, effect: EndSession
+) -> tuple[BeamRef, ...]:
+    """Return the beams of a session, else of a room, that were opened and whose streams go on."""
+    query = (
+        select(BeamRow)
+        .join(Stream, (Stream.tenant_id == BeamRow.tenant_id) & (Stream.id == BeamRow.stream_id))
+        .where(
+            BeamRow.tenant_id == tenant_id,
+            BeamRow.connection_id == connection_id,
+            BeamRow.opened_at.is_not(None),
+            Stream.status.not_in(TERMINAL),
+        )
+        .order_by(BeamRow.created_at)
+    )
+    if effect.session_id is not None:
+        query = query.where(BeamRow.session_id == effect.session_id)
+    else:
+        query = query.where(BeamRow.room_id == effect.room_id)
+    return tuple(_ref(row) for row in await session.scalars(query))
+
+
+async def known(
+    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID
+) -> tuple[KnownBeam, ...]:
+    """Return the beams that run, and those lately seen."""
+    rows = await session.scalars(
+        select(BeamRow).where(
+            BeamRow.tenant_id == tenant_id,
+            BeamRow.connection_id == connection_id,
+            or_(
+                BeamRow.created_at > func.now() - RECENT,
+                BeamRow.opened_at.is_not(None) & BeamRow.ended_at.is_(None),
+            ),
+        )
+    )
+    return tuple(KnownBeam(ref=_ref(row), is_running=beam_of(row).is_running) for row in rows)
+
+
+def _ref(row: BeamRow) -> BeamRef:
+    return BeamRef(key=row.key, room_id=row.room_id, session_id=row.session_id)

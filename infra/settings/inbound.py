@@ -1,0 +1,27 @@
+"""100ms: where its API is, and how often we look after what its webhooks brought."""
+
+from __future__ import annotations
+
+from pydantic import Field, PositiveFloat
+
+from infra.settings.section import SettingsSection
+
+
+class InboundSettings(SettingsSection):
+    """100ms: its API, and how often we look after what its webhooks brought."""
+
+    heading = "100ms"
+
+    hms_api_url: str = Field(
+        default="https://api.100ms.live",
+        description="100ms's server-side API, asked for live streams where a connection has a "
+        "management key.",
+    )
+    relay_interval: PositiveFloat = Field(
+        default=10.0,
+        description="Seconds between rounds that deliver events which could not be delivered when "
+        "they came.",
+    )
+    reconcile_interval: PositiveFloat = Field(
+        default=60.0, description="Seconds between comparisons of our streams with 100ms's list."
+    )

@@ -1,0 +1,173 @@
+"""A stream's workflow: started from its row alone, told things, asked how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain import search_attributes, task_queues
+from domain.ids import stream_workflow_id
+from domain.ingest import IngestLimits
+from domain.media import VariantPolicy
+from domain.stream import StreamProgress
+from domain.stream_input import RecordingReady, SourceFailure, StopRequest, StreamInput
+from infra.schema import Stream
+from infra.temporal_connection import TemporalUnavailableError
+
+WORKFLOW: Final = "StreamWorkflow"
+_RPC_TIMEOUT: Final = timedelta(seconds=5)
+_QUERY_TIMEOUT: Final = timedelta(seconds=1)
+# A worker killed between two fetches is noticed by this alone, and a playlist holds ten seconds.
+_TASK_TIMEOUT: Final = timedelta(seconds=5)
+_log = structlog.get_logger(__name__)
+
+
+class StreamStarter:
+    """Starts the workflows of streams, and speaks to those that run.
+
+    Args:
+        client: gives Temporal's client, or raises TemporalUnavailableError.
+        limits: how streams are followed unless they say otherwise.
+    """
+
+    def __init__(self, client: Callable[[], Awaitable[Client]], *, limits: IngestLimits) -> None:
+        self._client = client
+        self._limits = limits
+
+    async def start(self, stream: Stream) -> None:
+        """Start the workflow of a stream; one that has been started is left alone.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        try:
+            await client.start_workflow(
+                WORKFLOW,
+                self._workflow_input(stream),
+                id=stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id),
+                task_queue=task_queues.ORCHESTRATION,
+                task_timeout=_TASK_TIMEOUT,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                memo={"correlation_id": stream.correlation_id or ""},
+                search_attributes=_attributes(stream),
+                priority=Priority(fairness_key=str(stream.tenant_id)),
+                static_summary=f"Highlights of a live {stream.game} stream",
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            _log.info("stream workflow had been started", stream_id=str(stream.id))
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+    async def stop(self, stream: Stream, *, message: str) -> bool:
+        """Ask a stream's workflow to end in good order; answer whether there is one running.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        return await self._signal(stream, "stop", StopRequest(message=message))
+
+    async def fail(self, stream: Stream, *, error_type: str, message: str) -> bool:
+        """Tell a stream's workflow that its source failed; answer whether there is one running.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        failure = SourceFailure(error_type=error_type, message=message)
+        return await self._signal(stream, "source_failed", failure)
+
+    async def offer_recording(self, stream: Stream, recording: RecordingReady) -> bool:
+        """Tell a stream's workflow of a recording; answer whether there is one running.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        return await self._signal(stream, "recording_ready", recording)
+
+    async def live_progress(self, stream: Stream) -> StreamProgress | None:
+        """Return what the running workflow knows, or None when it cannot say within a second."""
+        try:
+            client = await self._client()
+            handle = client.get_workflow_handle(
+                stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
+            )
+            progress: StreamProgress = await handle.query(
+                "status", result_type=StreamProgress, rpc_timeout=_QUERY_TIMEOUT
+            )
+        except (
+            TemporalUnavailableError,
+            RPCError,
+            WorkflowQueryFailedError,
+            WorkflowQueryRejectedError,
+        ) as error:
+            _log.info("no live progress", stream_id=str(stream.id), error=str(error))
+            return None
+        return progress
+
+    async def _signal(
+        self, stream: Stream, name: str, argument: StopRequest | SourceFailure | RecordingReady
+    ) -> bool:
+        client = await self._client()
+        handle = client.get_workflow_handle(
+            stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
+        )
+        try:
+            await handle.signal(name, argument, rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise _unavailable(error) from error
+        return True
+
+    def _workflow_input(self, stream: Stream) -> StreamInput:
+        options: dict[str, Any] = dict(stream.options)
+        variant = VariantPolicy.model_validate(
+            {"max_height": options.pop("max_height")} if "max_height" in options else {}
+        )
+        return StreamInput(
+            tenant_id=stream.tenant_id,
+            stream_id=stream.id,
+            playlist_url=stream.playlist_url,
+            game=stream.game,
+            profile_id=stream.profile_id,
+            profile_version=stream.profile_version,
+            limits=self._limits.model_copy(update=options),
+            variant=variant,
+            correlation_id=stream.correlation_id,
+        )
+
+
+def _attributes(stream: Stream) -> TypedSearchAttributes:
+    values = {
+        search_attributes.TENANT_ID: str(stream.tenant_id),
+        search_attributes.STREAM_ID: str(stream.id),
+        search_attributes.GAME: stream.game,
+        search_attributes.STREAM_STATUS: stream.status,
+    }
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
+            for name, value in values.items()
+        ]
+    )
+
+
+def _unavailable(error: RPCError) -> TemporalUnavailableError:
+    _log.warning("temporal unavailable", status=str(error.status), error=error.message)
+    return TemporalUnavailableError("the workflow service does not answer")
