@@ -88,7 +88,8 @@ class RequestMeter:
     def _take(self) -> None:
         self._flushes += 1
         now = datetime.now(UTC)
-        for tenant_id in [each for each in self._counts if each not in self._taken]:
+        room = self._capacity - len(self._taken)
+        for tenant_id in [each for each in self._counts if each not in self._taken][:room]:
             self._taken[tenant_id] = usage_event(
                 UsageKind.API_REQUEST,
                 self._counts.pop(tenant_id),

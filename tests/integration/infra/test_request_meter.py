@@ -102,6 +102,20 @@ async def test_memory_is_bounded_by_a_number_of_tenants(
     assert await used(database, other_tenant) == {"api_request": 1}
 
 
+async def test_memory_is_bounded_while_the_database_is_away_too(
+    database: Database, tenant: UUID, other_tenant: UUID
+) -> None:
+    meter = RequestMeter(Away(database, times=3), interval=NEVER, capacity=1)
+    for each in (tenant, other_tenant, tenant):
+        meter.count(each)  # the last finds no place
+        await meter.flush()
+    assert (len(meter._taken), len(meter._counts)) == (1, 1)
+    for _ in range(2):
+        await meter.flush()
+    assert await used(database, tenant) == {"api_request": 1}
+    assert await used(database, other_tenant) == {"api_request": 1}
+
+
 async def test_a_tenant_that_is_gone_holds_nobody_up(database: Database, tenant: UUID) -> None:
     meter = RequestMeter(database, interval=NEVER)
     for each in (uuid4(), tenant):
