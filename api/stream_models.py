@@ -144,6 +144,9 @@ class StreamModel(BaseModel):
     windows: int
     highlights: int
     clips: int
+    notice: str = Field(
+        default="", description="How a live stream is analysed, where that is not as usual."
+    )
     end: StreamEndModel | None
     last_segment_at: datetime | None
     ended_at: datetime | None
@@ -203,6 +206,7 @@ class StreamModel(BaseModel):
                 "windows": live.windows,
                 "highlights": live.highlights,
                 "clips": live.clips,
+                "notice": live.notice,
                 "end": end,
                 "last_segment_at": live.last_segment_at or self.last_segment_at,
             }

@@ -9,6 +9,7 @@ from pathlib import Path
 from infra.clip_store import LocalClipStore
 from infra.database import Database
 from infra.errors import NotConfiguredError
+from infra.gemini import GeminiClient, GeminiOptions
 from infra.hls_client import HlsClient
 from infra.media_pool import MediaPool
 from infra.profile_store import ProfileStore
@@ -28,6 +29,7 @@ class Doors:
     probes: MediaPool
     media: MediaPool
     profiles: ProfileStore
+    gemini: GeminiClient | None = None
 
 
 async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
@@ -62,7 +64,31 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
         probes=probes,
         media=media,
         profiles=ProfileStore(),
+        gemini=_gemini(settings, stack),
     )
+
+
+def _gemini(settings: Settings, stack: AsyncExitStack) -> GeminiClient | None:
+    """Return the client of Gemini; None without a key."""
+    if settings.gemini_api_key is None:
+        return None
+    chosen = {each.model for each in settings.gemini_by_profile.values() if each.model}
+    unknown = {settings.gemini_model, *chosen} - settings.gemini_prices.keys()
+    if unknown:
+        raise NotConfiguredError(
+            f"The price of {', '.join(sorted(unknown))} is not known.",
+            remedy="Add it to HIGHLIGHTS_GEMINI_PRICES, or name another model.",
+        )
+    client = GeminiClient(
+        settings.gemini_api_key.get_secret_value(),
+        GeminiOptions(
+            base_url=settings.gemini_base_url,
+            call_deadline=settings.gemini_call_deadline,
+            inline_bytes=settings.gemini_inline_bytes,
+        ),
+    )
+    stack.push_async_callback(client.close)
+    return client
 
 
 def _pool(settings: Settings, *, processes: int) -> MediaPool:

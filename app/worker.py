@@ -13,11 +13,11 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.analysis.local import LocalAnalysis
 from activities.clips import ClipActivities
 from activities.ingest import IngestActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
+from app.analyzer import analyzer
 from app.doors import Doors, open_doors
 from domain import task_queues
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
@@ -70,7 +70,7 @@ def workers(
     """Return one worker for each task queue, none of them started."""
     records = RecordActivities(doors.database)
     selection = SelectionActivities(database=doors.database, profiles=doors.profiles)
-    analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
+    analysis = analyzer(settings, doors)
     clips = ClipActivities(
         segments=doors.segments,
         clips=doors.clips,

@@ -89,6 +89,11 @@ class DetectorState(Model):
         since = [] if self.open_since is None else [self.open_since]
         return max(0.0, round(min([*pending, *since, self.position]) - 1.0, 3))
 
+    def excitement(self, since: float) -> float:
+        """Return the highest level from `since` (s of media time) on, in standard deviations."""
+        levels = [each.level for each in self.readings if each.at >= since]
+        return round(max(levels, default=0.0), 3)
+
 
 def advance(
     state: DetectorState,

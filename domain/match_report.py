@@ -37,6 +37,8 @@ def match_report(
             f"{progress.highlights} highlights, {progress.clips} clips"
         ),
     ]
+    if progress.notice:
+        lines.append(f"\n{progress.notice}")
     if progress.end is not None:
         lines.append(f"\nEnded ({progress.end.reason}): {progress.end.message}")
     shown = [item for item in decisions if item.status not in HIDDEN][-_SHOWN:]

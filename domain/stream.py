@@ -86,7 +86,8 @@ class StreamProgress(Model):
     """What is known of a stream at one moment, as shown to its owner.
 
     `position` is how far ingest has come and `analyzed` how far analysis has, both in seconds of
-    media time; `segments` counts stored segments and `missed` those recorded as gaps.
+    media time; `segments` counts stored segments and `missed` those recorded as gaps. `notice` is
+    a sentence for its owner about how it is analysed, empty when all is well.
     """
 
     status: StreamStatus = StreamStatus.STARTING
@@ -97,6 +98,7 @@ class StreamProgress(Model):
     windows: int = 0
     highlights: int = 0
     clips: int = 0
+    notice: str = ""
     end: StreamEnd | None = None
     last_segment_at: datetime | None = None
 

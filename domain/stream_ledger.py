@@ -132,7 +132,11 @@ class StreamLedger:
     def analyzed(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
         """Enter an answer of the analyzer."""
         self._leave_backlog(request.windows)
-        self._update(analyzed=max(self._progress.analyzed, result.watermark))
+        notice = None if result.gemini is None else result.gemini.notice
+        self._update(
+            analyzed=max(self._progress.analyzed, result.watermark),
+            notice=self._progress.notice if notice is None else notice,
+        )
 
     def analysis_failed(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
         """Give up windows that cannot be analysed, so that those after them can be."""

@@ -172,8 +172,8 @@ def command(
     movie = ffmpeg.output(
         *streams,
         filename=clip,
-        ss=start - spliced.start,
-        t=end - start,
+        ss=_seconds(start - spliced.start),
+        t=_seconds(end - start),
         f="mp4",
         extra_options=options,
     )
@@ -183,7 +183,7 @@ def command(
         poster = ffmpeg.output(
             still,
             filename=thumbnail,
-            ss=still_at - spliced.start,
+            ss=_seconds(still_at - spliced.start),
             f="image2",
             extra_options={"frames:v": 1, "q:v": 3, "update": 1},
         )
@@ -195,6 +195,11 @@ def command(
         "error",
         *outputs.compile(cmd=str(binary), overwrite_output=True)[1:],
     ]
+
+
+def _seconds(value: float) -> float:
+    """Return a time as ffmpeg can read it: no exponent, which Python writes below 0.0001."""
+    return round(value, 4)
 
 
 def _fitted(picture: ffmpeg.VideoStream, *, width: int, height: int) -> ffmpeg.VideoStream:

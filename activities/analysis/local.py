@@ -46,6 +46,7 @@ class LocalAnalysis(Analysis):
         state = await self._recall(request)
         candidates: list[HighlightCandidate] = []
         undecodable = 0
+        levels: list[float] = []
         for number, window in enumerate(request.windows):
             signals = await self._measure(window.segments)
             undecodable += signals.count(None)
@@ -60,6 +61,7 @@ class LocalAnalysis(Analysis):
                 last=request.last and number == len(request.windows) - 1,
             )
             candidates += settled
+            levels.append(state.excitement(window.start))
             if activity.in_activity():
                 activity.heartbeat(window.index)
         if request.last and not request.windows:
@@ -72,6 +74,7 @@ class LocalAnalysis(Analysis):
             candidates=tuple(candidates),
             watermark=state.position if request.last else state.watermark,
             undecodable_segments=undecodable,
+            levels=tuple(levels),
         )
 
     async def _measure(self, segments: Sequence[SegmentRef]) -> list[SegmentSignals | None]:

@@ -150,6 +150,13 @@ async def test_a_clip_begins_and_ends_where_it_should_to_within_a_frame(
     assert_in_time(shown, offset=offset)
 
 
+async def test_a_clip_may_begin_an_instant_after_its_first_segment(
+    studio: Studio, parts: list[Path]
+) -> None:
+    rendering = await studio.render(sources(parts), offset=5.7e-14, duration=3.0)
+    assert_in_time(pictures(rendering.clip), offset=0.0)
+
+
 async def test_a_clip_starts_with_a_keyframe_and_its_index_in_front(
     studio: Studio, parts: list[Path]
 ) -> None:
