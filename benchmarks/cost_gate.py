@@ -32,6 +32,7 @@ from domain.gemini.pieces import Piece, WatchState
 from domain.gemini.questions import AROUND_MOMENT, AROUND_PEAK, Questions
 from domain.media import Window
 from domain.profile import GameProfile
+from domain.readings import highest_level
 from infra.media_signals import SegmentFile, measure_segments
 from infra.profile_loader import load_shipped_catalog
 from infra.settings import Settings
@@ -160,7 +161,7 @@ def _hear(detector: DetectorState, window: Window, folder: Path) -> tuple[Detect
     )
     frames = [frame for each in measure_segments(files) if each for frame in each.frames]
     detector, candidates = advance(detector, frames, tenant_id=_NOBODY, stream_id=_NOBODY)
-    return detector, Heard(window, candidates, detector.excitement(window.start))
+    return detector, Heard(window, candidates, highest_level(detector.readings, since=window.start))
 
 
 def _value(piece: Piece, questions: Questions, profile: GameProfile) -> PieceValue:
