@@ -18,6 +18,7 @@ SHIPPED = (
 COMES_WITH = {
     "botocore": "boto3",
     "httpcore": "httpx",
+    "httpx2": "google-genai",  # whose errors it lets through
     "pydantic_core": "pydantic",
     "redis": "limits",  # by its extra
     "starlette": "fastapi",
