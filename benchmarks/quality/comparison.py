@@ -68,9 +68,7 @@ def run(subjects: Sequence[Subject]) -> Outcome:
         if name == UNIFORM or all(name in video.curves for video in videos):
             methods[name] = best(name, videos, as_product)
             methods[name + TRUE_COUNT] = best(name, videos, as_true)
-    ablations = {}
-    for name in ABLATIONS:
-        ablations[name] = [_without(name, subject) for subject in subjects]
+    ablations = {name: [_without(name, subject) for subject in subjects] for name in ABLATIONS}
     return Outcome(tuple(subjects), findings, methods, ablations)
 
 

@@ -18,7 +18,7 @@ def show(report: Report, console: Console) -> None:
         for table in _tables(group, parts=group is report.groups[-1]):
             console.print(table)
     for note in (*report.notes, *_reading(report)):
-        console.print(f"- {note}", highlight=False, markup=False)
+        console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _reading(report: Report) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _tables(group: Group, *, parts: bool) -> Iterator[Table]:
 
 
 def _methods(title: str, rows: Sequence[Row]) -> Table:
-    shown = Table(title=title, box=box.SIMPLE, title_justify="left")
+    shown = Table(title=title, box=box.SIMPLE, padding=(0, 0, 0, 1), title_justify="left")
     shown.add_column("", no_wrap=True)
     for heading in (
         "clips", "prec.", "recall", "F1", "AP\n@0.5", "AP\n@0.7", "mean\nIoU", "HD\nmAP", "HIT\n@1",
