@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
@@ -84,13 +85,23 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--labels", nargs="+", default=HIGHLIGHT_LABELS, help="SoccerNet: what counts as a moment"
     )
-    parser.add_argument("--before", type=float, default=usual.before, help="SoccerNet: seconds")
-    parser.add_argument("--after", type=float, default=usual.after, help="SoccerNet: seconds")
+    parser.add_argument("--before", type=_length, default=usual.before, help="SoccerNet: seconds")
+    parser.add_argument("--after", type=_length, default=usual.after, help="SoccerNet: seconds")
     parser.add_argument("--home", type=Path, default=Path(home).expanduser())
     parser.add_argument("--fresh", action="store_true", help="use no measurements made before")
     parser.add_argument("--core-hour-usd", type=float, default=CORE_HOUR_USD)
     parser.add_argument("--report", type=Path, help="write the results here, as JSON")
     return parser.parse_args()
+
+
+def _length(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"a length in seconds is 0 or more, not {text}")
+    return seconds
 
 
 if __name__ == "__main__":
