@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.quality.metrics.bounds import BoundaryErrors, boundary_errors, nearest_rank
 from benchmarks.quality.metrics.calibration import Calibration, calibration
-from benchmarks.quality.metrics.detection import Detection, detect, f1
+from benchmarks.quality.metrics.detection import Detection, detect, f1, mean_iou
 from benchmarks.quality.metrics.highlights import (
     CLIP_SECONDS,
     Relevance,
@@ -31,6 +31,7 @@ __all__ = [
     "hit_at_1",
     "hits",
     "mean_average_precision",
+    "mean_iou",
     "nearest_rank",
     "pairs",
     "relevance_of",

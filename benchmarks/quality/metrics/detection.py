@@ -50,7 +50,6 @@ def detect(found: Sequence[Interval], true: Sequence[Interval]) -> Detection:
     """
     loose = hits(found, true, LOOSE)
     nothing = float(not found and not true)
-    best = [max((temporal_iou(moment, clip) for clip in found), default=0.0) for moment in true]
     scores = [clip.score for clip in ranked(found)]
     ap_50, ap_70 = (
         average_precision(scores, hits(found, true, threshold), len(true)) for threshold in AP_AT
@@ -63,7 +62,7 @@ def detect(found: Sequence[Interval], true: Sequence[Interval]) -> Detection:
         f1=f1(found, true),
         ap_50=ap_50,
         ap_70=ap_70,
-        mean_iou=sum(best) / len(best) if best else nothing,
+        mean_iou=mean_iou(found, true),
     )
 
 
@@ -72,3 +71,11 @@ def f1(found: Sequence[Interval], true: Sequence[Interval]) -> float:
     if not found and not true:
         return 1.0
     return 2 * sum(hits(found, true, LOOSE)) / (len(found) + len(true))
+
+
+def mean_iou(found: Sequence[Interval], true: Sequence[Interval]) -> float:
+    """Return the mean over the moments of the best IoU with any clip."""
+    if not true:
+        return float(not found)
+    best = [max((temporal_iou(moment, clip) for clip in found), default=0.0) for moment in true]
+    return sum(best) / len(best)
