@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,9 +12,11 @@ from benchmarks.quality.ablation import ABLATIONS, without
 from benchmarks.quality.baselines import DENSITIES, PEAKS, UNIFORM, Found, Video, best
 from benchmarks.quality.measurements import Measurements
 from benchmarks.quality.metrics import (
+    bootstrap_interval,
     boundary_errors,
     calibration,
     detect,
+    f1,
     hit_at_1,
     hits,
     mean_average_precision,
@@ -24,6 +27,7 @@ from benchmarks.quality.metrics import (
 from benchmarks.quality.metrics.bounds import P90
 from benchmarks.quality.metrics.detection import LOOSE
 from benchmarks.quality.metrics.overlap import ranked
+from benchmarks.quality.mistakes import mistakes
 from benchmarks.quality.product import Findings, follow
 from benchmarks.quality.report import Figures, Group, ProductFigures, Row
 from benchmarks.quality.truth import GroundTruth
@@ -145,12 +149,20 @@ def _product(outcome: Outcome, core_hour_usd: float) -> ProductFigures:
         for clip, moment in pairs(found.clips, subject.truth.moments, LOOSE)
         if moment is not None
     ]
+    told_wrong = [mistakes(found.clips, subject.truth) for found, subject in told]
     spent = sum(subject.measured.cpu_seconds + found.cpu_seconds for found, subject in told)
     seconds = sum(subject.measured.duration for subject in outcome.subjects)
     return ProductFigures(
+        f1_interval=bootstrap_interval([f1(f.clips, s.truth.moments) for f, s in told]),
+        taken_for_moments=_most_first(kind for taken, _ in told_wrong for kind in taken),
+        missed=_most_first(kind for _, missed in told_wrong for kind in missed),
         calibration=calibration(said, right),
         shown_after_median=nearest_rank(delays, 0.5) if delays else None,
         shown_after_p90=nearest_rank(delays, P90) if delays else None,
         cpu_share=spent / seconds,
         usd_per_stream_hour=spent / seconds * core_hour_usd,
     )
+
+
+def _most_first(kinds: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(kinds).items(), key=lambda told: (-told[1], told[0])))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.quality.report import Group, ProductFigures, Report, Row
+from benchmarks.quality.report import Group, Report, Row
 from benchmarks.quality.tools import TOOLS
 
 
@@ -48,7 +48,7 @@ def _tables(group: Group, *, parts: bool) -> Iterator[Table]:
     yield _methods(f"{what}: methods", group.rows)
     if parts:
         yield _methods(f"{what}: the product without …", (group.rows[0], *group.ablations))
-    yield _product(f"{what}: the product", group.product)
+    yield _product(f"{what}: the product", group)
 
 
 def _methods(title: str, rows: Sequence[Row]) -> Table:
@@ -77,9 +77,13 @@ def _methods(title: str, rows: Sequence[Row]) -> Table:
     return shown
 
 
-def _product(title: str, product: ProductFigures) -> Table:
+def _product(title: str, group: Group) -> Table:
     shown = Table(title=title, box=box.SIMPLE, title_justify="left", show_header=False)
-    told = product.calibration
+    product, told = group.product, group.product.calibration
+    if len(group.videos) > 1:
+        shown.add_row("F1, 95 % interval", "{:.2f} to {:.2f}".format(*product.f1_interval))
+    shown.add_row("false clips on", _counted(product.taken_for_moments, nothing="nothing staged"))
+    shown.add_row("missed moments", _counted(product.missed, nothing="of no kind"))
     shown.add_row("calibration (ECE)", f"{told.ece:.3f} over {told.count} candidates")
     shown.add_row(
         "peak to shown, s of media", _both(product.shown_after_median, product.shown_after_p90)
@@ -91,3 +95,7 @@ def _product(title: str, product: ProductFigures) -> Table:
 
 def _both(median: float | None, p90: float | None) -> str:
     return "-" if median is None or p90 is None else f"{median:.1f}/{p90:.1f}"
+
+
+def _counted(kinds: Mapping[str, int], *, nothing: str) -> str:
+    return ", ".join(f"{count} {kind or nothing}" for kind, count in kinds.items()) or "none"

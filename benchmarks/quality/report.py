@@ -52,6 +52,9 @@ class ProductFigures(BaseModel):
     """What only the product can be asked.
 
     Attributes:
+        f1_interval: in which the mean F1 lies with 95 % probability, as far as so few videos tell.
+        taken_for_moments: how many false clips fall on each kind of distractor; `""` is none.
+        missed: how many moments of each kind were not found.
         calibration: of the combined scores of all candidates, read as probabilities of a moment.
         shown_after_median: seconds of media time from a moment's peak to the end of the window
             that showed its clip.
@@ -62,6 +65,9 @@ class ProductFigures(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    f1_interval: tuple[float, float]
+    taken_for_moments: dict[str, int]
+    missed: dict[str, int]
     calibration: Calibration
     shown_after_median: float | None
     shown_after_p90: float | None

@@ -15,6 +15,7 @@ from benchmarks.quality.metrics.highlights import (
 )
 from benchmarks.quality.metrics.overlap import Interval, hits, pairs, temporal_iou
 from benchmarks.quality.metrics.ranking import average_precision
+from benchmarks.quality.metrics.spread import bootstrap_interval
 
 __all__ = [
     "CLIP_SECONDS",
@@ -24,6 +25,7 @@ __all__ = [
     "Interval",
     "Relevance",
     "average_precision",
+    "bootstrap_interval",
     "boundary_errors",
     "calibration",
     "detect",

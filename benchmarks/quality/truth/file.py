@@ -39,8 +39,12 @@ def read_ground_truth(path: Path, wanted: Wanted) -> GroundTruth:
         return of_video([(1, content)], path=path, wanted=wanted)
     if is_soccernet(content):
         return of_half(content, path=path, wanted=wanted)
-    spans = read_truth(path).moments
-    return GroundTruth(form="ours", moments=merged(Moment(**span.model_dump()) for span in spans))
+    ours = read_truth(path)
+    return GroundTruth(
+        form="ours",
+        moments=merged(Moment(**span.model_dump()) for span in ours.moments),
+        distractors=tuple(Moment(**span.model_dump()) for span in ours.distractors),
+    )
 
 
 def _text(path: Path) -> str:

@@ -30,6 +30,7 @@ class GroundTruth(BaseModel):
         moments: in order, no two overlapping.
         relevance: by annotator and clip of two seconds, where the file says it; else it follows
             from the moments.
+        distractors: what is no moment and may be taken for one, where the file says it.
         notes: what was left out or assumed, in sentences.
     """
 
@@ -38,6 +39,7 @@ class GroundTruth(BaseModel):
     form: str
     moments: tuple[Moment, ...]
     relevance: Relevance | None = None
+    distractors: tuple[Moment, ...] = ()
     notes: tuple[str, ...] = ()
 
     def relevance_over(self, duration: float) -> Relevance:
