@@ -12,8 +12,9 @@ from typing import Final
 from rich.console import Console
 
 from benchmarks.quality.comparison import Outcome, joined, judge, run
-from benchmarks.quality.matches import PROFILES, MatchWanted, measured
+from benchmarks.quality.matches import MatchWanted, measured
 from benchmarks.quality.printing import show
+from benchmarks.quality.product import PROFILES
 from benchmarks.quality.report import CORE_HOUR_USD, Report, machine
 from benchmarks.quality.tools import installed
 from demo.match import GENERATOR_VERSION

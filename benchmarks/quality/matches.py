@@ -7,17 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Final
 
 from benchmarks.quality.comparison import Subject
 from benchmarks.quality.measurements import measure
+from benchmarks.quality.product import PROFILES
 from benchmarks.quality.truth import Wanted, read_ground_truth
 from demo.match import ensure_match
 from demo.model import Model
 from infra.profile_loader import load_shipped_catalog
-
-PROFILES: Final = {"soccer": "soccer", "basketball": "basketball", "esports": "valorant"}
-"""The profile used for each kind of match."""
 
 
 class MatchWanted(Model):

@@ -22,7 +22,7 @@ import demo.origin.packager
 import domain.signals
 import infra.media_signals
 import infra.sound_signals
-from benchmarks.quality.packaging import package, windows
+from benchmarks.quality.packaging import package_windows
 from benchmarks.quality.signals import Curve, cuts, level
 from benchmarks.quality.tools import TOOLS, installed
 from demo.origin.source import Source, probe
@@ -93,7 +93,7 @@ def measure(video: Path, *, home: Path, fresh: bool = False) -> Measurements:
 def _measure(source: Source) -> Measurements:
     with tempfile.TemporaryDirectory(prefix="quality-") as made:
         folder = Path(made)
-        stream = tuple(windows(package(source, folder)))
+        stream = package_windows(source.path, folder)
         files = tuple(
             SegmentFile(
                 path=folder / segment.key,
@@ -109,7 +109,7 @@ def _measure(source: Source) -> Measurements:
         spent = time.process_time() - began
     return Measurements(
         duration=stream[-1].end,
-        windows=stream,
+        windows=tuple(stream),
         signals=signals,
         curves={name: tuple(map(float, curve(source.path))) for name, curve in _curves(source)},
         cpu_seconds=spent,

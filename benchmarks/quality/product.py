@@ -17,6 +17,9 @@ from domain.profile import GameProfile
 from domain.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
 from domain.signals import SegmentSignals
 
+PROFILES: Final = {"soccer": "soccer", "basketball": "basketball", "esports": "valorant"}
+"""The profile used for each kind of match."""
+
 _NOBODY: Final = UUID(int=0)
 _SHOWN: Final = (DecisionStatus.PENDING, DecisionStatus.CONFIRMED)
 
