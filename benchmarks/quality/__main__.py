@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from benchmarks.quality.printing import show
 from benchmarks.quality.product import PROFILES
 from benchmarks.quality.report import CORE_HOUR_USD, Report, machine
 from benchmarks.quality.tools import installed
+from demo.errors import DemoError
 from demo.match import GENERATOR_VERSION
 
 BLIND_SEEDS: Final = (601, 602, 603)
@@ -30,6 +32,30 @@ def main() -> None:
     """Compare the product with simple methods, and with itself in parts, on scripted matches."""
     options = _options()
     console, began = Console(width=110), time.monotonic()
+    try:
+        outcomes = _outcomes(options, console)
+    except DemoError as error:
+        sys.exit(f"error: {error}")
+    report = Report(
+        machine=machine(),
+        core_hour_usd=options.core_hour_usd,
+        tools=installed(),
+        groups=tuple(
+            judge(name, outcome, core_hour_usd=options.core_hour_usd)
+            for name, outcome in outcomes.items()
+        ),
+        generator_version=GENERATOR_VERSION,
+        duration=options.duration,
+        notes=(_told_of_seeds(options.seeds, options.duration),),
+    )
+    show(report, console)
+    console.print(f"- took {time.monotonic() - began:.0f} s", highlight=False)
+    if options.report is not None:
+        options.report.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _outcomes(options: argparse.Namespace, console: Console) -> dict[str, Outcome]:
+    """Return what every method finds, by kind of match and, if there are several, in all."""
     wanted = [
         MatchWanted(
             kind=kind,
@@ -47,24 +73,9 @@ def main() -> None:
         for kind, of_kind in subjects.items():
             status.update(f"{kind}: every method on {len(of_kind)} matches")
             outcomes[kind] = run(of_kind)
-        if len(outcomes) > 1:
-            outcomes["all kinds"] = joined(list(outcomes.values()))
-    report = Report(
-        machine=machine(),
-        core_hour_usd=options.core_hour_usd,
-        tools=installed(),
-        groups=tuple(
-            judge(name, outcome, core_hour_usd=options.core_hour_usd)
-            for name, outcome in outcomes.items()
-        ),
-        generator_version=GENERATOR_VERSION,
-        duration=options.duration,
-        notes=(_told_of_seeds(options.seeds, options.duration),),
-    )
-    show(report, console)
-    console.print(f"- took {time.monotonic() - began:.0f} s", highlight=False)
-    if options.report is not None:
-        options.report.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if len(outcomes) > 1:
+        outcomes["all kinds"] = joined(list(outcomes.values()))
+    return outcomes
 
 
 def _options() -> argparse.Namespace:

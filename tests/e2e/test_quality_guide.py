@@ -1,4 +1,4 @@
-"""Every command of docs/quality.md, run as it stands on a short match, its truth in each form."""
+"""Every command of docs/quality.md as it stands, and the benchmark itself, on a short match."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from demo.match import Match
 from demo.match.truth import Truth
+from tests.e2e.conftest import MATCH_DURATION, MATCH_SEED
 from tests.e2e.installation import ROOT
 
 pytestmark = pytest.mark.slow
@@ -100,6 +101,20 @@ def test_the_figures_can_be_had_as_json(reader: Path) -> None:
     product = report["groups"][0]["rows"][0]
     assert product["method"] == "product"
     assert product["videos"]["match.mp4"]["recall"] == 1.0
+
+
+def test_the_benchmark_says_what_it_stands_on(match: Match, reader: Path) -> None:
+    command = (
+        f".venv/bin/python -m benchmarks.quality --kinds soccer --seeds {MATCH_SEED} "
+        f"--duration {MATCH_DURATION:g} --report benchmark.json"
+    )
+    done = _run(command, reader)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((reader / "benchmark.json").read_text("utf-8"))
+    assert [group["name"] for group in report["groups"]] == ["soccer"]
+    assert report["groups"][0]["videos"] == [f"soccer-{match.seed}"]
+    assert "blind: nothing was tuned on them" in report["notes"][0]
+    assert report["machine"] in done.stdout
 
 
 def test_a_truth_that_is_none_ends_with_a_sentence(reader: Path) -> None:
