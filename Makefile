@@ -55,9 +55,20 @@ format: $(READY) ## Format the code and repair what can be repaired
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.venv/.bench: $(READY) requirements-bench.lock
+	@echo "installing what the benchmarks compare with into .venv" >&2
+	@VIRTUAL_ENV="$$PWD/.venv" bin/uv pip install --quiet --no-deps --require-hashes \
+	  -r requirements-bench.lock
+	@touch $@
+
 .PHONY: bench
-bench: setup ## Run the measurements (BENCH= names some)
+bench: setup .venv/.bench ## Run the measurements (BENCH= names some)
 	@$(BIN)/python -m benchmarks $${BENCH:-}
+
+.PHONY: evaluate
+evaluate: setup .venv/.bench ## Compare what is found in your video with its truth (INPUT= TRUTH= GAME=)
+	@exec $(BIN)/python -m benchmarks.quality.evaluate "$${INPUT:?name your video}" \
+	  --truth "$${TRUTH:?name the file of its true moments}" $${GAME:+--game "$$GAME"}
 
 .PHONY: docs
 docs: $(READY) ## Write the generated pages of docs/
@@ -68,6 +79,8 @@ docs: $(READY) ## Write the generated pages of docs/
 lock: ## Lock the newest versions that pyproject.toml allows
 	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group dev \
 	  pyproject.toml -o requirements.lock
+	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group bench \
+	  --constraint requirements.lock -o requirements-bench.lock
 
 .PHONY: clean
 clean: ## Remove what this checkout made; HIGHLIGHTS_HOME stays

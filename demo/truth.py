@@ -75,7 +75,7 @@ def read_truth(path: Path) -> Truth:
         UnusableTruthError: it is missing, or not in one of the forms understood.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise UnusableTruthError(f"There is no truth file {path}.") from error
     except (OSError, ValueError) as error:

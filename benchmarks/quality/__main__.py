@@ -4,103 +4,96 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from benchmarks.quality.baselines import (
-    Found,
-    Video,
-    best_cut_density,
-    best_loudness,
-    best_uniform,
-)
-from benchmarks.quality.metrics import Interval, evaluate
-from benchmarks.quality.product import PROFILES, Findings, find_highlights
-from benchmarks.quality.report import Report, Row, machine, table
-from benchmarks.quality.signals import measure
-from demo.match import GENERATOR_VERSION, Match, ensure_match
-from demo.match.truth import Truth
+from benchmarks.quality.comparison import Outcome, joined, judge, run
+from benchmarks.quality.matches import MatchWanted, measured
+from benchmarks.quality.printing import show
+from benchmarks.quality.product import PROFILES
+from benchmarks.quality.report import CORE_HOUR_USD, Report, machine
+from benchmarks.quality.tools import installed
+from demo.errors import DemoError
+from demo.match import GENERATOR_VERSION
 
-EVALUATION_SEEDS: Final = [101, 102, 103]
-"""Nothing may be tuned on these; seeds 1 to 6 are there for that."""
+BLIND_SEEDS: Final = (601, 602, 603)
+"""Matches that nothing was tuned on, for each kind; to be replaced once something is."""
 
-_BASELINES: Final[dict[str, Callable[[Sequence[Video], Sequence[int]], Found]]] = {
-    "loudness peaks": best_loudness,
-    "scene-cut density": best_cut_density,
-    "uniform": best_uniform,
-}
+SPENT_SEEDS: Final = frozenset({*range(1, 7), *range(201, 210), *range(301, 304)})
+"""Those that something was tuned on, or changed after they had been looked at."""
 
 
 def main() -> None:
-    """Compare the product with simple methods on scripted matches."""
+    """Compare the product with simple methods, and with itself in parts, on scripted matches."""
     options = _options()
-    console = Console(width=110)
-    chosen, kind, duration = options.seeds, options.kind, options.duration
-    videos, findings = [], []
-    for seed in chosen:
-        with console.status(f"{kind} match {seed}"):
-            match = ensure_match(options.home, seed=seed, duration=duration, kind=kind)
-            videos.append(_video(match))
-            findings.append(find_highlights(match.video, kind=kind))
-    result = Report(
+    console, began = Console(width=110), time.monotonic()
+    try:
+        outcomes = _outcomes(options, console)
+    except DemoError as error:
+        sys.exit(f"error: {error}")
+    report = Report(
         machine=machine(),
+        core_hour_usd=options.core_hour_usd,
+        tools=installed(),
+        groups=tuple(
+            judge(name, outcome, core_hour_usd=options.core_hour_usd)
+            for name, outcome in outcomes.items()
+        ),
         generator_version=GENERATOR_VERSION,
-        kind=kind,
-        duration=duration,
-        seeds=tuple(chosen),
-        rows=tuple(_rows(chosen, videos, findings)),
-        cpu_share=sum(f.cpu_seconds for f in findings) / sum(v.duration for v in videos),
+        duration=options.duration,
+        notes=(_told_of_seeds(options.seeds, options.duration),),
     )
-    for seed in chosen:
-        console.print(table(result, seed))
-    console.print(table(result))
-    console.print(
-        "baselines: parameters chosen on these very matches; as many clips as the product found, "
-        "or as there are true moments"
-    )
-    console.print(f"analysis: {result.cpu_share:.1%} of a core per stream\n{result.machine}")
+    show(report, console)
+    console.print(f"- took {time.monotonic() - began:.0f} s", highlight=False)
     if options.report is not None:
-        options.report.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        options.report.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _outcomes(options: argparse.Namespace, console: Console) -> dict[str, Outcome]:
+    """Return what every method finds, by kind of match and, if there are several, in all."""
+    wanted = [
+        MatchWanted(
+            kind=kind,
+            seed=seed,
+            duration=options.duration,
+            home=options.home,
+            fresh=options.fresh,
+        )
+        for kind in options.kinds
+        for seed in options.seeds
+    ]
+    outcomes: dict[str, Outcome] = {}
+    with console.status(f"making and measuring {len(wanted)} matches") as status:
+        subjects = measured(wanted, done=lambda name: status.update(f"{name} is measured"))
+        for kind, of_kind in subjects.items():
+            status.update(f"{kind}: every method on {len(of_kind)} matches")
+            outcomes[kind] = run(of_kind)
+    if len(outcomes) > 1:
+        outcomes["all kinds"] = joined(list(outcomes.values()))
+    return outcomes
 
 
 def _options() -> argparse.Namespace:
     home = os.environ.get("HIGHLIGHTS_HOME", "~/.cache/highlights")
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=main.__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=EVALUATION_SEEDS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=BLIND_SEEDS)
+    parser.add_argument("--kinds", nargs="+", choices=list(PROFILES), default=list(PROFILES))
     parser.add_argument("--duration", type=float, default=300.0, help="seconds of each match")
-    parser.add_argument("--kind", choices=sorted(PROFILES), default="soccer")
     parser.add_argument("--home", type=Path, default=Path(home).expanduser())
+    parser.add_argument("--fresh", action="store_true", help="use no measurements made before")
+    parser.add_argument("--core-hour-usd", type=float, default=CORE_HOUR_USD)
     parser.add_argument("--report", type=Path, help="write the results here, as JSON")
     return parser.parse_args()
 
 
-def _video(match: Match) -> Video:
-    truth = Truth.model_validate_json(match.truth.read_text(encoding="utf-8"))
-    true = tuple(Interval(start=moment.start, end=moment.end) for moment in truth.moments)
-    return Video(truth.duration, measure(match.video), true)
-
-
-def _rows(seeds: Sequence[int], videos: Sequence[Video], findings: Sequence[Findings]) -> list[Row]:
-    """Evaluate the product, and each baseline with the product's and the true number of clips."""
-    found = {"product": [finding.clips for finding in findings]}
-    as_product = [len(finding.clips) for finding in findings]
-    as_true = [len(video.true) for video in videos]
-    for name, best in _BASELINES.items():
-        found[name] = best(videos, as_product)
-        found[f"{name}, true count"] = best(videos, as_true)
-    return [
-        Row(
-            method=name,
-            seeds={
-                seed: evaluate(clips, video.true)
-                for seed, clips, video in zip(seeds, of_videos, videos, strict=True)
-            },
-        )
-        for name, of_videos in found.items()
-    ]
+def _told_of_seeds(seeds: Sequence[int], duration: float) -> str:
+    blind = "blind: nothing was tuned on them" if SPENT_SEEDS.isdisjoint(seeds) else "not blind"
+    return f"matches of {duration:g} s, seeds {', '.join(map(str, seeds))} of each kind, {blind}"
 
 
 if __name__ == "__main__":

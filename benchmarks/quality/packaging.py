@@ -8,28 +8,67 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from demo.ffmpeg import ffmpeg_path
+from pydantic import ValidationError
+
+from demo.errors import PackagingError
+from demo.origin.ladder import choose_variants
+from demo.origin.packager import Packager
+from demo.origin.source import Source
+from demo.origin.source import probe as probe_video
 from domain.media import SegmentRef, Window
-from infra.media_probe import probe
+from infra.media_probe import UndecodableError
+from infra.media_probe import probe as probe_segment
 
 SEGMENT_SECONDS: Final = 2.0
 SEGMENTS_PER_WINDOW: Final = 3
 
+_LONGEST_GOP: Final = 2.5 * SEGMENT_SECONDS
+"""Keyframes farther apart than this are encoded anew, as a live encoder would have; seconds."""
 
-def package(video: Path, folder: Path) -> list[SegmentRef]:
-    """Cut `video` at its keyframes into MPEG-TS segments in `folder`; a key is a file's name.
+
+def package_windows(video: Path, folder: Path) -> list[Window]:
+    """Return the video's windows, their segments in `folder` as the demo's live origin makes them.
+
+    Pictures and sound are sent as they are where HLS allows it, else encoded anew. The key of a
+    segment is its path in `folder`.
 
     Raises:
-        subprocess.CalledProcessError: ffmpeg could not read the video.
+        UnusableInputError: it is missing, is no media, or has neither picture nor sound.
+        PackagingError: ffmpeg could not read it, or made segments that cannot be played.
     """
-    command = [
-        ffmpeg_path(), "-v", "error", "-nostdin", "-i", str(video), "-map", "0", "-c", "copy",
-        "-f", "segment", "-segment_time", str(SEGMENT_SECONDS), "-segment_format", "mpegts",
-        str(folder / "%06d.ts"),
-    ]  # fmt: skip
-    subprocess.run(command, check=True)
-    files = sorted(folder.glob("*.ts"))
-    facts = [probe(str(file)) for file in files]
+    return list(_windows(_package(probe_video(video), folder)))
+
+
+def _package(source: Source, folder: Path) -> list[SegmentRef]:
+    (variant,) = choose_variants(source, ladder=False, longest_gop=_LONGEST_GOP)
+    (folder / variant.name).mkdir(parents=True, exist_ok=True)
+    packager = Packager(
+        source,
+        (variant,),
+        directory=folder,
+        segment_duration=SEGMENT_SECONDS,
+        container="mpegts",
+        ahead=0,
+    )
+    done = subprocess.run(packager.command(), check=False, capture_output=True)
+    files = sorted((folder / variant.name).glob("segment_*.ts"))
+    if done.returncode or not files:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise PackagingError(
+            f"{source.path} could not be cut into segments by ffmpeg: "
+            f"{' '.join(said[-3:]) or 'it made none'}"
+        )
+    try:
+        return _referred(files, folder)
+    except (UndecodableError, ValidationError) as error:
+        raise PackagingError(
+            f"{source.path} was cut into segments that cannot be played, so its timestamps may be "
+            f"broken ({error}). Encode it anew first."
+        ) from error
+
+
+def _referred(files: Sequence[Path], folder: Path) -> list[SegmentRef]:
+    facts = [probe_segment(str(file)) for file in files]
     origin, now = facts[0].first_timestamp, datetime.now(UTC)
     starts = [fact.first_timestamp - origin for fact in facts]
     ends = [*starts[1:], starts[-1] + facts[-1].duration]
@@ -39,7 +78,7 @@ def package(video: Path, folder: Path) -> list[SegmentRef]:
             start=start,
             duration=end - start,
             first_timestamp=fact.first_timestamp,
-            key=file.name,
+            key=str(file.relative_to(folder)),
             size=file.stat().st_size,
             has_video=fact.has_video,
             has_audio=fact.has_audio,
@@ -51,7 +90,7 @@ def package(video: Path, folder: Path) -> list[SegmentRef]:
     ]
 
 
-def windows(segments: Sequence[SegmentRef]) -> Iterator[Window]:
+def _windows(segments: Sequence[SegmentRef]) -> Iterator[Window]:
     """Yield windows of `SEGMENTS_PER_WINDOW` segments; the last may be shorter."""
     for index, first in enumerate(range(0, len(segments), SEGMENTS_PER_WINDOW)):
         part = tuple(segments[first : first + SEGMENTS_PER_WINDOW])

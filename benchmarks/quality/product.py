@@ -2,81 +2,109 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from pathlib import Path
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks.quality.measurements import Measurements
 from benchmarks.quality.metrics import Interval
-from benchmarks.quality.packaging import package, windows
+from domain.candidate import HighlightCandidate
 from domain.detection import DetectorState, advance
-from domain.media import Window
 from domain.profile import GameProfile
 from domain.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
-from infra.media_signals import SegmentFile, measure_segments
-from infra.profile_loader import load_shipped_catalog
-
-_NOBODY: Final = UUID(int=0)
+from domain.signals import SegmentSignals
 
 PROFILES: Final = {"soccer": "soccer", "basketball": "basketball", "esports": "valorant"}
 """The profile used for each kind of match."""
 
+_NOBODY: Final = UUID(int=0)
+_SHOWN: Final = (DecisionStatus.PENDING, DecisionStatus.CONFIRMED)
 
-class Findings(NamedTuple):
-    """The confirmed clips, how many candidates there were, and the analysis time (s of CPU)."""
 
-    clips: list[Interval]
-    candidates: int
+class Clip(Interval):
+    """A confirmed clip; `shown_at` is when it was first shown, in seconds of media time.
+
+    That is the end of the window whose analysis told of it. Fetching, analysing and rendering come
+    on top: `benchmarks/latency.py` measures those.
+    """
+
+    shown_at: float
+
+
+class Findings(BaseModel):
+    """What was found; `cpu_seconds` is the CPU time of detection and selection.
+
+    `candidates` are all moments that the analyzer proposed, selected or not, with their combined
+    scores.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    clips: tuple[Clip, ...]
+    candidates: tuple[Interval, ...]
     cpu_seconds: float
 
 
-def find_highlights(video: Path, *, kind: str) -> Findings:
-    """Analyse and select as a stream's workflow would, window by window, in order.
+def follow(
+    measured: Measurements,
+    profile: GameProfile,
+    *,
+    signals: Sequence[SegmentSignals | None] | None = None,
+) -> Findings:
+    """Detect and select as a stream's workflow would, window by window, in order.
 
-    Raises:
-        subprocess.CalledProcessError: ffmpeg could not read the video.
+    Args:
+        measured: the video.
+        profile: of the game.
+        signals: what to follow instead of what was measured, segment by segment.
     """
-    with tempfile.TemporaryDirectory(prefix="quality-") as folder:
-        return _follow(Path(folder), package_windows(video, Path(folder)), _profile(kind))
-
-
-def package_windows(video: Path, folder: Path) -> list[Window]:
-    """Return the video's windows, their segments stored in `folder`."""
-    return list(windows(package(video, folder)))
-
-
-def _profile(kind: str) -> GameProfile:
-    return load_shipped_catalog().get(PROFILES[kind])
-
-
-def _follow(folder: Path, stream: list[Window], profile: GameProfile) -> Findings:
+    began = time.process_time()
     selector, detector, selection = HighlightSelector(profile), DetectorState(), SelectionState()
     decided: dict[UUID, Decision] = {}
-    candidates, began = 0, time.process_time()
-    for window in stream:
-        last = window is stream[-1]
-        files = tuple(
-            SegmentFile(
-                path=folder / segment.key,
-                start=segment.start,
-                duration=segment.duration,
-                first_timestamp=segment.first_timestamp,
-            )
-            for segment in window.segments
+    shown: dict[UUID, float] = {}
+    proposed: dict[UUID, HighlightCandidate] = {}
+    coming = iter(measured.signals if signals is None else signals)
+    for window in measured.windows:
+        last = window is measured.windows[-1]
+        told = [next(coming) for _ in window.segments]
+        detector, candidates = advance(
+            detector,
+            [frame for each in told if each for frame in each.frames],
+            window.metadata,
+            tenant_id=_NOBODY,
+            stream_id=_NOBODY,
+            until=window.end,
+            last=last,
         )
-        frames = [frame for each in measure_segments(files) if each for frame in each.frames]
-        detector, proposed = advance(
-            detector, frames, window.metadata, tenant_id=_NOBODY, stream_id=_NOBODY, last=last
-        )
-        candidates += len(proposed)
+        proposed.update((candidate.id, candidate) for candidate in candidates)
         watermark = window.end if last else detector.watermark
-        result = selector.select(selection, proposed, watermark=watermark, ended=last)
+        result = selector.select(selection, candidates, watermark=watermark, ended=last)
         selection = result.state
-        decided.update((decision.highlight_id, decision) for decision in result.decisions)
-    clips = [
-        Interval(start=decision.clip_start, end=decision.clip_end, score=decision.score)
-        for decision in decided.values()
-        if decision.status is DecisionStatus.CONFIRMED
-    ]
-    return Findings(clips, candidates, time.process_time() - began)
+        for decision in result.decisions:
+            decided[decision.highlight_id] = decision
+            if decision.status in _SHOWN:
+                shown.setdefault(decision.highlight_id, window.end)
+    return Findings(
+        clips=tuple(
+            Clip(
+                start=decision.clip_start,
+                end=decision.clip_end,
+                score=decision.score,
+                shown_at=shown[decision.highlight_id],
+            )
+            for decision in decided.values()
+            if decision.status is DecisionStatus.CONFIRMED
+        ),
+        candidates=tuple(
+            Interval(
+                start=candidate.start,
+                end=candidate.end,
+                score=candidate.score.calculate_combined_score(profile.weights),
+            )
+            for candidate in proposed.values()
+        ),
+        cpu_seconds=time.process_time() - began,
+    )

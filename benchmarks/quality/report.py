@@ -1,44 +1,104 @@
-"""The benchmark's results, for programs and for people."""
+"""The benchmark's results, as data."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
-from rich.table import Table
 
-from benchmarks.quality.metrics import Quality, mean
+from benchmarks.quality.metrics import BoundaryErrors, Calibration, Detection
+
+CORE_HOUR_USD: Final = 0.04048
+"""AWS Fargate's price of one vCPU-hour (Linux on x86, us-east-1, 2025): the default."""
+
+
+class Figures(Detection):
+    """A method's figures on one video, those of QVHighlights' highlight detection included.
+
+    Attributes:
+        hd_map: mean average precision of the ranking of all two-second clips.
+        hit_at_1: whether the most salient clip is a highlight.
+    """
+
+    hd_map: float
+    hit_at_1: float
 
 
 class Row(BaseModel):
-    """One method's results: by seed, and their mean."""
+    """One method's results: by video, and the errors of its bounds over all of them."""
 
     model_config = ConfigDict(frozen=True)
 
     method: str
-    seeds: dict[int, Quality]
+    videos: dict[str, Figures]
+    bounds: BoundaryErrors
 
     @property
-    def mean(self) -> Quality:
-        """The mean over the seeds."""
-        return mean(list(self.seeds.values()))
+    def mean(self) -> Figures:
+        """The mean over the videos, each counting alike."""
+        every = list(self.videos.values())
+        return Figures(
+            **{
+                name: sum(getattr(figures, name) for figures in every) / len(every)
+                for name in Figures.model_fields
+            }
+        )
+
+
+class ProductFigures(BaseModel):
+    """What only the product can be asked.
+
+    Attributes:
+        f1_interval: in which the mean F1 lies with 95 % probability, as far as so few videos tell.
+        taken_for_moments: how many false clips fall on each kind of distractor; `""` is none.
+        missed: how many moments of each kind were not found.
+        calibration: of the combined scores of all candidates, read as probabilities of a moment.
+        shown_after_median: seconds of media time from a moment's peak to the end of the window
+            that showed its clip.
+        shown_after_p90: 90th percentile of the same.
+        cpu_share: the analysis' share of one core at real-time pace.
+        usd_per_stream_hour: what that share costs. Nothing is sent to a paid model.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    f1_interval: tuple[float, float]
+    taken_for_moments: dict[str, int]
+    missed: dict[str, int]
+    calibration: Calibration
+    shown_after_median: float | None
+    shown_after_p90: float | None
+    cpu_share: float
+    usd_per_stream_hour: float
+
+
+class Group(BaseModel):
+    """All results on some videos; `ablations` are the product without a signal, by its name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    videos: tuple[str, ...]
+    rows: tuple[Row, ...]
+    ablations: tuple[Row, ...]
+    product: ProductFigures
 
 
 class Report(BaseModel):
-    """Everything measured; `cpu_share` is the analysis' share of one core at real-time pace."""
+    """Everything measured: `core_hour_usd` is the price assumed, `tools` what baselines used."""
 
     model_config = ConfigDict(frozen=True)
 
     machine: str
-    generator_version: int
-    kind: str
-    duration: float
-    seeds: tuple[int, ...]
-    rows: tuple[Row, ...]
-    cpu_share: float
+    core_hour_usd: float
+    tools: dict[str, str]
+    groups: tuple[Group, ...]
+    generator_version: int | None = None
+    duration: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def machine() -> str:
@@ -51,31 +111,3 @@ def machine() -> str:
     return (
         f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     )
-
-
-def table(report: Report, seed: int | None = None) -> Table:
-    """Return the methods' figures for one seed, or their means."""
-    title = f"seed {seed}" if seed is not None else f"mean of seeds {_listed(report.seeds)}"
-    shown = Table(title=f"{report.kind}, {report.duration:g} s, {title}")
-    for heading in (
-        "method", "clips", "precision", "recall", "F1", "F1 at 0.5", "mean IoU", "hit@1", "AP",
-    ):  # fmt: skip
-        shown.add_column(heading, justify="left" if heading == "method" else "right")
-    for row in report.rows:
-        quality = row.mean if seed is None else row.seeds[seed]
-        shown.add_row(
-            row.method,
-            f"{quality.found:.3g}",
-            *(
-                f"{figure:.2f}"
-                for figure in (
-                    quality.precision, quality.recall, quality.f1, quality.f1_strict,
-                    quality.mean_iou, quality.hit_at_1, quality.average_precision,
-                )
-            ),
-        )  # fmt: skip
-    return shown
-
-
-def _listed(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))

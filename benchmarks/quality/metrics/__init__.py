@@ -1,0 +1,42 @@
+"""The measures of the field, pure: each says its formula and where it comes from."""
+
+from __future__ import annotations
+
+from benchmarks.quality.metrics.bounds import BoundaryErrors, boundary_errors, nearest_rank
+from benchmarks.quality.metrics.calibration import Calibration, calibration
+from benchmarks.quality.metrics.detection import Detection, detect, f1, mean_iou
+from benchmarks.quality.metrics.highlights import (
+    CLIP_SECONDS,
+    Relevance,
+    hit_at_1,
+    mean_average_precision,
+    relevance_of,
+    saliency_of,
+)
+from benchmarks.quality.metrics.overlap import Interval, hits, pairs, temporal_iou
+from benchmarks.quality.metrics.ranking import average_precision
+from benchmarks.quality.metrics.spread import bootstrap_interval
+
+__all__ = [
+    "CLIP_SECONDS",
+    "BoundaryErrors",
+    "Calibration",
+    "Detection",
+    "Interval",
+    "Relevance",
+    "average_precision",
+    "bootstrap_interval",
+    "boundary_errors",
+    "calibration",
+    "detect",
+    "f1",
+    "hit_at_1",
+    "hits",
+    "mean_average_precision",
+    "mean_iou",
+    "nearest_rank",
+    "pairs",
+    "relevance_of",
+    "saliency_of",
+    "temporal_iou",
+]
