@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -16,9 +17,11 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.clip import ClipStatus
+from domain.language import Language
 from domain.selection import DecisionStatus, Tier
 from infra.schema.base import Base, one_of
 
@@ -26,7 +29,8 @@ from infra.schema.base import Base, one_of
 class Highlight(Base):
     """A candidate and what was decided about it (times in s of media time).
 
-    `game` repeats the stream's, so that a list by game reads one index. `revision` counts the
+    `game` repeats the stream's, so that a list by game reads one index, and `language`, so that
+    the words of `document` (migration 0011) are made of this row alone. `revision` counts the
     changes a reader could have seen.
     """
 
@@ -38,6 +42,7 @@ class Highlight(Base):
         ),
         one_of("status", DecisionStatus),
         one_of("tier", Tier),
+        one_of("language", Language),
         CheckConstraint('start <= peak AND peak <= "end"', name="bounds"),
         CheckConstraint("clip_start <= clip_end", name="clip_bounds"),
         Index(
@@ -101,6 +106,15 @@ class Highlight(Base):
     reasons: Mapped[list[dict[str, Any]]]
     evidence: Mapped[list[dict[str, Any]]]
     corrections: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
+    language: Mapped[str | None]
+    document: Mapped[str | None] = mapped_column(
+        TSVECTOR(),
+        Computed(
+            "document_of_highlight(title, description, tags, reasons, game, language)",
+            persisted=True,
+        ),
+        deferred=True,
+    )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))

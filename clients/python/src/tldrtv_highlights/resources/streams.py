@@ -27,6 +27,7 @@ class Streams(Resource[Transport]):
         *,
         game: str | None = None,
         title: str | None = None,
+        language: str | None = None,
         external_id: str | None = None,
         max_height: int | None = None,
         window_duration: float | None = None,
@@ -40,6 +41,7 @@ class Streams(Resource[Transport]):
             url: the playlist, master or media.
             game: game, sport or league as people call it; decides the profile.
             title: for people; looked at where no game is given.
+            language: such as `en`, so that the search finds words in all forms.
             external_id: your own id of the stream.
             max_height: follow the best variant of at most this height, in pixels.
             window_duration: seconds of media analysed at a time.
@@ -58,6 +60,7 @@ class Streams(Resource[Transport]):
                 url=url,
                 game=game,
                 title=title,
+                language=language,
                 external_id=external_id,
                 options=options or None,
             ),
