@@ -18,6 +18,7 @@ from api import (
     deliveries,
     feedback,
     health,
+    highlight_search,
     highlights,
     hms_webhooks,
     keys,
@@ -49,6 +50,7 @@ from infra.errors import NotConfiguredError
 from infra.inbound_delivery import InboundDelivery
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
+from infra.query_reader import QueryReader
 from infra.rate_limiter import RateLimiter
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
@@ -58,6 +60,7 @@ from infra.temporal_connection import TemporalConnection
 from infra.tenant_plans import TenantPlans
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
+from infra.vocabularies import Vocabularies
 from infra.webhook_dispatcher import WebhookDispatcher
 from infra.webhook_signing import EndpointSecrets
 
@@ -66,10 +69,11 @@ _MAX_URI_BYTES: Final = 8 << 10
 _MAX_HEADERS_BYTES: Final = 16 << 10
 _MIN_GZIP_BYTES: Final = 1024
 _GZIP_LEVEL: Final = 5
-# `/v1/webhooks/deliveries` must not be taken for an endpoint, so deliveries come first.
+# `/v1/webhooks/deliveries` must not be taken for an endpoint, so deliveries come first, and so
+# does the search before highlights by their ids.
 _RESOURCES: Final = (
     *(streams, stream_deletion, stream_events),
-    *(highlights, feedback, batches, clips, profiles),
+    *(highlight_search, highlights, feedback, batches, clips, profiles),
     *(connections, hms_webhooks, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
@@ -191,4 +195,5 @@ def _services(settings: Settings) -> Services:
         endpoint_secrets=EndpointSecrets(secret),
         dispatcher=WebhookDispatcher(database, temporal.client),
         event_connections=EventConnections(settings.events_per_tenant),
+        queries=QueryReader(Vocabularies()),
     )

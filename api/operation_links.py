@@ -79,6 +79,10 @@ LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
         Link("getHighlight", "highlight_id", "/data/0/id"),
         Link("listHighlights", "cursor", "/next_cursor"),
     ),
+    ("searchHighlights", "200"): (
+        Link("getHighlight", "highlight_id", "/data/0/highlight/id"),
+        Link("searchHighlights", "cursor", "/next_cursor"),
+    ),
     ("getHighlight", "200"): _HIGHLIGHT,
     ("getClip", "200"): (Link("getHighlight", "highlight_id", "/highlight_id"),),
     ("listProfiles", "200"): (Link("getProfile", "profile_id", "/data/0/id"),),

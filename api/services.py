@@ -14,6 +14,7 @@ from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
 from infra.inbound_delivery import InboundDelivery
 from infra.pinned_profiles import PinnedProfiles
+from infra.query_reader import QueryReader
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
 from infra.stream_creation import StreamCreation
@@ -46,6 +47,7 @@ class Services:
     endpoint_secrets: EndpointSecrets
     dispatcher: WebhookDispatcher
     event_connections: EventConnections
+    queries: QueryReader
 
 
 def services_of(request: Request) -> Services:

@@ -132,7 +132,8 @@ def upgrade() -> None:
     for function in (CONFIGURATION, TEXTS, DOCUMENT_IN, DOCUMENT_OF, KEEP_WORDS):
         op.execute(function)
     op.add_column(
-        "highlights", sa.Column("document", TSVECTOR(), sa.Computed(DOCUMENT, persisted=True), nullable=True)
+        "highlights",
+        sa.Column("document", TSVECTOR(), sa.Computed(DOCUMENT, persisted=True), nullable=True),
     )
     create_words()
 

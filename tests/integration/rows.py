@@ -9,6 +9,7 @@ from domain.candidate import Evidence, HighlightCandidate
 from domain.clip import ClipSpec, ClipStatus, RenderedClip
 from domain.events import Event, EventType, UsagePayload, event
 from domain.ids import clip_id, highlight_id
+from domain.language import Language
 from domain.profile import GameProfile
 from domain.records import ClipRecord
 from domain.score import DIMENSIONS, HighlightScore
@@ -31,7 +32,9 @@ async def new_tenant(database: Database) -> UUID:
     return tenant_id
 
 
-async def new_stream(database: Database, tenant_id: UUID, *, game: str = "default") -> UUID:
+async def new_stream(
+    database: Database, tenant_id: UUID, *, game: str = "default", language: Language | None = None
+) -> UUID:
     stream_id = uuid4()
     async with database.session(tenant_id) as session:
         await streams.create(
@@ -40,6 +43,7 @@ async def new_stream(database: Database, tenant_id: UUID, *, game: str = "defaul
             stream_id=stream_id,
             playlist_url=URL,
             game=game,
+            language=language,
             profile_id=PROFILE.id,
             profile_version=PROFILE.version,
         )
@@ -55,8 +59,12 @@ async def new_highlight(
     status: DecisionStatus = DecisionStatus.CONFIRMED,
     score: float = 0.8,
     tags: tuple[str, ...] = ("goal",),
+    title: str = "Crowd roar",
+    description: str = "The crowd rises.",
 ) -> UUID:
-    proposed = candidate(tenant_id, stream_id, peak=peak, tags=tags)
+    proposed = candidate(tenant_id, stream_id, peak=peak, tags=tags).model_copy(
+        update={"title": title, "description": description}
+    )
     async with database.session(tenant_id) as session:
         await highlights.record_decisions(
             session,

@@ -53,6 +53,7 @@ from infra.repositories import (
     events,
     expiry,
     feedback,
+    highlight_search,
     highlights,
     idempotency,
     inbound_events,
@@ -68,6 +69,7 @@ from infra.repositories.deliveries import DeliveryFilter
 from infra.repositories.delivery_attempts import Attempt
 from infra.repositories.delivery_queue import WaitingDelivery
 from infra.repositories.highlight_filter import HighlightFilter
+from infra.repositories.highlight_search import TextQuery
 from infra.repositories.idempotency import StoredResponse
 from infra.repositories.inbound_events import Lane, NewEvent
 from infra.repositories.profiles import ProfileOverrides
@@ -76,6 +78,7 @@ from tests.integration.rows import PROFILE, URL, candidate, clip_record, decisio
 
 WHEN = datetime(2026, 5, 2, tzinfo=UTC)
 EVER = timedelta(days=9999)
+CROWD = TextQuery(tsquery="'crowd'", needed=(frozenset({"crowd"}),))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -475,6 +478,19 @@ ATTACKS: dict[str, Attack] = {
     "feedback.list_page": lambda s, it: feedback.list_page(
         s, tenant_id=it.tenant, highlight_id=it.highlight
     ),
+    "highlight_search.languages": lambda s, it: highlight_search.languages(s, tenant_id=it.tenant),
+    "highlight_search.vocabulary": lambda s, it: highlight_search.vocabulary(
+        s, tenant_id=it.tenant, most=99
+    ),
+    "highlight_search.known": lambda s, it: highlight_search.known(
+        s, tenant_id=it.tenant, words=["crowd"]
+    ),
+    "highlight_search.find": lambda s, it: highlight_search.find(
+        s, tenant_id=it.tenant, query=CROWD, criteria=HighlightFilter()
+    ),
+    "highlight_search.excerpts": lambda s, it: highlight_search.excerpts(
+        s, tenant_id=it.tenant, highlight_ids=[it.highlight], query=CROWD
+    ),
     "highlights.get": lambda s, it: highlights.get(
         s, tenant_id=it.tenant, highlight_id=it.highlight
     ),
@@ -577,6 +593,8 @@ ATTACKS: dict[str, Attack] = {
 EXEMPT = {
     "tenants.all_ids": "tells the ids of all tenants, by design (test_tenants.py)",
     "highlight_filter.conditions": "reads no table",
+    "highlight_search.read_query": "reads no table",
+    "highlight_search.stems": "reads no table",
 }
 
 

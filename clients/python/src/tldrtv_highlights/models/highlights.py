@@ -61,6 +61,28 @@ class Highlight(Model):
         return self.status in {"pending", "confirmed"}
 
 
+class Piece(Model):
+    """A piece of a text, as plain text; `match` says whether it is what was searched for."""
+
+    text: str
+    match: bool
+
+
+class Match(Model):
+    """A text of a highlight that matches a search, in pieces."""
+
+    field: str
+    pieces: tuple[Piece, ...]
+
+
+class FoundHighlight(Model):
+    """A highlight that a search found, with its relevance from 0 to 1."""
+
+    highlight: Highlight
+    relevance: float
+    matches: tuple[Match, ...]
+
+
 class HighlightDetail(Highlight):
     """A moment with its decision explained, a sentence or table row a line."""
 
