@@ -23,6 +23,7 @@ from api import (
     hms_webhooks,
     keys,
     profiles,
+    similar_highlights,
     stream_deletion,
     stream_events,
     streams,
@@ -73,7 +74,7 @@ _GZIP_LEVEL: Final = 5
 # does the search before highlights by their ids.
 _RESOURCES: Final = (
     *(streams, stream_deletion, stream_events),
-    *(highlight_search, highlights, feedback, batches, clips, profiles),
+    *(highlight_search, highlights, similar_highlights, feedback, batches, clips, profiles),
     *(connections, hms_webhooks, deliveries, webhooks),
     *(usage, keys, audit, health),
 )

@@ -41,6 +41,7 @@ _KEY: Final = (
 _HIGHLIGHT: Final = (
     Link("getStream", "stream_id", "/stream_id"),
     Link("getClip", "clip_id", "/clip/id"),
+    Link("similarHighlights", "highlight_id", "/id"),
     Link("giveFeedback", "highlight_id", "/id"),
     Link("listFeedback", "highlight_id", "/id"),
 )

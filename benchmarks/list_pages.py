@@ -25,6 +25,7 @@ import asyncpg
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from benchmarks.search_pages import search_pages
 from domain.selection import DecisionStatus
 from domain.stream import StreamStatus
 from infra.database import Database, asyncpg_url, migrate
@@ -172,6 +173,7 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
         ),
         "highlights with a score of 0.9 or more": listed(only=Only(min_score=0.9)),
         "highlights with a rarity of 0.9 or more": listed(only=Only(dimensions=(("rarity", 0.9),))),
+        **search_pages(tenant, stream=stream, seen=ids[0]),
         "highlights by id": lambda session: highlights.get_many(
             session, tenant_id=tenant, highlight_ids=ids
         ),

@@ -97,11 +97,19 @@ def same_moment(one: Describable, two: Describable, limits: SimilarityThresholds
     overlap = time_overlap(one, two)
     if overlap >= limits.time_overlap:
         return f"their spans overlap by {overlap:.0%}"
+    signs = agreeing_signs(one, two, limits)
+    return " and ".join(signs) if len(signs) >= SIGNS else None
+
+
+def agreeing_signs(
+    one: Describable, two: Describable, limits: SimilarityThresholds
+) -> tuple[str, ...]:
+    """Return in words what of picture, text and tags agrees; nothing when the pictures do not."""
     signs: list[str] = []
     distance = hash_distance(one.thumbnail_hash, two.thumbnail_hash)
     if distance is not None:
         if distance > limits.thumbnail_distance:
-            return None
+            return ()
         signs.append(f"their pictures differ by {distance} bits of 64")
     text = text_similarity(one, two)
     telling = min(one.text.count(" "), two.text.count(" ")) + 1 >= TELLING_WORDS
@@ -110,7 +118,7 @@ def same_moment(one: Describable, two: Describable, limits: SimilarityThresholds
     tags = tag_similarity(one, two)
     if tags >= limits.tags:
         signs.append(f"their tags agree to {tags:.0%}")
-    return " and ".join(signs) if len(signs) >= SIGNS else None
+    return tuple(signs)
 
 
 def likeness(one: Describable, two: Describable) -> float:

@@ -31,9 +31,11 @@ from infra.repositories.highlight_values import candidate_values, decision_value
 from infra.repositories.keyset import Order, Position
 from infra.schema import Highlight, Stream
 
-_MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision", "document"})
+_MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
 _CONTENT: Final = tuple(
-    column.name for column in Highlight.__table__.columns if column.name not in _MANAGED
+    column.name
+    for column in Highlight.__table__.columns
+    if column.name not in _MANAGED and column.computed is None
 )
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
 

@@ -1,4 +1,7 @@
-"""Highlights found by a text search: a document of each, and all its words as rows."""
+"""Highlights found by a text search or by a picture.
+
+A document of each and all its words as rows; the hash of each clip's thumbnail, in parts.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,7 @@ LANGUAGES = {
     "tr": "turkish",
     "yi": "yiddish",
 }
+PICTURE_PARTS = ("picture_a", "picture_b", "picture_c", "picture_d")
 DOCUMENT = "document_of_highlight(title, description, tags, reasons, game, language)"
 
 CONFIGURATION = f"""
@@ -136,6 +140,25 @@ def upgrade() -> None:
         sa.Column("document", TSVECTOR(), sa.Computed(DOCUMENT, persisted=True), nullable=True),
     )
     create_words()
+    create_pictures()
+
+
+def create_pictures() -> None:
+    op.add_column("clips", sa.Column("thumbnail_hash", sa.Text(), nullable=True))
+    op.create_check_constraint(
+        op.f("ck_clips_thumbnail_hash"), "clips", sa.text("thumbnail_hash ~ '^[0-9a-f]{16}$'")
+    )
+    for number, part in enumerate(PICTURE_PARTS):
+        bits = f"('x' || substr(thumbnail_hash, {4 * number + 1}, 4))::bit(16)::integer"
+        op.add_column(
+            "clips", sa.Column(part, sa.Integer(), sa.Computed(bits, persisted=True), nullable=True)
+        )
+        op.create_index(
+            op.f(f"ix_clips_tenant_id_{part}"),
+            "clips",
+            ["tenant_id", part],
+            postgresql_where=sa.text("thumbnail_hash IS NOT NULL"),
+        )
 
 
 def create_words() -> None:
@@ -170,6 +193,10 @@ def create_words() -> None:
 
 
 def downgrade() -> None:
+    for part in PICTURE_PARTS:
+        op.drop_column("clips", part)
+    op.drop_constraint(op.f("ck_clips_thumbnail_hash"), "clips")
+    op.drop_column("clips", "thumbnail_hash")
     op.execute("DROP TRIGGER keep_words_of_changed ON highlights")
     op.execute("DROP TRIGGER keep_words_of_new ON highlights")
     op.drop_table("highlight_words")

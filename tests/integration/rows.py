@@ -20,6 +20,7 @@ from infra.repositories import api_keys, clips, deliveries, endpoints, highlight
 from infra.webhook_signing import EndpointSecrets
 
 PROFILE = GameProfile(id="default", version="1", name="Default")
+PICTURE = "0f1e2d3c4b5a6978"
 SIGNING_SECRET = b"s" * 32
 URL = "https://cdn.example.com/master.m3u8"
 
@@ -84,8 +85,9 @@ async def new_clip(
     highlight: UUID,
     *,
     status: ClipStatus = ClipStatus.READY,
+    picture: str | None = PICTURE,
 ) -> UUID:
-    record = clip_record(tenant_id, stream_id, highlight, status=status)
+    record = clip_record(tenant_id, stream_id, highlight, status=status, picture=picture)
     async with database.session(tenant_id) as session:
         await clips.record_clip(session, record)
     return record.spec.id
@@ -193,7 +195,12 @@ def decision(
 
 
 def clip_record(
-    tenant_id: UUID, stream_id: UUID, highlight: UUID, *, status: ClipStatus = ClipStatus.READY
+    tenant_id: UUID,
+    stream_id: UUID,
+    highlight: UUID,
+    *,
+    status: ClipStatus = ClipStatus.READY,
+    picture: str | None = PICTURE,
 ) -> ClipRecord:
     identity = clip_id(highlight=highlight, start=55.0, end=65.0)
     spec = ClipSpec(
@@ -217,6 +224,7 @@ def clip_record(
         height=720,
         has_audio=True,
         sha256="ab" * 32,
+        thumbnail_hash=picture,
         rendered_at=datetime(2026, 1, 2, 3, 4, 20, tzinfo=UTC),
     )
     return ClipRecord(

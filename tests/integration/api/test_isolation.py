@@ -20,6 +20,7 @@ from api import (
     hms_webhooks,
     keys,
     profiles,
+    similar_highlights,
     stream_deletion,
     stream_events,
     streams,
@@ -38,13 +39,14 @@ from tests.integration.rows import (
 
 RESOURCES = (
     *(streams, stream_deletion, stream_events),
-    *(highlight_search, highlights, feedback, batches, clips, profiles, usage),
+    *(highlight_search, highlights, similar_highlights, feedback, batches, clips, profiles, usage),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
     ("GET", "/v1/highlights/{highlight_id}"),
+    ("GET", "/v1/highlights/{highlight_id}/similar"),
     ("GET", "/v1/highlights/{highlight_id}/feedback"),
     ("POST", "/v1/highlights/{highlight_id}/feedback"),
     ("GET", "/v1/clips/{clip_id}"),

@@ -58,6 +58,7 @@ from infra.repositories import (
     idempotency,
     inbound_events,
     profiles,
+    similar_highlights,
     stream_changes,
     stream_quota,
     streams,
@@ -74,7 +75,7 @@ from infra.repositories.idempotency import StoredResponse
 from infra.repositories.inbound_events import Lane, NewEvent
 from infra.repositories.profiles import ProfileOverrides
 from infra.schema import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
-from tests.integration.rows import PROFILE, URL, candidate, clip_record, decision
+from tests.integration.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
 
 WHEN = datetime(2026, 5, 2, tzinfo=UTC)
 EVER = timedelta(days=9999)
@@ -531,6 +532,12 @@ ATTACKS: dict[str, Attack] = {
     ),
     "profiles.pinned": lambda s, it: profiles.pinned(
         s, tenant_id=it.tenant, profile_id=it.profile, version=PROFILE.version
+    ),
+    "similar_highlights.by_picture": lambda s, it: similar_highlights.by_picture(
+        s, tenant_id=it.tenant, highlight_id=it.stream, thumbnail_hash=PICTURE
+    ),
+    "similar_highlights.by_title": lambda s, it: similar_highlights.by_title(
+        s, tenant_id=it.tenant, highlight_id=it.stream, title="Crowd roar"
     ),
     "stream_changes.since": lambda s, it: stream_changes.since(
         s, tenant_id=it.tenant, stream_id=it.stream, start=WHEN - EVER

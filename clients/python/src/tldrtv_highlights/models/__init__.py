@@ -30,6 +30,8 @@ from tldrtv_highlights.models.highlights import (
     Match,
     Piece,
     Reason,
+    SimilarHighlight,
+    SimilarHighlights,
 )
 from tldrtv_highlights.models.keys import CreatedKey, Key
 from tldrtv_highlights.models.profiles import (
@@ -98,6 +100,8 @@ __all__ = [
     "Readiness",
     "Reason",
     "ReplayResult",
+    "SimilarHighlight",
+    "SimilarHighlights",
     "Stream",
     "StreamDetail",
     "StreamEnd",

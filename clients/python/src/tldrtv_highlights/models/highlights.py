@@ -83,6 +83,25 @@ class FoundHighlight(Model):
     matches: tuple[Match, ...]
 
 
+class SimilarHighlight(Model):
+    """A highlight that resembles another: how much, and what agrees, in words.
+
+    `picture_distance` is the bits of 64 in which the thumbnails' perceptual hashes differ.
+    """
+
+    highlight: Highlight
+    similarity: float
+    picture_distance: int | None
+    near_duplicate: bool
+    signs: tuple[str, ...]
+
+
+class SimilarHighlights(Model):
+    """Highlights that resemble another, the most similar first."""
+
+    data: tuple[SimilarHighlight, ...]
+
+
 class HighlightDetail(Highlight):
     """A moment with its decision explained, a sentence or table row a line."""
 

@@ -14,6 +14,7 @@ from tldrtv_highlights.models import (
     HighlightDetail,
     HighlightResults,
     Page,
+    SimilarHighlights,
 )
 
 
@@ -171,6 +172,18 @@ class Highlights(Resource[Transport]):
     def get(self, highlight_id: Identity) -> Sent:
         """Read a highlight with its clip, and why it was decided so, in words."""
         return Sent(path={"highlight_id": highlight_id})
+
+    @operation(
+        Endpoint(
+            operation_id="similarHighlights",
+            method="GET",
+            path="/v1/highlights/{highlight_id}/similar",
+            answer=SimilarHighlights,
+        )
+    )
+    def similar(self, highlight_id: Identity, *, limit: int | None = None) -> Sent:
+        """Find highlights that look like this one or have the words of its title."""
+        return Sent(path={"highlight_id": highlight_id}, query={"limit": limit})
 
     @operation(
         Endpoint(
