@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.query_reader import QueryReader
-from infra.repositories import highlight_search
+from infra.repositories import highlight_search, similar_highlights
 from infra.repositories.highlight_filter import HighlightFilter
 from infra.repositories.highlight_search import TextQuery
 from infra.repositories.keyset import Position
@@ -56,6 +56,12 @@ def search_pages(tenant: UUID, *, stream: UUID, seen: UUID) -> dict[str, Page]:
         "search for a misspelt word": found("penlaty player123"),
         "search for what nobody wrote": found("xylophone"),
         "search in a stream": found("crowd", only=HighlightFilter(stream_id=stream)),
+        "similar by picture": lambda session: similar_highlights.by_picture(
+            session, tenant_id=tenant, highlight_id=seen, thumbnail_hash="0123456789abcdef"
+        ),
+        "similar by title": lambda session: similar_highlights.by_title(
+            session, tenant_id=tenant, highlight_id=seen, title="Goal by player123"
+        ),
         "words to correct by": lambda session: highlight_search.vocabulary(
             session, tenant_id=tenant, most=MOST_WORDS
         ),
