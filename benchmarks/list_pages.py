@@ -14,7 +14,7 @@ import hashlib
 import json
 import statistics
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ import asyncpg
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from benchmarks.search_pages import search_pages
+from benchmarks.search_pages import Page, search_pages
 from domain.selection import DecisionStatus
 from domain.stream import StreamStatus
 from infra.database import Database, asyncpg_url, migrate
@@ -91,8 +91,6 @@ FROM generate_series(1, 2000) AS h, generate_series(0, 4) AS s,
 """
 
 _ALL: Final = Only()
-
-Page = Callable[[AsyncSession], Awaitable[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
