@@ -74,8 +74,7 @@ INSERT INTO clips (tenant_id, id, stream_id, highlight_id, status, start, durati
     thumbnail_hash, created_at, updated_at)
 SELECT $1::uuid, md5('clip' || n)::uuid, md5('stream' || n / $5::int)::uuid,
     md5('highlight' || n)::uuid, 'ready', 0, 10, '', substr(md5('picture' || n), 1, 16),
-    $2::timestamptz + n * interval '1 second',
-    $2::timestamptz + n * interval '1 second'
+    $2::timestamptz + n * interval '1 second', $2::timestamptz + n * interval '1 second'
 FROM generate_series($3::int, $4::int) AS n
 """
 _FEEDBACK: Final = """
