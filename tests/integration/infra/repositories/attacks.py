@@ -58,6 +58,7 @@ from infra.repositories import (
     idempotency,
     inbound_events,
     profiles,
+    publication,
     similar_highlights,
     stream_changes,
     stream_quota,
@@ -533,6 +534,10 @@ ATTACKS: dict[str, Attack] = {
     "profiles.pinned": lambda s, it: profiles.pinned(
         s, tenant_id=it.tenant, profile_id=it.profile, version=PROFILE.version
     ),
+    "publication.claim": lambda s, it: publication.claim(s, tenant_id=it.tenant),
+    "publication.unpublished": lambda s, it: publication.unpublished(
+        s, tenant_id=it.tenant, limit=9
+    ),
     "similar_highlights.by_picture": lambda s, it: similar_highlights.by_picture(
         s, tenant_id=it.tenant, highlight_id=it.stream, thumbnail_hash=PICTURE
     ),
@@ -599,6 +604,7 @@ ATTACKS: dict[str, Attack] = {
 }
 EXEMPT = {
     "tenants.all_ids": "tells the ids of all tenants, by design (test_tenants.py)",
+    "publication.tenants_with_unpublished": "tells the ids of tenants, by design (test_relay.py)",
     "highlight_filter.conditions": "reads no table",
     "highlight_search.read_query": "reads no table",
     "highlight_search.stems": "reads no table",
