@@ -52,7 +52,7 @@ class Match(BaseModel):
     """A text that matches, in pieces: joined, they are the whole text."""
 
     field: str = Field(
-        description="`title`, `description`, `tags` or `reasons`, one match for each of these."
+        description="`title`, `description`, `commentary`, or one of the `tags` or `reasons`."
     )
     pieces: list[Piece]
 
@@ -106,7 +106,7 @@ async def search_highlights(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> SearchPage:
-    """Find highlights by the words of title, description, tags, reasons and game.
+    """Find highlights by the words of title, description, tags, reasons, game and commentary.
 
     Words count in all their forms in the languages of your streams (`language` of analyzeStream),
     and those that no highlight holds for the nearest that one does; `corrections` tells which. Of
@@ -162,6 +162,7 @@ def _matches(texts: Excerpts) -> list[Match]:
         ("description", texts.description),
         *(("tags", tag) for tag in texts.tags),
         *(("reasons", reason) for reason in texts.reasons),
+        ("commentary", texts.commentary),
     )
     return [Match(field=field, pieces=_pieces(text)) for field, text in fields if MARKS[0] in text]
 

@@ -33,6 +33,9 @@ class AnalyzeOptions(BaseModel):
     stall_timeout: float | None = Field(
         default=None, ge=10, le=3600, description="End the stream after so long without a segment."
     )
+    captions: bool | None = Field(
+        default=None, description="Whether to follow the stream's captions, where it has some."
+    )
 
 
 class AnalyzeRequest(BaseModel):

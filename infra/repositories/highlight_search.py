@@ -77,6 +77,7 @@ class Excerpts:
     description: str
     tags: tuple[str, ...]
     reasons: tuple[str, ...]
+    commentary: str
 
 
 async def read_query(session: AsyncSession, text: str) -> str:
@@ -168,13 +169,18 @@ async def excerpts(
             _marked(func.translate(Highlight.description, "".join(MARKS), "", type_=Text()), query),
             _marked(_unmarked(Highlight.tags), query),
             _marked(_unmarked(reasons), query),
+            _marked(func.translate(Highlight.commentary, "".join(MARKS), "", type_=Text()), query),
         ).where(Highlight.tenant_id == tenant_id, Highlight.id.in_(highlight_ids))
     )
     return {
         identity: Excerpts(
-            title=title, description=description, tags=tuple(tags), reasons=tuple(reasons)
+            title=title,
+            description=description,
+            tags=tuple(tags),
+            reasons=tuple(reasons),
+            commentary=commentary,
         )
-        for identity, title, description, tags, reasons in found
+        for identity, title, description, tags, reasons, commentary in found
     }
 
 

@@ -106,11 +106,12 @@ class Highlight(Base):
     reasons: Mapped[list[dict[str, Any]]]
     evidence: Mapped[list[dict[str, Any]]]
     corrections: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
+    commentary: Mapped[str] = mapped_column(server_default=text("''"))
     language: Mapped[str | None]
     document: Mapped[str | None] = mapped_column(
         TSVECTOR(),
         Computed(
-            "document_of_highlight(title, description, tags, reasons, game, language)",
+            "document_of_highlight(title, description, tags, reasons, game, commentary, language)",
             persisted=True,
         ),
         deferred=True,

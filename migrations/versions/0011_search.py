@@ -47,7 +47,7 @@ LANGUAGES = {
     "yi": "yiddish",
 }
 PICTURE_PARTS = ("picture_a", "picture_b", "picture_c", "picture_d")
-DOCUMENT = "document_of_highlight(title, description, tags, reasons, game, language)"
+DOCUMENT = "document_of_highlight(title, description, tags, reasons, game, commentary, language)"
 
 CONFIGURATION = f"""
 CREATE FUNCTION search_configuration(language text) RETURNS regconfig
@@ -67,24 +67,29 @@ $$
 """
 DOCUMENT_IN = """
 CREATE FUNCTION document_in(
-    configuration regconfig, title text, description text, tags jsonb, reasons jsonb, game text
+    configuration regconfig, title text, description text, tags jsonb, reasons jsonb, game text,
+    commentary text
 ) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT setweight(to_tsvector(configuration, title), 'A')
         || setweight(jsonb_to_tsvector(configuration, tags, '["string"]'), 'B')
         || setweight(to_tsvector(configuration, description), 'C')
         || setweight(to_tsvector(configuration, translate(game, '_', ' ')), 'C')
         || setweight(to_tsvector(configuration, words_of_reasons(reasons)), 'D')
+        || setweight(to_tsvector(configuration, commentary), 'D')
 $$
 """
 # Words as they are written, and as the stream's language stems them, each run with its own order.
 DOCUMENT_OF = """
 CREATE FUNCTION document_of_highlight(
-    title text, description text, tags jsonb, reasons jsonb, game text, language text
+    title text, description text, tags jsonb, reasons jsonb, game text, commentary text,
+    language text
 ) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT document_in('pg_catalog.simple', title, description, tags, reasons, game)
+    SELECT document_in(
+            'pg_catalog.simple', title, description, tags, reasons, game, commentary
+        )
         || CASE WHEN search_configuration(language) = 'pg_catalog.simple'::regconfig THEN ''
         ELSE document_in(
-            search_configuration(language), title, description, tags, reasons, game
+            search_configuration(language), title, description, tags, reasons, game, commentary
         ) END
 $$
 """
@@ -135,6 +140,10 @@ def upgrade() -> None:
     )
     for function in (CONFIGURATION, TEXTS, DOCUMENT_IN, DOCUMENT_OF, KEEP_WORDS):
         op.execute(function)
+    op.add_column(
+        "highlights",
+        sa.Column("commentary", sa.Text(), server_default=sa.text("''"), nullable=False),
+    )
     op.add_column(
         "highlights",
         sa.Column("document", TSVECTOR(), sa.Computed(DOCUMENT, persisted=True), nullable=True),
@@ -201,10 +210,11 @@ def downgrade() -> None:
     op.execute("DROP TRIGGER keep_words_of_new ON highlights")
     op.drop_table("highlight_words")
     op.drop_column("highlights", "document")
+    op.drop_column("highlights", "commentary")
     for function in (
         "keep_highlight_words()",
-        "document_of_highlight(text, text, jsonb, jsonb, text, text)",
-        "document_in(regconfig, text, text, jsonb, jsonb, text)",
+        "document_of_highlight(text, text, jsonb, jsonb, text, text, text)",
+        "document_in(regconfig, text, text, jsonb, jsonb, text, text)",
         "words_of_reasons(jsonb)",
         "search_configuration(text)",
     ):

@@ -33,6 +33,7 @@ class Streams(Resource[Transport]):
         window_duration: float | None = None,
         start_timeout: float | None = None,
         stall_timeout: float | None = None,
+        captions: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
         """Start looking for highlights in a live HLS stream.
@@ -47,6 +48,7 @@ class Streams(Resource[Transport]):
             window_duration: seconds of media analysed at a time.
             start_timeout: seconds to wait for the first segment.
             stall_timeout: seconds without a segment after which the stream ends.
+            captions: whether to follow the stream's captions, where it has some.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
         """
         options = given(
@@ -54,6 +56,7 @@ class Streams(Resource[Transport]):
             window_duration=window_duration,
             start_timeout=start_timeout,
             stall_timeout=stall_timeout,
+            captions=captions,
         )
         return Sent(
             body=given(
