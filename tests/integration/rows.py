@@ -62,9 +62,10 @@ async def new_highlight(
     tags: tuple[str, ...] = ("goal",),
     title: str = "Crowd roar",
     description: str = "The crowd rises.",
+    commentary: str = "",
 ) -> UUID:
     proposed = candidate(tenant_id, stream_id, peak=peak, tags=tags).model_copy(
-        update={"title": title, "description": description}
+        update={"title": title, "description": description, "commentary": commentary}
     )
     async with database.session(tenant_id) as session:
         await highlights.record_decisions(

@@ -72,6 +72,27 @@ async def test_tags_game_and_reasons_count_too(
     assert await titles(account, "0.7") == []  # of a reason's numbers nobody thinks
 
 
+async def test_what_is_said_over_a_moment_finds_it(
+    account: Account, database: Database, stream: UUID
+) -> None:
+    await new_highlight(
+        database, account.tenant_id, stream, title="X", commentary="Off the underside of the bar"
+    )
+    assert await titles(account, '"underside of the bar"') == ["X"]
+    (found,) = (await search(account, "underside"))["data"]
+    assert found["matches"] == [
+        {
+            "field": "commentary",
+            "pieces": [
+                {"text": "Off the ", "match": False},
+                {"text": "underside", "match": True},
+                {"text": " of the bar", "match": False},
+            ],
+        }
+    ]
+    assert found["highlight"]["title"] == "X"
+
+
 async def test_the_title_weighs_most_and_then_the_score(
     account: Account, database: Database, stream: UUID
 ) -> None:
