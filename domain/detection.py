@@ -20,6 +20,7 @@ from domain.media import Line, TimedMetadata
 from domain.model import Model
 from domain.moment import Moment, describe, measure, peak_of
 from domain.readings import REMEMBERED, Reading, Usuals, last_readings, read
+from domain.rest import Rest
 from domain.signals import SignalFrame
 from domain.wall_clock import ClockAnchor
 
@@ -43,24 +44,6 @@ _LOUDER_STILL: Final = 4.0
 _HOLE: Final = 4.0
 _MARK_BEFORE: Final = 8.0
 _MARK_AFTER: Final = 5.0
-
-
-class Rest(Model):
-    """The aftermath of a settled moment: until the excitement has gone, it is still that moment.
-
-    `since` is when it was settled and `peak` its peak (s of media time), `level` the excitement
-    there and `lowest` the least since, `roar` the loudest roar (dB), `told` whether it was proposed
-    as clear, and `moment` what was told then: a mark that comes later is put on it.
-    """
-
-    since: float
-    peak: float
-    level: float
-    lowest: float
-    roar: float | None
-    told: bool
-    moment: Moment | None = None
-    over: bool = False
 
 
 class DetectorState(Model):
