@@ -19,6 +19,7 @@ from infra.clip_renderer import ClipFile, Cut, Rendering, inspect, render
 from infra.clip_store import ClipStore
 from infra.ffmpeg import FfmpegLimits
 from infra.media_pool import MediaPool
+from infra.perceptual_hash import hash_of_file
 from infra.segment_store import SegmentStore
 from infra.splice import SourceFile
 
@@ -87,7 +88,10 @@ class ClipActivities(Clips):
                     on_progress=tell,
                 )
                 file = await self._pool.run(inspect, rendering.clip)
-                return await self._store(spec, rendering, file)
+                seen = None
+                if rendering.thumbnail is not None:
+                    seen = await self._pool.run(hash_of_file, rendering.thumbnail)
+                return await self._store(spec, rendering, file, thumbnail_hash=seen)
 
     @activity.defn(name="delete_clip")
     async def delete_clip(self, spec: ClipSpec) -> None:
@@ -108,7 +112,9 @@ class ClipActivities(Clips):
             start=segment.start - first,
         )
 
-    async def _store(self, spec: ClipSpec, rendering: Rendering, file: ClipFile) -> RenderedClip:
+    async def _store(
+        self, spec: ClipSpec, rendering: Rendering, file: ClipFile, *, thumbnail_hash: str | None
+    ) -> RenderedClip:
         # The thumbnail goes first: whoever sees the clip finds its picture there too.
         if rendering.thumbnail is not None:
             await self._clips.put(thumbnail_key(spec), rendering.thumbnail)
@@ -125,6 +131,7 @@ class ClipActivities(Clips):
             has_audio=file.has_audio,
             sha256=file.sha256,
             rendered_at=datetime.now(UTC),
+            thumbnail_hash=thumbnail_hash,
         )
 
 

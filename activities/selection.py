@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.interfaces import Selection
+from domain.commentary import heed
 from domain.mark_effect import honour_mark
 from domain.selection import HighlightSelector, SelectHighlightsInput, SelectHighlightsResult
 from infra.database import Database
@@ -44,7 +45,8 @@ class SelectionActivities(Selection):
         pinned = await self._profiles.find(
             request.tenant_id, request.profile_id, request.profile_version
         )
-        candidates = [honour_mark(each, pinned.profile) for each in request.candidates]
+        marked = [honour_mark(each, pinned.profile) for each in request.candidates]
+        candidates = [heed(each, pinned.profile) for each in marked]
         result = HighlightSelector(pinned.profile).select(
             request.state,
             candidates,

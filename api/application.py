@@ -19,10 +19,12 @@ from api import (
     deliveries,
     feedback,
     health,
+    highlight_search,
     highlights,
     hms_webhooks,
     keys,
     profiles,
+    similar_highlights,
     stream_deletion,
     stream_events,
     streams,
@@ -50,6 +52,7 @@ from infra.errors import NotConfiguredError
 from infra.inbound_delivery import InboundDelivery
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
+from infra.query_reader import QueryReader
 from infra.rate_limiter import RateLimiter
 from infra.request_meter import RequestMeter
 from infra.settings import Settings
@@ -60,6 +63,7 @@ from infra.temporal_connection import TemporalConnection
 from infra.tenant_plans import TenantPlans
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
+from infra.vocabularies import Vocabularies
 from infra.webhook_dispatcher import WebhookDispatcher
 from infra.webhook_signing import EndpointSecrets
 
@@ -68,10 +72,11 @@ _MAX_URI_BYTES: Final = 8 << 10
 _MAX_HEADERS_BYTES: Final = 16 << 10
 _MIN_GZIP_BYTES: Final = 1024
 _GZIP_LEVEL: Final = 5
-# `/v1/webhooks/deliveries` must not be taken for an endpoint, so deliveries come first.
+# `/v1/webhooks/deliveries` must not be taken for an endpoint, so deliveries come first, and so
+# does the search before highlights by their ids.
 _RESOURCES: Final = (
     *(streams, stream_deletion, stream_events),
-    *(highlights, feedback, batches, clips, profiles),
+    *(highlight_search, highlights, similar_highlights, feedback, batches, clips, profiles),
     *(connections, hms_webhooks, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
@@ -197,4 +202,5 @@ def _services(settings: Settings) -> Services:
         dispatcher=WebhookDispatcher(database, temporal.client),
         event_connections=EventConnections(settings.events_per_tenant),
         meter=RequestMeter(database, interval=settings.usage_flush_interval),
+        queries=QueryReader(Vocabularies()),
     )

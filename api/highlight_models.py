@@ -16,7 +16,7 @@ from domain.score import DIMENSIONS
 from domain.selection import DecisionStatus, Reason, Tier
 from infra.schema import Clip, Highlight
 
-_EXAMPLE: dict[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
     "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
     "status": "confirmed",
@@ -70,7 +70,7 @@ class Dimensions(BaseModel):
 class HighlightModel(BaseModel):
     """A moment of a stream; `start`, `peak` and `end` in seconds of media time."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: UUID
     stream_id: UUID
@@ -128,7 +128,7 @@ class HighlightDetail(HighlightModel):
     """A moment of a stream, and why it was decided so."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [_EXAMPLE | {"explanation": _EXPLANATION}]}
+        json_schema_extra={"examples": [EXAMPLE | {"explanation": _EXPLANATION}]}
     )
 
     explanation: list[str] = Field(

@@ -41,6 +41,7 @@ _KEY: Final = (
 _HIGHLIGHT: Final = (
     Link("getStream", "stream_id", "/stream_id"),
     Link("getClip", "clip_id", "/clip/id"),
+    Link("similarHighlights", "highlight_id", "/id"),
     Link("giveFeedback", "highlight_id", "/id"),
     Link("listFeedback", "highlight_id", "/id"),
 )
@@ -78,6 +79,10 @@ LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
     ("listHighlights", "200"): (
         Link("getHighlight", "highlight_id", "/data/0/id"),
         Link("listHighlights", "cursor", "/next_cursor"),
+    ),
+    ("searchHighlights", "200"): (
+        Link("getHighlight", "highlight_id", "/data/0/highlight/id"),
+        Link("searchHighlights", "cursor", "/next_cursor"),
     ),
     ("getHighlight", "200"): _HIGHLIGHT,
     ("getClip", "200"): (Link("getHighlight", "highlight_id", "/highlight_id"),),

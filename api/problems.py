@@ -92,6 +92,15 @@ class InvalidCursorProblem(Problem):
     advice = "Pass `next_cursor` of the previous page unchanged, with the same `sort`."
 
 
+class NothingToSearchForProblem(Problem):
+    """A search names no word, or only words that must not be there."""
+
+    code = "nothing_to_search_for"
+    status = 400
+    title = "Nothing to search for"
+    advice = "Put at least one word into `q` that has no minus sign before it."
+
+
 class UnauthenticatedProblem(Problem):
     """No key, or none that is valid."""
 

@@ -12,6 +12,8 @@ _COSTS: Final[Mapping[str, int]] = {
     "analyze_stream": 10,  # a workflow, and media for hours
     "match_profile": 5,  # a search through all names of all games
     "put_override": 5,  # validates all profiles
+    "find_similar_highlights": 5,  # compares up to a thousand
+    "search_highlights": 5,  # ranks up to a thousand
 }
 
 # Served by a signed URL instead of a key: who asks is known by address only.

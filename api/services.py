@@ -15,6 +15,7 @@ from infra.database import Database
 from infra.inbound_delivery import InboundDelivery
 from infra.pinned_profiles import PinnedProfiles
 from infra.request_meter import RequestMeter
+from infra.query_reader import QueryReader
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
 from infra.stream_creation import StreamCreation
@@ -48,6 +49,7 @@ class Services:
     dispatcher: WebhookDispatcher
     event_connections: EventConnections
     meter: RequestMeter
+    queries: QueryReader
 
 
 def services_of(request: Request) -> Services:

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.text import Name, Title, Url
+from domain.language import Language
 from domain.media import GapReason, GapStatus
 from domain.profile_match import ProfileMatch
 from domain.stream import TERMINAL, EndReason, StreamProgress, StreamStatus, may_follow
@@ -32,6 +33,9 @@ class AnalyzeOptions(BaseModel):
     stall_timeout: float | None = Field(
         default=None, ge=10, le=3600, description="End the stream after so long without a segment."
     )
+    captions: bool | None = Field(
+        default=None, description="Whether to follow the stream's captions, where it has some."
+    )
 
 
 class AnalyzeRequest(BaseModel):
@@ -45,6 +49,7 @@ class AnalyzeRequest(BaseModel):
                     "url": "https://cdn.example.com/beam/1/room/master.m3u8",
                     "game": "soccer",
                     "title": "Cup final",
+                    "language": "en",
                     "external_id": "match-4711",
                     "options": {"max_height": 720},
                 }
@@ -59,6 +64,10 @@ class AnalyzeRequest(BaseModel):
         "Without one the title is looked at, and `default` serves all.",
     )
     title: Title = Field(default="", description="For people.")
+    language: Language | None = Field(
+        default=None,
+        description="Of titles, tags and commentary, so that the search finds words in all forms.",
+    )
     external_id: Name | None = Field(default=None, description="Your own id of the stream.")
     options: AnalyzeOptions = AnalyzeOptions()
 
@@ -102,6 +111,7 @@ class StreamModel(BaseModel):
                     "url": "https://cdn.example.com/beam/1/room/master.m3u8",
                     "game": "soccer",
                     "title": "Cup final",
+                    "language": "en",
                     "external_id": "match-4711",
                     "profile": {"id": "soccer", "version": "1"},
                     "profile_match": {
@@ -138,6 +148,7 @@ class StreamModel(BaseModel):
     url: str
     game: str
     title: str
+    language: Language | None
     external_id: str | None
     profile: ProfileRef
     profile_match: ProfileMatch | None = Field(
@@ -170,6 +181,7 @@ class StreamModel(BaseModel):
             url=row.playlist_url,
             game=row.game,
             title=row.title,
+            language=None if row.language is None else Language(row.language),
             external_id=row.external_id,
             profile=ProfileRef(id=row.profile_id, version=row.profile_version),
             profile_match=None

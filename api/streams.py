@@ -94,6 +94,7 @@ async def analyze_stream(
                 playlist_url=body.url,
                 game=body.game,
                 title=body.title,
+                language=body.language,
                 external_id=body.external_id,
                 options=body.options.model_dump(exclude_none=True),
                 correlation_id=request_id_of(request.scope),

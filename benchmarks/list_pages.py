@@ -14,7 +14,7 @@ import hashlib
 import json
 import statistics
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ import asyncpg
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from benchmarks.search_pages import Page, search_pages
 from domain.selection import DecisionStatus
 from domain.stream import StreamStatus
 from infra.database import Database, asyncpg_url, migrate
@@ -70,10 +71,10 @@ FROM generate_series($3::int, $4::int) AS n,
 """
 _CLIPS: Final = """
 INSERT INTO clips (tenant_id, id, stream_id, highlight_id, status, start, duration, message,
-    created_at, updated_at)
+    thumbnail_hash, created_at, updated_at)
 SELECT $1::uuid, md5('clip' || n)::uuid, md5('stream' || n / $5::int)::uuid,
-    md5('highlight' || n)::uuid, 'ready', 0, 10, '', $2::timestamptz + n * interval '1 second',
-    $2::timestamptz + n * interval '1 second'
+    md5('highlight' || n)::uuid, 'ready', 0, 10, '', substr(md5('picture' || n), 1, 16),
+    $2::timestamptz + n * interval '1 second', $2::timestamptz + n * interval '1 second'
 FROM generate_series($3::int, $4::int) AS n
 """
 _FEEDBACK: Final = """
@@ -89,8 +90,6 @@ FROM generate_series(1, 2000) AS h, generate_series(0, 4) AS s,
 """
 
 _ALL: Final = Only()
-
-Page = Callable[[AsyncSession], Awaitable[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +171,7 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
         ),
         "highlights with a score of 0.9 or more": listed(only=Only(min_score=0.9)),
         "highlights with a rarity of 0.9 or more": listed(only=Only(dimensions=(("rarity", 0.9),))),
+        **search_pages(tenant, stream=stream, seen=ids[0]),
         "highlights by id": lambda session: highlights.get_many(
             session, tenant_id=tenant, highlight_ids=ids
         ),

@@ -30,7 +30,8 @@ class HighlightCandidate(Model):
 
     `settled_at` is the media time at which the analyzer had seen enough to propose it;
     `safe_starts` and `safe_ends` are points near the bounds (seconds of media time) where a cut
-    does not hurt, such as a scene change or a pause in the sound. `mark` is the tenant's own, if
+    does not hurt, such as a scene change or a pause in the sound. `commentary` is what the stream's
+    captions say over it: words of a stranger. `mark` is the tenant's own, if
     it marked the moment, and `unmarked` what the score would be without it.
     """
 
@@ -50,6 +51,7 @@ class HighlightCandidate(Model):
     safe_ends: tuple[float, ...] = ()
     peak_wall_clock: datetime | None = None
     thumbnail_hash: str | None = None
+    commentary: str = ""
     mark: Mark | None = None
     unmarked: HighlightScore | None = None
 

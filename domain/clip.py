@@ -40,7 +40,10 @@ class ClipSpec(Model):
 
 
 class RenderedClip(Model):
-    """A finished file: names in the clip store, true bounds (s of media time) and properties."""
+    """A finished file: names in the clip store, true bounds (s of media time) and properties.
+
+    `thumbnail_hash` is the thumbnail's perceptual hash in hexadecimal.
+    """
 
     clip_id: UUID
     key: str
@@ -53,6 +56,7 @@ class RenderedClip(Model):
     has_audio: bool
     sha256: str
     rendered_at: datetime
+    thumbnail_hash: str | None = None
 
 
 class ClipOutcome(Model):

@@ -8,17 +8,19 @@ clear by then, for a live clip cannot wait until a celebration is over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
 from domain.candidate import HighlightCandidate
+from domain.commentary import remembered, with_commentary
 from domain.local_scoring import excitement
 from domain.marks import mark_of, where_meant
-from domain.media import TimedMetadata
+from domain.media import Line, TimedMetadata
 from domain.model import Model
 from domain.moment import Moment, describe, measure, peak_of
 from domain.readings import REMEMBERED, Reading, Usuals, last_readings, read
+from domain.rest import Rest
 from domain.signals import SignalFrame
 from domain.wall_clock import ClockAnchor
 
@@ -44,24 +46,6 @@ _MARK_BEFORE: Final = 8.0
 _MARK_AFTER: Final = 5.0
 
 
-class Rest(Model):
-    """The aftermath of a settled moment: until the excitement has gone, it is still that moment.
-
-    `since` is when it was settled and `peak` its peak (s of media time), `level` the excitement
-    there and `lowest` the least since, `roar` the loudest roar (dB), `told` whether it was proposed
-    as clear, and `moment` what was told then: a mark that comes later is put on it.
-    """
-
-    since: float
-    peak: float
-    level: float
-    lowest: float
-    roar: float | None
-    told: bool
-    moment: Moment | None = None
-    over: bool = False
-
-
 class DetectorState(Model):
     """All that the detector remembers of a stream; a value, so that a retry starts from it.
 
@@ -73,6 +57,7 @@ class DetectorState(Model):
         rest: the last moment's aftermath; None before the first.
         marks: the tenant's marks not yet dealt with, by time.
         clock: the latest known correspondence of media time and wall clock.
+        commentary: the captions of the last minute.
     """
 
     position: float = 0.0
@@ -82,6 +67,7 @@ class DetectorState(Model):
     rest: Rest | None = None
     marks: tuple[TimedMetadata, ...] = ()
     clock: ClockAnchor | None = None
+    commentary: tuple[Line, ...] = ()
 
     @property
     def watermark(self) -> float:
@@ -99,12 +85,14 @@ def advance(
     tenant_id: UUID,
     stream_id: UUID,
     clock: ClockAnchor | None = None,
+    commentary: Sequence[Line] = (),
     until: float = 0.0,
     last: bool = False,
 ) -> tuple[DetectorState, tuple[HighlightCandidate, ...]]:
     """Return the state after `frames`, and the moments settled on the way.
 
-    `marks` are those that fall within the frames, and `clock` tells their wall clock. `until` is
+    `marks` are those that fall within the frames, and `clock` tells their wall clock. `commentary`
+    is what captions came with them; each candidate gets what is said over it. `until` is
     the media time (s) up to which the frames are complete, where media is missing at their end.
     `last` settles what is still open. Frames that lie before the state's position (a repeated
     segment) are passed over.
@@ -115,7 +103,9 @@ def advance(
     detector.reach(until)
     if last:
         detector.finish()
-    return detector.state(), tuple(detector.candidates)
+    lines = remembered(state.commentary, commentary, position=detector.position)
+    following = detector.state().model_copy(update={"commentary": lines})
+    return following, with_commentary(detector.candidates, lines)
 
 
 class _Detector:
@@ -137,6 +127,10 @@ class _Detector:
         self._clock = clock or state.clock
         self._marks = sorted((*state.marks, *where_meant(marks)), key=lambda m: (m.at, m.id))
         self.candidates: list[HighlightCandidate] = []
+
+    @property
+    def position(self) -> float:
+        return self._position
 
     def state(self) -> DetectorState:
         return DetectorState(

@@ -16,7 +16,8 @@ from domain.stream import StreamEnd
 class IngestLimits(Model):
     """Bounds on what one stream may make us do; times in seconds, sizes in bytes.
 
-    `max_backlog` bounds how far back a stream is joined whose playlist keeps everything.
+    `max_backlog` bounds how far back a stream is joined whose playlist keeps everything. `captions`
+    says whether the stream's captions are followed, where it has some.
     """
 
     window_duration: PositiveFloat = 4.0
@@ -28,6 +29,7 @@ class IngestLimits(Model):
     max_segment_bytes: int = Field(default=64 << 20, gt=0)
     max_backlog: PositiveFloat = 300.0
     retention: PositiveFloat = 900.0
+    captions: bool = True
 
 
 class IngestCursor(Model):
@@ -36,6 +38,7 @@ class IngestCursor(Model):
     Attributes:
         media_playlist_url: the variant chosen, so that a restart does not choose again.
         variant: a name for it that is safe in a file name, such as `720p`.
+        captions_url: the playlist of captions found beside it; None without.
         next_sequence: the media sequence to fetch next; None before the first segment.
         discontinuity_sequence: that of the last segment placed.
         position: seconds of media time at which the next segment starts.
@@ -54,6 +57,7 @@ class IngestCursor(Model):
 
     media_playlist_url: str | None = None
     variant: str | None = None
+    captions_url: str | None = None
     next_sequence: NonNegativeInt | None = None
     discontinuity_sequence: NonNegativeInt = 0
     position: NonNegativeFloat = 0.0

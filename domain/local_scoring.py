@@ -247,6 +247,15 @@ def evidence(cues: Cues) -> tuple[Evidence, ...]:
     )
 
 
+SIGNAL_TAGS: Final = frozenset(
+    {
+        *("crowd_swell", "commentator_burst", "fast_play", "scene_cuts", "hush_before"),
+        "loudest_so_far",
+    }
+)
+"""Tags that name a signal: most good moments have most of them, so they tell none from another."""
+
+
 def _mark_words(mark: Mark | None) -> str:
     if mark is None:
         return ""

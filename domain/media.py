@@ -117,14 +117,26 @@ class TimedMetadata(Model):
     problem: str = ""
 
 
+class Line(Model):
+    """A line of the stream's captions as plain text, from `at` to `until` (s of media time)."""
+
+    at: float
+    until: float
+    text: str
+
+
 class Window(Model):
-    """A run of whole segments, the unit of fetching and analysis."""
+    """A run of whole segments, the unit of fetching and analysis.
+
+    `commentary` is what captions came while it was filled; they may be about what was before.
+    """
 
     index: NonNegativeInt
     variant: str
     segments: tuple[SegmentRef, ...] = ()
     gaps: tuple[Gap, ...] = ()
     metadata: tuple[TimedMetadata, ...] = ()
+    commentary: tuple[Line, ...] = ()
     start: NonNegativeFloat
     end: NonNegativeFloat
 

@@ -33,10 +33,14 @@ _STILL_LOUD: Final = 0.6
 _SAFE_REACH: Final = 4.0
 _PAUSE: Final = 8.0
 _SAFE_POINTS: Final = 4
+_PICTURE_REACH: Final = 2.0
 
 
 class Moment(Model):
-    """Bounds in seconds of media time, safe places for a cut near them, and the cues."""
+    """Bounds in seconds of media time, safe places for a cut near them, and the cues.
+
+    `picture` is the perceptual hash of the keyframe nearest to the peak, if one is near.
+    """
 
     start: float
     peak: float
@@ -44,6 +48,7 @@ class Moment(Model):
     safe_starts: tuple[float, ...] = ()
     safe_ends: tuple[float, ...] = ()
     cues: Cues
+    picture: str | None = None
 
     def marked(self, mark: Mark | None) -> Moment:
         """Return the moment with the tenant's mark on it; None leaves it unmarked."""
@@ -73,6 +78,7 @@ def measure(
         safe_starts=_safe(readings, start),
         safe_ends=_safe(readings, end),
         cues=_cues(readings, usuals, since=since, peak=peak),
+        picture=_picture(readings, at),
     )
 
 
@@ -99,6 +105,7 @@ def describe(
         safe_starts=moment.safe_starts,
         safe_ends=moment.safe_ends,
         peak_wall_clock=clock.wall_clock(moment.peak) if clock else None,
+        thumbnail_hash=moment.picture,
         mark=moment.cues.mark,
         unmarked=score(moment.marked(None).cues) if moment.cues.mark else None,
     )
@@ -158,6 +165,13 @@ def _cues(readings: Sequence[Reading], usuals: Usuals, *, since: float, peak: Re
         and max(roars) > max(usuals.roar.samples) + 1.0,
         damaged=min(1.0, max(0.0, 1.0 - covered / min(9.0, span))),
     )
+
+
+def _picture(readings: Sequence[Reading], peak: float) -> str | None:
+    """Return the hash of the keyframe nearest to the peak, if it shows what the peak does."""
+    near = _within(readings, peak - _PICTURE_REACH, peak + _PICTURE_REACH)
+    seen = [each for each in near if each.picture is not None]
+    return min(seen, key=lambda each: abs(each.at - peak)).picture if seen else None
 
 
 def _decay(readings: Sequence[Reading], peak: float) -> float:

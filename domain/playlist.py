@@ -101,9 +101,10 @@ class Variant(Model):
 
 
 class MasterPlaylist(Model):
-    """The variants to choose from."""
+    """The variants to choose from; `captions_url` is the playlist of captions, if there is one."""
 
     variants: tuple[Variant, ...]
+    captions_url: str | None = None
 
 
 class Movement(StrEnum):

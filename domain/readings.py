@@ -53,6 +53,7 @@ class Reading(Model):
         voice: rise of the voice, in spreads.
         moving: rise of motion, in spreads.
         level: the fused excitement, in spreads.
+        picture: perceptual hash of its keyframe; None without one.
     """
 
     at: float
@@ -70,6 +71,7 @@ class Reading(Model):
     voice: float | None = None
     moving: float | None = None
     level: float = 0.0
+    picture: str | None = None
 
 
 class Usuals(Model):
@@ -138,6 +140,7 @@ def _measured(frame: SignalFrame) -> Reading:
         tonality=sound.tonality if sound else 0.0,
         motion=picture.motion if picture else None,
         jolt=picture.jolt if picture else None,
+        picture=next((key.hash for key in frame.keys if key.hash is not None), None),
     )
 
 

@@ -52,12 +52,16 @@ class PictureFrame(Model):
 
 
 class KeyPicture(Model):
-    """A decoded keyframe, very small: rows of luma and of two colour differences, 0 to 255."""
+    """A decoded keyframe, very small: rows of luma and of two colour differences, 0 to 255.
+
+    `hash` is its perceptual hash in hexadecimal; None when there is nothing to see on it.
+    """
 
     time: float
     luma: tuple[int, ...]
     blue: tuple[int, ...]
     red: tuple[int, ...]
+    hash: str | None = None
 
     @property
     def cells(self) -> tuple[int, ...]:

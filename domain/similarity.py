@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from rapidfuzz import fuzz
 
+from domain.local_scoring import SIGNAL_TAGS
 from domain.profile import SimilarityThresholds
 
 SIMILAR_WITHIN: Final = 90.0
@@ -69,8 +70,11 @@ def text_similarity(one: Describable, two: Describable) -> float:
 
 def tag_similarity(one: Describable, two: Describable) -> float:
     """Return the Jaccard index of the tags, in [0, 1]; 0 when neither has any."""
-    either = set(one.tags) | set(two.tags)
-    return len(set(one.tags) & set(two.tags)) / len(either) if either else 0.0
+    return _jaccard(set(one.tags), set(two.tags))
+
+
+def _jaccard(one: set[str], two: set[str]) -> float:
+    return len(one & two) / len(one | two) if one | two else 0.0
 
 
 def hash_distance(one: str | None, two: str | None) -> int | None:
@@ -92,25 +96,34 @@ def same_moment(one: Describable, two: Describable, limits: SimilarityThresholds
     Spans that overlap by `limits.time_overlap` are the same moment. Otherwise two signs must
     agree, since one alone misleads: wide shots of one pitch look alike, and analyzers repeat
     their phrases. With both thumbnails known, the picture must be one of the two; without, text
-    of at least `TELLING_WORDS` words and the tags must agree.
+    of at least `TELLING_WORDS` words and the tags must agree. Tags that name a signal do not
+    count: a save and a card shown by the same camera have the same crowd, voice and cuts.
     """
     overlap = time_overlap(one, two)
     if overlap >= limits.time_overlap:
         return f"their spans overlap by {overlap:.0%}"
+    signs = agreeing_signs(one, two, limits)
+    return " and ".join(signs) if len(signs) >= SIGNS else None
+
+
+def agreeing_signs(
+    one: Describable, two: Describable, limits: SimilarityThresholds
+) -> tuple[str, ...]:
+    """Return in words what of picture, text and tags agrees; nothing when the pictures do not."""
     signs: list[str] = []
     distance = hash_distance(one.thumbnail_hash, two.thumbnail_hash)
     if distance is not None:
         if distance > limits.thumbnail_distance:
-            return None
+            return ()
         signs.append(f"their pictures differ by {distance} bits of 64")
     text = text_similarity(one, two)
     telling = min(one.text.count(" "), two.text.count(" ")) + 1 >= TELLING_WORDS
     if text >= limits.text and (telling or distance is not None):
         signs.append(f"their texts agree to {text:.0%}")
-    tags = tag_similarity(one, two)
+    tags = _jaccard(set(one.tags) - SIGNAL_TAGS, set(two.tags) - SIGNAL_TAGS)
     if tags >= limits.tags:
         signs.append(f"their tags agree to {tags:.0%}")
-    return " and ".join(signs) if len(signs) >= SIGNS else None
+    return tuple(signs)
 
 
 def likeness(one: Describable, two: Describable) -> float:

@@ -84,7 +84,14 @@ def _master(parsed: Any) -> MasterPlaylist:  # noqa: ANN401 m3u8 is not annotate
     separate = {
         media.group_id for media in parsed.media if media.type == "AUDIO" and media.uri is not None
     }
-    return MasterPlaylist(variants=tuple(_variant(each, separate) for each in parsed.playlists))
+    captions = [
+        media for media in parsed.media if media.type == "SUBTITLES" and media.uri is not None
+    ]
+    captions.sort(key=lambda media: media.default != "YES")  # the first of those that are default
+    return MasterPlaylist(
+        variants=tuple(_variant(each, separate) for each in parsed.playlists),
+        captions_url=captions[0].absolute_uri if captions else None,
+    )
 
 
 def _variant(playlist: Any, separate: set[str]) -> Variant:  # noqa: ANN401

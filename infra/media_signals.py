@@ -32,6 +32,7 @@ from domain.signals import (
     SegmentSignals,
     SignalFrame,
 )
+from infra.perceptual_hash import hash_of_frame
 from infra.sound_signals import Floats, measure_sound
 
 # PTS of MPEG-TS wrap at 2^33 ticks of 90 kHz (ISO/IEC 13818-1, 2.4.3.7).
@@ -196,7 +197,13 @@ def _key_picture(picture: VideoFrame, file: SegmentFile) -> KeyPicture:
     ).to_ndarray()
     luma, blue, red = (tuple(map(int, plane.ravel())) for plane in small)
     offset = _offset(float(picture.time or 0.0), file)
-    return KeyPicture(time=round(file.start + offset, 3), luma=luma, blue=blue, red=red)
+    return KeyPicture(
+        time=round(file.start + offset, 3),
+        luma=luma,
+        blue=blue,
+        red=red,
+        hash=hash_of_frame(picture),
+    )
 
 
 def _frames(file: SegmentFile, heard: _Heard, seen: _Seen) -> tuple[SignalFrame, ...]:

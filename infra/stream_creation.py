@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.language import Language
 from domain.plans import PlanName
 from domain.records import StreamRecord
 from domain.stream import EndReason, StreamEnd, StreamProgress
@@ -29,6 +30,7 @@ class NewStream:
     playlist_url: str
     game: str | None = None
     title: str = ""
+    language: Language | None = None
     external_id: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     correlation_id: str | None = None
@@ -77,6 +79,7 @@ class StreamCreation:
             profile_version=profile.version,
             profile_match=match.model_dump(mode="json"),
             title=new.title,
+            language=new.language,
             external_id=new.external_id,
             options=new.options,
             correlation_id=new.correlation_id,

@@ -72,6 +72,7 @@ class LocalAnalysis(Analysis):
                 tenant_id=request.tenant_id,
                 stream_id=request.stream_id,
                 clock=anchor_of(window.segments),
+                commentary=window.commentary,
                 until=window.end,
                 last=request.last and number == len(request.windows) - 1,
             )

@@ -26,6 +26,7 @@ from infra.url_guard import UrlForbiddenError
 _log = structlog.get_logger(__name__)
 
 _HEARTBEAT_INTERVAL: Final = 1.0
+_CAPTION_INTERVAL: Final = 2.0
 _LINGER: Final = 15.0
 _SCRATCH_LIFETIME: Final = 3600.0
 
@@ -39,6 +40,7 @@ class IngestActivities(Ingest):
         pool: where media is looked into.
         linger: seconds for which a stream is followed ahead of its next window.
         heartbeat_interval: seconds between heartbeats.
+        caption_interval: seconds between two readings of a playlist of captions.
     """
 
     def __init__(
@@ -49,12 +51,15 @@ class IngestActivities(Ingest):
         pool: MediaPool,
         linger: float = _LINGER,
         heartbeat_interval: float = _HEARTBEAT_INTERVAL,
+        caption_interval: float = _CAPTION_INTERVAL,
     ) -> None:
         self._store = store
         self._client = client
         self._heartbeat_interval = heartbeat_interval
         fetcher = SegmentFetcher(client, store, pool)
-        self._followers = Followers(client, store, fetcher, linger=linger)
+        self._followers = Followers(
+            client, store, fetcher, linger=linger, caption_interval=caption_interval
+        )
 
     @activity.defn(name="fetch_window")
     async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,9 +13,11 @@ from typing import Final
 
 import structlog
 
+from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.stored import StoredSegment
+from domain.commentary import Cue
 from domain.ingest import IngestCursor, IngestLimits
 from domain.media import GapReason
 from domain.pace import observe_interval, poll_delay
@@ -84,6 +87,7 @@ class Follower:
         cursor: where to begin.
         limits: bounds.
         stored: segments that an earlier attempt has stored, by media sequence.
+        captions: begins to follow a caption playlist; None leaves captions alone.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class Follower:
         cursor: IngestCursor,
         limits: IngestLimits,
         stored: dict[int, StoredSegment],
+        captions: Callable[[str], CaptionFollower] | None = None,
     ) -> None:
         self._poller = poller
         self._fetcher = fetcher
@@ -114,6 +119,8 @@ class Follower:
         self._ahead = asyncio.Semaphore(_PREFETCHED)
         self._fetches: set[asyncio.Task[Fetched | Lost]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._follow_captions = captions
+        self._captions: CaptionFollower | None = None
         self.interval = cursor.segment_interval
         self.problem: Problem | None = None
         self.end: StreamEnd | None = None
@@ -127,6 +134,15 @@ class Follower:
     def variant(self) -> str | None:
         """Its name."""
         return self._poller.variant
+
+    @property
+    def captions_url(self) -> str | None:
+        """The caption playlist beside it; None without one."""
+        return self._poller.captions_url
+
+    def take_cues(self) -> tuple[Cue, ...]:
+        """Return the captions that came since the last call."""
+        return self._captions.take() if self._captions else ()
 
     @property
     def date_ranges(self) -> tuple[DateRange, ...]:
@@ -175,6 +191,8 @@ class Follower:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._captions is not None:
+            await self._captions.close()
         while not self._arrivals.empty():
             arrival = self._arrivals.get_nowait()
             if isinstance(arrival, SegmentArrival):
@@ -203,6 +221,9 @@ class Follower:
             self._fail(error)
             return
         self.problem = None
+        url = self._poller.captions_url
+        if self._captions is None and self._follow_captions is not None and url is not None:
+            self._captions = self._follow_captions(url)
         if playlist is None:
             return
         if playlist.vod and (self._next is None or not playlist.ended):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from uuid import UUID
 
+from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.follower import Follower
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.stored import StoredSegments
-from domain.ingest import FetchWindowInput, IngestCursor
+from domain.ingest import FetchWindowInput, IngestCursor, IngestLimits
 from infra.hls_client import HlsClient
 from infra.segment_store import SegmentStore
 
@@ -25,12 +27,19 @@ class Followers:
     """
 
     def __init__(
-        self, client: HlsClient, store: SegmentStore, fetcher: SegmentFetcher, *, linger: float
+        self,
+        client: HlsClient,
+        store: SegmentStore,
+        fetcher: SegmentFetcher,
+        *,
+        linger: float,
+        caption_interval: float,
     ) -> None:
         self._client = client
         self._store = store
         self._fetcher = fetcher
         self._linger = linger
+        self._caption_interval = caption_interval
         self._waiting: dict[StreamKey, tuple[IngestCursor, Follower, asyncio.TimerHandle]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -77,13 +86,22 @@ class Followers:
                 policy=request.variant,
                 media_url=cursor.media_playlist_url,
                 variant=cursor.variant,
+                captions_url=cursor.captions_url,
             ),
             fetcher=self._fetcher,
             cursor=cursor,
             limits=request.limits,
+            captions=partial(self._captions, limits=request.limits)
+            if request.limits.captions
+            else None,
             stored=await stored.following(
                 discontinuity=cursor.discontinuity_sequence, sequence=cursor.next_sequence or 0
             ),
         )
         follower.start()
         return follower
+
+    def _captions(self, url: str, limits: IngestLimits) -> CaptionFollower:
+        return CaptionFollower(
+            self._client, url=url, limits=limits, interval=self._caption_interval
+        )

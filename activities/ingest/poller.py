@@ -28,6 +28,7 @@ class PlaylistPoller:
         policy: which variant to choose.
         media_url: the media playlist chosen before, if so.
         variant: its name.
+        captions_url: the caption playlist found then.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class PlaylistPoller:
         policy: VariantPolicy,
         media_url: str | None,
         variant: str | None,
+        captions_url: str | None = None,
     ) -> None:
         self._client = client
         self._url = url
@@ -47,6 +49,7 @@ class PlaylistPoller:
         self._validators = Validators()
         self.media_url = media_url
         self.variant = variant
+        self.captions_url = captions_url
 
     async def read(self) -> MediaPlaylist | None:
         """Return the media playlist as it is now; None when it has not changed since.
@@ -83,6 +86,7 @@ class PlaylistPoller:
                 advice="publish a variant with sound in its own segments",
             )
         self.media_url, self.variant = variant.url, variant.name
+        self.captions_url = master.captions_url
         self.forget()
 
     async def _parsed(self, url: str) -> MasterPlaylist | MediaPlaylist | None:

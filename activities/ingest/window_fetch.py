@@ -10,6 +10,7 @@ import structlog
 from activities.ingest.fetcher import Fetched, Lost
 from activities.ingest.follower import Follower, LossArrival, SegmentArrival
 from activities.ingest.stored import StoredSegment, StoredSegments
+from domain.commentary import place
 from domain.ingest import FetchWindowInput, FetchWindowResult, IngestProgress
 from domain.media import GapReason
 from domain.stream import EndReason, StreamEnd
@@ -79,6 +80,12 @@ class WindowFetch:
     def result(self, *, stalled: bool = False, end: StreamEnd | None = None) -> FetchWindowResult:
         """Return what there is."""
         window, cursor = self._builder.build()
+        if window is not None and window.segments:
+            nearest = window.segments[-1]
+            lines = place(
+                self._follower.take_cues(), at=nearest.start, timestamp=nearest.first_timestamp
+            )
+            window = window.model_copy(update={"commentary": lines})
         return FetchWindowResult(cursor=cursor, window=window, stalled=stalled, end=end)
 
     async def _take_segment(self, arrival: SegmentArrival) -> None:
@@ -133,6 +140,7 @@ class WindowFetch:
         self._builder.update_cursor(
             media_playlist_url=self._follower.media_url,
             variant=self._follower.variant,
+            captions_url=self._follower.captions_url,
             segment_interval=self._follower.interval,
         )
 

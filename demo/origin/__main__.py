@@ -11,6 +11,9 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from demo.errors import DemoError
+from demo.match.commentary import spoken
+from demo.match.truth import Truth
+from demo.origin.captions import Caption
 from demo.origin.faults import Faults
 from demo.origin.ladder import Tracks
 from demo.origin.live import LiveOrigin
@@ -33,6 +36,9 @@ def play(
     marks: Annotated[
         list[float] | None, typer.Option("--mark", help="Timed metadata at s.")
     ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Ground truth of a scripted match; gives it captions.")
+    ] = None,
     faults: Annotated[str, typer.Option(help='JSON, such as {"missing": [4]}.')] = "{}",
     linger: Annotated[float, typer.Option(help="Seconds to keep serving after the end.")] = 30.0,
     ladder: Annotated[bool, typer.Option(help="Offer lower qualities too.")] = False,
@@ -47,6 +53,7 @@ def play(
             tracks=cast("Tracks", tracks),
             playlist_type=cast("PlaylistType", playlist),
             marks=tuple(Mark(at=at, payload="highlight") for at in marks or ()),
+            captions=_captions(truth),
             faults=Faults.model_validate_json(faults),
             ladder=ladder,
         )
@@ -56,6 +63,10 @@ def play(
         raise typer.Exit(1) from error
     except KeyboardInterrupt as stop:
         raise typer.Exit(130) from stop
+
+
+def _captions(truth: Path | None) -> tuple[Caption, ...]:
+    return spoken(Truth.model_validate_json(truth.read_text("utf-8"))) if truth else ()
 
 
 async def _play(file: Path, options: OriginOptions, linger: float) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from demo.origin.broadcast import Broadcast
+from demo.origin.captions import CAPTIONS, Caption, caption_segment
 from demo.origin.codecs import h264_codec
 from demo.origin.faults import Faults
 from demo.origin.packager import Container, PackagedSegment, Packager, Variant
@@ -40,6 +41,7 @@ class Channel:
         segment_duration: seconds, as intended.
         has_audio: there is sound.
         faults: what goes wrong.
+        captions: what is said; without any there is no playlist of captions.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Channel:
         segment_duration: float,
         has_audio: bool,
         faults: Faults,
+        captions: tuple[Caption, ...] = (),
     ) -> None:
         self.path = path
         self.faults = faults
@@ -66,6 +69,8 @@ class Channel:
         self._playlist_type = playlist_type
         self._segment_duration = segment_duration
         self._has_audio = has_audio
+        self._captions = captions
+        self._first_stamp = 0
         self._files: dict[int, dict[str, Path]] = {}
         self._codecs: dict[str, str | None] = {}
         self._frozen: list[PublishedSegment] | None = None
@@ -79,6 +84,7 @@ class Channel:
         if packaged.index == 0:
             if self.suffix == "ts":
                 stamp = first_mpegts_timestamp(best.read_bytes())
+                self._first_stamp = stamp or 0
             self._codecs = {name: self._codec(name, path) for name, path in packaged.files.items()}
         self._files[packaged.index] = packaged.files
         published = self._broadcast.publish(
@@ -117,10 +123,39 @@ class Channel:
         """Tell whether the stream is offered in a quality of that name."""
         return any(variant.name == name for variant in self._variants)
 
+    def has_captions(self, name: str) -> bool:
+        """Tell whether there are captions in a folder of that name."""
+        return bool(self._captions) and name == CAPTIONS
+
     def master(self, prefix: str = "") -> str:
         """Write the master playlist; `prefix` leads from where it lies to the stream's folder."""
         variants = [(variant, self._codecs.get(variant.name)) for variant in self._variants]
-        return master_playlist(variants, has_audio=self._has_audio, prefix=prefix)
+        return master_playlist(
+            variants, has_audio=self._has_audio, prefix=prefix, captions=bool(self._captions)
+        )
+
+    def caption_playlist(self) -> str:
+        """Write the playlist of captions: a segment for each of the media."""
+        return media_playlist(
+            self._frozen or self._broadcast.listed(),
+            playlist_type=self._playlist_type,
+            target_duration=self._segment_duration,
+            suffix="vtt",
+            ended=self._broadcast.ended and not self._frozen and self.faults.end == "endlist",
+        )
+
+    def caption_segment(self, name: str) -> str | None:
+        """Write the captions of a segment by its file name; None when there is no such segment."""
+        index = self.index_of(name, suffix="vtt")
+        if index is None:
+            return None
+        segment = self._broadcast.segments[index]
+        return caption_segment(
+            self._captions,
+            start=segment.start,
+            end=segment.end,
+            first_timestamp=self._first_stamp + segment.timestamp_shift,
+        )
 
     def media(self) -> str:
         """Write the media playlist, which is the same for every variant."""
@@ -165,10 +200,10 @@ class Channel:
         self._segment_errors_left[index] -= 1
         return next(e.status for e in self.faults.errors if e.segment == index)
 
-    def index_of(self, name: str) -> int | None:
+    def index_of(self, name: str, *, suffix: str | None = None) -> int | None:
         """Return the index of a segment by its file name, if there ever was such a segment."""
         stem = Path(name).stem.removeprefix("segment_")
-        if not stem.isdecimal() or name != segment_name(int(stem), self.suffix):
+        if not stem.isdecimal() or name != segment_name(int(stem), suffix or self.suffix):
             return None
         return int(stem) if int(stem) < len(self._broadcast.segments) else None
 

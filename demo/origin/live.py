@@ -111,6 +111,7 @@ class LiveOrigin:
             segment_duration=options.segment_duration,
             has_audio=source.audio is not None,
             faults=options.faults,
+            captions=options.captions,
         )
         if options.serve:
             listener = bind(options.host, options.port)

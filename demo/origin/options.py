@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, Field, PositiveFloat, PositiveInt
 
 from demo.model import Model
+from demo.origin.captions import Caption
 from demo.origin.faults import Faults
 from demo.origin.ladder import Tracks
 from demo.origin.packager import Container
@@ -26,6 +27,7 @@ class OriginOptions(Model):
         playlist_type: a sliding window, one that keeps everything, or a finished recording.
         segment_duration: seconds between cuts; longer where the file's keyframes are farther apart.
         marks: timed metadata.
+        captions: what is said, in a playlist of captions beside the media.
         dates: program date times of the segments, as far as they go: what a recording tells of a
             stream that was live before.
         faults: what is to go wrong.
@@ -46,6 +48,7 @@ class OriginOptions(Model):
     playlist_type: PlaylistType = "live"
     segment_duration: PositiveFloat = 2.0
     marks: tuple[Mark, ...] = ()
+    captions: tuple[Caption, ...] = ()
     dates: tuple[AwareDatetime, ...] = ()
     faults: Faults = Faults()
     autostart: bool = True

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import AwareDatetime, NonNegativeFloat
 
 from demo.model import Model
+from demo.origin.captions import CAPTIONS
 from demo.origin.packager import Variant
 
 PlaylistType = Literal["live", "event", "vod"]
@@ -68,10 +69,19 @@ class DatedMark(Model):
 
 
 def master_playlist(
-    variants: Sequence[tuple[Variant, str | None]], *, has_audio: bool, prefix: str
+    variants: Sequence[tuple[Variant, str | None]],
+    *,
+    has_audio: bool,
+    prefix: str,
+    captions: bool = False,
 ) -> str:
     """Write the master playlist of variants, each with the codec string of its pictures."""
     lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    if captions:
+        lines.append(
+            f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{CAPTIONS}",NAME="English",LANGUAGE="en",'
+            f'DEFAULT=YES,AUTOSELECT=YES,URI="{prefix}{CAPTIONS}/index.m3u8"'
+        )
     for variant, video_codec in variants:
         attributes = [f"BANDWIDTH={variant.bit_rate}"]
         if variant.height:
@@ -79,6 +89,8 @@ def master_playlist(
         if video_codec is not None or not variant.height:
             codecs = [*filter(None, [video_codec]), *(["mp4a.40.2"] if has_audio else [])]
             attributes.append(f'CODECS="{",".join(codecs)}"')
+        if captions:
+            attributes.append(f'SUBTITLES="{CAPTIONS}"')
         lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{prefix}{variant.name}/index.m3u8"]
     return "\n".join(lines) + "\n"
 

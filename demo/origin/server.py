@@ -69,6 +69,8 @@ class _Server:
         channel.hits[f"{variant}/index.m3u8"] += 1
         if redirected := self._redirect("media"):
             return redirected
+        if channel.visible and channel.has_captions(variant):
+            return _playlist(request, channel.caption_playlist())
         if not channel.visible or not channel.has_variant(variant):
             return _refuse(404)
         if status := channel.media_error():
@@ -79,6 +81,9 @@ class _Server:
         channel = self._channel
         variant, name = request.path_params["variant"], request.path_params["name"]
         channel.hits[f"{variant}/{name}"] += 1
+        if channel.visible and channel.has_captions(variant):
+            text = channel.caption_segment(name)
+            return _refuse(404) if text is None else _captions(text)
         if not channel.visible or not channel.has_variant(variant):
             return _refuse(404)
         if name == "init.mp4" and (init := channel.init(variant)) is not None:
@@ -142,6 +147,11 @@ def _playlist(request: Request, text: str) -> Response:
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
     return Response(text, media_type=_PLAYLIST_TYPE, headers=headers)
+
+
+def _captions(text: str) -> Response:
+    headers = {**_CORS, "Cache-Control": "max-age=3600"}
+    return Response(text, media_type="text/vtt", headers=headers)
 
 
 async def _trickle(data: bytes, bytes_per_second: int) -> AsyncIterator[bytes]:

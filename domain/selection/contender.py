@@ -12,6 +12,7 @@ from domain.similarity import describe
 
 _SETTLED = {
     "description": "",
+    "commentary": "",
     "evidence": (),
     "corrections": (),
     "safe_starts": (),

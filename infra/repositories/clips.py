@@ -20,7 +20,9 @@ from infra.schema import Clip, Highlight
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
 _CONTENT: Final = tuple(
-    column.name for column in Clip.__table__.columns if column.name not in _MANAGED
+    column.name
+    for column in Clip.__table__.columns
+    if column.name not in _MANAGED and column.computed is None
 )
 # A clip goes on only: a repeated or late write of an earlier state changes nothing.
 _STAGE: Final = {
@@ -151,6 +153,7 @@ def _values(record: ClipRecord) -> dict[str, Any]:
             "height": rendered.height,
             "has_audio": rendered.has_audio,
             "sha256": rendered.sha256,
+            "thumbnail_hash": rendered.thumbnail_hash,
             "ready_at": rendered.rendered_at,
         }
     return values

@@ -16,7 +16,7 @@ from infra.schema import Highlight, HighlightTerm
 
 _MAX_WORDS: Final = 8
 # Written out, not bound: PostgreSQL must see that the condition implies the partial indexes.
-_HIDDEN: Final[tuple[ColumnElement[str], ...]] = (
+HIDDEN: Final[tuple[ColumnElement[str], ...]] = (
     literal_column("'held'"),
     literal_column("'rejected'"),
 )
@@ -67,7 +67,7 @@ async def conditions(
 
 def _of_statuses(statuses: Iterable[DecisionStatus]) -> ColumnElement[bool]:
     wanted = [status.value for status in statuses]
-    return Highlight.status.in_(wanted) if wanted else Highlight.status.not_in(_HIDDEN)
+    return Highlight.status.in_(wanted) if wanted else Highlight.status.not_in(HIDDEN)
 
 
 def _bounds(criteria: HighlightFilter) -> list[ColumnElement[bool]]:

@@ -33,7 +33,9 @@ from infra.schema import Highlight, Stream
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
 _CONTENT: Final = tuple(
-    column.name for column in Highlight.__table__.columns if column.name not in _MANAGED
+    column.name
+    for column in Highlight.__table__.columns
+    if column.name not in _MANAGED and column.computed is None
 )
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
 
@@ -110,17 +112,20 @@ async def record_decisions(
     """
     by_id = {candidate.id: candidate for candidate in candidates}
     latest = {decision.highlight_id: decision for decision in decisions}
-    game = await session.scalar(
-        select(Stream.game)
-        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
-        .with_for_update(key_share=True)
-    )
-    if game is None:
+    stream = (
+        await session.execute(
+            select(Stream.game, Stream.language)
+            .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+            .with_for_update(key_share=True)
+        )
+    ).one_or_none()
+    if stream is None:
         raise RecordMissingError("stream", stream_id)
     origin = {
         "tenant_id": tenant_id,
         "stream_id": stream_id,
-        "game": game,
+        "game": stream.game,
+        "language": stream.language,
         "profile_id": profile.id,
         "profile_version": profile.version,
     }

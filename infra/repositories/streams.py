@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.language import Language
 from domain.records import StreamRecord
 from domain.stream import TERMINAL, StreamProgress, StreamStatus, may_follow
 from domain.usage import UsageKind, usage_event
@@ -44,6 +45,7 @@ async def create(
     profile_version: str,
     profile_match: dict[str, Any] | None = None,
     title: str = "",
+    language: Language | None = None,
     external_id: str | None = None,
     options: dict[str, Any] | None = None,
     correlation_id: str | None = None,
@@ -56,6 +58,7 @@ async def create(
         playlist_url=playlist_url,
         game=game,
         title=title,
+        language=language,
         profile_id=profile_id,
         profile_version=profile_version,
         profile_match=profile_match,

@@ -25,6 +25,7 @@ from infra.schema.terms import HighlightTerm
 from infra.schema.usage import UsageBudget, UsageEventRow, UsageHour
 from infra.schema.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 from infra.schema.windows import StreamWindow
+from infra.schema.words import HighlightWord
 
 __all__ = [
     "ApiKey",
@@ -40,6 +41,7 @@ __all__ = [
     "Highlight",
     "HighlightFeedbackRow",
     "HighlightTerm",
+    "HighlightWord",
     "IdempotencyKey",
     "InboundEvent",
     "PinnedProfileRow",

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -16,9 +17,11 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.clip import ClipStatus
+from domain.language import Language
 from domain.selection import DecisionStatus, Tier
 from infra.schema.base import Base, one_of
 
@@ -26,7 +29,8 @@ from infra.schema.base import Base, one_of
 class Highlight(Base):
     """A candidate and what was decided about it (times in s of media time).
 
-    `game` repeats the stream's, so that a list by game reads one index. `revision` counts the
+    `game` repeats the stream's, so that a list by game reads one index, and `language`, so that
+    the words of `document` (migration 0011) are made of this row alone. `revision` counts the
     changes a reader could have seen.
     """
 
@@ -38,6 +42,7 @@ class Highlight(Base):
         ),
         one_of("status", DecisionStatus),
         one_of("tier", Tier),
+        one_of("language", Language),
         CheckConstraint('start <= peak AND peak <= "end"', name="bounds"),
         CheckConstraint("clip_start <= clip_end", name="clip_bounds"),
         Index(
@@ -101,13 +106,33 @@ class Highlight(Base):
     reasons: Mapped[list[dict[str, Any]]]
     evidence: Mapped[list[dict[str, Any]]]
     corrections: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
+    commentary: Mapped[str] = mapped_column(server_default=text("''"))
+    language: Mapped[str | None]
+    document: Mapped[str | None] = mapped_column(
+        TSVECTOR(),
+        Computed(
+            "document_of_highlight(title, description, tags, reasons, game, commentary, language)",
+            persisted=True,
+        ),
+        deferred=True,
+    )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
 
 
+def _picture_part(number: int) -> Mapped[int | None]:
+    """Return a column that holds 16 bits of the thumbnail's hash."""
+    bits = f"('x' || substr(thumbnail_hash, {4 * number + 1}, 4))::bit(16)::integer"
+    return mapped_column(Integer(), Computed(bits, persisted=True), deferred=True)
+
+
 class Clip(Base):
-    """A clip: what was to be cut and, once ready, its file (times in s, sizes in bytes)."""
+    """A clip: what was to be cut and, once ready, its file (times in s, sizes in bytes).
+
+    Hashes that differ in few bits agree in one of four parts, or nearly so; equality of a part
+    finds an index under row-level security, which a distance does not.
+    """
 
     __tablename__ = "clips"
     __table_args__ = (
@@ -118,8 +143,13 @@ class Clip(Base):
             ondelete="CASCADE",
         ),
         one_of("status", ClipStatus),
+        CheckConstraint("thumbnail_hash ~ '^[0-9a-f]{16}$'", name="thumbnail_hash"),
         Index(None, "tenant_id", "highlight_id", "created_at"),
         Index(None, "tenant_id", "stream_id", "updated_at"),
+        *(
+            Index(None, "tenant_id", part, postgresql_where=text("thumbnail_hash IS NOT NULL"))
+            for part in ("picture_a", "picture_b", "picture_c", "picture_d")
+        ),
     )
 
     tenant_id: Mapped[UUID]
@@ -136,6 +166,11 @@ class Clip(Base):
     height: Mapped[int | None]
     has_audio: Mapped[bool | None]
     sha256: Mapped[str | None]
+    thumbnail_hash: Mapped[str | None]
+    picture_a: Mapped[int | None] = _picture_part(0)
+    picture_b: Mapped[int | None] = _picture_part(1)
+    picture_c: Mapped[int | None] = _picture_part(2)
+    picture_d: Mapped[int | None] = _picture_part(3)
     message: Mapped[str]
     ready_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.language import Language
 from domain.media import GapReason, GapStatus
 from domain.stream import EndReason, StreamStatus
 from infra.schema.base import Base, one_of
@@ -32,9 +33,11 @@ class Stream(Base):
         ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
         one_of("status", StreamStatus),
         one_of("end_reason", EndReason),
+        one_of("language", Language),
         Index(None, "tenant_id", "created_at", "id"),
         Index(None, "tenant_id", "status", "created_at", "id"),
         Index(None, "tenant_id", "external_id"),
+        Index(None, "tenant_id", "language", postgresql_where=text("language IS NOT NULL")),
     )
 
     tenant_id: Mapped[UUID]
@@ -43,6 +46,7 @@ class Stream(Base):
     playlist_url: Mapped[str]
     game: Mapped[str]
     title: Mapped[str]
+    language: Mapped[str | None]
     profile_id: Mapped[str]
     profile_version: Mapped[str]
     profile_match: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

@@ -54,6 +54,11 @@ class IngestSettings(SettingsSection):
         description="Seconds of a stream's media kept in the segment store.",
     )
 
+    ingest_captions: bool = Field(
+        default=_INGEST.captions,
+        description="Follow the captions of streams that have some; a stream may say otherwise.",
+    )
+
     def ingest_limits(self) -> IngestLimits:
         """The limits as ingest takes them."""
         return IngestLimits(
@@ -66,4 +71,5 @@ class IngestSettings(SettingsSection):
             max_segment_bytes=self.ingest_max_segment_bytes,
             max_backlog=self.ingest_max_backlog,
             retention=self.ingest_retention,
+            captions=self.ingest_captions,
         )

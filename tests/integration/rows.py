@@ -9,6 +9,7 @@ from domain.candidate import Evidence, HighlightCandidate
 from domain.clip import ClipSpec, ClipStatus, RenderedClip
 from domain.events import Event, EventType, UsagePayload, event
 from domain.ids import clip_id, highlight_id
+from domain.language import Language
 from domain.profile import GameProfile
 from domain.records import ClipRecord
 from domain.score import DIMENSIONS, HighlightScore
@@ -19,6 +20,7 @@ from infra.repositories import api_keys, clips, deliveries, endpoints, highlight
 from infra.webhook_signing import EndpointSecrets
 
 PROFILE = GameProfile(id="default", version="1", name="Default")
+PICTURE = "0f1e2d3c4b5a6978"
 SIGNING_SECRET = b"s" * 32
 URL = "https://cdn.example.com/master.m3u8"
 
@@ -31,7 +33,9 @@ async def new_tenant(database: Database) -> UUID:
     return tenant_id
 
 
-async def new_stream(database: Database, tenant_id: UUID, *, game: str = "default") -> UUID:
+async def new_stream(
+    database: Database, tenant_id: UUID, *, game: str = "default", language: Language | None = None
+) -> UUID:
     stream_id = uuid4()
     async with database.session(tenant_id) as session:
         await streams.create(
@@ -40,6 +44,7 @@ async def new_stream(database: Database, tenant_id: UUID, *, game: str = "defaul
             stream_id=stream_id,
             playlist_url=URL,
             game=game,
+            language=language,
             profile_id=PROFILE.id,
             profile_version=PROFILE.version,
         )
@@ -55,8 +60,13 @@ async def new_highlight(
     status: DecisionStatus = DecisionStatus.CONFIRMED,
     score: float = 0.8,
     tags: tuple[str, ...] = ("goal",),
+    title: str = "Crowd roar",
+    description: str = "The crowd rises.",
+    commentary: str = "",
 ) -> UUID:
-    proposed = candidate(tenant_id, stream_id, peak=peak, tags=tags)
+    proposed = candidate(tenant_id, stream_id, peak=peak, tags=tags).model_copy(
+        update={"title": title, "description": description, "commentary": commentary}
+    )
     async with database.session(tenant_id) as session:
         await highlights.record_decisions(
             session,
@@ -76,8 +86,9 @@ async def new_clip(
     highlight: UUID,
     *,
     status: ClipStatus = ClipStatus.READY,
+    picture: str | None = PICTURE,
 ) -> UUID:
-    record = clip_record(tenant_id, stream_id, highlight, status=status)
+    record = clip_record(tenant_id, stream_id, highlight, status=status, picture=picture)
     async with database.session(tenant_id) as session:
         await clips.record_clip(session, record)
     return record.spec.id
@@ -185,7 +196,12 @@ def decision(
 
 
 def clip_record(
-    tenant_id: UUID, stream_id: UUID, highlight: UUID, *, status: ClipStatus = ClipStatus.READY
+    tenant_id: UUID,
+    stream_id: UUID,
+    highlight: UUID,
+    *,
+    status: ClipStatus = ClipStatus.READY,
+    picture: str | None = PICTURE,
 ) -> ClipRecord:
     identity = clip_id(highlight=highlight, start=55.0, end=65.0)
     spec = ClipSpec(
@@ -209,6 +225,7 @@ def clip_record(
         height=720,
         has_audio=True,
         sha256="ab" * 32,
+        thumbnail_hash=picture,
         rendered_at=datetime(2026, 1, 2, 3, 4, 20, tzinfo=UTC),
     )
     return ClipRecord(

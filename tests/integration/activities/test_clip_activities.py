@@ -22,6 +22,7 @@ from infra.clip_store import LocalClipStore
 from infra.ffmpeg import FfmpegError, FfmpegLimits, find_ffmpeg
 from infra.media_pool import MediaPool
 from infra.media_probe import probe
+from infra.perceptual_hash import hash_of_file
 from infra.segment_store import LocalSegmentStore
 from infra.splice import SpliceError
 from tests.integration.infra.film import FRAME, film, pictures, segments
@@ -146,6 +147,15 @@ async def test_the_file_in_the_store_is_the_one_described(
     assert (rendered.size, rendered.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert (rendered.clip_id, rendered.key) == (spec.id, f"{TENANT}/{STREAM}/{spec.id}.mp4")
     assert rendered.thumbnail_key == f"{TENANT}/{STREAM}/{spec.id}.jpg"
+
+
+async def test_the_thumbnails_hash_is_told_with_the_clip(
+    studio: Studio, stored: list[SegmentRef]
+) -> None:
+    rendered = await studio.render(planned(stored))
+    assert rendered.thumbnail_key is not None
+    still = studio.clips.path(rendered.thumbnail_key)
+    assert rendered.thumbnail_hash == hash_of_file(still) is not None
 
 
 async def test_the_thumbnail_is_there_before_the_clip(

@@ -15,10 +15,12 @@ from api import (
     connections,
     deliveries,
     feedback,
+    highlight_search,
     highlights,
     hms_webhooks,
     keys,
     profiles,
+    similar_highlights,
     stream_deletion,
     stream_events,
     streams,
@@ -37,13 +39,14 @@ from tests.integration.rows import (
 
 RESOURCES = (
     *(streams, stream_deletion, stream_events),
-    *(highlights, feedback, batches, clips, profiles, usage),
+    *(highlight_search, highlights, similar_highlights, feedback, batches, clips, profiles, usage),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
     ("GET", "/v1/highlights/{highlight_id}"),
+    ("GET", "/v1/highlights/{highlight_id}/similar"),
     ("GET", "/v1/highlights/{highlight_id}/feedback"),
     ("POST", "/v1/highlights/{highlight_id}/feedback"),
     ("GET", "/v1/clips/{clip_id}"),
@@ -65,6 +68,8 @@ LISTS = [
     ("GET", "/v1/webhooks/deliveries"),
     ("GET", "/v1/connections"),
 ]
+# By words (test_highlight_search.py).
+SEARCHES = [("GET", "/v1/highlights/search")]
 # By signature instead of a key (test_clips.py), or creating only.
 OTHERS = [
     ("GET", "/v1/clips/{clip_id}/download"),
@@ -153,7 +158,7 @@ def test_every_route_is_looked_at_here() -> None:
     }
     assert routes == {
         *(*BY_ID, *LISTS, *OTHERS, *CHANGES, *PROFILES),
-        *(*CONNECTIONS, *KEYS, *USAGE, *BATCHES, *FOLLOWED),
+        *(*CONNECTIONS, *KEYS, *USAGE, *BATCHES, *FOLLOWED, *SEARCHES),
     }
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from demo.errors import PackagingError, UnusableInputError
 from demo.origin import Faults, LiveOrigin, Mark, OriginOptions
+from demo.origin.captions import Caption
 from demo.origin.faults import EncoderRestart
 from tests.media import make_video
 
@@ -146,6 +147,32 @@ async def test_a_playlist_that_has_not_changed_is_not_sent_again(video: Path) ->
         etag = (await player.http.get(url)).headers["etag"]
         again = await player.http.get(url, headers={"If-None-Match": etag})
         assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_captions_are_listed_beside_the_media_and_lie_on_its_clock(video: Path) -> None:
+    said = (Caption(start=3.0, end=5.0, text="A & B"),)
+    async with played(video, captions=said, playlist_type="event") as player:
+        master = await player.master()
+        (media,) = [each for each in master.media if each.type == "SUBTITLES"]
+        assert master.playlists[0].stream_info.subtitles == media.group_id
+        url = urljoin(player.origin.master_url, media.uri)
+        playlist = m3u8.loads((await player.http.get(url)).text, uri=url)
+        texts = [(await player.http.get(each.absolute_uri)).text for each in playlist.segments]
+        first = (await player.segments())[0]
+        stamps = [*timestamps(first, "video"), *timestamps(first, "audio")]
+        missing = await player.http.get(urljoin(url, "segment_00099.vtt"))
+    assert len(texts) == player.origin.published
+    assert f"X-TIMESTAMP-MAP=MPEGTS:{min(stamps)},LOCAL:00:00:00.000" in texts[0]
+    cue = "00:00:03.000 --> 00:00:05.000\nA &amp; B"
+    assert [cue in text for text in texts] == [False, True, True, False, False, False]
+    assert missing.status_code == 404
+
+
+async def test_without_captions_no_playlist_of_them_is_listed(video: Path) -> None:
+    async with played(video) as player:
+        assert not (await player.master()).media
+        url = urljoin(player.origin.master_url, "captions/index.m3u8")
+        assert (await player.http.get(url)).status_code == 404
 
 
 async def test_the_ladder_is_cut_at_the_same_places(tmp_path: Path) -> None:

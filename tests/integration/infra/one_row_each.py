@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 NAMESPACE = UUID(int=0)
 WHEN = datetime(2026, 5, 2, 19, tzinfo=UTC)
-SPECIAL: dict[tuple[str, str], Any] = {}
+SPECIAL: dict[tuple[str, str], Any] = {("clips", "thumbnail_hash"): "0123456789abcdef"}
 """Values by table and column."""
 
 _SIMPLE: tuple[tuple[type[types.TypeEngine[Any]], Any], ...] = (

@@ -21,6 +21,7 @@ from domain.clip import ClipStatus
 from domain.events import EventType
 from domain.feedback import Verdict
 from domain.hms.beam import Outcome
+from domain.language import Language
 from domain.media import GapReason, GapStatus
 from domain.plans import PlanName
 from domain.selection import DecisionStatus, Tier
@@ -295,6 +296,7 @@ async def test_the_application_has_these_rights_and_no_others(postgres: Database
         "usage_hourly": "DELETE,INSERT,SELECT,UPDATE",
         "highlight_feedback": "INSERT,SELECT,UPDATE",
         "highlight_terms": "DELETE,INSERT,SELECT",
+        "highlight_words": "DELETE,INSERT,SELECT",
         "events": "DELETE,INSERT,SELECT,UPDATE",
         "webhook_endpoints": "DELETE,INSERT,SELECT,UPDATE",
         "deliveries": "DELETE,INSERT,SELECT,UPDATE",
@@ -314,6 +316,8 @@ async def test_of_a_tenant_the_application_may_change_nothing_but_the_plan(
         ("ck_tenants_plan", PlanName),
         ("ck_streams_status", StreamStatus),
         ("ck_streams_end_reason", EndReason),
+        ("ck_streams_language", Language),
+        ("ck_highlights_language", Language),
         ("ck_gaps_reason", GapReason),
         ("ck_gaps_status", GapStatus),
         ("ck_highlights_status", DecisionStatus),

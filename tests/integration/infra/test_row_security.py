@@ -155,7 +155,11 @@ def _row_of_victim(connection: Connection, table: Table) -> Row:
     act_as(connection, VICTIM)
     row = connection.execute(table.select()).mappings().first()
     assert row is not None
-    stolen = {name: value for name, value in row.items() if table.c[name].identity is None}
+    stolen = {
+        name: value
+        for name, value in row.items()
+        if table.c[name].identity is None and table.c[name].computed is None
+    }
     for constraint in table.foreign_key_constraints:
         if constraint.referred_table is table:  # a row of the attacker's beside the victim's
             stolen |= {key.parent.name: row[key.column.name] for key in constraint.elements}

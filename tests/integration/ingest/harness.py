@@ -69,6 +69,7 @@ class IngestHarness:
             pool=self._pool,
             linger=linger,
             heartbeat_interval=0.05,
+            caption_interval=0.05,
         )
         self._workers.append(worker)
         return worker

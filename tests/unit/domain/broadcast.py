@@ -99,6 +99,20 @@ def cut(frames: list[SignalFrame], *times: float) -> list[SignalFrame]:
     ]
 
 
+def pictured(frames: list[SignalFrame], hashes: dict[float, str]) -> list[SignalFrame]:
+    """Give the keyframes at these seconds these perceptual hashes."""
+    return [
+        frame.model_copy(
+            update={
+                "keys": tuple(
+                    key.model_copy(update={"hash": hashes.get(key.time)}) for key in frame.keys
+                )
+            }
+        )
+        for frame in frames
+    ]
+
+
 def moment(frames: list[SignalFrame], peak: float) -> list[SignalFrame]:
     """Stage an obvious moment: attack, roar, shout, cuts, and a crowd that calms down again."""
     frames = livelier(frames, peak - 3, peak + 1, motion=1.5)

@@ -22,6 +22,7 @@ from tests.unit.domain.broadcast import (
     livelier,
     louder,
     moment,
+    pictured,
     play,
     silent,
 )
@@ -199,6 +200,20 @@ def test_a_mark_is_found_where_its_offset_says() -> None:
 
 def test_an_advert_marker_makes_no_moment() -> None:
     assert found(play(90), TimedMetadata(id="1", at=40.0, payload='{"type": "ad_break"}')) == ()
+
+
+def test_a_candidate_has_the_hash_of_the_keyframe_nearest_to_its_peak() -> None:
+    hashes = {58.0: "a" * 16, 60.0: "b" * 16, 62.0: "c" * 16}
+    (bare,) = good(found(moment(play(120), 60.0)))
+    (seen,) = good(found(pictured(moment(play(120), 60.0), hashes)))
+    nearest = min(hashes, key=lambda at: abs(at - seen.peak))
+    assert (bare.thumbnail_hash, seen.thumbnail_hash) == (None, hashes[nearest])
+    assert seen.model_copy(update={"thumbnail_hash": None}) == bare
+
+
+def test_a_keyframe_far_from_the_peak_is_none_of_its() -> None:
+    (seen,) = good(found(pictured(moment(play(120), 60.0), {54.0: "a" * 16, 66.0: "b" * 16})))
+    assert seen.thumbnail_hash is None
 
 
 def test_no_later_candidate_peaks_before_the_watermark() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.local_scoring import Cues, evidence, excitement, score, tags
+from domain.local_scoring import SIGNAL_TAGS, Cues, evidence, excitement, score, tags
 from domain.marks import Mark
 from domain.score import DIMENSIONS
 
@@ -46,6 +46,7 @@ def test_any_evidence_gives_scores_within_bounds_and_words(given_cues: Cues) -> 
     assert all(0.0 <= value <= 1.0 for value in result.dimensions().values())
     assert all(each.words for each in evidence(given_cues))
     assert len(set(tags(given_cues))) == len(tags(given_cues))
+    assert set(tags(given_cues)) <= SIGNAL_TAGS | {"goal"}
 
 
 @given(cues)

@@ -183,3 +183,26 @@ def test_whatever_is_in_it_a_playlist_is_parsed_or_refused(lines: list[str]) -> 
     except NotAPlaylistError:
         return
     assert isinstance(parsed, MasterPlaylist | MediaPlaylist)
+
+
+@pytest.mark.parametrize(
+    ("media_lines", "found"),
+    [
+        ("", None),
+        ('#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="A",URI="a/x.m3u8"\n', "a/x.m3u8"),
+        (
+            (
+                '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="A",URI="a.m3u8"\n'
+                '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="B",DEFAULT=YES,URI="b.m3u8"\n'
+            ),
+            "b.m3u8",
+        ),
+        ('#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="s",NAME="A",INSTREAM-ID="CC1"\n', None),
+        ('#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="s",NAME="A",URI="a.m3u8"\n', None),
+    ],
+)
+def test_the_default_captions_of_a_stream_are_found(media_lines: str, found: str | None) -> None:
+    text = f"#EXTM3U\n{media_lines}#EXT-X-STREAM-INF:BANDWIDTH=1\n720p/index.m3u8\n"
+    master = parse_playlist(text, url="https://cdn.example/room/master.m3u8")
+    assert isinstance(master, MasterPlaylist)
+    assert master.captions_url == (found and f"https://cdn.example/room/{found}")

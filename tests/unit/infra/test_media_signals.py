@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from demo.ffmpeg import ffmpeg_path
+from domain.profile import SimilarityThresholds
 from domain.signals import SignalFrame
+from domain.similarity import hash_distance
 from infra.media_signals import SegmentFile, UndecodableError, measure_segment, measure_segments
 from tests.media import make_video
 
@@ -27,6 +31,18 @@ def test_a_segment_gives_quarter_seconds_on_the_media_timeline(tmp_path: Path) -
     assert all(frame.sound and frame.picture for frame in frames)
     assert [len(frame.keys) for frame in frames] == [1, *[0] * 7]
     assert frames[0].keys[0].time == pytest.approx(10.0, abs=0.1)
+
+
+def test_the_same_pictures_encoded_anew_have_nearly_the_same_hash(tmp_path: Path) -> None:
+    sharp = make_video(tmp_path / "a.ts", seconds=2, size="1280x720")
+    small = tmp_path / "b.ts"
+    command = [ffmpeg_path(), "-nostdin", "-loglevel", "error", "-i", str(sharp)]
+    command += ["-vf", "scale=256:144", "-c:v", "libx264", "-crf", "38", str(small)]
+    subprocess.run(command, check=True, timeout=60)
+    one, two = (frames_of(segment(path))[0].keys[0].hash for path in (sharp, small))
+    distance = hash_distance(one, two)
+    assert distance is not None
+    assert distance <= SimilarityThresholds().thumbnail_distance
 
 
 def test_a_segment_without_picture_gives_sound_only(tmp_path: Path) -> None:

@@ -55,11 +55,13 @@ from infra.repositories import (
     events,
     expiry,
     feedback,
+    highlight_search,
     highlights,
     idempotency,
     inbound_events,
     profiles,
     publication,
+    similar_highlights,
     stream_changes,
     stream_quota,
     streams,
@@ -71,14 +73,16 @@ from infra.repositories.deliveries import DeliveryFilter
 from infra.repositories.delivery_attempts import Attempt
 from infra.repositories.delivery_queue import WaitingDelivery
 from infra.repositories.highlight_filter import HighlightFilter
+from infra.repositories.highlight_search import TextQuery
 from infra.repositories.idempotency import StoredResponse
 from infra.repositories.inbound_events import Lane, NewEvent
 from infra.repositories.profiles import ProfileOverrides
 from infra.schema import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
-from tests.integration.rows import PROFILE, URL, candidate, clip_record, decision
+from tests.integration.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
 
 WHEN = datetime(2026, 5, 2, tzinfo=UTC)
 EVER = timedelta(days=9999)
+CROWD = TextQuery(tsquery="'crowd'", needed=(frozenset({"crowd"}),))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -482,6 +486,19 @@ ATTACKS: dict[str, Attack] = {
     "feedback.list_page": lambda s, it: feedback.list_page(
         s, tenant_id=it.tenant, highlight_id=it.highlight
     ),
+    "highlight_search.languages": lambda s, it: highlight_search.languages(s, tenant_id=it.tenant),
+    "highlight_search.vocabulary": lambda s, it: highlight_search.vocabulary(
+        s, tenant_id=it.tenant, most=99
+    ),
+    "highlight_search.known": lambda s, it: highlight_search.known(
+        s, tenant_id=it.tenant, words=["crowd"]
+    ),
+    "highlight_search.find": lambda s, it: highlight_search.find(
+        s, tenant_id=it.tenant, query=CROWD, criteria=HighlightFilter()
+    ),
+    "highlight_search.excerpts": lambda s, it: highlight_search.excerpts(
+        s, tenant_id=it.tenant, highlight_ids=[it.highlight], query=CROWD
+    ),
     "highlights.get": lambda s, it: highlights.get(
         s, tenant_id=it.tenant, highlight_id=it.highlight
     ),
@@ -526,6 +543,12 @@ ATTACKS: dict[str, Attack] = {
     "publication.claim": lambda s, it: publication.claim(s, tenant_id=it.tenant),
     "publication.unpublished": lambda s, it: publication.unpublished(
         s, tenant_id=it.tenant, limit=9
+    ),
+    "similar_highlights.by_picture": lambda s, it: similar_highlights.by_picture(
+        s, tenant_id=it.tenant, highlight_id=it.stream, thumbnail_hash=PICTURE
+    ),
+    "similar_highlights.by_title": lambda s, it: similar_highlights.by_title(
+        s, tenant_id=it.tenant, highlight_id=it.stream, title="Crowd roar"
     ),
     "stream_changes.since": lambda s, it: stream_changes.since(
         s, tenant_id=it.tenant, stream_id=it.stream, start=WHEN - EVER
@@ -589,6 +612,8 @@ EXEMPT = {
     "tenants.all_ids": "tells the ids of all tenants, by design (test_tenants.py)",
     "publication.tenants_with_unpublished": "tells the ids of tenants, by design (test_relay.py)",
     "highlight_filter.conditions": "reads no table",
+    "highlight_search.read_query": "reads no table",
+    "highlight_search.stems": "reads no table",
 }
 
 

@@ -22,7 +22,17 @@ from tldrtv_highlights.models.connections import (
 from tldrtv_highlights.models.events import StreamEvent
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
-from tldrtv_highlights.models.highlights import Evidence, Highlight, HighlightDetail, Reason
+from tldrtv_highlights.models.highlights import (
+    Evidence,
+    FoundHighlight,
+    Highlight,
+    HighlightDetail,
+    Match,
+    Piece,
+    Reason,
+    SimilarHighlight,
+    SimilarHighlights,
+)
 from tldrtv_highlights.models.keys import CreatedKey, Key
 from tldrtv_highlights.models.profiles import (
     Override,
@@ -64,6 +74,7 @@ __all__ = [
     "DeliveryDetail",
     "Evidence",
     "Feedback",
+    "FoundHighlight",
     "Gap",
     "Health",
     "Highlight",
@@ -74,11 +85,13 @@ __all__ = [
     "InboundEventList",
     "ItemProblem",
     "Key",
+    "Match",
     "Model",
     "Override",
     "OverrideDetail",
     "OverrideHistory",
     "Page",
+    "Piece",
     "ProfileDetail",
     "ProfileList",
     "ProfileMatch",
@@ -87,6 +100,8 @@ __all__ = [
     "Readiness",
     "Reason",
     "ReplayResult",
+    "SimilarHighlight",
+    "SimilarHighlights",
     "Stream",
     "StreamDetail",
     "StreamEnd",

@@ -61,6 +61,47 @@ class Highlight(Model):
         return self.status in {"pending", "confirmed"}
 
 
+class Piece(Model):
+    """A piece of a text, as plain text; `match` says whether it is what was searched for."""
+
+    text: str
+    match: bool
+
+
+class Match(Model):
+    """A text of a highlight that matches a search, in pieces."""
+
+    field: str
+    pieces: tuple[Piece, ...]
+
+
+class FoundHighlight(Model):
+    """A highlight that a search found, with its relevance from 0 to 1."""
+
+    highlight: Highlight
+    relevance: float
+    matches: tuple[Match, ...]
+
+
+class SimilarHighlight(Model):
+    """A highlight that resembles another: how much, and what agrees, in words.
+
+    `picture_distance` is the bits of 64 in which the thumbnails' perceptual hashes differ.
+    """
+
+    highlight: Highlight
+    similarity: float
+    picture_distance: int | None
+    near_duplicate: bool
+    signs: tuple[str, ...]
+
+
+class SimilarHighlights(Model):
+    """Highlights that resemble another, the most similar first."""
+
+    data: tuple[SimilarHighlight, ...]
+
+
 class HighlightDetail(Highlight):
     """A moment with its decision explained, a sentence or table row a line."""
 

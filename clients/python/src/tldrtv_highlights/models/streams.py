@@ -37,6 +37,7 @@ class Stream(Model):
     url: str
     game: str
     title: str
+    language: str | None = None
     external_id: str | None
     profile: ProfileRef
     profile_match: ProfileMatch | None

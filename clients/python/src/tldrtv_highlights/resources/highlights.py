@@ -7,7 +7,15 @@ from datetime import datetime
 
 from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given
 from tldrtv_highlights._resource import Resource, Transport, listing, operation
-from tldrtv_highlights.models import Feedback, Highlight, HighlightDetail, HighlightResults, Page
+from tldrtv_highlights.models import (
+    Feedback,
+    FoundHighlight,
+    Highlight,
+    HighlightDetail,
+    HighlightResults,
+    Page,
+    SimilarHighlights,
+)
 
 
 class Highlights(Resource[Transport]):
@@ -82,6 +90,77 @@ class Highlights(Resource[Transport]):
             }
         )
 
+    @listing(
+        Endpoint(
+            operation_id="searchHighlights",
+            method="GET",
+            path="/v1/highlights/search",
+            answer=Page[FoundHighlight],
+        )
+    )
+    def search(
+        self,
+        q: str,
+        *,
+        stream_id: Identity | None = None,
+        status: Sequence[str] | None = None,
+        game: str | None = None,
+        tag: str | None = None,
+        text: str | None = None,
+        min_score: float | None = None,
+        max_score: float | None = None,
+        min_dimensions: Mapping[str, float] | None = None,
+        peak_from: float | None = None,
+        peak_to: float | None = None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        happened_from: datetime | None = None,
+        happened_to: datetime | None = None,
+        limit: int | None = None,
+    ) -> Sent:
+        """Iterate over the highlights that words find, the most relevant first.
+
+        Misspelt words count for the nearest that there are.
+
+        Args:
+            q: words; "a phrase" in quotes, `or` between alternatives, a minus sign for not.
+            stream_id: those of one stream.
+            status: by default all but the held and the rejected.
+            game: a profile's id, such as `soccer`.
+            tag: such as `goal`.
+            text: words as in `list`.
+            min_score: from 0 to 1.
+            max_score: from 0 to 1.
+            min_dimensions: least values by dimension, such as `{"rarity": 0.8}`.
+            peak_from: seconds of media time.
+            peak_to: seconds of media time.
+            created_from: found at this time or later.
+            created_to: found before this time.
+            happened_from: by the stream's own clock, where it says.
+            happened_to: before this time.
+            limit: the size of a page.
+        """
+        return Sent(
+            query={
+                "q": q,
+                "stream_id": stream_id,
+                "status": status,
+                "game": game,
+                "tag": tag,
+                "text": text,
+                "min_score": min_score,
+                "max_score": max_score,
+                **{f"min_{name}": least for name, least in (min_dimensions or {}).items()},
+                "peak_from": peak_from,
+                "peak_to": peak_to,
+                "created_from": created_from,
+                "created_to": created_to,
+                "happened_from": happened_from,
+                "happened_to": happened_to,
+                "limit": limit,
+            }
+        )
+
     @operation(
         Endpoint(
             operation_id="getHighlight",
@@ -93,6 +172,18 @@ class Highlights(Resource[Transport]):
     def get(self, highlight_id: Identity) -> Sent:
         """Read a highlight with its clip, and why it was decided so, in words."""
         return Sent(path={"highlight_id": highlight_id})
+
+    @operation(
+        Endpoint(
+            operation_id="similarHighlights",
+            method="GET",
+            path="/v1/highlights/{highlight_id}/similar",
+            answer=SimilarHighlights,
+        )
+    )
+    def similar(self, highlight_id: Identity, *, limit: int | None = None) -> Sent:
+        """Find highlights that look like this one or have the words of its title."""
+        return Sent(path={"highlight_id": highlight_id}, query={"limit": limit})
 
     @operation(
         Endpoint(

@@ -27,11 +27,13 @@ class Streams(Resource[Transport]):
         *,
         game: str | None = None,
         title: str | None = None,
+        language: str | None = None,
         external_id: str | None = None,
         max_height: int | None = None,
         window_duration: float | None = None,
         start_timeout: float | None = None,
         stall_timeout: float | None = None,
+        captions: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
         """Start looking for highlights in a live HLS stream.
@@ -40,11 +42,13 @@ class Streams(Resource[Transport]):
             url: the playlist, master or media.
             game: game, sport or league as people call it; decides the profile.
             title: for people; looked at where no game is given.
+            language: such as `en`, so that the search finds words in all forms.
             external_id: your own id of the stream.
             max_height: follow the best variant of at most this height, in pixels.
             window_duration: seconds of media analysed at a time.
             start_timeout: seconds to wait for the first segment.
             stall_timeout: seconds without a segment after which the stream ends.
+            captions: whether to follow the stream's captions, where it has some.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
         """
         options = given(
@@ -52,12 +56,14 @@ class Streams(Resource[Transport]):
             window_duration=window_duration,
             start_timeout=start_timeout,
             stall_timeout=stall_timeout,
+            captions=captions,
         )
         return Sent(
             body=given(
                 url=url,
                 game=game,
                 title=title,
+                language=language,
                 external_id=external_id,
                 options=options or None,
             ),

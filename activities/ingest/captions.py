@@ -1,0 +1,102 @@
+"""Following a stream's captions beside its media: what is to be had in time counts, no more."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from domain.commentary import MOST_LINES, Cue
+from domain.ingest import IngestLimits
+from domain.playlist import ListedSegment, MediaPlaylist
+from infra.captions import NotCaptionsError, parse_captions
+from infra.hls_client import FetchError, HlsClient, Validators
+from infra.hls_parser import NotAPlaylistError, parse_playlist
+from infra.url_guard import UrlForbiddenError
+
+_log = structlog.get_logger(__name__)
+
+_AFTER_AN_ERROR: Final = 15.0
+_AT_ONCE: Final = 6
+_MAX_BYTES: Final = 1 << 16
+_KEPT: Final = 10 * MOST_LINES
+
+
+class CaptionFollower:
+    """Reads one caption playlist, again and again, beside whatever follows the media.
+
+    It has the same guards, and smaller bounds: captions that cannot be had, or not read, are passed
+    over, and nothing waits for them.
+
+    Args:
+        client: connections to origins.
+        url: the caption playlist.
+        limits: bounds on each request.
+        interval: seconds between two readings.
+    """
+
+    def __init__(
+        self, client: HlsClient, *, url: str, limits: IngestLimits, interval: float
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._limits = limits
+        self._interval = interval
+        self._validators = Validators()
+        self._next: int | None = None
+        self._cues: list[Cue] = []
+        self._task = asyncio.create_task(self._follow(), name="follow-captions")
+
+    def take(self) -> tuple[Cue, ...]:
+        """Return the cues that came since the last call."""
+        cues, self._cues = tuple(self._cues), []
+        return cues
+
+    async def close(self) -> None:
+        """Stop following."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        while True:
+            pause = self._interval
+            try:
+                if await self._read():
+                    return
+            except (FetchError, NotAPlaylistError, NotCaptionsError, UrlForbiddenError) as error:
+                _log.info("captions_not_read", problem=str(error))
+                pause = max(self._interval, min(_AFTER_AN_ERROR, 4 * self._interval))
+            await asyncio.sleep(pause)
+
+    async def _read(self) -> bool:
+        """Read the playlist and what is new in it; answer whether it has ended."""
+        answer = await self._client.playlist(
+            self._url,
+            max_bytes=self._limits.max_playlist_bytes,
+            seconds=self._limits.request_timeout,
+            validators=self._validators,
+        )
+        self._validators = answer.validators
+        if answer.text is None:
+            return False
+        playlist = parse_playlist(answer.text, url=answer.url)
+        if not isinstance(playlist, MediaPlaylist):
+            raise NotAPlaylistError("the captions' playlist is a master playlist")
+        for segment in self._new(playlist):
+            # Before it is read: one that cannot be read is not asked for again.
+            self._next = segment.sequence + 1
+            data = await self._client.read(
+                segment.resource, max_bytes=_MAX_BYTES, seconds=self._limits.request_timeout
+            )
+            self._cues += parse_captions(data.decode("utf-8", errors="replace"))
+            del self._cues[:-_KEPT]
+        return playlist.ended
+
+    def _new(self, playlist: MediaPlaylist) -> list[ListedSegment]:
+        if playlist.segments and self._next is not None:
+            last = playlist.segments[-1].sequence
+            if last + 1 < self._next:  # a new session, whose numbers began again
+                self._next = None
+        new = [each for each in playlist.segments if each.sequence >= (self._next or 0)]
+        return new[-_AT_ONCE:]

@@ -1,0 +1,76 @@
+"""What each search costs the database: pages for `benchmarks.list_pages`, which prints them all."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.query_reader import QueryReader
+from infra.repositories import highlight_search, similar_highlights
+from infra.repositories.highlight_filter import HighlightFilter
+from infra.repositories.highlight_search import TextQuery
+from infra.repositories.keyset import Position
+from infra.vocabularies import MOST_WORDS, Vocabularies
+
+Page = Callable[[AsyncSession], Awaitable[Any]]
+
+
+def search_pages(tenant: UUID, *, stream: UUID, seen: UUID) -> dict[str, Page]:
+    """Return searches, by a name that says what is searched for.
+
+    Args:
+        tenant: whose highlights.
+        stream: one of its streams.
+        seen: a highlight of its, at which a page ends.
+    """
+
+    def found(
+        text: str, *, only: HighlightFilter | None = None, after: Position | None = None
+    ) -> Page:
+        async def page(session: AsyncSession) -> None:
+            read = await QueryReader(Vocabularies()).read(session, tenant_id=tenant, text=text)
+            hits = await highlight_search.find(
+                session,
+                tenant_id=tenant,
+                query=read.query,
+                criteria=only or HighlightFilter(),
+                after=after,
+                limit=51,
+            )
+            await _tell(session, tenant, [hit.id for hit in hits], read.query)
+
+        return page
+
+    return {
+        "search for a common word": found("goal"),
+        "search for a common word, from 0.5": found("goal", after=Position(value=0.5, id=seen)),
+        "search for common words": found("goal crowd"),
+        "search for a rare word": found("player123"),
+        "search for a rare word or another": found("player123 or player124"),
+        "search for a common and a rare word": found("goal player124"),
+        "search for a phrase": found('"goal by player124"'),
+        "search with an exclusion": found("player123 -goal"),
+        "search for a misspelt word": found("penlaty player123"),
+        "search for what nobody wrote": found("xylophone"),
+        "search in a stream": found("crowd", only=HighlightFilter(stream_id=stream)),
+        "similar by picture": lambda session: similar_highlights.by_picture(
+            session, tenant_id=tenant, highlight_id=seen, thumbnail_hash="0123456789abcdef"
+        ),
+        "similar by title": lambda session: similar_highlights.by_title(
+            session, tenant_id=tenant, highlight_id=seen, title="Goal by player123"
+        ),
+        "words to correct by": lambda session: highlight_search.vocabulary(
+            session, tenant_id=tenant, most=MOST_WORDS
+        ),
+    }
+
+
+async def _tell(
+    session: AsyncSession, tenant: UUID, highlight_ids: list[UUID], query: TextQuery
+) -> None:
+    await highlight_search.excerpts(
+        session, tenant_id=tenant, highlight_ids=highlight_ids[:50], query=query
+    )
