@@ -47,6 +47,8 @@ from infra.database import Database
 from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
 from infra.inbound_delivery import InboundDelivery
+from infra.inbound_dispatch import InboundDispatch
+from infra.known_connections import KnownConnections
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
 from infra.rate_limiter import RateLimiter
@@ -102,6 +104,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await services.dispatch.close()
         await services.limits.close()
         await services.database.close()
 
@@ -167,6 +170,8 @@ def _services(settings: Settings) -> Services:
     guard = UrlGuard(allow_private=settings.allow_private_urls)
     profiles = TenantProfileStore(shipped)
     creation = StreamCreation(profiles, default_plan=settings.default_plan)
+    connection_secrets = ConnectionSecrets(secret)
+    inbound = InboundDelivery(database=database, starter=starter, creation=creation, guard=guard)
     redis_url = settings.redis_url
     limiter = RateLimiter(
         None if redis_url is None else redis_url.get_secret_value(),
@@ -185,8 +190,10 @@ def _services(settings: Settings) -> Services:
         url_guard=guard,
         profiles=profiles,
         pinned=PinnedProfiles(database, shipped),
-        connection_secrets=ConnectionSecrets(secret),
-        inbound=InboundDelivery(database=database, starter=starter, creation=creation, guard=guard),
+        connection_secrets=connection_secrets,
+        connections=KnownConnections(database, connection_secrets),
+        inbound=inbound,
+        dispatch=InboundDispatch(inbound),
         limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
         endpoint_secrets=EndpointSecrets(secret),
         dispatcher=WebhookDispatcher(database, temporal.client),

@@ -103,6 +103,7 @@ async def create_connection(
         headers = {"Location": f"/v1/connections/{row.id}"}
         kept = StoredResponse(status=201, headers=headers, body=_document(row, services))
         await once.complete(session, kept)
+    services.connections.forget(row.id)
     return JSONResponse(_document(row, services, secrets), status_code=201, headers=headers)
 
 
@@ -185,6 +186,7 @@ async def update_connection(
             actor=actor,
             details={"changed": sorted(values)},
         )
+    services.connections.forget(connection_id)
     return ConnectionModel.of(changed, base_url=services.settings.base_url())
 
 
@@ -212,6 +214,7 @@ async def delete_connection(
             target_id=connection_id,
             actor=actor,
         )
+    services.connections.forget(connection_id)
 
 
 @router.post(
@@ -243,6 +246,7 @@ async def rotate_secrets(
             target_id=connection_id,
             actor=actor,
         )
+    services.connections.forget(connection_id)
     return ConnectionModel.of(row, base_url=services.settings.base_url(), secrets=secrets)
 
 

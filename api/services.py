@@ -13,6 +13,8 @@ from infra.clip_store import LocalClipStore
 from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
 from infra.inbound_delivery import InboundDelivery
+from infra.inbound_dispatch import InboundDispatch
+from infra.known_connections import KnownConnections
 from infra.pinned_profiles import PinnedProfiles
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
@@ -41,7 +43,9 @@ class Services:
     profiles: TenantProfileStore
     pinned: PinnedProfiles
     connection_secrets: ConnectionSecrets
+    connections: KnownConnections
     inbound: InboundDelivery
+    dispatch: InboundDispatch
     limits: RateLimits
     endpoint_secrets: EndpointSecrets
     dispatcher: WebhookDispatcher

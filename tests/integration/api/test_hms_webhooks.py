@@ -181,7 +181,7 @@ async def test_a_signed_event_must_be_of_our_time(
 
 
 async def test_the_old_secrets_are_good_until_their_day_is_over(
-    account: Account, database: Database
+    account: Account, anonymous: httpx.AsyncClient, database: Database
 ) -> None:
     old = await connect(account, checks={"source": False, "signature": True})
     rotated = await account.http.post(f"/v1/connections/{old.id}/rotate")
@@ -197,6 +197,8 @@ async def test_the_old_secrets_are_good_until_their_day_is_over(
         await connections.update(
             session, tenant_id=account.tenant_id, connection_id=old.id, values=past
         )
+    services = anonymous._transport.app.state.services  # type: ignore[attr-defined]
+    services.connections.forget(old.id)
     raw = old.event(PERSON, timestamp=datetime.now(UTC).isoformat())
     refused = await old.post(raw, headers=old.headers(raw, signed=True))
     assert code(refused) == (403, "webhook_secret_refused")
