@@ -68,11 +68,13 @@ _MAX_URI_BYTES: Final = 8 << 10
 _MAX_HEADERS_BYTES: Final = 16 << 10
 _MIN_GZIP_BYTES: Final = 1024
 _GZIP_LEVEL: Final = 5
-# `/v1/webhooks/deliveries` must not be taken for an endpoint, so deliveries come first.
+# `/v1/webhooks/deliveries` must not be taken for an endpoint, so deliveries come first. Routes are
+# tried in this order, and most requests by far are 100ms's.
 _RESOURCES: Final = (
+    hms_webhooks,
     *(streams, stream_deletion, stream_events),
     *(highlights, feedback, batches, clips, profiles),
-    *(connections, hms_webhooks, deliveries, webhooks),
+    *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
 _TAGS: Final[list[dict[str, Any]]] = [

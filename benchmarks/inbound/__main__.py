@@ -1,11 +1,13 @@
 """How many events of 100ms the API receives, and what a flood of duplicates costs.
 
 `python -m benchmarks.inbound [--seconds 10] [--rounds 3] [--connections 32] [--rate 1000]
-[--duplicates 10000] [--profile] [--outage 60]` measures, over connections that are kept open:
+[--start-rate 10] [--duplicates 10000] [--profile] [--outage 60]` measures, over connections that
+are kept open:
 
     others      events that concern no stream, by both servers in turns, as fast as each answers
     paced       the same at `--rate` a second, ours alone: the times that a sender sees
-    starts      starts of new beams, each of which makes a stream and its workflow
+    starts      starts of new beams, each of which makes a stream and its workflow, at
+                `--start-rate` a second, and as a flood
     duplicates  one start again and again, which must make one workflow
 
 The bare server (`bare.py`) INSERTs the same row for each event of `others`. PostgreSQL is one for
@@ -26,11 +28,11 @@ import asyncio
 import os
 import pstats
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
@@ -38,8 +40,10 @@ from temporalio.client import Client
 
 from benchmarks.inbound.load import Outcome
 from benchmarks.inbound.outage import measure_outage
+from benchmarks.inbound.relay import deliver_rest, reading
 from benchmarks.inbound.stage import Stage, send, stage
 from benchmarks.quality.report import machine
+from infra import telemetry
 from infra.settings import Settings
 from infra.temporal import connect
 
@@ -49,13 +53,13 @@ TARGET_RATE: Final = 1000.0
 TARGET_P99: Final = 0.050
 """Seconds."""
 
+_START: Final = ("hls.started.success",)
 _SHOWN: Final = 40
 _STEADY: Final = 5
 _UNTIL_TOLD: Final = """
     SELECT extract(epoch FROM delivered_at - received_at)::float8 AS seconds
     FROM inbound_events WHERE event_id LIKE $1 || '%' AND delivered_at IS NOT NULL
 """
-_WAITING: Final = "SELECT count(*) AS events FROM inbound_events WHERE delivered_at IS NULL"
 
 
 class Figures(BaseModel):
@@ -83,6 +87,7 @@ def main() -> None:
     if options.profile:
         _print_profile(options)
         return
+    telemetry.configure(Settings(log_level="warning"), component="benchmark")
     before = os.getloadavg()[0]
     with stage() as running, console.status("measuring"):
         told = [measure_outage(running, seconds=options.outage)] if options.outage else []
@@ -100,6 +105,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="of each server")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--rate", type=float, default=TARGET_RATE, help="of `paced`")
+    parser.add_argument("--start-rate", type=float, default=10.0, help="of `starts`")
     parser.add_argument("--duplicates", type=int, default=10_000)
     parser.add_argument("--profile", action="store_true", help="print what time goes to, only")
     parser.add_argument("--outage", type=float, default=0.0, help="seconds without Temporal")
@@ -124,26 +130,30 @@ def _measure(running: Stage, options: argparse.Namespace) -> tuple[Table, list[s
         running, "ours", options, types=("peer.join.success",), names="p", rate=options.rate
     )
     _add(table, f"paced, {options.rate:.0f}/s", paced)
-    _add(table, "starts", _run(running, "ours", options, types=_START, names="s"))
+    slow = _run(running, "ours", options, types=_START, names="s", rate=options.start_rate)
+    _add(table, f"starts, {options.start_rate:.0f}/s", slow)
     told = asyncio.run(_until_told(running, "hls.started.success/s-"))
+    flood = _run(running, "ours", options, types=_START, names="flood")
+    _add(table, "starts, a flood", flood)
+    begun = time.perf_counter()
+    asyncio.run(deliver_rest(running))
+    rest = time.perf_counter() - begun
     before = asyncio.run(_workflows(running))
     same = {"same": True, "count": options.duplicates, "duration": 3600.0}
     _add(table, "duplicates", _run(running, "ours", options, types=_START, names="d", **same))
-    asyncio.run(_until_told(running, "hls.started.success/d"))
+    asyncio.run(deliver_rest(running))
     made = asyncio.run(_workflows(running)) - before
     ratios = sorted(
         ours.rate / bare.rate for ours, bare in zip(others["ours"], others["bare"], strict=True)
     )
+    told_50, told_99 = percentile(told, 0.5) * 1e3, percentile(told, 0.99) * 1e3
+    told_rate = flood.requests / (flood.requests / flood.rate + rest)
     return table, [
-        f"ours against bare: {ratios[len(ratios) // 2]:.2f} of its rate "
-        f"({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(ratios)} rounds)",
-        f"starts, until told: p50 {percentile(told, 0.5) * 1e3:.0f} ms, "
-        f"p99 {percentile(told, 0.99) * 1e3:.0f} ms",
+        f"ours against bare: {ratios[len(ratios) // 2]:.2f} of its rate, in the median round",
+        f"starts at {options.start_rate:.0f}/s, until told: p50 {told_50:.0f}, p99 {told_99:.0f} ms",
+        f"flood of starts: the last was told {rest:.0f} s after its end, {told_rate:.0f} a second",
         f"workflows made by {options.duplicates} duplicates: {made} (must be 1)",
     ]
-
-
-_START: Final = ("hls.started.success",)
 
 
 def _run(
@@ -181,14 +191,10 @@ def _add(table: Table, name: str, each: Figures) -> None:
 
 
 async def _until_told(running: Stage, prefix: str) -> list[float]:
-    """Wait until nothing waits, and return how long each event did, in order."""
-    connection = await asyncpg.connect(running.superuser)
-    try:
-        while (await connection.fetchrow(_WAITING))["events"]:
-            await asyncio.sleep(0.2)
+    """Return how long each event waited until its workflow was told, in order."""
+    await deliver_rest(running)
+    async with reading(running) as connection:
         rows = await connection.fetch(_UNTIL_TOLD, prefix)
-    finally:
-        await connection.close()
     return sorted(row["seconds"] for row in rows)
 
 

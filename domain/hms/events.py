@@ -95,8 +95,12 @@ class RecordingFile(Model):
     size: Number = None
 
 
+MOST_ENTRIES: Final = 1000
+"""Files of a recording that are read; a body of 256 KiB could name as many as make 34 MB of us."""
+
+
 def _entries(value: object) -> list[dict[Any, Any]]:
-    entries = value if isinstance(value, list) else []
+    entries = value[:MOST_ENTRIES] if isinstance(value, list) else []
     return [each for each in entries if isinstance(each, dict)]
 
 
