@@ -1,8 +1,8 @@
 """Events written down, those that come at the same time in one transaction for each tenant.
 
 A commit waits for the disk, and one that waits for a hundred events takes no longer than for one.
-So while a tenant's transaction is under way, what comes meanwhile is gathered, and written by the
-next. Nobody waits for company: an event that comes alone is written at once.
+So while a tenant's transaction is under way, and until milliseconds have passed since it began,
+what comes is gathered, and written by the next. An event that comes alone is written at once.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ MOST_BYTES: Final = 4 << 20
 
 MOST_WAITING: Final = 32 << 20
 """Bytes of all events that wait; what is more is not taken in, and 100ms tries it again."""
+
+PACE: Final = 0.005
+"""Seconds from the beginning of a tenant's transaction to that of its next, at least."""
 
 _ROW: Final = 1024
 """Bytes that an event holds on to beside its body, roughly."""
@@ -95,15 +98,19 @@ class InboundJournal:
         return await entry.written
 
     async def _write(self, tenant_id: UUID) -> None:
-        """Write a tenant's events until none waits."""
+        """Write a tenant's events until none has come for a while."""
         waiting = self._waiting[tenant_id]
+        clock = asyncio.get_running_loop().time
         while waiting:
             async with self._places:
+                begun = clock()
                 batch = _take(waiting)
                 try:
                     await self._commit(tenant_id, batch)
                 finally:
                     self._bytes -= sum(entry.size for entry in batch)
+            if len(batch) < MOST_EVENTS:
+                await asyncio.sleep(max(0.0, begun + PACE - clock()))
         del self._waiting[tenant_id]
 
     async def _commit(self, tenant_id: UUID, batch: Sequence[_Entry]) -> None:

@@ -150,7 +150,7 @@ def _measure(running: Stage, options: argparse.Namespace) -> tuple[Table, list[s
     told_rate = flood.requests / (flood.requests / flood.rate + rest)
     return table, [
         f"ours against bare: {ratios[len(ratios) // 2]:.2f} of its rate, in the median round",
-        f"starts at {options.start_rate:.0f}/s, until told: p50 {told_50:.0f}, p99 {told_99:.0f} ms",
+        f"starts, {options.start_rate:.0f}/s, until told: p50 {told_50:.0f}, p99 {told_99:.0f} ms",
         f"flood of starts: the last was told {rest:.0f} s after its end, {told_rate:.0f} a second",
         f"workflows made by {options.duplicates} duplicates: {made} (must be 1)",
     ]
