@@ -19,6 +19,8 @@ from infra.profile_store import ProfileStore
 from infra.segment_store import LocalSegmentStore
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
+from infra.stream_creation import StreamCreation
+from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
 from infra.webhook_sender import WebhookSender
 from infra.webhook_signing import EndpointSecrets
@@ -36,6 +38,7 @@ class Doors:
     probes: MediaPool
     media: MediaPool
     profiles: ProfileStore
+    creation: StreamCreation
     webhooks: WebhookSender
     guard: UrlGuard
     endpoint_secrets: EndpointSecrets
@@ -67,6 +70,7 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
     # Probing has children of its own: ingest must not wait behind an analysis or a check.
     probes = await stack.enter_async_context(_pool(settings, processes=1))
     media = await stack.enter_async_context(_pool(settings, processes=settings.analyzer_processes))
+    profiles = ProfileStore()
     guard = UrlGuard(allow_private=settings.allow_private_urls)
     secret = signing_secret(settings)
     return Doors(
@@ -77,7 +81,8 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
         hms=hms,
         probes=probes,
         media=media,
-        profiles=ProfileStore(),
+        profiles=profiles,
+        creation=StreamCreation(TenantProfileStore(profiles), default_plan=settings.default_plan),
         webhooks=await stack.enter_async_context(
             WebhookSender(
                 guard,

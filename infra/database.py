@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
-from infra.repositories import tenants
+from infra.repositories import publication, tenants
 
 _SETTING: Final = "setting"
 _MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: pg_advisory_xact_lock's key
@@ -181,6 +181,15 @@ class Database:
         """
         async with self._scoped("app.tenant_id", "") as session:
             return await tenants.all_ids(session)
+
+    async def tenants_to_publish_for(self) -> list[UUID]:
+        """Return the ids of the tenants that have events which no broker has confirmed.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", "") as session:
+            return await publication.tenants_with_unpublished(session)
 
     async def ping(self) -> None:
         """Make a round trip to the server.
