@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -66,6 +67,14 @@ async def written(database: Database, tenant: UUID, connection: UUID) -> list[st
             session, tenant_id=tenant, connection_id=connection, limit=1000
         )
     return [row.event_id for row in reversed(rows)]
+
+
+async def somebody_waits(session: AsyncSession) -> None:
+    """Wait until a transaction of this server waits for another's lock."""
+    while True:
+        if await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            return
+        await asyncio.sleep(0.01)
 
 
 async def test_events_that_come_together_are_written_in_order_by_few_transactions(
@@ -144,6 +153,21 @@ async def test_an_event_of_a_connection_that_is_gone_fails_alone(
     assert isinstance(stolen, RecordMissingError)
     assert good is True
     assert await written(database, other_tenant, theirs) == []
+
+
+async def test_events_that_another_process_writes_in_opposite_order_are_recorded_all_the_same(
+    database: Database, tenant: UUID, connection: UUID
+) -> None:
+    journal = InboundJournal(database)
+    first, second = (event(tenant, connection, name) for name in ("first", "second"))
+    with suppress(DBAPIError):  # of the two that wait for each other, either may have to give way
+        async with database.session(tenant) as other:
+            await inbound_events.record(other, [second])
+            ours = asyncio.gather(journal.record(first), journal.record(second))
+            await somebody_waits(other)
+            await inbound_events.record(other, [first])
+    await ours
+    assert set(await written(database, tenant, connection)) == {"first", "second"}
 
 
 async def test_each_tenant_has_transactions_of_its_own(
