@@ -52,8 +52,8 @@ class Services:
     event_connections: EventConnections
 
 
-def services_of(request: Request) -> Services:
-    """Return the application's services."""
+async def services_of(request: Request) -> Services:
+    """Return the application's services; a coroutine, since FastAPI runs others on a thread."""
     services: Services = request.app.state.services
     return services
 
