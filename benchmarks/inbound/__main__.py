@@ -130,7 +130,10 @@ def _measure(running: Stage, options: argparse.Namespace) -> tuple[Table, list[s
         running, "ours", options, types=("peer.join.success",), names="p", rate=options.rate
     )
     _add(table, f"paced, {options.rate:.0f}/s", paced)
-    slow = _run(running, "ours", options, types=_START, names="s", rate=options.start_rate)
+    # A connection that is idle for five seconds is closed: so few that each sends every second.
+    few = max(1, min(options.connections, int(options.start_rate)))
+    paced_starts = {"rate": options.start_rate, "connections": few}
+    slow = _run(running, "ours", options, types=_START, names="s", **paced_starts)
     _add(table, f"starts, {options.start_rate:.0f}/s", slow)
     told = asyncio.run(_until_told(running, "hls.started.success/s-"))
     flood = _run(running, "ours", options, types=_START, names="flood")
