@@ -100,7 +100,9 @@ async def create_connection(
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="createConnection", body=body
     )
-    return await once.answer(services.database, create)
+    answer = await once.answer(services.database, create)
+    services.connections.forget_workspaces()
+    return answer
 
 
 @router.get(
@@ -182,6 +184,7 @@ async def update_connection(
             actor=actor,
             details={"changed": sorted(values)},
         )
+    services.connections.forget(connection_id)
     return ConnectionModel.of(changed, base_url=services.settings.base_url())
 
 
@@ -209,6 +212,7 @@ async def delete_connection(
             target_id=connection_id,
             actor=actor,
         )
+    services.connections.forget(connection_id)
 
 
 @router.post(
@@ -240,6 +244,7 @@ async def rotate_secrets(
             target_id=connection_id,
             actor=actor,
         )
+    services.connections.forget(connection_id)
     return ConnectionModel.of(row, base_url=services.settings.base_url(), secrets=secrets)
 
 

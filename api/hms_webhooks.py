@@ -1,8 +1,8 @@
 """Where 100ms sends its events: judged, recorded, brought to their streams, answered with 200.
 
 Only 200 counts as received at 100ms, which tries four times in 14 seconds and never again. So an
-event is answered as soon as it is in the database; whether its stream could be told at once makes
-no difference to the sender.
+event is answered when it is durable in the database, and its stream was told if that takes
+milliseconds; whether it could be told makes no difference to the sender.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from api.problem_reference import documented
@@ -30,10 +30,9 @@ from api.problems import (
     WebhookTimestampProblem,
 )
 from api.services import Services, ServicesDependency
-from domain.client_address import IPAddress, client_address, network
+from domain.client_address import IPAddress, client_address
 from domain.hms.admission import (
     SIGNATURE_HEADER,
-    Checks,
     Presented,
     Refusal,
     is_timely,
@@ -41,9 +40,8 @@ from domain.hms.admission import (
     serves,
 )
 from domain.hms.events import HmsEvent, NotAnEventError, parse_event
-from infra.repositories import connections
-from infra.schema import Connection
-from infra.secret_box import SealBrokenError
+from infra.known_connections import KnownConnection
+from infra.repositories.errors import RecordMissingError
 
 PREFIX: Final = "/v1/webhooks/100ms"
 MAX_BODY_BYTES: Final = 256 << 10
@@ -101,16 +99,16 @@ class Receipt(BaseModel):
 @router.post(
     "/100ms/{connection_id}",
     operation_id="receiveConnectionEvent",
+    response_model=Receipt,
     responses=_RESPONSES,
     openapi_extra=_BODY,
 )
 async def receive_connection_event(
     connection_id: UUID, request: Request, services: ServicesDependency
-) -> Receipt:
+) -> Response:
     """Receive an event of one connection from 100ms; see the guide to 100ms's webhooks."""
     body = await request.body()
-    async with services.database.connection_session(connection_id) as session:
-        connection = await connections.find(session, connection_id=connection_id)
+    connection = await services.connections.find(connection_id)
     if connection is None:
         raise _refused(ConnectionNotFoundProblem())
     failed = _judge(services, request, connection, body)
@@ -124,10 +122,11 @@ async def receive_connection_event(
 @router.post(
     "/100ms",
     operation_id="receiveWorkspaceEvent",
+    response_model=Receipt,
     responses=_RESPONSES,
     openapi_extra=_BODY,
 )
-async def receive_workspace_event(request: Request, services: ServicesDependency) -> Receipt:
+async def receive_workspace_event(request: Request, services: ServicesDependency) -> Response:
     """Receive an event from 100ms; its account and app say which connection it belongs to.
 
     Only connections that check a secret or a signature are looked at, since an account can be named
@@ -148,50 +147,44 @@ async def receive_workspace_event(request: Request, services: ServicesDependency
     raise _refused(_PROBLEMS[failures[0]]())
 
 
-async def _candidates(services: Services, event: HmsEvent) -> list[Connection]:
-    found: dict[UUID, Connection] = {}
+async def _candidates(services: Services, event: HmsEvent) -> list[KnownConnection]:
+    found: dict[UUID, KnownConnection] = {}
     for workspace in (event.app_id, event.account_id):
         if workspace is not None:
-            async with services.database.workspace_session(workspace) as session:
-                for row in await connections.find_by_workspace(session, workspace=workspace):
-                    found[row.id] = row
+            for each in await services.connections.find_by_workspace(workspace):
+                found[each.id] = each
     return [
-        row
-        for row in found.values()
-        if Checks.model_validate(row.checks).tell_tenants_apart
-        and serves(event, account_id=row.account_id, app_id=row.app_id)
+        each
+        for each in found.values()
+        if each.checks.tell_tenants_apart
+        and serves(event, account_id=each.account_id, app_id=each.app_id)
     ]
 
 
 def _judge(
-    services: Services, request: Request, connection: Connection, body: bytes
+    services: Services, request: Request, connection: KnownConnection, body: bytes
 ) -> Refusal | None:
-    checks = Checks.model_validate(connection.checks)
-    secrets = services.connection_secrets
+    checks = connection.checks
     value = request.headers.get(checks.header_name)
     presented = Presented(
-        source=_source(services, request, checks),
-        header_hash=None if value is None else secrets.hash_header(value),
+        source=_source(services, request, connection),
+        header_hash=None if value is None else services.connection_secrets.hash_header(value),
         signature=request.headers.get(SIGNATURE_HEADER),
         body=body,
     )
-    try:
-        accepted = secrets.accepted(connection)
-    except SealBrokenError:
-        _log.exception("connection_secret_unreadable", connection_id=str(connection.id))
+    if connection.secrets is None:
         return Refusal.SIGNATURE
-    return refusal(checks, accepted, presented)
+    return refusal(checks, connection.secrets, presented)
 
 
-def _source(services: Services, request: Request, checks: Checks) -> IPAddress | None:
+def _source(services: Services, request: Request, connection: KnownConnection) -> IPAddress | None:
     if request.client is None:
         return None
-    trusted = [network(each) for each in checks.trusted_proxies]
     try:
         return client_address(
             request.client.host,
             request.headers.getlist("X-Forwarded-For"),
-            [*services.settings.trusted_proxies, *trusted],
+            [*services.settings.trusted_proxies, *connection.trusted_proxies],
         )
     except ValueError:
         return None
@@ -207,22 +200,28 @@ def _parse(body: bytes) -> HmsEvent:
         raise _refused(problem) from None
 
 
-def _require_timely(connection: Connection, event: HmsEvent) -> None:
-    checks = Checks.model_validate(connection.checks)
+def _require_timely(connection: KnownConnection, event: HmsEvent) -> None:
     if not is_timely(
-        checks, timestamp=event.timestamp, is_replay=event.is_replay, now=datetime.now(UTC)
+        connection.checks,
+        timestamp=event.timestamp,
+        is_replay=event.is_replay,
+        now=datetime.now(UTC),
     ):
         raise _refused(_PROBLEMS[Refusal.TIMESTAMP](), connection)
 
 
 async def _receive(
-    services: Services, connection: Connection, event: HmsEvent, body: bytes
-) -> Receipt:
-    recorded = await services.inbound.record(
-        event, tenant_id=connection.tenant_id, connection_id=connection.id, body=body
-    )
-    _log.info(
-        "inbound_event",
+    services: Services, connection: KnownConnection, event: HmsEvent, body: bytes
+) -> Response:
+    try:
+        recorded = await services.inbound.record(
+            event, tenant_id=connection.tenant_id, connection_id=connection.id, body=body
+        )
+    except RecordMissingError:
+        services.connections.forget(connection.id)
+        raise _refused(ConnectionNotFoundProblem(), connection) from None
+    # The request's own line in the log says what it brought: one line for each event is enough.
+    structlog.contextvars.bind_contextvars(
         tenant_id=str(connection.tenant_id),
         connection_id=str(connection.id),
         # A type that we do not know is whatever a stranger wrote.
@@ -230,13 +229,15 @@ async def _receive(
         is_new=recorded.is_new,
     )
     if recorded.lane is not None:
-        await services.inbound.deliver_soon(
+        await services.dispatch.deliver(
             connection.tenant_id, recorded.lane, patience=services.settings.inbound_patience
         )
-    return Receipt(id=event.id, is_new=recorded.is_new)
+    receipt = Receipt(id=event.id, is_new=recorded.is_new)
+    # A response of our own is sent as it is: the framework would validate the receipt once more.
+    return Response(receipt.model_dump_json(), media_type="application/json")
 
 
-def _refused(problem: Problem, connection: Connection | None = None) -> Problem:
+def _refused(problem: Problem, connection: KnownConnection | None = None) -> Problem:
     """Say in the log what is refused, in our own words only."""
     named = {} if connection is None else {"connection_id": str(connection.id)}
     _log.warning("inbound_refused", code=problem.code, **named)

@@ -13,6 +13,8 @@ from infra.clip_store import LocalClipStore
 from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
 from infra.inbound_delivery import InboundDelivery
+from infra.inbound_dispatch import InboundDispatch
+from infra.known_connections import KnownConnections
 from infra.pinned_profiles import PinnedProfiles
 from infra.request_meter import RequestMeter
 from infra.query_reader import QueryReader
@@ -43,7 +45,9 @@ class Services:
     profiles: TenantProfileStore
     pinned: PinnedProfiles
     connection_secrets: ConnectionSecrets
+    connections: KnownConnections
     inbound: InboundDelivery
+    dispatch: InboundDispatch
     limits: RateLimits
     endpoint_secrets: EndpointSecrets
     dispatcher: WebhookDispatcher
@@ -52,8 +56,8 @@ class Services:
     queries: QueryReader
 
 
-def services_of(request: Request) -> Services:
-    """Return the application's services."""
+async def services_of(request: Request) -> Services:
+    """Return the application's services; a coroutine, since FastAPI runs others on a thread."""
     services: Services = request.app.state.services
     return services
 

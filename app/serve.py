@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.application import create_app
 from infra.settings import Settings
@@ -14,10 +15,15 @@ _SHUTDOWN_TIMEOUT: Final = 5
 
 def run_api(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; requests under way have 5 seconds to finish."""
+    serve(create_app(settings), host=settings.api_host, port=settings.api_port)
+
+
+def serve(app: FastAPI, *, host: str, port: int) -> None:
+    """Serve an application until SIGINT or SIGTERM."""
     uvicorn.run(
-        create_app(settings),
-        host=settings.api_host,
-        port=settings.api_port,
+        app,
+        host=host,
+        port=port,
         log_config=None,
         access_log=False,
         server_header=False,

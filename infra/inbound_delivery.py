@@ -1,10 +1,8 @@
-"""Inbound events, recorded and brought to their streams: by the API at once, else by the relay."""
+"""Inbound events, recorded and brought to their streams: by the API soon, else by the relay."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -28,6 +26,7 @@ from domain.hms.lifecycle import effect_of
 from domain.hms.reconciliation import Repair, repair_id
 from infra.beam_book import StoredBeams, TemporalStreams
 from infra.database import Database, DatabaseUnavailableError
+from infra.inbound_journal import InboundJournal
 from infra.repositories import inbound_events
 from infra.repositories.inbound_events import Lane, NewEvent, PendingEvent
 from infra.stream_creation import StreamCreation
@@ -37,9 +36,6 @@ from infra.url_guard import UrlGuard
 
 MAX_ATTEMPTS: Final = 5
 """After so many unforeseen errors an event is given up, so that those behind it get their turn."""
-
-_BREAK: Final = 5.0
-"""Seconds for which the API does not try again after Temporal did not answer."""
 
 _CAUSE_LENGTH: Final = 500
 _AWAY: Final = (TemporalUnavailableError, DatabaseUnavailableError)
@@ -80,7 +76,6 @@ class InboundDelivery:
         starter: of the streams' workflows.
         creation: makes new streams.
         guard: what playlists may be requested.
-        clock: seconds from any origin.
     """
 
     def __init__(
@@ -90,14 +85,12 @@ class InboundDelivery:
         starter: StreamStarter,
         creation: StreamCreation,
         guard: UrlGuard,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._starter = starter
         self._creation = creation
         self._guard = guard
-        self._clock = clock
-        self._away_until = -_BREAK
+        self._journal = InboundJournal(database)
         self._turns: WeakValueDictionary[tuple[UUID, Lane], asyncio.Lock] = WeakValueDictionary()
 
     async def record(
@@ -137,30 +130,10 @@ class InboundDelivery:
         )
 
     async def _record(self, event: NewEvent) -> Recorded:
-        async with self._database.session(event.tenant_id) as session:
-            is_new = await inbound_events.record(session, event)
+        is_new = await self._journal.record(event)
         if not is_new or event.lane is None:
             return Recorded(is_new=is_new)
         return Recorded(is_new=True, lane=Lane(connection_id=event.connection_id, name=event.lane))
-
-    async def deliver_soon(self, tenant_id: UUID, lane: Lane, *, patience: float) -> None:
-        """Do a lane's events if that is possible within `patience` seconds; else the relay will.
-
-        While Temporal is away nothing is tried for some seconds, so that a burst of events is
-        answered as fast as the database takes it.
-        """
-        if self._clock() < self._away_until:
-            return
-        try:
-            async with asyncio.timeout(patience):
-                await self.drain(tenant_id, lane)
-        except (TimeoutError, *_AWAY) as error:
-            self._away_until = self._clock() + _BREAK
-            _log.warning(
-                "inbound_left_to_relay", tenant_id=str(tenant_id), cause=type(error).__name__
-            )
-        except Exception:  # noqa: BLE001 - the event is recorded, so it is received
-            _log.exception("inbound_left_to_relay", tenant_id=str(tenant_id))
 
     async def drain(self, tenant_id: UUID, lane: Lane) -> Drained:
         """Do the pending events of a lane in order, those that come meanwhile included.

@@ -11,11 +11,12 @@ import hmac
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, Self
 
 from pydantic import Field, model_validator
 
-from domain.client_address import IPAddress, is_within, network
+from domain.client_address import IPAddress, IPNetwork, is_within, network
 from domain.hms.events import HmsEvent
 from domain.model import Model
 
@@ -149,7 +150,12 @@ def sign(body: bytes, secret: bytes) -> str:
 
 
 def _is_from(source: IPAddress | None, sources: Iterable[str]) -> bool:
-    return source is not None and is_within(source, [network(each) for each in sources])
+    return source is not None and is_within(source, _networks(tuple(sources)))
+
+
+@lru_cache(maxsize=1024)
+def _networks(sources: tuple[str, ...]) -> tuple[IPNetwork, ...]:
+    return tuple(network(each) for each in sources)
 
 
 def _is_among(value: bytes, accepted: Iterable[bytes]) -> bool:

@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator
 from pydantic_core import from_json
 
-from domain.hms.fields import Flag, Identifier, Moment, Number, Url, Words, identifier
+from domain.hms.fields import Flag, Identifier, Moment, Number, Url, Words, flag, identifier
 from domain.model import Model
 
 
@@ -95,8 +95,12 @@ class RecordingFile(Model):
     size: Number = None
 
 
+MOST_ENTRIES: Final = 1000
+"""Files of a recording that are read; a body of 256 KiB could name as many as make 34 MB of us."""
+
+
 def _entries(value: object) -> list[dict[Any, Any]]:
-    entries = value if isinstance(value, list) else []
+    entries = value[:MOST_ENTRIES] if isinstance(value, list) else []
     return [each for each in entries if isinstance(each, dict)]
 
 
@@ -240,10 +244,7 @@ def parse_event(body: bytes) -> HmsEvent:
 
 
 def _says_replay(values: Mapping[str, object]) -> bool:
-    try:
-        return EventData.model_validate({"is_replay": values.get("is_replay")}).is_replay is True
-    except ValidationError:
-        return False
+    return flag(values.get("is_replay")) is True
 
 
 def _name_of(body: bytes) -> str:

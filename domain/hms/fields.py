@@ -25,7 +25,7 @@ LONGEST_URL: Final = 8192
 _TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,12}))?(Z|z|[+-]\d{2}:\d{2})?"
 )
-_PRINTABLE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _URL: Final = re.compile(r"[\x21-\x7e]*")
 _MICROSECONDS: Final = 6
 
@@ -34,7 +34,7 @@ def identifier(value: object) -> str | None:
     """Return an id as text: printable, not empty, at most 200 characters; else None."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
         value = str(value)
-    if isinstance(value, str) and 0 < len(value) <= LONGEST_ID and _PRINTABLE.fullmatch(value):
+    if isinstance(value, str) and 0 < len(value) <= LONGEST_ID and not _UNPRINTABLE.search(value):
         return value
     return None
 
@@ -43,7 +43,7 @@ def text(value: object) -> str | None:
     """Return a text of at most 2,048 characters, others being cut, without control characters."""
     if not isinstance(value, str):
         return None
-    return "".join(each for each in value[:LONGEST_TEXT] if _PRINTABLE.fullmatch(each))
+    return _UNPRINTABLE.sub("", value[:LONGEST_TEXT])
 
 
 def url(value: object) -> str | None:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    DateTime,
+    LargeBinary,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    cast,
+    column,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import TypeEngine
 
 from domain.hms.beam import Outcome
 from domain.hms.effects import Effect
@@ -57,29 +75,52 @@ class Lane:
     name: str
 
 
-async def record(session: AsyncSession, event: NewEvent) -> bool:
-    """Insert an event; answer whether it is new, since one with the same id is left as it is."""
-    done = event.lane is None
-    inserted = await session.scalar(
+_COLUMNS: Final[tuple[tuple[str, TypeEngine[Any], Callable[[NewEvent], Any]], ...]] = (
+    ("tenant_id", Uuid(), attrgetter("tenant_id")),
+    ("connection_id", Uuid(), attrgetter("connection_id")),
+    ("event_id", Text(), attrgetter("event_id")),
+    ("type", Text(), attrgetter("type")),
+    ("lane", Text(), attrgetter("lane")),
+    ("stream_id", Uuid(), attrgetter("stream_id")),
+    ("effect", Text(), lambda event: event.effect.model_dump_json()),
+    ("is_replay", Boolean(), attrgetter("is_replay")),
+    ("body", LargeBinary(), attrgetter("body")),
+    ("occurred_at", DateTime(timezone=True), attrgetter("occurred_at")),
+)
+
+
+async def record(session: AsyncSession, events: Sequence[NewEvent]) -> set[tuple[UUID, str]]:
+    """Insert events, in their order; return connection and id of those that are new.
+
+    One whose id is there is left as it is. It is one statement, the same for any number of events.
+    """
+    given = func.unnest(
+        *(
+            bindparam(None, [value(event) for event in events], ARRAY(kind))
+            for _, kind, value in _COLUMNS
+        )
+    ).table_valued(
+        *(column(name, kind) for name, kind, _ in _COLUMNS), with_ordinality="place", name="given"
+    )
+    rows = given.render_derived()
+    is_done = rows.c.lane.is_(None)
+    inserted = await session.execute(
         insert(InboundEvent)
-        .values(
-            tenant_id=event.tenant_id,
-            connection_id=event.connection_id,
-            event_id=event.event_id,
-            type=event.type,
-            lane=event.lane,
-            stream_id=event.stream_id,
-            effect=event.effect.model_dump(mode="json"),
-            is_replay=event.is_replay,
-            body=event.body,
-            occurred_at=event.occurred_at,
-            outcome=Outcome.NOTED if done else None,
-            delivered_at=func.now() if done else None,
+        .from_select(
+            [*(name for name, _, _ in _COLUMNS), "outcome", "delivered_at"],
+            select(
+                *(
+                    cast(rows.c[name], JSONB) if name == "effect" else rows.c[name]
+                    for name, _, _ in _COLUMNS
+                ),
+                case((is_done, Outcome.NOTED.value)),
+                case((is_done, func.now())),
+            ).order_by(rows.c.place),
         )
         .on_conflict_do_nothing()
-        .returning(InboundEvent.position)
+        .returning(InboundEvent.connection_id, InboundEvent.event_id)
     )
-    return inserted is not None
+    return {(row.connection_id, row.event_id) for row in inserted}
 
 
 async def pending(

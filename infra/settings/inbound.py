@@ -18,9 +18,9 @@ class InboundSettings(SettingsSection):
         "management key.",
     )
     inbound_patience: PositiveFloat = Field(
-        default=1.0,
+        default=0.02,
         description="Seconds that the answer to an event waits for its stream to be told; what "
-        "takes longer is done by the next round of the relay.",
+        "takes longer goes on after the answer.",
     )
     relay_interval: PositiveFloat = Field(
         default=10.0,

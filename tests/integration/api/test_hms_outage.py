@@ -3,60 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.testing import ActivityEnvironment
 
-from activities.inbound import InboundActivities
-from domain.inbound import RelayInput, RelayReport
-from domain.plans import PlanName
 from domain.stream import EndReason
 from domain.stream_input import RecordingReady, StreamResult
-from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
-from infra.hms_api import HmsApi
-from infra.inbound_delivery import InboundDelivery
-from infra.profile_store import ProfileStore
 from infra.settings import Settings
-from infra.stream_creation import StreamCreation
-from infra.stream_starter import StreamStarter
-from infra.tenant_profiles import TenantProfileStore
-from infra.url_guard import UrlGuard
 from tests.integration.api.conftest import Account, OpenClient
+from tests.integration.api.hms_relay import Relay, relay_to
 from tests.integration.api.hms_sender import Sender, connect
-
-Relay = Callable[[], Awaitable[RelayReport]]
 
 
 @pytest.fixture
 def relay(temporal_client: Client, database: Database, settings: Settings) -> Relay:
-    """One round of the relay, beside a Temporal that answers."""
-
-    async def client() -> Client:
-        return temporal_client
-
-    delivery = InboundDelivery(
-        database=database,
-        starter=StreamStarter(client, limits=settings.ingest_limits()),
-        creation=StreamCreation(
-            TenantProfileStore(ProfileStore()), default_plan=PlanName.ENTERPRISE
-        ),
-        guard=UrlGuard(),
-    )
-    api = HmsApi("http://100ms.invalid")
-    activities = InboundActivities(
-        database=database, delivery=delivery, secrets=ConnectionSecrets(b"s" * 32), api=api
-    )
-
-    async def run() -> RelayReport:
-        found = await ActivityEnvironment().run(activities.relay_inbound, RelayInput(min_age=0))
-        assert isinstance(found, RelayReport)
-        return found
-
-    return run
+    return relay_to(temporal_client, database, settings)
 
 
 @pytest.fixture
@@ -120,8 +83,8 @@ async def test_an_outage_costs_one_event_some_time_and_the_others_none(
 ) -> None:
     async with open_client(settings_without_temporal) as cut_off:
         await sender.post(sender.event("hls.started.success"), client=cut_off)
-        until = cut_off._transport.app.state.services.inbound._away_until  # type: ignore[attr-defined]
-        assert until > 0, "it is known to be away, and not tried for a while"
+        services = cut_off._transport.app.state.services  # type: ignore[attr-defined]
+        assert services.dispatch.is_away, "which is known, so that it is not tried for a while"
         await sender.post(sender.event("hls.stopped.success"), client=cut_off)
     assert await sender.outcomes() == [None, None]
 

@@ -316,7 +316,7 @@ ATTACKS: dict[str, Attack] = {
     "connections.remove": lambda s, it: connections.remove(
         s, tenant_id=it.tenant, connection_id=it.connection
     ),
-    "inbound_events.record": lambda s, it: inbound_events.record(s, _inbound(it)),
+    "inbound_events.record": lambda s, it: inbound_events.record(s, [_inbound(it)]),
     "inbound_events.get": lambda s, it: inbound_events.get(
         s, tenant_id=it.tenant, connection_id=it.connection, event_id=it.beam
     ),

@@ -155,17 +155,15 @@ async def _connect(session: AsyncSession, tenant: UUID, connection: UUID, beam: 
     )
     await beams.lock(session, tenant_id=tenant, connection_id=connection, ref=BeamRef(key=beam))
     await beams.close_session(session, tenant_id=tenant, connection_id=connection, session_id=beam)
-    await inbound_events.record(
-        session,
-        NewEvent(
-            tenant_id=tenant,
-            connection_id=connection,
-            event_id=beam,
-            type="session.close.success",
-            effect=EndSession(session_id=beam, message="over"),
-            lane=beam,
-        ),
+    event = NewEvent(
+        tenant_id=tenant,
+        connection_id=connection,
+        event_id=beam,
+        type="session.close.success",
+        effect=EndSession(session_id=beam, message="over"),
+        lane=beam,
     )
+    await inbound_events.record(session, [event])
 
 
 async def _record(session: AsyncSession, tenant: UUID, stream: UUID) -> None:
