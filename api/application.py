@@ -47,6 +47,7 @@ from infra.database import Database
 from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
 from infra.inbound_delivery import InboundDelivery
+from infra.key_cache import KeyCache
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
 from infra.rate_limiter import RateLimiter
@@ -188,6 +189,7 @@ def _services(settings: Settings) -> Services:
         connection_secrets=ConnectionSecrets(secret),
         inbound=InboundDelivery(database=database, starter=starter, creation=creation, guard=guard),
         limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
+        keys=KeyCache(database),
         endpoint_secrets=EndpointSecrets(secret),
         dispatcher=WebhookDispatcher(database, temporal.client),
         event_connections=EventConnections(settings.events_per_tenant),

@@ -154,6 +154,7 @@ async def update_key(
             row = await key_ring.change(
                 session, key_id, body.changes(), tenant_id=caller.tenant_id, actor=actor
             )
+    services.keys.forget(key_id)
     return KeyModel.of(row)
 
 
@@ -204,6 +205,7 @@ async def rotate_key(
             )
             created = CreatedKey.made(made)
             await once.complete(session, _answer(created.repeated()))
+    services.keys.forget(key_id)
     return _shown_once(created)
 
 
@@ -222,6 +224,7 @@ async def revoke_key(
     with _refusals_as_problems():
         async with services.database.session(caller.tenant_id) as session:
             row = await key_ring.revoke(session, key_id, tenant_id=caller.tenant_id, actor=actor)
+    services.keys.forget(key_id)
     return KeyModel.of(row)
 
 

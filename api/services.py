@@ -13,6 +13,7 @@ from infra.clip_store import LocalClipStore
 from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
 from infra.inbound_delivery import InboundDelivery
+from infra.key_cache import KeyCache
 from infra.pinned_profiles import PinnedProfiles
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
@@ -43,13 +44,14 @@ class Services:
     connection_secrets: ConnectionSecrets
     inbound: InboundDelivery
     limits: RateLimits
+    keys: KeyCache
     endpoint_secrets: EndpointSecrets
     dispatcher: WebhookDispatcher
     event_connections: EventConnections
 
 
-def services_of(request: Request) -> Services:
-    """Return the application's services."""
+async def services_of(request: Request) -> Services:
+    """Return the application's services; a coroutine, since FastAPI runs others on a thread."""
     services: Services = request.app.state.services
     return services
 

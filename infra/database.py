@@ -8,8 +8,8 @@ it at the start of every transaction: there is no session without a tenant.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Final, cast
 from uuid import UUID, uuid4
 
 from alembic import command
@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
+from infra.driver_connection import DriverConnection, set_locally
 from infra.repositories import tenants
 
 _SETTING: Final = "setting"
@@ -46,20 +47,34 @@ class DatabaseUnavailableError(Exception):
     """PostgreSQL cannot be reached, or has no connection to spare; trying again may help."""
 
 
+class _StaleConnectionError(Exception):
+    """A pooled connection broke while it was idle; nothing has been done by it yet."""
+
+
 class _ScopedSession(Session):
     """A session whose every transaction starts by saying whose it is."""
 
 
 @event.listens_for(_ScopedSession, "after_begin")
 def _scope(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
-    # `SET LOCAL` takes no bind parameter; set_config(…, is_local => true) is the same with one.
-    # It ends with the transaction, so that neither the pool nor a pooler can leak it.
+    # set_config(…, is_local => true) is SET LOCAL: it ends with the transaction, so that neither
+    # the pool nor a pooler can leak it. It goes to the server in one message with BEGIN.
     if _SETTING not in session.info:
         raise MissingTenantError("open sessions by Database.session(tenant_id)")
     name, value = session.info[_SETTING]
-    connection.execute(
-        text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value}
-    )
+    adapted: Any = connection.connection.dbapi_connection
+    adapted.driver_connection.opening = set_locally(name, value)
+    try:
+        # SQLAlchemy would begin with the first statement. Beginning now tells a broken connection
+        # from a usable one, while another can still take its place, without a ping for each.
+        adapted.run_async(lambda _driver: adapted._start_transaction())  # noqa: SLF001
+    except Exception as error:
+        if not connection.dialect.is_disconnect(cast("Any", error), adapted, None):
+            raise
+        connection.invalidate(error)
+        raise _StaleConnectionError from error
+    finally:
+        adapted.driver_connection.opening = None
 
 
 class Database:
@@ -91,6 +106,7 @@ class Database:
             "connect_args": {
                 "timeout": connect_timeout,
                 "command_timeout": statement_timeout,
+                "connection_class": DriverConnection,
                 # A pooler may hand each transaction another server connection, where a statement
                 # prepared earlier does not exist, or exists with another meaning.
                 "prepared_statement_name_func": lambda: f"__hl_{uuid4()}__",
@@ -108,10 +124,11 @@ class Database:
                 "pool_size": pool_size,
                 "max_overflow": max_overflow,
                 "pool_timeout": pool_timeout,
-                "pool_pre_ping": True,
                 "pool_recycle": 1800,
             }
         self._engine = create_async_engine(asyncpg_url(url), **options)
+        # Each may have broken, one after the other, before a new one is opened.
+        self._attempts = 1 if transaction_pooler else pool_size + max_overflow + 1
         self._sessions = async_sessionmaker(
             self._engine, sync_session_class=_ScopedSession, expire_on_commit=False
         )
@@ -206,14 +223,26 @@ class Database:
 
     @asynccontextmanager
     async def _scoped(self, name: str, value: str) -> AsyncIterator[AsyncSession]:
+        session, end = await self._begin(name, value)
         try:
-            async with self._sessions(info={_SETTING: (name, value)}) as session, session.begin():
-                await self._connect(session)
+            async with end:
                 yield session
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise DatabaseUnavailableError("the connection to PostgreSQL broke") from error
-            raise
+        except (DBAPIError, _StaleConnectionError) as error:
+            if isinstance(error, DBAPIError) and not error.connection_invalidated:
+                raise
+            raise DatabaseUnavailableError("the connection to PostgreSQL broke") from error
+
+    async def _begin(self, name: str, value: str) -> tuple[AsyncSession, AsyncExitStack]:
+        """Return a session in a transaction that has begun, and what ends both."""
+        for _ in range(self._attempts):
+            with suppress(_StaleConnectionError):
+                async with AsyncExitStack() as stack:
+                    session = self._sessions(info={_SETTING: (name, value)})
+                    await stack.enter_async_context(session)
+                    await stack.enter_async_context(session.begin())
+                    await self._connect(session)
+                    return session, stack.pop_all()
+        raise DatabaseUnavailableError("PostgreSQL closes every connection")
 
     @staticmethod
     async def _connect(session: AsyncSession) -> None:

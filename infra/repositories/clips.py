@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, case, func, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    SQLColumnExpression,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    case,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +28,7 @@ from domain.usage import UsageKind, usage_event
 from infra.repositories import usage
 from infra.repositories.announcements import announce_clip
 from infra.repositories.errors import RecordMissingError
+from infra.repositories.stored import Snapshot, snapshots
 from infra.schema import Clip, Highlight
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
@@ -38,19 +51,20 @@ async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip 
 
 async def latest_by_highlight(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
-) -> dict[UUID, Clip]:
+) -> dict[UUID, Snapshot]:
     """Return the newest clip of each highlight that has one, deleted ones aside."""
-    found = await session.scalars(
-        select(Clip)
+    found = await session.execute(
+        select(*Clip.__table__.columns)
         .where(
             Clip.tenant_id == tenant_id,
-            Clip.highlight_id.in_(highlight_ids),
+            # An array is one parameter, and the statement the same for any number of ids.
+            Clip.highlight_id == any_(bindparam(None, highlight_ids, ARRAY(Uuid))),
             Clip.status != ClipStatus.DELETED,
         )
         .ext(distinct_on(Clip.highlight_id))
         .order_by(Clip.highlight_id, Clip.created_at.desc(), Clip.id)
     )
-    return {clip.highlight_id: clip for clip in found}
+    return {clip.highlight_id: clip for clip in snapshots(found)}
 
 
 async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:

@@ -29,6 +29,7 @@ from infra.repositories.errors import RecordMissingError
 from infra.repositories.highlight_filter import HighlightFilter, conditions
 from infra.repositories.highlight_values import candidate_values, decision_values
 from infra.repositories.keyset import Order, Position
+from infra.repositories.stored import Snapshot, snapshots
 from infra.schema import Highlight, Stream
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
@@ -78,11 +79,11 @@ async def list_page(
     sort: Sort = Sort.NEWEST,
     after: Position | None = None,
     limit: int = 50,
-) -> list[Highlight]:
-    """Return the highlights that match, in order, after a position."""
+) -> list[Snapshot]:
+    """Return the highlights that match, in order, after a position; with all columns."""
     wanted = await conditions(session, tenant_id=tenant_id, criteria=criteria)
-    query = select(Highlight).where(Highlight.tenant_id == tenant_id, *wanted)
-    return list(await session.scalars(ORDERS[sort].page(query, after=after, limit=limit)))
+    query = select(*Highlight.__table__.columns).where(Highlight.tenant_id == tenant_id, *wanted)
+    return snapshots(await session.execute(ORDERS[sort].page(query, after=after, limit=limit)))
 
 
 async def record_decisions(
