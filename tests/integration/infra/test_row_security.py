@@ -155,7 +155,12 @@ def _row_of_victim(connection: Connection, table: Table) -> Row:
     act_as(connection, VICTIM)
     row = connection.execute(table.select()).mappings().first()
     assert row is not None
-    return {name: value for name, value in row.items() if table.c[name].identity is None}
+    stolen = {name: value for name, value in row.items() if table.c[name].identity is None}
+    for constraint in table.foreign_key_constraints:
+        if constraint.referred_table is table:  # a row of the attacker's beside the victim's
+            stolen |= {key.parent.name: row[key.column.name] for key in constraint.elements}
+            stolen["id"] = uuid4()
+    return stolen
 
 
 @pytest.mark.parametrize(
