@@ -149,12 +149,11 @@ async def update_key(
             require_address(body.allowed_ips, address)
         except AddressNotAllowedProblem as error:
             raise OwnAddressExcludedProblem from error
-    with _refusals_as_problems():
+    with _refusals_as_problems(), services.keys.changing(key_id):
         async with services.database.session(caller.tenant_id) as session:
             row = await key_ring.change(
                 session, key_id, body.changes(), tenant_id=caller.tenant_id, actor=actor
             )
-    services.keys.forget(key_id)
     return KeyModel.of(row)
 
 
@@ -187,7 +186,7 @@ async def rotate_key(
         operation=f"rotateKey {key_id}",
         body=body,
     )
-    with _refusals_as_problems():
+    with _refusals_as_problems(), services.keys.changing(key_id):
         async with services.database.session(caller.tenant_id) as session:
             claim = await once.claim(session, resource_id=uuid4())
             if claim.response is not None:
@@ -205,7 +204,6 @@ async def rotate_key(
             )
             created = CreatedKey.made(made)
             await once.complete(session, _answer(created.repeated()))
-    services.keys.forget(key_id)
     return _shown_once(created)
 
 
@@ -221,10 +219,9 @@ async def revoke_key(
 
     The last usable key with the scope `admin` stays, so that you cannot lock yourself out.
     """
-    with _refusals_as_problems():
+    with _refusals_as_problems(), services.keys.changing(key_id):
         async with services.database.session(caller.tenant_id) as session:
             row = await key_ring.revoke(session, key_id, tenant_id=caller.tenant_id, actor=actor)
-    services.keys.forget(key_id)
     return KeyModel.of(row)
 
 

@@ -39,7 +39,8 @@ def page_response(documents: Sequence[Mapping[str, Any]], *, next_cursor: str | 
 
     Say the page's model to the route (`response_model`), for its documentation.
     """
-    body = to_json({"data": documents, "next_cursor": next_cursor})
+    page = {"data": documents, "next_cursor": next_cursor}
+    body = to_json(page, inf_nan_mode="null")  # as models write them
     return Response(body, media_type="application/json")
 
 

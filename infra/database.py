@@ -8,8 +8,8 @@ it at the start of every transaction: there is no session without a tenant.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final, cast
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from alembic import command
@@ -20,7 +20,6 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
@@ -29,10 +28,11 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
-from infra.driver_connection import DriverConnection, set_locally
+from infra.driver_connection import DriverConnection, StaleConnectionError, begin, set_locally
 from infra.repositories import tenants
 
 _SETTING: Final = "setting"
+_BROKE: Final = "the connection to PostgreSQL broke"
 _MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: pg_advisory_xact_lock's key
 
 
@@ -47,34 +47,18 @@ class DatabaseUnavailableError(Exception):
     """PostgreSQL cannot be reached, or has no connection to spare; trying again may help."""
 
 
-class _StaleConnectionError(Exception):
-    """A pooled connection broke while it was idle; nothing has been done by it yet."""
-
-
 class _ScopedSession(Session):
     """A session whose every transaction starts by saying whose it is."""
 
 
 @event.listens_for(_ScopedSession, "after_begin")
-def _scope(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+def _scope(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     # set_config(…, is_local => true) is SET LOCAL: it ends with the transaction, so that neither
-    # the pool nor a pooler can leak it. It goes to the server in one message with BEGIN.
+    # the pool nor a pooler can leak it.
     if _SETTING not in session.info:
         raise MissingTenantError("open sessions by Database.session(tenant_id)")
-    name, value = session.info[_SETTING]
-    adapted: Any = connection.connection.dbapi_connection
-    adapted.driver_connection.opening = set_locally(name, value)
-    try:
-        # SQLAlchemy would begin with the first statement. Beginning now tells a broken connection
-        # from a usable one, while another can still take its place, without a ping for each.
-        adapted.run_async(lambda _driver: adapted._start_transaction())  # noqa: SLF001
-    except Exception as error:
-        if not connection.dialect.is_disconnect(cast("Any", error), adapted, None):
-            raise
-        connection.invalidate(error)
-        raise _StaleConnectionError from error
-    finally:
-        adapted.driver_connection.opening = None
+    if not transaction.nested:  # a savepoint is within one that has said it
+        begin(connection, set_locally(*session.info[_SETTING]))
 
 
 class Database:
@@ -164,8 +148,8 @@ class Database:
         Raises:
             DatabaseUnavailableError: it is away.
         """
-        async with self._answering() as connection:
-            found = await connection.execute(text("SELECT tenants_to_send_for()"))
+        async with self._answering() as session:
+            found = await session.execute(text("SELECT tenants_to_send_for()"))
             return list(found.scalars())
 
     @asynccontextmanager
@@ -205,19 +189,19 @@ class Database:
         Raises:
             DatabaseUnavailableError: it is away.
         """
-        async with self._answering() as connection:
-            await connection.execute(text("SELECT 1"))
+        async with self._answering() as session:
+            await session.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def _answering(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection of nobody's, on which any error means that the server is away."""
+    async def _answering(self) -> AsyncIterator[AsyncSession]:
+        """Open a session of nobody's, in which any error means that the server is away."""
         try:
-            async with self._engine.connect() as connection:
-                yield connection
+            async with self._scoped("app.tenant_id", "") as session:
+                yield session
         except _AWAY as error:
             raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
 
@@ -227,22 +211,27 @@ class Database:
         try:
             async with end:
                 yield session
-        except (DBAPIError, _StaleConnectionError) as error:
-            if isinstance(error, DBAPIError) and not error.connection_invalidated:
-                raise
-            raise DatabaseUnavailableError("the connection to PostgreSQL broke") from error
+        except StaleConnectionError as error:  # in a second transaction
+            raise DatabaseUnavailableError(_BROKE) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailableError(_BROKE) from error
+            raise
 
     async def _begin(self, name: str, value: str) -> tuple[AsyncSession, AsyncExitStack]:
         """Return a session in a transaction that has begun, and what ends both."""
+        broken: StaleConnectionError | None = None
         for _ in range(self._attempts):
-            with suppress(_StaleConnectionError):
+            try:
                 async with AsyncExitStack() as stack:
                     session = self._sessions(info={_SETTING: (name, value)})
                     await stack.enter_async_context(session)
                     await stack.enter_async_context(session.begin())
                     await self._connect(session)
                     return session, stack.pop_all()
-        raise DatabaseUnavailableError("PostgreSQL closes every connection")
+            except StaleConnectionError as error:
+                broken = error
+        raise DatabaseUnavailableError(_BROKE) from broken
 
     @staticmethod
     async def _connect(session: AsyncSession) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Self
@@ -99,8 +100,18 @@ class KeyCache:
         if key is not None:
             self._known[key_hash] = (forgotten_at, replace(key, last_used_at=at))
 
-    def forget(self, key_id: UUID) -> None:
-        """Look a key up anew from now on: it was changed. Call it once that is committed."""
+    @contextmanager
+    def changing(self, key_id: UUID) -> Iterator[None]:
+        """Look a key up anew after this block, which changes it and commits that.
+
+        An error is no sign that nothing was committed: then too.
+        """
+        try:
+            yield
+        finally:
+            self._forget(key_id)
+
+    def _forget(self, key_id: UUID) -> None:
         self._changes += 1
         for key_hash in [each for each, (_, key) in self._known.items() if key.id == key_id]:
             del self._known[key_hash]
