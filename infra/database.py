@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from alembic import command
 from alembic.config import Config
 from asyncpg import PostgresError
+from pydantic_core import from_json
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
@@ -87,6 +88,7 @@ class Database:
         transaction_pooler: bool = False,
     ) -> None:
         options: dict[str, Any] = {
+            "json_deserializer": from_json,  # half the time of `json.loads`, which pages notice
             "connect_args": {
                 "timeout": connect_timeout,
                 "command_timeout": statement_timeout,
@@ -99,7 +101,7 @@ class Database:
                     if transaction_pooler
                     else {}
                 ),
-            }
+            },
         }
         if transaction_pooler:
             options["poolclass"] = NullPool

@@ -44,6 +44,21 @@ _STAGE: Final = {
 }
 
 
+_column: Final = Clip.__table__.c
+_NEWEST: Final = (
+    select(Clip.__table__)
+    .where(
+        _column.tenant_id == bindparam("tenant_id"),
+        # An array is one parameter, and the statement the same for any number of ids.
+        _column.highlight_id == any_(bindparam("highlight_ids", type_=ARRAY(Uuid))),
+        _column.status != ClipStatus.DELETED,
+    )
+    .ext(distinct_on(_column.highlight_id))
+    .order_by(_column.highlight_id, _column.created_at.desc(), _column.id)
+)
+"""The newest clip of each of some highlights, deleted ones aside."""
+
+
 async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip | None:
     """Return a clip, or None when the tenant has none of this id."""
     return await session.get(Clip, (tenant_id, clip_id))
@@ -53,17 +68,7 @@ async def latest_by_highlight(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
 ) -> dict[UUID, Snapshot]:
     """Return the newest clip of each highlight that has one, deleted ones aside."""
-    found = await session.execute(
-        select(*Clip.__table__.columns)
-        .where(
-            Clip.tenant_id == tenant_id,
-            # An array is one parameter, and the statement the same for any number of ids.
-            Clip.highlight_id == any_(bindparam(None, highlight_ids, ARRAY(Uuid))),
-            Clip.status != ClipStatus.DELETED,
-        )
-        .ext(distinct_on(Clip.highlight_id))
-        .order_by(Clip.highlight_id, Clip.created_at.desc(), Clip.id)
-    )
+    found = await session.execute(_NEWEST, {"tenant_id": tenant_id, "highlight_ids": highlight_ids})
     return {clip.highlight_id: clip for clip in snapshots(found)}
 
 

@@ -36,6 +36,7 @@ _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "rev
 _CONTENT: Final = tuple(
     column.name for column in Highlight.__table__.columns if column.name not in _MANAGED
 )
+_ALL: Final = select(Highlight.__table__)
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
 
 
@@ -48,11 +49,12 @@ class Sort(StrEnum):
     BEST = "-score"
 
 
+_column: Final = Highlight.__table__.c
 ORDERS: Final = {
-    Sort.NEWEST: Order(column=Highlight.created_at, id=Highlight.id, descending=True),
-    Sort.OLDEST: Order(column=Highlight.created_at, id=Highlight.id, descending=False),
-    Sort.PEAK: Order(column=Highlight.peak, id=Highlight.id, descending=False),
-    Sort.BEST: Order(column=Highlight.score, id=Highlight.id, descending=True),
+    Sort.NEWEST: Order(column=_column.created_at, id=_column.id, descending=True),
+    Sort.OLDEST: Order(column=_column.created_at, id=_column.id, descending=False),
+    Sort.PEAK: Order(column=_column.peak, id=_column.id, descending=False),
+    Sort.BEST: Order(column=_column.score, id=_column.id, descending=True),
 }
 
 
@@ -82,7 +84,7 @@ async def list_page(
 ) -> list[Snapshot]:
     """Return the highlights that match, in order, after a position; with all columns."""
     wanted = await conditions(session, tenant_id=tenant_id, criteria=criteria)
-    query = select(*Highlight.__table__.columns).where(Highlight.tenant_id == tenant_id, *wanted)
+    query = _ALL.where(_column.tenant_id == tenant_id, *wanted)
     return snapshots(await session.execute(ORDERS[sort].page(query, after=after, limit=limit)))
 
 
