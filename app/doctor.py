@@ -207,7 +207,7 @@ def _redis(settings: Settings) -> Finding:
 
 
 def _amqp(settings: Settings) -> Finding:
-    return _server("AMQP", "AMQP_URL", settings.amqp_url, 5672, "lifecycle events")
+    return _server("AMQP", "AMQP_URL", settings.amqp_url, 5672, "lifecycle events and jobs")
 
 
 def _server(name: str, setting: str, url: SecretStr | None, port: int, use: str) -> Finding:

@@ -12,6 +12,7 @@ from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
 from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
+from infra.gemini import GeminiClient, GeminiOptions
 from infra.hls_client import HlsClient
 from infra.hms_api import HmsApi
 from infra.media_pool import MediaPool
@@ -19,6 +20,8 @@ from infra.profile_store import ProfileStore
 from infra.segment_store import LocalSegmentStore
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
+from infra.stream_creation import StreamCreation
+from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
 from infra.webhook_sender import WebhookSender
 from infra.webhook_signing import EndpointSecrets
@@ -36,11 +39,13 @@ class Doors:
     probes: MediaPool
     media: MediaPool
     profiles: ProfileStore
+    creation: StreamCreation
     webhooks: WebhookSender
     guard: UrlGuard
     endpoint_secrets: EndpointSecrets
     connection_secrets: ConnectionSecrets
     clip_links: ClipLinks
+    gemini: GeminiClient | None = None
 
 
 async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
@@ -67,6 +72,7 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
     # Probing has children of its own: ingest must not wait behind an analysis or a check.
     probes = await stack.enter_async_context(_pool(settings, processes=1))
     media = await stack.enter_async_context(_pool(settings, processes=settings.analyzer_processes))
+    profiles = ProfileStore()
     guard = UrlGuard(allow_private=settings.allow_private_urls)
     secret = signing_secret(settings)
     return Doors(
@@ -77,7 +83,8 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
         hms=hms,
         probes=probes,
         media=media,
-        profiles=ProfileStore(),
+        profiles=profiles,
+        creation=StreamCreation(TenantProfileStore(profiles), default_plan=settings.default_plan),
         webhooks=await stack.enter_async_context(
             WebhookSender(
                 guard,
@@ -93,7 +100,31 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
             base_url=settings.base_url(),
             lifetime=settings.clip_url_lifetime,
         ),
+        gemini=_gemini(settings, stack),
     )
+
+
+def _gemini(settings: Settings, stack: AsyncExitStack) -> GeminiClient | None:
+    """Return the client of Gemini; None without a key."""
+    if settings.gemini_api_key is None:
+        return None
+    chosen = {each.model for each in settings.gemini_by_profile.values() if each.model}
+    unknown = {settings.gemini_model, *chosen} - settings.gemini_prices.keys()
+    if unknown:
+        raise NotConfiguredError(
+            f"The price of {', '.join(sorted(unknown))} is not known.",
+            remedy="Add it to HIGHLIGHTS_GEMINI_PRICES, or name another model.",
+        )
+    client = GeminiClient(
+        settings.gemini_api_key.get_secret_value(),
+        GeminiOptions(
+            base_url=settings.gemini_base_url,
+            call_deadline=settings.gemini_call_deadline,
+            inline_bytes=settings.gemini_inline_bytes,
+        ),
+    )
+    stack.push_async_callback(client.close)
+    return client
 
 
 def _pool(settings: Settings, *, processes: int) -> MediaPool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Final
@@ -14,7 +14,6 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
-from activities.analysis.local import LocalAnalysis
 from activities.backfill_records import BackfillRecordActivities
 from activities.clips import ClipActivities
 from activities.inbound import InboundActivities
@@ -24,6 +23,8 @@ from activities.recordings import RecordingActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
 from activities.webhooks import WebhookActivities
+from app.analyzer import analyzer
+from app.broker import broker_at_work
 from app.doors import Doors, open_doors
 from app.schedules import ensure_schedules
 from domain import task_queues
@@ -32,11 +33,10 @@ from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.inbound_delivery import InboundDelivery
 from infra.settings import Settings
-from infra.stream_creation import StreamCreation
 from infra.stream_starter import StreamStarter
 from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
-from infra.tenant_profiles import TenantProfileStore
+from infra.temporal_connection import connected
 from infra.webhook_dispatcher import WebhookDispatcher
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
@@ -83,6 +83,7 @@ async def run_worker(settings: Settings) -> None:
         # Beside the work: a Temporal that goes away now must not keep us from stopping.
         making = asyncio.create_task(ensure_schedules(client, settings))
         stack.callback(making.cancel)
+        await stack.enter_async_context(broker_at_work(settings, doors, client))
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
@@ -92,7 +93,7 @@ def workers(
     client: Client, settings: Settings, doors: Doors, ingest: IngestActivities
 ) -> Sequence[Worker]:
     """Return one worker for each task queue, none of them started."""
-    dispatcher = WebhookDispatcher(doors.database, _returning(client))
+    dispatcher = WebhookDispatcher(doors.database, connected(client))
     records = RecordActivities(doors.database, dispatcher)
     selection = SelectionActivities(
         database=doors.database, profiles=doors.profiles, dispatcher=dispatcher
@@ -108,15 +109,13 @@ def workers(
     maintenance = MaintenanceActivities(doors.database)
     backfills = BackfillRecordActivities(doors.database)
     recordings = RecordingActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
-    analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
+    analysis = analyzer(settings, doors)
     inbound = InboundActivities(
         database=doors.database,
         delivery=InboundDelivery(
             database=doors.database,
-            starter=StreamStarter(_returning(client), limits=settings.ingest_limits()),
-            creation=StreamCreation(
-                TenantProfileStore(doors.profiles), default_plan=settings.default_plan
-            ),
+            starter=StreamStarter(connected(client), limits=settings.ingest_limits()),
+            creation=doors.creation,
             guard=doors.guard,
         ),
         secrets=doors.connection_secrets,
@@ -199,10 +198,3 @@ async def ensure_outbox_relay(client: Client, settings: Settings) -> None:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary="Sends on the events that their writers could not",
     )
-
-
-def _returning(client: Client) -> Callable[[], Awaitable[Client]]:
-    async def connected() -> Client:
-        return client
-
-    return connected

@@ -8,11 +8,12 @@ _HIGHLIGHT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a001")
 _CLIP = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a002")
 _EVENT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
 _DELIVERY = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a004")
+_USAGE = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a006")
+_FEEDBACK = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a007")
+_JOB = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a008")
 
 OUTBOX_RELAY_WORKFLOW_ID = "outbox-relay"
 """The Temporal workflow id of the one relay of the outbox."""
-_USAGE = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a006")
-_FEEDBACK = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a007")
 
 
 def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
@@ -52,6 +53,11 @@ def usage_id(*, kind: str, subject: str) -> UUID:
 def feedback_id(*, highlight: UUID, author: str) -> UUID:
     """Return the id of what one person says about a highlight."""
     return uuid5(_FEEDBACK, f"{highlight}/{author}")
+
+
+def job_stream_id(*, tenant_id: UUID, job_id: str) -> UUID:
+    """Return the id of the stream that a queued job of the tenant's starts, each time it comes."""
+    return uuid5(_JOB, f"{tenant_id}/{job_id}")
 
 
 def stream_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:

@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
 from infra.driver_connection import DriverConnection, StaleConnectionError, begin, set_locally
-from infra.repositories import tenants
+from infra.repositories import publication, tenants
 
 _SETTING: Final = "setting"
 _BROKE: Final = "the connection to PostgreSQL broke"
@@ -185,6 +185,15 @@ class Database:
         async with self._scoped("app.tenant_id", "") as session:
             return await tenants.all_ids(session)
 
+    async def tenants_to_publish_for(self) -> list[UUID]:
+        """Return the ids of the tenants that have events which no broker has confirmed.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", "") as session:
+            return await publication.tenants_with_unpublished(session)
+
     async def ping(self) -> None:
         """Make a round trip to the server.
 
@@ -229,18 +238,13 @@ class Database:
                     session = self._sessions(info={_SETTING: (name, value)})
                     await stack.enter_async_context(session)
                     await stack.enter_async_context(session.begin())
-                    await self._connect(session)
+                    await session.connection()
                     return session, stack.pop_all()
             except StaleConnectionError as error:
                 broken = error
+            except _AWAY as error:
+                raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
         raise DatabaseUnavailableError(_BROKE) from broken
-
-    @staticmethod
-    async def _connect(session: AsyncSession) -> None:
-        try:
-            await session.connection()
-        except _AWAY as error:
-            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
 
 
 def asyncpg_url(url: str | URL) -> URL:

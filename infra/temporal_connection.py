@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
@@ -49,3 +50,12 @@ class TemporalConnection:
                 except SetupError as error:
                     raise TemporalUnavailableError(str(error)) from error
             return self._client
+
+
+def connected(client: Client) -> Callable[[], Awaitable[Client]]:
+    """Return a client that is there already, for those who can wait for one."""
+
+    async def given() -> Client:
+        return client
+
+    return given

@@ -13,7 +13,8 @@ from rich.console import Console
 from demo.errors import DemoError
 from demo.origin.faults import Faults
 from demo.origin.ladder import Tracks
-from demo.origin.live import LiveOrigin, OriginOptions
+from demo.origin.live import LiveOrigin
+from demo.origin.options import OriginOptions
 from demo.origin.packager import Container
 from demo.origin.playlist import Mark, PlaylistType
 

@@ -43,6 +43,7 @@ class Broadcast:
         segment_duration: seconds, as intended.
         faults: what goes wrong.
         marks: timed metadata.
+        keep_all: segments that left the list are kept for ever.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Broadcast:
         segment_duration: float,
         faults: Faults,
         marks: Sequence[Mark] = (),
+        keep_all: bool = False,
     ) -> None:
         self.pace = pace
         self.segments: list[PublishedSegment] = []
@@ -60,7 +62,8 @@ class Broadcast:
         self._window = window
         self._segment_duration = segment_duration
         self._faults = faults
-        self._marks = marks
+        self._marks = list(marks)
+        self._keep_all = keep_all
         self._base_shift: int | None = None
         self._stale_answers = 0
 
@@ -106,7 +109,13 @@ class Broadcast:
 
     def first_kept(self) -> int:
         """Return the index of the oldest segment still served: a window after it left the list."""
-        return max(0, len(self.segments) - 2 * self._window) if self._window else 0
+        if self._keep_all or not self._window:
+            return 0
+        return max(0, len(self.segments) - 2 * self._window)
+
+    def mark(self, mark: Mark) -> None:
+        """Add timed metadata."""
+        self._marks.append(mark)
 
     def dated_marks(self, segments: Sequence[PublishedSegment]) -> list[DatedMark]:
         """Return the timed metadata that lie within the segments."""

@@ -22,6 +22,11 @@ from demo.origin.playlist import (
 from demo.origin.timestamps import first_mpegts_timestamp, shift_fmp4, shift_mpegts
 
 
+def beam_path(customer: str, room: str, *, at: datetime) -> str:
+    """Return the folder of a stream that starts at `at` (UTC), in 100ms's form."""
+    return f"/beam/{customer}/{room}/{at:%Y%m%d}/{int(at.timestamp() * 1000)}"
+
+
 class Channel:
     """What the server serves; nothing of it is visible before the first segment is published.
 
@@ -103,6 +108,11 @@ class Channel:
         begun = self._broadcast.ended if self._playlist_type == "vod" else True
         return bool(self._broadcast.segments) and begun and not gone
 
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The qualities, best first."""
+        return self._variants
+
     def has_variant(self, name: str) -> bool:
         """Tell whether the stream is offered in a quality of that name."""
         return any(variant.name == name for variant in self._variants)
@@ -122,6 +132,18 @@ class Channel:
             suffix=self.suffix,
             ended=self._broadcast.ended and not self._frozen and self.faults.end == "endlist",
             encrypted=self.faults.encrypted,
+            marks=self._broadcast.dated_marks(segments),
+        )
+
+    def recording(self) -> str:
+        """Write the playlist of the whole stream as it was recorded: nothing is missing there."""
+        segments = [s.model_copy(update={"gap": False}) for s in self._broadcast.segments]
+        return media_playlist(
+            segments,
+            playlist_type="vod",
+            target_duration=self._segment_duration,
+            suffix=self.suffix,
+            ended=True,
             marks=self._broadcast.dated_marks(segments),
         )
 
@@ -150,19 +172,28 @@ class Channel:
             return None
         return int(stem) if int(stem) < len(self._broadcast.segments) else None
 
+    def name_of(self, index: int) -> str:
+        """Return the file name of a segment."""
+        return segment_name(index, self.suffix)
+
     def init(self, variant: str) -> bytes | None:
         """Read the initialisation section of an fMP4 variant."""
         path = self._packager.init_path(variant)
         return path.read_bytes() if self.suffix == "m4s" and path.exists() else None
 
-    def segment(self, variant: str, index: int) -> bytes:
-        """Read a segment, with its timestamps moved and damaged where that was asked for."""
+    def recorded_segment(self, variant: str, index: int) -> bytes:
+        """Read a segment as the encoder made it, with its timestamps moved where asked for."""
         data = self._files[index][variant].read_bytes()
         shift = self._broadcast.segments[index].timestamp_shift
         if shift and self.suffix == "ts":
             data = shift_mpegts(data, shift)
         elif shift:
             data = shift_fmp4(data, self.init(variant) or b"", shift)
+        return data
+
+    def segment(self, variant: str, index: int) -> bytes:
+        """Read a segment as it is served live, damaged where that was asked for."""
+        data = self.recorded_segment(variant, index)
         corruption = next((c for c in self.faults.corrupt if c.segment == index), None)
         if self.faults.encrypted or (corruption and corruption.damage == "noise"):
             return random.Random(index).randbytes(len(data))

@@ -9,64 +9,27 @@ import tempfile
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from pydantic import AwareDatetime, Field, PositiveFloat, PositiveInt
+from starlette.applications import Starlette
 
-from demo.model import Model
 from demo.origin.broadcast import Broadcast, window_for
-from demo.origin.channel import Channel
-from demo.origin.faults import Faults, Stall
-from demo.origin.ladder import Tracks, choose_variants, keep_tracks
-from demo.origin.packager import Container, Packager
-from demo.origin.playlist import Mark, PlaylistType, PublishedSegment
+from demo.origin.channel import Channel, beam_path
+from demo.origin.faults import Stall
+from demo.origin.ladder import choose_variants, keep_tracks
+from demo.origin.options import OriginOptions
+from demo.origin.packager import Packager
+from demo.origin.playlist import Mark, PublishedSegment
 from demo.origin.server import bind, build_app, serving
 from demo.origin.source import Source, probe
 
 #: A segment later than this (s) has broken the pace; less is the event loop's own jitter.
 _LATE = 0.1
 _LONGEST_GOP = 10.0
-
-
-class OriginOptions(Model):
-    """How a file is played.
-
-    Attributes:
-        pace: seconds of the file per second of wall clock.
-        window: segments in a live playlist; by default five at real time, and more at a higher
-            pace so that they still span ten seconds of wall clock.
-        ladder: offer the lower qualities of 100ms's ladder too; each costs an encoder.
-        container: MPEG-TS or fragmented MP4.
-        tracks: send all, or sound alone, or pictures alone.
-        playlist_type: a sliding window, one that keeps everything, or a finished recording.
-        segment_duration: seconds between cuts; longer where the file's keyframes are farther apart.
-        marks: timed metadata.
-        dates: program date times of the segments, as far as they go: what a recording tells of a
-            stream that was live before.
-        faults: what is to go wrong.
-        autostart: begin on entering the context; else `begin()` does.
-        host: address to listen on.
-        port: to listen on, 0 for a free one.
-        directory: where segments are kept; a temporary one by default.
-    """
-
-    pace: PositiveFloat = 1.0
-    window: PositiveInt | None = None
-    ladder: bool = False
-    container: Container = "mpegts"
-    tracks: Tracks = "all"
-    playlist_type: PlaylistType = "live"
-    segment_duration: PositiveFloat = 2.0
-    marks: tuple[Mark, ...] = ()
-    dates: tuple[AwareDatetime, ...] = ()
-    faults: Faults = Faults()
-    autostart: bool = True
-    host: str = "127.0.0.1"
-    port: int = Field(default=0, ge=0, le=65535)
-    directory: Path | None = None
 
 
 class LiveOrigin:
@@ -93,6 +56,7 @@ class LiveOrigin:
         self._source: Source | None = None
         self._broadcast = self._new_broadcast()
         self._channel: Channel | None = None
+        self._publisher: asyncio.Task[None] | None = None
         self._base_url = ""
 
     def _new_broadcast(self) -> Broadcast:
@@ -104,6 +68,7 @@ class LiveOrigin:
             segment_duration=options.segment_duration,
             faults=options.faults,
             marks=options.marks,
+            keep_all=options.keep_all,
         )
 
     async def __aenter__(self) -> Self:
@@ -136,10 +101,8 @@ class LiveOrigin:
                 ahead=window_for(options.pace),
             )
         )
-        now = datetime.now(UTC)
-        room = uuid4().hex[:24]
         self._channel = Channel(
-            path=f"/beam/demo/{room}/{now:%Y%m%d}/{int(now.timestamp() * 1000)}",
+            path=options.path or beam_path("demo", uuid4().hex[:24], at=datetime.now(UTC)),
             broadcast=self._broadcast,
             packager=packager,
             variants=variants,
@@ -149,12 +112,13 @@ class LiveOrigin:
             has_audio=source.audio is not None,
             faults=options.faults,
         )
-        listener = bind(options.host, options.port)
-        self._base_url = f"http://{options.host}:{listener.getsockname()[1]}"
-        await stack.enter_async_context(serving(build_app(self._channel), listener))
+        if options.serve:
+            listener = bind(options.host, options.port)
+            self._base_url = f"http://{options.host}:{listener.getsockname()[1]}"
+            await stack.enter_async_context(serving(self.app, listener))
         await packager.ready()
-        publisher = asyncio.create_task(self._publish(packager, self._channel))
-        stack.push_async_callback(_cancel, publisher)
+        self._publisher = asyncio.create_task(self._publish(packager, self._channel))
+        stack.push_async_callback(_cancel, self._publisher)
 
     async def __aexit__(
         self,
@@ -171,10 +135,24 @@ class LiveOrigin:
             self._began_clock = time.monotonic()
             self._began.set()
 
+    async def end(self) -> None:
+        """End the stream before its input ends, as when the room closes; twice is once."""
+        if self._publisher is not None:
+            await _cancel(self._publisher)
+
+    def mark(self, mark: Mark) -> None:
+        """Add timed metadata to the playlist."""
+        self._broadcast.mark(mark)
+
+    @cached_property
+    def app(self) -> Starlette:
+        """The web application that serves the stream."""
+        return build_app(self.channel)
+
     @property
     def master_url(self) -> str:
         """The master playlist's address."""
-        return f"{self._base_url}{self._open_channel.path}/master.m3u8"
+        return f"{self._base_url}{self.channel.path}/master.m3u8"
 
     @property
     def source(self) -> Source:
@@ -184,7 +162,8 @@ class LiveOrigin:
         return self._source
 
     @property
-    def _open_channel(self) -> Channel:
+    def channel(self) -> Channel:
+        """The stream as it can be requested."""
         if self._channel is None:
             raise RuntimeError("the origin is not open")
         return self._channel
@@ -212,7 +191,7 @@ class LiveOrigin:
     @property
     def hits(self) -> Counter[str]:
         """Requests so far, by path below the stream's folder."""
-        return self._open_channel.hits
+        return self.channel.hits
 
     @property
     def started_at(self) -> datetime:
@@ -231,7 +210,7 @@ class LiveOrigin:
 
     async def wait_requested(self) -> None:
         """Wait until somebody has asked for the master playlist."""
-        await self._open_channel.requested.wait()
+        await self.channel.requested.wait()
 
     async def wait_published(self, count: int) -> None:
         """Wait until so many segments are published, or the stream has ended."""

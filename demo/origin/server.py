@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from demo.origin.channel import Channel
 from demo.origin.faults import OversizedSegment
@@ -189,7 +190,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     """Serve an application on a bound socket for as long as the context lasts."""
     config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", ws="none")
     server = EmbeddedServer(config)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from infra.settings.amqp import AmqpSettings
 from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.events import EventSettings
@@ -45,6 +46,7 @@ class Settings(
     EventSettings,
     UsageSettings,
     RetentionSettings,
+    AmqpSettings,
     TelemetrySettings,
 ):
     """All settings, read from the environment once at start."""
@@ -65,6 +67,7 @@ class Settings(
         EventSettings,
         UsageSettings,
         RetentionSettings,
+        AmqpSettings,
         TelemetrySettings,
     )
 

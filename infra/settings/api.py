@@ -52,8 +52,3 @@ class ApiSettings(SettingsSection):
         validation_alias="REDIS_URL",
         description="Redis that holds rate limits when the API runs in several processes.",
     )
-    amqp_url: SecretStr | None = Field(
-        default=None,
-        validation_alias="AMQP_URL",
-        description="Broker to which lifecycle events are published.",
-    )

@@ -16,5 +16,6 @@ class SettingsSection(BaseSettings):
         extra="ignore",
         frozen=True,
         env_ignore_empty=True,
+        hide_input_in_errors=True,  # which may be a URL with a password in it
     )
     heading: ClassVar[str]

@@ -1,14 +1,20 @@
-"""What integration tests share: the application's own door to the database, and tenants."""
+"""What integration tests share: the application's door to the database, tenants, a broker."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from uuid import UUID
 
+import aio_pika
 import pytest
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import AMQPError
 
 from infra.database import Database
 from infra.embedded.postgres import DatabaseUrls
+from tests.conftest import server_directory
+from tests.integration import broker as rabbitmq
 from tests.integration.rows import new_tenant
 
 
@@ -30,3 +36,27 @@ async def tenant(database: Database) -> UUID:
 async def other_tenant(database: Database) -> UUID:
     """A second tenant, whose data the first must never see."""
     return await new_tenant(database)
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[rabbitmq.Broker]:
+    """A real RabbitMQ of this test process."""
+    server = rabbitmq.program()
+    if server is None:
+        pytest.skip("rabbitmq-server is not installed")
+    with server_directory() as root:
+        broker = rabbitmq.Broker(server, root)
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.close()
+
+
+@pytest.fixture
+async def channel(broker: rabbitmq.Broker) -> AsyncIterator[AbstractChannel]:
+    """A channel of the test's own, with confirms; what goes to no queue is an error."""
+    connection = await aio_pika.connect(broker.url)
+    yield await connection.channel(on_return_raises=True)
+    with suppress(AMQPError, OSError):
+        await connection.close()

@@ -64,6 +64,23 @@ def test_a_proxy_that_is_no_network_is_refused(monkeypatch: pytest.MonkeyPatch) 
         Settings()
 
 
+@pytest.mark.parametrize("url", ["amqp://u:hush@broker/", "amqps://broker:5671/%2F"])
+def test_the_broker_is_named_by_an_amqp_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("AMQP_URL", url)
+    broker = Settings().amqp_url
+    assert broker is not None
+    assert broker.get_secret_value() == url
+
+
+def test_another_url_of_the_broker_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AMQP_URL", "redis://u:hush@broker/")
+    with pytest.raises(ValidationError, match="must begin with amqp://") as refused:
+        Settings()
+    assert "hush" not in str(refused.value)
+
+
 def test_secrets_do_not_show() -> None:
     settings = Settings(
         gemini_api_key="hush-1", database_url="postgresql://u:hush-2@h/d", signing_secret="hush-3"

@@ -57,6 +57,7 @@ from infra.repositories import (
     idempotency,
     inbound_events,
     profiles,
+    publication,
     stream_changes,
     stream_quota,
     streams,
@@ -516,6 +517,10 @@ ATTACKS: dict[str, Attack] = {
     "profiles.pinned": lambda s, it: profiles.pinned(
         s, tenant_id=it.tenant, profile_id=it.profile, version=PROFILE.version
     ),
+    "publication.claim": lambda s, it: publication.claim(s, tenant_id=it.tenant),
+    "publication.unpublished": lambda s, it: publication.unpublished(
+        s, tenant_id=it.tenant, limit=9
+    ),
     "stream_changes.since": lambda s, it: stream_changes.since(
         s, tenant_id=it.tenant, stream_id=it.stream, start=WHEN - EVER
     ),
@@ -576,6 +581,7 @@ ATTACKS: dict[str, Attack] = {
 }
 EXEMPT = {
     "tenants.all_ids": "tells the ids of all tenants, by design (test_tenants.py)",
+    "publication.tenants_with_unpublished": "tells the ids of tenants, by design (test_relay.py)",
     "highlight_filter.conditions": "reads no table",
 }
 

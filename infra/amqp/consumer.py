@@ -1,0 +1,195 @@
+"""Jobs from the broker: acknowledged when done, tried again a few times, else set aside.
+
+The queue is a quorum queue, since only those count deliveries: a job that kills whoever takes it
+is set aside by the broker itself (`x-delivery-limit`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, NoReturn, Protocol
+
+import structlog
+from aio_pika import DeliveryMode, ExchangeType, Message
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError
+
+EXCHANGE: Final = "highlights.jobs"
+QUEUE: Final = "highlights.jobs"
+DEAD: Final = "highlights.jobs.dead"
+"""Exchange and queue of what was set aside."""
+
+ATTEMPTS: Final = 5
+"""Tries of a job that fails for no known reason."""
+
+DELIVERY_LIMIT: Final = 20
+"""Deliveries of a job that come to no end at all, as when the worker dies of it."""
+
+_LONGEST_DELAY: Final = 30.0
+_REASON_LENGTH: Final = 1000
+_log = structlog.get_logger(__name__)
+
+
+class JobRefusedError(Exception):
+    """A job that will never work; `code` says why to programs, the message to people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class JobDelayedError(Exception):
+    """A job that cannot be done now, since something that it needs is away."""
+
+
+class JobHandler(Protocol):
+    """Does jobs of one kind; a job may come twice."""
+
+    @property
+    def kind(self) -> str:
+        """The routing key of its jobs."""
+
+    async def handle(self, body: bytes) -> None:
+        """Do a job; on return its effects are committed.
+
+        Raises:
+            JobRefusedError: it will never work.
+            JobDelayedError: it may work later.
+        """
+
+
+class JobConsumer:
+    """Takes jobs from the queue.
+
+    Args:
+        handler: does them.
+        prefetch: jobs taken at a time.
+        first_delay: seconds before a job that failed is tried again; doubles each time.
+    """
+
+    def __init__(self, handler: JobHandler, *, prefetch: int, first_delay: float = 1.0) -> None:
+        self._handler = handler
+        self._prefetch = prefetch
+        self._first_delay = first_delay
+
+    async def run(self, channel: AbstractChannel) -> NoReturn:
+        """Work on a channel until it breaks; jobs in hand then go back to the queue.
+
+        Raises:
+            AMQPError: the broker refused something.
+            ConnectionError: it broke.
+        """
+        await channel.set_qos(prefetch_count=self._prefetch)
+        exchange = await channel.declare_exchange(EXCHANGE, ExchangeType.TOPIC, durable=True)
+        dead = await self._declare_dead(channel)
+        queue = await channel.declare_queue(
+            QUEUE,
+            durable=True,
+            arguments={
+                "x-queue-type": "quorum",
+                "x-delivery-limit": DELIVERY_LIMIT,
+                "x-dead-letter-exchange": DEAD,
+            },
+        )
+        await queue.bind(exchange, self._handler.kind)
+        hands: set[asyncio.Task[None]] = set()
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            task = asyncio.create_task(self._work(message, dead, channel))
+            hands.add(task)
+            task.add_done_callback(hands.discard)
+
+        try:
+            await queue.consume(take)
+            await channel.closed()
+        finally:
+            for task in hands:
+                task.cancel()
+            await asyncio.gather(*hands, return_exceptions=True)
+        raise ConnectionError("the channel was closed")
+
+    @staticmethod
+    async def _declare_dead(channel: AbstractChannel) -> AbstractExchange:
+        exchange = await channel.declare_exchange(DEAD, ExchangeType.FANOUT, durable=True)
+        queue = await channel.declare_queue(
+            DEAD, durable=True, arguments={"x-queue-type": "quorum"}
+        )
+        await queue.bind(exchange)
+        return exchange
+
+    async def _work(
+        self, message: AbstractIncomingMessage, dead: AbstractExchange, channel: AbstractChannel
+    ) -> None:
+        try:
+            await self._settle(message, dead)
+        except AMQPError as error:
+            # A job that can be neither taken as done nor given back goes back with its channel.
+            _log.warning("job_returned", message_id=message.message_id, error=type(error).__name__)
+            await channel.close()
+
+    async def _settle(self, message: AbstractIncomingMessage, dead: AbstractExchange) -> None:
+        try:
+            await self._patiently(message.body)
+        except JobRefusedError as error:
+            await _set_aside(message, dead, code=error.code, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job must not be lost
+            _log.exception("job_failed", message_id=message.message_id)
+            await self._again(message, dead, error)
+        else:
+            await message.ack()
+
+    async def _patiently(self, body: bytes) -> None:
+        """Do a job as soon as all that it needs is there, however long that takes.
+
+        An outage of ours is no fault of the job's, so it must not use up the job's attempts.
+        """
+        delay = self._first_delay
+        while True:
+            try:
+                await self._handler.handle(body)
+            except JobDelayedError as error:
+                _log.warning("job_delayed", reason=str(error), again_in=delay)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _LONGEST_DELAY)
+            else:
+                return
+
+    async def _again(
+        self, message: AbstractIncomingMessage, dead: AbstractExchange, error: Exception
+    ) -> None:
+        before = _deliveries(message)
+        if before + 1 >= ATTEMPTS:
+            reason = f"failed {ATTEMPTS} times, at last with {type(error).__name__}"
+            await _set_aside(message, dead, code="gave_up", reason=reason)
+            return
+        await asyncio.sleep(min(self._first_delay * 2**before, _LONGEST_DELAY))
+        await message.nack(requeue=True)
+
+
+def _deliveries(message: AbstractIncomingMessage) -> int:
+    """Return how often the job was delivered before."""
+    count = message.headers.get("x-delivery-count", 0)
+    return count if isinstance(count, int) else 0
+
+
+async def _set_aside(
+    message: AbstractIncomingMessage, dead: AbstractExchange, *, code: str, reason: str
+) -> None:
+    """Put a job, as it came, into the queue of the dead; then, and only then, take it as done."""
+    _log.warning("job_set_aside", message_id=message.message_id, code=code)
+    await dead.publish(
+        Message(
+            message.body,
+            headers={
+                "x-reason-code": code,
+                "x-reason": reason[:_REASON_LENGTH],
+                "x-deliveries": _deliveries(message) + 1,
+            },
+            content_type=message.content_type,
+            delivery_mode=DeliveryMode.PERSISTENT,
+            message_id=message.message_id,
+            type=message.type,
+        ),
+        message.routing_key or "",
+    )
+    await message.ack()
