@@ -12,7 +12,7 @@ from api.request_id import request_id_of
 from domain.audit import Actor, ActorKind
 
 
-def actor_of(
+async def actor_of(
     request: Request, caller: Annotated[Caller, Depends(authenticate)], address: ClientAddress
 ) -> Actor:
     """Return the caller as the audit log names it."""

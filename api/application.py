@@ -51,6 +51,7 @@ from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
 from infra.inbound_delivery import InboundDelivery
 from infra.inbound_dispatch import InboundDispatch
+from infra.key_cache import KeyCache
 from infra.known_connections import KnownConnections
 from infra.pinned_profiles import PinnedProfiles
 from infra.profile_store import ProfileStore
@@ -207,6 +208,7 @@ def _services(settings: Settings) -> Services:
         inbound=inbound,
         dispatch=InboundDispatch(inbound),
         limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
+        keys=KeyCache(database),
         endpoint_secrets=EndpointSecrets(secret),
         dispatcher=WebhookDispatcher(database, temporal.client),
         event_connections=EventConnections(settings.events_per_tenant),

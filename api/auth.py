@@ -18,8 +18,8 @@ from api.services import Services, ServicesDependency
 from domain.access import Scope, permits
 from domain.client_address import IPAddress, is_within, network
 from infra import api_keys
+from infra.key_cache import KnownKey
 from infra.repositories import api_keys as stored_keys
-from infra.schema import ApiKey
 
 _LAST_USED_INTERVAL: Final = timedelta(minutes=1)
 _bearer = HTTPBearer(
@@ -61,17 +61,15 @@ async def authenticate(
             "The API key is malformed: check that it was copied whole and unchanged."
         )
     key_hash = api_keys.hash_key(key, secret=services.key_secret)
-    async with services.database.key_session(key_hash) as session:
-        row = await stored_keys.find_usable(session, key_hash=key_hash)
-    if row is None:
+    known = await services.keys.find_usable(key_hash)
+    if known is None:
         raise UnauthenticatedProblem("The API key is unknown, revoked or expired.")
-    structlog.contextvars.bind_contextvars(tenant_id=str(row.tenant_id))
-    require_address(row.allowed_ips, address)
-    await services.limits.charge_caller(request.scope, tenant_id=row.tenant_id, key_id=row.id)
-    services.meter.count(row.tenant_id)
-    await _note_use(services, row)
-    scopes = frozenset(Scope(scope) for scope in row.scopes)
-    return Caller(tenant_id=row.tenant_id, key_id=row.id, scopes=scopes)
+    structlog.contextvars.bind_contextvars(tenant_id=str(known.tenant_id))
+    require_address(known.allowed_ips, address)
+    await services.limits.charge_caller(request.scope, tenant_id=known.tenant_id, key_id=known.id)
+    services.meter.count(known.tenant_id)
+    await _note_use(services, known, key_hash)
+    return Caller(tenant_id=known.tenant_id, key_id=known.id, scopes=known.scopes)
 
 
 def require_address(allowed: Sequence[str], address: IPAddress | None) -> None:
@@ -88,14 +86,15 @@ def require_address(allowed: Sequence[str], address: IPAddress | None) -> None:
     )
 
 
-async def _note_use(services: Services, row: ApiKey) -> None:
-    last_used = row.last_used_at
-    if last_used is not None and datetime.now(UTC) - last_used < _LAST_USED_INTERVAL:
+async def _note_use(services: Services, known: KnownKey, key_hash: bytes) -> None:
+    now = datetime.now(UTC)
+    if known.last_used_at is not None and now - known.last_used_at < _LAST_USED_INTERVAL:
         return
-    async with services.database.session(row.tenant_id) as session:
+    async with services.database.session(known.tenant_id) as session:
         await stored_keys.touch(
-            session, tenant_id=row.tenant_id, key_id=row.id, interval=_LAST_USED_INTERVAL
+            session, tenant_id=known.tenant_id, key_id=known.id, interval=_LAST_USED_INTERVAL
         )
+    services.keys.note_use(key_hash, now)
 
 
 def _requiring(scope: Scope) -> Any:  # noqa: ANN401 - FastAPI's own type of a dependency

@@ -12,7 +12,7 @@ from domain.client_address import IPAddress, client_address
 _FORWARDED_FOR: Final = "X-Forwarded-For"
 
 
-def client_address_of(request: Request, services: ServicesDependency) -> IPAddress | None:
+async def client_address_of(request: Request, services: ServicesDependency) -> IPAddress | None:
     """Return the client's address, or None when there is none, as on a Unix socket."""
     if request.client is None:
         return None

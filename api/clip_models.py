@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.links import clip_url
 from api.services import Services
 from domain.clip import ClipStatus
+from infra.repositories.stored import Stored
 from infra.schema import Clip
 
 _CLIP: dict[str, Any] = {
@@ -55,28 +56,33 @@ class ClipModel(BaseModel):
     size: int | None
 
     @classmethod
-    def of(cls, row: Clip, services: Services) -> Self:
+    def of(cls, row: Stored[Clip], services: Services) -> Self:
         """Return a clip, with links when it is ready."""
-        is_ready = row.status == ClipStatus.READY and row.key is not None
-        return cls(
-            id=row.id,
-            status=ClipStatus(row.status),
-            start=row.start,
-            end=row.start + row.duration,
-            duration=row.duration,
-            url=clip_url(services, tenant_id=row.tenant_id, clip_id=row.id, file="download")
-            if is_ready
-            else None,
-            thumbnail_url=clip_url(
-                services, tenant_id=row.tenant_id, clip_id=row.id, file="thumbnail"
-            )
-            if is_ready and row.thumbnail_key is not None
-            else None,
-            ready_at=row.ready_at,
-            width=row.width,
-            height=row.height,
-            size=row.size,
+        return cls.model_validate(clip_document_of(row, services))
+
+
+def clip_document_of(row: Stored[Clip], services: Services) -> dict[str, Any]:
+    """Return what a `ClipModel` shows of a clip."""
+    is_ready = row.status == ClipStatus.READY and row.key is not None
+    return {
+        "id": row.id,
+        "status": row.status,
+        "start": row.start,
+        "end": row.start + row.duration,
+        "duration": row.duration,
+        "url": clip_url(services, tenant_id=row.tenant_id, clip_id=row.id, file="download")
+        if is_ready
+        else None,
+        "thumbnail_url": clip_url(
+            services, tenant_id=row.tenant_id, clip_id=row.id, file="thumbnail"
         )
+        if is_ready and row.thumbnail_key is not None
+        else None,
+        "ready_at": row.ready_at,
+        "width": row.width,
+        "height": row.height,
+        "size": row.size,
+    }
 
 
 class ClipDetail(ClipModel):
@@ -93,7 +99,7 @@ class ClipDetail(ClipModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: Clip, services: Services) -> Self:
+    def of(cls, row: Stored[Clip], services: Services) -> Self:
         """Return a clip with all that is known of it."""
         return cls(
             **ClipModel.of(row, services).model_dump(),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Self
+from operator import attrgetter
+from typing import Any, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from api.clip_models import ClipModel
+from api.clip_models import ClipModel, clip_document_of
 from api.services import Services
 from api.stream_models import ProfileRef
 from domain.candidate import Evidence
 from domain.score import DIMENSIONS
 from domain.selection import DecisionStatus, Reason, Tier
+from infra.repositories.stored import Stored
 from infra.schema import Clip, Highlight
 
 EXAMPLE: dict[str, Any] = {
@@ -47,6 +49,9 @@ EXAMPLE: dict[str, Any] = {
     "created_at": "2026-05-02T19:05:16Z",
     "updated_at": "2026-05-02T19:05:16Z",
 }
+_dimensions = attrgetter(*DIMENSIONS)
+_REASONS: Final = TypeAdapter(list[Reason])
+_EVIDENCE: Final = TypeAdapter(list[Evidence])
 _EXPLANATION = [
     "“The crowd rises” at 5:07 is a highlight, for good.",
     "0.87 is above 0.85",
@@ -97,31 +102,42 @@ class HighlightModel(BaseModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: Highlight, clip: Clip | None, services: Services) -> Self:
+    def of(cls, row: Stored[Highlight], clip: Stored[Clip] | None, services: Services) -> Self:
         """Return a highlight with its newest clip."""
-        return cls(
-            id=row.id,
-            stream_id=row.stream_id,
-            status=DecisionStatus(row.status),
-            tier=Tier(row.tier),
-            start=row.start,
-            peak=row.peak,
-            end=row.end,
-            score=row.score,
-            dimensions=Dimensions(**{name: getattr(row, name) for name in DIMENSIONS}),
-            confidence=row.confidence,
-            title=row.title,
-            description=row.description,
-            tags=row.tags,
-            reasons=[Reason.model_validate(reason) for reason in row.reasons],
-            evidence=[Evidence.model_validate(evidence) for evidence in row.evidence],
-            game=row.game,
-            profile=ProfileRef(id=row.profile_id, version=row.profile_version),
-            peak_wall_clock=row.peak_wall_clock,
-            clip=None if clip is None else ClipModel.of(clip, services),
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
+        return cls.model_validate(document_of(row, clip, services))
+
+
+def document_of(
+    row: Stored[Highlight], clip: Stored[Clip] | None, services: Services
+) -> dict[str, Any]:
+    """Return what a `HighlightModel` shows of a highlight and its newest clip.
+
+    Lists are written from these: what comes out of the database needs no validation, which is half
+    of a page's cost. Only what lies in it as JSON may be older than the model, and is brought up.
+    """
+    return {
+        "id": row.id,
+        "stream_id": row.stream_id,
+        "status": row.status,
+        "tier": row.tier,
+        "start": row.start,
+        "peak": row.peak,
+        "end": row.end,
+        "score": row.score,
+        "dimensions": dict(zip(DIMENSIONS, _dimensions(row), strict=True)),
+        "confidence": row.confidence,
+        "title": row.title,
+        "description": row.description,
+        "tags": row.tags,
+        "reasons": _REASONS.validate_python(row.reasons),
+        "evidence": _EVIDENCE.validate_python(row.evidence),
+        "game": row.game,
+        "profile": {"id": row.profile_id, "version": row.profile_version},
+        "peak_wall_clock": row.peak_wall_clock,
+        "clip": None if clip is None else clip_document_of(clip, services),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
 
 
 class HighlightDetail(HighlightModel):

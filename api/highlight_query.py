@@ -17,7 +17,7 @@ _Seconds = Annotated[FiniteFloat | None, Query(description="Seconds of media tim
 _Score = Annotated[float | None, Query(ge=0, le=1)]
 
 
-def dimension_bounds(
+async def dimension_bounds(
     *,
     min_skill_execution: _Score = None,
     min_game_impact: _Score = None,
@@ -42,7 +42,7 @@ def dimension_bounds(
     return tuple((name, bound) for name, bound in bounds.items() if bound is not None)
 
 
-def highlight_filter(
+async def highlight_filter(
     *,
     dimensions: Annotated[tuple[tuple[str, float], ...], Depends(dimension_bounds)],
     stream_id: UUID | None = None,

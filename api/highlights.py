@@ -6,11 +6,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from fastapi.responses import Response
 
 from api.auth import Reader
-from api.highlight_models import HighlightDetail, HighlightModel
+from api.highlight_models import HighlightDetail, HighlightModel, document_of
 from api.highlight_query import HighlightQuery
-from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.pagination import Cursor, Limit, Page, decode, next_cursor, page_response
 from api.problem_reference import documented
 from api.problems import (
     HighlightNotFoundProblem,
@@ -32,6 +33,7 @@ _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, U
 @router.get(
     "/list",
     operation_id="listHighlights",
+    response_model=Page[HighlightModel],
     responses=documented(*_ALWAYS, InvalidCursorProblem),
 )
 async def list_highlights(
@@ -42,7 +44,7 @@ async def list_highlights(
     sort: Annotated[Sort, Query(description="A minus sign means descending.")] = Sort.NEWEST,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[HighlightModel]:
+) -> Response:
     """List highlights that match all filters given."""
     order = ORDERS[sort]
     by_time = sort in {Sort.NEWEST, Sort.OLDEST}
@@ -60,8 +62,8 @@ async def list_highlights(
         newest = await clips.latest_by_highlight(
             session, tenant_id=caller.tenant_id, highlight_ids=[row.id for row in page]
         )
-    return Page(
-        data=[HighlightModel.of(row, newest.get(row.id), services) for row in page],
+    return page_response(
+        [document_of(row, newest.get(row.id), services) for row in page],
         next_cursor=next_cursor(rows, limit=limit, column=order.column.key, sort=sort),
     )
 

@@ -149,7 +149,7 @@ async def update_key(
             require_address(body.allowed_ips, address)
         except AddressNotAllowedProblem as error:
             raise OwnAddressExcludedProblem from error
-    with _refusals_as_problems():
+    with _refusals_as_problems(), services.keys.changing(key_id):
         async with services.database.session(caller.tenant_id) as session:
             row = await key_ring.change(
                 session, key_id, body.changes(), tenant_id=caller.tenant_id, actor=actor
@@ -201,7 +201,7 @@ async def rotate_key(
         operation=f"rotateKey {key_id}",
         body=body,
     )
-    with _refusals_as_problems():
+    with _refusals_as_problems(), services.keys.changing(key_id):
         return await once.answer(services.database, create)
 
 
@@ -217,7 +217,7 @@ async def revoke_key(
 
     The last usable key with the scope `admin` stays, so that you cannot lock yourself out.
     """
-    with _refusals_as_problems():
+    with _refusals_as_problems(), services.keys.changing(key_id):
         async with services.database.session(caller.tenant_id) as session:
             row = await key_ring.revoke(session, key_id, tenant_id=caller.tenant_id, actor=actor)
     return KeyModel.of(row)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Query
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic_core import to_json
 
 from api.problems import InvalidCursorProblem
 from api.times import Moment
@@ -30,6 +32,16 @@ class Page(BaseModel, Generic[T]):
 
     data: list[T]
     next_cursor: str | None = None
+
+
+def page_response(documents: Sequence[Mapping[str, Any]], *, next_cursor: str | None) -> Response:
+    """Return a page of items that were written out by field, which no model has to be made of.
+
+    Say the page's model to the route (`response_model`), for its documentation.
+    """
+    page = {"data": documents, "next_cursor": next_cursor}
+    body = to_json(page, inf_nan_mode="null")  # as models write them
+    return Response(body, media_type="application/json")
 
 
 class _Token(BaseModel):

@@ -14,10 +14,11 @@ from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
 from infra.inbound_delivery import InboundDelivery
 from infra.inbound_dispatch import InboundDispatch
+from infra.key_cache import KeyCache
 from infra.known_connections import KnownConnections
 from infra.pinned_profiles import PinnedProfiles
-from infra.request_meter import RequestMeter
 from infra.query_reader import QueryReader
+from infra.request_meter import RequestMeter
 from infra.settings import Settings
 from infra.signed_urls import UrlSigner
 from infra.stream_creation import StreamCreation
@@ -49,6 +50,7 @@ class Services:
     inbound: InboundDelivery
     dispatch: InboundDispatch
     limits: RateLimits
+    keys: KeyCache
     endpoint_secrets: EndpointSecrets
     dispatcher: WebhookDispatcher
     event_connections: EventConnections

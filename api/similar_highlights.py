@@ -24,6 +24,7 @@ from domain.resemblance import Impression, Resemblance, resemblance
 from domain.selection import HIDDEN
 from domain.similarity import describe
 from infra.repositories import clips, highlights, similar_highlights
+from infra.repositories.stored import Stored
 from infra.schema import Clip, Highlight
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
@@ -132,7 +133,7 @@ async def find_similar_highlights(
     )
 
 
-def _impression(row: Highlight, clip: Clip | None) -> Impression:
+def _impression(row: Highlight, clip: Stored[Clip] | None) -> Impression:
     return Impression(
         start=row.start,
         end=row.end,

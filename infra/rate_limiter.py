@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 import structlog
 from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
@@ -23,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from infra.errors import NotConfiguredError
+from infra.moving_windows import MovingWindows
 
 T = TypeVar("T")
 
@@ -89,7 +90,7 @@ class RateLimiter:
         self._away = False
         self._next_attempt = -math.inf
         self._pool: ConnectionPool | None = None
-        storage: MemoryStorage | RedisStorage = MemoryStorage()
+        storage: MovingWindows | RedisStorage = MovingWindows()
         if redis_url is not None:
             self._pool = _connections(redis_url, timeout)
             storage = RedisStorage(
@@ -129,10 +130,15 @@ class RateLimiter:
             if not await self._strategy.hit(_item(bucket.limit), bucket.owner, cost=cost):
                 refused = place
                 break
-        standings = tuple(await asyncio.gather(*map(self._standing, buckets)))
+        standings = await self._standings(buckets)
         return Verdict(
             standings=standings, refused_by=None if refused is None else standings[refused]
         )
+
+    async def _standings(self, buckets: Sequence[Bucket]) -> tuple[Standing, ...]:
+        if self._pool is None:  # tasks would cost more than what they do
+            return tuple([await self._standing(bucket) for bucket in buckets])
+        return tuple(await asyncio.gather(*map(self._standing, buckets)))
 
     async def _standing(self, bucket: Bucket) -> Standing:
         stats = await self._strategy.get_window_stats(_item(bucket.limit), bucket.owner)

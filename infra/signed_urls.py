@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from enum import StrEnum
-from urllib.parse import urlencode
 from uuid import UUID
 
 
@@ -37,14 +35,9 @@ class UrlSigner:
             tenant_id: whose it is; part of the query, since no key will say so.
             expires: Unix time in seconds after which it is refused.
         """
-        query = urlencode(
-            {
-                "tenant": tenant_id,
-                "expires": expires,
-                "signature": self._signature(path, tenant_id, expires),
-            }
-        )
-        return f"{path}?{query}"
+        signature = self._signature(path, tenant_id, expires)
+        # No part has a character that a query would have to escape.
+        return f"{path}?tenant={tenant_id}&expires={expires}&signature={signature}"
 
     def check(
         self, path: str, *, tenant_id: UUID, expires: int, signature: str, now: float
@@ -57,5 +50,5 @@ class UrlSigner:
 
     def _signature(self, path: str, tenant_id: UUID, expires: int) -> str:
         message = f"signed-url:{tenant_id}:{expires}:{path}".encode()
-        digest = hmac.new(self._secret, message, hashlib.sha256).digest()
+        digest = hmac.digest(self._secret, message, "sha256")
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -54,9 +54,6 @@ class StreamCreation:
         Raises:
             StreamQuotaExceededError: the tenant's plan allows no stream more.
         """
-        await stream_quota.reserve(
-            session, tenant_id=new.tenant_id, default_plan=self._default_plan
-        )
         tenants = await self._profiles.read(session, new.tenant_id)
         match = tenants.match(new.game or new.title)
         profile = tenants.catalog.get(match.profile_id)
@@ -69,6 +66,10 @@ class StreamCreation:
             notes=match.notes,
         )
         await profiles.pin(session, tenant_id=new.tenant_id, profile=profile)
+        # Last, since the tenant's other requests wait from here to the end of the transaction.
+        await stream_quota.reserve(
+            session, tenant_id=new.tenant_id, default_plan=self._default_plan
+        )
         return await streams.create(
             session,
             tenant_id=new.tenant_id,

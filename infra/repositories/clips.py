@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, case, func, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    SQLColumnExpression,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    case,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,13 +28,12 @@ from domain.usage import UsageKind, usage_event
 from infra.repositories import usage
 from infra.repositories.announcements import announce_clip
 from infra.repositories.errors import RecordMissingError
+from infra.repositories.stored import Snapshot, snapshots, stored_columns
 from infra.schema import Clip, Highlight
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
 _CONTENT: Final = tuple(
-    column.name
-    for column in Clip.__table__.columns
-    if column.name not in _MANAGED and column.computed is None
+    column.name for column in stored_columns(Clip) if column.name not in _MANAGED
 )
 # A clip goes on only: a repeated or late write of an earlier state changes nothing.
 _STAGE: Final = {
@@ -33,6 +44,26 @@ _STAGE: Final = {
 }
 
 
+_column: Final = Clip.__table__.c
+_SHOWN: Final = (
+    select(*stored_columns(Clip))
+    .where(
+        _column.tenant_id == bindparam("tenant_id"),
+        # An array is one parameter, and the statement the same for any number of ids.
+        _column.highlight_id == any_(bindparam("highlight_ids", type_=ARRAY(Uuid))),
+        _column.status != ClipStatus.DELETED,
+    )
+    .ext(distinct_on(_column.highlight_id))
+    .order_by(
+        _column.highlight_id,
+        (_column.status == ClipStatus.READY).desc(),
+        _column.created_at.desc(),
+        _column.id,
+    )
+)
+"""The clip that each of some highlights shows."""
+
+
 async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip | None:
     """Return a clip, or None when the tenant has none of this id."""
     return await session.get(Clip, (tenant_id, clip_id))
@@ -40,28 +71,14 @@ async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip 
 
 async def latest_by_highlight(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
-) -> dict[UUID, Clip]:
+) -> dict[UUID, Snapshot]:
     """Return the clip of each highlight that has one, deleted ones aside.
 
     It is the newest that is ready, so that one that is being cut anew takes the place of the one
     before in the moment it is finished; without a ready one it is the newest.
     """
-    found = await session.scalars(
-        select(Clip)
-        .where(
-            Clip.tenant_id == tenant_id,
-            Clip.highlight_id.in_(highlight_ids),
-            Clip.status != ClipStatus.DELETED,
-        )
-        .ext(distinct_on(Clip.highlight_id))
-        .order_by(
-            Clip.highlight_id,
-            (Clip.status == ClipStatus.READY).desc(),
-            Clip.created_at.desc(),
-            Clip.id,
-        )
-    )
-    return {clip.highlight_id: clip for clip in found}
+    found = await session.execute(_SHOWN, {"tenant_id": tenant_id, "highlight_ids": highlight_ids})
+    return {clip.highlight_id: clip for clip in snapshots(found)}
 
 
 async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:

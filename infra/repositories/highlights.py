@@ -29,14 +29,14 @@ from infra.repositories.errors import RecordMissingError
 from infra.repositories.highlight_filter import HighlightFilter, conditions
 from infra.repositories.highlight_values import candidate_values, decision_values
 from infra.repositories.keyset import Order, Position
+from infra.repositories.stored import Snapshot, snapshots, stored_columns
 from infra.schema import Highlight, Stream
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
 _CONTENT: Final = tuple(
-    column.name
-    for column in Highlight.__table__.columns
-    if column.name not in _MANAGED and column.computed is None
+    column.name for column in stored_columns(Highlight) if column.name not in _MANAGED
 )
+_ALL: Final = select(*stored_columns(Highlight))
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
 
 
@@ -49,11 +49,12 @@ class Sort(StrEnum):
     BEST = "-score"
 
 
+_column: Final = Highlight.__table__.c
 ORDERS: Final = {
-    Sort.NEWEST: Order(column=Highlight.created_at, id=Highlight.id, descending=True),
-    Sort.OLDEST: Order(column=Highlight.created_at, id=Highlight.id, descending=False),
-    Sort.PEAK: Order(column=Highlight.peak, id=Highlight.id, descending=False),
-    Sort.BEST: Order(column=Highlight.score, id=Highlight.id, descending=True),
+    Sort.NEWEST: Order(column=_column.created_at, id=_column.id, descending=True),
+    Sort.OLDEST: Order(column=_column.created_at, id=_column.id, descending=False),
+    Sort.PEAK: Order(column=_column.peak, id=_column.id, descending=False),
+    Sort.BEST: Order(column=_column.score, id=_column.id, descending=True),
 }
 
 
@@ -80,11 +81,11 @@ async def list_page(
     sort: Sort = Sort.NEWEST,
     after: Position | None = None,
     limit: int = 50,
-) -> list[Highlight]:
-    """Return the highlights that match, in order, after a position."""
+) -> list[Snapshot]:
+    """Return the highlights that match, in order, after a position; with all columns."""
     wanted = await conditions(session, tenant_id=tenant_id, criteria=criteria)
-    query = select(Highlight).where(Highlight.tenant_id == tenant_id, *wanted)
-    return list(await session.scalars(ORDERS[sort].page(query, after=after, limit=limit)))
+    query = _ALL.where(_column.tenant_id == tenant_id, *wanted)
+    return snapshots(await session.execute(ORDERS[sort].page(query, after=after, limit=limit)))
 
 
 async def record_decisions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.plans import PLANS, PlanName, require_room
@@ -33,9 +33,13 @@ async def reserve(session: AsyncSession, *, tenant_id: UUID, default_plan: PlanN
     """
     own = await tenants.plan_of(session, tenant_id=tenant_id, lock=True)
     # Only after the lock: READ COMMITTED shows a statement what was committed when it began.
+    under_way = and_(Stream.tenant_id == tenant_id, Stream.status.in_(_UNDER_WAY))
+    count = await session.scalar(select(func.count()).select_from(Stream).where(under_way))
+    plan = PLANS[own or default_plan]
+    if (count or 0) < plan.concurrent_streams:
+        return
+    # Only a refusal names them; by now there may be room after all.
     running = await session.scalars(
-        select(Stream.id)
-        .where(Stream.tenant_id == tenant_id, Stream.status.in_(_UNDER_WAY))
-        .order_by(Stream.created_at, Stream.id)
+        select(Stream.id).where(under_way).order_by(Stream.created_at, Stream.id)
     )
-    require_room(PLANS[own or default_plan], list(running))
+    require_room(plan, list(running))

@@ -6,6 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from api.highlight_models import HighlightModel
+from api.pagination import Page
 from domain.clip import ClipStatus
 from domain.score import DIMENSIONS
 from domain.selection import DecisionStatus
@@ -57,6 +59,17 @@ async def test_a_clip_that_is_not_ready_has_no_links(
     await new_clip(database, account.tenant_id, stream, highlight, status=ClipStatus.RENDERING)
     found = (await account.http.get(f"/v1/highlights/{highlight}")).json()["clip"]
     assert (found["status"], found["url"], found["thumbnail_url"]) == ("rendering", None, None)
+
+
+async def test_a_page_is_what_its_model_says(account: Account, database: Database) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    for peak in (60.0, 120.0):
+        highlight = await new_highlight(database, account.tenant_id, stream, peak=peak)
+    await new_clip(database, account.tenant_id, stream, highlight)
+    answer = (await account.http.get("/v1/highlights/list")).json()
+    model = Page[HighlightModel].model_validate(answer)
+    assert [found.clip is None for found in model.data] == [False, True]
+    assert answer == model.model_dump(mode="json")
 
 
 async def test_a_list_leaves_out_the_rejected_unless_asked_for(

@@ -286,6 +286,26 @@ async def test_a_revoked_key_is_refused_at_once_and_for_good(account: Account) -
     assert_problem(await account.http.post(f"{path}/rotate", json={}), 409, "key_ended")
 
 
+@pytest.mark.parametrize(
+    ("method", "action", "body", "refusal"),
+    [
+        ("POST", "/revoke", None, 401),
+        ("POST", "/rotate", {"overlap": 0}, 401),
+        ("PATCH", "", {"allowed_ips": ["203.0.113.0/24"]}, 403),
+    ],
+    ids=["revoked", "rotated", "bound to addresses"],
+)
+async def test_a_key_in_use_feels_a_change_with_its_next_request(
+    account: Account, method: str, action: str, body: dict[str, Any] | None, refusal: int
+) -> None:
+    made = await create(account)
+    assert await status_of(account, made["key"]) == 200
+    path = f"{KEYS}/{made['id']}{action}"
+    changed = await account.http.request(method, path, json=body)
+    assert changed.status_code < 300
+    assert await status_of(account, made["key"]) == refusal
+
+
 async def test_the_last_administrators_key_is_not_revoked(account: Account) -> None:
     await create(account)
     ended = await create(account, ADMIN)

@@ -41,6 +41,7 @@ from tests.openapi import Documented, operations
 
 SCENARIOS = 60
 STEPS = 8
+PATIENCE = 60.0
 PLAYLIST = "https://cdn.example.com/beam/1/room/master.m3u8"
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -93,13 +94,13 @@ def key(new_key: Callable[[], str]) -> str:
 
 @pytest.fixture
 def document(api_url: str) -> OpenApiSchema:
-    return schemathesis.openapi.from_url(f"{api_url}/openapi.json")
+    return schemathesis.openapi.from_url(f"{api_url}/openapi.json", timeout=PATIENCE)
 
 
 @pytest.fixture
 def links(api_url: str) -> OpenApiSchema:
     """The document for scenarios: our own links only, none guessed."""
-    raw = httpx.get(f"{api_url}/openapi.json").json()
+    raw = httpx.get(f"{api_url}/openapi.json", timeout=PATIENCE).json()
     # It is taken for the id of something that no operation makes, and so no stream would be made.
     del raw["components"]["schemas"]["AnalyzeRequest"]["properties"]["external_id"]
     own_links: dict[str, Any] = {"phases": {"stateful": {"inference": {"algorithms": []}}}}

@@ -31,7 +31,7 @@ from infra.database import Database
 from infra.repositories import clips, highlights, streams
 from infra.repositories.highlight_filter import HighlightFilter
 from infra.repositories.highlights import Sort
-from infra.schema import Highlight
+from infra.repositories.stored import Snapshot
 from tests.integration.backfill.conftest import PEAK, SECONDS
 from tests.integration.ingest.harness import static_origin
 from tests.integration.rows import PROFILE, new_stream
@@ -105,7 +105,7 @@ class Match:
         async with self._database.session(self.tenant) as session:
             await streams.record_stream(session, record)
 
-    async def shown(self) -> list[Highlight]:
+    async def shown(self) -> list[Snapshot]:
         """The stream's highlights, in order of media time."""
         async with self._database.session(self.tenant) as session:
             return await highlights.list_page(

@@ -21,7 +21,7 @@ from infra.profile_store import ProfileStore
 from infra.repositories import highlights
 from infra.repositories.highlight_filter import HighlightFilter
 from infra.repositories.highlights import Sort
-from infra.schema import Highlight
+from infra.repositories.stored import Snapshot
 from tests.integration.ingest.harness import IngestHarness, Story
 from tests.integration.rows import new_stream
 
@@ -47,7 +47,7 @@ async def analyze(ingest: IngestHarness, story: Story, pool: MediaPool) -> Analy
 
 async def select(
     database: Database, ingest: IngestHarness, found: AnalyzeWindowResult, soccer: GameProfile
-) -> list[Highlight]:
+) -> list[Snapshot]:
     selection = SelectionActivities(database=database, profiles=ProfileStore())
     await selection.select_highlights(
         SelectHighlightsInput(

@@ -33,6 +33,7 @@ _SQL_HOMES = ("infra/repositories/", "infra/schema/", "migrations/")
 _SQL_FILES = {
     "benchmarks/list_pages.py": "makes a million rows and explains the repositories' statements",
     "infra/database.py": "opens the sessions",
+    "infra/driver_connection.py": "begins their transactions: a setting, no query",
     "infra/embedded/postgres.py": "makes roles and databases, before there is any tenant",
 }
 _SQL_METHODS = {

@@ -1,0 +1,43 @@
+"""`python -m benchmarks.api_throughput.served ours|bare PORT DSN TENANT`: one of the two servers.
+
+Settings come from the environment, as the product's do. Both run in one process, served as by
+`highlights serve`, and log to stderr as that does.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+from unittest.mock import patch
+from uuid import UUID
+
+from api.application import create_app
+from app.serve import serve
+from benchmarks.api_throughput.bare import create_bare_app
+from domain.plans import PLANS, Plan, PlanName
+from infra import telemetry
+from infra.settings import Settings
+
+# Everything is counted, and nothing is refused.
+_BOUNDLESS: Final = Plan(
+    name=PlanName.ENTERPRISE,
+    requests_per_minute=1_000_000_000,
+    key_requests_per_minute=1_000_000_000,
+    concurrent_streams=1_000_000_000,
+)
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    kind, port, dsn, tenant = sys.argv[1:]
+    settings = Settings()
+    telemetry.configure(settings, component="api")
+    with patch.dict(PLANS, {PlanName.ENTERPRISE: _BOUNDLESS}):
+        app = (
+            create_app(settings) if kind == "ours" else create_bare_app(dsn, settings, UUID(tenant))
+        )
+        serve(app, host="127.0.0.1", port=int(port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Pages are written from rows without a model, and say what the model would, to the byte."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.sql.elements import KeyedColumnElement
+
+from api.clip_models import ClipModel
+from api.highlight_models import Dimensions, HighlightModel, document_of
+from api.links import clip_url
+from api.pagination import Page, page_response
+from api.services import Services
+from api.stream_models import ProfileRef
+from domain.candidate import Evidence
+from domain.clip import ClipStatus
+from domain.score import DIMENSIONS
+from domain.selection import DecisionStatus, Reason, Tier
+from infra.repositories.stored import Snapshot
+from infra.schema import Clip, Highlight
+from infra.signed_urls import UrlSigner
+
+SERVICES = cast(
+    "Services",
+    SimpleNamespace(
+        signer=UrlSigner(b"s" * 32),
+        settings=SimpleNamespace(base_url=lambda: "https://api.test", clip_url_lifetime=3600.0),
+    ),
+)
+NOW = 1_800_000_000.0
+
+VALUES: dict[type, st.SearchStrategy[Any]] = {
+    bool: st.booleans(),
+    datetime: st.datetimes(timezones=st.just(UTC)),
+    float: st.floats(),
+    int: st.integers(min_value=0, max_value=2**63 - 1),
+    str: st.text(),
+}
+# As they lie in the database: a reason written before a field existed does not have it.
+REASONS = st.builds(Reason).flatmap(
+    lambda reason: st.booleans().map(lambda old: reason.model_dump(mode="json", exclude_none=old))
+)
+OWN: dict[str, st.SearchStrategy[Any]] = {
+    "reasons": st.lists(REASONS, max_size=3),
+    "evidence": st.lists(st.builds(Evidence).map(Evidence.model_dump), max_size=3),
+    "tags": st.lists(st.text(), max_size=3),
+    "corrections": st.just([]),
+}
+
+
+def values(
+    column: KeyedColumnElement[Any], **own: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Any]:
+    """Return what a column may hold."""
+    known = OWN | own
+    if column.key in known:
+        strategy = known[column.key]
+    else:
+        strategy = VALUES.get(column.type.python_type, st.uuids())
+    return st.none() | strategy if column.nullable else strategy
+
+
+def rows(
+    table: type[Highlight | Clip], **own: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Snapshot]:
+    """Return rows with each column of a table."""
+    columns = {column.key: values(column, **own) for column in table.__table__.columns}
+    return st.fixed_dictionaries(columns).map(Snapshot)
+
+
+HIGHLIGHTS = rows(
+    Highlight,
+    status=st.sampled_from([status.value for status in DecisionStatus]),
+    tier=st.sampled_from([tier.value for tier in Tier]),
+)
+CLIPS = rows(Clip, status=st.sampled_from([status.value for status in ClipStatus]))
+
+
+def clip_model(row: Snapshot) -> ClipModel:
+    ready = row.status == "ready" and row.key is not None
+
+    def url(file: Any, *, exists: bool) -> str | None:  # noqa: ANN401
+        if not exists:
+            return None
+        return clip_url(SERVICES, tenant_id=row.tenant_id, clip_id=row.id, file=file)
+
+    return ClipModel(
+        id=row.id,
+        status=ClipStatus(row.status),
+        start=row.start,
+        end=row.start + row.duration,
+        duration=row.duration,
+        url=url("download", exists=ready),
+        thumbnail_url=url("thumbnail", exists=ready and row.thumbnail_key is not None),
+        ready_at=row.ready_at,
+        width=row.width,
+        height=row.height,
+        size=row.size,
+    )
+
+
+def model(row: Snapshot, clip: Snapshot | None) -> HighlightModel:
+    """Return the model of a row, made field by field and validated."""
+    return HighlightModel(
+        id=row.id,
+        stream_id=row.stream_id,
+        status=DecisionStatus(row.status),
+        tier=Tier(row.tier),
+        start=row.start,
+        peak=row.peak,
+        end=row.end,
+        score=row.score,
+        dimensions=Dimensions(**{name: getattr(row, name) for name in DIMENSIONS}),
+        confidence=row.confidence,
+        title=row.title,
+        description=row.description,
+        tags=row.tags,
+        reasons=[Reason.model_validate(reason) for reason in row.reasons],
+        evidence=[Evidence.model_validate(evidence) for evidence in row.evidence],
+        game=row.game,
+        profile=ProfileRef(id=row.profile_id, version=row.profile_version),
+        peak_wall_clock=row.peak_wall_clock,
+        clip=None if clip is None else clip_model(clip),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+@given(st.lists(st.tuples(HIGHLIGHTS, st.none() | CLIPS), max_size=2), st.none() | st.text())
+def test_a_page_is_what_its_model_would_write(
+    shown: list[tuple[Snapshot, Snapshot | None]], cursor: str | None
+) -> None:
+    with patch("time.time", return_value=NOW):
+        documents = [document_of(row, clip, SERVICES) for row, clip in shown]
+        models = [model(row, clip) for row, clip in shown]
+    written = bytes(page_response(documents, next_cursor=cursor).body)
+    assert written == Page(data=models, next_cursor=cursor).model_dump_json().encode()
+
+
+@given(HIGHLIGHTS, st.none() | CLIPS)
+def test_one_highlight_is_what_its_row_says(row: Snapshot, clip: Snapshot | None) -> None:
+    with patch("time.time", return_value=NOW):
+        made, expected = HighlightModel.of(row, clip, SERVICES), model(row, clip)
+    assert made.model_dump_json() == expected.model_dump_json()
