@@ -73,6 +73,10 @@ class PieceJudge:
         self._limits = limits
         self._circuit = Circuit()
 
+    def analyzer(self, profile: GameProfile) -> str:
+        """Return who has looked where Gemini has: both, with the model and the prompts."""
+        return f"{LOCAL}+{self._watcher.questions(profile).analyzer}"
+
     async def decide(self, case: Case) -> Outcome:
         """Decide on a piece and tell its moments.
 
@@ -124,7 +128,7 @@ class PieceJudge:
             case.state,
             tenant_id=case.tenant_id,
             stream_id=case.stream_id,
-            analyzer=f"{LOCAL}+{self._watcher.questions(case.profile).analyzer}",
+            analyzer=self.analyzer(case.profile),
         )
         report = watched.report.plus(GeminiReport(pieces={grounds: 1}, counted=told.counted))
         seconds = case.piece.watched_seconds
