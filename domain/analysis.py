@@ -34,8 +34,8 @@ class AnalyzeWindowResult(Model):
 
     Attributes:
         watermark: the media time (s) before which no further candidate's peak can appear.
-        analyzer: who looked: with the model and the prompts where a piece that ended in these windows
-            was seen by Gemini.
+        analyzer: who looked; names Gemini's model and prompts where it saw a piece that ended in
+            these windows.
         gemini: what Gemini was asked; None where it takes no part.
     """
 

@@ -1,4 +1,4 @@
-"""The project's quota, shared by all tenants and workers, and what each tenant may spend.
+"""The project's quota, shared by all tenants and workers.
 
 Google counts requests and tokens a minute for the whole project. We count them too, in Redis where
 workers share one, so that nobody runs into 429s, and so that no tenant takes more than a share.
@@ -12,24 +12,16 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from limits import (
-    RateLimitItem,
-    RateLimitItemPerHour,
-    RateLimitItemPerMinute,
-    RateLimitItemPerMonth,
-)
+from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from domain.model import Model
 from infra.gemini.errors import GeminiBusyError
 
 _log = structlog.get_logger(__name__)
-
-MICRO: Final = 1_000_000
-"""Budgets are counted in whole millionths of a dollar."""
 
 _SHORTEST_WAIT: Final = 0.1
 _BACK_OFF: Final = 10.0
@@ -44,21 +36,17 @@ class QuotaLimits(Model):
         requests_per_minute: of the project.
         tokens_per_minute: of the project.
         tenant_share: share of both that one tenant may take.
-        tenant_dollars_per_hour: what one tenant may spend in an hour.
-        tenant_dollars_per_month: what one tenant may spend in 30 days.
         patience: seconds that a call waits here for its turn.
     """
 
     requests_per_minute: PositiveInt = 150
     tokens_per_minute: PositiveInt = 1_000_000
     tenant_share: float = Field(default=0.5, gt=0.0, le=1.0)
-    tenant_dollars_per_hour: NonNegativeFloat = 5.0
-    tenant_dollars_per_month: NonNegativeFloat = 500.0
     patience: PositiveFloat = 5.0
 
 
 class GeminiQuota:
-    """Counts requests, tokens and dollars.
+    """Counts requests and tokens.
 
     While the shared counters are away nothing is held back here: Google's own 429s remain.
 
@@ -71,18 +59,11 @@ class GeminiQuota:
         self._limits = limits
         storage = _storage(url)
         self._rates = SlidingWindowCounterRateLimiter(storage)
-        self._spending = FixedWindowRateLimiter(storage)
         share = limits.tenant_share
         self._project = _per_minute(limits.requests_per_minute, limits.tokens_per_minute)
         self._tenant = _per_minute(
             max(1, int(limits.requests_per_minute * share)),
             max(1, int(limits.tokens_per_minute * share)),
-        )
-        self._budgets: tuple[RateLimitItem, ...] = (
-            RateLimitItemPerHour(int(limits.tenant_dollars_per_hour * MICRO), namespace=_NAMESPACE),
-            RateLimitItemPerMonth(
-                int(limits.tenant_dollars_per_month * MICRO), namespace=_NAMESPACE
-            ),
         )
 
     async def take(self, tenant_id: UUID, tokens: int) -> None:
@@ -100,28 +81,6 @@ class GeminiQuota:
                 )
             await asyncio.sleep(delay)
             waited += delay
-
-    async def left(self, tenant_id: UUID) -> float:
-        """Return the dollars that the tenant may still spend now."""
-        try:
-            stats = [
-                await self._spending.get_window_stats(budget, "spent", str(tenant_id))
-                for budget in self._budgets
-            ]
-        except StorageError as error:
-            _log.warning("gemini_counters_away", error=str(error))
-            return float("inf")
-        return min(each.remaining for each in stats) / MICRO
-
-    async def spend(self, tenant_id: UUID, dollars: float) -> None:
-        """Count what a call cost."""
-        try:
-            for budget in self._budgets:
-                await self._spending.hit(
-                    budget, "spent", str(tenant_id), cost=round(dollars * MICRO)
-                )
-        except StorageError as error:
-            _log.warning("gemini_counters_away", error=str(error))
 
     async def _try(self, tenant_id: UUID, tokens: int) -> float | None:
         """Take it, or return the seconds until it may be there.

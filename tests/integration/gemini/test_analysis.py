@@ -104,11 +104,11 @@ async def test_a_retry_gives_the_identical_answer_and_pays_nothing(
 ) -> None:
     stage = Stage(scene, pool, client)
     first = await stage.analyze_all()
-    paid, spent = len(stand_in.answers), await stage.quota.left(TENANT)
+    paid, left = len(stand_in.answers), await stage.spending.left(TENANT)
     again = await stage.analyze_all()
     assert again == first
     assert len(stand_in.answers) == paid == 3
-    assert await stage.quota.left(TENANT) == spent
+    assert await stage.spending.left(TENANT) == left
 
 
 async def test_several_windows_in_one_request_give_the_same_moment(
