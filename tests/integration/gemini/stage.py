@@ -91,7 +91,8 @@ class Stage:
     ) -> None:
         settings = Settings()
         self.scene = scene
-        self.spending: Any = spending or Purse(TenantBudget())
+        chosen: Any = spending or Purse(TenantBudget())
+        self.spending = chosen
         self._tenant_id = tenant_id
         self.delays: list[float] = []
         self.reports: list[GeminiReport] = []

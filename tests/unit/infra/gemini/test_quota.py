@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID, uuid4
 
 import pytest
 
 from infra.embedded.ports import free_ports
 from infra.gemini import GeminiBusyError, GeminiQuota, QuotaLimits
+from tests.redis_server import RedisServer
 
 ALICE, BOB, CAROL = uuid4(), uuid4(), uuid4()
 
@@ -56,3 +58,16 @@ async def test_without_its_redis_nothing_is_held_back() -> None:
     (port,) = free_ports(1)
     shared = GeminiQuota(QuotaLimits(), f"redis://127.0.0.1:{port}/0")
     await shared.take(ALICE, 10)
+
+
+async def test_workers_that_share_a_redis_take_no_more_than_the_project_together(
+    redis_server: RedisServer,
+) -> None:
+    limits = QuotaLimits(requests_per_minute=10, tenant_share=1.0, patience=2.0)
+    workers = [GeminiQuota(limits, redis_server.url, timeout=10) for _ in range(4)]
+    asked = [shared.take(tenant, 10) for shared in workers for tenant in (ALICE, BOB, CAROL) * 3]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for shared in workers:
+        await shared.close()
+    assert sum(answer is None for answer in answers) in {10, 11}
+    assert all(answer is None or isinstance(answer, GeminiBusyError) for answer in answers)
