@@ -43,13 +43,13 @@ class OneProfile:
     """Stands in for the pinned profiles: the same for every stream, or none to be had."""
 
     def __init__(self, profile: GameProfile) -> None:
-        self._profile = profile
+        self.profile = profile
         self.away = False
 
     async def find(self, _tenant_id: UUID, _profile_id: str, _version: str) -> PinnedProfile:
         if self.away:
             raise DatabaseUnavailableError
-        return PinnedProfile(profile=self._profile)
+        return PinnedProfile(profile=self.profile)
 
 
 class Purse:
