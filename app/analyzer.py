@@ -6,12 +6,14 @@ from activities.analysis.answers import GeminiDoors
 from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.local import LocalAnalysis
 from activities.analysis.piece_judge import PieceJudge
+from activities.analysis.spending import GeminiSpending
 from activities.analysis.watcher import Watcher
 from activities.interfaces import Analysis
 from app.doors import Doors
 from domain.cost_gate import GateLimits
 from domain.gemini.choice import Choice
 from domain.gemini.questions import Questions
+from domain.gemini.tenant_budget import TenantBudget
 from infra.gemini import GeminiQuota, QuotaLimits
 from infra.pinned_profiles import PinnedProfiles
 from infra.settings import Settings
@@ -22,9 +24,21 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
     local = LocalAnalysis(segments=doors.segments, pool=doors.media)
     if doors.gemini is None:
         return local
-    quota = _quota(settings)
+    spending = GeminiSpending(
+        doors.database,
+        TenantBudget(
+            dollars_per_hour=settings.gemini_dollars_per_tenant_hour,
+            dollars_per_month=settings.gemini_dollars_per_tenant_month,
+        ),
+    )
     watcher = Watcher(
-        GeminiDoors(client=doors.gemini, quota=quota, segments=doors.segments, pool=doors.media),
+        GeminiDoors(
+            client=doors.gemini,
+            quota=_quota(settings),
+            spending=spending,
+            segments=doors.segments,
+            pool=doors.media,
+        ),
         _questions(settings, Choice()),
         {name: _questions(settings, each) for name, each in settings.gemini_by_profile.items()},
     )
@@ -34,7 +48,7 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
     )
     return GeminiAnalysis(
         local=local,
-        judge=PieceJudge(watcher, quota, limits),
+        judge=PieceJudge(watcher, spending, limits),
         segments=doors.segments,
         profiles=PinnedProfiles(doors.database, doors.profiles),
         shipped=doors.profiles,
@@ -59,8 +73,6 @@ def _quota(settings: Settings) -> GeminiQuota:
             requests_per_minute=settings.gemini_requests_per_minute,
             tokens_per_minute=settings.gemini_tokens_per_minute,
             tenant_share=settings.gemini_tenant_share,
-            tenant_dollars_per_hour=settings.gemini_dollars_per_tenant_hour,
-            tenant_dollars_per_month=settings.gemini_dollars_per_tenant_month,
         ),
         None if url is None else url.get_secret_value(),
     )

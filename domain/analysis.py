@@ -34,7 +34,8 @@ class AnalyzeWindowResult(Model):
 
     Attributes:
         watermark: the media time (s) before which no further candidate's peak can appear.
-        analyzer: who looked.
+        analyzer: who looked; names Gemini's model and prompts where it saw a piece that ended in
+            these windows.
         gemini: what Gemini was asked; None where it takes no part.
     """
 

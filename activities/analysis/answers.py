@@ -11,8 +11,9 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
+from activities.analysis.spending import GeminiSpending
 from domain.gemini.ask import Answer, Ask
-from domain.gemini.cost import ModelPrice
+from domain.gemini.cost import ModelPrice, TokenUsage
 from domain.gemini.pieces import Piece
 from domain.gemini.reading import FileSpan
 from domain.gemini.report import GeminiReport
@@ -41,6 +42,7 @@ class GeminiDoors:
 
     client: GeminiClient
     quota: GeminiQuota
+    spending: GeminiSpending
     segments: SegmentStore
     pool: MediaPool
 
@@ -76,6 +78,7 @@ class PieceAnswers:
         self._piece = piece
         self._stack = stack
         self._tenant_id = tenant_id
+        self._stream_id = stream_id
         self._prefix = f"{tenant_id}/{stream_id}/analysis/{ANALYZER}/answers"
         self._price = price
         self._may_buy = may_buy
@@ -97,8 +100,9 @@ class PieceAnswers:
             data = kept.model_dump_json().encode()
             # Before anything else, and though the activity may be cancelled: it is paid for.
             await asyncio.shield(self._doors.segments.put(key, data))
-            await self._enter(ask, kept.answer)
+            self._tell(ask, kept.answer)
         usage = kept.answer.usage
+        await self._meter(key, usage)
         self.report = self.report.plus(
             GeminiReport(
                 calls=1,
@@ -125,10 +129,19 @@ class PieceAnswers:
         await self._doors.quota.take(self._tenant_id, ask.at_most().total)
         return KeptAnswer(answer=await self._doors.client.ask(ask, video), file=file)
 
-    async def _enter(self, ask: Ask, answer: Answer) -> None:
-        """Count what was spent, and say so."""
-        dollars = self._price.dollars(answer.usage)
-        await self._doors.quota.spend(self._tenant_id, dollars)
+    async def _meter(self, key: str, usage: TokenUsage) -> None:
+        """Meter an answer each time it is used: one that could not be metered before is then."""
+        await asyncio.shield(
+            self._doors.spending.enter(
+                self._tenant_id,
+                self._stream_id,
+                key=key,
+                tokens=usage,
+                dollars=self._price.dollars(usage),
+            )
+        )
+
+    def _tell(self, ask: Ask, answer: Answer) -> None:
         _log.info(
             "gemini_answered",
             tenant_id=str(self._tenant_id),
@@ -137,7 +150,7 @@ class PieceAnswers:
             model=answer.model,
             finish=answer.finish or answer.blocked,
             tokens=answer.usage.total,
-            dollars=dollars,
+            dollars=self._price.dollars(answer.usage),
         )
 
     async def _cut(self) -> tuple[Video, FileSpan]:

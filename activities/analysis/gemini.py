@@ -81,6 +81,9 @@ class GeminiAnalysis(Analysis):
                 "watermark": local.watermark
                 if request.last
                 else min(local.watermark, course.state.told_until),
+                "analyzer": self._judge.analyzer(profile)
+                if course.report.looked
+                else local.analyzer,
                 "gemini": course.report,
             }
         )

@@ -16,6 +16,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.analysis.spending import GeminiSpending
 from activities.analysis.watcher import InVain, Watched, Watcher
 from domain.circuit import Circuit
 from domain.cost_gate import GateLimits, GateState, Grounds, PieceValue, judge
@@ -25,7 +26,7 @@ from domain.gemini.reading import UnusableAnswerError
 from domain.gemini.report import GeminiReport
 from domain.gemini.verdicts import Told, told_with, told_without
 from domain.profile import GameProfile
-from infra.gemini import GeminiBusyError, GeminiError, GeminiQuota, VideoUnusableError
+from infra.gemini import GeminiBusyError, GeminiError, VideoUnusableError
 
 _log = structlog.get_logger(__name__)
 
@@ -63,15 +64,19 @@ class PieceJudge:
 
     Args:
         watcher: who looks.
-        quota: knows what a tenant may still spend.
+        spending: knows what a tenant may still spend.
         limits: of a stream.
     """
 
-    def __init__(self, watcher: Watcher, quota: GeminiQuota, limits: GateLimits) -> None:
+    def __init__(self, watcher: Watcher, spending: GeminiSpending, limits: GateLimits) -> None:
         self._watcher = watcher
-        self._quota = quota
+        self._spending = spending
         self._limits = limits
         self._circuit = Circuit()
+
+    def analyzer(self, profile: GameProfile) -> str:
+        """Return who has looked where Gemini has: both, with the model and the prompts."""
+        return f"{LOCAL}+{self._watcher.questions(profile).analyzer}"
 
     async def decide(self, case: Case) -> Outcome:
         """Decide on a piece and tell its moments.
@@ -84,7 +89,7 @@ class PieceJudge:
             case.state.gate,
             value,
             self._limits,
-            tenant_left=await self._quota.left(case.tenant_id),
+            tenant_left=await self._spending.left(case.tenant_id),
         )
         if not verdict.look:
             return _without(case, value, verdict.grounds)
@@ -124,7 +129,7 @@ class PieceJudge:
             case.state,
             tenant_id=case.tenant_id,
             stream_id=case.stream_id,
-            analyzer=f"{LOCAL}+{self._watcher.questions(case.profile).analyzer}",
+            analyzer=self.analyzer(case.profile),
         )
         report = watched.report.plus(GeminiReport(pieces={grounds: 1}, counted=told.counted))
         seconds = case.piece.watched_seconds

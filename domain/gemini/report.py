@@ -43,7 +43,12 @@ class GeminiReport(Model):
         for grounds in _LIMITS:
             if self.pieces.get(grounds):
                 return f"Only the local analyzer is at work: {WORDS[grounds]}."
-        return "" if any(self.pieces.get(grounds) for grounds in _LOOKED) else None
+        return "" if self.looked else None
+
+    @property
+    def looked(self) -> bool:
+        """Whether Gemini's word about any piece counted."""
+        return any(self.pieces.get(grounds) for grounds in _LOOKED)
 
     def plus(self, other: GeminiReport) -> GeminiReport:
         """Return the sum."""

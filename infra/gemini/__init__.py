@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domain.gemini.fair_share import QuotaLimits
 from infra.gemini.client import GeminiClient, GeminiOptions, Video
 from infra.gemini.errors import (
     GeminiBusyError,
@@ -10,7 +11,7 @@ from infra.gemini.errors import (
     GeminiUnavailableError,
     VideoUnusableError,
 )
-from infra.gemini.quota import GeminiQuota, QuotaLimits
+from infra.gemini.quota import GeminiQuota
 
 __all__ = [
     "GeminiBusyError",

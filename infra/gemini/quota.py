@@ -1,7 +1,8 @@
-"""The project's quota, shared by all tenants and workers, and what each tenant may spend.
+"""The project's quota, shared by all tenants and workers.
 
 Google counts requests and tokens a minute for the whole project. We count them too, in Redis where
-workers share one, so that nobody runs into 429s, and so that no tenant takes more than a share.
+workers share one, so that nobody runs into 429s, and divide them between tenants
+(`domain/gemini/fair_share.py`).
 """
 
 from __future__ import annotations
@@ -12,81 +13,56 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from limits import (
-    RateLimitItem,
-    RateLimitItemPerHour,
-    RateLimitItemPerMinute,
-    RateLimitItemPerMonth,
-)
-from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
-from limits.errors import StorageError
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
-from domain.model import Model
+from domain.gemini.fair_share import FairQueue, QuotaLimits
 from infra.gemini.errors import GeminiBusyError
 
 _log = structlog.get_logger(__name__)
 
-MICRO: Final = 1_000_000
-"""Budgets are counted in whole millionths of a dollar."""
-
-_SHORTEST_WAIT: Final = 0.1
 _BACK_OFF: Final = 10.0
-_REDIS_TIMEOUT: Final = 0.25
-_NAMESPACE: Final = "gemini"
-
-
-class QuotaLimits(Model):
-    """How much may be asked.
-
-    Attributes:
-        requests_per_minute: of the project.
-        tokens_per_minute: of the project.
-        tenant_share: share of both that one tenant may take.
-        tenant_dollars_per_hour: what one tenant may spend in an hour.
-        tenant_dollars_per_month: what one tenant may spend in 30 days.
-        patience: seconds that a call waits here for its turn.
-    """
-
-    requests_per_minute: PositiveInt = 150
-    tokens_per_minute: PositiveInt = 1_000_000
-    tenant_share: float = Field(default=0.5, gt=0.0, le=1.0)
-    tenant_dollars_per_hour: NonNegativeFloat = 5.0
-    tenant_dollars_per_month: NonNegativeFloat = 500.0
-    patience: PositiveFloat = 5.0
+_KEY: Final = "highlights:gemini:queue"
+_KEPT: Final = 180
+"""Seconds after which a queue in which nobody asks is forgotten: all of it has passed by then."""
 
 
 class GeminiQuota:
-    """Counts requests, tokens and dollars.
+    """Waits for a turn.
 
-    While the shared counters are away nothing is held back here: Google's own 429s remain.
+    While the shared queue is away nothing is held back here: Google's own 429s remain.
 
     Args:
         limits: how much may be asked.
         url: `redis://…` or `rediss://…` shared by all workers; None counts in this process.
+        timeout: seconds within which Redis must answer.
     """
 
-    def __init__(self, limits: QuotaLimits, url: str | None = None) -> None:
+    def __init__(
+        self, limits: QuotaLimits, url: str | None = None, *, timeout: float = 0.25
+    ) -> None:
         self._limits = limits
-        storage = _storage(url)
-        self._rates = SlidingWindowCounterRateLimiter(storage)
-        self._spending = FixedWindowRateLimiter(storage)
-        share = limits.tenant_share
-        self._project = _per_minute(limits.requests_per_minute, limits.tokens_per_minute)
-        self._tenant = _per_minute(
-            max(1, int(limits.requests_per_minute * share)),
-            max(1, int(limits.tokens_per_minute * share)),
-        )
-        self._budgets: tuple[RateLimitItem, ...] = (
-            RateLimitItemPerHour(int(limits.tenant_dollars_per_hour * MICRO), namespace=_NAMESPACE),
-            RateLimitItemPerMonth(
-                int(limits.tenant_dollars_per_month * MICRO), namespace=_NAMESPACE
-            ),
-        )
+        self._queue = FairQueue()
+        self._lock = asyncio.Lock()
+        self._redis: Redis | None = None
+        if url is not None:
+            self._redis = Redis.from_url(
+                url,
+                socket_timeout=timeout,
+                socket_connect_timeout=timeout,
+                retry=Retry(NoBackoff(), 0),
+            )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._redis is not None:
+            await self._redis.aclose()
 
     async def take(self, tenant_id: UUID, tokens: int) -> None:
-        """Take a request and its `tokens` from the quota, waiting a little for them.
+        """Take a request and its `tokens` from the quota, waiting a little for a turn.
 
         Raises:
             GeminiBusyError: it would take longer; says how long.
@@ -101,65 +77,27 @@ class GeminiQuota:
             await asyncio.sleep(delay)
             waited += delay
 
-    async def left(self, tenant_id: UUID) -> float:
-        """Return the dollars that the tenant may still spend now."""
-        try:
-            stats = [
-                await self._spending.get_window_stats(budget, "spent", str(tenant_id))
-                for budget in self._budgets
-            ]
-        except StorageError as error:
-            _log.warning("gemini_counters_away", error=str(error))
-            return float("inf")
-        return min(each.remaining for each in stats) / MICRO
-
-    async def spend(self, tenant_id: UUID, dollars: float) -> None:
-        """Count what a call cost."""
-        try:
-            for budget in self._budgets:
-                await self._spending.hit(
-                    budget, "spent", str(tenant_id), cost=round(dollars * MICRO)
-                )
-        except StorageError as error:
-            _log.warning("gemini_counters_away", error=str(error))
-
     async def _try(self, tenant_id: UUID, tokens: int) -> float | None:
-        """Take it, or return the seconds until it may be there.
-
-        Looking and taking are two steps; what slips between them is a 429 at worst.
-        """
-        tokens = min(tokens, self._tenant[1].amount)  # a call that never fits could never be made
-        wanted = [
-            (item, names, cost)
-            for items, names in ((self._project, ("all",)), (self._tenant, ("of", str(tenant_id))))
-            for item, cost in zip(items, (1, tokens), strict=True)
-        ]
+        """Take it, or return the seconds until it may be there: in one step, for all workers."""
+        if self._redis is None:
+            self._queue, delay = self._queue.take(tenant_id, tokens, self._limits, at=time.time())
+            return delay
         try:
-            for item, names, cost in wanted:
-                if not await self._rates.test(item, *names, cost=cost):
-                    stats = await self._rates.get_window_stats(item, *names)
-                    return max(_SHORTEST_WAIT, stats.reset_time - time.time())
-            for item, names, cost in wanted:
-                await self._rates.hit(item, *names, cost=cost)
-        except StorageError as error:
-            _log.warning("gemini_counters_away", error=str(error))
-        return None
+            async with self._lock:  # so that only other processes can come between
+                return await self._try_shared(self._redis, tenant_id, tokens)
+        except (OSError, RedisError) as error:
+            _log.warning("gemini_quota_away", error=f"{type(error).__name__}: {error}")
+            return None
 
+    async def _try_shared(self, redis: Redis, tenant_id: UUID, tokens: int) -> float | None:
+        async def step(pipe: Pipeline) -> float | None:
+            data = await pipe.get(_KEY)
+            queue = FairQueue.model_validate_json(data) if data else FairQueue()
+            queue, delay = queue.take(tenant_id, tokens, self._limits, at=time.time())
+            pipe.multi()  # type: ignore[no-untyped-call]
+            pipe.set(_KEY, queue.model_dump_json(exclude_defaults=True), ex=_KEPT)
+            return delay
 
-def _storage(url: str | None) -> MemoryStorage | RedisStorage:
-    if url is None:
-        return MemoryStorage()
-    return RedisStorage(
-        f"async+{url}",
-        implementation="redispy",
-        wrap_exceptions=True,
-        socket_timeout=_REDIS_TIMEOUT,
-        socket_connect_timeout=_REDIS_TIMEOUT,
-    )
-
-
-def _per_minute(requests: int, tokens: int) -> tuple[RateLimitItem, RateLimitItem]:
-    return (
-        RateLimitItemPerMinute(requests, namespace=f"{_NAMESPACE}-requests"),
-        RateLimitItemPerMinute(tokens, namespace=f"{_NAMESPACE}-tokens"),
-    )
+        # Run again where another worker changed the queue meanwhile; one of them always gets on.
+        delay: float | None = await redis.transaction(step, _KEY, value_from_callable=True)
+        return delay

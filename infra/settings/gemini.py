@@ -62,10 +62,11 @@ class GeminiSettings(SettingsSection):
         default=0.25, description="Dollars that a stream may cost for each of its hours."
     )
     gemini_dollars_per_tenant_hour: NonNegativeFloat = Field(
-        default=5.0, description="Dollars that all streams of a tenant may cost in an hour."
+        default=5.0, description="Dollars that all streams of a tenant may cost in an hour of UTC."
     )
     gemini_dollars_per_tenant_month: NonNegativeFloat = Field(
-        default=500.0, description="Dollars that all streams of a tenant may cost in 30 days."
+        default=500.0,
+        description="Dollars that all streams of a tenant may cost in a month of UTC.",
     )
     gemini_video_share: float = Field(
         default=0.35, gt=0.0, le=1.0, description="Share of a stream that may be watched at most."

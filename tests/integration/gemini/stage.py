@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from temporalio.exceptions import ApplicationError
@@ -15,12 +15,15 @@ from activities.analysis.answers import GeminiDoors
 from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.local import LocalAnalysis
 from activities.analysis.piece_judge import PieceJudge
+from activities.analysis.spending import GeminiSpending
 from activities.analysis.watcher import Watcher
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.candidate import HighlightCandidate
 from domain.cost_gate import GateLimits
+from domain.gemini.cost import TokenUsage
 from domain.gemini.questions import Questions
 from domain.gemini.report import GeminiReport
+from domain.gemini.tenant_budget import TenantBudget, TenantSpending
 from domain.media import Window
 from domain.profile import GameProfile
 from domain.profile_catalog import PinnedProfile
@@ -40,13 +43,31 @@ class OneProfile:
     """Stands in for the pinned profiles: the same for every stream, or none to be had."""
 
     def __init__(self, profile: GameProfile) -> None:
-        self._profile = profile
+        self.profile = profile
         self.away = False
 
     async def find(self, _tenant_id: UUID, _profile_id: str, _version: str) -> PinnedProfile:
         if self.away:
             raise DatabaseUnavailableError
-        return PinnedProfile(profile=self._profile)
+        return PinnedProfile(profile=self.profile)
+
+
+class Purse:
+    """Stands in for the metered spending: each answer counts once, under its key."""
+
+    def __init__(self, budget: TenantBudget) -> None:
+        self._budget = budget
+        self.entered: dict[str, float] = {}
+
+    async def enter(
+        self, _tenant_id: UUID, _stream_id: UUID, *, key: str, tokens: TokenUsage, dollars: float
+    ) -> None:
+        assert tokens.total > 0 or dollars == 0
+        self.entered.setdefault(key, dollars)
+
+    async def left(self, _tenant_id: UUID) -> float:
+        spent = sum(self.entered.values())
+        return self._budget.left(TenantSpending(hour=spent, month=spent))
 
 
 class Stage:
@@ -64,17 +85,26 @@ class Stage:
         client: GeminiClient,
         *,
         limits: GateLimits = GENEROUS,
-        quota: GeminiQuota | None = None,
+        spending: Purse | GeminiSpending | None = None,
+        tenant_id: UUID = TENANT,
         by_profile: Mapping[str, Questions] | None = None,
     ) -> None:
         settings = Settings()
         self.scene = scene
-        self.quota = quota or GeminiQuota(QuotaLimits())
+        chosen: Any = spending or Purse(TenantBudget())
+        self.spending = chosen
+        self._tenant_id = tenant_id
         self.delays: list[float] = []
         self.reports: list[GeminiReport] = []
         local = LocalAnalysis(segments=scene.store, pool=pool)
         self._local = local
-        doors = GeminiDoors(client=client, quota=self.quota, segments=scene.store, pool=pool)
+        doors = GeminiDoors(
+            client=client,
+            quota=GeminiQuota(QuotaLimits()),
+            spending=self.spending,
+            segments=scene.store,
+            pool=pool,
+        )
         questions = Questions(
             model=settings.gemini_model, price=settings.gemini_prices[settings.gemini_model]
         )
@@ -82,7 +112,7 @@ class Stage:
         self.profiles = OneProfile(PROFILE)
         self.analysis = GeminiAnalysis(
             local=local,
-            judge=PieceJudge(Watcher(doors, questions, by_profile), self.quota, limits),
+            judge=PieceJudge(Watcher(doors, questions, by_profile), self.spending, limits),
             segments=scene.store,
             profiles=self.profiles,  # type: ignore[arg-type]  # a stand-in
             shipped=ProfileStore(),
@@ -106,7 +136,7 @@ class Stage:
 
     async def analyze(self, *windows: Window, last: bool = False) -> AnalyzeWindowResult:
         """Analyse windows, again after each failure that is to be retried."""
-        request = request_of(windows, last=last)
+        request = request_of(windows, last=last, tenant_id=self._tenant_id)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 result = await self.attempt(request, attempt)
@@ -144,11 +174,13 @@ class Stage:
         return total
 
 
-def request_of(windows: Sequence[Window], *, last: bool) -> AnalyzeWindowInput:
+def request_of(
+    windows: Sequence[Window], *, last: bool, tenant_id: UUID = TENANT
+) -> AnalyzeWindowInput:
     """Ask for windows as a stream's workflow does."""
     first = windows[0].index
     return AnalyzeWindowInput(
-        tenant_id=TENANT,
+        tenant_id=tenant_id,
         stream_id=STREAM,
         windows=tuple(windows),
         previous_window=first - 1 if first else None,

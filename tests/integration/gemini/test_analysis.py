@@ -49,6 +49,16 @@ async def test_a_highlight_carries_who_saw_it_and_by_which_prompts(
     assert moment.analyzer == f"local-1+{Settings().gemini_model}/detect-1+refine-1+score-1"
 
 
+async def test_a_window_in_which_gemini_looked_says_so_too(
+    scene: Scene, pool: MediaPool, client: GeminiClient
+) -> None:
+    stage = Stage(scene, pool, client)
+    looked = await stage.analyze(*scene.windows(), last=True)
+    assert looked.analyzer == looked.candidates[0].analyzer
+    quiet = await stage.analyze(*scene.windows()[:3], last=True)
+    assert quiet.analyzer == "local-1"
+
+
 async def test_a_profile_may_have_a_model_and_a_language_of_its_own(
     scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
 ) -> None:
@@ -94,11 +104,11 @@ async def test_a_retry_gives_the_identical_answer_and_pays_nothing(
 ) -> None:
     stage = Stage(scene, pool, client)
     first = await stage.analyze_all()
-    paid, spent = len(stand_in.answers), await stage.quota.left(TENANT)
+    paid, left = len(stand_in.answers), await stage.spending.left(TENANT)
     again = await stage.analyze_all()
     assert again == first
     assert len(stand_in.answers) == paid == 3
-    assert await stage.quota.left(TENANT) == spent
+    assert await stage.spending.left(TENANT) == left
 
 
 async def test_several_windows_in_one_request_give_the_same_moment(

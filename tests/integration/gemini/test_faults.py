@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from domain.candidate import HighlightCandidate
-from infra.gemini import GeminiClient, GeminiQuota, QuotaLimits
+from domain.gemini.tenant_budget import TenantBudget
+from infra.gemini import GeminiClient
 from infra.media_pool import MediaPool
 from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On
-from tests.integration.activities.scene import TENANT, Scene
+from tests.integration.activities.scene import Scene
 from tests.integration.gemini.conftest import brief_options
-from tests.integration.gemini.stage import Stage, request_of
+from tests.integration.gemini.stage import Purse, Stage, request_of
 
 LOOKS = 3
 """Answers that one moment takes: detect, refine, score."""
@@ -232,9 +233,7 @@ async def test_analysis_goes_on_without_a_database(stage: Stage) -> None:
 async def test_a_tenant_without_money_left_goes_on_with_the_local_analyzer(
     scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
 ) -> None:
-    quota = GeminiQuota(QuotaLimits(tenant_dollars_per_hour=0.5))
-    await quota.spend(TENANT, 0.5)
-    stage = Stage(scene, pool, client, quota=quota)
+    stage = Stage(scene, pool, client, spending=Purse(TenantBudget(dollars_per_month=0.0)))
     (moment,) = await stage.analyze_all()
     assert gemini_says(moment) == "not seen by Gemini: the tenant's budget was used up"
     assert stand_in.calls == []
