@@ -123,6 +123,7 @@ class StreamModel(BaseModel):
                     "highlights": 3,
                     "clips": 2,
                     "refused_marks": 0,
+                    "notice": "",
                     "end": None,
                     "last_segment_at": "2026-05-02T19:05:12Z",
                     "ended_at": None,
@@ -151,6 +152,7 @@ class StreamModel(BaseModel):
     highlights: int
     clips: int
     refused_marks: int = Field(description="Marks in timed metadata that could not be read.")
+    notice: str = Field(description="How the stream is analysed, where that is not as usual.")
     end: StreamEndModel | None
     last_segment_at: datetime | None
     ended_at: datetime | None
@@ -182,6 +184,7 @@ class StreamModel(BaseModel):
             highlights=row.highlights,
             clips=row.clips,
             refused_marks=row.refused_marks,
+            notice=row.notice,
             end=end,
             last_segment_at=row.last_segment_at,
             ended_at=row.ended_at,
@@ -212,6 +215,7 @@ class StreamModel(BaseModel):
                 "highlights": live.highlights,
                 "clips": live.clips,
                 "refused_marks": live.refused_marks,
+                "notice": live.notice,
                 "end": end,
                 "last_segment_at": live.last_segment_at or self.last_segment_at,
             }

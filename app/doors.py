@@ -12,6 +12,7 @@ from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
 from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
+from infra.gemini import GeminiClient, GeminiOptions
 from infra.hls_client import HlsClient
 from infra.hms_api import HmsApi
 from infra.media_pool import MediaPool
@@ -44,6 +45,7 @@ class Doors:
     endpoint_secrets: EndpointSecrets
     connection_secrets: ConnectionSecrets
     clip_links: ClipLinks
+    gemini: GeminiClient | None = None
 
 
 async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
@@ -98,7 +100,31 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
             base_url=settings.base_url(),
             lifetime=settings.clip_url_lifetime,
         ),
+        gemini=_gemini(settings, stack),
     )
+
+
+def _gemini(settings: Settings, stack: AsyncExitStack) -> GeminiClient | None:
+    """Return the client of Gemini; None without a key."""
+    if settings.gemini_api_key is None:
+        return None
+    chosen = {each.model for each in settings.gemini_by_profile.values() if each.model}
+    unknown = {settings.gemini_model, *chosen} - settings.gemini_prices.keys()
+    if unknown:
+        raise NotConfiguredError(
+            f"The price of {', '.join(sorted(unknown))} is not known.",
+            remedy="Add it to HIGHLIGHTS_GEMINI_PRICES, or name another model.",
+        )
+    client = GeminiClient(
+        settings.gemini_api_key.get_secret_value(),
+        GeminiOptions(
+            base_url=settings.gemini_base_url,
+            call_deadline=settings.gemini_call_deadline,
+            inline_bytes=settings.gemini_inline_bytes,
+        ),
+    )
+    stack.push_async_callback(client.close)
+    return client
 
 
 def _pool(settings: Settings, *, processes: int) -> MediaPool:

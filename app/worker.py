@@ -14,7 +14,6 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
-from activities.analysis.local import LocalAnalysis
 from activities.backfill_records import BackfillRecordActivities
 from activities.clips import ClipActivities
 from activities.inbound import InboundActivities
@@ -24,6 +23,7 @@ from activities.recordings import RecordingActivities
 from activities.records import RecordActivities
 from activities.selection import SelectionActivities
 from activities.webhooks import WebhookActivities
+from app.analyzer import analyzer
 from app.broker import broker_at_work
 from app.doors import Doors, open_doors
 from app.schedules import ensure_schedules
@@ -109,7 +109,7 @@ def workers(
     maintenance = MaintenanceActivities(doors.database)
     backfills = BackfillRecordActivities(doors.database)
     recordings = RecordingActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
-    analysis = LocalAnalysis(segments=doors.segments, pool=doors.media)
+    analysis = analyzer(settings, doors)
     inbound = InboundActivities(
         database=doors.database,
         delivery=InboundDelivery(

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import NonNegativeInt
 
 from domain.candidate import HighlightCandidate
+from domain.gemini.report import GeminiReport
 from domain.media import Window
 from domain.model import Model
 
@@ -31,11 +32,14 @@ class AnalyzeWindowInput(Model):
 class AnalyzeWindowResult(Model):
     """The moments settled by these windows, and what could not be analysed.
 
-    `watermark` is the media time (s) before which no further candidate's peak can appear;
-    `analyzer` names who looked.
+    Attributes:
+        watermark: the media time (s) before which no further candidate's peak can appear.
+        analyzer: who looked.
+        gemini: what Gemini was asked; None where it takes no part.
     """
 
     candidates: tuple[HighlightCandidate, ...] = ()
     watermark: float
     undecodable_segments: int = 0
     analyzer: str = ""
+    gemini: GeminiReport | None = None

@@ -39,6 +39,8 @@ def match_report(
     ]
     if progress.refused_marks:
         lines.append(f"\n{progress.refused_marks} marks of the tenant could not be read.")
+    if progress.notice:
+        lines.append(f"\n{progress.notice}")
     if progress.end is not None:
         lines.append(f"\nEnded ({progress.end.reason}): {progress.end.message}")
     shown = [item for item in decisions if item.status not in HIDDEN][-_SHOWN:]

@@ -191,6 +191,11 @@ def last_readings(readings: Sequence[Reading], seconds: float) -> Sequence[Readi
     return _since(readings, readings[-1].at + readings[-1].duration - seconds)
 
 
+def highest_level(readings: Sequence[Reading], *, since: float) -> float:
+    """Return the highest excitement from `since` (s of media time) on, in spreads."""
+    return round(max((each.level for each in _since(readings, since)), default=0.0), 3)
+
+
 def _since(readings: Sequence[Reading], at: float) -> Sequence[Reading]:
     return readings[bisect_right(readings, at, key=lambda each: each.at) :]
 

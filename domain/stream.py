@@ -87,7 +87,8 @@ class StreamProgress(Model):
 
     `position` is how far ingest has come and `analyzed` how far analysis has, both in seconds of
     media time; `segments` counts stored segments, `missed` those recorded as gaps, and
-    `refused_marks` timed metadata that was meant as a mark and could not be read.
+    `refused_marks` timed metadata that was meant as a mark and could not be read. `notice` is a
+    sentence for its owner about how it is analysed, empty when all is well.
     """
 
     status: StreamStatus = StreamStatus.STARTING
@@ -99,6 +100,7 @@ class StreamProgress(Model):
     highlights: int = 0
     clips: int = 0
     refused_marks: int = 0
+    notice: str = ""
     end: StreamEnd | None = None
     last_segment_at: datetime | None = None
 

@@ -150,7 +150,11 @@ class StreamLedger:
             _window_record(window, analyzer=result.analyzer or None, at=at)
             for window in request.windows
         )
-        self._update(analyzed=max(self._progress.analyzed, result.watermark))
+        notice = None if result.gemini is None else result.gemini.notice
+        self._update(
+            analyzed=max(self._progress.analyzed, result.watermark),
+            notice=self._progress.notice if notice is None else notice,
+        )
 
     def analysis_failed(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
         """Give up windows that cannot be analysed, so that those after them can be."""

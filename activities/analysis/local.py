@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.candidate import HighlightCandidate
 from domain.detection import ANALYZER, DetectorState, advance
 from domain.media import SegmentRef, Window
+from domain.readings import highest_level
 from domain.signals import SegmentSignals
 from domain.wall_clock import anchor_of
 from infra.media_pool import MediaError, MediaPool
@@ -24,6 +25,16 @@ _log = structlog.get_logger(__name__)
 
 # A retry reads the state before its own windows; a few more are kept for a workflow that resets.
 _STATES_KEPT: Final = 4
+
+
+class Heard(NamedTuple):
+    """What the local analyzer answers, and what only another analyzer asks it.
+
+    `levels` are the highest excitement in each window, in robust standard deviations.
+    """
+
+    result: AnalyzeWindowResult
+    levels: tuple[float, ...]
 
 
 class LocalAnalysis(Analysis):
@@ -43,9 +54,14 @@ class LocalAnalysis(Analysis):
 
         Segments that cannot be decoded, or are no longer stored, are counted and passed over.
         """
+        return (await self.hear(request)).result
+
+    async def hear(self, request: AnalyzeWindowInput) -> Heard:
+        """Do the same, and tell how exciting each window was."""
         state = await self._recall(request)
         candidates: list[HighlightCandidate] = []
         undecodable = 0
+        levels: list[float] = []
         for number, window in enumerate(request.windows):
             signals = await self._measure(window.segments)
             undecodable += signals.count(None)
@@ -60,6 +76,7 @@ class LocalAnalysis(Analysis):
                 last=request.last and number == len(request.windows) - 1,
             )
             candidates += settled
+            levels.append(highest_level(state.readings, since=window.start))
             if activity.in_activity():
                 activity.heartbeat(window.index)
         if request.last and not request.windows:
@@ -68,12 +85,13 @@ class LocalAnalysis(Analysis):
             )
             candidates += settled
         await self._remember(request, state)
-        return AnalyzeWindowResult(
+        result = AnalyzeWindowResult(
             candidates=tuple(candidates),
             watermark=state.position if request.last else state.watermark,
             undecodable_segments=undecodable,
             analyzer=ANALYZER,
         )
+        return Heard(result, tuple(levels))
 
     async def _measure(self, segments: Sequence[SegmentRef]) -> list[SegmentSignals | None]:
         files = [await self._file(segment) for segment in segments]

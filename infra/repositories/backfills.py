@@ -100,6 +100,7 @@ def _progress(row: Stream) -> StreamProgress:
         highlights=row.highlights,
         clips=row.clips,
         refused_marks=row.refused_marks,
+        notice=row.notice,
         end=end,
         last_segment_at=row.last_segment_at,
     )

@@ -178,10 +178,10 @@ async def get_many(
 async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     """Write a stream's progress, new gaps and windows; repeated or late writes take nothing back.
 
-    Counters never fall, and a status gives way only to one that may follow it, so that a terminal
-    status stays. What analysis has advanced is metered here, under the row's lock, so that it is
-    counted once. A change of state that tenants are told of is an event in the same transaction;
-    answers whether there was one.
+    Counters never fall, a notice stays before one of earlier analysis, and a status gives way only
+    to one that may follow it, so that a terminal status stays. What analysis has advanced is
+    metered here, under the row's lock, so that it is counted once. A change of state that tenants
+    are told of is an event in the same transaction; answers whether there was one.
 
     Raises:
         RecordMissingError: the stream does not exist.
@@ -227,6 +227,8 @@ def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:
     }
     times = [time for time in (stream.last_segment_at, progress.last_segment_at) if time]
     new["last_segment_at"] = max(times, default=None)
+    if progress.analyzed >= stream.analyzed:
+        new["notice"] = progress.notice
     # Live and stalled follow each other both ways; of those two the one further on is the later.
     late = progress.position < stream.position and progress.status not in TERMINAL
     if may_follow(before, progress.status) and not (late and may_follow(progress.status, before)):

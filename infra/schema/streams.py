@@ -57,6 +57,7 @@ class Stream(Base):
     highlights: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
     clips: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
     refused_marks: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
+    notice: Mapped[str] = mapped_column(server_default=text("''"))
     end_reason: Mapped[str | None]
     end_message: Mapped[str | None]
     last_segment_at: Mapped[datetime | None]

@@ -40,6 +40,15 @@ async def test_a_running_stream_shows_what_its_workflow_knows(
     assert (stream["status"], stream["position"], stream["segments"]) == ("live", 42.0, 21)
 
 
+async def test_a_stream_says_when_it_is_not_analysed_as_usual(
+    account: Account, database: Database
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    await record(database, account, stream, StreamProgress(notice="Only the local analyzer."))
+    found = (await account.http.get(f"/v1/streams/{stream}")).json()
+    assert found["notice"] == "Only the local analyzer."
+
+
 async def test_a_stream_that_is_over_shows_how_it_ended_and_its_gaps(
     account: Account, database: Database
 ) -> None:

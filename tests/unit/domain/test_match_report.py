@@ -71,3 +71,9 @@ def test_the_last_gap_is_told() -> None:
     gaps = (gap(10.0, 2.0), gap(65.0, 4.0))
     report = match_report(game="x", progress=PROGRESS, gaps=gaps, decisions=())
     assert report.endswith("Last gap: 1:05, 4.0 s (rolled_off)")
+
+
+def test_what_the_owner_should_know_is_told() -> None:
+    limited = PROGRESS.model_copy(update={"notice": "Only the local analyzer is at work."})
+    report = match_report(game="x", progress=limited, gaps=(), decisions=())
+    assert report.endswith("Only the local analyzer is at work.")

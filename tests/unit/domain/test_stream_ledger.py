@@ -6,6 +6,8 @@ import pytest
 
 from domain.analysis import AnalyzeWindowResult
 from domain.clip import ClipSpec, ClipStatus
+from domain.cost_gate import Grounds
+from domain.gemini.report import GeminiReport
 from domain.ingest import IngestCursor
 from domain.media import TimedMetadata
 from domain.selection import DecisionStatus, SelectHighlightsResult, SelectionState
@@ -136,6 +138,17 @@ class TestAnalysis:
         fetch(books, window(0))
         analyze(books)
         assert books.analysis_failed(books.analysis_request()).watermark == 6.0
+
+    def test_what_its_owner_should_know_of_it_stays_until_all_is_well(self) -> None:
+        books = ledger()
+        told = []
+        for grounds in (Grounds.STREAM_BUDGET, Grounds.QUIET, Grounds.MOMENT):
+            report = GeminiReport(pieces={grounds: 1})
+            result = AnalyzeWindowResult(watermark=1.0, gemini=report)
+            books.analyzed(books.analysis_request(), result)
+            told.append(books.progress.notice)
+        used_up = "Only the local analyzer is at work: the stream's budget was used up."
+        assert told == [used_up, used_up, ""]
 
 
 class TestSelection:

@@ -34,6 +34,7 @@ OVER = StreamProgress(
     segments=280,
     missed=20,
     highlights=2,
+    notice="Only the local analyzer was at work.",
     end=StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="ended"),
 )
 

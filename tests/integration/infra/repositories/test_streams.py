@@ -122,6 +122,16 @@ async def test_a_late_stall_does_not_hide_that_the_stream_is_live_again(
     assert row.status == "live"
 
 
+async def test_the_notice_of_the_latest_analysis_stays_until_all_is_well(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    shown = []
+    for analyzed, notice in ((8.0, "limited"), (4.0, ""), (8.0, "limited"), (12.0, "")):
+        progress = StreamProgress(position=20.0, analyzed=analyzed, notice=notice)
+        shown.append((await record(database, tenant, stream, progress)).notice)
+    assert shown == ["limited", "limited", "limited", ""]
+
+
 async def test_recording_a_stream_that_is_not_there_says_so(
     database: Database, tenant: UUID
 ) -> None:

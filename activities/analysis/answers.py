@@ -1,0 +1,163 @@
+"""Gemini's answers about one piece of a stream: kept, so that none is paid for twice."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+
+from domain.gemini.ask import Answer, Ask
+from domain.gemini.cost import ModelPrice
+from domain.gemini.pieces import Piece
+from domain.gemini.reading import FileSpan
+from domain.gemini.report import GeminiReport
+from domain.model import Model
+from infra.gemini import (
+    GeminiClient,
+    GeminiQuota,
+    GeminiUnavailableError,
+    Video,
+    VideoUnusableError,
+)
+from infra.gemini.piece_file import write_piece
+from infra.media_pool import MediaError, MediaPool
+from infra.segment_store import SegmentStore, UnknownKeyError
+from infra.splice import SourceFile, SpliceError
+
+_log = structlog.get_logger(__name__)
+
+ANALYZER: Final = "gemini-1"
+"""Name and version of what is remembered and kept; a new one starts afresh."""
+
+
+@dataclass(frozen=True)
+class GeminiDoors:
+    """What asking needs of the world."""
+
+    client: GeminiClient
+    quota: GeminiQuota
+    segments: SegmentStore
+    pool: MediaPool
+
+
+class KeptAnswer(Model):
+    """An answer as it lies in the segment store, and where the video lay that was watched."""
+
+    answer: Answer
+    file: FileSpan
+
+
+class PieceAnswers:
+    """Answers about one piece; its video is cut, and uploaded, when the first is to be paid for.
+
+    Where nothing may be bought, those that are kept are used all the same: they are paid.
+
+    Attributes:
+        report: the calls whose answers were used.
+    """
+
+    def __init__(
+        self,
+        doors: GeminiDoors,
+        piece: Piece,
+        stack: AsyncExitStack,
+        *,
+        tenant_id: UUID,
+        stream_id: UUID,
+        price: ModelPrice,
+        may_buy: bool,
+    ) -> None:
+        self._doors = doors
+        self._piece = piece
+        self._stack = stack
+        self._tenant_id = tenant_id
+        self._prefix = f"{tenant_id}/{stream_id}/analysis/{ANALYZER}/answers"
+        self._price = price
+        self._may_buy = may_buy
+        self._video: tuple[Video, FileSpan] | None = None
+        self.report = GeminiReport()
+
+    async def to(self, ask: Ask) -> KeptAnswer:
+        """Return the answer that is kept, else one that is asked for, paid and kept.
+
+        Raises:
+            GeminiError: there is none, for now or for good.
+        """
+        key = f"{self._prefix}/{ask.key(self._piece.segments)}.json"
+        kept = await self._kept(key)
+        if kept is None and not self._may_buy:
+            raise GeminiUnavailableError("nothing is bought in this attempt")
+        if kept is None:
+            kept = await self._buy(ask)
+            data = kept.model_dump_json().encode()
+            # Before anything else, and though the activity may be cancelled: it is paid for.
+            await asyncio.shield(self._doors.segments.put(key, data))
+            await self._enter(ask, kept.answer)
+        usage = kept.answer.usage
+        self.report = self.report.plus(
+            GeminiReport(
+                calls=1,
+                usage=usage,
+                dollars=self._price.dollars(usage),
+                watched=ask.excerpt.seconds,
+            )
+        )
+        return kept
+
+    async def _kept(self, key: str) -> KeptAnswer | None:
+        try:
+            return KeptAnswer.model_validate_json(await self._doors.segments.read(key))
+        except UnknownKeyError:
+            return None
+        except ValidationError:
+            _log.warning("gemini_answer_unreadable", key=key)
+            return None
+
+    async def _buy(self, ask: Ask) -> KeptAnswer:
+        if self._video is None:
+            self._video = await self._cut()
+        video, file = self._video
+        await self._doors.quota.take(self._tenant_id, ask.at_most().total)
+        return KeptAnswer(answer=await self._doors.client.ask(ask, video), file=file)
+
+    async def _enter(self, ask: Ask, answer: Answer) -> None:
+        """Count what was spent, and say so."""
+        dollars = self._price.dollars(answer.usage)
+        await self._doors.quota.spend(self._tenant_id, dollars)
+        _log.info(
+            "gemini_answered",
+            tenant_id=str(self._tenant_id),
+            step=ask.step.value,
+            prompt=ask.version,
+            model=answer.model,
+            finish=answer.finish or answer.blocked,
+            tokens=answer.usage.total,
+            dollars=dollars,
+        )
+
+    async def _cut(self) -> tuple[Video, FileSpan]:
+        """Write the piece as a file for as long as it is asked about."""
+        segments = self._piece.segments
+        first = segments[0].start
+        target = (await self._doors.segments.scratch()).with_suffix(".mp4")
+        self._stack.callback(target.unlink, missing_ok=True)
+        try:
+            sources = [
+                SourceFile(
+                    path=await self._doors.segments.path(segment.key),
+                    first_timestamp=segment.first_timestamp,
+                    start=segment.start - first,
+                )
+                for segment in segments
+            ]
+            written = await self._doors.pool.run(write_piece, tuple(sources), target)
+        except (UnknownKeyError, SpliceError, MediaError, OSError) as error:
+            raise VideoUnusableError(f"the piece cannot be shown: {error}") from error
+        start = first + written.start
+        video = await self._stack.enter_async_context(self._doors.client.video(target))
+        return video, FileSpan(start=start, end=start + written.duration)

@@ -1,0 +1,66 @@
+"""Which analyzer a worker has: the local one, with Gemini beside it where there is a key."""
+
+from __future__ import annotations
+
+from activities.analysis.answers import GeminiDoors
+from activities.analysis.gemini import GeminiAnalysis
+from activities.analysis.local import LocalAnalysis
+from activities.analysis.piece_judge import PieceJudge
+from activities.analysis.watcher import Watcher
+from activities.interfaces import Analysis
+from app.doors import Doors
+from domain.cost_gate import GateLimits
+from domain.gemini.choice import Choice
+from domain.gemini.questions import Questions
+from infra.gemini import GeminiQuota, QuotaLimits
+from infra.pinned_profiles import PinnedProfiles
+from infra.settings import Settings
+
+
+def analyzer(settings: Settings, doors: Doors) -> Analysis:
+    """Return the analyzer that the settings ask for."""
+    local = LocalAnalysis(segments=doors.segments, pool=doors.media)
+    if doors.gemini is None:
+        return local
+    quota = _quota(settings)
+    watcher = Watcher(
+        GeminiDoors(client=doors.gemini, quota=quota, segments=doors.segments, pool=doors.media),
+        _questions(settings, Choice()),
+        {name: _questions(settings, each) for name, each in settings.gemini_by_profile.items()},
+    )
+    limits = GateLimits(
+        dollars_per_hour=settings.gemini_dollars_per_stream_hour,
+        video_share=settings.gemini_video_share,
+    )
+    return GeminiAnalysis(
+        local=local,
+        judge=PieceJudge(watcher, quota, limits),
+        segments=doors.segments,
+        profiles=PinnedProfiles(doors.database, doors.profiles),
+        shipped=doors.profiles,
+    )
+
+
+def _questions(settings: Settings, choice: Choice) -> Questions:
+    model = choice.model or settings.gemini_model
+    general = settings.gemini_temperature
+    return Questions(
+        model=model,
+        price=settings.gemini_prices[model],
+        temperature=general if choice.temperature is None else choice.temperature,
+        language=choice.language or settings.gemini_language,
+    )
+
+
+def _quota(settings: Settings) -> GeminiQuota:
+    url = settings.redis_url
+    return GeminiQuota(
+        QuotaLimits(
+            requests_per_minute=settings.gemini_requests_per_minute,
+            tokens_per_minute=settings.gemini_tokens_per_minute,
+            tenant_share=settings.gemini_tenant_share,
+            tenant_dollars_per_hour=settings.gemini_dollars_per_tenant_hour,
+            tenant_dollars_per_month=settings.gemini_dollars_per_tenant_month,
+        ),
+        None if url is None else url.get_secret_value(),
+    )

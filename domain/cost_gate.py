@@ -1,0 +1,139 @@
+"""The cost gate: which pieces of a stream are worth the price of a look.
+
+Local signals rank the pieces. Those with a moment that the local analyzer proposes come first,
+then those that stand out among the last hour's, then a few at random, so that what local signals
+are deaf to is still seen now and then. Two limits hold from the first ten minutes on: a share of
+the video so far, of which a part is kept for proposed moments, and dollars for each hour of it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from pydantic import Field, NonNegativeFloat
+
+from domain.baseline import quantile
+from domain.model import Model
+
+WARM_UP: Final = 600.0
+"""Seconds of media whose share and dollars are there from the start."""
+
+_REMEMBERED: Final = 120
+_KNOWN: Final = 8
+_FOR_RANKED: Final = 0.6
+_STANDS_OUT: Final = 1.2
+_HOUR: Final = 3600.0
+
+
+class Grounds(StrEnum):
+    """Why a piece is looked at, or not."""
+
+    MOMENT = "moment"  # the local analyzer proposes a moment in it
+    RANKED = "ranked"  # it stands out among the last pieces
+    SAMPLED = "sampled"  # one of a few at random
+    QUIET = "quiet"  # nothing in it stands out
+    SHARE_USED = "share_used"  # the share of the video is used up
+    STREAM_BUDGET = "stream_budget"  # the stream's dollars are used up
+    TENANT_BUDGET = "tenant_budget"  # the tenant's dollars are used up
+    BUSY = "busy"  # the quota that all tenants share is used up for the moment
+    DOWN = "down"  # Gemini is not reachable
+    FAILED = "failed"  # it was asked, and gave nothing that could be used
+    LATE = "late"  # there was no time left
+
+
+WORDS: Final = {
+    Grounds.QUIET: "nothing stood out there",
+    Grounds.SHARE_USED: "the share of the stream that may be watched was used up",
+    Grounds.STREAM_BUDGET: "the stream's budget was used up",
+    Grounds.TENANT_BUDGET: "the tenant's budget was used up",
+    Grounds.BUSY: "the shared quota of Gemini was used up for the moment",
+    Grounds.DOWN: "Gemini was not reachable",
+    Grounds.FAILED: "Gemini gave no answer that could be used",
+    Grounds.LATE: "analysis had fallen behind",
+}
+"""Why Gemini has not seen a moment, to be read after "not seen by Gemini: "."""
+
+
+class GateLimits(Model):
+    """What a stream may cost, and what looking at a piece needs."""
+
+    dollars_per_hour: NonNegativeFloat = 0.25
+    video_share: float = Field(default=0.35, gt=0.0, le=1.0)
+    sampled_share: float = Field(default=0.05, ge=0.0, le=1.0)
+
+
+class GateState(Model):
+    """What has been seen of a stream, watched and paid: seconds of media, and dollars.
+
+    `ranks` are those of the last pieces.
+    """
+
+    passed: NonNegativeFloat = 0.0
+    watched: NonNegativeFloat = 0.0
+    spent: NonNegativeFloat = 0.0
+    ranks: tuple[float, ...] = ()
+
+    def after(self, piece: PieceValue, *, watched: float = 0.0, spent: float = 0.0) -> GateState:
+        """Return the state after a piece of which `watched` seconds cost `spent` dollars."""
+        return GateState(
+            passed=self.passed + piece.seconds,
+            watched=self.watched + watched,
+            spent=self.spent + spent,
+            ranks=(*self.ranks, round(piece.rank, 3))[-_REMEMBERED:],
+        )
+
+
+class PieceValue(Model):
+    """What is known of a piece before anybody looks.
+
+    Attributes:
+        seconds: how much of the stream it covers.
+        watch_seconds: how much would be watched, what leads up to it included.
+        rank: the highest excitement in it, in robust standard deviations.
+        has_moment: whether the local analyzer proposes a moment in it.
+        dollars: what a look would cost at most.
+        chance: a number in [0, 1) that is always the same for this piece, and else random.
+    """
+
+    seconds: NonNegativeFloat
+    watch_seconds: NonNegativeFloat
+    rank: float
+    has_moment: bool
+    dollars: NonNegativeFloat
+    chance: float = Field(ge=0.0, lt=1.0)
+
+
+class Verdict(Model):
+    """Whether to look, and why."""
+
+    look: bool
+    grounds: Grounds
+
+
+def judge(
+    state: GateState, piece: PieceValue, limits: GateLimits, *, tenant_left: float
+) -> Verdict:
+    """Decide on a piece; `tenant_left` is what the tenant may still spend, in dollars."""
+    grounds = _worth(state, piece, limits)
+    if grounds is Grounds.QUIET:
+        return Verdict(look=False, grounds=grounds)
+    basis = max(state.passed + piece.seconds, WARM_UP)
+    share = limits.video_share * (1.0 if piece.has_moment else _FOR_RANKED)
+    if state.watched + piece.watch_seconds > share * basis:
+        return Verdict(look=False, grounds=Grounds.SHARE_USED)
+    if state.spent + piece.dollars > limits.dollars_per_hour * basis / _HOUR:
+        return Verdict(look=False, grounds=Grounds.STREAM_BUDGET)
+    if piece.dollars > tenant_left:
+        return Verdict(look=False, grounds=Grounds.TENANT_BUDGET)
+    return Verdict(look=True, grounds=grounds)
+
+
+def _worth(state: GateState, piece: PieceValue, limits: GateLimits) -> Grounds:
+    if piece.has_moment:
+        return Grounds.MOMENT
+    if len(state.ranks) >= _KNOWN and piece.rank >= _STANDS_OUT:
+        bar = quantile(state.ranks, 1.0 - limits.video_share * _FOR_RANKED)
+        if piece.rank > bar:
+            return Grounds.RANKED
+    return Grounds.SAMPLED if piece.chance < limits.sampled_share else Grounds.QUIET

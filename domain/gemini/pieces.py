@@ -1,0 +1,152 @@
+"""A stream cut into pieces that are worth one look each.
+
+A piece ends when the local analyzer has settled a moment, so that nobody waits for the look, or
+when it has become long. Watched is what the moment took, or all of the piece where there is none,
+with what leads up to it, so that a moment on the border is seen whole once; a moment too near the
+end is left to the next piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+from uuid import UUID
+
+from pydantic import NonNegativeFloat
+
+from domain.candidate import HighlightCandidate
+from domain.cost_gate import GateState
+from domain.marks import mark_of
+from domain.media import SegmentRef, Window
+from domain.model import Model
+
+LONGEST: Final = 24.0
+"""Seconds after which a piece ends though nothing has happened."""
+
+LEAD: Final = 8.0
+"""Seconds before a piece that are watched with it."""
+
+MARGIN: Final = 4.0
+"""Seconds before a piece's end in which a moment may peak only if a local candidate says so too."""
+
+BEFORE_MOMENT: Final = 5.0
+"""Seconds before the first moment that are watched of a piece which has one."""
+
+_TOLD: Final = 12
+_CHANCES: Final = 10_000
+
+
+class Piece(Model):
+    """A piece: `start`..`end` (seconds of media time) is new, `segments` is what is watched.
+
+    Attributes:
+        segments: the media from `BEFORE_MOMENT` before its first moment on, or from `LEAD` before
+            `start` on where the local analyzer has found none.
+        candidates: what the local analyzer has settled in it.
+        rank: the highest excitement in it, in robust standard deviations.
+        marks: the names a tenant gave to moments in it.
+        last: whether no piece follows.
+    """
+
+    start: NonNegativeFloat
+    end: NonNegativeFloat
+    segments: tuple[SegmentRef, ...]
+    candidates: tuple[HighlightCandidate, ...] = ()
+    rank: float = 0.0
+    marks: tuple[str, ...] = ()
+    last: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """How much of the stream it covers."""
+        return self.end - self.start
+
+    @property
+    def watched_seconds(self) -> float:
+        """How much is watched."""
+        return self.segments[-1].end - self.segments[0].start if self.segments else 0.0
+
+    def chance(self, stream_id: UUID) -> float:
+        """Return a number in [0, 1): always the same for this piece of this stream."""
+        digest = hashlib.sha256(f"{stream_id}/{self.start:.3f}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") % _CHANCES / _CHANCES
+
+
+class WatchState(Model):
+    """All that is remembered of a stream between windows; a value, so that a retry starts from it.
+
+    Attributes:
+        decided: where the last piece ended (s of media time).
+        reached: where the last window ended.
+        told_until: before this no further moment is told, except by the local analyzer.
+        segments: the latest, as far back as a piece may reach.
+        candidates: settled by the local analyzer since the last piece.
+        rank: the highest excitement since then.
+        marks: the tenant's names since then.
+        told: the peaks of the moments told last.
+        gate: what has been watched and paid.
+    """
+
+    decided: NonNegativeFloat = 0.0
+    reached: NonNegativeFloat = 0.0
+    told_until: NonNegativeFloat = 0.0
+    segments: tuple[SegmentRef, ...] = ()
+    candidates: tuple[HighlightCandidate, ...] = ()
+    rank: float = 0.0
+    marks: tuple[str, ...] = ()
+    told: tuple[float, ...] = ()
+    gate: GateState = GateState()
+
+    def with_window(
+        self, window: Window, candidates: tuple[HighlightCandidate, ...], *, rank: float
+    ) -> WatchState:
+        """Return the state with a window, and what the local analyzer has settled by its end."""
+        marks = [mark_of(each) for each in window.metadata]
+        anew = not self.reached
+        return self.model_copy(
+            update={
+                "decided": window.start if anew else self.decided,
+                "told_until": max(0.0, window.start - MARGIN) if anew else self.told_until,
+                "reached": max(self.reached, window.end),
+                "segments": (*self.segments, *window.segments),
+                "candidates": (*self.candidates, *candidates),
+                "rank": max(self.rank, rank),
+                "marks": (*self.marks, *(mark.label for mark in marks if mark)),
+            }
+        )
+
+    def with_candidates(self, candidates: tuple[HighlightCandidate, ...]) -> WatchState:
+        """Return the state with what the local analyzer has settled when no window was left."""
+        return self.model_copy(update={"candidates": (*self.candidates, *candidates)})
+
+    def due(self, *, last: bool = False) -> Piece | None:
+        """Return the piece that has ended; None while it goes on."""
+        open_seconds = self.reached - self.decided
+        if not self.candidates and (open_seconds <= 0 or not (last or open_seconds >= LONGEST)):
+            return None
+        first = min(
+            (each.start - BEFORE_MOMENT for each in self.candidates), default=self.decided - LEAD
+        )
+        return Piece(
+            start=self.decided,
+            end=max(self.reached, self.decided),
+            segments=tuple(each for each in self.segments if each.end > first),
+            candidates=self.candidates,
+            rank=self.rank,
+            marks=self.marks,
+            last=last,
+        )
+
+    def after(
+        self, piece: Piece, told: tuple[HighlightCandidate, ...], gate: GateState
+    ) -> WatchState:
+        """Return the state after a piece and the moments told of it."""
+        keep = piece.end - LEAD - LONGEST
+        return WatchState(
+            decided=piece.end,
+            reached=piece.end,
+            told_until=piece.end if piece.last else max(self.told_until, piece.end - MARGIN),
+            segments=tuple(each for each in self.segments if each.end > keep),
+            told=(*self.told, *(each.peak for each in told))[-_TOLD:],
+            gate=gate,
+        )

@@ -1,0 +1,243 @@
+"""Questions to Gemini about a video, one call each: sent once, with a deadline, billed.
+
+The SDK's own retries are off, for Temporal's decide; so are its automatic function calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx2
+import structlog
+from google import genai
+from google.genai import types
+from google.genai.errors import APIError
+from pydantic import Field, NonNegativeInt, PositiveFloat
+
+from domain.gemini.ask import Answer, Ask, Excerpt
+from domain.gemini.cost import TokenUsage
+from domain.model import Model
+from domain.profile_hints import MediaResolution
+from infra.gemini.errors import (
+    DeadlineError,
+    GeminiError,
+    GeminiUnavailableError,
+    VideoUnusableError,
+    error_of,
+)
+from infra.gemini.piece_file import MIME_TYPE
+
+_log = structlog.get_logger(__name__)
+
+# The service refuses deadlines below ten seconds; ours may be shorter, and are kept on this side.
+_LEAST_SERVER_DEADLINE: Final = 10.0
+# Sport is full of tackles, blood and gunfire that are no harm; what is left is still filtered.
+_THRESHOLD: Final = types.HarmBlockThreshold.BLOCK_ONLY_HIGH
+_HARMS: Final = (
+    types.HarmCategory.HARM_CATEGORY_HARASSMENT,
+    types.HarmCategory.HARM_CATEGORY_HATE_SPEECH,
+    types.HarmCategory.HARM_CATEGORY_SEXUALLY_EXPLICIT,
+    types.HarmCategory.HARM_CATEGORY_DANGEROUS_CONTENT,
+)
+_RESOLUTIONS: Final = {
+    MediaResolution.LOW: types.MediaResolution.MEDIA_RESOLUTION_LOW,
+    MediaResolution.MEDIUM: types.MediaResolution.MEDIA_RESOLUTION_MEDIUM,
+    MediaResolution.HIGH: types.MediaResolution.MEDIA_RESOLUTION_HIGH,
+}
+
+
+class GeminiOptions(Model):
+    """How the service is called.
+
+    Attributes:
+        base_url: where it is; None is Google.
+        call_deadline: seconds that a call may take, upload and processing not included.
+        inline_bytes: size up to which a video is sent with each question; above, it is uploaded
+            once, kept for the questions that follow, and deleted.
+        file_wait: seconds that an uploaded video may take to be processed.
+        file_poll: seconds between looks at it.
+    """
+
+    base_url: str | None = None
+    call_deadline: PositiveFloat = 30.0
+    inline_bytes: NonNegativeInt = Field(default=4 << 20, le=14 << 20)
+    file_wait: PositiveFloat = 20.0
+    file_poll: PositiveFloat = 0.5
+
+
+class GeminiClient:
+    """The service, for one project. Close it when done."""
+
+    def __init__(self, api_key: str, options: GeminiOptions) -> None:
+        self._options = options
+        server_deadline = max(options.call_deadline, _LEAST_SERVER_DEADLINE)
+        self._client = genai.Client(
+            api_key=api_key,
+            vertexai=False,
+            http_options=types.HttpOptions(
+                base_url=options.base_url,
+                api_version="v1beta",
+                timeout=int(server_deadline * 1000),
+                retry_options=types.HttpRetryOptions(attempts=1),
+            ),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aio.aclose()
+
+    @asynccontextmanager
+    async def video(self, path: Path) -> AsyncIterator[Video]:
+        """Offer a video file for questions; what is uploaded for them is deleted at the end."""
+        video = Video(path)
+        try:
+            yield video
+        finally:
+            if video.name is not None:
+                await self._delete(video.name)
+
+    async def ask(self, ask: Ask, video: Video) -> Answer:
+        """Ask one question about an excerpt of `video`.
+
+        Raises:
+            GeminiUnavailableError: asking again later may help.
+            GeminiRefusedError: it will not.
+            VideoUnusableError: the video was not processed.
+        """
+        part = await self._part(video, ask.excerpt)
+        contents = [types.Content(role="user", parts=[part, types.Part(text=ask.prompt)])]
+        async with _mapped(self._options.call_deadline):
+            response = await self._client.aio.models.generate_content(
+                model=ask.model, contents=list(contents), config=_config(ask)
+            )
+        return _answer(response)
+
+    async def _part(self, video: Video, excerpt: Excerpt) -> types.Part:
+        """Return the video as part of a question, uploading it where it is too big to be sent."""
+        metadata = types.VideoMetadata(
+            start_offset=_offset(excerpt.start), end_offset=_offset(excerpt.end), fps=excerpt.fps
+        )
+        size = (await asyncio.to_thread(video.path.stat)).st_size
+        if size <= self._options.inline_bytes:
+            data = await asyncio.to_thread(video.path.read_bytes)
+            blob = types.Blob(data=data, mime_type=MIME_TYPE)
+            return types.Part(inline_data=blob, video_metadata=metadata)
+        if video.uri is None:
+            await self._upload(video)
+        file = types.FileData(file_uri=video.uri, mime_type=MIME_TYPE)
+        return types.Part(file_data=file, video_metadata=metadata)
+
+    async def _upload(self, video: Video) -> None:
+        wait = self._options.file_wait
+        async with _mapped(wait):
+            file = await self._client.aio.files.upload(
+                file=str(video.path), config=types.UploadFileConfig(mime_type=MIME_TYPE)
+            )
+            video.name = file.name
+        try:
+            async with asyncio.timeout(wait):
+                while file.state == types.FileState.PROCESSING:
+                    await asyncio.sleep(self._options.file_poll)
+                    async with _mapped(wait):
+                        file = await self._client.aio.files.get(name=file.name or "")
+        except TimeoutError:
+            raise VideoUnusableError(f"the video was not processed within {wait:g} s") from None
+        if file.state != types.FileState.ACTIVE:
+            raise VideoUnusableError("the service could not process the video")
+        video.uri = file.uri
+
+    async def _delete(self, name: str) -> None:
+        """Delete an uploaded file; failing to costs nothing, since it expires within 48 hours."""
+        try:
+            async with _mapped(self._options.call_deadline):
+                await self._client.aio.files.delete(name=name)
+        except GeminiError as error:
+            _log.warning("gemini_file_not_deleted", error=str(error))
+
+
+class Video:
+    """A local file under questions, and the name and address of its upload, once there is one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name: str | None = None
+        self.uri: str | None = None
+
+
+@asynccontextmanager
+async def _mapped(seconds: float) -> AsyncIterator[None]:
+    """Bound a call and turn what goes wrong in it into our errors."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise DeadlineError(seconds) from None
+    except APIError as error:
+        raise error_of(error) from error
+    except (httpx2.HTTPError, OSError) as error:
+        message = f"Gemini cannot be reached ({type(error).__name__})"
+        raise GeminiUnavailableError(message) from error
+    except (KeyError, ValueError) as error:  # not JSON, or not of the protocol
+        message = f"Gemini answered what is no answer ({type(error).__name__})"
+        raise GeminiUnavailableError(message) from error
+
+
+def _config(ask: Ask) -> types.GenerateContentConfig:
+    return types.GenerateContentConfig(
+        system_instruction=ask.system,
+        temperature=ask.temperature,
+        max_output_tokens=ask.max_output,
+        response_mime_type="application/json",
+        response_json_schema=ask.answer_schema,
+        media_resolution=_RESOLUTIONS[ask.excerpt.resolution],
+        thinking_config=_thinking(ask.model),
+        safety_settings=[
+            types.SafetySetting(category=harm, threshold=_THRESHOLD) for harm in _HARMS
+        ],
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+    )
+
+
+def _thinking(model: str) -> types.ThinkingConfig:
+    """Keep thinking, which is billed as output, as short as the family allows."""
+    if model.startswith("gemini-2"):
+        return types.ThinkingConfig(thinking_budget=0)
+    return types.ThinkingConfig(thinking_level=types.ThinkingLevel.LOW)
+
+
+def _offset(seconds: float) -> str:
+    return f"{seconds:.3f}s"
+
+
+def _answer(response: types.GenerateContentResponse) -> Answer:
+    candidate = response.candidates[0] if response.candidates else None
+    parts = candidate.content.parts if candidate and candidate.content else None
+    feedback = response.prompt_feedback
+    blocked = feedback.block_reason if feedback else None
+    return Answer(
+        text="".join(part.text or "" for part in parts or () if not part.thought),
+        finish=str(candidate.finish_reason.value) if candidate and candidate.finish_reason else "",
+        blocked=str(blocked.value) if blocked else None,
+        model=response.model_version or "",
+        usage=_usage(response.usage_metadata),
+    )
+
+
+def _usage(metadata: types.GenerateContentResponseUsageMetadata | None) -> TokenUsage:
+    if metadata is None:
+        return TokenUsage()
+    audio = sum(
+        each.token_count or 0
+        for each in metadata.prompt_tokens_details or ()
+        if each.modality is types.MediaModality.AUDIO
+    )
+    return TokenUsage(
+        text=max(0, (metadata.prompt_token_count or 0) - audio),
+        audio=audio,
+        cached=metadata.cached_content_token_count or 0,
+        output=(metadata.candidates_token_count or 0) + (metadata.thoughts_token_count or 0),
+    )

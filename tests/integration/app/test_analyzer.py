@@ -1,0 +1,54 @@
+"""A worker's analyzer: local without a key, with Gemini beside it where there is one."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from activities.analysis.gemini import GeminiAnalysis
+from activities.analysis.local import LocalAnalysis
+from activities.interfaces import Analysis
+from app.analyzer import analyzer
+from app.doors import open_doors
+from infra.embedded.postgres import DatabaseUrls
+from infra.errors import NotConfiguredError
+from infra.settings import Settings
+
+
+async def analyzer_of(tmp_path: Path, postgres: DatabaseUrls, **values: object) -> Analysis:
+    settings = Settings.model_validate(
+        {
+            "database_url": SecretStr(postgres.application),
+            "clip_store": str(tmp_path / "clips"),
+            "segment_store": str(tmp_path / "segments"),
+            **values,
+        }
+    )
+    async with AsyncExitStack() as stack:
+        return analyzer(settings, await open_doors(settings, stack))
+
+
+async def test_without_a_key_nothing_changes(tmp_path: Path, postgres: DatabaseUrls) -> None:
+    assert isinstance(await analyzer_of(tmp_path, postgres), LocalAnalysis)
+
+
+async def test_with_a_key_gemini_takes_part(tmp_path: Path, postgres: DatabaseUrls) -> None:
+    made = await analyzer_of(tmp_path, postgres, gemini_api_key="AIza-x")
+    assert isinstance(made, GeminiAnalysis)
+
+
+async def test_a_model_without_a_price_is_refused_at_the_start(
+    tmp_path: Path, postgres: DatabaseUrls
+) -> None:
+    with pytest.raises(NotConfiguredError, match="HIGHLIGHTS_GEMINI_PRICES"):
+        await analyzer_of(tmp_path, postgres, gemini_api_key="AIza-x", gemini_model="gemini-next")
+    with pytest.raises(NotConfiguredError, match="gemini-next"):
+        await analyzer_of(
+            tmp_path,
+            postgres,
+            gemini_api_key="AIza-x",
+            gemini_by_profile={"soccer": {"model": "gemini-next"}},
+        )

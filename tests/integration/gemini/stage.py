@@ -1,0 +1,158 @@
+"""The whole analyzer on a film, window after window, as a stream's workflow runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.analysis.answers import GeminiDoors
+from activities.analysis.gemini import GeminiAnalysis
+from activities.analysis.local import LocalAnalysis
+from activities.analysis.piece_judge import PieceJudge
+from activities.analysis.watcher import Watcher
+from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.candidate import HighlightCandidate
+from domain.cost_gate import GateLimits
+from domain.gemini.questions import Questions
+from domain.gemini.report import GeminiReport
+from domain.media import Window
+from domain.profile import GameProfile
+from domain.profile_catalog import PinnedProfile
+from infra.database import DatabaseUnavailableError
+from infra.gemini import GeminiClient, GeminiQuota, QuotaLimits
+from infra.media_pool import MediaPool
+from infra.profile_store import ProfileStore
+from infra.settings import Settings
+from tests.integration.activities.scene import STREAM, TENANT, Scene
+
+ATTEMPTS: Final = 5
+GENEROUS: Final = GateLimits(dollars_per_hour=100.0, video_share=1.0, sampled_share=0.0)
+PROFILE: Final = ProfileStore().catalog.profiles["soccer"]
+
+
+class OneProfile:
+    """Stands in for the pinned profiles: the same for every stream, or none to be had."""
+
+    def __init__(self, profile: GameProfile) -> None:
+        self._profile = profile
+        self.away = False
+
+    async def find(self, _tenant_id: UUID, _profile_id: str, _version: str) -> PinnedProfile:
+        if self.away:
+            raise DatabaseUnavailableError
+        return PinnedProfile(profile=self._profile)
+
+
+class Stage:
+    """Runs the activity on a scene, again where it asks for it, as Temporal does.
+
+    Attributes:
+        delays: the seconds that each failed attempt asked to wait.
+        reports: what each request was told to have cost.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        pool: MediaPool,
+        client: GeminiClient,
+        *,
+        limits: GateLimits = GENEROUS,
+        quota: GeminiQuota | None = None,
+        by_profile: Mapping[str, Questions] | None = None,
+    ) -> None:
+        settings = Settings()
+        self.scene = scene
+        self.quota = quota or GeminiQuota(QuotaLimits())
+        self.delays: list[float] = []
+        self.reports: list[GeminiReport] = []
+        local = LocalAnalysis(segments=scene.store, pool=pool)
+        self._local = local
+        doors = GeminiDoors(client=client, quota=self.quota, segments=scene.store, pool=pool)
+        questions = Questions(
+            model=settings.gemini_model, price=settings.gemini_prices[settings.gemini_model]
+        )
+        self.questions = questions
+        self.profiles = OneProfile(PROFILE)
+        self.analysis = GeminiAnalysis(
+            local=local,
+            judge=PieceJudge(Watcher(doors, questions, by_profile), self.quota, limits),
+            segments=scene.store,
+            profiles=self.profiles,  # type: ignore[arg-type]  # a stand-in
+            shipped=ProfileStore(),
+        )
+
+    async def analyze_all(
+        self, windows: Sequence[Window] | None = None
+    ) -> list[HighlightCandidate]:
+        """Analyse the whole scene; every result is checked against its watermark."""
+        found: list[HighlightCandidate] = []
+        watermark = 0.0
+        shown = self.scene.windows() if windows is None else windows
+        for window in shown:
+            last = window is shown[-1]
+            result = await self.analyze(window, last=last)
+            assert all(each.peak >= watermark for each in result.candidates)
+            assert result.watermark >= watermark
+            watermark = result.watermark
+            found += result.candidates
+        return found
+
+    async def analyze(self, *windows: Window, last: bool = False) -> AnalyzeWindowResult:
+        """Analyse windows, again after each failure that is to be retried."""
+        request = request_of(windows, last=last)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                result = await self.attempt(request, attempt)
+            except ApplicationError as error:
+                if error.non_retryable or error.next_retry_delay is None:
+                    raise
+                self.delays.append(error.next_retry_delay.total_seconds())
+                continue
+            if result.gemini is not None:
+                self.reports.append(result.gemini)
+            return result
+        raise AssertionError("the window was given up")
+
+    async def attempt(self, request: AnalyzeWindowInput, number: int) -> AnalyzeWindowResult:
+        """Run the activity once, as its attempt of that number."""
+        environment = ActivityEnvironment()
+        environment.info = replace(
+            environment.info, attempt=number, start_to_close_timeout=timedelta(seconds=120)
+        )
+        return await environment.run(self.analysis.analyze_window, request)
+
+    async def local_alone(self) -> list[HighlightCandidate]:
+        """What the local analyzer says of the scene."""
+        windows = self.scene.windows()
+        result = await ActivityEnvironment().run(
+            self._local.analyze_window, request_of(windows, last=True)
+        )
+        return list(result.candidates)
+
+    def report(self) -> GeminiReport:
+        """The sum of all reports."""
+        total = GeminiReport()
+        for each in self.reports:
+            total = total.plus(each)
+        return total
+
+
+def request_of(windows: Sequence[Window], *, last: bool) -> AnalyzeWindowInput:
+    """Ask for windows as a stream's workflow does."""
+    first = windows[0].index
+    return AnalyzeWindowInput(
+        tenant_id=TENANT,
+        stream_id=STREAM,
+        windows=tuple(windows),
+        previous_window=first - 1 if first else None,
+        profile_id="soccer",
+        profile_version="1",
+        last=last,
+    )

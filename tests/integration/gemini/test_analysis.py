@@ -1,0 +1,137 @@
+"""The multimodal analyzer: both witnesses agree on a real moment, at a known price."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.cost_gate import GateLimits, Grounds
+from domain.gemini.questions import Questions
+from infra.gemini import GeminiClient
+from infra.media_pool import MediaPool
+from infra.settings import Settings
+from tests.gemini_stand_in import GeminiStandIn
+from tests.integration.activities.scene import STARTED, TENANT, Scene
+from tests.integration.gemini.conftest import Service, brief_options
+from tests.integration.gemini.stage import PROFILE, Stage
+
+
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+@pytest.fixture
+async def client_of_service(service: Service) -> AsyncIterator[GeminiClient]:
+    client = GeminiClient(service.key, brief_options(service.base_url, call_deadline=30.0))
+    yield client
+    await client.close()
+
+
+async def test_a_moment_is_told_by_both_witnesses(
+    scene: Scene, pool: MediaPool, client: GeminiClient
+) -> None:
+    (moment,) = await Stage(scene, pool, client).analyze_all()
+    assert moment.peak == pytest.approx(scene.peak, abs=0.5)
+    assert moment.start < moment.peak < moment.end
+    assert moment.title.endswith("at 22 dB")
+    assert set(moment.tags) & PROFILE.all_tags()
+    assert {each.signal for each in moment.evidence} > {"gemini", "crowd"}
+    assert moment.peak_wall_clock == STARTED + timedelta(seconds=moment.peak)
+
+
+async def test_a_highlight_carries_who_saw_it_and_by_which_prompts(
+    scene: Scene, pool: MediaPool, client: GeminiClient
+) -> None:
+    (moment,) = await Stage(scene, pool, client).analyze_all()
+    assert moment.analyzer == f"local-1+{Settings().gemini_model}/detect-1+refine-1+score-1"
+
+
+async def test_a_profile_may_have_a_model_and_a_language_of_its_own(
+    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    prices = Settings().gemini_prices
+    own = Questions(
+        model="gemini-3-flash-preview",
+        price=prices["gemini-3-flash-preview"],
+        temperature=0.2,
+        language="Norwegian",
+    )
+    (moment,) = await Stage(scene, pool, client, by_profile={"soccer": own}).analyze_all()
+    assert "+gemini-3-flash-preview/" in moment.analyzer
+    *_, score = [call.body for call in stand_in.asked(":generateContent")]
+    assert score["generationConfig"]["temperature"] == 0.2
+    assert "Norwegian" in score["contents"][0]["parts"][1]["text"]
+
+
+async def test_the_moment_keeps_the_id_it_has_without_gemini(
+    scene: Scene, pool: MediaPool, client: GeminiClient
+) -> None:
+    stage = Stage(scene, pool, client)
+    (moment,) = await stage.analyze_all()
+    (local,) = await stage.local_alone()
+    assert moment.id == local.id
+    assert moment.score.confidence > local.score.confidence
+
+
+async def test_whoever_watches_nothing_is_lost_and_the_price_is_told(
+    scene: Scene, pool: MediaPool, client_of_service: GeminiClient
+) -> None:
+    stage = Stage(scene, pool, client_of_service)
+    found = await stage.analyze_all()
+    assert any(each.peak == pytest.approx(scene.peak, abs=2.5) for each in found)
+    report = stage.report()
+    assert report.pieces[Grounds.MOMENT] == 1
+    assert 1 <= report.calls <= 7
+    assert report.dollars == pytest.approx(stage.questions.price.dollars(report.usage))
+    assert 0 < report.dollars < 0.05
+
+
+async def test_a_retry_gives_the_identical_answer_and_pays_nothing(
+    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    stage = Stage(scene, pool, client)
+    first = await stage.analyze_all()
+    paid, spent = len(stand_in.answers), await stage.quota.left(TENANT)
+    again = await stage.analyze_all()
+    assert again == first
+    assert len(stand_in.answers) == paid == 3
+    assert await stage.quota.left(TENANT) == spent
+
+
+async def test_several_windows_in_one_request_give_the_same_moment(
+    scene: Scene, pool: MediaPool, client: GeminiClient
+) -> None:
+    stage = Stage(scene, pool, client)
+    result = await stage.analyze(*scene.windows(), last=True)
+    assert [each.peak for each in result.candidates] == [pytest.approx(scene.peak, abs=0.5)]
+
+
+async def test_nothing_is_left_behind(
+    scene: Scene, pool: MediaPool, client: GeminiClient, tmp_path: Path
+) -> None:
+    await Stage(scene, pool, client).analyze_all()
+    assert files_in(tmp_path / ".scratch") == []
+
+
+async def test_a_piece_in_which_nothing_stands_out_is_not_looked_at(
+    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    stage = Stage(scene, pool, client)
+    assert await stage.analyze_all(scene.windows()[:3]) == []
+    assert stage.report().pieces == {Grounds.QUIET: 1}
+    assert stand_in.calls == []
+
+
+async def test_at_the_end_of_its_budget_the_local_analyzer_goes_on_and_says_so(
+    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    stage = Stage(scene, pool, client, limits=GateLimits(dollars_per_hour=0.0, video_share=1.0))
+    (moment,) = await stage.analyze_all()
+    (local,) = await stage.local_alone()
+    assert moment.score == local.score
+    assert moment.evidence[-1].words == "not seen by Gemini: the stream's budget was used up"
+    assert "budget was used up" in (stage.report().notice or "")
+    assert stand_in.calls == []

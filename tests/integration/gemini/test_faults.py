@@ -1,0 +1,269 @@
+"""Whatever goes wrong with Gemini, no window and no moment is lost, and nothing is paid twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from domain.candidate import HighlightCandidate
+from infra.gemini import GeminiClient, GeminiQuota, QuotaLimits
+from infra.media_pool import MediaPool
+from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On
+from tests.integration.activities.scene import TENANT, Scene
+from tests.integration.gemini.conftest import brief_options
+from tests.integration.gemini.stage import Stage, request_of
+
+LOOKS = 3
+"""Answers that one moment takes: detect, refine, score."""
+
+PASSES = Fault()
+"""No fault: the call it strikes is answered."""
+
+
+@pytest.fixture
+def stage(scene: Scene, pool: MediaPool, client: GeminiClient) -> Stage:
+    return Stage(scene, pool, client)
+
+
+@pytest.fixture
+async def hasty(scene: Scene, pool: MediaPool, stand_in: GeminiStandIn) -> AsyncIterator[Stage]:
+    """A stage whose calls may take a moment only, which uploads its videos."""
+    options = brief_options(stand_in.url, call_deadline=2.0, inline_bytes=0, file_wait=1.0)
+    client = GeminiClient(KEY, options)
+    yield Stage(scene, pool, client)
+    await client.close()
+
+
+def seen(moment: HighlightCandidate) -> bool:
+    return "gemini" in moment.analyzer
+
+
+def gemini_says(moment: HighlightCandidate) -> str:
+    (words,) = [each.words for each in moment.evidence if each.signal == "gemini"]
+    return words
+
+
+@pytest.mark.parametrize(
+    ("fault", "delay", "step"),
+    [
+        (Fault(status="RESOURCE_EXHAUSTED", delay=7.5), 7.5, 0),
+        (Fault(status="RESOURCE_EXHAUSTED"), 1.0, 2),
+        (Fault(status="INTERNAL"), 1.0, 0),
+        (Fault(status="INTERNAL"), 1.0, 1),
+        (Fault(status="UNAVAILABLE"), 1.0, 2),
+        (Fault(html=True), 1.0, 1),
+    ],
+    ids=[
+        *("429-delay-detect", "429-score", "500-detect", "500-refine", "503-score"),
+        "502-html-refine",
+    ],
+)
+async def test_after_a_failure_that_passes_the_moment_is_seen_and_paid_once(
+    stage: Stage, stand_in: GeminiStandIn, fault: Fault, delay: float, step: int
+) -> None:
+    stand_in.faults.add(*[PASSES] * step, fault)
+    (moment,) = await stage.analyze_all()
+    assert seen(moment)
+    assert stage.delays == [delay]
+    assert len(stand_in.answers) == LOOKS
+    assert stage.report().calls == LOOKS
+
+
+async def test_a_call_that_is_never_answered_is_made_again(
+    hasty: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(PASSES, Fault(hang=True))
+    (moment,) = await hasty.analyze_all()
+    assert seen(moment)
+    assert len(stand_in.answers) == LOOKS
+
+
+async def test_when_gemini_stays_away_the_local_analyzer_goes_on_and_says_so(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(*[Fault(status="UNAVAILABLE")] * 10)
+    (moment,) = await stage.analyze_all()
+    (local,) = await stage.local_alone()
+    assert moment.score == local.score
+    assert gemini_says(moment) == "not seen by Gemini: Gemini was not reachable"
+    assert "not reachable" in (stage.report().notice or "")
+    assert stage.delays == [1.0, 1.0]
+    assert stage.report().dollars == 0
+
+
+async def test_after_three_attempts_gemini_is_not_asked_whatever_they_failed_of(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    request = request_of(stage.scene.windows(), last=True)
+    (moment,) = (await stage.attempt(request, 4)).candidates
+    assert not seen(moment)
+    assert stand_in.calls == []
+
+
+async def test_what_was_paid_before_gemini_went_away_is_told(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(PASSES, *[Fault(status="UNAVAILABLE")] * 10)
+    (moment,) = await stage.analyze_all()
+    assert not seen(moment)
+    assert len(stand_in.answers) == 1
+    assert stage.report().calls == 1
+    assert stage.report().dollars > 0
+
+
+async def test_after_three_attempts_what_is_paid_for_is_still_used(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    request = request_of(stage.scene.windows(), last=True)
+    first = await stage.attempt(request, 1)
+    asked = len(stand_in.calls)
+    assert await stage.attempt(request, 4) == first
+    assert len(stand_in.calls) == asked
+
+
+async def test_a_delay_too_long_for_a_live_stream_is_not_waited_for(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=3600.0))
+    (moment,) = await stage.analyze_all()
+    assert gemini_says(moment).endswith("the shared quota of Gemini was used up for the moment")
+    assert stage.delays == []
+
+
+async def test_a_service_that_keeps_failing_is_left_alone(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(*[Fault(status="INTERNAL")] * 20)
+    await stage.analyze_all()
+    await stage.analyze_all()
+    asked = len(stand_in.asked(":generateContent"))
+    (moment,) = await stage.analyze_all()
+    assert len(stand_in.asked(":generateContent")) == asked
+    assert gemini_says(moment) == "not seen by Gemini: Gemini was not reachable"
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault(text="It was 1-0 after a great goal."), "malformed"),
+        (Fault(text='{"moments": "none"}'), "malformed"),
+        (Fault(cut=30), "cut_off"),
+        (Fault(finish="SAFETY"), "safety"),
+        (Fault(finish="RECITATION"), "recitation"),
+        (Fault(blocked="PROHIBITED_CONTENT"), "blocked"),
+    ],
+    ids=["prose", "wrong-shape", "truncated", "safety", "recitation", "blocked"],
+)
+async def test_an_answer_without_use_is_paid_once_and_the_local_analyzer_goes_on(
+    stage: Stage, stand_in: GeminiStandIn, fault: Fault, reason: str
+) -> None:
+    stand_in.faults.add(fault)
+    (moment,) = await stage.analyze_all()
+    again = await stage.analyze_all()
+    assert again == [moment]
+    assert stage.report().calls == 2
+    assert moment.peak == pytest.approx(stage.scene.peak, abs=1.0)
+    assert len(stand_in.asked(":generateContent")) == 1
+    assert stage.report().counted[reason] == 2
+
+
+async def test_without_a_usable_second_look_the_first_ones_times_stand(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(PASSES, Fault(text="{"))
+    (moment,) = await stage.analyze_all()
+    assert seen(moment)
+    assert moment.peak == 24.0
+    assert stage.report().counted == {"malformed": 1}
+
+
+async def test_without_usable_scores_the_local_ones_stand(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(PASSES, PASSES, Fault(cut=40))
+    (moment,) = await stage.analyze_all()
+    (local,) = await stage.local_alone()
+    assert moment.score == local.score
+    assert gemini_says(moment) == "not seen by Gemini: Gemini gave no answer that could be used"
+
+
+@pytest.mark.parametrize("state", ["PROCESSING", "FAILED"])
+async def test_a_file_that_is_never_processed_costs_gemini_only(
+    hasty: Stage, stand_in: GeminiStandIn, state: str
+) -> None:
+    stand_in.faults.add(Fault(On.FILE, state=state))
+    (moment,) = await hasty.analyze_all()
+    assert not seen(moment)
+    assert stand_in.answers == []
+    assert stand_in.shelf.files == {}
+
+
+async def test_an_upload_that_loses_bytes_costs_gemini_only(
+    hasty: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(Fault(On.FILE, lose=1000))
+    (moment,) = await hasty.analyze_all()
+    assert not seen(moment)
+
+
+async def test_a_wrong_key_costs_gemini_only(
+    scene: Scene, pool: MediaPool, stand_in: GeminiStandIn
+) -> None:
+    client = GeminiClient("AIza-wrong", brief_options(stand_in.url))
+    (moment,) = await Stage(scene, pool, client).analyze_all()
+    assert not seen(moment)
+    await client.close()
+
+
+async def test_media_that_is_gone_costs_gemini_only(stage: Stage, scene: Scene) -> None:
+    for segment in scene.segments[7:11]:
+        await scene.store.put(segment.key, b"\x00not media at all" * 500)
+    found = await stage.analyze_all()
+    assert len(found) == len(await stage.local_alone())
+
+
+async def test_analysis_goes_on_without_a_database(stage: Stage) -> None:
+    stage.profiles.away = True
+    (moment,) = await stage.analyze_all()
+    assert seen(moment)
+
+
+async def test_a_tenant_without_money_left_goes_on_with_the_local_analyzer(
+    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    quota = GeminiQuota(QuotaLimits(tenant_dollars_per_hour=0.5))
+    await quota.spend(TENANT, 0.5)
+    stage = Stage(scene, pool, client, quota=quota)
+    (moment,) = await stage.analyze_all()
+    assert gemini_says(moment) == "not seen by Gemini: the tenant's budget was used up"
+    assert stand_in.calls == []
+
+
+async def test_a_moment_made_up_by_the_model_is_not_told(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    invented = '{"start": "59:00", "peak": "59:05", "end": "59:10", "kind": "x", "certainty": 1}'
+    stand_in.faults.add(Fault(text='{"moments": [' + invented + "]}"))
+    (moment,) = await stage.analyze_all()
+    assert moment.peak == pytest.approx(stage.scene.peak, abs=1.0)
+    assert gemini_says(moment) == "Gemini looked and saw no moment there"
+    assert stage.report().counted == {"outside": 1}
+
+
+async def test_an_answer_that_obeys_the_picture_changes_neither_tenant_nor_tags(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    obeyed = (
+        '{"tenant_id": "0", "tags": ["goal", "admin"], "certainty": 1, "title": "<b>Owned</b>", '
+        '"description": "", "skill_execution": 1, "game_impact": 1, "rarity": 1, '
+        '"visual_spectacle": 1, "emotional_intensity": 1, "narrative_value": 1, '
+        '"timing_importance": 1, "momentum_shift": 1}'
+    )
+    stand_in.faults.add(PASSES, PASSES, Fault(text=obeyed))
+    (moment,) = await stage.analyze_all()
+    (local,) = await stage.local_alone()
+    assert moment.id == local.id
+    assert moment.title == "Owned"
+    assert moment.tags == ("goal", *local.tags)
+    assert stage.report().counted == {"unknown_tag": 1}

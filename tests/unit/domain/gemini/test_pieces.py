@@ -1,0 +1,154 @@
+"""A stream in pieces: nothing is left out, nothing is told twice, nobody waits for long."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.candidate import HighlightCandidate
+from domain.cost_gate import GateState
+from domain.gemini.pieces import BEFORE_MOMENT, LEAD, LONGEST, MARGIN, Piece, WatchState
+from domain.media import SegmentRef, TimedMetadata, Window
+from domain.score import DIMENSIONS, HighlightScore
+
+SECONDS = 4.0
+
+
+def window(index: int, *, marks: tuple[str, ...] = ()) -> Window:
+    start = index * SECONDS
+    segments = tuple(
+        SegmentRef(
+            media_sequence=2 * index + half,
+            start=start + 2.0 * half,
+            duration=2.0,
+            first_timestamp=0.0,
+            key=f"{index}-{half}",
+            size=1,
+            published_at=datetime(2026, 5, 1, tzinfo=UTC),
+        )
+        for half in (0, 1)
+    )
+    metadata = tuple(TimedMetadata(id=mark, at=start, payload=mark) for mark in marks)
+    return Window(
+        index=index,
+        variant="720p",
+        segments=segments,
+        metadata=metadata,
+        start=start,
+        end=start + SECONDS,
+    )
+
+
+def candidate(peak: float) -> HighlightCandidate:
+    return HighlightCandidate(
+        id=UUID(int=round(peak * 10)),
+        start=max(0.0, peak - 3.0),
+        peak=peak,
+        end=peak + 5.0,
+        settled_at=peak + 6.0,
+        score=HighlightScore(**dict.fromkeys(DIMENSIONS, 0.8)),
+        analyzer="local-1",
+    )
+
+
+def after(state: WatchState, piece: Piece) -> WatchState:
+    return state.after(piece, piece.candidates, GateState())
+
+
+def run(
+    count: int, *, moments: tuple[int, ...] = (), ends: bool = True
+) -> tuple[list[Piece], WatchState]:
+    """Watch `count` windows, in some of which the local analyzer settles a moment."""
+    state, pieces = WatchState(), []
+    for index in range(count):
+        settled = (candidate(max(0.0, index * SECONDS - 3.0)),) if index in moments else ()
+        state = state.with_window(window(index), settled, rank=1.0)
+        piece = state.due(last=ends and index == count - 1)
+        if piece is not None:
+            pieces.append(piece)
+            state = after(state, piece)
+    return pieces, state
+
+
+def test_a_piece_ends_when_it_is_long() -> None:
+    pieces, _ = run(12)
+    assert [(piece.start, piece.end) for piece in pieces] == [(0.0, 24.0), (24.0, 48.0)]
+
+
+def test_a_piece_ends_at_once_when_a_moment_is_settled() -> None:
+    pieces, _ = run(6, moments=(2,), ends=False)
+    assert [(piece.start, piece.end) for piece in pieces] == [(0.0, 12.0)]
+    assert len(pieces[0].candidates) == 1
+
+
+def test_what_leads_up_to_a_piece_is_watched_with_it() -> None:
+    pieces, _ = run(12)
+    assert pieces[1].segments[0].start == 24.0 - LEAD
+    assert pieces[1].watched_seconds == LONGEST + LEAD
+
+
+def test_all_of_a_moment_is_watched_though_it_began_earlier() -> None:
+    state, pieces = WatchState(), []
+    for index in range(9):
+        settled = (candidate(14.0),) if index == 8 else ()
+        state = state.with_window(window(index), settled, rank=0.0)
+        piece = state.due()
+        if piece is not None:
+            pieces.append(piece)
+            state = after(state, piece)
+    assert pieces[-1].segments[0].start <= 14.0 - 3.0 - BEFORE_MOMENT
+
+
+def test_of_a_piece_with_a_moment_no_more_is_watched_than_it_took() -> None:
+    pieces, _ = run(6, moments=(5,), ends=False)
+    (piece,) = pieces
+    first = piece.candidates[0].start - BEFORE_MOMENT
+    assert piece.start == 0.0
+    assert first - 2.0 < piece.segments[0].start <= first
+
+
+def test_the_last_piece_ends_with_the_stream() -> None:
+    pieces, state = run(8)
+    assert (pieces[-1].end, pieces[-1].last) == (32.0, True)
+    assert state.told_until == 32.0
+
+
+def test_moments_near_a_border_are_left_to_the_next_piece() -> None:
+    _, state = run(6, ends=False)
+    assert state.told_until == 24.0 - MARGIN
+
+
+def test_the_tenants_marks_go_with_their_piece() -> None:
+    state = WatchState().with_window(window(0, marks=("Great save!", "advert")), (), rank=0.0)
+    piece = state.due(last=True)
+    assert piece is not None
+    assert piece.marks == ("great_save",)
+    assert after(state, piece).marks == ()
+
+
+def test_the_draw_for_a_piece_is_always_the_same() -> None:
+    piece = run(6)[0][0]
+    assert piece.chance(UUID(int=1)) == piece.chance(UUID(int=1))
+    drawn = [piece.model_copy(update={"start": float(at)}).chance(UUID(int=1)) for at in range(999)]
+    assert 0.4 < sum(drawn) / len(drawn) < 0.6
+
+
+@given(st.sets(st.integers(0, 39)), st.integers(1, 40))
+def test_pieces_cover_the_stream_and_what_is_remembered_is_bounded(
+    moments: set[int], count: int
+) -> None:
+    pieces, state = run(count, moments=tuple(moments))
+    assert pieces[0].start == 0.0
+    assert pieces[-1].end == count * SECONDS
+    for one, other in itertools.pairwise(pieces):
+        assert one.end == other.start
+    for piece in pieces:
+        assert piece.seconds <= LONGEST
+        assert piece.watched_seconds <= LONGEST + 2 * LEAD
+    assert len(state.segments) <= (LEAD + LONGEST) / 2.0 + 1
+    told = [each.id for piece in pieces for each in piece.candidates]
+    assert len(told) == len(moments & set(range(count)))

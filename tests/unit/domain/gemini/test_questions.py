@@ -1,0 +1,70 @@
+"""Each look has the frames, the resolution and the price that it needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from domain.gemini.ask import Ask, Step
+from domain.gemini.cost import ModelPrice
+from domain.gemini.pieces import Piece
+from domain.gemini.questions import Questions
+from domain.profile import GameProfile
+from domain.profile_hints import AnalyzerHints, MediaResolution
+from tests.unit.domain.gemini.cases import PROFILE
+from tests.unit.domain.gemini.test_pieces import window
+
+PRICE = ModelPrice(text=0.30, audio=1.00, output=2.50)
+QUESTIONS = Questions(model="gemini-2.5-flash", price=PRICE, temperature=0.3)
+PIECE = Piece(
+    start=8.0,
+    end=24.0,
+    segments=tuple(each for index in range(6) for each in window(index).segments),
+)
+
+
+def profile(fps: float = 1.0, resolution: MediaResolution = MediaResolution.HIGH) -> GameProfile:
+    hints = AnalyzerHints(frames_per_second=fps, media_resolution=resolution)
+    return PROFILE.model_copy(update={"analyzer": hints})
+
+
+def looks(fps: float = 1.0) -> tuple[Ask, Ask, Ask]:
+    return (
+        QUESTIONS.detect(PIECE, profile(fps)),
+        QUESTIONS.refine(profile(fps), start=4.0, end=12.0, kind="goal"),
+        QUESTIONS.score(profile(fps), start=3.0, end=14.0),
+    )
+
+
+def test_all_of_a_piece_is_looked_through_coarsely() -> None:
+    excerpt = looks()[0].excerpt
+    assert (excerpt.start, excerpt.end, excerpt.resolution) == (0.0, 24.0, MediaResolution.LOW)
+
+
+@pytest.mark.parametrize(("fps", "closely"), [(0.5, 4.0), (1.0, 4.0), (2.0, 8.0), (10.0, 24.0)])
+def test_a_closer_look_has_more_frames_within_what_is_allowed(fps: float, closely: float) -> None:
+    assert looks(fps)[1].excerpt.fps == closely
+
+
+def test_a_moment_is_scored_at_the_resolution_its_game_needs() -> None:
+    assert looks()[2].excerpt.resolution is MediaResolution.HIGH
+
+
+def test_each_look_says_its_step_version_and_model() -> None:
+    assert [(ask.step, ask.version) for ask in looks()] == [
+        (Step.DETECT, "detect-1"),
+        (Step.REFINE, "refine-1"),
+        (Step.SCORE, "score-1"),
+    ]
+    assert {(ask.model, ask.temperature) for ask in looks()} == {("gemini-2.5-flash", 0.3)}
+    assert QUESTIONS.analyzer == "gemini-2.5-flash/detect-1+refine-1+score-1"
+
+
+def test_a_look_is_expected_to_cost_all_three_questions() -> None:
+    expected = QUESTIONS.expected_dollars(PIECE, profile())
+    assert expected > PRICE.dollars(looks()[0].expected())
+    assert expected < sum(PRICE.dollars(ask.at_most()) for ask in looks())
+
+
+def test_a_piece_without_media_costs_nothing() -> None:
+    empty = PIECE.model_copy(update={"segments": ()})
+    assert QUESTIONS.expected_dollars(empty, profile()) == 0.0

@@ -1,0 +1,51 @@
+"""What a look at a stream's pieces cost, added up, and what its owner is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from domain.cost_gate import Grounds
+from domain.gemini.cost import TokenUsage
+from domain.gemini.report import GeminiReport
+
+
+def test_reports_add_up() -> None:
+    one = GeminiReport(
+        pieces={Grounds.MOMENT: 1},
+        calls=3,
+        usage=TokenUsage(text=10, audio=5, output=2),
+        dollars=0.001,
+        watched=30.0,
+        counted={"outside": 1},
+    )
+    other = GeminiReport(pieces={Grounds.MOMENT: 1, Grounds.QUIET: 2}, counted={"unsure": 2})
+    assert one.plus(other) == GeminiReport(
+        pieces={Grounds.MOMENT: 2, Grounds.QUIET: 2},
+        calls=3,
+        usage=TokenUsage(text=10, audio=5, output=2),
+        dollars=0.001,
+        watched=30.0,
+        counted={"outside": 1, "unsure": 2},
+    )
+
+
+@pytest.mark.parametrize(
+    ("pieces", "notice"),
+    [
+        ({}, None),
+        ({Grounds.QUIET: 3}, None),
+        ({Grounds.MOMENT: 1, Grounds.QUIET: 3}, ""),
+        (
+            {Grounds.MOMENT: 1, Grounds.TENANT_BUDGET: 1, Grounds.DOWN: 1},
+            "Only the local analyzer is at work: the tenant's budget was used up.",
+        ),
+        ({Grounds.DOWN: 1}, "Only the local analyzer is at work: Gemini was not reachable."),
+    ],
+)
+def test_the_owner_is_told_of_limits_only(pieces: dict[Grounds, int], notice: str | None) -> None:
+    assert GeminiReport(pieces=pieces).notice == notice
+
+
+def test_a_report_goes_through_json() -> None:
+    report = GeminiReport(pieces={Grounds.SHARE_USED: 1}, counted={"outside": 1})
+    assert GeminiReport.model_validate_json(report.model_dump_json()) == report

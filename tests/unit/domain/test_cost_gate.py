@@ -1,0 +1,115 @@
+"""The gate lets the best pieces through, and never more than the limits allow."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.cost_gate import WARM_UP, GateLimits, GateState, Grounds, PieceValue, judge
+
+LIMITS = GateLimits(dollars_per_hour=0.25, video_share=0.35, sampled_share=0.05)
+RICH = math.inf
+
+
+def piece(**changes: float) -> PieceValue:
+    whole = {
+        "seconds": 24.0,
+        "watch_seconds": 32.0,
+        "rank": 0.5,
+        "has_moment": False,
+        "dollars": 0.002,
+        "chance": 0.5,
+    }
+    return PieceValue.model_validate({**whole, **changes})
+
+
+def known(*, seconds: float = 3600.0, **changes: float | list[float]) -> GateState:
+    ranks = tuple(round(0.02 * index, 2) for index in range(100))
+    whole = {"passed": seconds, "watched": 0.0, "spent": 0.0, "ranks": ranks}
+    return GateState.model_validate({**whole, **changes})
+
+
+def grounds(state: GateState, value: PieceValue, *, tenant_left: float = RICH) -> Grounds:
+    return judge(state, value, LIMITS, tenant_left=tenant_left).grounds
+
+
+def test_a_proposed_moment_is_looked_at() -> None:
+    assert grounds(GateState(), piece(has_moment=True)) is Grounds.MOMENT
+
+
+def test_a_piece_that_stands_out_is_looked_at() -> None:
+    assert grounds(known(), piece(rank=1.9)) is Grounds.RANKED
+
+
+def test_a_piece_like_the_others_is_not() -> None:
+    assert grounds(known(), piece(rank=1.3)) is Grounds.QUIET
+
+
+def test_in_a_dull_hour_the_least_dull_piece_does_not_stand_out() -> None:
+    dull = known(ranks=[0.1] * 100)
+    assert grounds(dull, piece(rank=0.8)) is Grounds.QUIET
+
+
+def test_before_there_is_anything_to_compare_with_nothing_stands_out() -> None:
+    assert grounds(GateState(), piece(rank=9.0)) is Grounds.QUIET
+
+
+def test_a_few_are_looked_at_at_random() -> None:
+    assert grounds(known(), piece(chance=0.01)) is Grounds.SAMPLED
+
+
+def test_a_part_of_the_share_is_kept_for_proposed_moments() -> None:
+    state = known(watched=0.3 * 3600.0)
+    assert grounds(state, piece(rank=1.9)) is Grounds.SHARE_USED
+    assert grounds(state, piece(has_moment=True)) is Grounds.MOMENT
+
+
+def test_the_streams_dollars_are_a_limit_for_all() -> None:
+    assert grounds(known(spent=0.26), piece(has_moment=True)) is Grounds.STREAM_BUDGET
+
+
+def test_the_tenants_dollars_are_too() -> None:
+    value = piece(has_moment=True)
+    assert grounds(known(), value, tenant_left=0.001) is Grounds.TENANT_BUDGET
+
+
+def test_a_quiet_piece_is_no_matter_of_money() -> None:
+    assert grounds(known(spent=9.0), piece(), tenant_left=0.0) is Grounds.QUIET
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.0, 12.0), st.booleans(), st.floats(0.0, 0.99), st.floats(2.0, 30.0)),
+        min_size=1,
+        max_size=60,
+    )
+)
+def test_whatever_comes_the_limits_hold(stream: list[tuple[float, bool, float, float]]) -> None:
+    state = GateState()
+    for rank, has_moment, chance, seconds in stream:
+        value = piece(
+            rank=rank,
+            has_moment=has_moment,
+            chance=chance,
+            seconds=seconds,
+            watch_seconds=seconds + 8.0,
+            dollars=0.004,
+        )
+        verdict = judge(state, value, LIMITS, tenant_left=RICH)
+        paid = 0.004 if verdict.look else 0.0
+        watched = value.watch_seconds if verdict.look else 0.0
+        state = state.after(value, watched=watched, spent=paid)
+        basis = max(state.passed, WARM_UP)
+        assert state.watched <= LIMITS.video_share * basis + 1e-6
+        assert state.spent <= LIMITS.dollars_per_hour * basis / 3600 + 1e-6
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    state = GateState()
+    for _ in range(500):
+        state = state.after(piece())
+    assert len(state.ranks) == 120
+    assert state.passed == pytest.approx(500 * 24.0)
