@@ -24,7 +24,6 @@ from domain.hms.effects import (
     EndStream,
     OfferRecording,
     StartStream,
-    beam_stream_id,
 )
 from domain.plans import StreamQuotaExceededError
 from domain.stream import TERMINAL
@@ -44,6 +43,7 @@ class StoredBeams:
 
     Attributes:
         refusal: why a stream was refused, in words; None when none was.
+        stream_id: of the stream that the last effect was about; None before any.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class StoredBeams:
         self._tenant_id = tenant_id
         self._connection_id = connection_id
         self.refusal: str | None = None
+        self.stream_id: UUID | None = None
 
     async def advance(self, effect: StartStream | EndStream | OfferRecording) -> Step:
         """Apply the rule in one transaction, which also makes the row of a new stream.
@@ -76,6 +77,7 @@ class StoredBeams:
                     connection_id=self._connection_id,
                     ref=effect.beam,
                 )
+                self.stream_id = row.stream_id
                 closed = await self._is_session_closed(session, row)
                 step = advance(beams.beam_of(row), effect, session_closed=closed)
                 if step.command is Command.START or step.outcome is Outcome.RECOVERED:
@@ -203,11 +205,10 @@ class TemporalStreams:
             await self._starter.backfill(stream, ready)
 
     async def _stream(self, ref: BeamRef) -> Stream | None:
-        stream_id = beam_stream_id(
-            tenant_id=self._tenant_id, connection_id=self._connection_id, key=ref.key
-        )
         async with self._database.session(self._tenant_id) as session:
-            return await streams.get(session, tenant_id=self._tenant_id, stream_id=stream_id)
+            return await beams.stream_of(
+                session, tenant_id=self._tenant_id, connection_id=self._connection_id, ref=ref
+            )
 
 
 def _title(connection: Connection, ref: BeamRef) -> str:

@@ -189,7 +189,14 @@ class InboundDelivery:
                 return False
             await self._complete(tenant_id, connection_id, event, Outcome.GIVEN_UP, _cause(error))
             return True
-        await self._complete(tenant_id, connection_id, event, outcome, beams.refusal or "")
+        await self._complete(
+            tenant_id,
+            connection_id,
+            event,
+            outcome,
+            beams.refusal or "",
+            stream_id=None if isinstance(event.effect, EndSession) else beams.stream_id,
+        )
         return True
 
     async def _complete(
@@ -199,6 +206,8 @@ class InboundDelivery:
         event: PendingEvent,
         outcome: Outcome,
         detail: str,
+        *,
+        stream_id: UUID | None = None,
     ) -> None:
         async with self._database.session(tenant_id) as session:
             await inbound_events.complete(
@@ -208,6 +217,7 @@ class InboundDelivery:
                 event_id=event.event_id,
                 outcome=outcome,
                 detail=detail,
+                stream_id=stream_id,
             )
         _log.info(
             "inbound_delivered",

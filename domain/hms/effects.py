@@ -20,16 +20,29 @@ class BeamRef(Model):
     Attributes:
         key: 100ms's `beam_id`, else its session or job, with the kind before it. A URL never names
             a beam, since successive sessions of a room share one.
+        job_id: 100ms's `job_id`, under which its list of live streams may have the beam. Where the
+            list told of the beam first, nobody knows which of the two its id is: it stands in both.
     """
 
     key: str
     room_id: str | None = None
     session_id: str | None = None
+    job_id: str | None = None
 
     @property
     def lane(self) -> str:
         """What must be done in order: a session's events, in which a room's beams follow."""
         return lane_of(session_id=self.session_id, room_id=self.room_id) or self.key
+
+    @property
+    def listed_key(self) -> str | None:
+        """The key that the beam has if the list told of it first, under its job's id."""
+        return None if self.job_id is None else beam_key(self.job_id)
+
+
+def beam_key(identity: str) -> str:
+    """Return the key of the beam that has an id."""
+    return f"beam:{identity}"
 
 
 def lane_of(*, session_id: str | None, room_id: str | None) -> str | None:

@@ -62,7 +62,12 @@ def beam_of(data: BeamData) -> BeamRef | None:
         ("job", data.job_id),
     ):
         if value is not None:
-            return BeamRef(key=f"{kind}:{value}", room_id=data.room_id, session_id=data.session_id)
+            return BeamRef(
+                key=f"{kind}:{value}",
+                room_id=data.room_id,
+                session_id=data.session_id,
+                job_id=data.job_id,
+            )
     return None
 
 

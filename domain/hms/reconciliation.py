@@ -1,20 +1,21 @@
 """Missed starts and stops: what 100ms says is live, compared with what we follow.
 
 100ms's replay API does not cover the events of HLS, so its list of live streams is the only second
-source (`GET /v2/live-streams`). Its `id` of a live stream is the beam's. Where a list does not
-know an open beam of ours at all, its ids may be others; then only sessions are compared, and what
-is doubtful is left to the playlist, whose standing still ends a stream too.
+source (`GET /v2/live-streams`). Its `id` of a live stream is the job's in its older documents, and
+taken for the beam's by some clients: it may be either here. Where a list does not know an open beam
+of ours at all, its ids may be others still; then only sessions are compared, and what is doubtful
+is left to the playlist, whose standing still ends a stream too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
-from domain.hms.effects import BeamRef, EndKind, EndStream, StartStream
+from domain.hms.effects import BeamRef, EndKind, EndStream, StartStream, beam_key
 from domain.hms.fields import Identifier, Moment, Url, Words
 from domain.model import Model
 
@@ -56,7 +57,12 @@ class RemoteStream(Model):
         """Return which beam it is; None without an id."""
         if self.id is None:
             return None
-        return BeamRef(key=f"beam:{self.id}", room_id=self.room_id, session_id=self.session_id)
+        return BeamRef(
+            key=beam_key(self.id),
+            room_id=self.room_id,
+            session_id=self.session_id,
+            job_id=self.id,
+        )
 
 
 class KnownBeam(Model):
@@ -64,6 +70,12 @@ class KnownBeam(Model):
 
     ref: BeamRef
     is_running: bool
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What the list may call it."""
+        listed = self.ref.listed_key
+        return (self.ref.key,) if listed is None else (self.ref.key, listed)
 
 
 Repair = StartStream | EndStream
@@ -80,25 +92,27 @@ def repairs(
         now: the time at which the list was asked for.
     """
     ours = {each.ref.key: each for each in known}
+    names = {key for each in ours.values() for key in each.keys}
     listed = {each.ref.key: each for each in remote if each.ref is not None}
-    doubtful = {
-        each.ref.session_id
-        for each in ours.values()
-        if each.is_running and each.ref.key not in listed
-    }
+    running = [(each, _listed_as(each, listed)) for each in ours.values() if each.is_running]
+    doubtful = {each.ref.session_id for each, found in running if found is None}
     starts = [
         start
         for key, each in listed.items()
-        if key not in ours
+        if key not in names
         and (each.session_id is None or each.session_id not in doubtful)
         and (start := _missed_start(each, now)) is not None
     ]
     ends = [
         end
-        for key, each in ours.items()
-        if each.is_running and key in listed and (end := _missed_end(each, listed[key], now))
+        for each, found in running
+        if found is not None and (end := _missed_end(each, found, now)) is not None
     ]
     return (*ends, *starts)
+
+
+def _listed_as(ours: KnownBeam, listed: Mapping[str, RemoteStream]) -> RemoteStream | None:
+    return next((listed[key] for key in ours.keys if key in listed), None)
 
 
 def _missed_start(remote: RemoteStream, now: datetime) -> StartStream | None:

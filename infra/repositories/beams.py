@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,44 +19,120 @@ from infra.schema import BeamRow, ClosedSession, Stream
 RECENT: Final = timedelta(days=2)
 """For how long an ended beam is compared with 100ms's list; no stream of 100ms lasts as long."""
 
+_LOCK: Final = "beams"
+_IS_LISTED: Final = BeamRow.key == func.concat("beam:", BeamRow.job_id)
+
 
 async def lock(
     session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, ref: BeamRef
 ) -> BeamRow:
-    """Return a beam's row, made if need be; nobody else changes it until the transaction ends."""
-    await session.execute(
-        insert(BeamRow)
-        .values(
-            tenant_id=tenant_id,
-            connection_id=connection_id,
-            key=ref.key,
-            stream_id=beam_stream_id(tenant_id=tenant_id, connection_id=connection_id, key=ref.key),
-            room_id=ref.room_id,
-            session_id=ref.session_id,
+    """Return a beam's row, made if need be; nobody else changes it until the transaction ends.
+
+    Beams that are new to us are looked up one at a time within a session or room, since an event
+    and reconciliation may tell of one at the same moment, under two keys.
+    """
+    mine = (BeamRow.tenant_id == tenant_id, BeamRow.connection_id == connection_id)
+    row = await _first(session, *mine, BeamRow.key == ref.key)
+    if row is None:
+        turn = func.hashtextextended(f"{_LOCK}:{tenant_id}:{connection_id}:{ref.lane}", 0)
+        await session.execute(select(func.pg_advisory_xact_lock(turn)))
+        row = await _first(session, *mine, _is_of(ref)) or await _only_listed(session, *mine, ref)
+    if row is None:
+        await session.execute(
+            insert(BeamRow)
+            .values(
+                tenant_id=tenant_id,
+                connection_id=connection_id,
+                key=ref.key,
+                stream_id=beam_stream_id(
+                    tenant_id=tenant_id, connection_id=connection_id, key=ref.key
+                ),
+                room_id=ref.room_id,
+                session_id=ref.session_id,
+                job_id=ref.job_id,
+            )
+            .on_conflict_do_nothing()
         )
-        .on_conflict_do_nothing()
-    )
-    row = await session.scalar(
-        select(BeamRow)
-        .where(
-            BeamRow.tenant_id == tenant_id,
-            BeamRow.connection_id == connection_id,
-            BeamRow.key == ref.key,
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+        row = await _first(session, *mine, BeamRow.key == ref.key)
     assert row is not None  # noqa: S101 - inserted above, in this transaction
-    row.room_id = row.room_id or ref.room_id
-    row.session_id = row.session_id or ref.session_id
+    _learn(row, ref)
     return row
 
 
-async def get(
-    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, ref: BeamRef
+def _learn(row: BeamRow, ref: BeamRef) -> None:
+    row.room_id = row.room_id or ref.room_id
+    row.session_id = row.session_id or ref.session_id
+    if ref.key == ref.listed_key:
+        return  # the list does not say whose id it has
+    if row.key != ref.key:
+        row.told_as = row.told_as or ref.key
+    else:
+        row.job_id = ref.job_id or row.job_id
+
+
+async def _first(session: AsyncSession, *conditions: ColumnElement[bool]) -> BeamRow | None:
+    found: BeamRow | None = await session.scalar(
+        select(BeamRow)
+        .where(*conditions)
+        .order_by(BeamRow.ended_at.is_not(None), BeamRow.created_at.desc())
+        .limit(1)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return found
+
+
+def _is_of(ref: BeamRef) -> ColumnElement[bool]:
+    """The row is of the beam, by its key, or by its job where either was listed."""
+    by_key = or_(BeamRow.key == ref.key, BeamRow.told_as == ref.key)
+    if ref.listed_key is None:
+        return by_key
+    if ref.key == ref.listed_key:
+        return or_(by_key, BeamRow.job_id == ref.job_id)
+    unclaimed = BeamRow.told_as.is_(None) | (BeamRow.told_as == ref.key)
+    return or_(by_key, and_(BeamRow.key == ref.listed_key, _IS_LISTED, unclaimed))
+
+
+async def _only_listed(
+    session: AsyncSession,
+    of_tenant: ColumnElement[bool],
+    of_connection: ColumnElement[bool],
+    ref: BeamRef,
 ) -> BeamRow | None:
-    """Return a beam's row, or None when nothing is known of it."""
-    return await session.get(BeamRow, (tenant_id, connection_id, ref.key))
+    """Return the one beam of the session that was listed, for an event that names no job."""
+    if ref.job_id is not None or ref.session_id is None:
+        return None
+    rows = await session.scalars(
+        select(BeamRow)
+        .where(of_tenant, of_connection, BeamRow.session_id == ref.session_id)
+        .limit(2)
+    )
+    found = list(rows)
+    if len(found) != 1:
+        return None
+    only = found[0]
+    return await _first(
+        session,
+        of_tenant,
+        of_connection,
+        BeamRow.key == only.key,
+        _IS_LISTED,
+        BeamRow.told_as.is_(None),
+    )
+
+
+async def stream_of(
+    session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, ref: BeamRef
+) -> Stream | None:
+    """Return the stream that follows a beam, or None when there is none."""
+    found: Stream | None = await session.scalar(
+        select(Stream)
+        .join(BeamRow, (BeamRow.tenant_id == Stream.tenant_id) & (BeamRow.stream_id == Stream.id))
+        .where(BeamRow.tenant_id == tenant_id, BeamRow.connection_id == connection_id, _is_of(ref))
+        .order_by(BeamRow.key != ref.key, BeamRow.ended_at.is_not(None), BeamRow.created_at.desc())
+        .limit(1)
+    )
+    return found
 
 
 def beam_of(row: BeamRow) -> Beam:
@@ -150,4 +226,4 @@ async def known(
 
 
 def _ref(row: BeamRow) -> BeamRef:
-    return BeamRef(key=row.key, room_id=row.room_id, session_id=row.session_id)
+    return BeamRef(key=row.key, room_id=row.room_id, session_id=row.session_id, job_id=row.job_id)

@@ -174,8 +174,12 @@ async def complete(
     event_id: str,
     outcome: Outcome,
     detail: str = "",
+    stream_id: UUID | None = None,
 ) -> None:
-    """Note what came of an event; what came of it first stays."""
+    """Note what came of an event, and to which stream if that was another than its ids had said.
+
+    What came of it first stays.
+    """
     await session.execute(
         update(InboundEvent)
         .where(
@@ -187,6 +191,7 @@ async def complete(
         .values(
             outcome=outcome,
             detail=detail,
+            stream_id=func.coalesce(stream_id, InboundEvent.stream_id),
             delivered_at=func.now(),
             attempts=InboundEvent.attempts + 1,
         )

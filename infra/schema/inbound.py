@@ -111,7 +111,11 @@ class InboundEvent(Base):
 
 
 class BeamRow(Base):
-    """What is known of a beam; one whose end came first has never been opened (a tombstone)."""
+    """What is known of a beam; one whose end came first has never been opened (a tombstone).
+
+    A beam that reconciliation opened has the listed id in `key` and `job_id` alike, until an event
+    that has this job tells its key, which `told_as` then keeps.
+    """
 
     __tablename__ = "beams"
     __table_args__ = (
@@ -125,6 +129,8 @@ class BeamRow(Base):
         Index(None, "tenant_id", "connection_id", "session_id"),
         Index(None, "tenant_id", "connection_id", "room_id"),
         Index(None, "tenant_id", "connection_id", "created_at"),
+        Index(None, "tenant_id", "connection_id", "job_id"),
+        Index(None, "tenant_id", "connection_id", "told_as"),
     )
 
     tenant_id: Mapped[UUID]
@@ -133,6 +139,8 @@ class BeamRow(Base):
     stream_id: Mapped[UUID]
     room_id: Mapped[str | None]
     session_id: Mapped[str | None]
+    job_id: Mapped[str | None]
+    told_as: Mapped[str | None]
     opened_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     end_kind: Mapped[str | None]

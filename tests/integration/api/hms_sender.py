@@ -79,8 +79,13 @@ class Sender:
 
     async def outcomes(self) -> list[str]:
         """What came of each event so far, in the order in which they came."""
-        events = await self.account.http.get(f"/v1/connections/{self.id}/events?limit=100")
-        return [each["outcome"] for each in reversed(events.json()["data"])]
+        return [each["outcome"] for each in reversed(await self.events())]
+
+    async def events(self) -> list[dict[str, Any]]:
+        """What the API tells of each event so far, the newest first."""
+        answer = await self.account.http.get(f"/v1/connections/{self.id}/events?limit=100")
+        found: list[dict[str, Any]] = answer.json()["data"]
+        return found
 
     async def streams(self) -> list[dict[str, Any]]:
         """The tenant's streams, oldest first."""

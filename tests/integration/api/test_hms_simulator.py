@@ -225,15 +225,77 @@ async def test_a_start_that_was_lost_is_found_in_the_list(
         assert stream["url"] == beam.url
 
 
+@pytest.mark.parametrize("listed_id", ["job", "beam"])
+async def test_a_stream_that_the_list_told_of_is_the_one_that_later_events_mean(
+    simulated: Simulated,
+    sender: Sender,
+    reconcile: Reconcile,
+    workflows: Client,
+    *,
+    video: Path,
+    listed_id: str,
+) -> None:
+    late = EventFault(type=STARTED, after=STOPPED)
+    async with simulated(late, listed_id=listed_id) as simulator:
+        beam = await simulator.room().open().start_beam(video)
+        _long_ago(beam)
+        await reconcile(simulator)
+        await beam.stop()
+        await simulator.publish_recording(beam)
+        await simulator.sender.settled()
+        (stream,) = await sender.streams()
+        handle = workflows.get_workflow_handle(
+            stream_workflow_id(tenant_id=sender.account.tenant_id, stream_id=UUID(stream["id"])),
+            result_type=StreamResult,
+        )
+        assert (await handle.result()).end.message == "100ms: client request"
+        assert (await reconcile(simulator)).started == 0
+        told = {
+            each["type"]: (each["outcome"], each["stream_id"]) for each in await sender.events()
+        }
+    assert told["reconcile.start"] == ("started", stream["id"])
+    assert told[STOPPED] == ("ended", stream["id"])
+    assert told[STARTED] == ("too_late", stream["id"])
+    assert told["hls.recording.success"] == ("recording", stream["id"])
+
+
+@pytest.mark.parametrize("kind", [STARTED, STOPPED])
+async def test_a_recording_without_a_job_is_of_the_stream_that_was_listed_in_its_session(
+    simulated: Simulated,
+    sender: Sender,
+    reconcile: Reconcile,
+    workflows: Client,
+    *,
+    video: Path,
+    kind: str,
+) -> None:
+    lost = [EventFault(type=each, drop=True) for each in {STARTED, kind}]
+    async with simulated(*lost) as simulator:
+        beam = await simulator.room().open().start_beam(video)
+        _long_ago(beam)
+        await reconcile(simulator)
+        await beam.stop()
+        await simulator.publish_recording(beam)
+        await simulator.sender.settled()
+        (stream,) = await sender.streams()
+        (told,) = [
+            each for each in await sender.events() if each["type"] == "hls.recording.success"
+        ]
+    assert (told["outcome"], told["stream_id"]) == ("recording", stream["id"])
+
+
+@pytest.mark.parametrize("listed_id", ["job", "beam"])
 async def test_a_stop_that_was_lost_is_found_in_the_list(
     simulated: Simulated,
     sender: Sender,
     reconcile: Reconcile,
     workflows: Client,
+    *,
     video: Path,
+    listed_id: str,
 ) -> None:
     lost = EventFault(type=STOPPED, drop=True)
-    async with simulated(lost, listed_id="beam") as simulator:
+    async with simulated(lost, listed_id=listed_id) as simulator:
         beam = await simulator.room().open().start_beam(video)
         await beam.stop()
         await simulator.sender.settled()

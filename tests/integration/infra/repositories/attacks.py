@@ -276,7 +276,7 @@ ATTACKS: dict[str, Attack] = {
     "beams.lock": lambda s, it: beams.lock(
         s, tenant_id=it.tenant, connection_id=it.connection, ref=BeamRef(key=it.beam)
     ),
-    "beams.get": lambda s, it: beams.get(
+    "beams.stream_of": lambda s, it: beams.stream_of(
         s, tenant_id=it.tenant, connection_id=it.connection, ref=BeamRef(key=it.beam)
     ),
     "beams.is_session_closed": lambda s, it: beams.is_session_closed(

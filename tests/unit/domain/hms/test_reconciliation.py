@@ -45,14 +45,32 @@ def remote(
     )
 
 
-def ours(name: str, *, running: bool = True, session: str | None = None) -> KnownBeam:
-    ref = BeamRef(key=f"beam:{name}", room_id="room", session_id=session or f"s-{name}")
+def ours(
+    name: str, *, running: bool = True, session: str | None = None, job: str | None = None
+) -> KnownBeam:
+    session = session or f"s-{name}"
+    ref = BeamRef(key=f"beam:{name}", room_id="room", session_id=session, job_id=job)
     return KnownBeam(ref=ref, is_running=running)
 
 
 def test_a_missed_start_is_started() -> None:
     (found,) = repairs([remote("a")], [], now=NOW)
-    assert found == StartStream(beam=ours("a").ref, url=PLAYLIST, started_at=LONG_AGO)
+    assert found == StartStream(beam=ours("a", job="a").ref, url=PLAYLIST, started_at=LONG_AGO)
+
+
+def test_a_beam_that_is_listed_under_its_job_is_known() -> None:
+    beam = ours("b", job="j", session="s")
+    assert repairs([remote("j", session="s")], [beam], now=NOW) == ()
+    assert repairs([remote("j", session="s")], [ours("b", job="j", running=False)], now=NOW) == ()
+    (end,) = repairs([remote("j", "completed", session="s")], [beam], now=NOW)
+    assert isinstance(end, EndStream)
+    assert end.beam == beam.ref
+
+
+def test_another_job_of_a_session_is_another_beam() -> None:
+    beam = ours("b", job="j", session="s")
+    listed = [remote("k", session="s"), remote("j", session="s")]
+    assert [each.beam.key for each in repairs(listed, [beam], now=NOW)] == ["beam:k"]
 
 
 @pytest.mark.parametrize("status", ["stopping", "post_processing", "completed"])
