@@ -19,7 +19,8 @@ from uuid import UUID
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.quality.product import PROFILES, package_windows
+from benchmarks.quality.packaging import package_windows
+from benchmarks.quality.product import PROFILES
 from benchmarks.quality.report import machine
 from demo.match import ensure_match
 from demo.match.truth import Truth

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from sqlalchemy import Column, Result
+from sqlalchemy import Result
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 from infra.schema.base import Base
 
@@ -29,7 +30,7 @@ Stored: TypeAlias = EntityT | Snapshot
 """An entity, or a snapshot of its columns, but for those that PostgreSQL computes for itself."""
 
 
-def stored_columns(entity: type[Base]) -> list[Column[Any]]:
+def stored_columns(entity: type[Base]) -> list[KeyedColumnElement[Any]]:
     """Return the columns of an entity that are not computed: those serve its indexes alone."""
     return [column for column in entity.__table__.columns if column.computed is None]
 
