@@ -12,7 +12,6 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
 
-from api import clips, highlights, profiles, streams
 from api.application import create_app
 from api.route_costs import BY_ADDRESS, is_limited, routes_with_costs
 from domain.access import Scope
@@ -22,6 +21,7 @@ from infra.database import Database
 from infra.repositories import tenants
 from infra.settings import Settings
 from tests.integration.api.conftest import SECRET, Account, NewAccount, OpenClient
+from tests.integration.api.test_isolation import RESOURCES
 from tests.integration.api.test_problems import assert_problem
 from tests.redis_server import RedisServer
 
@@ -90,7 +90,7 @@ async def test_every_operation_under_v1_is_limited(account: Account, settings: S
 def test_the_tables_of_routes_name_routes_that_there_are() -> None:
     names = {
         route.name
-        for resource in (streams, highlights, clips, profiles)
+        for resource in RESOURCES
         for route in resource.router.routes
         if isinstance(route, APIRoute)
     }
