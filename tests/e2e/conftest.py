@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 
 from demo.match import Match, ensure_match
 from infra.embedded.home import Running, StateDirectory
+from infra.embedded.ports import free_ports
 from tests.conftest import server_directory
 from tests.e2e.installation import START_TIMEOUT, dev
 from tests.e2e.tenant import Tenant
@@ -34,6 +36,16 @@ class Stack:
         assert running is not None, "the stack has stopped"
         return running
 
+    @contextmanager
+    def api_away(self) -> Iterator[None]:
+        """Let the API answer nothing while the block lasts, as when its machine is cut off."""
+        api = self.running.pids["api"]
+        os.kill(api, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(api, signal.SIGCONT)
+
     def kill_worker(self) -> list[psutil.Process]:
         """Kill the worker outright; return it and the processes that it had started."""
         pid = self.running.worker_pid
@@ -49,10 +61,21 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(home: Path) -> Iterator[Stack]:
+def hms_port() -> int:
+    """The port at which the stack looks for 100ms's API."""
+    (port,) = free_ports(1)
+    return port
+
+
+@pytest.fixture(scope="session")
+def stack(home: Path, hms_port: int) -> Iterator[Stack]:
     """Temporal, PostgreSQL, worker and API, each in a process of its own."""
     with server_directory() as directory:
-        settings = {"HIGHLIGHTS_ALLOW_PRIVATE_URLS": "true"}
+        settings = {
+            "HIGHLIGHTS_ALLOW_PRIVATE_URLS": "true",
+            "HIGHLIGHTS_HMS_API_URL": f"http://127.0.0.1:{hms_port}",
+            "HIGHLIGHTS_RECONCILE_INTERVAL": "3",
+        }
         with dev(directory / "state", log=directory / "log", settings=settings):
             yield Stack(directory / "state")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import httpx
 
@@ -60,6 +60,25 @@ class Tenant:
         assert page["next_cursor"] is None
         found = [HighlightModel.model_validate(item) for item in page["data"]]
         return sorted(found, key=lambda highlight: highlight.peak)
+
+    async def connect(self, **request: object) -> dict[str, Any]:
+        """Make a connection for a 100ms workspace; return it with its secrets."""
+        response = await self._http.post("/v1/connections", json={"name": "Cup", **request})
+        assert response.status_code == httpx.codes.CREATED, response.text
+        connection: dict[str, Any] = response.json()
+        return connection
+
+    async def disconnect(self, connection_id: str) -> None:
+        """Delete a connection."""
+        (await self._http.delete(f"/v1/connections/{connection_id}")).raise_for_status()
+
+    async def events(self, connection_id: str) -> list[dict[str, Any]]:
+        """Read what 100ms told through a connection and what came of it, the newest first."""
+        response = await self._http.get(
+            f"/v1/connections/{connection_id}/events", params={"limit": 100}
+        )
+        found: list[dict[str, Any]] = response.raise_for_status().json()["data"]
+        return found
 
     async def subscribe(self, url: str) -> str:
         """Have all events sent to a URL; return the secret that they are signed with."""

@@ -8,15 +8,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from api.highlight_models import HighlightModel
 from demo.match import Match
-from demo.match.truth import Truth
 from demo.origin import LiveOrigin, OriginOptions
-from demo.playback import playback_problem
-from domain.clip import ClipStatus
-from domain.selection import DecisionStatus
 from domain.stream import EndReason, StreamStatus
 from tests.e2e.conftest import Stack
+from tests.e2e.found import (
+    assert_clip_plays,
+    assert_each_moment_is_found_once,
+    clip_files,
+    wanted,
+)
 from tests.e2e.tenant import Tenant
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow]
@@ -73,28 +74,3 @@ async def longest_silence(origin: LiveOrigin) -> float:
             seen, seen_at = hits, clock()
         await asyncio.sleep(0.02)
     return max(longest, clock() - seen_at)
-
-
-def wanted(highlights: list[HighlightModel]) -> list[HighlightModel]:
-    hidden = {DecisionStatus.RETRACTED, DecisionStatus.REJECTED, DecisionStatus.HELD}
-    return [highlight for highlight in highlights if highlight.status not in hidden]
-
-
-def assert_each_moment_is_found_once(highlights: list[HighlightModel], match: Match) -> None:
-    truth = Truth.model_validate_json(match.truth.read_text())
-    assert len(highlights) == len(truth.moments)
-    for moment, highlight in zip(truth.moments, highlights, strict=True):
-        assert moment.start < highlight.peak < moment.end
-
-
-def clip_files(stack: Stack, stream_id: str) -> set[str]:
-    return {path.stem for path in Path(stack.running.clips).glob(f"*/{stream_id}/*.mp4")}
-
-
-async def assert_clip_plays(highlight: HighlightModel, tenant: Tenant, directory: Path) -> None:
-    clip = highlight.clip
-    assert clip is not None
-    assert (clip.status, clip.url is None) == (ClipStatus.READY, False)
-    path = directory / f"{clip.id}.mp4"
-    path.write_bytes(await tenant.download(clip.url or ""))
-    assert await playback_problem(path, duration=clip.duration, video=True, audio=True) is None
