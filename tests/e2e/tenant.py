@@ -68,6 +68,11 @@ class Tenant:
         connection: dict[str, Any] = response.json()
         return connection
 
+    async def connections(self, name: str) -> list[str]:
+        """Return the ids of the connections of a name."""
+        found = (await self._http.get("/v1/connections")).raise_for_status().json()["data"]
+        return [each["id"] for each in found if each["name"] == name]
+
     async def disconnect(self, connection_id: str) -> None:
         """Delete a connection."""
         (await self._http.delete(f"/v1/connections/{connection_id}")).raise_for_status()
@@ -78,6 +83,13 @@ class Tenant:
             f"/v1/connections/{connection_id}/events", params={"limit": 100}
         )
         found: list[dict[str, Any]] = response.raise_for_status().json()["data"]
+        return found
+
+    async def outcomes(self, connection_id: str) -> dict[str, list[str | None]]:
+        """Return what came of the events of each type; None where that is not known yet."""
+        found: dict[str, list[str | None]] = {}
+        for each in await self.events(connection_id):
+            found.setdefault(each["type"], []).append(each["outcome"])
         return found
 
     async def subscribe(self, url: str) -> str:

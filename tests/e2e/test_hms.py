@@ -57,12 +57,9 @@ class Workspace:
                         return each
                 await asyncio.sleep(0.1)
 
-    async def outcomes(self) -> dict[str, list[str]]:
-        """What came of each event that came, by type."""
-        found: dict[str, list[str]] = {}
-        for each in await self._tenant.events(self._connection_id):
-            found.setdefault(each["type"], []).append(each["outcome"])
-        return found
+    async def outcomes(self) -> dict[str, list[str | None]]:
+        """Return what came of the events of each type."""
+        return await self._tenant.outcomes(self._connection_id)
 
     async def until_tried(self, kind: str) -> None:
         """Wait until 100ms has tried to deliver an event, and given this attempt up if need be."""

@@ -7,11 +7,6 @@ replaced: addresses and the key.
 from __future__ import annotations
 
 import asyncio
-import re
-import shutil
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,6 +19,7 @@ from demo.origin import LiveOrigin, OriginOptions
 from demo.playback import playback_problem
 from infra.embedded.ports import free_ports
 from tests.e2e.conftest import Stack
+from tests.e2e.guide import FENCE, program, running, sections
 from tests.e2e.installation import ROOT
 from tldrtv_highlights import AsyncHighlightsClient
 
@@ -32,8 +28,7 @@ pytestmark = [pytest.mark.serial, pytest.mark.slow]
 PACE = 4.0
 LIMIT = 180.0
 GUIDE = (ROOT / "docs" / "integration.md").read_text("utf-8")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", GUIDE, re.MULTILINE | re.DOTALL))
+SECTIONS = sections("integration.md")
 FOLLOWING = ("With curl", "With Python", "With asyncio")
 RECEIVING = "Be told instead of asking"
 
@@ -51,7 +46,7 @@ async def test_a_reader_who_follows_it_watches_a_clip(
 ) -> None:
     async with LiveOrigin(match.video, OriginOptions(pace=PACE, autostart=False)) as origin:
         command = program(
-            section,
+            SECTIONS[section],
             {
                 "http://localhost:8000": stack.running.api_url,
                 "hl_live_…": stack.running.api_key or "",
@@ -97,7 +92,7 @@ async def test_a_receiver_is_told_and_believes_what_is_signed_only(
         "8080": str(port),
     }
     async with (
-        running(program(RECEIVING, replaced), tmp_path) as process,
+        running(program(SECTIONS[RECEIVING], replaced), tmp_path) as process,
         asyncio.timeout(LIMIT),
         httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=20)) as stranger,
         AsyncHighlightsClient(stack.running.api_url, stack.running.api_key or "") as client,
@@ -112,38 +107,3 @@ async def test_a_receiver_is_told_and_believes_what_is_signed_only(
             told = await process.stdout.readline()
             assert told, "the receiver has ended"
         assert told.startswith(f"{delivery.event_id} endpoint.test".encode())
-
-
-def program(section: str, replaced: dict[str, str]) -> list[str]:
-    """Return the command that runs a section's snippets as one program."""
-    snippets = FENCE.findall(SECTIONS[section])
-    ((language, *others),) = [list(dict.fromkeys(language for language, _ in snippets))]
-    assert others == [], "one language a section"
-    text = "\n".join(text for _, text in snippets)
-    for placeholder, value in replaced.items():
-        assert placeholder in text or language == "python", f"{placeholder} is not in {section}"
-        text = text.replace(placeholder, value)
-    if language == "python":
-        return [sys.executable, "-c", text]
-    assert language == "bash"
-    if shutil.which("jq") is None:
-        pytest.skip("no jq here, which the guide's commands need (bin/system-packages)")
-    return ["bash", "-euo", "pipefail", "-c", text]
-
-
-@asynccontextmanager
-async def running(command: list[str], directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program until the block ends."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=directory,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
