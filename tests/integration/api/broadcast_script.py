@@ -1,0 +1,221 @@
+"""The same broadcast for every stream, whose moments are known, beside steps that are real.
+
+Media, its analysis and rendering follow the script; selection, records and workflows are the
+product's own, over real PostgreSQL and real Temporal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.backfill_records import BackfillRecordActivities
+from activities.interfaces import Analysis, Clips, Ingest, Recordings
+from activities.records import RecordActivities
+from activities.selection import SelectionActivities
+from domain import task_queues
+from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.backfill import plan_backfill, plan_whole
+from domain.backfill_input import (
+    FetchRecordingInput,
+    FetchRecordingResult,
+    RecordingRelease,
+    RecordingSurvey,
+    SurveyInput,
+)
+from domain.clip import ClipSpec, RenderedClip
+from domain.ingest import FetchWindowInput, FetchWindowResult
+from domain.media import Gap, GapReason, SegmentRef, Window
+from domain.playlist import ListedSegment, MediaPlaylist, Resource
+from domain.records import MediaRelease
+from infra.database import Database
+from infra.profile_store import ProfileStore
+from tests.integration.workflows.scripted import ENDED, candidate
+from workflows.backfill import BackfillWorkflow
+from workflows.clip import ClipWorkflow
+from workflows.sandbox import workflow_runner
+from workflows.stream import StreamWorkflow
+
+SEGMENTS, SEGMENT, WINDOW = 16, 10.0, 4
+DURATION: Final = SEGMENTS * SEGMENT
+PEAKS: Final = (25.0, 65.0, 105.0, 145.0)
+LOST: Final = (5, 6, 7)  # segments that no live stream gives: from 50 s to 80 s
+KICK_OFF: Final = datetime(2026, 5, 2, 19, tzinfo=UTC)
+
+_RECORDING: Final = MediaPlaylist(
+    target_duration=SEGMENT,
+    segments=tuple(
+        ListedSegment(
+            sequence=number,
+            resource=Resource(url=f"https://storage.example.com/{number}.ts"),
+            duration=SEGMENT,
+            program_date_time=KICK_OFF + timedelta(seconds=number * SEGMENT),
+        )
+        for number in range(SEGMENTS)
+    ),
+    ended=True,
+    vod=True,
+)
+
+
+def _window(index: int, first: int, last: int, *, lost: tuple[int, ...] = ()) -> Window:
+    missing = [number for number in range(first, last + 1) if number in lost]
+    gap = Gap(
+        start=(missing or [first])[0] * SEGMENT,
+        duration=len(missing) * SEGMENT,
+        first_sequence=(missing or [first])[0],
+        last_sequence=(missing or [first])[-1],
+        reason=GapReason.ROLLED_OFF,
+        anchor_at=first * SEGMENT,
+        anchor_wall=KICK_OFF + timedelta(seconds=first * SEGMENT),
+    )
+    return Window(
+        index=index,
+        variant="720p",
+        segments=tuple(
+            SegmentRef(
+                media_sequence=number,
+                start=number * SEGMENT,
+                duration=SEGMENT,
+                first_timestamp=0.0,
+                key=f"{number}.ts",
+                size=1,
+                published_at=KICK_OFF,
+            )
+            for number in range(first, last + 1)
+            if number not in lost
+        ),
+        gaps=(gap,) if missing else (),
+        start=first * SEGMENT,
+        end=(last + 1) * SEGMENT,
+    )
+
+
+class Broadcast(Ingest, Analysis, Clips, Recordings):
+    """Gives every stream the whole broadcast at once, then waits at its edge.
+
+    Attributes:
+        at_edge: set once a stream has been given all there is, by the stream.
+        over: streams whose playlist has ended.
+    """
+
+    def __init__(self) -> None:
+        self.at_edge: defaultdict[UUID, asyncio.Event] = defaultdict(asyncio.Event)
+        self.over: set[UUID] = set()
+
+    @activity.defn(name="fetch_window")
+    async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
+        """Give the next window, after the last one the end, if it has come."""
+        index = request.cursor.window_index
+        first = index * WINDOW
+        if first < SEGMENTS:
+            found = _window(index, first, first + WINDOW - 1, lost=LOST)
+            cursor = request.cursor.model_copy(
+                update={"window_index": index + 1, "position": found.end}
+            )
+            return FetchWindowResult(cursor=cursor, window=found)
+        self.at_edge[request.stream_id].set()
+        while request.stream_id not in self.over:
+            activity.heartbeat()
+            await asyncio.sleep(0.02)
+        return FetchWindowResult(cursor=request.cursor, end=ENDED)
+
+    @activity.defn(name="release_media")
+    async def release_media(self, request: MediaRelease) -> None:
+        """Nothing is stored."""
+
+    @activity.defn(name="analyze_window")
+    async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+        """Find each moment whose peak lies in media that is there."""
+        there = [segment for each in request.windows for segment in each.segments]
+        return AnalyzeWindowResult(
+            candidates=tuple(
+                candidate(request, peak)
+                for peak in PEAKS
+                if any(each.start <= peak < each.start + each.duration for each in there)
+            ),
+            watermark=max((each.end for each in request.windows), default=0.0),
+        )
+
+    @activity.defn(name="render_clip")
+    async def render_clip(self, spec: ClipSpec) -> RenderedClip:
+        """Pretend to render."""
+        return RenderedClip(
+            clip_id=spec.id,
+            key=f"{spec.id}.mp4",
+            thumbnail_key=None,
+            start=spec.start,
+            duration=spec.duration,
+            size=1,
+            width=1280,
+            height=720,
+            has_audio=True,
+            sha256="0" * 64,
+            rendered_at=KICK_OFF,
+        )
+
+    @activity.defn(name="delete_clip")
+    async def delete_clip(self, spec: ClipSpec) -> None:
+        """Nothing was rendered."""
+
+    @activity.defn(name="survey_recording")
+    async def survey_recording(self, request: SurveyInput) -> RecordingSurvey:
+        """Plan by the rules over the whole broadcast."""
+        plan = (
+            plan_whole(_RECORDING)
+            if request.gaps is None
+            else plan_backfill(request.gaps, _RECORDING, stream_end=request.stream_end)
+        )
+        return RecordingSurvey(playlist_url=request.recording.url, plan=plan)
+
+    @activity.defn(name="fetch_recording")
+    async def fetch_recording(self, request: FetchRecordingInput) -> FetchRecordingResult:
+        """Give the piece, of which nothing is lost."""
+        piece = request.piece
+        found = _window(piece.window, piece.first, piece.last)
+        cursor = request.cursor.model_copy(update={"position": found.end})
+        return FetchRecordingResult(cursor=cursor, window=found)
+
+    @activity.defn(name="release_recording")
+    async def release_recording(self, request: RecordingRelease) -> None:
+        """Nothing is stored."""
+
+
+@asynccontextmanager
+async def on_air(client: Client, database: Database) -> AsyncIterator[Broadcast]:
+    """Workers for all queues of a stream, until the block ends."""
+    broadcast = Broadcast()
+    records, backfills = RecordActivities(database), BackfillRecordActivities(database)
+    selection = SelectionActivities(database=database, profiles=ProfileStore())
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(
+            Worker(
+                client,
+                task_queue=task_queues.ORCHESTRATION,
+                workflows=[StreamWorkflow, BackfillWorkflow, ClipWorkflow],
+                workflow_runner=workflow_runner(),
+            )
+        )
+        steps: dict[str, list[Callable[..., object]]] = {
+            task_queues.IO: [
+                *(broadcast.fetch_window, broadcast.release_media),
+                *(records.record_stream, records.record_clip, selection.select_highlights),
+                *(backfills.recall_stream, backfills.record_backfill),
+                *(broadcast.survey_recording, broadcast.fetch_recording),
+                broadcast.release_recording,
+            ],
+            task_queues.ANALYSIS: [broadcast.analyze_window],
+            task_queues.RENDER: [broadcast.render_clip, broadcast.delete_clip],
+        }
+        for queue, methods in steps.items():
+            await stack.enter_async_context(Worker(client, task_queue=queue, activities=methods))
+        yield broadcast
