@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Final
 
 import structlog
@@ -16,6 +16,7 @@ from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
 from activities.interfaces import Recordings
 from activities.recording_pieces import PieceFetch, ends_at, recording_prefix
+from activities.recording_problems import problem_of, unusable
 from domain.backfill import BackfillPlan, plan_backfill, plan_whole
 from domain.backfill_input import (
     FetchRecordingInput,
@@ -27,17 +28,13 @@ from domain.backfill_input import (
 from domain.ingest import IngestLimits, IngestProgress
 from domain.media import GapReason, VariantPolicy
 from domain.playlist import ListedSegment, MediaPlaylist
-from domain.stream import EndReason, StreamEnd
-from infra.hls_client import (
-    FetchError,
-    HlsClient,
-    NotFoundError,
-    RefusedError,
-    TooLargeError,
-    UnreachableError,
-)
+from domain.stream import StreamEnd
+from infra.archive_shelf import ArchiveShelf
+from infra.hls_client import FetchError, HlsClient, UnreachableError
 from infra.hls_parser import NotAPlaylistError
 from infra.media_pool import MediaPool
+from infra.media_source import MediaSource
+from infra.recording_archive import RecordingArchive, is_archive
 from infra.segment_store import SegmentStore
 from infra.url_guard import UrlForbiddenError
 
@@ -70,7 +67,9 @@ class RecordingActivities(Recordings):
     ) -> None:
         self._store = store
         self._client = client
+        self._pool = pool
         self._fetcher = SegmentFetcher(client, store, pool)
+        self._archives = ArchiveShelf(client, store)
         self._heartbeat_interval = heartbeat_interval
         self._playlists: OrderedDict[str, MediaPlaylist] = OrderedDict()
 
@@ -79,23 +78,28 @@ class RecordingActivities(Recordings):
         """Read the recording's playlist and plan what to fetch of it.
 
         The addresses are tried in order; what is definitely wrong with the first is the answer
-        when none will do. No address is logged: a presigned one is a key.
+        when none will do. No address is logged: a presigned one is a key. Heartbeats, since an
+        archive has to be downloaded first.
 
         Raises:
             FetchError: an origin does not answer; worth another try.
             ApplicationError: `recording_unfinished`; the playlist has no end yet.
         """
+        async with self._heartbeating(lambda: None):
+            return await self._survey(request)
+
+    async def _survey(self, request: SurveyInput) -> RecordingSurvey:
         problems: list[StreamEnd] = []
         passing: Exception | None = None
         for url in (request.recording.url, *request.recording.alternatives):
             try:
                 playlist_url, playlist = await self._open(url, request.limits, request.variant)
-                problem = _unusable(playlist)
+                problem = unusable(playlist)
             except (UnreachableError, ApplicationError) as error:
                 passing = passing or error
                 continue
             except (UrlForbiddenError, NotAPlaylistError, FetchError) as error:
-                problem = _problem(error)
+                problem = problem_of(error)
             if problem is None:
                 return RecordingSurvey(playlist_url=playlist_url, plan=_plan(request, playlist))
             problems.append(problem)
@@ -114,17 +118,19 @@ class RecordingActivities(Recordings):
             NotAPlaylistError: something else is there now.
             UrlForbiddenError: the guard refuses the address.
         """
-        playlist = await self._playlist(request.playlist_url, request.limits)
         details = activity.info().heartbeat_details
         progress = (
             IngestProgress.model_validate(details[0])
             if details
             else IngestProgress.begin(request.cursor)
         )
+        async with self._heartbeating(lambda: progress):
+            playlist = await self._playlist(request.playlist_url, request.limits)
+            fetcher = await self._fetcher_of(request.playlist_url)
         piece = PieceFetch(request, playlist, progress=progress, store=self._store)
-        async with self._heartbeating(piece):
+        async with self._heartbeating(lambda: piece.progress):
             while wanted := piece.missing(_AT_A_TIME):
-                await _take(piece, [self._obtain(each, request.limits) for each in wanted])
+                await _take(piece, [_obtain(fetcher, each, request.limits) for each in wanted])
         return piece.result()
 
     @activity.defn(name="release_recording")
@@ -139,27 +145,46 @@ class RecordingActivities(Recordings):
                 break  # names sort in the order of the timeline
             await self._store.delete(key)
 
-    async def _obtain(self, listed: ListedSegment, limits: IngestLimits) -> Fetched | Lost:
-        if listed.declared_gap:
-            return Lost(listed, GapReason.DECLARED, "EXT-X-GAP in the recording")
-        return await self._fetcher.fetch(listed, limits=limits, still_listed=lambda: True)
-
     async def _open(
         self, url: str, limits: IngestLimits, policy: VariantPolicy
     ) -> tuple[str, MediaPlaylist]:
+        """Read the playlist at an address; an archive's is `address#entry`.
+
+        Raises:
+            FetchError: there is none to be had.
+            NotAPlaylistError: something else is there.
+            UrlForbiddenError: the guard refuses the address.
+        """
         self._client.guard.check(url)
+        archive = await self._archive(url)
+        source: MediaSource = self._client
+        inside = url
+        if archive is not None:
+            source, entry = archive, url.partition("#")[2]
+            inside = archive.url_of(entry) if entry else archive.entrance
         poller = PlaylistPoller(
-            self._client,
-            url=url,
+            source,
+            url=inside,
             limits=limits.model_copy(update={"max_playlist_bytes": _MAX_PLAYLIST_BYTES}),
             policy=policy,
             media_url=None,
             variant=None,
         )
         playlist = await poller.read() or MediaPlaylist(target_duration=0)
-        playlist_url = poller.media_url or url
+        playlist_url = poller.media_url or inside
+        if archive is not None:
+            playlist_url = f"{url.partition('#')[0]}#{archive.name_of(playlist_url)}"
         self._keep(playlist_url, playlist)
         return playlist_url, playlist
+
+    async def _archive(self, url: str) -> RecordingArchive | None:
+        return await self._archives.get(url.partition("#")[0]) if is_archive(url) else None
+
+    async def _fetcher_of(self, url: str) -> SegmentFetcher:
+        archive = await self._archive(url)
+        return (
+            self._fetcher if archive is None else SegmentFetcher(archive, self._store, self._pool)
+        )
 
     async def _playlist(self, url: str, limits: IngestLimits) -> MediaPlaylist:
         """Return a recording's playlist; it is long and does not change, so a few are kept."""
@@ -175,10 +200,12 @@ class RecordingActivities(Recordings):
             self._playlists.popitem(last=False)
 
     @contextlib.asynccontextmanager
-    async def _heartbeating(self, piece: PieceFetch) -> AsyncIterator[None]:
+    async def _heartbeating(
+        self, progress: Callable[[], IngestProgress | None]
+    ) -> AsyncIterator[None]:
         async def beat() -> None:
             while True:
-                activity.heartbeat(piece.progress)
+                activity.heartbeat(progress())
                 await asyncio.sleep(self._heartbeat_interval)
 
         task = asyncio.create_task(beat())
@@ -187,6 +214,14 @@ class RecordingActivities(Recordings):
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+async def _obtain(
+    fetcher: SegmentFetcher, listed: ListedSegment, limits: IngestLimits
+) -> Fetched | Lost:
+    if listed.declared_gap:
+        return Lost(listed, GapReason.DECLARED, "EXT-X-GAP in the recording")
+    return await fetcher.fetch(listed, limits=limits, still_listed=lambda: True)
 
 
 async def _take(
@@ -212,57 +247,3 @@ def _plan(request: SurveyInput, playlist: MediaPlaylist) -> BackfillPlan:
         plan = plan_backfill(request.gaps, playlist, stream_end=request.stream_end)
     _log.info("recording_surveyed", ranges=len(plan.ranges), lost=len(plan.lost))
     return plan
-
-
-def _unusable(playlist: MediaPlaylist) -> StreamEnd | None:
-    """Say why a playlist is no recording that can be analysed."""
-    if not (playlist.ended or playlist.vod):
-        raise ApplicationError(
-            "The recording is still being written: its playlist has no end yet.",
-            type="recording_unfinished",
-        )
-    if not playlist.segments:
-        return StreamEnd(
-            reason=EndReason.NO_MEDIA, message="The recording's playlist lists no segment."
-        )
-    encrypted = next((each.encryption for each in playlist.segments if each.encryption), None)
-    if encrypted is not None:
-        return StreamEnd(
-            reason=EndReason.ENCRYPTED,
-            message=f"The recording is encrypted ({encrypted}), and we have no key; publish one "
-            "in the clear for analysis.",
-        )
-    return None
-
-
-def _problem(error: Exception) -> StreamEnd:
-    match error:
-        case UrlForbiddenError():
-            return StreamEnd(reason=EndReason.URL_FORBIDDEN, message=str(error))
-        case NotAPlaylistError():
-            return StreamEnd(
-                reason=EndReason.NOT_A_PLAYLIST,
-                message=f"The recording is no HLS playlist ({error}); publish it as a VOD "
-                "playlist: archives and single files are not analysed.",
-            )
-        case TooLargeError():
-            return StreamEnd(
-                reason=EndReason.PLAYLIST_TOO_LARGE,
-                message=f"The recording's playlist is too large ({error}).",
-            )
-        case NotFoundError():
-            return StreamEnd(
-                reason=EndReason.ORIGIN_UNREACHABLE,
-                message=f"The recording is not there ({error}).",
-            )
-        case RefusedError():
-            return StreamEnd(
-                reason=EndReason.ORIGIN_UNREACHABLE,
-                message=f"The recording may not be read ({error}); a presigned address may have "
-                "expired.",
-            )
-        case _:
-            return StreamEnd(
-                reason=EndReason.ORIGIN_UNREACHABLE,
-                message=f"The recording is not to be had: {error}.",
-            )

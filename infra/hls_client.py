@@ -46,6 +46,10 @@ class TooLargeError(FetchError):
     """The answer is larger than allowed."""
 
 
+class DamagedError(FetchError):
+    """It is there, but not as it was written."""
+
+
 class Validators(Model):
     """What makes a later request for the same playlist conditional (RFC 9110, 13.1)."""
 

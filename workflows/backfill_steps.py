@@ -42,12 +42,13 @@ async def recall(stream: StreamRef) -> StreamSoFar | None:
 
 
 async def survey(request: SurveyInput, timing: BackfillTiming) -> RecordingSurvey:
-    """Read the recording's playlist, for as long as it may still come."""
+    """Read the recording's playlist, for as long as it may still come; an archive takes a while."""
     return await workflow.execute_activity_method(
         Recordings.survey_recording,
         request,
         task_queue=task_queues.IO,
-        start_to_close_timeout=timedelta(seconds=120),
+        start_to_close_timeout=timedelta(seconds=1200),
+        heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
         schedule_to_close_timeout=timedelta(seconds=timing.recording_patience),
         retry_policy=RetryPolicy(
             initial_interval=timedelta(seconds=timing.retry_interval),

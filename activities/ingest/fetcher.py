@@ -16,9 +16,16 @@ from domain.ingest import IngestLimits
 from domain.media import GapReason
 from domain.playlist import ListedSegment, Resource
 from domain.window import FetchedMedia
-from infra.hls_client import FetchError, HlsClient, NotFoundError, RefusedError, TooLargeError
+from infra.hls_client import (
+    DamagedError,
+    FetchError,
+    NotFoundError,
+    RefusedError,
+    TooLargeError,
+)
 from infra.media_pool import MediaError, MediaPool
 from infra.media_probe import UndecodableError, probe
+from infra.media_source import MediaSource
 from infra.segment_store import SegmentStore
 from infra.url_guard import UrlForbiddenError
 
@@ -63,12 +70,12 @@ class SegmentFetcher:
     """Fetches and verifies segments of all streams of a worker.
 
     Args:
-        client: connections to origins.
+        client: where segments are read from.
         store: whose scratch space receives the files.
         pool: where media is looked into.
     """
 
-    def __init__(self, client: HlsClient, store: SegmentStore, pool: MediaPool) -> None:
+    def __init__(self, client: MediaSource, store: SegmentStore, pool: MediaPool) -> None:
         self._client = client
         self._store = store
         self._pool = pool
@@ -143,7 +150,7 @@ class SegmentFetcher:
 
 def _verdict(error: Exception) -> _FailedAttempt:
     match error:
-        case UndecodableError() | MediaError():
+        case UndecodableError() | MediaError() | DamagedError():
             return _FailedAttempt(GapReason.CORRUPT, str(error), attempts=_CORRUPT_ATTEMPTS)
         case TooLargeError():
             return _FailedAttempt(GapReason.TOO_LARGE, str(error), attempts=1)

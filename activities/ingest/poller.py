@@ -10,8 +10,9 @@ import structlog
 from domain.ingest import IngestLimits
 from domain.media import VariantPolicy
 from domain.playlist import MasterPlaylist, MediaPlaylist, choose_variant
-from infra.hls_client import HlsClient, Validators
+from infra.hls_client import Validators
 from infra.hls_parser import NotAPlaylistError, parse_playlist
+from infra.media_source import MediaSource
 
 _log = structlog.get_logger(__name__)
 
@@ -22,7 +23,7 @@ class PlaylistPoller:
     """Reads the media playlist behind a URL, choosing a variant first if there is a choice.
 
     Args:
-        client: connections to origins.
+        client: where playlists are read from.
         url: of a master or a media playlist.
         limits: bounds on each request.
         policy: which variant to choose.
@@ -33,7 +34,7 @@ class PlaylistPoller:
 
     def __init__(
         self,
-        client: HlsClient,
+        client: MediaSource,
         *,
         url: str,
         limits: IngestLimits,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from temporalio.client import Client
 
 from app.doors import Doors
+from demo.hms.recording import Recording
 from demo.origin import Faults, LiveOrigin, Mark, OriginOptions
 from domain import task_queues
 from domain.backfill_input import BackfillInput, BackfillTiming
@@ -229,6 +231,20 @@ async def test_a_stream_missed_altogether_is_analysed_from_its_recording(
     )
     assert await stream.status() == (StreamStatus.COMPLETED, 2, 2)
     assert await worker.segments.list(f"{stream.tenant}/{stream.stream}/recording/") == []
+
+
+async def test_a_recording_may_come_as_an_archive(
+    stream: Match, match: Path, worker: Doors
+) -> None:
+    options = OriginOptions(pace=PACE, keep_all=True)
+    async with LiveOrigin(match, options) as live:
+        await live.finished.wait()
+        archive = await asyncio.to_thread(Recording(live, "zip").read, "recording.zip")
+    assert archive is not None
+    async with static_origin({"recording.zip": archive[0]}) as (base, _):
+        result = await stream.fill(f"{base}/recording.zip?X-Amz-Signature=1")
+    assert (result.outcome, result.highlights) == (BackfillOutcome.FILLED, 1)
+    assert [each.peak for each in await stream.shown()] == [pytest.approx(PEAK, abs=1.0)]
 
 
 async def test_a_short_recording_fills_what_it_reaches_and_says_so_of_the_rest(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.recordings import RecordingActivities
+from demo.hms.recording import Recording
 from demo.origin import Faults, LiveOrigin, OriginOptions
 from domain.backfill import JoinedBy
 from domain.backfill_input import (
@@ -27,6 +31,7 @@ from domain.ingest import IngestCursor, IngestProgress
 from domain.media import Gap, GapReason, VariantPolicy
 from domain.stream import EndReason
 from domain.stream_input import RecordingReady
+from infra import archive_shelf
 from infra.hls_client import HlsClient, UnreachableError
 from infra.media_pool import MediaPool
 from infra.segment_store import LocalSegmentStore
@@ -105,6 +110,14 @@ async def recorder(tmp_path: Path, media_pool: MediaPool) -> AsyncIterator[Recor
         )
         yield Recorder(activities, store)
     assert list((tmp_path / "segments" / ".scratch").glob("*")) == []
+
+
+@pytest.fixture
+async def other_recorder(tmp_path: Path, media_pool: MediaPool) -> AsyncIterator[Recorder]:
+    """Another worker, with connections of its own."""
+    store = LocalSegmentStore(tmp_path / "segments")
+    async with HlsClient(UrlGuard(allow_private=True)) as client:
+        yield Recorder(RecordingActivities(store=store, client=client, pool=media_pool), store)
 
 
 @asynccontextmanager
@@ -201,6 +214,81 @@ async def test_a_recording_that_cannot_be_used_says_why(
     assert survey.problem.reason is reason
     assert words in survey.problem.message
     assert "secret" not in survey.problem.message
+
+
+async def zipped(video: Path) -> bytes:
+    """An archive of a stream's recording, as 100ms's SDK has it."""
+    options = OriginOptions(segment_duration=1.0, pace=40.0, keep_all=True)
+    async with LiveOrigin(video, options) as origin:
+        await origin.finished.wait()
+        found = await asyncio.to_thread(Recording(origin, "zip").read, "recording.zip")
+    assert found is not None
+    return found[0]
+
+
+async def test_an_archive_is_read_as_the_playlist_in_it_would_be(
+    recorder: Recorder, video: Path
+) -> None:
+    archive = await zipped(video)
+    async with static_origin({"recording.zip": lambda _: Response(archive)}) as (base, hits):
+        survey = await recorder.survey(f"{base}/recording.zip?X-Amz-Signature=secret")
+        window = (await recorder.fetch(survey)).window
+    assert window is not None
+    assert [round(each.start, 2) for each in window.segments] == [float(n) for n in range(12)]
+    assert (window.gaps, await recorder.keys()) == ((), [each.key for each in window.segments])
+    assert hits["recording.zip"] == 1
+
+
+async def test_another_worker_downloads_the_archive_again(
+    recorder: Recorder, other_recorder: Recorder, video: Path
+) -> None:
+    archive = await zipped(video)
+    async with static_origin({"recording.zip": lambda _: Response(archive)}) as (base, _):
+        survey = await recorder.survey(f"{base}/recording.zip")
+        window = (await other_recorder.fetch(survey)).window
+    assert window is not None
+    assert len(window.segments) == 12
+
+
+async def test_a_segment_that_is_not_in_the_archive_is_a_hole(
+    recorder: Recorder, video: Path
+) -> None:
+    whole, without = io.BytesIO(await zipped(video)), io.BytesIO()
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(without, "w") as target:
+        names = source.namelist()
+        lost = [name for name in names if name.endswith(".ts")][4]
+        for name in names:
+            if name != lost:
+                target.writestr(name, source.read(name))
+    answer = without.getvalue()
+    async with static_origin({"recording.zip": lambda _: Response(answer)}) as (base, _):
+        window = (await recorder.fetch(await recorder.survey(f"{base}/recording.zip"))).window
+    assert window is not None
+    assert [each.reason for each in window.gaps] == [GapReason.NOT_FOUND]
+    assert len(window.segments) == 11
+
+
+async def test_an_archive_that_is_refused_says_why(recorder: Recorder) -> None:
+    hostile = io.BytesIO()
+    with zipfile.ZipFile(hostile, "w") as archive:
+        archive.writestr("../../master.m3u8", VOD)
+    answer = hostile.getvalue()
+    async with static_origin({"recording.zip": lambda _: Response(answer)}) as (base, _):
+        survey = await recorder.survey(f"{base}/recording.zip?X-Amz-Signature=secret")
+    assert survey.problem is not None
+    assert survey.problem.reason is EndReason.NOT_A_PLAYLIST
+    assert "leads out of it" in survey.problem.message
+    assert "secret" not in survey.problem.message
+
+
+async def test_an_archive_larger_than_allowed_is_not_downloaded(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_shelf, "MAX_ARCHIVE_BYTES", 1000)
+    async with static_origin({"recording.zip": lambda _: Response(bytes(1001))}) as (base, _):
+        survey = await recorder.survey(f"{base}/recording.zip")
+    assert survey.problem is not None
+    assert survey.problem.reason is EndReason.PLAYLIST_TOO_LARGE
 
 
 async def test_an_address_on_our_own_network_is_refused_also_behind_a_redirect(

@@ -1,0 +1,61 @@
+"""The archives of recordings that a worker has at hand: downloaded once, a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Final
+
+from domain.playlist import Resource
+from infra.hls_client import HlsClient
+from infra.recording_archive import RecordingArchive
+from infra.segment_store import SegmentStore
+
+MAX_ARCHIVE_BYTES: Final = 4 << 30
+"""Two and a half hours of 100ms's three qualities, 3.3 Mbit/s together."""
+
+_KEPT: Final = 2
+_SECONDS: Final = 900.0
+
+
+class ArchiveShelf:
+    """Downloads archives, one at a time, and keeps the last two for the pieces to come.
+
+    An archive has no name on disk once it is open, so that it goes with its last reader, even one
+    that is killed.
+
+    Args:
+        client: connections to origins, behind a URL guard.
+        store: whose scratch space receives the archives.
+    """
+
+    def __init__(self, client: HlsClient, store: SegmentStore) -> None:
+        self._client = client
+        self._store = store
+        self._archives: OrderedDict[str, RecordingArchive] = OrderedDict()
+        self._lock = asyncio.Lock()
+
+    async def get(self, address: str) -> RecordingArchive:
+        """Return the archive at an address.
+
+        Raises:
+            FetchError: it is not to be had, or refused.
+            UrlForbiddenError: the guard refuses the address or a redirect.
+        """
+        async with self._lock:
+            if address not in self._archives:
+                self._archives[address] = await self._download(address)
+            self._archives.move_to_end(address)
+            while len(self._archives) > _KEPT:
+                self._archives.popitem(last=False)  # closed with its last reader
+            return self._archives[address]
+
+    async def _download(self, address: str) -> RecordingArchive:
+        file = await self._store.scratch()
+        try:
+            await self._client.download(
+                Resource(url=address), file, max_bytes=MAX_ARCHIVE_BYTES, seconds=_SECONDS
+            )
+            return await asyncio.to_thread(RecordingArchive, file, address=address)
+        finally:
+            await asyncio.to_thread(file.unlink, missing_ok=True)

@@ -1,0 +1,35 @@
+"""Where playlists and segments are read from: an origin, or an archive of a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from domain.playlist import Resource
+from infra.hls_client import PlaylistAnswer, Validators
+
+
+class MediaSource(Protocol):
+    """Gives playlists and segments by their URLs, bounded in bytes and seconds.
+
+    All raise `infra.hls_client.FetchError` where there is nothing usable to be had.
+    """
+
+    async def playlist(
+        self, url: str, *, max_bytes: int, seconds: float, validators: Validators
+    ) -> PlaylistAnswer:
+        """Read a playlist, unless it has not changed since `validators`."""
+
+    async def read(self, resource: Resource, *, max_bytes: int, seconds: float) -> bytes:
+        """Read something small."""
+
+    async def download(
+        self,
+        resource: Resource,
+        file: Path,
+        *,
+        max_bytes: int,
+        seconds: float,
+        prefix: bytes = b"",
+    ) -> int:
+        """Write `prefix` and then the resource to `file`; return the bytes written."""
