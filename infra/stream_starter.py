@@ -133,8 +133,15 @@ class StreamStarter:
         """
         return await self._signal(stream, "recording_ready", recording)
 
-    async def backfill(self, stream: Stream, recording: RecordingReady) -> None:
+    async def backfill(
+        self, stream: Stream, recording: RecordingReady, *, again: bool = False
+    ) -> None:
         """Fill a stream that no workflow follows from its recording, unless that is under way.
+
+        Args:
+            stream: which is over.
+            recording: of it.
+            again: analyse all of it once more, whether something is missing or not.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -148,6 +155,7 @@ class StreamStarter:
                     tenant_id=stream.tenant_id,
                     stream_id=stream.id,
                     recording=recording,
+                    again=again,
                     limits=live.limits,
                     variant=live.variant,
                 ),
