@@ -170,6 +170,11 @@ class PieceJudge:
             watch_seconds=piece.watched_seconds,
             rank=piece.rank,
             has_moment=bool(piece.candidates),
+            promising=any(
+                each.score.calculate_combined_score(case.profile.weights)
+                >= case.profile.thresholds.standard
+                for each in piece.candidates
+            ),
             dollars=questions.expected_dollars(piece, case.profile),
             chance=piece.chance(case.stream_id),
         )
