@@ -8,7 +8,7 @@ from domain.ids import backfill_workflow_id
 from domain.stream import TERMINAL
 from domain.stream_input import RecordingReady
 from infra.database import Database
-from infra.errors import NotConfiguredError, SetupError
+from infra.errors import AlreadyRunningError, NotConfiguredError, SetupError
 from infra.repositories import beams, streams
 from infra.stream_starter import StreamStarter
 from infra.temporal_connection import TemporalUnavailableError
@@ -26,7 +26,7 @@ async def reanalyze(
 
     Args:
         database: where the stream is recorded.
-        starter: starts the workflow, unless a backfill of the stream is under way.
+        starter: starts the workflow.
         tenant_id: whose stream it is.
         stream_id: which.
         recording: address of the recording's playlist; None takes the one that the source told.
@@ -51,7 +51,11 @@ async def reanalyze(
             remedy="Name the address of its VOD playlist by --recording.",
         )
     try:
-        await starter.backfill(stream, RecordingReady(url=url), again=True)
+        started = await starter.backfill(stream, RecordingReady(url=url), again=True)
     except TemporalUnavailableError as error:
         raise SetupError(str(error), remedy="See `highlights doctor`.") from error
+    if not started:
+        raise AlreadyRunningError(
+            "The stream is being filled from its recording.", remedy="Try again when that is over."
+        )
     return backfill_workflow_id(tenant_id=tenant_id, stream_id=stream_id)

@@ -135,8 +135,10 @@ class StreamStarter:
 
     async def backfill(
         self, stream: Stream, recording: RecordingReady, *, again: bool = False
-    ) -> None:
+    ) -> bool:
         """Fill a stream that no workflow follows from its recording, unless that is under way.
+
+        Answers whether it is: False where it was to be done again and another one has not ended.
 
         Args:
             stream: which is over.
@@ -161,14 +163,19 @@ class StreamStarter:
                 ),
                 id=backfill_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id),
                 task_queue=task_queues.ORCHESTRATION,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL
+                if again
+                else WorkflowIDConflictPolicy.USE_EXISTING,
                 search_attributes=_attributes(stream),
                 priority=Priority(fairness_key=str(stream.tenant_id)),
                 static_summary=f"What a {stream.game} stream left out, from its recording",
                 rpc_timeout=_RPC_TIMEOUT,
             )
+        except WorkflowAlreadyStartedError:
+            return False
         except RPCError as error:
             raise _unavailable(error) from error
+        return True
 
     async def live_progress(self, stream: Stream) -> StreamProgress | None:
         """Return what the running workflow knows, or None when it cannot say within a second."""

@@ -19,7 +19,7 @@ from demo.origin import LiveOrigin, OriginOptions
 from domain.backfill_result import BackfillOutcome, BackfillResult
 from infra.database import Database
 from infra.embedded.postgres import DatabaseUrls
-from infra.errors import NotConfiguredError
+from infra.errors import AlreadyRunningError, NotConfiguredError
 from infra.settings import Settings
 from infra.stream_starter import StreamStarter
 from infra.temporal_connection import connected
@@ -93,6 +93,10 @@ class Again:
         assert workflow is not None
         return await self._client.get_workflow_handle_for(BackfillWorkflow.run, workflow).result()
 
+    async def give_up(self, workflow: str | None) -> None:
+        assert workflow is not None
+        await self._client.get_workflow_handle(workflow).terminate()
+
 
 @pytest.fixture
 def again(temporal_client: Client, database: Database) -> Again:
@@ -119,6 +123,14 @@ async def test_what_gemini_sees_joins_the_stream_once_and_is_paid_once(
         (found.id, found.revision)
     ]
     assert len(watching.answers) == paid
+
+
+async def test_what_is_under_way_is_not_begun_again(again: Again, stream: Match) -> None:
+    nobody_works = "https://cdn.example/vod.m3u8"
+    workflow = await again.start(stream.tenant, stream.stream, nobody_works)
+    with pytest.raises(AlreadyRunningError):
+        await again.start(stream.tenant, stream.stream, nobody_works)
+    await again.give_up(workflow)
 
 
 async def test_a_stream_that_goes_on_is_not_analysed_again(
