@@ -28,7 +28,8 @@ from domain.backfill_input import (
 from domain.ingest import IngestLimits, IngestProgress
 from domain.media import GapReason, VariantPolicy
 from domain.playlist import ListedSegment, MediaPlaylist
-from domain.stream import StreamEnd
+from domain.reanalysis import plan_again
+from domain.stream import EndReason, StreamEnd
 from infra.archive_shelf import ArchiveShelf
 from infra.hls_client import FetchError, HlsClient, UnreachableError
 from infra.hls_parser import NotAPlaylistError
@@ -243,6 +244,10 @@ async def _take(
 def _plan(request: SurveyInput, playlist: MediaPlaylist) -> BackfillPlan:
     if request.gaps is None:
         plan = plan_whole(playlist)
+    elif request.again:
+        plan = plan_again(
+            request.gaps, playlist, anchor=request.anchor, stream_end=request.stream_end
+        )
     else:
         plan = plan_backfill(request.gaps, playlist, stream_end=request.stream_end)
     _log.info("recording_surveyed", ranges=len(plan.ranges), lost=len(plan.lost))

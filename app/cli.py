@@ -153,6 +153,42 @@ def explain(
 
 
 @cli.command()
+def reanalyze(
+    stream_id: Annotated[UUID, typer.Argument(help="Its id; it must be over.")],
+    *,
+    recording: Annotated[
+        str | None,
+        typer.Option(help="Address of its VOD playlist; else the one that its source told."),
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Short name of the tenant; else that of the running `dev`.")
+    ] = None,
+) -> None:
+    """Analyse a stream once more from its recording, with whatever analyzer the workers have now.
+
+    What it has stays as it is; moments that are new join it.
+    """
+    from app.explain import choose_tenant
+    from app.one_shot import with_database
+    from app.reanalyze import reanalyze as start
+    from infra.stream_starter import StreamStarter
+    from infra.temporal_connection import TemporalConnection
+
+    settings = require_database(read_settings())
+    tenant_id = choose_tenant(settings, tenant)
+    starter = StreamStarter(TemporalConnection(settings).client, limits=settings.ingest_limits())
+    workflow_id = with_database(
+        lambda database: start(
+            database, starter, tenant_id=tenant_id, stream_id=stream_id, recording=recording
+        )
+    )
+    if workflow_id is None:
+        typer.echo(f"{tenant or 'the tenant'} has no stream {stream_id}", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"started {workflow_id}")
+
+
+@cli.command()
 def doctor(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

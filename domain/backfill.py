@@ -77,25 +77,36 @@ class Piece(Model):
 
 
 class RecordingRange(Model):
-    """A stretch to fetch, and the gaps in it; none when the whole stream was missed."""
+    """A stretch to fetch, and the gaps in it; none when the whole stream was missed.
+
+    `whole` says that all of the stream counts, with or without gaps in it.
+    """
 
     joined_by: JoinedBy
     gaps: tuple[Gap, ...] = ()
     pieces: tuple[Piece, ...]
+    whole: bool = False
+
+    @property
+    def missed(self) -> tuple[Gap, ...]:
+        """The gaps that alone count; none where everything does."""
+        return () if self.whole else self.gaps
 
     @property
     def counts_from(self) -> float:
         """Seconds of media time before which no peak counts."""
-        return max(0.0, self.gaps[0].start - SEAM) if self.gaps else 0.0
+        return max(0.0, self.missed[0].start - SEAM) if self.missed else 0.0
 
     @property
     def stretches(self) -> tuple[tuple[float, float], ...]:
         """From where to where media was missed, in seconds of media time."""
-        return tuple((gap.start, gap.end) for gap in self.gaps) or ((0.0, LONGEST),)
+        return tuple((gap.start, gap.end) for gap in self.missed) or ((0.0, LONGEST),)
 
     def counts(self, peak: float) -> bool:
         """Tell whether a moment that peaks at `peak` seconds was missed live."""
-        return not self.gaps or any(gap.start - SEAM <= peak < gap.end + SEAM for gap in self.gaps)
+        return not self.missed or any(
+            gap.start - SEAM <= peak < gap.end + SEAM for gap in self.missed
+        )
 
 
 class BackfillPlan(Model):
@@ -126,7 +137,7 @@ def plan_whole(recording: MediaPlaylist) -> BackfillPlan:
 
 
 def plan_backfill(
-    gaps: Sequence[Gap], recording: MediaPlaylist, *, stream_end: float
+    gaps: Sequence[Gap], recording: MediaPlaylist, *, stream_end: float, piece: float = PIECE
 ) -> BackfillPlan:
     """Plan the filling of gaps.
 
@@ -134,6 +145,7 @@ def plan_backfill(
         gaps: those not filled yet.
         recording: its playlist.
         stream_end: seconds of media time at which the stream ended.
+        piece: seconds fetched at a time.
     """
     clock = RecordingClock(recording.segments)
     ties = [_tie(gap, gaps, recording, clock, stream_end=stream_end) for gap in gaps]
@@ -155,7 +167,7 @@ def plan_backfill(
             why = f"More than {LONGEST / 3600:g} h of media would have to be fetched."
             lost += [GapOutcome.lost(gap, why) for gap in each.gaps]
             continue
-        ranges.append(_range(each, starts, number=len(ranges)))
+        ranges.append(_range(each, starts, number=len(ranges), piece=piece))
     return BackfillPlan(ranges=tuple(ranges), lost=tuple(lost))
 
 
@@ -249,7 +261,9 @@ def _agree(one: _Tie, two: _Tie) -> bool:
     return one.joined_by is two.joined_by and abs(one.offset - two.offset) <= AGREEMENT
 
 
-def _range(wanted: _Wanted, starts: Sequence[float], *, number: int) -> RecordingRange:
+def _range(
+    wanted: _Wanted, starts: Sequence[float], *, number: int, piece: float
+) -> RecordingRange:
     """Return the whole segments of a stretch; what lies before our timeline's 0 has no place."""
     offset = wanted.tie.offset
     inside = [
@@ -257,18 +271,24 @@ def _range(wanted: _Wanted, starts: Sequence[float], *, number: int) -> Recordin
         for place, start in enumerate(starts[:-1])
         if starts[place + 1] + offset > max(wanted.start, AGREEMENT) and start + offset < wanted.end
     ]
-    pieces = _pieces(starts, inside[0], inside[-1], offset=offset, number=number)
+    pieces = _pieces(starts, inside[0], inside[-1], offset=offset, number=number, piece=piece)
     return RecordingRange(joined_by=wanted.tie.joined_by, gaps=wanted.gaps, pieces=pieces)
 
 
 def _pieces(
-    starts: Sequence[float], first: int, last: int, *, offset: float, number: int
+    starts: Sequence[float],
+    first: int,
+    last: int,
+    *,
+    offset: float,
+    number: int,
+    piece: float = PIECE,
 ) -> tuple[Piece, ...]:
-    """Cut the segments from place `first` to place `last` into pieces of about `PIECE` seconds."""
+    """Cut the segments from place `first` to place `last` into pieces of about `piece` seconds."""
     pieces: list[Piece] = []
     begin = first
     for place in range(first, last + 1):
-        if starts[place + 1] - starts[begin] >= PIECE or place == last:
+        if starts[place + 1] - starts[begin] >= piece or place == last:
             window = (number + 1) * WINDOWS + len(pieces)
             start = max(0.0, starts[begin] + offset)
             pieces.append(Piece(window=window, first=begin, last=place, start=start))

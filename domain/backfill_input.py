@@ -14,6 +14,7 @@ from domain.model import Model
 from domain.standing import Standing
 from domain.stream import StreamEnd, StreamProgress
 from domain.stream_input import RecordingReady, StreamTiming
+from domain.wall_clock import ClockAnchor
 
 
 class BackfillTiming(StreamTiming):
@@ -27,25 +28,33 @@ class BackfillTiming(StreamTiming):
 
 
 class BackfillInput(Model):
-    """Start of a `BackfillWorkflow`, whose id is `domain.ids.backfill_workflow_id`."""
+    """Start of a `BackfillWorkflow`, whose id is `domain.ids.backfill_workflow_id`.
+
+    `again` asks for all of the stream to be analysed once more, missing or not.
+    """
 
     tenant_id: UUID
     stream_id: UUID
     recording: RecordingReady
+    again: bool = False
     limits: IngestLimits = IngestLimits()
     variant: VariantPolicy = VariantPolicy()
     timing: BackfillTiming = BackfillTiming()
 
 
 class StreamRef(Model):
-    """A stream of a tenant."""
+    """A stream of a tenant; `again` that all of it is to be analysed once more."""
 
     tenant_id: UUID
     stream_id: UUID
+    again: bool = False
 
 
 class StreamSoFar(Model):
-    """What is recorded of a stream: its state, the gaps not filled yet, and what was decided."""
+    """What is recorded of a stream: its state, the gaps not filled yet, and what was decided.
+
+    `anchor` is a point of it known on both clocks, recalled where all of it is analysed again.
+    """
 
     game: str
     profile_id: str
@@ -53,6 +62,7 @@ class StreamSoFar(Model):
     progress: StreamProgress
     gaps: tuple[Gap, ...] = ()
     standing: tuple[Standing, ...] = ()
+    anchor: ClockAnchor | None = None
 
     @property
     def missed_altogether(self) -> bool:
@@ -63,7 +73,8 @@ class StreamSoFar(Model):
 class SurveyInput(Model):
     """Read a recording's playlist and plan what to fetch of it.
 
-    `gaps` is None when the whole stream is wanted; `stream_end` in seconds of media time.
+    `gaps` is None when the whole stream was missed, `again` that all of it is wanted once more, for
+    which `anchor` ties it to the recording; `stream_end` in seconds of media time.
     """
 
     tenant_id: UUID
@@ -73,6 +84,8 @@ class SurveyInput(Model):
     stream_end: NonNegativeFloat
     limits: IngestLimits
     variant: VariantPolicy
+    again: bool = False
+    anchor: ClockAnchor | None = None
 
 
 class RecordingSurvey(Model):
@@ -135,4 +148,6 @@ def survey_request(request: BackfillInput, stream: StreamSoFar) -> SurveyInput:
         stream_end=stream.progress.position,
         limits=request.limits,
         variant=request.variant,
+        again=request.again,
+        anchor=stream.anchor,
     )

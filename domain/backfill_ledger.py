@@ -16,7 +16,7 @@ from domain.backfill_input import (
     RecordingSurvey,
     StreamSoFar,
 )
-from domain.backfill_result import BackfillOutcome, BackfillResult, judge_gaps, judge_whole
+from domain.backfill_result import BackfillResult, end_of, judge_again, judge_gaps, judge_whole
 from domain.candidate import HighlightCandidate
 from domain.clip import ClipOutcome, ClipSpec
 from domain.clip_book import ClipBook
@@ -32,7 +32,7 @@ from domain.selection import (
     needs_selection,
 )
 from domain.standing import newly_seen, selection_with
-from domain.stream import EndReason, StreamEnd, StreamStatus, conclude
+from domain.stream import StreamStatus, conclude
 
 HORIZON: Final = 120.0
 """Media seconds for which segments stay at hand behind analysis: the longest lead of a clip."""
@@ -138,6 +138,8 @@ class BackfillLedger:
         ]
         if self._stream.missed_altogether:
             self._update(analyzed=max(self._progress.analyzed, result.watermark))
+        if self._request.again and result.gemini and result.gemini.notice is not None:
+            self._update(notice=result.gemini.notice)
 
     def selection_request(
         self, span: RecordingRange, result: AnalyzeWindowResult
@@ -226,20 +228,23 @@ class BackfillLedger:
     def close(self) -> None:
         """Enter the end of a stream that was missed altogether; another one has had its own."""
         if self._stream.missed_altogether:
-            end = conclude(self._end(), self._progress)
+            end = conclude(end_of(self._survey.problem), self._progress)
             self._update(status=end.status, end=end)
 
     def result(self) -> BackfillResult:
         """Return what came of it."""
-        outcome, message = self._judged()
-        return BackfillResult(
-            outcome=outcome,
-            message=message,
+        result = BackfillResult(
             filled=self._count(GapStatus.FILLED),
             lost=self._count(GapStatus.LOST),
             highlights=self._highlights,
             clips=self._ready,
         )
+        problem = self._survey.problem
+        if self._stream.missed_altogether:
+            return judge_whole(result, conclude(end_of(problem), self._progress))
+        if self._request.again:
+            return judge_again(result, problem, ranges=len(self.ranges))
+        return judge_gaps(result, problem)
 
     def report(self) -> str:
         """Return where the backfill is, in Markdown."""
@@ -248,20 +253,6 @@ class BackfillLedger:
             f"**{len(self.ranges)}** stretches to fetch, {self._count(GapStatus.FILLED)} gaps "
             f"filled, {self._count(GapStatus.LOST)} lost, {self._highlights} highlights, "
             f"{self._ready} clips"
-        )
-
-    def _judged(self) -> tuple[BackfillOutcome, str]:
-        if self._survey.problem is not None:
-            return BackfillOutcome.NO_RECORDING, self._survey.problem.message
-        if self._stream.missed_altogether:
-            return judge_whole(conclude(self._end(), self._progress))
-        return judge_gaps(filled=self._count(GapStatus.FILLED), lost=self._count(GapStatus.LOST))
-
-    def _end(self) -> StreamEnd:
-        if self._survey.problem is not None:
-            return self._survey.problem
-        return StreamEnd(
-            reason=EndReason.PLAYLIST_ENDED, message="Analysed from the stream's recording."
         )
 
     def _select(

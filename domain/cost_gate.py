@@ -1,9 +1,11 @@
 """The cost gate: which pieces of a stream are worth the price of a look.
 
-Local signals rank the pieces. Those with a moment that the local analyzer proposes come first,
-then those that stand out among the last hour's, then a few at random, so that what local signals
-are deaf to is still seen now and then. Two limits hold from the first ten minutes on: a share of
-the video so far, of which a part is kept for proposed moments, and dollars for each hour of it.
+Local signals rank the pieces. Those with a moment that would be shown as it is come first, then
+those with a weaker one, then those that stand out among the last hour's, then a few at random, so
+that what local signals are deaf to is still seen now and then. Two limits hold: a share of the
+video so far, and dollars for each hour of it. The first kind of piece has what ten minutes give
+from the start; the others have a part of what the stream has come to so far, and only while all
+looks together have not used that up: what few would miss must not take what the best ones need.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from domain.baseline import quantile
 from domain.model import Model
 
 WARM_UP: Final = 600.0
-"""Seconds of media whose share and dollars are there from the start."""
+"""Seconds of media whose share and dollars are there from the start, for promising pieces."""
 
 _REMEMBERED: Final = 120
 _KNOWN: Final = 8
-_FOR_RANKED: Final = 0.6
+_FOR_OTHERS: Final = 0.6
 _STANDS_OUT: Final = 1.2
 _HOUR: Final = 3600.0
 
@@ -33,7 +35,7 @@ class Grounds(StrEnum):
     RANKED = "ranked"  # it stands out among the last pieces
     SAMPLED = "sampled"  # one of a few at random
     QUIET = "quiet"  # nothing in it stands out
-    SHARE_USED = "share_used"  # the share of the video is used up
+    SHARE_USED = "share_used"  # the share for such pieces is used up, of the video or the dollars
     STREAM_BUDGET = "stream_budget"  # the stream's dollars are used up
     TENANT_BUDGET = "tenant_budget"  # the tenant's dollars are used up
     BUSY = "busy"  # the quota that all tenants share is used up for the moment
@@ -44,7 +46,7 @@ class Grounds(StrEnum):
 
 WORDS: Final = {
     Grounds.QUIET: "nothing stood out there",
-    Grounds.SHARE_USED: "the share of the stream that may be watched was used up",
+    Grounds.SHARE_USED: "what such pieces may take of the video and the budget was used up",
     Grounds.STREAM_BUDGET: "the stream's budget was used up",
     Grounds.TENANT_BUDGET: "the tenant's budget was used up",
     Grounds.BUSY: "the shared quota of Gemini was used up for the moment",
@@ -92,6 +94,7 @@ class PieceValue(Model):
         watch_seconds: how much would be watched, what leads up to it included.
         rank: the highest excitement in it, in robust standard deviations.
         has_moment: whether the local analyzer proposes a moment in it.
+        promising: whether that moment would be shown as the local analyzer tells it.
         dollars: what a look would cost at most.
         chance: a number in [0, 1) that is always the same for this piece, and else random.
     """
@@ -100,6 +103,7 @@ class PieceValue(Model):
     watch_seconds: NonNegativeFloat
     rank: float
     has_moment: bool
+    promising: bool = False
     dollars: NonNegativeFloat
     chance: float = Field(ge=0.0, lt=1.0)
 
@@ -118,12 +122,16 @@ def judge(
     grounds = _worth(state, piece, limits)
     if grounds is Grounds.QUIET:
         return Verdict(look=False, grounds=grounds)
-    basis = max(state.passed + piece.seconds, WARM_UP)
-    share = limits.video_share * (1.0 if piece.has_moment else _FOR_RANKED)
-    if state.watched + piece.watch_seconds > share * basis:
-        return Verdict(look=False, grounds=Grounds.SHARE_USED)
-    if state.spent + piece.dollars > limits.dollars_per_hour * basis / _HOUR:
+    passed = state.passed + piece.seconds
+    whole = max(passed, WARM_UP)
+    basis = whole if piece.promising else _FOR_OTHERS * passed
+    dollars = limits.dollars_per_hour / _HOUR
+    if state.spent + piece.dollars > dollars * whole:
         return Verdict(look=False, grounds=Grounds.STREAM_BUDGET)
+    if state.watched + piece.watch_seconds > limits.video_share * basis:
+        return Verdict(look=False, grounds=Grounds.SHARE_USED)
+    if state.spent + piece.dollars > dollars * basis:
+        return Verdict(look=False, grounds=Grounds.SHARE_USED)
     if piece.dollars > tenant_left:
         return Verdict(look=False, grounds=Grounds.TENANT_BUDGET)
     return Verdict(look=True, grounds=grounds)
@@ -133,7 +141,7 @@ def _worth(state: GateState, piece: PieceValue, limits: GateLimits) -> Grounds:
     if piece.has_moment:
         return Grounds.MOMENT
     if len(state.ranks) >= _KNOWN and piece.rank >= _STANDS_OUT:
-        bar = quantile(state.ranks, 1.0 - limits.video_share * _FOR_RANKED)
+        bar = quantile(state.ranks, 1.0 - limits.video_share * _FOR_OTHERS)
         if piece.rank > bar:
             return Grounds.RANKED
     return Grounds.SAMPLED if piece.chance < limits.sampled_share else Grounds.QUIET

@@ -133,8 +133,17 @@ class StreamStarter:
         """
         return await self._signal(stream, "recording_ready", recording)
 
-    async def backfill(self, stream: Stream, recording: RecordingReady) -> None:
+    async def backfill(
+        self, stream: Stream, recording: RecordingReady, *, again: bool = False
+    ) -> bool:
         """Fill a stream that no workflow follows from its recording, unless that is under way.
+
+        Answers whether it is: False where it was to be done again and another one has not ended.
+
+        Args:
+            stream: which is over.
+            recording: of it.
+            again: analyse all of it once more, whether something is missing or not.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -148,19 +157,25 @@ class StreamStarter:
                     tenant_id=stream.tenant_id,
                     stream_id=stream.id,
                     recording=recording,
+                    again=again,
                     limits=live.limits,
                     variant=live.variant,
                 ),
                 id=backfill_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id),
                 task_queue=task_queues.ORCHESTRATION,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL
+                if again
+                else WorkflowIDConflictPolicy.USE_EXISTING,
                 search_attributes=_attributes(stream),
                 priority=Priority(fairness_key=str(stream.tenant_id)),
                 static_summary=f"What a {stream.game} stream left out, from its recording",
                 rpc_timeout=_RPC_TIMEOUT,
             )
+        except WorkflowAlreadyStartedError:
+            return False
         except RPCError as error:
             raise _unavailable(error) from error
+        return True
 
     async def live_progress(self, stream: Stream) -> StreamProgress | None:
         """Return what the running workflow knows, or None when it cannot say within a second."""

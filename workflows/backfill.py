@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="BackfillWorkflow")
 class BackfillWorkflow:
-    """Fills the gaps of a stream that is over, or analyses one that was missed altogether.
+    """Fills the gaps of a stream that is over, or analyses one that was missed, or all of it again.
 
     It goes by what is recorded of the stream, not by what its workflow remembered, so that it can
     be started at any time after, and again when another recording comes.
@@ -56,13 +56,13 @@ class BackfillWorkflow:
     async def run(self, request: BackfillInput) -> BackfillResult:
         """Fetch, analyse, select, cut; a recording that cannot be had is a result, no error."""
         stream = await backfill_steps.recall(
-            StreamRef(tenant_id=request.tenant_id, stream_id=request.stream_id)
+            StreamRef(tenant_id=request.tenant_id, stream_id=request.stream_id, again=request.again)
         )
         if stream is None:
             return BackfillResult(
                 outcome=BackfillOutcome.NO_STREAM, message="The stream has been deleted."
             )
-        if not stream.gaps and not stream.missed_altogether:
+        if not stream.gaps and not stream.missed_altogether and not request.again:
             return BackfillResult(
                 outcome=BackfillOutcome.NOTHING_MISSING, message="Nothing was missing."
             )

@@ -137,7 +137,14 @@ class _Course:
         self.report = GeminiReport()
 
     async def settle(self, has_time: Callable[[], bool], *, last: bool = False) -> None:
-        """Decide on the piece that has ended, if one has; the `last` ends with the stream."""
+        """Decide on the piece that has ended, if one has; the `last` ends with the stream.
+
+        Moments that Gemini has spoken of before are told again in its words, without being asked.
+        """
+        again, self.state = self.state.told_again()
+        if again:
+            self.told += again
+            self.report = self.report.plus(GeminiReport(counted={"told_again": len(again)}))
         piece = self.state.due(last=last)
         if piece is None:
             return
@@ -151,8 +158,9 @@ class _Course:
                 has_time=has_time,
             )
         )
-        self.state = self.state.after(piece, outcome.told.candidates, outcome.gate)
-        self.told += outcome.told.candidates
+        told = outcome.told
+        self.state = self.state.after(piece, told.candidates, outcome.gate, told.opinions)
+        self.told += told.candidates
         self.report = self.report.plus(outcome.report)
 
 

@@ -24,7 +24,7 @@ from domain.detection import ANALYZER as LOCAL
 from domain.gemini.pieces import Piece, WatchState
 from domain.gemini.reading import UnusableAnswerError
 from domain.gemini.report import GeminiReport
-from domain.gemini.verdicts import Told, told_with, told_without
+from domain.gemini.verdicts import Told, told_in_vain, told_with, told_without
 from domain.profile import GameProfile
 from infra.gemini import GeminiBusyError, GeminiError, VideoUnusableError
 
@@ -141,8 +141,9 @@ class PieceJudge:
         error, spent = in_vain
         if isinstance(error, UnusableAnswerError):
             self._circuit = self._circuit.succeeded()
+            told = told_in_vain(case.piece, analyzer=self.analyzer(case.profile))
             counted = GeminiReport(counted={error.reason: 1})
-            return _without(case, value, Grounds.FAILED, spent.plus(counted))
+            return _without(case, value, Grounds.FAILED, spent.plus(counted))._replace(told=told)
         if not isinstance(error, GeminiBusyError | VideoUnusableError):
             self._circuit = self._circuit.failed(_now())
         delay = _DELAY if error.retry_after is None else error.retry_after
@@ -169,6 +170,11 @@ class PieceJudge:
             watch_seconds=piece.watched_seconds,
             rank=piece.rank,
             has_moment=bool(piece.candidates),
+            promising=any(
+                each.score.calculate_combined_score(case.profile.weights)
+                >= case.profile.thresholds.standard
+                for each in piece.candidates
+            ),
             dollars=questions.expected_dollars(piece, case.profile),
             chance=piece.chance(case.stream_id),
         )

@@ -16,6 +16,7 @@ from pydantic import NonNegativeFloat
 
 from domain.candidate import HighlightCandidate
 from domain.cost_gate import GateState
+from domain.gemini.opinions import Opinion, opinion_on
 from domain.marks import mark_of
 from domain.media import SegmentRef, Window
 from domain.model import Model
@@ -84,6 +85,7 @@ class WatchState(Model):
         rank: the highest excitement since then.
         marks: the tenant's names since then.
         told: the peaks of the moments told last.
+        opinions: what Gemini has said of the latest moments.
         gate: what has been watched and paid.
     """
 
@@ -95,6 +97,7 @@ class WatchState(Model):
     rank: float = 0.0
     marks: tuple[str, ...] = ()
     told: tuple[float, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
     gate: GateState = GateState()
 
     def with_window(
@@ -109,7 +112,7 @@ class WatchState(Model):
                 "told_until": max(0.0, window.start - MARGIN) if anew else self.told_until,
                 "reached": max(self.reached, window.end),
                 "segments": (*self.segments, *window.segments),
-                "candidates": (*self.candidates, *candidates),
+                "candidates": _latest((*self.candidates, *candidates)),
                 "rank": max(self.rank, rank),
                 "marks": (*self.marks, *(mark.label for mark in marks if mark)),
             }
@@ -117,7 +120,27 @@ class WatchState(Model):
 
     def with_candidates(self, candidates: tuple[HighlightCandidate, ...]) -> WatchState:
         """Return the state with what the local analyzer has settled when no window was left."""
-        return self.model_copy(update={"candidates": (*self.candidates, *candidates)})
+        return self.model_copy(update={"candidates": _latest((*self.candidates, *candidates))})
+
+    def told_again(self) -> tuple[tuple[HighlightCandidate, ...], WatchState]:
+        """Return the moments that Gemini has spoken of before, in its words, and the state without.
+
+        No piece ends for them, so that nobody is asked again.
+        """
+        told: list[HighlightCandidate] = []
+        opinions, rest = list(self.opinions), []
+        for candidate in self.candidates:
+            opinion = opinion_on(candidate, opinions)
+            if opinion is None:
+                rest.append(candidate)
+                continue
+            told.append(opinion.of(candidate))
+            # Heard from now on, so that it takes no other moment to itself.
+            place = opinions.index(opinion)
+            opinions[place] = opinion.model_copy(update={"heard": True})
+        return tuple(told), self.model_copy(
+            update={"candidates": tuple(rest), "opinions": tuple(opinions)}
+        )
 
     def due(self, *, last: bool = False) -> Piece | None:
         """Return the piece that has ended; None while it goes on."""
@@ -138,9 +161,13 @@ class WatchState(Model):
         )
 
     def after(
-        self, piece: Piece, told: tuple[HighlightCandidate, ...], gate: GateState
+        self,
+        piece: Piece,
+        told: tuple[HighlightCandidate, ...],
+        gate: GateState,
+        opinions: tuple[Opinion, ...] = (),
     ) -> WatchState:
-        """Return the state after a piece and the moments told of it."""
+        """Return the state after a piece, the moments told of it and what Gemini said of them."""
         keep = piece.end - LEAD - LONGEST
         return WatchState(
             decided=piece.end,
@@ -148,5 +175,11 @@ class WatchState(Model):
             told_until=piece.end if piece.last else max(self.told_until, piece.end - MARGIN),
             segments=tuple(each for each in self.segments if each.end > keep),
             told=(*self.told, *(each.peak for each in told))[-_TOLD:],
+            opinions=(*self.opinions, *opinions)[-_TOLD:],
             gate=gate,
         )
+
+
+def _latest(candidates: tuple[HighlightCandidate, ...]) -> tuple[HighlightCandidate, ...]:
+    """Return each moment once, as it was told last: a late mark tells it again."""
+    return tuple({each.id: each for each in candidates}.values())

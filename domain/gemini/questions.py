@@ -29,7 +29,11 @@ AROUND_MOMENT: Final = 1.0
 """Seconds on each side of a moment that are shown when it is scored."""
 
 _CLOSER: Final = 4.0
-_MOST_FPS: Final = 24.0
+"""Frames a second of the second look: a quarter of a second is as exact as a cut needs to be."""
+
+_ENOUGH: Final = 1.0
+"""Frames a second of the last look, at a resolution that makes each of them dear."""
+
 # Limits leave room for what a model thinks; an answer itself takes about as much as is expected.
 _MOST_OUTPUT: Final = {Step.DETECT: 1024, Step.REFINE: 512, Step.SCORE: 1024}
 _EXPECTED_OUTPUT: Final = {Step.DETECT: 150, Step.REFINE: 80, Step.SCORE: 220}
@@ -65,7 +69,7 @@ class Questions(Model):
 
     def refine(self, profile: GameProfile, *, start: float, end: float, kind: str) -> Ask:
         """Return the question for exact times between two points of the file (s): more frames."""
-        fps = min(_MOST_FPS, _CLOSER * max(1.0, profile.analyzer.frames_per_second))
+        fps = max(_CLOSER, profile.analyzer.frames_per_second)
         return self._ask(
             Step.REFINE,
             refine_prompt(start=start, end=end, kind=kind),
@@ -82,7 +86,7 @@ class Questions(Model):
             Excerpt(
                 start=start,
                 end=end,
-                fps=profile.analyzer.frames_per_second,
+                fps=min(_ENOUGH, profile.analyzer.frames_per_second),
                 resolution=profile.analyzer.media_resolution,
             ),
         )

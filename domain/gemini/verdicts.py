@@ -9,7 +9,8 @@ from pydantic import Field
 
 from domain.candidate import HighlightCandidate
 from domain.cost_gate import Grounds
-from domain.fusion import SAME_MOMENT, Sighting, agreeing, alone, discovered, fused, unseen
+from domain.fusion import SAME_MOMENT, Sighting, agreeing, alone, discovered
+from domain.gemini.opinions import Opinion
 from domain.gemini.pieces import MARGIN, Piece, WatchState
 from domain.ids import highlight_id
 from domain.model import Model
@@ -31,15 +32,26 @@ class Look(Model):
 
 
 class Told(Model):
-    """The moments of a piece, and what was left out on the way."""
+    """The moments of a piece, what was left out on the way, and what is to be remembered."""
 
     candidates: tuple[HighlightCandidate, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
     counted: dict[str, int] = Field(default_factory=dict)
 
 
 def told_without(piece: Piece, grounds: Grounds) -> Told:
     """Return the moments of a piece that Gemini has not seen: the local analyzer's alone."""
     return Told(candidates=tuple(alone(each, grounds) for each in piece.candidates))
+
+
+def told_in_vain(piece: Piece, *, analyzer: str) -> Told:
+    """Return the same where Gemini has answered, and nothing of use: it is not asked again."""
+    return Told(
+        candidates=told_without(piece, Grounds.FAILED).candidates,
+        opinions=tuple(
+            Opinion(id=each.id, analyzer=analyzer, unclear=True) for each in piece.candidates
+        ),
+    )
 
 
 def told_with(
@@ -49,6 +61,7 @@ def told_with(
     counted = Counter(look.counted)
     rest = list(look.sightings)
     found: list[HighlightCandidate] = []
+    opinions: list[Opinion] = []
     for candidate in piece.candidates:
         near = sorted(
             (each for each in rest if agreeing(candidate, each)),
@@ -56,11 +69,16 @@ def told_with(
         )
         if near:
             rest.remove(near[0])
-            found.append(fused(candidate, near[0], analyzer=analyzer, earliest=state.told_until))
-        elif any(abs(peak - candidate.peak) <= SAME_MOMENT for peak in look.unclear):
-            found.append(alone(candidate, Grounds.FAILED))
-        else:
-            found.append(unseen(candidate, analyzer=analyzer))
+        opinions.append(
+            Opinion(
+                id=candidate.id,
+                analyzer=analyzer,
+                sighting=near[0] if near else None,
+                unclear=any(abs(peak - candidate.peak) <= SAME_MOMENT for peak in look.unclear),
+                earliest=state.told_until,
+            )
+        )
+        found.append(opinions[-1].of(candidate))
     known = [*state.told, *(each.peak for each in found)]
     clock = anchor_of(piece.segments)
     for sighting in rest:
@@ -69,16 +87,16 @@ def told_with(
         elif sighting.peak >= piece.end - MARGIN and not piece.last:
             counted["left_to_next"] += 1
         else:
+            name = highlight_id(tenant_id=tenant_id, stream_id=stream_id, peak=sighting.peak)
             found.append(
-                discovered(
-                    sighting,
-                    id=highlight_id(tenant_id=tenant_id, stream_id=stream_id, peak=sighting.peak),
-                    settled_at=piece.end,
-                    analyzer=analyzer,
-                    clock=clock,
-                )
+                discovered(sighting, id=name, settled_at=piece.end, analyzer=analyzer, clock=clock)
             )
-    return Told(candidates=tuple(sorted(found, key=lambda each: each.peak)), counted=dict(+counted))
+            opinions.append(Opinion(id=name, analyzer=analyzer, sighting=sighting, heard=False))
+    return Told(
+        candidates=tuple(sorted(found, key=lambda each: each.peak)),
+        opinions=tuple(opinions),
+        counted=dict(+counted),
+    )
 
 
 def _near(peak: float, known: list[float]) -> bool:

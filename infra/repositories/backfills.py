@@ -15,6 +15,7 @@ from domain.selection import DecisionStatus
 from domain.selection.resolution import Cause
 from domain.standing import SHOWN, Standing
 from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
+from domain.wall_clock import ClockAnchor
 from infra.repositories import streams
 from infra.schema import Highlight, Stream, StreamGap
 
@@ -30,14 +31,16 @@ async def recall(session: AsyncSession, stream: StreamRef) -> StreamSoFar | None
         return None
     rows = await streams.gaps(session, tenant_id=tenant_id, stream_id=stream_id)
     gaps = tuple(_gap(each) for each in rows if each.status != GapStatus.FILLED)
-    standing = await _decided(session, tenant_id=tenant_id, stream_id=stream_id)
+    decided = await _decided(session, tenant_id=tenant_id, stream_id=stream_id)
+    standing = [_standing(each) for each in decided]
     return StreamSoFar(
         game=row.game,
         profile_id=row.profile_id,
         profile_version=row.profile_version,
         progress=_progress(row),
         gaps=gaps,
-        standing=tuple(each for each in standing if _matters(each, gaps)),
+        standing=tuple(each for each in standing if stream.again or _matters(each, gaps)),
+        anchor=_anchor(decided) if stream.again else None,
     )
 
 
@@ -57,26 +60,45 @@ async def record_outcomes(session: AsyncSession, record: BackfillRecord) -> None
         )
 
 
-async def _decided(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[Standing]:
+async def _decided(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID
+) -> Sequence[Highlight]:
     rows = await session.scalars(
         select(Highlight)
         .where(Highlight.tenant_id == tenant_id, Highlight.stream_id == stream_id)
         .order_by(Highlight.peak, Highlight.id)
     )
-    return [
-        Standing(
-            id=row.id,
-            status=DecisionStatus(row.status),
-            start=row.start,
-            peak=row.peak,
-            end=row.end,
-            title=row.title,
-            description=row.description,
-            tags=tuple(row.tags),
-            override=any(reason["code"] == Cause.OVERRIDE for reason in row.reasons),
-        )
-        for row in rows
-    ]
+    return rows.all()
+
+
+def _standing(row: Highlight) -> Standing:
+    """Return a highlight as selection remembers it: of one that was refused the peak, and no words.
+
+    A stream may have thousands of those, and all of them together must fit into a message.
+    """
+    status = DecisionStatus(row.status)
+    standing = Standing(id=row.id, status=status, start=row.start, peak=row.peak, end=row.end)
+    if status not in SHOWN:
+        return standing
+    words = {
+        "title": row.title,
+        "description": row.description,
+        "tags": tuple(row.tags),
+        "override": any(reason["code"] == Cause.OVERRIDE for reason in row.reasons),
+    }
+    return standing.model_copy(update=words)
+
+
+def _anchor(rows: Sequence[Highlight]) -> ClockAnchor | None:
+    """Return a point of the stream known on both clocks: a highlight's peak."""
+    return next(
+        (
+            ClockAnchor(at=row.peak, wall=row.peak_wall_clock)
+            for row in rows
+            if row.peak_wall_clock is not None
+        ),
+        None,
+    )
 
 
 def _matters(each: Standing, gaps: Sequence[Gap]) -> bool:

@@ -135,6 +135,23 @@ async def stream_of(
     return found
 
 
+async def recording_of(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID
+) -> BeamRecording | None:
+    """Return the recording of a stream that its beam told last, or None when none did."""
+    found = await session.scalar(
+        select(BeamRow.recording)
+        .where(
+            BeamRow.tenant_id == tenant_id,
+            BeamRow.stream_id == stream_id,
+            BeamRow.recording.is_not(None),
+        )
+        .order_by(BeamRow.updated_at.desc())
+        .limit(1)
+    )
+    return None if found is None else BeamRecording.model_validate(found)
+
+
 def beam_of(row: BeamRow) -> Beam:
     """Return what a row says."""
     end = None

@@ -55,6 +55,7 @@ class GeminiStandIn:
     Attributes:
         calls: every request, in order.
         answers: what the model has said, in order: each was paid for.
+        billed: what it was asked and answered, videos left out: useless and refused answers too.
         shelf: the uploaded files.
         faults: what is to go wrong.
     """
@@ -62,6 +63,7 @@ class GeminiStandIn:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.answers: list[str] = []
+        self.billed: list[str] = []
         self.shelf = Shelf()
         self.faults = Faults()
         self._caches: dict[str, dict[str, Any]] = {}
@@ -182,6 +184,7 @@ class GeminiStandIn:
         self, request: Request, asked: GenerateContentRequest, fault: Fault
     ) -> dict[str, Any]:
         watched = self._watch(asked.parts())
+        self.billed.append(_question(asked))
         usage = _usage(asked, watched)
         meta = {"modelVersion": request.path_params["model"], "responseId": "stand-in"}
         if fault.blocked:
@@ -343,6 +346,11 @@ def _usage(asked: GenerateContentRequest, watched: Watched) -> dict[str, Any]:
             {"modality": modality, "tokenCount": count} for modality, count in details if count
         ],
     }
+
+
+def _question(asked: GenerateContentRequest) -> str:
+    videos = {"contents": {"__all__": {"parts": {"__all__": {"inline_data", "file_data"}}}}}
+    return asked.model_dump_json(exclude=videos)
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401

@@ -169,6 +169,39 @@ async def test_an_answer_without_use_is_paid_once_and_the_local_analyzer_goes_on
     assert stage.report().counted[reason] == 2
 
 
+@pytest.mark.parametrize("step", range(LOOKS), ids=["detect", "refine", "score"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status="RESOURCE_EXHAUSTED", delay=2.0),
+        Fault(status="RESOURCE_EXHAUSTED", delay=3600.0),
+        Fault(status="INTERNAL"),
+        Fault(status="UNAVAILABLE"),
+        Fault(html=True),
+        Fault(hang=True),
+        Fault(text="It was 1-0 after a great goal."),
+        Fault(cut=30),
+        Fault(finish="SAFETY"),
+        Fault(blocked="PROHIBITED_CONTENT"),
+        Fault(On.FILE, state="PROCESSING"),
+        Fault(On.FILE, lose=1000),
+    ],
+    ids=[
+        *("429-delay", "429-an-hour", "500", "503", "502-html", "time-out"),
+        *("prose", "truncated", "safety", "blocked", "processing", "broken-upload"),
+    ],
+)
+async def test_whatever_goes_wrong_no_question_is_billed_twice_and_no_moment_is_lost(
+    hasty: Stage, stand_in: GeminiStandIn, fault: Fault, step: int
+) -> None:
+    stand_in.faults.add(*[PASSES] * step, fault)
+    (moment,) = await hasty.analyze_all()
+    (again,) = await hasty.analyze_all()
+    assert len(stand_in.billed) == len(set(stand_in.billed))
+    assert {moment.id, again.id} == {(await hasty.local_alone())[0].id}
+    assert stand_in.shelf.files == {}
+
+
 async def test_without_a_usable_second_look_the_first_ones_times_stand(
     stage: Stage, stand_in: GeminiStandIn
 ) -> None:

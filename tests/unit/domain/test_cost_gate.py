@@ -20,6 +20,7 @@ def piece(**changes: float) -> PieceValue:
         "watch_seconds": 32.0,
         "rank": 0.5,
         "has_moment": False,
+        "promising": False,
         "dollars": 0.002,
         "chance": 0.5,
     }
@@ -37,7 +38,12 @@ def grounds(state: GateState, value: PieceValue, *, tenant_left: float = RICH) -
 
 
 def test_a_proposed_moment_is_looked_at() -> None:
-    assert grounds(GateState(), piece(has_moment=True)) is Grounds.MOMENT
+    assert grounds(known(), piece(has_moment=True)) is Grounds.MOMENT
+
+
+def test_at_the_start_only_one_that_would_be_shown_is() -> None:
+    assert grounds(GateState(), piece(has_moment=True, promising=True)) is Grounds.MOMENT
+    assert grounds(GateState(), piece(has_moment=True)) is Grounds.SHARE_USED
 
 
 def test_a_piece_that_stands_out_is_looked_at() -> None:
@@ -61,14 +67,19 @@ def test_a_few_are_looked_at_at_random() -> None:
     assert grounds(known(), piece(chance=0.01)) is Grounds.SAMPLED
 
 
-def test_a_part_of_the_share_is_kept_for_proposed_moments() -> None:
-    state = known(watched=0.3 * 3600.0)
+@pytest.mark.parametrize("used", [{"watched": 0.3 * 3600.0}, {"spent": 0.2}])
+def test_a_part_of_what_there_is_is_kept_for_moments_that_would_be_shown(
+    used: dict[str, float],
+) -> None:
+    state = known(**used)
     assert grounds(state, piece(rank=1.9)) is Grounds.SHARE_USED
-    assert grounds(state, piece(has_moment=True)) is Grounds.MOMENT
+    assert grounds(state, piece(has_moment=True)) is Grounds.SHARE_USED
+    assert grounds(state, piece(has_moment=True, promising=True)) is Grounds.MOMENT
 
 
 def test_the_streams_dollars_are_a_limit_for_all() -> None:
-    assert grounds(known(spent=0.26), piece(has_moment=True)) is Grounds.STREAM_BUDGET
+    value = piece(has_moment=True, promising=True)
+    assert grounds(known(spent=0.26), value) is Grounds.STREAM_BUDGET
 
 
 def test_the_tenants_dollars_are_too() -> None:
@@ -93,6 +104,7 @@ def test_whatever_comes_the_limits_hold(stream: list[tuple[float, bool, float, f
         value = piece(
             rank=rank,
             has_moment=has_moment,
+            promising=has_moment and chance < 0.5,
             chance=chance,
             seconds=seconds,
             watch_seconds=seconds + 8.0,

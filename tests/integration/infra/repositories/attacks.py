@@ -279,6 +279,9 @@ ATTACKS: dict[str, Attack] = {
     "beams.stream_of": lambda s, it: beams.stream_of(
         s, tenant_id=it.tenant, connection_id=it.connection, ref=BeamRef(key=it.beam)
     ),
+    "beams.recording_of": lambda s, it: beams.recording_of(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
     "beams.is_session_closed": lambda s, it: beams.is_session_closed(
         s, tenant_id=it.tenant, connection_id=it.connection, session_id=it.beam
     ),

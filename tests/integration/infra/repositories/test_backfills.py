@@ -48,9 +48,12 @@ async def stream(database: Database, tenant: UUID) -> UUID:
     return stream_id
 
 
-async def recalled(database: Database, tenant: UUID, stream: UUID) -> StreamSoFar | None:
+async def recalled(
+    database: Database, tenant: UUID, stream: UUID, *, again: bool = False
+) -> StreamSoFar | None:
+    ref = StreamRef(tenant_id=tenant, stream_id=stream, again=again)
     async with database.session(tenant) as session:
-        return await backfills.recall(session, StreamRef(tenant_id=tenant, stream_id=stream))
+        return await backfills.recall(session, ref)
 
 
 async def settle(
@@ -88,6 +91,18 @@ async def test_what_was_shown_is_recalled_and_what_was_refused_only_beside_a_gap
     found = await recalled(database, tenant, stream)
     assert found is not None
     assert {each.id for each in found.standing} == {shown, beside}
+
+
+async def test_to_be_analysed_again_all_is_recalled_but_for_the_words_of_what_was_refused(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    shown = await new_highlight(database, tenant, stream, peak=300.0)
+    refused = await new_highlight(
+        database, tenant, stream, peak=250.0, status=DecisionStatus.REJECTED
+    )
+    found = await recalled(database, tenant, stream, again=True)
+    assert found is not None
+    assert {each.id: each.title for each in found.standing} == {shown: "Crowd roar", refused: ""}
 
 
 async def test_a_gap_that_was_filled_is_not_recalled_and_a_lost_one_is_tried_again(

@@ -1,0 +1,133 @@
+"""`python -m benchmarks.cost_gate`: what the gate sends to Gemini, what that loses and costs.
+
+Scripted matches of a kind are watched one after the other as one stream, by the product's analyzer
+and its real client, with the Gemini stand-in of the tests at the other end: it decodes the bytes
+that it is sent and answers from what it hears there. Nothing is sent to a paid model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Final
+
+import structlog
+from rich.console import Console
+
+from benchmarks.cost_gate.report import Result, counted, show
+from benchmarks.cost_gate.stream import long_stream
+from benchmarks.cost_gate.watching import Analyzers
+from benchmarks.quality.product import PROFILES
+from benchmarks.quality.report import machine
+from demo.errors import DemoError
+from domain.cost_gate import GateLimits
+from domain.gemini.questions import Questions
+from infra.media_pool import MediaPool
+from infra.profile_loader import load_shipped_catalog
+from infra.settings import Settings
+from tests.gemini_stand_in import GeminiStandIn
+
+BLIND_SEEDS: Final = (701, 702, 703)
+"""Matches that no rule of the gate was tuned on, for each kind."""
+
+TUNING_SEEDS: Final = (1, 2, 3)
+"""Those that the gate's rules are tuned on."""
+
+
+def main() -> None:
+    """Compare gated with ungated watching."""
+    options = _options()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    settings, console = Settings(), Console(width=130)
+    questions = Questions(
+        model=settings.gemini_model, price=settings.gemini_prices[settings.gemini_model]
+    )
+    limits = GateLimits(
+        dollars_per_hour=settings.gemini_dollars_per_stream_hour,
+        video_share=settings.gemini_video_share,
+    )
+    try:
+        results = asyncio.run(_results(options, questions, limits, console))
+    except DemoError as error:
+        sys.exit(f"error: {error}")
+    if len(results) > 1:
+        results.append(reduce(lambda one, two: one.plus(two, name="all kinds"), results))
+    show(results, questions.model, questions.price, console)
+    console.print(f"- {_told_of_seeds(options.seeds, options.duration)}", highlight=False)
+    console.print(f"- {machine()}", highlight=False)
+
+
+async def _results(
+    options: argparse.Namespace, questions: Questions, limits: GateLimits, console: Console
+) -> list[Result]:
+    results = []
+    pool = MediaPool(processes=2, memory_bytes=4 << 30, cpu_seconds=120, timeout=240)
+    with GeminiStandIn() as stand_in:
+        async with pool:
+            for kind in options.kinds:
+                with console.status(f"{kind}: making and watching {len(options.seeds)} matches"):
+                    results.append(
+                        await _result(kind, options, stand_in, questions, limits, pool=pool)
+                    )
+    return results
+
+
+async def _result(
+    kind: str,
+    options: argparse.Namespace,
+    stand_in: GeminiStandIn,
+    questions: Questions,
+    limits: GateLimits,
+    *,
+    pool: MediaPool,
+) -> Result:
+    profile = load_shipped_catalog().get(PROFILES[kind])
+    with tempfile.TemporaryDirectory(prefix="cost-gate-") as folder:
+        stream = await asyncio.to_thread(
+            long_stream,
+            kind,
+            options.seeds,
+            duration=options.duration,
+            home=options.home,
+            folder=Path(folder),
+        )
+        analyzers = Analyzers(stand_in, questions, pool, stream=stream, profile=profile)
+        local = await analyzers.local()
+        gated = await analyzers.gated(limits)
+        ungated = await analyzers.ungated()
+    return Result(
+        name=kind,
+        seconds=stream.seconds,
+        moments=len(stream.moments),
+        local=counted(local, stream),
+        gated=counted(gated, stream),
+        ungated=counted(ungated, stream),
+        bill=gated.bill,
+        ungated_bill=ungated.bill,
+    )
+
+
+def _options() -> argparse.Namespace:
+    home = os.environ.get("HIGHLIGHTS_HOME", "~/.cache/highlights")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cost_gate", description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=BLIND_SEEDS)
+    parser.add_argument("--kinds", nargs="+", choices=list(PROFILES), default=list(PROFILES))
+    parser.add_argument("--duration", type=float, default=300.0, help="seconds of each match")
+    parser.add_argument("--home", type=Path, default=Path(home).expanduser())
+    return parser.parse_args()
+
+
+def _told_of_seeds(seeds: Sequence[int], duration: float) -> str:
+    blind = "not blind" if set(seeds) & set(TUNING_SEEDS) else "blind: no rule was tuned on them"
+    return f"matches of {duration:g} s, seeds {', '.join(map(str, seeds))} of each kind, {blind}"
+
+
+if __name__ == "__main__":
+    main()

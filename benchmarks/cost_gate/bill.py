@@ -1,0 +1,66 @@
+"""What the looks took, term by term: at least what a real answer is expected to take."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from domain.gemini.ask import Answer, Ask, Step
+from domain.gemini.cost import TokenUsage
+from infra.gemini import GeminiClient, GeminiOptions, Video
+
+
+class Bill:
+    """The calls that were made.
+
+    Attributes:
+        calls: how many, by look.
+        usage: their tokens, by look.
+        shown: seconds of video sent to be looked through, what leads up to a piece counted again.
+    """
+
+    def __init__(self) -> None:
+        self.calls: Counter[Step] = Counter()
+        self.usage: dict[Step, TokenUsage] = {}
+        self.shown = 0.0
+
+    def enter(self, ask: Ask, usage: TokenUsage) -> None:
+        """Enter a call."""
+        self.calls[ask.step] += 1
+        self.usage[ask.step] = self.usage.get(ask.step, TokenUsage()).plus(usage)
+        if ask.step is Step.DETECT:
+            self.shown += ask.excerpt.seconds
+
+    def plus(self, other: Bill) -> Bill:
+        """Return both as one."""
+        both = Bill()
+        both.calls = self.calls + other.calls
+        both.usage = {
+            step: self.usage.get(step, TokenUsage()).plus(other.usage.get(step, TokenUsage()))
+            for step in both.calls
+        }
+        both.shown = self.shown + other.shown
+        return both
+
+
+class BilledClient(GeminiClient):
+    """The real client; its calls are entered in a bill, and cost what they would cost for real.
+
+    The stand-in is terse and its prompts are counted without the system's part, so that a call
+    counts what it took or what the product expects of it, whichever is more.
+    """
+
+    def __init__(self, api_key: str, options: GeminiOptions) -> None:
+        super().__init__(api_key, options)
+        self.bill = Bill()
+
+    async def ask(self, ask: Ask, video: Video) -> Answer:
+        """Ask, and enter what it took."""
+        answer = await super().ask(ask, video)
+        expected = ask.expected()
+        usage = TokenUsage(
+            text=max(answer.usage.text, expected.text),
+            audio=max(answer.usage.audio, expected.audio),
+            output=max(answer.usage.output, expected.output),
+        )
+        self.bill.enter(ask, usage)
+        return answer.model_copy(update={"usage": usage})

@@ -1,0 +1,218 @@
+"""The product's analyzer on a stream, from stored segments to confirmed clips."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid5
+
+from temporalio.testing import ActivityEnvironment
+
+from activities.analysis.answers import GeminiDoors
+from activities.analysis.gemini import GeminiAnalysis
+from activities.analysis.local import Heard, LocalAnalysis
+from activities.analysis.piece_judge import Case, Outcome, PieceJudge
+from activities.analysis.watcher import Watcher
+from activities.interfaces import Analysis
+from benchmarks.cost_gate.bill import Bill, BilledClient
+from benchmarks.cost_gate.stream import LongStream
+from benchmarks.quality.metrics import Interval
+from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.candidate import HighlightCandidate
+from domain.cost_gate import GateLimits, GateState, Grounds
+from domain.gemini.cost import TokenUsage
+from domain.gemini.pieces import LEAD
+from domain.gemini.questions import Questions
+from domain.profile import GameProfile
+from domain.profile_catalog import PinnedProfile
+from domain.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
+from infra.gemini import GeminiOptions, GeminiQuota, QuotaLimits
+from infra.media_pool import MediaPool
+from infra.profile_store import ProfileStore
+from infra.segment_store import SegmentStore
+from tests.gemini_stand_in import KEY, GeminiStandIn
+
+_TENANT: Final = UUID(int=1)
+_HEARD: Final = UUID(int=2)
+_NO_LIMITS: Final = GateLimits(dollars_per_hour=1e9, video_share=1.0, sampled_share=1.0)
+_NOTHING_USED: Final = GateState(passed=1e9)
+# A stream is watched faster than it lasts, so that a quota by the minute means nothing.
+_NO_QUOTA: Final = QuotaLimits(requests_per_minute=10**6, tokens_per_minute=10**9)
+_TIMEOUT: Final = timedelta(minutes=10)
+
+
+class Seen(NamedTuple):
+    """What came of a stream: clips as a tenant gets them, all candidates, and the calls made."""
+
+    clips: tuple[Interval, ...]
+    candidates: tuple[HighlightCandidate, ...]
+    bill: Bill
+    pieces: Counter[Grounds]
+
+
+class Analyzers:
+    """The local analyzer, and Gemini behind the gate or without it, on one stream.
+
+    Args:
+        stand_in: who answers.
+        questions: who is asked, and at what price.
+        pool: where media are read.
+        stream: what is watched.
+        profile: of its game.
+    """
+
+    def __init__(
+        self,
+        stand_in: GeminiStandIn,
+        questions: Questions,
+        pool: MediaPool,
+        *,
+        stream: LongStream,
+        profile: GameProfile,
+    ) -> None:
+        self._stand_in = stand_in
+        self._questions = questions
+        self._pool = pool
+        self._stream = stream
+        self._profile = profile
+        self._local = _HeardOnce(segments=stream.store, pool=pool)
+
+    async def local(self) -> Seen:
+        """Return what the local analyzer finds alone."""
+        return await _follow(
+            self._local, self._stream, self._profile, stream_id=_HEARD, bill=Bill()
+        )
+
+    async def gated(self, limits: GateLimits) -> Seen:
+        """Return what is found within the gate's limits."""
+        return await self._watched("gated", PieceJudge, limits)
+
+    async def ungated(self) -> Seen:
+        """Return what is found when everything is shown."""
+        return await self._watched("ungated", _OpenGate, _NO_LIMITS)
+
+    async def _watched(self, name: str, judge: type[PieceJudge], limits: GateLimits) -> Seen:
+        client = BilledClient(KEY, GeminiOptions(base_url=self._stand_in.url))
+        spending: Any = _OpenPurse()
+        doors = GeminiDoors(
+            client=client,
+            quota=GeminiQuota(_NO_QUOTA),
+            spending=spending,
+            segments=self._stream.store,
+            pool=self._pool,
+        )
+        profiles: Any = _OneProfile(self._profile)
+        analysis = GeminiAnalysis(
+            local=self._local,
+            judge=judge(Watcher(doors, self._questions), spending, limits),
+            segments=self._stream.store,
+            profiles=profiles,
+            shipped=ProfileStore(),
+        )
+        stream_id = uuid5(_HEARD, f"{self._profile.id}/{name}")
+        try:
+            return await _follow(
+                analysis, self._stream, self._profile, stream_id=stream_id, bill=client.bill
+            )
+        finally:
+            await client.close()
+
+
+class _HeardOnce(LocalAnalysis):
+    """The local analyzer, which measures a window once however often it is asked about it."""
+
+    def __init__(self, *, segments: SegmentStore, pool: MediaPool) -> None:
+        super().__init__(segments=segments, pool=pool)
+        self._heard: dict[int, Heard] = {}
+
+    async def hear(self, request: AnalyzeWindowInput) -> Heard:
+        (window,) = request.windows
+        if window.index not in self._heard:
+            self._heard[window.index] = await super().hear(
+                request.model_copy(update={"stream_id": _HEARD})
+            )
+        return self._heard[window.index]
+
+
+class _OpenGate(PieceJudge):
+    """Shows every piece, and all of it: what leads up to it, and what is before its moment."""
+
+    async def decide(self, case: Case) -> Outcome:
+        first = case.piece.start - LEAD
+        whole = tuple(each for each in case.state.segments if each.end > first)
+        return await super().decide(
+            case._replace(
+                piece=case.piece.model_copy(update={"segments": whole}),
+                state=case.state.model_copy(update={"gate": _NOTHING_USED}),
+            )
+        )
+
+
+class _OpenPurse:
+    """Stands in for a tenant's budget: without a bottom, since the gate's limits are measured."""
+
+    async def enter(
+        self, tenant_id: UUID, stream_id: UUID, *, key: str, tokens: TokenUsage, dollars: float
+    ) -> None:
+        """Take no note: the client's bill does."""
+
+    async def left(self, _tenant_id: UUID) -> float:
+        """Return what may be spent."""
+        return float("inf")
+
+
+class _OneProfile:
+    """Stands in for the database's profiles."""
+
+    def __init__(self, profile: GameProfile) -> None:
+        self._profile = profile
+
+    async def find(self, _tenant_id: UUID, _profile_id: str, _version: str) -> PinnedProfile:
+        """Return the one there is."""
+        return PinnedProfile(profile=self._profile)
+
+
+async def _follow(
+    analysis: Analysis, stream: LongStream, profile: GameProfile, *, stream_id: UUID, bill: Bill
+) -> Seen:
+    """Analyse and select as a stream's workflow does, window by window, in order."""
+    selector, selection = HighlightSelector(profile), SelectionState()
+    candidates: list[HighlightCandidate] = []
+    decided: dict[UUID, Decision] = {}
+    pieces: Counter[Grounds] = Counter()
+    for window in stream.windows:
+        last = window is stream.windows[-1]
+        request = AnalyzeWindowInput(
+            tenant_id=_TENANT,
+            stream_id=stream_id,
+            windows=(window,),
+            previous_window=window.index - 1 if window.index else None,
+            profile_id=profile.id,
+            profile_version="1",
+            last=last,
+        )
+        result = await _run(analysis, request)
+        candidates += result.candidates
+        if result.gemini is not None:
+            pieces.update(result.gemini.pieces)
+        chosen = selector.select(
+            selection, result.candidates, watermark=result.watermark, ended=last
+        )
+        selection = chosen.state
+        decided.update((each.highlight_id, each) for each in chosen.decisions)
+    return Seen(tuple(_clips(decided.values())), tuple(candidates), bill, pieces)
+
+
+async def _run(analysis: Analysis, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, start_to_close_timeout=_TIMEOUT)
+    return await environment.run(analysis.analyze_window, request)
+
+
+def _clips(decisions: Iterable[Decision]) -> Iterable[Interval]:
+    for each in decisions:
+        if each.status is DecisionStatus.CONFIRMED:
+            yield Interval(start=each.clip_start, end=each.clip_end, score=each.score)
