@@ -26,6 +26,7 @@ from domain.profile import GameProfile
 from domain.selection import Decision, DecisionStatus
 from infra.repositories.announcements import announce_highlight
 from infra.repositories.errors import RecordMissingError
+from infra.repositories.happened import happened
 from infra.repositories.highlight_filter import HighlightFilter, conditions
 from infra.repositories.highlight_values import candidate_values, decision_values
 from infra.repositories.keyset import Order, Position
@@ -83,9 +84,12 @@ async def list_page(
     limit: int = 50,
 ) -> list[Snapshot]:
     """Return the highlights that match, in order, after a position; with all columns."""
-    wanted = await conditions(session, tenant_id=tenant_id, criteria=criteria)
-    query = _ALL.where(_column.tenant_id == tenant_id, *wanted)
-    return snapshots(await session.execute(ORDERS[sort].page(query, after=after, limit=limit)))
+    then = await happened(session, tenant_id=tenant_id, criteria=criteria)
+    wanted = await conditions(session, tenant_id=tenant_id, criteria=then.criteria)
+    query, order = _ALL.where(_column.tenant_id == tenant_id, *wanted), ORDERS[sort]
+    if then.is_few:
+        query, order = order.apart_from(query)
+    return snapshots(await session.execute(order.page(query, after=after, limit=limit)))
 
 
 async def record_decisions(
