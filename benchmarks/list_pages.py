@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.list_rows import OTHER, PER_STREAM, START, TENANT, fill, id_of
 from benchmarks.search_pages import Page, search_pages
+from benchmarks.tenant_pages import tenant_pages
 from domain.selection import DecisionStatus
 from domain.stream import StreamStatus
 from infra.database import Database, migrate
@@ -117,6 +118,7 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
         "usage of a month": lambda session: usage.stats(
             session, tenant_id=tenant, since=START, until=START + timedelta(days=30)
         ),
+        **tenant_pages(tenant, highlights_count),
         "changes of a stream": lambda session: stream_changes.since(
             session, tenant_id=tenant, stream_id=stream, start=START
         ),
