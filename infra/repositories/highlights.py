@@ -37,7 +37,11 @@ _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "rev
 _CONTENT: Final = tuple(
     column.name for column in stored_columns(Highlight) if column.name not in _MANAGED
 )
-_ALL: Final = select(*stored_columns(Highlight))
+# What no list shows, and takes its time to read.
+_UNLISTED: Final = frozenset({"corrections", "commentary"})
+_LISTED: Final = select(
+    *(column for column in stored_columns(Highlight) if column.name not in _UNLISTED)
+)
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
 
 
@@ -83,10 +87,10 @@ async def list_page(
     after: Position | None = None,
     limit: int = 50,
 ) -> list[Snapshot]:
-    """Return the highlights that match, in order, after a position; with all columns."""
+    """Return the highlights that match, in order, after a position; texts of others left out."""
     then = await happened(session, tenant_id=tenant_id, criteria=criteria)
     wanted = await conditions(session, tenant_id=tenant_id, criteria=then.criteria)
-    query, order = _ALL.where(_column.tenant_id == tenant_id, *wanted), ORDERS[sort]
+    query, order = _LISTED.where(_column.tenant_id == tenant_id, *wanted), ORDERS[sort]
     if then.is_few:
         query, order = order.apart_from(query)
     return snapshots(await session.execute(order.page(query, after=after, limit=limit)))
