@@ -149,8 +149,10 @@ _REASON: Final = _defaults(Reason)
 _EVIDENCE: Final = _defaults(Evidence)
 
 
-def _fields(defaults: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a model's fields of what was stored of it, and no others."""
+def _fields(defaults: Mapping[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's fields of what was stored of it, and no others: mostly those it has."""
+    if stored.keys() == defaults.keys():
+        return stored
     return {name: stored.get(name, default) for name, default in defaults.items()}
 
 
