@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, Self
@@ -130,8 +130,8 @@ def document_of(
         "title": row.title,
         "description": row.description,
         "tags": row.tags,
-        "reasons": [_fields(_REASON, reason) for reason in row.reasons],
-        "evidence": [_fields(_EVIDENCE, each) for each in row.evidence],
+        "reasons": _brought_up(row.reasons, _REASON),
+        "evidence": _brought_up(row.evidence, _EVIDENCE),
         "game": row.game,
         "profile": {"id": row.profile_id, "version": row.profile_version},
         "peak_wall_clock": row.peak_wall_clock,
@@ -149,11 +149,17 @@ _REASON: Final = _defaults(Reason)
 _EVIDENCE: Final = _defaults(Evidence)
 
 
-def _fields(defaults: Mapping[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
-    """Return a model's fields of what was stored of it, and no others: mostly those it has."""
-    if stored.keys() == defaults.keys():
-        return stored
-    return {name: stored.get(name, default) for name, default in defaults.items()}
+def _brought_up(
+    stored: Iterable[dict[str, Any]], defaults: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return a model's fields, and no others, of each that was stored: mostly it has just those."""
+    known = defaults.keys()
+    return [
+        each
+        if each.keys() == known
+        else {name: each.get(name, default) for name, default in defaults.items()}
+        for each in stored
+    ]
 
 
 class HighlightDetail(HighlightModel):

@@ -38,7 +38,12 @@ _CONTENT: Final = tuple(
     column.name for column in stored_columns(Highlight) if column.name not in _MANAGED
 )
 # What no list shows, and takes its time to read.
-_UNLISTED: Final = frozenset({"corrections", "commentary"})
+_UNLISTED: Final = frozenset(
+    {
+        *("analyzer", "commentary", "corrections", "language"),
+        *("clip_start", "clip_end", "settled_at", "decided_at"),
+    }
+)
 _LISTED: Final = select(
     *(column for column in stored_columns(Highlight) if column.name not in _UNLISTED)
 )
@@ -87,7 +92,7 @@ async def list_page(
     after: Position | None = None,
     limit: int = 50,
 ) -> list[Snapshot]:
-    """Return the highlights that match, in order, after a position; texts of others left out."""
+    """Return the highlights that match, in order, after a position: what lists show of them."""
     then = await happened(session, tenant_id=tenant_id, criteria=criteria)
     wanted = await conditions(session, tenant_id=tenant_id, criteria=then.criteria)
     query, order = _LISTED.where(_column.tenant_id == tenant_id, *wanted), ORDERS[sort]
