@@ -44,6 +44,7 @@ from api.rate_limiting import RateLimiting, charge_file
 from api.rate_limits import RateLimits
 from api.request_context import RequestContext
 from api.services import Services
+from infra.clip_links import ClipLinks
 from infra.clip_store import LocalClipStore
 from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
@@ -180,6 +181,7 @@ def _services(settings: Settings) -> Services:
     )
     temporal = TemporalConnection(settings)
     starter = StreamStarter(temporal.client, limits=settings.ingest_limits())
+    signer = UrlSigner(secret)
     guard = UrlGuard(allow_private=settings.allow_private_urls)
     profiles = TenantProfileStore(shipped)
     creation = StreamCreation(profiles, default_plan=settings.default_plan)
@@ -198,7 +200,8 @@ def _services(settings: Settings) -> Services:
         starter=starter,
         creation=creation,
         clips=LocalClipStore(Path(settings.clip_location())),
-        signer=UrlSigner(secret),
+        signer=signer,
+        links=ClipLinks(signer, base_url=settings.base_url(), lifetime=settings.clip_url_lifetime),
         key_secret=secret,
         url_guard=guard,
         profiles=profiles,

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.links import clip_url
 from api.services import Services
 from domain.clip import ClipStatus
+from infra.clip_links import clip_path
 from infra.repositories.stored import Stored
 from infra.schema import Clip
 
@@ -70,11 +70,11 @@ def clip_document_of(row: Stored[Clip], services: Services) -> dict[str, Any]:
         "start": row.start,
         "end": row.start + row.duration,
         "duration": row.duration,
-        "url": clip_url(services, tenant_id=row.tenant_id, clip_id=row.id, file="download")
+        "url": services.links.sign(clip_path(row.id, "download"), tenant_id=row.tenant_id)
         if is_ready
         else None,
-        "thumbnail_url": clip_url(
-            services, tenant_id=row.tenant_id, clip_id=row.id, file="thumbnail"
+        "thumbnail_url": services.links.sign(
+            clip_path(row.id, "thumbnail"), tenant_id=row.tenant_id
         )
         if is_ready and row.thumbnail_key is not None
         else None,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.clip_models import ClipModel, clip_document_of
 from api.services import Services
 from api.stream_models import ProfileRef
 from domain.candidate import Evidence
+from domain.model import Model
 from domain.score import DIMENSIONS
 from domain.selection import DecisionStatus, Reason, Tier
 from infra.repositories.stored import Stored
@@ -50,8 +52,6 @@ EXAMPLE: dict[str, Any] = {
     "updated_at": "2026-05-02T19:05:16Z",
 }
 _dimensions = attrgetter(*DIMENSIONS)
-_REASONS: Final = TypeAdapter(list[Reason])
-_EVIDENCE: Final = TypeAdapter(list[Evidence])
 _EXPLANATION = [
     "“The crowd rises” at 5:07 is a highlight, for good.",
     "0.87 is above 0.85",
@@ -113,7 +113,8 @@ def document_of(
     """Return what a `HighlightModel` shows of a highlight and its newest clip.
 
     Lists are written from these: what comes out of the database needs no validation, which is half
-    of a page's cost. Only what lies in it as JSON may be older than the model, and is brought up.
+    of a page's cost. Only what lies in it as JSON may be older than its model, and gets the fields
+    that have come since.
     """
     return {
         "id": row.id,
@@ -129,8 +130,8 @@ def document_of(
         "title": row.title,
         "description": row.description,
         "tags": row.tags,
-        "reasons": _REASONS.validate_python(row.reasons),
-        "evidence": _EVIDENCE.validate_python(row.evidence),
+        "reasons": _brought_up(row.reasons, _REASON),
+        "evidence": _brought_up(row.evidence, _EVIDENCE),
         "game": row.game,
         "profile": {"id": row.profile_id, "version": row.profile_version},
         "peak_wall_clock": row.peak_wall_clock,
@@ -138,6 +139,27 @@ def document_of(
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }
+
+
+def _defaults(model: type[Model]) -> dict[str, Any]:
+    return {name: field.get_default() for name, field in model.model_fields.items()}
+
+
+_REASON: Final = _defaults(Reason)
+_EVIDENCE: Final = _defaults(Evidence)
+
+
+def _brought_up(
+    stored: Iterable[dict[str, Any]], defaults: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return a model's fields, and no others, of each that was stored: mostly it has just those."""
+    known = defaults.keys()
+    return [
+        each
+        if each.keys() == known
+        else {name: each.get(name, default) for name, default in defaults.items()}
+        for each in stored
+    ]
 
 
 class HighlightDetail(HighlightModel):

@@ -57,6 +57,7 @@ class Created:
 
 
 Create = Callable[[AsyncSession, UUID], Awaitable[Created]]
+Resume = Callable[[AsyncSession, UUID], Awaitable[Created | None]]
 Repeat = Callable[[AsyncSession, StoredResponse], Awaitable[StoredResponse]]
 
 
@@ -78,18 +79,24 @@ class IdempotentRequest:
     body: BaseModel
 
     async def answer(
-        self, database: Database, create: Create, *, repeat: Repeat | None = None
+        self,
+        database: Database,
+        create: Create,
+        *,
+        resume: Resume | None = None,
+        repeat: Repeat | None = None,
     ) -> JSONResponse:
         """Create and answer, or repeat the answer given before.
 
         A repetition that comes meanwhile waits for the transaction to end. One whose answer is
         made then is answered alike; with something left to `begin` it is told to wait, until that
-        has taken so long that the request must have died: then `create` is called again for the
-        same id, and has to go on with what there is.
+        has taken so long that the request must have died: then it is resumed under the same id.
 
         Args:
             database: where the tenant's rows are.
             create: makes the resource under the id it is given.
+            resume: goes on with what a request that died has left under the id, or answers None
+                when it left nothing; whoever has something to `begin` needs one.
             repeat: makes the answer to a repetition out of what is stored; by default it is that.
 
         Raises:
@@ -102,7 +109,11 @@ class IdempotentRequest:
                 if repeat is not None:
                     stored = await repeat(session, stored)
                 return _response(stored, headers=_REPLAYED)
-            created = await create(session, claim.resource_id)
+            created = None
+            if claim.outcome is ClaimOutcome.RESUMED and resume is not None:
+                created = await resume(session, claim.resource_id)
+            if created is None:
+                created = await create(session, claim.resource_id)
             if created.begin is None:
                 await self._complete(session, created)
         if created.begin is not None:

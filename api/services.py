@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from api.event_connections import EventConnections
 from api.rate_limits import RateLimits
+from infra.clip_links import ClipLinks
 from infra.clip_store import LocalClipStore
 from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
@@ -41,6 +42,7 @@ class Services:
     creation: StreamCreation
     clips: LocalClipStore
     signer: UrlSigner
+    links: ClipLinks
     key_secret: bytes
     url_guard: UrlGuard
     profiles: TenantProfileStore

@@ -38,6 +38,7 @@ from api.text import Name
 from domain.stream import TERMINAL, StreamStatus
 from infra.repositories import streams
 from infra.repositories.idempotency import StoredResponse
+from infra.schema import Stream
 from infra.stream_creation import NewStream
 from infra.url_guard import UrlForbiddenError
 
@@ -84,22 +85,24 @@ async def analyze_stream(
         raise UrlForbiddenProblem(str(error)) from error
 
     async def create(session: AsyncSession, stream_id: UUID) -> Created:
-        stream = await streams.get(
-            session, tenant_id=caller.tenant_id, stream_id=stream_id
-        ) or await services.creation.create(
-            session,
-            NewStream(
-                tenant_id=caller.tenant_id,
-                stream_id=stream_id,
-                playlist_url=body.url,
-                game=body.game,
-                title=body.title,
-                language=body.language,
-                external_id=body.external_id,
-                options=body.options.model_dump(exclude_none=True),
-                correlation_id=request_id_of(request.scope),
-            ),
+        new = NewStream(
+            tenant_id=caller.tenant_id,
+            stream_id=stream_id,
+            playlist_url=body.url,
+            game=body.game,
+            title=body.title,
+            language=body.language,
+            external_id=body.external_id,
+            options=body.options.model_dump(exclude_none=True),
+            correlation_id=request_id_of(request.scope),
         )
+        return created(await services.creation.create(session, new))
+
+    async def resume(session: AsyncSession, stream_id: UUID) -> Created | None:
+        stream = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
+        return None if stream is None else created(stream)
+
+    def created(stream: Stream) -> Created:
         return Created(
             answer=StoredResponse(
                 status=201,
@@ -114,7 +117,7 @@ async def analyze_stream(
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="analyzeStream", body=body
     )
-    return await once.answer(services.database, create)
+    return await once.answer(services.database, create, resume=resume)
 
 
 @router.get(

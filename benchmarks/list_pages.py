@@ -10,84 +10,30 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
 import statistics
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from benchmarks.list_rows import OTHER, PER_STREAM, START, TENANT, fill, id_of
 from benchmarks.search_pages import Page, search_pages
+from benchmarks.tenant_pages import tenant_pages
 from domain.selection import DecisionStatus
 from domain.stream import StreamStatus
-from infra.database import Database, asyncpg_url, migrate
+from infra.database import Database, migrate
 from infra.embedded.postgres import PostgresServer
 from infra.repositories import clips, feedback, highlights, stream_changes, streams, usage
 from infra.repositories.highlight_filter import HighlightFilter as Only
 from infra.repositories.highlights import Sort
 from infra.repositories.keyset import Position
-
-TENANT: Final = UUID(int=1)
-OTHER: Final = UUID(int=2)
-START: Final = datetime(2026, 1, 1, tzinfo=UTC)
-PER_STREAM: Final = 20
-_CHUNK: Final = 50_000
-_RARE: Final = 5_000  # every so manieth highlight has the rare tag
-_STREAMS: Final = """
-INSERT INTO streams (tenant_id, id, external_id, playlist_url, game, title, profile_id,
-    profile_version, status, created_at)
-SELECT $1::uuid, md5('stream' || n)::uuid, 'match-' || n, 'https://cdn.example.com/a.m3u8',
-    (ARRAY['soccer', 'valorant', 'tennis', 'hockey'])[1 + n % 4], 'Match ' || n, 'default', '1',
-    CASE WHEN n % 100 = 0 THEN 'live' ELSE 'completed' END,
-    $2::timestamptz + n * interval '20 seconds'
-FROM generate_series($3::int, $4::int) AS n
-"""
-_HIGHLIGHTS: Final = """
-INSERT INTO highlights (tenant_id, id, stream_id, game, profile_id, profile_version, status, tier,
-    score, skill_execution, game_impact, rarity, visual_spectacle, emotional_intensity,
-    narrative_value, timing_importance, momentum_shift, confidence, start, peak, "end", clip_start,
-    clip_end, settled_at, decided_at, peak_wall_clock, title, description, analyzer, tags, reasons,
-    evidence, created_at, updated_at)
-SELECT $1::uuid, md5('highlight' || n)::uuid, md5('stream' || n / $5::int)::uuid,
-    (ARRAY['soccer', 'valorant', 'tennis', 'hockey'])[1 + (n / $5::int) % 4], 'default', '1',
-    CASE WHEN n % 20 = 0 THEN 'rejected' WHEN n % 20 = 1 THEN 'retracted' ELSE 'confirmed' END,
-    'standard', v, v, v, v, v, v, v, v, v, 0.8, p - 5, p, p + 5, p - 5, p + 5, p + 8, p + 10,
-    $2::timestamptz + n * interval '1 second',
-    (ARRAY['Goal', 'Save', 'Card', 'Penalty'])[1 + n % 4] || ' by player' || n % 500,
-    'The crowd rises.', 'local-1',
-    to_jsonb(CASE WHEN n % $6::int = 0 THEN ARRAY['crowd', 'rare'] ELSE ARRAY['crowd'] END),
-    '[]', '[]', $2::timestamptz + n * interval '1 second', $2::timestamptz + n * interval '1 second'
-FROM generate_series($3::int, $4::int) AS n,
-    LATERAL (SELECT (n::bigint * 7919 % 10007) / 10007.0::float8 AS v,
-        30.0::float8 + 60 * (n % $5::int) AS p) AS made
-"""
-_CLIPS: Final = """
-INSERT INTO clips (tenant_id, id, stream_id, highlight_id, status, start, duration, message,
-    thumbnail_hash, created_at, updated_at)
-SELECT $1::uuid, md5('clip' || n)::uuid, md5('stream' || n / $5::int)::uuid,
-    md5('highlight' || n)::uuid, 'ready', 0, 10, '', substr(md5('picture' || n), 1, 16),
-    $2::timestamptz + n * interval '1 second', $2::timestamptz + n * interval '1 second'
-FROM generate_series($3::int, $4::int) AS n
-"""
-_FEEDBACK: Final = """
-INSERT INTO highlight_feedback (tenant_id, highlight_id, author, id, verdict, note)
-SELECT $1::uuid, md5('highlight7')::uuid, 'user' || n, md5('feedback' || n)::uuid, 'like', ''
-FROM generate_series(1, 1000) AS n
-"""
-_USAGE: Final = """
-INSERT INTO usage_hourly (tenant_id, hour, kind, stream_id, quantity)
-SELECT $1::uuid, $2::timestamptz + h * interval '1 hour', kind, md5('stream' || s)::uuid, 60
-FROM generate_series(1, 2000) AS h, generate_series(0, 4) AS s,
-    unnest(ARRAY['analyzed_seconds', 'clip_rendered']) AS kind
-"""
 
 _ALL: Final = Only()
 
@@ -100,33 +46,6 @@ class Plan:
     milliseconds: float
     rows: int
     scanned: frozenset[str]
-
-
-async def fill(owner_url: str, *, tenant: UUID, highlights_count: int) -> None:
-    """Give a tenant this many highlights, a clip each, and streams of twenty highlights."""
-    url = asyncpg_url(owner_url).set(drivername="postgresql")
-    connection = await asyncpg.connect(url.render_as_string(hide_password=False))
-    try:
-        await _insert(connection, tenant, "INSERT INTO tenants VALUES ($1, 'a', 'A', now())")
-        last = highlights_count - 1
-        await _insert(connection, tenant, _STREAMS, START, 0, last // PER_STREAM)
-        for first in range(0, highlights_count, _CHUNK):
-            chunk = (START, first, min(first + _CHUNK - 1, last), PER_STREAM)
-            await _insert(connection, tenant, _HIGHLIGHTS, *chunk, _RARE)
-            await _insert(connection, tenant, _CLIPS, *chunk)
-        await _insert(connection, tenant, _FEEDBACK)
-        await _insert(connection, tenant, _USAGE, START)
-        await connection.fetch("VACUUM ANALYZE")
-    finally:
-        await connection.close()
-
-
-async def _insert(
-    connection: asyncpg.Connection, tenant: UUID, statement: str, *values: object
-) -> None:
-    async with connection.transaction():
-        await connection.fetch("SELECT set_config('app.tenant_id', $1, true)", str(tenant))
-        await connection.fetch(statement, tenant, *values)
 
 
 def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
@@ -146,8 +65,8 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
 
     middle = START + timedelta(seconds=highlights_count // 2)
     later = middle + timedelta(hours=1)
-    stream = _id("stream", highlights_count // PER_STREAM // 2)
-    ids = [_id("highlight", n) for n in range(100, 150)]
+    stream = id_of("stream", highlights_count // PER_STREAM // 2)
+    ids = [id_of("highlight", n) for n in range(100, 150)]
     return {
         "highlights": listed(),
         "highlights, from the middle": listed(after=Position(value=middle, id=ids[0])),
@@ -169,6 +88,14 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
         "highlights that happened in an hour": listed(
             only=Only(happened_from=middle, happened_to=later)
         ),
+        "highlights that happened in an hour, best first": listed(
+            Sort.BEST, only=Only(happened_from=middle, happened_to=later)
+        ),
+        "highlights that happened before": listed(only=Only(happened_to=middle)),
+        "highlights that happened after": listed(only=Only(happened_from=middle)),
+        "highlights that happened after, oldest first": listed(
+            Sort.OLDEST, only=Only(happened_from=middle)
+        ),
         "highlights with a score of 0.9 or more": listed(only=Only(min_score=0.9)),
         "highlights with a rarity of 0.9 or more": listed(only=Only(dimensions=(("rarity", 0.9),))),
         **search_pages(tenant, stream=stream, seen=ids[0]),
@@ -186,11 +113,12 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
             session, tenant_id=tenant, external_id="match-7", limit=51
         ),
         "feedback": lambda session: feedback.list_page(
-            session, tenant_id=tenant, highlight_id=_id("highlight", 7), limit=51
+            session, tenant_id=tenant, highlight_id=id_of("highlight", 7), limit=51
         ),
         "usage of a month": lambda session: usage.stats(
             session, tenant_id=tenant, since=START, until=START + timedelta(days=30)
         ),
+        **tenant_pages(tenant, highlights_count),
         "changes of a stream": lambda session: stream_changes.since(
             session, tenant_id=tenant, stream_id=stream, start=START
         ),
@@ -250,11 +178,6 @@ def _rows_read(node: dict[str, Any]) -> int:
     kept: float = node["Actual Rows"]
     loops: float = node["Actual Loops"]
     return round((kept + removed) * loops)
-
-
-def _id(kind: str, number: int) -> UUID:
-    """Return the id that the statements above make."""
-    return UUID(hashlib.md5(f"{kind}{number}".encode(), usedforsecurity=False).hexdigest())
 
 
 async def measure(highlights_count: int, repeats: int) -> None:

@@ -35,20 +35,21 @@ class UrlSigner:
             tenant_id: whose it is; part of the query, since no key will say so.
             expires: Unix time in seconds after which it is refused.
         """
-        signature = self._signature(path, tenant_id, expires)
+        tenant = str(tenant_id)
+        signature = self._signature(path, tenant, expires)
         # No part has a character that a query would have to escape.
-        return f"{path}?tenant={tenant_id}&expires={expires}&signature={signature}"
+        return f"{path}?tenant={tenant}&expires={expires}&signature={signature}"
 
     def check(
         self, path: str, *, tenant_id: UUID, expires: int, signature: str, now: float
     ) -> Verdict:
         """Judge a signature, in constant time; `now` is Unix time in seconds."""
-        expected = self._signature(path, tenant_id, expires).encode()
+        expected = self._signature(path, str(tenant_id), expires).encode()
         if not hmac.compare_digest(expected, signature.encode(errors="replace")):
             return Verdict.FORGED
         return Verdict.EXPIRED if now > expires else Verdict.VALID
 
-    def _signature(self, path: str, tenant_id: UUID, expires: int) -> str:
-        message = f"signed-url:{tenant_id}:{expires}:{path}".encode()
+    def _signature(self, path: str, tenant: str, expires: int) -> str:
+        message = f"signed-url:{tenant}:{expires}:{path}".encode()
         digest = hmac.digest(self._secret, message, "sha256")
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")

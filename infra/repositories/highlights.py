@@ -26,6 +26,7 @@ from domain.profile import GameProfile
 from domain.selection import Decision, DecisionStatus
 from infra.repositories.announcements import announce_highlight
 from infra.repositories.errors import RecordMissingError
+from infra.repositories.happened import happened
 from infra.repositories.highlight_filter import HighlightFilter, conditions
 from infra.repositories.highlight_values import candidate_values, decision_values
 from infra.repositories.keyset import Order, Position
@@ -36,7 +37,16 @@ _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "rev
 _CONTENT: Final = tuple(
     column.name for column in stored_columns(Highlight) if column.name not in _MANAGED
 )
-_ALL: Final = select(*stored_columns(Highlight))
+# What no list shows, and takes its time to read.
+_UNLISTED: Final = frozenset(
+    {
+        *("analyzer", "commentary", "corrections", "language"),
+        *("clip_start", "clip_end", "settled_at", "decided_at"),
+    }
+)
+_LISTED: Final = select(
+    *(column for column in stored_columns(Highlight) if column.name not in _UNLISTED)
+)
 _PROVISIONAL: Final = (DecisionStatus.PENDING.value, DecisionStatus.HELD.value)
 
 
@@ -82,10 +92,13 @@ async def list_page(
     after: Position | None = None,
     limit: int = 50,
 ) -> list[Snapshot]:
-    """Return the highlights that match, in order, after a position; with all columns."""
-    wanted = await conditions(session, tenant_id=tenant_id, criteria=criteria)
-    query = _ALL.where(_column.tenant_id == tenant_id, *wanted)
-    return snapshots(await session.execute(ORDERS[sort].page(query, after=after, limit=limit)))
+    """Return the highlights that match, in order, after a position: what lists show of them."""
+    then = await happened(session, tenant_id=tenant_id, criteria=criteria)
+    wanted = await conditions(session, tenant_id=tenant_id, criteria=then.criteria)
+    query, order = _LISTED.where(_column.tenant_id == tenant_id, *wanted), ORDERS[sort]
+    if then.is_few:
+        query, order = order.apart_from(query)
+    return snapshots(await session.execute(order.page(query, after=after, limit=limit)))
 
 
 async def record_decisions(

@@ -5,16 +5,66 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    BindParameter,
+    Interval,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    delete,
+    func,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.schema import IdempotencyKey
 
 RETENTION: Final = timedelta(hours=24)
+
+_table: Final = cast("Table", IdempotencyKey.__table__)
+_column: Final = _table.c
+_given: Final[dict[str, BindParameter[Any]]] = {
+    "tenant_id": bindparam("tenant", type_=Uuid()),
+    "key": bindparam("name", type_=Text()),
+    "request_hash": bindparam("hash", type_=LargeBinary()),
+    "resource_id": bindparam("resource", type_=Uuid()),
+}
+_AFRESH: Final[dict[str, Any]] = {
+    "created_at": func.now(),
+    "claimed_until": func.now() + bindparam("lease", type_=Interval()),
+    "response_status": None,
+    "response_headers": null(),
+    "response_body": null(),
+}
+# Written once, as every creating request sends it, and SQLAlchemy takes its time to make one.
+_CLAIM: Final = (
+    insert(_table)
+    .values({**_given, **_AFRESH})
+    .on_conflict_do_update(
+        index_elements=[_column.tenant_id, _column.key],
+        set_={"request_hash": _given["request_hash"], "resource_id": _given["resource_id"]}
+        | _AFRESH,
+        where=_column.created_at < func.now() - RETENTION,
+    )
+    .returning(_column.resource_id)
+)
+_COMPLETE: Final = (
+    update(_table)
+    .where(_column.tenant_id == _given["tenant_id"], _column.key == _given["key"])
+    .values(
+        response_status=bindparam("status"),
+        response_headers=bindparam("headers", type_=JSONB()),
+        response_body=bindparam("body", type_=JSONB()),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,26 +118,17 @@ async def claim(
         resource_id: the id that the resource will have if the key is new.
         lease: how long the request may take before another may finish it.
     """
-    await session.execute(
-        delete(IdempotencyKey).where(
-            IdempotencyKey.tenant_id == tenant_id,
-            IdempotencyKey.key == key,
-            IdempotencyKey.created_at < func.now() - RETENTION,
-        )
+    claimed = await session.scalar(
+        _CLAIM,
+        {
+            "tenant": tenant_id,
+            "name": key,
+            "hash": request_hash,
+            "resource": resource_id,
+            "lease": lease,
+        },
     )
-    inserted = await session.scalar(
-        insert(IdempotencyKey)
-        .values(
-            tenant_id=tenant_id,
-            key=key,
-            request_hash=request_hash,
-            resource_id=resource_id,
-            claimed_until=func.now() + lease,
-        )
-        .on_conflict_do_nothing()
-        .returning(IdempotencyKey.resource_id)
-    )
-    if inserted is not None:
+    if claimed is not None:
         return Claim(outcome=ClaimOutcome.NEW, resource_id=resource_id)
     return await _claim_again(
         session,
@@ -138,13 +179,14 @@ async def complete(
 ) -> None:
     """Store the answer."""
     await session.execute(
-        update(IdempotencyKey)
-        .where(IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)
-        .values(
-            response_status=response.status,
-            response_headers=response.headers,
-            response_body=response.body,
-        )
+        _COMPLETE,
+        {
+            "tenant": tenant_id,
+            "name": key,
+            "status": response.status,
+            "headers": response.headers,
+            "body": response.body,
+        },
     )
 
 

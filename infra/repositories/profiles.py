@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, func, literal, select
+from sqlalchemy import Select, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +15,24 @@ from infra.repositories.errors import RevisionConflictError
 from infra.schema import PinnedProfileRow, ProfileOverrideRow
 
 _LOCK: Final = "profile_overrides"
+_override_column: Final = ProfileOverrideRow.__table__.c
+_pin: Final = PinnedProfileRow.__table__.c
+# Of these two every new stream sends one each, and SQLAlchemy takes its time to make one.
+_HEADS: Final = (
+    select(
+        _override_column.profile_id,
+        _override_column.revision,
+        (_override_column.patch != {}).label("in_force"),
+    )
+    .where(_override_column.tenant_id == bindparam("tenant_id"))
+    .ext(distinct_on(_override_column.profile_id))
+    .order_by(_override_column.profile_id, _override_column.revision.desc())
+)
+_PINNED: Final = select(_pin.version).where(
+    _pin.tenant_id == bindparam("tenant_id"),
+    _pin.profile_id == bindparam("profile_id"),
+    _pin.version == bindparam("version"),
+)
 
 
 class ProfileOverrides:
@@ -33,17 +51,7 @@ class ProfileOverrides:
 
     async def heads(self, tenant_id: UUID) -> tuple[tuple[str, int], ...]:
         """Return profile and latest revision of each override in force, sorted."""
-        latest = (
-            select(
-                ProfileOverrideRow.profile_id,
-                ProfileOverrideRow.revision,
-                (ProfileOverrideRow.patch != {}).label("in_force"),
-            )
-            .where(ProfileOverrideRow.tenant_id == tenant_id)
-            .ext(distinct_on(ProfileOverrideRow.profile_id))
-            .order_by(ProfileOverrideRow.profile_id, ProfileOverrideRow.revision.desc())
-        )
-        rows = await self._session.execute(latest)
+        rows = await self._session.execute(_HEADS, {"tenant_id": tenant_id})
         return tuple((row.profile_id, row.revision) for row in rows if row.in_force)
 
     async def current(self, tenant_id: UUID) -> tuple[ProfileOverride, ...]:
@@ -112,14 +120,12 @@ class ProfileOverrides:
 
 async def pin(session: AsyncSession, *, tenant_id: UUID, profile: GameProfile) -> None:
     """Keep a complete profile, in the transaction that starts a stream with it."""
+    identity = {"tenant_id": tenant_id, "profile_id": profile.id, "version": profile.version}
+    if await session.scalar(_PINNED, identity) is not None:
+        return  # as nearly always, and a profile is long
     await session.execute(
         insert(PinnedProfileRow)
-        .values(
-            tenant_id=tenant_id,
-            profile_id=profile.id,
-            version=profile.version,
-            document=profile.model_dump(mode="json"),
-        )
+        .values(**identity, document=profile.model_dump(mode="json"))
         .on_conflict_do_nothing()
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.plans import PLANS, PlanName, require_room
@@ -13,7 +13,13 @@ from domain.stream import TERMINAL, StreamStatus
 from infra.repositories import tenants
 from infra.schema import Stream
 
-_UNDER_WAY: Final = tuple(status for status in StreamStatus if status not in TERMINAL)
+_column: Final = Stream.__table__.c
+_UNDER_WAY: Final = and_(
+    _column.tenant_id == bindparam("tenant_id"),
+    _column.status.in_([status for status in StreamStatus if status not in TERMINAL]),
+)
+_COUNT: Final = select(func.count()).where(_UNDER_WAY)
+_RUNNING: Final = select(_column.id).where(_UNDER_WAY).order_by(_column.created_at, _column.id)
 
 
 async def reserve(session: AsyncSession, *, tenant_id: UUID, default_plan: PlanName) -> None:
@@ -33,13 +39,10 @@ async def reserve(session: AsyncSession, *, tenant_id: UUID, default_plan: PlanN
     """
     own = await tenants.plan_of(session, tenant_id=tenant_id, lock=True)
     # Only after the lock: READ COMMITTED shows a statement what was committed when it began.
-    under_way = and_(Stream.tenant_id == tenant_id, Stream.status.in_(_UNDER_WAY))
-    count = await session.scalar(select(func.count()).select_from(Stream).where(under_way))
+    count = await session.scalar(_COUNT, {"tenant_id": tenant_id})
     plan = PLANS[own or default_plan]
     if (count or 0) < plan.concurrent_streams:
         return
     # Only a refusal names them; by now there may be room after all.
-    running = await session.scalars(
-        select(Stream.id).where(under_way).order_by(Stream.created_at, Stream.id)
-    )
+    running = await session.scalars(_RUNNING, {"tenant_id": tenant_id})
     require_room(plan, list(running))

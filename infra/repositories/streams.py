@@ -21,6 +21,7 @@ from infra.repositories.errors import RecordMissingError
 from infra.repositories.keyset import Order, Position
 from infra.schema import Clip, Stream, StreamGap, StreamWindow
 
+_INSERT: Final = insert(Stream).returning(Stream)  # the row in one statement, with its defaults
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
 _COUNTERS: Final = (
     "position",
@@ -51,25 +52,25 @@ async def create(
     correlation_id: str | None = None,
 ) -> Stream:
     """Insert a stream that is about to start."""
-    stream = Stream(
-        tenant_id=tenant_id,
-        id=stream_id,
-        external_id=external_id,
-        playlist_url=playlist_url,
-        game=game,
-        title=title,
-        language=language,
-        profile_id=profile_id,
-        profile_version=profile_version,
-        profile_match=profile_match,
-        options=options or {},
-        correlation_id=correlation_id,
-        status=StreamStatus.STARTING,
+    created = await session.scalars(
+        _INSERT,
+        {
+            "tenant_id": tenant_id,
+            "id": stream_id,
+            "external_id": external_id,
+            "playlist_url": playlist_url,
+            "game": game,
+            "title": title,
+            "language": language,
+            "profile_id": profile_id,
+            "profile_version": profile_version,
+            "profile_match": profile_match,
+            "options": options or {},
+            "correlation_id": correlation_id,
+            "status": StreamStatus.STARTING,
+        },
     )
-    session.add(stream)
-    await session.flush()
-    await session.refresh(stream)
-    return stream
+    return created.one()
 
 
 async def get(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> Stream | None:

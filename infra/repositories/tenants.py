@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.plans import PlanName
 from infra.repositories.errors import RecordMissingError
 from infra.schema import Tenant
+
+_PLAN: Final = select(Tenant.__table__.c.plan).where(
+    Tenant.__table__.c.id == bindparam("tenant_id")
+)
+_PLAN_LOCKED: Final = _PLAN.with_for_update(key_share=True)
 
 
 async def get(session: AsyncSession, *, tenant_id: UUID) -> Tenant | None:
@@ -29,10 +35,8 @@ async def plan_of(session: AsyncSession, *, tenant_id: UUID, lock: bool = False)
     Raises:
         RecordMissingError: there is no such tenant.
     """
-    query = select(Tenant.plan).where(Tenant.id == tenant_id)
-    if lock:
-        query = query.with_for_update(key_share=True)
-    found = (await session.execute(query)).one_or_none()
+    query = _PLAN_LOCKED if lock else _PLAN
+    found = (await session.execute(query, {"tenant_id": tenant_id})).one_or_none()
     if found is None:
         raise RecordMissingError("tenant", tenant_id)
     return None if found.plan is None else PlanName(found.plan)

@@ -70,6 +70,12 @@ class Highlight(Base):
         Index(None, "tenant_id", "status", "created_at", "id"),
         Index(None, "tenant_id", "game", "created_at", "id"),
         Index(None, "tenant_id", "peak_wall_clock"),
+        Index(
+            "ix_highlights_lag",
+            "tenant_id",
+            text("(created_at - peak_wall_clock)"),
+            postgresql_where=text("peak_wall_clock IS NOT NULL"),
+        ),
         Index(None, "tenant_id", "stream_id", "updated_at", "id"),
     )
 

@@ -81,6 +81,7 @@ class InboundEvent(Base):
         ),
         one_of("outcome", Outcome),
         UniqueConstraint("tenant_id", "position"),
+        Index(None, "tenant_id", "connection_id", "position"),
         Index(None, "tenant_id", "received_at"),
         Index(
             "ix_inbound_events_pending",

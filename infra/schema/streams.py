@@ -36,6 +36,7 @@ class Stream(Base):
         one_of("language", Language),
         Index(None, "tenant_id", "created_at", "id"),
         Index(None, "tenant_id", "status", "created_at", "id"),
+        Index(None, "tenant_id", "game", "created_at", "id"),
         Index(None, "tenant_id", "external_id"),
         Index(None, "tenant_id", "language", postgresql_where=text("language IS NOT NULL")),
     )

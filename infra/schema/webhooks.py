@@ -77,7 +77,9 @@ class Delivery(Base):
         one_of("status", DeliveryStatus),
         Index(None, "tenant_id", "created_at", "id"),
         Index(None, "tenant_id", "endpoint_id", "created_at", "id"),
+        Index(None, "tenant_id", "endpoint_id", "status", "created_at", "id"),
         Index(None, "tenant_id", "status", "created_at", "id"),
+        Index(None, "tenant_id", "event_type", "created_at", "id"),
         Index(None, "tenant_id", "event_id"),
         Index(
             "ix_deliveries_pending",

@@ -113,9 +113,10 @@ async def test_a_mark_counts_by_the_profile_and_is_explained(
     )
     await SelectionActivities(database=database, profiles=profiles).select_highlights(request)
     async with database.session(tenant) as session:
-        rows = await highlights.list_page(
-            session, tenant_id=tenant, criteria=HighlightFilter(), sort=Sort.PEAK
+        found = await highlights.get_many(
+            session, tenant_id=tenant, highlight_ids=[known.id, unknown.id]
         )
+    rows = [found[known.id], found[unknown.id]]
     assert [row.tags for row in rows] == [["red_card"], []]
     assert rows[0].score > rows[1].score == pytest.approx(0.8)
     assert rows[1].corrections == [

@@ -13,7 +13,6 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 
 from api.clip_models import ClipModel
 from api.highlight_models import Dimensions, HighlightModel, document_of
-from api.links import clip_url
 from api.pagination import Page, page_response
 from api.services import Services
 from api.stream_models import ProfileRef
@@ -21,6 +20,7 @@ from domain.candidate import Evidence
 from domain.clip import ClipStatus
 from domain.score import DIMENSIONS
 from domain.selection import DecisionStatus, Reason, Tier
+from infra.clip_links import ClipLinks, clip_path
 from infra.repositories.stored import Snapshot
 from infra.schema import Clip, Highlight
 from infra.signed_urls import UrlSigner
@@ -28,8 +28,7 @@ from infra.signed_urls import UrlSigner
 SERVICES = cast(
     "Services",
     SimpleNamespace(
-        signer=UrlSigner(b"s" * 32),
-        settings=SimpleNamespace(base_url=lambda: "https://api.test", clip_url_lifetime=3600.0),
+        links=ClipLinks(UrlSigner(b"s" * 32), base_url="https://api.test", lifetime=3600.0),
     ),
 )
 NOW = 1_800_000_000.0
@@ -87,7 +86,7 @@ def clip_model(row: Snapshot) -> ClipModel:
     def url(file: Any, *, exists: bool) -> str | None:  # noqa: ANN401
         if not exists:
             return None
-        return clip_url(SERVICES, tenant_id=row.tenant_id, clip_id=row.id, file=file)
+        return SERVICES.links.sign(clip_path(row.id, file), tenant_id=row.tenant_id)
 
     return ClipModel(
         id=row.id,

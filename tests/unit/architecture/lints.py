@@ -31,7 +31,8 @@ _SESSION_HOME = "infra/database.py"
 
 _SQL_HOMES = ("infra/repositories/", "infra/schema/", "migrations/")
 _SQL_FILES = {
-    "benchmarks/list_pages.py": "makes a million rows and explains the repositories' statements",
+    "benchmarks/list_pages.py": "explains the repositories' statements",
+    "benchmarks/list_rows.py": "makes a million rows to find them among",
     "infra/database.py": "opens the sessions",
     "infra/driver_connection.py": "begins their transactions: a setting, no query",
     "infra/embedded/postgres.py": "makes roles and databases, before there is any tenant",

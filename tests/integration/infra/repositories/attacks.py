@@ -55,6 +55,7 @@ from infra.repositories import (
     events,
     expiry,
     feedback,
+    happened,
     highlight_search,
     highlights,
     idempotency,
@@ -488,6 +489,9 @@ ATTACKS: dict[str, Attack] = {
     ),
     "feedback.list_page": lambda s, it: feedback.list_page(
         s, tenant_id=it.tenant, highlight_id=it.highlight
+    ),
+    "happened.happened": lambda s, it: happened.happened(
+        s, tenant_id=it.tenant, criteria=HighlightFilter(happened_from=WHEN - EVER)
     ),
     "highlight_search.languages": lambda s, it: highlight_search.languages(s, tenant_id=it.tenant),
     "highlight_search.vocabulary": lambda s, it: highlight_search.vocabulary(

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from benchmarks.list_pages import OTHER, TENANT, explain, fill, pages
+from benchmarks.list_pages import explain, pages
+from benchmarks.list_rows import OTHER, TENANT, fill
 from infra.database import Database, asyncpg_url, migrate
 from infra.embedded.postgres import DatabaseUrls, PostgresServer
+from infra.repositories import happened
 from tests.conftest import run_apart
 
 HIGHLIGHTS = 40_000
@@ -29,9 +31,13 @@ WALKS = {
 MORE = {
     # Sums them all: hours, streams and kinds.
     "usage of a month": 10_000,
-    # Goes through the newest first, since PostgreSQL takes a tenth of all for evenly spread; among
-    # a million an hour is rare enough for its index.
-    "highlights that happened in an hour": HIGHLIGHTS,
+    # All of the hour, which are few, once to know it and once to sort them.
+    "highlights that happened in an hour": 2 * happened.FEW,
+    "highlights that happened in an hour, best first": 2 * happened.FEW,
+    # As many as tell that they are not few, and a page.
+    "highlights that happened before": happened.FEW + FEW,
+    "highlights that happened after": happened.FEW + FEW,
+    "highlights that happened after, oldest first": happened.FEW + FEW,
     # Walks the best until it has the thousand that are ranked.
     "search for a common word": BOUND,
     "search for a common word, from 0.5": BOUND,

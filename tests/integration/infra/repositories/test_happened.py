@@ -1,0 +1,111 @@
+"""Highlights by when they happened: the same ones, few or many, from live streams or recordings."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from infra.database import Database
+from infra.repositories import happened, highlights
+from infra.repositories.highlight_filter import HighlightFilter
+from infra.repositories.highlights import Sort
+from infra.repositories.keyset import Position
+from tests.integration.rows import PROFILE, candidate, decision, new_stream
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LATE = 3
+"""Made first, and so listed last, but of what had happened last: as it is with recordings."""
+
+
+@pytest.fixture
+async def peaks(database: Database, tenant: UUID) -> list[float]:
+    """Peaks of highlights an hour apart, the newest first."""
+    stream = await new_stream(database, tenant)
+    order = [LATE, 0, 1, 2]
+    for number in order:
+        about = candidate(tenant, stream, peak=10.0 + number).model_copy(
+            update={"peak_wall_clock": NOON + number * HOUR}
+        )
+        async with database.session(tenant) as session:
+            await highlights.record_decisions(
+                session,
+                tenant_id=tenant,
+                stream_id=stream,
+                profile=PROFILE,
+                candidates=[about],
+                decisions=[decision(about)],
+            )
+    return [10.0 + number for number in reversed(order)]
+
+
+async def listed(
+    database: Database,
+    tenant: UUID,
+    criteria: HighlightFilter,
+    sort: Sort = Sort.NEWEST,
+    after: Position | None = None,
+) -> list[float]:
+    async with database.session(tenant) as session:
+        rows = await highlights.list_page(
+            session, tenant_id=tenant, criteria=criteria, sort=sort, after=after
+        )
+    return [row.peak for row in rows]
+
+
+@pytest.mark.parametrize("few", [0, happened.FEW])
+async def test_the_same_are_listed_whether_they_count_as_few_or_not(
+    database: Database,
+    tenant: UUID,
+    peaks: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+) -> None:
+    monkeypatch.setattr(happened, "FEW", few)
+    narrow = HighlightFilter(happened_from=NOON + HOUR, happened_to=NOON + 3 * HOUR)
+    assert await listed(database, tenant, narrow) == [12, 11]
+    assert await listed(database, tenant, narrow, Sort.OLDEST) == [11, 12]
+    assert await listed(database, tenant, narrow, Sort.PEAK) == [11, 12]
+    assert await listed(database, tenant, HighlightFilter(happened_from=NOON)) == peaks
+    assert await listed(database, tenant, HighlightFilter(happened_to=NOON)) == []
+    late = HighlightFilter(happened_from=NOON + LATE * HOUR)
+    assert await listed(database, tenant, late) == [10 + LATE]
+
+
+@pytest.mark.parametrize("few", [0, happened.FEW])
+async def test_pages_go_on_and_other_filters_count(
+    database: Database,
+    tenant: UUID,
+    peaks: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+) -> None:
+    monkeypatch.setattr(happened, "FEW", few)
+    first = HighlightFilter(happened_from=NOON, happened_to=NOON + 3 * HOUR)
+    async with database.session(tenant) as session:
+        (row,) = await highlights.list_page(session, tenant_id=tenant, criteria=first, limit=1)
+    after = Position(value=row.created_at, id=row.id)
+    assert await listed(database, tenant, first, after=after) == peaks[1:3]
+    other = HighlightFilter(happened_from=NOON, peak_from=11.5, created_to=row.created_at)
+    assert await listed(database, tenant, other) == [10 + LATE]
+
+
+@pytest.mark.parametrize("few", [0, happened.FEW])
+async def test_the_ends_of_all_time_can_be_asked_for(
+    database: Database,
+    tenant: UUID,
+    peaks: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+) -> None:
+    monkeypatch.setattr(happened, "FEW", few)
+    ever = HighlightFilter(
+        happened_from=datetime.min.replace(tzinfo=UTC), happened_to=datetime.max.replace(tzinfo=UTC)
+    )
+    assert await listed(database, tenant, ever) == peaks
+
+
+async def test_a_tenant_without_highlights_can_ask_too(database: Database, tenant: UUID) -> None:
+    assert await listed(database, tenant, HighlightFilter(happened_from=NOON)) == []
