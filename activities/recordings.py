@@ -7,6 +7,7 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Final
+from uuid import UUID
 
 import structlog
 from temporalio import activity
@@ -94,7 +95,9 @@ class RecordingActivities(Recordings):
         passing: Exception | None = None
         for url in (request.recording.url, *request.recording.alternatives):
             try:
-                playlist_url, playlist = await self._open(url, request.limits, request.variant)
+                playlist_url, playlist = await self._open(
+                    url, request.stream_id, request.limits, request.variant
+                )
                 problem = unusable(playlist)
             except (UnreachableError, ApplicationError) as error:
                 passing = passing or error
@@ -126,8 +129,8 @@ class RecordingActivities(Recordings):
             else IngestProgress.begin(request.cursor)
         )
         async with self._heartbeating(lambda: progress):
-            playlist = await self._playlist(request.playlist_url, request.limits)
-            fetcher = await self._fetcher_of(request.playlist_url)
+            playlist = await self._playlist(request)
+            fetcher = await self._fetcher_of(request.playlist_url, request.stream_id)
         piece = PieceFetch(request, playlist, progress=progress, store=self._store)
         async with self._heartbeating(lambda: piece.progress):
             while wanted := piece.missing(_AT_A_TIME):
@@ -139,6 +142,7 @@ class RecordingActivities(Recordings):
         """Delete stored media of the recording that ends before a point, or all of it."""
         prefix = recording_prefix(tenant_id=request.tenant_id, stream_id=request.stream_id)
         if request.before is None:
+            self._archives.release(request.stream_id)
             await self._store.delete_prefix(prefix)
             return
         for key in await self._store.list(prefix):
@@ -147,7 +151,7 @@ class RecordingActivities(Recordings):
             await self._store.delete(key)
 
     async def _open(
-        self, url: str, limits: IngestLimits, policy: VariantPolicy
+        self, url: str, stream_id: UUID, limits: IngestLimits, policy: VariantPolicy
     ) -> tuple[str, MediaPlaylist]:
         """Read the playlist at an address; an archive's is `address#entry`.
 
@@ -157,7 +161,7 @@ class RecordingActivities(Recordings):
             UrlForbiddenError: the guard refuses the address.
         """
         self._client.guard.check(url)
-        archive = await self._archive(url)
+        archive = await self._archive(url, stream_id)
         source: MediaSource = self._client
         inside = url
         if archive is not None:
@@ -178,20 +182,23 @@ class RecordingActivities(Recordings):
         self._keep(playlist_url, playlist)
         return playlist_url, playlist
 
-    async def _archive(self, url: str) -> RecordingArchive | None:
-        return await self._archives.get(url.partition("#")[0]) if is_archive(url) else None
+    async def _archive(self, url: str, stream_id: UUID) -> RecordingArchive | None:
+        if not is_archive(url):
+            return None
+        return await self._archives.get(url.partition("#")[0], stream_id=stream_id)
 
-    async def _fetcher_of(self, url: str) -> SegmentFetcher:
-        archive = await self._archive(url)
+    async def _fetcher_of(self, url: str, stream_id: UUID) -> SegmentFetcher:
+        archive = await self._archive(url, stream_id)
         return (
             self._fetcher if archive is None else SegmentFetcher(archive, self._store, self._pool)
         )
 
-    async def _playlist(self, url: str, limits: IngestLimits) -> MediaPlaylist:
+    async def _playlist(self, request: FetchRecordingInput) -> MediaPlaylist:
         """Return a recording's playlist; it is long and does not change, so a few are kept."""
+        url = request.playlist_url
         known = self._playlists.get(url)
         if known is None:
-            _, known = await self._open(url, limits, VariantPolicy())
+            _, known = await self._open(url, request.stream_id, request.limits, VariantPolicy())
         return known
 
     def _keep(self, url: str, playlist: MediaPlaylist) -> None:

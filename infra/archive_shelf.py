@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from typing import Final
+from uuid import UUID
 
 from domain.playlist import Resource
 from infra.hls_client import HlsClient
@@ -32,23 +33,29 @@ class ArchiveShelf:
     def __init__(self, client: HlsClient, store: SegmentStore) -> None:
         self._client = client
         self._store = store
-        self._archives: OrderedDict[str, RecordingArchive] = OrderedDict()
+        self._archives: OrderedDict[tuple[UUID, str], RecordingArchive] = OrderedDict()
         self._lock = asyncio.Lock()
 
-    async def get(self, address: str) -> RecordingArchive:
-        """Return the archive at an address.
+    async def get(self, address: str, *, stream_id: UUID) -> RecordingArchive:
+        """Return the archive at an address, of a stream's recording.
 
         Raises:
             FetchError: it is not to be had, or refused.
             UrlForbiddenError: the guard refuses the address or a redirect.
         """
+        key = (stream_id, address)
         async with self._lock:
-            if address not in self._archives:
-                self._archives[address] = await self._download(address)
-            self._archives.move_to_end(address)
+            if key not in self._archives:
+                self._archives[key] = await self._download(address)
+            self._archives.move_to_end(key)
             while len(self._archives) > _KEPT:
                 self._archives.popitem(last=False)  # closed with its last reader
-            return self._archives[address]
+            return self._archives[key]
+
+    def release(self, stream_id: UUID) -> None:
+        """Let go of a stream's archives."""
+        for key in [key for key in self._archives if key[0] == stream_id]:
+            del self._archives[key]
 
     async def _download(self, address: str) -> RecordingArchive:
         file = await self._store.scratch()

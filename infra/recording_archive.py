@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import io
 import re
+import weakref
 import zipfile
 import zlib
 from collections.abc import AsyncIterator
@@ -78,7 +79,7 @@ class RecordingArchive:
         except UnusableArchiveError:
             raw.close()
             raise
-        self._raw = raw
+        self._close = weakref.finalize(self, raw.close)
 
     def __enter__(self) -> Self:
         return self
@@ -87,9 +88,8 @@ class RecordingArchive:
         self.close()
 
     def close(self) -> None:
-        """Close the archive."""
-        self._zip.close()
-        self._raw.close()
+        """Close the archive, as its last reader does who forgets it."""
+        self._close()
 
     @property
     def entrance(self) -> str:

@@ -230,13 +230,26 @@ async def test_an_archive_is_read_as_the_playlist_in_it_would_be(
     recorder: Recorder, video: Path
 ) -> None:
     archive = await zipped(video)
-    async with static_origin({"recording.zip": lambda _: Response(archive)}) as (base, hits):
+    async with static_origin({"recording.zip": lambda _: Response(archive)}) as (base, _):
         survey = await recorder.survey(f"{base}/recording.zip?X-Amz-Signature=secret")
         window = (await recorder.fetch(survey)).window
     assert window is not None
     assert [round(each.start, 2) for each in window.segments] == [float(n) for n in range(12)]
     assert (window.gaps, await recorder.keys()) == ((), [each.key for each in window.segments])
-    assert hits["recording.zip"] == 1
+
+
+async def test_an_archive_is_at_hand_until_its_backfill_is_over(
+    recorder: Recorder, video: Path
+) -> None:
+    archive = await zipped(video)
+    async with static_origin({"recording.zip": lambda _: Response(archive)}) as (base, hits):
+        survey = await recorder.survey(f"{base}/recording.zip")
+        await recorder.fetch(survey)
+        assert hits["recording.zip"] == 1
+        release = RecordingRelease(tenant_id=TENANT, stream_id=STREAM)
+        await ActivityEnvironment().run(recorder.activities.release_recording, release)
+        await recorder.fetch(survey)
+        assert hits["recording.zip"] == 2
 
 
 async def test_another_worker_downloads_the_archive_again(
