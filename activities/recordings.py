@@ -30,7 +30,7 @@ from domain.ingest import IngestLimits, IngestProgress
 from domain.media import GapReason, VariantPolicy
 from domain.playlist import ListedSegment, MediaPlaylist
 from domain.reanalysis import plan_again
-from domain.stream import EndReason, StreamEnd
+from domain.stream import StreamEnd
 from infra.archive_shelf import ArchiveShelf
 from infra.hls_client import FetchError, HlsClient, UnreachableError
 from infra.hls_parser import NotAPlaylistError
