@@ -27,7 +27,6 @@ from tests.gemini_stand_in import KEY, GeminiStandIn
 from tests.integration.backfill.conftest import PEAK
 from tests.integration.backfill.test_backfill import PACE, Match
 from tests.integration.rows import new_stream
-from workflows.backfill import BackfillWorkflow
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -91,7 +90,9 @@ class Again:
     async def run(self, match: Match, url: str) -> BackfillResult:
         workflow = await self.start(match.tenant, match.stream, url)
         assert workflow is not None
-        return await self._client.get_workflow_handle_for(BackfillWorkflow.run, workflow).result()
+        handle = self._client.get_workflow_handle(workflow, result_type=BackfillResult)
+        result: BackfillResult = await handle.result()
+        return result
 
     async def give_up(self, workflow: str | None) -> None:
         assert workflow is not None
