@@ -33,7 +33,7 @@ from infra.database import Database
 from infra.repositories import clips, highlights, streams
 from infra.repositories.highlight_filter import HighlightFilter
 from infra.repositories.highlights import Sort
-from infra.repositories.stored import Snapshot
+from infra.schema import Highlight
 from tests.integration.backfill.conftest import PEAK, SECONDS
 from tests.integration.ingest.harness import static_origin
 from tests.integration.rows import PROFILE, new_stream
@@ -107,15 +107,19 @@ class Match:
         async with self._database.session(self.tenant) as session:
             await streams.record_stream(session, record)
 
-    async def shown(self) -> list[Snapshot]:
+    async def shown(self) -> list[Highlight]:
         """The stream's highlights, in order of media time."""
         async with self._database.session(self.tenant) as session:
-            return await highlights.list_page(
+            listed = await highlights.list_page(
                 session,
                 tenant_id=self.tenant,
                 criteria=HighlightFilter(stream_id=self.stream),
                 sort=Sort.PEAK,
             )
+            whole = await highlights.get_many(
+                session, tenant_id=self.tenant, highlight_ids=[row.id for row in listed]
+            )
+        return [whole[row.id] for row in listed]
 
     async def gaps(self) -> dict[GapStatus, int]:
         """How many seconds of gaps there are, by what came of them."""

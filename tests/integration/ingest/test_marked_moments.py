@@ -21,7 +21,7 @@ from infra.profile_store import ProfileStore
 from infra.repositories import highlights
 from infra.repositories.highlight_filter import HighlightFilter
 from infra.repositories.highlights import Sort
-from infra.repositories.stored import Snapshot
+from infra.schema import Highlight
 from tests.integration.ingest.harness import IngestHarness, Story
 from tests.integration.rows import new_stream
 
@@ -47,7 +47,7 @@ async def analyze(ingest: IngestHarness, story: Story, pool: MediaPool) -> Analy
 
 async def select(
     database: Database, ingest: IngestHarness, found: AnalyzeWindowResult, soccer: GameProfile
-) -> list[Snapshot]:
+) -> list[Highlight]:
     selection = SelectionActivities(database=database, profiles=ProfileStore())
     await selection.select_highlights(
         SelectHighlightsInput(
@@ -62,9 +62,13 @@ async def select(
         )
     )
     async with database.session(ingest.tenant_id) as session:
-        return await highlights.list_page(
+        listed = await highlights.list_page(
             session, tenant_id=ingest.tenant_id, criteria=HighlightFilter(), sort=Sort.PEAK
         )
+        whole = await highlights.get_many(
+            session, tenant_id=ingest.tenant_id, highlight_ids=[row.id for row in listed]
+        )
+    return [whole[row.id] for row in listed]
 
 
 async def test_a_mark_in_the_playlist_becomes_a_highlight_with_its_tag_and_its_reason(
