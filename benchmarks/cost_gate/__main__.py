@@ -13,7 +13,6 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Final
@@ -27,6 +26,7 @@ from benchmarks.cost_gate.watching import Analyzers
 from benchmarks.quality.product import PROFILES
 from benchmarks.quality.report import machine
 from demo.errors import DemoError
+from demo.match.direct import MEAN_SPACING
 from domain.cost_gate import GateLimits
 from domain.gemini.questions import Questions
 from infra.media_pool import MediaPool
@@ -60,7 +60,7 @@ def main() -> None:
     if len(results) > 1:
         results.append(reduce(lambda one, two: one.plus(two, name="all kinds"), results))
     show(results, questions.model, questions.price, console)
-    console.print(f"- {_told_of_seeds(options.seeds, options.duration)}", highlight=False)
+    console.print(f"- {_told_of_seeds(options)}", highlight=False)
     console.print(f"- {machine()}", highlight=False)
 
 
@@ -95,6 +95,7 @@ async def _result(
             kind,
             options.seeds,
             duration=options.duration,
+            spacing=options.spacing,
             home=options.home,
             folder=Path(folder),
         )
@@ -120,13 +121,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=BLIND_SEEDS)
     parser.add_argument("--kinds", nargs="+", choices=list(PROFILES), default=list(PROFILES))
     parser.add_argument("--duration", type=float, default=300.0, help="seconds of each match")
+    parser.add_argument(
+        "--spacing", type=float, default=MEAN_SPACING, help="seconds between moments, on average"
+    )
     parser.add_argument("--home", type=Path, default=Path(home).expanduser())
     return parser.parse_args()
 
 
-def _told_of_seeds(seeds: Sequence[int], duration: float) -> str:
+def _told_of_seeds(options: argparse.Namespace) -> str:
+    seeds = options.seeds
     blind = "not blind" if set(seeds) & set(TUNING_SEEDS) else "blind: no rule was tuned on them"
-    return f"matches of {duration:g} s, seeds {', '.join(map(str, seeds))} of each kind, {blind}"
+    return (
+        f"matches of {options.duration:g} s with a moment every {options.spacing:g} s, "
+        f"seeds {', '.join(map(str, seeds))} of each kind, {blind}"
+    )
 
 
 if __name__ == "__main__":

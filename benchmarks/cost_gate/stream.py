@@ -27,9 +27,17 @@ class LongStream(NamedTuple):
 
 
 def long_stream(
-    kind: str, seeds: Sequence[int], *, duration: float, home: Path, folder: Path
+    kind: str,
+    seeds: Sequence[int],
+    *,
+    duration: float,
+    spacing: float,
+    home: Path,
+    folder: Path,
 ) -> LongStream:
     """Return matches of `duration` seconds each as one stream, its media in `folder`.
+
+    Their moments are `spacing` seconds apart on average.
 
     A gate is to be judged on a stream, not on a match: its limits hold from ten minutes on.
 
@@ -40,7 +48,7 @@ def long_stream(
     windows: list[Window] = []
     moments: list[Moment] = []
     for seed in seeds:
-        match = ensure_match(home, seed=seed, duration=duration, kind=kind)
+        match = ensure_match(home, seed=seed, duration=duration, kind=kind, spacing=spacing)
         offset = windows[-1].end if windows else 0.0
         moments += [
             _later(each, offset) for each in read_ground_truth(match.truth, Wanted()).moments

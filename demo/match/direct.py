@@ -19,7 +19,9 @@ _Card = TypeVar("_Card")
 MIN_SPACING: Final = 32.0
 """Least time between two peaks, seconds."""
 
-_MEAN_SPACING: Final = 60.0
+MEAN_SPACING: Final = 60.0
+"""Seconds from one peak to the next, on average, where nothing else is asked for."""
+
 _CALM: Final = (1.5, 6.0)
 _LEAD_IN: Final = (25.0, 31.0)
 _TAIL: Final = (15.0, 20.0)
@@ -42,33 +44,40 @@ _KITS: Final[tuple[tuple[Color, Color], ...]] = (
 )
 
 
-def write_script(*, seed: int, duration: float = 300.0, kind: str = "soccer") -> Script:
+def write_script(
+    *, seed: int, duration: float = 300.0, kind: str = "soccer", spacing: float = MEAN_SPACING
+) -> Script:
     """Write the match of this seed; the same arguments always give the same script.
 
     Args:
         seed: chooses everything: names, colours, levels, times, what happens.
         duration: seconds, at least 12.
         kind: a key of `SPORTS`.
+        spacing: seconds from one peak to the next, on average, at least `MIN_SPACING`.
 
     Raises:
-        ValueError: the kind is unknown or the duration is too short.
+        ValueError: the kind is unknown, the duration too short or the spacing too small.
     """
     if kind not in SPORTS:
         raise ValueError(f"unknown kind of match {kind!r}: use one of {', '.join(SPORTS)}")
     if duration < 12:
         raise ValueError(f"a match must last at least 12 seconds, not {duration:g}")
+    if spacing < MIN_SPACING:
+        raise ValueError(f"peaks must be {MIN_SPACING:g} s apart on average, not {spacing:g}")
     rng = np.random.default_rng([seed, *kind.encode()])
     sport = SPORTS[kind]
     stage = Stage(sport=sport, rng=rng, duration=duration)
     look, mix = _look(rng, sport), _mix(rng)
-    gaps = _stage_moments(stage)
+    gaps = _stage_moments(stage, spacing)
     _stage_volume_step(stage, gaps)
     _stage_distractors(stage, gaps)
     _stage_routine(stage)
     return _finish(stage, look, mix, seed=seed, kind=kind)
 
 
-def place_peaks(rng: np.random.Generator, duration: float) -> list[float]:
+def place_peaks(
+    rng: np.random.Generator, duration: float, spacing: float = MEAN_SPACING
+) -> list[float]:
     """Draw the times of the peaks (seconds): five in 300 s, at least `MIN_SPACING` apart.
 
     Otherwise they are as irregular as can be, or evenly spaced clips would find them.
@@ -77,15 +86,15 @@ def place_peaks(rng: np.random.Generator, duration: float) -> list[float]:
     last = duration - float(rng.uniform(*_TAIL))
     if last < first:
         return [round(duration * float(rng.uniform(0.5, 0.6)), 2)]
-    count = max(1, min(round(duration / _MEAN_SPACING), int((last - first) / MIN_SPACING) + 1))
+    count = max(1, min(round(duration / spacing), int((last - first) / MIN_SPACING) + 1))
     slack = last - first - MIN_SPACING * (count - 1)
     spread = np.cumsum(rng.dirichlet(np.ones(count + 1)))[:count] * slack
     return [round(first + MIN_SPACING * i + float(s), 2) for i, s in enumerate(spread)]
 
 
-def _stage_moments(stage: Stage) -> list[tuple[float, float]]:
+def _stage_moments(stage: Stage, spacing: float) -> list[tuple[float, float]]:
     """Stage all moments; return the gaps between them, seconds."""
-    peaks = place_peaks(stage.rng, stage.duration)
+    peaks = place_peaks(stage.rng, stage.duration, spacing)
     recipes = _deck(stage.rng, stage.sport.recipes, len(peaks))
     weaknesses = _deck(stage.rng, _WEAKNESSES, len(peaks))
     free, gaps = 2.0, []

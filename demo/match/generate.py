@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from demo.match.direct import write_script
+from demo.match.direct import MEAN_SPACING, write_script
 from demo.match.film import encode
 from demo.model import Model
 
@@ -30,6 +30,7 @@ def ensure_match(
     seed: int,
     duration: float = 300.0,
     kind: str = "soccer",
+    spacing: float = MEAN_SPACING,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Match:
     """Return the match of this seed, made now if it is not yet in `home/match`.
@@ -39,17 +40,19 @@ def ensure_match(
         seed: chooses the match.
         duration: seconds of video.
         kind: soccer, basketball or esports.
+        spacing: seconds from one true moment to the next, on average.
         progress: told the finished share in [0, 1].
 
     Raises:
-        ValueError: the kind is unknown or the duration is too short.
+        ValueError: the kind is unknown, the duration too short or the spacing too small.
         MatchError: ffmpeg failed.
     """
-    folder = home / "match" / f"{kind}-{seed}-{duration:g}-v{GENERATOR_VERSION}"
+    density = "" if spacing == MEAN_SPACING else f"-every{spacing:g}"
+    folder = home / "match" / f"{kind}-{seed}-{duration:g}{density}-v{GENERATOR_VERSION}"
     match = Match(video=folder / "match.mp4", truth=folder / "truth.json", seed=seed)
     if folder.is_dir():
         return match
-    script = write_script(seed=seed, duration=duration, kind=kind)
+    script = write_script(seed=seed, duration=duration, kind=kind, spacing=spacing)
     folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

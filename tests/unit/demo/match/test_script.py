@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,13 +89,20 @@ def test_the_crowd_rises_and_the_commentator_shouts_at_each_peak_as_its_recipe_s
 
 
 @pytest.mark.parametrize(
-    ("duration", "kind", "words"), [(11.0, "soccer", "at least 12"), (60.0, "chess", "soccer")]
+    ("wanted", "words"),
+    [({"duration": 11.0}, "at least 12"), ({"kind": "chess"}, "soccer"), ({"spacing": 20.0}, "32")],
 )
 def test_an_impossible_match_is_refused_with_what_would_be_possible(
-    duration: float, kind: str, words: str
+    wanted: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
-        write_script(seed=1, duration=duration, kind=kind)
+        write_script(seed=1, **wanted)
+
+
+def test_a_calm_match_has_fewer_moments_and_fills_the_time_between_with_distractors() -> None:
+    dense, calm = (write_script(seed=5, duration=900.0, spacing=every).truth for every in (60, 180))
+    assert (len(dense.moments), len(calm.moments)) == (15, 5)
+    assert len(calm.distractors) > len(dense.distractors)
 
 
 def test_truth_survives_its_file() -> None:
