@@ -14,7 +14,6 @@ from domain.cost_gate import GateLimits
 from domain.gemini.choice import Choice
 from domain.gemini.questions import Questions
 from domain.gemini.tenant_budget import TenantBudget
-from infra.gemini import GeminiQuota, QuotaLimits
 from infra.pinned_profiles import PinnedProfiles
 from infra.settings import Settings
 
@@ -34,7 +33,7 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
     watcher = Watcher(
         GeminiDoors(
             client=doors.gemini,
-            quota=_quota(settings),
+            quota=doors.gemini_quota,
             spending=spending,
             segments=doors.segments,
             pool=doors.media,
@@ -63,16 +62,4 @@ def _questions(settings: Settings, choice: Choice) -> Questions:
         price=settings.gemini_prices[model],
         temperature=general if choice.temperature is None else choice.temperature,
         language=choice.language or settings.gemini_language,
-    )
-
-
-def _quota(settings: Settings) -> GeminiQuota:
-    url = settings.redis_url
-    return GeminiQuota(
-        QuotaLimits(
-            requests_per_minute=settings.gemini_requests_per_minute,
-            tokens_per_minute=settings.gemini_tokens_per_minute,
-            tenant_share=settings.gemini_tenant_share,
-        ),
-        None if url is None else url.get_secret_value(),
     )

@@ -12,7 +12,7 @@ from infra.connection_secrets import ConnectionSecrets
 from infra.database import Database
 from infra.embedded.home import signing_secret
 from infra.errors import NotConfiguredError
-from infra.gemini import GeminiClient, GeminiOptions
+from infra.gemini import GeminiClient, GeminiOptions, GeminiQuota, QuotaLimits
 from infra.hls_client import HlsClient
 from infra.hms_api import HmsApi
 from infra.media_pool import MediaPool
@@ -45,7 +45,8 @@ class Doors:
     endpoint_secrets: EndpointSecrets
     connection_secrets: ConnectionSecrets
     clip_links: ClipLinks
-    gemini: GeminiClient | None = None
+    gemini: GeminiClient | None
+    gemini_quota: GeminiQuota
 
 
 async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
@@ -101,6 +102,7 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
             lifetime=settings.clip_url_lifetime,
         ),
         gemini=_gemini(settings, stack),
+        gemini_quota=_quota(settings, stack),
     )
 
 
@@ -125,6 +127,20 @@ def _gemini(settings: Settings, stack: AsyncExitStack) -> GeminiClient | None:
     )
     stack.push_async_callback(client.close)
     return client
+
+
+def _quota(settings: Settings, stack: AsyncExitStack) -> GeminiQuota:
+    url = settings.redis_url
+    quota = GeminiQuota(
+        QuotaLimits(
+            requests_per_minute=settings.gemini_requests_per_minute,
+            tokens_per_minute=settings.gemini_tokens_per_minute,
+            tenant_share=settings.gemini_tenant_share,
+        ),
+        None if url is None else url.get_secret_value(),
+    )
+    stack.push_async_callback(quota.close)
+    return quota
 
 
 def _pool(settings: Settings, *, processes: int) -> MediaPool:
