@@ -63,9 +63,7 @@ class BackfillWorkflow:
                 outcome=BackfillOutcome.NO_STREAM, message="The stream has been deleted."
             )
         if not stream.gaps and not stream.missed_altogether and not request.again:
-            return BackfillResult(
-                outcome=BackfillOutcome.NOTHING_MISSING, message="Nothing was missing."
-            )
+            return BackfillResult()
         ledger = BackfillLedger(request, stream, await self._survey(stream))
         self._ledger = ledger
         try:

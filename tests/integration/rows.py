@@ -17,12 +17,16 @@ from domain.selection import Decision, DecisionStatus, Reason, Tier
 from infra.bootstrap import tenant_id_of
 from infra.database import Database
 from infra.repositories import api_keys, clips, deliveries, endpoints, highlights, streams, usage
+from infra.repositories.highlight_filter import HighlightFilter
+from infra.repositories.highlights import Sort
+from infra.schema import Highlight
 from infra.webhook_signing import EndpointSecrets
 
 PROFILE = GameProfile(id="default", version="1", name="Default")
 PICTURE = "0f1e2d3c4b5a6978"
 SIGNING_SECRET = b"s" * 32
 URL = "https://cdn.example.com/master.m3u8"
+PEAK_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 async def new_tenant(database: Database) -> UUID:
@@ -63,9 +67,15 @@ async def new_highlight(
     title: str = "Crowd roar",
     description: str = "The crowd rises.",
     commentary: str = "",
+    peak_wall_clock: datetime = PEAK_AT,
 ) -> UUID:
     proposed = candidate(tenant_id, stream_id, peak=peak, tags=tags).model_copy(
-        update={"title": title, "description": description, "commentary": commentary}
+        update={
+            "title": title,
+            "description": description,
+            "commentary": commentary,
+            "peak_wall_clock": peak_wall_clock,
+        }
     )
     async with database.session(tenant_id) as session:
         await highlights.record_decisions(
@@ -77,6 +87,23 @@ async def new_highlight(
             decisions=[decision(proposed, status=status, score=score)],
         )
     return proposed.id
+
+
+async def shown_highlights(
+    database: Database, tenant_id: UUID, stream_id: UUID | None = None
+) -> list[Highlight]:
+    """Return a tenant's highlights, or a stream's, whole and in order of media time."""
+    async with database.session(tenant_id) as session:
+        listed = await highlights.list_page(
+            session,
+            tenant_id=tenant_id,
+            criteria=HighlightFilter(stream_id=stream_id),
+            sort=Sort.PEAK,
+        )
+        whole = await highlights.get_many(
+            session, tenant_id=tenant_id, highlight_ids=[row.id for row in listed]
+        )
+    return [whole[row.id] for row in listed]
 
 
 async def new_clip(
@@ -171,7 +198,7 @@ def candidate(
         description="The crowd rises.",
         tags=tags,
         evidence=(Evidence(signal="loudness", strength=4.2, words="the crowd is loud"),),
-        peak_wall_clock=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        peak_wall_clock=PEAK_AT,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -33,16 +33,27 @@ async def worker(
     temporal_client: Client, postgres: DatabaseUrls, tmp_path: Path
 ) -> AsyncIterator[Doors]:
     """A worker for all queues; yields what its activities work with."""
-    settings = Settings(
+    async with working(temporal_client, settings_of(postgres, tmp_path)) as doors:
+        yield doors
+
+
+def settings_of(postgres: DatabaseUrls, folder: Path) -> Settings:
+    """Settings of a worker whose files lie in a folder."""
+    return Settings(
         database_url=SecretStr(postgres.application),
-        clip_store=str(tmp_path / "clips"),
-        segment_store=str(tmp_path / "segments"),
+        clip_store=str(folder / "clips"),
+        segment_store=str(folder / "segments"),
         allow_private_urls=True,
     )
+
+
+@asynccontextmanager
+async def working(client: Client, settings: Settings) -> AsyncIterator[Doors]:
+    """A worker for all queues, with these settings."""
     async with AsyncExitStack() as stack:
         doors = await open_doors(settings, stack)
         ingest = IngestActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
         stack.push_async_callback(ingest.close)
-        for each in workers(temporal_client, settings, doors, ingest):
+        for each in workers(client, settings, doors, ingest):
             await stack.enter_async_context(each)
         yield doors

@@ -30,13 +30,11 @@ from domain.selection import DecisionStatus
 from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
 from domain.stream_input import RecordingReady, StreamInput
 from infra.database import Database
-from infra.repositories import clips, highlights, streams
-from infra.repositories.highlight_filter import HighlightFilter
-from infra.repositories.highlights import Sort
+from infra.repositories import clips, streams
 from infra.schema import Highlight
 from tests.integration.backfill.conftest import PEAK, SECONDS
 from tests.integration.ingest.harness import static_origin
-from tests.integration.rows import PROFILE, new_stream
+from tests.integration.rows import PROFILE, new_stream, shown_highlights
 from workflows.backfill import BackfillWorkflow
 from workflows.stream import StreamWorkflow
 
@@ -109,17 +107,7 @@ class Match:
 
     async def shown(self) -> list[Highlight]:
         """The stream's highlights, in order of media time."""
-        async with self._database.session(self.tenant) as session:
-            listed = await highlights.list_page(
-                session,
-                tenant_id=self.tenant,
-                criteria=HighlightFilter(stream_id=self.stream),
-                sort=Sort.PEAK,
-            )
-            whole = await highlights.get_many(
-                session, tenant_id=self.tenant, highlight_ids=[row.id for row in listed]
-            )
-        return [whole[row.id] for row in listed]
+        return await shown_highlights(self._database, self.tenant, self.stream)
 
     async def gaps(self) -> dict[GapStatus, int]:
         """How many seconds of gaps there are, by what came of them."""

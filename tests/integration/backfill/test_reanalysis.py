@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,10 +10,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from activities.ingest import IngestActivities
-from app.doors import open_doors
 from app.reanalyze import reanalyze
-from app.worker import workers
 from demo.origin import LiveOrigin, OriginOptions
 from domain.backfill_result import BackfillOutcome, BackfillResult
 from infra.database import Database
@@ -24,7 +20,7 @@ from infra.settings import Settings
 from infra.stream_starter import StreamStarter
 from infra.temporal_connection import connected
 from tests.gemini_stand_in import KEY, GeminiStandIn
-from tests.integration.backfill.conftest import PEAK
+from tests.integration.backfill.conftest import PEAK, settings_of, working
 from tests.integration.backfill.test_backfill import PACE, Match
 from tests.integration.rows import new_stream
 
@@ -42,20 +38,9 @@ async def watching(
     temporal_client: Client, postgres: DatabaseUrls, tmp_path: Path, stand_in: GeminiStandIn
 ) -> AsyncIterator[GeminiStandIn]:
     """A worker for all queues that has Gemini beside the local analyzer."""
-    settings = Settings(
-        database_url=SecretStr(postgres.application),
-        clip_store=str(tmp_path / "clips"),
-        segment_store=str(tmp_path / "segments"),
-        allow_private_urls=True,
-        gemini_api_key=SecretStr(KEY),
-        gemini_base_url=stand_in.url,
-    )
-    async with AsyncExitStack() as stack:
-        doors = await open_doors(settings, stack)
-        ingest = IngestActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
-        stack.push_async_callback(ingest.close)
-        for each in workers(temporal_client, settings, doors, ingest):
-            await stack.enter_async_context(each)
+    gemini = {"gemini_api_key": SecretStr(KEY), "gemini_base_url": stand_in.url}
+    settings = settings_of(postgres, tmp_path).model_copy(update=gemini)
+    async with working(temporal_client, settings):
         yield stand_in
 
 

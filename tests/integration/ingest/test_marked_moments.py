@@ -18,12 +18,9 @@ from domain.selection import SelectHighlightsInput, SelectionState
 from infra.database import Database
 from infra.media_pool import MediaPool
 from infra.profile_store import ProfileStore
-from infra.repositories import highlights
-from infra.repositories.highlight_filter import HighlightFilter
-from infra.repositories.highlights import Sort
 from infra.schema import Highlight
 from tests.integration.ingest.harness import IngestHarness, Story
-from tests.integration.rows import new_stream
+from tests.integration.rows import new_stream, shown_highlights
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -61,14 +58,7 @@ async def select(
             ended=True,
         )
     )
-    async with database.session(ingest.tenant_id) as session:
-        listed = await highlights.list_page(
-            session, tenant_id=ingest.tenant_id, criteria=HighlightFilter(), sort=Sort.PEAK
-        )
-        whole = await highlights.get_many(
-            session, tenant_id=ingest.tenant_id, highlight_ids=[row.id for row in listed]
-        )
-    return [whole[row.id] for row in listed]
+    return await shown_highlights(database, ingest.tenant_id)
 
 
 async def test_a_mark_in_the_playlist_becomes_a_highlight_with_its_tag_and_its_reason(

@@ -12,12 +12,18 @@ from infra.repositories import happened, highlights
 from infra.repositories.highlight_filter import HighlightFilter
 from infra.repositories.highlights import Sort
 from infra.repositories.keyset import Position
-from tests.integration.rows import PROFILE, candidate, decision, new_stream
+from tests.integration.rows import new_highlight, new_stream
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LATE = 3
 """Made first, and so listed last, but of what had happened last: as it is with recordings."""
+
+
+@pytest.fixture(params=[0, happened.FEW])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts as few: nothing, and what does."""
+    monkeypatch.setattr(happened, "FEW", request.param)
 
 
 @pytest.fixture
@@ -26,18 +32,10 @@ async def peaks(database: Database, tenant: UUID) -> list[float]:
     stream = await new_stream(database, tenant)
     order = [LATE, 0, 1, 2]
     for number in order:
-        about = candidate(tenant, stream, peak=10.0 + number).model_copy(
-            update={"peak_wall_clock": NOON + number * HOUR}
+        happened_at = NOON + number * HOUR
+        await new_highlight(
+            database, tenant, stream, peak=10.0 + number, peak_wall_clock=happened_at
         )
-        async with database.session(tenant) as session:
-            await highlights.record_decisions(
-                session,
-                tenant_id=tenant,
-                stream_id=stream,
-                profile=PROFILE,
-                candidates=[about],
-                decisions=[decision(about)],
-            )
     return [10.0 + number for number in reversed(order)]
 
 
@@ -55,15 +53,10 @@ async def listed(
     return [row.peak for row in rows]
 
 
-@pytest.mark.parametrize("few", [0, happened.FEW])
+@pytest.mark.usefixtures("few")
 async def test_the_same_are_listed_whether_they_count_as_few_or_not(
-    database: Database,
-    tenant: UUID,
-    peaks: list[float],
-    monkeypatch: pytest.MonkeyPatch,
-    few: int,
+    database: Database, tenant: UUID, peaks: list[float]
 ) -> None:
-    monkeypatch.setattr(happened, "FEW", few)
     narrow = HighlightFilter(happened_from=NOON + HOUR, happened_to=NOON + 3 * HOUR)
     assert await listed(database, tenant, narrow) == [12, 11]
     assert await listed(database, tenant, narrow, Sort.OLDEST) == [11, 12]
@@ -74,15 +67,10 @@ async def test_the_same_are_listed_whether_they_count_as_few_or_not(
     assert await listed(database, tenant, late) == [10 + LATE]
 
 
-@pytest.mark.parametrize("few", [0, happened.FEW])
+@pytest.mark.usefixtures("few")
 async def test_pages_go_on_and_other_filters_count(
-    database: Database,
-    tenant: UUID,
-    peaks: list[float],
-    monkeypatch: pytest.MonkeyPatch,
-    few: int,
+    database: Database, tenant: UUID, peaks: list[float]
 ) -> None:
-    monkeypatch.setattr(happened, "FEW", few)
     first = HighlightFilter(happened_from=NOON, happened_to=NOON + 3 * HOUR)
     async with database.session(tenant) as session:
         (row,) = await highlights.list_page(session, tenant_id=tenant, criteria=first, limit=1)
@@ -92,15 +80,10 @@ async def test_pages_go_on_and_other_filters_count(
     assert await listed(database, tenant, other) == [10 + LATE]
 
 
-@pytest.mark.parametrize("few", [0, happened.FEW])
+@pytest.mark.usefixtures("few")
 async def test_the_ends_of_all_time_can_be_asked_for(
-    database: Database,
-    tenant: UUID,
-    peaks: list[float],
-    monkeypatch: pytest.MonkeyPatch,
-    few: int,
+    database: Database, tenant: UUID, peaks: list[float]
 ) -> None:
-    monkeypatch.setattr(happened, "FEW", few)
     ever = HighlightFilter(
         happened_from=datetime.min.replace(tzinfo=UTC), happened_to=datetime.max.replace(tzinfo=UTC)
     )

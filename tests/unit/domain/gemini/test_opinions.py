@@ -15,22 +15,9 @@ from domain.gemini.verdicts import Look, Told, told_in_vain, told_with, told_wit
 from domain.marks import Mark
 from domain.score import DIMENSIONS, HighlightScore
 from tests.unit.domain.gemini.test_pieces import candidate, window
+from tests.unit.domain.gemini.test_verdicts import HEARD, STREAM, TENANT, seen
 
-TENANT, STREAM = UUID(int=7), UUID(int=8)
-HEARD = candidate(40.0)
 BETTER = HighlightScore(**dict.fromkeys(DIMENSIONS, 0.95))
-
-
-def seen(peak: float) -> Sighting:
-    return Sighting(
-        start=peak - 2.0,
-        peak=peak,
-        end=peak + 3.0,
-        kind="goal",
-        certainty=0.9,
-        score=HighlightScore(**dict.fromkeys(DIMENSIONS, 0.9)),
-        title="Seen",
-    )
 
 
 def watching() -> tuple[WatchState, Piece]:
@@ -63,7 +50,7 @@ def marked(moment: HighlightCandidate) -> HighlightCandidate:
 
 
 def test_a_moment_told_again_is_told_in_the_words_it_had_at_once() -> None:
-    state, told = looked(seen(39.0))
+    state, told = looked(seen(39.0, title="Seen"))
     again, after = state.with_window(window(12), (marked(HEARD),), rank=0.0).told_again()
     (before,), (now,) = told.candidates, again
     assert (now.id, now.peak, now.title) == (before.id, before.peak, "Seen")
@@ -132,7 +119,9 @@ def test_what_is_remembered_is_bounded_and_survives_being_stored() -> None:
         state = state.with_window(window(index), (candidate(4.0 * index),), rank=0.0)
         piece = state.due()
         assert piece is not None
-        opinion = Opinion(id=piece.candidates[0].id, analyzer="both", sighting=seen(4.0 * index))
+        opinion = Opinion(
+            id=piece.candidates[0].id, analyzer="both", sighting=seen(4.0 * index, title="Seen")
+        )
         state = state.after(piece, piece.candidates, GateState(), (opinion,))
     assert len(state.opinions) == 12
     stored = state.model_dump_json(exclude_defaults=True)

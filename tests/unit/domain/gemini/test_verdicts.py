@@ -21,7 +21,7 @@ def piece(**changes: object) -> Piece:
     return whole.model_copy(update=changes)
 
 
-def seen(peak: float) -> Sighting:
+def seen(peak: float, *, title: str = "") -> Sighting:
     return Sighting(
         start=peak - 2.0,
         peak=peak,
@@ -29,6 +29,7 @@ def seen(peak: float) -> Sighting:
         kind="goal",
         certainty=0.9,
         score=HighlightScore(**dict.fromkeys(DIMENSIONS, 0.9)),
+        title=title,
     )
 
 
