@@ -120,7 +120,7 @@ def worker() -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the database's tables up to date, as their owner."""
-    from infra.database import migrate as run_migrations
+    from infra.migration import migrate as run_migrations
 
     settings = read_settings()
     configured = settings if settings.database_owner_url else require_database(settings)

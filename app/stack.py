@@ -18,7 +18,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from app.supervisor import Service, Supervised
 from domain.task_queues import ORCHESTRATION
 from infra.bootstrap import TenantKey, ensure_dev_tenant
-from infra.database import Database, migrate
+from infra.database import Database
 from infra.embedded.child import ChildProcess
 from infra.embedded.home import Running, StateDirectory, signing_secret
 from infra.embedded.ports import free_ports, require_free
@@ -26,6 +26,7 @@ from infra.embedded.postgres import PostgresServer
 from infra.embedded.temporal_binary import TemporalBinary
 from infra.embedded.temporal_server import HOST, TemporalServer
 from infra.errors import StartFailedError
+from infra.migration import migrate
 from infra.settings import Settings
 from infra.temporal import connect
 

@@ -28,8 +28,9 @@ from benchmarks.search_pages import Page, search_pages
 from benchmarks.tenant_pages import tenant_pages
 from domain.selection import DecisionStatus
 from domain.stream import StreamStatus
-from infra.database import Database, migrate
+from infra.database import Database
 from infra.embedded.postgres import PostgresServer
+from infra.migration import migrate
 from infra.repositories import clips, feedback, highlights, stream_changes, streams, usage
 from infra.repositories.highlight_filter import HighlightFilter as Only
 from infra.repositories.highlights import Sort

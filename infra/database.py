@@ -1,4 +1,4 @@
-"""PostgreSQL: sessions that always belong to a tenant, and migrations.
+"""PostgreSQL: sessions that always belong to a tenant.
 
 The application connects as a role that owns nothing; row-level security compares each row with
 the transaction-local setting `app.tenant_id`. This module is the only way to a session, and sets
@@ -12,8 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from alembic import command
-from alembic.config import Config
 from asyncpg import PostgresError
 from pydantic_core import from_json
 from sqlalchemy import Connection, event, text
@@ -21,7 +19,6 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
 from sqlalchemy.ext.asyncio import (
-    AsyncEngine,
     AsyncSession,
     async_sessionmaker,
     create_async_engine,
@@ -34,7 +31,6 @@ from infra.repositories import publication, tenants
 
 _SETTING: Final = "setting"
 _BROKE: Final = "the connection to PostgreSQL broke"
-_MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: pg_advisory_xact_lock's key
 
 
 class MissingTenantError(RuntimeError):
@@ -254,46 +250,3 @@ def asyncpg_url(url: str | URL) -> URL:
         mode = parsed.query["sslmode"]
         parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
     return parsed
-
-
-async def migrate(owner_url: str, revision: str = "head") -> None:
-    """Bring the schema to `revision`, as the role that owns it.
-
-    Two programs that start together migrate one after the other.
-
-    Args:
-        owner_url: the database, with the owner's credentials.
-        revision: an Alembic revision; `base` takes everything down.
-    """
-    engine = create_async_engine(asyncpg_url(owner_url), poolclass=NullPool)
-    try:
-        await _migrate(engine, revision)
-    finally:
-        await engine.dispose()
-
-
-async def _migrate(engine: AsyncEngine, revision: str) -> None:
-    async with engine.begin() as connection:
-        await connection.execute(
-            text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
-        )
-        await connection.run_sync(_run_revisions, revision)
-
-
-def _run_revisions(connection: Connection, revision: str) -> None:
-    config = alembic_config(connection)
-    if revision == "base":
-        command.downgrade(config, revision)
-    else:
-        command.upgrade(config, revision)
-
-
-def alembic_config(connection: Connection | None = None) -> Config:
-    """Return Alembic's configuration for a connection: the scripts are those of the package.
-
-    Without one it serves to look at the scripts alone.
-    """
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "migrations:")
-    config.set_main_option("path_separator", "os")
-    return config

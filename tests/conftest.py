@@ -22,11 +22,11 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from infra.database import migrate
 from infra.embedded import temporal_binary
 from infra.embedded.ports import free_ports
 from infra.embedded.postgres import DatabaseUrls, PostgresServer
 from infra.embedded.temporal_server import TemporalServer
+from infra.migration import migrate
 from infra.settings import Settings
 from infra.temporal import connect
 from tests.redis_server import RedisServer, find_redis

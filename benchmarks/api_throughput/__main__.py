@@ -41,12 +41,13 @@ from benchmarks.quality.report import machine
 from domain.access import Scope
 from domain.plans import PlanName
 from infra.bootstrap import TenantKey, create_key
-from infra.database import Database, migrate
+from infra.database import Database
 from infra.embedded import temporal_binary
 from infra.embedded.child import ChildProcess
 from infra.embedded.ports import accepts, free_ports
 from infra.embedded.postgres import APPLICATION, DatabaseUrls, PostgresServer
 from infra.embedded.temporal_server import TemporalServer
+from infra.migration import migrate
 from infra.repositories import tenants
 from infra.settings import Settings
 

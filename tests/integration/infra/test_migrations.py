@@ -29,8 +29,9 @@ from domain.stream import EndReason, StreamStatus
 from domain.usage import UsageKind
 from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus
 from infra.api_keys import KeyMode
-from infra.database import Database, alembic_config, asyncpg_url, migrate
+from infra.database import Database, asyncpg_url
 from infra.embedded.postgres import DatabaseUrls
+from infra.migration import alembic_config, migrate
 from infra.repositories import api_keys, events, highlights
 from infra.repositories.highlight_filter import HighlightFilter
 from infra.schema import Base

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from infra.database import Database, asyncpg_url, migrate
+from infra.database import Database, asyncpg_url
 from infra.embedded.postgres import DatabaseUrls
+from infra.migration import migrate
 from infra.schema import Base
 from tests.integration.infra.one_row_each import Row, act_as, fill
 from tests.integration.infra.test_migrations import UNPROTECTED

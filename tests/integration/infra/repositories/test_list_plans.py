@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.list_pages import explain, pages
 from benchmarks.list_rows import OTHER, TENANT, fill
-from infra.database import Database, asyncpg_url, migrate
+from infra.database import Database, asyncpg_url
 from infra.embedded.postgres import DatabaseUrls, PostgresServer
+from infra.migration import migrate
 from infra.repositories import happened
 from tests.conftest import run_apart
 
