@@ -75,6 +75,10 @@ docs: $(READY) ## Write the generated pages of docs/
 	@$(BIN)/python -m app.configuration_page >docs/configuration.md.partial
 	@mv docs/configuration.md.partial docs/configuration.md
 
+.PHONY: schema
+schema: setup ## Write the expected schema and freeze the revisions, after adding one
+	@PYTHONPATH=. $(BIN)/python tools/schema.py
+
 .PHONY: lock
 lock: ## Lock the newest versions that pyproject.toml allows
 	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group dev \

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final
+from typing import Final, Self
+from uuid import UUID
 
 import structlog
 from alembic import command
@@ -27,6 +28,7 @@ _MIGRATION_LOCK: Final = 0x68696768  # any constant of ours: the key of pg_advis
 _LOCK_TIMEOUT: Final = 5.0
 _LOCK_ATTEMPTS: Final = 12
 _PAUSE: Final = 1.0
+_BATCH_ROWS: Final = 1000
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _EXPECTED: Final = "schema.txt"
 # A revision that was published under another number first, and an object that only it creates.
@@ -50,14 +52,18 @@ class SchemaComparison:
     """How a database's schema differs from the expected one.
 
     Attributes:
-        revision: the revision that the database reports; None before the first migration.
         missing: what is expected and not there, one catalog line each, sorted.
         unexpected: what is there in its place or besides, one catalog line each, sorted.
     """
 
-    revision: str | None
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> Self:
+        """Compare the lines of `describe_schema` with the expected ones."""
+        found, expected = set(lines), set(expected_schema())
+        return cls(tuple(sorted(expected - found)), tuple(sorted(found - expected)))
 
     @property
     def matches(self) -> bool:
@@ -74,9 +80,10 @@ async def migrate(
 ) -> None:
     """Bring the schema to `revision`, as the role that owns it.
 
-    Each revision is a transaction. A revision that cannot lock a table within `lock_timeout` is
-    rolled back and tried again, so that it does not hold up the queries that wait behind it. Two
-    programs that start together migrate one after the other.
+    Each revision is a transaction, and so is each batch of rows that one has to fill. A revision
+    that cannot lock a table within `lock_timeout` is rolled back and tried again, so that it does
+    not hold up the queries that wait behind it. Two programs that start together migrate one after
+    the other.
 
     Args:
         owner_url: the database, with the owner's credentials.
@@ -110,16 +117,9 @@ async def compare_schema(url: str | URL) -> SchemaComparison:
     engine = create_async_engine(asyncpg_url(url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            revision = await connection.run_sync(_current_revision)
-            found = set(await describe_schema(connection))
+            return SchemaComparison.of(await describe_schema(connection))
     finally:
         await engine.dispose()
-    expected = set(expected_schema())
-    return SchemaComparison(
-        revision=revision,
-        missing=tuple(sorted(expected - found)),
-        unexpected=tuple(sorted(found - expected)),
-    )
 
 
 async def describe_schema(connection: AsyncConnection) -> list[str]:
@@ -155,6 +155,7 @@ async def _migrate(connection: AsyncConnection, revision: str, *, attempts: int)
         await connection.commit()
         return
     for pending in await connection.run_sync(_pending, revision):
+        await _run_batches(connection, pending)
         for attempt in range(1, attempts + 1):
             try:
                 await connection.run_sync(_apply, pending)
@@ -172,6 +173,32 @@ async def _migrate(connection: AsyncConnection, revision: str, *, attempts: int)
                         "migrate` again; nothing is half done.",
                     ) from error
                 await asyncio.sleep(_PAUSE)
+
+
+async def _run_batches(connection: AsyncConnection, revision: str) -> None:
+    """Run the `BATCHES` of a revision: statements that fill many rows, a page at a time.
+
+    Each page is a transaction of its tenant, so that no lock is held for long. A statement takes
+    `:tenant`, `:after` and `:size`, and returns the last id of its page. It must be idempotent,
+    since an interrupted migration runs it from the start.
+    """
+    script = ScriptDirectory.from_config(alembic_config()).get_revision(revision)
+    statements = getattr(script.module, "BATCHES", ())
+    if not statements:
+        return
+    tenants = list((await connection.execute(text("SELECT tenant_ids()"))).scalars())
+    await connection.commit()
+    for statement in statements:
+        for tenant in tenants:
+            after: UUID | None = UUID(int=0)
+            while after is not None:
+                await connection.execute(
+                    text("SELECT set_config('app.tenant_id', :tenant, true)"),
+                    {"tenant": str(tenant)},
+                )
+                page = {"tenant": tenant, "after": after, "size": _BATCH_ROWS}
+                after = (await connection.execute(text(statement), page)).scalar_one_or_none()
+                await connection.commit()
 
 
 def _pending(connection: Connection, revision: str) -> list[str]:

@@ -51,20 +51,6 @@ BEGIN
 END
 $$
 """
-# The owner is bound by the policies as well, so that what is there is read tenant by tenant.
-FILL_TERMS = """
-DO $$
-DECLARE tenant uuid;
-BEGIN
-    FOR tenant IN SELECT tenant_ids() LOOP
-        PERFORM set_config('app.tenant_id', tenant::text, true);
-        INSERT INTO highlight_terms (tenant_id, term, highlight_id)
-        SELECT tenant_id, terms_of_highlight(title, description, tags), id FROM highlights;
-    END LOOP;
-    PERFORM set_config('app.tenant_id', '', true);
-END
-$$
-"""
 
 
 def one_of(table: str, column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
@@ -250,7 +236,6 @@ def create_terms() -> None:
         "WHEN ((OLD.title, OLD.description, OLD.tags) IS DISTINCT FROM "
         "(NEW.title, NEW.description, NEW.tags)) EXECUTE FUNCTION keep_highlight_terms()"
     )
-    op.execute(FILL_TERMS)
 
 
 def downgrade() -> None:

@@ -109,20 +109,6 @@ BEGIN
 END
 $$
 """
-# The owner is bound by the policies as well, so that what is there is read tenant by tenant.
-FILL_WORDS = """
-DO $$
-DECLARE tenant uuid;
-BEGIN
-    FOR tenant IN SELECT tenant_ids() LOOP
-        PERFORM set_config('app.tenant_id', tenant::text, true);
-        INSERT INTO highlight_words (tenant_id, word, highlight_id)
-        SELECT tenant_id, unnest(tsvector_to_array(document)), id FROM highlights;
-    END LOOP;
-    PERFORM set_config('app.tenant_id', '', true);
-END
-$$
-"""
 
 
 def upgrade() -> None:
@@ -198,7 +184,6 @@ def create_words() -> None:
         "WHEN (OLD.document IS DISTINCT FROM NEW.document) "
         "EXECUTE FUNCTION keep_highlight_words()"
     )
-    op.execute(FILL_WORDS)
 
 
 def downgrade() -> None:

@@ -12,8 +12,10 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Executable, text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.audit import ActorKind
@@ -31,11 +33,20 @@ from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus
 from infra.api_keys import KeyMode
 from infra.database import Database, asyncpg_url
 from infra.embedded.postgres import DatabaseUrls
-from infra.migration import alembic_config, migrate
+from infra.migration import (
+    MigrationBlockedError,
+    SchemaComparison,
+    UnknownRevisionError,
+    alembic_config,
+    compare_schema,
+    describe_schema,
+    expected_schema,
+    migrate,
+)
 from infra.repositories import api_keys, events, highlights
 from infra.repositories.highlight_filter import HighlightFilter
 from infra.schema import Base
-from tests.integration.infra.one_row_each import counts, fill
+from tests.integration.infra.one_row_each import act_as, counts, fill, reflected
 from tests.integration.rows import usage_event
 
 T = TypeVar("T")
@@ -92,6 +103,16 @@ REVISIONS = [
     each.revision
     for each in reversed(list(ScriptDirectory.from_config(alembic_config()).walk_revisions()))
 ]
+
+
+RENUMBERED = {
+    "retention and API requests before search": ("0013", ("0012", "0013")),
+    "publication, retention and API requests": ("0013", ("0009", "0012", "0013")),
+    "everything but search": ("0013", ("0009", "0010", "0012", "0013")),
+    "notice before publication": ("0010", ("0010",)),
+    "beam jobs under the number of search": ("0011", ("0009", "0010", "0014")),
+}
+"""Chains that were published once, by the revision that they report: what they hold after 0008."""
 
 
 async def run(urls: DatabaseUrls, work: Callable[[Connection, Any], T], argument: object) -> T:
@@ -253,6 +274,153 @@ async def test_keys_made_before_there_were_modes_have_the_one_in_their_hint(
 async def test_programs_that_start_together_migrate_once(empty_database: DatabaseUrls) -> None:
     await asyncio.gather(*(migrate(empty_database.owner) for _ in range(3)))
     assert await rows(empty_database.owner, text("SELECT count(*) FROM alembic_version")) == [(1,)]
+
+
+def upgrade_as_once_published(connection: Connection, chain: tuple[str, tuple[str, ...]]) -> None:
+    reported, revisions = chain
+    scripts = ScriptDirectory.from_config(alembic_config())
+    context = MigrationContext.configure(connection)
+    with Operations.context(context):
+        for number in revisions:
+            script = scripts.get_revision(number)
+            assert script is not None
+            script.module.upgrade()
+    connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": reported})
+
+
+@pytest.mark.parametrize("chain", RENUMBERED.values(), ids=RENUMBERED)
+async def test_a_database_migrated_under_older_numbers_gets_what_it_lacks(
+    empty_database: DatabaseUrls, chain: tuple[str, tuple[str, ...]]
+) -> None:
+    tenant = uuid4()
+    await migrate(empty_database.owner, "0008")
+    await run(empty_database, upgrade_as_once_published, chain)
+    await run(empty_database, fill, tenant)
+    before = await run(empty_database, counts, tenant)
+    await migrate(empty_database.owner)
+    after = await run(empty_database, counts, tenant)
+    found = await compare_schema(empty_database.owner)
+    assert (found.missing, found.unexpected) == ((), ())
+    assert before == {table: after[table] for table in before}
+
+
+async def test_the_expected_schema_is_the_one_that_the_revisions_make(
+    postgres: DatabaseUrls,
+) -> None:
+    engine = create_async_engine(asyncpg_url(postgres.owner))
+    async with engine.connect() as connection:
+        found = await describe_schema(connection)
+    await engine.dispose()
+    assert found == expected_schema(), "run `make schema` after a new revision"
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ("ALTER TABLE streams DROP COLUMN notice", "column streams.notice"),
+        ("ALTER TABLE clips NO FORCE ROW LEVEL SECURITY", "table clips"),
+        ("DROP POLICY gaps_tenant ON gaps", "policy gaps.gaps_tenant"),
+        ("DROP INDEX ix_highlights_lag", "index ix_highlights_lag"),
+        ("ALTER TABLE clips DROP CONSTRAINT ck_clips_status", "constraint clips.ck_clips_status"),
+        ("REVOKE SELECT ON audit_log FROM highlights_app", "grant audit_log"),
+        ("DROP TRIGGER keep_words_of_new ON highlights", "trigger highlights.keep_words_of_new"),
+        ("DROP FUNCTION tenant_ids()", "function tenant_ids()"),
+        ("ALTER TABLE highlights ALTER score TYPE real", "column highlights.score"),
+    ],
+)
+async def test_what_a_schema_lacks_is_named(
+    postgres: DatabaseUrls, change: str, missing: str
+) -> None:
+    engine = create_async_engine(asyncpg_url(postgres.owner))
+    async with engine.connect() as connection:  # rolled back
+        await connection.execute(text(change))
+        found = SchemaComparison.of(await describe_schema(connection))
+    await engine.dispose()
+    assert [line.partition(": ")[0] for line in found.missing] == [missing]
+    assert not found.matches
+
+
+async def test_the_application_can_compare_the_schema(postgres: DatabaseUrls) -> None:
+    found = await compare_schema(postgres.application)
+    assert (found.missing, found.unexpected) == ((), ())
+
+
+async def test_objects_that_an_operator_added_are_no_fault(postgres: DatabaseUrls) -> None:
+    engine = create_async_engine(asyncpg_url(postgres.owner))
+    async with engine.connect() as connection:  # rolled back
+        await connection.execute(text("CREATE INDEX added ON streams (tenant_id, title)"))
+        found = SchemaComparison.of(await describe_schema(connection))
+    await engine.dispose()
+    assert found.matches
+    assert [line.partition(":")[0] for line in found.unexpected] == ["index added"]
+
+
+async def test_a_table_in_use_blocks_a_migration_for_a_bounded_time(
+    empty_database: DatabaseUrls,
+) -> None:
+    await migrate(empty_database.owner, "0009")
+    engine = create_async_engine(asyncpg_url(empty_database.owner))
+    async with engine.begin() as connection:
+        await connection.execute(text("LOCK TABLE streams IN ACCESS SHARE MODE"))
+        with pytest.raises(MigrationBlockedError, match="Revision 0010 could not lock a table"):
+            await migrate(empty_database.owner, lock_timeout=0.05, lock_attempts=1)
+    await engine.dispose()
+    await migrate(empty_database.owner)
+    assert (await compare_schema(empty_database.owner)).matches
+
+
+async def test_a_failed_revision_keeps_those_before_it(empty_database: DatabaseUrls) -> None:
+    await migrate(empty_database.owner, "0007")
+    engine = create_async_engine(asyncpg_url(empty_database.owner))
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE streams ADD COLUMN notice text"))
+    await engine.dispose()
+    with pytest.raises(ProgrammingError, match="already exists"):
+        await migrate(empty_database.owner)
+    reached = await rows(empty_database.owner, text("SELECT version_num FROM alembic_version"))
+    assert reached == [("0009",)]
+
+
+async def test_a_database_of_a_newer_version_is_refused(empty_database: DatabaseUrls) -> None:
+    await migrate(empty_database.owner)
+    newer = "UPDATE alembic_version SET version_num = '9999'"
+    await run(empty_database, lambda connection, sql: connection.execute(text(sql)), newer)
+    with pytest.raises(UnknownRevisionError, match="revision 9999"):
+        await migrate(empty_database.owner)
+
+
+async def test_words_of_many_highlights_are_filled_page_by_page(
+    empty_database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.migration._BATCH_ROWS", 2)
+    tenant = uuid4()
+    await migrate(empty_database.owner, "0005")
+    await run(empty_database, fill, tenant)
+    await run(empty_database, copy_highlights, tenant)
+    await migrate(empty_database.owner)
+    found = await run(empty_database, highlights_without_words, tenant)
+    assert found == [(6, 0)]
+
+
+def copy_highlights(connection: Connection, tenant: UUID) -> None:
+    act_as(connection, tenant)
+    table = reflected(connection).tables["highlights"]
+    row = connection.execute(table.select()).mappings().one()
+    for _ in range(5):
+        connection.execute(table.insert().values({**row, "id": uuid4()}))
+
+
+def highlights_without_words(connection: Connection, tenant: UUID) -> list[Any]:
+    act_as(connection, tenant)
+    found = connection.execute(
+        text(
+            "SELECT count(*), count(*) FILTER (WHERE"
+            " NOT EXISTS (SELECT FROM highlight_words w WHERE w.highlight_id = h.id)"
+            " OR NOT EXISTS (SELECT FROM highlight_terms t WHERE t.highlight_id = h.id))"
+            " FROM highlights h"
+        )
+    )
+    return [tuple(row) for row in found]
 
 
 async def test_every_table_of_tenants_has_a_forced_policy(postgres: DatabaseUrls) -> None:
