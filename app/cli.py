@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import typer
@@ -14,7 +14,9 @@ from rich.console import Console
 from app.keys import keys
 from app.process_settings import read_settings, require_database
 from app.tenants import tenants
-from infra.errors import SetupError
+from infra.errors import InvalidSettingError, SetupError
+
+_WRONG_USAGE: Final = 2
 
 cli = typer.Typer(
     name="highlights",
@@ -99,34 +101,46 @@ def demo(
 def serve() -> None:
     """Run the API."""
     from app.serve import run_api
+    from app.startup import check_database
     from infra import telemetry
 
     settings = require_database(read_settings())
     telemetry.configure(settings, component="api")
+    asyncio.run(check_database(settings))
     run_api(settings)
 
 
 @cli.command()
 def worker() -> None:
     """Run a worker of all task queues."""
+    from app.startup import check_database
     from app.worker import run_worker
     from infra import telemetry
 
     settings = require_database(read_settings())
     telemetry.configure(settings, component="worker")
+    asyncio.run(check_database(settings))
     asyncio.run(run_worker(settings))
 
 
 @cli.command()
 def migrate() -> None:
     """Bring the database's tables up to date, as their owner."""
+    from app.startup import require_schema, wait_for_database
     from infra.migration import migrate as run_migrations
+
+    async def run(url: str, variable: str) -> None:
+        await wait_for_database(url, within=settings.database_start_timeout, variable=variable)
+        await run_migrations(url)
+        await require_schema(url)
 
     settings = read_settings()
     configured = settings if settings.database_owner_url else require_database(settings)
-    url = configured.database_owner_url or configured.database_url
+    owner = configured.database_owner_url
+    url = owner or configured.database_url
     if url is not None:
-        asyncio.run(run_migrations(url.get_secret_value()))
+        variable = "DATABASE_OWNER_URL" if owner else "DATABASE_URL"
+        asyncio.run(run(url.get_secret_value(), variable))
         typer.echo("the tables are up to date")
 
 
@@ -194,9 +208,12 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show each component: where it was found, its version, what to do when it is missing."""
-    from app.doctor import examine, show
+    from app.doctor import examine, show, wrong_settings
 
-    findings = examine(read_settings())
+    try:
+        findings = examine(read_settings())
+    except InvalidSettingError as error:
+        findings = wrong_settings(error)
     show(findings, console=Console(), as_json=as_json)
     raise typer.Exit(1 if any(finding.blocks for finding in findings) else 0)
 
@@ -225,7 +242,7 @@ def main() -> None:
         console.print(f"[bold red]error[/bold red] {error.code}", highlight=False)
         console.print(error.message, markup=False, highlight=False)
         console.print(error.remedy, markup=False, highlight=False)
-        sys.exit(1)
+        sys.exit(_WRONG_USAGE if isinstance(error, InvalidSettingError) else 1)
 
 
 if __name__ == "__main__":

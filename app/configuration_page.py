@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from infra.settings import Settings
 
-_PREFIX: Final = "HIGHLIGHTS_"
 _INTRODUCTION: Final = """# Configuration
 
 Every setting is an environment variable. With none set, `highlights dev` runs everything on this
@@ -24,7 +22,7 @@ def render() -> str:
     parts = [_INTRODUCTION]
     for section in Settings.sections:
         rows = [
-            f"| {_names(name, field)} | {_default(field)} | {field.description} |"
+            f"| {_names(name)} | {_default(field)} | {field.description} |"
             for name, field in section.model_fields.items()
         ]
         heading = f"## {section.heading}\n\n{section.__doc__}\n"
@@ -33,11 +31,8 @@ def render() -> str:
     return "\n".join(parts)
 
 
-def _names(name: str, field: FieldInfo) -> str:
-    alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        return " or ".join(f"`{choice}`" for choice in alias.choices)
-    return f"`{alias}`" if isinstance(alias, str) else f"`{_PREFIX}{name.upper()}`"
+def _names(name: str) -> str:
+    return " or ".join(f"`{variable}`" for variable in Settings.variables()[name])
 
 
 def _default(field: FieldInfo) -> str:

@@ -17,17 +17,16 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import av
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
 from app.browser import chromium_path
-from infra.database import Database, DatabaseUnavailableError
+from infra.database import Database, DatabaseUnavailableError, database_address
 from infra.embedded import postgres, temporal_binary
-from infra.errors import ComponentMissingError, SetupError
+from infra.errors import ComponentMissingError, InvalidSettingError, SetupError
 from infra.ffmpeg import FfmpegError, find_ffmpeg
+from infra.migration import compare_schema, newest_revision, summary
 from infra.settings import Settings
 from infra.temporal import connect
 
@@ -80,6 +79,14 @@ def examine(settings: Settings) -> list[Finding]:
         _clip_store,
     )
     return [check(settings) for check in checks]
+
+
+def wrong_settings(error: InvalidSettingError) -> list[Finding]:
+    """Return a finding for each wrong setting; with one of them nothing else can be looked for."""
+    problems = error.message.splitlines()
+    return [
+        Finding("Settings", "missing", each.partition(" ")[0], advice=each) for each in problems
+    ]
 
 
 def show(findings: list[Finding], *, console: Console, as_json: bool) -> None:
@@ -165,12 +172,17 @@ def _configured_database(url: SecretStr) -> Finding:
         finally:
             await database.close()
 
+    where = database_address(url.get_secret_value())
     try:
         asyncio.run(ping())
+        found = asyncio.run(compare_schema(url.get_secret_value()))
     except DatabaseUnavailableError as error:
         advice = f"{error}: check DATABASE_URL and the server"
-        return Finding("PostgreSQL", "missing", "DATABASE_URL", advice=advice)
-    return Finding("PostgreSQL", "ok", "DATABASE_URL", "configured, answers")
+        return Finding("PostgreSQL", "missing", where, advice=advice)
+    if not found.matches:
+        advice = f"run `highlights migrate`: the schema lacks {summary(found.missing)}"
+        return Finding("PostgreSQL", "missing", where, "answers", advice)
+    return Finding("PostgreSQL", "ok", where, f"answers, schema {newest_revision()}")
 
 
 def _ffmpeg(settings: Settings) -> Finding:
@@ -224,22 +236,14 @@ def _server(name: str, setting: str, url: SecretStr | None, port: int, use: str)
 
 
 def _segment_store(settings: Settings) -> Finding:
-    return _store("Segment store", "SEGMENT_STORE", settings.segment_location(), settings)
+    return _store("Segment store", settings.segment_location())
 
 
 def _clip_store(settings: Settings) -> Finding:
-    return _store("Clip store", "CLIP_STORE", settings.clip_location(), settings)
+    return _store("Clip store", settings.clip_location())
 
 
-def _store(name: str, setting: str, location: str, settings: Settings) -> Finding:
-    if location.startswith("s3://"):
-        bucket = urlsplit(location).netloc
-        try:
-            boto3.client("s3", endpoint_url=settings.s3_endpoint_url).head_bucket(Bucket=bucket)
-        except (BotoCoreError, ClientError, ValueError) as error:
-            advice = f"{error}: check {setting} and the AWS credentials"
-            return Finding(name, "missing", location, advice=advice)
-        return Finding(name, "ok", location, "S3, answers")
+def _store(name: str, location: str) -> Finding:
     existing = Path(location)
     while not existing.exists():
         existing = existing.parent

@@ -53,7 +53,7 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
     """Open all doors; `stack` closes them.
 
     Raises:
-        NotConfiguredError: a setting is missing, or names a kind of store there is none of.
+        NotConfiguredError: a setting is missing.
     """
     if settings.database_url is None:
         raise NotConfiguredError(
@@ -78,8 +78,8 @@ async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
     secret = signing_secret(settings)
     return Doors(
         database=database,
-        segments=LocalSegmentStore(_directory("SEGMENT_STORE", settings.segment_location())),
-        clips=LocalClipStore(_directory("CLIP_STORE", settings.clip_location())),
+        segments=LocalSegmentStore(Path(settings.segment_location())),
+        clips=LocalClipStore(Path(settings.clip_location())),
         hls=await stack.enter_async_context(HlsClient(guard)),
         hms=hms,
         probes=probes,
@@ -150,12 +150,3 @@ def _pool(settings: Settings, *, processes: int) -> MediaPool:
         cpu_seconds=settings.analyzer_cpu_seconds,
         timeout=settings.analyzer_timeout,
     )
-
-
-def _directory(setting: str, location: str) -> Path:
-    if "://" in location:
-        raise NotConfiguredError(
-            f"{setting} is {location}, but only directories are supported so far.",
-            remedy=f"Set {setting} to a path, or leave it out.",
-        )
-    return Path(location)

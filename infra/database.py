@@ -250,3 +250,11 @@ def asyncpg_url(url: str | URL) -> URL:
         mode = parsed.query["sslmode"]
         parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
     return parsed
+
+
+def database_address(url: str) -> str:
+    """Return where a database is, without credentials: `host:port/name`."""
+    parsed = make_url(url)
+    host = parsed.host or parsed.query.get("host", "localhost")
+    port = f":{parsed.port}" if parsed.port else ""
+    return f"{host}{port}/{parsed.database}"

@@ -26,6 +26,12 @@ class NotConfiguredError(SetupError):
     code = "not_configured"
 
 
+class InvalidSettingError(SetupError):
+    """A setting has a value that it cannot have, or a variable of ours names no setting."""
+
+    code = "invalid_setting"
+
+
 class ComponentMissingError(SetupError):
     """A program or library that we build on is not there and cannot be had."""
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+
 from infra.settings.amqp import AmqpSettings
 from infra.settings.api import ApiSettings
 from infra.settings.database import DatabaseSettings
@@ -19,7 +22,7 @@ from infra.settings.inbound import InboundSettings
 from infra.settings.ingest import IngestSettings
 from infra.settings.limits import LimitSettings
 from infra.settings.retention import RetentionSettings
-from infra.settings.section import SettingsSection
+from infra.settings.section import PREFIX, SettingsSection
 from infra.settings.state import DEFAULT_HOME, StateSettings
 from infra.settings.storage import StorageSettings
 from infra.settings.telemetry import TelemetrySettings
@@ -71,6 +74,11 @@ class Settings(
         TelemetrySettings,
     )
 
+    @classmethod
+    def variables(cls) -> dict[str, tuple[str, ...]]:
+        """Return the environment variables of each setting, the usual one first, by its name."""
+        return {name: _variables(name, field) for name, field in cls.model_fields.items()}
+
     def home_path(self) -> Path:
         """The home directory, absolute."""
         return self.home.expanduser().absolute()
@@ -93,3 +101,10 @@ class Settings(
         """URL under which clients reach the API, without a trailing slash."""
         url = self.public_base_url or f"http://{self.api_host}:{self.api_port}"
         return url.rstrip("/")
+
+
+def _variables(name: str, field: FieldInfo) -> tuple[str, ...]:
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(str(choice) for choice in alias.choices)
+    return (alias,) if isinstance(alias, str) else (f"{PREFIX}{name.upper()}",)

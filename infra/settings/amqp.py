@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
-
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from infra.settings.section import SettingsSection
-
-_SCHEMES: Final = ("amqp://", "amqps://")
-
-
-def _is_amqp(url: SecretStr) -> SecretStr:
-    # Refused here, once and by name, rather than by the worker for ever.
-    if not url.get_secret_value().startswith(_SCHEMES):
-        raise ValueError("the broker's URL must begin with amqp:// or amqps://")
-    return url
+from infra.settings.values import AmqpUrl
 
 
 class AmqpSettings(SettingsSection):
@@ -23,7 +13,7 @@ class AmqpSettings(SettingsSection):
 
     heading = "Broker"
 
-    amqp_url: Annotated[SecretStr, AfterValidator(_is_amqp)] | None = Field(
+    amqp_url: AmqpUrl | None = Field(
         default=None,
         validation_alias="AMQP_URL",
         description="Broker (`amqp://…` or `amqps://…`) to which workers publish lifecycle events, "

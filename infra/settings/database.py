@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from infra.settings.section import SettingsSection
+from infra.settings.values import PostgresqlUrl
 
 
 class DatabaseSettings(SettingsSection):
@@ -12,13 +13,13 @@ class DatabaseSettings(SettingsSection):
 
     heading = "Database"
 
-    database_url: SecretStr | None = Field(
+    database_url: PostgresqlUrl | None = Field(
         default=None,
         validation_alias="DATABASE_URL",
-        description="SQLAlchemy URL (`postgresql+asyncpg://…`) of the application's role, "
-        "which owns no table, so that row-level security binds it.",
+        description="URL (`postgresql://user:password@host:5432/database`) of the application's "
+        "role, which owns no table, so that row-level security binds it.",
     )
-    database_owner_url: SecretStr | None = Field(
+    database_owner_url: PostgresqlUrl | None = Field(
         default=None,
         validation_alias="DATABASE_OWNER_URL",
         description="The same database as the role that owns the tables; used by "
@@ -32,6 +33,11 @@ class DatabaseSettings(SettingsSection):
     )
     database_pool_timeout: PositiveFloat = Field(
         default=10.0, description="Seconds to wait for a free connection."
+    )
+    database_start_timeout: PositiveFloat = Field(
+        default=30.0,
+        description="Seconds that API and worker wait at their start for a database that does not "
+        "answer, before they end.",
     )
     database_transaction_pooler: bool = Field(
         default=False,

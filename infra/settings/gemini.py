@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, Secret
 from domain.gemini.choice import Choice
 from domain.gemini.cost import ModelPrice
 from infra.settings.section import SettingsSection
+from infra.settings.values import HttpUrl
 
 
 def _prices() -> dict[str, ModelPrice]:
@@ -25,7 +26,7 @@ class GeminiSettings(SettingsSection):
     gemini_api_key: SecretStr | None = Field(
         default=None, validation_alias="GEMINI_API_KEY", description="Key of the Gemini API."
     )
-    gemini_base_url: str | None = Field(
+    gemini_base_url: HttpUrl | None = Field(
         default=None, description="Where the Gemini API is, if not at Google."
     )
     gemini_model: str = Field(

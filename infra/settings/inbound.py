@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, PositiveFloat
 
 from infra.settings.section import SettingsSection
+from infra.settings.values import HttpUrl
 
 
 class InboundSettings(SettingsSection):
@@ -12,7 +13,7 @@ class InboundSettings(SettingsSection):
 
     heading = "100ms"
 
-    hms_api_url: str = Field(
+    hms_api_url: HttpUrl = Field(
         default="https://api.100ms.live",
         description="100ms's server-side API, asked for live streams where a connection has a "
         "management key.",

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from infra.settings.section import SettingsSection
+from infra.settings.values import HttpUrl
 
 
 class TelemetrySettings(SettingsSection):
@@ -20,7 +21,7 @@ class TelemetrySettings(SettingsSection):
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="`auto` writes for people on a terminal and JSON elsewhere."
     )
-    otel_endpoint: str | None = Field(
+    otel_endpoint: HttpUrl | None = Field(
         default=None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="OTLP/HTTP collector that receives traces; none by default.",

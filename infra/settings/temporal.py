@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field, SecretStr
 
 from infra.settings.section import SettingsSection
+from infra.settings.values import HostPort, ReadableFile
 
 
 class TemporalSettings(SettingsSection):
@@ -14,7 +13,7 @@ class TemporalSettings(SettingsSection):
 
     heading = "Temporal"
 
-    temporal_address: str | None = Field(
+    temporal_address: HostPort | None = Field(
         default=None,
         validation_alias="TEMPORAL_ADDRESS",
         description="`host:port` of a Temporal server or of Temporal Cloud.",
@@ -34,17 +33,17 @@ class TemporalSettings(SettingsSection):
         validation_alias="TEMPORAL_TLS",
         description="Use TLS without a client certificate.",
     )
-    temporal_tls_client_cert_path: Path | None = Field(
+    temporal_tls_client_cert_path: ReadableFile | None = Field(
         default=None,
         validation_alias="TEMPORAL_TLS_CLIENT_CERT_PATH",
         description="PEM file of the client certificate for mutual TLS.",
     )
-    temporal_tls_client_key_path: Path | None = Field(
+    temporal_tls_client_key_path: ReadableFile | None = Field(
         default=None,
         validation_alias="TEMPORAL_TLS_CLIENT_KEY_PATH",
         description="PEM file of the client certificate's private key.",
     )
-    temporal_tls_server_ca_cert_path: Path | None = Field(
+    temporal_tls_server_ca_cert_path: ReadableFile | None = Field(
         default=None,
         validation_alias="TEMPORAL_TLS_SERVER_CA_CERT_PATH",
         description="PEM file of the authority that signed the server's certificate.",
@@ -60,7 +59,7 @@ class TemporalSettings(SettingsSection):
     temporal_ui_port: int = Field(
         default=8233, ge=1, le=65535, description="Port of the embedded server's web page."
     )
-    temporal_metrics_address: str | None = Field(
+    temporal_metrics_address: HostPort | None = Field(
         default=None,
         description="`host:port` where worker and API serve the Temporal SDK's Prometheus metrics.",
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from infra.settings.section import SettingsSection
+from infra.settings.values import Program, ReadableFile
 
 
 class WorkerSettings(SettingsSection):
@@ -37,12 +36,12 @@ class WorkerSettings(SettingsSection):
     render_timeout: PositiveFloat = Field(
         default=120.0, description="Seconds after which the rendering of one clip is given up."
     )
-    ffmpeg_path: Path | None = Field(
+    ffmpeg_path: Program | None = Field(
         default=None,
         description="ffmpeg to render with; by default the one on PATH, else that of "
         "`imageio-ffmpeg`.",
     )
-    watermark_path: Path | None = Field(
+    watermark_path: ReadableFile | None = Field(
         default=None, description="PNG laid over the corner of every clip."
     )
     graceful_shutdown_timeout: NonNegativeFloat = Field(

@@ -29,12 +29,6 @@ async def test_without_a_database_nothing_opens_and_the_remedy_is_told() -> None
         await opened(settings(database_url=None))
 
 
-@pytest.mark.parametrize("setting", ["clip_store", "segment_store"])
-async def test_a_store_of_a_kind_there_is_none_of_is_named(setting: str) -> None:
-    with pytest.raises(NotConfiguredError, match=f"{setting.upper()} is s3://bucket"):
-        await opened(settings(**{setting: "s3://bucket"}))
-
-
 async def test_stores_lie_where_the_settings_say(tmp_path: Path) -> None:
     doors = await opened(
         settings(clip_store=str(tmp_path / "clips"), segment_store=str(tmp_path / "segments"))

@@ -16,7 +16,6 @@ SHIPPED = (
     "workflows",
 )
 COMES_WITH = {
-    "botocore": "boto3",
     "httpcore": "httpx",
     "httpx2": "google-genai",  # whose errors it lets through
     "pydantic_core": "pydantic",

@@ -77,14 +77,16 @@ def test_another_url_of_the_broker_is_refused_without_showing_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AMQP_URL", "redis://u:hush@broker/")
-    with pytest.raises(ValidationError, match="must begin with amqp://") as refused:
+    with pytest.raises(ValidationError, match="begins with amqp://") as refused:
         Settings()
     assert "hush" not in str(refused.value)
 
 
 def test_secrets_do_not_show() -> None:
     settings = Settings(
-        gemini_api_key="hush-1", database_url="postgresql://u:hush-2@h/d", signing_secret="hush-3"
+        gemini_api_key="hush-1",
+        database_url="postgresql://u:hush-2@h/d",
+        signing_secret="hush-3" * 8,
     )
     assert "hush" not in f"{settings!r} {settings}"
 
@@ -115,12 +117,9 @@ def test_all_state_follows_the_home(tmp_path: Path) -> None:
     assert settings.clip_location() == str(tmp_path / "dev" / "clips")
 
 
-def test_stores_elsewhere_are_taken_as_they_are() -> None:
-    settings = Settings(segment_store="s3://bucket/segments", clip_store="/clips")
-    assert (settings.segment_location(), settings.clip_location()) == (
-        "s3://bucket/segments",
-        "/clips",
-    )
+def test_stores_in_other_directories_are_taken_as_they_are() -> None:
+    settings = Settings(segment_store="/segments", clip_store="/clips")
+    assert (settings.segment_location(), settings.clip_location()) == ("/segments", "/clips")
 
 
 def test_the_base_url_has_no_trailing_slash() -> None:

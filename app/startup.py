@@ -1,0 +1,105 @@
+"""What a process checks before it starts its work."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from infra.database import Database, DatabaseUnavailableError, database_address
+from infra.errors import StartFailedError
+from infra.migration import compare_schema, summary
+from infra.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+_PAUSE: Final = 1.0
+_REFUSED: Final = ("28", "3D")  # SQLSTATE classes: wrong credentials, no such database
+
+
+async def check_database(settings: Settings) -> None:
+    """Wait until the database answers, and log where it is and what its schema lacks.
+
+    Raises:
+        StartFailedError: it refuses the credentials, or does not answer in time.
+    """
+    if settings.database_url is None:
+        return
+    url = settings.database_url.get_secret_value()
+    _log.info("connecting", database=database_address(url), temporal=settings.temporal_address)
+    await wait_for_database(url, within=settings.database_start_timeout)
+    found = await compare_schema(url)
+    if not found.matches:
+        _log.error(
+            "schema_incomplete", missing=summary(found.missing), remedy="run `highlights migrate`"
+        )
+
+
+async def wait_for_database(
+    url: str,
+    *,
+    within: float,
+    variable: str = "DATABASE_URL",
+) -> None:
+    """Wait until the database answers.
+
+    Args:
+        url: with credentials.
+        within: seconds after which to give up.
+        variable: the setting that names the database, for the message.
+
+    Raises:
+        StartFailedError: it refuses the credentials, or does not answer `within` that time.
+    """
+    where = database_address(url)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    database = Database(url, pool_size=1, max_overflow=0)
+    try:
+        while True:
+            try:
+                await database.ping()
+                break
+            except DatabaseUnavailableError as error:
+                if _is_refusal(error) or loop.time() + _PAUSE > deadline:
+                    raise StartFailedError(
+                        f"PostgreSQL at {where} cannot be used: {_reason(error)}.",
+                        remedy=f"Check {variable} and that the server runs.",
+                    ) from error
+                _log.warning("database_does_not_answer", database=where, reason=_reason(error))
+            await asyncio.sleep(_PAUSE)
+    finally:
+        await database.close()
+
+
+async def require_schema(url: str) -> None:
+    """Check that nothing of the expected schema is missing.
+
+    Raises:
+        StartFailedError: something is; the message names it.
+    """
+    found = await compare_schema(url)
+    if not found.matches:
+        raise StartFailedError(
+            f"The schema is at the newest revision but lacks: {summary(found.missing)}.",
+            remedy="Somebody changed it by hand, or restored a part of it; compare it with "
+            "migrations/schema.txt.",
+        )
+
+
+def _is_refusal(error: BaseException) -> bool:
+    return any(str(getattr(each, "sqlstate", "")).startswith(_REFUSED) for each in _chain(error))
+
+
+def _reason(error: BaseException) -> str:
+    innermost = list(_chain(error))[-1]
+    return str(innermost).strip().rstrip(".") or type(innermost).__name__
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None:
+        found.append(error)
+        error = error.__cause__
+    return found
