@@ -22,7 +22,7 @@ from domain.backfill_input import (
     SurveyInput,
 )
 from domain.clip import ClipSpec, RenderedClip
-from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass
+from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass, PostponedAttempt
 from domain.expiry import ExpireRecordsInput, ExpireRecordsResult
 from domain.inbound import (
     ConnectionList,
@@ -101,8 +101,8 @@ class Webhooks(ABC):
 
     @abstractmethod
     @activity.defn(name="deliver")
-    async def deliver(self, request: AttemptRequest) -> AttemptOutcome:
-        """Send an event to an endpoint once, and write down what came of it."""
+    async def deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
+        """Send an event to an endpoint once, and record the outcome."""
 
     @abstractmethod
     @activity.defn(name="relay_events")

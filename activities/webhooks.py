@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.interfaces import Webhooks
-from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass
+from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass, PostponedAttempt
 from infra.clip_links import ClipLinks
 from infra.database import Database
 from infra.repositories import delivery_attempts
@@ -61,8 +61,8 @@ class WebhookActivities(Webhooks):
         self._under_way: Counter[object] = Counter()
 
     @activity.defn(name="deliver")
-    async def deliver(self, request: AttemptRequest) -> AttemptOutcome:
-        """Send an event to an endpoint once, and write down what came of it.
+    async def deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
+        """Send an event to an endpoint once, and record the outcome.
 
         A failed request is an outcome, no error. A retry after a lost record sends again:
         receivers tell by `webhook-id`.
@@ -100,7 +100,7 @@ class WebhookActivities(Webhooks):
         longest = min(_LONGEST_BUSY_DELAY, self._busy_delay * 2 ** min(attempt - 1, 10))
         return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311
 
-    async def _deliver(self, request: AttemptRequest) -> AttemptOutcome:
+    async def _deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
         now = datetime.now(UTC)
         async with self._database.session(request.tenant_id) as session:
             parcel = await delivery_attempts.take(
@@ -109,8 +109,13 @@ class WebhookActivities(Webhooks):
         if parcel is None:
             return AttemptOutcome.DROPPED
         answer = await self._send(request, parcel, now)
+        next_attempt_at = request.next_attempt_at
+        retry_at = None
+        if answer.retry_after is not None:
+            retry_at = datetime.now(UTC) + timedelta(seconds=answer.retry_after)
+            next_attempt_at = next_attempt_at and max(next_attempt_at, retry_at)
         async with self._database.session(request.tenant_id) as session:
-            disabled = await delivery_attempts.record(
+            recorded = await delivery_attempts.record(
                 session,
                 Attempt(
                     at=now,
@@ -123,16 +128,29 @@ class WebhookActivities(Webhooks):
                 ),
                 tenant_id=request.tenant_id,
                 delivery_id=request.delivery_id,
-                next_attempt_at=request.next_attempt_at,
+                next_attempt_at=next_attempt_at,
             )
-        if disabled:
+        if recorded.disabled:
             activity.logger.warning(
                 "webhook endpoint disabled", extra={"endpoint_id": str(request.endpoint_id)}
             )
             await self._dispatcher.try_dispatch(request.tenant_id)
+        if recorded.recovered:
+            await self._release_waiting(request)
         if answer.succeeded:
             return AttemptOutcome.SUCCEEDED
+        if retry_at is not None:
+            return PostponedAttempt(retry_at=retry_at)
         return AttemptOutcome.DROPPED if answer.gone else AttemptOutcome.FAILED
+
+    async def _release_waiting(self, request: AttemptRequest) -> None:
+        """Attempt the endpoint's other waiting deliveries now, since it answers again."""
+        async with self._database.session(request.tenant_id) as session:
+            released = await delivery_attempts.release_waiting(
+                session, tenant_id=request.tenant_id, endpoint_id=request.endpoint_id
+            )
+        if released:
+            await self._dispatcher.try_dispatch(request.tenant_id, at_once=released)
 
     async def _send(self, request: AttemptRequest, parcel: Parcel, now: datetime) -> Answer:
         try:

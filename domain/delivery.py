@@ -44,7 +44,8 @@ class DeliveryEntry(Model):
     """A delivery in the queue.
 
     `attempt` is the number (from 0) of its next attempt, which is due at `due`; None is now.
-    `began` is when the first was made.
+    `began` is when the first was made. `scheduled` is when the attempt was due before its wait was
+    cut short: an extra attempt that fails takes none from the schedule.
     """
 
     delivery_id: UUID
@@ -52,6 +53,7 @@ class DeliveryEntry(Model):
     attempt: NonNegativeInt = 0
     began: datetime | None = None
     due: datetime | None = None
+    scheduled: datetime | None = None
 
 
 class DeliveryResult(Model):
@@ -93,6 +95,12 @@ class AttemptOutcome(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # attempted again if another attempt is due
     DROPPED = "dropped"  # nothing to send, or no more: delivered before, or its endpoint is gone
+
+
+class PostponedAttempt(Model):
+    """A failed attempt whose endpoint asked for a pause: no attempt before `retry_at` (UTC)."""
+
+    retry_at: datetime
 
 
 class OutboxRelayInput(Model):

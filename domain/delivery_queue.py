@@ -61,7 +61,10 @@ class DeliveryQueue:
         elif order.delivery_id == self._under_way:
             self._asked_again = True
         elif order.at_once:
-            self._entries[order.delivery_id] = entry.model_copy(update={"due": None})
+            scheduled = entry.scheduled or entry.due
+            self._entries[order.delivery_id] = entry.model_copy(
+                update={"due": None, "scheduled": scheduled}
+            )
 
     def begin(self) -> DeliveryEntry:
         """Take the first for an attempt."""
@@ -70,14 +73,29 @@ class DeliveryQueue:
         return entry
 
     def conclude(
-        self, outcome: AttemptOutcome, *, began: datetime, next_attempt_at: datetime | None
+        self,
+        outcome: AttemptOutcome,
+        *,
+        began: datetime,
+        next_attempt_at: datetime | None,
+        extra: bool = False,
     ) -> None:
-        """Enter what came of the attempt; a failed one is made again if another is due."""
+        """Record the outcome of the attempt; a failed one is made again if another is due.
+
+        `extra` says that the attempt was made before its time, so that it still is to come.
+        """
         assert self._under_way is not None, "begin first"  # noqa: S101
         entry = self._entries.pop(self._under_way)
         if outcome is AttemptOutcome.FAILED and next_attempt_at is not None:
-            update = {"attempt": entry.attempt + 1, "began": began, "due": next_attempt_at}
-            self._entries[entry.delivery_id] = entry.model_copy(update=update)
+            number = entry.attempt if extra else entry.attempt + 1
+            self._entries[entry.delivery_id] = entry.model_copy(
+                update={
+                    "attempt": number,
+                    "began": began,
+                    "due": next_attempt_at,
+                    "scheduled": None,
+                }
+            )
         else:
             name = outcome.value
             finished = {name: getattr(self.result, name) + 1}

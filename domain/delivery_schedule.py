@@ -10,11 +10,15 @@ _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
 
 OFFSETS: Final = (
-    *(0.0, 5.0, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR),
-    *(5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR),
+    *(0.0, 5.0, 15.0, 30.0, _MINUTE, 2 * _MINUTE, 5 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE),
+    *(2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR),
 )
 """Seconds from a delivery's first attempt to each of its attempts: the schedule that Standard
-Webhooks recommends, over one day."""
+Webhooks recommends, over one day, with more steps in the first half hour, since most outages of
+endpoints are restarts that take a minute."""
+
+LONGEST_RETRY_AFTER: Final = 24 * _HOUR
+"""Seconds for which an endpoint can put off its next attempt by `Retry-After`, at most."""
 
 JITTER: Final = 0.1
 """By what share of itself a wait is lengthened at most, so that what failed together does not

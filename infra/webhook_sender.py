@@ -7,17 +7,22 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Final, Self
 
 import httpx
 
+from domain.delivery_schedule import LONGEST_RETRY_AFTER
 from infra.url_guard import GuardedTransport, UrlForbiddenError, UrlGuard
 
 MAX_RESPONSE_BYTES: Final = 16 << 10
 """Of an answer that are read; the rest is not waited for."""
 
 _EXCERPT: Final = 1000
+_PAUSES: Final = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+_DIGITS: Final = 9
 _ERROR: Final = 300
 _KEEPALIVE: Final = 30.0
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -25,12 +30,16 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back: a status with the start of the body, or an error in half a sentence."""
+    """What came back: a status with the start of the body, or an error in half a sentence.
+
+    `retry_after` is how many seconds the endpoint asked to wait (429 and 503 only).
+    """
 
     duration: float
     status_code: int | None = None
     error: str | None = None
     excerpt: str = ""
+    retry_after: float | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -69,6 +78,7 @@ class WebhookSender:
         status: int | None = None
         excerpt = b""
         error: str | None = None
+        retry_after: float | None = None
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -82,6 +92,7 @@ class WebhookSender:
             ):
                 status = response.status_code
                 error = _refusal(status)
+                retry_after = _retry_after(response)
                 excerpt = await _start_of(response)
         except (TimeoutError, httpx.TimeoutException):
             # A status whose body never ends still counts as what it says.
@@ -98,6 +109,7 @@ class WebhookSender:
             status_code=status,
             error=error[:_ERROR] if error else None,
             excerpt=_text(excerpt),
+            retry_after=retry_after,
         )
 
     async def close(self) -> None:
@@ -122,6 +134,21 @@ def _refusal(status: int) -> str | None:
     if httpx.codes.is_redirect(status):
         return f"the endpoint answers {status}; redirects are not followed"
     return f"the endpoint answers {status}"
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Return the wait that the endpoint asks for, in seconds (RFC 9110, section 10.2.3)."""
+    value = response.headers.get("retry-after", "").strip()
+    if response.status_code not in _PAUSES or not value:
+        return None
+    if value.isascii() and value.isdigit():
+        return min(float(value[:_DIGITS]), LONGEST_RETRY_AFTER)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return min(max((at - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
 
 
 async def _start_of(response: httpx.Response) -> bytes:

@@ -12,11 +12,13 @@ with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Webhooks
     from domain import task_queues
     from domain.delivery import (
+        AttemptOutcome,
         AttemptRequest,
         DeliveryEntry,
         DeliveryInput,
         DeliveryOrder,
         DeliveryResult,
+        PostponedAttempt,
     )
     from domain.delivery_queue import DeliveryQueue
     from domain.delivery_schedule import attempt_at
@@ -24,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
 # A run takes at most 10,000 signals, and the server's suggestion does not come in time for them.
 _SIGNALS_PER_RUN = 5_000
 _LONGEST_RETRY = timedelta(seconds=30)
+_EXTRA_ATTEMPTS = "extra-attempts-take-none-from-the-schedule"
 
 
 @workflow.defn(name="DeliveryWorkflow")
@@ -92,7 +95,14 @@ class DeliveryWorkflow:
             jitter=timing.jitter,
             chance=workflow.random().random(),
         )
-        outcome = await workflow.execute_activity_method(
+        extra = (
+            entry.scheduled is not None
+            and entry.scheduled > workflow.now()
+            and workflow.patched(_EXTRA_ATTEMPTS)
+        )
+        if extra:
+            next_attempt_at = entry.scheduled
+        answer = await workflow.execute_activity_method(
             Webhooks.deliver,
             AttemptRequest(
                 tenant_id=self._request.tenant_id,
@@ -108,7 +118,12 @@ class DeliveryWorkflow:
             ),
             summary=f"attempt {entry.attempt + 1} of {len(timing.offsets)}",
         )
-        self._queue.conclude(outcome, began=began, next_attempt_at=next_attempt_at)
+        outcome = answer
+        if isinstance(answer, PostponedAttempt):
+            outcome = AttemptOutcome.FAILED
+            if next_attempt_at is not None:
+                next_attempt_at = max(next_attempt_at, answer.retry_at)
+        self._queue.conclude(outcome, began=began, next_attempt_at=next_attempt_at, extra=extra)
         workflow.set_current_details(self._queue.report())
 
     def _should_rotate(self) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.audit import SYSTEM
@@ -15,8 +16,12 @@ from domain.events import Event
 from domain.usage import UsageKind, usage_event
 from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus, fails_lastingly
 from infra.repositories import endpoints, usage
+from infra.repositories.delivery_locks import lock_deliveries
 from infra.repositories.events import event_of
 from infra.schema import Delivery, DeliveryAttempt, EventRow, WebhookEndpoint
+
+_RELEASED: Final = 500
+"""Deliveries that one success releases, at most; the next success releases more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,19 @@ class Attempt:
     status_code: int | None = None
     error: str | None = None
     response: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedAttempt:
+    """What recording an attempt changed beside the delivery.
+
+    Attributes:
+        disabled: the attempt disabled its endpoint.
+        recovered: the endpoint had failed before, and answers again.
+    """
+
+    disabled: bool = False
+    recovered: bool = False
 
 
 async def take(
@@ -77,8 +95,8 @@ async def record(
     tenant_id: UUID,
     delivery_id: UUID,
     next_attempt_at: datetime | None,
-) -> bool:
-    """Write an attempt down and meter it; answer whether it disabled its endpoint.
+) -> RecordedAttempt:
+    """Record an attempt and meter it.
 
     Args:
         session: the tenant's.
@@ -89,7 +107,7 @@ async def record(
     """
     delivery, endpoint = await _lock(session, tenant_id=tenant_id, delivery_id=delivery_id)
     if delivery is None or endpoint is None:
-        return False
+        return RecordedAttempt()
     delivery.attempts += 1
     session.add(
         DeliveryAttempt(
@@ -109,11 +127,46 @@ async def record(
     delivery.last_status_code = attempt.status_code
     delivery.last_error = attempt.error
     _conclude(delivery, attempt, next_attempt_at)
+    recovered = attempt.succeeded and endpoint.failing_since is not None
     disabled = await _judge(
         session, endpoint, attempt, first_attempt_at=first, last=next_attempt_at is None
     )
     await _meter(session, delivery, at=attempt.at)
-    return disabled
+    return RecordedAttempt(disabled=disabled, recovered=recovered)
+
+
+async def release_waiting(
+    session: AsyncSession, *, tenant_id: UUID, endpoint_id: UUID
+) -> frozenset[UUID]:
+    """Let the deliveries of an endpoint that wait for their next attempt be handed over again.
+
+    In a transaction without another delivery's lock, since several are locked here.
+
+    Returns:
+        Their ids, for `WebhookDispatcher.dispatch(at_once=…)`.
+    """
+    waiting = (
+        select(Delivery.id)
+        .where(
+            Delivery.tenant_id == tenant_id,
+            Delivery.endpoint_id == endpoint_id,
+            Delivery.status == DeliveryStatus.PENDING,
+            Delivery.next_attempt_at > func.now(),
+        )
+        .order_by(Delivery.next_attempt_at, Delivery.id)
+        .limit(_RELEASED)
+    )
+    ids = frozenset((await session.scalars(waiting)).all())
+    if ids:
+        which = Delivery.id.in_(ids)
+        await lock_deliveries(session, tenant_id=tenant_id, which=which)
+        await session.execute(
+            update(Delivery)
+            .where(Delivery.tenant_id == tenant_id, which)
+            .values(queued_at=None)
+            .execution_options(synchronize_session=False)
+        )
+    return ids
 
 
 async def of_delivery(

@@ -19,7 +19,7 @@ def linter(home: Path) -> list[str]:
     node = shutil.which("node")
     installed = next((home / "tools").glob(f"openapi-*/{CLI}"), None)
     if node is None or installed is None:
-        pytest.skip("no OpenAPI linter here: it needs Node.js (bin/openapi-linter)")
+        pytest.skip("no OpenAPI linter here: it needs Node.js (bin/locked-tools openapi)")
     config = ROOT / "tools" / "openapi" / "redocly.yaml"
     return [node, str(installed), "lint", f"--config={config}", "--format=json"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,11 +16,11 @@ from temporalio.testing import ActivityEnvironment
 from activities.records import RecordActivities
 from domain import task_queues
 from domain.clip import ClipStatus
-from domain.delivery import DeliveryInput
+from domain.delivery import DeliveryInput, DeliveryTiming
 from domain.events import Event
 from domain.ids import delivery_workflow_id
 from domain.selection import DecisionStatus
-from infra.repositories import deliveries, endpoints, highlights
+from infra.repositories import deliveries, delivery_attempts, endpoints, highlights
 from infra.schema import Delivery
 from infra.webhook_signing import EndpointSecrets, new_secret
 from tests.integration.rows import (
@@ -216,6 +217,102 @@ async def test_a_failed_delivery_waits_and_is_attempted_at_once_when_asked_for(
     assert (await post.sent(endpoint))[0].status == "succeeded"
 
 
+async def test_after_an_outage_one_success_brings_all_that_waits(
+    open_post: MakePost, temporal_client: Client
+) -> None:
+    up = asyncio.Event()
+
+    async def answer(_: Received) -> int:
+        return 204 if up.is_set() else 503
+
+    async with open_post(timing=PATIENT) as post, receiver(answer) as hook:
+        endpoint = await post.endpoint(hook.url)
+        subjects = [f"usage/{number}" for number in range(6)]
+        for subject in subjects:  # each has a workflow of its own
+            await post.tell(*[usage_event(post.tenant_id, percent=50, subject=subject)])
+        await hook.until(len(subjects))
+        await until_sent(post, endpoint, lambda sent: all(each.attempts for each in sent))
+        up.set()
+        await post.tell(usage_event(post.tenant_id, percent=80, subject="usage/new"))
+        await hook.until(2 * len(subjects) + 1)
+        await until_sent(
+            post, endpoint, lambda sent: {each.status for each in sent} == {"succeeded"}
+        )
+    assert len(hook.received) == 2 * len(subjects) + 1
+
+
+async def test_an_extra_attempt_that_fails_keeps_the_delivery_on_its_schedule(
+    open_post: MakePost, temporal_client: Client
+) -> None:
+    async with open_post(timing=PATIENT) as post, receiver(answering(500, 500)) as hook:
+        endpoint = await post.endpoint(hook.url)
+        await post.tell(*told(post, 50))
+        await hook.until(1)
+        first = await attempted(post, endpoint)
+        async with post.database.session(post.tenant_id) as session:
+            released = await delivery_attempts.release_waiting(
+                session, tenant_id=post.tenant_id, endpoint_id=endpoint
+            )
+        await post.dispatcher.dispatch(post.tenant_id, at_once=released)
+        await hook.until(2)
+        (second,) = await until_sent(post, endpoint, lambda sent: sent[0].attempts == 2)
+    assert released == {first.id}
+    assert second.status == "pending"
+    assert second.next_attempt_at == first.next_attempt_at
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "seconds"),
+    [
+        (429, "1800", 1800),
+        (503, "1800", 1800),
+        (503, "Fri, 01 Jan 2100 00:00:00 GMT", 24 * 3600),
+        (503, "99999999999999", 24 * 3600),
+        (503, "soon", None),
+        (503, "-5", None),
+        (500, "1800", None),
+    ],
+)
+async def test_a_pause_that_an_endpoint_asks_for_is_kept(
+    open_post: MakePost, temporal_client: Client, status: int, value: str, seconds: int | None
+) -> None:
+    timing = DeliveryTiming(offsets=(0.0, 900.0), jitter=0.0)
+    headers = f"Retry-After: {value}\r\n"
+    async with (
+        open_post(timing=timing) as post,
+        receiver(answering(status), headers=headers) as hook,
+    ):
+        endpoint = await post.endpoint(hook.url)
+        await post.tell(*told(post, 50))
+        await hook.until(1)
+        delivery = await attempted(post, endpoint)
+        await workflow_of(temporal_client, post, endpoint).terminate("seen enough")
+    assert delivery.next_attempt_at is not None
+    assert delivery.last_attempt_at is not None
+    wait = (delivery.next_attempt_at - delivery.last_attempt_at).total_seconds()
+    assert wait == pytest.approx(900 if seconds is None else seconds, abs=60)
+
+
+async def test_a_short_pause_is_over_before_the_next_attempt(
+    open_post: MakePost, temporal_client: Client
+) -> None:
+    timing = DeliveryTiming(offsets=(0.0, 0.01), jitter=0.0)
+    async with (
+        open_post(timing=timing) as post,
+        receiver(answering(503, 200), headers="Retry-After: 1\r\n") as hook,
+    ):
+        endpoint = await post.endpoint(hook.url)
+        await post.tell(*told(post, 50))
+        await hook.until(2)
+        await workflow_of(temporal_client, post, endpoint).result()
+        async with post.database.session(post.tenant_id) as session:
+            (delivery,) = await post.sent(endpoint)
+            last, first = await delivery_attempts.of_delivery(
+                session, tenant_id=post.tenant_id, delivery_id=delivery.id
+            )
+    assert (last.at - first.at).total_seconds() >= 1.0
+
+
 async def test_what_arrived_is_sent_again_when_asked_for(
     post: Post, temporal_client: Client
 ) -> None:
@@ -282,6 +379,18 @@ async def rotate(post: Post, endpoint: UUID, secret: str, *, overlap: int) -> No
         assert row is not None
         until = datetime.now(UTC) + timedelta(seconds=overlap)
         await endpoints.rotate(session, row, secret=sealed, previous_until=until)
+
+
+async def until_sent(
+    post: Post, endpoint: UUID, true: Callable[[list[Delivery]], bool]
+) -> list[Delivery]:
+    """Wait until something is true of the deliveries to an endpoint."""
+    async with asyncio.timeout(60):
+        while True:
+            sent = await post.sent(endpoint)
+            if true(sent):
+                return sent
+            await asyncio.sleep(0.02)
 
 
 async def attempted(post: Post, endpoint: UUID) -> Delivery:

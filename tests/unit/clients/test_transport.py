@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import hashlib
 import json
+import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +21,7 @@ from tldrtv_highlights import (
     ApiError,
     AsyncHighlightsClient,
     AuthenticationError,
+    ClientUnusableError,
     ConflictError,
     ConnectionFailedError,
     DownloadError,
@@ -30,6 +36,7 @@ from tldrtv_highlights import (
     UnexpectedAnswerError,
 )
 from tldrtv_highlights._events import EventParser
+from tldrtv_highlights.errors import retry_after
 from tldrtv_highlights.models import Clip, ClipDetail
 
 T = TypeVar("T")
@@ -316,13 +323,59 @@ def events(*items: tuple[str, dict[str, Any]]) -> bytes:
     return f"retry: 2000\n\n: still here\n\n{''.join(lines)}".encode()
 
 
+def sse(*entries: tuple[str, object]) -> httpx.Response:
+    return httpx.Response(
+        200, content=events(*entries), headers={"Content-Type": "text/event-stream; charset=utf-8"}
+    )
+
+
+async def test_a_quiet_stream_is_followed_over_any_number_of_cuts(either: Either) -> None:
+    quiet = [sse() for _ in range(3 * FAST.retries)]
+    script = Script(*quiet, LOST, LOST, *quiet, sse(("end", {"reason": "ended"})))
+    found = await either.items(either.client(script).streams.follow("s"))
+    assert [event.type for event in found] == ["end"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, content=b"<html>", headers={"Content-Type": "text/html"}),
+        httpx.Response(302, headers={"Location": "https://elsewhere.test/"}),
+        httpx.Response(
+            200, content=b"data: {oops\n\n", headers={"Content-Type": "text/event-stream"}
+        ),
+        httpx.Response(
+            200, content=b"data: \xff\n\n", headers={"Content-Type": "text/event-stream"}
+        ),
+    ],
+    ids=["page", "redirect", "no JSON", "no UTF-8"],
+)
+async def test_an_answer_without_events_is_said_to_be_one(
+    either: Either, answer: httpx.Response
+) -> None:
+    with pytest.raises(UnexpectedAnswerError, match="cannot be read"):
+        await either.items(either.client(Script(answer)).streams.follow("s"))
+
+
+async def test_a_body_that_cannot_be_decompressed_is_said_to_be_one(either: Either) -> None:
+    def broken(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200,
+            headers={"Content-Encoding": "gzip"},
+            stream=httpx.ByteStream(b"no gzip"),
+        )
+
+    with pytest.raises(UnexpectedAnswerError, match="cannot be read"):
+        await either.result(either.client(broken).streams.get("s"))
+
+
 async def test_a_stream_is_followed_to_its_end_over_lost_connections(either: Either) -> None:
     title = "A line\u2028separator is no end of a line"
     script = Script(
-        httpx.Response(200, content=events(("highlight", HIGHLIGHT | {"title": title}))),
+        sse(("highlight", HIGHLIGHT | {"title": title})),
         LOST,
         problem(503),
-        httpx.Response(200, content=events(("stream", STREAM), ("end", {"reason": "ended"}))),
+        sse(("stream", STREAM), ("end", {"reason": "ended"})),
     )
     found = await either.items(either.client(script).streams.follow("s"))
     assert [event.type for event in found] == ["highlight", "stream", "end"]
@@ -355,9 +408,9 @@ async def test_the_clients_close() -> None:
         pass
     with HighlightsClient(API, "k", transport=httpx.MockTransport(Script())) as other:
         pass
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(ClientUnusableError, match="closed"):
         await one.streams.get("s")
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(ClientUnusableError, match="closed"):
         other.streams.get("s")
 
 
@@ -373,3 +426,71 @@ def test_pauses_grow_and_are_bounded() -> None:
 def test_the_api_is_waited_for_as_long_as_it_says() -> None:
     answer = problem(429, {"Retry-After": "4"})
     assert (RetryPolicy().after_answer(0, answer, repeatable=False) or 0) >= 4
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("4", 4.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+        ("", None),
+    ],
+)
+def test_a_wait_may_be_a_number_or_a_date(value: str, seconds: float | None) -> None:
+    assert retry_after(problem(429, {"Retry-After": value})) == seconds
+
+
+def test_a_date_to_come_is_waited_for() -> None:
+    at = datetime.now(UTC) + timedelta(seconds=60)
+    found = retry_after(problem(503, {"Retry-After": format_datetime(at, usegmt=True)}))
+    assert found == pytest.approx(60, abs=5)
+
+
+def pickled(error: Exception) -> object:
+    return pickle.loads(pickle.dumps(error))  # noqa: S301 - of our own making
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
+async def test_errors_can_be_sent_to_another_process(copied: Callable[[Exception], Any]) -> None:
+    with pytest.raises(RateLimitedError) as refused:
+        HighlightsClient(
+            API,
+            "k",
+            retry=RetryPolicy(retries=0),
+            transport=httpx.MockTransport(Script(problem(429, {"Retry-After": "4"}))),
+        ).streams.get("s")
+    again = copied(refused.value)
+    assert type(again) is RateLimitedError
+    assert (str(again), vars(again)) == (str(refused.value), vars(refused.value))
+
+
+def test_a_client_can_be_used_in_one_event_loop_after_the_other() -> None:
+    script = Script(*[httpx.Response(200, json=STREAM)] * 2)
+    client = AsyncHighlightsClient(API, "k", transport=httpx.MockTransport(script))
+    for _ in range(2):
+        assert asyncio.run(client.streams.get("s")).id
+
+
+async def test_a_client_of_another_loop_that_runs_says_so() -> None:
+    script = Script(*[httpx.Response(200, json=STREAM)] * 2)
+    client = AsyncHighlightsClient(API, "k", transport=httpx.MockTransport(script))
+    await client.streams.get("s")
+    with pytest.raises(ClientUnusableError, match="another event loop"):
+        await asyncio.to_thread(asyncio.run, client.streams.get("s"))
+
+
+@pytest.mark.parametrize("kind", [HighlightsClient, AsyncHighlightsClient])
+def test_what_can_never_work_is_refused_when_the_client_is_made(
+    kind: type[HighlightsClient | AsyncHighlightsClient],
+) -> None:
+    with pytest.raises(ValueError, match="must begin with https://"):
+        kind("api.test", "k")
+    with pytest.raises(ValueError, match="the API key is empty") as refused:
+        kind(API, "hush\nhush")
+    assert "hush" not in str(refused.value)
+    kind(API, " hl_test_key\n")

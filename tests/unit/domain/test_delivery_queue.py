@@ -84,7 +84,17 @@ def test_a_wait_can_be_cut_short() -> None:
     filled.enter(order(1))
     waiting = filled.first
     filled.enter(order(1, at_once=True))
-    assert (waiting.due, filled.first) == (LATER, waiting.model_copy(update={"due": None}))
+    assert (waiting.due, filled.first.due, filled.first.scheduled) == (LATER, None, LATER)
+
+
+def test_an_extra_attempt_that_fails_takes_none_from_the_schedule() -> None:
+    filled = queue(1)
+    attempt(filled, FAILED)
+    filled.enter(order(1, at_once=True))
+    filled.begin()
+    filled.conclude(FAILED, began=NOON, next_attempt_at=LATER, extra=True)
+    first = filled.first
+    assert (first.attempt, first.due, first.scheduled) == (1, LATER, None)
 
 
 def test_an_order_for_what_is_under_way_is_not_lost() -> None:

@@ -19,11 +19,16 @@ def due(number: int, chance: float = 0.0) -> timedelta:
     return at - NOON
 
 
-def test_the_attempts_are_those_of_standard_webhooks() -> None:
+def test_the_attempts_are_those_of_standard_webhooks_and_some_early_ones() -> None:
     assert [due(number) for number in range(len(OFFSETS))] == [
         timedelta(0),
         timedelta(seconds=5),
+        timedelta(seconds=15),
+        timedelta(seconds=30),
+        timedelta(minutes=1),
+        timedelta(minutes=2),
         timedelta(minutes=5),
+        timedelta(minutes=15),
         timedelta(minutes=30),
         timedelta(hours=2),
         timedelta(hours=5),

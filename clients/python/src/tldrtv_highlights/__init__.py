@@ -9,6 +9,7 @@ from tldrtv_highlights.client import AsyncHighlightsClient, HighlightsClient
 from tldrtv_highlights.errors import (
     ApiError,
     AuthenticationError,
+    ClientUnusableError,
     ConflictError,
     ConnectionFailedError,
     DownloadError,
@@ -26,6 +27,7 @@ __all__ = [
     "ApiError",
     "AsyncHighlightsClient",
     "AuthenticationError",
+    "ClientUnusableError",
     "ConflictError",
     "ConnectionFailedError",
     "DownloadError",

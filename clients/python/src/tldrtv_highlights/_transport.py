@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from itertools import count
@@ -20,12 +20,19 @@ from tldrtv_highlights._endpoint import Endpoint, Sent
 from tldrtv_highlights._events import END, EventParser
 from tldrtv_highlights._retry import RetryPolicy
 from tldrtv_highlights._sink import Sink
-from tldrtv_highlights.errors import ConnectionFailedError, DownloadError, error_of
+from tldrtv_highlights.errors import (
+    ClientUnusableError,
+    ConnectionFailedError,
+    DownloadError,
+    UnexpectedAnswerError,
+    error_of,
+)
 from tldrtv_highlights.models import Page, StreamEvent
 
 T = TypeVar("T")
 
 __version__: Final = "0.1.0"
+_CLOSED: Final = "This client is closed; make a new one."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +63,14 @@ class SyncTransport:
 
     def call(self, endpoint: Endpoint[T], sent: Sent) -> T:
         """Send one request, again where that may help, and return its answer."""
+        self._require_open()
         request = endpoint.request(self._http, sent)
         repeatable = endpoint.repeatable
         for attempt in count():
             try:
                 response = self._http.send(request, auth=self._key)
+            except httpx.DecodingError as error:
+                raise _unreadable(request) from error
             except httpx.TransportError as error:
                 pause = self._retry.after_failure(attempt, error, repeatable=repeatable)
                 if pause is None:
@@ -85,6 +95,7 @@ class SyncTransport:
         """Yield a stream's events to its end, connecting again from the last one seen."""
         failures = 0
         while True:
+            self._require_open()
             request = endpoint.request(self._http, sent)
             pause: float | None
             try:
@@ -96,14 +107,17 @@ class SyncTransport:
                             raise error_of(response)
                         failures += 1
                     else:
-                        pause = self._retry.first
+                        _require_events(request, response)
+                        failures, pause = 0, self._retry.first
                         parser = EventParser()
                         for chunk in response.iter_bytes():
                             for event in parser.feed(chunk):
-                                failures, sent = 0, _since(sent, event)
+                                sent = _since(sent, event)
                                 yield event
                                 if event.type == END:
                                     return
+            except (httpx.DecodingError, ValueError) as error:  # of the bytes, or of an event
+                raise _unreadable(request) from error
             except httpx.TransportError as error:
                 pause = self._retry.after_failure(failures, error, repeatable=True)
                 if pause is None:
@@ -113,6 +127,7 @@ class SyncTransport:
 
     def download(self, file: File) -> Path:
         """Fetch a file by its signed URL, without the key."""
+        self._require_open()
         for attempt in count():
             try:
                 with (
@@ -133,26 +148,56 @@ class SyncTransport:
             time.sleep(pause)
         raise AssertionError("unreachable")
 
+    def _require_open(self) -> None:
+        if self._http.is_closed:
+            raise ClientUnusableError(_CLOSED)
+
 
 class AsyncTransport:
     """Sends requests and lets others run meanwhile."""
 
-    def __init__(self, http: httpx.AsyncClient, *, api_key: str, retry: RetryPolicy) -> None:
-        self._http = http
+    def __init__(
+        self, connect: Callable[[], httpx.AsyncClient], *, api_key: str, retry: RetryPolicy
+    ) -> None:
+        self._connect = connect
+        self._http: httpx.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
         self._key = _BearerKey(api_key)
         self._retry = retry
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        self._closed = True
+        if self._http is not None and self._loop is asyncio.get_running_loop():
+            await self._http.aclose()
+
+    def _here(self) -> httpx.AsyncClient:
+        """Return the connections of the running event loop.
+
+        Those of a loop that was closed cannot be used, nor closed, any more.
+        """
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise ClientUnusableError(_CLOSED)
+        if self._http is None or self._loop is not loop:
+            if self._loop is not None and not self._loop.is_closed():
+                raise ClientUnusableError(
+                    "This client is in use by another event loop; make one for each loop."
+                )
+            self._http, self._loop = self._connect(), loop
+        return self._http
 
     async def call(self, endpoint: Endpoint[T], sent: Sent) -> T:
         """Send one request, again where that may help, and return its answer."""
-        request = endpoint.request(self._http, sent)
+        http = self._here()
+        request = endpoint.request(http, sent)
         repeatable = endpoint.repeatable
         for attempt in count():
             try:
-                response = await self._http.send(request, auth=self._key)
+                response = await http.send(request, auth=self._key)
+            except httpx.DecodingError as error:
+                raise _unreadable(request) from error
             except httpx.TransportError as error:
                 pause = self._retry.after_failure(attempt, error, repeatable=repeatable)
                 if pause is None:
@@ -178,10 +223,11 @@ class AsyncTransport:
         """Yield a stream's events to its end, connecting again from the last one seen."""
         failures = 0
         while True:
-            request = endpoint.request(self._http, sent)
+            http = self._here()
+            request = endpoint.request(http, sent)
             pause: float | None
             try:
-                response = await self._http.send(request, auth=self._key, stream=True)
+                response = await http.send(request, auth=self._key, stream=True)
                 async with aclosing(response):
                     if response.is_error:
                         await response.aread()
@@ -190,14 +236,17 @@ class AsyncTransport:
                             raise error_of(response)
                         failures += 1
                     else:
-                        pause = self._retry.first
+                        _require_events(request, response)
+                        failures, pause = 0, self._retry.first
                         parser = EventParser()
                         async for chunk in response.aiter_bytes():
                             for event in parser.feed(chunk):
-                                failures, sent = 0, _since(sent, event)
+                                sent = _since(sent, event)
                                 yield event
                                 if event.type == END:
                                     return
+            except (httpx.DecodingError, ValueError) as error:  # of the bytes, or of an event
+                raise _unreadable(request) from error
             except httpx.TransportError as error:
                 pause = self._retry.after_failure(failures, error, repeatable=True)
                 if pause is None:
@@ -207,9 +256,10 @@ class AsyncTransport:
 
     async def download(self, file: File) -> Path:
         """Fetch a file by its signed URL, without the key."""
+        http = self._here()
         for attempt in count():
             try:
-                async with self._http.stream("GET", file.url, follow_redirects=True) as response:
+                async with http.stream("GET", file.url, follow_redirects=True) as response:
                     with file.sink() as sink:
                         if response.is_error:
                             await response.aread()
@@ -246,6 +296,20 @@ def _since(sent: Sent, event: StreamEvent) -> Sent:
     if event.id is None:
         return sent
     return replace(sent, headers={**sent.headers, "Last-Event-ID": event.id})
+
+
+def _require_events(request: httpx.Request, response: httpx.Response) -> None:
+    """Refuse an answer that holds no events: a redirect, or a page that a proxy wrote."""
+    kind = response.headers.get("Content-Type", "")
+    if response.status_code != httpx.codes.OK or not kind.startswith("text/event-stream"):
+        raise _unreadable(request)
+
+
+def _unreadable(request: httpx.Request) -> UnexpectedAnswerError:
+    return UnexpectedAnswerError(
+        f"{request.method} {request.url.path} was answered with something that cannot be read; "
+        "check the API's address and what stands between."
+    )
 
 
 def _no_answer(request: httpx.Request, error: httpx.TransportError) -> ConnectionFailedError:

@@ -49,7 +49,8 @@ class HighlightsClient:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         http = httpx.Client(**_options(base_url, timeout), transport=transport)
-        self._transport = SyncTransport(http, api_key=api_key, retry=retry or RetryPolicy())
+        key = _checked_key(api_key)
+        self._transport = SyncTransport(http, api_key=key, retry=retry or RetryPolicy())
         self.streams = Streams(self._transport)
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
@@ -80,7 +81,8 @@ class HighlightsClient:
 class AsyncHighlightsClient:
     """The Highlight API for programs with an event loop: the same methods, to be awaited.
 
-    An asynchronous context manager.
+    An asynchronous context manager. It serves one event loop at a time: after that loop was
+    closed, it can be used in another.
 
     Args:
         base_url: where the API is.
@@ -99,8 +101,13 @@ class AsyncHighlightsClient:
         retry: RetryPolicy | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        http = httpx.AsyncClient(**_options(base_url, timeout), transport=transport)
-        self._transport = AsyncTransport(http, api_key=api_key, retry=retry or RetryPolicy())
+        options = _options(base_url, timeout)
+
+        def connect() -> httpx.AsyncClient:
+            return httpx.AsyncClient(**options, transport=transport)
+
+        key = _checked_key(api_key)
+        self._transport = AsyncTransport(connect, api_key=key, retry=retry or RetryPolicy())
         self.streams = Streams(self._transport)
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
@@ -128,6 +135,21 @@ class AsyncHighlightsClient:
         await self.close()
 
 
+def _checked_key(api_key: str) -> str:
+    """Return the key without the white space around it, which a file or a terminal adds.
+
+    Raises:
+        ValueError: it holds characters that no key has. The message does not show it.
+    """
+    key = api_key.strip()
+    if not key or not all("!" <= character <= "~" for character in key):
+        raise ValueError("the API key is empty or holds characters that no key has")
+    return key
+
+
 def _options(base_url: str, timeout: float) -> dict[str, Any]:
+    url = httpx.URL(base_url)
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ValueError("the API's address must begin with https:// or http:// and name a host")
     agent = f"tldrtv-highlights-python/{__version__}"
     return {"base_url": base_url, "timeout": timeout, "headers": {"User-Agent": agent}}

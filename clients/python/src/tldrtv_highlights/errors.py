@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import httpx
@@ -14,6 +18,10 @@ class HighlightsError(Exception):
 
 class ConnectionFailedError(HighlightsError):
     """No answer came: the API is away, or the network is. Whether it acted is not known."""
+
+
+class ClientUnusableError(HighlightsError):
+    """The client was closed, or belongs to another event loop that still runs."""
 
 
 class UnexpectedAnswerError(HighlightsError):
@@ -59,6 +67,19 @@ class ApiError(HighlightsError):
         self.errors = errors
         parts = "".join(f" {each.get('pointer')}: {each.get('detail')}." for each in errors)
         super().__init__(f"{status} {code}: {detail}{parts} (request {request_id or 'unknown'})")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let errors cross processes, as pools and task queues send them."""
+        fields = {
+            "status": self.status,
+            "code": self.code,
+            "title": self.title,
+            "detail": self.detail,
+            "request_id": self.request_id,
+            "retry_after": self.retry_after,
+            "errors": tuple(dict(each) for each in self.errors),
+        }
+        return partial(type(self), **fields), ()
 
 
 class InvalidRequestError(ApiError):
@@ -133,11 +154,20 @@ def error_of(response: httpx.Response) -> ApiError:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds that `Retry-After` names, if it does."""
+    """Return the seconds that `Retry-After` names, if it does: a number or an HTTP date."""
+    value = response.headers.get("Retry-After", "").strip()
     try:
-        return max(0.0, float(response.headers["Retry-After"]))
-    except (KeyError, ValueError):
+        seconds = float(value)
+    except ValueError:
+        pass
+    else:
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
         return None
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:

@@ -422,6 +422,9 @@ ATTACKS: dict[str, Attack] = {
         delivery_id=it.delivery,
         next_attempt_at=None,
     ),
+    "delivery_attempts.release_waiting": lambda s, it: delivery_attempts.release_waiting(
+        s, tenant_id=it.tenant, endpoint_id=it.endpoint
+    ),
     "delivery_attempts.of_delivery": lambda s, it: delivery_attempts.of_delivery(
         s, tenant_id=it.tenant, delivery_id=it.delivery
     ),

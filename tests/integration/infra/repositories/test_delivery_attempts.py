@@ -11,7 +11,7 @@ from domain.usage import UsageKind
 from infra.database import Database
 from infra.repositories import audit, deliveries, delivery_attempts, endpoints, events, usage
 from infra.repositories.audit import AuditFilter
-from infra.repositories.delivery_attempts import Attempt
+from infra.repositories.delivery_attempts import Attempt, RecordedAttempt
 from infra.repositories.usage import Bucket
 from infra.schema import Delivery, WebhookEndpoint
 from tests.integration.rows import new_delivery, new_endpoint, usage_event
@@ -35,7 +35,7 @@ def succeeded(at: datetime = NOON) -> Attempt:
 
 async def record(
     database: Database, tenant: UUID, delivery: UUID, attempt: Attempt, *, last: bool = False
-) -> bool:
+) -> RecordedAttempt:
     async with database.session(tenant) as session:
         return await delivery_attempts.record(
             session,
@@ -90,7 +90,7 @@ async def test_the_last_failure_of_a_delivery_disables_an_endpoint_that_took_not
 ) -> None:
     delivery = await new_delivery(database, tenant, endpoint)
     await record(database, tenant, delivery, failed())
-    assert await record(database, tenant, delivery, failed(NOON + 24 * HOUR), last=True)
+    assert (await record(database, tenant, delivery, failed(NOON + 24 * HOUR), last=True)).disabled
     row, about = await read(database, tenant, delivery)
     assert (row.status, about.status, about.disabled_reason) == ("failed", "disabled", "failing")
     async with database.session(tenant) as session:
@@ -109,8 +109,8 @@ async def test_an_endpoint_is_disabled_once_however_many_deliveries_give_up_on_i
     first, second = [
         await new_delivery(database, tenant, endpoint, percent=percent) for percent in (1, 2)
     ]
-    assert await record(database, tenant, first, gone)
-    assert not await record(database, tenant, second, gone)
+    assert (await record(database, tenant, first, gone)).disabled
+    assert not (await record(database, tenant, second, gone)).disabled
     async with database.session(tenant) as session:
         assert len(await events.undispatched(session, tenant_id=tenant)) == 1
         assert len(await audit.list_page(session, tenant_id=tenant, criteria=AuditFilter())) == 1
@@ -123,7 +123,9 @@ async def test_an_endpoint_that_took_something_else_meanwhile_stays_enabled(
     await record(database, tenant, refused, failed())
     other = await new_delivery(database, tenant, endpoint, percent=100)
     await record(database, tenant, other, succeeded(NOON + HOUR))
-    assert not await record(database, tenant, refused, failed(NOON + 24 * HOUR), last=True)
+    assert not (
+        await record(database, tenant, refused, failed(NOON + 24 * HOUR), last=True)
+    ).disabled
     row, about = await read(database, tenant, refused)
     assert (row.status, about.status) == ("failed", "enabled")
 
@@ -171,7 +173,7 @@ async def test_what_was_deleted_meanwhile_is_left_alone(
     delivery = await new_delivery(database, tenant, endpoint)
     async with database.session(tenant) as session:
         await endpoints.delete(session, tenant_id=tenant, endpoint_id=endpoint)
-    assert not await record(database, tenant, delivery, failed())
+    assert not (await record(database, tenant, delivery, failed())).disabled
     async with database.session(tenant) as session:
         assert (
             await delivery_attempts.take(session, tenant_id=tenant, delivery_id=delivery, now=NOON)
@@ -191,7 +193,7 @@ async def test_another_tenants_delivery_is_neither_sent_nor_written(
                 )
                 is None
             )
-    assert not await record(database, other_tenant, delivery, succeeded())
+    assert not (await record(database, other_tenant, delivery, succeeded())).disabled
     row, _ = await read(database, tenant, delivery)
     assert (row.status, row.attempts) == ("pending", 0)
 

@@ -25,13 +25,14 @@ async def take(session: AsyncSession, tenant: UUID, delivery: UUID) -> bool:
 
 
 async def record(session: AsyncSession, tenant: UUID, delivery: UUID) -> bool:
-    return await delivery_attempts.record(
+    recorded = await delivery_attempts.record(
         session,
         Attempt(at=NOON, duration=0.1, succeeded=True, status_code=200),
         tenant_id=tenant,
         delivery_id=delivery,
         next_attempt_at=None,
     )
+    return recorded.disabled
 
 
 async def until_it_waits(session: AsyncSession, pid: int) -> None:
