@@ -6,6 +6,7 @@ from pydantic import SecretStr, ValidationError
 
 from infra.embedded.home import StateDirectory
 from infra.errors import NotConfiguredError
+from infra.redaction import register
 from infra.settings import Settings
 
 
@@ -41,6 +42,7 @@ def require_database(settings: Settings) -> Settings:
             remedy="Set DATABASE_URL, or start everything with `highlights dev`.",
         )
     owner = running.database_owner_url
+    register(running.database_url, owner)  # a copy of settings is not validated
     return settings.model_copy(
         update={
             "database_url": SecretStr(running.database_url),

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import httpx
 
+from infra.redaction import redact
 from infra.url_guard import GuardedTransport, UrlForbiddenError, UrlGuard
 
 MAX_RESPONSE_BYTES: Final = 16 << 10
@@ -96,7 +97,7 @@ class WebhookSender:
         return Answer(
             duration=time.monotonic() - began,
             status_code=status,
-            error=error[:_ERROR] if error else None,
+            error=redact(error)[:_ERROR] if error else None,
             excerpt=_text(excerpt),
         )
 
