@@ -37,6 +37,7 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
             spending=spending,
             segments=doors.segments,
             pool=doors.media,
+            prices=settings.price_table(),
         ),
         _questions(settings, Choice()),
         {name: _questions(settings, each) for name, each in settings.gemini_by_profile.items()},
@@ -55,11 +56,9 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
 
 
 def _questions(settings: Settings, choice: Choice) -> Questions:
-    model = choice.model or settings.gemini_model
     general = settings.gemini_temperature
     return Questions(
-        model=model,
-        price=settings.gemini_prices[model],
+        model=choice.model or settings.gemini_model,
         temperature=general if choice.temperature is None else choice.temperature,
         language=choice.language or settings.gemini_language,
     )
