@@ -37,7 +37,7 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
             spending=spending,
             segments=doors.segments,
             pool=doors.media,
-            prices=settings.price_table(),
+            prices=settings.gemini_price_table(),
         ),
         _questions(settings, Choice()),
         {name: _questions(settings, each) for name, each in settings.gemini_by_profile.items()},

@@ -45,7 +45,7 @@ async def check_gemini(settings: Settings, client: GeminiClient) -> GeminiCheck:
         warnings.append("Gemini refused the key. Check GEMINI_API_KEY.")
     except GeminiError as error:
         warnings.append(f"Gemini could not be asked for its models: {error}.")
-    now, prices = datetime.now(UTC), settings.price_table()
+    now, prices = datetime.now(UTC), settings.gemini_price_table()
     for model in settings.gemini_models():
         warning = model_warning(model, listed=listed, at=now, prices=prices)
         if warning is not None:

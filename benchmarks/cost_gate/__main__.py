@@ -58,7 +58,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
     if len(results) > 1:
         results.append(reduce(lambda one, two: one.plus(two, name="all kinds"), results))
-    price = settings.price_table().price(questions.model, datetime.now(UTC))
+    price = settings.gemini_price_table().price(questions.model, datetime.now(UTC))
     show(results, questions.model, price, console)
     console.print(f"- {_told_of_seeds(options)}", highlight=False)
     console.print(f"- {machine()}", highlight=False)

@@ -82,7 +82,7 @@ class GeminiSettings(SettingsSection):
         default=0.5, gt=0.0, le=1.0, description="Share of the quota that one tenant may take."
     )
 
-    def price_table(self) -> PriceTable:
+    def gemini_price_table(self) -> PriceTable:
         """Prices of models: the built-in ones, and the operator's above them."""
         return PriceTable(overrides=self.gemini_prices, fallback=self.gemini_fallback_price)
 
