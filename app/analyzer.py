@@ -12,6 +12,7 @@ from activities.interfaces import Analysis
 from app.doors import Doors
 from domain.cost_gate import GateLimits
 from domain.gemini.choice import Choice
+from domain.gemini.models import bare_name
 from domain.gemini.questions import Questions
 from domain.gemini.tenant_budget import TenantBudget
 from infra.pinned_profiles import PinnedProfiles
@@ -58,7 +59,7 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
 def _questions(settings: Settings, choice: Choice) -> Questions:
     general = settings.gemini_temperature
     return Questions(
-        model=choice.model or settings.gemini_model,
+        model=bare_name(choice.model or settings.gemini_model),
         temperature=general if choice.temperature is None else choice.temperature,
         language=choice.language or settings.gemini_language,
     )

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, Secret
 
 from domain.gemini.choice import Choice
 from domain.gemini.cost import ModelPrice
-from domain.gemini.models import DEFAULT_MODEL, FALLBACK_PRICE, PriceTable
+from domain.gemini.models import DEFAULT_MODEL, FALLBACK_PRICE, PriceTable, bare_name
 from infra.settings.section import SettingsSection
 
 _MODEL_NAME: Final = r"^(models/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -89,4 +89,4 @@ class GeminiSettings(SettingsSection):
     def gemini_models(self) -> tuple[str, ...]:
         """All models that may be asked, without repetitions."""
         chosen = [each.model for each in self.gemini_by_profile.values() if each.model]
-        return tuple(dict.fromkeys((self.gemini_model, *chosen)))
+        return tuple(dict.fromkeys(map(bare_name, (self.gemini_model, *chosen))))
