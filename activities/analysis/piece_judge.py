@@ -122,7 +122,7 @@ class PieceJudge:
         if isinstance(watched, InVain):
             return self._failed(case, value, watched, model)
         if obstacle is None:
-            self._circuits[model] = self._circuit(model).succeeded()
+            self._succeeded(model)
         return self._told(case, value, verdict.grounds, watched)
 
     def _obstacle(self, case: Case) -> Grounds | None:
@@ -136,6 +136,10 @@ class PieceJudge:
 
     def _circuit(self, model: str) -> Circuit:
         return self._circuits.setdefault(model, Circuit())
+
+    def _succeeded(self, model: str) -> None:
+        self._circuits[model] = self._circuit(model).succeeded()
+        self._causes.pop(model, None)
 
     def _told(self, case: Case, value: PieceValue, grounds: Grounds, watched: Watched) -> Outcome:
         told = told_with(
@@ -155,7 +159,7 @@ class PieceJudge:
         """Ask to be run again, or go on without Gemini."""
         error, spent = in_vain
         if isinstance(error, UnusableAnswerError):
-            self._circuits[model] = self._circuit(model).succeeded()
+            self._succeeded(model)
             told = told_in_vain(case.piece, analyzer=self.analyzer(case.profile, spent))
             counted = GeminiReport(counted={error.reason: 1})
             return _without(case, value, Grounds.FAILED, spent.plus(counted))._replace(told=told)

@@ -11,7 +11,7 @@ declared again at once in the first case, and every few seconds in any case.
 from __future__ import annotations
 
 import asyncio
-from typing import Final, NoReturn, Protocol
+from typing import Final, Literal, NoReturn, Protocol
 
 import structlog
 from aio_pika import DeliveryMode, ExchangeType, Message
@@ -126,7 +126,10 @@ class JobConsumer:
         raise ConnectionError("the channel was closed")
 
     async def _watch(
-        self, channel: AbstractChannel, closing: asyncio.Future[object], cancelled: asyncio.Event
+        self,
+        channel: AbstractChannel,
+        closing: asyncio.Future[Literal[True]],
+        cancelled: asyncio.Event,
     ) -> None:
         """Return when the channel is closed or the consumer cancelled; repair what is missing."""
         cancelling = asyncio.ensure_future(cancelled.wait())

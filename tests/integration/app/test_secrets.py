@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from traceback import format_exception
@@ -65,7 +65,7 @@ async def test_no_adapter_shows_a_secret(
             }
         )
         telemetry.configure(settings, component="test")
-        seen = await asyncio.gather(*(_provoke(settings)), return_exceptions=True)
+        seen = await asyncio.gather(*_provoke(settings), return_exceptions=True)
         findings = await asyncio.to_thread(examine, settings)
     shown = [redact("".join(format_exception(e))) for e in seen if isinstance(e, BaseException)]
     logs = capsys.readouterr().err
@@ -78,7 +78,7 @@ async def test_no_adapter_shows_a_secret(
     assert not any(MARK in str(each) for each in seen)
 
 
-def _provoke(settings: Settings) -> list[object]:
+def _provoke(settings: Settings) -> list[Awaitable[object]]:
     return [
         _gemini(settings),
         Database(plain(settings.database_url), pool_size=1).ping(),
