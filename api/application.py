@@ -192,6 +192,7 @@ def _services(settings: Settings) -> Services:
         None if redis_url is None else redis_url.get_secret_value(),
         timeout=settings.rate_limit_timeout,
         retry_interval=settings.rate_limit_retry_interval,
+        count_locally=settings.rate_limit_fail_open,
     )
     return Services(
         settings=settings,

@@ -12,6 +12,8 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from infra.redaction import redact
+
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER: Final = 2
 
@@ -62,7 +64,7 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
             title=self.title,
             status=self.status,
             code=self.code,
-            detail=self.detail,
+            detail=redact(self.detail),
             request_id=request_id,
             errors=self.errors or None,
         )

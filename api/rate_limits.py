@@ -40,14 +40,13 @@ class RateLimits:
     Args:
         limiter: counts.
         plans: what each tenant may.
-        settings: the limits of addresses, and what to do when nobody counts.
+        settings: the limits of addresses.
     """
 
     def __init__(self, limiter: RateLimiter, plans: TenantPlans, settings: Settings) -> None:
         self._limiter = limiter
         self._plans = plans
         self._trusted_proxies = settings.trusted_proxies
-        self._fail_open = settings.rate_limit_fail_open
         self._refusals = Limit(name="address", quota=settings.address_refusals_per_minute)
         self._files = Limit(name="files", quota=settings.address_files_per_minute)
 
@@ -91,8 +90,6 @@ class RateLimits:
         standing = await self._counted(
             self._limiter.look(Bucket(self._refusals, self._address(scope)))
         )
-        if standing is None:
-            return
         account.standings = (standing,)
         if standing.remaining == 0:
             raise _refusal(standing)
@@ -118,20 +115,15 @@ class RateLimits:
         account = account_of(scope)
         account.paid = True
         verdict = await self._counted(self._limiter.take(buckets, cost=cost))
-        if verdict is None:
-            account.standings = ()
-            return
         # Clients read the first one, if only one: the tenant's, which all its keys share.
         account.standings = verdict.standings[::-1]
         if verdict.refused_by is not None:
             raise _refusal(verdict.refused_by)
 
-    async def _counted(self, count: Awaitable[T]) -> T | None:
+    async def _counted(self, count: Awaitable[T]) -> T:
         try:
             return await count
         except LimiterAwayError as error:
-            if self._fail_open:
-                return None
             raise UnavailableProblem(
                 "Rate limits cannot be checked. " + UnavailableProblem.advice
             ) from error

@@ -12,6 +12,7 @@ from activities.interfaces import Analysis
 from app.doors import Doors
 from domain.cost_gate import GateLimits
 from domain.gemini.choice import Choice
+from domain.gemini.models import bare_name
 from domain.gemini.questions import Questions
 from domain.gemini.tenant_budget import TenantBudget
 from infra.pinned_profiles import PinnedProfiles
@@ -37,6 +38,7 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
             spending=spending,
             segments=doors.segments,
             pool=doors.media,
+            prices=settings.gemini_price_table(),
         ),
         _questions(settings, Choice()),
         {name: _questions(settings, each) for name, each in settings.gemini_by_profile.items()},
@@ -55,11 +57,9 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
 
 
 def _questions(settings: Settings, choice: Choice) -> Questions:
-    model = choice.model or settings.gemini_model
     general = settings.gemini_temperature
     return Questions(
-        model=model,
-        price=settings.gemini_prices[model],
+        model=bare_name(choice.model or settings.gemini_model),
         temperature=general if choice.temperature is None else choice.temperature,
         language=choice.language or settings.gemini_language,
     )

@@ -15,6 +15,7 @@ from app.keys import keys
 from app.process_settings import read_settings, require_database
 from app.tenants import tenants
 from infra.errors import InvalidSettingError, SetupError
+from infra.redaction import print_exceptions_redacted, redact
 
 _WRONG_USAGE: Final = 2
 
@@ -235,13 +236,14 @@ def setup() -> None:
 
 def main() -> None:
     """Run the command; say what is wrong, and what to do, in a sentence each."""
+    print_exceptions_redacted()
     try:
         cli()
     except SetupError as error:
         console = Console(stderr=True, soft_wrap=True)
         console.print(f"[bold red]error[/bold red] {error.code}", highlight=False)
-        console.print(error.message, markup=False, highlight=False)
-        console.print(error.remedy, markup=False, highlight=False)
+        console.print(redact(error.message), markup=False, highlight=False)
+        console.print(redact(error.remedy), markup=False, highlight=False)
         sys.exit(_WRONG_USAGE if isinstance(error, InvalidSettingError) else 1)
 
 

@@ -14,6 +14,12 @@ _INTRODUCTION: Final = """# Configuration
 
 Every setting is an environment variable. With none set, `highlights dev` runs everything on this
 machine. This page is generated from `infra/settings/` by `make docs`.
+
+White space around a secret (a key, or a URL with a password) is dropped, except of
+`HIGHLIGHTS_SIGNING_SECRET`, which is hashed as it is. A secret that cannot be sent, such as a key
+with a line break inside, is refused at the start by its name. The values of secrets, and what looks
+like credentials in any text, are replaced by `***` in log lines, uncaught exceptions, Temporal
+failures, problem documents and `highlights doctor` (`infra/redaction.py`).
 """
 
 

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -22,11 +22,13 @@ from rich.console import Console
 from rich.table import Table
 
 from app.browser import chromium_path
+from app.gemini_check import check_gemini_once
 from infra.database import Database, DatabaseUnavailableError, database_address
 from infra.embedded import postgres, temporal_binary
 from infra.errors import ComponentMissingError, InvalidSettingError, SetupError
 from infra.ffmpeg import FfmpegError, find_ffmpeg
 from infra.migration import compare_schema, newest_revision, summary
+from infra.redaction import redact
 from infra.settings import Settings
 from infra.temporal import connect
 
@@ -72,13 +74,22 @@ def examine(settings: Settings) -> list[Finding]:
         _ffmpeg,
         _libav,
         _chromium,
-        _gemini,
+        examine_gemini,
         _redis,
         _amqp,
         _segment_store,
         _clip_store,
     )
-    return [check(settings) for check in checks]
+    return [_without_secrets(check(settings)) for check in checks]
+
+
+def _without_secrets(finding: Finding) -> Finding:
+    return replace(
+        finding,
+        where=redact(finding.where),
+        version=redact(finding.version),
+        advice=redact(finding.advice),
+    )
 
 
 def wrong_settings(error: InvalidSettingError) -> list[Finding]:
@@ -207,11 +218,21 @@ def _chromium(_settings: Settings) -> Finding:
     return Finding("Chromium", "ok", path, _first_line(path, "--version"))
 
 
-def _gemini(settings: Settings) -> Finding:
+def examine_gemini(settings: Settings) -> Finding:
+    """Ask Gemini for its models, where there is a key."""
     if settings.gemini_api_key is None:
         advice = "set GEMINI_API_KEY for the multimodal analyzer; the local one works without"
         return Finding("Gemini", "optional", advice=advice)
-    return Finding("Gemini", "ok", "GEMINI_API_KEY", "configured, not called")
+    models = ", ".join(settings.gemini_models())
+    try:
+        check = asyncio.run(check_gemini_once(settings))
+    except SetupError as error:
+        return Finding("Gemini", "missing", "GEMINI_API_KEY", models, str(error))
+    advice = " ".join(check.warnings)
+    if not check.works:
+        return Finding("Gemini", "missing", "GEMINI_API_KEY", models, advice)
+    state: Literal["ok", "optional"] = "ok" if check.answers else "optional"
+    return Finding("Gemini", state, "GEMINI_API_KEY", models, advice)
 
 
 def _redis(settings: Settings) -> Finding:

@@ -110,13 +110,6 @@ def _gemini(settings: Settings, stack: AsyncExitStack) -> GeminiClient | None:
     """Return the client of Gemini; None without a key."""
     if settings.gemini_api_key is None:
         return None
-    chosen = {each.model for each in settings.gemini_by_profile.values() if each.model}
-    unknown = {settings.gemini_model, *chosen} - settings.gemini_prices.keys()
-    if unknown:
-        raise NotConfiguredError(
-            f"The price of {', '.join(sorted(unknown))} is not known.",
-            remedy="Add it to HIGHLIGHTS_GEMINI_PRICES, or name another model.",
-        )
     client = GeminiClient(
         settings.gemini_api_key.get_secret_value(),
         GeminiOptions(

@@ -14,6 +14,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from infra.embedded.home import StateDirectory
 from infra.errors import InvalidSettingError, NotConfiguredError
+from infra.redaction import register
 from infra.settings import Settings
 from infra.settings.section import PREFIX
 
@@ -56,6 +57,7 @@ def require_database(settings: Settings) -> Settings:
             remedy="Set DATABASE_URL, or start everything with `highlights dev`.",
         )
     owner = running.database_owner_url
+    register(running.database_url, owner)  # a copy of settings is not validated
     return settings.model_copy(
         update={
             "database_url": SecretStr(running.database_url),

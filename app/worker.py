@@ -26,6 +26,7 @@ from activities.webhooks import WebhookActivities
 from app.analyzer import analyzer
 from app.broker import broker_at_work
 from app.doors import Doors, open_doors
+from app.gemini_check import log_gemini_check
 from app.schedules import ensure_schedules
 from domain import task_queues
 from domain.delivery import OutboxRelayInput
@@ -83,6 +84,8 @@ async def run_worker(settings: Settings) -> None:
         # Beside the work: a Temporal that goes away now must not keep us from stopping.
         making = asyncio.create_task(ensure_schedules(client, settings))
         stack.callback(making.cancel)
+        checking = asyncio.create_task(log_gemini_check(settings, doors.gemini))
+        stack.callback(checking.cancel)
         await stack.enter_async_context(broker_at_work(settings, doors, client))
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()

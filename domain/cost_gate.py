@@ -42,6 +42,8 @@ class Grounds(StrEnum):
     DOWN = "down"  # Gemini is not reachable
     FAILED = "failed"  # it was asked, and gave nothing that could be used
     LATE = "late"  # there was no time left
+    NO_MODEL = "no_model"  # the configured model is not offered
+    NO_ACCESS = "no_access"  # the key is refused
 
 
 WORDS: Final = {
@@ -53,6 +55,8 @@ WORDS: Final = {
     Grounds.DOWN: "Gemini was not reachable",
     Grounds.FAILED: "Gemini gave no answer that could be used",
     Grounds.LATE: "analysis had fallen behind",
+    Grounds.NO_MODEL: "Gemini does not offer the configured model",
+    Grounds.NO_ACCESS: "Gemini refused the configured key",
 }
 """Why Gemini has not seen a moment, to be read after "not seen by Gemini: "."""
 

@@ -1,7 +1,10 @@
 """Counting what was used of a limit, over a moving window, in Redis or in this process.
 
-The library `limits` counts. This door adds what a service needs around it: a short deadline, and
-no attempt at all while Redis is known to be away, so that its outage costs a request nothing.
+The library `limits` counts. This adapter adds what a service needs around it: a deadline, no
+attempt at all while Redis is known to be away, so that its outage costs a request nothing, and a
+second count in this process. A request passes only if both counts have room for it. So while Redis
+is away, or comes back empty, a process still lets through no more than the limit, less what the
+others had used when Redis last answered.
 """
 
 from __future__ import annotations
@@ -9,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from limits import RateLimitItemPerSecond
@@ -22,6 +25,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from infra.deadline import HARD_LIMIT, within
 from infra.errors import NotConfiguredError
 from infra.moving_windows import MovingWindows
 
@@ -32,7 +36,7 @@ _log = structlog.get_logger(__name__)
 
 
 class LimiterAwayError(Exception):
-    """Redis cannot be reached, so that nobody knows what was used."""
+    """Redis cannot be reached, and counting in this process alone is not wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,32 +78,40 @@ class RateLimiter:
 
     Args:
         redis_url: `redis://…` or `rediss://…`.
-        timeout: seconds within which Redis must answer.
+        timeout: seconds within which Redis must answer; this process's own lag does not count.
         retry_interval: seconds between attempts while it is away.
+        count_locally: whether to count in this process alone while Redis is away.
 
     Raises:
         NotConfiguredError: the URL is none of Redis.
     """
 
     def __init__(
-        self, redis_url: str | None, *, timeout: float = 0.25, retry_interval: float = 2.0
+        self,
+        redis_url: str | None,
+        *,
+        timeout: float = 1.0,
+        retry_interval: float = 2.0,
+        count_locally: bool = True,
     ) -> None:
-        # What counts in this process cannot be away, however busy the process is.
-        self._timeout = None if redis_url is None else timeout
+        self._timeout = timeout
         self._retry_interval = retry_interval
+        self._count_locally = count_locally
         self._away = False
         self._next_attempt = -math.inf
         self._pool: ConnectionPool | None = None
-        storage: MovingWindows | RedisStorage = MovingWindows()
+        self._windows = MovingWindows()
+        self._local = MovingWindowRateLimiter(self._windows)
+        self._shared: MovingWindowRateLimiter | None = None
         if redis_url is not None:
-            self._pool = _connections(redis_url, timeout)
+            self._pool = _connections(redis_url, timeout * HARD_LIMIT)
             storage = RedisStorage(
                 f"async+{redis_url}",
                 implementation="redispy",
                 key_prefix=_PREFIX,
                 connection_pool=self._pool,  # type: ignore[arg-type]  # as its documentation has it
             )
-        self._strategy = MovingWindowRateLimiter(storage)
+            self._shared = MovingWindowRateLimiter(storage)
 
     async def take(self, buckets: Sequence[Bucket], *, cost: int) -> Verdict:
         """Use `cost` units of each bucket, in this order, until one has too little left.
@@ -107,59 +119,92 @@ class RateLimiter:
         A refusal uses nothing of the bucket that refuses and of those after it.
 
         Raises:
-            LimiterAwayError: Redis does not answer.
+            LimiterAwayError: Redis does not answer, and nobody else is to count.
         """
-        return await self._ask(self._take(buckets, cost))
+        if self._shared is None:
+            return await self._take(self._local, buckets, cost)
+        try:
+            verdict = await self._ask(self._take(self._shared, buckets, cost))
+        except LimiterAwayError:
+            if not self._count_locally:
+                raise
+            return await self._take(self._local, buckets, cost)
+        if verdict.refused_by is None:
+            # Redis may have lost its data, or have been slow while others were let through here.
+            own = await self._take(self._local, buckets, cost)
+            if own.refused_by is not None:
+                verdict = own
+        self._note(buckets, verdict.standings)
+        return verdict
 
     async def look(self, bucket: Bucket) -> Standing:
         """Return how a bucket stands; nothing is used.
 
         Raises:
-            LimiterAwayError: Redis does not answer.
+            LimiterAwayError: Redis does not answer, and nobody else is to count.
         """
-        return await self._ask(self._standing(bucket))
+        if self._shared is None:
+            return await self._standing(self._local, bucket)
+        try:
+            standing = await self._ask(self._standing(self._shared, bucket))
+        except LimiterAwayError:
+            if not self._count_locally:
+                raise
+            return await self._standing(self._local, bucket)
+        self._note([bucket], [standing])
+        return standing
+
+    def _note(self, buckets: Sequence[Bucket], standings: Sequence[Standing]) -> None:
+        """Remember what all processes have used, for the time when Redis does not say."""
+        for bucket, standing in zip(buckets, standings, strict=True):
+            limit = bucket.limit
+            key = _item(limit).key_for(bucket.owner)
+            self._windows.note_all(key, limit.window, limit.quota - standing.remaining)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._pool is not None:
             await self._pool.aclose()
 
-    async def _take(self, buckets: Sequence[Bucket], cost: int) -> Verdict:
+    async def _take(
+        self, strategy: MovingWindowRateLimiter, buckets: Sequence[Bucket], cost: int
+    ) -> Verdict:
         refused: int | None = None
         for place, bucket in enumerate(buckets):
-            if not await self._strategy.hit(_item(bucket.limit), bucket.owner, cost=cost):
+            if not await strategy.hit(_item(bucket.limit), bucket.owner, cost=cost):
                 refused = place
                 break
-        standings = await self._standings(buckets)
+        standings = await self._standings(strategy, buckets)
         return Verdict(
             standings=standings, refused_by=None if refused is None else standings[refused]
         )
 
-    async def _standings(self, buckets: Sequence[Bucket]) -> tuple[Standing, ...]:
-        if self._pool is None:  # tasks would cost more than what they do
-            return tuple([await self._standing(bucket) for bucket in buckets])
-        return tuple(await asyncio.gather(*map(self._standing, buckets)))
+    async def _standings(
+        self, strategy: MovingWindowRateLimiter, buckets: Sequence[Bucket]
+    ) -> tuple[Standing, ...]:
+        if strategy is self._local:  # tasks would cost more than what they do
+            return tuple([await self._standing(strategy, bucket) for bucket in buckets])
+        return tuple(await asyncio.gather(*(self._standing(strategy, each) for each in buckets)))
 
-    async def _standing(self, bucket: Bucket) -> Standing:
-        stats = await self._strategy.get_window_stats(_item(bucket.limit), bucket.owner)
+    async def _standing(self, strategy: MovingWindowRateLimiter, bucket: Bucket) -> Standing:
+        stats = await strategy.get_window_stats(_item(bucket.limit), bucket.owner)
         # Headers count in whole seconds, and Redis' Lua gives times with four decimals only.
         reset = max(1, math.ceil(round(stats.reset_time - time.time(), 2)))
         return Standing(limit=bucket.limit, remaining=max(0, stats.remaining), reset=reset)
 
-    async def _ask(self, question: Awaitable[T]) -> T:
+    async def _ask(self, question: Coroutine[Any, Any, T]) -> T:
         try:
             self._admit()
         except LimiterAwayError:
-            question.close()  # type: ignore[attr-defined]
+            question.close()
             raise
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = await question
+            answer = await within(question, self._timeout)
         except (TimeoutError, OSError, RedisError) as error:
             self._note_away(error)
             raise LimiterAwayError("Redis does not answer") from error
         if self._away:
-            self._away = False
+            self._away = self._windows.count_others = False
             _log.info("rate limits are back")
         return answer
 
@@ -175,7 +220,7 @@ class RateLimiter:
     def _note_away(self, error: Exception) -> None:
         if not self._away:
             _log.warning("rate limits are away", error=f"{type(error).__name__}: {error}")
-        self._away = True
+        self._away = self._windows.count_others = True
         self._next_attempt = time.monotonic() + self._retry_interval
 
 

@@ -25,6 +25,7 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
+from infra.redaction import print_exceptions_redacted, redact, register_environment
 from infra.settings import Settings
 
 # Local variables hold secrets and media: they stay out of the log.
@@ -46,12 +47,15 @@ _NOISY: Final = (
 def configure(settings: Settings, *, component: str) -> None:
     """Send structlog and standard logging, ours and libraries', through one formatter to stderr.
 
-    Calling it again replaces the earlier configuration.
+    Calling it again replaces the earlier configuration. Secrets are replaced in every line, and in
+    the tracebacks of uncaught exceptions.
 
     Args:
         settings: level, format and collector.
         component: name of this process in logs and traces, such as `worker`.
     """
+    register_environment()
+    print_exceptions_redacted()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -79,6 +83,7 @@ def configure(settings: Settings, *, component: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_renderer(settings),
+                _redacted,
             ],
         )
     )
@@ -142,6 +147,11 @@ class _Origin:
         for key, value in self._fields.items():
             event.setdefault(key, value)
         return event
+
+
+def _redacted(_logger: object, _method: str, rendered: Any) -> str:  # noqa: ANN401
+    """Replace secrets in a rendered line: last, so that nothing comes after it."""
+    return redact(str(rendered))
 
 
 def _renderer(settings: Settings) -> list[Processor]:

@@ -4,19 +4,43 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client, Interceptor, KeepAliveConfig
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.runtime import Runtime
 from temporalio.service import TLSConfig
 
 from infra.errors import NotConfiguredError, StartFailedError
+from infra.redaction import redact
 from infra.settings import Settings
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=10)
+
+
+class RedactingFailureConverter(DefaultFailureConverter):
+    """Writes failures into histories without secrets: their messages, tracebacks and causes."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        """Write an exception."""
+        super().to_failure(exception, payload_converter, failure)
+        each: Failure | None = failure
+        while each is not None:
+            each.message = redact(each.message)
+            each.stack_trace = redact(each.stack_trace)
+            each = each.cause if each.HasField("cause") else None
+
+
+DATA_CONVERTER: Final = replace(
+    pydantic_data_converter, failure_converter_class=RedactingFailureConverter
+)
 
 
 async def connect(
@@ -51,7 +75,7 @@ async def connect(
                 namespace=settings.temporal_namespace,
                 api_key=_api_key(settings),
                 tls=_tls(settings),
-                data_converter=pydantic_data_converter,
+                data_converter=DATA_CONVERTER,
                 interceptors=interceptors,
                 runtime=runtime,
                 keep_alive_config=KeepAliveConfig(),

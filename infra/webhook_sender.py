@@ -15,6 +15,7 @@ from typing import Final, Self
 import httpx
 
 from domain.delivery_schedule import LONGEST_RETRY_AFTER
+from infra.redaction import redact
 from infra.url_guard import GuardedTransport, UrlForbiddenError, UrlGuard
 
 MAX_RESPONSE_BYTES: Final = 16 << 10
@@ -107,7 +108,7 @@ class WebhookSender:
         return Answer(
             duration=time.monotonic() - began,
             status_code=status,
-            error=error[:_ERROR] if error else None,
+            error=redact(error)[:_ERROR] if error else None,
             excerpt=_text(excerpt),
             retry_after=retry_after,
         )

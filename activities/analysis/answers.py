@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
+from pydantic import NonNegativeFloat, ValidationError
 
 from activities.analysis.spending import GeminiSpending
 from domain.gemini.ask import Answer, Ask
-from domain.gemini.cost import ModelPrice, TokenUsage
+from domain.gemini.cost import TokenUsage
+from domain.gemini.models import PriceTable, bare_name, same_model
 from domain.gemini.pieces import Piece
 from domain.gemini.reading import FileSpan
 from domain.gemini.report import GeminiReport
 from domain.model import Model
 from infra.gemini import (
     GeminiClient,
+    GeminiModelError,
     GeminiQuota,
     GeminiUnavailableError,
     Video,
@@ -45,13 +48,20 @@ class GeminiDoors:
     spending: GeminiSpending
     segments: SegmentStore
     pool: MediaPool
+    prices: PriceTable = field(default_factory=PriceTable)
 
 
 class KeptAnswer(Model):
-    """An answer as it lies in the segment store, and where the video lay that was watched."""
+    """An answer as it lies in the segment store, and where the video lay that was watched.
+
+    Attributes:
+        dollars: its price when it was asked for, at the rates of the model that answered; None of
+            one that was stored by a release that did not note it.
+    """
 
     answer: Answer
     file: FileSpan
+    dollars: NonNegativeFloat | None = None
 
 
 class PieceAnswers:
@@ -71,7 +81,6 @@ class PieceAnswers:
         *,
         tenant_id: UUID,
         stream_id: UUID,
-        price: ModelPrice,
         may_buy: bool,
     ) -> None:
         self._doors = doors
@@ -80,7 +89,6 @@ class PieceAnswers:
         self._tenant_id = tenant_id
         self._stream_id = stream_id
         self._prefix = f"{tenant_id}/{stream_id}/analysis/{ANALYZER}/answers"
-        self._price = price
         self._may_buy = may_buy
         self._video: tuple[Video, FileSpan] | None = None
         self.report = GeminiReport()
@@ -88,9 +96,19 @@ class PieceAnswers:
     async def to(self, ask: Ask) -> KeptAnswer:
         """Return the answer that is kept, else one that is asked for, paid and kept.
 
+        One that came empty or cut off is paid for too, and asked for once more with more room.
+
         Raises:
             GeminiError: there is none, for now or for good.
         """
+        kept = await self._to(ask)
+        shortfall = kept.answer.shortfall
+        if shortfall is None:
+            return kept
+        self.report = self.report.plus(GeminiReport(counted={f"{shortfall}_once": 1}))
+        return await self._to(ask.wider())
+
+    async def _to(self, ask: Ask) -> KeptAnswer:
         key = f"{self._prefix}/{ask.key(self._piece.segments)}.json"
         kept = await self._kept(key)
         if kept is None and not self._may_buy:
@@ -100,18 +118,32 @@ class PieceAnswers:
             data = kept.model_dump_json().encode()
             # Before anything else, and though the activity may be cancelled: it is paid for.
             await asyncio.shield(self._doors.segments.put(key, data))
-            self._tell(ask, kept.answer)
-        usage = kept.answer.usage
-        await self._meter(key, usage)
-        self.report = self.report.plus(
-            GeminiReport(
-                calls=1,
-                usage=usage,
-                dollars=self._price.dollars(usage),
-                watched=ask.excerpt.seconds,
-            )
-        )
+            self._tell(ask, kept)
+        dollars = self._dollars(ask, kept)
+        await self._meter(key, kept.answer.usage, dollars)
+        self.report = self.report.plus(self._reported(ask, kept.answer, dollars))
         return kept
+
+    def _dollars(self, ask: Ask, kept: KeptAnswer) -> float:
+        if kept.dollars is not None:
+            return kept.dollars
+        return self._price(ask, kept.answer)
+
+    def _price(self, ask: Ask, answer: Answer) -> float:
+        price = self._doors.prices.price(answer.model or ask.model, datetime.now(UTC))
+        return price.dollars(answer.usage)
+
+    def _reported(self, ask: Ask, answer: Answer, dollars: float) -> GeminiReport:
+        model = bare_name(answer.model or ask.model)
+        return GeminiReport(
+            calls=1,
+            usage=answer.usage,
+            dollars=dollars,
+            watched=ask.excerpt.seconds,
+            models={model: 1},
+            rerouted={} if same_model(ask.model, model) else {ask.model: model},
+            unpriced=() if self._doors.prices.knows(model) else (model,),
+        )
 
     async def _kept(self, key: str) -> KeptAnswer | None:
         try:
@@ -127,9 +159,14 @@ class PieceAnswers:
             self._video = await self._cut()
         video, file = self._video
         await self._doors.quota.take(self._tenant_id, ask.at_most().total)
-        return KeptAnswer(answer=await self._doors.client.ask(ask, video), file=file)
+        try:
+            answer = await self._doors.client.ask(ask, video)
+        except GeminiModelError:
+            self.report = self.report.plus(GeminiReport(missing=(ask.model,)))
+            raise
+        return KeptAnswer(answer=answer, file=file, dollars=self._price(ask, answer))
 
-    async def _meter(self, key: str, usage: TokenUsage) -> None:
+    async def _meter(self, key: str, usage: TokenUsage, dollars: float) -> None:
         """Meter an answer each time it is used: one that could not be metered before is then."""
         await asyncio.shield(
             self._doors.spending.enter(
@@ -137,11 +174,14 @@ class PieceAnswers:
                 self._stream_id,
                 key=key,
                 tokens=usage,
-                dollars=self._price.dollars(usage),
+                dollars=dollars,
             )
         )
 
-    def _tell(self, ask: Ask, answer: Answer) -> None:
+    def _tell(self, ask: Ask, kept: KeptAnswer) -> None:
+        answer = kept.answer
+        if not same_model(ask.model, answer.model):
+            _log.warning("gemini_model_replaced", asked=ask.model, answered=answer.model)
         _log.info(
             "gemini_answered",
             tenant_id=str(self._tenant_id),
@@ -150,7 +190,8 @@ class PieceAnswers:
             model=answer.model,
             finish=answer.finish or answer.blocked,
             tokens=answer.usage.total,
-            dollars=self._price.dollars(answer.usage),
+            dollars=kept.dollars,
+            widened=ask.widened,
         )
 
     async def _cut(self) -> tuple[Video, FileSpan]:

@@ -81,7 +81,7 @@ class GeminiAnalysis(Analysis):
                 "watermark": local.watermark
                 if request.last
                 else min(local.watermark, course.state.told_until),
-                "analyzer": self._judge.analyzer(profile)
+                "analyzer": self._judge.analyzer(profile, course.report)
                 if course.report.looked
                 else local.analyzer,
                 "gemini": course.report,

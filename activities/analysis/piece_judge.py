@@ -26,7 +26,13 @@ from domain.gemini.reading import UnusableAnswerError
 from domain.gemini.report import GeminiReport
 from domain.gemini.verdicts import Told, told_in_vain, told_with, told_without
 from domain.profile import GameProfile
-from infra.gemini import GeminiBusyError, GeminiError, VideoUnusableError
+from infra.gemini import (
+    GeminiAccessError,
+    GeminiBusyError,
+    GeminiError,
+    GeminiModelError,
+    VideoUnusableError,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -72,11 +78,13 @@ class PieceJudge:
         self._watcher = watcher
         self._spending = spending
         self._limits = limits
-        self._circuit = Circuit()
+        # By model, since one may be refused while others answer; and what each failed of last.
+        self._circuits: dict[str, Circuit] = {}
+        self._causes: dict[str, Grounds] = {}
 
-    def analyzer(self, profile: GameProfile) -> str:
-        """Return who has looked where Gemini has: both, with the model and the prompts."""
-        return f"{LOCAL}+{self._watcher.questions(profile).analyzer}"
+    def analyzer(self, profile: GameProfile, report: GeminiReport) -> str:
+        """Return who has looked where Gemini has: both, with the model that answered."""
+        return f"{LOCAL}+{self._watcher.questions(profile).analyzer(report.answered)}"
 
     async def decide(self, case: Case) -> Outcome:
         """Decide on a piece and tell its moments.
@@ -96,8 +104,9 @@ class PieceJudge:
         if not case.piece.segments:
             return _without(case, value, Grounds.FAILED)
         obstacle = self._obstacle(case)
+        model = self._watcher.questions(case.profile).model
         if obstacle is None:
-            self._circuit = self._circuit.tried(_now())
+            self._circuits[model] = self._circuit(model).tried(_now())
         watched = await self._watcher.watch(
             case.piece,
             case.profile,
@@ -107,20 +116,30 @@ class PieceJudge:
             may_buy=obstacle is None,
         )
         if obstacle is not None and isinstance(watched, InVain):
-            return _without(case, value, obstacle, watched.report)
+            missing = (model,) if obstacle is Grounds.NO_MODEL else ()
+            spent = watched.report.plus(GeminiReport(missing=missing))
+            return _without(case, value, obstacle, spent)
         if isinstance(watched, InVain):
-            return self._failed(case, value, watched)
+            return self._failed(case, value, watched, model)
         if obstacle is None:
-            self._circuit = self._circuit.succeeded()
+            self._succeeded(model)
         return self._told(case, value, verdict.grounds, watched)
 
     def _obstacle(self, case: Case) -> Grounds | None:
         """Return why nothing may be bought now; None when it may."""
         if not case.has_time():
             return Grounds.LATE
-        if activity.info().attempt > _ATTEMPTS or not self._circuit.admits(_now()):
-            return Grounds.DOWN
+        model = self._watcher.questions(case.profile).model
+        if activity.info().attempt > _ATTEMPTS or not self._circuit(model).admits(_now()):
+            return self._causes.get(model, Grounds.DOWN)
         return None
+
+    def _circuit(self, model: str) -> Circuit:
+        return self._circuits.setdefault(model, Circuit())
+
+    def _succeeded(self, model: str) -> None:
+        self._circuits[model] = self._circuit(model).succeeded()
+        self._causes.pop(model, None)
 
     def _told(self, case: Case, value: PieceValue, grounds: Grounds, watched: Watched) -> Outcome:
         told = told_with(
@@ -129,23 +148,24 @@ class PieceJudge:
             case.state,
             tenant_id=case.tenant_id,
             stream_id=case.stream_id,
-            analyzer=self.analyzer(case.profile),
+            analyzer=self.analyzer(case.profile, watched.report),
         )
         report = watched.report.plus(GeminiReport(pieces={grounds: 1}, counted=told.counted))
         seconds = case.piece.watched_seconds
         gate = case.state.gate.after(value, watched=seconds, spent=report.dollars)
         return Outcome(told, report, gate)
 
-    def _failed(self, case: Case, value: PieceValue, in_vain: InVain) -> Outcome:
+    def _failed(self, case: Case, value: PieceValue, in_vain: InVain, model: str) -> Outcome:
         """Ask to be run again, or go on without Gemini."""
         error, spent = in_vain
         if isinstance(error, UnusableAnswerError):
-            self._circuit = self._circuit.succeeded()
-            told = told_in_vain(case.piece, analyzer=self.analyzer(case.profile))
+            self._succeeded(model)
+            told = told_in_vain(case.piece, analyzer=self.analyzer(case.profile, spent))
             counted = GeminiReport(counted={error.reason: 1})
             return _without(case, value, Grounds.FAILED, spent.plus(counted))._replace(told=told)
         if not isinstance(error, GeminiBusyError | VideoUnusableError):
-            self._circuit = self._circuit.failed(_now())
+            self._circuits[model] = self._circuit(model).failed(_now())
+            self._causes[model] = _grounds(error)
         delay = _DELAY if error.retry_after is None else error.retry_after
         attempt = activity.info().attempt
         _log.warning(
@@ -164,7 +184,6 @@ class PieceJudge:
 
     def _value(self, case: Case) -> PieceValue:
         piece = case.piece
-        questions = self._watcher.questions(case.profile)
         return PieceValue(
             seconds=piece.seconds,
             watch_seconds=piece.watched_seconds,
@@ -175,7 +194,7 @@ class PieceJudge:
                 >= case.profile.thresholds.standard
                 for each in piece.candidates
             ),
-            dollars=questions.expected_dollars(piece, case.profile),
+            dollars=self._watcher.expected_dollars(piece, case.profile),
             chance=piece.chance(case.stream_id),
         )
 
@@ -192,6 +211,10 @@ def _without(
 def _grounds(error: GeminiError) -> Grounds:
     if isinstance(error, GeminiBusyError):
         return Grounds.BUSY
+    if isinstance(error, GeminiModelError):
+        return Grounds.NO_MODEL
+    if isinstance(error, GeminiAccessError):
+        return Grounds.NO_ACCESS
     return Grounds.DOWN if error.retryable else Grounds.FAILED
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from activities.analysis.answers import GeminiDoors, PieceAnswers
 from domain.fusion import Sighting
+from domain.gemini.models import serving_model
 from domain.gemini.pieces import Piece
 from domain.gemini.questions import AROUND_MOMENT, AROUND_PEAK, Questions
 from domain.gemini.reading import (
@@ -61,10 +63,18 @@ class Watcher:
         self._doors = doors
         self._questions = questions
         self._by_profile = by_profile or {}
+        self._serving: dict[str, str] = {}
 
     def questions(self, profile: GameProfile) -> Questions:
         """Return what is asked about a game, and of whom."""
         return self._by_profile.get(profile.id, self._questions)
+
+    def expected_dollars(self, piece: Piece, profile: GameProfile) -> float:
+        """Return what a look is expected to cost now, of the model that answers these days."""
+        questions, now = self.questions(profile), datetime.now(UTC)
+        serving = self._serving.get(questions.model) or serving_model(questions.model, now)
+        price = self._doors.prices.price(serving, now)
+        return questions.expected_dollars(piece, profile, price, serving=serving)
 
     async def watch(
         self,
@@ -85,14 +95,21 @@ class Watcher:
                 stack,
                 tenant_id=tenant_id,
                 stream_id=stream_id,
-                price=questions.price,
                 may_buy=may_buy,
             )
             try:
                 look = await _Viewing(answers, questions, profile).look(piece, has_time)
             except (GeminiError, UnusableAnswerError) as error:
                 return InVain(error, answers.report)
+            finally:
+                self._note_serving(questions.model, answers.report)
             return Watched(look, answers.report)
+
+    def _note_serving(self, asked: str, report: GeminiReport) -> None:
+        """Remember which model answers for the one asked, for what a look is expected to cost."""
+        if report.models and not report.rerouted:
+            self._serving.pop(asked, None)
+        self._serving |= report.rerouted
 
 
 class _Viewing:

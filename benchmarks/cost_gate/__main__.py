@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import tempfile
+from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
 from typing import Final
@@ -46,9 +47,7 @@ def main() -> None:
     options = _options()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     settings, console = Settings(), Console(width=130)
-    questions = Questions(
-        model=settings.gemini_model, price=settings.gemini_prices[settings.gemini_model]
-    )
+    questions = Questions(model=settings.gemini_model)
     limits = GateLimits(
         dollars_per_hour=settings.gemini_dollars_per_stream_hour,
         video_share=settings.gemini_video_share,
@@ -59,7 +58,8 @@ def main() -> None:
         sys.exit(f"error: {error}")
     if len(results) > 1:
         results.append(reduce(lambda one, two: one.plus(two, name="all kinds"), results))
-    show(results, questions.model, questions.price, console)
+    price = settings.gemini_price_table().price(questions.model, datetime.now(UTC))
+    show(results, questions.model, price, console)
     console.print(f"- {_told_of_seeds(options)}", highlight=False)
     console.print(f"- {machine()}", highlight=False)
 

@@ -19,6 +19,8 @@ _FRAME_TOKENS: Final = {
     "gemini-2": {MediaResolution.LOW: 66, MediaResolution.MEDIUM: 258, MediaResolution.HIGH: 258},
     "gemini-3": {MediaResolution.LOW: 70, MediaResolution.MEDIUM: 70, MediaResolution.HIGH: 280},
 }
+# Families whose thinking can be switched off; the others spend part of the output on thoughts.
+_NO_THOUGHTS: Final = ("gemini-2.0", "gemini-2.5-flash")
 _DEAREST: Final = {
     MediaResolution.LOW: 70,
     MediaResolution.MEDIUM: 258,
@@ -26,6 +28,11 @@ _DEAREST: Final = {
 }
 # "For Gemini models, a token is equivalent to about 4 characters" (the same page).
 _CHARACTERS_A_TOKEN: Final = 4
+
+
+def thinks(model: str) -> bool:
+    """Return True if part of a model's output always goes to thoughts."""
+    return not model.startswith(_NO_THOUGHTS)
 
 
 class TokenUsage(Model):

@@ -34,23 +34,21 @@ _CLOSER: Final = 4.0
 _ENOUGH: Final = 1.0
 """Frames a second of the last look, at a resolution that makes each of them dear."""
 
-# Limits leave room for what a model thinks; an answer itself takes about as much as is expected.
+# Of the answer itself, which takes about as much as is expected; thoughts have room beside it.
 _MOST_OUTPUT: Final = {Step.DETECT: 1024, Step.REFINE: 512, Step.SCORE: 1024}
 _EXPECTED_OUTPUT: Final = {Step.DETECT: 150, Step.REFINE: 80, Step.SCORE: 220}
 
 
 class Questions(Model):
-    """Who is asked, in what language, and at what price."""
+    """Which model is asked, how and in what language."""
 
     model: str
-    price: ModelPrice
     temperature: NonNegativeFloat | None = None
     language: str = "English"
 
-    @property
-    def analyzer(self) -> str:
-        """What a highlight carries: who saw it, and by which versions of the prompts."""
-        return f"{self.model}/{PROMPTS}"
+    def analyzer(self, answered: str | None = None) -> str:
+        """Return what a highlight carries: the model that answered, and the prompts' versions."""
+        return f"{answered or self.model}/{PROMPTS}"
 
     def detect(self, piece: Piece, profile: GameProfile) -> Ask:
         """Return the question for all moments of a piece: all of it, at a low resolution."""
@@ -91,8 +89,17 @@ class Questions(Model):
             ),
         )
 
-    def expected_dollars(self, piece: Piece, profile: GameProfile) -> float:
-        """Return what a look is expected to cost: the whole piece, and one moment closely."""
+    def expected_dollars(
+        self, piece: Piece, profile: GameProfile, price: ModelPrice, *, serving: str | None = None
+    ) -> float:
+        """Return what a look is expected to cost: the whole piece, and one moment closely.
+
+        Args:
+            piece: what is looked at.
+            profile: of its game.
+            price: of the model that answers.
+            serving: its name, where it is another than the one asked.
+        """
         if piece.watched_seconds <= 0:
             return 0.0
         moment = 2 * AROUND_PEAK
@@ -101,7 +108,7 @@ class Questions(Model):
             self.refine(profile, start=0.0, end=moment, kind="moment"),
             self.score(profile, start=0.0, end=moment),
         )
-        return sum(self.price.dollars(ask.expected()) for ask in asks)
+        return sum(price.dollars(ask.expected(serving)) for ask in asks)
 
     def _ask(self, step: Step, prompt: str, schema: dict[str, Any], excerpt: Excerpt) -> Ask:
         return Ask(

@@ -10,18 +10,22 @@ from typing import Final, NoReturn
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel
-from aio_pika.exceptions import AMQPError
+from aio_pika.exceptions import AMQPChannelError, AMQPError, ChannelInvalidStateError
 
 from infra.database import DatabaseUnavailableError
+from infra.redaction import redact
 
 Work = Callable[[AbstractChannel], Awaitable[object]]
 
 _CONNECT_TIMEOUT: Final = 10.0
 _CLOSE_TIMEOUT: Final = 2.0
 _FIRST_DELAY: Final = 0.5
-_LONGEST_DELAY: Final = 30.0
+_LONGEST_DELAY: Final = 5.0
 _STABLE_AFTER: Final = 60.0
-_OUTAGES: Final = (AMQPError, OSError, TimeoutError, DatabaseUnavailableError)
+_OUTAGES: Final = (
+    *(AMQPError, ChannelInvalidStateError, OSError, TimeoutError),
+    DatabaseUnavailableError,
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -31,7 +35,8 @@ async def stay_connected(
     """Do `work` on a channel with publisher confirms, again and again, until cancelled.
 
     Whatever ends it, an outage or a mistake of ours, is logged and followed by another try after a
-    delay that doubles up to half a minute: who starts this is never hurt by it.
+    delay that doubles up to five seconds: the caller is never hurt by it. A message that must
+    reach a queue (`mandatory`) and does not raises `PublishError`.
 
     Args:
         url: of the broker.
@@ -60,7 +65,7 @@ async def _once(url: str, work: Work, name: str) -> None:
         url, timeout=_CONNECT_TIMEOUT, client_properties={"connection_name": f"highlights {name}"}
     )
     try:
-        channel = await connection.channel()
+        channel = await connection.channel(on_return_raises=True)
         _log.info("broker_connected", connection=name)
         await work(channel)
     finally:
@@ -71,5 +76,7 @@ async def _once(url: str, work: Work, name: str) -> None:
 
 
 def _words(error: BaseException) -> str:
-    """Describe an outage without the URL, which holds a password."""
+    """Describe an outage: of what the broker refused it says why, and never its URL."""
+    if isinstance(error, AMQPChannelError):
+        return redact(f"{type(error).__name__}: {error}")
     return type(error).__name__

@@ -2,17 +2,26 @@
 
 The queue is a quorum queue, since only those count deliveries: a job that kills whoever takes it
 is set aside by the broker itself (`x-delivery-limit`).
+
+Exchanges, queues and bindings may be deleted at any time. The broker announces it to a consumer
+when its queue goes (`basic.cancel`), and to nobody when an exchange or a binding does: so they are
+declared again at once in the first case, and every few seconds in any case.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final, NoReturn, Protocol
+from typing import Final, Literal, NoReturn, Protocol
 
 import structlog
 from aio_pika import DeliveryMode, ExchangeType, Message
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractExchange,
+    AbstractIncomingMessage,
+    AbstractQueue,
+)
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 
 EXCHANGE: Final = "highlights.jobs"
 QUEUE: Final = "highlights.jobs"
@@ -65,23 +74,83 @@ class JobConsumer:
         handler: does them.
         prefetch: jobs taken at a time.
         first_delay: seconds before a job that failed is tried again; doubles each time.
+        declare_interval: seconds between repairs of exchanges, queues and bindings.
     """
 
-    def __init__(self, handler: JobHandler, *, prefetch: int, first_delay: float = 1.0) -> None:
+    def __init__(
+        self,
+        handler: JobHandler,
+        *,
+        prefetch: int,
+        first_delay: float = 1.0,
+        declare_interval: float = 5.0,
+    ) -> None:
         self._handler = handler
+        self._declare_interval = declare_interval
         self._prefetch = prefetch
         self._first_delay = first_delay
 
     async def run(self, channel: AbstractChannel) -> NoReturn:
         """Work on a channel until it breaks; jobs in hand then go back to the queue.
 
+        When the broker cancels the consumer, jobs in hand go on: they may be gone from the broker.
+
         Raises:
             AMQPError: the broker refused something.
             ConnectionError: it broke.
         """
         await channel.set_qos(prefetch_count=self._prefetch)
+        cancelled = asyncio.Event()
+        underlay = await channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(lambda _frame: cancelled.set())
+        hands: set[asyncio.Task[None]] = set()
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            task = asyncio.create_task(self._work(message, channel))
+            hands.add(task)
+            task.add_done_callback(hands.discard)
+
+        closing = asyncio.ensure_future(channel.closed())
+        try:
+            while not closing.done():
+                cancelled.clear()
+                queue = await self._declare(channel)
+                await queue.consume(take)
+                _log.info("jobs_consumed", queue=QUEUE)
+                await self._watch(channel, closing, cancelled)
+        finally:
+            closing.cancel()
+            for task in hands:
+                task.cancel()
+            await asyncio.gather(*hands, return_exceptions=True)
+        raise ConnectionError("the channel was closed")
+
+    async def _watch(
+        self,
+        channel: AbstractChannel,
+        closing: asyncio.Future[Literal[True]],
+        cancelled: asyncio.Event,
+    ) -> None:
+        """Return when the channel is closed or the consumer cancelled; repair what is missing."""
+        cancelling = asyncio.ensure_future(cancelled.wait())
+        try:
+            while not (closing.done() or cancelled.is_set()):
+                done, _ = await asyncio.wait(
+                    (closing, cancelling),
+                    timeout=self._declare_interval,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not done:
+                    await self._declare(channel)
+        finally:
+            cancelling.cancel()
+        if cancelled.is_set():
+            _log.warning("consumer_cancelled_by_broker", queue=QUEUE)
+
+    async def _declare(self, channel: AbstractChannel) -> AbstractQueue:
+        """Declare everything that jobs pass through; what is there already stays as it is."""
         exchange = await channel.declare_exchange(EXCHANGE, ExchangeType.TOPIC, durable=True)
-        dead = await self._declare_dead(channel)
+        await self._declare_dead(channel)
         queue = await channel.declare_queue(
             QUEUE,
             durable=True,
@@ -92,21 +161,7 @@ class JobConsumer:
             },
         )
         await queue.bind(exchange, self._handler.kind)
-        hands: set[asyncio.Task[None]] = set()
-
-        async def take(message: AbstractIncomingMessage) -> None:
-            task = asyncio.create_task(self._work(message, dead, channel))
-            hands.add(task)
-            task.add_done_callback(hands.discard)
-
-        try:
-            await queue.consume(take)
-            await channel.closed()
-        finally:
-            for task in hands:
-                task.cancel()
-            await asyncio.gather(*hands, return_exceptions=True)
-        raise ConnectionError("the channel was closed")
+        return queue
 
     @staticmethod
     async def _declare_dead(channel: AbstractChannel) -> AbstractExchange:
@@ -117,24 +172,22 @@ class JobConsumer:
         await queue.bind(exchange)
         return exchange
 
-    async def _work(
-        self, message: AbstractIncomingMessage, dead: AbstractExchange, channel: AbstractChannel
-    ) -> None:
+    async def _work(self, message: AbstractIncomingMessage, channel: AbstractChannel) -> None:
         try:
-            await self._settle(message, dead)
-        except AMQPError as error:
+            await self._settle(message, channel)
+        except (AMQPError, ChannelInvalidStateError) as error:
             # A job that can be neither taken as done nor given back goes back with its channel.
             _log.warning("job_returned", message_id=message.message_id, error=type(error).__name__)
             await channel.close()
 
-    async def _settle(self, message: AbstractIncomingMessage, dead: AbstractExchange) -> None:
+    async def _settle(self, message: AbstractIncomingMessage, channel: AbstractChannel) -> None:
         try:
             await self._patiently(message.body)
         except JobRefusedError as error:
-            await _set_aside(message, dead, code=error.code, reason=str(error))
+            await self._set_aside(message, channel, code=error.code, reason=str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must not be lost
             _log.exception("job_failed", message_id=message.message_id)
-            await self._again(message, dead, error)
+            await self._again(message, channel, error)
         else:
             await message.ack()
 
@@ -155,30 +208,22 @@ class JobConsumer:
                 return
 
     async def _again(
-        self, message: AbstractIncomingMessage, dead: AbstractExchange, error: Exception
+        self, message: AbstractIncomingMessage, channel: AbstractChannel, error: Exception
     ) -> None:
         before = _deliveries(message)
         if before + 1 >= ATTEMPTS:
             reason = f"failed {ATTEMPTS} times, at last with {type(error).__name__}"
-            await _set_aside(message, dead, code="gave_up", reason=reason)
+            await self._set_aside(message, channel, code="gave_up", reason=reason)
             return
         await asyncio.sleep(min(self._first_delay * 2**before, _LONGEST_DELAY))
         await message.nack(requeue=True)
 
-
-def _deliveries(message: AbstractIncomingMessage) -> int:
-    """Return how often the job was delivered before."""
-    count = message.headers.get("x-delivery-count", 0)
-    return count if isinstance(count, int) else 0
-
-
-async def _set_aside(
-    message: AbstractIncomingMessage, dead: AbstractExchange, *, code: str, reason: str
-) -> None:
-    """Put a job, as it came, into the queue of the dead; then, and only then, take it as done."""
-    _log.warning("job_set_aside", message_id=message.message_id, code=code)
-    await dead.publish(
-        Message(
+    async def _set_aside(
+        self, message: AbstractIncomingMessage, channel: AbstractChannel, *, code: str, reason: str
+    ) -> None:
+        """Move a job, as it came, to the dead-letter queue; acknowledge it only afterwards."""
+        _log.warning("job_set_aside", message_id=message.message_id, code=code)
+        copy = Message(
             message.body,
             headers={
                 "x-reason-code": code,
@@ -189,7 +234,13 @@ async def _set_aside(
             delivery_mode=DeliveryMode.PERSISTENT,
             message_id=message.message_id,
             type=message.type,
-        ),
-        message.routing_key or "",
-    )
-    await message.ack()
+        )
+        dead = await self._declare_dead(channel)
+        await dead.publish(copy, message.routing_key or "", mandatory=True)
+        await message.ack()
+
+
+def _deliveries(message: AbstractIncomingMessage) -> int:
+    """Return how often the job was delivered before."""
+    count = message.headers.get("x-delivery-count", 0)
+    return count if isinstance(count, int) else 0

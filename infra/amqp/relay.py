@@ -21,6 +21,7 @@ from infra.repositories import events, publication
 BATCH: Final = 100
 """Events of one tenant at a time, so that nobody's backlog keeps others waiting for long."""
 
+_DECLARE_INTERVAL: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 
@@ -58,10 +59,14 @@ class EventRelay:
             TimeoutError: the broker did not confirm in time.
             DatabaseUnavailableError: the outbox cannot be read.
         """
-        exchange = await channel.declare_exchange(EXCHANGE, ExchangeType.TOPIC, durable=True)
+        clock = asyncio.get_running_loop().time
         while True:
-            if not await self.publish_pending(exchange):
-                await asyncio.sleep(self._poll_interval)
+            # Again and again, since the broker announces its deletion to no publisher.
+            exchange = await channel.declare_exchange(EXCHANGE, ExchangeType.TOPIC, durable=True)
+            declared = clock()
+            while clock() < declared + _DECLARE_INTERVAL:
+                if not await self.publish_pending(exchange):
+                    await asyncio.sleep(self._poll_interval)
 
     async def publish_pending(self, exchange: AbstractExchange) -> int:
         """Give each tenant one turn; return how many events were confirmed."""

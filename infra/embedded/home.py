@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from infra.errors import AlreadyRunningError, StartFailedError
+from infra.redaction import register
 from infra.settings import Settings
 
 _SECRET_BYTES: Final = 32
@@ -135,7 +136,9 @@ def signing_secret(settings: Settings) -> bytes:
     """The secret that signs URLs and hashes keys: the one configured, else the installation's."""
     if settings.signing_secret is not None:
         return settings.signing_secret.get_secret_value().encode()
-    return StateDirectory(settings.state_path()).secret("signing").encode()
+    secret = StateDirectory(settings.state_path()).secret("signing")
+    register(secret)
+    return secret.encode()
 
 
 def write_private(path: Path, text: str) -> None:

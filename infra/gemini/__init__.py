@@ -5,8 +5,10 @@ from __future__ import annotations
 from domain.gemini.fair_share import QuotaLimits
 from infra.gemini.client import GeminiClient, GeminiOptions, Video
 from infra.gemini.errors import (
+    GeminiAccessError,
     GeminiBusyError,
     GeminiError,
+    GeminiModelError,
     GeminiRefusedError,
     GeminiUnavailableError,
     VideoUnusableError,
@@ -14,9 +16,11 @@ from infra.gemini.errors import (
 from infra.gemini.quota import GeminiQuota
 
 __all__ = [
+    "GeminiAccessError",
     "GeminiBusyError",
     "GeminiClient",
     "GeminiError",
+    "GeminiModelError",
     "GeminiOptions",
     "GeminiQuota",
     "GeminiRefusedError",

@@ -20,16 +20,20 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from domain.gemini.ask import Answer, Ask, Excerpt
 from domain.gemini.cost import TokenUsage
+from domain.gemini.models import bare_name
 from domain.model import Model
 from domain.profile_hints import MediaResolution
+from infra.errors import NotConfiguredError
 from infra.gemini.errors import (
     DeadlineError,
     GeminiError,
     GeminiUnavailableError,
+    ThinkingLevelError,
     VideoUnusableError,
     error_of,
 )
 from infra.gemini.piece_file import MIME_TYPE
+from infra.redaction import header_problem
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +52,11 @@ _RESOLUTIONS: Final = {
     MediaResolution.MEDIUM: types.MediaResolution.MEDIA_RESOLUTION_MEDIUM,
     MediaResolution.HIGH: types.MediaResolution.MEDIA_RESOLUTION_HIGH,
 }
+
+
+# Of gemini-2.5-pro, whose thinking cannot be switched off.
+_LEAST_PRO_BUDGET: Final = 128
+_LIST_PAGE: Final = 1000
 
 
 class GeminiOptions(Model):
@@ -70,10 +79,21 @@ class GeminiOptions(Model):
 
 
 class GeminiClient:
-    """The service, for one project. Close it when done."""
+    """The service, for one project. Close it when done.
+
+    Raises:
+        NotConfiguredError: the key cannot be sent as a header.
+    """
 
     def __init__(self, api_key: str, options: GeminiOptions) -> None:
+        if problem := header_problem(api_key):
+            raise NotConfiguredError(
+                f"GEMINI_API_KEY is no key: it {problem}.",
+                remedy="Copy the key once more, without quotes, spaces or line breaks.",
+            )
         self._options = options
+        # The first level of thinking that each model has not refused.
+        self._thinking: dict[str, int] = {}
         server_deadline = max(options.call_deadline, _LEAST_SERVER_DEADLINE)
         self._client = genai.Client(
             api_key=api_key,
@@ -110,11 +130,34 @@ class GeminiClient:
         """
         part = await self._part(video, ask.excerpt)
         contents = [types.Content(role="user", parts=[part, types.Part(text=ask.prompt)])]
-        async with _mapped(self._options.call_deadline):
-            response = await self._client.aio.models.generate_content(
-                model=ask.model, contents=list(contents), config=_config(ask)
-            )
-        return _answer(response)
+        while True:
+            level = self._thinking.get(ask.model, 0)
+            try:
+                async with _mapped(self._options.call_deadline, model=ask.model):
+                    response = await self._client.aio.models.generate_content(
+                        model=ask.model, contents=list(contents), config=_config(ask, level)
+                    )
+            except ThinkingLevelError as error:
+                # Models differ in the levels they take, and a refusal is not billed.
+                if level + 1 >= len(_levels(ask.model)):
+                    raise
+                _log.warning("gemini_thinking_level_refused", model=ask.model, error=str(error))
+                self._thinking[ask.model] = max(level + 1, self._thinking.get(ask.model, 0))
+                continue
+            return _answer(response)
+
+    async def models(self, *, within: float) -> frozenset[str]:
+        """Return the names of the models that the service offers to the key.
+
+        Args:
+            within: seconds that this may take.
+
+        Raises:
+            GeminiError: it did not answer in time, or refused.
+        """
+        async with _mapped(within):
+            pager = await self._client.aio.models.list(config={"page_size": _LIST_PAGE})
+            return frozenset([bare_name(each.name) async for each in pager if each.name])
 
     async def _part(self, video: Video, excerpt: Excerpt) -> types.Part:
         """Return the video as part of a question, uploading it where it is too big to be sent."""
@@ -169,15 +212,15 @@ class Video:
 
 
 @asynccontextmanager
-async def _mapped(seconds: float) -> AsyncIterator[None]:
-    """Bound a call and turn what goes wrong in it into our errors."""
+async def _mapped(seconds: float, *, model: str | None = None) -> AsyncIterator[None]:
+    """Bound a call, to a `model` if any, and turn what goes wrong in it into our errors."""
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
         raise DeadlineError(seconds) from None
     except APIError as error:
-        raise error_of(error) from error
+        raise error_of(error, model=model) from error
     except (httpx2.HTTPError, OSError) as error:
         message = f"Gemini cannot be reached ({type(error).__name__})"
         raise GeminiUnavailableError(message) from error
@@ -186,15 +229,15 @@ async def _mapped(seconds: float) -> AsyncIterator[None]:
         raise GeminiUnavailableError(message) from error
 
 
-def _config(ask: Ask) -> types.GenerateContentConfig:
+def _config(ask: Ask, level: int) -> types.GenerateContentConfig:
     return types.GenerateContentConfig(
         system_instruction=ask.system,
         temperature=ask.temperature,
-        max_output_tokens=ask.max_output,
+        max_output_tokens=ask.output_limit,
         response_mime_type="application/json",
         response_json_schema=ask.answer_schema,
         media_resolution=_RESOLUTIONS[ask.excerpt.resolution],
-        thinking_config=_thinking(ask.model),
+        thinking_config=_levels(ask.model)[level],
         safety_settings=[
             types.SafetySetting(category=harm, threshold=_THRESHOLD) for harm in _HARMS
         ],
@@ -202,11 +245,23 @@ def _config(ask: Ask) -> types.GenerateContentConfig:
     )
 
 
-def _thinking(model: str) -> types.ThinkingConfig:
-    """Keep thinking, which is billed as output, as short as the family allows."""
+def _levels(model: str) -> tuple[types.ThinkingConfig | None, ...]:
+    """Return how little a model may think, the least first; thoughts are billed as output.
+
+    A request has `thinking_budget` (2.x) or `thinking_level` (3.x), never both. The last resort
+    leaves it to the model.
+    """
     if model.startswith("gemini-2"):
-        return types.ThinkingConfig(thinking_budget=0)
-    return types.ThinkingConfig(thinking_level=types.ThinkingLevel.LOW)
+        return (
+            types.ThinkingConfig(thinking_budget=0),
+            types.ThinkingConfig(thinking_budget=_LEAST_PRO_BUDGET),
+            None,
+        )
+    return (
+        types.ThinkingConfig(thinking_level=types.ThinkingLevel.MINIMAL),
+        types.ThinkingConfig(thinking_level=types.ThinkingLevel.LOW),
+        None,
+    )
 
 
 def _offset(seconds: float) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
@@ -20,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from domain.gemini.fair_share import FairQueue, QuotaLimits
+from infra.deadline import HARD_LIMIT, within
 from infra.gemini.errors import GeminiBusyError
 
 _log = structlog.get_logger(__name__)
@@ -33,26 +35,28 @@ _KEPT: Final = 180
 class GeminiQuota:
     """Waits for a turn.
 
-    While the shared queue is away nothing is held back here: Google's own 429s remain.
+    While the shared queue is away each process counts by itself, from the shared state that it
+    saw last; Google's own 429s remain.
 
     Args:
         limits: how much may be asked.
         url: `redis://…` or `rediss://…` shared by all workers; None counts in this process.
-        timeout: seconds within which Redis must answer.
+        timeout: seconds within which Redis must answer; this process's own lag does not count.
     """
 
     def __init__(
-        self, limits: QuotaLimits, url: str | None = None, *, timeout: float = 0.25
+        self, limits: QuotaLimits, url: str | None = None, *, timeout: float = 1.0
     ) -> None:
         self._limits = limits
+        self._timeout = timeout
         self._queue = FairQueue()
         self._lock = asyncio.Lock()
         self._redis: Redis | None = None
         if url is not None:
             self._redis = Redis.from_url(
                 url,
-                socket_timeout=timeout,
-                socket_connect_timeout=timeout,
+                socket_timeout=timeout * HARD_LIMIT,
+                socket_connect_timeout=timeout * HARD_LIMIT,
                 retry=Retry(NoBackoff(), 0),
             )
 
@@ -79,25 +83,30 @@ class GeminiQuota:
 
     async def _try(self, tenant_id: UUID, tokens: int) -> float | None:
         """Take it, or return the seconds until it may be there: in one step, for all workers."""
-        if self._redis is None:
-            self._queue, delay = self._queue.take(tenant_id, tokens, self._limits, at=time.time())
-            return delay
-        try:
-            async with self._lock:  # so that only other processes can come between
-                return await self._try_shared(self._redis, tenant_id, tokens)
-        except (OSError, RedisError) as error:
-            _log.warning("gemini_quota_away", error=f"{type(error).__name__}: {error}")
-            return None
+        if self._redis is not None:
+            try:
+                async with self._lock:  # so that only other processes can come between
+                    work = self._try_shared(self._redis, tenant_id, tokens)
+                    return await within(work, self._timeout)
+            except (OSError, RedisError, ValidationError) as error:
+                _log.warning("gemini_quota_away", error=type(error).__name__)
+        self._queue, delay = self._queue.take(tenant_id, tokens, self._limits, at=time.time())
+        return delay
 
     async def _try_shared(self, redis: Redis, tenant_id: UUID, tokens: int) -> float | None:
+        latest = self._queue
+
         async def step(pipe: Pipeline) -> float | None:
             data = await pipe.get(_KEY)
             queue = FairQueue.model_validate_json(data) if data else FairQueue()
             queue, delay = queue.take(tenant_id, tokens, self._limits, at=time.time())
+            nonlocal latest
+            latest = queue
             pipe.multi()  # type: ignore[no-untyped-call]
             pipe.set(_KEY, queue.model_dump_json(exclude_defaults=True), ex=_KEPT)
             return delay
 
         # Run again where another worker changed the queue meanwhile; one of them always gets on.
         delay: float | None = await redis.transaction(step, _KEY, value_from_callable=True)
+        self._queue = latest
         return delay

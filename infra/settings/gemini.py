@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
 
 from domain.gemini.choice import Choice
 from domain.gemini.cost import ModelPrice
+from domain.gemini.models import DEFAULT_MODEL, FALLBACK_PRICE, PriceTable, bare_name
 from infra.settings.section import SettingsSection
 from infra.settings.values import HttpUrl
 
-
-def _prices() -> dict[str, ModelPrice]:
-    """Return the list prices of the paid tier (ai.google.dev/gemini-api/docs/pricing, 2026)."""
-    return {
-        "gemini-2.5-flash": ModelPrice(text=0.30, audio=1.00, output=2.50),
-        "gemini-3-flash-preview": ModelPrice(text=0.50, audio=1.00, output=3.00),
-    }
+_MODEL_NAME: Final = r"^(models/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 class GeminiSettings(SettingsSection):
@@ -30,7 +27,9 @@ class GeminiSettings(SettingsSection):
         default=None, description="Where the Gemini API is, if not at Google."
     )
     gemini_model: str = Field(
-        default="gemini-2.5-flash", description="Model that watches; its price must be known."
+        default=DEFAULT_MODEL,
+        pattern=_MODEL_NAME,
+        description="Model that watches. `highlights doctor` says if it is retired or unknown.",
     )
     gemini_temperature: NonNegativeFloat | None = Field(
         default=None, le=2.0, description="Its temperature; by default the model's own."
@@ -41,14 +40,16 @@ class GeminiSettings(SettingsSection):
     gemini_by_profile: dict[str, Choice] = Field(
         default_factory=dict,
         description="Other choices for single profiles, as JSON: "
-        '`{"soccer": {"model": "gemini-3-flash-preview", "temperature": 0.2, "language": '
-        '"Spanish"}}`.',
+        '`{"soccer": {"model": "gemini-3.8-flash", "temperature": 0.2, "language": "Spanish"}}`.',
     )
     gemini_prices: dict[str, ModelPrice] = Field(
-        default_factory=_prices,
-        description="Dollars for a million tokens by model, as JSON: "
-        '`{"gemini-2.5-flash": {"text": 0.3, "audio": 1.0, "output": 2.5}}` (the default has the '
-        "list prices of 2026 of the models we know).",
+        default_factory=dict,
+        description="Dollars for a million tokens by model, as JSON, in place of the list prices "
+        'that are built in: `{"gemini-3.8-flash": {"text": 0.75, "audio": 0.75, "output": 3.75}}`.',
+    )
+    gemini_fallback_price: ModelPrice = Field(
+        default=FALLBACK_PRICE,
+        description="Price assumed for a model whose price is not known, as JSON in the same form.",
     )
     gemini_call_deadline: PositiveFloat = Field(
         default=30.0, description="Seconds that one call may take."
@@ -81,3 +82,12 @@ class GeminiSettings(SettingsSection):
     gemini_tenant_share: float = Field(
         default=0.5, gt=0.0, le=1.0, description="Share of the quota that one tenant may take."
     )
+
+    def gemini_price_table(self) -> PriceTable:
+        """Prices of models: the built-in ones, and the operator's above them."""
+        return PriceTable(overrides=self.gemini_prices, fallback=self.gemini_fallback_price)
+
+    def gemini_models(self) -> tuple[str, ...]:
+        """All models that may be asked, without repetitions."""
+        chosen = [each.model for each in self.gemini_by_profile.values() if each.model]
+        return tuple(dict.fromkeys(map(bare_name, (self.gemini_model, *chosen))))

@@ -28,10 +28,13 @@ class LimitSettings(SettingsSection):
     )
     rate_limit_fail_open: bool = Field(
         default=True,
-        description="Without Redis, serve requests unlimited; when false, refuse them with 503.",
+        description="While Redis is away, let each process count by itself; when false, refuse "
+        "requests with 503.",
     )
     rate_limit_timeout: PositiveFloat = Field(
-        default=0.25, description="Seconds within which Redis must answer, else it counts as away."
+        default=1.0,
+        description="Seconds within which Redis must answer, else it counts as away; the process's "
+        "own lag does not count.",
     )
     rate_limit_retry_interval: PositiveFloat = Field(
         default=2.0, description="While Redis is away, seconds between attempts to reach it."

@@ -17,7 +17,7 @@ from tests.external.conftest import program, run
 from tests.integration.webhooks.receiver import Received, receiver
 
 Verify = Callable[[str, Received, str], bool]
-BODY = json.dumps({"type": "clip.ready", "data": {"title": "Tor für Köln ⚽ – 1:0"}})
+BODY = json.dumps({"type": "clip.ready", "data": {"title": "Tor für Köln ⚽ 1:0"}})
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ class On(StrEnum):
     UPLOAD = "upload"
     FILE = "files.get"
     DELETE = "files.delete"
+    MODELS = "models.list"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Fault:
         text: what the model says instead of what it saw.
         cut: how many characters of what it says are sent before MAX_TOKENS ends it.
         finish: the finish reason of an answer without content, such as SAFETY.
+        thoughts: tokens that the model thinks before it answers, out of its output limit.
         blocked: the reason for which the prompt itself is refused.
         state: the state in which a file stays, such as PROCESSING or FAILED.
         lose: how many bytes of an upload are lost on the way.
@@ -41,6 +43,7 @@ class Fault:
     text: str | None = None
     cut: int | None = None
     finish: str | None = None
+    thoughts: int | None = None
     blocked: str | None = None
     state: str | None = None
     lose: int = 0

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.gemini_stand_in import families
 from tests.gemini_stand_in.answers import answer, tokens_of
 from tests.gemini_stand_in.faults import Fault, Faults, On
 from tests.gemini_stand_in.rpc import RpcError, exhausted
@@ -33,9 +34,10 @@ from tests.gemini_stand_in.wire import (
 )
 
 KEY = "AIza-stand-in"
-MODELS = {"gemini-2.5-flash", "gemini-3-flash-preview"}
-_FRAME_TOKENS = {None: 258, "MEDIA_RESOLUTION_LOW": 66}
 _AUDIO_TOKENS = 32
+_CHARACTERS_A_TOKEN = 4
+_DEFAULT_PAGE = 50
+_MOST_OUTPUT = 65_536
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -58,6 +60,8 @@ class GeminiStandIn:
         billed: what it was asked and answered, videos left out: useless and refused answers too.
         shelf: the uploaded files.
         faults: what is to go wrong.
+        models: what it offers, in the order of `models.list`.
+        routes: models that another one answers for, as after a retirement.
     """
 
     def __init__(self) -> None:
@@ -66,6 +70,8 @@ class GeminiStandIn:
         self.billed: list[str] = []
         self.shelf = Shelf()
         self.faults = Faults()
+        self.models: list[str] = [*families.CURRENT, *families.OLD]
+        self.routes: dict[str, str] = {}
         self._caches: dict[str, dict[str, Any]] = {}
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -94,6 +100,7 @@ class GeminiStandIn:
     def _app(self) -> Starlette:
         return Starlette(
             routes=[
+                Route("/v1beta/models", self._door(self._list), methods=["GET"]),
                 Route(
                     "/v1beta/models/{model}:generateContent",
                     self._door(self._generate),
@@ -153,6 +160,33 @@ class GeminiStandIn:
             raise RpcError(fault.status, "The service is having a bad day.")
         return fault, None
 
+    async def _list(self, request: Request) -> Response:
+        _, page = await self._fault(On.MODELS)
+        size = int(request.query_params.get("pageSize", _DEFAULT_PAGE))
+        first = int(request.query_params.get("pageToken") or 0)
+        listed: dict[str, Any] = {
+            "models": [
+                {"name": f"models/{name}", "supportedGenerationMethods": ["generateContent"]}
+                for name in self.models[first : first + size]
+            ]
+        }
+        if first + size < len(self.models):
+            listed["nextPageToken"] = str(first + size)
+        return page or JSONResponse(listed)
+
+    def _check_model(self, request: Request) -> str:
+        """Return the model that serves a request."""
+        model: str = request.path_params["model"]
+        if model in self.routes:
+            return self.routes[model]
+        if model not in self.models:
+            raise RpcError(
+                "NOT_FOUND",
+                f"models/{model} is not found for API version v1beta, or is not supported for "
+                "generateContent. Call ListModels to see the list of available models.",
+            )
+        return model
+
     async def _generate(self, request: Request) -> Response:
         asked = await self._asked(request)
         fault, page = await self._fault(On.GENERATE)
@@ -174,8 +208,9 @@ class GeminiStandIn:
         return page or StreamingResponse(events(), media_type="text/event-stream")
 
     async def _asked(self, request: Request) -> GenerateContentRequest:
-        _check_model(request)
+        serving = self._check_model(request)
         asked = read(GenerateContentRequest, await request.body())
+        families.thoughts(serving, asked.generation_config.thinking_config)
         if asked.cached_content and asked.cached_content not in self._caches:
             raise RpcError("NOT_FOUND", "CachedContent not found.")
         return asked
@@ -183,28 +218,40 @@ class GeminiStandIn:
     def _response(
         self, request: Request, asked: GenerateContentRequest, fault: Fault
     ) -> dict[str, Any]:
+        serving = self._check_model(request)
         watched = self._watch(asked.parts())
         self.billed.append(_question(asked))
-        usage = _usage(asked, watched)
-        meta = {"modelVersion": request.path_params["model"], "responseId": "stand-in"}
+        config = asked.generation_config
+        usage = _usage(asked, watched, serving)
+        meta = {"modelVersion": serving, "responseId": "stand-in"}
         if fault.blocked:
             feedback = {"promptFeedback": {"blockReason": fault.blocked}}
             return {**feedback, "usageMetadata": usage, **meta}
+        thought = families.thoughts(serving, config.thinking_config)
+        if fault.thoughts is not None:
+            thought = fault.thoughts
+        limit = config.max_output_tokens or _MOST_OUTPUT
+        thought = min(thought, limit)
+        if thought:
+            usage["thoughtsTokenCount"] = thought
+            usage["totalTokenCount"] += thought
         if fault.finish:
             self.answers.append("")
             candidate: dict[str, Any] = {"finishReason": fault.finish, "index": 0}
             return {"candidates": [candidate], "usageMetadata": usage, **meta}
-        text = fault.text
-        if text is None:
-            text = answer(asked.generation_config.schema_asked, watched)
+        text = answer(config.schema_asked, watched) if fault.text is None else fault.text
         finish = "STOP"
-        if fault.cut is not None:
-            text, finish = text[: fault.cut], "MAX_TOKENS"
+        room = (limit - thought) * _CHARACTERS_A_TOKEN
+        if fault.cut is not None or len(text) > room:
+            text, finish = text[: room if fault.cut is None else fault.cut], "MAX_TOKENS"
         self.answers.append(text)
-        usage["candidatesTokenCount"] = tokens_of(text)
-        usage["totalTokenCount"] += tokens_of(text)
-        content = {"role": "model", "parts": [{"text": text}]}
-        candidate = {"content": content, "finishReason": finish, "index": 0}
+        candidate = {"finishReason": finish, "index": 0}
+        if text:
+            usage["candidatesTokenCount"] = tokens_of(text)
+            usage["totalTokenCount"] += tokens_of(text)
+            candidate["content"] = {"role": "model", "parts": [{"text": text}]}
+        else:
+            candidate["content"] = {"role": "model"}
         return {"candidates": [candidate], "usageMetadata": usage, **meta}
 
     def _watch(self, parts: list[Part]) -> Watched:
@@ -225,10 +272,10 @@ class GeminiStandIn:
         return watch(stored.data, metadata)
 
     async def _count(self, request: Request) -> Response:
-        _check_model(request)
+        serving = self._check_model(request)
         asked = read(CountTokensRequest, await request.body())
         whole = GenerateContentRequest(contents=asked.contents)
-        usage = _usage(whole, self._watch(whole.parts()))
+        usage = _usage(whole, self._watch(whole.parts()), serving)
         return JSONResponse({"totalTokens": usage["promptTokenCount"]})
 
     async def _start_upload(self, request: Request) -> Response:
@@ -289,6 +336,7 @@ class GeminiStandIn:
         tokens = _usage(
             GenerateContentRequest(contents=asked.contents),
             self._watch([part for content in asked.contents for part in content.parts]),
+            asked.model.removeprefix("models/"),
         )["promptTokenCount"]
         if tokens < 1024:
             raise RpcError(
@@ -327,16 +375,10 @@ def _check_key(request: Request) -> None:
         )
 
 
-def _check_model(request: Request) -> None:
-    model = request.path_params["model"]
-    if model not in MODELS:
-        raise RpcError("NOT_FOUND", f"models/{model} is not found for API version v1beta.")
-
-
-def _usage(asked: GenerateContentRequest, watched: Watched) -> dict[str, Any]:
+def _usage(asked: GenerateContentRequest, watched: Watched, model: str) -> dict[str, Any]:
     resolution = asked.generation_config.media_resolution
     text = sum(tokens_of(part.text) for part in asked.parts() if part.text is not None)
-    video = watched.frames * _FRAME_TOKENS.get(resolution, 258)
+    video = watched.frames * families.frame_tokens(model, resolution)
     audio = round(watched.seconds * _AUDIO_TOKENS) if watched.heard else 0
     details = [("TEXT", text), ("VIDEO", video), ("AUDIO", audio)]
     return {

@@ -105,9 +105,7 @@ class Stage:
             segments=scene.store,
             pool=pool,
         )
-        questions = Questions(
-            model=settings.gemini_model, price=settings.gemini_prices[settings.gemini_model]
-        )
+        questions = Questions(model=settings.gemini_model)
         self.questions = questions
         self.profiles = OneProfile(PROFILE)
         self.analysis = GeminiAnalysis(

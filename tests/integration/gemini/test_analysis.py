@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from domain.cost_gate import GateLimits, Grounds
+from domain.gemini.models import DEFAULT_MODEL, PriceTable
 from domain.gemini.questions import Questions
 from infra.gemini import GeminiClient
 from infra.media_pool import MediaPool
@@ -62,15 +63,9 @@ async def test_a_window_in_which_gemini_looked_says_so_too(
 async def test_a_profile_may_have_a_model_and_a_language_of_its_own(
     scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
 ) -> None:
-    prices = Settings().gemini_prices
-    own = Questions(
-        model="gemini-3-flash-preview",
-        price=prices["gemini-3-flash-preview"],
-        temperature=0.2,
-        language="Norwegian",
-    )
+    own = Questions(model="gemini-3.8-flash", temperature=0.2, language="Norwegian")
     (moment,) = await Stage(scene, pool, client, by_profile={"soccer": own}).analyze_all()
-    assert "+gemini-3-flash-preview/" in moment.analyzer
+    assert "+gemini-3.8-flash/" in moment.analyzer
     *_, score = [call.body for call in stand_in.asked(":generateContent")]
     assert score["generationConfig"]["temperature"] == 0.2
     assert "Norwegian" in score["contents"][0]["parts"][1]["text"]
@@ -95,7 +90,8 @@ async def test_whoever_watches_nothing_is_lost_and_the_price_is_told(
     report = stage.report()
     assert report.pieces[Grounds.MOMENT] == 1
     assert 1 <= report.calls <= 7
-    assert report.dollars == pytest.approx(stage.questions.price.dollars(report.usage))
+    price = PriceTable().price(DEFAULT_MODEL, datetime.now(UTC))
+    assert report.dollars == pytest.approx(price.dollars(report.usage))
     assert 0 < report.dollars < 0.05
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import pytest
 
 from domain.gemini.ask import Answer, Ask, Excerpt, Step
 from domain.profile_hints import MediaResolution
+from infra.errors import NotConfiguredError
 from infra.gemini import (
     GeminiBusyError,
     GeminiClient,
+    GeminiModelError,
     GeminiRefusedError,
     GeminiUnavailableError,
     VideoUnusableError,
@@ -200,8 +203,60 @@ async def test_a_wrong_key_is_never_right_later(stand_in: GeminiStandIn, film_fi
 
 
 async def test_an_unknown_model_is_refused(client: GeminiClient, film_file: Path) -> None:
-    with pytest.raises(GeminiRefusedError, match="404"):
+    with pytest.raises(GeminiModelError, match="404"):
         await ask(client, film_file, model="gemini-of-tomorrow")
+
+
+async def test_a_file_that_has_expired_is_no_missing_model(
+    client: GeminiClient, stand_in: GeminiStandIn, film_file: Path
+) -> None:
+    stand_in.faults.add(Fault(status="NOT_FOUND"))
+    with pytest.raises(GeminiRefusedError) as caught:
+        await ask(client, film_file)
+    assert not isinstance(caught.value, GeminiModelError)
+
+
+@pytest.mark.parametrize("key", ["AIza-mark\n", " AIza-mark", "AIza mark", "AIza-märk", "", "\x00"])
+def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(NotConfiguredError, match="GEMINI_API_KEY") as caught:
+        GeminiClient(key, brief_options("http://127.0.0.1:1"))
+    assert "AIza" not in "".join(format_exception(caught.value))
+
+
+async def test_the_models_on_offer_are_listed(
+    client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    assert await client.models(within=5.0) == set(stand_in.models)
+
+
+async def test_models_that_are_not_listed_in_time_are_an_outage(
+    client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(Fault(On.MODELS, hang=True))
+    with pytest.raises(GeminiUnavailableError):
+        await client.models(within=0.2)
+
+
+@pytest.mark.parametrize(
+    ("model", "sent"),
+    [
+        ("gemini-2.5-flash", [{"thinking_budget": 0}]),
+        ("gemini-2.5-pro", [{"thinking_budget": 0}, {"thinking_budget": 128}]),
+        ("gemini-3.8-flash", [{"thinking_level": "MINIMAL"}]),
+        ("gemini-3.1-pro-preview", [{"thinking_level": "MINIMAL"}, {"thinking_level": "LOW"}]),
+    ],
+)
+async def test_each_family_thinks_as_little_as_it_may(
+    client: GeminiClient,
+    stand_in: GeminiStandIn,
+    film_file: Path,
+    model: str,
+    sent: list[dict[str, object]],
+) -> None:
+    answer = await ask(client, film_file, model=model)
+    assert (answer.finish, answer.model) == ("STOP", model)
+    bodies = [call.body for call in stand_in.asked(":generateContent")]
+    assert [body["generationConfig"]["thinkingConfig"] for body in bodies] == sent
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 
 from domain.candidate import HighlightCandidate
+from domain.gemini.models import FALLBACK_PRICE, PriceTable
+from domain.gemini.questions import Questions
 from domain.gemini.tenant_budget import TenantBudget
 from infra.gemini import GeminiClient
 from infra.media_pool import MediaPool
@@ -53,10 +56,11 @@ def gemini_says(moment: HighlightCandidate) -> str:
         (Fault(status="INTERNAL"), 1.0, 0),
         (Fault(status="INTERNAL"), 1.0, 1),
         (Fault(status="UNAVAILABLE"), 1.0, 2),
+        (Fault(status="DEADLINE_EXCEEDED"), 1.0, 0),
         (Fault(html=True), 1.0, 1),
     ],
     ids=[
-        *("429-delay-detect", "429-score", "500-detect", "500-refine", "503-score"),
+        *("429-delay-detect", "429-score", "500-detect", "500-refine", "503-score", "504-detect"),
         "502-html-refine",
     ],
 )
@@ -149,12 +153,12 @@ async def test_a_service_that_keeps_failing_is_left_alone(
     [
         (Fault(text="It was 1-0 after a great goal."), "malformed"),
         (Fault(text='{"moments": "none"}'), "malformed"),
-        (Fault(cut=30), "cut_off"),
         (Fault(finish="SAFETY"), "safety"),
         (Fault(finish="RECITATION"), "recitation"),
+        (Fault(finish="SPII"), "spii"),
         (Fault(blocked="PROHIBITED_CONTENT"), "blocked"),
     ],
-    ids=["prose", "wrong-shape", "truncated", "safety", "recitation", "blocked"],
+    ids=["prose", "wrong-shape", "safety", "recitation", "personal-data", "blocked"],
 )
 async def test_an_answer_without_use_is_paid_once_and_the_local_analyzer_goes_on(
     stage: Stage, stand_in: GeminiStandIn, fault: Fault, reason: str
@@ -181,6 +185,7 @@ async def test_an_answer_without_use_is_paid_once_and_the_local_analyzer_goes_on
         Fault(hang=True),
         Fault(text="It was 1-0 after a great goal."),
         Fault(cut=30),
+        Fault(thoughts=1_000_000),
         Fault(finish="SAFETY"),
         Fault(blocked="PROHIBITED_CONTENT"),
         Fault(On.FILE, state="PROCESSING"),
@@ -188,7 +193,7 @@ async def test_an_answer_without_use_is_paid_once_and_the_local_analyzer_goes_on
     ],
     ids=[
         *("429-delay", "429-an-hour", "500", "503", "502-html", "time-out"),
-        *("prose", "truncated", "safety", "blocked", "processing", "broken-upload"),
+        *("prose", "truncated", "empty", "safety", "blocked", "processing", "broken-upload"),
     ],
 )
 async def test_whatever_goes_wrong_no_question_is_billed_twice_and_no_moment_is_lost(
@@ -200,6 +205,118 @@ async def test_whatever_goes_wrong_no_question_is_billed_twice_and_no_moment_is_
     assert len(stand_in.billed) == len(set(stand_in.billed))
     assert {moment.id, again.id} == {(await hasty.local_alone())[0].id}
     assert stand_in.shelf.files == {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault(thoughts=1_000_000), "empty_once"),
+        (Fault(finish="STOP"), "empty_once"),
+        (Fault(finish="OTHER"), "empty_once"),
+        (Fault(finish="MALFORMED_RESPONSE"), "empty_once"),
+        (Fault(text=" \n"), "empty_once"),
+        (Fault(cut=30), "cut_off_once"),
+    ],
+    ids=["thoughts", "stop", "other", "malformed-response", "blank", "truncated"],
+)
+@pytest.mark.parametrize("step", [0, 2], ids=["detect", "score"])
+async def test_an_answer_that_thoughts_left_no_room_for_is_paid_and_asked_for_once_more(
+    stage: Stage, stand_in: GeminiStandIn, fault: Fault, reason: str, step: int
+) -> None:
+    stand_in.faults.add(*[PASSES] * step, fault)
+    (moment,) = await stage.analyze_all()
+    assert seen(moment)
+    assert stage.report().counted == {reason: 1}
+    assert stage.report().calls == LOOKS + 1
+    limits = [
+        call.body["generationConfig"]["maxOutputTokens"]
+        for call in stand_in.asked(":generateContent")
+    ]
+    assert limits[step + 1] > limits[step]
+    assert len(stage.spending.entered) == LOOKS + 1
+    assert await stage.analyze_all() == [moment]
+    assert len(stand_in.answers) == LOOKS + 1
+
+
+async def test_an_answer_that_stays_empty_is_asked_for_twice_and_no_more(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(Fault(thoughts=1_000_000), Fault(thoughts=1_000_000))
+    (moment,) = await stage.analyze_all()
+    await stage.analyze_all()
+    assert gemini_says(moment) == "not seen by Gemini: Gemini gave no answer that could be used"
+    assert len(stand_in.asked(":generateContent")) == 2
+    assert stage.report().usage.output > 0
+
+
+async def test_the_second_question_is_asked_alone_when_it_had_to_wait(
+    stage: Stage, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(Fault(thoughts=1_000_000), Fault(status="DEADLINE_EXCEEDED"))
+    (moment,) = await stage.analyze_all()
+    assert seen(moment)
+    assert stage.delays == [1.0]
+    assert len(stand_in.answers) == LOOKS + 1
+
+
+async def test_a_model_that_thinks_at_all_levels_is_asked_at_the_least_it_takes(
+    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    own = {"soccer": Questions(model="gemini-3.7-flash")}
+    (moment,) = await Stage(scene, pool, client, by_profile=own).analyze_all()
+    assert seen(moment)
+    levels = [
+        call.body["generationConfig"]["thinkingConfig"]["thinking_level"]
+        for call in stand_in.asked(":generateContent")
+    ]
+    assert levels == ["MINIMAL", "LOW", "LOW", "LOW"]
+
+
+async def test_a_retired_model_is_named_and_priced_as_the_one_that_answers(
+    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    stand_in.routes["gemini-2.5-pro"] = "gemini-3.8-flash"
+    own = {"soccer": Questions(model="gemini-2.5-pro")}
+    stage = Stage(scene, pool, client, by_profile=own)
+    (moment,) = await stage.analyze_all()
+    report = stage.report()
+    price = PriceTable().price("gemini-3.8-flash", datetime.now(UTC))
+    assert "+gemini-3.8-flash/" in moment.analyzer
+    assert report.dollars == pytest.approx(price.dollars(report.usage))
+    assert report.notice == (
+        "The Gemini model gemini-2.5-pro is no longer served: gemini-3.8-flash answers in its "
+        "place, at its own price."
+    )
+
+
+async def test_a_model_of_unknown_price_is_billed_at_a_high_one_and_says_so(
+    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+) -> None:
+    stand_in.models.append("gemini-9-flash")
+    own = {"soccer": Questions(model="gemini-9-flash")}
+    stage = Stage(scene, pool, client, by_profile=own)
+    (moment,) = await stage.analyze_all()
+    assert "+gemini-9-flash/" in moment.analyzer
+    report = stage.report()
+    assert report.dollars == pytest.approx(FALLBACK_PRICE.dollars(report.usage))
+    assert "price of the Gemini model gemini-9-flash is not known" in (report.notice or "")
+
+
+async def test_a_model_that_is_not_offered_costs_gemini_only_and_the_stream_says_which(
+    scene: Scene, pool: MediaPool, client: GeminiClient
+) -> None:
+    own = {"soccer": Questions(model="gemini-of-yesterday")}
+    stage = Stage(scene, pool, client, by_profile=own)
+    for _ in range(5):  # the circuit opens meanwhile, and the reason stays
+        stage.reports.clear()
+        (moment,) = await stage.analyze_all()
+        assert gemini_says(moment) == (
+            "not seen by Gemini: Gemini does not offer the configured model"
+        )
+        assert stage.report().notice == (
+            "Only the local analyzer is at work: Gemini does not offer the configured model "
+            "(gemini-of-yesterday)."
+        )
 
 
 async def test_without_a_usable_second_look_the_first_ones_times_stand(
@@ -215,7 +332,7 @@ async def test_without_a_usable_second_look_the_first_ones_times_stand(
 async def test_without_usable_scores_the_local_ones_stand(
     stage: Stage, stand_in: GeminiStandIn
 ) -> None:
-    stand_in.faults.add(PASSES, PASSES, Fault(cut=40))
+    stand_in.faults.add(PASSES, PASSES, Fault(cut=40), Fault(cut=40))
     (moment,) = await stage.analyze_all()
     (local,) = await stage.local_alone()
     assert moment.score == local.score
@@ -245,8 +362,10 @@ async def test_a_wrong_key_costs_gemini_only(
     scene: Scene, pool: MediaPool, stand_in: GeminiStandIn
 ) -> None:
     client = GeminiClient("AIza-wrong", brief_options(stand_in.url))
-    (moment,) = await Stage(scene, pool, client).analyze_all()
+    stage = Stage(scene, pool, client)
+    (moment,) = await stage.analyze_all()
     assert not seen(moment)
+    assert "Gemini refused the configured key" in (stage.report().notice or "")
     await client.close()
 
 

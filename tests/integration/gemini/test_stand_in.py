@@ -89,11 +89,23 @@ async def test_more_frames_a_second_tell_the_time_more_finely(
     assert coarse % 2.0 == 0.0
 
 
-async def test_it_bills_frames_sound_and_text(sdk: genai.Client, film_bytes: bytes) -> None:
+@pytest.mark.parametrize(
+    ("model", "resolution", "frame"),
+    [
+        (MODEL, "LOW", 70),
+        (MODEL, "HIGH", 280),
+        ("gemini-2.5-flash", "LOW", 66),
+        ("gemini-2.5-flash", "HIGH", 258),
+    ],
+)
+async def test_it_bills_frames_sound_and_text(
+    sdk: genai.Client, film_bytes: bytes, model: str, resolution: str, frame: int
+) -> None:
+    chosen = types.MediaResolution(f"MEDIA_RESOLUTION_{resolution}")
     response = await sdk.aio.models.generate_content(
-        model=MODEL,
+        model=model,
         contents=inline(film_bytes, fps=1.0),
-        config=config(media_resolution=types.MediaResolution.MEDIA_RESOLUTION_LOW),
+        config=config(media_resolution=chosen),
     )
     usage = response.usage_metadata
     assert usage is not None
@@ -103,7 +115,7 @@ async def test_it_bills_frames_sound_and_text(sdk: genai.Client, film_bytes: byt
         for each in usage.prompt_tokens_details
         if each.modality
     }
-    assert billed["VIDEO"] == 40 * 66
+    assert billed["VIDEO"] == 40 * frame
     assert billed["AUDIO"] == pytest.approx(40 * 32, abs=10)
 
 
@@ -184,7 +196,7 @@ async def test_tokens_can_be_counted_and_content_cached(
     contents = inline(film_bytes)
     counted = await sdk.aio.models.count_tokens(model=MODEL, contents=contents)
     assert counted.total_tokens is not None
-    assert counted.total_tokens > 40 * 258
+    assert counted.total_tokens > 40 * 70
     cache = await sdk.aio.caches.create(
         model=MODEL, config=types.CreateCachedContentConfig(contents=contents, ttl="300s")
     )
@@ -284,3 +296,55 @@ async def test_an_answer_can_be_cut_short_and_a_prompt_blocked(
     assert unsafe.candidates[0].finish_reason == types.FinishReason.SAFETY
     assert blocked.prompt_feedback is not None
     assert blocked.prompt_feedback.block_reason == types.BlockedReason.PROHIBITED_CONTENT
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "complaint"),
+    [
+        (MODEL, {"thinkingBudget": 0, "thinkingLevel": "LOW"}, "only one of"),
+        ("gemini-2.5-flash", {"thinkingLevel": "LOW"}, "not supported"),
+        ("gemini-2.5-pro", {"thinkingBudget": 0}, "Budget 0"),
+        ("gemini-3.7-flash", {"thinkingLevel": "MINIMAL"}, "not supported"),
+    ],
+)
+def test_thinking_that_a_model_does_not_take_is_refused(
+    stand_in: GeminiStandIn, model: str, thinking: dict[str, Any], complaint: str
+) -> None:
+    answer = httpx.post(
+        f"{stand_in.url}/v1beta/models/{model}:generateContent",
+        headers={"x-goog-api-key": KEY},
+        json={
+            "contents": [{"parts": [{"text": "x"}]}],
+            "generationConfig": {"thinkingConfig": thinking},
+        },
+    )
+    assert answer.status_code == 400
+    assert complaint in answer.text
+    assert stand_in.billed == []
+
+
+async def test_thoughts_are_output_and_use_up_its_limit(
+    sdk: genai.Client, stand_in: GeminiStandIn
+) -> None:
+    stand_in.faults.add(Fault(thoughts=500))
+    limited = types.GenerateContentConfig(max_output_tokens=100)
+    empty = await sdk.aio.models.generate_content(model=MODEL, contents="hi", config=limited)
+    assert not empty.text
+    assert empty.candidates is not None
+    assert empty.candidates[0].finish_reason == types.FinishReason.MAX_TOKENS
+    assert empty.usage_metadata is not None
+    assert empty.usage_metadata.thoughts_token_count == 100
+
+
+async def test_it_lists_its_models_page_by_page(sdk: genai.Client, stand_in: GeminiStandIn) -> None:
+    pager = await sdk.aio.models.list(config={"page_size": 2})
+    names = [str(each.name).removeprefix("models/") async for each in pager]
+    assert names == stand_in.models
+
+
+async def test_another_model_may_answer_and_says_so(
+    sdk: genai.Client, stand_in: GeminiStandIn
+) -> None:
+    stand_in.routes["gemini-2.5-flash"] = MODEL
+    answer = await sdk.aio.models.generate_content(model="gemini-2.5-flash", contents="hi")
+    assert answer.model_version == MODEL

@@ -37,7 +37,7 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "postgresql:///d", "it names no host"),
         ("DATABASE_URL", "postgresql://h:99999/d", "its port is not between"),
         ("DATABASE_URL", "postgresql://h:port/d", "must be a URL such as"),
-        ("DATABASE_OWNER_URL", " ", "must be a URL such as"),
+        ("DATABASE_OWNER_URL", "owner", "must be a URL such as"),
         ("TEMPORAL_ADDRESS", "http://h:7233", "must be host:port, without a scheme"),
         ("TEMPORAL_ADDRESS", "h:0", "must be host:port"),
         ("TEMPORAL_TLS", "maybe", "must be a valid boolean"),

@@ -91,6 +91,20 @@ def test_secrets_do_not_show() -> None:
     assert "hush" not in f"{settings!r} {settings}"
 
 
+def test_all_models_that_may_be_asked_are_named_once() -> None:
+    settings = Settings.model_validate(
+        {
+            "gemini_model": "models/gemini-3.8-flash",
+            "gemini_by_profile": {"a": {"model": "gemini-3.8-flash"}, "b": {"model": "gemini-x"}},
+            "gemini_prices": {"gemini-x": {"text": 1, "audio": 1, "output": 2}},
+        }
+    )
+    assert settings.gemini_models() == ("gemini-3.8-flash", "gemini-x")
+    prices = settings.gemini_price_table()
+    assert prices.knows("gemini-x")
+    assert prices.knows("gemini-3.5-flash-lite")  # built-in prices stay beside the operator's
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_has_a_description_in_a_section(name: str) -> None:
     description = Settings.model_fields[name].description

@@ -12,6 +12,7 @@ import pytest
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import PublishError
+from structlog.testing import capture_logs
 
 from infra.amqp import JobConsumer, JobDelayedError, JobRefusedError, consumer, stay_connected
 from tests.integration.broker import Broker, eventually
@@ -24,7 +25,7 @@ class Scripted:
 
     kind = KIND
 
-    def __init__(self, *steps: Exception | asyncio.Event) -> None:
+    def __init__(self, *steps: Exception | asyncio.Event | None) -> None:
         self.steps = list(steps)
         self.bodies: list[bytes] = []
         self.at_once = self.most_at_once = 0
@@ -64,7 +65,7 @@ async def _no_jobs_of_others(broker: Broker) -> None:
 @asynccontextmanager
 async def consuming(broker: Broker, handler: Scripted, *, prefetch: int = 4) -> AsyncIterator[None]:
     ready = asyncio.Event()
-    jobs = JobConsumer(handler, prefetch=prefetch, first_delay=0.01)
+    jobs = JobConsumer(handler, prefetch=prefetch, first_delay=0.01, declare_interval=0.2)
 
     async def work(channel: AbstractChannel) -> None:
         running = asyncio.create_task(jobs.run(channel))
@@ -109,7 +110,9 @@ async def waiting(channel: AbstractChannel, name: str) -> int:
 
 async def dead(channel: AbstractChannel) -> AbstractIncomingMessage:
     """Wait for a job to be set aside."""
-    queue = await channel.get_queue(consumer.DEAD)
+    queue = await channel.declare_queue(
+        consumer.DEAD, durable=True, arguments={"x-queue-type": "quorum"}
+    )
     async with queue.iterator() as messages:
         async for message in messages:
             await message.ack()
@@ -221,6 +224,107 @@ async def test_no_more_jobs_are_taken_than_can_be_worked_on(
         go.set()
         await handler.called(10)
     assert handler.most_at_once == 3
+
+
+async def test_a_queue_that_is_deleted_is_declared_and_consumed_again(
+    broker: Broker, channel: AbstractChannel
+) -> None:
+    handler = Scripted()
+    async with consuming(broker, handler):
+        await ask(channel, b"before")
+        await handler.called(1)
+        await channel.queue_delete(consumer.QUEUE)
+        bodies = [b"job %d" % number for number in range(8)]
+        await ask(channel, *bodies)
+        async with asyncio.timeout(20):
+            await handler.called(9)
+    assert sorted(handler.bodies[1:]) == bodies
+
+
+async def test_a_job_in_hand_is_done_though_its_queue_is_deleted(
+    broker: Broker, channel: AbstractChannel
+) -> None:
+    go = asyncio.Event()
+    handler = Scripted(go)
+    async with consuming(broker, handler):
+        await ask(channel, b"in hand")
+        await handler.called(1)
+        await channel.queue_delete(consumer.QUEUE)
+        await ask(channel, b"later")
+        await handler.called(2)
+        go.set()
+        await ask(channel, b"last")
+        await handler.called(3)
+    assert handler.bodies == [b"in hand", b"later", b"last"]
+
+
+@pytest.mark.parametrize("gone", ["exchange", "binding", "dead-exchange", "dead-queue", "all"])
+async def test_whatever_is_deleted_is_declared_again(
+    broker: Broker, channel: AbstractChannel, gone: str
+) -> None:
+    handler = Scripted(None, JobRefusedError("invalid_job", "no"))
+    async with consuming(broker, handler):
+        await ask(channel, b"before")
+        await handler.called(1)
+        if gone in ("dead-exchange", "all"):
+            await channel.exchange_delete(consumer.DEAD)
+        if gone in ("dead-queue", "all"):
+            await channel.queue_delete(consumer.DEAD)
+        if gone == "binding":
+            await (await channel.get_queue(consumer.QUEUE)).unbind(consumer.EXCHANGE, KIND)
+        if gone == "all":
+            await channel.queue_delete(consumer.QUEUE)
+        if gone in ("exchange", "all"):
+            await channel.exchange_delete(consumer.EXCHANGE)
+        await ask(channel, b"poison", b"good")
+        async with asyncio.timeout(20):
+            await handler.called(3)
+            message = await dead(channel)
+    assert message.body == handler.bodies[1]
+    assert sorted(handler.bodies[1:]) == [b"good", b"poison"]
+
+
+async def test_a_channel_that_the_broker_closes_is_opened_again(
+    broker: Broker, channel: AbstractChannel
+) -> None:
+    handler = Scripted()
+    channels: list[AbstractChannel] = []
+    jobs = JobConsumer(handler, prefetch=4, first_delay=0.01)
+
+    async def work(opened: AbstractChannel) -> None:
+        channels.append(opened)
+        await jobs.run(opened)
+
+    task = asyncio.create_task(stay_connected(broker.url, work, name="jobs", first_delay=0.05))
+    await ask(channel, b"before")
+    await handler.called(1)
+    underlay = await channels[0].get_underlay_channel()
+    await underlay.basic_ack(4711)  # of no delivery: PRECONDITION_FAILED
+    await ask(channel, b"after")
+    async with asyncio.timeout(20):
+        await handler.called(2)
+    task.cancel()
+    assert handler.bodies == [b"before", b"after"]
+    assert len(channels) == 2
+
+
+async def test_a_queue_declared_otherwise_is_reported_with_the_reason(
+    broker: Broker, channel: AbstractChannel
+) -> None:
+    await channel.declare_queue(consumer.QUEUE, durable=True)
+    handler = Scripted()
+    with capture_logs() as logs:
+        async with consuming(broker, handler):
+
+            async def reported() -> bool:
+                return any(entry["event"] == "broker_lost" for entry in logs)
+
+            await eventually(reported)
+            await channel.queue_delete(consumer.QUEUE)
+            await ask(channel, b"job")
+            await handler.called(1)
+    (first, *_) = [entry["error"] for entry in logs if entry["event"] == "broker_lost"]
+    assert "inequivalent arg" in first
 
 
 @pytest.mark.serial

@@ -244,6 +244,26 @@ async def test_publishing_locks_no_row_that_others_work_with(
         assert len(await events.undispatched(delivering, tenant_id=tenant)) == 1
 
 
+async def test_an_exchange_that_is_deleted_keeps_no_event_waiting(
+    database: Database, tenant: UUID, broker: Broker, channel: AbstractChannel
+) -> None:
+    queue = await listen(channel, f"#.{tenant}")
+    async with relaying(database, broker):
+        await happen(database, usage(tenant, 1))
+        await heard(queue, 1)
+        await channel.exchange_delete(EXCHANGE)
+        await happen(database, usage(tenant, 2))
+
+        async def marked() -> bool:
+            return await unpublished(database, tenant) == []
+
+        async with asyncio.timeout(30):
+            await eventually(marked)
+            queue = await listen(channel, f"#.{tenant}")
+            await happen(database, usage(tenant, 3))
+            assert numbers(await heard(queue, 1)) == [3]
+
+
 @pytest.mark.serial
 @pytest.mark.slow
 async def test_a_broker_that_is_away_loses_nothing(

@@ -26,8 +26,9 @@ def test_usages_add_up() -> None:
     [
         ("gemini-2.5-flash", MediaResolution.LOW, 66),
         ("gemini-2.5-flash", MediaResolution.MEDIUM, 258),
-        ("gemini-3-flash-preview", MediaResolution.MEDIUM, 70),
-        ("gemini-3-flash-preview", MediaResolution.HIGH, 280),
+        ("gemini-3.5-flash-lite", MediaResolution.LOW, 70),
+        ("gemini-3.5-flash-lite", MediaResolution.MEDIUM, 70),
+        ("gemini-3.8-flash", MediaResolution.HIGH, 280),
         ("gemini-of-tomorrow", MediaResolution.MEDIUM, 258),
     ],
 )

@@ -14,7 +14,7 @@ from tests.unit.domain.gemini.cases import PROFILE
 from tests.unit.domain.gemini.test_pieces import window
 
 PRICE = ModelPrice(text=0.30, audio=1.00, output=2.50)
-QUESTIONS = Questions(model="gemini-2.5-flash", price=PRICE, temperature=0.3)
+QUESTIONS = Questions(model="gemini-3.5-flash-lite", temperature=0.3)
 PIECE = Piece(
     start=8.0,
     end=24.0,
@@ -60,16 +60,34 @@ def test_each_look_says_its_step_version_and_model() -> None:
         (Step.REFINE, "refine-1"),
         (Step.SCORE, "score-1"),
     ]
-    assert {(ask.model, ask.temperature) for ask in looks()} == {("gemini-2.5-flash", 0.3)}
-    assert QUESTIONS.analyzer == "gemini-2.5-flash/detect-1+refine-1+score-1"
+    assert {(ask.model, ask.temperature) for ask in looks()} == {("gemini-3.5-flash-lite", 0.3)}
+    assert QUESTIONS.analyzer() == "gemini-3.5-flash-lite/detect-1+refine-1+score-1"
+
+
+def test_an_analyzer_is_named_after_the_model_that_answered() -> None:
+    assert QUESTIONS.analyzer("gemini-3.8-flash").startswith("gemini-3.8-flash/")
 
 
 def test_a_look_is_expected_to_cost_all_three_questions() -> None:
-    expected = QUESTIONS.expected_dollars(PIECE, profile())
+    expected = QUESTIONS.expected_dollars(PIECE, profile(), PRICE)
     assert expected > PRICE.dollars(looks()[0].expected())
     assert expected < sum(PRICE.dollars(ask.at_most()) for ask in looks())
 
 
 def test_a_piece_without_media_costs_nothing() -> None:
     empty = PIECE.model_copy(update={"segments": ()})
-    assert QUESTIONS.expected_dollars(empty, profile()) == 0.0
+    assert QUESTIONS.expected_dollars(empty, profile(), PRICE) == 0.0
+
+
+def test_a_look_is_expected_to_cost_what_the_serving_model_takes() -> None:
+    asked = QUESTIONS.expected_dollars(PIECE, profile(), PRICE)
+    old = QUESTIONS.expected_dollars(PIECE, profile(), PRICE, serving="gemini-2.5-pro")
+    assert old != asked
+
+
+def test_thoughts_have_room_beside_the_answer() -> None:
+    ask = looks()[1]
+    old = ask.model_copy(update={"model": "gemini-2.5-flash"})
+    assert old.output_limit == ask.max_output
+    assert ask.output_limit >= 4 * ask.max_output
+    assert ask.wider().output_limit > ask.output_limit

@@ -46,6 +46,22 @@ def test_the_owner_is_told_of_limits_only(pieces: dict[Grounds, int], notice: st
     assert GeminiReport(pieces=pieces).notice == notice
 
 
+def test_the_owner_is_told_of_another_model_and_of_a_guessed_price() -> None:
+    report = GeminiReport(
+        pieces={Grounds.MOMENT: 1}, rerouted={"a": "b"}, models={"b": 2, "c": 1}, unpriced=("b",)
+    )
+    assert report.notice == (
+        "The Gemini model a is no longer served: b answers in its place, at its own price. "
+        "The price of the Gemini model b is not known; a high one is assumed."
+    )
+    assert report.answered == "b"
+    assert report.plus(report).unpriced == ("b",)
+
+
+def test_a_report_of_an_older_release_is_read() -> None:
+    assert GeminiReport.model_validate_json('{"calls": 1}').models == {}
+
+
 def test_a_report_goes_through_json() -> None:
     report = GeminiReport(pieces={Grounds.SHARE_USED: 1}, counted={"outside": 1})
     assert GeminiReport.model_validate_json(report.model_dump_json()) == report

@@ -54,10 +54,23 @@ async def test_a_call_bigger_than_a_share_is_possible_when_nothing_else_was_aske
     await quota().take(ALICE, 10_000)
 
 
-async def test_without_its_redis_nothing_is_held_back() -> None:
+async def test_without_its_redis_a_worker_counts_by_itself() -> None:
     (port,) = free_ports(1)
-    shared = GeminiQuota(QuotaLimits(), f"redis://127.0.0.1:{port}/0")
-    await shared.take(ALICE, 10)
+    limits = QuotaLimits(requests_per_minute=10, tenant_share=1.0, patience=0.05)
+    shared = GeminiQuota(limits, f"redis://127.0.0.1:{port}/0")
+    assert await taken(shared, ALICE) in {10, 11}
+
+
+async def test_a_redis_that_goes_away_takes_no_count_with_it(redis_server: RedisServer) -> None:
+    limits = QuotaLimits(requests_per_minute=10, tenant_share=1.0, patience=0.05)
+    one, other = (GeminiQuota(limits, redis_server.url, timeout=10) for _ in range(2))
+    for _ in range(6):
+        await one.take(ALICE, 10)
+    await other.take(BOB, 10)
+    redis_server.stop()
+    assert await taken(other, BOB) in {3, 4}
+    await one.close()
+    await other.close()
 
 
 async def test_workers_that_share_a_redis_take_no_more_than_the_project_together(

@@ -1,0 +1,73 @@
+"""Doctor and worker ask Gemini for its models, and say what is wrong with the configured ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.doctor import Finding, examine_gemini
+from app.gemini_check import check_gemini_once, log_gemini_check
+from infra.gemini import GeminiClient, GeminiOptions
+from infra.settings import Settings
+from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On
+
+
+@pytest.fixture(scope="module")
+def stand_in() -> Iterator[GeminiStandIn]:
+    with GeminiStandIn() as server:
+        yield server
+
+
+def settings_of(stand_in: GeminiStandIn, **values: Any) -> Settings:  # noqa: ANN401
+    known = {"gemini_api_key": KEY, "gemini_base_url": stand_in.url}
+    return Settings.model_validate({**known, **values})
+
+
+async def test_a_current_model_that_is_offered_is_fine(stand_in: GeminiStandIn) -> None:
+    check = await check_gemini_once(settings_of(stand_in))
+    assert (check.answers, check.works, check.warnings) == (True, True, ())
+
+
+@pytest.mark.parametrize(
+    ("values", "works", "words"),
+    [
+        ({"gemini_model": "gemini-2.5-flash"}, True, "retired on 2026-12-01"),
+        ({"gemini_model": "gemini-of-yesterday"}, False, "does not offer"),
+        ({"gemini_by_profile": {"soccer": {"model": "gemini-x"}}}, False, "gemini-x"),
+        ({"gemini_api_key": "AIza-wrong"}, False, "refused the key"),
+        ({"gemini_base_url": "http://127.0.0.1:1"}, True, "could not be asked"),
+    ],
+    ids=["retired", "unknown", "unknown-of-a-profile", "wrong-key", "no-network"],
+)
+async def test_what_is_wrong_is_said(
+    stand_in: GeminiStandIn, values: dict[str, Any], works: bool, words: str
+) -> None:
+    settings = settings_of(stand_in, **values)
+    check = await check_gemini_once(settings)
+    assert check.works is works
+    assert words in " ".join(check.warnings)
+
+
+def test_doctor_says_it_in_a_line(stand_in: GeminiStandIn) -> None:
+    assert found(stand_in).state == "ok"
+    assert found(stand_in, gemini_model="gemini-of-yesterday").blocks
+    away = found(stand_in, gemini_base_url="http://127.0.0.1:1")
+    assert (away.state, away.version) == ("optional", "gemini-3.5-flash-lite")
+
+
+async def test_a_worker_logs_it_and_works_on(stand_in: GeminiStandIn) -> None:
+    settings = settings_of(stand_in, gemini_model="gemini-2.5-flash")
+    client = GeminiClient(KEY, GeminiOptions(base_url=stand_in.url))
+    stand_in.faults.add(Fault(On.MODELS, status="UNAVAILABLE"))
+    with capture_logs() as logs:
+        await log_gemini_check(settings, client)
+        await log_gemini_check(settings, None)
+    await client.close()
+    assert [entry["log_level"] for entry in logs] == ["warning", "warning"]
+
+
+def found(stand_in: GeminiStandIn, **values: Any) -> Finding:  # noqa: ANN401
+    return examine_gemini(settings_of(stand_in, **values))
