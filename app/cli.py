@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from app.keys import keys
+from app.loading import loading, wait_for
 from app.process_settings import read_settings, require_database
 from app.tenants import tenants
 from infra.errors import SetupError
@@ -23,6 +24,11 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+After = Annotated[
+    Path | None,
+    typer.Option(hidden=True, help="Load first, then wait while another process locks this file."),
+]
+
 cli.add_typer(keys, name="keys")
 cli.add_typer(tenants, name="tenants")
 
@@ -45,8 +51,8 @@ def dev(
     ] = False,
 ) -> None:
     """Start everything on this machine: Temporal, PostgreSQL, worker and API."""
-    from app.dev import run_dev
-    from infra import telemetry
+    with loading():
+        from app.dev import run_dev
 
     options = {
         "state_dir": state_dir,
@@ -55,7 +61,6 @@ def dev(
         "temporal_ui_port": temporal_ui_port,
     }
     settings = read_settings(**{name: value for name, value in options.items() if value})
-    telemetry.configure(settings, component="dev")
     run_dev(settings, choose_ports=free_ports, console=Console())
 
 
@@ -96,22 +101,26 @@ def demo(
 
 
 @cli.command()
-def serve() -> None:
+def serve(*, after: After = None) -> None:
     """Run the API."""
-    from app.serve import run_api
-    from infra import telemetry
+    with loading():
+        from app.serve import run_api
+        from infra import telemetry
 
+    wait_for(after)
     settings = require_database(read_settings())
     telemetry.configure(settings, component="api")
     run_api(settings)
 
 
 @cli.command()
-def worker() -> None:
+def worker(*, after: After = None) -> None:
     """Run a worker of all task queues."""
-    from app.worker import run_worker
-    from infra import telemetry
+    with loading():
+        from app.worker import run_worker
+        from infra import telemetry
 
+    wait_for(after)
     settings = require_database(read_settings())
     telemetry.configure(settings, component="worker")
     asyncio.run(run_worker(settings))
@@ -211,7 +220,10 @@ def setup() -> None:
     console = Console(stderr=True)
     with Steps(console) as steps:
         binary = temporal_binary.obtain(
-            settings.home_path(), offline=settings.offline, progress=steps.show
+            settings.home_path(),
+            offline=settings.offline,
+            progress=steps.show,
+            configured=settings.temporal_binary_path,
         )
     console.print(f"Temporal {binary.version} ({binary.source}: {binary.path})", soft_wrap=True)
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
-from alembic import command
-from alembic.config import Config
 from asyncpg import PostgresError
 from pydantic_core import from_json
 from sqlalchemy import Connection, event, text
@@ -31,6 +29,9 @@ from sqlalchemy.pool import NullPool
 
 from infra.driver_connection import DriverConnection, StaleConnectionError, begin, set_locally
 from infra.repositories import publication, tenants
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _SETTING: Final = "setting"
 _BROKE: Final = "the connection to PostgreSQL broke"
@@ -281,6 +282,8 @@ async def _migrate(engine: AsyncEngine, revision: str) -> None:
 
 
 def _run_revisions(connection: Connection, revision: str) -> None:
+    from alembic import command
+
     config = alembic_config(connection)
     if revision == "base":
         command.downgrade(config, revision)
@@ -293,6 +296,8 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
     Without one it serves to look at the scripts alone.
     """
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "migrations:")
     config.set_main_option("path_separator", "os")
