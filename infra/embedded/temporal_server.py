@@ -24,7 +24,7 @@ _DYNAMIC_CONFIG: Final = (
     "frontend.enableCancelWorkerPollsOnShutdown=true",
 )
 _START_TIMEOUT: Final = 60.0
-_STOP_GRACE: Final = 4.0  # it takes 1.3 s; its database survives SIGKILL
+_STOP_GRACE: Final = 1.0  # it mostly waits for its own polls; its database survives SIGKILL
 _CHECK_TIME: Final = 0.5
 _CHECK_STEPS: Final = 10_000  # instructions of SQLite between two looks at the clock
 _POLL_INTERVAL: Final = 0.05
