@@ -82,6 +82,17 @@ def demo(
         bool, typer.Option("--keep", help="Leave everything running at the end.")
     ] = False,
     report: Annotated[Path | None, typer.Option(help="Write what was found to this file.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Play to the API at this URL, on this machine, instead of starting one. It must "
+            "run with HIGHLIGHTS_ALLOW_PRIVATE_URLS=true.",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="HIGHLIGHTS_KEY", help="API key for --against.")
+    ] = None,
 ) -> None:
     """Play a match as a live stream and watch its highlights appear."""
     from demo.runner import DemoOptions, run_demo
@@ -96,6 +107,8 @@ def demo(
         keep=keep,
         report=report,
         home=settings.home_path(),
+        against=against,
+        key=key,
     )
     raise typer.Exit(asyncio.run(run_demo(options)))
 
