@@ -1,4 +1,4 @@
-"""Every snippet of docs/integration.md and the README's requests, run as they stand against the whole stack.
+"""The snippets of docs/integration.md and README.md, run as they stand against the whole stack.
 
 A section's snippets are run one after the other, as one program. Only what a reader replaces too is
 replaced: addresses and the key.
