@@ -16,13 +16,10 @@ from infra.errors import StartFailedError
 
 HOST: Final = "127.0.0.1"
 SEARCH_ATTRIBUTES: Final = ("TenantId", "StreamId", "Game", "StreamStatus")
-_DYNAMIC_CONFIG: Final = (
-    # Priority needs the new matcher, and fairness between tenants is off by default.
-    "matching.useNewMatcher=true",
-    "matching.enableFairness=true",
-    # A stopping worker's polls end at once, so that no task is handed to a worker that is gone.
-    "frontend.enableCancelWorkerPollsOnShutdown=true",
-)
+# Priority needs the new matcher, and fairness between tenants is off by default. The server's
+# `frontend.enableCancelWorkerPollsOnShutdown` stays off: with it, a worker leaves the end of its
+# polls to the server, and cannot stop while that is away.
+_DYNAMIC_CONFIG: Final = ("matching.useNewMatcher=true", "matching.enableFairness=true")
 _START_TIMEOUT: Final = 60.0
 _STOP_GRACE: Final = 1.0  # it mostly waits for its own polls; its database survives SIGKILL
 _CHECK_TIME: Final = 0.5
