@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ _POLL_INTERVAL: Final = 0.1
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 30.0
 _STABLE_AFTER: Final = 10.0
+_LEAST_SPACE: Final = 1 << 20
 
 logger = structlog.get_logger(__name__)
 
@@ -113,6 +115,8 @@ class Supervised:
         with suppress(OSError):
             reason = self._service.last_words()
             await asyncio.to_thread(self._service.stop)
+            if shutil.disk_usage(self._service.log.parent).free < _LEAST_SPACE:
+                reason = f"no space left on the disk of {self._service.log.parent}; {reason}"
         _warn("service_died", service=self.name, code=code, reason=reason, restart_in=restart_in)
 
     def _restart(self) -> None:

@@ -129,12 +129,12 @@ class ChildProcess:
 
 
 def _reason(text: str) -> str:
-    """Return the most telling line: the last severe one, else the last one that is not blank."""
+    """Return the most telling line: the last severe one, else the last in plain words."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line, following in zip(reversed(lines), ["", *reversed(lines)], strict=False):
         if severe := (following if _HEADING.fullmatch(line) else _severe(line)):
             return severe
-    return lines[-1] if lines else ""
+    return next((line for line in reversed(lines) if not line.startswith("{")), "")
 
 
 def _severe(line: str) -> str | None:

@@ -91,7 +91,7 @@ async def test_a_clean_restart_loses_no_segment_of_a_live_stream_and_leaves_noth
     async with AsyncExitStack() as stack:
         origin = await stack.enter_async_context(LiveOrigin(video, OriginOptions()))
         with dev(state, log=server_path / "first.log", settings=settings) as (_, first):
-            sockets = Path(make_url(first.database_url).query["host"])
+            sockets = Path(str(make_url(first.database_url).query["host"]))
             async with client_of(first) as api:
                 stream = await api.streams.analyze(origin.master_url)
                 await until(api, stream.id, lambda now: now.segments >= 3)

@@ -93,6 +93,7 @@ def test_stopping_twice_is_no_error(tmp_path: Path) -> None:
             ),
             "cannot start: disk I/O error",
         ),
+        ('{"level":"info","message":"worker_ready"}\\n', ""),
         ("Error: failed starting server\\nusage: …\\n", "failed starting server"),
         ("error not_configured\\nNo server.\\nSet TEMPORAL_ADDRESS.\\n", "No server."),
         ("Traceback (most recent call last):\\n  File x\\nOSError: full\\n", "OSError: full"),
