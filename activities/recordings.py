@@ -13,6 +13,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.analysis.states import delete_states
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
 from activities.interfaces import Recordings
@@ -144,6 +145,9 @@ class RecordingActivities(Recordings):
         if request.before is None:
             self._archives.release(request.stream_id)
             await self._store.delete_prefix(prefix)
+            await delete_states(
+                self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
+            )
             return
         for key in await self._store.list(prefix):
             if ends_at(key) > request.before:

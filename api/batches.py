@@ -164,7 +164,7 @@ async def _stop(services: Services, identity: UUID, row: Stream | None) -> Strea
     if row is None:
         return StreamResult(id=identity, problem=_problem(StreamNotFoundProblem()))
     try:
-        return StreamResult(id=identity, stream=StreamModel.of(await stop(services, row)))
+        return StreamResult(id=identity, stream=await stop(services, row))
     except TemporalUnavailableError:
         return StreamResult(id=identity, problem=_problem(UnavailableProblem()))
 

@@ -14,6 +14,7 @@ from api.clip_models import ClipModel, clip_document_of
 from api.services import Services
 from api.stream_models import ProfileRef
 from domain.candidate import Evidence
+from domain.headline import headline
 from domain.model import Model
 from domain.score import DIMENSIONS
 from domain.selection import DecisionStatus, Reason, Tier
@@ -89,7 +90,10 @@ class HighlightModel(BaseModel):
     score: float = Field(description="The dimensions weighed by the profile, from 0 to 1.")
     dimensions: Dimensions
     confidence: float = Field(description="How sure the analyzer is of the dimensions, 0 to 1.")
-    title: str
+    title: str = Field(
+        description="What happened, as Gemini titles it; without Gemini, the kind of moment or the "
+        "game, with the time."
+    )
     description: str
     tags: list[str]
     reasons: list[Reason] = Field(description="Why it was decided so.")
@@ -127,7 +131,7 @@ def document_of(
         "score": row.score,
         "dimensions": dict(zip(DIMENSIONS, _dimensions(row), strict=True)),
         "confidence": row.confidence,
-        "title": row.title,
+        "title": headline(row.title, game=row.game, tags=row.tags, peak=row.peak),
         "description": row.description,
         "tags": row.tags,
         "reasons": _brought_up(row.reasons, _REASON),

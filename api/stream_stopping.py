@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from api.services import Services
-from domain.stream import TERMINAL
+from api.stream_models import StreamModel
+from domain.stream import TERMINAL, StreamStatus
 from infra.schema import Stream
 from infra.stream_creation import close_orphan
 
 
-async def stop(services: Services, row: Stream) -> Stream:
-    """Ask for a stream's end in good order; return it as it is now. One that is over stays so.
+async def stop(services: Services, row: Stream) -> StreamModel:
+    """Ask for a stream's end in good order. One that is over stays so.
+
+    Returns:
+        The stream, which is `ending` as soon as its workflow has accepted the request, even if
+        that is not recorded yet.
 
     Raises:
         TemporalUnavailableError: Temporal does not answer.
     """
-    if row.status in TERMINAL or await services.starter.stop(row, message="stopped by the tenant"):
-        return row
-    return await close_orphan(services.database, row)
+    if row.status in TERMINAL:
+        return StreamModel.of(row)
+    if await services.starter.stop(row, message="stopped by the tenant"):
+        return StreamModel.of(row).model_copy(update={"status": StreamStatus.ENDING})
+    return StreamModel.of(await close_orphan(services.database, row))

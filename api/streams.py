@@ -187,4 +187,4 @@ async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDepende
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
     if row is None:
         raise StreamNotFoundProblem
-    return StreamModel.of(await stop(services, row))
+    return await stop(services, row)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from app.keys import keys
+from app.loading import loading, wait_for
 from app.process_settings import read_settings, require_database
 from app.tenants import tenants
 from infra.errors import InvalidSettingError, SetupError
@@ -26,6 +27,11 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+After = Annotated[
+    Path | None,
+    typer.Option(hidden=True, help="Load first, then wait while another process locks this file."),
+]
+
 cli.add_typer(keys, name="keys")
 cli.add_typer(tenants, name="tenants")
 
@@ -48,8 +54,8 @@ def dev(
     ] = False,
 ) -> None:
     """Start everything on this machine: Temporal, PostgreSQL, worker and API."""
-    from app.dev import run_dev
-    from infra import telemetry
+    with loading():
+        from app.dev import run_dev
 
     options = {
         "state_dir": state_dir,
@@ -58,7 +64,6 @@ def dev(
         "temporal_ui_port": temporal_ui_port,
     }
     settings = read_settings(**{name: value for name, value in options.items() if value})
-    telemetry.configure(settings, component="dev")
     run_dev(settings, choose_ports=free_ports, console=Console())
 
 
@@ -80,6 +85,17 @@ def demo(
         bool, typer.Option("--keep", help="Leave everything running at the end.")
     ] = False,
     report: Annotated[Path | None, typer.Option(help="Write what was found to this file.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Play to the API at this URL, on this machine, instead of starting one. It must "
+            "run with HIGHLIGHTS_ALLOW_PRIVATE_URLS=true.",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="HIGHLIGHTS_KEY", help="API key for --against.")
+    ] = None,
 ) -> None:
     """Play a match as a live stream and watch its highlights appear."""
     from demo.runner import DemoOptions, run_demo
@@ -94,17 +110,21 @@ def demo(
         keep=keep,
         report=report,
         home=settings.home_path(),
+        against=against,
+        key=key,
     )
     raise typer.Exit(asyncio.run(run_demo(options)))
 
 
 @cli.command()
-def serve() -> None:
+def serve(*, after: After = None) -> None:
     """Run the API."""
-    from app.serve import run_api
-    from app.startup import check_database
-    from infra import telemetry
+    with loading():
+        from app.serve import run_api
+        from app.startup import check_database
+        from infra import telemetry
 
+    wait_for(after)
     settings = require_database(read_settings())
     telemetry.configure(settings, component="api")
     asyncio.run(check_database(settings))
@@ -112,12 +132,14 @@ def serve() -> None:
 
 
 @cli.command()
-def worker() -> None:
+def worker(*, after: After = None) -> None:
     """Run a worker of all task queues."""
-    from app.startup import check_database
-    from app.worker import run_worker
-    from infra import telemetry
+    with loading():
+        from app.startup import check_database
+        from app.worker import run_worker
+        from infra import telemetry
 
+    wait_for(after)
     settings = require_database(read_settings())
     telemetry.configure(settings, component="worker")
     asyncio.run(check_database(settings))
@@ -229,7 +251,10 @@ def setup() -> None:
     console = Console(stderr=True)
     with Steps(console) as steps:
         binary = temporal_binary.obtain(
-            settings.home_path(), offline=settings.offline, progress=steps.show
+            settings.home_path(),
+            offline=settings.offline,
+            progress=steps.show,
+            configured=settings.temporal_binary_path,
         )
     console.print(f"Temporal {binary.version} ({binary.source}: {binary.path})", soft_wrap=True)
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from app.progress import Steps
 from app.stack import Stack, with_ports
 from infra.embedded import temporal_binary
-from infra.embedded.home import Running, StateDirectory
+from infra.embedded.home import Running, StateDirectory, usable
 from infra.settings import Settings
 
 
@@ -30,12 +30,16 @@ def run_dev(settings: Settings, *, choose_ports: bool, console: Console) -> None
         SetupError: something is missing, taken or does not start.
     """
     signal.signal(signal.SIGTERM, _exit_on_signal)
-    with StateDirectory(settings.state_path()) as state, Steps(console) as steps:
+    path = settings.state_path()
+    with usable(path), StateDirectory(path) as state, Steps(console) as steps:
         settings = with_ports(settings, choose=choose_ports)
         binary = None
         if settings.temporal_address is None:
             binary = temporal_binary.obtain(
-                settings.home_path(), offline=settings.offline, progress=steps.show
+                settings.home_path(),
+                offline=settings.offline,
+                progress=steps.show,
+                configured=settings.temporal_binary_path,
             )
         stack = Stack(settings, state, binary=binary, progress=steps.show)
         asyncio.run(_run(stack, steps, console))

@@ -146,7 +146,12 @@ def _temporal(settings: Settings) -> Finding:
         except SetupError as error:
             return Finding("Temporal", "missing", settings.temporal_address, advice=str(error))
         return Finding("Temporal", "ok", settings.temporal_address, "configured, answers")
-    binary = temporal_binary.find(settings.home_path())
+    try:
+        binary = temporal_binary.find(
+            settings.home_path(), configured=settings.temporal_binary_path
+        )
+    except ComponentMissingError as error:
+        return Finding("Temporal", "missing", str(settings.temporal_binary_path), advice=str(error))
     if binary is not None:
         return Finding("Temporal", "ok", f"{binary.path} ({binary.source})", binary.version)
     can_build = shutil.which("go") is not None and not settings.offline

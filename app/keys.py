@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from textwrap import fill
+from typing import Annotated, Final
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from app.process_settings import read_settings, require_database
 from domain.access import Scope
@@ -17,6 +16,8 @@ from domain.key_life import DEFAULT_OVERLAP, LONGEST_OVERLAP, KeyChangeRefusedEr
 from infra.api_keys import KeyMode
 from infra.embedded.home import signing_secret
 from infra.repositories.errors import RecordMissingError
+
+_WIDTH: Final = 80
 
 Tenant = Annotated[str, typer.Option(help="Short name of the tenant.")]
 KeyId = Annotated[UUID, typer.Argument(help="Its id.")]
@@ -71,27 +72,29 @@ def create(
 
 @keys.command("list")
 def list_(*, tenant: Tenant) -> None:
-    """List a tenant's keys, without their secret parts."""
+    """List a tenant's keys, without their secret parts; a few lines a key, for 80 columns."""
     from app.one_shot import with_database
     from infra.bootstrap import list_keys
     from infra.key_ring import life_of
 
     now = datetime.now(UTC)
-    table = Table(box=None)
-    table.add_column("Id", no_wrap=True)
-    for heading in ("Status", "Name", "Key", "Scopes", "Addresses", "Made", "Expires", "Used"):
-        table.add_column(heading)
     for key in with_database(lambda database: list_keys(database, slug=tenant)):
-        table.add_row(
-            str(key.id),
-            life_of(key).status(now),
-            key.name,
-            key.hint,
-            " ".join(key.scopes),
-            " ".join(key.allowed_ips) or "any",
-            *(_date(moment) for moment in (key.created_at, key.expires_at, key.last_used_at)),
+        typer.echo(f"{key.id}  {life_of(key).status(now)}  {key.hint}")
+        dates = (
+            f"{what} {_date(moment)}"
+            for what, moment in (
+                ("created", key.created_at),
+                ("expires", key.expires_at),
+                ("last used", key.last_used_at),
+            )
         )
-    Console().print(table, markup=False)
+        for line in (
+            f"name: {key.name}",
+            f"scopes: {' '.join(key.scopes)}",
+            f"addresses: {' '.join(key.allowed_ips) or 'any'}",
+            ", ".join(dates),
+        ):
+            typer.echo(fill(line, _WIDTH, initial_indent="  ", subsequent_indent="    "))
 
 
 @keys.command()
@@ -148,4 +151,4 @@ def _no_such_key(tenant: str, key_id: UUID) -> typer.Exit:
 
 
 def _date(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d}" if moment else "-"
+    return f"{moment:%Y-%m-%d}" if moment else "never"

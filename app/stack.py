@@ -1,4 +1,9 @@
-"""The embedded stack of `highlights dev`: every part real, none configured, all ours to stop."""
+"""The embedded stack of `highlights dev`: every part real, none configured, all ours to stop.
+
+Started for a short way to "ready": all processes at once, before this one loads what it needs to
+ask whether they answer. Worker and API load their code while the servers start, and wait with the
+first task until the tables are up to date.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +11,30 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-import httpx
+from filelock import FileLock
 from pydantic import SecretStr
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
 from app.supervisor import Service, Supervised
-from domain.task_queues import ORCHESTRATION
-from infra.bootstrap import TenantKey, ensure_dev_tenant
-from infra.database import Database
 from infra.embedded.child import ChildProcess
-from infra.embedded.home import Running, StateDirectory, signing_secret
+from infra.embedded.home import Running, StateDirectory
 from infra.embedded.ports import free_ports, require_free
 from infra.embedded.postgres import PostgresServer
 from infra.embedded.temporal_binary import TemporalBinary
 from infra.embedded.temporal_server import HOST, TemporalServer
 from infra.errors import StartFailedError
-from infra.migration import migrate
 from infra.settings import Settings
-from infra.temporal import connect
+
+if TYPE_CHECKING:
+    from infra.bootstrap import TenantKey
 
 _READY_TIMEOUT: Final = 90.0
-_POLL_INTERVAL: Final = 0.1
+_POLL_INTERVAL: Final = 0.05
 _STOP_MARGIN: Final = 5.0
+# A restart has to be over before a live playlist of ten seconds forgets; what a worker does not
+# finish in this time is retried by the next.
+_WORKER_GRACE: Final = 2.0
 
 Progress = Callable[[str], None]
 
@@ -74,7 +76,8 @@ def with_ports(settings: Settings, *, choose: bool) -> Settings:
 class Stack:
     """Servers, worker and API; an async context manager whose body runs once all answer.
 
-    On leaving, everything is stopped in the opposite order, and its data stay.
+    On leaving, worker and API are stopped first, together, since they need the servers to hand over
+    their work; then the servers. Their data stay.
     """
 
     def __init__(
@@ -91,14 +94,14 @@ class Stack:
             settings: what to start, and on which ports.
             state: the directory, locked by us.
             binary: the Temporal server's program; None when an address is configured.
-            progress: told each step.
+            progress: called with each step.
         """
         self._settings = settings
         self._state = state
         self._binary = binary
         self._progress = progress
-        self._services: list[Supervised] = []
-        self._exit = AsyncExitStack()
+        self._servers: list[Supervised] = []
+        self._clients: list[Supervised] = []
         self._tenant: TenantKey | None = None
 
     async def __aenter__(self) -> Self:
@@ -110,25 +113,25 @@ class Stack:
         try:
             await self._start()
         except BaseException:
-            await self._exit.aclose()
+            await self._stop()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop everything."""
         self._progress("stopping")
-        await self._exit.aclose()
+        await self._stop()
 
     async def watch(self) -> None:
         """Keep everything running, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for service in self._services:
+            for service in (*self._servers, *self._clients):
                 group.create_task(service.keep_running())
 
     def running(self) -> Running:
-        """What is running now, as other programs are told."""
+        """Return what is running now, for other programs."""
         settings = self._settings
-        pids = {service.name: service.pid for service in self._services}
+        pids = {service.name: service.pid for service in (*self._servers, *self._clients)}
         return Running(
             pid=os.getpid(),
             pids=pids,
@@ -148,22 +151,34 @@ class Stack:
         )
 
     async def _start(self) -> None:
-        if self._binary is not None:
-            await self._start_temporal(self._binary)
-        if self._settings.database_url is None:
-            await self._start_postgres()
-        if self._settings.database_owner_url is not None:
+        with FileLock(self._state.gate):
+            temporal = self._start_temporal(self._binary) if self._binary is not None else None
+            postgres = self._start_postgres() if self._settings.database_url is None else None
+            self._progress("loading the worker and the API")
+            worker = self._supervise(self._clients, "worker", lambda: self._spawn("worker"))
+            api = self._supervise(self._clients, "api", lambda: self._spawn("serve"))
+
+            from app.readiness import Readiness
+            from infra import telemetry
+
+            telemetry.configure(self._settings, component="dev")
+            ready = Readiness(self._settings, self._state.path)
+            if postgres is not None:
+                await postgres.prepare()
             self._progress("bringing the tables up to date")
-            await migrate(_plain(self._settings.database_owner_url))
-        self._tenant = await self._development_tenant()
+            self._tenant = await ready.prepare_database()
+            if temporal is not None:
+                await self._until(ready.temporal_answers, temporal)
         self._progress("starting the worker and the API")
-        worker = self._supervise("worker", lambda: self._spawn("worker"))
-        api = self._supervise("api", lambda: self._spawn("serve"))
-        await self._until(self._worker_polls, worker)
-        await self._until(self._api_answers, api)
+        await self._until(ready.worker_polls, worker)
+        await self._until(ready.api_answers, api)
         self._announce()
 
-    async def _start_temporal(self, binary: TemporalBinary) -> None:
+    async def _stop(self) -> None:
+        for services in (self._clients, self._servers):
+            await asyncio.gather(*(service.stop() for service in services))
+
+    def _start_temporal(self, binary: TemporalBinary) -> Supervised:
         self._progress(f"starting Temporal {binary.version}")
         settings = self._settings
 
@@ -176,44 +191,34 @@ class Stack:
                 log=self._state.logs / "temporal.log",
             )
 
-        service = self._supervise("temporal", start)
+        service = self._supervise(self._servers, "temporal", start)
         self._configure(temporal_address=f"{HOST}:{settings.temporal_port}")
-        await self._until(self._temporal_answers, service)
+        return service
 
-    async def _start_postgres(self) -> None:
-        self._progress("starting PostgreSQL")
-        started: list[PostgresServer] = []
+    def _start_postgres(self) -> PostgresServer:
+        data = self._state.path / "pg" / "data"
+        self._progress("starting PostgreSQL" if data.exists() else "creating the database")
 
         def start() -> PostgresServer:
-            started[:] = [
-                PostgresServer(
-                    self._state.path / "pg" / "data", log=self._state.logs / "postgres.log"
-                )
-            ]
-            return started[0]
+            return PostgresServer(data, log=self._state.logs / "postgres.log")
 
-        self._supervise("postgres", start)
-        urls = await started[0].prepare()
+        first = start()
+        incarnations = iter((first,))
+        self._supervise(self._servers, "postgres", lambda: next(incarnations, None) or start())
+        urls = first.urls()
         self._configure(
             database_url=SecretStr(urls.application), database_owner_url=SecretStr(urls.owner)
         )
+        return first
 
     def _configure(self, **values: object) -> None:
         self._settings = self._settings.model_copy(update=values)
 
-    async def _development_tenant(self) -> TenantKey:
-        database = Database(_plain(self._settings.database_url), pool_size=1)
-        try:
-            return await ensure_dev_tenant(
-                database, secret=signing_secret(self._settings), directory=self._state.path
-            )
-        finally:
-            await database.close()
-
-    def _supervise(self, name: str, start: Callable[[], Service]) -> Supervised:
+    def _supervise(
+        self, services: list[Supervised], name: str, start: Callable[[], Service]
+    ) -> Supervised:
         service = Supervised(name, start, on_restart=self._announce)
-        self._services.append(service)
-        self._exit.push_async_callback(service.stop)
+        services.append(service)
         return service
 
     def _announce(self) -> None:
@@ -221,6 +226,9 @@ class Stack:
 
     def _spawn(self, command: str) -> Service:
         settings = self._settings
+        grace = settings.graceful_shutdown_timeout
+        if "graceful_shutdown_timeout" not in settings.model_fields_set:
+            grace = min(grace, _WORKER_GRACE)
         environment = {
             **os.environ,
             "HIGHLIGHTS_HOME": str(settings.home_path()),
@@ -228,16 +236,17 @@ class Stack:
             "HIGHLIGHTS_API_HOST": settings.api_host,
             "HIGHLIGHTS_API_PORT": str(settings.api_port),
             "HIGHLIGHTS_ALLOW_PRIVATE_URLS": str(settings.allow_private_urls),
+            "HIGHLIGHTS_GRACEFUL_SHUTDOWN_TIMEOUT": str(grace),
             "TEMPORAL_ADDRESS": settings.temporal_address or "",
             "DATABASE_URL": _plain(settings.database_url),
         }
         # Worker and API live without the power to change tables.
         environment.pop("DATABASE_OWNER_URL", None)
         return ChildProcess(
-            [sys.executable, "-m", "app.cli", command],
+            [sys.executable, "-m", "app.cli", command, "--after", str(self._state.gate)],
             log=self._state.logs / f"{command}.log",
             env=environment,
-            grace=settings.graceful_shutdown_timeout + _STOP_MARGIN,
+            grace=2 * grace + _STOP_MARGIN,
         )
 
     async def _until(self, answers: Callable[[], Awaitable[bool]], service: Supervised) -> None:
@@ -251,35 +260,6 @@ class Stack:
                 f"The {service.name} does not answer after {_READY_TIMEOUT:.0f} s.",
                 remedy=f"See the logs in {self._state.logs}.",
             ) from None
-
-    async def _temporal_answers(self) -> bool:
-        try:
-            await connect(self._settings)
-        except StartFailedError:
-            return False
-        return True
-
-    async def _worker_polls(self) -> bool:
-        client = await connect(self._settings)
-        answer = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=self._settings.temporal_namespace,
-                task_queue=TaskQueue(name=ORCHESTRATION),
-                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            )
-        )
-        return len(answer.pollers) > 0
-
-    async def _api_answers(self) -> bool:
-        async with httpx.AsyncClient() as client:
-            try:
-                response = await client.get(f"{self._local_api()}/readyz")
-            except httpx.TransportError:
-                return False
-        return response.status_code == httpx.codes.OK
-
-    def _local_api(self) -> str:
-        return f"http://{self._settings.api_host}:{self._settings.api_port}"
 
 
 def _plain(secret: SecretStr | None) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
 
-from infra.errors import SetupError, StartFailedError
+from infra.errors import StartFailedError
 
 _POLL_INTERVAL: Final = 0.1
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 30.0
 _STABLE_AFTER: Final = 10.0
+_LEAST_SPACE: Final = 1 << 20
 
 logger = structlog.get_logger(__name__)
 
@@ -38,7 +41,7 @@ class Service(Protocol):
         """End it, and wait until it has."""
 
     def last_words(self) -> str:
-        """The end of its log."""
+        """The line of its log that says why it ended."""
 
 
 class Supervised:
@@ -78,14 +81,19 @@ class Supervised:
             StartFailedError: it has ended.
         """
         if not self._service.running():
+            code = self._service.wait()
             raise StartFailedError(
-                f"The {self.name} ended with code {self._service.wait()} while starting: "
-                f"{self._service.last_words()}",
-                remedy=f"See {self._service.log}.",
+                f"The {self.name} ended with code {code} while starting: "
+                f"{self._service.last_words() or 'it gave no reason.'}",
+                remedy=f"Its log is {self._service.log}.",
             )
 
     async def keep_running(self) -> None:
-        """Start it again whenever it dies, until cancelled."""
+        """Start it again whenever it dies, until cancelled.
+
+        Nothing that goes wrong with this service (a full disk, a directory that was removed) ends
+        the loop: the other services must not pay for it.
+        """
         delay = self._first_delay
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -95,24 +103,38 @@ class Supervised:
                 continue
             if clock() - started > _STABLE_AFTER:
                 delay = self._first_delay
-            logger.warning(
-                "service_died", service=self.name, code=self._service.wait(), restart_in=delay
-            )
-            self._service.stop()
+            await self._bury(restart_in=delay)
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
             started = clock()
             self._restart()
 
+    async def _bury(self, *, restart_in: float) -> None:
+        """Report the end of a process, and end what is left of its process group."""
+        code, reason = self._service.wait(), ""
+        with suppress(OSError):
+            reason = self._service.last_words()
+            await asyncio.to_thread(self._service.stop)
+            if shutil.disk_usage(self._service.log.parent).free < _LEAST_SPACE:
+                reason = f"no space left on the disk of {self._service.log.parent}; {reason}"
+        _warn("service_died", service=self.name, code=code, reason=reason, restart_in=restart_in)
+
     def _restart(self) -> None:
         try:
             self._service = self._start()
-        except SetupError:
-            logger.exception("service_not_restarted", service=self.name)
+        except Exception as error:  # noqa: BLE001 - tried again, whatever it is
+            _warn("service_not_restarted", service=self.name, reason=str(error))
             return
-        logger.info("service_restarted", service=self.name, pid=self._service.pid)
-        self._on_restart()
+        _warn("service_restarted", service=self.name, pid=self._service.pid)
+        with suppress(OSError):
+            self._on_restart()
 
     async def stop(self) -> None:
         """End it; call it after `keep_running` was cancelled."""
         await asyncio.to_thread(self._service.stop)
+
+
+def _warn(event: str, **details: object) -> None:
+    """Log, if that is possible: our own output may go to the disk that is full."""
+    with suppress(OSError):
+        logger.warning(event, **details)

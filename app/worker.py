@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -57,6 +57,10 @@ _log = structlog.get_logger(__name__)
 _STICKY_TIMEOUT: Final = timedelta(seconds=2)
 _HEARTBEAT_THROTTLE: Final = timedelta(seconds=2)
 
+# Workflows that an activity's result wakes have this long to schedule what comes next, before the
+# workflow worker goes: a task that it takes along waits for ten seconds.
+_SETTLE: Final = 0.3
+
 
 async def run_worker(settings: Settings) -> None:
     """Work until SIGINT or SIGTERM; then activities have the graceful timeout to hand over.
@@ -78,8 +82,7 @@ async def run_worker(settings: Settings) -> None:
         )
         ingest = IngestActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
         stack.push_async_callback(ingest.close)
-        for worker in workers(client, settings, doors, ingest):
-            await stack.enter_async_context(worker)
+        await stack.enter_async_context(running(workers(client, settings, doors, ingest)))
         await ensure_outbox_relay(client, settings)
         # Beside the work: a Temporal that goes away now must not keep us from stopping.
         making = asyncio.create_task(ensure_schedules(client, settings))
@@ -92,10 +95,32 @@ async def run_worker(settings: Settings) -> None:
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
 
 
+@asynccontextmanager
+async def running(workers: Sequence[Worker]) -> AsyncIterator[None]:
+    """Run workers, and stop them so that live streams are without one for as short as possible.
+
+    Analysis, rendering and deliveries stop first, together; meanwhile streams are still fetched.
+    Then the fetches hand over where they are, and last the workflows stop, which by then have
+    scheduled the next fetch for another worker.
+
+    Args:
+        workers: as `workers` returns them: workflows, I/O, and the others.
+    """
+    workflows, io, *others = workers
+    async with AsyncExitStack() as stack:
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        yield
+        await asyncio.gather(*(worker.shutdown() for worker in others))
+        await io.shutdown()
+        await asyncio.sleep(_SETTLE)
+        await workflows.shutdown()
+
+
 def workers(
     client: Client, settings: Settings, doors: Doors, ingest: IngestActivities
 ) -> Sequence[Worker]:
-    """Return one worker for each task queue, none of them started."""
+    """Return one worker for each task queue, none of them started: workflows, I/O, the others."""
     dispatcher = WebhookDispatcher(doors.database, connected(client))
     records = RecordActivities(doors.database, dispatcher)
     selection = SelectionActivities(

@@ -27,6 +27,8 @@ class DemoOptions(Model):
         keep: leave everything running at the end, until Ctrl-C.
         report: where to write what was found, as JSON.
         home: directory of all state and caches.
+        against: URL of the API to play to; None starts a stack for the demo.
+        key: API key for `against`.
     """
 
     input: Path | None = None
@@ -37,6 +39,8 @@ class DemoOptions(Model):
     keep: bool = False
     report: Path | None = None
     home: Path = Path("~/.cache/highlights")
+    against: str | None = None
+    key: str | None = None
 
     @property
     def effective_pace(self) -> float:

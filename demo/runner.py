@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,7 @@ from demo.playback import playback_problem
 from demo.report import FoundHighlight, Report, SegmentCount, write_report
 from demo.stack import Ready, Stack
 from demo.truth import Span, Truth, compare, read_truth
-from tldrtv_highlights import AsyncHighlightsClient, HighlightsError
+from tldrtv_highlights import ApiError, AsyncHighlightsClient, HighlightsError
 from tldrtv_highlights.models import Highlight, Stream
 
 __all__ = ["DemoOptions", "run_demo"]
@@ -118,17 +119,40 @@ class _Demo:
         if options.input is not None:
             await asyncio.to_thread(probe, options.input)
         self._clips.mkdir(parents=True)
+        if options.against is not None:
+            return await self._run_against(options.against.rstrip("/"), truth)
         async with Stack(
             state_dir=self._state, home=options.home, log=self._directory / "stack.log"
         ) as stack:
             video, own_truth = await self._video()
             ready = await self._until_ready(stack)
-            code = await self._play(video, truth or own_truth, stack, ready)
+            code = await self._play(video, truth or own_truth, stack.check, ready)
             self._say_where(ready)
             if options.keep:
                 await self._linger()
         if code == 0 and not options.keep:
             shutil.rmtree(self._state, ignore_errors=True)
+        return code
+
+    async def _run_against(self, url: str, truth: Truth | None) -> int:
+        """Play to an API that runs already, and leave it running."""
+        if not self._options.key:
+            raise DemoError(
+                f"{url} needs an API key: set HIGHLIGHTS_KEY, or pass --key. `highlights dev` "
+                "prints one when it starts."
+            )
+        ready = Ready(api_url=url, docs_url=f"{url}/docs", api_key=self._options.key)
+        video, own_truth = await self._video()
+        try:
+            code = await self._play(video, truth or own_truth, lambda: None, ready)
+        except ApiError as error:
+            if error.code != "url_forbidden":
+                raise
+            raise DemoError(
+                f"{url} does not read streams from this machine. Restart it with "
+                "HIGHLIGHTS_ALLOW_PRIVATE_URLS=true, which is meant for development only."
+            ) from error
+        self._say_where(ready)
         return code
 
     async def _video(self) -> tuple[Path, Truth | None]:
@@ -166,7 +190,9 @@ class _Demo:
         finally:
             waiting.cancel()
 
-    async def _play(self, video: Path, truth: Truth | None, stack: Stack, ready: Ready) -> int:
+    async def _play(
+        self, video: Path, truth: Truth | None, check: Callable[[], None], ready: Ready
+    ) -> int:
         options = self._options
         pace = options.effective_pace
         playing = OriginOptions(
@@ -188,7 +214,7 @@ class _Demo:
                 async with asyncio.timeout(_REQUEST_TIMEOUT):
                     await origin.wait_requested()
             origin.begin()
-            follower = Follower(api, origin, self.display, stack.check)
+            follower = Follower(api, origin, self.display, check)
             exits.enter_context(self.display)
             stream, highlights = await follower.until_settled(started.id)
             found, problems = await self._collect(api, origin, follower, highlights)
@@ -282,7 +308,8 @@ class _Demo:
         say(f"Clips:        {self._clips}")
         if self._options.report is not None:
             say(f"Report:       {self._options.report}")
-        running = "" if self._options.keep else "  (while it runs; KEEP=1 leaves it running)"
+        stays = self._options.keep or self._options.against
+        running = "" if stays else "  (while it runs; KEEP=1 leaves it running)"
         say(f"API docs:     {ready.docs_url}{running}")
         if ready.temporal_ui_url:
             say(f"Temporal UI:  {ready.temporal_ui_url}{running}")

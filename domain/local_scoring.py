@@ -249,8 +249,9 @@ def evidence(cues: Cues) -> tuple[Evidence, ...]:
 
 SIGNAL_TAGS: Final = frozenset(
     {
-        *("crowd_swell", "commentator_burst", "fast_play", "scene_cuts", "hush_before"),
+        *("loud_crowd", "excited_commentary", "fast_play", "quick_cuts", "hush_before"),
         "loudest_so_far",
+        *("crowd_swell", "commentator_burst", "scene_cuts"),  # as they were called before
     }
 )
 """Tags that name a signal: most good moments have most of them, so they tell none from another."""
@@ -266,10 +267,10 @@ def tags(cues: Cues) -> tuple[str, ...]:
     """Return what the moment may be found by."""
     parts = _parts(cues)
     named = (
-        ("crowd_swell", parts["crowd"] > 0.4 * _CROWD),
-        ("commentator_burst", parts["voice"] > 0.4 * _VOICE),
+        ("loud_crowd", parts["crowd"] > 0.4 * _CROWD),
+        ("excited_commentary", parts["voice"] > 0.4 * _VOICE),
         ("fast_play", parts["motion"] > 0.4 * _MOTION),
-        ("scene_cuts", cues.cuts > 1),
+        ("quick_cuts", cues.cuts > 1),
         ("hush_before", cues.quiet_before > _HUSH),
         ("loudest_so_far", cues.record),
     )

@@ -15,7 +15,7 @@ from domain.plans import PlanName
 from infra import api_keys, key_ring
 from infra.api_keys import KeyMode, PlainKey
 from infra.database import Database
-from infra.embedded.home import write_private
+from infra.embedded.home import move_aside_directory, write_private
 from infra.key_ring import NewKey
 from infra.repositories import api_keys as stored_keys
 from infra.repositories import tenants
@@ -53,7 +53,8 @@ async def ensure_dev_tenant(database: Database, *, secret: bytes, directory: Pat
         directory: the state directory, which exists.
     """
     path = directory / _KEY_FILE
-    kept = api_keys.parse(path.read_text().strip()) if path.exists() else None
+    move_aside_directory(path)
+    kept = api_keys.parse(path.read_text(errors="replace").strip()) if path.exists() else None
     if kept is not None:
         key_hash = api_keys.hash_key(kept, secret=secret)
         async with database.key_session(key_hash) as session:

@@ -6,13 +6,10 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +18,10 @@ from sqlalchemy.pool import NullPool
 
 from infra.database import asyncpg_url
 from infra.errors import SetupError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 _log = structlog.get_logger(__name__)
 
@@ -135,7 +136,7 @@ def expected_schema() -> list[str]:
 
 def newest_revision() -> str:
     """Return the revision that `migrate` leads to."""
-    return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
+    return str(_scripts().get_current_head())
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -143,15 +144,23 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
     Without one it serves to look at the scripts alone.
     """
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "migrations:")
     config.set_main_option("path_separator", "os")
     return config
 
 
+def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(alembic_config())
+
+
 async def _migrate(connection: AsyncConnection, revision: str, *, attempts: int) -> None:
     if revision == "base":
-        await connection.run_sync(lambda sync: command.downgrade(alembic_config(sync), "base"))
+        await connection.run_sync(_remove_everything)
         await connection.commit()
         return
     for pending in await connection.run_sync(_pending, revision):
@@ -182,7 +191,7 @@ async def _run_batches(connection: AsyncConnection, revision: str) -> None:
     `:tenant`, `:after` and `:size`, and returns the last id of its page. It must be idempotent,
     since an interrupted migration runs it from the start.
     """
-    script = ScriptDirectory.from_config(alembic_config()).get_revision(revision)
+    script = _scripts().get_revision(revision)
     statements = getattr(script.module, "BATCHES", ())
     if not statements:
         return
@@ -203,7 +212,7 @@ async def _run_batches(connection: AsyncConnection, revision: str) -> None:
 
 def _pending(connection: Connection, revision: str) -> list[str]:
     """Return the revisions to apply, oldest first."""
-    scripts = ScriptDirectory.from_config(alembic_config())
+    scripts = _scripts()
     current = _current_revision(connection)
     known = {each.revision for each in scripts.walk_revisions()}
     if current is not None and current not in known:
@@ -216,7 +225,15 @@ def _pending(connection: Connection, revision: str) -> list[str]:
     return pending[::-1]
 
 
+def _remove_everything(connection: Connection) -> None:
+    from alembic import command
+
+    command.downgrade(alembic_config(connection), "base")
+
+
 def _apply(connection: Connection, revision: str) -> None:
+    from alembic import command
+
     marker = _RENUMBERED.get(revision)
     if marker is not None and _has_column(connection, *marker):
         command.stamp(alembic_config(connection), revision)

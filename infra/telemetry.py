@@ -8,14 +8,8 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 import structlog
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from structlog.typing import Processor
 from temporalio.client import Interceptor
-from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -108,7 +102,11 @@ def correlation() -> dict[str, str]:
 
 def temporal_interceptors(settings: Settings) -> list[Interceptor]:
     """Interceptors for the Temporal client and, through it, its workers."""
-    return [TracingInterceptor()] if settings.otel_endpoint is not None else []
+    if settings.otel_endpoint is None:
+        return []
+    from temporalio.contrib.opentelemetry import TracingInterceptor
+
+    return [TracingInterceptor()]
 
 
 def temporal_runtime(settings: Settings) -> Runtime:
@@ -172,6 +170,12 @@ def _renderer(settings: Settings) -> list[Processor]:
 
 
 def _export_traces(endpoint: str, environment: str, component: str) -> None:
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
     provider = TracerProvider(
         resource=Resource.create(
             {

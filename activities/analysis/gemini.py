@@ -13,6 +13,7 @@ from temporalio import activity
 from activities.analysis.answers import ANALYZER
 from activities.analysis.local import LocalAnalysis
 from activities.analysis.piece_judge import Case, PieceJudge
+from activities.analysis.states import state_key
 from activities.interfaces import Analysis
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.candidate import HighlightCandidate
@@ -201,4 +202,6 @@ def _tell(request: AnalyzeWindowInput, report: GeminiReport) -> None:
 
 
 def _state_key(request: AnalyzeWindowInput, window: int) -> str:
-    return f"{request.tenant_id}/{request.stream_id}/analysis/{ANALYZER}/{window:08d}.json"
+    return state_key(
+        tenant_id=request.tenant_id, stream_id=request.stream_id, analyzer=ANALYZER, window=window
+    )

@@ -9,6 +9,7 @@ import structlog
 from pydantic import ValidationError
 from temporalio import activity
 
+from activities.analysis.states import state_key
 from activities.interfaces import Analysis
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.candidate import HighlightCandidate
@@ -153,4 +154,6 @@ class LocalAnalysis(Analysis):
 
 
 def _state_key(request: AnalyzeWindowInput, window: int) -> str:
-    return f"{request.tenant_id}/{request.stream_id}/analysis/{ANALYZER}/{window:08d}.json"
+    return state_key(
+        tenant_id=request.tenant_id, stream_id=request.stream_id, analyzer=ANALYZER, window=window
+    )

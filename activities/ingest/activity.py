@@ -10,6 +10,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.analysis.states import delete_states
 from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.following import Followers
 from activities.ingest.stored import StoredSegments
@@ -96,11 +97,18 @@ class IngestActivities(Ingest):
 
     @activity.defn(name="release_media")
     async def release_media(self, request: MediaRelease) -> None:
-        """Delete stored segments that end before a point of the timeline, or all of them."""
+        """Delete stored segments that end before a point of the timeline, or all of them.
+
+        With all of them goes what the analyzer remembers: the stream is over.
+        """
         stored = StoredSegments(
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
         released = await stored.release(before=request.before)
+        if request.before is None:
+            await delete_states(
+                self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
+            )
         await self._store.sweep(older_than=_SCRATCH_LIFETIME)
         _log.info("media_released", segments=released, before=request.before)
 

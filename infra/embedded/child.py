@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 _TETHER: Final = Path(__file__).with_name("tether.py")
 _LOG_LIMIT: Final = 10 << 20
-_TAIL_BYTES: Final = 4096
+_TAIL_BYTES: Final = 64 << 10
+_REASON_LENGTH: Final = 300
+_ERROR_LEVELS: Final = frozenset({"error", "critical", "fatal", "panic"})
+_HEADING: Final = re.compile(r"error [a-z_]+")  # of our own commands; the sentence comes next
+_SEVERE: Final = re.compile(r"\b(?:FATAL|PANIC): +(.*)|^(?:error|Error): (.*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,9 @@ class ChildProcess:
         self.log = log
         self._stop_signal = stop_signal
         self._grace = grace
-        log.parent.mkdir(parents=True, exist_ok=True)
-        _rotate(log)
-        with log.open("ab") as output:
+        self._log_start = 0
+        with _writable(log) as output:
+            self._log_start = output.tell() if output.seekable() else 0
             self._process = subprocess.Popen(
                 tethered(argv, stop_signal=stop_signal, user=user),
                 stdin=subprocess.DEVNULL,
@@ -107,10 +113,56 @@ class ChildProcess:
         self._process.wait()
 
     def last_words(self) -> str:
-        """The end of its log, for messages."""
-        with self.log.open("rb") as log:
-            log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
-            return log.read().decode(errors="replace").strip()
+        """Return the line of its log that says why it ended, in at most 300 characters.
+
+        It is empty when the process wrote nothing. An earlier process's errors, which are in the
+        same file, do not count.
+        """
+        try:
+            with self.log.open("rb") as log:
+                end = log.seek(0, os.SEEK_END)
+                log.seek(max(min(self._log_start, end), end - _TAIL_BYTES))
+                text = log.read().decode(errors="replace")
+        except OSError as error:
+            return f"its log cannot be read ({error.strerror})"
+        return _reason(text)[:_REASON_LENGTH]
+
+
+def _reason(text: str) -> str:
+    """Return the most telling line: the last severe one, else the last in plain words."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for line, following in zip(reversed(lines), ["", *reversed(lines)], strict=False):
+        if severe := (following if _HEADING.fullmatch(line) else _severe(line)):
+            return severe
+    return next((line for line in reversed(lines) if not line.startswith("{")), "")
+
+
+def _severe(line: str) -> str | None:
+    """Return what a line reports as an error, in JSON or in the words of PostgreSQL; else None."""
+    if line.startswith("{"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return None
+        if str(entry.get("level", "")).lower() not in _ERROR_LEVELS:
+            return None
+        parts = (entry.get("msg") or entry.get("message"), entry.get("error"))
+        return ": ".join(str(part) for part in parts if part)
+    found = _SEVERE.search(line)
+    return (found[1] or found[2]) if found else None
+
+
+@contextmanager
+def _writable(log: Path) -> Iterator[IO[bytes]]:
+    """Open a log to append to; output is discarded where that fails, as on a full disk."""
+    with ExitStack() as stack:
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            _rotate(log)
+            output = stack.enter_context(log.open("ab"))
+        except OSError:
+            output = stack.enter_context(Path(os.devnull).open("ab"))
+        yield output
 
 
 def _rotate(log: Path) -> None:

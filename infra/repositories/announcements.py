@@ -14,6 +14,7 @@ from domain.events import (
     of_highlight,
     of_stream,
 )
+from domain.headline import headline
 from domain.score import DIMENSIONS
 from domain.selection import DecisionStatus, Tier
 from domain.stream import EndReason, StreamStatus
@@ -116,7 +117,7 @@ def _highlight_payload(row: Highlight) -> HighlightPayload:
         score=row.score,
         dimensions={name: getattr(row, name) for name in DIMENSIONS},
         confidence=row.confidence,
-        title=row.title,
+        title=_title(row),
         description=row.description,
         tags=tuple(row.tags),
         start=row.start,
@@ -127,6 +128,10 @@ def _highlight_payload(row: Highlight) -> HighlightPayload:
     )
 
 
+def _title(row: Highlight) -> str:
+    return headline(row.title, game=row.game, tags=row.tags, peak=row.peak)
+
+
 def _clip_payload(row: Clip, about: Highlight) -> ClipPayload:
     is_ready = row.status == ClipStatus.READY
     return ClipPayload(
@@ -134,7 +139,7 @@ def _clip_payload(row: Clip, about: Highlight) -> ClipPayload:
         highlight_id=about.id,
         stream_id=row.stream_id,
         status=ClipStatus(row.status),
-        title=about.title,
+        title=_title(about),
         score=about.score,
         tags=tuple(about.tags),
         peak=about.peak,

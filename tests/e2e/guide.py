@@ -16,13 +16,19 @@ import pytest
 
 from tests.e2e.installation import ROOT
 
-FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A snippet that is run; one without a language is for another terminal."""
 _SECTION: Final = re.compile(r"^## (.*?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def sections(name: str) -> dict[str, str]:
     """Return the sections of a page of docs/, by their titles."""
     return dict(_SECTION.findall((ROOT / "docs" / name).read_text("utf-8")))
+
+
+def readme_sections() -> dict[str, str]:
+    """Return the sections of README.md, by their titles."""
+    return dict(_SECTION.findall((ROOT / "README.md").read_text("utf-8")))
 
 
 def program(section: str, replaced: Mapping[str, str]) -> list[str]:

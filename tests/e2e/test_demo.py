@@ -13,6 +13,7 @@ from demo.match import Match
 from demo.match.truth import Truth
 from demo.playback import playback_problem
 from domain.score import DIMENSIONS
+from tests.e2e.conftest import Stack
 from tests.e2e.installation import ROOT, command
 from tests.media import make_video
 
@@ -70,6 +71,21 @@ def test_a_file_in_which_nothing_happens_gives_no_clip(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "No highlight was found" in done.stdout
     assert json.loads(report.read_text())["highlights"] == []
+
+
+def test_it_plays_to_an_api_that_runs_and_leaves_it_running(stack: Stack, tmp_path: Path) -> None:
+    still = ("-vf", "drawbox=t=fill:color=gray", "-af", "volume=0", "-shortest")
+    video = make_video(tmp_path / "still.mp4", seconds=12, options=still)
+    before = stack.running
+    done = run_demo(
+        *("--input", video, "--pace", 4),
+        *("--against", before.api_url, "--key", before.api_key or ""),
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "No highlight was found in this video" in done.stdout
+    assert "6 segments published, 0 missed" in done.stdout
+    assert f"{before.api_url}/docs" in done.stdout
+    assert stack.running == before
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a video"])

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from sqlalchemy.engine import make_url
 
-from infra.embedded.home import StateDirectory
+from demo.origin import LiveOrigin, OriginOptions
+from infra.embedded.home import Running, StateDirectory
 from tests.e2e.installation import ROOT, START_TIMEOUT, STOP_TIMEOUT, command, dev
+from tests.media import make_video
+from tldrtv_highlights import AsyncHighlightsClient
+from tldrtv_highlights.models import Stream
 
 pytestmark = [pytest.mark.serial]
 
@@ -72,6 +80,63 @@ def test_killed_outright_it_leaves_no_process_and_the_next_start_finds_the_data(
     with dev(state, log=server_path / "second.log") as (_, second):
         assert second.api_key == first.api_key
         assert second.tenant_id == first.tenant_id
+
+
+async def test_a_clean_restart_loses_no_segment_of_a_live_stream_and_leaves_nothing_behind(
+    server_path: Path,
+) -> None:
+    state = server_path / "state"
+    video = make_video(server_path / "video.mp4", seconds=90)
+    settings = {"HIGHLIGHTS_ALLOW_PRIVATE_URLS": "true"}
+    async with AsyncExitStack() as stack:
+        origin = await stack.enter_async_context(LiveOrigin(video, OriginOptions()))
+        with dev(state, log=server_path / "first.log", settings=settings) as (_, first):
+            sockets = Path(str(make_url(first.database_url).query["host"]))
+            async with client_of(first) as api:
+                stream = await api.streams.analyze(origin.master_url)
+                await until(api, stream.id, lambda now: now.segments >= 3)
+            assert "ready.json" in names(state)
+        assert sockets.name not in names(sockets.parent)
+        assert {"ready.json", "owner.pid"}.isdisjoint(names(state))
+        with dev(state, log=server_path / "second.log", settings=settings) as (_, second):
+            published = origin.published
+            async with client_of(second) as api:
+                now = await until(api, stream.id, lambda now: now.segments >= published)
+                assert now.missed == 0
+                assert now.status == "live"
+
+
+def names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
+
+
+def client_of(running: Running) -> AsyncHighlightsClient:
+    return AsyncHighlightsClient(running.api_url, running.api_key or "")
+
+
+async def until(
+    api: AsyncHighlightsClient, stream_id: str, done: Callable[[Stream], bool]
+) -> Stream:
+    """Wait until a stream is as it should be, for a minute at most."""
+    async with asyncio.timeout(60):
+        while not done(now := await api.streams.get(stream_id)):
+            assert not now.is_over
+            await asyncio.sleep(0.2)
+    return now
+
+
+def test_damaged_data_are_refused_by_a_sentence_and_nothing_is_left_running(
+    server_path: Path,
+) -> None:
+    state = server_path / "state"
+    state.mkdir()
+    (state / "temporal.db").write_bytes(b"no database" * 1000)
+    refused = run("dev", "--free-ports", "--state-dir", str(state))
+    assert refused.returncode == 1
+    assert f"Temporal's database {state / 'temporal.db'} is damaged" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert len(refused.stderr) < 1000
+    assert (state / "temporal.db").read_bytes() == b"no database" * 1000
 
 
 def test_a_taken_port_is_named_with_the_option_that_changes_it(server_path: Path) -> None:

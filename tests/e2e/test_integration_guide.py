@@ -1,4 +1,4 @@
-"""Every snippet of docs/integration.md, run as it stands against the whole stack.
+"""The snippets of docs/integration.md and README.md, run as they stand against the whole stack.
 
 A section's snippets are run one after the other, as one program. Only what a reader replaces too is
 replaced: addresses and the key.
@@ -7,6 +7,7 @@ replaced: addresses and the key.
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from demo.origin import LiveOrigin, OriginOptions
 from demo.playback import playback_problem
 from infra.embedded.ports import free_ports
 from tests.e2e.conftest import Stack
-from tests.e2e.guide import FENCE, program, running, sections
+from tests.e2e.guide import FENCE, program, readme_sections, running, sections
 from tests.e2e.installation import ROOT
 from tldrtv_highlights import AsyncHighlightsClient
 
@@ -37,7 +38,7 @@ def test_every_snippet_belongs_to_a_section_that_is_run() -> None:
     assert SECTIONS.keys() == {*FOLLOWING, RECEIVING}
     snippets = [FENCE.findall(section) for section in SECTIONS.values()]
     assert all(snippets)
-    assert sum(map(len, snippets)) == GUIDE.count("\n```") / 2
+    assert sum(map(len, snippets)) == len(FENCE.findall(GUIDE))
 
 
 @pytest.mark.parametrize("section", FOLLOWING)
@@ -45,15 +46,7 @@ async def test_a_reader_who_follows_it_watches_a_clip(
     section: str, stack: Stack, match: Match, tmp_path: Path
 ) -> None:
     async with LiveOrigin(match.video, OriginOptions(pace=PACE, autostart=False)) as origin:
-        command = program(
-            SECTIONS[section],
-            {
-                "http://localhost:8000": stack.running.api_url,
-                "hl_live_…": stack.running.api_key or "",
-                "https://cdn.example.com/live/master.m3u8": origin.master_url,
-                "cup-final-2026": str(uuid4()),
-            },
-        )
+        command = program(SECTIONS[section], replaced(stack, url=origin.master_url))
         async with running(command, tmp_path) as process, asyncio.timeout(LIMIT):
             kick_off = asyncio.create_task(begin_when_followed(origin))
             output, _ = await process.communicate()
@@ -68,6 +61,44 @@ async def test_a_reader_who_follows_it_watches_a_clip(
         )
         is None
     )
+
+
+async def test_the_curl_loop_ends_when_the_stream_fails(stack: Stack, tmp_path: Path) -> None:
+    not_a_playlist = f"{stack.running.api_url}/healthz"
+    command = program(SECTIONS["With curl"], replaced(stack, url=not_a_playlist))
+    async with running(command, tmp_path) as process, asyncio.timeout(LIMIT):
+        output, _ = await process.communicate()
+    assert process.returncode == 1, output.decode()
+    assert "no highlight: the stream is failed: The URL is no HLS playlist" in output.decode()
+
+
+async def test_the_commands_of_the_readme_run_as_written(
+    stack: Stack, match: Match, tmp_path: Path
+) -> None:
+    async with LiveOrigin(match.video, OriginOptions(pace=PACE)) as origin:
+        section = readme_sections()["The service on one machine"]
+        names = replaced(stack, url=origin.master_url)
+        del names["hl_live_…"], names["cup-final-2026"]
+        command = program(section, names | {"hl_test_…": stack.running.api_key or ""})
+        async with running(command, tmp_path) as process, asyncio.timeout(LIMIT):
+            output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    started, listed = map(json.loads, output.decode().strip().splitlines()[-2:])
+    assert started["game"] == "soccer"
+    assert listed["data"] == []
+    async with AsyncHighlightsClient(stack.running.api_url, stack.running.api_key or "") as client:
+        stopped = await client.streams.stop(started["id"])
+    assert stopped.status == "ending"
+
+
+def replaced(stack: Stack, *, url: str) -> dict[str, str]:
+    """What a reader replaces."""
+    return {
+        "http://localhost:8000": stack.running.api_url,
+        "hl_live_…": stack.running.api_key or "",
+        "https://cdn.example.com/live/master.m3u8": url,
+        "cup-final-2026": str(uuid4()),
+    }
 
 
 async def begin_when_followed(origin: LiveOrigin) -> None:
@@ -85,14 +116,14 @@ async def test_a_receiver_is_told_and_believes_what_is_signed_only(
 ) -> None:
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/"
-    replaced = {
+    names = {
         "http://localhost:8000": stack.running.api_url,
         "hl_live_…": stack.running.api_key or "",
         "https://hooks.example.com/highlights": url,
         "8080": str(port),
     }
     async with (
-        running(program(SECTIONS[RECEIVING], replaced), tmp_path) as process,
+        running(program(SECTIONS[RECEIVING], names), tmp_path) as process,
         asyncio.timeout(LIMIT),
         httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=20)) as stranger,
         AsyncHighlightsClient(stack.running.api_url, stack.running.api_key or "") as client,

@@ -78,7 +78,7 @@ async def test_stopping_ends_the_workflow_in_good_order(
 ) -> None:
     made = (await account.http.post("/v1/streams/analyze", json=BODY)).json()
     response = await account.http.post(f"/v1/streams/{made['id']}/stop")
-    assert response.status_code == 202
+    assert (response.status_code, response.json()["status"]) == (202, "ending")
     handle = workflows.get_workflow_handle(
         stream_workflow_id(tenant_id=account.tenant_id, stream_id=UUID(made["id"])),
         result_type=StreamResult,

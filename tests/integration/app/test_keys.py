@@ -113,10 +113,28 @@ def test_a_list_shows_what_became_of_each_key_and_none_of_them(slug: str, stored
     plain = created(slug, "--name", "[hall]", "--allow-ip", "203.0.113.0/24")
     result = run("list", "--tenant", slug)
     assert result.exit_code == 0, result.output
-    (line,) = result.stdout.strip().splitlines()[1:]
-    assert line.split()[:3] == [str(stored.made()[0].id), "active", "[hall]"]
-    assert "203.0.113.0/24" in line
+    first, name, _, addresses, dates = result.stdout.splitlines()
+    (key,) = stored.made()
+    assert first.split() == [str(key.id), "active", key.hint]
+    assert name == "  name: [hall]"
+    assert addresses == "  addresses: 203.0.113.0/24"
+    assert "expires never" in dates
     assert plain not in result.stdout
+
+
+def test_a_list_can_be_read_at_80_columns(slug: str, stored: Stored) -> None:
+    networks = [f"2001:db8:{number}::/48" for number in range(1, 10)]
+    created(
+        slug,
+        *("--name", "the key of the machine in the hall beside the pitch, made in spring"),
+        *(argument for network in networks for argument in ("--allow-ip", network)),
+    )
+    created(slug)
+    lines = run("list", "--tenant", slug).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(network in " ".join(lines) for network in networks)
+    ids = {line.split()[0] for line in lines if not line.startswith(" ")}
+    assert ids == {str(key.id) for key in stored.made()}
 
 
 def test_a_key_is_rotated_with_an_overlap(slug: str, stored: Stored) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -50,3 +52,33 @@ def test_the_scripted_match_is_played_faster_than_a_users_file() -> None:
     assert DemoOptions().effective_pace == 4
     assert DemoOptions(input=Path("my.mp4")).effective_pace == 1
     assert DemoOptions(input=Path("my.mp4"), pace=8).effective_pace == 8
+
+
+async def test_an_api_without_a_key_is_answered_with_where_to_get_one(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = DemoOptions(input=video, home=tmp_path / "home", against="http://127.0.0.1:9")
+    assert await run_demo(options) == 1
+    assert "HIGHLIGHTS_KEY" in capsys.readouterr().out
+
+
+async def test_an_api_that_may_not_read_from_this_machine_says_how_it_may(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = b'{"code": "url_forbidden", "title": "t", "detail": "d"}'
+            self.send_response(422)
+            self.send_header("Content-Type", "application/problem+json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        options = DemoOptions(input=video, home=tmp_path / "home", against=url, key="k")
+        assert await run_demo(options) == 1
+        server.shutdown()
+    assert "HIGHLIGHTS_ALLOW_PRIVATE_URLS=true" in capsys.readouterr().out

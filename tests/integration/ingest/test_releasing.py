@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -30,14 +31,20 @@ async def test_what_ends_before_the_time_given_goes_and_the_rest_stays(
     assert len(await stored.media_keys()) == 7
 
 
-async def test_all_goes_when_the_stream_is_over_but_not_what_is_not_media(
+async def test_all_goes_when_the_stream_is_over_but_not_what_was_paid_for(
     stored: IngestHarness,
 ) -> None:
-    analysis = f"{stored.tenant_id}/{stored.stream_id}/analysis/state.json"
-    await stored.store.put(analysis, b"{}")
+    analysis = f"{stored.tenant_id}/{stored.stream_id}/analysis"
+    answer = f"{analysis}/gemini-1/answers/0123.json"
+    states = [f"{analysis}/local-1/00000007.json", f"{analysis}/gemini-1/00000007.json"]
+    other = f"{stored.tenant_id}/{UUID(int=7)}/analysis/local-1/00000007.json"
+    for key in (answer, other, *states):
+        await stored.store.put(key, b"{}")
+    await stored.release(before=5.5)
+    assert set(await stored.store.list(f"{analysis}/")) == {answer, *states}
     await stored.release(before=None)
     assert await stored.media_keys() == []
-    assert await stored.store.list(f"{stored.tenant_id}/") == [analysis]
+    assert set(await stored.store.list(f"{stored.tenant_id}/")) == {answer, other}
 
 
 async def test_a_stream_never_stored_is_released_without_error(ingest: IngestHarness) -> None:

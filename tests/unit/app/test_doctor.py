@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from app.doctor import Finding, examine, show
+from infra.embedded import temporal_binary
 from infra.embedded.ports import free_ports
 from infra.embedded.temporal_server import TemporalServer
 from infra.settings import Settings
@@ -48,6 +49,7 @@ def test_whatever_is_not_there_comes_with_advice(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    monkeypatch.setattr(temporal_binary, "_WHEEL", "a-package-that-is-not-installed")
     findings = by_component(Settings(home=tmp_path))
     assert findings["Temporal"].blocks
     assert findings["Go"].state == "optional"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app import supervisor
 from app.supervisor import Supervised
 from infra.embedded.child import ChildProcess
 from infra.errors import StartFailedError
@@ -62,14 +64,25 @@ async def test_one_that_keeps_dying_is_tried_again_and_again(tmp_path: Path) -> 
     await while_kept(service, three_restarts)
 
 
-async def test_a_restart_that_cannot_be_made_is_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        StartFailedError("no.", remedy="none."),
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("a fault of ours"),
+    ],
+    ids=["refused", "full disk", "fault"],
+)
+async def test_a_restart_that_cannot_be_made_is_tried_again(
+    tmp_path: Path, refusal: Exception
+) -> None:
     attempts: list[int] = []
     restarted = asyncio.Event()
 
     def start() -> ChildProcess:
         attempts.append(len(attempts))
         if len(attempts) == 2:
-            raise StartFailedError("no.", remedy="none.")
+            raise refusal
         return ChildProcess(["true" if len(attempts) == 1 else "cat"], log=tmp_path / "log")
 
     service = Supervised("moody", start, on_restart=restarted.set, first_delay=0.001)
@@ -89,3 +102,37 @@ async def test_one_that_dies_while_starting_is_reported_with_its_last_words(
     child.wait()
     with pytest.raises(StartFailedError, match="code 3 while starting: bad configuration"):
         service.require_running()
+
+
+async def test_a_full_disk_costs_no_other_service(tmp_path: Path) -> None:
+    """Neither the announcement nor our own log can be written; the service is back all the same."""
+    back = asyncio.Event()
+
+    def start() -> ChildProcess:
+        child = ChildProcess(["cat"] if starts else ["true"], log=tmp_path / "log")
+        if starts:
+            back.set()
+        starts.append(child.pid)
+        return child
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    starts: list[int] = []
+    service = Supervised("worker", start, on_restart=full, first_delay=0.001)
+
+    async def until_back() -> None:
+        await back.wait()
+        await asyncio.sleep(0.3)  # two more rounds of the loop
+        assert service.pid == starts[-1]
+        assert not keeping.done()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervisor.logger, "warning", full)
+        keeping = asyncio.create_task(service.keep_running())
+        async with asyncio.timeout(20):
+            await until_back()
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+    await service.stop()

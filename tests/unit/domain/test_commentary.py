@@ -102,8 +102,8 @@ def heard(
 
 
 def test_words_of_the_games_taxonomy_give_tags_and_lift_the_story() -> None:
-    assert heard("A LATE winner! What a goal.", tags=("crowd_swell",)) == (
-        ("crowd_swell", "late_winner", "goal"),
+    assert heard("A LATE winner! What a goal.", tags=("loud_crowd",)) == (
+        ("loud_crowd", "late_winner", "goal"),
         0.6,
         ["the commentary says late winner, goal (narrative value +0.10)"],
     )

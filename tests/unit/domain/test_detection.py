@@ -44,7 +44,7 @@ def test_an_obvious_moment_is_found_with_its_bounds() -> None:
     assert candidate.peak == pytest.approx(50.5, abs=1.0)
     assert 43.0 <= candidate.start <= 48.5
     assert 53.5 <= candidate.end <= 59.0
-    assert "crowd_swell" in candidate.tags
+    assert "loud_crowd" in candidate.tags
     assert candidate.evidence[0].words
 
 

@@ -33,7 +33,7 @@ def local(value: float = 0.8, **changes: object) -> HighlightCandidate:
         settled_at=106.0,
         score=score(value),
         analyzer="local-1",
-        tags=("crowd_swell",),
+        tags=("loud_crowd",),
         evidence=(Evidence(signal="crowd", strength=4.0, words="crowd 9 dB above usual"),),
         peak_wall_clock=KICK_OFF + timedelta(seconds=100),
     )
@@ -69,7 +69,7 @@ def test_gemini_knows_the_time_and_the_words() -> None:
     both = fused(local(), sighting(), analyzer="both")
     assert (both.start, both.peak, both.end) == (95.0, 99.0, 104.0)
     assert (both.title, both.description) == ("Off the post", "So close.")
-    assert both.tags == ("near_miss", "crowd_swell")
+    assert both.tags == ("near_miss", "loud_crowd")
     assert both.peak_wall_clock == KICK_OFF + timedelta(seconds=99)
     assert both.id == local().id
 

@@ -39,7 +39,7 @@ def soccer(trust: float = 1.0) -> GameProfile:
 
 
 def marked(mark: Mark | None, *, value: float = 0.75) -> HighlightCandidate:
-    tags = ("crowd_swell", *([mark.label] if mark else []))
+    tags = ("loud_crowd", *([mark.label] if mark else []))
     return HighlightCandidate(
         id=UUID(int=1),
         start=10.0,
@@ -60,24 +60,24 @@ def test_an_unmarked_moment_is_left_alone() -> None:
 
 def test_a_label_of_the_taxonomy_becomes_a_tag() -> None:
     honoured = honour_mark(marked(Mark(label="goal")), soccer())
-    assert honoured.tags == ("crowd_swell", "goal")
+    assert honoured.tags == ("loud_crowd", "goal")
     assert honoured.corrections == ()
 
 
 def test_a_kind_of_moment_gives_its_first_tag() -> None:
-    assert honour_mark(marked(Mark(label="penalty")), soccer()).tags == ("crowd_swell", "goal")
+    assert honour_mark(marked(Mark(label="penalty")), soccer()).tags == ("loud_crowd", "goal")
 
 
 def test_a_kind_of_moment_without_tags_is_known_all_the_same() -> None:
     honoured = honour_mark(marked(Mark(label="warm_up")), soccer())
-    assert honoured.tags == ("crowd_swell",)
+    assert honoured.tags == ("loud_crowd",)
     assert honoured.corrections == ()
     assert honoured.score.rarity > 0.75
 
 
 def test_an_unknown_label_gives_no_tag_and_says_so() -> None:
     honoured = honour_mark(marked(Mark(label="bet_settled")), soccer())
-    assert honoured.tags == ("crowd_swell",)
+    assert honoured.tags == ("loud_crowd",)
     assert honoured.corrections == (
         "the tenant's label `bet_settled` is no tag: Soccer does not know it",
     )

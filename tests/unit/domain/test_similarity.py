@@ -62,7 +62,7 @@ def test_the_same_moment_seen_twice_is_recognised_and_said_why(
         (seen(0, TEXT), seen(50, TEXT)),
         (seen(0, "", (), PICTURE), seen(50, "", (), PICTURE)),
         (seen(0, TEXT, ("goal",), PICTURE), seen(50, TEXT, ("goal",), OTHER)),
-        (seen(0, "", ("crowd_swell",), PICTURE), seen(50, "", ("crowd_swell",), PICTURE)),
+        (seen(0, "", ("loud_crowd",), PICTURE), seen(50, "", ("loud_crowd",), PICTURE)),
         (seen(0, TEXT, ("goal",)), seen(50, "Save by the keeper at the post", ("goal",))),
     ],
     ids=[

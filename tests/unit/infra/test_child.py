@@ -74,11 +74,58 @@ def test_stopping_twice_is_no_error(tmp_path: Path) -> None:
     assert not child.running()
 
 
-def test_last_words_are_the_end_of_what_it_wrote(tmp_path: Path) -> None:
-    child = ChildProcess(["sh", "-c", "seq 100000; echo out of disk >&2"], log=tmp_path / "log")
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("", ""),
+        ("listening\\nout of disk\\n", "out of disk"),
+        (
+            (
+                "2026-11-29 UTC [7] PANIC:  could not read file global/pg_control\\n"
+                "2026-11-29 UTC [6] LOG:  database system is shut down\\n"
+            ),
+            "could not read file global/pg_control",
+        ),
+        (
+            (
+                '{"level":"FATAL","msg":"cannot start","error":"disk I/O error"}\\n'
+                '{"level":"INFO","msg":"bye"}\\n'
+            ),
+            "cannot start: disk I/O error",
+        ),
+        ('{"level":"info","message":"worker_ready"}\\n', ""),
+        ("Error: failed starting server\\nusage: …\\n", "failed starting server"),
+        ("error not_configured\\nNo server.\\nSet TEMPORAL_ADDRESS.\\n", "No server."),
+        ("Traceback (most recent call last):\\n  File x\\nOSError: full\\n", "OSError: full"),
+    ],
+)
+def test_last_words_are_the_line_that_says_why(tmp_path: Path, written: str, reason: str) -> None:
+    child = ChildProcess(["printf", "%b", written], log=tmp_path / "log")
     child.wait()
-    assert child.last_words().endswith("100000\nout of disk")
-    assert len(child.last_words()) < 5000
+    assert child.last_words() == reason
+
+
+def test_last_words_are_short_and_not_an_earlier_process_own(tmp_path: Path) -> None:
+    ChildProcess(["echo", "FATAL: an old error"], log=tmp_path / "log").wait()
+    child = ChildProcess(["sh", "-c", "seq -s, 10000"], log=tmp_path / "log")
+    child.wait()
+    assert len(child.last_words()) == 300
+    assert child.last_words().startswith("1,2,3")
+
+
+@pytest.mark.parametrize("kind", ["directory", "missing parent that is a file"])
+def test_a_log_that_cannot_be_written_does_not_keep_a_process_from_running(
+    tmp_path: Path, kind: str
+) -> None:
+    log = tmp_path / "log"
+    if kind == "directory":
+        log.mkdir()
+    else:
+        log.write_text("")
+        log = log / "below"
+    child = ChildProcess(["true"], log=log)
+    assert child.wait() == 0
+    assert "cannot be read" in child.last_words()
 
 
 def test_a_log_that_has_grown_large_is_moved_aside(tmp_path: Path) -> None:

