@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -149,7 +149,7 @@ class Follower:
         if self._next is None and stored:
             self._next = min(stored)
         self._last_date_time = cursor.last_date_time
-        self._last_end: datetime | None = None
+        self._last_end = _last_end(cursor)
         self._memory = cursor.memory
         self._head: int | None = None
         self._regression: _Regression | None = None
@@ -548,6 +548,13 @@ def _absence(cursor: IngestCursor) -> float:
         return 0.0
     away = (datetime.now(UTC) - cursor.looked_at).total_seconds()
     return away if away > ABSENCE else 0.0
+
+
+def _last_end(cursor: IngestCursor) -> datetime | None:
+    """Return the program date time at which what has been taken ends, as far as it is known."""
+    if cursor.last_date_time is None or cursor.last_start is None:
+        return None
+    return cursor.last_date_time + timedelta(seconds=cursor.position - cursor.last_start)
 
 
 async def discard(arrival: SegmentArrival) -> None:
