@@ -36,7 +36,7 @@ dev: setup ## Run the whole stack on this machine until Ctrl-C
 .PHONY: test
 test: setup ## Run all tests, with coverage
 	@bin/system-packages
-	@bin/locked-tools openapi external
+	@bin/locked-tools openapi playlists external
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=
 	@$(BIN)/pytest -m serial --cov --cov-append --cov-report=term --cov-fail-under=80
@@ -46,7 +46,7 @@ test: setup ## Run all tests, with coverage
 .PHONY: external
 external: setup ## Try the API and the media code with programs and samples of others, at length
 	@bin/system-packages
-	@bin/locked-tools openapi external
+	@bin/locked-tools openapi playlists external
 	@EXTERNAL_EXAMPLES=200 $(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) tests/external \
 	  tests/integration/api/test_openapi.py tests/integration/api/test_openapi_lint.py
 

@@ -19,7 +19,6 @@ from infra.embedded.ports import free_ports
 from infra.hls_client import HlsClient
 from infra.url_guard import UrlGuard
 from tests.integration.ingest.harness import IMPATIENT, Answer, IngestHarness, static_origin
-from tests.media import make_video
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -29,22 +28,6 @@ EMPTY = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n"
 def live(first: int, count: int = 3, *, tags: str = "", suffix: str = "ts") -> str:
     entries = "".join(f"#EXTINF:1.0,\nseg{n}.{suffix}\n" for n in range(first, first + count))
     return f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n{tags}{entries}"
-
-
-@pytest.fixture(scope="session")
-def segments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Six MPEG-TS segments of one second."""
-    directory = tmp_path_factory.mktemp("segments")
-    options = ("-f", "hls", "-hls_time", "1", "-hls_list_size", "0")
-    names = ("-hls_segment_filename", str(directory / "seg%d.ts"))
-    make_video(
-        directory / "list.m3u8",
-        seconds=6.0,
-        size="160x90",
-        keyframe_interval=1.0,
-        options=(*options, *names),
-    )
-    return {path.name: path.read_bytes() for path in sorted(directory.glob("*.ts"))}
 
 
 @pytest.mark.parametrize(
@@ -158,19 +141,23 @@ async def test_a_playlist_too_large_to_be_one(ingest: IngestHarness) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:abc,\nx.ts\n",
-        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:-5,\nx.ts\n",
-        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:inf,\nx.ts\n",
-        "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:-9\n#EXTINF:1,\nx.ts\n",
-        '{"error": "not found"}',
+        ('{"error": "not found"}', "begins with"),
+        ("#EXTM3U\n#EXTINF:1,\n{$base}/x.ts\n", "uses the variable base, which it does not define"),
+        (
+            "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttp://[x\n",
+            "none of its variants can be read: its URL is malformed",
+        ),
     ],
 )
-async def test_a_malformed_playlist_is_no_playlist(ingest: IngestHarness, text: str) -> None:
+async def test_what_cannot_be_followed_is_no_playlist_and_says_why(
+    ingest: IngestHarness, text: str, why: str
+) -> None:
     async with static_origin({"live.m3u8": text}) as (base, _):
         story = await ingest.follow(f"{base}/live.m3u8", IMPATIENT)
     assert story.reason is EndReason.NOT_A_PLAYLIST
+    assert why in story.message
 
 
 @pytest.mark.parametrize("end", ["silent", "gone"])
