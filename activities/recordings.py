@@ -45,8 +45,13 @@ _log = structlog.get_logger(__name__)
 _HEARTBEAT_INTERVAL: Final = 1.0
 _AT_A_TIME: Final = 4
 _PLAYLISTS_KEPT: Final = 4
+_FETCHERS_KEPT: Final = 16
 # A recording lists all there was, with a signed address each: twelve hours of 2 s segments.
 _MAX_PLAYLIST_BYTES: Final = 16 << 20
+
+
+_Owner = tuple[UUID, UUID]
+"""Tenant and stream: what is cached of a recording serves no other."""
 
 
 class RecordingActivities(Recordings):
@@ -70,10 +75,10 @@ class RecordingActivities(Recordings):
         self._store = store
         self._client = client
         self._pool = pool
-        self._fetcher = SegmentFetcher(client, store, pool)
-        self._archives = ArchiveShelf(client, store)
+        self._archives = ArchiveShelf(store)
+        self._fetchers: OrderedDict[_Owner, SegmentFetcher] = OrderedDict()
         self._heartbeat_interval = heartbeat_interval
-        self._playlists: OrderedDict[str, MediaPlaylist] = OrderedDict()
+        self._playlists: OrderedDict[tuple[_Owner, str], MediaPlaylist] = OrderedDict()
 
     @activity.defn(name="survey_recording")
     async def survey_recording(self, request: SurveyInput) -> RecordingSurvey:
@@ -96,7 +101,7 @@ class RecordingActivities(Recordings):
         for url in (request.recording.url, *request.recording.alternatives):
             try:
                 playlist_url, playlist = await self._open(
-                    url, request.stream_id, request.limits, request.variant
+                    url, _owner(request), request.limits, request.variant
                 )
                 problem = unusable(playlist)
             except (UnreachableError, ApplicationError) as error:
@@ -130,7 +135,7 @@ class RecordingActivities(Recordings):
         )
         async with self._heartbeating(lambda: progress):
             playlist = await self._playlist(request)
-            fetcher = await self._fetcher_of(request.playlist_url, request.stream_id)
+            fetcher = await self._fetcher_of(request.playlist_url, _owner(request))
         piece = PieceFetch(request, playlist, progress=progress, store=self._store)
         async with self._heartbeating(lambda: piece.progress):
             while wanted := piece.missing(_AT_A_TIME):
@@ -151,7 +156,7 @@ class RecordingActivities(Recordings):
             await self._store.delete(key)
 
     async def _open(
-        self, url: str, stream_id: UUID, limits: IngestLimits, policy: VariantPolicy
+        self, url: str, owner: _Owner, limits: IngestLimits, policy: VariantPolicy
     ) -> tuple[str, MediaPlaylist]:
         """Read the playlist at an address; an archive's is `address#entry`.
 
@@ -161,8 +166,8 @@ class RecordingActivities(Recordings):
             UrlForbiddenError: the guard refuses the address.
         """
         self._client.guard.check(url)
-        archive = await self._archive(url, stream_id)
-        source: MediaSource = self._client
+        archive = await self._archive(url, owner)
+        source: MediaSource = self._client.session(owner)
         inside = url
         if archive is not None:
             source, entry = archive, url.partition("#")[2]
@@ -179,31 +184,40 @@ class RecordingActivities(Recordings):
         playlist_url = poller.media_url or inside
         if archive is not None:
             playlist_url = f"{url.partition('#')[0]}#{archive.name_of(playlist_url)}"
-        self._keep(playlist_url, playlist)
+        self._keep(owner, playlist_url, playlist)
         return playlist_url, playlist
 
-    async def _archive(self, url: str, stream_id: UUID) -> RecordingArchive | None:
+    async def _archive(self, url: str, owner: _Owner) -> RecordingArchive | None:
         if not is_archive(url):
             return None
-        return await self._archives.get(url.partition("#")[0], stream_id=stream_id)
-
-    async def _fetcher_of(self, url: str, stream_id: UUID) -> SegmentFetcher:
-        archive = await self._archive(url, stream_id)
-        return (
-            self._fetcher if archive is None else SegmentFetcher(archive, self._store, self._pool)
+        return await self._archives.get(
+            url.partition("#")[0], stream_id=owner[1], session=self._client.session(owner)
         )
+
+    async def _fetcher_of(self, url: str, owner: _Owner) -> SegmentFetcher:
+        archive = await self._archive(url, owner)
+        if archive is not None:
+            return SegmentFetcher(archive, self._store, self._pool)
+        fetcher = self._fetchers.get(owner)
+        if fetcher is None:
+            fetcher = SegmentFetcher(self._client.session(owner), self._store, self._pool)
+            self._fetchers[owner] = fetcher
+        self._fetchers.move_to_end(owner)
+        while len(self._fetchers) > _FETCHERS_KEPT:
+            self._fetchers.popitem(last=False)
+        return fetcher
 
     async def _playlist(self, request: FetchRecordingInput) -> MediaPlaylist:
         """Return a recording's playlist; it is long and does not change, so a few are kept."""
-        url = request.playlist_url
-        known = self._playlists.get(url)
+        owner, url = _owner(request), request.playlist_url
+        known = self._playlists.get((owner, url))
         if known is None:
-            _, known = await self._open(url, request.stream_id, request.limits, VariantPolicy())
+            _, known = await self._open(url, owner, request.limits, VariantPolicy())
         return known
 
-    def _keep(self, url: str, playlist: MediaPlaylist) -> None:
-        self._playlists[url] = playlist
-        self._playlists.move_to_end(url)
+    def _keep(self, owner: _Owner, url: str, playlist: MediaPlaylist) -> None:
+        self._playlists[owner, url] = playlist
+        self._playlists.move_to_end((owner, url))
         while len(self._playlists) > _PLAYLISTS_KEPT:
             self._playlists.popitem(last=False)
 
@@ -222,6 +236,10 @@ class RecordingActivities(Recordings):
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def _owner(request: SurveyInput | FetchRecordingInput) -> _Owner:
+    return request.tenant_id, request.stream_id
 
 
 async def _obtain(

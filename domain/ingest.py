@@ -25,7 +25,7 @@ class IngestLimits(Model):
     stall_notice: PositiveFloat = 15.0
     stall_timeout: PositiveFloat = 300.0
     request_timeout: PositiveFloat = 8.0
-    max_playlist_bytes: int = Field(default=1 << 20, gt=0)
+    max_playlist_bytes: int = Field(default=16 << 20, gt=0)
     max_segment_bytes: int = Field(default=64 << 20, gt=0)
     max_backlog: PositiveFloat = 300.0
     retention: PositiveFloat = 900.0

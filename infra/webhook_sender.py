@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import httpx
 
-from infra.url_guard import GuardedTransport, UrlForbiddenError, UrlGuard
+from infra.url_guard import GuardedTransport, UrlForbiddenError, UrlGuard, no_cookies
 
 MAX_RESPONSE_BYTES: Final = 16 << 10
 """Of an answer that are read; the rest is not waited for."""
@@ -59,6 +59,7 @@ class WebhookSender:
                 guard, max_connections=max_connections, keepalive=_KEEPALIVE
             ),
             follow_redirects=False,
+            cookies=no_cookies(),
             headers={"User-Agent": "tldrtv-highlights/1", "Accept-Encoding": "identity"},
             trust_env=False,
         )

@@ -10,7 +10,6 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.following import Followers
 from activities.ingest.stored import StoredSegments
 from activities.ingest.window_fetch import WindowFetch
@@ -56,9 +55,8 @@ class IngestActivities(Ingest):
         self._store = store
         self._client = client
         self._heartbeat_interval = heartbeat_interval
-        fetcher = SegmentFetcher(client, store, pool)
         self._followers = Followers(
-            client, store, fetcher, linger=linger, caption_interval=caption_interval
+            client, store, pool, linger=linger, caption_interval=caption_interval
         )
 
     @activity.defn(name="fetch_window")

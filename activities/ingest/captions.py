@@ -11,7 +11,7 @@ from domain.commentary import MOST_LINES, Cue
 from domain.ingest import IngestLimits
 from domain.playlist import ListedSegment, MediaPlaylist
 from infra.captions import NotCaptionsError, parse_captions
-from infra.hls_client import FetchError, HlsClient, Validators
+from infra.hls_client import FetchError, HlsSession, Validators
 from infra.hls_parser import NotAPlaylistError, parse_playlist
 from infra.url_guard import UrlForbiddenError
 
@@ -30,14 +30,14 @@ class CaptionFollower:
     over, and nothing waits for them.
 
     Args:
-        client: connections to origins.
+        client: the stream's session with its origins.
         url: the caption playlist.
         limits: bounds on each request.
         interval: seconds between two readings.
     """
 
     def __init__(
-        self, client: HlsClient, *, url: str, limits: IngestLimits, interval: float
+        self, client: HlsSession, *, url: str, limits: IngestLimits, interval: float
     ) -> None:
         self._client = client
         self._url = url

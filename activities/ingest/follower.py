@@ -22,6 +22,7 @@ from domain.ingest import IngestCursor, IngestLimits
 from domain.media import GapReason
 from domain.pace import observe_interval, poll_delay
 from domain.playlist import DateRange, ListedSegment, MediaPlaylist, Movement, movement, unseen
+from domain.request_timing import SegmentTiming, segment_timing
 from domain.stream import EndReason, StreamEnd
 from domain.timeline import lost_duration
 from infra.hls_client import (
@@ -40,7 +41,9 @@ _QUEUED: Final = 64
 _CONFIRMATIONS: Final = 5
 _EARLY_CONFIRMATIONS: Final = 3
 _REMEMBERED_LISTINGS: Final = 512
-_UNLISTED_GRACE: Final = 4.0
+_LONGEST_GRACE: Final = 30.0
+_FIRST_BACKOFF: Final = 0.25
+_LONGEST_BACKOFF: Final = 8.0
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,11 @@ class Follower:
         self._durations: dict[int, float] = {}
         self._verdict: tuple[str, int] = ("", 0)
         self._changed_at: float | None = None
+        self._idle_since: float | None = None
+        self._read_before = False
+        self._failures = 0
+        self._retry_after = 0.0
+        self._encoding = 0
         self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(_QUEUED)
         self._ahead = asyncio.Semaphore(_PREFETCHED)
         self._fetches: set[asyncio.Task[Fetched | Lost]] = set()
@@ -206,13 +214,22 @@ class Follower:
 
     def _delay(self) -> float:
         playlist = self._playlist
-        idle = time.monotonic() - self._changed_at if self._changed_at else 0.0
+        if self._failures:
+            return self._backoff()
+        idle = time.monotonic() - self._idle_since if self._idle_since else 0.0
         return poll_delay(
             self.interval,
             target_duration=playlist.target_duration if playlist else 2.0,
             listed=len(playlist.segments) if playlist else 1,
             idle=idle,
         )
+
+    def _backoff(self) -> float:
+        """Return the seconds to wait after failed requests: as the origin asks, else ever more."""
+        target = self._playlist.target_duration if self._playlist else _LONGEST_BACKOFF
+        longest = min(max(target, _FIRST_BACKOFF), _LONGEST_BACKOFF)
+        delay = min(_FIRST_BACKOFF * 2 ** min(self._failures - 1, 10), longest)
+        return max(delay, self._retry_after)
 
     async def _poll(self) -> None:
         try:
@@ -221,6 +238,9 @@ class Follower:
             self._fail(error)
             return
         self.problem = None
+        self._failures = 0
+        if self._idle_since is None:
+            self._idle_since = time.monotonic()
         url = self._poller.captions_url
         if self._captions is None and self._follow_captions is not None and url is not None:
             self._captions = self._follow_captions(url)
@@ -354,7 +374,10 @@ class Follower:
                 )
             )
             return
-        outcome = asyncio.create_task(self._fetch(segment), name="fetch-segment")
+        if segment.discontinuity or self._restarted:
+            self._encoding += 1
+        fetch = self._fetch(segment, self._encoding)
+        outcome = asyncio.create_task(fetch, name="fetch-segment")
         self._fetches.add(outcome)
         outcome.add_done_callback(self._fetches.discard)
         restarted, self._restarted = self._restarted, False
@@ -362,7 +385,7 @@ class Follower:
             SegmentArrival(listed=segment, published_at=now, restarted=restarted, outcome=outcome)
         )
 
-    async def _fetch(self, segment: ListedSegment) -> Fetched | Lost:
+    async def _fetch(self, segment: ListedSegment, encoding: int) -> Fetched | Lost:
         await self._ahead.acquire()
         stored = self._stored.get(segment.sequence)
         if stored is not None and stored.is_of(segment):
@@ -371,6 +394,17 @@ class Follower:
             segment,
             limits=self._limits,
             still_listed=lambda: self._is_listed(segment.sequence),
+            timing=self._timing(segment),
+            encoding=encoding,
+        )
+
+    def _timing(self, segment: ListedSegment) -> SegmentTiming:
+        listed = self._playlist.segments if self._playlist else (segment,)
+        return segment_timing(
+            segment.duration,
+            target_duration=self._playlist.target_duration if self._playlist else segment.duration,
+            window=sum(each.duration for each in listed),
+            request_timeout=self._limits.request_timeout,
         )
 
     def _is_listed(self, sequence: int) -> bool:
@@ -379,7 +413,7 @@ class Follower:
         if playlist and any(each.sequence == sequence for each in playlist.segments):
             return True
         unlisted = self._unlisted_since.get(sequence)
-        grace = min(_UNLISTED_GRACE, 2 * playlist.target_duration if playlist else 0.0)
+        grace = min(_LONGEST_GRACE, 2 * playlist.target_duration if playlist else 0.0)
         return unlisted is not None and time.monotonic() - unlisted < grace
 
     def _note_listing(self, playlist: MediaPlaylist) -> None:
@@ -397,16 +431,21 @@ class Follower:
 
     def _observe(self, segments: int) -> None:
         now = time.monotonic()
+        # How long ago the segments came that were listed when we joined is not known.
         if self._changed_at is not None:
             self.interval = observe_interval(
                 self.interval, elapsed=now - self._changed_at, segments=segments
             )
-        self._changed_at = now
+        self._changed_at = now if self._read_before else None
+        self._read_before = True
+        self._idle_since = now
 
     def _fail(self, error: Exception) -> None:
         """Note what is wrong; end at once what cannot become right by waiting."""
         self._poller.forget()
         self.problem = _problem(error)
+        self._failures += 1
+        self._retry_after = getattr(error, "retry_after", None) or 0.0
         waited = self._confirmed(self.problem.reason, of=_EARLY_CONFIRMATIONS)
         final = {EndReason.URL_FORBIDDEN, EndReason.NOT_A_PLAYLIST, EndReason.PLAYLIST_TOO_LARGE}
         if waited and self._next is None and self.problem.reason in final:

@@ -12,7 +12,8 @@ from activities.ingest.follower import Follower
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.stored import StoredSegments
 from domain.ingest import FetchWindowInput, IngestCursor, IngestLimits
-from infra.hls_client import HlsClient
+from infra.hls_client import HlsClient, HlsSession
+from infra.media_pool import MediaPool
 from infra.segment_store import SegmentStore
 
 StreamKey = tuple[UUID, UUID]
@@ -30,14 +31,14 @@ class Followers:
         self,
         client: HlsClient,
         store: SegmentStore,
-        fetcher: SegmentFetcher,
+        pool: MediaPool,
         *,
         linger: float,
         caption_interval: float,
     ) -> None:
         self._client = client
         self._store = store
-        self._fetcher = fetcher
+        self._pool = pool
         self._linger = linger
         self._caption_interval = caption_interval
         self._waiting: dict[StreamKey, tuple[IngestCursor, Follower, asyncio.TimerHandle]] = {}
@@ -78,9 +79,10 @@ class Followers:
         stored = StoredSegments(
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
+        session = self._client.session((request.tenant_id, request.stream_id))
         follower = Follower(
             poller=PlaylistPoller(
-                self._client,
+                session,
                 url=request.playlist_url,
                 limits=request.limits,
                 policy=request.variant,
@@ -88,10 +90,10 @@ class Followers:
                 variant=cursor.variant,
                 captions_url=cursor.captions_url,
             ),
-            fetcher=self._fetcher,
+            fetcher=SegmentFetcher(session, self._store, self._pool),
             cursor=cursor,
             limits=request.limits,
-            captions=partial(self._captions, limits=request.limits)
+            captions=partial(self._captions, session, request.limits)
             if request.limits.captions
             else None,
             stored=await stored.following(
@@ -101,7 +103,5 @@ class Followers:
         follower.start()
         return follower
 
-    def _captions(self, url: str, limits: IngestLimits) -> CaptionFollower:
-        return CaptionFollower(
-            self._client, url=url, limits=limits, interval=self._caption_interval
-        )
+    def _captions(self, session: HlsSession, limits: IngestLimits, url: str) -> CaptionFollower:
+        return CaptionFollower(session, url=url, limits=limits, interval=self._caption_interval)

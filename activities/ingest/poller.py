@@ -10,6 +10,7 @@ import structlog
 from domain.ingest import IngestLimits
 from domain.media import VariantPolicy
 from domain.playlist import MasterPlaylist, MediaPlaylist, choose_variant
+from domain.request_timing import playlist_timing
 from infra.hls_client import Validators
 from infra.hls_parser import NotAPlaylistError, parse_playlist
 from infra.media_source import MediaSource
@@ -48,6 +49,8 @@ class PlaylistPoller:
         self._limits = limits
         self._policy = policy
         self._validators = Validators()
+        self._target_duration: float | None = None
+        self._text = ""
         self.media_url = media_url
         self.variant = variant
         self.captions_url = captions_url
@@ -77,6 +80,7 @@ class PlaylistPoller:
     def forget(self) -> None:
         """Make the next reading unconditional."""
         self._validators = Validators()
+        self._text = ""
 
     def _choose(self, master: MasterPlaylist) -> None:
         variant = choose_variant(master.variants, self._policy)
@@ -91,18 +95,27 @@ class PlaylistPoller:
         self.forget()
 
     async def _parsed(self, url: str) -> MasterPlaylist | MediaPlaylist | None:
+        timing = playlist_timing(
+            self._target_duration, request_timeout=self._limits.request_timeout
+        )
         answer = await self._client.playlist(
             url,
             max_bytes=self._limits.max_playlist_bytes,
-            seconds=self._limits.request_timeout,
+            seconds=timing.total,
+            idle=timing.idle,
             validators=self._validators,
         )
         self._validators = answer.validators
         text = answer.text
-        if text is None:
-            return None
+        if text is None or text == self._text:
+            return None  # not every origin answers 304
+        self._text = text
         if not text.strip():
             return MediaPlaylist(target_duration=0)
         if len(text) <= _PARSED_INLINE:
-            return parse_playlist(text, url=answer.url)
-        return await asyncio.to_thread(parse_playlist, text, url=answer.url)
+            playlist = parse_playlist(text, url=answer.url)
+        else:
+            playlist = await asyncio.to_thread(parse_playlist, text, url=answer.url)
+        if isinstance(playlist, MediaPlaylist):
+            self._target_duration = playlist.target_duration
+        return playlist

@@ -26,6 +26,22 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def segments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Six MPEG-TS segments of one second."""
+    directory = tmp_path_factory.mktemp("segments")
+    options = ("-f", "hls", "-hls_time", "1", "-hls_list_size", "0")
+    names = ("-hls_segment_filename", str(directory / "seg%d.ts"))
+    make_video(
+        directory / "list.m3u8",
+        seconds=6.0,
+        size="160x90",
+        keyframe_interval=1.0,
+        options=(*options, *names),
+    )
+    return {path.name: path.read_bytes() for path in sorted(directory.glob("*.ts"))}
+
+
+@pytest.fixture(scope="session")
 def media_pool() -> Iterator[MediaPool]:
     """One media child for all tests of this process."""
     pool = MediaPool(processes=1, memory_bytes=1 << 30, cpu_seconds=10, timeout=20.0)

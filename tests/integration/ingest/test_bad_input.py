@@ -19,7 +19,6 @@ from infra.embedded.ports import free_ports
 from infra.hls_client import HlsClient
 from infra.url_guard import UrlGuard
 from tests.integration.ingest.harness import IMPATIENT, Answer, IngestHarness, static_origin
-from tests.media import make_video
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -29,22 +28,6 @@ EMPTY = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n"
 def live(first: int, count: int = 3, *, tags: str = "", suffix: str = "ts") -> str:
     entries = "".join(f"#EXTINF:1.0,\nseg{n}.{suffix}\n" for n in range(first, first + count))
     return f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n{tags}{entries}"
-
-
-@pytest.fixture(scope="session")
-def segments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Six MPEG-TS segments of one second."""
-    directory = tmp_path_factory.mktemp("segments")
-    options = ("-f", "hls", "-hls_time", "1", "-hls_list_size", "0")
-    names = ("-hls_segment_filename", str(directory / "seg%d.ts"))
-    make_video(
-        directory / "list.m3u8",
-        seconds=6.0,
-        size="160x90",
-        keyframe_interval=1.0,
-        options=(*options, *names),
-    )
-    return {path.name: path.read_bytes() for path in sorted(directory.glob("*.ts"))}
 
 
 @pytest.mark.parametrize(
@@ -212,8 +195,9 @@ async def test_a_playlist_that_goes_back_in_time(
         return Response(live(100) if next(readings) < 2 else live(0))
 
     renamed = {f"seg{100 + n}.ts": data for n, data in enumerate(segments.values())}
+    limits = IMPATIENT.model_copy(update={"stall_timeout": 20.0})
     async with static_origin({"live.m3u8": playlist, **renamed}) as (base, _):
-        story = await ingest.follow(f"{base}/live.m3u8", IMPATIENT)
+        story = await ingest.follow(f"{base}/live.m3u8", limits)
     assert story.reason is EndReason.PLAYLIST_REGRESSED
     assert story.sequences == [100, 101, 102]
 

@@ -114,7 +114,9 @@ async def test_what_cannot_be_read_is_passed_over_and_asked_for_once() -> None:
         HlsClient(UrlGuard(allow_private=True)) as client,
         static_origin(answers) as (base, hits),
     ):
-        captions = CaptionFollower(client, url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01)
+        captions = CaptionFollower(
+            client.session(0), url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01
+        )
         assert await taken(captions, until=bool) == ["number 3"]
         await captions.close()
         assert [hits[name] for name in names] == [1, 1, 1, 1]
@@ -128,7 +130,9 @@ async def test_a_stream_joined_late_gets_the_latest_captions_only() -> None:
         HlsClient(UrlGuard(allow_private=True)) as client,
         static_origin(answers) as (base, _),
     ):
-        captions = CaptionFollower(client, url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01)
+        captions = CaptionFollower(
+            client.session(0), url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01
+        )
         found = await taken(captions, until=lambda cues: len(cues) >= 6)
         await captions.close()
     assert found == [f"number {n}" for n in range(3, 9)]
@@ -139,7 +143,9 @@ async def test_an_address_that_is_forbidden_is_not_asked() -> None:
         HlsClient(UrlGuard()) as client,
         static_origin({"captions.m3u8": ""}) as (base, hits),
     ):
-        captions = CaptionFollower(client, url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01)
+        captions = CaptionFollower(
+            client.session(0), url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01
+        )
         await asyncio.sleep(0.1)
         await captions.close()
         assert hits.total() == 0
