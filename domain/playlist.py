@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    field_serializer,
+    field_validator,
+)
 
-from domain.media import VariantPolicy
 from domain.model import Model
+
+LONGEST_SEGMENT: Final = 3600.0
+"""Seconds that a listed duration may have; a longer one is cut to this."""
 
 
 class ByteRange(Model):
@@ -26,27 +36,58 @@ class Resource(Model):
     byte_range: ByteRange | None = None
 
 
+class SegmentKey(Model):
+    """How a segment is encrypted (EXT-X-KEY).
+
+    Attributes:
+        method: METHOD, such as `AES-128`.
+        url: absolute URL of the key; None where the tag names none that can be read.
+        iv: initialization vector of 16 bytes; None where the media sequence number takes its place.
+        key_format: KEYFORMAT; `identity` means that the URL answers with the key itself.
+    """
+
+    method: str
+    url: str | None = None
+    iv: bytes | None = Field(default=None, min_length=16, max_length=16)
+    key_format: str = "identity"
+
+    @field_validator("iv", mode="before")
+    @classmethod
+    def _iv_from_hex(cls, value: object) -> object:
+        return bytes.fromhex(value) if isinstance(value, str) else value
+
+    @field_serializer("iv", when_used="json")
+    def _iv_to_hex(self, value: bytes | None) -> str | None:
+        return None if value is None else value.hex()
+
+
 class ListedSegment(Model):
     """A segment as the playlist lists it.
 
     Attributes:
-        sequence: media sequence number.
-        duration: EXTINF, in seconds.
+        sequence: media sequence number, modulo 2**53.
+        duration: EXTINF, in seconds; the target duration where EXTINF cannot be read.
         initialization: the EXT-X-MAP that applies to it.
+        initialization_key: the key that applies to that; None when it is in the clear.
         discontinuity: EXT-X-DISCONTINUITY stands before it.
         program_date_time: wall clock of its first frame, listed or derived from one before it.
         encryption: the METHOD of the key that applies; None when it is in the clear.
         declared_gap: EXT-X-GAP stands before it.
+        key: the key that applies; None when it is in the clear.
+        problem: why it cannot be requested, such as a malformed URL; empty otherwise.
     """
 
     sequence: NonNegativeInt
     resource: Resource
-    duration: NonNegativeFloat = Field(le=3600.0, allow_inf_nan=False)
+    duration: NonNegativeFloat = Field(le=LONGEST_SEGMENT, allow_inf_nan=False)
     initialization: Resource | None = None
+    initialization_key: SegmentKey | None = None
     discontinuity: bool = False
     program_date_time: datetime | None = None
     encryption: str | None = None
     declared_gap: bool = False
+    key: SegmentKey | None = None
+    problem: str = ""
 
     @property
     def ends_at(self) -> datetime | None:
@@ -71,17 +112,33 @@ class DateRange(Model):
 
 
 class MediaPlaylist(Model):
-    """One reading of a media playlist; `target_duration` in seconds."""
+    """One reading of a media playlist.
+
+    Attributes:
+        target_duration: seconds; the longest listed duration where the playlist gives none.
+        segments: in the order of the playlist.
+        date_ranges: timed metadata, in the order of the playlist.
+        ended: EXT-X-ENDLIST is present.
+        vod: EXT-X-PLAYLIST-TYPE is VOD.
+        media_sequence: EXT-X-MEDIA-SEQUENCE modulo 2**53; None where missing or unreadable.
+        can_block_reload: the server accepts blocking playlist requests (EXT-X-SERVER-CONTROL).
+        has_parts: the playlist lists partial segments (EXT-X-PART).
+        dropped: how many lines of each kind could not be understood, by tag name.
+    """
 
     target_duration: NonNegativeFloat
     segments: tuple[ListedSegment, ...] = ()
     date_ranges: tuple[DateRange, ...] = ()
     ended: bool = False
     vod: bool = False
+    media_sequence: NonNegativeInt | None = None
+    can_block_reload: bool = False
+    has_parts: bool = False
+    dropped: Mapping[str, int] = Field(default_factory=dict)
 
 
 class Variant(Model):
-    """One variant of a master playlist; None where it does not say.
+    """One variant of a master playlist; None or empty where it does not say.
 
     `separate_audio` tells that its sound is in a playlist of its own.
     """
@@ -91,20 +148,56 @@ class Variant(Model):
     height: NonNegativeInt | None = None
     audio_only: bool = False
     separate_audio: bool = False
+    width: NonNegativeInt | None = None
+    codecs: str = ""
+    frame_rate: float | None = None
+    audio_group: str | None = None
+    subtitles_group: str | None = None
+
+    @property
+    def lines(self) -> int | None:
+        """The picture's shorter side: 1080 for 1920x1080 and for 1080x1920."""
+        if self.height is None or not self.width:
+            return self.height
+        return min(self.width, self.height)
 
     @property
     def name(self) -> str:
         """A name safe in a file name: `720p`, or `audio`, or by bandwidth: `1720k`."""
         if self.audio_only:
             return "audio"
-        return f"{self.height}p" if self.height else f"{self.bandwidth // 1000}k"
+        return f"{self.lines}p" if self.lines else f"{self.bandwidth // 1000}k"
+
+
+class Rendition(Model):
+    """An alternative rendition (EXT-X-MEDIA); `url` is None where it is part of the variants."""
+
+    type: str
+    group: str
+    name: str
+    language: str | None = None
+    url: str | None = None
+    default: bool = False
+    autoselect: bool = False
+    forced: bool = False
 
 
 class MasterPlaylist(Model):
-    """The variants to choose from; `captions_url` is the playlist of captions, if there is one."""
+    """The variants to choose from.
+
+    Attributes:
+        variants: in the order of the playlist; at least one.
+        captions_url: the playlist of captions, if there is one.
+        renditions: audio, subtitles and other alternatives.
+        variables: what EXT-X-DEFINE defines, for media playlists to import.
+        dropped: how many lines of each kind could not be understood, by tag name.
+    """
 
     variants: tuple[Variant, ...]
     captions_url: str | None = None
+    renditions: tuple[Rendition, ...] = ()
+    variables: Mapping[str, str] = Field(default_factory=dict)
+    dropped: Mapping[str, int] = Field(default_factory=dict)
 
 
 class Movement(StrEnum):
@@ -115,28 +208,6 @@ class Movement(StrEnum):
     RESTARTED = "restarted"  # a new session: its numbers began again, its media is new
     RESET = "reset"  # looks like a new session, but nothing proves that its media is new
     REGRESSED = "regressed"  # it went back to media of the past
-
-
-def choose_variant(variants: Sequence[Variant], policy: VariantPolicy) -> Variant:
-    """Choose the variant to follow.
-
-    Pictures before none; sound in the same segments before sound elsewhere; then the greatest
-    height that is at most the policy's, else the smallest one above; then bandwidth. Variants of
-    unknown height count as allowed, but come after those of known height.
-    """
-
-    def rank(variant: Variant) -> tuple[bool, bool, bool, int, int]:
-        height = variant.height or 0
-        allowed = height <= policy.max_height
-        return (
-            not variant.audio_only,
-            not variant.separate_audio,
-            allowed,
-            height if allowed else -height,
-            variant.bandwidth if allowed else -variant.bandwidth,
-        )
-
-    return max(variants, key=rank)
 
 
 def movement(

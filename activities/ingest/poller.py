@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import structlog
 
 from domain.ingest import IngestLimits
 from domain.media import VariantPolicy
-from domain.playlist import MasterPlaylist, MediaPlaylist, choose_variant
+from domain.playlist import MasterPlaylist, MediaPlaylist
 from domain.request_timing import playlist_timing
+from domain.variant_choice import choose_variant
 from infra.hls_client import Validators
-from infra.hls_parser import NotAPlaylistError, parse_playlist
+from infra.hls_parser import MissingVariableError, NotAPlaylistError, parse_playlist
 from infra.media_source import MediaSource
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +54,8 @@ class PlaylistPoller:
         self._validators = Validators()
         self._target_duration: float | None = None
         self._text = ""
+        self._variables: Mapping[str, str] | None = None
+        self._logged: set[str] = set()
         self.media_url = media_url
         self.variant = variant
         self.captions_url = captions_url
@@ -72,7 +77,13 @@ class PlaylistPoller:
                 return first
             else:
                 return first
-        playlist = await self._parsed(self.media_url or self._url)
+        try:
+            playlist = await self._parsed(self.media_url or self._url)
+        except MissingVariableError:
+            # A poller that goes on with a chosen variant has not read the master playlist yet.
+            if self._variables is not None or not await self._read_variables():
+                raise
+            playlist = await self._parsed(self.media_url or self._url)
         if isinstance(playlist, MasterPlaylist):
             raise NotAPlaylistError("the variant chosen is a master playlist itself")
         return playlist
@@ -91,8 +102,20 @@ class PlaylistPoller:
                 advice="publish a variant with sound in its own segments",
             )
         self.media_url, self.variant = variant.url, variant.name
+        self._variables = master.variables
         self.captions_url = master.captions_url
         self.forget()
+
+    async def _read_variables(self) -> bool:
+        """Read what the master playlist defines; return True if there is a master playlist."""
+        self._variables = {}
+        self.forget()
+        first = await self._parsed(self._url)
+        self.forget()
+        if not isinstance(first, MasterPlaylist):
+            return False
+        self._variables = first.variables
+        return True
 
     async def _parsed(self, url: str) -> MasterPlaylist | MediaPlaylist | None:
         timing = playlist_timing(
@@ -112,10 +135,23 @@ class PlaylistPoller:
         self._text = text
         if not text.strip():
             return MediaPlaylist(target_duration=0)
-        if len(text) <= _PARSED_INLINE:
-            playlist = parse_playlist(text, url=answer.url)
-        else:
-            playlist = await asyncio.to_thread(parse_playlist, text, url=answer.url)
+        parse = partial(
+            parse_playlist,
+            text,
+            url=answer.url,
+            requested_url=url,
+            variables=self._variables or {},
+        )
+        inline = len(text) <= _PARSED_INLINE
+        playlist = parse() if inline else await asyncio.to_thread(parse)
+        self._log_dropped(playlist.dropped)
         if isinstance(playlist, MediaPlaylist):
             self._target_duration = playlist.target_duration
         return playlist
+
+    def _log_dropped(self, dropped: Mapping[str, int]) -> None:
+        """Log what could not be understood: each kind once per stream, not on every reload."""
+        new = {kind: count for kind, count in dropped.items() if kind not in self._logged}
+        if new:
+            self._logged |= new.keys()
+            _log.info("playlist_lines_dropped", counts=new)
