@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,13 @@ _REMEMBERED_LISTINGS: Final = 512
 _LONGEST_GRACE: Final = 30.0
 _FIRST_BACKOFF: Final = 0.25
 _LONGEST_BACKOFF: Final = 8.0
+_FAILURES: Final = 2
+_FAILING_TARGETS: Final = 1.5
+_IDLE_TARGETS: Final = 3.0
+_SHORTEST_IDLE: Final = 2.0
+_MOST_TRIED: Final = 4
+_FIRST_CHOICE_INTERVAL: Final = 1.0
+_LONGEST_CHOICE_INTERVAL: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,10 @@ class Follower:
         self._idle_since: float | None = None
         self._read_before = False
         self._failures = 0
+        self._failing_since = 0.0
+        self._last_error: Exception | None = None
+        self._choose_again_at = 0.0
+        self._choose_again_after = _FIRST_CHOICE_INTERVAL
         self._retry_after = 0.0
         self._encoding = 0
         self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(_QUEUED)
@@ -142,6 +154,11 @@ class Follower:
     def variant(self) -> str | None:
         """Its name."""
         return self._poller.variant
+
+    @property
+    def audio_url(self) -> str | None:
+        """The playlist of separate audio beside it; None without one."""
+        return self._poller.audio_url
 
     @property
     def captions_url(self) -> str | None:
@@ -232,6 +249,8 @@ class Follower:
         return max(delay, self._retry_after)
 
     async def _poll(self) -> None:
+        if self._should_choose_again() and await self._choose_again():
+            return
         try:
             playlist = await self._poller.read()
         except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
@@ -246,6 +265,97 @@ class Follower:
             self._captions = self._follow_captions(url)
         if playlist is None:
             return
+        await self._take_reading(playlist)
+
+    def _should_choose_again(self) -> bool:
+        """Return True if the variant has failed, or stood still, for long enough to try others."""
+        now = time.monotonic()
+        if not self._poller.may_choose_again or now < self._choose_again_at:
+            return False
+        target = self._playlist.target_duration if self._playlist else 0.0
+        if self._failures:
+            definite = isinstance(self._last_error, NotFoundError | RefusedError)
+            patience = 0.0 if definite or self._next is None else _FAILING_TARGETS * target
+            return self._failures >= _FAILURES and now - self._failing_since >= patience
+        return self._idle_since is not None and now - self._idle_since >= max(
+            _IDLE_TARGETS * target, _SHORTEST_IDLE
+        )
+
+    async def _choose_again(self) -> bool:
+        """Read the master playlist again and go on with what it offers; return True on success.
+
+        The same rendition comes first, under the URL that it has now. Another one is followed from
+        where it goes beyond what was taken, as a discontinuity.
+        """
+        self._choose_again_at = time.monotonic() + self._choose_again_after
+        self._choose_again_after = min(2 * self._choose_again_after, _LONGEST_CHOICE_INTERVAL)
+        failing = self._failures > 0
+        before, url = self._poller.variant, self._poller.media_url
+        try:
+            master, offered = await self._poller.read_alternatives()
+        except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
+            _log.warning("master_playlist_unreadable", problem=str(error))
+            if failing:
+                self.problem = _problem(error)
+            return False
+        for place, variant in enumerate(offered[:_MOST_TRIED]):
+            try:
+                playlist = await self._poller.read_variant(variant, master)
+            except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
+                _log.info("variant_unreadable", variant=variant.name, problem=str(error))
+                continue
+            same = place == 0 and variant.name == before
+            fresh = playlist.segments if same else self._beyond(playlist)
+            renewed = same and variant.url != url
+            if not (failing or renewed or any(self._is_new(each) for each in fresh)):
+                continue
+            self._poller.adopt(variant, master)
+            self.problem, self._failures = None, 0
+            if not same:
+                self._switch(playlist, fresh)
+            await self._take_reading(playlist)
+            return True
+        return False
+
+    def _is_new(self, segment: ListedSegment) -> bool:
+        return self._next is None or segment.sequence >= self._next
+
+    def _beyond(self, playlist: MediaPlaylist) -> tuple[ListedSegment, ...]:
+        """Return the segments of another variant whose media follows on what was taken.
+
+        By their dates, where both have them; else by number, where the numbers are close, since
+        variants are usually numbered alike; else as many of the last as time has passed.
+        """
+        segments = playlist.segments
+        if self._next is None or not segments:
+            return segments
+        last = self._last_date_time
+        if last is not None and all(each.program_date_time for each in segments):
+            return tuple(
+                each
+                for each in segments
+                if each.program_date_time is not None
+                and each.program_date_time > last + timedelta(seconds=each.duration / 2)
+            )
+        elapsed = time.monotonic() - (self._idle_since or time.monotonic())
+        missed = math.ceil(elapsed / max(playlist.target_duration, 0.1))
+        if abs(segments[-1].sequence - (self._next - 1)) <= len(segments) + missed:
+            return tuple(each for each in segments if each.sequence >= (self._next or 0))
+        return segments[-max(missed, 1) :]
+
+    def _switch(self, playlist: MediaPlaylist, fresh: tuple[ListedSegment, ...]) -> None:
+        """Go on at another variant's numbers."""
+        if self._next is not None:
+            following = playlist.segments[-1].sequence + 1 if playlist.segments else self._next
+            self._next = fresh[0].sequence if fresh else following
+            self._restarted = True
+        self._stored = {}
+        self._durations.clear()
+        self._unlisted_since.clear()
+        self._playlist = None
+
+    async def _take_reading(self, playlist: MediaPlaylist) -> None:
+        """Take in a reading of the playlist, if it is one of a live stream."""
         if playlist.vod and (self._next is None or not playlist.ended):
             self.end = StreamEnd(
                 reason=EndReason.VOD_PLAYLIST,
@@ -439,12 +549,16 @@ class Follower:
         self._changed_at = now if self._read_before else None
         self._read_before = True
         self._idle_since = now
+        self._choose_again_after = _FIRST_CHOICE_INTERVAL
 
     def _fail(self, error: Exception) -> None:
         """Note what is wrong; end at once what cannot become right by waiting."""
         self._poller.forget()
         self.problem = _problem(error)
+        if self._failures == 0:
+            self._failing_since = time.monotonic()
         self._failures += 1
+        self._last_error = error
         self._retry_after = getattr(error, "retry_after", None) or 0.0
         waited = self._confirmed(self.problem.reason, of=_EARLY_CONFIRMATIONS)
         final = {EndReason.URL_FORBIDDEN, EndReason.NOT_A_PLAYLIST, EndReason.PLAYLIST_TOO_LARGE}
@@ -480,7 +594,13 @@ def _problem(error: Exception) -> Problem:
                 EndReason.PLAYLIST_TOO_LARGE,
                 f"The playlist is too large: {error}. Publish a sliding window of segments.",
             )
-        case NotFoundError() | RefusedError():
+        case RefusedError():
+            return Problem(
+                EndReason.NEVER_STARTED,
+                f"The origin refuses access to the playlist: {error}. If its URL is signed, the "
+                "signature may have expired; start a new analysis with a current URL.",
+            )
+        case NotFoundError():
             return Problem(
                 EndReason.NEVER_STARTED,
                 f"The playlist is not there: {error}. Check the URL, and that the stream is live.",
@@ -488,5 +608,6 @@ def _problem(error: Exception) -> Problem:
         case _:
             return Problem(
                 EndReason.ORIGIN_UNREACHABLE,
-                f"The playlist cannot be read: {error}. Check the origin, then analyse anew.",
+                f"The playlist cannot be read: {error}. Check the origin, then start a new "
+                "analysis.",
             )

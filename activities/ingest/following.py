@@ -89,6 +89,7 @@ class Followers:
                 media_url=cursor.media_playlist_url,
                 variant=cursor.variant,
                 captions_url=cursor.captions_url,
+                audio_url=cursor.audio_url,
             ),
             fetcher=SegmentFetcher(session, self._store, self._pool),
             cursor=cursor,

@@ -141,6 +141,7 @@ class WindowFetch:
             media_playlist_url=self._follower.media_url,
             variant=self._follower.variant,
             captions_url=self._follower.captions_url,
+            audio_url=self._follower.audio_url,
             segment_interval=self._follower.interval,
         )
 
