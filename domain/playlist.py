@@ -51,6 +51,17 @@ class SegmentKey(Model):
     iv: bytes | None = Field(default=None, min_length=16, max_length=16)
     key_format: str = "identity"
 
+    @property
+    def refusal(self) -> str:
+        """Why segments under this key cannot be read; empty where the key can be asked for."""
+        if self.key_format != "identity":
+            return f"encrypted for a DRM system ({self.method}, {self.key_format[:100]})"
+        if self.method != "AES-128":
+            return f"encrypted with {self.method[:40]}, which is not supported"
+        if self.url is None:
+            return "encrypted (AES-128), and the playlist names no readable URL of its key"
+        return ""
+
     @field_validator("iv", mode="before")
     @classmethod
     def _iv_from_hex(cls, value: object) -> object:
@@ -88,6 +99,15 @@ class ListedSegment(Model):
     declared_gap: bool = False
     key: SegmentKey | None = None
     problem: str = ""
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not even requested: it is encrypted in a way that we do not support."""
+        if self.encryption is None:
+            return ""
+        if self.key is None:
+            return f"encrypted with {self.encryption}, and there is no key"
+        return self.key.refusal
 
     @property
     def ends_at(self) -> datetime | None:

@@ -17,6 +17,7 @@ import structlog
 from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
+from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegment
 from domain.commentary import Cue
 from domain.ingest import IngestCursor, IngestLimits
@@ -50,6 +51,7 @@ _FAILING_TARGETS: Final = 1.5
 _IDLE_TARGETS: Final = 3.0
 _SHORTEST_IDLE: Final = 2.0
 _MOST_TRIED: Final = 4
+_UNDECRYPTABLE: Final = 3
 _FIRST_CHOICE_INTERVAL: Final = 1.0
 _LONGEST_CHOICE_INTERVAL: Final = 30.0
 
@@ -99,6 +101,7 @@ class Follower:
         limits: bounds.
         stored: segments that an earlier attempt has stored, by media sequence.
         captions: begins to follow a caption playlist; None leaves captions alone.
+        separate_audio: reads an audio rendition beside the pictures.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class Follower:
         limits: IngestLimits,
         stored: dict[int, StoredSegment],
         captions: Callable[[str], CaptionFollower] | None = None,
+        separate_audio: Callable[[str], SeparateAudio] | None = None,
     ) -> None:
         self._poller = poller
         self._fetcher = fetcher
@@ -135,12 +139,18 @@ class Follower:
         self._choose_again_after = _FIRST_CHOICE_INTERVAL
         self._retry_after = 0.0
         self._encoding = 0
+        self._fetched_any = cursor.stored_segments > 0
+        self._undecryptable = 0
+        self.encryption_problem = ""
         self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(_QUEUED)
         self._ahead = asyncio.Semaphore(_PREFETCHED)
         self._fetches: set[asyncio.Task[Fetched | Lost]] = set()
         self._task: asyncio.Task[None] | None = None
         self._follow_captions = captions
         self._captions: CaptionFollower | None = None
+        self._captions_of: str | None = None
+        self._read_audio = separate_audio
+        self._audio: SeparateAudio | None = None
         self.interval = cursor.segment_interval
         self.problem: Problem | None = None
         self.end: StreamEnd | None = None
@@ -218,6 +228,8 @@ class Follower:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._captions is not None:
             await self._captions.close()
+        if self._audio is not None:
+            await self._audio.close()
         while not self._arrivals.empty():
             arrival = self._arrivals.get_nowait()
             if isinstance(arrival, SegmentArrival):
@@ -260,12 +272,23 @@ class Follower:
         self._failures = 0
         if self._idle_since is None:
             self._idle_since = time.monotonic()
-        url = self._poller.captions_url
-        if self._captions is None and self._follow_captions is not None and url is not None:
-            self._captions = self._follow_captions(url)
+        await self._follow_renditions()
         if playlist is None:
             return
         await self._take_reading(playlist)
+
+    async def _follow_renditions(self) -> None:
+        """Follow the captions and the separate audio of the variant that is followed now."""
+        captions, audio = self._poller.captions_url, self._poller.audio_url
+        if self._follow_captions is not None and captions != self._captions_of:
+            if self._captions is not None:
+                await self._captions.close()
+            self._captions = None if captions is None else self._follow_captions(captions)
+            self._captions_of = captions
+        if self._read_audio is not None and audio != (self._audio.url if self._audio else None):
+            if self._audio is not None:
+                await self._audio.close()
+            self._audio = None if audio is None else self._read_audio(audio)
 
     def _should_choose_again(self) -> bool:
         """Return True if the variant has failed, or stood still, for long enough to try others."""
@@ -311,6 +334,7 @@ class Follower:
                 continue
             self._poller.adopt(variant, master)
             self.problem, self._failures = None, 0
+            await self._follow_renditions()
             if not same:
                 self._switch(playlist, fresh)
             await self._take_reading(playlist)
@@ -417,13 +441,6 @@ class Follower:
         self._observe(len(fresh))
         await self._roll_off(fresh[0], typical=fresh[0].duration, now=now)
         for segment in fresh:
-            if segment.encryption is not None:
-                self.end = StreamEnd(
-                    reason=EndReason.ENCRYPTED,
-                    message=f"The stream is encrypted ({segment.encryption}), and we have no key; "
-                    "publish a variant in the clear for analysis.",
-                )
-                return
             await self._take(segment, now)
 
     def _first(self, playlist: MediaPlaylist) -> int:
@@ -500,13 +517,28 @@ class Follower:
         stored = self._stored.get(segment.sequence)
         if stored is not None and stored.is_of(segment):
             return Fetched(segment, stored.media, None)
-        return await self._fetcher.fetch(
+        outcome = await self._fetcher.fetch(
             segment,
             limits=self._limits,
             still_listed=lambda: self._is_listed(segment.sequence),
             timing=self._timing(segment),
             encoding=encoding,
         )
+        self._note_encryption(outcome)
+        if isinstance(outcome, Fetched) and self._audio is not None:
+            return await self._audio.complete(outcome)
+        return outcome
+
+    def _note_encryption(self, outcome: Fetched | Lost) -> None:
+        """End a stream of which nothing can be decrypted; single segments are gaps."""
+        if isinstance(outcome, Fetched):
+            self._fetched_any = True
+            self._undecryptable, self.encryption_problem = 0, ""
+        elif outcome.encrypted:
+            self._undecryptable += 1
+            self.encryption_problem = outcome.detail
+            if self._undecryptable >= _UNDECRYPTABLE and not self._fetched_any and not self.end:
+                self.end = encrypted_end(outcome.detail)
 
     def _timing(self, segment: ListedSegment) -> SegmentTiming:
         listed = self._playlist.segments if self._playlist else (segment,)
@@ -578,6 +610,15 @@ async def discard(arrival: SegmentArrival) -> None:
         outcome = await arrival.outcome
         if isinstance(outcome, Fetched) and outcome.file is not None:
             await asyncio.to_thread(Path.unlink, outcome.file, missing_ok=True)
+
+
+def encrypted_end(problem: str) -> StreamEnd:
+    """Say how a stream ends of which nothing could be decrypted."""
+    return StreamEnd(
+        reason=EndReason.ENCRYPTED,
+        message=f"The stream's segments cannot be read: {problem}. Publish a variant in the clear, "
+        "or one with AES-128 whose key our requests can read.",
+    )
 
 
 def _problem(error: Exception) -> Problem:

@@ -10,6 +10,7 @@ from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.follower import Follower
 from activities.ingest.poller import PlaylistPoller
+from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegments
 from domain.ingest import FetchWindowInput, IngestCursor, IngestLimits
 from infra.hls_client import HlsClient, HlsSession
@@ -97,6 +98,7 @@ class Followers:
             captions=partial(self._captions, session, request.limits)
             if request.limits.captions
             else None,
+            separate_audio=partial(self._audio, session, request.limits),
             stored=await stored.following(
                 discontinuity=cursor.discontinuity_sequence, sequence=cursor.next_sequence or 0
             ),
@@ -106,3 +108,6 @@ class Followers:
 
     def _captions(self, session: HlsSession, limits: IngestLimits, url: str) -> CaptionFollower:
         return CaptionFollower(session, url=url, limits=limits, interval=self._caption_interval)
+
+    def _audio(self, session: HlsSession, limits: IngestLimits, url: str) -> SeparateAudio:
+        return SeparateAudio(session, url=url, store=self._store, pool=self._pool, limits=limits)

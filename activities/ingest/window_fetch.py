@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import structlog
 
 from activities.ingest.fetcher import Fetched, Lost
-from activities.ingest.follower import Follower, LossArrival, SegmentArrival
+from activities.ingest.follower import Follower, LossArrival, SegmentArrival, encrypted_end
 from activities.ingest.stored import StoredSegment, StoredSegments
 from domain.commentary import place
 from domain.ingest import FetchWindowInput, FetchWindowResult, IngestProgress
@@ -160,6 +160,8 @@ class WindowFetch:
                 reason=EndReason.NEVER_STARTED,
                 message=f"{end.message} It never listed a segment.",
             )
+        if self._follower.encryption_problem:
+            return encrypted_end(self._follower.encryption_problem)
         return StreamEnd(
             reason=EndReason.NO_MEDIA,
             message=f"{end.message} None of its segments held media that we can decode"
@@ -174,6 +176,8 @@ class WindowFetch:
             return None
         if _age(cursor.started_at) < self._limits.start_timeout:
             return None
+        if self._follower.encryption_problem:
+            return encrypted_end(self._follower.encryption_problem)
         return StreamEnd(
             reason=EndReason.NO_MEDIA,
             message=f"None of the stream's segments held media that we can decode"

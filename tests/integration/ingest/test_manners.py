@@ -15,25 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from domain.stream import EndReason
 from tests.integration.ingest.harness import IMPATIENT, QUICK, Answer, IngestHarness, static_origin
-from tests.media import make_video
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(scope="session")
-def fmp4(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """An initialization section and three fMP4 segments of one second."""
-    directory = tmp_path_factory.mktemp("fmp4")
-    options = ("-f", "hls", "-hls_time", "1", "-hls_list_size", "0", "-hls_segment_type", "fmp4")
-    names = ("-hls_segment_filename", str(directory / "seg%d.m4s"))
-    make_video(
-        directory / "list.m3u8",
-        seconds=3.0,
-        size="160x90",
-        keyframe_interval=1.0,
-        options=(*options, *names),
-    )
-    return {path.name: path.read_bytes() for path in sorted(directory.glob("*.m*4*"))}
 
 
 def playlist(*names: str, target: int = 1, end: bool = True, head: str = "") -> str:
