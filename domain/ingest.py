@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
+from domain.continuity import SegmentMemory
 from domain.media import Gap, SegmentRef, TimedMetadata, VariantPolicy, Window
 from domain.model import Model
 from domain.stream import StreamEnd
@@ -49,11 +50,16 @@ class IngestCursor(Model):
         seen_metadata: ids of recent timed metadata, so that each is reported once.
         segment_interval: seconds of wall clock between new segments, as observed.
         last_segment_at: wall clock (UTC) of the last new segment; None before the first.
-        started_at: wall clock (UTC) of the first attempt, from which the start timeout counts.
+        started_at: wall clock (UTC) of the first attempt.
         stored_segments: how many segments were stored so far.
         last_start: seconds of media time at which the last segment with a program date time
             started, and
         last_date_time: that program date time; together they tie the two clocks.
+        memory: the segments taken lately, by which a new session is recognized.
+        looked: seconds for which the playlist was followed in all, and
+        idle: those of them since the last new segment. Time in which nobody looked is in neither.
+        looked_at: wall clock (UTC) at which the playlist was last followed.
+        metadata_from: seconds of media time before which timed metadata is dropped.
     """
 
     media_playlist_url: str | None = None
@@ -72,6 +78,11 @@ class IngestCursor(Model):
     stored_segments: NonNegativeInt = 0
     last_start: NonNegativeFloat | None = None
     last_date_time: datetime | None = None
+    memory: SegmentMemory = SegmentMemory()
+    looked: NonNegativeFloat = 0.0
+    idle: NonNegativeFloat = 0.0
+    looked_at: datetime | None = None
+    metadata_from: NonNegativeFloat = 0.0
 
 
 class IngestProgress(Model):

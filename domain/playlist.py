@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from pydantic import (
@@ -218,81 +217,3 @@ class MasterPlaylist(Model):
     renditions: tuple[Rendition, ...] = ()
     variables: Mapping[str, str] = Field(default_factory=dict)
     dropped: Mapping[str, int] = Field(default_factory=dict)
-
-
-class Movement(StrEnum):
-    """What a new reading of a live playlist means, given what was read before."""
-
-    ADVANCED = "advanced"  # it lists segments not seen yet
-    UNCHANGED = "unchanged"  # nothing new; also a cache's answer that is slightly old
-    RESTARTED = "restarted"  # a new session: its numbers began again, its media is new
-    RESET = "reset"  # looks like a new session, but nothing proves that its media is new
-    REGRESSED = "regressed"  # it went back to media of the past
-
-
-def movement(
-    playlist: MediaPlaylist, *, next_sequence: int | None, last_date_time: datetime | None
-) -> Movement:
-    """Say what a reading means.
-
-    Args:
-        playlist: the reading.
-        next_sequence: the media sequence expected next; None before the first segment.
-        last_date_time: program date time of the last segment taken, if it had one.
-
-    Returns:
-        `RESET` and `REGRESSED` may come from one confused cache: believe them only when several
-        readings in a row say so.
-    """
-    if not playlist.segments:
-        return Movement.UNCHANGED
-    if next_sequence is None or playlist.segments[-1].sequence >= next_sequence:
-        fresh = _is_new_session(playlist.segments, next_sequence or 0, last_date_time)
-        return Movement.RESTARTED if fresh else Movement.ADVANCED
-    if _is_new_session(playlist.segments, next_sequence, last_date_time):
-        return Movement.RESTARTED
-    if next_sequence - 1 - playlist.segments[-1].sequence <= max(len(playlist.segments), 3):
-        return Movement.UNCHANGED
-    return _backwards(playlist.segments, last_date_time)
-
-
-def unseen(
-    segments: Sequence[ListedSegment], *, last_date_time: datetime | None
-) -> tuple[ListedSegment, ...]:
-    """Return the segments of a new session that are new media, by their program date time.
-
-    A packager that numbers anew may still list, under new numbers, what was taken already.
-    """
-    return tuple(
-        segment
-        for segment in segments
-        if last_date_time is None
-        or segment.program_date_time is None
-        or segment.program_date_time > last_date_time
-    )
-
-
-def _is_new_session(
-    segments: Sequence[ListedSegment], next_sequence: int, last_date_time: datetime | None
-) -> bool:
-    """Tell whether a number already taken now stands for media later than all that was taken.
-
-    A quarter of a segment of difference is left to packagers that correct their clock.
-    """
-    if last_date_time is None:
-        return False
-    return any(
-        segment.sequence < next_sequence
-        and segment.program_date_time is not None
-        and segment.program_date_time > last_date_time + timedelta(seconds=segment.duration / 4)
-        for segment in segments
-    )
-
-
-def _backwards(segments: Sequence[ListedSegment], last_date_time: datetime | None) -> Movement:
-    """Tell apart the ways in which all numbers listed can lie far before those taken."""
-    latest = segments[-1].program_date_time
-    if latest is not None and last_date_time is not None:
-        return Movement.RESTARTED if latest > last_date_time else Movement.REGRESSED
-    restarted = any(segment.discontinuity for segment in segments)
-    return Movement.RESET if restarted else Movement.REGRESSED

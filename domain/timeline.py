@@ -19,7 +19,8 @@ TIMESTAMP_PERIOD: Final = 2**33 / 90_000
 """Seconds after which MPEG-TS timestamps repeat."""
 
 _SHORTEST: Final = 0.001
-_LONGEST_BELIEVED_LOSS: Final = 6 * 3600.0
+LONGEST_BELIEVED_LOSS: Final = 6 * 3600.0
+"""Seconds that may lie between two segments by their dates and still count as lost media."""
 
 
 class TimelinePoint(Model):
@@ -133,7 +134,7 @@ def lost_duration(
     estimate = sum(listed) + unlisted * typical
     if last_end is not None and next_start is not None:
         elapsed = (next_start - last_end).total_seconds()
-        if estimate * 0.75 <= elapsed <= _LONGEST_BELIEVED_LOSS:
+        if estimate * 0.75 <= elapsed <= LONGEST_BELIEVED_LOSS:
             return elapsed
     return estimate
 

@@ -20,13 +20,21 @@ from activities.ingest.poller import PlaylistPoller
 from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegment
 from domain.commentary import Cue
+from domain.continuity import (
+    Movement,
+    Reading,
+    Taken,
+    assess,
+    believable_jump,
+    numbered,
+)
 from domain.ingest import IngestCursor, IngestLimits
 from domain.media import GapReason
 from domain.pace import observe_interval, poll_delay
-from domain.playlist import DateRange, ListedSegment, MediaPlaylist, Movement, movement, unseen
+from domain.playlist import DateRange, ListedSegment, MediaPlaylist
 from domain.request_timing import SegmentTiming, segment_timing
 from domain.stream import EndReason, StreamEnd
-from domain.timeline import lost_duration
+from domain.timeline import LONGEST_BELIEVED_LOSS, lost_duration
 from infra.hls_client import (
     FetchError,
     NotFoundError,
@@ -54,6 +62,11 @@ _MOST_TRIED: Final = 4
 _UNDECRYPTABLE: Final = 3
 _FIRST_CHOICE_INTERVAL: Final = 1.0
 _LONGEST_CHOICE_INTERVAL: Final = 30.0
+_PATIENCE: Final = 4  # target durations without an advance after which a regressed list is old
+_POLL_SLACK: Final = 2.0
+
+ABSENCE: Final = 10.0
+"""Seconds without a look at the playlist that count as our absence, not as a change of hands."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,10 @@ class SegmentArrival:
 
 @dataclass(frozen=True)
 class LossArrival:
-    """Segments that are lost without a try; `duration` is an estimate in seconds."""
+    """Segments that are lost without a try; `duration` is an estimate in seconds.
+
+    `listed` is the segment, where the playlist lists it.
+    """
 
     first_sequence: int
     last_sequence: int
@@ -76,9 +92,26 @@ class LossArrival:
     reason: GapReason
     detail: str
     published_at: datetime
+    listed: ListedSegment | None = None
 
 
 Arrival = SegmentArrival | LossArrival
+
+
+@dataclass
+class _Regression:
+    """Readings in a row that list only what lies before the segments taken."""
+
+    began: float
+    last: int
+    readings: int = 1
+    advances: int = 0
+
+    def note(self, last: int) -> None:
+        """Count a reading whose last number is `last`."""
+        self.readings += 1
+        self.advances += last > self.last
+        self.last = last
 
 
 @dataclass(frozen=True)
@@ -102,6 +135,14 @@ class Follower:
         stored: segments that an earlier attempt has stored, by media sequence.
         captions: begins to follow a caption playlist; None leaves captions alone.
         separate_audio: reads an audio rendition beside the pictures.
+
+    Attributes:
+        interval: seconds of wall clock between new segments.
+        looked: seconds for which the playlist has been followed: between completed requests, so
+            that a process that stands still does not count.
+        away: seconds in which nobody looked before that, until the playlist has been read.
+        problem: what is wrong with the latest request.
+        end: how the stream ended.
     """
 
     def __init__(
@@ -124,6 +165,10 @@ class Follower:
             self._next = min(stored)
         self._last_date_time = cursor.last_date_time
         self._last_end: datetime | None = None
+        self._memory = cursor.memory
+        self._head: int | None = None
+        self._regression: _Regression | None = None
+        self._new_at = cursor.last_segment_at
         self._restarted = False
         self._playlist: MediaPlaylist | None = None
         self._unlisted_since: dict[int, float] = {}
@@ -152,6 +197,8 @@ class Follower:
         self._read_audio = separate_audio
         self._audio: SeparateAudio | None = None
         self.interval = cursor.segment_interval
+        self.looked = 0.0
+        self.away = _absence(cursor)
         self.problem: Problem | None = None
         self.end: StreamEnd | None = None
 
@@ -237,9 +284,13 @@ class Follower:
 
     async def _follow(self) -> None:
         while self.end is None:
+            began = time.monotonic()
             await self._poll()
+            delay = self._delay()
             if self.end is None:
-                await asyncio.sleep(self._delay())
+                await asyncio.sleep(delay)
+            longest = self._limits.request_timeout + delay + _POLL_SLACK
+            self.looked += min(time.monotonic() - began, longest)
 
     def _delay(self) -> float:
         playlist = self._playlist
@@ -374,6 +425,9 @@ class Follower:
             self._next = fresh[0].sequence if fresh else following
             self._restarted = True
         self._stored = {}
+        self._memory = self._memory.restarted()
+        self._head = None
+        self._regression = None
         self._durations.clear()
         self._unlisted_since.clear()
         self._playlist = None
@@ -389,47 +443,96 @@ class Follower:
             return
         await self._read(playlist)
 
-    async def _read(self, playlist: MediaPlaylist) -> None:
+    async def _read(self, listed: MediaPlaylist) -> None:
         """Take in a reading of the playlist."""
+        taken = Taken(
+            next_sequence=self._next,
+            last_date_time=self._last_date_time,
+            memory=self._memory,
+            head=self._head,
+            durations=self._durations,
+        )
+        playlist = numbered(listed, taken)
+        now = datetime.now(UTC)
+        elapsed = (now - self._new_at).total_seconds() if self._new_at else 0.0
+        reading = assess(
+            playlist,
+            taken,
+            believable=believable_jump(playlist.segments, elapsed=elapsed, interval=self.interval),
+        )
         self._note_listing(playlist)
-        match movement(playlist, next_sequence=self._next, last_date_time=self._last_date_time):
+        match reading.movement:
             case Movement.ADVANCED:
-                self._confirmed("", of=1)
-                await self._advance(playlist, playlist.segments)
+                await self._advance(playlist, reading.fresh)
             case Movement.RESTARTED:
-                await self._restart(playlist)
-            case Movement.RESET:
+                await self._restart(playlist, reading.fresh)
+            case Movement.STALE:
                 self._poller.forget()
-                if self._confirmed("reset", of=_CONFIRMATIONS):
-                    await self._restart(playlist)
-            case Movement.REGRESSED:
-                self._poller.forget()
-                if self._confirmed("regressed", of=_CONFIRMATIONS):
-                    self.end = StreamEnd(
-                        reason=EndReason.PLAYLIST_REGRESSED,
-                        message=f"The playlist went back in time: it lists media sequence "
-                        f"{playlist.segments[-1].sequence} after {(self._next or 0) - 1}, with "
-                        "media of the past. Check for an origin or cache that serves an old "
-                        "playlist, then analyse the stream anew.",
-                    )
                 return
+            case Movement.RESET | Movement.REGRESSED:
+                self._poller.forget()
+                if not await self._regressed(playlist, reading):
+                    return
             case Movement.UNCHANGED:
-                self._confirmed("", of=1)
+                pass
+        self._regression = None
+        self._confirmed("", of=1)
+        self.away = 0.0
+        if playlist.segments:
+            self._head = max(self._head or 0, playlist.segments[0].sequence)
         if playlist.ended and self.end is None:
             self.end = StreamEnd(
                 reason=EndReason.PLAYLIST_ENDED, message="The stream ended (EXT-X-ENDLIST)."
             )
 
-    async def _restart(self, playlist: MediaPlaylist) -> None:
-        fresh = unseen(playlist.segments, last_date_time=self._last_date_time)
-        if not fresh:
-            return
+    async def _regressed(self, playlist: MediaPlaylist, reading: Reading) -> bool:
+        """Take in a list of the past; return True if it proves to be a new session.
+
+        A cache that serves an old list stands still, or a good list follows; an encoder that was
+        restarted goes on listing new segments.
+        """
+        last = playlist.segments[-1].sequence
+        if self._regression is None:
+            self._regression = _Regression(began=time.monotonic(), last=last)
+        else:
+            self._regression.note(last)
+        seen = self._regression
+        reset = reading.movement is Movement.RESET and seen.readings >= _CONFIRMATIONS
+        if reset or seen.advances >= reading.advances:
+            await self._restart(playlist, playlist.segments)
+            return True
+        self.problem = Problem(
+            EndReason.PLAYLIST_REGRESSED,
+            f"The playlist went back in time: it lists media sequence {last} after "
+            f"{(self._next or 0) - 1}, and stands still there. Check for an origin or cache "
+            "that serves an old playlist, then analyse the stream anew.",
+        )
+        waited = time.monotonic() - seen.began >= _PATIENCE * playlist.target_duration
+        if seen.readings >= _CONFIRMATIONS and waited:
+            self.end = StreamEnd(reason=self.problem.reason, message=self.problem.message)
+        return False
+
+    async def _restart(self, playlist: MediaPlaylist, fresh: tuple[ListedSegment, ...]) -> None:
         _log.info("stream_restarted", was=self._next, now=fresh[0].sequence)
-        self._confirmed("", of=1)
+        if self.away > 0 and self._next is not None:
+            await self._note_absence(self._next, fresh[0])
         self._next = fresh[0].sequence
         self._restarted = True
         self._stored = {}
+        self._memory = self._memory.restarted()
+        self._head = None
         await self._advance(playlist, fresh)
+
+    async def _note_absence(self, first: int, upcoming: ListedSegment) -> None:
+        """Record what a stream that restarted in our absence showed meanwhile as missing."""
+        duration = lost_duration(
+            listed=(),
+            unlisted=1,
+            typical=min(self.away, LONGEST_BELIEVED_LOSS),
+            last_end=self._last_end,
+            next_start=upcoming.program_date_time,
+        )
+        await self._arrivals.put(absence(first, duration=duration, typical=upcoming.duration))
 
     async def _advance(self, playlist: MediaPlaylist, segments: tuple[ListedSegment, ...]) -> None:
         now = datetime.now(UTC)
@@ -439,6 +542,7 @@ class Follower:
         if not fresh:
             return
         self._observe(len(fresh))
+        self._new_at = now
         await self._roll_off(fresh[0], typical=fresh[0].duration, now=now)
         for segment in fresh:
             await self._take(segment, now)
@@ -463,7 +567,7 @@ class Follower:
                 continue
             first, last = self._next, upcoming.sequence - 1
             last = min([last, *(each - 1 for each in self._stored if first < each <= last)])
-            known = [self._durations[n] for n in range(first, last + 1) if n in self._durations]
+            known = [each for n, each in self._durations.items() if first <= n <= last]
             duration = lost_duration(
                 listed=known,
                 unlisted=last - first + 1 - len(known),
@@ -489,15 +593,18 @@ class Follower:
         self._next = segment.sequence + 1
         if segment.program_date_time is not None:
             self._last_date_time, self._last_end = segment.program_date_time, segment.ends_at
-        if segment.declared_gap:
+        self._memory = self._memory.took(segment)
+        if segment.declared_gap or segment.problem:
+            declared = "the playlist declares it missing (EXT-X-GAP)"
             await self._arrivals.put(
                 LossArrival(
                     first_sequence=segment.sequence,
                     last_sequence=segment.sequence,
                     duration=segment.duration,
-                    reason=GapReason.DECLARED,
-                    detail="the playlist declares it missing (EXT-X-GAP)",
+                    reason=GapReason.DECLARED if segment.declared_gap else GapReason.UNREACHABLE,
+                    detail=declared if segment.declared_gap else segment.problem,
                     published_at=now,
+                    listed=segment,
                 )
             )
             return
@@ -602,6 +709,33 @@ class Follower:
         last, times = self._verdict
         self._verdict = (verdict, times + 1 if last == verdict else 1)
         return self._verdict[1] >= of
+
+
+def absence(first: int, *, duration: float, typical: float) -> LossArrival:
+    """Return what was missed while nobody looked, as far as that can be told.
+
+    Args:
+        first: number of the first segment missed.
+        duration: seconds missed.
+        typical: seconds of a usual segment.
+    """
+    segments = max(1, round(duration / max(typical, 0.5)))
+    return LossArrival(
+        first_sequence=first,
+        last_sequence=first + segments - 1,
+        duration=duration,
+        reason=GapReason.ROLLED_OFF,
+        detail="was published while the service did not follow the stream",
+        published_at=datetime.now(UTC),
+    )
+
+
+def _absence(cursor: IngestCursor) -> float:
+    """Return the seconds in which nobody looked; 0 for a change of hands."""
+    if cursor.looked_at is None:
+        return 0.0
+    away = (datetime.now(UTC) - cursor.looked_at).total_seconds()
+    return away if away > ABSENCE else 0.0
 
 
 async def discard(arrival: SegmentArrival) -> None:

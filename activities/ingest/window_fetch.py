@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 
 from activities.ingest.fetcher import Fetched, Lost
-from activities.ingest.follower import Follower, LossArrival, SegmentArrival, encrypted_end
+from activities.ingest.follower import (
+    Follower,
+    LossArrival,
+    SegmentArrival,
+    absence,
+    encrypted_end,
+)
 from activities.ingest.stored import StoredSegment, StoredSegments
 from domain.commentary import place
 from domain.ingest import FetchWindowInput, FetchWindowResult, IngestProgress
 from domain.media import GapReason
+from domain.playlist import ListedSegment
 from domain.stream import EndReason, StreamEnd
+from domain.text import clean_text
+from domain.timeline import LONGEST_BELIEVED_LOSS
 from domain.window import WindowBuilder
 from infra.segment_store import SegmentStore
 
 _log = structlog.get_logger(__name__)
+
+_MOST_ENTRIES: Final = 64  # segments and gaps of a window, whatever they last
+_LONGEST_DETAIL: Final = 300
+_SHORTEST_WAIT: Final = 0.05
+_USUAL_SEGMENT: Final = 2.0
 
 
 class WindowFetch:
@@ -48,17 +63,18 @@ class WindowFetch:
         self._builder = WindowBuilder(
             tenant_id=request.tenant_id, stream_id=request.stream_id, progress=progress
         )
-        self._called_at = time.monotonic()
-        self._moved_at = self._called_at
+        self._moved_at = time.monotonic()
+        self._noted = follower.looked
 
     @property
     def progress(self) -> IngestProgress:
         """The window so far, to heartbeat."""
+        self._note_looked()
         return self._builder.progress
 
     async def fill(self) -> FetchWindowResult:
         """Take arrivals until the window is full, the stream ends or it stands still."""
-        while not self._builder.covers(self._limits.window_duration):
+        while not self._is_full():
             arrival = await self._follower.next(seconds=self._patience())
             if isinstance(arrival, SegmentArrival):
                 await self._take_segment(arrival)
@@ -67,6 +83,7 @@ class WindowFetch:
             elif self._follower.end is not None:
                 return self._finish(self._follower.end)
             else:
+                self._note_looked()
                 end = self._given_up()
                 if end is not None:
                     return self._finish(end)
@@ -79,6 +96,7 @@ class WindowFetch:
 
     def result(self, *, stalled: bool = False, end: StreamEnd | None = None) -> FetchWindowResult:
         """Return what there is."""
+        self._note_looked()
         window, cursor = self._builder.build()
         if window is not None and window.segments:
             nearest = window.segments[-1]
@@ -98,7 +116,7 @@ class WindowFetch:
                 self._lose(arrival, outcome)
         finally:
             self._follower.taken()
-        self._moved_at = time.monotonic()
+        self._note_moved(arrival.listed, restarted=arrival.restarted)
 
     async def _keep(self, arrival: SegmentArrival, fetched: Fetched) -> None:
         ref = self._builder.place(
@@ -120,7 +138,7 @@ class WindowFetch:
             last_sequence=lost.listed.sequence,
             duration=lost.listed.duration,
             reason=lost.reason,
-            detail=lost.detail,
+            detail=clean_text(lost.detail, _LONGEST_DETAIL),
             published_at=arrival.published_at,
         )
 
@@ -131,10 +149,35 @@ class WindowFetch:
             last_sequence=arrival.last_sequence,
             duration=arrival.duration,
             reason=arrival.reason,
-            detail=arrival.detail,
+            detail=clean_text(arrival.detail, _LONGEST_DETAIL),
             published_at=arrival.published_at,
         )
+        self._note_moved(arrival.listed, restarted=False)
+
+    def _is_full(self) -> bool:
+        """Return True if the window is long enough, or holds so much that it must be handed on."""
+        progress = self._builder.progress
+        entries = len(progress.segments) + len(progress.gaps)
+        return self._builder.covers(self._limits.window_duration) or entries >= _MOST_ENTRIES
+
+    def _note_moved(self, listed: ListedSegment | None, *, restarted: bool) -> None:
+        """Remember which segment was taken, and that the stream moves."""
+        memory = self._builder.cursor.memory
+        if restarted:
+            memory = memory.restarted()
+        if listed is not None:
+            memory = memory.took(listed)
+        self._note_looked()
+        self._builder.update_cursor(memory=memory, idle=0.0)
         self._moved_at = time.monotonic()
+
+    def _note_looked(self) -> None:
+        """Count the time in which the playlist was followed since the last note."""
+        cursor = self._builder.cursor
+        looked, self._noted = self._follower.looked - self._noted, self._follower.looked
+        self._builder.update_cursor(
+            looked=cursor.looked + looked, idle=cursor.idle + looked, looked_at=datetime.now(UTC)
+        )
 
     def _note_playlist(self) -> None:
         self._builder.update_cursor(
@@ -146,6 +189,15 @@ class WindowFetch:
         )
 
     def _finish(self, end: StreamEnd) -> FetchWindowResult:
+        if self._follower.away > 0 and self._builder.cursor.next_sequence is not None:
+            # The playlist was gone when we came back; what it listed meanwhile is not known.
+            self._take_loss(
+                absence(
+                    self._builder.cursor.next_sequence,
+                    duration=min(self._follower.away, LONGEST_BELIEVED_LOSS),
+                    typical=_USUAL_SEGMENT,
+                )
+            )
         self._builder.take_metadata(self._follower.date_ranges, final=True)
         ended_without_media = {EndReason.PLAYLIST_ENDED, EndReason.STALLED}
         if end.reason in ended_without_media and self._builder.cursor.stored_segments == 0:
@@ -174,7 +226,7 @@ class WindowFetch:
         listed = cursor.last_segment_at is not None
         if not listed or cursor.stored_segments > 0:
             return None
-        if _age(cursor.started_at) < self._limits.start_timeout:
+        if cursor.looked < self._limits.start_timeout:
             return None
         if self._follower.encryption_problem:
             return encrypted_end(self._follower.encryption_problem)
@@ -195,7 +247,7 @@ class WindowFetch:
         cursor = self._builder.cursor
         problem = self._follower.problem
         if cursor.last_segment_at is None:
-            if _age(cursor.started_at) < self._limits.start_timeout:
+            if cursor.idle < self._limits.start_timeout:
                 return None
             waited = f"within {self._limits.start_timeout:g} s"
             if problem is not None:
@@ -207,7 +259,7 @@ class WindowFetch:
                 message=f"The playlist is there, but listed no segment {waited}. "
                 "Start the encoder, then analyse anew.",
             )
-        if _age(cursor.last_segment_at) < self._limits.stall_timeout:
+        if cursor.idle < self._limits.stall_timeout:
             return None
         waited = f"for {self._limits.stall_timeout:g} s"
         if problem is not None and problem.reason is not EndReason.NEVER_STARTED:
@@ -229,15 +281,10 @@ class WindowFetch:
         """Return the seconds until something has to be decided without an arrival."""
         cursor = self._builder.cursor
         if cursor.last_segment_at is None:
-            left = self._limits.start_timeout - _age(cursor.started_at)
+            left = self._limits.start_timeout - cursor.idle
         else:
             left = min(
-                self._limits.stall_timeout - _age(cursor.last_segment_at),
+                self._limits.stall_timeout - cursor.idle,
                 self._limits.stall_notice - (time.monotonic() - self._moved_at),
             )
-        return max(left, 0.001)
-
-
-def _age(moment: datetime | None) -> float:
-    """Return the seconds of wall clock since a moment, which another machine may have noted."""
-    return 0.0 if moment is None else (datetime.now(UTC) - moment).total_seconds()
+        return max(left, _SHORTEST_WAIT)

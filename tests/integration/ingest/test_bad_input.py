@@ -141,19 +141,23 @@ async def test_a_playlist_too_large_to_be_one(ingest: IngestHarness) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:abc,\nx.ts\n",
-        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:-5,\nx.ts\n",
-        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:inf,\nx.ts\n",
-        "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:-9\n#EXTINF:1,\nx.ts\n",
-        '{"error": "not found"}',
+        ('{"error": "not found"}', "begins with"),
+        ("#EXTM3U\n#EXTINF:1,\n{$base}/x.ts\n", "uses the variable base, which it does not define"),
+        (
+            "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttp://[x\n",
+            "none of its variants can be read: its URL is malformed",
+        ),
     ],
 )
-async def test_a_malformed_playlist_is_no_playlist(ingest: IngestHarness, text: str) -> None:
+async def test_what_cannot_be_followed_is_no_playlist_and_says_why(
+    ingest: IngestHarness, text: str, why: str
+) -> None:
     async with static_origin({"live.m3u8": text}) as (base, _):
         story = await ingest.follow(f"{base}/live.m3u8", IMPATIENT)
     assert story.reason is EndReason.NOT_A_PLAYLIST
+    assert why in story.message
 
 
 @pytest.mark.parametrize("end", ["silent", "gone"])
