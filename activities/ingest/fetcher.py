@@ -24,6 +24,7 @@ from infra.hls_client import (
     NotFoundError,
     RefusedError,
     TooLargeError,
+    UnreachableError,
 )
 from infra.media_pool import MediaError, MediaPool
 from infra.media_probe import UndecodableError, probe
@@ -304,7 +305,7 @@ class SegmentFetcher:
                 reason = str(error).rstrip(".")
                 unavailable = KeyUnavailableError(
                     f"encrypted (AES-128), and its key cannot be read: {reason}",
-                    retry_after=getattr(error, "retry_after", None),
+                    retry_after=_retry_after(error),
                 )
                 _remember(self._failed_keys, url, (time.monotonic() + _FAILED_KEY, unavailable))
                 raise unavailable from error
@@ -317,6 +318,10 @@ class SegmentFetcher:
             del self._initializations[cached]
         if listed.key is not None and listed.key.url is not None:
             self._keys.pop(listed.key.url, None)
+
+
+def _retry_after(error: Exception) -> float | None:
+    return error.retry_after if isinstance(error, UnreachableError) else None
 
 
 def _check_key(key: bytes) -> None:
@@ -364,5 +369,5 @@ def _verdict(error: Exception, timing: SegmentTiming) -> _FailedAttempt:  # noqa
                 detail,
                 attempts=_ATTEMPTS,
                 patience=timing.error_patience,
-                retry_after=getattr(error, "retry_after", None),
+                retry_after=_retry_after(error),
             )

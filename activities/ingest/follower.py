@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,6 +40,7 @@ from infra.hls_client import (
     NotFoundError,
     RefusedError,
     TooLargeError,
+    UnreachableError,
 )
 from infra.hls_parser import NotAPlaylistError
 from infra.url_guard import UrlForbiddenError
@@ -153,8 +154,8 @@ class Follower:
         cursor: IngestCursor,
         limits: IngestLimits,
         stored: dict[int, StoredSegment],
-        captions: Callable[[str], CaptionFollower] | None = None,
-        separate_audio: Callable[[str], SeparateAudio] | None = None,
+        captions: Callable[[str, Mapping[str, str]], CaptionFollower] | None = None,
+        separate_audio: Callable[[str, Mapping[str, str]], SeparateAudio] | None = None,
     ) -> None:
         self._poller = poller
         self._fetcher = fetcher
@@ -308,7 +309,7 @@ class Follower:
         """Return the seconds to wait after failed requests: as the origin asks, else ever more."""
         target = self._playlist.target_duration if self._playlist else _LONGEST_BACKOFF
         longest = min(max(target, _FIRST_BACKOFF), _LONGEST_BACKOFF)
-        delay = min(_FIRST_BACKOFF * 2 ** min(self._failures - 1, 10), longest)
+        delay = min(_FIRST_BACKOFF * 2.0 ** min(self._failures - 1, 10), longest)
         return max(delay, self._retry_after)
 
     async def _poll(self) -> None:
@@ -334,12 +335,14 @@ class Follower:
         if self._follow_captions is not None and captions != self._captions_of:
             if self._captions is not None:
                 await self._captions.close()
-            self._captions = None if captions is None else self._follow_captions(captions)
+            self._captions = (
+                self._follow_captions(captions, self._poller.variables) if captions else None
+            )
             self._captions_of = captions
         if self._read_audio is not None and audio != (self._audio.url if self._audio else None):
             if self._audio is not None:
                 await self._audio.close()
-            self._audio = None if audio is None else self._read_audio(audio)
+            self._audio = self._read_audio(audio, self._poller.variables) if audio else None
 
     def _should_choose_again(self) -> bool:
         """Return True if the variant has failed, or stood still, for long enough to try others."""
@@ -698,7 +701,9 @@ class Follower:
             self._failing_since = time.monotonic()
         self._failures += 1
         self._last_error = error
-        self._retry_after = getattr(error, "retry_after", None) or 0.0
+        self._retry_after = (
+            (error.retry_after or 0.0) if isinstance(error, UnreachableError) else 0.0
+        )
         waited = self._confirmed(self.problem.reason, of=_EARLY_CONFIRMATIONS)
         final = {EndReason.URL_FORBIDDEN, EndReason.NOT_A_PLAYLIST, EndReason.PLAYLIST_TOO_LARGE}
         if waited and self._next is None and self.problem.reason in final:

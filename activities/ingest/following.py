@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from uuid import UUID
 
@@ -106,8 +107,25 @@ class Followers:
         follower.start()
         return follower
 
-    def _captions(self, session: HlsSession, limits: IngestLimits, url: str) -> CaptionFollower:
-        return CaptionFollower(session, url=url, limits=limits, interval=self._caption_interval)
+    def _captions(
+        self, session: HlsSession, limits: IngestLimits, url: str, variables: Mapping[str, str]
+    ) -> CaptionFollower:
+        return CaptionFollower(
+            session,
+            url=url,
+            limits=limits,
+            interval=self._caption_interval,
+            variables=variables,
+        )
 
-    def _audio(self, session: HlsSession, limits: IngestLimits, url: str) -> SeparateAudio:
-        return SeparateAudio(session, url=url, store=self._store, pool=self._pool, limits=limits)
+    def _audio(
+        self, session: HlsSession, limits: IngestLimits, url: str, variables: Mapping[str, str]
+    ) -> SeparateAudio:
+        return SeparateAudio(
+            session,
+            url=url,
+            store=self._store,
+            pool=self._pool,
+            limits=limits,
+            variables=variables,
+        )

@@ -68,6 +68,11 @@ class PlaylistPoller:
         """True if the media playlist was chosen from a master playlist."""
         return self.media_url is not None and self.media_url != self._url
 
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What the master playlist defines (EXT-X-DEFINE), for the playlists that it names."""
+        return self._variables or {}
+
     async def read(self) -> MediaPlaylist | None:
         """Return the media playlist as it is now; None when it has not changed since.
 
@@ -181,7 +186,7 @@ class PlaylistPoller:
             text,
             url=answer.url,
             requested_url=url,
-            variables=self._variables or {},
+            variables=self.variables,
         )
         inline = len(text) <= _PARSED_INLINE
         playlist = parse() if inline else await asyncio.to_thread(parse)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -27,8 +28,6 @@ from infra.media_source import MediaSource
 from infra.segment_store import SegmentStore
 from infra.url_guard import UrlForbiddenError
 
-T = TypeVar("T")
-
 _log = structlog.get_logger(__name__)
 
 _KEPT: Final = 12
@@ -37,6 +36,7 @@ _MOST_PARTS: Final = 64
 _SHORTEST_WAIT: Final = 4.0
 _LONGEST_WAIT: Final = 20.0
 _SHORTEST_PAUSE: Final = 0.2
+_NO_VARIABLES: Final[Mapping[str, str]] = {}
 _PACKED: Final = frozenset({"aac", "mp3"})
 
 _Name = tuple[int, str, int]
@@ -61,6 +61,7 @@ class SeparateAudio:
         store: whose scratch space holds the files.
         pool: where media is looked into.
         limits: bounds on each request.
+        variables: what the master playlist defines (EXT-X-DEFINE).
     """
 
     def __init__(
@@ -71,8 +72,10 @@ class SeparateAudio:
         store: SegmentStore,
         pool: MediaPool,
         limits: IngestLimits,
+        variables: Mapping[str, str] = _NO_VARIABLES,
     ) -> None:
         self.url = url
+        self._variables = variables
         self._client = client
         self._store = store
         self._pool = pool
@@ -100,7 +103,7 @@ class SeparateAudio:
         return Fetched(fetched.listed, media, fetched.file)
 
     async def _add_to(self, file: Path, media: FetchedMedia, listed: ListedSegment) -> FetchedMedia:
-        start, end = media.first_timestamp, media.first_timestamp + media.duration
+        start, end = _span(media, listed)
         async with self._lock:
             sounds = await self._sounds(listed, start, end)
             if not sounds or self._closed:
@@ -120,7 +123,7 @@ class SeparateAudio:
     async def _mux(
         self, file: Path, media: FetchedMedia, listed: ListedSegment, sounds: list[_Sound]
     ) -> FetchedMedia:
-        start, end = media.first_timestamp, media.first_timestamp + media.duration
+        start, end = _span(media, listed)
         target = await self._store.scratch()
         sources = [
             AudioSource(
@@ -200,7 +203,7 @@ class SeparateAudio:
             ),
         )
         if not isinstance(outcome, Fetched) or outcome.file is None:
-            _bounded(self._failed, name, None)
+            self._failed[name] = None
             return
         media, shift = outcome.media, 0.0
         self._files[name] = _Sound(outcome.file, media.first_timestamp, shift)
@@ -208,10 +211,13 @@ class SeparateAudio:
             stamp = await asyncio.to_thread(packed_timestamp, outcome.file)
             shift = 0.0 if stamp is None else stamp - media.first_timestamp
         first = media.first_timestamp + shift
-        _bounded(self._measured, name, (first, media.duration))
+        self._measured[name] = first, media.duration or segment.duration
         self._files[name] = _Sound(outcome.file, first, shift)
 
     async def _drop_oldest(self) -> None:
+        for memory in (self._measured, self._failed):
+            while len(memory) > _MEASURED:
+                memory.popitem(last=False)
         while len(self._files) > _KEPT:
             _, oldest = self._files.popitem(last=False)
             await asyncio.to_thread(oldest.file.unlink, missing_ok=True)
@@ -231,7 +237,13 @@ class SeparateAudio:
             )
             if answer.text is None:
                 return False
-            playlist = await asyncio.to_thread(parse_playlist, answer.text, url=answer.url)
+            playlist = await asyncio.to_thread(
+                parse_playlist,
+                answer.text,
+                url=answer.url,
+                requested_url=self.url,
+                variables=self._variables,
+            )
         except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
             _log.info("audio_playlist_not_read", problem=str(error))
             self._validators = Validators()
@@ -243,12 +255,12 @@ class SeparateAudio:
         return True
 
 
+def _span(media: FetchedMedia, listed: ListedSegment) -> tuple[float, float]:
+    """Return where pictures begin and end, in seconds of the container's clock."""
+    start = media.first_timestamp
+    return start, start + (media.duration or listed.duration)
+
+
 def _name(segment: ListedSegment) -> _Name:
     part = segment.resource.byte_range
     return segment.sequence, urlsplit(segment.resource.url).path, part.offset if part else 0
-
-
-def _bounded(memory: OrderedDict[_Name, T], name: _Name, value: T) -> None:
-    memory[name] = value
-    while len(memory) > _MEASURED:
-        memory.popitem(last=False)
