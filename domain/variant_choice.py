@@ -11,8 +11,16 @@ from domain.playlist import MasterPlaylist, Rendition, Variant
 
 _VIDEO_CODECS: Final = ("avc", "hvc", "hev", "av01", "vp0", "vp8", "vp9", "dvh", "dva", "mp4v")
 _AUDIO_CODECS: Final = ("mp4a", "ac-3", "ec-3", "ac-4", "opus", "flac", "mp3", "alac", "dts")
-_CODEC_PREFERENCE: Final = (("avc1", "avc3"), ("hvc1", "hev1"), ("vp", "mp4v"), ("av01",))
+_CODEC_PREFERENCE: Final = (
+    ("avc1", "avc3"),
+    ("hvc1.1", "hev1.1"),
+    ("hvc1", "hev1"),  # of these profiles HDR is made
+    ("vp", "mp4v"),
+    ("av01",),
+)
 """Codecs by how widely and cheaply they are decoded, the best first."""
+
+_DOLBY: Final = ("ac-3", "ec-3", "ac-4")
 
 _SURELY_PICTURES: Final = 400_000
 """Bit/s above which a variant that does not say what it holds is taken for one with pictures."""
@@ -34,7 +42,7 @@ def order_variants(
     known = [each.bandwidth for each in variants if shows_pictures(each)]
     least = min((each for each in known if each), default=None)
 
-    def rank(variant: Variant) -> tuple[int, bool, bool, int, int, bool, int]:
+    def rank(variant: Variant) -> tuple[int, bool, bool, int, tuple[int, bool], bool, int]:
         lines = variant.lines or 0
         allowed = lines <= policy.max_height
         separate = (
@@ -163,8 +171,15 @@ def _is_silent(variant: Variant) -> bool:
     return bool(codecs) and not any(each in codecs for each in _AUDIO_CODECS)
 
 
-def _codec_rank(variant: Variant) -> int:
+def _codec_rank(variant: Variant) -> tuple[int, bool]:
+    """Return how the pictures are coded, and whether the sound is Dolby's alone."""
     codecs = [each.strip().lower() for each in variant.codecs.split(",")]
+    dolby = any(each.startswith(_DOLBY) for each in codecs)
+    dolby = dolby and not any(each.startswith("mp4a") for each in codecs)
+    return _video_rank(codecs), dolby
+
+
+def _video_rank(codecs: Sequence[str]) -> int:
     video = [each for each in codecs if each.startswith(_VIDEO_CODECS)]
     if not video:
         return 0  # it does not say; nearly all that do not are H.264

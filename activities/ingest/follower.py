@@ -21,6 +21,7 @@ from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegment
 from domain.commentary import Cue
 from domain.continuity import (
+    REMEMBERED,
     Movement,
     Reading,
     Taken,
@@ -63,6 +64,7 @@ _MOST_TRIED: Final = 4
 _UNDECRYPTABLE: Final = 3
 _FIRST_CHOICE_INTERVAL: Final = 1.0
 _LONGEST_CHOICE_INTERVAL: Final = 30.0
+_KEPT_BEHIND: Final = 2 * REMEMBERED  # segments of a long window that are read again and again
 _PATIENCE: Final = 4  # target durations without an advance after which a regressed list is old
 _POLL_SLACK: Final = 2.0
 
@@ -316,7 +318,8 @@ class Follower:
         if self._should_choose_again() and await self._choose_again():
             return
         try:
-            playlist = await self._poller.read()
+            since = None if self._next is None else self._next - _KEPT_BEHIND
+            playlist = await self._poller.read(since=since)
         except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
             self._fail(error)
             return

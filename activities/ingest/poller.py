@@ -73,8 +73,12 @@ class PlaylistPoller:
         """What the master playlist defines (EXT-X-DEFINE), for the playlists that it names."""
         return self._variables or {}
 
-    async def read(self) -> MediaPlaylist | None:
+    async def read(self, *, since: int | None = None) -> MediaPlaylist | None:
         """Return the media playlist as it is now; None when it has not changed since.
+
+        Args:
+            since: media sequence of the first segment that matters, where older ones may be left
+                out.
 
         Raises:
             FetchError: there was no playlist to be had this time.
@@ -91,12 +95,12 @@ class PlaylistPoller:
             else:
                 return first
         try:
-            playlist = await self._parsed(self.media_url or self._url)
+            playlist = await self._parsed(self.media_url or self._url, since)
         except MissingVariableError:
             # A poller that goes on with a chosen variant has not read the master playlist yet.
             if self._variables is not None or not await self._read_variables():
                 raise
-            playlist = await self._parsed(self.media_url or self._url)
+            playlist = await self._parsed(self.media_url or self._url, since)
         if isinstance(playlist, MasterPlaylist):
             raise NotAPlaylistError("the variant chosen is a master playlist itself")
         return playlist
@@ -163,7 +167,9 @@ class PlaylistPoller:
         self._variables = first.variables
         return True
 
-    async def _parsed(self, url: str) -> MasterPlaylist | MediaPlaylist | None:
+    async def _parsed(
+        self, url: str, since: int | None = None
+    ) -> MasterPlaylist | MediaPlaylist | None:
         timing = playlist_timing(
             self._target_duration, request_timeout=self._limits.request_timeout
         )
@@ -187,6 +193,7 @@ class PlaylistPoller:
             url=answer.url,
             requested_url=url,
             variables=self.variables,
+            since=since,
         )
         inline = len(text) <= _PARSED_INLINE
         playlist = parse() if inline else await asyncio.to_thread(parse)

@@ -133,7 +133,15 @@ def test_h264_comes_before_other_codecs_of_the_same_height(other: str) -> None:
     assert chosen(lines[0], f"BANDWIDTH=1000000,RESOLUTION=640x360,{AVC}") == "0"
 
 
-def test_variants_of_pictures_without_each_other_are_never_key_frames_alone() -> None:
+def test_of_equal_pictures_those_with_aac_and_without_hdr_come_first() -> None:
+    dolby = 'BANDWIDTH=3000000,RESOLUTION=1280x720,CODECS="avc1.64001f,ec-3"'
+    assert chosen(dolby, f"BANDWIDTH=2500000,RESOLUTION=1280x720,{AVC}") == "1"
+    hdr = 'BANDWIDTH=3000000,RESOLUTION=1280x720,CODECS="hvc1.2.4.L93,mp4a.40.2",VIDEO-RANGE=PQ'
+    sdr = 'BANDWIDTH=2500000,RESOLUTION=1280x720,CODECS="hvc1.1.6.L93,mp4a.40.2"'
+    assert chosen(hdr, sdr) == "1"
+
+
+def test_variants_of_key_frames_alone_are_never_offered() -> None:
     text = (
         "#EXTM3U\n#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=9000000,RESOLUTION=1280x720,"
         'URI="iframes.m3u8"\n#EXT-X-STREAM-INF:BANDWIDTH=800000,RESOLUTION=640x360\nv.m3u8\n'
