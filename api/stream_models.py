@@ -162,7 +162,9 @@ class StreamModel(BaseModel):
     windows: int
     highlights: int
     clips: int
-    refused_marks: int = Field(description="Marks in timed metadata that could not be read.")
+    refused_marks: int = Field(
+        description="Marks in timed metadata that could not be read, or were too many at a time."
+    )
     notice: str = Field(description="How the stream is analysed, where that is not as usual.")
     end: StreamEndModel | None
     last_segment_at: datetime | None

@@ -22,7 +22,7 @@ from domain.clip import ClipOutcome, ClipSpec
 from domain.clip_book import ClipBook
 from domain.gap_outcome import GapOutcome, gap_outcome
 from domain.ingest import IngestCursor
-from domain.marks import refusals
+from domain.marks import count_refused
 from domain.media import Gap, GapStatus, SegmentRef, Window
 from domain.retention import segments_from
 from domain.selection import (
@@ -109,7 +109,7 @@ class BackfillLedger:
                 segments=self._progress.segments + len(window.segments),
                 missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
                 windows=self._progress.windows + 1,
-                refused_marks=self._progress.refused_marks + len(refusals(window.metadata)),
+                refused_marks=self._progress.refused_marks + count_refused(window),
             )
 
     def fetch_failed(self) -> None:

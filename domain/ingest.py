@@ -59,7 +59,8 @@ class IngestCursor(Model):
         looked: seconds for which the playlist was followed in all, and
         idle: those of them since the last new segment. Time in which nobody looked is in neither.
         looked_at: wall clock (UTC) at which the playlist was last followed.
-        metadata_from: seconds of media time before which timed metadata is dropped.
+        metadata_after: seconds of media time up to which timed metadata is dropped, since there was
+            too much of it; None while there never was.
     """
 
     media_playlist_url: str | None = None
@@ -82,7 +83,7 @@ class IngestCursor(Model):
     looked: NonNegativeFloat = 0.0
     idle: NonNegativeFloat = 0.0
     looked_at: datetime | None = None
-    metadata_from: NonNegativeFloat = 0.0
+    metadata_after: NonNegativeFloat | None = None
 
 
 class IngestProgress(Model):
@@ -99,6 +100,7 @@ class IngestProgress(Model):
     segments: tuple[SegmentRef, ...] = ()
     gaps: tuple[Gap, ...] = ()
     metadata: tuple[TimedMetadata, ...] = ()
+    dropped_metadata: NonNegativeInt = 0
 
     @classmethod
     def begin(cls, cursor: IngestCursor) -> Self:

@@ -14,7 +14,7 @@ from typing import Final
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from domain.media import TimedMetadata
+from domain.media import TimedMetadata, Window
 from domain.model import Model
 from domain.score import Unit
 
@@ -105,6 +105,11 @@ def refusals(metadata: Iterable[TimedMetadata]) -> tuple[str, ...]:
         elif isinstance(read, Refusal):
             reasons.append(read.reason)
     return tuple(reasons)
+
+
+def count_refused(window: Window) -> int:
+    """Return how many marks of a window were refused, those beyond its bounds included."""
+    return len(refusals(window.metadata)) + window.dropped_metadata
 
 
 def _read(value: object, depth: int) -> Mark | Refusal | None:

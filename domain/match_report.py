@@ -38,7 +38,7 @@ def match_report(
         ),
     ]
     if progress.refused_marks:
-        lines.append(f"\n{progress.refused_marks} marks of the tenant could not be read.")
+        lines.append(f"\n{progress.refused_marks} marks of the tenant could not be used.")
     if progress.notice:
         lines.append(f"\n{progress.notice}")
     if progress.end is not None:

@@ -129,6 +129,7 @@ class Window(Model):
     """A run of whole segments, the unit of fetching and analysis.
 
     `commentary` is what captions came while it was filled; they may be about what was before.
+    `dropped_metadata` counts timed metadata beyond what a window may hold.
     """
 
     index: NonNegativeInt
@@ -136,6 +137,7 @@ class Window(Model):
     segments: tuple[SegmentRef, ...] = ()
     gaps: tuple[Gap, ...] = ()
     metadata: tuple[TimedMetadata, ...] = ()
+    dropped_metadata: NonNegativeInt = 0
     commentary: tuple[Line, ...] = ()
     start: NonNegativeFloat
     end: NonNegativeFloat

@@ -24,7 +24,8 @@ class StreamTiming(Model):
     milliseconds, and a replay of an old history finds the values it was recorded with.
 
     Attributes:
-        fetch_timeout: longest run of one `fetch_window` call, all retries included.
+        fetch_timeout: longest run of one `fetch_window` attempt; also how long attempts that fail
+            at once are repeated. Time in which no worker runs does not count.
         heartbeat_timeout: after this long without a heartbeat a worker is taken for dead. A live
             playlist holds 10 s by default, so that this plus one retry must stay below it.
         retry_interval: wait before the first retry of ingest.

@@ -12,7 +12,7 @@ from domain.clip import ClipOutcome, ClipSpec
 from domain.clip_book import ClipBook
 from domain.clip_planning import wants_clip
 from domain.ingest import FetchWindowInput, FetchWindowResult
-from domain.marks import refusals
+from domain.marks import count_refused
 from domain.match_report import match_report
 from domain.media import Gap, Window
 from domain.records import MediaRelease, StreamRecord, WindowRecord
@@ -50,6 +50,10 @@ minute of media, so that usage is never older and a record never large."""
 
 KEPT_DECISIONS = 200
 """Decisions remembered for the timeline query and the report; the database has them all."""
+
+
+MOST_SEGMENTS = 2000
+"""Segments at hand for clips, however short they are: continue-as-new carries them all."""
 
 
 class StreamLedger:
@@ -356,7 +360,7 @@ class StreamLedger:
 
     def _enter(self, window: Window) -> None:
         self._backlog.append(window)
-        self._segments += window.segments
+        self._segments = [*self._segments, *window.segments][-MOST_SEGMENTS:]
         self._new_gaps += window.gaps
         self._gaps = list(latest_gaps([*self._gaps, *window.gaps]))
         self._update(
@@ -364,7 +368,7 @@ class StreamLedger:
             segments=self._progress.segments + len(window.segments),
             missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
             windows=self._progress.windows + 1,
-            refused_marks=self._progress.refused_marks + len(refusals(window.metadata)),
+            refused_marks=self._progress.refused_marks + count_refused(window),
             last_segment_at=(
                 window.segments[-1].published_at
                 if window.segments

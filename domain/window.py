@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -17,6 +18,13 @@ from domain.playlist import DateRange, ListedSegment
 from domain.timeline import Placement, TimelinePoint, place, skip
 
 _REMEMBERED_METADATA: Final = 256
+_LONGEST_REMEMBERED_ID: Final = 40
+
+MOST_METADATA: Final = 128
+"""Timed metadata reported with one window; a window goes through a workflow's history."""
+
+MOST_METADATA_BYTES: Final = 32 << 10
+"""Bytes of payload reported with one window."""
 
 # Seconds after which metadata is not looked for any more, so that what an event playlist lists for
 # hours is not taken for new when it is no longer remembered.
@@ -211,24 +219,51 @@ class WindowBuilder:
         """
         seen = dict.fromkeys(self.cursor.seen_metadata)
         found = []
+        after = self.cursor.metadata_after
         clocks = self._clocks()
         for each in listed:
-            at = None if each.id in seen else self._locate(each, clocks, final=final)
-            if at is not None:
-                seen[each.id] = None
-                found.append(
-                    TimedMetadata(
-                        id=each.id,
-                        at=at,
-                        duration=each.duration,
-                        payload=each.payload,
-                        problem=each.problem,
-                    )
+            known = _remembered_id(each.id)
+            at = (
+                None
+                if known in seen or each.id in seen
+                else self._locate(each, clocks, final=final)
+            )
+            if at is None or (after is not None and at <= after):
+                continue
+            found.append(
+                TimedMetadata(
+                    id=each.id,
+                    at=at,
+                    duration=each.duration,
+                    payload=each.payload,
+                    problem=each.problem,
                 )
+            )
         if found:
-            remembered = tuple(seen)[-_REMEMBERED_METADATA:]
-            self.update_cursor(seen_metadata=remembered)
-            self._update(metadata=(*self._progress.metadata, *found))
+            found = list({each.id: each for each in found}.values())
+            found.sort(key=lambda each: each.at)
+            seen |= dict.fromkeys(_remembered_id(each.id) for each in found)
+            self.update_cursor(seen_metadata=tuple(seen)[-_REMEMBERED_METADATA:])
+            self._keep_metadata((*self._progress.metadata, *found))
+
+    def _keep_metadata(self, metadata: Sequence[TimedMetadata]) -> None:
+        """Keep as much metadata as a window may hold; what is dropped is the oldest, and counted.
+
+        It is not looked for again: more is listed then than ids can be remembered.
+        """
+        ordered = sorted(metadata, key=lambda each: each.at)
+        kept: list[TimedMetadata] = []
+        size = 0
+        for each in reversed(ordered):
+            size += len(each.payload.encode())
+            if len(kept) == MOST_METADATA or size > MOST_METADATA_BYTES:
+                break
+            kept.append(each)
+        dropped = len(ordered) - len(kept)
+        if dropped:
+            self.update_cursor(metadata_after=max(ordered[dropped - 1].at, 0.0))
+        total = self._progress.dropped_metadata + dropped
+        self._update(metadata=tuple(reversed(kept)), dropped_metadata=total)
 
     def build(self) -> tuple[Window | None, IngestCursor]:
         """Return the window, None when it is empty, and the cursor for the next."""
@@ -240,6 +275,7 @@ class WindowBuilder:
             segments=self._progress.segments,
             gaps=self._progress.gaps,
             metadata=self._progress.metadata,
+            dropped_metadata=self._progress.dropped_metadata,
             start=self._progress.start,
             end=max(self.cursor.position, self._progress.start),
         )
@@ -305,6 +341,13 @@ class WindowBuilder:
 
     def _update(self, **changes: object) -> None:
         self._progress = self._progress.model_copy(update=changes)
+
+
+def _remembered_id(metadata_id: str) -> str:
+    """Return what is remembered of an id: itself, or a digest where it is long."""
+    if len(metadata_id) <= _LONGEST_REMEMBERED_ID:
+        return metadata_id
+    return hashlib.blake2b(metadata_id.encode(), digest_size=16).hexdigest()
 
 
 class _Clock(Model):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,6 +47,7 @@ _LONGEST_LINE: Final = 1 << 16
 _LONGEST_URL: Final = 8192
 _LARGEST_PICTURE: Final = 1 << 16
 _MOST_SKIPPED: Final = 1 << 20
+_MOST_DATE_RANGES: Final = 2048
 _PAYLOAD_ATTRIBUTE: Final = "X-100MSLIVE-PAYLOAD"
 _VIDEO_CODECS: Final = ("avc", "hvc", "hev", "av01", "vp0", "vp8", "vp9", "dvh", "mp4v")
 _NO_VARIABLES: Final[Mapping[str, str]] = {}
@@ -137,7 +138,7 @@ class _Reader:
         self._initialization: Resource | None = None
         self._initialization_key: SegmentKey | None = None
         self._keys: dict[str, SegmentKey] = {}
-        self._date_ranges: list[tuple[int, Attributes]] = []
+        self._date_ranges: deque[tuple[int, Attributes]] = deque(maxlen=_MOST_DATE_RANGES)
         self._variant: Attributes | None = None
         self._variants: list[tuple[str, Attributes]] = []
         self._renditions: list[Rendition] = []
@@ -279,8 +280,9 @@ class _Reader:
                 return False
         if "START-DATE" not in attributes or read_date(attributes.text("START-DATE")) is None:
             return False
+        full = len(self._date_ranges) == _MOST_DATE_RANGES  # then the first one is dropped
         self._date_ranges.append((self._skipped + len(self._entries), attributes))
-        return True
+        return not full
 
     def _target_tag(self, value: str) -> bool:
         self._media = True

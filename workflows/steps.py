@@ -35,17 +35,22 @@ _BRIEF = timedelta(seconds=30)
 def start_fetch(
     request: FetchWindowInput, timing: StreamTiming
 ) -> ActivityHandle[FetchWindowResult]:
-    """Start following the playlist for one window; its retries lose less than a live playlist."""
+    """Start following the playlist for one window; its retries lose less than a live playlist.
+
+    Attempts are bounded, not the time from the first one on: an outage of ours, in which no worker
+    takes the task, must not end the stream.
+    """
+    longest_pause = timing.heartbeat_timeout / 2
     return workflow.start_activity_method(
         Ingest.fetch_window,
         request,
         task_queue=task_queues.IO,
         start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
-        schedule_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
         heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
         retry_policy=RetryPolicy(
             initial_interval=timedelta(seconds=timing.retry_interval),
-            maximum_interval=timedelta(seconds=timing.heartbeat_timeout / 2),
+            maximum_interval=timedelta(seconds=longest_pause),
+            maximum_attempts=max(2, int(timing.fetch_timeout / longest_pause)),
         ),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"window {request.cursor.window_index} from {clock(request.cursor.position)}",

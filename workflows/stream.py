@@ -158,8 +158,13 @@ class StreamWorkflow:
                 return
             if is_cancelled_exception(error):
                 raise
+            workflow.logger.error("fetching failed", extra={"cause": cause_of(error)})
             self._ledger.media_ended(
-                StreamEnd(reason=EndReason.INTERNAL, message=f"fetching failed: {cause_of(error)}")
+                StreamEnd(
+                    reason=EndReason.INTERNAL,
+                    message="A fault in our service kept us from reading the stream. "
+                    "Report it with the stream's id.",
+                )
             )
         finally:
             self._fetch = None

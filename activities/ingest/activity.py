@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import structlog
+from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -28,6 +29,8 @@ _HEARTBEAT_INTERVAL: Final = 1.0
 _CAPTION_INTERVAL: Final = 2.0
 _LINGER: Final = 15.0
 _SCRATCH_LIFETIME: Final = 3600.0
+_PERMANENT: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+_PERMANENT_ATTEMPTS: Final = 5
 
 
 class IngestActivities(Ingest):
@@ -82,8 +85,11 @@ class IngestActivities(Ingest):
         fetch = WindowFetch(request, progress=progress, follower=follower, store=self._store)
         try:
             result = await self._fill(fetch)
-        except BaseException:
+        except BaseException as error:
             await follower.close()
+            if isinstance(error, _PERMANENT) and activity.info().attempt >= _PERMANENT_ATTEMPTS:
+                _log.exception("window_failed_permanently")
+                return fetch.result(end=_fault())
             raise
         stopping = activity.is_worker_shutdown() or activity.is_cancelled()
         if result.end is None and not stopping:
@@ -135,6 +141,15 @@ class IngestActivities(Ingest):
             await asyncio.gather(filling, shutdown, return_exceptions=True)
 
 
+def _fault() -> StreamEnd:
+    """Return the end of a stream whose every reading fails in the same way."""
+    return StreamEnd(
+        reason=EndReason.INTERNAL,
+        message="A fault in our service kept us from reading the stream. "
+        "Report it with the stream's id.",
+    )
+
+
 async def _hand_over(
     fetch: WindowFetch, filling: asyncio.Task[FetchWindowResult]
 ) -> FetchWindowResult:
@@ -154,7 +169,10 @@ def _resume(request: FetchWindowInput) -> IngestProgress:
     """Return where to begin: at the last heartbeat of an earlier attempt, else at the cursor."""
     details = activity.info().heartbeat_details
     if details:
-        return IngestProgress.model_validate(details[0])
+        try:
+            return IngestProgress.model_validate(details[0])
+        except ValidationError as error:
+            _log.warning("heartbeat_unreadable", problems=error.error_count())
     cursor = request.cursor
     if cursor.started_at is None:
         cursor = cursor.model_copy(update={"started_at": datetime.now(UTC)})

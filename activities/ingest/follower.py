@@ -167,7 +167,7 @@ class Follower:
         if self._next is None and stored:
             self._next = min(stored)
         self._last_date_time = cursor.last_date_time
-        self._last_end: datetime | None = None
+        self._last_end = _last_end(cursor)
         self._memory = cursor.memory
         self._head: int | None = None
         self._regression: _Regression | None = None
@@ -180,6 +180,7 @@ class Follower:
         self._changed_at: float | None = None
         self._idle_since: float | None = None
         self._read_before = False
+        self._shortest_interval: float | None = None
         self._failures = 0
         self._failing_since = 0.0
         self._last_error: Exception | None = None
@@ -464,7 +465,11 @@ class Follower:
         reading = assess(
             playlist,
             taken,
-            believable=believable_jump(playlist.segments, elapsed=elapsed, interval=self.interval),
+            believable=believable_jump(
+                playlist.segments,
+                elapsed=elapsed,
+                interval=self.interval or self._shortest_interval,
+            ),
         )
         self._note_listing(playlist)
         match reading.movement:
@@ -686,11 +691,14 @@ class Follower:
 
     def _observe(self, segments: int) -> None:
         now = time.monotonic()
-        # How long ago the segments came that were listed when we joined is not known.
+        # How long ago the segments came that were listed when we joined is not known: until the
+        # second change there is no interval to poll by, only the shortest that it may be.
         if self._changed_at is not None:
             self.interval = observe_interval(
                 self.interval, elapsed=now - self._changed_at, segments=segments
             )
+        elif self._read_before and self._idle_since is not None:
+            self._shortest_interval = (now - self._idle_since) / segments
         self._changed_at = now if self._read_before else None
         self._read_before = True
         self._idle_since = now
@@ -744,6 +752,13 @@ def _absence(cursor: IngestCursor) -> float:
         return 0.0
     away = (datetime.now(UTC) - cursor.looked_at).total_seconds()
     return away if away > ABSENCE else 0.0
+
+
+def _last_end(cursor: IngestCursor) -> datetime | None:
+    """Return the program date time at which what has been taken ends, as far as it is known."""
+    if cursor.last_date_time is None or cursor.last_start is None:
+        return None
+    return cursor.last_date_time + timedelta(seconds=cursor.position - cursor.last_start)
 
 
 async def discard(arrival: SegmentArrival) -> None:

@@ -98,6 +98,8 @@ class WindowFetch:
         """Return what there is."""
         self._note_looked()
         window, cursor = self._builder.build()
+        if window is not None and window.dropped_metadata:
+            _log.warning("timed_metadata_dropped", count=window.dropped_metadata)
         if window is not None and window.segments:
             nearest = window.segments[-1]
             lines = place(

@@ -416,9 +416,10 @@ class TestRecording:
         books = ledger()
         payloads = ("goal", '{"highlight": {}}', "", "[broken")
         marks = tuple(TimedMetadata(id=each, at=1.0, payload=each) for each in payloads)
-        fetch(books, window(0).model_copy(update={"metadata": marks}))
-        assert reloaded(books).progress.refused_marks == 2
-        assert "2 marks of the tenant could not be read." in books.report()
+        changes = {"metadata": marks, "dropped_metadata": 40}
+        fetch(books, window(0).model_copy(update=changes))
+        assert reloaded(books).progress.refused_marks == 42
+        assert "42 marks of the tenant could not be used." in books.report()
 
     def test_the_report_names_the_game(self) -> None:
         assert ledger().report().startswith("## valorant: starting")

@@ -10,7 +10,7 @@ import pytest
 from domain.ingest import IngestCursor, IngestProgress
 from domain.media import GapReason, SegmentRef, Window
 from domain.playlist import DateRange, ListedSegment, Resource
-from domain.window import FetchedMedia, WindowBuilder
+from domain.window import MOST_METADATA, FetchedMedia, WindowBuilder
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TENANT, STREAM = uuid4(), uuid4()
@@ -208,13 +208,45 @@ def test_metadata_listed_late_is_still_reported_but_what_is_long_past_is_not_aga
     assert [(m.id, m.at) for m in built(window).metadata] == [("late", 170.0)]
 
 
-def test_what_is_remembered_of_metadata_is_bounded() -> None:
+def test_metadata_beyond_what_a_window_may_hold_is_dropped_oldest_first_and_counted() -> None:
     window = builder()
     add(window, 0)
     add(window, 1)
-    window.take_metadata([mark(f"m{n}", n / 1000) for n in range(1000)])
+    listed = [mark(f"m{n}", n / 1000) for n in range(1000)]
+    for _ in range(3):  # the playlist lists it all again and again
+        window.take_metadata(listed)
     assert len(window.cursor.seen_metadata) == 256
-    assert len(built(window).metadata) == 1000
+    found = built(window)
+    assert [m.id for m in found.metadata] == [f"m{n}" for n in range(1000 - MOST_METADATA, 1000)]
+    assert found.dropped_metadata == 1000 - MOST_METADATA
+    _, cursor = window.build()
+    following = builder(cursor)
+    add(following, 2)
+    following.take_metadata([*listed, mark("next", 2.5)], final=True)
+    assert [m.id for m in built(following).metadata] == ["next"]
+    assert built(following).dropped_metadata == 0
+
+
+def test_the_payloads_of_a_window_are_bounded() -> None:
+    window = builder()
+    add(window, 0)
+    add(window, 1)
+    listed = [
+        mark(f"m{n}", n / 10).model_copy(update={"payload": "\U0001f1e9" * 2000}) for n in range(10)
+    ]
+    window.take_metadata(listed)
+    assert [m.id for m in built(window).metadata] == ["m6", "m7", "m8", "m9"]
+    assert built(window).dropped_metadata == 6
+
+
+def test_long_ids_of_metadata_are_remembered_by_their_digest() -> None:
+    window = builder()
+    add(window, 0)
+    add(window, 1)
+    for _ in range(2):
+        window.take_metadata([mark("x" * 200, 0.5)])
+    assert len(built(window).metadata) == 1
+    assert all(len(each) <= 40 for each in window.cursor.seen_metadata)
 
 
 def test_progress_survives_the_way_through_json() -> None:
