@@ -99,7 +99,8 @@ class CaptionFollower:
         for segment in self._new(playlist):
             # Before it is read: one that cannot be read is not asked for again.
             self._next = segment.sequence + 1
-            self._cues += self._unroller.take(await self._read_segment(segment))
+            cues = await self._read_segment(segment)
+            self._cues += self._unroller.take(cues)
             del self._cues[:-_KEPT]
         return playlist.ended
 

@@ -358,6 +358,8 @@ class Follower:
             definite = isinstance(self._last_error, NotFoundError | RefusedError)
             patience = 0.0 if definite or self._next is None else _FAILING_TARGETS * target
             return self._failures >= _FAILURES and now - self._failing_since >= patience
+        if self._audio is not None and self._audio.failing:
+            return True
         return self._idle_since is not None and now - self._idle_since >= max(
             _IDLE_TARGETS * target, _SHORTEST_IDLE
         )
@@ -371,6 +373,7 @@ class Follower:
         self._choose_again_at = time.monotonic() + self._choose_again_after
         self._choose_again_after = min(2 * self._choose_again_after, _LONGEST_CHOICE_INTERVAL)
         failing = self._failures > 0
+        deaf = self._audio is not None and self._audio.failing
         before, url = self._poller.variant, self._poller.media_url
         try:
             master, offered = await self._poller.read_alternatives()
@@ -387,7 +390,7 @@ class Follower:
                 continue
             same = place == 0 and variant.name == before
             fresh = playlist.segments if same else self._beyond(playlist)
-            renewed = same and variant.url != url
+            renewed = same and (variant.url != url or deaf)
             if not (failing or renewed or any(self._is_new(each) for each in fresh)):
                 continue
             self._poller.adopt(variant, master)

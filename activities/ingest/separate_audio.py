@@ -36,6 +36,8 @@ _MOST_PARTS: Final = 64
 _SHORTEST_WAIT: Final = 4.0
 _LONGEST_WAIT: Final = 20.0
 _SHORTEST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 2.0
+_FAILING: Final = 3
 _NO_VARIABLES: Final[Mapping[str, str]] = {}
 _PACKED: Final = frozenset({"aac", "mp3"})
 
@@ -87,8 +89,14 @@ class SeparateAudio:
         self._files: OrderedDict[_Name, _Sound] = OrderedDict()
         self._failed: OrderedDict[_Name, None] = OrderedDict()
         self._impatient_until = 0.0
+        self._failures = 0
         self._lock = asyncio.Lock()
         self._closed = False
+
+    @property
+    def failing(self) -> bool:
+        """True if the playlist could not be read several times in a row."""
+        return self._failures >= _FAILING
 
     async def complete(self, fetched: Fetched) -> Fetched:
         """Return a segment of pictures with its sound; one that has sound already as it is."""
@@ -150,25 +158,27 @@ class SeparateAudio:
     async def _sounds(self, listed: ListedSegment, start: float, end: float) -> list[_Sound]:
         """Return the sound over pictures, waiting a while for what is not published yet."""
         began = time.monotonic()
-        if not self._playlist.segments:
-            await self._refresh()
+        asked = False
         while True:
             found = self._cover(listed, start, end)
             missing = [each for each in found.wanted if self._is_missing(each)][:_MOST_PARTS]
             if missing:
                 await asyncio.gather(*(self._fetch(each) for each in missing))
                 continue
+            if found.complete or self._playlist.ended:
+                break
             target = self._playlist.target_duration
-            wait = min(max(2 * target, _SHORTEST_WAIT), _LONGEST_WAIT)
             now = time.monotonic()
-            late = now - began >= wait or now < self._impatient_until
-            if found.complete or self._playlist.ended or late:
-                if late and not found.complete and now >= self._impatient_until:
+            impatient = now < self._impatient_until
+            if asked and (impatient or now - began >= _wait(target)):
+                if not impatient:
                     self._impatient_until = now + 3 * max(target, 1.0)
                     _log.info("audio_late", sequence=listed.sequence)
                 break
-            if not await self._refresh():
-                await asyncio.sleep(min(max(target / 4, _SHORTEST_PAUSE), wait))
+            if asked:
+                await asyncio.sleep(min(max(target / 4, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+            asked = True
+            await self._refresh()
         for each in found.wanted:
             if _name(each) in self._files:
                 self._files.move_to_end(_name(each))
@@ -222,8 +232,8 @@ class SeparateAudio:
             _, oldest = self._files.popitem(last=False)
             await asyncio.to_thread(oldest.file.unlink, missing_ok=True)
 
-    async def _refresh(self) -> bool:
-        """Read the playlist again; return True if it has changed."""
+    async def _refresh(self) -> None:
+        """Read the playlist again."""
         timing = playlist_timing(
             self._playlist.target_duration, request_timeout=self._limits.request_timeout
         )
@@ -235,24 +245,29 @@ class SeparateAudio:
                 idle=timing.idle,
                 validators=self._validators,
             )
-            if answer.text is None:
-                return False
-            playlist = await asyncio.to_thread(
-                parse_playlist,
-                answer.text,
-                url=answer.url,
-                requested_url=self.url,
-                variables=self._variables,
-            )
+            playlist = None if answer.text is None else await self._parsed(answer.text, answer.url)
         except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
             _log.info("audio_playlist_not_read", problem=str(error))
             self._validators = Validators()
-            return False
+            self._failures += 1
+            return
+        self._failures = 0
         self._validators = answer.validators
-        if not isinstance(playlist, MediaPlaylist) or playlist.segments == self._playlist.segments:
-            return False
-        self._playlist = playlist
-        return True
+        if playlist is not None:
+            self._playlist = playlist
+
+    async def _parsed(self, text: str, url: str) -> MediaPlaylist:
+        playlist = await asyncio.to_thread(
+            parse_playlist, text, url=url, requested_url=self.url, variables=self._variables
+        )
+        if not isinstance(playlist, MediaPlaylist):
+            raise NotAPlaylistError("the sound's playlist is a master playlist")
+        return playlist
+
+
+def _wait(target_duration: float) -> float:
+    """Return the seconds that pictures wait for sound that is not published yet."""
+    return min(max(2 * target_duration, _SHORTEST_WAIT), _LONGEST_WAIT)
 
 
 def _span(media: FetchedMedia, listed: ListedSegment) -> tuple[float, float]:

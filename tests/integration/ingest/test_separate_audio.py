@@ -165,6 +165,31 @@ async def test_a_rendition_that_is_not_there_leaves_the_pictures(
     assert not any(segment.has_audio for segment in story.segments)
 
 
+async def test_an_expired_address_of_the_sound_is_renewed_from_the_master_playlist(
+    ingest: IngestHarness, split: Callable[[str, str], Files]
+) -> None:
+    sound, pictures = split("a", "ts"), split("v", "ts")
+    listed = pictures["pictures.m3u8"].decode().split("#EXTINF")
+    readings, masters = count(), count()
+
+    def master(_: Request) -> Response:
+        return Response(MASTER.replace("sound.m3u8", f"sound.m3u8?sig={next(masters)}"))
+
+    def slowly(_: Request) -> Response:
+        return Response("#EXTINF".join(listed[: 2 + next(readings) // 3]))
+
+    def signed(request: Request) -> Response:
+        expired = request.query_params["sig"] == "0"
+        return Response(status_code=403) if expired else Response(sound["sound.m3u8"])
+
+    answers: dict[str, Answer | str | bytes] = {**sound, **pictures, "master.m3u8": master}
+    answers |= {"pictures.m3u8": slowly, "sound.m3u8": signed}
+    async with static_origin(answers) as (base, _):
+        story = await ingest.follow(f"{base}/master.m3u8", LIMITS)
+    assert story.sequences == list(range(6))
+    assert story.segments[-1].has_audio
+
+
 async def test_sound_that_is_published_later_than_its_pictures_is_waited_for(
     ingest: IngestHarness, split: Callable[[str, str], Files]
 ) -> None:
