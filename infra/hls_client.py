@@ -256,19 +256,19 @@ class HlsSession:
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             wait = _retry_after(response.headers)
             if status == httpx.codes.TOO_MANY_REQUESTS and wait is not None:
-                self._pause(response.url.host, wait)
+                self._pause(_authority(response.url), wait)
             raise UnreachableError(f"the origin answers {status}", retry_after=wait)
         if status >= httpx.codes.BAD_REQUEST:
             raise RefusedError(f"the origin answers {status}")
 
-    def _pause(self, host: str, seconds: float) -> None:
+    def _pause(self, authority: str, seconds: float) -> None:
         """Hold back requests to a host that asked its client to slow down."""
-        self._paused_until[host] = time.monotonic() + seconds
+        self._paused_until[authority] = time.monotonic() + seconds
         while len(self._paused_until) > _PAUSED_HOSTS:
             self._paused_until.pop(next(iter(self._paused_until)))
 
     async def _wait_out_pause(self, url: str) -> None:
-        await asyncio.sleep(self._paused_until.get(_host(url), 0.0) - time.monotonic())
+        await asyncio.sleep(self._paused_until.get(_authority(url), 0.0) - time.monotonic())
 
 
 class _Shared(httpx.AsyncBaseTransport):
@@ -294,9 +294,10 @@ class _BoundedJar(CookieJar):
             self.clear(cookie.domain, cookie.path, cookie.name)
 
 
-def _host(url: str) -> str:
+def _authority(url: str | httpx.URL) -> str:
+    """Return host and port of a URL; empty when it is malformed."""
     try:
-        return httpx.URL(url).host
+        return httpx.URL(url).netloc.decode()
     except (httpx.InvalidURL, UnicodeError):
         return ""
 

@@ -17,6 +17,7 @@ import structlog
 from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
+from activities.ingest.problems import Problem, encrypted_end, playlist_problem
 from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegment
 from domain.commentary import Cue
@@ -40,7 +41,6 @@ from infra.hls_client import (
     FetchError,
     NotFoundError,
     RefusedError,
-    TooLargeError,
     UnreachableError,
 )
 from infra.hls_parser import NotAPlaylistError
@@ -56,6 +56,7 @@ _REMEMBERED_LISTINGS: Final = 512
 _LONGEST_GRACE: Final = 30.0
 _FIRST_BACKOFF: Final = 0.25
 _LONGEST_BACKOFF: Final = 8.0
+_ABSENT_BACKOFF: Final = 2.0
 _FAILURES: Final = 2
 _FAILING_TARGETS: Final = 1.5
 _IDLE_TARGETS: Final = 3.0
@@ -115,14 +116,6 @@ class _Regression:
         self.readings += 1
         self.advances += last > self.last
         self.last = last
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What was wrong with the latest request for the playlist, and the end it would lead to."""
-
-    reason: EndReason
-    message: str
 
 
 class Follower:
@@ -310,8 +303,12 @@ class Follower:
 
     def _backoff(self) -> float:
         """Return the seconds to wait after failed requests: as the origin asks, else ever more."""
-        target = self._playlist.target_duration if self._playlist else _LONGEST_BACKOFF
-        longest = min(max(target, _FIRST_BACKOFF), _LONGEST_BACKOFF)
+        if self._playlist is not None:
+            longest = min(max(self._playlist.target_duration, _FIRST_BACKOFF), _LONGEST_BACKOFF)
+        else:
+            # A playlist that is not there may appear at any moment, and list little.
+            absent = isinstance(self._last_error, NotFoundError)
+            longest = _ABSENT_BACKOFF if absent else _LONGEST_BACKOFF
         delay = min(_FIRST_BACKOFF * 2.0 ** min(self._failures - 1, 10), longest)
         return max(delay, self._retry_after)
 
@@ -380,7 +377,7 @@ class Follower:
         except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
             _log.warning("master_playlist_unreadable", problem=str(error))
             if failing:
-                self.problem = _problem(error)
+                self.problem = playlist_problem(error)
             return False
         for place, variant in enumerate(offered[:_MOST_TRIED]):
             try:
@@ -710,7 +707,7 @@ class Follower:
     def _fail(self, error: Exception) -> None:
         """Note what is wrong; end at once what cannot become right by waiting."""
         self._poller.forget()
-        self.problem = _problem(error)
+        self.problem = playlist_problem(error)
         if self._failures == 0:
             self._failing_since = time.monotonic()
         self._failures += 1
@@ -770,45 +767,3 @@ async def discard(arrival: SegmentArrival) -> None:
         outcome = await arrival.outcome
         if isinstance(outcome, Fetched) and outcome.file is not None:
             await asyncio.to_thread(Path.unlink, outcome.file, missing_ok=True)
-
-
-def encrypted_end(problem: str) -> StreamEnd:
-    """Say how a stream ends of which nothing could be decrypted."""
-    return StreamEnd(
-        reason=EndReason.ENCRYPTED,
-        message=f"The stream's segments cannot be read: {problem}. Publish a variant in the clear, "
-        "or one with AES-128 whose key our requests can read.",
-    )
-
-
-def _problem(error: Exception) -> Problem:
-    match error:
-        case UrlForbiddenError():
-            return Problem(EndReason.URL_FORBIDDEN, str(error))
-        case NotAPlaylistError():
-            return Problem(
-                EndReason.NOT_A_PLAYLIST,
-                f"The URL is no HLS playlist: {error}. Give the URL of the stream's .m3u8.",
-            )
-        case TooLargeError():
-            return Problem(
-                EndReason.PLAYLIST_TOO_LARGE,
-                f"The playlist is too large: {error}. Publish a sliding window of segments.",
-            )
-        case RefusedError():
-            return Problem(
-                EndReason.NEVER_STARTED,
-                f"The origin refuses access to the playlist: {error}. If its URL is signed, the "
-                "signature may have expired; start a new analysis with a current URL.",
-            )
-        case NotFoundError():
-            return Problem(
-                EndReason.NEVER_STARTED,
-                f"The playlist is not there: {error}. Check the URL, and that the stream is live.",
-            )
-        case _:
-            return Problem(
-                EndReason.ORIGIN_UNREACHABLE,
-                f"The playlist cannot be read: {error}. Check the origin, then start a new "
-                "analysis.",
-            )

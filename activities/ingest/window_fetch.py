@@ -14,8 +14,8 @@ from activities.ingest.follower import (
     LossArrival,
     SegmentArrival,
     absence,
-    encrypted_end,
 )
+from activities.ingest.problems import encrypted_end
 from activities.ingest.stored import StoredSegment, StoredSegments
 from domain.commentary import place
 from domain.ingest import FetchWindowInput, FetchWindowResult, IngestProgress
