@@ -27,12 +27,12 @@ def unusable(playlist: MediaPlaylist) -> StreamEnd | None:
         return StreamEnd(
             reason=EndReason.NO_MEDIA, message="The recording's playlist lists no segment."
         )
-    encrypted = next((each.encryption for each in playlist.segments if each.encryption), None)
-    if encrypted is not None:
+    refusals = [each.refusal for each in playlist.segments]
+    if all(refusals):
         return StreamEnd(
             reason=EndReason.ENCRYPTED,
-            message=f"The recording is encrypted ({encrypted}), and we have no key; publish one "
-            "in the clear for analysis.",
+            message=f"The recording's segments cannot be read: {refusals[0]}. Publish it in the "
+            "clear, or with AES-128 and a key that our requests can read.",
         )
     return None
 

@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 from activities.analysis.states import delete_states
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
+from activities.ingest.separate_audio import SeparateAudio
 from activities.interfaces import Recordings
 from activities.recording_pieces import PieceFetch, ends_at, recording_prefix
 from activities.recording_problems import problem_of, unusable
@@ -50,6 +51,10 @@ _PLAYLISTS_KEPT: Final = 4
 _MAX_PLAYLIST_BYTES: Final = 16 << 20
 
 
+_Owner = tuple[UUID, UUID]
+"""Tenant and stream: what is cached of a recording serves no other."""
+
+
 class RecordingActivities(Recordings):
     """Fetching of recordings on one worker.
 
@@ -71,10 +76,9 @@ class RecordingActivities(Recordings):
         self._store = store
         self._client = client
         self._pool = pool
-        self._fetcher = SegmentFetcher(client, store, pool)
-        self._archives = ArchiveShelf(client, store)
+        self._archives = ArchiveShelf(store)
         self._heartbeat_interval = heartbeat_interval
-        self._playlists: OrderedDict[str, MediaPlaylist] = OrderedDict()
+        self._playlists: OrderedDict[tuple[_Owner, str], MediaPlaylist] = OrderedDict()
 
     @activity.defn(name="survey_recording")
     async def survey_recording(self, request: SurveyInput) -> RecordingSurvey:
@@ -96,8 +100,8 @@ class RecordingActivities(Recordings):
         passing: Exception | None = None
         for url in (request.recording.url, *request.recording.alternatives):
             try:
-                playlist_url, playlist = await self._open(
-                    url, request.stream_id, request.limits, request.variant
+                playlist_url, audio_url, playlist = await self._open(
+                    url, _owner(request), request.limits, request.variant
                 )
                 problem = unusable(playlist)
             except (UnreachableError, ApplicationError) as error:
@@ -106,7 +110,11 @@ class RecordingActivities(Recordings):
             except (UrlForbiddenError, NotAPlaylistError, FetchError) as error:
                 problem = problem_of(error)
             if problem is None:
-                return RecordingSurvey(playlist_url=playlist_url, plan=_plan(request, playlist))
+                return RecordingSurvey(
+                    playlist_url=playlist_url,
+                    audio_url=audio_url,
+                    plan=_plan(request, playlist),
+                )
             problems.append(problem)
         if passing is not None:
             raise passing
@@ -131,11 +139,19 @@ class RecordingActivities(Recordings):
         )
         async with self._heartbeating(lambda: progress):
             playlist = await self._playlist(request)
-            fetcher = await self._fetcher_of(request.playlist_url, request.stream_id)
+            source = await self._source(request.playlist_url, _owner(request))
+        fetcher = SegmentFetcher(source, self._store, self._pool)
+        audio = self._audio(source, request)
         piece = PieceFetch(request, playlist, progress=progress, store=self._store)
-        async with self._heartbeating(lambda: piece.progress):
-            while wanted := piece.missing(_AT_A_TIME):
-                await _take(piece, [_obtain(fetcher, each, request.limits) for each in wanted])
+        try:
+            async with self._heartbeating(lambda: piece.progress):
+                while wanted := piece.missing(_AT_A_TIME):
+                    await _take(
+                        piece, [_obtain(fetcher, audio, each, request.limits) for each in wanted]
+                    )
+        finally:
+            if audio is not None:
+                await audio.close()
         return piece.result()
 
     @activity.defn(name="release_recording")
@@ -155,9 +171,11 @@ class RecordingActivities(Recordings):
             await self._store.delete(key)
 
     async def _open(
-        self, url: str, stream_id: UUID, limits: IngestLimits, policy: VariantPolicy
-    ) -> tuple[str, MediaPlaylist]:
-        """Read the playlist at an address; an archive's is `address#entry`.
+        self, url: str, owner: _Owner, limits: IngestLimits, policy: VariantPolicy
+    ) -> tuple[str, str, MediaPlaylist]:
+        """Read the playlist at an address; return its URL, that of its separate audio, and itself.
+
+        An archive's is `address#entry`.
 
         Raises:
             FetchError: there is none to be had.
@@ -165,8 +183,8 @@ class RecordingActivities(Recordings):
             UrlForbiddenError: the guard refuses the address.
         """
         self._client.guard.check(url)
-        archive = await self._archive(url, stream_id)
-        source: MediaSource = self._client
+        archive = await self._archive(url, owner)
+        source: MediaSource = self._client.session(owner)
         inside = url
         if archive is not None:
             source, entry = archive, url.partition("#")[2]
@@ -174,7 +192,7 @@ class RecordingActivities(Recordings):
         poller = PlaylistPoller(
             source,
             url=inside,
-            limits=limits.model_copy(update={"max_playlist_bytes": _MAX_PLAYLIST_BYTES}),
+            limits=_roomy(limits),
             policy=policy,
             media_url=None,
             variant=None,
@@ -183,31 +201,41 @@ class RecordingActivities(Recordings):
         playlist_url = poller.media_url or inside
         if archive is not None:
             playlist_url = f"{url.partition('#')[0]}#{archive.name_of(playlist_url)}"
-        self._keep(playlist_url, playlist)
-        return playlist_url, playlist
+        self._keep(owner, playlist_url, playlist)
+        return playlist_url, poller.audio_url or "", playlist
 
-    async def _archive(self, url: str, stream_id: UUID) -> RecordingArchive | None:
+    async def _archive(self, url: str, owner: _Owner) -> RecordingArchive | None:
         if not is_archive(url):
             return None
-        return await self._archives.get(url.partition("#")[0], stream_id=stream_id)
+        return await self._archives.get(
+            url.partition("#")[0], stream_id=owner[1], session=self._client.session(owner)
+        )
 
-    async def _fetcher_of(self, url: str, stream_id: UUID) -> SegmentFetcher:
-        archive = await self._archive(url, stream_id)
-        return (
-            self._fetcher if archive is None else SegmentFetcher(archive, self._store, self._pool)
+    async def _source(self, url: str, owner: _Owner) -> MediaSource:
+        return await self._archive(url, owner) or self._client.session(owner)
+
+    def _audio(self, source: MediaSource, request: FetchRecordingInput) -> SeparateAudio | None:
+        if not request.audio_url:
+            return None
+        return SeparateAudio(
+            source,
+            url=request.audio_url,
+            store=self._store,
+            pool=self._pool,
+            limits=_roomy(request.limits),
         )
 
     async def _playlist(self, request: FetchRecordingInput) -> MediaPlaylist:
         """Return a recording's playlist; it is long and does not change, so a few are kept."""
-        url = request.playlist_url
-        known = self._playlists.get(url)
+        owner, url = _owner(request), request.playlist_url
+        known = self._playlists.get((owner, url))
         if known is None:
-            _, known = await self._open(url, request.stream_id, request.limits, VariantPolicy())
+            _, _, known = await self._open(url, owner, request.limits, VariantPolicy())
         return known
 
-    def _keep(self, url: str, playlist: MediaPlaylist) -> None:
-        self._playlists[url] = playlist
-        self._playlists.move_to_end(url)
+    def _keep(self, owner: _Owner, url: str, playlist: MediaPlaylist) -> None:
+        self._playlists[owner, url] = playlist
+        self._playlists.move_to_end((owner, url))
         while len(self._playlists) > _PLAYLISTS_KEPT:
             self._playlists.popitem(last=False)
 
@@ -228,12 +256,27 @@ class RecordingActivities(Recordings):
             await asyncio.gather(task, return_exceptions=True)
 
 
+def _owner(request: SurveyInput | FetchRecordingInput) -> _Owner:
+    return request.tenant_id, request.stream_id
+
+
+def _roomy(limits: IngestLimits) -> IngestLimits:
+    """Return limits under which a recording's playlist may be as long as recordings are."""
+    return limits.model_copy(update={"max_playlist_bytes": _MAX_PLAYLIST_BYTES})
+
+
 async def _obtain(
-    fetcher: SegmentFetcher, listed: ListedSegment, limits: IngestLimits
+    fetcher: SegmentFetcher,
+    audio: SeparateAudio | None,
+    listed: ListedSegment,
+    limits: IngestLimits,
 ) -> Fetched | Lost:
     if listed.declared_gap:
         return Lost(listed, GapReason.DECLARED, "EXT-X-GAP in the recording")
-    return await fetcher.fetch(listed, limits=limits, still_listed=lambda: True)
+    outcome = await fetcher.fetch(listed, limits=limits, still_listed=lambda: True)
+    if audio is not None and isinstance(outcome, Fetched):
+        return await audio.complete(outcome)
+    return outcome
 
 
 async def _take(

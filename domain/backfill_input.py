@@ -89,9 +89,13 @@ class SurveyInput(Model):
 
 
 class RecordingSurvey(Model):
-    """The plan and the playlist it is for; or, as `problem`, why there is no recording."""
+    """The plan and the playlist it is for; or, as `problem`, why there is no recording.
+
+    `audio_url` is the playlist of its separate audio, empty without.
+    """
 
     playlist_url: str = ""
+    audio_url: str = ""
     plan: BackfillPlan = BackfillPlan()
     problem: StreamEnd | None = None
 
@@ -109,6 +113,7 @@ class FetchRecordingInput(Model):
     cursor: IngestCursor
     limits: IngestLimits
     last: bool = False
+    audio_url: str = ""
 
 
 class FetchRecordingResult(Model):

@@ -87,6 +87,7 @@ class BackfillLedger:
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
             playlist_url=self._survey.playlist_url,
+            audio_url=self._survey.audio_url,
             piece=piece,
             cursor=self._cursor.model_copy(update={"window_index": piece.window}),
             limits=self._request.limits,

@@ -36,6 +36,7 @@ MOST_LIFTED: Final = 0.1
 _BEFORE: Final = 4.0
 _AFTER: Final = 8.0
 _FARTHEST: Final = 60.0
+_APART: Final = 10.0
 _MARKUP: Final = re.compile(r"<[^>]*>")
 
 
@@ -55,6 +56,52 @@ def plain(text: str) -> str:
         " " if each in "<>" or unicodedata.category(each)[0] in "CZ" else each for each in unescaped
     )
     return " ".join(words.split())[:LONGEST_LINE].rstrip()
+
+
+class Unroller:
+    """Takes repeated text out of captions.
+
+    Roll-up captions show the last lines again with each new one, live captions a line again with
+    each new word, and packagers repeat in a segment the cues that began in the one before it.
+    """
+
+    def __init__(self) -> None:
+        self._lines: tuple[str, ...] = ()
+        self._end = 0.0
+
+    def take(self, cues: Iterable[Cue]) -> list[Cue]:
+        """Return the cues with what is new in them; those without anything new are left out."""
+        fresh = []
+        for cue in cues:
+            lines = tuple(line for line in map(plain, cue.text.splitlines()) if line)
+            before = (
+                self._lines if abs(unwrap(cue.start, near=self._end) - self._end) < _APART else ()
+            )
+            self._end = max(cue.end, cue.start)
+            self._lines = lines or before
+            text = "\n".join(_new_lines(lines, before))
+            if text:
+                fresh.append(Cue(start=cue.start, end=cue.end, text=text))
+        return fresh
+
+
+def _new_lines(lines: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what `lines` add to the lines shown before."""
+    for shown in range(min(len(lines), len(before)), 0, -1):
+        if lines[:shown] == before[-shown:]:
+            return lines[shown:]
+        grown = lines[shown - 1]
+        if lines[: shown - 1] == before[-shown:-1] and grown.startswith(before[-1]):
+            return (_added_words(grown, before[-1]), *lines[shown:])
+    return lines
+
+
+def _added_words(grown: str, before: str) -> str:
+    """Return the words that a line has grown by; a word that was cut off counts as new."""
+    end = len(before)
+    if end < len(grown) and not grown[end].isspace():
+        end = grown.rfind(" ", 0, end) + 1
+    return grown[end:].strip()
 
 
 def place(cues: Iterable[Cue], *, at: float, timestamp: float) -> tuple[Line, ...]:

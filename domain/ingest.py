@@ -26,7 +26,7 @@ class IngestLimits(Model):
     stall_notice: PositiveFloat = 15.0
     stall_timeout: PositiveFloat = 300.0
     request_timeout: PositiveFloat = 8.0
-    max_playlist_bytes: int = Field(default=1 << 20, gt=0)
+    max_playlist_bytes: int = Field(default=16 << 20, gt=0)
     max_segment_bytes: int = Field(default=64 << 20, gt=0)
     max_backlog: PositiveFloat = 300.0
     retention: PositiveFloat = 900.0
@@ -40,6 +40,7 @@ class IngestCursor(Model):
         media_playlist_url: the variant chosen, so that a restart does not choose again.
         variant: a name for it that is safe in a file name, such as `720p`.
         captions_url: the playlist of captions found beside it; None without.
+        audio_url: the playlist of separate audio chosen with the variant; None without.
         next_sequence: the media sequence to fetch next; None before the first segment.
         discontinuity_sequence: that of the last segment placed.
         position: seconds of media time at which the next segment starts.
@@ -65,6 +66,7 @@ class IngestCursor(Model):
     media_playlist_url: str | None = None
     variant: str | None = None
     captions_url: str | None = None
+    audio_url: str | None = None
     next_sequence: NonNegativeInt | None = None
     discontinuity_sequence: NonNegativeInt = 0
     position: NonNegativeFloat = 0.0

@@ -8,7 +8,7 @@ FASTEST: Final = 0.05
 """Seconds between two requests at the least, whatever the pace."""
 
 UNKNOWN_PACE_DELAY: Final = 0.2
-"""Seconds between requests until the pace is known."""
+"""Seconds before the second request, when the pace is not known yet."""
 
 _LEARNING_RATE: Final = 0.3
 
@@ -35,18 +35,19 @@ def poll_delay(
 ) -> float:
     """Return the seconds to wait before the next request.
 
-    Half the interval between segments; while the playlist stands still, gradually more, but at
-    most a quarter of the time for which a segment stays listed. Never above half the target
-    duration, the least that RFC 8216, 6.3.4 asks of a client whose playlist has not changed.
+    While the pace is unknown, ever more from `UNKNOWN_PACE_DELAY` on. Then half the interval
+    between segments; while the playlist stands still, gradually more, but at most a quarter of the
+    time for which a segment stays listed. Never above half the target duration, the least that
+    RFC 8216, 6.3.4 asks of a client whose playlist has not changed.
 
     Args:
         interval: wall-clock seconds between new segments; None while unknown.
         target_duration: EXT-X-TARGETDURATION, in seconds.
         listed: how many segments the playlist holds.
-        idle: seconds since the playlist last changed.
+        idle: seconds since the playlist last changed, or was first read.
     """
     slowest = max(FASTEST, target_duration / 2)
     if interval is None:
-        return min(UNKNOWN_PACE_DELAY, slowest)
+        return min(max(UNKNOWN_PACE_DELAY, idle), slowest)
     patient = min(idle / 8, interval * listed / 4)
     return min(max(interval / 2, patient, FASTEST), slowest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,6 @@ from pydantic import (
     field_validator,
 )
 
-from domain.media import VariantPolicy
 from domain.model import Model
 
 LONGEST_SEGMENT: Final = 3600.0
@@ -51,6 +50,17 @@ class SegmentKey(Model):
     iv: bytes | None = Field(default=None, min_length=16, max_length=16)
     key_format: str = "identity"
 
+    @property
+    def refusal(self) -> str:
+        """Why segments under this key cannot be read; empty where the key can be asked for."""
+        if self.key_format != "identity":
+            return f"encrypted for a DRM system ({self.method}, {self.key_format[:100]})"
+        if self.method != "AES-128":
+            return f"encrypted with {self.method[:40]}, which is not supported"
+        if self.url is None:
+            return "encrypted (AES-128), and the playlist names no readable URL of its key"
+        return ""
+
     @field_validator("iv", mode="before")
     @classmethod
     def _iv_from_hex(cls, value: object) -> object:
@@ -68,6 +78,7 @@ class ListedSegment(Model):
         sequence: media sequence number, modulo 2**53.
         duration: EXTINF, in seconds; the target duration where EXTINF cannot be read.
         initialization: the EXT-X-MAP that applies to it.
+        initialization_key: the key that applies to that; None when it is in the clear.
         discontinuity: EXT-X-DISCONTINUITY stands before it.
         program_date_time: wall clock of its first frame, listed or derived from one before it.
         encryption: the METHOD of the key that applies; None when it is in the clear.
@@ -80,12 +91,22 @@ class ListedSegment(Model):
     resource: Resource
     duration: NonNegativeFloat = Field(le=LONGEST_SEGMENT, allow_inf_nan=False)
     initialization: Resource | None = None
+    initialization_key: SegmentKey | None = None
     discontinuity: bool = False
     program_date_time: datetime | None = None
     encryption: str | None = None
     declared_gap: bool = False
     key: SegmentKey | None = None
     problem: str = ""
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not even requested: it is encrypted in a way that we do not support."""
+        if self.encryption is None:
+            return ""
+        if self.key is None:
+            return f"encrypted with {self.encryption}, and there is no key"
+        return self.key.refusal
 
     @property
     def ends_at(self) -> datetime | None:
@@ -153,11 +174,18 @@ class Variant(Model):
     subtitles_group: str | None = None
 
     @property
+    def lines(self) -> int | None:
+        """The picture's shorter side: 1080 for 1920x1080 and for 1080x1920."""
+        if self.height is None or not self.width:
+            return self.height
+        return min(self.width, self.height)
+
+    @property
     def name(self) -> str:
         """A name safe in a file name: `720p`, or `audio`, or by bandwidth: `1720k`."""
         if self.audio_only:
             return "audio"
-        return f"{self.height}p" if self.height else f"{self.bandwidth // 1000}k"
+        return f"{self.lines}p" if self.lines else f"{self.bandwidth // 1000}k"
 
 
 class Rendition(Model):
@@ -189,25 +217,3 @@ class MasterPlaylist(Model):
     renditions: tuple[Rendition, ...] = ()
     variables: Mapping[str, str] = Field(default_factory=dict)
     dropped: Mapping[str, int] = Field(default_factory=dict)
-
-
-def choose_variant(variants: Sequence[Variant], policy: VariantPolicy) -> Variant:
-    """Choose the variant to follow.
-
-    Pictures before none; sound in the same segments before sound elsewhere; then the greatest
-    height that is at most the policy's, else the smallest one above; then bandwidth. Variants of
-    unknown height count as allowed, but come after those of known height.
-    """
-
-    def rank(variant: Variant) -> tuple[bool, bool, bool, int, int]:
-        height = variant.height or 0
-        allowed = height <= policy.max_height
-        return (
-            not variant.audio_only,
-            not variant.separate_audio,
-            allowed,
-            height if allowed else -height,
-            variant.bandwidth if allowed else -variant.bandwidth,
-        )
-
-    return max(variants, key=rank)

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from domain.playlist import Resource
-from infra.hls_client import HlsClient
+from infra.hls_client import HlsSession
 from infra.recording_archive import RecordingArchive
 from infra.segment_store import SegmentStore
 
@@ -26,17 +26,15 @@ class ArchiveShelf:
     that is killed.
 
     Args:
-        client: connections to origins, behind a URL guard.
         store: whose scratch space receives the archives.
     """
 
-    def __init__(self, client: HlsClient, store: SegmentStore) -> None:
-        self._client = client
+    def __init__(self, store: SegmentStore) -> None:
         self._store = store
         self._archives: OrderedDict[tuple[UUID, str], RecordingArchive] = OrderedDict()
         self._lock = asyncio.Lock()
 
-    async def get(self, address: str, *, stream_id: UUID) -> RecordingArchive:
+    async def get(self, address: str, *, stream_id: UUID, session: HlsSession) -> RecordingArchive:
         """Return the archive at an address, of a stream's recording.
 
         Raises:
@@ -46,7 +44,7 @@ class ArchiveShelf:
         key = (stream_id, address)
         async with self._lock:
             if key not in self._archives:
-                self._archives[key] = await self._download(address)
+                self._archives[key] = await self._download(address, session)
             self._archives.move_to_end(key)
             while len(self._archives) > _KEPT:
                 self._archives.popitem(last=False)  # closed with its last reader
@@ -57,10 +55,10 @@ class ArchiveShelf:
         for key in [key for key in self._archives if key[0] == stream_id]:
             del self._archives[key]
 
-    async def _download(self, address: str) -> RecordingArchive:
+    async def _download(self, address: str, session: HlsSession) -> RecordingArchive:
         file = await self._store.scratch()
         try:
-            await self._client.download(
+            await session.download(
                 Resource(url=address), file, max_bytes=MAX_ARCHIVE_BYTES, seconds=_SECONDS
             )
             return await asyncio.to_thread(RecordingArchive, file, address=address)

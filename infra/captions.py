@@ -9,11 +9,13 @@ import webvtt
 from webvtt.errors import MalformedCaptionError, MalformedFileError
 
 from domain.commentary import Cue
+from domain.text import clean_text
 
 _MAP: Final = re.compile(r"^X-TIMESTAMP-MAP=(.+)$", re.MULTILINE)
 _TICKS: Final = 90_000
 _WRAP: Final = 1 << 33
 _MOST_CUES: Final = 200
+_LONGEST_CUE: Final = 2000
 
 
 class NotCaptionsError(Exception):
@@ -36,7 +38,7 @@ def parse_captions(text: str) -> tuple[Cue, ...]:
             Cue(
                 start=_seconds(caption.start) + shift,
                 end=_seconds(caption.end) + shift,
-                text=caption.raw_text,
+                text=clean_text(caption.raw_text, _LONGEST_CUE),
             )
             for caption in parsed.captions[:_MOST_CUES]
         )

@@ -67,6 +67,7 @@ def parse_playlist(
     url: str,
     requested_url: str | None = None,
     variables: Mapping[str, str] = _NO_VARIABLES,
+    since: int | None = None,
 ) -> MasterPlaylist | MediaPlaylist:
     """Parse a playlist.
 
@@ -75,6 +76,8 @@ def parse_playlist(
         url: where it came from, redirects included; relative URIs are resolved against it.
         requested_url: where it was asked for, if that differs.
         variables: what the master playlist defines (EXT-X-DEFINE).
+        since: media sequence of the first segment that matters. Where the list reaches it, what
+            lies before it is left out, so that a window of hours costs little on each reload.
 
     Raises:
         NotAPlaylistError: it is something else.
@@ -84,7 +87,7 @@ def parse_playlist(
     if not _begins_as_playlist(lines):
         raise NotAPlaylistError(f"the answer begins with {_beginning(text)}, not with #EXTM3U")
     known = Variables(imported=variables, url=url, requested_url=requested_url)
-    reader = _Reader(url, known)
+    reader = _Reader(url, known, since)
     for line in lines:
         reader.read(line)
     return reader.playlist()
@@ -110,6 +113,7 @@ class _Entry:
     uri: str
     pending: _Pending
     initialization: Resource | None
+    initialization_key: SegmentKey | None
     key: SegmentKey | None
     sequence: int
 
@@ -117,8 +121,9 @@ class _Entry:
 class _Reader:
     """Reads one playlist; takes lines in order, then gives the playlist."""
 
-    def __init__(self, url: str, variables: Variables) -> None:
+    def __init__(self, url: str, variables: Variables, since: int | None) -> None:
         self._url = url
+        self._since = since
         self._variables = variables
         self._dropped: Counter[str] = Counter()
         self._undefined = ""
@@ -131,6 +136,7 @@ class _Reader:
         self._extinf = False
         self._pending = _Pending()
         self._initialization: Resource | None = None
+        self._initialization_key: SegmentKey | None = None
         self._keys: dict[str, SegmentKey] = {}
         self._date_ranges: deque[tuple[int, Attributes]] = deque(maxlen=_MOST_DATE_RANGES)
         self._variant: Attributes | None = None
@@ -202,6 +208,7 @@ class _Reader:
                 uri=line,
                 pending=self._pending,
                 initialization=self._initialization,
+                initialization_key=self._initialization_key,
                 key=self._key(),
                 sequence=self._skipped + len(self._entries),
             )
@@ -256,6 +263,7 @@ class _Reader:
         if url is None or problem or (text and byte_range is None):
             return False
         self._initialization = Resource(url=url, byte_range=byte_range)
+        self._initialization_key = self._key()
         return True
 
     def _date_tag(self, value: str) -> bool:
@@ -396,31 +404,45 @@ class _Reader:
         segments: list[ListedSegment] = []
         previous: Resource | None = None
         date: datetime | None = None
-        for entry in entries:
+        passed = self._passed(entries)
+        for place, entry in enumerate(entries):
             pending = entry.pending
             listed = target if pending.duration is None else pending.duration
             duration = min(listed, LONGEST_SEGMENT)
             if pending.date_unreadable and pending.discontinuity:
                 date = None  # nothing says how long the interruption was
             date = pending.date or date
-            resource, problem = self._resource(entry, previous)
-            segments.append(
-                ListedSegment(
-                    sequence=self._number(entry.sequence),
-                    resource=resource,
-                    duration=duration,
-                    initialization=entry.initialization,
-                    discontinuity=pending.discontinuity,
-                    program_date_time=date,
-                    encryption=entry.key.method if entry.key else None,
-                    declared_gap=pending.gap,
-                    key=entry.key,
-                    problem=problem,
+            if place >= passed:
+                resource, problem = self._resource(entry, previous)
+                segments.append(
+                    ListedSegment(
+                        sequence=self._number(entry.sequence),
+                        resource=resource,
+                        duration=duration,
+                        initialization=entry.initialization,
+                        initialization_key=entry.initialization_key,
+                        discontinuity=pending.discontinuity,
+                        program_date_time=date,
+                        encryption=entry.key.method if entry.key else None,
+                        declared_gap=pending.gap,
+                        key=entry.key,
+                        problem=problem,
+                    )
                 )
-            )
-            previous = resource
+                previous = resource
             date = None if date is None else date + timedelta(seconds=duration)
         return tuple(segments)
+
+    def _passed(self, entries: list[_Entry]) -> int:
+        """Return how many segments at the beginning lie before what matters."""
+        if self._since is None or self._first is None or not entries:
+            return 0
+        if self._first + entries[-1].sequence < self._since:
+            return 0  # numbers have gone back: what that means is for others to say
+        passed = min(max(self._since - self._first - self._skipped, 0), len(entries) - 1)
+        while passed and "@" not in (entries[passed].pending.byte_range or "@"):
+            passed -= 1  # a range without an offset needs the one before it
+        return passed
 
     def _resource(self, entry: _Entry, previous: Resource | None) -> tuple[Resource, str]:
         try:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from domain.hms.fields import Identifier
 from domain.hms.reconciliation import RemoteStream
 from infra.connection_secrets import ManagementKey
+from infra.url_guard import no_cookies
 
 PAGE_SIZE: Final = 100
 MAX_PAGES: Final = 20
@@ -62,7 +63,11 @@ class HmsApi:
     ) -> None:
         self._clock = clock
         self._http = httpx.AsyncClient(
-            base_url=base_url, timeout=_TIMEOUT, follow_redirects=False, trust_env=False
+            base_url=base_url,
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            cookies=no_cookies(),
+            trust_env=False,
         )
 
     async def close(self) -> None:

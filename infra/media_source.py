@@ -12,15 +12,25 @@ from infra.hls_client import PlaylistAnswer, Validators
 class MediaSource(Protocol):
     """Gives playlists and segments by their URLs, bounded in bytes and seconds.
 
+    `seconds` bounds the whole answer, `idle` the time in which nothing of it comes.
+
     All raise `infra.hls_client.FetchError` where there is nothing usable to be had.
     """
 
     async def playlist(
-        self, url: str, *, max_bytes: int, seconds: float, validators: Validators
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        seconds: float,
+        validators: Validators,
+        idle: float | None = None,
     ) -> PlaylistAnswer:
         """Read a playlist, unless it has not changed since `validators`."""
 
-    async def read(self, resource: Resource, *, max_bytes: int, seconds: float) -> bytes:
+    async def read(
+        self, resource: Resource, *, max_bytes: int, seconds: float, idle: float | None = None
+    ) -> bytes:
         """Read something small."""
 
     async def download(
@@ -31,5 +41,6 @@ class MediaSource(Protocol):
         max_bytes: int,
         seconds: float,
         prefix: bytes = b"",
+        idle: float | None = None,
     ) -> int:
         """Write `prefix` and then the resource to `file`; return the bytes written."""

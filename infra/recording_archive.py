@@ -111,14 +111,27 @@ class RecordingArchive:
         return unquote(urlsplit(url).path.lstrip("/"))
 
     async def playlist(
-        self, url: str, *, max_bytes: int, seconds: float, validators: Validators
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        seconds: float,
+        validators: Validators,
+        idle: float | None = None,
     ) -> PlaylistAnswer:
         """Read a playlist of the archive."""
-        body = await self.read(Resource(url=url), max_bytes=max_bytes, seconds=seconds)
+        body = await self.read(Resource(url=url), max_bytes=max_bytes, seconds=seconds, idle=idle)
         text = body.decode("utf-8", errors="replace")
         return PlaylistAnswer(text=text, url=url, validators=validators)
 
-    async def read(self, resource: Resource, *, max_bytes: int, seconds: float) -> bytes:
+    async def read(
+        self,
+        resource: Resource,
+        *,
+        max_bytes: int,
+        seconds: float,
+        idle: float | None = None,  # noqa: ARG002 a file has no silences
+    ) -> bytes:
         """Read an entry, or a part of one."""
         buffer = io.BytesIO()
         async with _in_time(seconds):
@@ -133,6 +146,7 @@ class RecordingArchive:
         max_bytes: int,
         seconds: float,
         prefix: bytes = b"",
+        idle: float | None = None,  # noqa: ARG002 a file has no silences
     ) -> int:
         """Write `prefix` and then an entry to `file`; return the bytes written."""
 

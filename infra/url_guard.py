@@ -12,20 +12,16 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
+from infra.special_addresses import IPAddress, is_platform_internal, is_public
+
 MAX_REDIRECTS: Final = 3
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-
-# Addresses of cloud platforms' own services that count as public by their number.
-_PLATFORM_SERVICES: Final = frozenset({ipaddress.ip_address("168.63.129.16")})
 
 
 class UrlForbiddenError(Exception):
@@ -66,8 +62,10 @@ class UrlGuard:
             raise UrlForbiddenError("The URL's address is not on the public internet.")
 
     def allows(self, address: IPAddress) -> bool:
-        """Tell whether a connection to `address` may be made."""
-        return all(self._allows_plain(each) for each in _meanings(address))
+        """Return True if a connection to `address` may be made."""
+        if self._allow_private:
+            return not is_platform_internal(address)
+        return is_public(address)
 
     async def resolve(self, host: str, port: int) -> tuple[str, ...]:
         """Return the addresses of `host` that may be connected to, best first.
@@ -86,16 +84,6 @@ class UrlGuard:
             raise UrlForbiddenError(f"{host} is not on the public internet.")
         return allowed
 
-    def _allows_plain(self, address: IPAddress) -> bool:
-        if (
-            address.is_link_local
-            or address.is_multicast
-            or address.is_unspecified
-            or address in _PLATFORM_SERVICES
-        ):
-            return False
-        return self._allow_private or (address.is_global and not address.is_reserved)
-
 
 class GuardedTransport(httpx.AsyncHTTPTransport):
     """An httpx transport that connects only to what the guard allows."""
@@ -112,6 +100,11 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
         """Send one request, a redirect's included, if the guard allows its URL."""
         self._guard.check(str(request.url))
         return await super().handle_async_request(request)
+
+
+def no_cookies() -> CookieJar:
+    """Return a jar that keeps nothing, for a client that several tenants share."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -134,8 +127,8 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
                 addresses = await self._guard.resolve(host, port)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"resolving {host} took too long") from error
-        except OSError as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved") from error
+        except (OSError, UnicodeError) as error:  # the latter of a name that IDNA refuses
+            raise httpcore.ConnectError(f"{host[:80]} cannot be resolved") from error
         failure: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
         for address in addresses:
             try:
@@ -169,19 +162,3 @@ def _literal(host: str) -> IPAddress | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
-
-
-def _meanings(address: IPAddress) -> tuple[IPAddress, ...]:
-    """Return an address and the IPv4 address that is packed into it, if there is one."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return (address,)
-    if address.ipv4_mapped is not None:
-        return (address.ipv4_mapped,)
-    packed: list[IPAddress] = []
-    if address.sixtofour is not None:
-        packed.append(address.sixtofour)
-    if address.teredo is not None:
-        packed.extend(address.teredo)
-    if address in _NAT64:
-        packed.append(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
-    return (address, *packed)

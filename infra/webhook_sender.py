@@ -16,7 +16,7 @@ import httpx
 
 from domain.delivery_schedule import LONGEST_RETRY_AFTER
 from infra.redaction import redact
-from infra.url_guard import GuardedTransport, UrlForbiddenError, UrlGuard
+from infra.url_guard import GuardedTransport, UrlForbiddenError, UrlGuard, no_cookies
 
 MAX_RESPONSE_BYTES: Final = 16 << 10
 """Of an answer that are read; the rest is not waited for."""
@@ -69,6 +69,7 @@ class WebhookSender:
                 guard, max_connections=max_connections, keepalive=_KEEPALIVE
             ),
             follow_redirects=False,
+            cookies=no_cookies(),
             headers={"User-Agent": "tldrtv-highlights/1", "Accept-Encoding": "identity"},
             trust_env=False,
         )

@@ -12,7 +12,6 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.analysis.states import delete_states
-from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.following import Followers
 from activities.ingest.stored import StoredSegments
 from activities.ingest.window_fetch import WindowFetch
@@ -60,9 +59,8 @@ class IngestActivities(Ingest):
         self._store = store
         self._client = client
         self._heartbeat_interval = heartbeat_interval
-        fetcher = SegmentFetcher(client, store, pool)
         self._followers = Followers(
-            client, store, fetcher, linger=linger, caption_interval=caption_interval
+            client, store, pool, linger=linger, caption_interval=caption_interval
         )
 
     @activity.defn(name="fetch_window")

@@ -1,17 +1,18 @@
-"""Following a stream's captions beside its media: what is to be had in time counts, no more."""
+"""Following a stream's captions beside its media: what can be read in time counts, no more."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
 
-from domain.commentary import MOST_LINES, Cue
+from domain.commentary import MOST_LINES, Cue, Unroller
 from domain.ingest import IngestLimits
 from domain.playlist import ListedSegment, MediaPlaylist
 from infra.captions import NotCaptionsError, parse_captions
-from infra.hls_client import FetchError, HlsClient, Validators
+from infra.hls_client import FetchError, HlsSession, Validators
 from infra.hls_parser import NotAPlaylistError, parse_playlist
 from infra.url_guard import UrlForbiddenError
 
@@ -21,6 +22,7 @@ _AFTER_AN_ERROR: Final = 15.0
 _AT_ONCE: Final = 6
 _MAX_BYTES: Final = 1 << 16
 _KEPT: Final = 10 * MOST_LINES
+_NO_VARIABLES: Final[Mapping[str, str]] = {}
 
 
 class CaptionFollower:
@@ -30,22 +32,31 @@ class CaptionFollower:
     over, and nothing waits for them.
 
     Args:
-        client: connections to origins.
+        client: the stream's session with its origins.
         url: the caption playlist.
         limits: bounds on each request.
         interval: seconds between two readings.
+        variables: what the master playlist defines (EXT-X-DEFINE).
     """
 
     def __init__(
-        self, client: HlsClient, *, url: str, limits: IngestLimits, interval: float
+        self,
+        client: HlsSession,
+        *,
+        url: str,
+        limits: IngestLimits,
+        interval: float,
+        variables: Mapping[str, str] = _NO_VARIABLES,
     ) -> None:
         self._client = client
         self._url = url
         self._limits = limits
         self._interval = interval
+        self._variables = variables
         self._validators = Validators()
         self._next: int | None = None
         self._cues: list[Cue] = []
+        self._unroller = Unroller()
         self._task = asyncio.create_task(self._follow(), name="follow-captions")
 
     def take(self) -> tuple[Cue, ...]:
@@ -64,7 +75,7 @@ class CaptionFollower:
             try:
                 if await self._read():
                     return
-            except (FetchError, NotAPlaylistError, NotCaptionsError, UrlForbiddenError) as error:
+            except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
                 _log.info("captions_not_read", problem=str(error))
                 pause = max(self._interval, min(_AFTER_AN_ERROR, 4 * self._interval))
             await asyncio.sleep(pause)
@@ -80,18 +91,29 @@ class CaptionFollower:
         self._validators = answer.validators
         if answer.text is None:
             return False
-        playlist = parse_playlist(answer.text, url=answer.url)
+        playlist = parse_playlist(
+            answer.text, url=answer.url, requested_url=self._url, variables=self._variables
+        )
         if not isinstance(playlist, MediaPlaylist):
             raise NotAPlaylistError("the captions' playlist is a master playlist")
         for segment in self._new(playlist):
             # Before it is read: one that cannot be read is not asked for again.
             self._next = segment.sequence + 1
+            cues = await self._read_segment(segment)
+            self._cues += self._unroller.take(cues)
+            del self._cues[:-_KEPT]
+        return playlist.ended
+
+    async def _read_segment(self, segment: ListedSegment) -> tuple[Cue, ...]:
+        """Return a segment's cues; one that cannot be read has none, and costs no other."""
+        try:
             data = await self._client.read(
                 segment.resource, max_bytes=_MAX_BYTES, seconds=self._limits.request_timeout
             )
-            self._cues += parse_captions(data.decode("utf-8", errors="replace"))
-            del self._cues[:-_KEPT]
-        return playlist.ended
+            return parse_captions(data.decode("utf-8", errors="replace")) if data.strip() else ()
+        except (FetchError, NotCaptionsError, UrlForbiddenError) as error:
+            _log.info("caption_segment_not_read", sequence=segment.sequence, problem=str(error))
+            return ()
 
     def _new(self, playlist: MediaPlaylist) -> list[ListedSegment]:
         if playlist.segments and self._next is not None:

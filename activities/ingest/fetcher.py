@@ -1,20 +1,22 @@
-"""Fetching one segment: with retries while it is to be had, and verified before it counts."""
+"""Fetching one segment: with retries while the origin may have it, verified before it counts."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from domain.ingest import IngestLimits
 from domain.media import GapReason
-from domain.playlist import ListedSegment, Resource
+from domain.playlist import ListedSegment, Resource, SegmentKey
+from domain.request_timing import SegmentTiming, segment_timing
 from domain.window import FetchedMedia
 from infra.hls_client import (
     DamagedError,
@@ -22,12 +24,22 @@ from infra.hls_client import (
     NotFoundError,
     RefusedError,
     TooLargeError,
+    UnreachableError,
 )
 from infra.media_pool import MediaError, MediaPool
 from infra.media_probe import UndecodableError, probe
 from infra.media_source import MediaSource
+from infra.segment_decryption import (
+    KEY_BYTES,
+    DecryptionError,
+    decrypt,
+    decrypt_file,
+    sequence_vector,
+)
 from infra.segment_store import SegmentStore
 from infra.url_guard import UrlForbiddenError
+
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +50,9 @@ _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 4.0
 _MAX_INITIALIZATION_BYTES: Final = 1 << 20
 _REMEMBERED_INITIALIZATIONS: Final = 64
+_MAX_KEY_BYTES: Final = 1 << 10
+_REMEMBERED_KEYS: Final = 64
+_FAILED_KEY: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -51,23 +66,47 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Lost:
-    """A segment that could not be had."""
+    """A segment that could not be fetched; `encrypted` when for want of a key."""
 
     listed: ListedSegment
     reason: GapReason
     detail: str
+    encrypted: bool = False
+
+
+class KeyUnavailableError(FetchError):
+    """A segment's key cannot be read, or is none."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class _FailedAttempt(Exception):  # noqa: N818 carries a verdict, not an error
-    def __init__(self, reason: GapReason, detail: str, *, attempts: int) -> None:
+    def __init__(
+        self,
+        reason: GapReason,
+        detail: str,
+        *,
+        attempts: int,
+        patience: float = 0.0,
+        retry_after: float | None = None,
+        encrypted: bool = False,
+    ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
         self.attempts = attempts
+        self.patience = patience
+        self.retry_after = retry_after
+        self.encrypted = encrypted
 
 
 class SegmentFetcher:
-    """Fetches and verifies segments of all streams of a worker.
+    """Fetches and verifies the segments of one stream.
+
+    What it caches (initialization sections, keys) came with this stream's cookies and serves no
+    other.
 
     Args:
         client: where segments are read from.
@@ -79,19 +118,46 @@ class SegmentFetcher:
         self._client = client
         self._store = store
         self._pool = pool
-        self._initializations: OrderedDict[Resource, bytes] = OrderedDict()
+        self._initializations: OrderedDict[tuple[Resource, int], bytes] = OrderedDict()
+        self._reading_initialization = asyncio.Lock()
+        self._keys: OrderedDict[str, bytes] = OrderedDict()
+        self._failed_keys: OrderedDict[str, tuple[float, KeyUnavailableError]] = OrderedDict()
+        self._reading_key = asyncio.Lock()
 
     async def fetch(
-        self, listed: ListedSegment, *, limits: IngestLimits, still_listed: Callable[[], bool]
+        self,
+        listed: ListedSegment,
+        *,
+        limits: IngestLimits,
+        still_listed: Callable[[], bool],
+        timing: SegmentTiming | None = None,
+        encoding: int = 0,
     ) -> Fetched | Lost:
-        """Fetch a segment, trying again with growing delays while the playlist still lists it."""
+        """Fetch a segment, trying again with growing delays while the playlist still lists it.
+
+        Args:
+            listed: the segment.
+            limits: bounds on each request.
+            still_listed: returns True while the playlist lists it.
+            timing: timeouts; those of a playlist that lists its segments for good unless given.
+            encoding: number of the run of segments between two discontinuities: another run may
+                have another initialization section behind the same URL.
+        """
+        timing = timing or segment_timing(
+            listed.duration,
+            target_duration=listed.duration,
+            window=0.0,
+            request_timeout=limits.request_timeout,
+        )
         attempt = 0
+        began = time.monotonic()
         while True:
             attempt += 1
             try:
-                return await self._attempt(listed, limits)
+                return await self._attempt(listed, limits, timing, encoding)
             except _FailedAttempt as failure:
-                if attempt >= failure.attempts or (attempt > 1 and not still_listed()):
+                spent = attempt >= failure.attempts and time.monotonic() - began >= failure.patience
+                if spent or (attempt > 1 and not still_listed()):
                     _log.warning(
                         "segment_lost",
                         sequence=listed.sequence,
@@ -99,19 +165,30 @@ class SegmentFetcher:
                         detail=failure.detail,
                         attempts=attempt,
                     )
-                    return Lost(listed, failure.reason, failure.detail)
-            delay = min(_FIRST_DELAY * 2 ** (attempt - 1), _LONGEST_DELAY)
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 jitter
+                    return Lost(listed, failure.reason, failure.detail, failure.encrypted)
+                wait = failure.retry_after
+            delay = min(_FIRST_DELAY * 2 ** min(attempt - 1, 10), _LONGEST_DELAY)
+            jittered = delay * random.uniform(0.5, 1.0)  # noqa: S311 jitter
+            await asyncio.sleep(max(jittered, wait or 0.0))
 
-    async def _attempt(self, listed: ListedSegment, limits: IngestLimits) -> Fetched:
+    async def _attempt(
+        self, listed: ListedSegment, limits: IngestLimits, timing: SegmentTiming, encoding: int
+    ) -> Fetched:
+        refusal = listed.problem or listed.refusal
+        if refusal:
+            raise _FailedAttempt(
+                GapReason.UNREACHABLE, refusal, attempts=1, encrypted=not listed.problem
+            )
         file = await self._store.scratch()
         try:
-            size = await self._download(listed, file, limits)
+            size = await self._download(listed, file, limits, timing, encoding)
             facts = await self._pool.run(probe, str(file))
         except BaseException as error:
             await asyncio.to_thread(file.unlink, missing_ok=True)
             if isinstance(error, UndecodableError | MediaError | FetchError | UrlForbiddenError):
-                raise _verdict(error) from error
+                if isinstance(error, UndecodableError | DamagedError):
+                    self._forget(listed)
+                raise _verdict(error, timing) from error
             raise
         media = FetchedMedia(
             first_timestamp=facts.first_timestamp,
@@ -123,42 +200,174 @@ class SegmentFetcher:
         )
         return Fetched(listed, media, file)
 
-    async def _download(self, listed: ListedSegment, file: Path, limits: IngestLimits) -> int:
+    async def _download(
+        self,
+        listed: ListedSegment,
+        file: Path,
+        limits: IngestLimits,
+        timing: SegmentTiming,
+        encoding: int,
+    ) -> int:
         prefix = b""
         if listed.initialization is not None:
-            prefix = await self._initialization(listed.initialization, limits)
-        return await self._client.download(
-            listed.resource,
-            file,
-            max_bytes=limits.max_segment_bytes,
-            seconds=limits.request_timeout,
-            prefix=prefix,
-        )
-
-    async def _initialization(self, resource: Resource, limits: IngestLimits) -> bytes:
-        """Return an initialisation section: in front of each segment, it makes it playable."""
-        known = self._initializations.get(resource)
-        if known is None:
-            known = await self._client.read(
-                resource, max_bytes=_MAX_INITIALIZATION_BYTES, seconds=limits.request_timeout
+            prefix = await self._initialization(listed, timing, encoding)
+        if listed.key is None:
+            return await self._client.download(
+                listed.resource,
+                file,
+                max_bytes=limits.max_segment_bytes,
+                seconds=timing.total,
+                idle=timing.idle,
+                prefix=prefix,
             )
-            self._initializations[resource] = known
-            while len(self._initializations) > _REMEMBERED_INITIALIZATIONS:
-                self._initializations.popitem(last=False)
+        key = await self._key(listed.key, timing)
+        encrypted = await self._store.scratch()
+        try:
+            await self._client.download(
+                listed.resource,
+                encrypted,
+                max_bytes=limits.max_segment_bytes,
+                seconds=timing.total,
+                idle=timing.idle,
+            )
+            vector = listed.key.iv or sequence_vector(listed.sequence)
+            return await asyncio.to_thread(
+                decrypt_file, encrypted, file, key=key, vector=vector, prefix=prefix
+            )
+        except DecryptionError as error:
+            raise DamagedError(str(error)) from error
+        finally:
+            await asyncio.to_thread(encrypted.unlink, missing_ok=True)
+
+    async def _initialization(
+        self, listed: ListedSegment, timing: SegmentTiming, encoding: int
+    ) -> bytes:
+        """Return an initialization section: in front of each segment, it makes it playable."""
+        resource = listed.initialization
+        if resource is None:
+            return b""
+        cached = (resource, encoding)
+        async with self._reading_initialization:
+            known = self._initializations.get(cached)
+            if known is None:
+                known = await self._client.read(
+                    resource,
+                    max_bytes=_MAX_INITIALIZATION_BYTES,
+                    seconds=timing.total,
+                    idle=timing.idle,
+                )
+                known = await self._plain_initialization(listed, known, timing)
+                self._initializations[cached] = known
+                while len(self._initializations) > _REMEMBERED_INITIALIZATIONS:
+                    self._initializations.popitem(last=False)
         return known
 
+    async def _plain_initialization(
+        self, listed: ListedSegment, data: bytes, timing: SegmentTiming
+    ) -> bytes:
+        key = listed.initialization_key
+        if key is None:
+            return data
+        if key.refusal:
+            raise KeyUnavailableError(f"its initialization section is {key.refusal}")
+        secret = await self._key(key, timing)
+        try:
+            # Without an IV of its own none is defined; packagers take that of the segment.
+            return decrypt(data, key=secret, vector=key.iv or sequence_vector(listed.sequence))
+        except DecryptionError:
+            if key.iv is None:
+                return data  # encrypted initialization sections must name an IV: this one is plain
+            raise DamagedError("its initialization section cannot be decrypted") from None
 
-def _verdict(error: Exception) -> _FailedAttempt:
+    async def _key(self, key: SegmentKey, timing: SegmentTiming) -> bytes:
+        """Return a key's bytes, asked for with this stream's cookies and through its guard.
+
+        Raises:
+            KeyUnavailableError: there is none; asked for again after a while.
+        """
+        url = key.url or ""
+        async with self._reading_key:
+            known = self._keys.get(url)
+            if known is not None:
+                return known
+            failed = self._failed_keys.get(url)
+            if failed is not None and time.monotonic() < failed[0]:
+                raise failed[1]
+            try:
+                known = await self._client.read(
+                    Resource(url=url),
+                    max_bytes=_MAX_KEY_BYTES,
+                    seconds=timing.total,
+                    idle=timing.idle,
+                )
+                _check_key(known)
+            except (FetchError, UrlForbiddenError) as error:
+                reason = str(error).rstrip(".")
+                unavailable = KeyUnavailableError(
+                    f"encrypted (AES-128), and its key cannot be read: {reason}",
+                    retry_after=_retry_after(error),
+                )
+                _remember(self._failed_keys, url, (time.monotonic() + _FAILED_KEY, unavailable))
+                raise unavailable from error
+            _remember(self._keys, url, known)
+            return known
+
+    def _forget(self, listed: ListedSegment) -> None:
+        """Read what the segment depends on anew for the next attempt: it may have been replaced."""
+        for cached in [each for each in self._initializations if each[0] == listed.initialization]:
+            del self._initializations[cached]
+        if listed.key is not None and listed.key.url is not None:
+            self._keys.pop(listed.key.url, None)
+
+
+def _retry_after(error: Exception) -> float | None:
+    return error.retry_after if isinstance(error, UnreachableError) else None
+
+
+def _check_key(key: bytes) -> None:
+    if len(key) != KEY_BYTES:
+        raise FetchError(f"it has {len(key)} bytes instead of {KEY_BYTES}")
+
+
+def _remember(memory: OrderedDict[str, T], name: str, value: T) -> None:
+    memory[name] = value
+    memory.move_to_end(name)
+    while len(memory) > _REMEMBERED_KEYS:
+        memory.popitem(last=False)
+
+
+def _verdict(error: Exception, timing: SegmentTiming) -> _FailedAttempt:  # noqa: PLR0911 a table
+    detail = str(error)
     match error:
         case UndecodableError() | MediaError() | DamagedError():
-            return _FailedAttempt(GapReason.CORRUPT, str(error), attempts=_CORRUPT_ATTEMPTS)
+            return _FailedAttempt(GapReason.CORRUPT, detail, attempts=_CORRUPT_ATTEMPTS)
+        case KeyUnavailableError():
+            return _FailedAttempt(
+                GapReason.UNREACHABLE,
+                detail,
+                attempts=_REFUSED_ATTEMPTS,
+                patience=timing.missing_patience,
+                retry_after=error.retry_after,
+                encrypted=True,
+            )
         case TooLargeError():
-            return _FailedAttempt(GapReason.TOO_LARGE, str(error), attempts=1)
+            return _FailedAttempt(GapReason.TOO_LARGE, detail, attempts=1)
         case NotFoundError():
-            return _FailedAttempt(GapReason.NOT_FOUND, str(error), attempts=_REFUSED_ATTEMPTS)
+            return _FailedAttempt(
+                GapReason.NOT_FOUND,
+                detail,
+                attempts=_REFUSED_ATTEMPTS,
+                patience=timing.missing_patience,
+            )
         case RefusedError():
-            return _FailedAttempt(GapReason.UNREACHABLE, str(error), attempts=_REFUSED_ATTEMPTS)
+            return _FailedAttempt(GapReason.UNREACHABLE, detail, attempts=_REFUSED_ATTEMPTS)
         case UrlForbiddenError():
-            return _FailedAttempt(GapReason.UNREACHABLE, str(error), attempts=1)
+            return _FailedAttempt(GapReason.UNREACHABLE, detail, attempts=1)
         case _:
-            return _FailedAttempt(GapReason.UNREACHABLE, str(error), attempts=_ATTEMPTS)
+            return _FailedAttempt(
+                GapReason.UNREACHABLE,
+                detail,
+                attempts=_ATTEMPTS,
+                patience=timing.error_patience,
+                retry_after=_retry_after(error),
+            )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,9 +17,12 @@ import structlog
 from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
+from activities.ingest.problems import Problem, encrypted_end, playlist_problem
+from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegment
 from domain.commentary import Cue
 from domain.continuity import (
+    REMEMBERED,
     Movement,
     Reading,
     Taken,
@@ -30,13 +34,14 @@ from domain.ingest import IngestCursor, IngestLimits
 from domain.media import GapReason
 from domain.pace import observe_interval, poll_delay
 from domain.playlist import DateRange, ListedSegment, MediaPlaylist
+from domain.request_timing import SegmentTiming, segment_timing
 from domain.stream import EndReason, StreamEnd
 from domain.timeline import LONGEST_BELIEVED_LOSS, lost_duration
 from infra.hls_client import (
     FetchError,
     NotFoundError,
     RefusedError,
-    TooLargeError,
+    UnreachableError,
 )
 from infra.hls_parser import NotAPlaylistError
 from infra.url_guard import UrlForbiddenError
@@ -48,7 +53,19 @@ _QUEUED: Final = 64
 _CONFIRMATIONS: Final = 5
 _EARLY_CONFIRMATIONS: Final = 3
 _REMEMBERED_LISTINGS: Final = 512
-_UNLISTED_GRACE: Final = 4.0
+_LONGEST_GRACE: Final = 30.0
+_FIRST_BACKOFF: Final = 0.25
+_LONGEST_BACKOFF: Final = 8.0
+_ABSENT_BACKOFF: Final = 2.0
+_FAILURES: Final = 2
+_FAILING_TARGETS: Final = 1.5
+_IDLE_TARGETS: Final = 3.0
+_SHORTEST_IDLE: Final = 2.0
+_MOST_TRIED: Final = 4
+_UNDECRYPTABLE: Final = 3
+_FIRST_CHOICE_INTERVAL: Final = 1.0
+_LONGEST_CHOICE_INTERVAL: Final = 30.0
+_KEPT_BEHIND: Final = 2 * REMEMBERED  # segments of a long window that are read again and again
 _PATIENCE: Final = 4  # target durations without an advance after which a regressed list is old
 _POLL_SLACK: Final = 2.0
 
@@ -101,14 +118,6 @@ class _Regression:
         self.last = last
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What was wrong with the latest request for the playlist, and the end it would lead to."""
-
-    reason: EndReason
-    message: str
-
-
 class Follower:
     """Follows one live playlist from a cursor on, until it is closed.
 
@@ -121,6 +130,7 @@ class Follower:
         limits: bounds.
         stored: segments that an earlier attempt has stored, by media sequence.
         captions: begins to follow a caption playlist; None leaves captions alone.
+        separate_audio: reads an audio rendition beside the pictures.
 
     Attributes:
         interval: seconds of wall clock between new segments.
@@ -139,7 +149,8 @@ class Follower:
         cursor: IngestCursor,
         limits: IngestLimits,
         stored: dict[int, StoredSegment],
-        captions: Callable[[str], CaptionFollower] | None = None,
+        captions: Callable[[str, Mapping[str, str]], CaptionFollower] | None = None,
+        separate_audio: Callable[[str, Mapping[str, str]], SeparateAudio] | None = None,
     ) -> None:
         self._poller = poller
         self._fetcher = fetcher
@@ -160,12 +171,28 @@ class Follower:
         self._durations: dict[int, float] = {}
         self._verdict: tuple[str, int] = ("", 0)
         self._changed_at: float | None = None
+        self._idle_since: float | None = None
+        self._read_before = False
+        self._shortest_interval: float | None = None
+        self._failures = 0
+        self._failing_since = 0.0
+        self._last_error: Exception | None = None
+        self._choose_again_at = 0.0
+        self._choose_again_after = _FIRST_CHOICE_INTERVAL
+        self._retry_after = 0.0
+        self._encoding = 0
+        self._fetched_any = cursor.stored_segments > 0
+        self._undecryptable = 0
+        self.encryption_problem = ""
         self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(_QUEUED)
         self._ahead = asyncio.Semaphore(_PREFETCHED)
         self._fetches: set[asyncio.Task[Fetched | Lost]] = set()
         self._task: asyncio.Task[None] | None = None
         self._follow_captions = captions
         self._captions: CaptionFollower | None = None
+        self._captions_of: str | None = None
+        self._read_audio = separate_audio
+        self._audio: SeparateAudio | None = None
         self.interval = cursor.segment_interval
         self.looked = 0.0
         self.away = _absence(cursor)
@@ -181,6 +208,11 @@ class Follower:
     def variant(self) -> str | None:
         """Its name."""
         return self._poller.variant
+
+    @property
+    def audio_url(self) -> str | None:
+        """The playlist of separate audio beside it; None without one."""
+        return self._poller.audio_url
 
     @property
     def captions_url(self) -> str | None:
@@ -240,6 +272,8 @@ class Follower:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._captions is not None:
             await self._captions.close()
+        if self._audio is not None:
+            await self._audio.close()
         while not self._arrivals.empty():
             arrival = self._arrivals.get_nowait()
             if isinstance(arrival, SegmentArrival):
@@ -257,7 +291,9 @@ class Follower:
 
     def _delay(self) -> float:
         playlist = self._playlist
-        idle = time.monotonic() - self._changed_at if self._changed_at else 0.0
+        if self._failures:
+            return self._backoff()
+        idle = time.monotonic() - self._idle_since if self._idle_since else 0.0
         return poll_delay(
             self.interval,
             target_duration=playlist.target_duration if playlist else 2.0,
@@ -265,18 +301,146 @@ class Follower:
             idle=idle,
         )
 
+    def _backoff(self) -> float:
+        """Return the seconds to wait after failed requests: as the origin asks, else ever more."""
+        if self._playlist is not None:
+            longest = min(max(self._playlist.target_duration, _FIRST_BACKOFF), _LONGEST_BACKOFF)
+        else:
+            # A playlist that is not there may appear at any moment, and list little.
+            absent = isinstance(self._last_error, NotFoundError)
+            longest = _ABSENT_BACKOFF if absent else _LONGEST_BACKOFF
+        delay = min(_FIRST_BACKOFF * 2.0 ** min(self._failures - 1, 10), longest)
+        return max(delay, self._retry_after)
+
     async def _poll(self) -> None:
+        if self._should_choose_again() and await self._choose_again():
+            return
         try:
-            playlist = await self._poller.read()
+            since = None if self._next is None else self._next - _KEPT_BEHIND
+            playlist = await self._poller.read(since=since)
         except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
             self._fail(error)
             return
         self.problem = None
-        url = self._poller.captions_url
-        if self._captions is None and self._follow_captions is not None and url is not None:
-            self._captions = self._follow_captions(url)
+        self._failures = 0
+        if self._idle_since is None:
+            self._idle_since = time.monotonic()
+        await self._follow_renditions()
         if playlist is None:
             return
+        await self._take_reading(playlist)
+
+    async def _follow_renditions(self) -> None:
+        """Follow the captions and the separate audio of the variant that is followed now."""
+        captions, audio = self._poller.captions_url, self._poller.audio_url
+        if self._follow_captions is not None and captions != self._captions_of:
+            if self._captions is not None:
+                await self._captions.close()
+            self._captions = (
+                self._follow_captions(captions, self._poller.variables) if captions else None
+            )
+            self._captions_of = captions
+        if self._read_audio is not None and audio != (self._audio.url if self._audio else None):
+            if self._audio is not None:
+                await self._audio.close()
+            self._audio = self._read_audio(audio, self._poller.variables) if audio else None
+
+    def _should_choose_again(self) -> bool:
+        """Return True if the variant has failed, or stood still, for long enough to try others."""
+        now = time.monotonic()
+        if not self._poller.may_choose_again or now < self._choose_again_at:
+            return False
+        target = self._playlist.target_duration if self._playlist else 0.0
+        if self._failures:
+            definite = isinstance(self._last_error, NotFoundError | RefusedError)
+            patience = 0.0 if definite or self._next is None else _FAILING_TARGETS * target
+            return self._failures >= _FAILURES and now - self._failing_since >= patience
+        if self._audio is not None and self._audio.failing:
+            return True
+        return self._idle_since is not None and now - self._idle_since >= max(
+            _IDLE_TARGETS * target, _SHORTEST_IDLE
+        )
+
+    async def _choose_again(self) -> bool:
+        """Read the master playlist again and go on with what it offers; return True on success.
+
+        The same rendition comes first, under the URL that it has now. Another one is followed from
+        where it goes beyond what was taken, as a discontinuity.
+        """
+        self._choose_again_at = time.monotonic() + self._choose_again_after
+        self._choose_again_after = min(2 * self._choose_again_after, _LONGEST_CHOICE_INTERVAL)
+        failing = self._failures > 0
+        deaf = self._audio is not None and self._audio.failing
+        before, url = self._poller.variant, self._poller.media_url
+        try:
+            master, offered = await self._poller.read_alternatives()
+        except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
+            _log.warning("master_playlist_unreadable", problem=str(error))
+            if failing:
+                self.problem = playlist_problem(error)
+            return False
+        for place, variant in enumerate(offered[:_MOST_TRIED]):
+            try:
+                playlist = await self._poller.read_variant(variant, master)
+            except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
+                _log.info("variant_unreadable", variant=variant.name, problem=str(error))
+                continue
+            same = place == 0 and variant.name == before
+            fresh = playlist.segments if same else self._beyond(playlist)
+            renewed = same and (variant.url != url or deaf)
+            if not (failing or renewed or any(self._is_new(each) for each in fresh)):
+                continue
+            self._poller.adopt(variant, master)
+            self.problem, self._failures = None, 0
+            await self._follow_renditions()
+            if not same:
+                self._switch(playlist, fresh)
+            await self._take_reading(playlist)
+            return True
+        return False
+
+    def _is_new(self, segment: ListedSegment) -> bool:
+        return self._next is None or segment.sequence >= self._next
+
+    def _beyond(self, playlist: MediaPlaylist) -> tuple[ListedSegment, ...]:
+        """Return the segments of another variant whose media follows on what was taken.
+
+        By their dates, where both have them; else by number, where the numbers are close, since
+        variants are usually numbered alike; else as many of the last as time has passed.
+        """
+        segments = playlist.segments
+        if self._next is None or not segments:
+            return segments
+        last = self._last_date_time
+        if last is not None and all(each.program_date_time for each in segments):
+            return tuple(
+                each
+                for each in segments
+                if each.program_date_time is not None
+                and each.program_date_time > last + timedelta(seconds=each.duration / 2)
+            )
+        elapsed = time.monotonic() - (self._idle_since or time.monotonic())
+        missed = math.ceil(elapsed / max(playlist.target_duration, 0.1))
+        if abs(segments[-1].sequence - (self._next - 1)) <= len(segments) + missed:
+            return tuple(each for each in segments if each.sequence >= (self._next or 0))
+        return segments[-max(missed, 1) :]
+
+    def _switch(self, playlist: MediaPlaylist, fresh: tuple[ListedSegment, ...]) -> None:
+        """Go on at another variant's numbers."""
+        if self._next is not None:
+            following = playlist.segments[-1].sequence + 1 if playlist.segments else self._next
+            self._next = fresh[0].sequence if fresh else following
+            self._restarted = True
+        self._stored = {}
+        self._memory = self._memory.restarted()
+        self._head = None
+        self._regression = None
+        self._durations.clear()
+        self._unlisted_since.clear()
+        self._playlist = None
+
+    async def _take_reading(self, playlist: MediaPlaylist) -> None:
+        """Take in a reading of the playlist, if it is one of a live stream."""
         if playlist.vod and (self._next is None or not playlist.ended):
             self.end = StreamEnd(
                 reason=EndReason.VOD_PLAYLIST,
@@ -301,7 +465,11 @@ class Follower:
         reading = assess(
             playlist,
             taken,
-            believable=believable_jump(playlist.segments, elapsed=elapsed, interval=self.interval),
+            believable=believable_jump(
+                playlist.segments,
+                elapsed=elapsed,
+                interval=self.interval or self._shortest_interval,
+            ),
         )
         self._note_listing(playlist)
         match reading.movement:
@@ -388,13 +556,6 @@ class Follower:
         self._new_at = now
         await self._roll_off(fresh[0], typical=fresh[0].duration, now=now)
         for segment in fresh:
-            if segment.encryption is not None:
-                self.end = StreamEnd(
-                    reason=EndReason.ENCRYPTED,
-                    message=f"The stream is encrypted ({segment.encryption}), and we have no key; "
-                    "publish a variant in the clear for analysis.",
-                )
-                return
             await self._take(segment, now)
 
     def _first(self, playlist: MediaPlaylist) -> int:
@@ -458,7 +619,10 @@ class Follower:
                 )
             )
             return
-        outcome = asyncio.create_task(self._fetch(segment), name="fetch-segment")
+        if segment.discontinuity or self._restarted:
+            self._encoding += 1
+        fetch = self._fetch(segment, self._encoding)
+        outcome = asyncio.create_task(fetch, name="fetch-segment")
         self._fetches.add(outcome)
         outcome.add_done_callback(self._fetches.discard)
         restarted, self._restarted = self._restarted, False
@@ -466,15 +630,41 @@ class Follower:
             SegmentArrival(listed=segment, published_at=now, restarted=restarted, outcome=outcome)
         )
 
-    async def _fetch(self, segment: ListedSegment) -> Fetched | Lost:
+    async def _fetch(self, segment: ListedSegment, encoding: int) -> Fetched | Lost:
         await self._ahead.acquire()
         stored = self._stored.get(segment.sequence)
         if stored is not None and stored.is_of(segment):
             return Fetched(segment, stored.media, None)
-        return await self._fetcher.fetch(
+        outcome = await self._fetcher.fetch(
             segment,
             limits=self._limits,
             still_listed=lambda: self._is_listed(segment.sequence),
+            timing=self._timing(segment),
+            encoding=encoding,
+        )
+        self._note_encryption(outcome)
+        if isinstance(outcome, Fetched) and self._audio is not None:
+            return await self._audio.complete(outcome)
+        return outcome
+
+    def _note_encryption(self, outcome: Fetched | Lost) -> None:
+        """End a stream of which nothing can be decrypted; single segments are gaps."""
+        if isinstance(outcome, Fetched):
+            self._fetched_any = True
+            self._undecryptable, self.encryption_problem = 0, ""
+        elif outcome.encrypted:
+            self._undecryptable += 1
+            self.encryption_problem = outcome.detail
+            if self._undecryptable >= _UNDECRYPTABLE and not self._fetched_any and not self.end:
+                self.end = encrypted_end(outcome.detail)
+
+    def _timing(self, segment: ListedSegment) -> SegmentTiming:
+        listed = self._playlist.segments if self._playlist else (segment,)
+        return segment_timing(
+            segment.duration,
+            target_duration=self._playlist.target_duration if self._playlist else segment.duration,
+            window=sum(each.duration for each in listed),
+            request_timeout=self._limits.request_timeout,
         )
 
     def _is_listed(self, sequence: int) -> bool:
@@ -483,7 +673,7 @@ class Follower:
         if playlist and any(each.sequence == sequence for each in playlist.segments):
             return True
         unlisted = self._unlisted_since.get(sequence)
-        grace = min(_UNLISTED_GRACE, 2 * playlist.target_duration if playlist else 0.0)
+        grace = min(_LONGEST_GRACE, 2 * playlist.target_duration if playlist else 0.0)
         return unlisted is not None and time.monotonic() - unlisted < grace
 
     def _note_listing(self, playlist: MediaPlaylist) -> None:
@@ -501,16 +691,30 @@ class Follower:
 
     def _observe(self, segments: int) -> None:
         now = time.monotonic()
+        # How long ago the segments came that were listed when we joined is not known: until the
+        # second change there is no interval to poll by, only the shortest that it may be.
         if self._changed_at is not None:
             self.interval = observe_interval(
                 self.interval, elapsed=now - self._changed_at, segments=segments
             )
-        self._changed_at = now
+        elif self._read_before and self._idle_since is not None:
+            self._shortest_interval = (now - self._idle_since) / segments
+        self._changed_at = now if self._read_before else None
+        self._read_before = True
+        self._idle_since = now
+        self._choose_again_after = _FIRST_CHOICE_INTERVAL
 
     def _fail(self, error: Exception) -> None:
         """Note what is wrong; end at once what cannot become right by waiting."""
         self._poller.forget()
-        self.problem = _problem(error)
+        self.problem = playlist_problem(error)
+        if self._failures == 0:
+            self._failing_since = time.monotonic()
+        self._failures += 1
+        self._last_error = error
+        self._retry_after = (
+            (error.retry_after or 0.0) if isinstance(error, UnreachableError) else 0.0
+        )
         waited = self._confirmed(self.problem.reason, of=_EARLY_CONFIRMATIONS)
         final = {EndReason.URL_FORBIDDEN, EndReason.NOT_A_PLAYLIST, EndReason.PLAYLIST_TOO_LARGE}
         if waited and self._next is None and self.problem.reason in final:
@@ -563,29 +767,3 @@ async def discard(arrival: SegmentArrival) -> None:
         outcome = await arrival.outcome
         if isinstance(outcome, Fetched) and outcome.file is not None:
             await asyncio.to_thread(Path.unlink, outcome.file, missing_ok=True)
-
-
-def _problem(error: Exception) -> Problem:
-    match error:
-        case UrlForbiddenError():
-            return Problem(EndReason.URL_FORBIDDEN, str(error))
-        case NotAPlaylistError():
-            return Problem(
-                EndReason.NOT_A_PLAYLIST,
-                f"The URL is no HLS playlist: {error}. Give the URL of the stream's .m3u8.",
-            )
-        case TooLargeError():
-            return Problem(
-                EndReason.PLAYLIST_TOO_LARGE,
-                f"The playlist is too large: {error}. Publish a sliding window of segments.",
-            )
-        case NotFoundError() | RefusedError():
-            return Problem(
-                EndReason.NEVER_STARTED,
-                f"The playlist is not there: {error}. Check the URL, and that the stream is live.",
-            )
-        case _:
-            return Problem(
-                EndReason.ORIGIN_UNREACHABLE,
-                f"The playlist cannot be read: {error}. Check the origin, then analyse anew.",
-            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from uuid import UUID
 
@@ -10,9 +11,11 @@ from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.follower import Follower
 from activities.ingest.poller import PlaylistPoller
+from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegments
 from domain.ingest import FetchWindowInput, IngestCursor, IngestLimits
-from infra.hls_client import HlsClient
+from infra.hls_client import HlsClient, HlsSession
+from infra.media_pool import MediaPool
 from infra.segment_store import SegmentStore
 
 StreamKey = tuple[UUID, UUID]
@@ -30,14 +33,14 @@ class Followers:
         self,
         client: HlsClient,
         store: SegmentStore,
-        fetcher: SegmentFetcher,
+        pool: MediaPool,
         *,
         linger: float,
         caption_interval: float,
     ) -> None:
         self._client = client
         self._store = store
-        self._fetcher = fetcher
+        self._pool = pool
         self._linger = linger
         self._caption_interval = caption_interval
         self._waiting: dict[StreamKey, tuple[IngestCursor, Follower, asyncio.TimerHandle]] = {}
@@ -78,22 +81,25 @@ class Followers:
         stored = StoredSegments(
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
+        session = self._client.session((request.tenant_id, request.stream_id))
         follower = Follower(
             poller=PlaylistPoller(
-                self._client,
+                session,
                 url=request.playlist_url,
                 limits=request.limits,
                 policy=request.variant,
                 media_url=cursor.media_playlist_url,
                 variant=cursor.variant,
                 captions_url=cursor.captions_url,
+                audio_url=cursor.audio_url,
             ),
-            fetcher=self._fetcher,
+            fetcher=SegmentFetcher(session, self._store, self._pool),
             cursor=cursor,
             limits=request.limits,
-            captions=partial(self._captions, limits=request.limits)
+            captions=partial(self._captions, session, request.limits)
             if request.limits.captions
             else None,
+            separate_audio=partial(self._audio, session, request.limits),
             stored=await stored.following(
                 discontinuity=cursor.discontinuity_sequence, sequence=cursor.next_sequence or 0
             ),
@@ -101,7 +107,25 @@ class Followers:
         follower.start()
         return follower
 
-    def _captions(self, url: str, limits: IngestLimits) -> CaptionFollower:
+    def _captions(
+        self, session: HlsSession, limits: IngestLimits, url: str, variables: Mapping[str, str]
+    ) -> CaptionFollower:
         return CaptionFollower(
-            self._client, url=url, limits=limits, interval=self._caption_interval
+            session,
+            url=url,
+            limits=limits,
+            interval=self._caption_interval,
+            variables=variables,
+        )
+
+    def _audio(
+        self, session: HlsSession, limits: IngestLimits, url: str, variables: Mapping[str, str]
+    ) -> SeparateAudio:
+        return SeparateAudio(
+            session,
+            url=url,
+            store=self._store,
+            pool=self._pool,
+            limits=limits,
+            variables=variables,
         )

@@ -11,7 +11,9 @@ import structlog
 
 from domain.ingest import IngestLimits
 from domain.media import VariantPolicy
-from domain.playlist import MasterPlaylist, MediaPlaylist, choose_variant
+from domain.playlist import MasterPlaylist, MediaPlaylist, Variant
+from domain.request_timing import playlist_timing
+from domain.variant_choice import alternatives, captions, choose_variant, separate_audio
 from infra.hls_client import Validators
 from infra.hls_parser import MissingVariableError, NotAPlaylistError, parse_playlist
 from infra.media_source import MediaSource
@@ -32,6 +34,7 @@ class PlaylistPoller:
         media_url: the media playlist chosen before, if so.
         variant: its name.
         captions_url: the caption playlist found then.
+        audio_url: the playlist of separate audio found then.
     """
 
     def __init__(
@@ -44,20 +47,38 @@ class PlaylistPoller:
         media_url: str | None,
         variant: str | None,
         captions_url: str | None = None,
+        audio_url: str | None = None,
     ) -> None:
         self._client = client
         self._url = url
         self._limits = limits
         self._policy = policy
         self._validators = Validators()
+        self._target_duration: float | None = None
+        self._text = ""
         self._variables: Mapping[str, str] | None = None
         self._logged: set[str] = set()
         self.media_url = media_url
         self.variant = variant
         self.captions_url = captions_url
+        self.audio_url = audio_url
 
-    async def read(self) -> MediaPlaylist | None:
+    @property
+    def may_choose_again(self) -> bool:
+        """True if the media playlist was chosen from a master playlist."""
+        return self.media_url is not None and self.media_url != self._url
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What the master playlist defines (EXT-X-DEFINE), for the playlists that it names."""
+        return self._variables or {}
+
+    async def read(self, *, since: int | None = None) -> MediaPlaylist | None:
         """Return the media playlist as it is now; None when it has not changed since.
+
+        Args:
+            since: media sequence of the first segment that matters, where older ones may be left
+                out.
 
         Raises:
             FetchError: there was no playlist to be had this time.
@@ -67,39 +88,73 @@ class PlaylistPoller:
         if self.media_url is None:
             first = await self._parsed(self._url)
             if isinstance(first, MasterPlaylist):
-                self._choose(first)
+                self.adopt(choose_variant(first.variants, self._policy, master=first), first)
             elif first is not None and first.segments:
                 self.media_url, self.variant = self._url, "source"
                 return first
             else:
                 return first
         try:
-            playlist = await self._parsed(self.media_url or self._url)
+            playlist = await self._parsed(self.media_url or self._url, since)
         except MissingVariableError:
             # A poller that goes on with a chosen variant has not read the master playlist yet.
             if self._variables is not None or not await self._read_variables():
                 raise
-            playlist = await self._parsed(self.media_url or self._url)
+            playlist = await self._parsed(self.media_url or self._url, since)
         if isinstance(playlist, MasterPlaylist):
             raise NotAPlaylistError("the variant chosen is a master playlist itself")
         return playlist
 
+    async def read_alternatives(self) -> tuple[MasterPlaylist, tuple[Variant, ...]]:
+        """Read the master playlist again; return it with the variants to try, in order.
+
+        Raises:
+            FetchError: there was no playlist to be had this time.
+            NotAPlaylistError: something else was there, or no master playlist.
+            UrlForbiddenError: the guard refuses the URL.
+        """
+        self.forget()
+        master = await self._parsed(self._url)
+        self.forget()
+        if not isinstance(master, MasterPlaylist):
+            raise NotAPlaylistError("there is no master playlist any more")
+        found = alternatives(master, self._policy, url=self.media_url or "", name=self.variant)
+        return master, found
+
+    async def read_variant(self, variant: Variant, master: MasterPlaylist) -> MediaPlaylist:
+        """Read another variant's playlist without following it; raises as `read` does."""
+        self.forget()
+        known, self._variables = self._variables, master.variables
+        try:
+            playlist = await self._parsed(variant.url)
+        finally:
+            self._variables = known
+            self.forget()
+        if not isinstance(playlist, MediaPlaylist):
+            raise NotAPlaylistError("the variant is a master playlist itself")
+        return playlist
+
+    def adopt(self, variant: Variant, master: MasterPlaylist) -> None:
+        """Follow a variant from the next reading on."""
+        audio = separate_audio(master, variant)
+        subtitles = captions(master, variant)
+        _log.info(
+            "variant_chosen",
+            variant=variant.name,
+            before=self.variant,
+            offered=len(master.variants),
+            separate_audio=audio is not None,
+        )
+        self.media_url, self.variant = variant.url, variant.name
+        self.audio_url = audio.url if audio else None
+        self.captions_url = subtitles.url if subtitles else None
+        self._variables = master.variables
+        self.forget()
+
     def forget(self) -> None:
         """Make the next reading unconditional."""
         self._validators = Validators()
-
-    def _choose(self, master: MasterPlaylist) -> None:
-        variant = choose_variant(master.variants, self._policy)
-        if variant.separate_audio:
-            _log.warning(
-                "separate_audio_not_followed",
-                url=variant.url,
-                advice="publish a variant with sound in its own segments",
-            )
-        self.media_url, self.variant = variant.url, variant.name
-        self._variables = master.variables
-        self.captions_url = master.captions_url
-        self.forget()
+        self._text = ""
 
     async def _read_variables(self) -> bool:
         """Read what the master playlist defines; return True if there is a master playlist."""
@@ -112,17 +167,24 @@ class PlaylistPoller:
         self._variables = first.variables
         return True
 
-    async def _parsed(self, url: str) -> MasterPlaylist | MediaPlaylist | None:
+    async def _parsed(
+        self, url: str, since: int | None = None
+    ) -> MasterPlaylist | MediaPlaylist | None:
+        timing = playlist_timing(
+            self._target_duration, request_timeout=self._limits.request_timeout
+        )
         answer = await self._client.playlist(
             url,
             max_bytes=self._limits.max_playlist_bytes,
-            seconds=self._limits.request_timeout,
+            seconds=timing.total,
+            idle=timing.idle,
             validators=self._validators,
         )
         self._validators = answer.validators
         text = answer.text
-        if text is None:
-            return None
+        if text is None or text == self._text:
+            return None  # not every origin answers 304
+        self._text = text
         if not text.strip():
             return MediaPlaylist(target_duration=0)
         parse = partial(
@@ -130,11 +192,14 @@ class PlaylistPoller:
             text,
             url=answer.url,
             requested_url=url,
-            variables=self._variables or {},
+            variables=self.variables,
+            since=since,
         )
         inline = len(text) <= _PARSED_INLINE
         playlist = parse() if inline else await asyncio.to_thread(parse)
         self._log_dropped(playlist.dropped)
+        if isinstance(playlist, MediaPlaylist):
+            self._target_duration = playlist.target_duration
         return playlist
 
     def _log_dropped(self, dropped: Mapping[str, int]) -> None:

@@ -9,7 +9,13 @@ from typing import Final
 import structlog
 
 from activities.ingest.fetcher import Fetched, Lost
-from activities.ingest.follower import Follower, LossArrival, SegmentArrival, absence
+from activities.ingest.follower import (
+    Follower,
+    LossArrival,
+    SegmentArrival,
+    absence,
+)
+from activities.ingest.problems import encrypted_end
 from activities.ingest.stored import StoredSegment, StoredSegments
 from domain.commentary import place
 from domain.ingest import FetchWindowInput, FetchWindowResult, IngestProgress
@@ -180,6 +186,7 @@ class WindowFetch:
             media_playlist_url=self._follower.media_url,
             variant=self._follower.variant,
             captions_url=self._follower.captions_url,
+            audio_url=self._follower.audio_url,
             segment_interval=self._follower.interval,
         )
 
@@ -207,6 +214,8 @@ class WindowFetch:
                 reason=EndReason.NEVER_STARTED,
                 message=f"{end.message} It never listed a segment.",
             )
+        if self._follower.encryption_problem:
+            return encrypted_end(self._follower.encryption_problem)
         return StreamEnd(
             reason=EndReason.NO_MEDIA,
             message=f"{end.message} None of its segments held media that we can decode"
@@ -221,6 +230,8 @@ class WindowFetch:
             return None
         if cursor.looked < self._limits.start_timeout:
             return None
+        if self._follower.encryption_problem:
+            return encrypted_end(self._follower.encryption_problem)
         return StreamEnd(
             reason=EndReason.NO_MEDIA,
             message=f"None of the stream's segments held media that we can decode"

@@ -37,7 +37,9 @@ class IngestSettings(SettingsSection):
         description="Seconds without a new segment after which a stream is ended.",
     )
     ingest_request_timeout: PositiveFloat = Field(
-        default=_INGEST.request_timeout, description="Seconds for one playlist or segment request."
+        default=_INGEST.request_timeout,
+        description="Seconds without a byte after which a playlist or segment request is given up; "
+        "more for segments longer than two thirds of it.",
     )
     ingest_max_playlist_bytes: PositiveInt = Field(
         default=_INGEST.max_playlist_bytes, description="Largest playlist read, in bytes."

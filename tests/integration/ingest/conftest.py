@@ -42,6 +42,22 @@ def segments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
+def fmp4(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """An initialization section and three fMP4 segments of one second."""
+    directory = tmp_path_factory.mktemp("fmp4")
+    options = ("-f", "hls", "-hls_time", "1", "-hls_list_size", "0", "-hls_segment_type", "fmp4")
+    names = ("-hls_segment_filename", str(directory / "seg%d.m4s"))
+    make_video(
+        directory / "list.m3u8",
+        seconds=3.0,
+        size="160x90",
+        keyframe_interval=1.0,
+        options=(*options, *names),
+    )
+    return {path.name: path.read_bytes() for path in sorted(directory.glob("*.m*4*"))}
+
+
+@pytest.fixture(scope="session")
 def media_pool() -> Iterator[MediaPool]:
     """One media child for all tests of this process."""
     pool = MediaPool(processes=1, memory_bytes=1 << 30, cpu_seconds=10, timeout=20.0)

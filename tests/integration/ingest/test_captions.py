@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from activities.ingest.captions import CaptionFollower
 from demo.origin import Faults, LiveOrigin, Mark, OriginOptions
@@ -20,7 +23,7 @@ from infra.hls_client import HlsClient
 from infra.media_pool import MediaPool
 from infra.profile_store import ProfileStore
 from infra.url_guard import UrlGuard
-from tests.integration.ingest.harness import QUICK, IngestHarness, Story, static_origin
+from tests.integration.ingest.harness import QUICK, Answer, IngestHarness, Story, static_origin
 from tests.integration.ingest.test_marked_moments import analyze, select
 from tests.integration.rows import new_stream
 
@@ -114,10 +117,43 @@ async def test_what_cannot_be_read_is_passed_over_and_asked_for_once() -> None:
         HlsClient(UrlGuard(allow_private=True)) as client,
         static_origin(answers) as (base, hits),
     ):
-        captions = CaptionFollower(client, url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01)
+        captions = CaptionFollower(
+            client.session(0), url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01
+        )
         assert await taken(captions, until=bool) == ["number 3"]
         await captions.close()
         assert [hits[name] for name in names] == [1, 1, 1, 1]
+
+
+async def test_a_bad_segment_costs_itself_alone() -> None:
+    bad: dict[int, str | Answer] = {
+        1: "",
+        2: "<html>no captions",
+        3: "x" * (1 << 17),
+        4: lambda _: Response(status_code=404),
+        5: lambda _: Response(status_code=500),
+    }
+    answers: dict[str, str | Answer | bytes] = {
+        f"{n}.vtt": bad.get(n % 6, SEGMENT.format(n=n % 10)) for n in range(12)
+    }
+
+    def playlist(_: Request) -> Response:
+        listed = min(12, 2 * next(readings))
+        entries = "".join(f"#EXTINF:2,\n{n}.vtt\n" for n in range(listed))
+        return Response(PLAYLIST.format(first=0) + entries)
+
+    readings = count(1)
+    answers["captions.m3u8"] = playlist
+    async with (
+        HlsClient(UrlGuard(allow_private=True)) as client,
+        static_origin(answers) as (base, hits),
+    ):
+        captions = CaptionFollower(
+            client.session(0), url=f"{base}/captions.m3u8", limits=QUICK, interval=0.05
+        )
+        assert await taken(captions, until=lambda cues: len(cues) >= 2) == ["number 0", "number 6"]
+        await captions.close()
+        assert hits["11.vtt"] <= 1
 
 
 async def test_a_stream_joined_late_gets_the_latest_captions_only() -> None:
@@ -128,7 +164,9 @@ async def test_a_stream_joined_late_gets_the_latest_captions_only() -> None:
         HlsClient(UrlGuard(allow_private=True)) as client,
         static_origin(answers) as (base, _),
     ):
-        captions = CaptionFollower(client, url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01)
+        captions = CaptionFollower(
+            client.session(0), url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01
+        )
         found = await taken(captions, until=lambda cues: len(cues) >= 6)
         await captions.close()
     assert found == [f"number {n}" for n in range(3, 9)]
@@ -139,7 +177,9 @@ async def test_an_address_that_is_forbidden_is_not_asked() -> None:
         HlsClient(UrlGuard()) as client,
         static_origin({"captions.m3u8": ""}) as (base, hits),
     ):
-        captions = CaptionFollower(client, url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01)
+        captions = CaptionFollower(
+            client.session(0), url=f"{base}/captions.m3u8", limits=QUICK, interval=0.01
+        )
         await asyncio.sleep(0.1)
         await captions.close()
         assert hits.total() == 0

@@ -90,6 +90,7 @@ class Recorder:
                 tenant_id=TENANT,
                 stream_id=STREAM,
                 playlist_url=survey.playlist_url,
+                audio_url=survey.audio_url,
                 piece=piece,
                 cursor=IngestCursor(position=piece.start, window_index=piece.window),
                 limits=LIMITS,
@@ -199,9 +200,9 @@ async def test_a_retry_goes_on_where_the_heartbeat_says(recorder: Recorder, vide
             "lists no segment",
         ),
         (
-            Response(VOD.replace("#EXTINF", '#EXT-X-KEY:METHOD=AES-128,URI="k"\n#EXTINF', 1)),
+            Response(VOD.replace("#EXTINF", '#EXT-X-KEY:METHOD=SAMPLE-AES,URI="k"\n#EXTINF', 1)),
             EndReason.ENCRYPTED,
-            "AES-128",
+            "SAMPLE-AES",
         ),
     ],
 )

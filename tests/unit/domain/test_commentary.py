@@ -13,6 +13,7 @@ from domain.commentary import (
     MOST_LINES,
     TAGS,
     Cue,
+    Unroller,
     heed,
     place,
     plain,
@@ -134,3 +135,37 @@ def test_whatever_is_said_only_the_taxonomy_is_heard(text: str) -> None:
         )
         == before
     )
+
+
+def unrolled(*texts: str, every: float = 1.0) -> list[str]:
+    unroller = Unroller()
+    cues = [Cue(start=n * every, end=n * every + 1.0, text=text) for n, text in enumerate(texts)]
+    return [cue.text for each in cues for cue in unroller.take([each])]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (("A", "A\nB", "B\nC", "C\nD"), ["A", "B", "C", "D"]),
+        (("A\nB\nC", "B\nC\nD"), ["A\nB\nC", "D"]),
+        (
+            ("he", "he shoots", "he shoots and", "he shoots and scores"),
+            ["he", "shoots", "and", "scores"],
+        ),
+        (("he sho", "he shoots"), ["he sho", "shoots"]),
+        (("A\nhe", "A\nhe shoots", "he shoots\nB"), ["A\nhe", "shoots", "B"]),
+        (("A", "A", "A"), ["A"]),
+        (("A", "", "A"), ["A"]),
+        (("<c>A</c>", "A\nB"), ["A", "B"]),
+        (("goal", "what a goal"), ["goal", "what a goal"]),
+        (("A", "B", "A"), ["A", "B", "A"]),
+    ],
+)
+def test_what_roll_up_captions_repeat_is_said_once(
+    texts: tuple[str, ...], expected: list[str]
+) -> None:
+    assert unrolled(*texts) == expected
+
+
+def test_what_is_said_again_much_later_counts_again() -> None:
+    assert unrolled("goal", "goal", every=60.0) == ["goal", "goal"]

@@ -11,8 +11,16 @@ from domain.pace import FASTEST, observe_interval, poll_delay
 seconds = st.floats(0.01, 30.0)
 
 
-def test_an_unknown_pace_is_asked_for_often() -> None:
+def test_an_unknown_pace_is_asked_for_often_at_first() -> None:
     assert poll_delay(None, target_duration=2.0, listed=5, idle=0.0) == 0.2
+
+
+def test_a_playlist_of_long_segments_is_asked_for_rarely_before_its_pace_is_known() -> None:
+    requests, idle = 0, 0.0
+    while idle < 10.0:
+        requests += 1
+        idle += poll_delay(None, target_duration=10.0, listed=5, idle=idle)
+    assert requests <= 7
 
 
 @pytest.mark.parametrize(("interval", "expected"), [(2.0, 1.0), (0.25, 0.125), (0.01, FASTEST)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from datetime import UTC, datetime
 
@@ -484,3 +485,43 @@ def test_reading_stays_linear_in_lines_that_invite_more() -> None:
     playlist = media(f"{HEAD}{lines(*worst)}" + "#EXTINF:2,\ns.ts\n" * 2_000)
     assert len(playlist.segments) == 2_001
     assert time.process_time() - began < 10
+
+
+def _window(first: int, count: int, tags: str = "") -> str:
+    entries = "".join(f"{tags}#EXTINF:2,\n{n}.ts\n" for n in range(first, first + count))
+    return (
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n"
+        f"#EXT-X-PROGRAM-DATE-TIME:2026-01-01T12:00:00Z\n{entries}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        (None, range(10, 20)),
+        (5, range(10, 20)),
+        (17, range(17, 20)),
+        (19, range(19, 20)),
+        (20, range(10, 20)),  # it does not reach that far
+        (5000, range(10, 20)),
+    ],
+)
+def test_what_was_read_before_is_left_out_of_a_long_window(
+    since: int | None, expected: range
+) -> None:
+    whole = parse_playlist(_window(10, 10), url="https://x/live.m3u8")
+    found = parse_playlist(_window(10, 10), url="https://x/live.m3u8", since=since)
+    assert isinstance(whole, MediaPlaylist)
+    assert isinstance(found, MediaPlaylist)
+    assert found.segments == tuple(each for each in whole.segments if each.sequence in expected)
+    assert found.media_sequence == 10
+
+
+def test_byte_ranges_without_offsets_are_right_in_a_window_cut_short() -> None:
+    text = _window(0, 10, tags="#EXT-X-BYTERANGE:100\n")
+    text = re.sub(r"[0-9]+\.ts", "all.ts", text)
+    whole = parse_playlist(text, url="https://x/live.m3u8")
+    found = parse_playlist(text, url="https://x/live.m3u8", since=7)
+    assert isinstance(whole, MediaPlaylist)
+    assert isinstance(found, MediaPlaylist)
+    assert found.segments[-3:] == whole.segments[-3:]

@@ -126,3 +126,20 @@ async def test_no_answer_at_all_is_worth_another_try() -> None:
     with pytest.raises(HmsApiError) as caught:
         await api(answer).live_streams(KEY)
     assert caught.value.retryable
+
+
+async def test_a_cookie_of_one_workspace_is_not_sent_for_another() -> None:
+    cookies: list[str | None] = []
+
+    class Server(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            cookies.append(request.headers.get("Cookie"))
+            answer = page([], None)
+            answer.headers["Set-Cookie"] = "session=secret; Path=/"
+            return answer
+
+    made = HmsApi("https://api.100ms.test", clock=lambda: NOW)
+    made._http._transport = Server()
+    await made.live_streams(KEY)
+    await made.live_streams(KEY)
+    assert cookies == [None, None]

@@ -44,10 +44,10 @@ DUMP = (
 
 @cache
 def installed(home: Path) -> Path:
-    """Where bin/sample-playlists put them, or a skip."""
+    """Where bin/locked-tools playlists put them, or a skip."""
     found = sorted((home / "tools").glob("playlists-*"))
     if not found:
-        pytest.skip("no sample playlists here: they need npm (bin/sample-playlists)")
+        pytest.skip("no sample playlists here: they need npm (bin/locked-tools playlists)")
     return found[-1]
 
 
@@ -121,7 +121,7 @@ def test_only_what_is_no_playlist_is_refused(home: Path) -> None:
 def test_samples_of_another_library_are_all_read(home: Path) -> None:
     files = sorted((installed(home) / "go").glob("**/sample-playlists/*.m3u8"))
     if not files:
-        pytest.skip("no second collection here: it needs Go (bin/sample-playlists)")
+        pytest.skip("no second collection here: it needs Go (bin/locked-tools playlists)")
     assert len(files) >= 26
     assert refusals(files) == set()
     for file in files:

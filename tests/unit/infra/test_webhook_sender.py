@@ -112,3 +112,22 @@ async def test_nobody_listening_is_a_failure() -> None:
 async def test_a_name_that_cannot_be_resolved_is_a_failure(host: str) -> None:
     answer = await send(f"http://{host}/")
     assert answer.error
+
+
+async def test_a_cookie_of_one_delivery_is_not_sent_with_another() -> None:
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 X\r\nSet-Cookie: session=secret; Path=/\r\n")
+        writer.write(b"Connection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    guard = UrlGuard(allow_private=True)
+    async with server, WebhookSender(guard, timeout=30.0, max_connections=2) as sender:
+        for tenant in ("a", "b"):
+            assert (await sender.send(url, "{}", {"webhook-id": tenant})).succeeded
+    assert len(heads) == 2
+    assert b"secret" not in heads[1]

@@ -1,0 +1,281 @@
+"""Sound that a stream publishes beside its pictures, put into their segments."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+
+from activities.ingest.fetcher import Fetched, SegmentFetcher
+from domain.audio_alignment import Cover, Span, cover
+from domain.ingest import IngestLimits
+from domain.playlist import ListedSegment, MediaPlaylist
+from domain.request_timing import playlist_timing, segment_timing
+from domain.timeline import unwrap
+from domain.window import FetchedMedia
+from infra.audio_mux import AudioMuxError, AudioSource, mux_audio, packed_timestamp
+from infra.hls_client import FetchError, Validators
+from infra.hls_parser import NotAPlaylistError, parse_playlist
+from infra.media_pool import MediaError, MediaPool
+from infra.media_source import MediaSource
+from infra.segment_store import SegmentStore
+from infra.url_guard import UrlForbiddenError
+
+_log = structlog.get_logger(__name__)
+
+_KEPT: Final = 12
+_MEASURED: Final = 4096
+_MOST_PARTS: Final = 64
+_SHORTEST_WAIT: Final = 4.0
+_LONGEST_WAIT: Final = 20.0
+_SHORTEST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 2.0
+_FAILING: Final = 3
+_NO_VARIABLES: Final[Mapping[str, str]] = {}
+_PACKED: Final = frozenset({"aac", "mp3"})
+
+_Name = tuple[int, str, int]
+
+
+@dataclass(frozen=True)
+class _Sound:
+    file: Path
+    first_timestamp: float
+    shift: float
+
+
+class SeparateAudio:
+    """One audio rendition of a stream, read as far as its pictures need it.
+
+    Missing sound is silence: pictures wait for it for about two target durations and never fail
+    for it. Close it after use.
+
+    Args:
+        client: where playlists and segments are read from.
+        url: the rendition's media playlist.
+        store: whose scratch space holds the files.
+        pool: where media is looked into.
+        limits: bounds on each request.
+        variables: what the master playlist defines (EXT-X-DEFINE).
+    """
+
+    def __init__(
+        self,
+        client: MediaSource,
+        *,
+        url: str,
+        store: SegmentStore,
+        pool: MediaPool,
+        limits: IngestLimits,
+        variables: Mapping[str, str] = _NO_VARIABLES,
+    ) -> None:
+        self.url = url
+        self._variables = variables
+        self._client = client
+        self._store = store
+        self._pool = pool
+        self._limits = limits
+        self._fetcher = SegmentFetcher(client, store, pool)
+        self._validators = Validators()
+        self._playlist = MediaPlaylist(target_duration=0)
+        self._measured: OrderedDict[_Name, Span] = OrderedDict()
+        self._files: OrderedDict[_Name, _Sound] = OrderedDict()
+        self._failed: OrderedDict[_Name, None] = OrderedDict()
+        self._impatient_until = 0.0
+        self._failures = 0
+        self._lock = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def failing(self) -> bool:
+        """True if the playlist could not be read several times in a row."""
+        return self._failures >= _FAILING
+
+    async def complete(self, fetched: Fetched) -> Fetched:
+        """Return a segment of pictures with its sound; one that has sound already as it is."""
+        media = fetched.media
+        if fetched.file is None or media.has_audio or not media.has_video:
+            return fetched
+        try:
+            media = await self._add_to(fetched.file, media, fetched.listed)
+        except BaseException:
+            await asyncio.to_thread(fetched.file.unlink, missing_ok=True)
+            raise
+        return Fetched(fetched.listed, media, fetched.file)
+
+    async def _add_to(self, file: Path, media: FetchedMedia, listed: ListedSegment) -> FetchedMedia:
+        start, end = _span(media, listed)
+        async with self._lock:
+            sounds = await self._sounds(listed, start, end)
+            if not sounds or self._closed:
+                return media
+            try:
+                return await self._mux(file, media, listed, sounds)
+            finally:
+                await self._drop_oldest()
+
+    async def close(self) -> None:
+        """Remove the files that were kept."""
+        self._closed = True
+        files, self._files = self._files, OrderedDict()
+        for each in files.values():
+            await asyncio.to_thread(each.file.unlink, missing_ok=True)
+
+    async def _mux(
+        self, file: Path, media: FetchedMedia, listed: ListedSegment, sounds: list[_Sound]
+    ) -> FetchedMedia:
+        start, end = _span(media, listed)
+        target = await self._store.scratch()
+        sources = [
+            AudioSource(
+                path=each.file,
+                shift=each.shift + unwrap(each.first_timestamp, near=start) - each.first_timestamp,
+            )
+            for each in sounds
+        ]
+        try:
+            heard = await self._pool.run(
+                mux_audio, str(file), sources, str(target), media.suffix, (start, end)
+            )
+            if not heard:
+                return media
+            size = (await asyncio.to_thread(target.stat)).st_size
+            await asyncio.to_thread(target.replace, file)
+        except (AudioMuxError, MediaError) as error:
+            _log.warning("audio_not_added", sequence=listed.sequence, problem=str(error))
+            return media
+        finally:
+            await asyncio.to_thread(target.unlink, missing_ok=True)
+        return media.model_copy(update={"has_audio": True, "size": size})
+
+    async def _sounds(self, listed: ListedSegment, start: float, end: float) -> list[_Sound]:
+        """Return the sound over pictures, waiting a while for what is not published yet."""
+        began = time.monotonic()
+        asked = False
+        while True:
+            found = self._cover(listed, start, end)
+            missing = [each for each in found.wanted if self._is_missing(each)][:_MOST_PARTS]
+            if missing:
+                await asyncio.gather(*(self._fetch(each) for each in missing))
+                continue
+            if found.complete or self._playlist.ended:
+                break
+            target = self._playlist.target_duration
+            now = time.monotonic()
+            impatient = now < self._impatient_until
+            if asked and (impatient or now - began >= _wait(target)):
+                if not impatient:
+                    self._impatient_until = now + 3 * max(target, 1.0)
+                    _log.info("audio_late", sequence=listed.sequence)
+                break
+            if asked:
+                await asyncio.sleep(min(max(target / 4, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+            asked = True
+            await self._refresh()
+        for each in found.wanted:
+            if _name(each) in self._files:
+                self._files.move_to_end(_name(each))
+        sounds = [self._files.get(_name(each)) for each in found.wanted]
+        return [each for each in sounds if each is not None]
+
+    def _cover(self, listed: ListedSegment, start: float, end: float) -> Cover:
+        return cover(
+            self._playlist.segments,
+            lambda each: self._measured.get(_name(each)),
+            usable=lambda each: not each.declared_gap and _name(each) not in self._failed,
+            pictures=listed,
+            start=start,
+            end=end,
+        )
+
+    def _is_missing(self, segment: ListedSegment) -> bool:
+        name = _name(segment)
+        return name not in self._files and name not in self._failed
+
+    async def _fetch(self, segment: ListedSegment) -> None:
+        name = _name(segment)
+        outcome = await self._fetcher.fetch(
+            segment,
+            limits=self._limits,
+            still_listed=lambda: True,
+            timing=segment_timing(
+                segment.duration,
+                target_duration=self._playlist.target_duration,
+                window=0.0,
+                request_timeout=self._limits.request_timeout,
+            ),
+        )
+        if not isinstance(outcome, Fetched) or outcome.file is None:
+            self._failed[name] = None
+            return
+        media, shift = outcome.media, 0.0
+        self._files[name] = _Sound(outcome.file, media.first_timestamp, shift)
+        if media.suffix in _PACKED:
+            stamp = await asyncio.to_thread(packed_timestamp, outcome.file)
+            shift = 0.0 if stamp is None else stamp - media.first_timestamp
+        first = media.first_timestamp + shift
+        self._measured[name] = first, media.duration or segment.duration
+        self._files[name] = _Sound(outcome.file, first, shift)
+
+    async def _drop_oldest(self) -> None:
+        for memory in (self._measured, self._failed):
+            while len(memory) > _MEASURED:
+                memory.popitem(last=False)
+        while len(self._files) > _KEPT:
+            _, oldest = self._files.popitem(last=False)
+            await asyncio.to_thread(oldest.file.unlink, missing_ok=True)
+
+    async def _refresh(self) -> None:
+        """Read the playlist again."""
+        timing = playlist_timing(
+            self._playlist.target_duration, request_timeout=self._limits.request_timeout
+        )
+        try:
+            answer = await self._client.playlist(
+                self.url,
+                max_bytes=self._limits.max_playlist_bytes,
+                seconds=timing.total,
+                idle=timing.idle,
+                validators=self._validators,
+            )
+            playlist = None if answer.text is None else await self._parsed(answer.text, answer.url)
+        except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
+            _log.info("audio_playlist_not_read", problem=str(error))
+            self._validators = Validators()
+            self._failures += 1
+            return
+        self._failures = 0
+        self._validators = answer.validators
+        if playlist is not None:
+            self._playlist = playlist
+
+    async def _parsed(self, text: str, url: str) -> MediaPlaylist:
+        playlist = await asyncio.to_thread(
+            parse_playlist, text, url=url, requested_url=self.url, variables=self._variables
+        )
+        if not isinstance(playlist, MediaPlaylist):
+            raise NotAPlaylistError("the sound's playlist is a master playlist")
+        return playlist
+
+
+def _wait(target_duration: float) -> float:
+    """Return the seconds that pictures wait for sound that is not published yet."""
+    return min(max(2 * target_duration, _SHORTEST_WAIT), _LONGEST_WAIT)
+
+
+def _span(media: FetchedMedia, listed: ListedSegment) -> tuple[float, float]:
+    """Return where pictures begin and end, in seconds of the container's clock."""
+    start = media.first_timestamp
+    return start, start + (media.duration or listed.duration)
+
+
+def _name(segment: ListedSegment) -> _Name:
+    part = segment.resource.byte_range
+    return segment.sequence, urlsplit(segment.resource.url).path, part.offset if part else 0
