@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
-from domain.media import Gap, SegmentRef, TimedMetadata, VariantPolicy, Window
+from domain.media import AudioTrack, Gap, SegmentRef, TimedMetadata, VariantPolicy, Window
 from domain.model import Model
 from domain.stream import StreamEnd
 
@@ -53,6 +53,7 @@ class IngestCursor(Model):
         last_start: seconds of media time at which the last segment with a program date time
             started, and
         last_date_time: that program date time; together they tie the two clocks.
+        audio: the audio track chosen last, so that the language stays the same.
     """
 
     media_playlist_url: str | None = None
@@ -70,6 +71,7 @@ class IngestCursor(Model):
     stored_segments: NonNegativeInt = 0
     last_start: NonNegativeFloat | None = None
     last_date_time: datetime | None = None
+    audio: AudioTrack | None = None
 
 
 class IngestProgress(Model):

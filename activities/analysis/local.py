@@ -122,6 +122,7 @@ class LocalAnalysis(Analysis):
                 start=segment.start,
                 duration=segment.duration,
                 first_timestamp=segment.first_timestamp,
+                audio_track=segment.audio_track,
             )
         except UnknownKeyError as error:
             _log.warning("segment_gone", key=error.key)

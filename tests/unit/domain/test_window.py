@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from domain.ingest import IngestCursor, IngestProgress
-from domain.media import GapReason, SegmentRef, Window
+from domain.media import AudioTrack, GapReason, SegmentRef, Window
 from domain.playlist import DateRange, ListedSegment, Resource
 from domain.window import FetchedMedia, WindowBuilder
 
@@ -28,6 +28,8 @@ def add(
     timestamp: float | None = None,
     pace: float = 1.0,
     restarted: bool = False,
+    clock: float | None = None,
+    audio: tuple[AudioTrack, ...] = (),
 ) -> SegmentRef:
     """Place a 2 s segment that follows on, at `pace` times the wall clock."""
     listed = ListedSegment(
@@ -42,6 +44,8 @@ def add(
         has_video=True,
         has_audio=True,
         size=1000,
+        clock=clock,
+        audio_tracks=audio,
     )
     ref = window.place(listed, media, published_at=NOON, restarted=restarted)
     window.commit(ref, listed, media, restarted=restarted)
@@ -223,3 +227,39 @@ def test_progress_survives_the_way_through_json() -> None:
     lose(window, 1)
     text = window.progress.model_dump_json()
     assert IngestProgress.model_validate_json(text) == window.progress
+
+
+def track(number: int, language: str = "", *, default: bool = False) -> AudioTrack:
+    return AudioTrack(id=number, language=language, default=default, codec="aac")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "chosen"),
+    [
+        ((track(257, "eng"), track(258, "spa")), (track(257, "spa"), track(258, "eng")), 258),
+        ((track(257, "eng"), track(258, "spa")), (track(258, "spa"), track(257, "eng")), 257),
+        ((track(1), track(2)), (track(2), track(1)), 1),
+        ((track(1, "spa"), track(2, "eng", default=True)), (track(7, "spa"), track(8, "eng")), 8),
+        ((track(1, "eng"),), (track(5, "fra"), track(6, "deu")), 5),
+        ((track(1, "eng"),), (), None),
+    ],
+)
+def test_the_language_stays_the_same_whatever_the_order_of_the_tracks(
+    before: tuple[AudioTrack, ...], after: tuple[AudioTrack, ...], chosen: int | None
+) -> None:
+    window = builder()
+    refs = [
+        add(window, number, audio=tracks) for number, tracks in enumerate((before, after, before))
+    ]
+    assert refs[1].audio_track == chosen
+    assert refs[2].audio_track == refs[0].audio_track
+
+
+def test_the_clock_of_packed_audio_places_it_but_its_own_timestamps_locate_its_frames() -> None:
+    window = builder()
+    for sequence in range(3):
+        add(window, sequence, timestamp=0.0, clock=95_000.0 + 2.0 * sequence)
+    refs = built(window).segments
+    assert [(ref.start, ref.first_timestamp, ref.discontinuity_sequence) for ref in refs] == [
+        (pytest.approx(2.0 * number), pytest.approx(0.0), 0) for number in range(3)
+    ]
