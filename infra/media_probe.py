@@ -19,7 +19,7 @@ from infra.media_tracks import (
     is_continued,
     is_usable,
 )
-from infra.packet_times import PacketTimes, Span
+from infra.packet_span import PacketTimes, Span
 
 OPTIONS: Final = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 
@@ -78,6 +78,18 @@ class MediaFacts(Model):
         return _SUFFIXES[self.container]
 
 
+DAMAGE: Final = (
+    av.error.FFmpegError,
+    OSError,
+    LookupError,
+    ValueError,
+    ArithmeticError,
+    TypeError,
+    AttributeError,
+)
+"""What PyAV (18) raises for media that is not what it claims to be."""
+
+
 class UndecodableError(Exception):
     """No decodable media in the file; the message says what is wrong."""
 
@@ -91,7 +103,7 @@ def probe(path: str) -> MediaFacts:
     try:
         with av.open(path, options=OPTIONS) as container:
             return _facts(container, path)
-    except (av.error.FFmpegError, ValueError, LookupError, OSError) as error:
+    except DAMAGE as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UndecodableError(f"not readable as media ({reason})") from None
 
@@ -183,7 +195,7 @@ def _id3_timestamp(path: str) -> float | None:
 
 def _packets(container: av.container.InputContainer) -> Iterator[av.Packet[Any]]:
     """Yield packets up to where damaged media grows a new stream, at which PyAV (18) stumbles."""
-    with suppress(LookupError):
+    with suppress(LookupError, TypeError, AttributeError, ArithmeticError):
         yield from container.demux()
 
 

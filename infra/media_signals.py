@@ -34,6 +34,7 @@ from domain.signals import (
     SignalFrame,
 )
 from domain.timeline import unwrap
+from infra.media_probe import DAMAGE
 from infra.media_tracks import FORMATS, audio_stream, holds_picture, is_continued, is_usable
 from infra.perceptual_hash import hash_of_frame
 from infra.sound_signals import Floats, measure_sound
@@ -117,7 +118,7 @@ def measure_segment(file: SegmentFile) -> SegmentSignals:
             io.BytesIO(init + data), "r", format=container_format, options=_PROBE_OPTIONS
         ) as container:
             damaged = _read(container, file, heard, seen)
-    except (av.error.FFmpegError, ValueError, LookupError) as error:
+    except DAMAGE as error:
         raise UndecodableError(f"cannot be read as {container_format}: {error}") from error
     if not heard.blocks and not seen.keys and not seen.sizes:
         raise UndecodableError("holds neither sound nor picture that can be decoded")
@@ -142,14 +143,14 @@ def _read(container: InputContainer, file: SegmentFile, heard: _Heard, seen: _Se
     chosen = {stream.index for stream in (audio, video) if stream is not None}
     damaged = 0
     # Damage can grow a new stream while reading, at which PyAV (18) stumbles: that is the end.
-    with suppress(LookupError):
+    with suppress(LookupError, TypeError, AttributeError, ArithmeticError):
         for packet in container.demux():
             if packet.stream_index not in chosen:
                 continue
             try:
                 _take(packet, file, heard, seen)
-            except (av.error.FFmpegError, ValueError, LookupError, AttributeError):
-                damaged += 1  # the last: PyAV loses a stream's kind where damage changes its codec
+            except DAMAGE:
+                damaged += 1
     return damaged
 
 

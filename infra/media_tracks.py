@@ -29,7 +29,7 @@ _MPEG_SLICES: Final = range(0x01, 0xB0)
 def is_usable(stream: Any) -> bool:  # noqa: ANN401 PyAV's streams share no public type
     """Return True if a decoder exists and the stream says enough for it to start."""
     context = getattr(stream, "codec_context", None)
-    if stream.type not in {"video", "audio"} or context is None:
+    if stream.type not in {"video", "audio"} or context is None or _is_cover(stream):
         return False
     return bool(context.width if stream.type == "video" else context.sample_rate)
 
@@ -51,6 +51,11 @@ def holds_picture(codec: str, data: bytes) -> bool:
     if codec == "hevc":
         return any(kind & 0x81 == 0 and kind >> 1 in _HEVC_SLICES for kind in kinds)
     return any(kind in _MPEG_SLICES for kind in kinds)
+
+
+def _is_cover(stream: Any) -> bool:  # noqa: ANN401 PyAV's streams share no public type
+    """Return True for cover art, which packed audio carries as a stream of one picture."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def audio_tracks(container: InputContainer) -> tuple[AudioTrack, ...]:

@@ -13,6 +13,7 @@ from temporalio import activity
 from activities.analysis.answers import ANALYZER
 from activities.analysis.local import LocalAnalysis
 from activities.analysis.piece_judge import Case, PieceJudge
+from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.candidate import HighlightCandidate
@@ -62,6 +63,10 @@ class GeminiAnalysis(Analysis):
         Raises:
             ApplicationError: Gemini cannot answer just now; to be run again.
         """
+        async with heartbeating():
+            return await self._analyze(request)
+
+    async def _analyze(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
         has_time = _clock()
         local, levels = await self._local.hear(request)
         profile = await self._profile(request)

@@ -117,6 +117,7 @@ class SelectHighlightsInput(Model):
     """New candidates, and how far analysis has come: no candidate will peak before `watermark`.
 
     `gaps` are the stretches without media known so far that could touch these candidates' clips.
+    `media_end` is where the stream's media ends (s), once it has ended.
     """
 
     tenant_id: UUID
@@ -128,6 +129,7 @@ class SelectHighlightsInput(Model):
     watermark: NonNegativeFloat
     ended: bool = False
     gaps: tuple[Gap, ...] = ()
+    media_end: NonNegativeFloat | None = None
 
 
 class SelectHighlightsResult(Model):
