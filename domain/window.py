@@ -33,6 +33,9 @@ _LATEST_LISTING: Final = 60.0
 # Five segments of 2 s are 10 s, whatever their timestamps add up to in binary fractions.
 _ROUNDING: Final = 0.01
 
+# Seconds of estimated loss after which a window no longer waits for the segment after a gap.
+_LONGEST_OPEN_GAP: Final = 12.0
+
 
 class FetchedMedia(Model):
     """What is known of a segment's file: times in seconds, sizes in bytes.
@@ -106,8 +109,15 @@ class WindowBuilder:
         return self._progress.cursor
 
     def covers(self, duration: float) -> bool:
-        """Tell whether it covers so many seconds of media time already, gaps included."""
-        return self.cursor.position - self._progress.start >= duration - _ROUNDING
+        """Return True if it covers so many seconds of media time already, gaps included.
+
+        A gap at its end waits a while for the segment after it, whose timestamp says how long the
+        gap really was: what a window has reported no longer changes.
+        """
+        covered = self.cursor.position - self._progress.start + _ROUNDING
+        if self._open_gap() is not None:
+            return covered >= duration + _LONGEST_OPEN_GAP
+        return covered >= duration
 
     @property
     def empty(self) -> bool:

@@ -135,7 +135,27 @@ def test_a_window_is_full_when_it_covers_the_duration_with_gaps_counted() -> Non
     add(window, 0)
     assert not window.covers(4.0)
     lose(window, 1)
+    assert not window.covers(4.0)  # the next segment says how long the gap is
+    add(window, 2)
     assert window.covers(4.0)
+    assert window.covers(6.0)
+
+
+def test_a_gap_that_nothing_follows_is_reported_all_the_same() -> None:
+    window = builder()
+    add(window, 0)
+    for sequence in range(1, 8):
+        lose(window, sequence)
+    assert window.covers(4.0)
+
+
+def test_the_gap_at_the_end_of_a_window_is_as_long_as_the_clock_says() -> None:
+    window = builder()
+    add(window, 0)
+    lose(window, 1, duration=6.0)
+    assert not window.covers(3.0)
+    assert add(window, 2).start == 4.0
+    assert [gap.duration for gap in built(window).gaps] == [2.0]
 
 
 def test_a_gap_is_tied_to_the_wall_clock_by_the_segment_before_it() -> None:
