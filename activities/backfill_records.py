@@ -36,3 +36,4 @@ class BackfillRecordActivities(BackfillRecords):
                 ),
             )
             await backfills.record_outcomes(session, record)
+            await streams.meter_recording(session, record)

@@ -7,7 +7,7 @@ from temporalio import activity
 from activities.interfaces import Records
 from domain.records import ClipRecord, StreamRecord
 from infra.database import Database
-from infra.repositories import clips, streams
+from infra.repositories import clips, highlights, streams
 from infra.webhook_dispatcher import WebhookDispatcher
 
 
@@ -28,6 +28,13 @@ class RecordActivities(Records):
         """Write a stream's state and its gaps."""
         async with self._database.session(record.tenant_id) as session:
             told = await streams.record_stream(session, record)
+            if record.media_end is not None:
+                await highlights.end_at(
+                    session,
+                    tenant_id=record.tenant_id,
+                    stream_id=record.stream_id,
+                    media_end=record.media_end,
+                )
         if told and self._dispatcher is not None:
             await self._dispatcher.try_dispatch(record.tenant_id)
 

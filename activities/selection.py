@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from temporalio import activity
 
 from activities.interfaces import Selection
@@ -47,6 +49,8 @@ class SelectionActivities(Selection):
         )
         marked = [honour_mark(each, pinned.profile) for each in request.candidates]
         candidates = [heed(each, pinned.profile) for each in marked]
+        media_end = math.inf if request.media_end is None else request.media_end
+        candidates = [each.until(media_end) for each in candidates]
         result = HighlightSelector(pinned.profile).select(
             request.state,
             candidates,
@@ -56,13 +60,20 @@ class SelectionActivities(Selection):
         )
         if result.decisions:
             async with self._database.session(request.tenant_id) as session:
+                if request.media_end is not None:
+                    await highlights.end_at(
+                        session,
+                        tenant_id=request.tenant_id,
+                        stream_id=request.stream_id,
+                        media_end=request.media_end,
+                    )
                 changed = await highlights.record_decisions(
                     session,
                     tenant_id=request.tenant_id,
                     stream_id=request.stream_id,
                     profile=pinned.profile,
                     candidates=candidates,
-                    decisions=result.decisions,
+                    decisions=[decision.until(media_end) for decision in result.decisions],
                 )
             if changed and self._dispatcher is not None:
                 await self._dispatcher.try_dispatch(request.tenant_id)

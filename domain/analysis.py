@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeFloat, NonNegativeInt
 
 from domain.candidate import HighlightCandidate
 from domain.gemini.report import GeminiReport
-from domain.media import Window
+from domain.media import Gap, Window
 from domain.model import Model
 
 
@@ -37,6 +37,9 @@ class AnalyzeWindowResult(Model):
         analyzer: who looked; names Gemini's model and prompts where it saw a piece that ended in
             these windows.
         gemini: what Gemini was asked; None where it takes no part.
+        analyzed_seconds: seconds of media that could be analysed, for each window; empty in answers
+            of before they were counted.
+        gaps: stretches whose media is stored but could not be decoded, or is no longer stored.
     """
 
     candidates: tuple[HighlightCandidate, ...] = ()
@@ -44,3 +47,5 @@ class AnalyzeWindowResult(Model):
     undecodable_segments: int = 0
     analyzer: str = ""
     gemini: GeminiReport | None = None
+    analyzed_seconds: tuple[NonNegativeFloat, ...] = ()
+    gaps: tuple[Gap, ...] = ()

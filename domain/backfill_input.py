@@ -134,13 +134,24 @@ class RecordingRelease(Model):
     before: NonNegativeFloat | None = None
 
 
+class AnalyzedMedia(Model):
+    """Media of a recording that was analysed: where its window starts, and how much (s)."""
+
+    start: NonNegativeFloat
+    seconds: NonNegativeFloat
+
+
 class BackfillRecord(Model):
-    """What came of gaps, and the stream's state with it."""
+    """What came of gaps, and the stream's state with it.
+
+    `analyzed` is the media analysed since the last record, which usage counts.
+    """
 
     tenant_id: UUID
     stream_id: UUID
     progress: StreamProgress
     outcomes: tuple[GapOutcome, ...] = ()
+    analyzed: tuple[AnalyzedMedia, ...] = ()
 
 
 def survey_request(request: BackfillInput, stream: StreamSoFar) -> SurveyInput:

@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.backfill import Piece, RecordingRange
 from domain.backfill_input import (
+    AnalyzedMedia,
     BackfillInput,
     BackfillRecord,
     FetchRecordingInput,
@@ -56,6 +57,7 @@ class BackfillLedger:
         self._analyzed: list[tuple[float, float]] = []
         self._outcomes: list[GapOutcome] = []
         self._unwritten: list[GapOutcome] = []
+        self._unmetered: list[AnalyzedMedia] = []
         self._clips = ClipBook()
         self._position = 0.0
         self._released = 0.0
@@ -132,11 +134,16 @@ class BackfillLedger:
 
     def analyzed(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
         """Enter that windows have been analysed."""
+        unread = [(gap.start, gap.end) for gap in result.gaps]
         self._analyzed += [
             (segment.start, segment.end)
             for window in request.windows
             for segment in window.segments
+            if not any(start <= segment.start < end for start, end in unread)
         ]
+        self._holes += result.gaps
+        if not self._request.again:  # what is analysed once more was counted the first time
+            self._unmetered += _analyzed_media(request, result)
         if self._stream.missed_altogether:
             self._update(analyzed=max(self._progress.analyzed, result.watermark))
         if self._request.again and result.gemini and result.gemini.notice is not None:
@@ -220,11 +227,13 @@ class BackfillLedger:
             stream_id=self._request.stream_id,
             progress=self._progress.model_copy(update=added),
             outcomes=tuple(self._unwritten),
+            analyzed=tuple(self._unmetered),
         )
 
     def recorded(self, record: BackfillRecord) -> None:
         """Enter that `record` has been written."""
         self._unwritten = self._unwritten[len(record.outcomes) :]
+        self._unmetered = self._unmetered[len(record.analyzed) :]
 
     def close(self) -> None:
         """Enter the end of a stream that was missed altogether; another one has had its own."""
@@ -274,6 +283,7 @@ class BackfillLedger:
             watermark=watermark,
             ended=ended,
             gaps=tuple(self._holes),
+            media_end=self._position if ended and self._stream.missed_altogether else None,
         )
 
     def _settle(self, outcomes: tuple[GapOutcome, ...] | list[GapOutcome]) -> None:
@@ -290,3 +300,16 @@ class BackfillLedger:
 
     def _update(self, **changes: object) -> None:
         self._progress = self._progress.model_copy(update=changes)
+
+
+def _analyzed_media(
+    request: AnalyzeWindowInput, result: AnalyzeWindowResult
+) -> list[AnalyzedMedia]:
+    """Return what was analysed of each window; answers of an older analyzer count all of it."""
+    seconds = result.analyzed_seconds
+    if len(seconds) != len(request.windows):
+        seconds = tuple(sum(each.duration for each in one.segments) for one in request.windows)
+    return [
+        AnalyzedMedia(start=window.start, seconds=analyzed)
+        for window, analyzed in zip(request.windows, seconds, strict=True)
+    ]

@@ -55,6 +55,14 @@ class HighlightCandidate(Model):
     mark: Mark | None = None
     unmarked: HighlightScore | None = None
 
+    def until(self, media_end: float) -> HighlightCandidate:
+        """Return it with bounds within the media, which ends at `media_end` (s)."""
+        if self.end <= media_end:
+            return self
+        peak = min(self.peak, media_end)
+        bounds = {"start": min(self.start, peak), "peak": peak, "end": media_end}
+        return self.model_copy(update=bounds)
+
 
 def propose(
     *,

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from domain.continuity import SegmentMemory
-from domain.media import Gap, SegmentRef, TimedMetadata, VariantPolicy, Window
+from domain.media import AudioTrack, Gap, SegmentRef, TimedMetadata, VariantPolicy, Window
 from domain.model import Model
 from domain.stream import StreamEnd
 
@@ -61,6 +61,7 @@ class IngestCursor(Model):
         looked_at: wall clock (UTC) at which the playlist was last followed.
         metadata_after: seconds of media time up to which timed metadata is dropped, since there was
             too much of it; None while there never was.
+        audio: the audio track chosen last, so that the language stays the same.
     """
 
     media_playlist_url: str | None = None
@@ -84,6 +85,7 @@ class IngestCursor(Model):
     idle: NonNegativeFloat = 0.0
     looked_at: datetime | None = None
     metadata_after: NonNegativeFloat | None = None
+    audio: AudioTrack | None = None
 
 
 class IngestProgress(Model):

@@ -6,12 +6,54 @@ it is continuous over discontinuities and PTS wraps, and lost media occupies its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from domain.model import Model
+
+
+class AudioTrack(Model):
+    """An audio track that can be decoded.
+
+    Attributes:
+        id: the container's own number of it: the PID of MPEG-TS, the track id of fMP4.
+        language: ISO 639 code as the container gives it; empty without one.
+        default: whether the container marks it as the default.
+        codec: FFmpeg's name of its codec.
+    """
+
+    id: int
+    language: str = ""
+    default: bool = False
+    codec: str = ""
+
+
+def choose_audio(
+    tracks: Sequence[AudioTrack], preferred: AudioTrack | None = None
+) -> AudioTrack | None:
+    """Return the track to listen to; None when there is none.
+
+    The order of tracks changes when an encoder restarts, so that an index means nothing. Without
+    `preferred`, the track chosen before, it is the default one, else the first. Otherwise the same
+    language counts most, then the same number, then the same codec.
+    """
+    if not tracks:
+        return None
+    if preferred is None:
+        return next((track for track in tracks if track.default), tracks[0])
+
+    def likeness(track: AudioTrack) -> tuple[bool, bool, bool, bool]:
+        return (
+            track.language == preferred.language,
+            track.id == preferred.id,
+            track.codec == preferred.codec,
+            track.default,
+        )
+
+    return max(tracks, key=likeness)
 
 
 class SegmentRef(Model):
@@ -27,6 +69,7 @@ class SegmentRef(Model):
         key: its name in the segment store.
         init_key: the name of its fMP4 initialisation section, absent for MPEG-TS.
         size: bytes.
+        audio_track: the container's number of the audio track to use; None for the first one.
         program_date_time: wall clock (UTC) of its first frame, where the playlist says so.
         published_at: wall clock (UTC) at which we first saw it listed.
     """
@@ -41,6 +84,7 @@ class SegmentRef(Model):
     size: NonNegativeInt
     has_video: bool = True
     has_audio: bool = True
+    audio_track: int | None = None
     program_date_time: datetime | None = None
     published_at: datetime
 

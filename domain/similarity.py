@@ -23,6 +23,10 @@ SIGNS: Final = 2
 """Signs that must agree before two moments are taken for one."""
 
 
+SHARED: Final = 0.5
+"""Share of the shorter of two clips beyond which they show the same seconds."""
+
+
 class Describable(Protocol):
     """What similarity looks at."""
 
@@ -61,6 +65,13 @@ def time_overlap(one: Describable, two: Describable) -> float:
     if shared <= 0:
         return 0.0
     return shared / (max(one.end, two.end) - min(one.start, two.start))
+
+
+def share_of_shorter(one: tuple[float, float], two: tuple[float, float]) -> float:
+    """Return which share of the shorter of two spans (s) lies within the other, in [0, 1]."""
+    shared = min(one[1], two[1]) - max(one[0], two[0])
+    shorter = min(one[1] - one[0], two[1] - two[0])
+    return min(1.0, shared / shorter) if shared > 0 and shorter > 0 else 0.0
 
 
 def text_similarity(one: Describable, two: Describable) -> float:

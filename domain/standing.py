@@ -65,7 +65,7 @@ def selection_with(
         elif near:
             placed.append(_placed(each))
         else:
-            past.append(Past(each.id, each.peak, each.override))
+            past.append(Past(each.id, each.peak, each.override, each.start, each.end))
     return SelectionState(
         placed=tuple(placed), past=tuple(past), refused=tuple(refused), watermark=watermark
     )

@@ -30,6 +30,8 @@ class StreamTiming(Model):
             playlist holds 10 s by default, so that this plus one retry must stay below it.
         retry_interval: wait before the first retry of ingest.
         analysis_timeout: longest run of one `analyze_window` attempt.
+        analysis_heartbeat_timeout: after this long without a heartbeat, `analyze_window` is tried
+            again on another worker.
         clip_timeout: longest life of a clip's workflow.
         clip: timeouts and retries of its rendering.
         clips_wait: how long a stream that has ended waits for its last clips.
@@ -41,6 +43,7 @@ class StreamTiming(Model):
     heartbeat_timeout: PositiveFloat = 5.0
     retry_interval: PositiveFloat = 0.2
     analysis_timeout: PositiveFloat = 120.0
+    analysis_heartbeat_timeout: PositiveFloat = 10.0
     clip_timeout: PositiveFloat = 1800.0
     clip: ClipTiming = ClipTiming()
     clips_wait: PositiveFloat = 600.0

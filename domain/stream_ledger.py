@@ -156,10 +156,10 @@ class StreamLedger:
     ) -> None:
         """Enter an answer of the analyzer, given at `at`."""
         self._leave_backlog(request.windows)
-        self._new_windows += (
-            _window_record(window, analyzer=result.analyzer or None, at=at)
-            for window in request.windows
-        )
+        if request.windows:
+            self._analyzed_window = request.windows[-1].index
+        self._record_windows(request, result, at=at)
+        self._note_gaps(result.gaps)
         notice = None if result.gemini is None else result.gemini.notice
         self._update(
             analyzed=max(self._progress.analyzed, result.watermark),
@@ -167,13 +167,19 @@ class StreamLedger:
         )
 
     def analysis_failed(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
-        """Give up windows that cannot be analysed, so that those after them can be."""
+        """Give up windows that cannot be analysed, so that those after them can be.
+
+        The analyzer goes on from what it remembered of the windows before them.
+        """
         watermark = max((window.end for window in request.windows), default=self._progress.analyzed)
         result = AnalyzeWindowResult(
             watermark=watermark,
             undecodable_segments=sum(len(window.segments) for window in request.windows),
+            analyzed_seconds=(0.0,) * len(request.windows),
         )
-        self.analyzed(request, result)
+        self._leave_backlog(request.windows)
+        self._record_windows(request, result, at=None)
+        self._update(analyzed=max(self._progress.analyzed, watermark))
         return result
 
     def selection_is_due(self, result: AnalyzeWindowResult, *, ended: bool) -> bool:
@@ -199,6 +205,7 @@ class StreamLedger:
             watermark=result.watermark,
             ended=ended,
             gaps=tuple(self._gaps),
+            media_end=self._media_end if ended else None,
         )
 
     def decided(self, result: SelectHighlightsResult) -> tuple[ClipSpec, ...]:
@@ -312,7 +319,15 @@ class StreamLedger:
             progress=self._progress,
             gaps=tuple(self._new_gaps),
             windows=tuple(self._new_windows),
+            media_end=self._media_end,
         )
+
+    @property
+    def _media_end(self) -> float | None:
+        """Where the media ends (s of media time), a gap after it not included; None before."""
+        if self._end is None or not self._segments:
+            return None
+        return self._segments[-1].end
 
     def recorded(self, record: StreamRecord) -> None:
         """Enter that `record` has been written."""
@@ -361,12 +376,10 @@ class StreamLedger:
     def _enter(self, window: Window) -> None:
         self._backlog.append(window)
         self._segments = [*self._segments, *window.segments][-MOST_SEGMENTS:]
-        self._new_gaps += window.gaps
-        self._gaps = list(latest_gaps([*self._gaps, *window.gaps]))
+        self._note_gaps(window.gaps)
         self._update(
             position=max(self._progress.position, window.end),
             segments=self._progress.segments + len(window.segments),
-            missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
             windows=self._progress.windows + 1,
             refused_marks=self._progress.refused_marks + count_refused(window),
             last_segment_at=(
@@ -376,10 +389,29 @@ class StreamLedger:
             ),
         )
 
+    def _note_gaps(self, gaps: tuple[Gap, ...]) -> None:
+        """Record stretches without media that can be used."""
+        if not gaps:
+            return
+        self._new_gaps += gaps
+        together = sorted([*self._gaps, *gaps], key=lambda gap: gap.start)
+        self._gaps = list(latest_gaps(together))
+        self._update(missed=self._progress.missed + sum(gap.segments for gap in gaps))
+
     def _leave_backlog(self, windows: tuple[Window, ...]) -> None:
-        for window in windows:
+        for _ in windows:
             self._backlog.popleft()
-            self._analyzed_window = window.index
+
+    def _record_windows(
+        self, request: AnalyzeWindowInput, result: AnalyzeWindowResult, *, at: datetime | None
+    ) -> None:
+        seconds: tuple[float | None, ...] = result.analyzed_seconds
+        if len(seconds) != len(request.windows):
+            seconds = (None,) * len(request.windows)
+        self._new_windows += (
+            _window_record(window, analyzer=result.analyzer or None, at=at, analyzed=analyzed)
+            for window, analyzed in zip(request.windows, seconds, strict=True)
+        )
 
     def _retract(self, decision: Decision) -> list[ClipSpec]:
         retracted = self._clips.retract(decision.highlight_id)
@@ -414,7 +446,9 @@ class StreamLedger:
         self._progress = self._progress.model_copy(update=changes)
 
 
-def _window_record(window: Window, *, analyzer: str | None, at: datetime | None) -> WindowRecord:
+def _window_record(
+    window: Window, *, analyzer: str | None, at: datetime | None, analyzed: float | None
+) -> WindowRecord:
     return WindowRecord(
         index=window.index,
         start=window.start,
@@ -423,4 +457,5 @@ def _window_record(window: Window, *, analyzer: str | None, at: datetime | None)
         size=window.size,
         analyzer=analyzer,
         analyzed_at=at,
+        analyzed_seconds=analyzed,
     )

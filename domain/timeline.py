@@ -2,7 +2,9 @@
 
 MPEG-TS timestamps are 33 bits of a 90 kHz clock (ISO/IEC 13818-1, 2.4.3.7): they wrap every 26.5
 hours, start anywhere, and start anew when an encoder does. Media time is ours: it starts at 0,
-follows the container's clock as long as that is plausible, and is continuous over all the rest.
+follows the container's clock as long as that runs on from segment to segment, and is continuous
+over all the rest. EXTINF counts only where the container says nothing usable: packagers write
+constants, rounded values and zeros there.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ TIMESTAMP_PERIOD: Final = 2**33 / 90_000
 _SHORTEST: Final = 0.001
 LONGEST_BELIEVED_LOSS: Final = 6 * 3600.0
 """Seconds that may lie between two segments by their dates and still count as lost media."""
+_LONGEST_LISTED: Final = 3600.0
+_LONGEST_MEASURED: Final = 60.0
+_ONE_PICTURE: Final = 0.1
+_LONGEST_USUAL: Final = 30.0
 
 
 class TimelinePoint(Model):
@@ -59,6 +65,7 @@ def place(
     measured_duration: float | None,
     declared_discontinuity: bool = False,
     lost: float = 0.0,
+    timed: bool = True,
 ) -> tuple[Placement, TimelinePoint]:
     """Place the next segment and say where the one after it is expected.
 
@@ -70,17 +77,21 @@ def place(
         declared_discontinuity: the playlist says that its clock is new.
         lost: seconds of the gap that ends at `point`. Its length was an estimate, so the segment
             may start up to that much before `point`, and the gap is then as much shorter.
+        timed: False when the segment carries no clock (packed audio without an ID3 timestamp), so
+            that it follows the one before it without a discontinuity.
 
     Returns:
-        Segments placed one after the other never overlap nor go back; where the container's clock
-        agrees with the playlist within tolerance, it decides, so that nothing drifts.
+        Segments placed one after the other never overlap nor go back. Where a timestamp follows on
+        from the media before, it decides, whatever the playlist says, so that nothing drifts.
     """
     duration = _duration(listed_duration, measured_duration)
+    if not timed:
+        return _untimed(point, timestamp, duration, declared=declared_discontinuity)
     if point.expected is None:
         return _anchor(point, timestamp, duration, point.discontinuity)
     unwrapped = unwrap(timestamp, near=point.expected)
     late = unwrapped - point.expected
-    if declared_discontinuity or not _plausible(late, listed_duration, lost):
+    if declared_discontinuity or not _plausible(late, duration, listed_duration, lost):
         return _anchor(point, timestamp, duration, point.discontinuity + 1)
     true_start = point.position + late
     start = max(true_start, point.position - lost, 0.0)
@@ -154,18 +165,33 @@ def _anchor(
     return placement, following
 
 
+def _untimed(
+    point: TimelinePoint, timestamp: float, duration: float, *, declared: bool
+) -> tuple[Placement, TimelinePoint]:
+    new_clock = declared or point.expected is not None
+    placement, following = _anchor(point, timestamp, duration, point.discontinuity + new_clock)
+    return placement, following.model_copy(update={"expected": None})
+
+
 def _duration(listed: float, measured: float | None) -> float:
-    """Prefer what the packets cover, unless the playlist says that it makes no sense."""
-    if measured is not None and measured > 0 and 0.5 * listed <= measured <= 2 * listed + 0.5:
+    """Prefer what the packets cover; EXTINF where they cannot say, or say the absurd.
+
+    One picture alone covers nothing, and a span of minutes comes from timestamps, not from media.
+    """
+    believed = max(2 * listed + 0.5, _LONGEST_MEASURED)
+    if measured is not None and _ONE_PICTURE <= measured <= believed:
+        return measured
+    if measured is not None and 0 < measured < _ONE_PICTURE and listed < 2 * _ONE_PICTURE:
         return max(measured, _SHORTEST)
-    return max(listed, _SHORTEST)
+    return max(min(listed, _LONGEST_LISTED), _SHORTEST)
 
 
-def _plausible(late: float, listed: float, lost: float) -> bool:
-    """Tell whether the container's clock may have moved on by `late` more seconds than expected.
+def _plausible(late: float, duration: float, listed: float, lost: float) -> bool:
+    """Return True if the container's clock may have moved on by `late` more seconds than expected.
 
     A truncated segment or a dropped frame moves the next one by less than a segment or so; a new
-    clock, by anything. After a gap, whose length is an estimate, half of it more is believed.
+    clock, by anything. After a gap, whose length is an estimate, half of it more is believed, or
+    any part of it less.
     """
-    slack = lost / 2
-    return -max(0.5, listed / 2) - slack <= late <= max(1.0, 1.5 * listed) + slack
+    latest = max(1.0, 1.5 * max(duration, min(listed, _LONGEST_USUAL))) + lost / 2
+    return -max(0.5, duration / 2) - lost <= late <= latest

@@ -21,7 +21,7 @@ NO_STREAM: Final = UUID(int=0)
 class UsageKind(StrEnum):
     """What is metered; the name says the unit."""
 
-    ANALYZED_SECONDS = "analyzed_seconds"  # media time that analysis has passed
+    ANALYZED_SECONDS = "analyzed_seconds"  # seconds of media that were analysed
     CLIP_RENDERED = "clip_rendered"  # clips that became ready
     CLIP_BYTES = "clip_bytes"  # their sizes
     GEMINI_TOKENS = "gemini_tokens"  # of input and output

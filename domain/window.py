@@ -12,7 +12,15 @@ from uuid import UUID
 from pydantic import NonNegativeInt
 
 from domain.ingest import IngestCursor, IngestProgress
-from domain.media import Gap, GapReason, SegmentRef, TimedMetadata, Window
+from domain.media import (
+    AudioTrack,
+    Gap,
+    GapReason,
+    SegmentRef,
+    TimedMetadata,
+    Window,
+    choose_audio,
+)
 from domain.model import Model
 from domain.playlist import DateRange, ListedSegment
 from domain.timeline import Placement, TimelinePoint, place, skip
@@ -33,9 +41,21 @@ _LATEST_LISTING: Final = 60.0
 # Five segments of 2 s are 10 s, whatever their timestamps add up to in binary fractions.
 _ROUNDING: Final = 0.01
 
+# Seconds of estimated loss after which a window no longer waits for the segment after a gap.
+_LONGEST_OPEN_GAP: Final = 12.0
+
 
 class FetchedMedia(Model):
-    """What is known of a segment's file: times in seconds, sizes in bytes."""
+    """What is known of a segment's file: times in seconds, sizes in bytes.
+
+    Attributes:
+        first_timestamp: the earliest timestamp in the file, as its demuxer gives it.
+        duration: what its packets cover; None when their timestamps do not say.
+        timed: whether it carries a clock that runs on from segment to segment.
+        clock: that clock at `first_timestamp`, where the demuxer does not know it (the ID3 tag of
+            packed audio); None where both are the same.
+        audio_tracks: what there is to listen to.
+    """
 
     first_timestamp: float
     duration: float | None
@@ -43,6 +63,14 @@ class FetchedMedia(Model):
     has_audio: bool
     size: NonNegativeInt
     suffix: str = "ts"
+    timed: bool = True
+    clock: float | None = None
+    audio_tracks: tuple[AudioTrack, ...] = ()
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds by which the stream's clock is ahead of the demuxer's timestamps."""
+        return 0.0 if self.clock is None else self.clock - self.first_timestamp
 
 
 def segment_key(
@@ -89,8 +117,15 @@ class WindowBuilder:
         return self._progress.cursor
 
     def covers(self, duration: float) -> bool:
-        """Tell whether it covers so many seconds of media time already, gaps included."""
-        return self.cursor.position - self._progress.start >= duration - _ROUNDING
+        """Return True if it covers so many seconds of media time already, gaps included.
+
+        A gap at its end waits a while for the segment after it, whose timestamp says how long the
+        gap really was: what a window has reported no longer changes.
+        """
+        covered = self.cursor.position - self._progress.start + _ROUNDING
+        if self._open_gap() is not None:
+            return covered >= duration + _LONGEST_OPEN_GAP
+        return covered >= duration
 
     @property
     def empty(self) -> bool:
@@ -114,12 +149,13 @@ class WindowBuilder:
         The builder takes it in by `commit`, once it is stored.
         """
         placement, _ = self._placed(listed, media, restarted=restarted)
+        audio = choose_audio(media.audio_tracks, self.cursor.audio)
         return SegmentRef(
             media_sequence=listed.sequence,
             discontinuity_sequence=placement.discontinuity,
             start=placement.start,
             duration=placement.duration,
-            first_timestamp=placement.first_timestamp,
+            first_timestamp=placement.first_timestamp - media.clock_offset,
             key=segment_key(
                 tenant_id=self._tenant_id,
                 stream_id=self._stream_id,
@@ -131,6 +167,7 @@ class WindowBuilder:
             size=media.size,
             has_video=media.has_video,
             has_audio=media.has_audio,
+            audio_track=None if audio is None else audio.id,
             program_date_time=listed.program_date_time,
             published_at=published_at,
         )
@@ -153,6 +190,8 @@ class WindowBuilder:
             "last_segment_at": ref.published_at,
             "stored_segments": self.cursor.stored_segments + 1,
         }
+        if (audio := choose_audio(media.audio_tracks, self.cursor.audio)) is not None:
+            changes["audio"] = self.cursor.audio if self._keeps(audio) else audio
         if ref.program_date_time is not None:
             changes |= {"last_start": ref.start, "last_date_time": ref.program_date_time}
         gaps = self._progress.gaps
@@ -282,13 +321,19 @@ class WindowBuilder:
         following = self.cursor.model_copy(update={"window_index": self.cursor.window_index + 1})
         return window, following
 
+    def _keeps(self, audio: AudioTrack) -> bool:
+        """Return True if the track chosen is only a substitute while its language is away."""
+        chosen = self.cursor.audio
+        return chosen is not None and audio.language != chosen.language
+
     def _placed(
         self, listed: ListedSegment, media: FetchedMedia, *, restarted: bool
     ) -> tuple[Placement, TimelinePoint]:
         gap = self._open_gap()
         return place(
             self._point(),
-            timestamp=media.first_timestamp,
+            timestamp=media.first_timestamp + media.clock_offset,
+            timed=media.timed,
             listed_duration=listed.duration,
             measured_duration=media.duration,
             declared_discontinuity=listed.discontinuity or restarted,

@@ -9,25 +9,56 @@ from typing import Any, Final
 import av
 import av.error
 
+from domain.media import AudioTrack
 from domain.model import Model
+from infra.media_tracks import (
+    FORMATS,
+    PACKED,
+    audio_tracks,
+    holds_picture,
+    is_continued,
+    is_usable,
+)
+from infra.packet_span import PacketTimes, Span
 
-_FORMATS: Final = "mpegts,mov,aac,mp3"
-"""Demuxers that may touch a segment: those of RFC 8216, 3, and none that follows references."""
+OPTIONS: Final = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 
-OPTIONS: Final = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_SUFFIXES: Final = {
+    "mpegts": "ts",
+    "mov": "mp4",
+    "aac": "aac",
+    "mp3": "mp3",
+    "eac3": "eac3",
+    "ac3": "ac3",
+}
 
-_SUFFIXES: Final = {"mpegts": "ts", "mov": "mp4", "aac": "aac", "mp3": "mp3"}
+_INTERLEAVED: Final = 0.75
+"""Seconds by which sound and picture of a segment usually miss each other: they are multiplexed
+with a delay, which the next segment makes up for."""
+
+_LONGEST_APART: Final = 60.0
+"""Seconds beyond which the clocks of sound and picture have nothing to do with each other."""
+
+_TIMESTAMP_TAG: Final = b"com.apple.streaming.transportStreamTimestamp\x00"
+_TICKS: Final = 90_000
+_TIMESTAMP_BITS: Final = 33
+_TIMESTAMP_BYTES: Final = 8
+_HEAD: Final = 64 << 10
 
 
 class MediaFacts(Model):
     """What was found.
 
     Attributes:
-        container: `mpegts`, `mov`, `aac` or `mp3`.
-        first_timestamp: earliest presentation timestamp (s) of the video, else of the audio.
-        duration: seconds from there to the end of the last frame of the same stream.
+        container: `mpegts`, `mov`, `aac`, `mp3`, `ac3` or `eac3`.
+        first_timestamp: earliest presentation timestamp (s) of the video, else of the audio; of
+            whichever is first where they are far apart.
+        duration: seconds from there to the end of the last frame; 0 when timestamps do not say.
         keyframes: how many keyframes the video has.
         starts_with_keyframe: whether the video's first packet is one.
+        timed: whether it carries a clock that runs on from segment to segment.
+        clock: that clock at `first_timestamp`, of packed audio with an ID3 timestamp.
+        audio_tracks: the audio tracks that can be decoded.
     """
 
     container: str
@@ -37,11 +68,26 @@ class MediaFacts(Model):
     has_audio: bool
     keyframes: int = 0
     starts_with_keyframe: bool = False
+    timed: bool = True
+    clock: float | None = None
+    audio_tracks: tuple[AudioTrack, ...] = ()
 
     @property
     def suffix(self) -> str:
         """The file name's ending that tells other programs what it is."""
         return _SUFFIXES[self.container]
+
+
+DAMAGE: Final = (
+    av.error.FFmpegError,
+    OSError,
+    LookupError,
+    ValueError,
+    ArithmeticError,
+    TypeError,
+    AttributeError,
+)
+"""What PyAV (18) raises for media that is not what it claims to be."""
 
 
 class UndecodableError(Exception):
@@ -56,94 +102,105 @@ def probe(path: str) -> MediaFacts:
     """
     try:
         with av.open(path, options=OPTIONS) as container:
-            return _facts(container)
-    except (av.error.FFmpegError, ValueError, OSError) as error:
+            return _facts(container, path)
+    except DAMAGE as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UndecodableError(f"not readable as media ({reason})") from None
 
 
 class _Track:
-    """Presentation times (s) of one stream's packets."""
+    """What the packets of one stream say."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401 PyAV's streams share no public type
+        self._continued = None if is_usable(stream) else stream.codec_context.name
+        self.kind = stream.type
         self.packets = 0
         self.corrupt = 0
         self.keyframes = 0
         self.starts_with_keyframe = False
-        self.first = float("inf")
-        self.last = float("-inf")
-        self.last_duration = 0.0
+        self.times = PacketTimes()
 
     def add(self, packet: av.Packet[Any]) -> None:
-        if packet.pts is None or packet.time_base is None:
+        if not packet.size:
             return
-        at = float(packet.pts * packet.time_base)
+        if self._continued and not holds_picture(self._continued, bytes(packet)):
+            return
         if self.packets == 0:
             self.starts_with_keyframe = packet.is_keyframe
         self.packets += 1
         self.corrupt += packet.is_corrupt
         self.keyframes += packet.is_keyframe
-        self.first = min(self.first, at)
-        if at > self.last:
-            self.last = at
-            self.last_duration = float((packet.duration or 0) * packet.time_base)
+        self.times.add(packet)
 
     @property
     def usable(self) -> bool:
         return self.packets > self.corrupt
 
-    @property
-    def duration(self) -> float:
-        span = self.last - self.first
-        typical = span / (self.packets - 1) if self.packets > 1 else 0.0
-        return span + (self.last_duration or typical)
 
-
-def _facts(container: av.container.InputContainer) -> MediaFacts:
-    tracks = {stream.index: _Track() for stream in container.streams if _decodable(stream)}
+def _facts(container: av.container.InputContainer, path: str) -> MediaFacts:
+    tracks = {
+        stream.index: _Track(stream)
+        for stream in container.streams
+        if is_usable(stream) or is_continued(stream)
+    }
     if not tracks:
         raise UndecodableError("no video or audio that we can decode")
     for packet in _packets(container):
         if packet.stream_index in tracks:
             tracks[packet.stream_index].add(packet)
-    video = _first_usable(container, tracks, "video")
-    audio = _first_usable(container, tracks, "audio")
-    primary = video or audio
-    if primary is None:
+    video, audio = _first_usable(tracks, "video"), _first_usable(tracks, "audio")
+    if video is None and audio is None:
         raise UndecodableError("no intact packet of video or audio")
+    name = _container_name(container.format.name)
+    span = _span(video, audio)
+    first = span.first if span else 0.0
     return MediaFacts(
-        container=_container_name(container.format.name),
-        first_timestamp=primary.first,
-        duration=primary.duration,
+        container=name,
+        first_timestamp=first,
+        duration=span.duration if span else 0.0,
         has_video=video is not None,
         has_audio=audio is not None,
         keyframes=video.keyframes if video else 0,
         starts_with_keyframe=video.starts_with_keyframe if video else False,
+        timed=span is not None and (name not in PACKED or _id3_timestamp(path) is not None),
+        clock=_id3_timestamp(path) if name in PACKED else None,
+        audio_tracks=audio_tracks(container),
     )
+
+
+def _span(video: _Track | None, audio: _Track | None) -> Span | None:
+    """Return where the segment lies: as its video does, or further where its audio does so."""
+    heard = audio.times.span() if audio else None
+    seen = video.times.span(beside=heard) if video else None
+    if video is not None and audio is not None:
+        heard = audio.times.span(beside=seen)
+    if seen is None or heard is None:
+        return seen or heard
+    if abs(heard.first - seen.first) > _LONGEST_APART:
+        return seen
+    first = heard.first if heard.first < seen.first - _INTERLEAVED else seen.first
+    end = heard.end if heard.end > seen.end + _INTERLEAVED else seen.end
+    return Span(first, end - first)
+
+
+def _id3_timestamp(path: str) -> float | None:
+    """Return the timestamp (s) of packed audio's first sample (RFC 8216, 3.4)."""
+    with open(path, "rb") as file:  # noqa: PTH123 a path as text, as PyAV takes it
+        head = file.read(_HEAD)
+    _, tag, rest = head.partition(_TIMESTAMP_TAG)
+    if not head.startswith(b"ID3") or not tag or len(rest) < _TIMESTAMP_BYTES:
+        return None
+    return (int.from_bytes(rest[:_TIMESTAMP_BYTES], "big") % (1 << _TIMESTAMP_BITS)) / _TICKS
 
 
 def _packets(container: av.container.InputContainer) -> Iterator[av.Packet[Any]]:
     """Yield packets up to where damaged media grows a new stream, at which PyAV (18) stumbles."""
-    with suppress(LookupError):
+    with suppress(LookupError, TypeError, AttributeError, ArithmeticError):
         yield from container.demux()
 
 
-def _decodable(stream: Any) -> bool:  # noqa: ANN401 PyAV's streams share no public type
-    """Tell whether a decoder exists and the stream says enough for it to start."""
-    context = getattr(stream, "codec_context", None)
-    if stream.type not in {"video", "audio"} or context is None:
-        return False
-    return bool(context.width if stream.type == "video" else context.sample_rate)
-
-
-def _first_usable(
-    container: av.container.InputContainer, tracks: dict[int, _Track], kind: str
-) -> _Track | None:
-    for stream in container.streams:
-        track = tracks.get(stream.index)
-        if stream.type == kind and track is not None and track.usable:
-            return track
-    return None
+def _first_usable(tracks: dict[int, _Track], kind: str) -> _Track | None:
+    return next((each for each in tracks.values() if each.kind == kind and each.usable), None)
 
 
 def _container_name(format_name: str) -> str:

@@ -8,13 +8,14 @@ child process (`infra.media_pool`), for a segment comes from a stranger.
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import av
 import numpy as np
-from av.audio.stream import AudioStream
+import structlog
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -32,29 +33,35 @@ from domain.signals import (
     SegmentSignals,
     SignalFrame,
 )
+from domain.timeline import unwrap
+from infra.media_probe import DAMAGE
+from infra.media_tracks import FORMATS, audio_stream, holds_picture, is_continued, is_usable
 from infra.perceptual_hash import hash_of_frame
 from infra.sound_signals import Floats, measure_sound
 
-# PTS of MPEG-TS wrap at 2^33 ticks of 90 kHz (ISO/IEC 13818-1, 2.4.3.7).
-_WRAP_SECONDS: Final = 2**33 / 90_000
-# A segment whose timestamps claim much more than its playlist duration is not believed.
+_log = structlog.get_logger(__name__)
+
+# A frame that its timestamp puts further outside its segment than this lies next to its neighbor.
 _LONGEST_OVERRUN: Final = 2.0
+_MOST_FRAMES: Final = 4 * 3600
+_USUAL_STEP: Final = 0.04
 _MPEG_TS_SYNC: Final = 0x47
-# ADTS (ISO/IEC 13818-7, 6.2): twelve ones, MPEG version, layer 0, protection.
-_ADTS_SYNCS: Final = (b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9")
+# PyAV (18) reads planes up to a null pointer, which frames of eight channels and more lack.
+_MOST_PLANES: Final = 7
 _CUT_TOLERANCE: Final = 0.05
 # Probing would decode pictures to learn what we do not ask: more than the keyframe itself costs.
-_PROBE_OPTIONS: Final = {"skip_frame": "all"}
+_PROBE_OPTIONS: Final = {"skip_frame": "all", "format_whitelist": FORMATS}
 
 
 class SegmentFile(Model):
-    """A stored segment as a child process needs it; times as in `domain.media.SegmentRef`."""
+    """A stored segment as a child process needs it; fields as in `domain.media.SegmentRef`."""
 
     path: Path
     init_path: Path | None = None
     start: float
     duration: float
     first_timestamp: float
+    audio_track: int | None = None
 
 
 class UndecodableError(Exception):
@@ -71,6 +78,7 @@ class _Heard:
 
 @dataclass
 class _Seen:
+    latest: float = 0.0
     times: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     keys: list[KeyPicture] = field(default_factory=list)
@@ -82,9 +90,13 @@ def measure_segments(files: tuple[SegmentFile, ...]) -> tuple[SegmentSignals | N
 
 
 def _measure_or_none(file: SegmentFile) -> SegmentSignals | None:
+    """Measure a segment; whatever damage makes libraries raise costs this segment alone."""
     try:
         return measure_segment(file)
-    except UndecodableError:
+    except (UndecodableError, OSError, MemoryError):
+        return None
+    except Exception as error:  # noqa: BLE001 damaged media may raise anything
+        _log.warning("segment_not_measured", path=file.path.name, problem=repr(error)[:200])
         return None
 
 
@@ -100,47 +112,53 @@ def measure_segment(file: SegmentFile) -> SegmentSignals:
     container_format = _container_format(init + data[:16])
     heard, seen, damaged = _Heard(), _Seen(), 0
     try:
-        # The format is named and the input is memory, so that no content can make libav open
+        # Formats are limited and the input is memory, so that no content can make libav open
         # a playlist, a reference to another file, or the network.
         with av.open(
             io.BytesIO(init + data), "r", format=container_format, options=_PROBE_OPTIONS
         ) as container:
             damaged = _read(container, file, heard, seen)
-    except (av.error.FFmpegError, ValueError) as error:
+    except DAMAGE as error:
         raise UndecodableError(f"cannot be read as {container_format}: {error}") from error
     if not heard.blocks and not seen.keys and not seen.sizes:
         raise UndecodableError("holds neither sound nor picture that can be decoded")
     return SegmentSignals(frames=_frames(file, heard, seen), damaged_packets=damaged)
 
 
-def _container_format(head: bytes) -> str:
+def _container_format(head: bytes) -> str | None:
+    """Return the format that the first bytes name; None leaves packed audio to libav's probing."""
     if head[:1] == bytes([_MPEG_TS_SYNC]):
         return "mpegts"
     if head[4:8] in (b"ftyp", b"styp", b"moof", b"sidx", b"moov"):
         return "mp4"
-    if head[:3] == b"ID3" or head[:2] in _ADTS_SYNCS:
-        return "aac"
-    return "mpegts"
+    return None
 
 
 def _read(container: InputContainer, file: SegmentFile, heard: _Heard, seen: _Seen) -> int:
-    streams: list[VideoStream | AudioStream] = []
-    if container.streams.audio:
-        streams.append(container.streams.audio[0])
-    if container.streams.video:
-        video = container.streams.video[0]
+    audio = audio_stream(container, file.audio_track)
+    video = _video_stream(container)
+    if video is not None:
         video.thread_count = 1
         video.codec_context.skip_frame = "NONKEY"
-        streams.append(video)
-    if not streams:
-        return 0
+    chosen = {stream.index for stream in (audio, video) if stream is not None}
     damaged = 0
-    for packet in container.demux(streams):
-        try:
-            _take(packet, file, heard, seen)
-        except av.error.FFmpegError:
-            damaged += 1
+    # Damage can grow a new stream while reading, at which PyAV (18) stumbles: that is the end.
+    with suppress(LookupError, TypeError, AttributeError, ArithmeticError):
+        for packet in container.demux():
+            if packet.stream_index not in chosen:
+                continue
+            try:
+                _take(packet, file, heard, seen)
+            except DAMAGE:
+                damaged += 1
     return damaged
+
+
+def _video_stream(container: InputContainer) -> VideoStream | None:
+    """Return the first stream of pictures; one whose parameters lie in a segment before will do."""
+    videos = container.streams.video
+    usable = [stream for stream in videos if is_usable(stream)]
+    return next(iter([*usable, *(each for each in videos if is_continued(each))]), None)
 
 
 def _take(packet: Packet[Stream], file: SegmentFile, heard: _Heard, seen: _Seen) -> None:
@@ -149,30 +167,57 @@ def _take(packet: Packet[Stream], file: SegmentFile, heard: _Heard, seen: _Seen)
             _hear(frame, file, heard)  # type: ignore[arg-type]  # an audio stream's frames
         return
     if packet.size and not packet.is_keyframe:
-        if packet.pts is not None:
-            seen.times.append(_offset(float(packet.pts * packet.time_base), file))
+        if is_usable(packet.stream) or _is_picture(packet):
+            seen.times.append(_picture_offset(packet, file, seen))
             seen.sizes.append(packet.size)
         return
     for picture in packet.decode():
-        if isinstance(picture, VideoFrame) and picture.time is not None:
-            seen.keys.append(_key_picture(picture, file))
+        if isinstance(picture, VideoFrame):
+            offset = _offset(picture.time, file)
+            seen.keys.append(_key_picture(picture, file, seen.latest if offset is None else offset))
+            seen.latest = seen.latest if offset is None else offset
 
 
-def _offset(timestamp: float, file: SegmentFile) -> float:
-    """Return seconds from the segment's first timestamp, unwrapped."""
-    offset = timestamp - file.first_timestamp
-    return offset + _WRAP_SECONDS if offset < -_WRAP_SECONDS / 2 else offset
+def _is_picture(packet: Packet[Stream]) -> bool:
+    codec = packet.stream.codec_context
+    return codec is not None and holds_picture(codec.name, bytes(packet))
+
+
+def _picture_offset(packet: Packet[Stream], file: SegmentFile, seen: _Seen) -> float:
+    """Return where a picture lies; one with a timestamp of another clock follows the one before."""
+    base = packet.time_base
+    timestamp = packet.pts if packet.pts is not None else packet.dts
+    offset = None
+    if timestamp is not None and base is not None:
+        offset = _offset(float(timestamp * base), file)
+    if offset is None:
+        step = float(packet.duration * base) if packet.duration and base else 0.0
+        offset = seen.latest + (step if 0 < step <= _LONGEST_OVERRUN else _USUAL_STEP)
+        offset = min(offset, file.duration)
+    seen.latest = offset
+    return offset
+
+
+def _offset(timestamp: float | None, file: SegmentFile) -> float | None:
+    """Return seconds from the segment's first timestamp; None where that is not in the segment."""
+    if timestamp is None:
+        return None
+    offset = unwrap(timestamp, near=file.first_timestamp) - file.first_timestamp
+    inside = -_LONGEST_OVERRUN <= offset <= file.duration + _LONGEST_OVERRUN
+    return offset if inside else None
 
 
 def _hear(frame: av.AudioFrame, file: SegmentFile, heard: _Heard) -> None:
-    if frame.time is None or not frame.sample_rate:
+    if not frame.sample_rate:
         return
     if heard.first is None:
-        heard.first, heard.rate = _offset(frame.time, file), frame.sample_rate
+        heard.first, heard.rate = _offset(frame.time, file) or 0.0, frame.sample_rate
     if frame.sample_rate != heard.rate:
         return
     offset = _offset(frame.time, file)
-    missing = round((offset - heard.first) * heard.rate) - heard.length
+    missing = 0
+    if offset is not None:
+        missing = round((offset - heard.first) * heard.rate) - heard.length
     limit = (file.duration + _LONGEST_OVERRUN) * heard.rate
     if heard.length + max(missing, 0) + frame.samples > limit:
         return
@@ -184,6 +229,8 @@ def _hear(frame: av.AudioFrame, file: SegmentFile, heard: _Heard) -> None:
 
 
 def _mono(frame: av.AudioFrame) -> Floats:
+    if frame.layout.nb_channels > _MOST_PLANES:
+        (frame,) = av.AudioResampler(format="fltp", layout="mono").resample(frame)
     samples = frame.to_ndarray()
     channels = samples if frame.format.is_planar else samples.reshape(frame.samples, -1).T
     mono: Floats = channels.sum(axis=0, dtype=np.float32)
@@ -191,12 +238,11 @@ def _mono(frame: av.AudioFrame) -> Floats:
     return mono / np.float32(scale * len(channels))
 
 
-def _key_picture(picture: VideoFrame, file: SegmentFile) -> KeyPicture:
+def _key_picture(picture: VideoFrame, file: SegmentFile, offset: float) -> KeyPicture:
     small = picture.reformat(
         width=THUMBNAIL_WIDTH, height=THUMBNAIL_HEIGHT, format="yuv444p", interpolation="AREA"
     ).to_ndarray()
     luma, blue, red = (tuple(map(int, plane.ravel())) for plane in small)
-    offset = _offset(float(picture.time or 0.0), file)
     return KeyPicture(
         time=round(file.start + offset, 3),
         luma=luma,
@@ -207,7 +253,7 @@ def _key_picture(picture: VideoFrame, file: SegmentFile) -> KeyPicture:
 
 
 def _frames(file: SegmentFile, heard: _Heard, seen: _Seen) -> tuple[SignalFrame, ...]:
-    count = max(1, round(file.duration / FRAME_SECONDS))
+    count = min(max(1, round(file.duration / FRAME_SECONDS)), _MOST_FRAMES)
     edges = np.linspace(0.0, file.duration, count + 1)
     last = count - 1
     sounds = (

@@ -65,6 +65,7 @@ async def analyze(request: AnalyzeWindowInput, timing: StreamTiming) -> AnalyzeW
         request,
         task_queue=task_queues.ANALYSIS,
         start_to_close_timeout=timedelta(seconds=timing.analysis_timeout),
+        heartbeat_timeout=timedelta(seconds=timing.analysis_heartbeat_timeout),
         retry_policy=RetryPolicy(
             initial_interval=timedelta(seconds=timing.retry_interval), maximum_attempts=5
         ),

@@ -14,6 +14,7 @@ from activities.analysis.answers import ANALYZER
 from activities.analysis.local import LocalAnalysis
 from activities.analysis.piece_judge import Case, PieceJudge
 from activities.analysis.states import state_key
+from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.candidate import HighlightCandidate
@@ -63,6 +64,10 @@ class GeminiAnalysis(Analysis):
         Raises:
             ApplicationError: Gemini cannot answer just now; to be run again.
         """
+        async with heartbeating():
+            return await self._analyze(request)
+
+    async def _analyze(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
         has_time = _clock()
         local, levels = await self._local.hear(request)
         profile = await self._profile(request)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from temporalio import activity
 
 from activities.analysis.states import state_key
+from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.candidate import HighlightCandidate
@@ -17,8 +18,9 @@ from domain.detection import ANALYZER, DetectorState, advance
 from domain.media import SegmentRef, Window
 from domain.readings import highest_level
 from domain.signals import SegmentSignals
+from domain.undecodable import analyzed_in, undecodable_gaps
 from domain.wall_clock import anchor_of
-from infra.media_pool import MediaError, MediaPool
+from infra.media_pool import MediaPool
 from infra.media_signals import SegmentFile, measure_segments
 from infra.segment_store import SegmentStore, UnknownKeyError
 
@@ -53,19 +55,23 @@ class LocalAnalysis(Analysis):
     async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
         """Analyse consecutive windows in order; doing it again gives the same answer.
 
-        Segments that cannot be decoded, or are no longer stored, are counted and passed over.
+        Segments that cannot be decoded, or are no longer stored, are gaps and passed over.
         """
-        return (await self.hear(request)).result
+        async with heartbeating():
+            return (await self.hear(request)).result
 
     async def hear(self, request: AnalyzeWindowInput) -> Heard:
         """Do the same, and tell how exciting each window was."""
         state = await self._recall(request)
         candidates: list[HighlightCandidate] = []
-        undecodable = 0
+        undecodable: list[SegmentRef] = []
+        analyzed_seconds: list[float] = []
         levels: list[float] = []
         for number, window in enumerate(request.windows):
             signals = await self._measure(window.segments)
-            undecodable += signals.count(None)
+            pairs = list(zip(window.segments, signals, strict=True))
+            undecodable += (segment for segment, each in pairs if each is None)
+            analyzed_seconds.append(analyzed_in(pairs))
             state, settled = advance(
                 state,
                 [frame for each in signals if each is not None for frame in each.frames],
@@ -79,8 +85,6 @@ class LocalAnalysis(Analysis):
             )
             candidates += settled
             levels.append(highest_level(state.readings, since=window.start))
-            if activity.in_activity():
-                activity.heartbeat(window.index)
         if request.last and not request.windows:
             state, settled = advance(
                 state, (), tenant_id=request.tenant_id, stream_id=request.stream_id, last=True
@@ -90,9 +94,12 @@ class LocalAnalysis(Analysis):
         result = AnalyzeWindowResult(
             candidates=tuple(candidates),
             watermark=state.position if request.last else state.watermark,
-            undecodable_segments=undecodable,
+            undecodable_segments=len(undecodable),
             analyzer=ANALYZER,
+            analyzed_seconds=tuple(analyzed_seconds),
+            gaps=undecodable_gaps(undecodable),
         )
+        _report(request, undecodable)
         return Heard(result, tuple(levels))
 
     async def _measure(self, segments: Sequence[SegmentRef]) -> list[SegmentSignals | None]:
@@ -109,8 +116,8 @@ class LocalAnalysis(Analysis):
             return ()
         try:
             return await self._pool.run(measure_segments, files)
-        except (MediaError, OSError) as error:
-            _log.warning("segments_not_measured", segments=len(files), error=str(error))
+        except Exception as error:  # noqa: BLE001 whatever media does to a child costs that media
+            _log.warning("segments_not_measured", segments=len(files), error=repr(error)[:200])
             if len(files) == 1:
                 return (None,)
         return [(await self._measure_files((file,)))[0] for file in files]
@@ -123,6 +130,7 @@ class LocalAnalysis(Analysis):
                 start=segment.start,
                 duration=segment.duration,
                 first_timestamp=segment.first_timestamp,
+                audio_track=segment.audio_track,
             )
         except UnknownKeyError as error:
             _log.warning("segment_gone", key=error.key)
@@ -151,6 +159,18 @@ class LocalAnalysis(Analysis):
     async def _forget(self, request: AnalyzeWindowInput, window: Window) -> None:
         if window.index >= _STATES_KEPT:
             await self._segments.delete(_state_key(request, window.index - _STATES_KEPT))
+
+
+def _report(request: AnalyzeWindowInput, undecodable: Sequence[SegmentRef]) -> None:
+    if undecodable:
+        _log.warning(
+            "media_undecodable",
+            tenant_id=str(request.tenant_id),
+            stream_id=str(request.stream_id),
+            segments=len(undecodable),
+            seconds=round(sum(segment.duration for segment in undecodable), 3),
+            first=undecodable[0].media_sequence,
+        )
 
 
 def _state_key(request: AnalyzeWindowInput, window: int) -> str:

@@ -37,6 +37,7 @@ def analyze_segments(
             start=segment.start,
             duration=segment.duration,
             first_timestamp=segment.first_timestamp,
+            audio_track=segment.audio_track,
         )
         for segment, path in segments
     )

@@ -197,6 +197,9 @@ class SegmentFetcher:
             has_audio=facts.has_audio,
             size=size,
             suffix=facts.suffix,
+            timed=facts.timed,
+            clock=facts.clock,
+            audio_tracks=facts.audio_tracks,
         )
         return Fetched(listed, media, file)
 

@@ -11,7 +11,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from domain.profile import GameProfile
 from domain.selection.contender import Contender
 from domain.selection.state import Past, Placed
-from domain.similarity import SIMILAR_WITHIN, same_moment
+from domain.similarity import SHARED, SIMILAR_WITHIN, same_moment, share_of_shorter
 
 HOUR: Final = 3600.0
 
@@ -29,6 +29,16 @@ class Conflict(NamedTuple):
     sameness: str | None
 
 
+def same_seconds(one: Contender, two: Contender | Placed) -> str | None:
+    """Return in words that the clips of two moments share most of their seconds, else None."""
+    shown = two.shown if isinstance(two, Placed) else two.clip
+    share = max(
+        share_of_shorter(one.clip, shown),
+        share_of_shorter((one.start, one.end), (two.start, two.end)),
+    )
+    return f"they share {share:.0%} of the shorter one's seconds" if share > SHARED else None
+
+
 class Rules:
     """A profile's limits in the form in which selection applies them; lengths in seconds."""
 
@@ -38,7 +48,7 @@ class Rules:
         self.similarity = profile.similarity
         self.window = limits.window
         self.spacing = limits.min_spacing
-        self.reach = max(limits.min_spacing, SIMILAR_WITHIN)
+        self.reach = max(limits.min_spacing, SIMILAR_WITHIN, profile.clip.max_length)
         self.hour = math.ceil(HOUR / limits.window) + 1
         """Windows that together hold any hour, however it lies across their edges."""
 
@@ -104,7 +114,9 @@ class Spread(Generic[Item]):
         low = bisect_right(self._peaks, contender.peak - self._rules.reach)
         high = bisect_left(self._peaks, contender.peak + self._rules.reach)
         for item in self._items[low:high]:
-            words = same_moment(contender, item, self._rules.similarity)
+            words = same_seconds(contender, item) or same_moment(
+                contender, item, self._rules.similarity
+            )
             if words is not None:
                 return Conflict(item, abs(item.peak - contender.peak), words)
         return None
@@ -148,6 +160,8 @@ class Board:
                 start=contender.start,
                 peak=contender.peak,
                 end=contender.end,
+                clip_start=contender.clip[0],
+                clip_end=contender.clip[1],
                 title=contender.title,
                 text=contender.text,
                 tags=contender.tags,
@@ -162,6 +176,19 @@ class Board:
         at = bisect_left(self._past_peaks, peak)
         near = (abs(other - peak) for other in self._past_peaks[max(0, at - 1) : at + 1])
         return min((gap for gap in near if gap < self._rules.spacing), default=None)
+
+    def shows(self, contender: Contender) -> Past | None:
+        """Return an older highlight that shows most of the same seconds, if any."""
+        reach = self._rules.reach
+        return next(
+            (
+                one
+                for one in self.past
+                if abs(one.peak - contender.peak) < reach
+                and share_of_shorter(contender.clip, one.shown) > SHARED
+            ),
+            None,
+        )
 
     def overrides_left(self, window: int) -> int:
         """Return how many exceptional moments of the window may still ignore its limits."""

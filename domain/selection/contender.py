@@ -93,6 +93,11 @@ class Contender:
         return self.candidate.end
 
     @property
+    def clip(self) -> tuple[float, float]:
+        """What its clip shows (s), or the moment's span while its bounds are open."""
+        return (self.start, self.end) if self.bounds is None else self.bounds[:2]
+
+    @property
     def text(self) -> str:
         """The words of title and description, as similarity compares them."""
         if self._text is None:

@@ -73,6 +73,13 @@ class Decision(Model):
     decided_at: NonNegativeFloat
     reasons: tuple[Reason, ...] = ()
 
+    def until(self, media_end: float) -> Decision:
+        """Return it with the bounds of its clip within the media, which ends at `media_end` (s)."""
+        if self.clip_end <= media_end:
+            return self
+        bounds = {"clip_start": min(self.clip_start, media_end), "clip_end": media_end}
+        return self.model_copy(update=bounds | {"peak": min(self.peak, media_end)})
+
 
 class DecisionFields(TypedDict):
     """A decision not yet validated.

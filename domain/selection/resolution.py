@@ -139,7 +139,7 @@ class Resolution:
 
     def _decide_exceptional(self, contender: Contender) -> None:
         window = self._rules.window_of(contender.peak)
-        same = self._board.placed.same(contender)
+        same = self._board.placed.same(contender) or self._shown_before(contender)
         if same is not None:
             self._refuse(contender, Cause.SIMILAR, same)
             return
@@ -200,7 +200,8 @@ class Resolution:
     def _following(self, window: int) -> _Following:
         close = self._rules.closes_at(window)
         later = self._ordinary.get(window + 1, ())
-        return _Following((item for item in later if item.peak < close), self._rules)
+        near = (item for item in later if item.peak < close)
+        return _Following((item for item in near if not self._is_shown(item)), self._rules)
 
     def settle_early(self, watermark: float) -> None:
         """Decide what no candidate with a peak at or after `watermark` can change.
@@ -213,6 +214,25 @@ class Resolution:
         while window in self._ordinary and reached < len(self.verdicts):
             reached = len(self.verdicts)
             self._settle_window(window, watermark)
+        self._refuse_shown()
+
+    def _refuse_shown(self) -> None:
+        """Refuse in all windows what a confirmed highlight shows: both must not be seen together.
+
+        Their own windows would refuse them too, since what is confirmed stays.
+        """
+        for window, items in list(self._ordinary.items()):
+            left = [item for item in items if not self._is_shown(item)]
+            for item in items:
+                if item not in left:
+                    self._refuse(item, Cause.SIMILAR, self._board.placed.same(item))
+            if left:
+                self._ordinary[window] = left
+            else:
+                del self._ordinary[window]
+
+    def _is_shown(self, contender: Contender) -> bool:
+        return self._board.placed.same(contender) is not None
 
     def _settle_window(self, window: int, watermark: float) -> None:
         rules = self._rules
@@ -280,7 +300,19 @@ class Resolution:
         return points
 
     def _standing(self, contender: Contender) -> Conflict | None:
-        return self._board.placed.conflict(contender) or self._near_past(contender)
+        return (
+            self._board.placed.conflict(contender)
+            or self._near_past(contender)
+            or self._shown_before(contender)
+        )
+
+    def _shown_before(self, contender: Contender) -> Conflict | None:
+        """Return the conflict with a highlight so old that only its bounds are remembered."""
+        past = self._board.shows(contender)
+        if past is None:
+            return None
+        words = "it shows the same seconds as a highlight confirmed long before"
+        return Conflict(None, abs(past.peak - contender.peak), words)
 
     def _near_past(self, contender: Contender) -> Conflict | None:
         distance = self._board.near_past(contender.peak)

@@ -11,10 +11,10 @@ from domain.media import Gap
 from domain.profile import GameProfile
 from domain.score import combination
 from domain.selection import reasons
-from domain.selection.board import Board, Rules
+from domain.selection.board import Board, Conflict, Rules, same_seconds
 from domain.selection.contender import Contender
 from domain.selection.decision import DecisionFields, DecisionStatus, Reason, ReasonFields, Tier
-from domain.selection.resolution import Resolution, Verdict
+from domain.selection.resolution import Cause, Resolution, Verdict
 from domain.selection.state import (
     Past,
     Refused,
@@ -150,6 +150,7 @@ class _Call:
             contender.bounds = known.bounds if known.shown else None
             contender.improved = True
             self._contenders[key] = contender
+        self._bounds(contender)  # what the clips show decides what is the same
 
     def decide(self) -> SelectHighlightsResult:
         """Reach every decision that is due, and answer with the state that is left."""
@@ -181,16 +182,28 @@ class _Call:
     def _announce_pending(self, resolution: Resolution) -> None:
         """Announce as pending those that would be confirmed if nothing followed, improved or new.
 
-        Other newcomers are held: they come in again when what stands against them goes.
+        Other newcomers are held: they come in again when what stands against them goes. So is one
+        whose seconds a highlight shows that is still pending, until that one is retracted.
         """
         trial = resolution.copy()
         trial.advance(math.inf)
+        arrived = self._contenders.keys() | {item.id.int for item in self._late}
+        arrived -= {item.candidate.id.int for item in self._before.open}
+        shown = [item for item in resolution.open() if item.shown]
+        held: list[Verdict] = []
         for verdict in trial.verdicts:
-            if verdict.confirmed and (not verdict.contender.shown or verdict.contender.improved):
-                verdict.contender.shown = True
-                self._show(verdict.contender, DecisionStatus.PENDING, reasons.pending_reason())
-        arrived = self._contenders.keys() - {item.candidate.id.int for item in self._before.open}
-        for verdict in trial.verdicts:
+            contender = verdict.contender
+            if not verdict.confirmed or contender.shown:
+                if verdict.confirmed and contender.improved:
+                    self._show(contender, DecisionStatus.PENDING, reasons.pending_reason())
+                held.append(verdict)
+            elif (conflict := _shown_already(contender, shown)) is not None:
+                held.append(Verdict(contender, Cause.SIMILAR, conflict))
+            else:
+                contender.shown = True
+                shown.append(contender)
+                self._show(contender, DecisionStatus.PENDING, reasons.pending_reason())
+        for verdict in held:
             if verdict.contender.id.int in arrived and not verdict.contender.shown:
                 self._show(verdict.contender, DecisionStatus.HELD, verdict)
 
@@ -277,7 +290,11 @@ class _Call:
         near = min(first * rules.window, self._watermark) - rules.reach - rules.window
         oldest = (first - REMEMBERED_HOURS * rules.hour) * rules.window
         confirmed = [item for item in self._board.placed if item.peak >= oldest]
-        faded = (Past(item.id, item.peak, item.override) for item in confirmed if item.peak < near)
+        faded = (
+            Past(item.id, item.peak, item.override, *item.shown)
+            for item in confirmed
+            if item.peak < near
+        )
         past = [item for item in (*self._board.past, *faded) if item.peak >= oldest]
         return SelectionState(
             open=tuple(
@@ -296,3 +313,11 @@ class _Call:
             ended=self._ended,
             next_decision_at=next_decision_at,
         )
+
+
+def _shown_already(contender: Contender, shown: Iterable[Contender]) -> Conflict | None:
+    """Return the conflict with a pending highlight whose clip shows most of the same seconds."""
+    for other in shown:
+        if (words := same_seconds(contender, other)) is not None:
+            return Conflict(other, abs(other.peak - contender.peak), words)
+    return None

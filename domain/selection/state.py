@@ -13,6 +13,9 @@ from domain.media import Gap
 from domain.model import Model
 from domain.selection.decision import Decision, Tier
 
+Span = tuple[float, float]
+"""Start and end in seconds of media time."""
+
 
 class Entrant(Model):
     """A candidate above the threshold whose fate is open.
@@ -40,25 +43,50 @@ class Entrant(Model):
 
 
 class Placed(Model):
-    """A confirmed highlight near enough to matter for spacing and similarity."""
+    """A confirmed highlight near enough to matter for spacing and similarity.
+
+    `clip_start` and `clip_end` bound its clip (s); None where only the moment's span is known.
+    """
 
     id: UUID
     start: float
     peak: float
     end: float
+    clip_start: float | None = None
+    clip_end: float | None = None
     title: str = ""
     text: str = ""
     tags: tuple[str, ...] = ()
     thumbnail_hash: str | None = None
     override: bool = False
 
+    @property
+    def shown(self) -> Span:
+        """What its clip shows."""
+        if self.clip_start is None or self.clip_end is None:
+            return self.start, self.end
+        return self.clip_start, self.clip_end
+
 
 class Past(NamedTuple):
-    """An older confirmed highlight, remembered for quotas and for late candidates only."""
+    """An older confirmed highlight, remembered for quotas and for late candidates only.
+
+    `start` and `end` bound the seconds that it shows; None in states of before they were kept.
+    """
 
     id: UUID
     peak: float
     override: bool
+    start: float | None = None
+    end: float | None = None
+
+    @property
+    def shown(self) -> Span:
+        """What its clip shows; nothing but the peak where that is not known."""
+        return (
+            self.peak if self.start is None else self.start,
+            self.peak if self.end is None else self.end,
+        )
 
 
 class Refused(NamedTuple):
@@ -89,6 +117,7 @@ class SelectHighlightsInput(Model):
     """New candidates, and how far analysis has come: no candidate will peak before `watermark`.
 
     `gaps` are the stretches without media known so far that could touch these candidates' clips.
+    `media_end` is where the stream's media ends (s), once it has ended.
     """
 
     tenant_id: UUID
@@ -100,6 +129,7 @@ class SelectHighlightsInput(Model):
     watermark: NonNegativeFloat
     ended: bool = False
     gaps: tuple[Gap, ...] = ()
+    media_end: NonNegativeFloat | None = None
 
 
 class SelectHighlightsResult(Model):

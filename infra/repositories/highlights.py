@@ -159,6 +159,33 @@ async def record_decisions(
     return frozenset(changed)
 
 
+async def end_at(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, media_end: float
+) -> None:
+    """Bring the bounds of a stream's highlights within its media, which ends at `media_end` (s).
+
+    A moment found in the last seconds is recorded before it is known that nothing follows it.
+    """
+    await session.execute(
+        update(Highlight)
+        .where(
+            Highlight.tenant_id == tenant_id,
+            Highlight.stream_id == stream_id,
+            or_(Highlight.end > media_end, Highlight.clip_end > media_end),
+        )
+        .values(
+            start=func.least(Highlight.start, media_end),
+            peak=func.least(Highlight.peak, media_end),
+            end=func.least(Highlight.end, media_end),
+            clip_start=func.least(Highlight.clip_start, media_end),
+            clip_end=func.least(Highlight.clip_end, media_end),
+            updated_at=func.now(),
+            revision=Highlight.revision + 1,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def _statuses(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
 ) -> dict[UUID, DecisionStatus]:

@@ -11,8 +11,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.backfill_input import BackfillRecord
 from domain.language import Language
-from domain.records import StreamRecord
+from domain.records import StreamRecord, WindowRecord
 from domain.stream import TERMINAL, StreamProgress, StreamStatus, may_follow
 from domain.usage import UsageKind, usage_event
 from infra.repositories import usage
@@ -183,9 +184,9 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     """Write a stream's progress, new gaps and windows; repeated or late writes take nothing back.
 
     Counters never fall, a notice stays before one of earlier analysis, and a status gives way only
-    to one that may follow it, so that a terminal status stays. What analysis has advanced is
-    metered here, under the row's lock, so that it is counted once. A change of state that tenants
-    are told of is an event in the same transaction; answers whether there was one.
+    to one that may follow it, so that a terminal status stays. The media that was analysed is
+    metered with its windows, each of which is written, and so counted, once. A change of state
+    that tenants are notified of is an event in the same transaction. Returns True if there was one.
 
     Raises:
         RecordMissingError: the stream does not exist.
@@ -197,31 +198,45 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     )
     if stream is None:
         raise RecordMissingError("stream", record.stream_id)
-    before, analyzed = StreamStatus(stream.status), stream.analyzed
+    before = StreamStatus(stream.status)
     changes = _changes(stream, record.progress)
     if changes:
         for name, value in changes.items():
             setattr(stream, name, value)
         stream.revision += 1
         await session.flush()
-    await _meter_advance(session, stream, since=analyzed)
     await _record_gaps(session, record)
-    await _record_windows(session, record)
+    await _meter(session, stream, await _record_windows(session, record))
     return await announce_stream(session, stream, before=before)
 
 
-async def _meter_advance(session: AsyncSession, stream: Stream, *, since: float) -> None:
-    # Positions are rounded, not their differences, so that the sum is exactly the last position.
-    advance = Decimal(f"{stream.analyzed:.6f}") - Decimal(f"{since:.6f}")
-    if advance <= 0:
+async def _meter(session: AsyncSession, stream: Stream, windows: Sequence[WindowRecord]) -> None:
+    """Count the media that was analysed in windows not written before: each once, gaps not."""
+    seconds = sum(Decimal(f"{window.billable_seconds:.6f}") for window in windows)
+    if seconds <= 0:
         return
     event = usage_event(
         UsageKind.ANALYZED_SECONDS,
-        advance,
-        subject=f"{stream.id}/{stream.analyzed:.6f}",
+        seconds,
+        subject=f"{stream.id}/window/{min(window.index for window in windows)}",
         stream_id=stream.id,
     )
     await usage.meter(session, tenant_id=stream.tenant_id, events=[event])
+
+
+async def meter_recording(session: AsyncSession, record: BackfillRecord) -> None:
+    """Count the media of a recording that was analysed; that of one window counts once."""
+    events = [
+        usage_event(
+            UsageKind.ANALYZED_SECONDS,
+            media.seconds,
+            subject=f"{record.stream_id}/recording/{media.start:.3f}",
+            stream_id=record.stream_id,
+        )
+        for media in record.analyzed
+        if round(media.seconds, 6) > 0
+    ]
+    await usage.meter(session, tenant_id=record.tenant_id, events=events)
 
 
 def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:
@@ -268,9 +283,15 @@ async def _record_gaps(session: AsyncSession, record: StreamRecord) -> None:
     await session.execute(insert(StreamGap).values(rows).on_conflict_do_nothing())
 
 
-async def _record_windows(session: AsyncSession, record: StreamRecord) -> None:
+async def _record_windows(session: AsyncSession, record: StreamRecord) -> list[WindowRecord]:
+    """Write windows; return those that had not been written before."""
     if not record.windows:
-        return
+        return []
     owner = {"tenant_id": record.tenant_id, "stream_id": record.stream_id}
-    rows = [owner | window.model_dump() for window in record.windows]
-    await session.execute(insert(StreamWindow).values(rows).on_conflict_do_nothing())
+    rows = [owner | window.model_dump(exclude={"analyzed_seconds"}) for window in record.windows]
+    written = set(
+        await session.scalars(
+            insert(StreamWindow).values(rows).on_conflict_do_nothing().returning(StreamWindow.index)
+        )
+    )
+    return [window for window in record.windows if window.index in written]

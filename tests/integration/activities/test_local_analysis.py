@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +15,9 @@ from activities.analysis.local import LocalAnalysis
 from activities.analysis.offline import analyze_segments
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.candidate import HighlightCandidate
-from domain.media import Window
+from domain.media import GapReason, Window
 from infra.media_pool import MediaPool
+from infra.media_signals import SegmentFile, measure_segments
 from tests.integration.activities.scene import (
     STARTED,
     STREAM,
@@ -121,6 +124,10 @@ async def test_corrupt_and_missing_segments_are_counted_and_passed_over(
     analyzer = Analyzer(scene, pool)
     result = await analyzer.analyze(*scene.windows(), previous=None, last=True)
     assert result.undecodable_segments == 3
+    (gap,) = result.gaps
+    assert (gap.start, gap.duration, gap.reason) == (6.0, 6.0, GapReason.CORRUPT)
+    assert (gap.first_sequence, gap.last_sequence, gap.anchor_at) == (3, 5, 6.0)
+    assert result.analyzed_seconds == pytest.approx((6.0, 0.0, *[6.0] * 4, 4.0), abs=0.3)
     assert [each.peak for each in result.candidates] == pytest.approx([scene.peak], abs=1.0)
 
 
@@ -132,3 +139,54 @@ async def test_the_offline_entry_finds_the_same(scene: Scene, pool: MediaPool) -
         stream_id=STREAM,
     )
     assert [each.id for each in offline] == [each.id for each in online]
+
+
+async def test_damage_in_every_segment_costs_neither_the_windows_nor_the_moment(
+    scene: Scene, pool: MediaPool
+) -> None:
+    dice = random.Random(3)
+    for segment in scene.segments:
+        data = bytearray(await scene.store.read(segment.key))
+        for _ in range(20):
+            data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+        await scene.store.put(segment.key, bytes(data))
+    found = await Analyzer(scene, pool).analyze_all(scene.windows())
+    assert any(abs(each.peak - scene.peak) < 2.0 for each in found)
+
+
+async def test_whatever_a_media_process_raises_costs_the_segments_it_is_about(
+    scene: Scene, pool: MediaPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure, bad = pool.run, scene.segments[4].key.rpartition("/")[2]
+
+    async def stumble(task: object, files: tuple[SegmentFile, ...]) -> object:
+        if any(file.path.name == bad for file in files):
+            raise IndexError("list index out of range")
+        return await measure(measure_segments, files)
+
+    monkeypatch.setattr(pool, "run", stumble)
+    result = await Analyzer(scene, pool).analyze(*scene.windows()[1:2], previous=None)
+    assert [gap.first_sequence for gap in result.gaps] == [4]
+    assert result.analyzed_seconds == pytest.approx((4.0,), abs=0.3)
+
+
+async def test_heartbeats_go_on_while_a_media_process_works(
+    scene: Scene, pool: MediaPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slowly(task: object, files: tuple[SegmentFile, ...]) -> tuple[None, ...]:
+        await asyncio.sleep(2.5)
+        return (None,) * len(files)
+
+    monkeypatch.setattr(pool, "run", slowly)
+    environment, beats = ActivityEnvironment(), []
+    environment.on_heartbeat = lambda *details: beats.append(details)
+    request = AnalyzeWindowInput(
+        tenant_id=TENANT,
+        stream_id=STREAM,
+        windows=tuple(scene.windows()[:1]),
+        profile_id="default",
+        profile_version="1",
+    )
+    analysis = LocalAnalysis(segments=scene.store, pool=pool)
+    await environment.run(analysis.analyze_window, request)
+    assert len(beats) >= 2

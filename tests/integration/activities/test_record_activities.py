@@ -12,7 +12,7 @@ from domain.clip import ClipStatus
 from domain.records import StreamRecord
 from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.database import Database
-from infra.repositories import clips, streams
+from infra.repositories import clips, highlights, streams
 from infra.repositories.errors import RecordMissingError
 from infra.schema import Stream
 from tests.integration.rows import clip_record, new_highlight, new_stream
@@ -98,3 +98,22 @@ async def test_a_clip_goes_from_rendering_to_ready_whatever_is_repeated(
         found = await clips.get(session, tenant_id=tenant, clip_id=record.spec.id)
     assert found is not None
     assert (found.status, found.revision) == ("ready", 2)
+
+
+async def test_the_last_record_of_a_stream_ends_its_highlights_with_its_media(
+    database: Database, records: RecordActivities, tenant: UUID, stream: UUID
+) -> None:
+    highlight = await new_highlight(database, tenant, stream)
+    async with database.session(tenant) as session:
+        before = await highlights.get(session, tenant_id=tenant, highlight_id=highlight)
+    assert before is not None
+    end = (before.peak + before.end) / 2
+    await write(
+        records,
+        StreamRecord(tenant_id=tenant, stream_id=stream, progress=StreamProgress(), media_end=end),
+    )
+    async with database.session(tenant) as session:
+        after = await highlights.get(session, tenant_id=tenant, highlight_id=highlight)
+    assert after is not None
+    assert (after.start, after.peak, after.end) == (before.start, before.peak, end)
+    assert after.clip_end <= end

@@ -123,3 +123,45 @@ async def test_a_mark_counts_by_the_profile_and_is_explained(
         "the tenant's label `bet_settled` is no tag: Soccer does not know it"
     ]
     assert all("mark" in [reason["code"] for reason in row.reasons] for row in rows)
+
+
+async def test_highlights_end_with_the_media_once_the_stream_has_ended(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    profiles = ProfileStore()
+    selection = SelectionActivities(database=database, profiles=profiles)
+    first, last = candidate(tenant, stream, peak=60.0), candidate(tenant, stream, peak=160.0)
+    request = SelectHighlightsInput(
+        tenant_id=tenant,
+        stream_id=stream,
+        profile_id="default",
+        profile_version=profiles.catalog.get("default").version,
+        state=SelectionState(),
+        candidates=(scored(first, 0.97),),
+        watermark=61.0,
+    )
+    before = await selection.select_highlights(request)
+    ended = request.model_copy(
+        update={
+            "state": before.state,
+            "candidates": (scored(last, 0.8),),
+            "watermark": 161.0,
+            "ended": True,
+            "media_end": 161.0,
+        }
+    )
+    after = await selection.select_highlights(ended)
+    assert {each.status for each in after.decisions} == {DecisionStatus.CONFIRMED}
+    assert last.end > 161.0
+    async with database.session(tenant) as session:
+        found = await highlights.get_many(
+            session, tenant_id=tenant, highlight_ids=[first.id, last.id]
+        )
+        assert (found[last.id].end, found[last.id].clip_end) == (161.0, 161.0)
+        await highlights.end_at(session, tenant_id=tenant, stream_id=stream, media_end=59.5)
+        await highlights.end_at(session, tenant_id=tenant, stream_id=stream, media_end=59.5)
+        await session.refresh(found[first.id])
+        cut = found[first.id]
+    assert (cut.peak, cut.end, cut.clip_end) == (59.5, 59.5, 59.5)
+    assert cut.start <= 59.5
+    assert cut.revision == 2

@@ -425,3 +425,24 @@ async def test_queries_tell_state_and_timeline(temporal_client: Client) -> None:
 
 def _fatal() -> Exception:
     return ApplicationError("media is gone", non_retryable=True)
+
+
+async def test_the_analysis_of_a_dead_worker_is_tried_again_within_seconds(
+    temporal_client: Client,
+) -> None:
+    script, attempts = Script(windows=2), 0
+
+    async def die_once() -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:  # as a worker does that was killed: no heartbeat, no answer
+            await asyncio.sleep(60)
+
+    script.before["analyze_window"] = die_once
+    lasting = {"analysis_timeout": 120.0, "analysis_heartbeat_timeout": 1.0}
+    async with running(temporal_client, script):
+        stream = await start(temporal_client, timing=QUICK.model_copy(update=lasting))
+        async with asyncio.timeout(45):
+            result = await stream.result()
+    assert result.progress.analyzed == 12.0
+    assert script.analyzed == [0, 1]

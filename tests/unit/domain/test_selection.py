@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.candidate import HighlightCandidate
 from domain.marks import Mark
 from domain.media import Gap, GapReason
 from domain.profile import DiversityMethod
@@ -378,3 +379,58 @@ def test_one_shown_already_is_announced_again_when_it_comes_better_founded() -> 
     ]
     before, after = stream.history
     assert (before.clip_start, before.clip_end) == (after.clip_start, after.clip_end)
+
+
+def spanning(
+    number: int, start: float, end: float, value: float, *, peak: float | None = None
+) -> HighlightCandidate:
+    at = (start + end) / 2 if peak is None else peak
+    bounds = {"start": start, "end": end}
+    return candidate(number, at, value).model_copy(update=bounds)
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_of_two_exceptional_ones_that_share_most_of_their_seconds_one_is_shown(first: int) -> None:
+    both = {1: spanning(1, 260.5, 270.7, 0.96), 2: spanning(2, 264.9, 274.4, 0.96)}
+    stream = Stream(profile())
+    stream.call(both.pop(first), watermark=280.0)
+    (other,) = both.values()
+    answer = stream.call(other, watermark=290.0)
+    assert stream.status(first) is DecisionStatus.CONFIRMED
+    assert answer[other.id].status is DecisionStatus.REJECTED
+    (reason,) = [each for each in answer[other.id].reasons if each.code == "similar"]
+    assert reason.other == UUID(int=first)
+    assert "of the shorter one's seconds" in reason.words
+
+
+def test_a_better_moment_of_the_same_seconds_replaces_a_pending_one_without_both_being_shown() -> (
+    None
+):
+    stream = Stream(profile())
+    stream.call(spanning(1, 100.0, 110.0, 0.75), watermark=111.0)
+    assert stream.status(1) is DecisionStatus.PENDING
+    stream.call(spanning(2, 103.0, 113.0, 0.85), watermark=114.0)
+    assert (stream.status(1), stream.status(2)) == (DecisionStatus.PENDING, DecisionStatus.HELD)
+    stream.call(watermark=400.0)
+    assert (stream.status(1), stream.status(2)) == (
+        DecisionStatus.RETRACTED,
+        DecisionStatus.CONFIRMED,
+    )
+
+
+def test_an_exceptional_moment_of_the_same_seconds_replaces_a_pending_one_at_once() -> None:
+    stream = Stream(profile())
+    stream.call(spanning(1, 300.0, 310.0, 0.75), watermark=311.0)
+    stream.call(spanning(2, 303.0, 313.0, 0.97), watermark=314.0)
+    assert (stream.status(1), stream.status(2)) == (
+        DecisionStatus.RETRACTED,
+        DecisionStatus.CONFIRMED,
+    )
+
+
+def test_a_moment_that_comes_an_hour_late_is_not_shown_beside_one_of_the_same_seconds() -> None:
+    stream = Stream(profile())
+    stream.call(spanning(1, 100.0, 110.0, 0.97), watermark=120.0)
+    stream.call(watermark=2500.0)
+    stream.call(spanning(2, 102.0, 111.0, 0.98), watermark=2600.0)
+    assert stream.status(2) is DecisionStatus.REJECTED

@@ -231,3 +231,55 @@ def test_every_decision_says_why(moments: list[HighlightCandidate]) -> None:
         assert decision.reasons
         assert all(reason.words.endswith(".") for reason in decision.reasons)
         assert any(reason.code == "threshold" for reason in decision.reasons)
+
+
+def shared(one: tuple[float, float], two: tuple[float, float]) -> float:
+    """Seconds in both spans, as a share of the shorter."""
+    common = min(one[1], two[1]) - max(one[0], two[0])
+    return common / min(one[1] - one[0], two[1] - two[0])
+
+
+SPANS = st.tuples(
+    st.one_of(st.integers(0, 60).map(lambda fives: fives * 5.0), st.floats(0, 700)),
+    st.floats(0, 20),
+    st.floats(0, 20),
+)
+
+
+@MANY
+@given(
+    rules=PROFILES,
+    spans=st.lists(st.tuples(SPANS, VALUES, st.integers(0, 11)), max_size=20),
+    marks=st.lists(st.floats(0, 900), max_size=8),
+    repeats=st.lists(st.tuples(st.integers(1, 20), SPANS, VALUES), max_size=4),
+)
+def test_no_two_that_are_shown_share_most_of_their_seconds_at_any_time(
+    rules: GameProfile,
+    spans: list[tuple[tuple[float, float, float], float, int]],
+    marks: list[float],
+    repeats: list[tuple[int, tuple[float, float, float], float]],
+) -> None:
+    """Whatever the order, late or improved candidates included."""
+
+    def moment(number: int, span: tuple[float, float, float], value: float) -> HighlightCandidate:
+        peak, before, after = span
+        bounds = {"start": max(0.0, peak - before), "peak": peak, "end": peak + after}
+        return candidate(number, peak, value).model_copy(update=bounds)
+
+    deliveries: dict[int, list[HighlightCandidate]] = {}
+    for number, (span, value, call) in enumerate(spans, start=1):
+        deliveries.setdefault(call, []).append(moment(number, span, value))
+    for number, (_, before, after), value in repeats:
+        if number <= len(spans):
+            peak = spans[number - 1][0][0]
+            deliveries.setdefault(11, []).append(moment(number, (peak, before, after), value))
+    stream = Stream(rules)
+    for call, mark in enumerate([*sorted(marks), *[1e5] * (12 - len(marks))]):
+        stream.call(*deliveries.get(call, []), watermark=mark, ended=call == len(marks) + 4)
+        shown = [
+            (decision.clip_start, decision.clip_end)
+            for decision in stream.told.values()
+            if decision.status in {DecisionStatus.PENDING, DecisionStatus.CONFIRMED}
+        ]
+        for index, one in enumerate(shown):
+            assert all(shared(one, two) <= 0.5 + 1e-6 for two in shown[index + 1 :])

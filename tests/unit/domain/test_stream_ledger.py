@@ -17,6 +17,7 @@ from domain.selection import DecisionStatus, SelectHighlightsResult, SelectionSt
 from domain.stream import EndReason, StreamProgress, StreamStatus
 from domain.stream_input import ClipCorrection, RecordingReady
 from domain.stream_ledger import BATCH, KEPT_DECISIONS, RECORDED_WINDOWS, StreamLedger
+from domain.undecodable import undecodable_gaps
 from tests.unit.domain.clip_cases import WHEN, decision, outcome, window
 from tests.unit.domain.ledger_cases import (
     OVER,
@@ -135,6 +136,44 @@ class TestAnalysis:
         assert (result.watermark, result.undecodable_segments) == (12.0, 5)
         assert not books.has_backlog
         assert books.progress.analyzed == 12.0
+
+    def test_after_windows_were_given_up_the_analyzer_goes_on_from_what_it_remembers(self) -> None:
+        books = ledger()
+        fetch(books, window(0))
+        analyze(books)
+        fetch(books, window(1), window(2))
+        books.analysis_failed(books.analysis_request())
+        fetch(books, window(3))
+        assert books.analysis_request().previous_window == 0
+        assert [each.billable_seconds for each in books.record().windows[1:]] == [0.0, 0.0]
+
+    def test_stored_media_that_cannot_be_decoded_is_a_gap_and_not_billed(self) -> None:
+        books = ledger()
+        fetch(books, window(0), window(1))
+        request = books.analysis_request()
+        gaps = undecodable_gaps(request.windows[1].segments[:2])
+        books.analyzed(
+            request,
+            AnalyzeWindowResult(
+                watermark=11.0, analyzer="local-1", analyzed_seconds=(6.0, 2.0), gaps=gaps
+            ),
+        )
+        record = books.record()
+        assert books.record_is_due
+        assert [(gap.start, gap.duration, gap.segments) for gap in record.gaps] == [(6.0, 4.0, 2)]
+        assert record.progress.missed == 2
+        assert [each.billable_seconds for each in record.windows] == [6.0, 2.0]
+        assert books.selection_request(AnalyzeWindowResult(watermark=11.0), ended=False).gaps
+
+    def test_where_the_media_ends_is_known_once_it_has_ended(self) -> None:
+        books = ledger()
+        fetch(books, window(0), window(1, lost=[2]))
+        result = analyze(books)
+        assert books.record().media_end is None
+        books.media_ended(OVER)
+        end = window(1, lost=[2]).segments[-1].end
+        assert books.record().media_end == end
+        assert books.selection_request(result, ended=True).media_end == end
 
     def test_failing_to_settle_the_end_changes_nothing(self) -> None:
         books = ledger()

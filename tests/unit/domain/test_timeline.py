@@ -217,3 +217,86 @@ def test_the_wall_clock_of_both_sides_decides_unless_it_is_absurd(
         last_end=NOON,
         next_start=NOON + timedelta(seconds=elapsed),
     ) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("listed", [0.0, 0.001, 0.5, 1.0, 3.0, 6.0, 3600.0])
+@pytest.mark.parametrize("form", ["run on", "wrap", "packed"])
+def test_where_timestamps_run_on_a_wrong_extinf_counts_for_nothing(
+    listed: float, form: str
+) -> None:
+    point, clock = TimelinePoint(), TIMESTAMP_PERIOD - 5.0 if form == "wrap" else 7.0
+    for number in range(10):
+        placement, point = place(
+            point,
+            timestamp=0.0 if form == "packed" else wrapped(clock),
+            listed_duration=listed,
+            measured_duration=2.002,
+            timed=form != "packed",
+        )
+        assert placement.start == pytest.approx(number * 2.002, abs=1e-4)
+        assert placement.duration == pytest.approx(2.002, abs=1e-4)
+        assert placement.discontinuity == 0
+        clock += 2.002
+
+
+def test_hours_of_rounded_extinf_do_not_drift_from_the_media() -> None:
+    point = TimelinePoint()
+    for number in range(7200):
+        _, point = place(
+            point,
+            timestamp=number * 2.002,
+            listed_duration=2.0,
+            measured_duration=1.98 if number % 3 else 2.02,
+        )
+    assert point.position == pytest.approx(7200 * 2.002, abs=0.1)
+
+
+@pytest.mark.parametrize("have", [0.04, 0.3, 1.0, 1.9])
+def test_segments_cut_short_do_not_move_those_after_them(have: float) -> None:
+    point = TimelinePoint()
+    for number in range(20):
+        placement, point = place(
+            point,
+            timestamp=100.0 + 2.0 * number,
+            listed_duration=2.0,
+            measured_duration=have if number % 2 else 2.0,
+        )
+        assert placement.start == pytest.approx(2.0 * number)
+
+
+@pytest.mark.parametrize("listed", [0.0, 2.0, 6.0])
+@pytest.mark.parametrize("missing", [1, 3, 10])
+def test_a_gap_is_as_long_as_the_timestamps_around_it_say(listed: float, missing: int) -> None:
+    _, point = place(TimelinePoint(), timestamp=50.0, listed_duration=listed, measured_duration=2.0)
+    lost = listed * missing
+    placement, _ = place(
+        skip(point, lost),
+        timestamp=52.0 + 2.0 * missing,
+        listed_duration=listed,
+        measured_duration=2.0,
+        lost=lost,
+    )
+    if listed or missing == 1:
+        assert placement.start == pytest.approx(2.0 + 2.0 * missing)
+        assert placement.discontinuity == 0
+    else:  # nothing but a jump of the clock tells of it
+        assert placement.discontinuity == 1
+
+
+def test_an_encoder_that_starts_anew_at_zero_after_a_gap_is_a_new_clock() -> None:
+    _, point = place(TimelinePoint(), timestamp=0.0, listed_duration=2.0, measured_duration=2.0)
+    placement, _ = place(
+        skip(point, 60.0), timestamp=0.0, listed_duration=2.0, measured_duration=2.0, lost=60.0
+    )
+    assert (placement.start, placement.discontinuity) == (62.0, 1)
+
+
+def test_packed_audio_without_a_clock_between_segments_with_one_has_a_clock_of_its_own() -> None:
+    _, point = place(TimelinePoint(), timestamp=9.0, listed_duration=2.0, measured_duration=2.0)
+    packed, point = place(
+        point, timestamp=0.0, listed_duration=2.0, measured_duration=1.9, timed=False
+    )
+    back, _ = place(point, timestamp=12.9, listed_duration=2.0, measured_duration=2.0)
+    assert (packed.start, packed.discontinuity) == (2.0, 1)
+    assert back.start == pytest.approx(3.9)
+    assert back.discontinuity == 1

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from domain.ingest import IngestCursor, IngestProgress
-from domain.media import GapReason, SegmentRef, Window
+from domain.media import AudioTrack, GapReason, SegmentRef, Window
 from domain.playlist import DateRange, ListedSegment, Resource
 from domain.window import MOST_METADATA, FetchedMedia, WindowBuilder
 
@@ -28,6 +28,8 @@ def add(
     timestamp: float | None = None,
     pace: float = 1.0,
     restarted: bool = False,
+    clock: float | None = None,
+    audio: tuple[AudioTrack, ...] = (),
 ) -> SegmentRef:
     """Place a 2 s segment that follows on, at `pace` times the wall clock."""
     listed = ListedSegment(
@@ -42,6 +44,8 @@ def add(
         has_video=True,
         has_audio=True,
         size=1000,
+        clock=clock,
+        audio_tracks=audio,
     )
     ref = window.place(listed, media, published_at=NOON, restarted=restarted)
     window.commit(ref, listed, media, restarted=restarted)
@@ -131,7 +135,27 @@ def test_a_window_is_full_when_it_covers_the_duration_with_gaps_counted() -> Non
     add(window, 0)
     assert not window.covers(4.0)
     lose(window, 1)
+    assert not window.covers(4.0)  # the next segment says how long the gap is
+    add(window, 2)
     assert window.covers(4.0)
+    assert window.covers(6.0)
+
+
+def test_a_gap_that_nothing_follows_is_reported_all_the_same() -> None:
+    window = builder()
+    add(window, 0)
+    for sequence in range(1, 8):
+        lose(window, sequence)
+    assert window.covers(4.0)
+
+
+def test_the_gap_at_the_end_of_a_window_is_as_long_as_the_clock_says() -> None:
+    window = builder()
+    add(window, 0)
+    lose(window, 1, duration=6.0)
+    assert not window.covers(3.0)
+    assert add(window, 2).start == 4.0
+    assert [gap.duration for gap in built(window).gaps] == [2.0]
 
 
 def test_a_gap_is_tied_to_the_wall_clock_by_the_segment_before_it() -> None:
@@ -255,3 +279,39 @@ def test_progress_survives_the_way_through_json() -> None:
     lose(window, 1)
     text = window.progress.model_dump_json()
     assert IngestProgress.model_validate_json(text) == window.progress
+
+
+def track(number: int, language: str = "", *, default: bool = False) -> AudioTrack:
+    return AudioTrack(id=number, language=language, default=default, codec="aac")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "chosen"),
+    [
+        ((track(257, "eng"), track(258, "spa")), (track(257, "spa"), track(258, "eng")), 258),
+        ((track(257, "eng"), track(258, "spa")), (track(258, "spa"), track(257, "eng")), 257),
+        ((track(1), track(2)), (track(2), track(1)), 1),
+        ((track(1, "spa"), track(2, "eng", default=True)), (track(7, "spa"), track(8, "eng")), 8),
+        ((track(1, "eng"),), (track(5, "fra"), track(6, "deu")), 5),
+        ((track(1, "eng"),), (), None),
+    ],
+)
+def test_the_language_stays_the_same_whatever_the_order_of_the_tracks(
+    before: tuple[AudioTrack, ...], after: tuple[AudioTrack, ...], chosen: int | None
+) -> None:
+    window = builder()
+    refs = [
+        add(window, number, audio=tracks) for number, tracks in enumerate((before, after, before))
+    ]
+    assert refs[1].audio_track == chosen
+    assert refs[2].audio_track == refs[0].audio_track
+
+
+def test_the_clock_of_packed_audio_places_it_but_its_own_timestamps_locate_its_frames() -> None:
+    window = builder()
+    for sequence in range(3):
+        add(window, sequence, timestamp=0.0, clock=95_000.0 + 2.0 * sequence)
+    refs = built(window).segments
+    assert [ref.start for ref in refs] == pytest.approx([0.0, 2.0, 4.0])
+    assert [ref.first_timestamp for ref in refs] == pytest.approx([0.0, 0.0, 0.0])
+    assert [ref.discontinuity_sequence for ref in refs] == [0, 0, 0]

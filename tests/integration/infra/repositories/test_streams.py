@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from domain.backfill_input import AnalyzedMedia, BackfillRecord
 from domain.media import Gap, GapReason
 from domain.records import StreamRecord, WindowRecord
 from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
@@ -59,25 +60,78 @@ async def test_the_same_progress_again_changes_nothing(
         assert len(await streams.gaps(session, tenant_id=tenant, stream_id=stream)) == 1
 
 
-async def test_what_analysis_advances_is_metered_once(
-    database: Database, tenant: UUID, stream: UUID
-) -> None:
-    for analyzed in (4.1, 4.1, 8.3, 4.1, 12.7):
-        progress = StreamProgress(status=StreamStatus.LIVE, position=20.0, analyzed=analyzed)
-        await record(database, tenant, stream, progress)
-    assert await used(database, tenant) == {"analyzed_seconds": 12.7}
+def analyzed(
+    index: int, seconds: float | None, *, analyzer: str | None = "local-1"
+) -> WindowRecord:
+    return WindowRecord(
+        index=index,
+        start=4.0 * index,
+        end=4.0 * index + 4.0,
+        segments=2,
+        size=9,
+        analyzer=analyzer,
+        analyzed_seconds=seconds,
+    )
 
 
-async def test_writers_at_the_same_time_meter_the_advance_once(
+async def record_windows(
+    database: Database, tenant: UUID, stream: UUID, *windows: WindowRecord
+) -> None:
+    position = max((window.end for window in windows), default=0.0)
+    progress = StreamProgress(position=position, analyzed=position)
+    async with database.session(tenant) as session:
+        await streams.record_stream(
+            session,
+            StreamRecord(tenant_id=tenant, stream_id=stream, progress=progress, windows=windows),
+        )
+
+
+async def test_the_media_of_each_window_is_metered_once_and_gaps_are_not(
     database: Database, tenant: UUID, stream: UUID
 ) -> None:
+    first, half, jump = analyzed(0, 4.0), analyzed(1, 1.5), analyzed(500_000, 4.0)
+    given_up, nothing = analyzed(2, 0.0, analyzer=None), analyzed(3, 0.0)
+    old, old_given_up = analyzed(4, None), analyzed(5, None, analyzer=None)
+    for windows in (
+        (first,),
+        (first, half),
+        (half, given_up, nothing),
+        (old, old_given_up),
+        (jump, first),
+    ):
+        await record_windows(database, tenant, stream, *windows)
+    assert await used(database, tenant) == {"analyzed_seconds": 13.5}
+
+
+async def test_writers_at_the_same_time_meter_a_window_once(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    windows = [analyzed(index, 4.0) for index in range(5)]
     await asyncio.gather(
         *(
-            record(database, tenant, stream, StreamProgress(analyzed=analyzed))
-            for analyzed in (30.0, 10.0, 20.0, 30.0)
+            record_windows(database, tenant, stream, *windows[first:last])
+            for first, last in ((0, 3), (1, 4), (2, 5), (0, 5))
         )
     )
-    assert await used(database, tenant) == {"analyzed_seconds": 30.0}
+    assert await used(database, tenant) == {"analyzed_seconds": 20.0}
+
+
+async def test_the_media_of_a_recording_is_metered_once(
+    database: Database, tenant: UUID, stream: UUID
+) -> None:
+    record = BackfillRecord(
+        tenant_id=tenant,
+        stream_id=stream,
+        progress=StreamProgress(),
+        analyzed=(
+            AnalyzedMedia(start=20.0, seconds=6.0),
+            AnalyzedMedia(start=26.0, seconds=0.0),
+        ),
+    )
+    for _ in range(2):
+        async with database.session(tenant) as session:
+            await streams.meter_recording(session, record)
+    assert await used(database, tenant) == {"analyzed_seconds": 6.0}
 
 
 async def test_windows_are_written_once_and_stay_as_they_were(
