@@ -28,7 +28,7 @@ from domain.backfill_input import (
 )
 from domain.ingest import IngestLimits, IngestProgress
 from domain.media import GapReason, VariantPolicy
-from domain.playlist import ListedSegment, MediaPlaylist
+from domain.playlist import ListedSegment, MediaPlaylist, Resource
 from domain.reanalysis import plan_again
 from domain.stream import StreamEnd
 from infra.archive_shelf import ArchiveShelf
@@ -132,9 +132,13 @@ class RecordingActivities(Recordings):
             playlist = await self._playlist(request)
             fetcher = await self._fetcher_of(request.playlist_url, request.stream_id)
         piece = PieceFetch(request, playlist, progress=progress, store=self._store)
+        initializations: dict[Resource, bytes] = {}
         async with self._heartbeating(lambda: piece.progress):
             while wanted := piece.missing(_AT_A_TIME):
-                await _take(piece, [_obtain(fetcher, each, request.limits) for each in wanted])
+                await _take(
+                    piece,
+                    [_obtain(fetcher, each, request.limits, initializations) for each in wanted],
+                )
         return piece.result()
 
     @activity.defn(name="release_recording")
@@ -225,11 +229,16 @@ class RecordingActivities(Recordings):
 
 
 async def _obtain(
-    fetcher: SegmentFetcher, listed: ListedSegment, limits: IngestLimits
+    fetcher: SegmentFetcher,
+    listed: ListedSegment,
+    limits: IngestLimits,
+    initializations: dict[Resource, bytes],
 ) -> Fetched | Lost:
     if listed.declared_gap:
         return Lost(listed, GapReason.DECLARED, "EXT-X-GAP in the recording")
-    return await fetcher.fetch(listed, limits=limits, still_listed=lambda: True)
+    return await fetcher.fetch(
+        listed, limits=limits, still_listed=lambda: True, initializations=initializations
+    )
 
 
 async def _take(

@@ -27,7 +27,7 @@ from app.browser import chromium_path
 from infra.database import Database, DatabaseUnavailableError
 from infra.embedded import postgres, temporal_binary
 from infra.errors import ComponentMissingError, SetupError
-from infra.ffmpeg import FfmpegError, find_ffmpeg
+from infra.ffmpeg import FfmpegError, check_ffmpeg, find_ffmpeg
 from infra.settings import Settings
 from infra.temporal import connect
 
@@ -175,11 +175,11 @@ def _configured_database(url: SecretStr) -> Finding:
 
 def _ffmpeg(settings: Settings) -> Finding:
     try:
-        path = str(find_ffmpeg(settings.ffmpeg_path))
+        path = find_ffmpeg(settings.ffmpeg_path)
+        return Finding("ffmpeg", "ok", str(path), check_ffmpeg(path))
     except FfmpegError as error:
-        return Finding("ffmpeg", "missing", advice=str(error))
-    version = _first_line(path, "-version").removeprefix("ffmpeg version ").split(" ")[0]
-    return Finding("ffmpeg", "ok", path, version)
+        where = str(settings.ffmpeg_path or "")
+        return Finding("ffmpeg", "missing", where, advice=str(error))
 
 
 def _libav(_settings: Settings) -> Finding:

@@ -27,6 +27,8 @@ class SegmentRef(Model):
         key: its name in the segment store.
         init_key: the name of its fMP4 initialisation section, absent for MPEG-TS.
         size: bytes.
+        starts_with_keyframe: whether its first picture can be decoded without those before it.
+        has_keyframe: whether any picture in it can.
         program_date_time: wall clock (UTC) of its first frame, where the playlist says so.
         published_at: wall clock (UTC) at which we first saw it listed.
     """
@@ -41,6 +43,8 @@ class SegmentRef(Model):
     size: NonNegativeInt
     has_video: bool = True
     has_audio: bool = True
+    starts_with_keyframe: bool = True
+    has_keyframe: bool = True
     program_date_time: datetime | None = None
     published_at: datetime
 

@@ -35,6 +35,8 @@ class FetchedMedia(Model):
     has_audio: bool
     size: NonNegativeInt
     suffix: str = "ts"
+    starts_with_keyframe: bool = True
+    has_keyframe: bool = True
 
 
 def segment_key(
@@ -123,6 +125,8 @@ class WindowBuilder:
             size=media.size,
             has_video=media.has_video,
             has_audio=media.has_audio,
+            starts_with_keyframe=media.starts_with_keyframe,
+            has_keyframe=media.has_keyframe,
             program_date_time=listed.program_date_time,
             published_at=published_at,
         )

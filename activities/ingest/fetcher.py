@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,7 +36,7 @@ _CORRUPT_ATTEMPTS: Final = 2
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 4.0
 _MAX_INITIALIZATION_BYTES: Final = 1 << 20
-_REMEMBERED_INITIALIZATIONS: Final = 64
+_REMEMBERED_INITIALIZATIONS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -79,17 +78,25 @@ class SegmentFetcher:
         self._client = client
         self._store = store
         self._pool = pool
-        self._initializations: OrderedDict[Resource, bytes] = OrderedDict()
 
     async def fetch(
-        self, listed: ListedSegment, *, limits: IngestLimits, still_listed: Callable[[], bool]
+        self,
+        listed: ListedSegment,
+        *,
+        limits: IngestLimits,
+        still_listed: Callable[[], bool],
+        initializations: MutableMapping[Resource, bytes],
     ) -> Fetched | Lost:
-        """Fetch a segment, trying again with growing delays while the playlist still lists it."""
+        """Fetch a segment, trying again with growing delays while the playlist still lists it.
+
+        `initializations` keeps the initialization sections of one stream between two
+        discontinuities: after one, another may be behind the same URL.
+        """
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._attempt(listed, limits)
+                return await self._attempt(listed, limits, initializations)
             except _FailedAttempt as failure:
                 if attempt >= failure.attempts or (attempt > 1 and not still_listed()):
                     _log.warning(
@@ -103,13 +110,29 @@ class SegmentFetcher:
             delay = min(_FIRST_DELAY * 2 ** (attempt - 1), _LONGEST_DELAY)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 jitter
 
-    async def _attempt(self, listed: ListedSegment, limits: IngestLimits) -> Fetched:
+    async def _attempt(
+        self,
+        listed: ListedSegment,
+        limits: IngestLimits,
+        initializations: MutableMapping[Resource, bytes],
+    ) -> Fetched:
         file = await self._store.scratch()
         try:
-            size = await self._download(listed, file, limits)
+            prefix = b""
+            if listed.initialization is not None:
+                prefix = await self._initialization(listed.initialization, limits, initializations)
+            size = await self._client.download(
+                listed.resource,
+                file,
+                max_bytes=limits.max_segment_bytes,
+                seconds=limits.request_timeout,
+                prefix=prefix,
+            )
             facts = await self._pool.run(probe, str(file))
         except BaseException as error:
             await asyncio.to_thread(file.unlink, missing_ok=True)
+            if isinstance(error, UndecodableError) and listed.initialization is not None:
+                initializations.pop(listed.initialization, None)  # it may have been replaced
             if isinstance(error, UndecodableError | MediaError | FetchError | UrlForbiddenError):
                 raise _verdict(error) from error
             raise
@@ -120,32 +143,24 @@ class SegmentFetcher:
             has_audio=facts.has_audio,
             size=size,
             suffix=facts.suffix,
+            starts_with_keyframe=facts.starts_with_keyframe or not facts.has_video,
+            has_keyframe=facts.keyframes > 0 or not facts.has_video,
         )
         return Fetched(listed, media, file)
 
-    async def _download(self, listed: ListedSegment, file: Path, limits: IngestLimits) -> int:
-        prefix = b""
-        if listed.initialization is not None:
-            prefix = await self._initialization(listed.initialization, limits)
-        return await self._client.download(
-            listed.resource,
-            file,
-            max_bytes=limits.max_segment_bytes,
-            seconds=limits.request_timeout,
-            prefix=prefix,
-        )
-
-    async def _initialization(self, resource: Resource, limits: IngestLimits) -> bytes:
-        """Return an initialisation section: in front of each segment, it makes it playable."""
-        known = self._initializations.get(resource)
-        if known is None:
-            known = await self._client.read(
+    async def _initialization(
+        self, resource: Resource, limits: IngestLimits, known: MutableMapping[Resource, bytes]
+    ) -> bytes:
+        """Return an initialization section: in front of each segment, it makes it playable."""
+        if resource not in known:
+            content = await self._client.read(
                 resource, max_bytes=_MAX_INITIALIZATION_BYTES, seconds=limits.request_timeout
             )
-            self._initializations[resource] = known
-            while len(self._initializations) > _REMEMBERED_INITIALIZATIONS:
-                self._initializations.popitem(last=False)
-        return known
+            if len(known) >= _REMEMBERED_INITIALIZATIONS:
+                known.clear()
+            known[resource] = content
+            return content
+        return known[resource]
 
 
 def _verdict(error: Exception) -> _FailedAttempt:

@@ -21,7 +21,15 @@ from domain.commentary import Cue
 from domain.ingest import IngestCursor, IngestLimits
 from domain.media import GapReason
 from domain.pace import observe_interval, poll_delay
-from domain.playlist import DateRange, ListedSegment, MediaPlaylist, Movement, movement, unseen
+from domain.playlist import (
+    DateRange,
+    ListedSegment,
+    MediaPlaylist,
+    Movement,
+    Resource,
+    movement,
+    unseen,
+)
 from domain.stream import EndReason, StreamEnd
 from domain.timeline import lost_duration
 from infra.hls_client import (
@@ -110,6 +118,7 @@ class Follower:
         self._last_date_time = cursor.last_date_time
         self._last_end: datetime | None = None
         self._restarted = False
+        self._initializations: dict[Resource, bytes] = {}
         self._playlist: MediaPlaylist | None = None
         self._unlisted_since: dict[int, float] = {}
         self._durations: dict[int, float] = {}
@@ -354,7 +363,10 @@ class Follower:
                 )
             )
             return
-        outcome = asyncio.create_task(self._fetch(segment), name="fetch-segment")
+        if segment.discontinuity or self._restarted:
+            self._initializations = {}
+        fetch = self._fetch(segment, self._initializations)
+        outcome = asyncio.create_task(fetch, name="fetch-segment")
         self._fetches.add(outcome)
         outcome.add_done_callback(self._fetches.discard)
         restarted, self._restarted = self._restarted, False
@@ -362,7 +374,9 @@ class Follower:
             SegmentArrival(listed=segment, published_at=now, restarted=restarted, outcome=outcome)
         )
 
-    async def _fetch(self, segment: ListedSegment) -> Fetched | Lost:
+    async def _fetch(
+        self, segment: ListedSegment, initializations: dict[Resource, bytes]
+    ) -> Fetched | Lost:
         await self._ahead.acquire()
         stored = self._stored.get(segment.sequence)
         if stored is not None and stored.is_of(segment):
@@ -371,6 +385,7 @@ class Follower:
             segment,
             limits=self._limits,
             still_listed=lambda: self._is_listed(segment.sequence),
+            initializations=initializations,
         )
 
     def _is_listed(self, sequence: int) -> bool:
