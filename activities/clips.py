@@ -85,6 +85,8 @@ class ClipActivities(Clips):
         with scratch_directory(self._scratch) as scratch:
             async with _heartbeating() as tell:
                 rendering, file = await self._render(cut, scratch, tell)
+                if file.width is None and any(segment.has_video for segment in spec.segments):
+                    raise _damaged([(0.0, file.duration)], offset=rendering.start)
                 if holes := (*file.holes, *rendering.silences):
                     damaged = _Damaged(rendering.start, file.duration, holes)
                     rendering, file = await self._render_undamaged(cut, damaged, scratch, tell)

@@ -189,6 +189,7 @@ class _Scan:
     times: list[int] = field(default_factory=list)
     damaged: bool = False
     has_sound: bool = False
+    decodable: bool = False
     width: int = 0
     height: int = 0
     sample_aspect: tuple[int, int] = (1, 1)
@@ -320,11 +321,12 @@ def _describe(scan: _Scan, stream: Any) -> None:  # noqa: ANN401 PyAV's streams 
 
 
 def _rotation(scan: _Scan) -> int:
-    """Return by how many degrees the first picture that decodes is to be turned."""
+    """Return by how many degrees the first picture that decodes is to be turned; note it."""
     try:
         with _opened(scan) as container:
             stream = _picture_stream(container)
             for frame in container.decode(stream):
+                scan.decodable = True
                 return int(getattr(frame, "rotation", 0))
     except FileNotFoundError:
         raise
@@ -334,11 +336,12 @@ def _rotation(scan: _Scan) -> int:
 
 
 def _grouped(scans: Iterable[_Scan]) -> list[list[_Scan]]:
+    """Return what goes into one file each; ffmpeg fails where not one picture decodes."""
     groups: dict[tuple[object, ...], list[_Scan]] = {}
     for scan in scans:
         if scan.parameters is not None and scan.times:
             groups.setdefault(scan.parameters, []).append(scan)
-    return list(groups.values())
+    return [group for group in groups.values() if any(scan.decodable for scan in group)]
 
 
 def _write(scans: Sequence[_Scan], path: Path, begin: float, end: float) -> PictureRun | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -250,10 +250,11 @@ async def test_a_clip_whose_beginning_is_damaged_begins_after_it(
     assert shown[0].at == pytest.approx(0.0, abs=FRAME)
 
 
+@pytest.mark.parametrize("damaged", [(1, 2), range(5)], ids=["peak", "all"])
 async def test_a_clip_whose_peak_cannot_be_shown_fails_with_the_reason(
-    studio: Studio, stored: list[SegmentRef], parts: list[Path]
+    studio: Studio, stored: list[SegmentRef], parts: list[Path], damaged: Sequence[int]
 ) -> None:
-    for number in (1, 2):
+    for number in damaged:
         data = await asyncio.to_thread(parts[number].read_bytes)
         await studio.segments.put(stored[number].key, spoiled(data, first=0.0, pid=0x100))
     with pytest.raises(ApplicationError, match=r"media is damaged: \d\.\d s of picture") as raised:
