@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.interfaces import Clips
 from domain.clip import ClipSpec, RenderedClip
+from domain.clip_planning import undamaged_part
 from domain.media import SegmentRef
-from infra.clip_renderer import ClipFile, Cut, Rendering, inspect, render
+from infra.clip_renderer import ClipFile, Cut, Rendering, Span, inspect, render
 from infra.clip_store import ClipStore
 from infra.ffmpeg import FfmpegLimits
 from infra.media_pool import MediaPool
 from infra.perceptual_hash import hash_of_file
+from infra.scratch import scratch_directory
 from infra.segment_store import SegmentStore
 from infra.splice import SourceFile
 
@@ -62,8 +64,11 @@ class ClipActivities(Clips):
     async def render_clip(self, spec: ClipSpec) -> RenderedClip:
         """Cut, encode, check and store a clip and its thumbnail; doing it again replaces them.
 
+        Where picture or sound is damaged, the clip is the undamaged part around its peak.
+
         Raises:
-            ApplicationError: `media_gone` (not retryable) when the segments have been deleted.
+            ApplicationError: `media_gone` (not retryable) when the segments have been deleted,
+                `media_damaged` (not retryable) when the peak cannot be shown.
             SpliceError: nothing in the segments can be read.
             FfmpegError: the encoder failed.
             UnplayableClipError: the encoder's file does not play.
@@ -77,17 +82,14 @@ class ClipActivities(Clips):
             thumbnail_at=spec.peak - first,
             watermark=self._watermark,
         )
-        with tempfile.TemporaryDirectory(prefix="highlights-clip-", dir=self._scratch) as scratch:
+        with scratch_directory(self._scratch) as scratch:
             async with _heartbeating() as tell:
-                rendering = await render(
-                    cut,
-                    pool=self._pool,
-                    binary=self._ffmpeg,
-                    directory=Path(scratch),
-                    limits=self._limits,
-                    on_progress=tell,
-                )
-                file = await self._pool.run(inspect, rendering.clip)
+                rendering, file = await self._render(cut, scratch, tell)
+                if file.width is None and any(segment.has_video for segment in spec.segments):
+                    raise _damaged([(0.0, file.duration)], offset=rendering.start)
+                if holes := (*file.holes, *rendering.silences):
+                    damaged = _Damaged(rendering.start, file.duration, holes)
+                    rendering, file = await self._render_undamaged(cut, damaged, scratch, tell)
                 seen = None
                 if rendering.thumbnail is not None:
                     seen = await self._pool.run(hash_of_file, rendering.thumbnail)
@@ -98,6 +100,39 @@ class ClipActivities(Clips):
         """Remove a clip's files; removing what is not there is no error."""
         await self._clips.delete(clip_key(spec))
         await self._clips.delete(thumbnail_key(spec))
+
+    async def _render(
+        self, cut: Cut, directory: Path, tell: Callable[[float], None]
+    ) -> tuple[Rendering, ClipFile]:
+        rendering = await render(
+            cut,
+            pool=self._pool,
+            binary=self._ffmpeg,
+            directory=directory,
+            limits=self._limits,
+            on_progress=tell,
+        )
+        file = await self._pool.run(
+            inspect, rendering.clip, rendering.longest_still, rendering.pauses
+        )
+        return rendering, file
+
+    async def _render_undamaged(
+        self, cut: Cut, damaged: _Damaged, directory: Path, tell: Callable[[float], None]
+    ) -> tuple[Rendering, ClipFile]:
+        """Render the part of a clip whose pictures and sound are all there."""
+        part = undamaged_part(
+            damaged.duration, damaged.holes, peak=cut.thumbnail_at - damaged.start
+        )
+        if part is None:
+            raise _damaged(damaged.holes, offset=damaged.start)
+        narrowed = cut.model_copy(
+            update={"offset": damaged.start + part[0], "duration": part[1] - part[0]}
+        )
+        rendering, file = await self._render(narrowed, directory, tell)
+        if holes := (*file.holes, *rendering.silences):
+            raise _damaged(holes, offset=rendering.start)
+        return rendering, file
 
     async def _source(self, segment: SegmentRef, first: float) -> SourceFile:
         if not await self._segments.exists(segment.key):
@@ -110,6 +145,8 @@ class ClipActivities(Clips):
             path=await self._segments.path(segment.key),
             first_timestamp=segment.first_timestamp,
             start=segment.start - first,
+            duration=segment.duration,
+            has_audio=segment.has_audio,
         )
 
     async def _store(
@@ -133,6 +170,23 @@ class ClipActivities(Clips):
             rendered_at=datetime.now(UTC),
             thumbnail_hash=thumbnail_hash,
         )
+
+
+class _Damaged(NamedTuple):
+    """A rendering with `holes` (s of the clip); `start` in seconds after the first source."""
+
+    start: float
+    duration: float
+    holes: tuple[Span, ...]
+
+
+def _damaged(holes: Sequence[Span], *, offset: float) -> ApplicationError:
+    first, last = max(holes, key=lambda hole: hole[1] - hole[0])
+    message = (
+        f"the stream's media is damaged: {last - first:.1f} s of picture or sound near the "
+        f"highlight cannot be decoded, from {offset + first:.1f} s of the media read on"
+    )
+    return ApplicationError(message, type="media_damaged", non_retryable=True)
 
 
 def clip_key(spec: ClipSpec) -> str:

@@ -26,7 +26,7 @@ from app.gemini_check import check_gemini_once
 from infra.database import Database, DatabaseUnavailableError, database_address
 from infra.embedded import postgres, temporal_binary
 from infra.errors import ComponentMissingError, InvalidSettingError, SetupError
-from infra.ffmpeg import FfmpegError, find_ffmpeg
+from infra.ffmpeg import FfmpegError, check_ffmpeg, find_ffmpeg
 from infra.migration import compare_schema, newest_revision, summary
 from infra.redaction import redact
 from infra.settings import Settings
@@ -203,11 +203,11 @@ def _configured_database(url: SecretStr) -> Finding:
 
 def _ffmpeg(settings: Settings) -> Finding:
     try:
-        path = str(find_ffmpeg(settings.ffmpeg_path))
+        path = find_ffmpeg(settings.ffmpeg_path)
+        return Finding("ffmpeg", "ok", str(path), check_ffmpeg(path))
     except FfmpegError as error:
-        return Finding("ffmpeg", "missing", advice=str(error))
-    version = _first_line(path, "-version").removeprefix("ffmpeg version ").split(" ")[0]
-    return Finding("ffmpeg", "ok", path, version)
+        where = str(settings.ffmpeg_path or "")
+        return Finding("ffmpeg", "missing", where, advice=str(error))
 
 
 def _libav(_settings: Settings) -> Finding:

@@ -31,8 +31,10 @@ from app.schedules import ensure_schedules
 from domain import task_queues
 from domain.delivery import OutboxRelayInput
 from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
-from infra.ffmpeg import FfmpegLimits, find_ffmpeg
+from infra.errors import ComponentMissingError
+from infra.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
 from infra.inbound_delivery import InboundDelivery
+from infra.scratch import sweep_scratch
 from infra.settings import Settings
 from infra.stream_starter import StreamStarter
 from infra.telemetry import temporal_interceptors, temporal_runtime
@@ -68,13 +70,16 @@ async def run_worker(settings: Settings) -> None:
     Raises:
         NotConfiguredError: a setting is missing.
         StartFailedError: Temporal does not answer.
+        ComponentMissingError: the ffmpeg to render with is not there or not able to.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stopping.set)
+    await asyncio.to_thread(require_ffmpeg, settings)
     async with AsyncExitStack() as stack:
         doors = await open_doors(settings, stack)
+        await asyncio.to_thread(_delete_left_over, doors)
         client = await connect(
             settings,
             interceptors=temporal_interceptors(settings),
@@ -214,6 +219,29 @@ def workers(
         ),
         activities(task_queues.DELIVER, settings.webhook_concurrency, [webhooks.deliver]),
     )
+
+
+def _delete_left_over(doors: Doors) -> None:
+    """Delete what renderings have left behind whose worker was killed."""
+    if directories := sweep_scratch():
+        _log.info("scratch_swept", directories=directories)
+    if files := doors.clips.sweep():
+        _log.info("partial_clips_swept", files=files)
+
+
+def require_ffmpeg(settings: Settings) -> None:
+    """Check the ffmpeg that clips are rendered with.
+
+    Raises:
+        ComponentMissingError: it is not there, too old, or lacks something that we use.
+    """
+    try:
+        check_ffmpeg(find_ffmpeg(settings.ffmpeg_path))
+    except FfmpegError as error:
+        raise ComponentMissingError(
+            f"{error}.",
+            remedy="Unset HIGHLIGHTS_FFMPEG_PATH to use the one that comes with us.",
+        ) from error
 
 
 async def ensure_outbox_relay(client: Client, settings: Settings) -> None:

@@ -22,7 +22,10 @@ class ClipStatus(StrEnum):
 
 
 class ClipSpec(Model):
-    """What to cut: `start`..`end` seconds of media time out of `segments` (which cover it)."""
+    """What to cut: `start`..`end` seconds of media time out of `segments`.
+
+    They cover it, and may begin earlier, with the keyframe that its first picture refers to.
+    """
 
     id: UUID
     tenant_id: UUID

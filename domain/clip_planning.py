@@ -20,6 +20,12 @@ SHORTEST: Final = 1.0
 """Seconds below which a clip shows nothing worth watching."""
 
 
+LONGEST_LEAD_IN: Final = 30.0
+"""Seconds of media before a clip that are read to find the keyframe its first picture needs."""
+
+NEAR_PEAK: Final = 0.5
+"""Seconds that undamaged media may begin after the peak, or end before it, and still show it."""
+
 REACH: Final = 2.0
 """Seconds from the peak within which media must lie: one segment of a 100ms stream."""
 
@@ -47,12 +53,14 @@ def plan_clip(
     `cut` counts the clips that the highlight had before.
 
     Where media is missing in the middle, the clip keeps to the unbroken run around the peak: a
-    jump inside a clip looks like a fault. Returns None when there is no media near the peak, or
-    less than `SHORTEST` seconds of it.
+    jump inside a clip looks like a fault. The segments begin with the last keyframe before it,
+    which may lie in one that ends before the clip starts. Returns None when there is no media near
+    the peak, or less than `SHORTEST` seconds of it.
     """
+    run = _run_around(decision.peak, segments)
     segments = [
         segment
-        for segment in _run_around(decision.peak, segments)
+        for segment in run
         if segment.start < decision.clip_end and segment.end > decision.clip_start
     ]
     start = max(decision.clip_start, segments[0].start) if segments else 0.0
@@ -72,8 +80,43 @@ def plan_clip(
         start=start,
         end=end,
         peak=min(max(decision.peak, start), end),
-        segments=tuple(segments),
+        segments=(*_lead_in(run, segments[0]), *segments),
     )
+
+
+def undamaged_part(
+    duration: float, holes: Sequence[tuple[float, float]], *, peak: float
+) -> tuple[float, float] | None:
+    """Return the part of a clip without `holes` that shows its peak; all in seconds of the clip.
+
+    Returns None when there is none of at least `SHORTEST` seconds.
+    """
+    parts: list[tuple[float, float]] = []
+    at = 0.0
+    for begin, end in sorted(holes):
+        parts.append((at, begin))
+        at = max(at, end)
+    parts.append((at, duration))
+    shown = [
+        part
+        for part in parts
+        if part[1] - part[0] >= SHORTEST and part[0] - NEAR_PEAK <= peak <= part[1] + NEAR_PEAK
+    ]
+    return max(shown, key=lambda part: part[1] - part[0], default=None)
+
+
+def _lead_in(run: Sequence[SegmentRef], first: SegmentRef) -> list[SegmentRef]:
+    """Return the segments before `first` that its pictures refer to: from the last keyframe on."""
+    if first.starts_with_keyframe or not first.has_video:
+        return []
+    lead: list[SegmentRef] = []
+    for segment in reversed(run[: run.index(first)]):
+        if first.start - segment.start > LONGEST_LEAD_IN:
+            break
+        lead.insert(0, segment)
+        if segment.has_keyframe:
+            break
+    return lead
 
 
 def _run_around(peak: float, segments: Sequence[SegmentRef]) -> list[SegmentRef]:

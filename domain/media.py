@@ -70,6 +70,8 @@ class SegmentRef(Model):
         init_key: the name of its fMP4 initialisation section, absent for MPEG-TS.
         size: bytes.
         audio_track: the container's number of the audio track to use; None for the first one.
+        starts_with_keyframe: whether its first picture can be decoded without those before it.
+        has_keyframe: whether any picture in it can.
         program_date_time: wall clock (UTC) of its first frame, where the playlist says so.
         published_at: wall clock (UTC) at which we first saw it listed.
     """
@@ -85,6 +87,8 @@ class SegmentRef(Model):
     has_video: bool = True
     has_audio: bool = True
     audio_track: int | None = None
+    starts_with_keyframe: bool = True
+    has_keyframe: bool = True
     program_date_time: datetime | None = None
     published_at: datetime
 

@@ -66,6 +66,8 @@ class FetchedMedia(Model):
     timed: bool = True
     clock: float | None = None
     audio_tracks: tuple[AudioTrack, ...] = ()
+    starts_with_keyframe: bool = True
+    has_keyframe: bool = True
 
     @property
     def clock_offset(self) -> float:
@@ -168,6 +170,8 @@ class WindowBuilder:
             has_video=media.has_video,
             has_audio=media.has_audio,
             audio_track=None if audio is None else audio.id,
+            starts_with_keyframe=media.starts_with_keyframe,
+            has_keyframe=media.has_keyframe,
             program_date_time=listed.program_date_time,
             published_at=published_at,
         )

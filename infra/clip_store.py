@@ -6,8 +6,12 @@ import asyncio
 import os
 import shutil
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import uuid4
+
+from infra.scratch import is_abandoned, locked
+
+_PARTIAL: Final = ".partial"
 
 
 class ClipStoreError(Exception):
@@ -48,7 +52,7 @@ class LocalClipStore:
         return self._root.joinpath(*parts)
 
     async def put(self, key: str, source: Path) -> None:
-        """Store the file at `source` under `key`: copied beside its place, then renamed.
+        """Store the file at `source` under `key`: copied beside the others, then renamed.
 
         Raises:
             ClipStoreError: `key` leads out of the store.
@@ -60,14 +64,22 @@ class LocalClipStore:
         """Remove `key`; what is not there needs no removing."""
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
 
-    @staticmethod
-    def _put(target: Path, source: Path) -> None:
+    def sweep(self) -> int:
+        """Delete the partial files of killed processes; return how many."""
+        abandoned = [file for file in (self._root / _PARTIAL).glob("*") if is_abandoned(file)]
+        for file in abandoned:
+            file.unlink(missing_ok=True)
+        return len(abandoned)
+
+    def _put(self, target: Path, source: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid4().hex}.partial")
+        partial = self._root / _PARTIAL / uuid4().hex
+        partial.parent.mkdir(exist_ok=True)
         try:
-            shutil.copyfile(source, partial)
-            with partial.open("rb") as stored:
-                os.fsync(stored.fileno())
-            partial.replace(target)
+            with locked(partial):
+                shutil.copyfile(source, partial)
+                with partial.open("rb") as stored:
+                    os.fsync(stored.fileno())
+                partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)

@@ -5,20 +5,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import resource
-import shutil
 import signal
+import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
-import imageio_ffmpeg
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from domain.model import Model
+from infra.embedded.child import tethered
+
+MINIMUM_VERSION: Final = (7, 0)
+"""Oldest ffmpeg whose clips the tests accept."""
 
 _TERMINATE_GRACE = 2.0
 _KEPT_LINES = 20
+_ANSWER_TIMEOUT: Final = 20.0
+
+# What clips are made with (`infra.clip_renderer`).
+_ABILITIES: Final = {
+    "demuxers": frozenset({"mov", "wav", "image2"}),
+    "decoders": frozenset({"h264", "hevc", "vp9", "pcm_s16le", "png"}),
+    "encoders": frozenset({"libx264", "aac", "mjpeg"}),
+    "bsfs": frozenset({"setts"}),
+    "muxers": frozenset({"mp4", "image2"}),
+    "filters": frozenset(
+        {"format", "interleave", "overlay", "pad", "scale", "setparams", "setpts", "setsar"}
+        | {"settb", "split", "tonemap", "trim", "zscale", "atrim", "asetpts"}
+    ),
+    "protocols": frozenset({"file", "pipe"}),
+}
 
 
 class FfmpegLimits(Model):
@@ -40,23 +62,68 @@ class FfmpegTimeoutError(FfmpegError):
 
 
 def find_ffmpeg(configured: Path | None = None) -> Path:
-    """Return the ffmpeg to use: the configured one, that on PATH, else imageio-ffmpeg's.
+    """Return the ffmpeg to use: the configured one, else the one locked with `imageio-ffmpeg`.
+
+    Nothing else is looked for: an ffmpeg on PATH may be of any age and cut clips differently.
 
     Raises:
-        FfmpegError: none of them is there.
+        FfmpegError: it is not there.
     """
     if configured is not None:
-        if not configured.is_file():
-            message = f"FFMPEG_PATH names {configured}, which is not a file"
+        if not configured.is_file() or not os.access(configured, os.X_OK):
+            message = f"HIGHLIGHTS_FFMPEG_PATH names {configured}, which is not a file we can run"
             raise FfmpegError(message)
         return configured
-    if found := shutil.which("ffmpeg"):
-        return Path(found)
+    for path in sorted(Path(str(files("imageio_ffmpeg.binaries"))).glob("ffmpeg-*")):
+        if path.is_file() and os.access(path, os.X_OK):
+            return path
+    message = (
+        "the Python package imageio-ffmpeg holds no ffmpeg for this platform: "
+        "set HIGHLIGHTS_FFMPEG_PATH to one"
+    )
+    raise FfmpegError(message)
+
+
+@cache
+def check_ffmpeg(binary: Path) -> str:
+    """Return the version of an ffmpeg that can do all that we ask of it.
+
+    Raises:
+        FfmpegError: it does not run, is older than `MINIMUM_VERSION`, or lacks an ability.
+    """
+    version = _ask(binary, "-version").partition("\n")[0].removeprefix("ffmpeg version ")
+    version = version.split(" ")[0]
+    numbers = re.match(r"n?(\d+)\.(\d+)", version)
+    # A build from the development branch has a date or a commit instead.
+    if numbers and (int(numbers[1]), int(numbers[2])) < MINIMUM_VERSION:
+        needed = ".".join(str(part) for part in MINIMUM_VERSION)
+        message = f"{binary} is ffmpeg {version}; {needed} or later is needed"
+        raise FfmpegError(message)
+    for kind, names in _ABILITIES.items():
+        offered = set(re.findall(r"[\w.-]+", _ask(binary, f"-{kind}")))
+        if missing := sorted(names - offered):
+            message = f"{binary} (ffmpeg {version}) lacks these {kind}: {', '.join(missing)}"
+            raise FfmpegError(message)
+    return version
+
+
+def _ask(binary: Path, *arguments: str) -> str:
     try:
-        return Path(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        message = "no ffmpeg: install one on PATH, or the Python package imageio-ffmpeg"
+        answer = subprocess.run(
+            [binary, "-hide_banner", *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_ANSWER_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        message = f"{binary} does not run: {error}"
         raise FfmpegError(message) from error
+    text = answer.stdout.decode("utf-8", "replace")
+    if answer.returncode != 0 or not text:
+        message = f"{binary} does not answer {' '.join(arguments)} like an ffmpeg"
+        raise FfmpegError(message)
+    return text
 
 
 async def run_ffmpeg(
@@ -65,7 +132,9 @@ async def run_ffmpeg(
     limits: FfmpegLimits,
     on_progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Run ffmpeg in a process group of its own until it has finished.
+    """Run ffmpeg in a process group of its own until it has finished; it dies with this process.
+
+    On Linux the kernel kills it when the thread that runs the event loop ends, even by SIGKILL.
 
     Args:
         arguments: the whole command line, the binary first; `-progress pipe:1` is appended.
@@ -78,12 +147,10 @@ async def run_ffmpeg(
         asyncio.CancelledError: the caller was cancelled; the process is gone by then.
     """
     process = await asyncio.create_subprocess_exec(
-        arguments[0],
-        "-progress",
-        "pipe:1",
-        "-nostdin",
-        "-nostats",
-        *arguments[1:],
+        *tethered(
+            [arguments[0], "-progress", "pipe:1", "-nostdin", "-nostats", *arguments[1:]],
+            stop_signal=signal.SIGKILL,
+        ),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

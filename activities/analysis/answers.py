@@ -206,6 +206,7 @@ class PieceAnswers:
                     path=await self._doors.segments.path(segment.key),
                     first_timestamp=segment.first_timestamp,
                     start=segment.start - first,
+                    duration=segment.duration,
                 )
                 for segment in segments
             ]

@@ -200,6 +200,8 @@ class SegmentFetcher:
             timed=facts.timed,
             clock=facts.clock,
             audio_tracks=facts.audio_tracks,
+            starts_with_keyframe=facts.starts_with_keyframe or not facts.has_video,
+            has_keyframe=facts.keyframes > 0 or not facts.has_video,
         )
         return Fetched(listed, media, file)
 

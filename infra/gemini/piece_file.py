@@ -1,25 +1,33 @@
 """Stored segments as one MP4 file for a model to watch. Runs in a media child process.
 
-MPEG-TS is not among the formats that Gemini takes, so what was spliced is put into MP4, without
-being encoded anew.
+MPEG-TS is not among the formats that Gemini takes, so the pictures are put into MP4 without being
+encoded again. Where they change their size or codec, those of most of the piece are shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import av
 import av.error
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 
 from domain.model import Model
+from domain.packet_times import TICKS
+from infra.clip_sound import RATE
 from infra.media_probe import OPTIONS
-from infra.splice import SourceFile, SpliceError, splice
+from infra.scratch import scratch_directory
+from infra.splice import PictureRun, SourceFile, SpliceError, splice
 
 MIME_TYPE: Final = "video/mp4"
-_CLOCK: Final = 90_000
-"""Ticks a second of every stream in MPEG-TS (ISO/IEC 13818-1, 2.4.3.7)."""
+_LONGEST_LAST: Final = 10.0
+"""Seconds that a last source of unknown duration is read for."""
+
+_SOUND_BIT_RATE: Final = 96_000
 
 
 class PieceFile(Model):
@@ -36,39 +44,53 @@ def write_piece(sources: Sequence[SourceFile], target: Path) -> PieceFile:
         SpliceError: there is no picture that could be written.
         FileNotFoundError: a segment is no longer there.
     """
-    joined = target.with_suffix(".ts")
+    end = max(source.start + (source.duration or _LONGEST_LAST) for source in sources)
     try:
-        spliced = splice(sources, str(joined))
-        if spliced.width is None:
-            raise SpliceError("none of the segments holds pictures that can be read")
-        end = _remux(joined, target)
+        with scratch_directory() as directory:
+            spliced = splice(sources, str(directory), 0.0, end, 0.0)
+            if not spliced.runs:
+                raise SpliceError("none of the segments holds pictures that can be read")
+            run = max(spliced.runs, key=lambda run: run.seconds)
+            last = _write(run, spliced.sound, target, start=spliced.start)
     except av.error.FFmpegError as error:
         message = f"the piece cannot be written: {error.strerror or error}"
         raise SpliceError(message) from error
-    finally:
-        joined.unlink(missing_ok=True)
-    return PieceFile(start=spliced.start, duration=end)
+    return PieceFile(start=spliced.start, duration=last)
 
 
-def _remux(source: Path, target: Path) -> float:
-    """Copy all packets, the earliest of them at zero; return where the last one ends (s)."""
+def _write(run: PictureRun, sound: Path | None, target: Path, *, start: float) -> float:
+    """Copy the pictures, encode the sound; return where the last picture ends (s)."""
+    shift = run.base - round(start * TICKS)
+    end = 0
     with (
-        av.open(str(source), "r", options=OPTIONS) as before,
-        av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as after,
+        av.open(str(run.path), "r", options=OPTIONS) as pictures,
+        av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as output,
     ):
-        streams: dict[int, Any] = {
-            stream.index: after.add_stream_from_template(stream)
-            for stream in before.streams
-            if stream.type in {"video", "audio"}
-        }
-        packets = [each for each in before.demux() if each.stream_index in streams]
-        first = min((each.pts for each in packets if each.pts is not None), default=0)
-        end = 0
-        for packet in packets:
+        source = pictures.streams.video[0]
+        stream: Any = output.add_stream_from_template(source, opaque=True)
+        heard: AudioStream | None = None
+        if sound is not None:
+            heard = output.add_stream("aac", rate=RATE)
+            heard.layout = "stereo"
+            heard.bit_rate = _SOUND_BIT_RATE
+        for packet in pictures.demux(source):
             if packet.pts is None or packet.dts is None:
                 continue
-            packet.pts, packet.dts = packet.pts - first, packet.dts - first
+            packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+            packet.time_base = Fraction(1, TICKS)
             end = max(end, packet.pts + (packet.duration or 0))
-            packet.stream = streams[packet.stream_index]
-            after.mux_one(packet)
-    return end / _CLOCK
+            packet.stream = stream
+            output.mux(packet)
+        if sound is not None and heard is not None:
+            for frame in (*_frames(sound, skip=round(start * RATE)), None):
+                output.mux(heard.encode(frame))
+    return end / TICKS
+
+
+def _frames(sound: Path, *, skip: int) -> Iterator[AudioFrame]:
+    """Yield the samples of a WAV file from `skip` on, counted from there."""
+    with av.open(str(sound), "r", format="wav") as container:
+        for frame in container.decode(audio=0):
+            if frame.pts is not None and frame.pts >= skip:
+                frame.pts -= skip
+                yield frame

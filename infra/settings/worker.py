@@ -38,8 +38,8 @@ class WorkerSettings(SettingsSection):
     )
     ffmpeg_path: Program | None = Field(
         default=None,
-        description="ffmpeg to render with; by default the one on PATH, else that of "
-        "`imageio-ffmpeg`.",
+        description="ffmpeg (7.0 or later) to render with; by default the one that the package "
+        "`imageio-ffmpeg` holds. One on PATH is not used.",
     )
     watermark_path: ReadableFile | None = Field(
         default=None, description="PNG laid over the corner of every clip."

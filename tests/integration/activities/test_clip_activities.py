@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -18,6 +19,7 @@ from activities.clips import ClipActivities, clip_key, thumbnail_key
 from domain.clip import ClipSpec, RenderedClip
 from domain.clip_planning import plan_clip
 from domain.media import SegmentRef
+from infra.clip_renderer import inspect
 from infra.clip_store import LocalClipStore
 from infra.ffmpeg import FfmpegError, FfmpegLimits, find_ffmpeg
 from infra.media_pool import MediaPool
@@ -29,6 +31,7 @@ from tests.integration.infra.film import FRAME, film, pictures, segments
 from tests.unit.domain.clip_cases import STREAM, TENANT, WHEN, decision
 
 JOINED_AT = 500.0
+PACKET = 188
 
 
 class WatchedStore(LocalClipStore):
@@ -205,6 +208,58 @@ async def test_media_that_cannot_be_read_leaves_nothing(
         await studio.segments.put(part.key, b"noise" * 1000)
     with pytest.raises(SpliceError):
         await studio.render(planned(stored))
+    assert (studio.stored(), studio.left_over()) == ([], [])
+
+
+def spoiled(data: bytes, *, first: float, pid: int | None = None) -> bytes:
+    """A segment from `first` (a part of its size) on replaced by noise, or emptied of one PID."""
+    begin = int(len(data) * first) // PACKET * PACKET
+    if pid is None:
+        return data[:begin] + random.Random(1).randbytes(len(data) - begin)
+    packets = [data[at : at + PACKET] for at in range(begin, len(data), PACKET)]
+    kept = [each for each in packets if ((each[1] & 0x1F) << 8 | each[2]) != pid]
+    return data[:begin] + b"".join(kept)
+
+
+@pytest.mark.parametrize("pid", [None, 0x100, 0x101], ids=["noise", "no pictures", "no sound"])
+async def test_a_clip_whose_end_is_damaged_ends_before_the_damage(
+    studio: Studio, stored: list[SegmentRef], parts: list[Path], pid: int | None
+) -> None:
+    data = await asyncio.to_thread(parts[2].read_bytes)
+    await studio.segments.put(stored[2].key, spoiled(data, first=0.3, pid=pid))
+    spec = planned(stored, peak=3.5)
+    rendered = await studio.render(spec)
+    assert rendered.start == spec.start
+    assert JOINED_AT + 3.5 < rendered.start + rendered.duration < JOINED_AT + 5.3
+    clip = studio.clips.path(rendered.key)
+    shown = pictures(clip)
+    assert len(shown) == pytest.approx(rendered.duration / FRAME, abs=2)
+    assert inspect(clip).holes == ()
+    assert (studio.left_over(), studio.encoders()) == ([], [])
+
+
+async def test_a_clip_whose_beginning_is_damaged_begins_after_it(
+    studio: Studio, stored: list[SegmentRef], parts: list[Path]
+) -> None:
+    data = await asyncio.to_thread(parts[1].read_bytes)
+    await studio.segments.put(stored[1].key, spoiled(data, first=0.0, pid=0x100))
+    rendered = await studio.render(planned(stored, peak=4.4))
+    assert rendered.start == pytest.approx(JOINED_AT + 4.0, abs=FRAME)
+    shown = pictures(studio.clips.path(rendered.key))
+    assert shown[0].number == 100
+    assert shown[0].at == pytest.approx(0.0, abs=FRAME)
+
+
+@pytest.mark.parametrize("damaged", [(1, 2), range(5)], ids=["peak", "all"])
+async def test_a_clip_whose_peak_cannot_be_shown_fails_with_the_reason(
+    studio: Studio, stored: list[SegmentRef], parts: list[Path], damaged: Sequence[int]
+) -> None:
+    for number in damaged:
+        data = await asyncio.to_thread(parts[number].read_bytes)
+        await studio.segments.put(stored[number].key, spoiled(data, first=0.0, pid=0x100))
+    with pytest.raises(ApplicationError, match=r"media is damaged: \d\.\d s of picture") as raised:
+        await studio.render(planned(stored))
+    assert (raised.value.type, raised.value.non_retryable) == ("media_damaged", True)
     assert (studio.stored(), studio.left_over()) == ([], [])
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from app.doctor import Finding, examine, show
+from app.worker import require_ffmpeg
 from infra.embedded import temporal_binary
 from infra.embedded.ports import free_ports
 from infra.embedded.temporal_server import TemporalServer
+from infra.errors import ComponentMissingError
+from infra.ffmpeg import find_ffmpeg
 from infra.settings import Settings
 
 COMPONENTS = {
@@ -93,3 +97,25 @@ def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "uv" in printed
     assert "get it" in printed
+
+
+def test_an_ffmpeg_that_is_too_old_blocks_doctor_and_worker(tmp_path: Path) -> None:
+    old = tmp_path / "ffmpeg"
+    old.write_text("#!/bin/sh\necho 'ffmpeg version 5.1.8-0+deb12u1 Copyright'\n")
+    old.chmod(0o755)
+    settings = Settings(home=tmp_path, ffmpeg_path=old)
+    found = by_component(settings)["ffmpeg"]
+    assert (found.state, found.where) == ("missing", str(old))
+    assert "7.0 or later is needed" in found.advice
+    with pytest.raises(ComponentMissingError, match=r"5\.1\.8.*HIGHLIGHTS_FFMPEG_PATH"):
+        require_ffmpeg(settings)
+
+
+def test_an_ffmpeg_on_the_path_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = by_component(Settings(home=tmp_path))["ffmpeg"]
+    assert (found.state, found.where) == ("ok", str(find_ffmpeg()))

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.clip import ClipSpec
-from domain.clip_planning import REACH, SEAM, SHORTEST, can_cut, plan_clip, wants_clip
+from domain.clip_planning import (
+    LONGEST_LEAD_IN,
+    REACH,
+    SEAM,
+    SHORTEST,
+    can_cut,
+    plan_clip,
+    undamaged_part,
+    wants_clip,
+)
 from domain.ids import clip_id
 from domain.media import SegmentRef
 from domain.selection import Decision, DecisionStatus
@@ -146,3 +155,49 @@ def test_media_around_a_peak_always_makes_a_clip(
     home = data.draw(st.sampled_from(usable))
     peak = data.draw(st.floats(home.start, home.end))
     assert plan(decision(peak=peak, before=30.0, after=30.0), media) is not None
+
+
+def test_a_clip_reads_from_the_keyframe_that_its_first_picture_needs() -> None:
+    media = segments_of((0, 30))
+    for number, each in enumerate(media):
+        starts, has = number % 5 == 0, number % 5 == 0 or number % 5 == 2
+        media[number] = each.model_copy(
+            update={"starts_with_keyframe": starts, "has_keyframe": has}
+        )
+    for peak, first in ((11.0, 10.0), (13.0, 10.0), (15.0, 10.0), (17.0, 14.0), (19.0, 14.0)):
+        spec = plan(decision(peak=peak, before=1.0, after=2.0), media)
+        assert spec is not None
+        assert spec.segments[0].start == first
+        assert (spec.start, spec.end) == (peak - 1.0, peak + 2.0)
+
+
+def test_a_lead_in_does_not_reach_over_a_hole_or_without_bound() -> None:
+    without = {"starts_with_keyframe": False, "has_keyframe": False}
+    holed = [each.model_copy(update=without) for each in segments_of((0, 8), (12, 30))]
+    spec = plan(decision(peak=17.0, before=2.0, after=2.0), holed)
+    assert spec is not None
+    assert spec.segments[0].start == 12.0
+    long = [each.model_copy(update=without) for each in segments_of((0, 100))]
+    spec = plan(decision(peak=81.0, before=1.0, after=2.0), long)
+    assert spec is not None
+    assert spec.segments[0].start == 80.0 - LONGEST_LEAD_IN
+
+
+@pytest.mark.parametrize(
+    ("holes", "peak", "part"),
+    [
+        ((), 4.0, (0.0, 10.0)),
+        (((6.0, 10.0),), 4.0, (0.0, 6.0)),
+        (((0.0, 2.0),), 4.0, (2.0, 10.0)),
+        (((2.0, 3.0), (5.0, 6.0)), 4.0, (3.0, 5.0)),
+        (((5.0, 6.0), (2.0, 5.5)), 6.2, (6.0, 10.0)),
+        (((3.0, 5.0),), 4.0, None),
+        (((4.2, 10.0),), 4.5, (0.0, 4.2)),
+        (((0.5, 3.5), (4.2, 10.0)), 4.0, None),
+        (((0.0, 10.0),), 4.0, None),
+    ],
+)
+def test_of_a_damaged_clip_the_whole_part_around_its_peak_is_kept(
+    holes: tuple[tuple[float, float], ...], peak: float, part: tuple[float, float] | None
+) -> None:
+    assert undamaged_part(10.0, holes, peak=peak) == part

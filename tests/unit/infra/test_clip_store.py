@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,4 +143,33 @@ async def test_a_name_that_leads_out_of_the_store_is_refused(
         await store.put(key, movie)
     with pytest.raises(ClipStoreError):
         await store.delete(key)
+    assert files_in(store) == []
+
+
+KILLED_WRITER = (
+    "import asyncio, shutil, sys, time; from pathlib import Path\n"
+    "from infra.clip_store import LocalClipStore\n"
+    "def stall(source, target):\n"
+    "    target.write_bytes(b'half')\n"
+    "    print('stalled', flush=True)\n"
+    "    time.sleep(60)\n"
+    "shutil.copyfile = stall\n"
+    "root = Path(sys.argv[1])\n"
+    "asyncio.run(LocalClipStore(root).put('a/b.mp4', root))\n"
+)
+
+
+def test_the_partial_file_of_a_killed_writer_is_swept(tmp_path: Path) -> None:
+    store = LocalClipStore(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED_WRITER, str(tmp_path)], stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        (partial,) = files_in(store)
+        settled = partial.stat().st_mtime - 60
+        os.utime(partial, (settled, settled))
+        assert store.sweep() == 0
+        writer.kill()
+    assert store.sweep() == 1
     assert files_in(store) == []

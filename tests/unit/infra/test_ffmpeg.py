@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import imageio_ffmpeg
 import psutil
 import pytest
 
+from demo.ffmpeg import ffmpeg_path
 from infra.ffmpeg import (
     FfmpegError,
     FfmpegLimits,
     FfmpegTimeoutError,
+    check_ffmpeg,
     find_ffmpeg,
     run_ffmpeg,
 )
@@ -142,27 +146,88 @@ def test_a_configured_ffmpeg_that_is_not_there_is_an_error(tmp_path: Path) -> No
         find_ffmpeg(tmp_path / "ffmpeg")
 
 
-def test_the_ffmpeg_on_the_path_comes_first(
+def test_an_ffmpeg_on_the_path_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = tmp_path / "ffmpeg"
-    ours.touch(mode=0o755)
+    locked = find_ffmpeg()
+    (tmp_path / "ffmpeg").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_ffmpeg() == ours
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "ffmpeg"))
+    assert find_ffmpeg() == locked
+    assert "imageio_ffmpeg" in locked.parts
 
 
-def test_without_one_on_the_path_the_packaged_one_is_used(
+def test_demo_and_tests_use_the_same_ffmpeg_as_the_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert ffmpeg_path.__wrapped__() == str(find_ffmpeg())
+    (tmp_path / "ffmpeg").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_ffmpeg() == Path(imageio_ffmpeg.get_ffmpeg_exe())
+    assert ffmpeg_path.__wrapped__() == str(find_ffmpeg())
 
 
-def test_without_any_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing() -> str:
-        raise RuntimeError("no ffmpeg exe could be found")
-
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", missing)
-    with pytest.raises(FfmpegError, match="install one on PATH"):
+def test_a_platform_without_a_packaged_one_is_told_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.ffmpeg.files", lambda _package: tmp_path)
+    with pytest.raises(FfmpegError, match="set HIGHLIGHTS_FFMPEG_PATH"):
         find_ffmpeg()
+
+
+def test_the_locked_ffmpeg_can_do_all_that_clips_need() -> None:
+    assert check_ffmpeg(BINARY) in subprocess.check_output([BINARY, "-version"], text=True)
+
+
+def pretender(folder: Path, *, version: str, filters: str = "") -> Path:
+    """A program that answers like an ffmpeg of some version, with the abilities of ours."""
+    script = folder / "ffmpeg"
+    script.write_text(
+        f'#!/bin/sh\ncase "$2" in\n'
+        f"-version) echo 'ffmpeg version {version} Copyright';;\n"
+        f"-filters) {filters or f'exec {BINARY} -hide_banner -filters'};;\n"
+        f'*) exec {BINARY} "$@";;\nesac\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.parametrize("version", ["5.1.8-0+deb12u1", "n6.1", "4.4.2-0ubuntu0.22.04.1"])
+def test_an_ffmpeg_that_is_too_old_is_refused(tmp_path: Path, version: str) -> None:
+    with pytest.raises(FfmpegError, match=r"7\.0 or later is needed"):
+        check_ffmpeg(pretender(tmp_path, version=version))
+
+
+@pytest.mark.parametrize("version", ["7.0.2-static", "n7.1", "9.0", "N-118000-g1234abcd"])
+def test_an_ffmpeg_that_is_recent_enough_is_accepted(tmp_path: Path, version: str) -> None:
+    assert check_ffmpeg(pretender(tmp_path, version=version)) == version
+
+
+def test_an_ffmpeg_without_a_filter_is_refused_by_the_filters_name(tmp_path: Path) -> None:
+    poor = pretender(tmp_path, version="9.0", filters="echo ' .. scale V->V'")
+    with pytest.raises(FfmpegError, match=r"lacks these filters: .*interleave.*trim"):
+        check_ffmpeg(poor)
+
+
+def test_a_program_that_is_no_ffmpeg_is_refused() -> None:
+    with pytest.raises(FfmpegError, match="like an ffmpeg"):
+        check_ffmpeg(Path("/bin/false"))
+
+
+async def test_a_process_dies_with_the_one_that_started_it(tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    program = (
+        "import asyncio, sys; from infra.ffmpeg import FfmpegLimits, run_ffmpeg;"
+        "asyncio.run(run_ffmpeg(sys.argv[1:], limits=FfmpegLimits(),"
+        " on_progress=lambda _: print('running', flush=True)))"
+    )
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, *endless(output), stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    await parent.stdout.readline()
+    encoders = psutil.Process(parent.pid).children()
+    assert encoders
+    parent.kill()
+    await parent.wait()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, encoders, 10)
+    assert alive == []
