@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +12,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import INTERVAL, heartbeating
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
 from activities.interfaces import Recordings
@@ -42,7 +42,6 @@ from infra.url_guard import UrlForbiddenError
 
 _log = structlog.get_logger(__name__)
 
-_HEARTBEAT_INTERVAL: Final = 1.0
 _AT_A_TIME: Final = 4
 _PLAYLISTS_KEPT: Final = 4
 # A recording lists all there was, with a signed address each: twelve hours of 2 s segments.
@@ -65,7 +64,7 @@ class RecordingActivities(Recordings):
         store: SegmentStore,
         client: HlsClient,
         pool: MediaPool,
-        heartbeat_interval: float = _HEARTBEAT_INTERVAL,
+        heartbeat_interval: float = INTERVAL,
     ) -> None:
         self._store = store
         self._client = client
@@ -87,7 +86,7 @@ class RecordingActivities(Recordings):
             FetchError: an origin does not answer; worth another try.
             ApplicationError: `recording_unfinished`; the playlist has no end yet.
         """
-        async with self._heartbeating(lambda: None):
+        async with heartbeating(interval=self._heartbeat_interval):
             return await self._survey(request)
 
     async def _survey(self, request: SurveyInput) -> RecordingSurvey:
@@ -128,11 +127,11 @@ class RecordingActivities(Recordings):
             if details
             else IngestProgress.begin(request.cursor)
         )
-        async with self._heartbeating(lambda: progress):
+        async with heartbeating(lambda: progress, interval=self._heartbeat_interval):
             playlist = await self._playlist(request)
             fetcher = await self._fetcher_of(request.playlist_url, request.stream_id)
         piece = PieceFetch(request, playlist, progress=progress, store=self._store)
-        async with self._heartbeating(lambda: piece.progress):
+        async with heartbeating(lambda: piece.progress, interval=self._heartbeat_interval):
             while wanted := piece.missing(_AT_A_TIME):
                 await _take(piece, [_obtain(fetcher, each, request.limits) for each in wanted])
         return piece.result()
@@ -140,6 +139,10 @@ class RecordingActivities(Recordings):
     @activity.defn(name="release_recording")
     async def release_recording(self, request: RecordingRelease) -> None:
         """Delete stored media of the recording that ends before a point, or all of it."""
+        async with heartbeating(interval=self._heartbeat_interval):
+            await self._release(request)
+
+    async def _release(self, request: RecordingRelease) -> None:
         prefix = recording_prefix(tenant_id=request.tenant_id, stream_id=request.stream_id)
         if request.before is None:
             self._archives.release(request.stream_id)
@@ -206,22 +209,6 @@ class RecordingActivities(Recordings):
         self._playlists.move_to_end(url)
         while len(self._playlists) > _PLAYLISTS_KEPT:
             self._playlists.popitem(last=False)
-
-    @contextlib.asynccontextmanager
-    async def _heartbeating(
-        self, progress: Callable[[], IngestProgress | None]
-    ) -> AsyncIterator[None]:
-        async def beat() -> None:
-            while True:
-                activity.heartbeat(progress())
-                await asyncio.sleep(self._heartbeat_interval)
-
-        task = asyncio.create_task(beat())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _obtain(
