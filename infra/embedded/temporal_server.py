@@ -12,7 +12,7 @@ from infra.embedded.temporal_binary import TemporalBinary
 from infra.errors import StartFailedError
 
 HOST: Final = "127.0.0.1"
-SEARCH_ATTRIBUTES: Final = ("TenantId", "StreamId", "Game", "StreamStatus")
+SEARCH_ATTRIBUTES: Final = ("TenantId", "StreamId", "Game", "StreamStatus", "StreamTitle")
 # Priority needs the new matcher, and fairness between tenants is off by default.
 _DYNAMIC_CONFIG: Final = ("matching.useNewMatcher=true", "matching.enableFairness=true")
 _START_TIMEOUT: Final = 60.0
