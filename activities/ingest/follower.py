@@ -17,6 +17,7 @@ from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.stored import StoredSegment
+from activities.ingest.storing import StoreGuard
 from domain.commentary import Cue
 from domain.ingest import IngestCursor, IngestLimits
 from domain.media import GapReason
@@ -31,6 +32,7 @@ from infra.hls_client import (
     TooLargeError,
 )
 from infra.hls_parser import NotAPlaylistError
+from infra.segment_store import StoreError
 from infra.url_guard import UrlForbiddenError
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +43,7 @@ _CONFIRMATIONS: Final = 5
 _EARLY_CONFIRMATIONS: Final = 3
 _REMEMBERED_LISTINGS: Final = 512
 _UNLISTED_GRACE: Final = 4.0
+_REFUSED: Final = frozenset({GapReason.NOT_FOUND, GapReason.UNREACHABLE})
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class Follower:
         cursor: where to begin.
         limits: bounds.
         stored: segments that an earlier attempt has stored, by media sequence.
+        store: guards writes to the segment store.
         captions: begins to follow a caption playlist; None leaves captions alone.
     """
 
@@ -98,8 +102,10 @@ class Follower:
         cursor: IngestCursor,
         limits: IngestLimits,
         stored: dict[int, StoredSegment],
+        store: StoreGuard,
         captions: Callable[[str], CaptionFollower] | None = None,
     ) -> None:
+        self.store = store
         self._poller = poller
         self._fetcher = fetcher
         self._limits = limits
@@ -123,6 +129,8 @@ class Follower:
         self._captions: CaptionFollower | None = None
         self.interval = cursor.segment_interval
         self.problem: Problem | None = None
+        self.segment_problem = ""
+        self._returned: SegmentArrival | None = None
         self.end: StreamEnd | None = None
 
     @property
@@ -163,6 +171,9 @@ class Follower:
         """
         if self._task is None:
             raise RuntimeError("start() comes first")
+        if self._returned is not None:
+            returned, self._returned = self._returned, None
+            return returned
         if not self._arrivals.empty():
             return self._arrivals.get_nowait()
         arrival = asyncio.ensure_future(self._arrivals.get())
@@ -179,6 +190,10 @@ class Follower:
             return None if self._arrivals.empty() else self._arrivals.get_nowait()
         return None
 
+    def put_back(self, arrival: SegmentArrival) -> None:
+        """Give an arrival back, to be the next one again."""
+        self._returned = arrival
+
     def taken(self) -> None:
         """Say that a segment's outcome has been dealt with, so that one more may be fetched."""
         self._ahead.release()
@@ -193,6 +208,8 @@ class Follower:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._captions is not None:
             await self._captions.close()
+        if self._returned is not None:
+            await discard(self._returned)
         while not self._arrivals.empty():
             arrival = self._arrivals.get_nowait()
             if isinstance(arrival, SegmentArrival):
@@ -367,11 +384,31 @@ class Follower:
         stored = self._stored.get(segment.sequence)
         if stored is not None and stored.is_of(segment):
             return Fetched(segment, stored.media, None)
-        return await self._fetcher.fetch(
-            segment,
-            limits=self._limits,
-            still_listed=lambda: self._is_listed(segment.sequence),
-        )
+        refusals: list[StoreError] = []
+        try:
+            fetched = await self.store.run(
+                lambda: self._fetcher.fetch(
+                    segment,
+                    limits=self._limits,
+                    still_listed=lambda: self._is_listed(segment.sequence),
+                ),
+                still_wanted=lambda: self._is_listed(segment.sequence),
+                on_refusal=refusals.append,
+                is_written=lambda fetched: isinstance(fetched, Fetched),
+            )
+        except StoreError as error:
+            return Lost(segment, GapReason.NOT_STORED, str(error))
+        if refusals and isinstance(fetched, Lost) and fetched.reason in _REFUSED:
+            # The origin had it before: it went while our store did not take it.
+            return Lost(segment, GapReason.NOT_STORED, str(refusals[-1]))
+        self._note_source(fetched)
+        return fetched
+
+    def _note_source(self, fetched: Fetched | Lost) -> None:
+        """Note whether the origin serves the segments that it lists."""
+        self.segment_problem = ""
+        if isinstance(fetched, Lost) and fetched.reason in _REFUSED:
+            self.segment_problem = f"The stream's segments cannot be fetched: {fetched.detail}."
 
     def _is_listed(self, sequence: int) -> bool:
         """Tell whether a segment is listed, or was a moment ago: caches keep it for a while."""

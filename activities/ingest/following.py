@@ -11,6 +11,7 @@ from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.follower import Follower
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.stored import StoredSegments
+from activities.ingest.storing import StoreGuard
 from domain.ingest import FetchWindowInput, IngestCursor, IngestLimits
 from infra.hls_client import HlsClient
 from infra.segment_store import SegmentStore
@@ -91,6 +92,7 @@ class Followers:
             fetcher=self._fetcher,
             cursor=cursor,
             limits=request.limits,
+            store=StoreGuard(self._store, problem=request.problem),
             captions=partial(self._captions, limits=request.limits)
             if request.limits.captions
             else None,
