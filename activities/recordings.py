@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Sequence
 from typing import Final
@@ -15,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 from activities.heartbeat import INTERVAL, heartbeating
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
+from activities.ingest.storing import StoreGuard
 from activities.interfaces import Recordings
 from activities.recording_pieces import PieceFetch, ends_at, recording_prefix
 from activities.recording_problems import problem_of, unusable
@@ -43,6 +45,7 @@ from infra.url_guard import UrlForbiddenError
 _log = structlog.get_logger(__name__)
 
 _AT_A_TIME: Final = 4
+_STORE_PATIENCE: Final = 60.0
 _PLAYLISTS_KEPT: Final = 4
 # A recording lists all there was, with a signed address each: twelve hours of 2 s segments.
 _MAX_PLAYLIST_BYTES: Final = 16 << 20
@@ -120,6 +123,7 @@ class RecordingActivities(Recordings):
             FetchError: the playlist is not to be had (any more).
             NotAPlaylistError: something else is there now.
             UrlForbiddenError: the guard refuses the address.
+            StoreError: the store does not take the media.
         """
         details = activity.info().heartbeat_details
         progress = (
@@ -132,8 +136,18 @@ class RecordingActivities(Recordings):
             fetcher = await self._fetcher_of(request.playlist_url, request.stream_id)
         piece = PieceFetch(request, playlist, progress=progress, store=self._store)
         async with heartbeating(lambda: piece.progress, interval=self._heartbeat_interval):
-            while wanted := piece.missing(_AT_A_TIME):
-                await _take(piece, [_obtain(fetcher, each, request.limits) for each in wanted])
+            guard, until = StoreGuard(self._store), time.monotonic() + _STORE_PATIENCE
+            while piece.missing(_AT_A_TIME):
+                await guard.run(
+                    lambda: _take(
+                        piece,
+                        [
+                            _obtain(fetcher, each, request.limits)
+                            for each in piece.missing(_AT_A_TIME)
+                        ],
+                    ),
+                    still_wanted=lambda: time.monotonic() < until,
+                )
         return piece.result()
 
     @activity.defn(name="release_recording")
