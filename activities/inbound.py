@@ -10,6 +10,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import heartbeating
 from activities.interfaces import Inbound
 from domain.hms.effects import StartStream
 from domain.hms.reconciliation import RemoteStream, Repair, repairs
@@ -52,9 +53,9 @@ class InboundActivities(Inbound):
     async def relay_inbound(self, request: RelayInput) -> RelayReport:
         """Deliver what waits, tenant by tenant, in order within each lane."""
         report = RelayReport()
-        for tenant_id in await self._database.tenant_ids():
-            activity.heartbeat()
-            report = await self._relay_tenant(tenant_id, request, report)
+        async with heartbeating():
+            for tenant_id in await self._database.tenant_ids():
+                report = await self._relay_tenant(tenant_id, request, report)
         return report
 
     async def _relay_tenant(
@@ -65,7 +66,6 @@ class InboundActivities(Inbound):
         )
         delivered = left = 0
         for lane in lanes:
-            activity.heartbeat()
             try:
                 drained = await self._delivery.drain(tenant_id, lane)
             except (TemporalUnavailableError, DatabaseUnavailableError):
@@ -86,10 +86,11 @@ class InboundActivities(Inbound):
     async def managed_connections(self) -> ConnectionList:
         """List the connections whose live streams 100ms can be asked for."""
         found: list[ConnectionRef] = []
-        for tenant_id in await self._database.tenant_ids():
-            async with self._database.session(tenant_id) as session:
-                rows = await connections.list_managed(session, tenant_id=tenant_id)
-            found += [ConnectionRef(tenant_id=tenant_id, connection_id=row.id) for row in rows]
+        async with heartbeating():
+            for tenant_id in await self._database.tenant_ids():
+                async with self._database.session(tenant_id) as session:
+                    rows = await connections.list_managed(session, tenant_id=tenant_id)
+                found += [ConnectionRef(tenant_id=tenant_id, connection_id=row.id) for row in rows]
         return ConnectionList(connections=tuple(found))
 
     @activity.defn(name="reconcile_connection")
@@ -99,6 +100,10 @@ class InboundActivities(Inbound):
         Raises:
             ApplicationError: 100ms gave no list; it says whether and when to ask again.
         """
+        async with heartbeating():
+            return await self._reconcile(ref)
+
+    async def _reconcile(self, ref: ConnectionRef) -> ReconcileReport:
         key = await self._management_key(ref)
         if key is None:
             return ReconcileReport()

@@ -23,6 +23,7 @@ from domain.backfill_input import (
 )
 from domain.clip import ClipSpec, RenderedClip
 from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass, PostponedAttempt
+from domain.executions import ReconcileExecutionsInput, ReconcileExecutionsReport
 from domain.expiry import ExpireRecordsInput, ExpireRecordsResult
 from domain.inbound import (
     ConnectionList,
@@ -117,6 +118,17 @@ class Maintenance(ABC):
     @activity.defn(name="expire_records")
     async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
         """Delete the old records of all tenants."""
+
+
+class ExecutionReconciler(ABC):
+    """Rows compared with workflow executions; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="reconcile_executions")
+    async def reconcile_executions(
+        self, request: ReconcileExecutionsInput
+    ) -> ReconcileExecutionsReport:
+        """Compare the rows of all tenants with their executions, and repair the difference."""
 
 
 class Inbound(ABC):

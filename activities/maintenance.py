@@ -7,6 +7,7 @@ from uuid import UUID
 
 from temporalio import activity
 
+from activities.heartbeat import heartbeating
 from activities.interfaces import Maintenance
 from domain.expiry import ExpireRecordsInput, ExpireRecordsResult, RecordKind
 from infra.database import Database
@@ -27,15 +28,15 @@ class MaintenanceActivities(Maintenance):
         """
         tenants = await self._database.tenant_ids()
         deleted = dict.fromkeys(RecordKind, 0)
-        for tenant_id in tenants:
-            for kind in RecordKind:
-                deleted[kind] += await self._expire(tenant_id, kind, request)
+        async with heartbeating():
+            for tenant_id in tenants:
+                for kind in RecordKind:
+                    deleted[kind] += await self._expire(tenant_id, kind, request)
         return ExpireRecordsResult(tenants=len(tenants), deleted=deleted)
 
     async def _expire(self, tenant_id: UUID, kind: RecordKind, request: ExpireRecordsInput) -> int:
         total = 0
         while True:
-            activity.heartbeat()
             async with self._database.session(tenant_id) as session:
                 batch = await expiry.delete_expired(
                     session,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -14,9 +14,11 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.analysis.states import delete_states
+from activities.heartbeat import INTERVAL, heartbeating
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.separate_audio import SeparateAudio
+from activities.ingest.storing import StoreGuard
 from activities.interfaces import Recordings
 from activities.recording_pieces import PieceFetch, ends_at, recording_prefix
 from activities.recording_problems import problem_of, unusable
@@ -44,8 +46,8 @@ from infra.url_guard import UrlForbiddenError
 
 _log = structlog.get_logger(__name__)
 
-_HEARTBEAT_INTERVAL: Final = 1.0
 _AT_A_TIME: Final = 4
+_STORE_PATIENCE: Final = 60.0
 _PLAYLISTS_KEPT: Final = 4
 # A recording lists all there was, with a signed address each: twelve hours of 2 s segments.
 _MAX_PLAYLIST_BYTES: Final = 16 << 20
@@ -71,7 +73,7 @@ class RecordingActivities(Recordings):
         store: SegmentStore,
         client: HlsClient,
         pool: MediaPool,
-        heartbeat_interval: float = _HEARTBEAT_INTERVAL,
+        heartbeat_interval: float = INTERVAL,
     ) -> None:
         self._store = store
         self._client = client
@@ -92,7 +94,7 @@ class RecordingActivities(Recordings):
             FetchError: an origin does not answer; worth another try.
             ApplicationError: `recording_unfinished`; the playlist has no end yet.
         """
-        async with self._heartbeating(lambda: None):
+        async with heartbeating(interval=self._heartbeat_interval):
             return await self._survey(request)
 
     async def _survey(self, request: SurveyInput) -> RecordingSurvey:
@@ -130,6 +132,7 @@ class RecordingActivities(Recordings):
             FetchError: the playlist is not to be had (any more).
             NotAPlaylistError: something else is there now.
             UrlForbiddenError: the guard refuses the address.
+            StoreError: the store does not take the media.
         """
         details = activity.info().heartbeat_details
         progress = (
@@ -137,18 +140,22 @@ class RecordingActivities(Recordings):
             if details
             else IngestProgress.begin(request.cursor)
         )
-        async with self._heartbeating(lambda: progress):
+        async with heartbeating(lambda: progress, interval=self._heartbeat_interval):
             playlist = await self._playlist(request)
             source = await self._source(request.playlist_url, _owner(request))
         fetcher = SegmentFetcher(source, self._store, self._pool)
         audio = self._audio(source, request)
         piece = PieceFetch(request, playlist, progress=progress, store=self._store)
+        guard, until = StoreGuard(self._store), time.monotonic() + _STORE_PATIENCE
+
+        async def obtain() -> None:
+            wanted = piece.missing(_AT_A_TIME)
+            await _take(piece, [_obtain(fetcher, audio, each, request.limits) for each in wanted])
+
         try:
-            async with self._heartbeating(lambda: piece.progress):
-                while wanted := piece.missing(_AT_A_TIME):
-                    await _take(
-                        piece, [_obtain(fetcher, audio, each, request.limits) for each in wanted]
-                    )
+            async with heartbeating(lambda: piece.progress, interval=self._heartbeat_interval):
+                while piece.missing(_AT_A_TIME):
+                    await guard.run(obtain, still_wanted=lambda: time.monotonic() < until)
         finally:
             if audio is not None:
                 await audio.close()
@@ -157,6 +164,10 @@ class RecordingActivities(Recordings):
     @activity.defn(name="release_recording")
     async def release_recording(self, request: RecordingRelease) -> None:
         """Delete stored media of the recording that ends before a point, or all of it."""
+        async with heartbeating(interval=self._heartbeat_interval):
+            await self._release(request)
+
+    async def _release(self, request: RecordingRelease) -> None:
         prefix = recording_prefix(tenant_id=request.tenant_id, stream_id=request.stream_id)
         if request.before is None:
             self._archives.release(request.stream_id)
@@ -238,22 +249,6 @@ class RecordingActivities(Recordings):
         self._playlists.move_to_end((owner, url))
         while len(self._playlists) > _PLAYLISTS_KEPT:
             self._playlists.popitem(last=False)
-
-    @contextlib.asynccontextmanager
-    async def _heartbeating(
-        self, progress: Callable[[], IngestProgress | None]
-    ) -> AsyncIterator[None]:
-        async def beat() -> None:
-            while True:
-                activity.heartbeat(progress())
-                await asyncio.sleep(self._heartbeat_interval)
-
-        task = asyncio.create_task(beat())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
 
 def _owner(request: SurveyInput | FetchRecordingInput) -> _Owner:

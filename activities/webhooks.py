@@ -10,6 +10,7 @@ from typing import Final
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.heartbeat import heartbeating
 from activities.interfaces import Webhooks
 from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass, PostponedAttempt
 from infra.clip_links import ClipLinks
@@ -80,7 +81,8 @@ class WebhookActivities(Webhooks):
             )
         self._under_way[endpoint] += 1
         try:
-            return await self._deliver(request)
+            async with heartbeating():
+                return await self._deliver(request)
         finally:
             self._under_way[endpoint] -= 1
             if not self._under_way[endpoint]:
@@ -90,9 +92,9 @@ class WebhookActivities(Webhooks):
     async def relay_events(self) -> OutboxRelayPass:
         """Hand over to workflows what was committed to the outbox and not handed over."""
         tenants = await self._database.tenants_to_send_for()
-        for tenant in tenants:
-            activity.heartbeat()
-            await self._dispatcher.dispatch(tenant)
+        async with heartbeating():
+            for tenant in tenants:
+                await self._dispatcher.dispatch(tenant)
         return OutboxRelayPass(tenants=len(tenants))
 
     def _delay(self, attempt: int) -> timedelta:

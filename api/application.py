@@ -64,6 +64,7 @@ from infra.signed_urls import UrlSigner
 from infra.stream_creation import StreamCreation
 from infra.stream_starter import StreamStarter
 from infra.temporal_connection import TemporalConnection
+from infra.tenant_names import TenantNames
 from infra.tenant_plans import TenantPlans
 from infra.tenant_profiles import TenantProfileStore
 from infra.url_guard import UrlGuard
@@ -180,7 +181,9 @@ def _services(settings: Settings) -> Services:
         transaction_pooler=settings.database_transaction_pooler,
     )
     temporal = TemporalConnection(settings)
-    starter = StreamStarter(temporal.client, limits=settings.ingest_limits())
+    starter = StreamStarter(
+        temporal.client, limits=settings.ingest_limits(), names=TenantNames(database)
+    )
     signer = UrlSigner(secret)
     guard = UrlGuard(allow_private=settings.allow_private_urls)
     profiles = TenantProfileStore(shipped)

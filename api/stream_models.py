@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -12,7 +13,14 @@ from api.text import Name, Title, Url
 from domain.language import Language
 from domain.media import GapReason, GapStatus
 from domain.profile_match import ProfileMatch
-from domain.stream import TERMINAL, EndReason, StreamProgress, StreamStatus, may_follow
+from domain.stream import (
+    TERMINAL,
+    EndReason,
+    ProblemCode,
+    StreamProgress,
+    StreamStatus,
+    may_follow,
+)
 from infra.schema import Stream, StreamGap
 
 
@@ -100,6 +108,13 @@ class GapModel(BaseModel):
     resolution: str = Field(description="How it was filled, or why it could not be.")
 
 
+class StreamProblemModel(BaseModel):
+    """A problem of a stream that lasts: a code for programs, a sentence for people."""
+
+    code: ProblemCode
+    message: str
+
+
 class StreamModel(BaseModel):
     """A stream; positions in seconds of its media time."""
 
@@ -134,6 +149,7 @@ class StreamModel(BaseModel):
                     "clips": 2,
                     "refused_marks": 0,
                     "notice": "",
+                    "problems": [],
                     "end": None,
                     "last_segment_at": "2026-05-02T19:05:12Z",
                     "ended_at": None,
@@ -165,7 +181,14 @@ class StreamModel(BaseModel):
     refused_marks: int = Field(
         description="Marks in timed metadata that could not be read, or were too many at a time."
     )
-    notice: str = Field(description="How the stream is analysed, where that is not as usual.")
+    notice: str = Field(
+        description="How the stream is analysed, where that is not as usual, in sentences; the "
+        "messages of `problems` are among them."
+    )
+    problems: list[StreamProblemModel] = Field(
+        description="What keeps the stream from being followed or analysed at this moment, the "
+        "most severe first; empty again once it is mended."
+    )
     end: StreamEndModel | None
     last_segment_at: datetime | None
     ended_at: datetime | None
@@ -178,6 +201,7 @@ class StreamModel(BaseModel):
         end = None
         if row.end_reason is not None:
             end = StreamEndModel(reason=EndReason(row.end_reason), message=row.end_message or "")
+        problems = [StreamProblemModel.model_validate(each) for each in row.problems]
         return cls(
             id=row.id,
             url=row.playlist_url,
@@ -198,7 +222,8 @@ class StreamModel(BaseModel):
             highlights=row.highlights,
             clips=row.clips,
             refused_marks=row.refused_marks,
-            notice=row.notice,
+            notice=_notice(row.notice, problems),
+            problems=problems,
             end=end,
             last_segment_at=row.last_segment_at,
             ended_at=row.ended_at,
@@ -218,6 +243,9 @@ class StreamModel(BaseModel):
         end = None
         if live.end is not None:
             end = StreamEndModel(reason=live.end.reason, message=live.end.message)
+        problems = [
+            StreamProblemModel(code=each.code, message=each.message) for each in live.problems
+        ]
         return self.model_copy(
             update={
                 "status": live.status,
@@ -229,7 +257,8 @@ class StreamModel(BaseModel):
                 "highlights": live.highlights,
                 "clips": live.clips,
                 "refused_marks": live.refused_marks,
-                "notice": live.notice,
+                "notice": _notice(live.notice, problems),
+                "problems": problems,
                 "end": end,
                 "last_segment_at": live.last_segment_at or self.last_segment_at,
             }
@@ -255,3 +284,7 @@ class StreamDetail(StreamModel):
             for gap in gaps
         ]
         return self.model_copy(update={"gaps": models})
+
+
+def _notice(notice: str, problems: Sequence[StreamProblemModel]) -> str:
+    return " ".join(part for part in (*(each.message for each in problems), notice) if part)

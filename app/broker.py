@@ -14,6 +14,7 @@ from infra.amqp import EventRelay, JobConsumer, stay_connected
 from infra.settings import Settings
 from infra.stream_starter import StreamStarter
 from infra.temporal_connection import connected
+from infra.tenant_names import TenantNames
 
 
 @asynccontextmanager
@@ -51,7 +52,9 @@ def _jobs(settings: Settings, doors: Doors, client: Client) -> JobConsumer:
     handler = AnalyzeJobs(
         database=doors.database,
         creation=doors.creation,
-        starter=StreamStarter(connected(client), limits=settings.ingest_limits()),
+        starter=StreamStarter(
+            connected(client), limits=settings.ingest_limits(), names=TenantNames(doors.database)
+        ),
         guard=doors.guard,
     )
     return JobConsumer(handler, prefetch=settings.amqp_prefetch)

@@ -226,6 +226,18 @@ def reanalyze(
 
 
 @cli.command()
+def reconcile() -> None:
+    """Compare streams, clips, deliveries and backfills with their workflows, and repair them now.
+
+    Workers do so every few seconds anyway (HIGHLIGHTS_EXECUTION_RECONCILE_INTERVAL).
+    """
+    from app.reconcile import reconcile_now
+
+    report = asyncio.run(reconcile_now(read_settings()))
+    typer.echo(report.summary())
+
+
+@cli.command()
 def doctor(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

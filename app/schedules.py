@@ -1,37 +1,55 @@
-"""The schedules of this installation: what is done in rounds, and how often."""
+"""The schedules of this installation: what is done regularly, and how often."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from domain.executions import ReconcileExecutionsInput
 from domain.expiry import ExpireRecordsInput, MaintenanceInput
 from domain.inbound import ReconcileInput, RelayInput
 from infra.schedules import Rounds, ensure_rounds
 from infra.settings import Settings
 
+_EXECUTION: Final = 3600.0
+"""Seconds that one execution of a frequent workflow lasts: each is a row in Temporal's list."""
+
 _log = structlog.get_logger(__name__)
 
 
 def all_rounds(settings: Settings) -> tuple[Rounds, ...]:
-    """Return all schedules as they should be."""
+    """Return all schedules as they should be.
+
+    A schedule starts no execution while the last one runs, so those of frequent work start the
+    next one within an interval after one has ended, or was terminated.
+    """
+    relay, reconcile = settings.relay_interval, settings.reconcile_interval
+    executions = settings.execution_reconcile_interval
     return (
         Rounds(
             id="inbound-relay",
             workflow="InboundRelayWorkflow",
-            request=RelayInput(),
-            every=timedelta(seconds=settings.relay_interval),
+            request=RelayInput(interval=relay, passes=_passes(relay)),
+            every=timedelta(seconds=relay),
             note="Deliver inbound events that wait",
         ),
         Rounds(
             id="inbound-reconcile",
             workflow="ReconcileWorkflow",
-            request=ReconcileInput(),
-            every=timedelta(seconds=settings.reconcile_interval),
+            request=ReconcileInput(interval=reconcile, passes=_passes(reconcile)),
+            every=timedelta(seconds=reconcile),
             note="Compare our streams with 100ms's",
+        ),
+        Rounds(
+            id="execution-reconcile",
+            workflow="ReconcileExecutionsWorkflow",
+            request=ReconcileExecutionsInput(interval=executions, passes=_passes(executions)),
+            every=timedelta(seconds=executions),
+            note="Repair streams, clips and deliveries whose workflow is gone",
         ),
         Rounds(
             id="maintenance",
@@ -50,3 +68,7 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
             await ensure_rounds(client, rounds)
         except RPCError as error:
             _log.warning("schedule_not_made", schedule=rounds.id, error=error.message)
+
+
+def _passes(interval: float) -> int:
+    return max(1, int(_EXECUTION / interval))

@@ -12,10 +12,12 @@ from typing import Final
 import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.backfill_records import BackfillRecordActivities
 from activities.clips import ClipActivities
+from activities.executions import ExecutionActivities
 from activities.inbound import InboundActivities
 from activities.ingest import IngestActivities
 from activities.maintenance import MaintenanceActivities
@@ -32,6 +34,7 @@ from domain import task_queues
 from domain.delivery import OutboxRelayInput
 from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
 from infra.errors import ComponentMissingError
+from infra.executions import Executions
 from infra.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
 from infra.inbound_delivery import InboundDelivery
 from infra.scratch import sweep_scratch
@@ -40,6 +43,7 @@ from infra.stream_starter import StreamStarter
 from infra.telemetry import temporal_interceptors, temporal_runtime
 from infra.temporal import connect
 from infra.temporal_connection import connected
+from infra.tenant_names import TenantNames
 from infra.webhook_dispatcher import WebhookDispatcher
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
@@ -48,9 +52,11 @@ from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.reconcile_executions import ReconcileExecutionsWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
+_RELAY_CHECK: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 # What a dead worker costs: a workflow's next task waits this long for the worker that had it in
@@ -94,6 +100,8 @@ async def run_worker(settings: Settings) -> None:
         stack.callback(making.cancel)
         checking = asyncio.create_task(log_gemini_check(settings, doors.gemini))
         stack.callback(checking.cancel)
+        relaying = asyncio.create_task(_keep_outbox_relay(client, settings))
+        stack.callback(relaying.cancel)
         await stack.enter_async_context(broker_at_work(settings, doors, client))
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
@@ -143,11 +151,21 @@ def workers(
     backfills = BackfillRecordActivities(doors.database)
     recordings = RecordingActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
     analysis = analyzer(settings, doors)
+    starter = StreamStarter(
+        connected(client), limits=settings.ingest_limits(), names=TenantNames(doors.database)
+    )
+    executions = ExecutionActivities(
+        database=doors.database,
+        executions=Executions(connected(client)),
+        starter=starter,
+        segments=doors.segments,
+        dispatcher=dispatcher,
+    )
     inbound = InboundActivities(
         database=doors.database,
         delivery=InboundDelivery(
             database=doors.database,
-            starter=StreamStarter(connected(client), limits=settings.ingest_limits()),
+            starter=starter,
             creation=doors.creation,
             guard=doors.guard,
         ),
@@ -188,6 +206,7 @@ def workers(
                 BackfillWorkflow,
                 InboundRelayWorkflow,
                 ReconcileWorkflow,
+                ReconcileExecutionsWorkflow,
             ],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
@@ -203,6 +222,7 @@ def workers(
                 records.record_clip,
                 webhooks.relay_events,
                 maintenance.expire_records,
+                executions.reconcile_executions,
                 inbound.relay_inbound,
                 inbound.managed_connections,
                 inbound.reconcile_connection,
@@ -242,6 +262,16 @@ def require_ffmpeg(settings: Settings) -> None:
             f"{error}.",
             remedy="Unset HIGHLIGHTS_FFMPEG_PATH to use the one that comes with us.",
         ) from error
+
+
+async def _keep_outbox_relay(client: Client, settings: Settings) -> None:
+    """Start the relay again where it was terminated, or Temporal was reset under this worker."""
+    while True:
+        await asyncio.sleep(_RELAY_CHECK)
+        try:
+            await ensure_outbox_relay(client, settings)
+        except RPCError as error:
+            _log.warning("outbox_relay_not_started", error=error.message)
 
 
 async def ensure_outbox_relay(client: Client, settings: Settings) -> None:

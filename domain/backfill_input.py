@@ -35,6 +35,7 @@ class BackfillInput(Model):
 
     tenant_id: UUID
     stream_id: UUID
+    name: str = ""
     recording: RecordingReady
     again: bool = False
     limits: IngestLimits = IngestLimits()

@@ -19,6 +19,7 @@ class DeliveryTiming(Model):
         offsets: from the first attempt to each, ascending; their number is that of the attempts.
         jitter: the greatest share by which a wait is lengthened.
         attempt_timeout: longest run of one attempt, records included.
+        heartbeat_timeout: after this long without a heartbeat another worker takes over.
         retry_interval: wait before an attempt that could not be made or recorded, our database
             being away, is made again.
     """
@@ -26,6 +27,7 @@ class DeliveryTiming(Model):
     offsets: tuple[NonNegativeFloat, ...] = Field(default=OFFSETS, min_length=1)
     jitter: NonNegativeFloat = JITTER
     attempt_timeout: PositiveFloat = 60.0
+    heartbeat_timeout: PositiveFloat = 10.0
     retry_interval: PositiveFloat = 1.0
 
 

@@ -73,5 +73,5 @@ class MaintenanceInput(Model):
 
     expire: ExpireRecordsInput = ExpireRecordsInput()
     timeout: PositiveFloat = 3600.0
-    heartbeat_timeout: PositiveFloat = 60.0
+    heartbeat_timeout: PositiveFloat = 15.0
     retry_interval: PositiveFloat = 10.0

@@ -10,21 +10,25 @@ from domain.model import Model
 
 
 class RelayInput(Model):
-    """One round of delivering what could not be delivered when it came; times in seconds.
+    """Deliver what could not be delivered when it came, `passes` times; times in seconds.
 
     Attributes:
+        interval: between two passes.
+        passes: in one execution of the workflow; its schedule starts the next execution.
         min_age: leaves alone what the API may be delivering at this moment.
         batch: events of a tenant read at a time.
         timeout: longest run of one attempt.
         heartbeat_timeout: after this long without a sign of life another worker takes over.
         retry_interval: wait before the first retry.
-        attempts: of one round; the schedule's next round follows anyway.
+        attempts: of one pass; the next pass follows anyway.
     """
 
+    interval: PositiveFloat = 10.0
+    passes: PositiveInt = 1
     min_age: NonNegativeFloat = 3.0
     batch: PositiveInt = 500
     timeout: PositiveFloat = 600.0
-    heartbeat_timeout: PositiveFloat = 30.0
+    heartbeat_timeout: PositiveFloat = 10.0
     retry_interval: PositiveFloat = 1.0
     attempts: PositiveInt = 3
 
@@ -35,6 +39,14 @@ class RelayReport(Model):
     tenants: NonNegativeInt = 0
     delivered: NonNegativeInt = 0
     left: NonNegativeInt = 0
+
+    def then(self, later: RelayReport) -> RelayReport:
+        """Return this and a later pass together; what is left is what the later one left."""
+        return RelayReport(
+            tenants=max(self.tenants, later.tenants),
+            delivered=self.delivered + later.delivered,
+            left=later.left,
+        )
 
 
 class ConnectionRef(Model):
@@ -51,16 +63,22 @@ class ConnectionList(Model):
 
 
 class ReconcileInput(Model):
-    """One round of asking 100ms what is live; times in seconds.
+    """Ask 100ms what is live, `passes` times; times in seconds.
 
     Attributes:
+        interval: between two passes.
+        passes: in one execution of the workflow; its schedule starts the next execution.
         timeout: longest attempt for one connection.
+        heartbeat_timeout: after this long without a heartbeat another worker takes over.
         retry_interval: wait before its first retry, unless 100ms names a wait itself.
-        attempts: for one connection; the schedule's next round follows anyway.
+        attempts: for one connection; the next pass follows anyway.
         at_a_time: connections asked for together.
     """
 
+    interval: PositiveFloat = 60.0
+    passes: PositiveInt = 1
     timeout: PositiveFloat = 60.0
+    heartbeat_timeout: PositiveFloat = 10.0
     retry_interval: PositiveFloat = 2.0
     attempts: PositiveInt = 4
     at_a_time: PositiveInt = 4
@@ -73,6 +91,15 @@ class ReconcileReport(Model):
     started: NonNegativeInt = 0
     ended: NonNegativeInt = 0
     failed: NonNegativeInt = 0
+
+    def then(self, later: ReconcileReport) -> ReconcileReport:
+        """Return this and a later pass together; its connections are those of the later one."""
+        return ReconcileReport(
+            connections=later.connections,
+            started=self.started + later.started,
+            ended=self.ended + later.ended,
+            failed=later.failed,
+        )
 
     def plus(self, other: ReconcileReport) -> ReconcileReport:
         """Return both together."""

@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 from domain.continuity import SegmentMemory
 from domain.media import AudioTrack, Gap, SegmentRef, TimedMetadata, VariantPolicy, Window
 from domain.model import Model
-from domain.stream import StreamEnd
+from domain.stream import StreamEnd, StreamProblem
 
 
 class IngestLimits(Model):
@@ -116,7 +116,10 @@ class IngestProgress(Model):
 
 
 class FetchWindowInput(Model):
-    """Follow the live playlist from `cursor` until a window is full or the stream ends."""
+    """Follow the live playlist from `cursor` until a window is full or the stream ends.
+
+    `problem` is the last one that was reported.
+    """
 
     tenant_id: UUID
     stream_id: UUID
@@ -124,16 +127,19 @@ class FetchWindowInput(Model):
     cursor: IngestCursor = IngestCursor()
     limits: IngestLimits = IngestLimits()
     variant: VariantPolicy = VariantPolicy()
+    problem: StreamProblem | None = None
 
 
 class FetchWindowResult(Model):
     """The window (None when the stream gave nothing more), and whether and why it is over.
 
     `stalled` says that the playlist stood still for longer than `stall_notice` while this call
-    waited: the call then returns early, with what it has, so that the state is seen.
+    waited: the call then returns early, with what it has, so that the state is seen. So it does
+    when `problem`, what keeps segments from being stored at this moment, comes or goes.
     """
 
     cursor: IngestCursor
     window: Window | None = None
     stalled: bool = False
+    problem: StreamProblem | None = None
     end: StreamEnd | None = None

@@ -26,11 +26,16 @@ def clock(seconds: float) -> str:
 
 
 def match_report(
-    *, game: str, progress: StreamProgress, gaps: Sequence[Gap], decisions: Sequence[Decision]
+    *,
+    game: str,
+    progress: StreamProgress,
+    gaps: Sequence[Gap],
+    decisions: Sequence[Decision],
+    name: str = "",
 ) -> str:
     """Return the report: state, how far it has come, what was lost, the latest highlights."""
     lines = [
-        f"## {game}: {progress.status}",
+        f"## {name or game}: {progress.status}",
         (
             f"**{clock(progress.position)}** stored, **{clock(progress.analyzed)}** analysed, "
             f"{progress.segments} segments, {progress.missed} missed, "
@@ -41,6 +46,7 @@ def match_report(
         lines.append(f"\n{progress.refused_marks} marks of the tenant could not be used.")
     if progress.notice:
         lines.append(f"\n{progress.notice}")
+    lines += [f"\n**{problem.code}**: {problem.message}" for problem in progress.problems]
     if progress.end is not None:
         lines.append(f"\nEnded ({progress.end.reason}): {progress.end.message}")
     shown = [item for item in decisions if item.status not in HIDDEN][-_SHOWN:]

@@ -107,6 +107,7 @@ class GapReason(StrEnum):
     CORRUPT = "corrupt"  # fetched, but no decodable media in it
     TOO_LARGE = "too_large"  # over the size limit
     DECLARED = "declared"  # EXT-X-GAP
+    NOT_STORED = "not_stored"  # listed, but our media store could not take it until it rolled off
 
 
 class GapStatus(StrEnum):

@@ -82,13 +82,33 @@ class StreamEnd(Model):
         return StreamStatus.COMPLETED if self.reason in NORMAL_ENDS else StreamStatus.FAILED
 
 
+class ProblemCode(StrEnum):
+    """What keeps a stream from being followed or analysed as it should be, while that lasts."""
+
+    STORE_FULL = "store_full"  # our media store has no space left
+    STORE_UNAVAILABLE = "store_unavailable"  # our media store cannot be written
+    SOURCE_UNAVAILABLE = "source_unavailable"  # the playlist cannot be read
+    INGEST_FAILING = "ingest_failing"  # an internal error that is retried
+    ANALYSIS_FAILING = "analysis_failing"  # the latest windows could not be analysed
+    ANALYSIS_BEHIND = "analysis_behind"  # analysis lags behind ingest
+    CLIPS_FAILING = "clips_failing"  # the latest clips could not be made
+
+
+class StreamProblem(Model):
+    """A problem of a stream that lasts: a code for programs and a sentence for its owner."""
+
+    code: ProblemCode
+    message: str
+
+
 class StreamProgress(Model):
     """What is known of a stream at one moment, as shown to its owner.
 
     `position` is how far ingest has come and `analyzed` how far analysis has, both in seconds of
     media time; `segments` counts stored segments, `missed` those recorded as gaps, and
     `refused_marks` timed metadata that was meant as a mark and could not be read. `notice` is a
-    sentence for its owner about how it is analysed, empty when all is well.
+    sentence for its owner about how it is analysed, empty when all is well. `problems` is what is
+    wrong at this moment, the most severe first.
     """
 
     status: StreamStatus = StreamStatus.STARTING
@@ -101,6 +121,7 @@ class StreamProgress(Model):
     clips: int = 0
     refused_marks: int = 0
     notice: str = ""
+    problems: tuple[StreamProblem, ...] = ()
     end: StreamEnd | None = None
     last_segment_at: datetime | None = None
 

@@ -118,11 +118,13 @@ class StreamInput(Model):
     """Start of a stream's workflow.
 
     `history_limit` forces continue-as-new after that many history events, for tests; None leaves
-    it to the server's suggestion.
+    it to the server's suggestion. `name` is the line that names the stream to operators
+    (`domain.workflow_titles`).
     """
 
     tenant_id: UUID
     stream_id: UUID
+    name: str = ""
     playlist_url: str
     game: str
     profile_id: str

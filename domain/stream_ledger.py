@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.backfill_input import BackfillInput, BackfillTiming
-from domain.clip import ClipOutcome, ClipSpec
+from domain.clip import ClipOutcome, ClipSpec, ClipStatus
 from domain.clip_book import ClipBook
 from domain.clip_planning import wants_clip
 from domain.ingest import FetchWindowInput, FetchWindowResult
@@ -27,7 +28,9 @@ from domain.selection import (
 from domain.stream import (
     TERMINAL,
     EndReason,
+    ProblemCode,
     StreamEnd,
+    StreamProblem,
     StreamProgress,
     StreamStatus,
     conclude,
@@ -55,6 +58,21 @@ KEPT_DECISIONS = 200
 MOST_SEGMENTS = 2000
 """Segments at hand for clips, however short they are: continue-as-new carries them all."""
 
+_INGEST: Final = (
+    ProblemCode.STORE_FULL,
+    ProblemCode.STORE_UNAVAILABLE,
+    ProblemCode.SOURCE_UNAVAILABLE,
+    ProblemCode.INGEST_FAILING,
+)
+"""Problems that ingest reports, at most one at a time."""
+
+_BEHIND: Final = 60.0
+"""Seconds of media by which analysis lags behind before that is a problem."""
+
+_CAUGHT_UP: Final = 30.0
+_FAILING_CLIPS: Final = 2
+"""Clips that fail in a row before that is a problem of the stream."""
+
 
 class StreamLedger:
     """A mutable aggregate without I/O or clock; every change goes through a named event."""
@@ -77,6 +95,14 @@ class StreamLedger:
         self._released = state.released
         self._analyzed_window = state.analyzed_window
         self._end = state.end
+        self._problems = {problem.code: problem for problem in state.progress.problems}
+        self._recorded_problems = frozenset(self._problems)
+        self._tracks_problems = False
+        self._failed_clips = _FAILING_CLIPS if ProblemCode.CLIPS_FAILING in self._problems else 0
+
+    def track_problems(self) -> None:
+        """Show problems from now on; histories of before that replay without them."""
+        self._tracks_problems = True
 
     @property
     def progress(self) -> StreamProgress:
@@ -114,6 +140,9 @@ class StreamLedger:
             cursor=self._cursor,
             limits=self._request.limits,
             variant=self._request.variant,
+            problem=next(
+                (self._problems[code] for code in _INGEST if code in self._problems), None
+            ),
         )
 
     def fetched(self, result: FetchWindowResult) -> None:
@@ -121,6 +150,11 @@ class StreamLedger:
         self._cursor = result.cursor
         if result.window is not None:
             self._enter(result.window)
+        for code in _INGEST:
+            self._set_problem(code, None)
+        if result.problem is not None and result.end is None:
+            self._set_problem(result.problem.code, result.problem.message)
+        self._note_lag()
         if result.end is not None:
             self.media_ended(result.end)
         elif result.stalled:
@@ -165,6 +199,8 @@ class StreamLedger:
             analyzed=max(self._progress.analyzed, result.watermark),
             notice=self._progress.notice if notice is None else notice,
         )
+        self._set_problem(ProblemCode.ANALYSIS_FAILING, None)
+        self._note_lag()
 
     def analysis_failed(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
         """Give up windows that cannot be analysed, so that those after them can be.
@@ -180,6 +216,11 @@ class StreamLedger:
         self._leave_backlog(request.windows)
         self._record_windows(request, result, at=None)
         self._update(analyzed=max(self._progress.analyzed, watermark))
+        self._set_problem(
+            ProblemCode.ANALYSIS_FAILING,
+            "The latest seconds of the stream could not be analysed because of an internal error "
+            "of ours; analysis goes on with what follows.",
+        )
         return result
 
     def selection_is_due(self, result: AnalyzeWindowResult, *, ended: bool) -> bool:
@@ -240,6 +281,7 @@ class StreamLedger:
 
     def clip_finished(self, outcome: ClipOutcome) -> ClipSpec | None:
         """Enter a clip's end; return it when its highlight was retracted in the meantime."""
+        self._note_clip(outcome)
         before = self._clips.is_ready(outcome.highlight_id)
         unwanted = self._clips.finished(outcome)
         if self._clips.is_ready(outcome.highlight_id) and not before:
@@ -287,6 +329,7 @@ class StreamLedger:
         return BackfillInput(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
+            name=self._request.name,
             recording=self._recording,
             limits=self._request.limits,
             variant=self._request.variant,
@@ -309,6 +352,7 @@ class StreamLedger:
             bool(self._new_gaps)
             or len(self._new_windows) >= RECORDED_WINDOWS
             or self._recorded is not self._progress.status
+            or self._recorded_problems != self._problems.keys()
         )
 
     def record(self) -> StreamRecord:
@@ -334,6 +378,7 @@ class StreamLedger:
         self._new_gaps = self._new_gaps[len(record.gaps) :]
         self._new_windows = self._new_windows[len(record.windows) :]
         self._recorded = record.progress.status
+        self._recorded_problems = frozenset(each.code for each in record.progress.problems)
 
     def timeline(self) -> StreamTimeline:
         """Return what is stored, missing and decided."""
@@ -348,6 +393,7 @@ class StreamLedger:
     def report(self) -> str:
         """Return the match report, in Markdown."""
         return match_report(
+            name=self._request.name,
             game=self._request.game,
             progress=self._progress,
             gaps=self._gaps,
@@ -433,6 +479,8 @@ class StreamLedger:
     def _close(self, end: StreamEnd) -> StreamEnd:
         if self._progress.status in TERMINAL:
             return self._progress.end or end
+        self._problems.clear()
+        self._show_problems()
         final = conclude(end, self._progress)
         self._update(end=final, status=final.status)
         return final
@@ -441,6 +489,35 @@ class StreamLedger:
         return MediaRelease(
             tenant_id=self._request.tenant_id, stream_id=self._request.stream_id, before=before
         )
+
+    def _note_lag(self) -> None:
+        """Note whether analysis lags behind, with a margin, so that it does not come and go."""
+        lag = self._progress.position - self._progress.analyzed
+        code = ProblemCode.ANALYSIS_BEHIND
+        limit = _CAUGHT_UP if code in self._problems else _BEHIND
+        message = f"Analysis is {lag:.0f} s behind the stream; highlights come later by that."
+        self._set_problem(code, message if lag >= limit else None)
+
+    def _note_clip(self, outcome: ClipOutcome) -> None:
+        if outcome.status is ClipStatus.READY:
+            self._failed_clips = 0
+        elif outcome.status is ClipStatus.FAILED:
+            self._failed_clips += 1
+        failing = self._failed_clips >= _FAILING_CLIPS
+        message = f"The latest {self._failed_clips} clips could not be made; each says why."
+        self._set_problem(ProblemCode.CLIPS_FAILING, message if failing else None)
+
+    def _set_problem(self, code: ProblemCode, message: str | None) -> None:
+        if message is not None and self._tracks_problems:
+            self._problems[code] = StreamProblem(code=code, message=message)
+        else:
+            self._problems.pop(code, None)
+        self._show_problems()
+
+    def _show_problems(self) -> None:
+        shown = tuple(self._problems[code] for code in ProblemCode if code in self._problems)
+        if shown != self._progress.problems:
+            self._update(problems=shown)
 
     def _update(self, **changes: object) -> None:
         self._progress = self._progress.model_copy(update=changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import shutil
@@ -12,6 +13,10 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final, Protocol
 from uuid import uuid4
+
+import structlog
+
+from domain.retention import StoredObject, media_to_shed
 
 _SCRATCH: Final = ".scratch"
 _KEY_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -26,6 +31,42 @@ class UnknownKeyError(KeyError):
 
     def __str__(self) -> str:
         return f"nothing is stored under {self.key!r}: never written, or released since"
+
+
+class StoreError(Exception):
+    """The store did not take a write; the message is for the stream's owner."""
+
+
+class StoreFullError(StoreError):
+    """The store has no space left."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Our media store is full; we are making room. Segments that leave the playlist "
+            "before that are recorded as gaps."
+        )
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be written."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Our media store cannot be written; we are trying again. Segments that leave the "
+            "playlist before that are recorded as gaps."
+        )
+
+
+def store_error(error: Exception) -> StoreError | None:
+    """Return what an error says about the store; None if it is about something else."""
+    if isinstance(error, StoreError):
+        return error
+    if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError):
+        return None
+    return StoreFullError() if error.errno in _FULL else StoreUnavailableError()
+
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class SegmentStore(Protocol):
@@ -64,6 +105,19 @@ class SegmentStore(Protocol):
     async def sweep(self, *, older_than: float) -> None:
         """Delete scratch files that have not been written for `older_than` seconds."""
 
+    async def shed(self) -> int:
+        """Delete the media that is least needed, since the store is full; return the bytes."""
+
+
+_SHED_SHARE: Final = 10
+"""Part of what is stored that goes at a time: one in ten bytes."""
+
+_SHED_AT_LEAST: Final = 4 << 20
+_SHED_PAUSE: Final = 0.3
+_NOTHING_SHED_PAUSE: Final = 2.0
+_SHED_SCRATCH_AFTER: Final = 300.0
+_MEDIA: Final = "media"
+_log = structlog.get_logger(__name__)
 
 _ATTEMPTS: Final = 100
 """Times that a directory is made again which others delete meanwhile; each of them does so once."""
@@ -82,6 +136,8 @@ class LocalSegmentStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._shedding = asyncio.Lock()
+        self._shed_again_at = 0.0
 
     async def put(self, key: str, data: bytes) -> None:
         """Store `data` under `key`, replacing what was there."""
@@ -137,6 +193,49 @@ class LocalSegmentStore:
         """Delete scratch files not written for `older_than` seconds: a killed writer's."""
         await asyncio.to_thread(self._sweep, older_than)
 
+    async def shed(self) -> int:
+        """Delete the media that is least needed (`domain.retention`); return the bytes freed.
+
+        Calls that come together, or soon after another, share one deletion.
+        """
+        async with self._shedding:
+            if time.monotonic() < self._shed_again_at:
+                return 0
+            freed = await asyncio.to_thread(self._shed)
+            pause = _SHED_PAUSE if freed else _NOTHING_SHED_PAUSE
+            self._shed_again_at = time.monotonic() + pause
+        _log.warning("store_shed", bytes=freed)
+        return freed
+
+    def _shed(self) -> int:
+        self._sweep(_SHED_SCRATCH_AFTER)
+        objects = self._objects()
+        target = max(sum(each.size for each in objects) // _SHED_SHARE, _SHED_AT_LEAST)
+        shed = media_to_shed(objects, target=target)
+        self._delete([each.key for each in shed])
+        return sum(each.size for each in shed)
+
+    def _objects(self) -> Sequence[StoredObject]:
+        """Return all stored media, `{tenant}/{stream}/media/...`, with what stands beside it."""
+        now = time.time()
+        found = []
+        for key in self._list(""):
+            parts = key.split("/", 3)
+            if len(parts) < 4 or parts[2] != _MEDIA:  # noqa: PLR2004
+                continue
+            with suppress(FileNotFoundError):
+                state = (self._root / key).stat()
+                found.append(
+                    StoredObject(
+                        tenant=parts[0],
+                        stream=parts[1],
+                        key=key,
+                        size=state.st_size,
+                        age=now - state.st_mtime,
+                    )
+                )
+        return found
+
     def _locate(self, key: str) -> Path:
         parts = key.split("/")
         if not all(_KEY_PART.fullmatch(part) for part in parts):
@@ -182,8 +281,12 @@ def _move(source: Path, target: Path) -> None:
                 raise
         except OSError:  # another file system: copy beside the target, then rename
             partial = target.with_name(f".{uuid4().hex}")
-            shutil.copyfile(source, partial)
-            partial.replace(target)
+            try:
+                shutil.copyfile(source, partial)
+                partial.replace(target)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
             source.unlink()
             return
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
@@ -21,9 +22,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import search_attributes, task_queues
 from domain.backfill_input import BackfillInput
-from domain.ids import backfill_workflow_id, stream_workflow_id
+from domain.clip import ClipOutcome, ClipSpec
+from domain.clip_input import ClipInput
+from domain.ids import backfill_workflow_id, clip_workflow_id, stream_workflow_id
 from domain.ingest import IngestLimits
+from domain.match_report import clock
 from domain.media import VariantPolicy
+from domain.model import Model
 from domain.stream import StreamProgress
 from domain.stream_input import (
     ClipCorrection,
@@ -31,12 +36,16 @@ from domain.stream_input import (
     SourceFailure,
     StopRequest,
     StreamInput,
+    StreamTiming,
 )
+from domain.workflow_titles import stream_details, stream_title
 from infra.schema import Stream
 from infra.temporal_connection import TemporalRefusedError, TemporalUnavailableError
+from infra.tenant_names import TenantNames
 
 WORKFLOW: Final = "StreamWorkflow"
 BACKFILL_WORKFLOW: Final = "BackfillWorkflow"
+CLIP_WORKFLOW: Final = "ClipWorkflow"
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _QUERY_TIMEOUT: Final = timedelta(seconds=1)
 # A worker killed between two fetches is noticed by this alone, and a playlist holds ten seconds.
@@ -51,11 +60,20 @@ class StreamStarter:
     Args:
         client: gives Temporal's client, or raises TemporalUnavailableError.
         limits: how streams are followed unless they say otherwise.
+        names: short names of tenants, shown to operators; without it their ids are.
     """
 
-    def __init__(self, client: Callable[[], Awaitable[Client]], *, limits: IngestLimits) -> None:
+    def __init__(
+        self,
+        client: Callable[[], Awaitable[Client]],
+        *,
+        limits: IngestLimits,
+        names: TenantNames | None = None,
+    ) -> None:
         self._client = client
         self._limits = limits
+        self._names = names
+        self._takes_titles = True
 
     async def start(self, stream: Stream) -> None:
         """Start the workflow of a stream; one that has been started is left alone.
@@ -64,21 +82,31 @@ class StreamStarter:
             TemporalUnavailableError: Temporal does not answer.
         """
         client = await self._client()
-        try:
+        request = await self._workflow_input(stream)
+
+        async def start(attributes: TypedSearchAttributes) -> None:
             await client.start_workflow(
                 WORKFLOW,
-                self._workflow_input(stream),
+                request,
                 id=stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id),
                 task_queue=task_queues.ORCHESTRATION,
                 task_timeout=_TASK_TIMEOUT,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                memo={"correlation_id": stream.correlation_id or ""},
-                search_attributes=_attributes(stream),
+                memo={
+                    "correlation_id": stream.correlation_id or "",
+                    "room": stream.external_id or "",
+                    "title": stream.title,
+                },
+                search_attributes=attributes,
                 priority=Priority(fairness_key=str(stream.tenant_id)),
-                static_summary=f"Highlights of a live {stream.game} stream",
+                static_summary=request.name,
+                static_details=stream_details(request),
                 rpc_timeout=_RPC_TIMEOUT,
             )
+
+        try:
+            await self._listed(stream, request.name, start)
         except WorkflowAlreadyStartedError:
             _log.info("stream workflow had been started", stream_id=str(stream.id))
         except RPCError as error:
@@ -149,13 +177,15 @@ class StreamStarter:
             TemporalUnavailableError: Temporal does not answer.
         """
         client = await self._client()
-        live = self._workflow_input(stream)
-        try:
+        live = await self._workflow_input(stream)
+
+        async def start(attributes: TypedSearchAttributes) -> None:
             await client.start_workflow(
                 BACKFILL_WORKFLOW,
                 BackfillInput(
                     tenant_id=stream.tenant_id,
                     stream_id=stream.id,
+                    name=live.name,
                     recording=recording,
                     again=again,
                     limits=live.limits,
@@ -166,16 +196,57 @@ class StreamStarter:
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL
                 if again
                 else WorkflowIDConflictPolicy.USE_EXISTING,
-                search_attributes=_attributes(stream),
+                search_attributes=attributes,
                 priority=Priority(fairness_key=str(stream.tenant_id)),
-                static_summary=f"What a {stream.game} stream left out, from its recording",
+                static_summary=f"{live.name} backfill",
                 rpc_timeout=_RPC_TIMEOUT,
             )
+
+        try:
+            await self._listed(stream, live.name, start)
         except WorkflowAlreadyStartedError:
             return False
         except RPCError as error:
             raise _unavailable(error) from error
         return True
+
+    async def render_clip(self, spec: ClipSpec) -> None:
+        """Start the workflow of a clip, unless it is running; its stream may be over.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        try:
+            await client.start_workflow(
+                CLIP_WORKFLOW,
+                ClipInput(
+                    spec=spec,
+                    stream_workflow=stream_workflow_id(
+                        tenant_id=spec.tenant_id, stream_id=spec.stream_id
+                    ),
+                ),
+                id=clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id),
+                task_queue=task_queues.ORCHESTRATION,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                execution_timeout=timedelta(seconds=StreamTiming().clip_timeout),
+                priority=Priority(fairness_key=str(spec.tenant_id)),
+                static_summary=f"clip at {clock(spec.peak)}, started again",
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+    async def clip_finished(
+        self, *, tenant_id: UUID, stream_id: UUID, outcome: ClipOutcome
+    ) -> bool:
+        """Tell a stream's workflow how a clip ended; answer whether there is one running.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        name = stream_workflow_id(tenant_id=tenant_id, stream_id=stream_id)
+        return await self._send(name, "clip_finished", outcome)
 
     async def live_progress(self, stream: Stream) -> StreamProgress | None:
         """Return what the running workflow knows, or None when it cannot say within a second."""
@@ -203,10 +274,11 @@ class StreamStarter:
         name: str,
         argument: StopRequest | SourceFailure | RecordingReady | ClipCorrection,
     ) -> bool:
-        client = await self._client()
-        handle = client.get_workflow_handle(
-            stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
-        )
+        workflow_id = stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
+        return await self._send(workflow_id, name, argument)
+
+    async def _send(self, workflow_id: str, name: str, argument: Model) -> bool:
+        handle = (await self._client()).get_workflow_handle(workflow_id)
         try:
             await handle.signal(name, argument, rpc_timeout=_RPC_TIMEOUT)
         except RPCError as error:
@@ -215,7 +287,28 @@ class StreamStarter:
             raise _unavailable(error) from error
         return True
 
-    def _workflow_input(self, stream: Stream) -> StreamInput:
+    async def _listed(
+        self, stream: Stream, name: str, start: Callable[[TypedSearchAttributes], Awaitable[object]]
+    ) -> None:
+        """Start a workflow with a title to list it by, where the server takes one.
+
+        Raises:
+            RPCError: it could not be started.
+        """
+        if self._takes_titles:
+            try:
+                await start(_attributes(stream, title=name))
+            except RPCError as error:
+                is_unknown = search_attributes.STREAM_TITLE in error.message
+                if error.status is not RPCStatusCode.INVALID_ARGUMENT or not is_unknown:
+                    raise
+                _log.warning("no_stream_titles", missing=search_attributes.STREAM_TITLE)
+                self._takes_titles = False
+            else:
+                return
+        await start(_attributes(stream, title=None))
+
+    async def _workflow_input(self, stream: Stream) -> StreamInput:
         options: dict[str, Any] = dict(stream.options)
         variant = VariantPolicy.model_validate(
             {"max_height": options.pop("max_height")} if "max_height" in options else {}
@@ -223,6 +316,14 @@ class StreamStarter:
         return StreamInput(
             tenant_id=stream.tenant_id,
             stream_id=stream.id,
+            name=stream_title(
+                tenant=str(stream.tenant_id)
+                if self._names is None
+                else await self._names.of(stream.tenant_id),
+                room=stream.external_id,
+                title=stream.title,
+                game=stream.game,
+            ),
             playlist_url=stream.playlist_url,
             game=stream.game,
             profile_id=stream.profile_id,
@@ -233,12 +334,13 @@ class StreamStarter:
         )
 
 
-def _attributes(stream: Stream) -> TypedSearchAttributes:
+def _attributes(stream: Stream, *, title: str | None) -> TypedSearchAttributes:
     values = {
         search_attributes.TENANT_ID: str(stream.tenant_id),
         search_attributes.STREAM_ID: str(stream.id),
         search_attributes.GAME: stream.game,
         search_attributes.STREAM_STATUS: stream.status,
+        **({} if title is None else {search_attributes.STREAM_TITLE: title}),
     }
     return TypedSearchAttributes(
         [

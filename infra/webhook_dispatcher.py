@@ -30,6 +30,7 @@ from infra.database import Database, DatabaseUnavailableError
 from infra.repositories import delivery_queue
 from infra.repositories.delivery_queue import WaitingDelivery
 from infra.temporal_connection import TemporalUnavailableError
+from infra.tenant_names import TenantNames
 
 WORKFLOW: Final = "DeliveryWorkflow"
 SIGNAL: Final = "deliver"
@@ -59,6 +60,7 @@ class WebhookDispatcher:
     ) -> None:
         self._database = database
         self._connect = connect
+        self._names = TenantNames(database)
         self._timing = timing or DeliveryTiming()
 
     async def try_dispatch(self, tenant_id: UUID, *, at_once: Collection[UUID] = ()) -> bool:
@@ -109,6 +111,7 @@ class WebhookDispatcher:
         self, tenant_id: UUID, waiting: Sequence[WaitingDelivery], at_once: Collection[UUID]
     ) -> None:
         client = await self._connect()
+        tenant = await self._names.of(tenant_id)
         by_workflow: dict[tuple[UUID, str], list[DeliveryOrder]] = defaultdict(list)
         for each in waiting:
             by_workflow[each.endpoint_id, each.ordering_key].append(
@@ -127,6 +130,7 @@ class WebhookDispatcher:
                         timing=self._timing,
                     ),
                     orders,
+                    tenant=tenant,
                 )
                 for (endpoint, key), orders in by_workflow.items()
             )
@@ -135,7 +139,9 @@ class WebhookDispatcher:
             await delivery_queue.mark_queued(session, tenant_id=tenant_id, deliveries=waiting)
 
 
-async def _tell(client: Client, request: DeliveryInput, orders: Sequence[DeliveryOrder]) -> None:
+async def _tell(
+    client: Client, request: DeliveryInput, orders: Sequence[DeliveryOrder], *, tenant: str
+) -> None:
     """Give a workflow its orders, oldest first; it is started unless it is running."""
     for order in orders:
         await client.start_workflow(
@@ -153,6 +159,6 @@ async def _tell(client: Client, request: DeliveryInput, orders: Sequence[Deliver
                 [SearchAttributePair(_TENANT_ID, str(request.tenant_id))]
             ),
             priority=Priority(fairness_key=str(request.tenant_id)),
-            static_summary=f"Webhooks about {request.ordering_key}",
+            static_summary=f"{tenant} · webhooks about {request.ordering_key}",
             rpc_timeout=_RPC_TIMEOUT,
         )

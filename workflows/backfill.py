@@ -166,7 +166,7 @@ class BackfillWorkflow:
                 task_queue=task_queues.ORCHESTRATION,
                 execution_timeout=timedelta(seconds=timing.clip_timeout),
                 parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary=f"clip at {clock(spec.peak)}",
+                static_summary=f"{self._request.name} clip at {clock(spec.peak)}".strip(),
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("the clip is being made", extra={"clip_id": str(spec.id)})

@@ -25,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     from domain.match_report import clock
     from workflows import steps
 
-_BRIEF = timedelta(seconds=30)
 _FETCH_ATTEMPTS = 5
 
 
@@ -35,7 +34,7 @@ async def recall(stream: StreamRef) -> StreamSoFar | None:
         BackfillRecords.recall_stream,
         stream,
         task_queue=task_queues.IO,
-        start_to_close_timeout=_BRIEF,
+        start_to_close_timeout=steps.BRIEF,
         retry_policy=steps.UNTIL_DONE,
         summary="what is missing",
     )
@@ -81,7 +80,7 @@ async def record(request: BackfillRecord) -> None:
         BackfillRecords.record_backfill,
         request,
         task_queue=task_queues.IO,
-        start_to_close_timeout=_BRIEF,
+        start_to_close_timeout=steps.BRIEF,
         retry_policy=steps.UNTIL_DONE,
         summary=f"{len(request.outcomes)} gaps",
     )
@@ -94,6 +93,7 @@ async def release(request: RecordingRelease) -> None:
         request,
         task_queue=task_queues.IO,
         start_to_close_timeout=timedelta(seconds=120),
+        heartbeat_timeout=steps.HEARTBEAT,
         retry_policy=RetryPolicy(maximum_attempts=5),
         summary="all" if request.before is None else f"before {clock(request.before)}",
     )

@@ -104,7 +104,7 @@ class ClipWorkflow:
             Clips.delete_clip,
             self._spec,
             task_queue=task_queues.RENDER,
-            start_to_close_timeout=timedelta(seconds=30),
+            start_to_close_timeout=steps.BRIEF,
             retry_policy=steps.UNTIL_DONE,
             summary="no longer wanted",
         )
@@ -116,7 +116,7 @@ class ClipWorkflow:
             Records.record_clip,
             ClipRecord(spec=self._spec, status=status, rendered=rendered, message=message),
             task_queue=task_queues.IO,
-            start_to_close_timeout=timedelta(seconds=15),
+            start_to_close_timeout=steps.BRIEF,
             retry_policy=steps.UNTIL_DONE,
             summary=status,
         )

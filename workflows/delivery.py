@@ -112,6 +112,7 @@ class DeliveryWorkflow:
             ),
             task_queue=task_queues.DELIVER,
             start_to_close_timeout=timedelta(seconds=timing.attempt_timeout),
+            heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
             retry_policy=RetryPolicy(
                 initial_interval=timedelta(seconds=timing.retry_interval),
                 maximum_interval=_LONGEST_RETRY,

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.delivery import OutboxRelayInput
     from workflows.causes import cause_of
 
-_HEARTBEAT = timedelta(seconds=30)
+HEARTBEAT = timedelta(seconds=10)
 
 
 @workflow.defn(name="OutboxRelayWorkflow")
@@ -40,7 +40,7 @@ class OutboxRelayWorkflow:
                 Webhooks.relay_events,
                 task_queue=task_queues.IO,
                 start_to_close_timeout=timedelta(seconds=request.pass_timeout),
-                heartbeat_timeout=_HEARTBEAT,
+                heartbeat_timeout=HEARTBEAT,
                 retry_policy=RetryPolicy(maximum_attempts=1),
                 summary="look at the outbox",
             )

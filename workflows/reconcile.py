@@ -1,4 +1,4 @@
-"""One round of asking 100ms which streams are live, and repairing what its webhooks missed."""
+"""Asking 100ms which streams are live, again and again, and repairing what its webhooks missed."""
 
 from __future__ import annotations
 
@@ -19,32 +19,56 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="ReconcileWorkflow")
 class ReconcileWorkflow:
-    """Started by a schedule that lets no two rounds overlap."""
+    """Started by a schedule that starts the next one when this one ends, however it ends.
+
+    One execution makes many passes, so that the list of executions stays short.
+    """
 
     @workflow.init
     def __init__(self, request: ReconcileInput) -> None:
         self._request = request
-        self._report = ReconcileReport()
+        self._report = ReconcileReport()  # of this pass
+        self._total = ReconcileReport()
 
     @workflow.run
     async def run(self, request: ReconcileInput) -> ReconcileReport:
-        """Reconcile all connections, some at a time; one that fails does not stop the others."""
-        listed = await workflow.execute_activity_method(
-            Inbound.managed_connections,
-            task_queue=task_queues.IO,
-            start_to_close_timeout=timedelta(seconds=request.timeout),
-            retry_policy=self._retries(),
-            summary="which connections",
-        )
-        waiting = list(listed.connections)
+        """Reconcile all connections, pass after pass."""
+        for number in range(request.passes):
+            if number:
+                if workflow.info().is_continue_as_new_suggested():
+                    break
+                await workflow.sleep(request.interval, summary="until the next pass")
+            await self._pass(request)
+        return self._total
+
+    async def _pass(self, request: ReconcileInput) -> None:
+        """Reconcile some connections at a time; one that fails does not stop the others."""
+        self._report = ReconcileReport()
+        waiting = await self._connections(request)
         lines = min(request.at_a_time, len(waiting))
         await asyncio.gather(*(self._work(waiting[line::lines]) for line in range(lines)))
-        report = self._report
+        report = self._total = self._total.then(self._report)
         workflow.set_current_details(
             f"{report.connections} connections: {report.started} streams started, "
             f"{report.ended} ended; {report.failed} connections gave no list"
         )
-        return report
+
+    async def _connections(self, request: ReconcileInput) -> Sequence[ConnectionRef]:
+        try:
+            listed = await workflow.execute_activity_method(
+                Inbound.managed_connections,
+                task_queue=task_queues.IO,
+                start_to_close_timeout=timedelta(seconds=request.timeout),
+                heartbeat_timeout=timedelta(seconds=request.heartbeat_timeout),
+                retry_policy=self._retries(),
+                summary="which connections",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error) or request.passes == 1:
+                raise
+            workflow.logger.warning("connections not listed", extra={"cause": cause_of(error)})
+            return ()
+        return listed.connections
 
     async def _work(self, refs: Sequence[ConnectionRef]) -> None:
         for ref in refs:
@@ -58,6 +82,7 @@ class ReconcileWorkflow:
                 ref,
                 task_queue=task_queues.IO,
                 start_to_close_timeout=timedelta(seconds=self._request.timeout),
+                heartbeat_timeout=timedelta(seconds=self._request.heartbeat_timeout),
                 retry_policy=self._retries(),
                 priority=Priority(fairness_key=str(ref.tenant_id)),
                 summary=f"connection {ref.connection_id}",

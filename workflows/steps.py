@@ -29,7 +29,10 @@ UNTIL_DONE = RetryPolicy(
     maximum_interval=timedelta(seconds=15),
     non_retryable_error_types=[RECORD_MISSING],
 )
-_BRIEF = timedelta(seconds=30)
+# Of a few statements or deletions: a dead worker costs no more than this. What may take longer
+# sends heartbeats instead.
+BRIEF = timedelta(seconds=15)
+HEARTBEAT = timedelta(seconds=10)
 
 
 def start_fetch(
@@ -79,7 +82,7 @@ async def select(request: SelectHighlightsInput) -> SelectHighlightsResult:
         Selection.select_highlights,
         request,
         task_queue=task_queues.IO,
-        start_to_close_timeout=_BRIEF,
+        start_to_close_timeout=BRIEF,
         retry_policy=UNTIL_DONE,
         summary=f"{len(request.candidates)} new at {clock(request.watermark)}",
     )
@@ -91,7 +94,7 @@ async def record_stream(record: StreamRecord) -> None:
         Records.record_stream,
         record,
         task_queue=task_queues.IO,
-        start_to_close_timeout=_BRIEF,
+        start_to_close_timeout=BRIEF,
         retry_policy=UNTIL_DONE,
         summary=record.progress.status,
     )
@@ -103,7 +106,7 @@ async def discard_clip(spec: ClipSpec, message: str) -> None:
         Records.record_clip,
         ClipRecord(spec=spec, status=ClipStatus.DELETED, message=message),
         task_queue=task_queues.IO,
-        start_to_close_timeout=_BRIEF,
+        start_to_close_timeout=BRIEF,
         retry_policy=UNTIL_DONE,
         summary=message,
     )
@@ -111,7 +114,7 @@ async def discard_clip(spec: ClipSpec, message: str) -> None:
         Clips.delete_clip,
         spec,
         task_queue=task_queues.RENDER,
-        start_to_close_timeout=_BRIEF,
+        start_to_close_timeout=BRIEF,
         retry_policy=UNTIL_DONE,
         summary=message,
     )
@@ -125,6 +128,7 @@ async def release_media(request: MediaRelease) -> None:
         request,
         task_queue=task_queues.IO,
         start_to_close_timeout=timedelta(seconds=120),
+        heartbeat_timeout=HEARTBEAT,
         retry_policy=RetryPolicy(maximum_attempts=5),
         summary=before,
     )

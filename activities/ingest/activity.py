@@ -12,16 +12,17 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.analysis.states import delete_states
+from activities.heartbeat import heartbeating
 from activities.ingest.following import Followers
 from activities.ingest.stored import StoredSegments
 from activities.ingest.window_fetch import WindowFetch
 from activities.interfaces import Ingest
 from domain.ingest import FetchWindowInput, FetchWindowResult, IngestProgress
 from domain.records import MediaRelease
-from domain.stream import EndReason, StreamEnd
+from domain.stream import EndReason, ProblemCode, StreamEnd, StreamProblem
 from infra.hls_client import HlsClient
 from infra.media_pool import MediaPool
-from infra.segment_store import SegmentStore
+from infra.segment_store import SegmentStore, store_error
 from infra.url_guard import UrlForbiddenError
 
 _log = structlog.get_logger(__name__)
@@ -29,6 +30,8 @@ _log = structlog.get_logger(__name__)
 _HEARTBEAT_INTERVAL: Final = 1.0
 _CAPTION_INTERVAL: Final = 2.0
 _LINGER: Final = 15.0
+_REPORT_AFTER: Final = 2.5
+_FAILING_FROM: Final = 3
 _SCRATCH_LIFETIME: Final = 3600.0
 _PERMANENT: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 _PERMANENT_ATTEMPTS: Final = 5
@@ -44,6 +47,7 @@ class IngestActivities(Ingest):
         linger: seconds for which a stream is followed ahead of its next window.
         heartbeat_interval: seconds between heartbeats.
         caption_interval: seconds between two readings of a playlist of captions.
+        report_after: seconds for which a problem has to last before it is reported.
     """
 
     def __init__(
@@ -55,7 +59,9 @@ class IngestActivities(Ingest):
         linger: float = _LINGER,
         heartbeat_interval: float = _HEARTBEAT_INTERVAL,
         caption_interval: float = _CAPTION_INTERVAL,
+        report_after: float = _REPORT_AFTER,
     ) -> None:
+        self._report_after = report_after
         self._store = store
         self._client = client
         self._heartbeat_interval = heartbeat_interval
@@ -83,14 +89,26 @@ class IngestActivities(Ingest):
             end = StreamEnd(reason=EndReason.URL_FORBIDDEN, message=str(error))
             return FetchWindowResult(cursor=progress.cursor, end=end)
         follower = await self._followers.claim(request, progress.cursor)
-        fetch = WindowFetch(request, progress=progress, follower=follower, store=self._store)
+        fetch = WindowFetch(
+            request,
+            progress=progress,
+            follower=follower,
+            store=self._store,
+            report_after=self._report_after,
+        )
         try:
             result = await self._fill(fetch)
-        except BaseException as error:
+        except Exception as error:
             await follower.close()
             if isinstance(error, _PERMANENT) and activity.info().attempt >= _PERMANENT_ATTEMPTS:
                 _log.exception("window_failed_permanently")
                 return fetch.result(end=_fault())
+            if request.problem is not None or activity.info().attempt < _FAILING_FROM:
+                raise
+            _log.exception("ingest_failing")
+            return fetch.result(problem=_failing(error))
+        except BaseException:
+            await follower.close()
             raise
         stopping = activity.is_worker_shutdown() or activity.is_cancelled()
         if result.end is None and not stopping:
@@ -108,12 +126,13 @@ class IngestActivities(Ingest):
         stored = StoredSegments(
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
-        released = await stored.release(before=request.before)
-        if request.before is None:
-            await delete_states(
-                self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
-            )
-        await self._store.sweep(older_than=_SCRATCH_LIFETIME)
+        async with heartbeating(interval=self._heartbeat_interval):
+            released = await stored.release(before=request.before)
+            if request.before is None:
+                await delete_states(
+                    self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
+                )
+            await self._store.sweep(older_than=_SCRATCH_LIFETIME)
         _log.info("media_released", segments=released, before=request.before)
 
     async def close(self) -> None:
@@ -171,6 +190,16 @@ async def _hand_over(
             "This worker is shutting down; another one goes on.", type="worker_shutdown"
         )
     return result
+
+
+def _failing(error: Exception) -> StreamProblem:
+    """Return what a stream's owner is told of an error that we did not expect."""
+    if isinstance(error, ApplicationError) or store_error(error) is None:
+        return StreamProblem(
+            code=ProblemCode.INGEST_FAILING,
+            message="Reading the stream fails on an internal error of ours; we are trying again.",
+        )
+    return StreamProblem(code=ProblemCode.STORE_UNAVAILABLE, message=str(store_error(error)))
 
 
 def _resume(request: FetchWindowInput) -> IngestProgress:

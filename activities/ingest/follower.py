@@ -20,6 +20,7 @@ from activities.ingest.poller import PlaylistPoller
 from activities.ingest.problems import Problem, encrypted_end, playlist_problem
 from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegment
+from activities.ingest.storing import StoreGuard
 from domain.commentary import Cue
 from domain.continuity import (
     REMEMBERED,
@@ -44,6 +45,7 @@ from infra.hls_client import (
     UnreachableError,
 )
 from infra.hls_parser import NotAPlaylistError
+from infra.segment_store import StoreError
 from infra.url_guard import UrlForbiddenError
 
 _log = structlog.get_logger(__name__)
@@ -71,6 +73,7 @@ _POLL_SLACK: Final = 2.0
 
 ABSENCE: Final = 10.0
 """Seconds without a look at the playlist that count as our absence, not as a change of hands."""
+_REFUSED: Final = frozenset({GapReason.NOT_FOUND, GapReason.UNREACHABLE})
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ class Follower:
         cursor: where to begin.
         limits: bounds.
         stored: segments that an earlier attempt has stored, by media sequence.
+        store: guards writes to the segment store.
         captions: begins to follow a caption playlist; None leaves captions alone.
         separate_audio: reads an audio rendition beside the pictures.
 
@@ -149,9 +153,11 @@ class Follower:
         cursor: IngestCursor,
         limits: IngestLimits,
         stored: dict[int, StoredSegment],
+        store: StoreGuard,
         captions: Callable[[str, Mapping[str, str]], CaptionFollower] | None = None,
         separate_audio: Callable[[str, Mapping[str, str]], SeparateAudio] | None = None,
     ) -> None:
+        self.store = store
         self._poller = poller
         self._fetcher = fetcher
         self._limits = limits
@@ -197,6 +203,8 @@ class Follower:
         self.looked = 0.0
         self.away = _absence(cursor)
         self.problem: Problem | None = None
+        self.segment_problem = ""
+        self._returned: SegmentArrival | None = None
         self.end: StreamEnd | None = None
 
     @property
@@ -242,6 +250,9 @@ class Follower:
         """
         if self._task is None:
             raise RuntimeError("start() comes first")
+        if self._returned is not None:
+            returned, self._returned = self._returned, None
+            return returned
         if not self._arrivals.empty():
             return self._arrivals.get_nowait()
         arrival = asyncio.ensure_future(self._arrivals.get())
@@ -257,6 +268,10 @@ class Follower:
             self._task.result()
             return None if self._arrivals.empty() else self._arrivals.get_nowait()
         return None
+
+    def put_back(self, arrival: SegmentArrival) -> None:
+        """Give an arrival back, to be the next one again."""
+        self._returned = arrival
 
     def taken(self) -> None:
         """Say that a segment's outcome has been dealt with, so that one more may be fetched."""
@@ -274,6 +289,8 @@ class Follower:
             await self._captions.close()
         if self._audio is not None:
             await self._audio.close()
+        if self._returned is not None:
+            await discard(self._returned)
         while not self._arrivals.empty():
             arrival = self._arrivals.get_nowait()
             if isinstance(arrival, SegmentArrival):
@@ -635,17 +652,30 @@ class Follower:
         stored = self._stored.get(segment.sequence)
         if stored is not None and stored.is_of(segment):
             return Fetched(segment, stored.media, None)
-        outcome = await self._fetcher.fetch(
-            segment,
-            limits=self._limits,
-            still_listed=lambda: self._is_listed(segment.sequence),
-            timing=self._timing(segment),
-            encoding=encoding,
-        )
-        self._note_encryption(outcome)
-        if isinstance(outcome, Fetched) and self._audio is not None:
-            return await self._audio.complete(outcome)
-        return outcome
+        refusals: list[StoreError] = []
+        try:
+            fetched = await self.store.run(
+                lambda: self._fetcher.fetch(
+                    segment,
+                    limits=self._limits,
+                    still_listed=lambda: self._is_listed(segment.sequence),
+                    timing=self._timing(segment),
+                    encoding=encoding,
+                ),
+                still_wanted=lambda: self._is_listed(segment.sequence),
+                on_refusal=refusals.append,
+                is_written=lambda fetched: isinstance(fetched, Fetched),
+            )
+        except StoreError as error:
+            return Lost(segment, GapReason.NOT_STORED, str(error))
+        if refusals and isinstance(fetched, Lost) and fetched.reason in _REFUSED:
+            # The origin had it before: it went while our store did not take it.
+            return Lost(segment, GapReason.NOT_STORED, str(refusals[-1]))
+        self._note_source(fetched)
+        self._note_encryption(fetched)
+        if isinstance(fetched, Fetched) and self._audio is not None:
+            return await self._audio.complete(fetched)
+        return fetched
 
     def _note_encryption(self, outcome: Fetched | Lost) -> None:
         """End a stream of which nothing can be decrypted; single segments are gaps."""
@@ -666,6 +696,12 @@ class Follower:
             window=sum(each.duration for each in listed),
             request_timeout=self._limits.request_timeout,
         )
+
+    def _note_source(self, fetched: Fetched | Lost) -> None:
+        """Note whether the origin serves the segments that it lists."""
+        self.segment_problem = ""
+        if isinstance(fetched, Lost) and fetched.reason in _REFUSED:
+            self.segment_problem = f"The stream's segments cannot be fetched: {fetched.detail}."
 
     def _is_listed(self, sequence: int) -> bool:
         """Tell whether a segment is listed, or was a moment ago: caches keep it for a while."""

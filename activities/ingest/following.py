@@ -13,6 +13,7 @@ from activities.ingest.follower import Follower
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegments
+from activities.ingest.storing import StoreGuard
 from domain.ingest import FetchWindowInput, IngestCursor, IngestLimits
 from infra.hls_client import HlsClient, HlsSession
 from infra.media_pool import MediaPool
@@ -96,6 +97,7 @@ class Followers:
             fetcher=SegmentFetcher(session, self._store, self._pool),
             cursor=cursor,
             limits=request.limits,
+            store=StoreGuard(self._store, problem=request.problem),
             captions=partial(self._captions, session, request.limits)
             if request.limits.captions
             else None,

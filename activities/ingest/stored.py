@@ -58,6 +58,19 @@ class StoredSegments:
                     found[segment.listed.sequence] = segment
         return found
 
+    async def covering(self, start: float, end: float) -> list[SegmentRef]:
+        """Return the stored segments that overlap `start`..`end` (s of media time), in order."""
+        found = []
+        for key in await self._store.list(self._prefix):
+            if not key.endswith(_SUFFIX):
+                continue
+            segment = await self._read(key)
+            if segment is None or segment.ref.end <= start or segment.ref.start >= end:
+                continue
+            if await self._store.exists(segment.ref.key):
+                found.append(segment.ref)
+        return sorted(found, key=lambda ref: ref.start)
+
     async def release(self, *, before: float | None) -> int:
         """Delete the segments that end before `before` seconds of media time, or all.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -19,13 +22,13 @@ from activities.ingest.problems import encrypted_end
 from activities.ingest.stored import StoredSegment, StoredSegments
 from domain.commentary import place
 from domain.ingest import FetchWindowInput, FetchWindowResult, IngestProgress
-from domain.media import GapReason
+from domain.media import GapReason, SegmentRef
 from domain.playlist import ListedSegment
-from domain.stream import EndReason, StreamEnd
+from domain.stream import EndReason, ProblemCode, StreamEnd, StreamProblem
 from domain.text import clean_text
 from domain.timeline import LONGEST_BELIEVED_LOSS
 from domain.window import WindowBuilder
-from infra.segment_store import SegmentStore
+from infra.segment_store import SegmentStore, StoreError
 
 _log = structlog.get_logger(__name__)
 
@@ -33,6 +36,9 @@ _MOST_ENTRIES: Final = 64  # segments and gaps of a window, whatever they last
 _LONGEST_DETAIL: Final = 300
 _SHORTEST_WAIT: Final = 0.05
 _USUAL_SEGMENT: Final = 2.0
+_STORE_PATIENCE: Final = 30.0
+_LOOK: Final = 0.5
+"""Seconds between two looks at whether something is wrong, while nothing arrives."""
 
 
 class WindowFetch:
@@ -43,6 +49,7 @@ class WindowFetch:
         progress: where to begin: at the request's cursor, or where an earlier attempt stopped.
         follower: follows the playlist from there.
         store: receives the segments.
+        report_after: seconds for which a problem has to last before it is reported.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class WindowFetch:
         progress: IngestProgress,
         follower: Follower,
         store: SegmentStore,
+        report_after: float = 0.0,
     ) -> None:
         self._request = request
         self._limits = request.limits
@@ -63,7 +71,12 @@ class WindowFetch:
         self._builder = WindowBuilder(
             tenant_id=request.tenant_id, stream_id=request.stream_id, progress=progress
         )
-        self._moved_at = time.monotonic()
+        self._has_stored = False
+        self._news: StreamProblem | None = None
+        self._report_after = report_after
+        self._fine_at = time.monotonic()
+        self._called_at = time.monotonic()
+        self._moved_at = self._called_at
         self._noted = follower.looked
 
     @property
@@ -72,10 +85,39 @@ class WindowFetch:
         self._note_looked()
         return self._builder.progress
 
+    @property
+    def problem(self) -> StreamProblem | None:
+        """What keeps segments from being stored at this moment, as far as is known."""
+        if self._follower.store.problem is not None:
+            return self._follower.store.problem
+        source = self._follower.problem
+        message = self._follower.segment_problem if source is None else source.message
+        if not message:
+            return None
+        return StreamProblem(code=ProblemCode.SOURCE_UNAVAILABLE, message=message)
+
+    @property
+    def reported(self) -> StreamProblem | None:
+        """The problem that was reported, where it lasts."""
+        known, now = self._request.problem, self.problem
+        return now if known is not None and now is not None and now.code is known.code else None
+
+    def _has_news(self) -> bool:
+        """Return True if a problem has lasted that was not reported, or one that was is over."""
+        known, now = self._request.problem, self.problem
+        if now is None:
+            self._fine_at = time.monotonic()
+            return known is not None and self._has_stored
+        if known is not None and now.code is known.code:
+            self._fine_at = time.monotonic()
+        elif time.monotonic() - self._fine_at >= self._report_after:
+            self._news = now
+        return self._news is not None
+
     async def fill(self) -> FetchWindowResult:
         """Take arrivals until the window is full, the stream ends or it stands still."""
-        while not self._is_full():
-            arrival = await self._follower.next(seconds=self._patience())
+        while not self._is_full() and not self._has_news():
+            arrival = await self._follower.next(seconds=min(self._patience(), _LOOK))
             if isinstance(arrival, SegmentArrival):
                 await self._take_segment(arrival)
             elif arrival is not None:
@@ -94,7 +136,13 @@ class WindowFetch:
                 return self._finish(end)
         return self.result()
 
-    def result(self, *, stalled: bool = False, end: StreamEnd | None = None) -> FetchWindowResult:
+    def result(
+        self,
+        *,
+        stalled: bool = False,
+        end: StreamEnd | None = None,
+        problem: StreamProblem | None = None,
+    ) -> FetchWindowResult:
         """Return what there is."""
         self._note_looked()
         window, cursor = self._builder.build()
@@ -106,9 +154,20 @@ class WindowFetch:
                 self._follower.take_cues(), at=nearest.start, timestamp=nearest.first_timestamp
             )
             window = window.model_copy(update={"commentary": lines})
-        return FetchWindowResult(cursor=cursor, window=window, stalled=stalled, end=end)
+        return FetchWindowResult(
+            cursor=cursor,
+            window=window,
+            stalled=stalled,
+            problem=problem or self._news or self.reported,
+            end=end,
+        )
 
     async def _take_segment(self, arrival: SegmentArrival) -> None:
+        while not arrival.outcome.done():
+            if self._has_news():
+                self._follower.put_back(arrival)
+                return
+            await asyncio.wait({arrival.outcome}, timeout=_LOOK)
         outcome = await arrival.outcome
         try:
             self._note_playlist()
@@ -128,11 +187,32 @@ class WindowFetch:
             restarted=arrival.restarted,
         )
         if fetched.file is not None:
-            await self._store.adopt(ref.key, fetched.file)
-            await self._stored.note(
-                StoredSegment(listed=fetched.listed, media=fetched.media, ref=ref)
-            )
+            try:
+                await self._write(ref, fetched, fetched.file)
+            except StoreError as error:
+                await asyncio.to_thread(fetched.file.unlink, missing_ok=True)
+                self._lose(arrival, Lost(fetched.listed, GapReason.NOT_STORED, str(error)))
+                return
+        self._has_stored = True
         self._builder.commit(ref, fetched.listed, fetched.media, restarted=arrival.restarted)
+
+    async def _write(self, ref: SegmentRef, fetched: Fetched, file: Path) -> None:
+        """Store a segment with its record.
+
+        Raises:
+            StoreError: the store did not take the segment.
+        """
+        guard, until = self._follower.store, time.monotonic() + _STORE_PATIENCE
+        await guard.run(
+            lambda: self._store.adopt(ref.key, file),
+            still_wanted=lambda: file.exists() and time.monotonic() < until,
+        )
+        record = StoredSegment(listed=fetched.listed, media=fetched.media, ref=ref)
+        with contextlib.suppress(StoreError):  # a retry fetches the segment again
+            await guard.run(
+                lambda: self._stored.note(record),
+                still_wanted=lambda: time.monotonic() < until,
+            )
 
     def _lose(self, arrival: SegmentArrival, lost: Lost) -> None:
         self._builder.lose(

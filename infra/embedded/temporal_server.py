@@ -15,7 +15,7 @@ from infra.embedded.temporal_binary import TemporalBinary
 from infra.errors import StartFailedError
 
 HOST: Final = "127.0.0.1"
-SEARCH_ATTRIBUTES: Final = ("TenantId", "StreamId", "Game", "StreamStatus")
+SEARCH_ATTRIBUTES: Final = ("TenantId", "StreamId", "Game", "StreamStatus", "StreamTitle")
 # Priority needs the new matcher, and fairness between tenants is off by default. The server's
 # `frontend.enableCancelWorkerPollsOnShutdown` stays off: with it, a worker leaves the end of its
 # polls to the server, and cannot stop while that is away.

@@ -248,12 +248,16 @@ def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:
     new["last_segment_at"] = max(times, default=None)
     if progress.analyzed >= stream.analyzed:
         new["notice"] = progress.notice
+        if progress.position >= stream.position:
+            new["problems"] = [each.model_dump(mode="json") for each in progress.problems]
     # Live and stalled follow each other both ways; of those two the one further on is the later.
     late = progress.position < stream.position and progress.status not in TERMINAL
     if may_follow(before, progress.status) and not (late and may_follow(progress.status, before)):
         new["status"] = progress.status.value
         if progress.end is not None:
             new |= {"end_reason": progress.end.reason.value, "end_message": progress.end.message}
+        if progress.status in TERMINAL:
+            new["problems"] = []
     changes = {name: value for name, value in new.items() if getattr(stream, name) != value}
     if changes:
         changes["updated_at"] = func.now()

@@ -152,6 +152,12 @@ class Clip(Base):
         CheckConstraint("thumbnail_hash ~ '^[0-9a-f]{16}$'", name="thumbnail_hash"),
         Index(None, "tenant_id", "highlight_id", "created_at"),
         Index(None, "tenant_id", "stream_id", "updated_at"),
+        Index(
+            "ix_clips_rendering",
+            "tenant_id",
+            "updated_at",
+            postgresql_where=text("status = 'rendering'"),
+        ),
         *(
             Index(None, "tenant_id", part, postgresql_where=text("thumbnail_hash IS NOT NULL"))
             for part in ("picture_a", "picture_b", "picture_c", "picture_d")

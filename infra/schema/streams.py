@@ -63,6 +63,7 @@ class Stream(Base):
     clips: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
     refused_marks: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
     notice: Mapped[str] = mapped_column(server_default=text("''"))
+    problems: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"))
     end_reason: Mapped[str | None]
     end_message: Mapped[str | None]
     last_segment_at: Mapped[datetime | None]

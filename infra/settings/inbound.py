@@ -25,7 +25,7 @@ class InboundSettings(SettingsSection):
     )
     relay_interval: PositiveFloat = Field(
         default=10.0,
-        description="Seconds between rounds that deliver events which could not be delivered when "
+        description="Seconds between passes that deliver events which could not be delivered when "
         "they came.",
     )
     reconcile_interval: PositiveFloat = Field(

@@ -44,6 +44,11 @@ class WorkerSettings(SettingsSection):
     watermark_path: ReadableFile | None = Field(
         default=None, description="PNG laid over the corner of every clip."
     )
+    execution_reconcile_interval: PositiveFloat = Field(
+        default=15.0,
+        description="Seconds between comparisons of streams, clips, deliveries and backfills that "
+        "are under way with the workflows that should be working on them.",
+    )
     graceful_shutdown_timeout: NonNegativeFloat = Field(
         default=10.0, description="Seconds that running activities have to finish on shutdown."
     )

@@ -5,14 +5,22 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
 
 from domain.ids import stream_workflow_id
 from domain.media import Gap, GapReason
 from domain.records import StreamRecord
-from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
+from domain.stream import (
+    EndReason,
+    ProblemCode,
+    StreamEnd,
+    StreamProblem,
+    StreamProgress,
+    StreamStatus,
+)
 from domain.stream_input import StreamResult
 from infra.database import Database
-from infra.repositories import streams
+from infra.repositories import streams, tenants
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_stream
 
@@ -40,6 +48,28 @@ async def test_a_running_stream_shows_what_its_workflow_knows(
     assert (stream["status"], stream["position"], stream["segments"]) == ("live", 42.0, 21)
 
 
+async def test_operators_find_a_stream_by_tenant_room_and_title(
+    account: Account, workflows: Client, database: Database
+) -> None:
+    body = {**BODY, "title": "Cup final", "external_id": "room-7"}
+    made = (await account.http.post("/v1/streams/analyze", json=body)).json()
+    async with database.session(account.tenant_id) as session:
+        tenant = await tenants.get(session, tenant_id=account.tenant_id)
+    assert tenant is not None
+    title = f"{tenant.slug} · room-7 · Cup final"
+    handle = workflows.get_workflow_handle(
+        stream_workflow_id(tenant_id=account.tenant_id, stream_id=UUID(made["id"]))
+    )
+    described = await handle.describe()
+    assert await described.static_summary() == title
+    details = await described.static_details()
+    assert details is not None
+    assert made["id"] in details
+    assert BODY["url"] not in details
+    key = SearchAttributeKey.for_keyword("StreamTitle")
+    assert described.typed_search_attributes.get(key) == title
+
+
 async def test_a_stream_says_when_it_is_not_analysed_as_usual(
     account: Account, database: Database
 ) -> None:
@@ -47,6 +77,25 @@ async def test_a_stream_says_when_it_is_not_analysed_as_usual(
     await record(database, account, stream, StreamProgress(notice="Only the local analyzer."))
     found = (await account.http.get(f"/v1/streams/{stream}")).json()
     assert found["notice"] == "Only the local analyzer."
+
+
+async def test_a_stream_says_what_is_wrong_with_it_until_it_is_mended(
+    account: Account, database: Database
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    problem = StreamProblem(code=ProblemCode.STORE_FULL, message="Our media store is full.")
+    await record(
+        database,
+        account,
+        stream,
+        StreamProgress(problems=(problem,), notice="Only the local analyzer."),
+    )
+    found = (await account.http.get(f"/v1/streams/{stream}")).json()
+    assert found["problems"] == [{"code": "store_full", "message": "Our media store is full."}]
+    assert found["notice"] == "Our media store is full. Only the local analyzer."
+    await record(database, account, stream, StreamProgress())
+    found = (await account.http.get(f"/v1/streams/{stream}")).json()
+    assert (found["problems"], found["notice"]) == ([], "")
 
 
 async def test_a_stream_that_is_over_shows_how_it_ended_and_its_gaps(

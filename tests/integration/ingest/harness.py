@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import pairwise
@@ -61,7 +62,13 @@ class IngestHarness:
         self._workers: list[IngestActivities] = []
         self.activities = self.worker()
 
-    def worker(self, client: HlsClient | None = None, *, linger: float = 15.0) -> IngestActivities:
+    def worker(
+        self,
+        client: HlsClient | None = None,
+        *,
+        linger: float = 15.0,
+        report_after: float = 2.5,
+    ) -> IngestActivities:
         """Another worker on the same store."""
         worker = IngestActivities(
             store=self.store,
@@ -70,9 +77,17 @@ class IngestHarness:
             linger=linger,
             heartbeat_interval=0.05,
             caption_interval=0.05,
+            report_after=report_after,
         )
         self._workers.append(worker)
         return worker
+
+    @staticmethod
+    def attempt(number: int) -> ActivityEnvironment:
+        """The environment of a later attempt that has no heartbeat to go on from."""
+        environment = ActivityEnvironment()
+        environment.info = dataclasses.replace(environment.info, attempt=number)
+        return environment
 
     async def close(self) -> None:
         """Close all workers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import zipfile
 from collections.abc import AsyncIterator
@@ -165,6 +166,23 @@ async def test_a_segment_that_is_not_there_is_a_hole(recorder: Recorder, video: 
     (hole,) = window.gaps
     assert hole.start == pytest.approx(4.0, abs=0.1)
     assert hole.reason is GapReason.NOT_FOUND
+
+
+async def test_a_store_that_was_full_for_a_moment_costs_a_recording_nothing(
+    recorder: Recorder, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopt, refusals = recorder.store.adopt, [errno.ENOSPC, errno.EIO]
+
+    async def adopt_later(key: str, file: Path) -> None:
+        if refusals:
+            raise OSError(refusals.pop(), "the volume refuses")
+        await adopt(key, file)
+
+    monkeypatch.setattr(recorder.store, "adopt", adopt_later)
+    async with recording(video) as origin:
+        window = (await recorder.fetch(await recorder.survey(origin.master_url))).window
+    assert window is not None
+    assert (len(window.segments), window.gaps) == (12, ())
 
 
 async def test_a_retry_goes_on_where_the_heartbeat_says(recorder: Recorder, video: Path) -> None:

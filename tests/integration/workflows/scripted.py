@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
@@ -35,7 +35,7 @@ from domain.selection import (
     SelectHighlightsResult,
     Tier,
 )
-from domain.stream import EndReason, StreamEnd
+from domain.stream import EndReason, StreamEnd, StreamProblem
 from domain.stream_input import StreamInput, StreamResult, StreamTiming
 from workflows.clip import ClipWorkflow
 from workflows.maintenance import MaintenanceWorkflow
@@ -142,6 +142,8 @@ class Script:
         self.lost = lost
         self.retract_at: dict[float, float] = {}
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.problems: dict[int, StreamProblem] = {}
+        self.known_problems: list[StreamProblem | None] = []
         self.fetched: list[int] = []
         self.analyzed: list[int] = []
         self.rendered: list[ClipSpec] = []
@@ -194,8 +196,13 @@ class ScriptedActivities(Ingest, Analysis, Selection, Clips, Records, Maintenanc
                     await asyncio.sleep(0.02)
             return FetchWindowResult(cursor=request.cursor, end=script.end)
         script.fetched.append(index)
+        script.known_problems.append(request.problem)
         cursor = request.cursor.model_copy(update={"window_index": index + 1})
-        return FetchWindowResult(cursor=cursor, window=window(index, lost=index in script.lost))
+        return FetchWindowResult(
+            cursor=cursor,
+            window=window(index, lost=index in script.lost),
+            problem=script.problems.get(index),
+        )
 
     @activity.defn(name="release_media")
     async def release_media(self, request: MediaRelease) -> None:
@@ -291,6 +298,16 @@ def failing(times: int, error: Exception | None = None) -> Callable[[], Awaitabl
             raise error or ApplicationError("scripted failure")
 
     return fail
+
+
+async def result_of(stream: WorkflowHandle[StreamWorkflow, StreamResult]) -> StreamResult:
+    """How a stream ended, also where its workflow failed with it."""
+    try:
+        return await stream.result()
+    except WorkflowFailureError as error:
+        cause = error.cause
+        assert isinstance(cause, ApplicationError)
+        return StreamResult.model_validate(cause.details[0])
 
 
 @asynccontextmanager

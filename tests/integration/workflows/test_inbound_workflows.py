@@ -87,6 +87,42 @@ async def test_without_connections_there_is_nothing_to_reconcile(temporal_client
         assert await reconcile(temporal_client) == ReconcileReport()
 
 
+async def test_one_execution_relays_again_and_again_whatever_a_pass_meets(
+    temporal_client: Client,
+) -> None:
+    script = ScriptedInbound()
+    script.relay_failures = 1
+    request = QUICK_RELAY.model_copy(update={"passes": 3, "interval": 0.01, "attempts": 1})
+    async with running(temporal_client, script):
+        report = await temporal_client.execute_workflow(
+            InboundRelayWorkflow.run,
+            request,
+            id=new_id("relay"),
+            task_queue=task_queues.ORCHESTRATION,
+        )
+    assert report == RelayReport(tenants=2, delivered=10, left=1)
+
+
+async def test_one_execution_asks_100ms_again_and_again(temporal_client: Client) -> None:
+    script = ScriptedInbound(connections=2)
+    request = QUICK_RECONCILE.model_copy(update={"passes": 2, "interval": 0.01})
+    async with running(temporal_client, script):
+        report = await temporal_client.execute_workflow(
+            ReconcileWorkflow.run,
+            request,
+            id=new_id("reconcile"),
+            task_queue=task_queues.ORCHESTRATION,
+        )
+    assert len(script.asked) == 4
+    assert report == ReconcileReport(connections=2, started=4, ended=8)
+
+
+def test_frequent_work_takes_an_execution_an_hour() -> None:
+    found = {each.id: each.request.model_dump() for each in all_rounds(Settings())}
+    for name in ("inbound-relay", "inbound-reconcile", "execution-reconcile"):
+        assert found[name]["passes"] * found[name]["interval"] == 3600.0
+
+
 def rounds(name: str, *, hours: float) -> Rounds:
     return Rounds(
         id=name,

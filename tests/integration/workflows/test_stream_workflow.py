@@ -7,13 +7,18 @@ from uuid import UUID
 
 import pytest
 from temporalio import activity
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from domain.clip import ClipOutcome, ClipStatus
 from domain.feedback import Correction
 from domain.ids import clip_id, clip_workflow_id
-from domain.stream import EndReason, StreamEnd, StreamStatus
+from domain.stream import EndReason, ProblemCode, StreamEnd, StreamProblem, StreamStatus
 from domain.stream_input import (
     ClipCorrection,
     RecordingReady,
@@ -21,7 +26,7 @@ from domain.stream_input import (
     StopRequest,
     StreamResult,
 )
-from tests.integration.workflows.scripted import QUICK, Script, failing, running, start
+from tests.integration.workflows.scripted import QUICK, Script, failing, result_of, running, start
 from workflows.search_attributes import STREAM_STATUS
 from workflows.steps import RECORD_MISSING
 from workflows.stream import StreamWorkflow
@@ -142,7 +147,7 @@ async def test_a_failure_of_the_source_fails_the_stream_after_its_clips(
         await script.waiting_at_edge.wait()
         failure = SourceFailure(error_type="UPLOAD_ERROR", message="bucket full")
         await stream.signal(StreamWorkflow.source_failed, failure)
-        result = await stream.result()
+        result = await result_of(stream)
     assert result.progress.status is StreamStatus.FAILED
     assert result.end.message == "UPLOAD_ERROR: bucket full"
     assert result.progress.clips == 1
@@ -154,9 +159,36 @@ async def test_a_stream_that_never_started_is_a_result_not_a_crash(
     never = StreamEnd(reason=EndReason.NEVER_STARTED, message="no segment within 300 s")
     script = Script(windows=0, end=never)
     async with running(temporal_client, script):
-        result = await (await start(temporal_client)).result()
+        result = await result_of(await start(temporal_client))
     assert result.end == never
     assert script.streams[-1].progress.status is StreamStatus.FAILED
+
+
+async def test_a_failed_stream_is_a_failed_workflow_with_the_reason_for_operators(
+    temporal_client: Client,
+) -> None:
+    never = StreamEnd(reason=EndReason.NEVER_STARTED, message="no segment within 300 s")
+    async with running(temporal_client, Script(windows=0, end=never)):
+        stream = await start(temporal_client)
+        with pytest.raises(WorkflowFailureError) as failure:
+            await stream.result()
+        described = await stream.describe()
+    cause = failure.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.message) == ("never_started", "no segment within 300 s")
+    assert described.status is WorkflowExecutionStatus.FAILED
+
+
+async def test_a_problem_is_recorded_while_it_lasts(temporal_client: Client) -> None:
+    script = Script(windows=3)
+    problem = StreamProblem(code=ProblemCode.STORE_FULL, message="Our media store is full.")
+    script.problems = {1: problem}
+    async with running(temporal_client, script):
+        await (await start(temporal_client)).result()
+    shown = [record.progress.problems for record in script.streams]
+    assert (problem,) in shown
+    assert shown[-1] == ()
+    assert script.known_problems == [None, None, problem]
 
 
 async def test_fetching_that_fails_for_good_fails_the_stream_without_internals_in_its_message(
@@ -166,7 +198,7 @@ async def test_fetching_that_fails_for_good_fails_the_stream_without_internals_i
     script.before["fetch_window"] = failing(10_000)
     async with running(temporal_client, script):
         timing = QUICK.model_copy(update={"fetch_timeout": 1.5})
-        result = await (await start(temporal_client, timing=timing)).result()
+        result = await result_of(await start(temporal_client, timing=timing))
     assert result.end.reason is EndReason.INTERNAL
     assert result.end.message.startswith("A fault in our service")
     assert "scripted failure" not in result.end.message
@@ -251,7 +283,7 @@ async def test_a_stream_whose_row_was_deleted_ends_and_leaves_no_media(
     gone = ApplicationError("the stream does not exist", type=RECORD_MISSING)
     script.before["record_stream"] = failing(10_000, gone)
     async with running(temporal_client, script):
-        result = await (await start(temporal_client)).result()
+        result = await result_of(await start(temporal_client))
     assert result.progress.status is StreamStatus.FAILED
     assert "does not exist" in result.end.message
     assert script.released[-1].before is None

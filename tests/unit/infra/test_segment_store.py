@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from pathlib import Path
 
 import pytest
 
-from infra.segment_store import LocalSegmentStore, UnknownKeyError
+from infra.segment_store import (
+    LocalSegmentStore,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+    UnknownKeyError,
+    store_error,
+)
 
 
 @pytest.fixture
@@ -112,3 +120,52 @@ async def test_sweeping_removes_what_a_killed_writer_left(store: LocalSegmentSto
     await store.sweep(older_than=50)
     assert not old.exists()
     assert new.exists()
+
+
+async def test_a_full_store_sheds_old_media_and_nothing_else(
+    store: LocalSegmentStore, tmp_path: Path
+) -> None:
+    old = [f"tenant/stream/media/720p/{number}.ts" for number in range(3)]
+    for key in (*old, "tenant/stream/media/720p/new.ts", "tenant/stream/analysis/state.json"):
+        await store.put(key, b"media")
+    long_ago = time.time() - 7200
+    for key in (*old, "tenant/stream/analysis/state.json"):
+        os.utime(tmp_path / "segments" / key, (long_ago, long_ago))
+    assert await store.shed() == 15
+    assert list(await store.list("")) == [
+        "tenant/stream/analysis/state.json",
+        "tenant/stream/media/720p/new.ts",
+    ]
+
+
+async def test_streams_that_meet_a_full_store_together_share_one_deletion(
+    store: LocalSegmentStore, tmp_path: Path
+) -> None:
+    long_ago = time.time() - 7200
+    for number in range(8):
+        key = f"tenant/stream/media/720p/{number}.ts"
+        await store.put(key, bytes(1 << 20))
+        os.utime(tmp_path / "segments" / key, (long_ago, long_ago))
+    freed = await asyncio.gather(*(store.shed() for _ in range(4)))
+    assert sorted(freed) == [0, 0, 0, 4 << 20]
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.ENOSPC, StoreFullError),
+        (errno.EDQUOT, StoreFullError),
+        (errno.EROFS, StoreUnavailableError),
+        (errno.EIO, StoreUnavailableError),
+        (errno.EACCES, StoreUnavailableError),
+    ],
+)
+def test_an_error_of_the_volume_is_told_in_words(number: int, expected: type[StoreError]) -> None:
+    error = store_error(OSError(number, os.strerror(number)))
+    assert type(error) is expected
+    assert os.strerror(number) not in str(error)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), ValueError()])
+def test_an_error_of_something_else_is_none_of_the_store(error: Exception) -> None:
+    assert store_error(error) is None

@@ -1,0 +1,397 @@
+"""Rows without a running execution are repaired: real PostgreSQL and Temporal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import func, select
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import Worker
+
+from activities.executions import ExecutionActivities
+from activities.ingest.stored import StoredSegment, StoredSegments
+from domain import task_queues
+from domain.clip import ClipStatus
+from domain.events import EventType
+from domain.executions import (
+    ExecutionState,
+    ReconcileExecutionsInput,
+    ReconcileExecutionsReport,
+)
+from domain.ids import (
+    backfill_workflow_id,
+    clip_workflow_id,
+    delivery_workflow_id,
+    stream_workflow_id,
+)
+from domain.media import Gap, GapReason, SegmentRef
+from domain.plans import PlanName
+from domain.playlist import ListedSegment, Resource
+from domain.records import StreamRecord
+from domain.stream import EndReason, StreamProgress, StreamStatus
+from domain.window import FetchedMedia, segment_key
+from infra.database import Database
+from infra.executions import Executions
+from infra.repositories import (
+    clips,
+    delivery_queue,
+    events,
+    stream_quota,
+    streams,
+    tenants,
+)
+from infra.schema import BeamRow, Clip, Connection, EventRow, Stream
+from infra.segment_store import LocalSegmentStore
+from infra.settings import Settings
+from infra.stream_creation import close_orphan
+from infra.stream_starter import StreamStarter
+from infra.temporal_connection import TemporalUnavailableError, connected
+from infra.webhook_dispatcher import WebhookDispatcher
+from tests.integration.api.stand_in import StandInStreamWorkflow
+from tests.integration.rows import (
+    new_clip,
+    new_endpoint,
+    new_highlight,
+    new_stream,
+    usage_event,
+)
+
+NOW = ReconcileExecutionsInput(grace=0.0, delivery_grace=0.0)
+
+
+class Stage:
+    """A tenant's rows, their executions and what reconciles both."""
+
+    def __init__(
+        self,
+        client: Client,
+        database: Database,
+        tenant_id: UUID,
+        segments: LocalSegmentStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.client = client
+        self.database = database
+        self.tenant_id = tenant_id
+        self.segments = segments
+        self.starter = StreamStarter(connected(client), limits=Settings().ingest_limits())
+        self.executions = Executions(connected(client))
+
+        async def only_this() -> list[UUID]:
+            return [tenant_id]
+
+        monkeypatch.setattr(database, "tenant_ids", only_this)
+
+    async def reconcile(self, request: ReconcileExecutionsInput = NOW) -> ReconcileExecutionsReport:
+        activities = ExecutionActivities(
+            database=self.database,
+            executions=self.executions,
+            starter=self.starter,
+            segments=self.segments,
+            dispatcher=WebhookDispatcher(self.database, connected(self.client)),
+        )
+        return await ActivityEnvironment().run(activities.reconcile_executions, request)
+
+    async def stream(
+        self, *, status: StreamStatus = StreamStatus.LIVE, started: bool = True
+    ) -> UUID:
+        stream_id = await new_stream(self.database, self.tenant_id)
+        if started:
+            await self.starter.start(await self.row(stream_id))
+        if status is not StreamStatus.STARTING:
+            progress = StreamProgress(status=status, segments=3, windows=2, position=6.0)
+            await self.record(stream_id, progress)
+        return stream_id
+
+    async def record(self, stream_id: UUID, progress: StreamProgress, *gaps: Gap) -> None:
+        async with self.database.session(self.tenant_id) as session:
+            await streams.record_stream(
+                session,
+                StreamRecord(
+                    tenant_id=self.tenant_id, stream_id=stream_id, progress=progress, gaps=gaps
+                ),
+            )
+
+    async def row(self, stream_id: UUID) -> Stream:
+        async with self.database.session(self.tenant_id) as session:
+            row = await streams.get(session, tenant_id=self.tenant_id, stream_id=stream_id)
+        assert row is not None
+        return row
+
+    async def clip(self, clip_id: UUID) -> Clip:
+        async with self.database.session(self.tenant_id) as session:
+            row = await clips.get(session, tenant_id=self.tenant_id, clip_id=clip_id)
+        assert row is not None
+        return row
+
+    def name(self, stream_id: UUID) -> str:
+        return stream_workflow_id(tenant_id=self.tenant_id, stream_id=stream_id)
+
+    async def terminate(self, workflow_id: str) -> None:
+        await self.client.get_workflow_handle(workflow_id).terminate("by an operator")
+
+    async def store(self, stream_id: UUID, *starts: float) -> None:
+        """Store a segment of 2 s at each of these seconds of media time."""
+        stored = StoredSegments(self.segments, tenant_id=self.tenant_id, stream_id=stream_id)
+        for start in starts:
+            number = int(start / 2)
+            key = segment_key(
+                tenant_id=self.tenant_id,
+                stream_id=stream_id,
+                variant="720p",
+                discontinuity=0,
+                sequence=number,
+                suffix="ts",
+            )
+            await self.segments.put(key, b"media")
+            await stored.note(
+                StoredSegment(
+                    listed=ListedSegment(
+                        sequence=number,
+                        resource=Resource(url=f"https://cdn.example/{number}.ts"),
+                        duration=2.0,
+                    ),
+                    media=FetchedMedia(
+                        first_timestamp=0.0, duration=2.0, has_video=True, has_audio=True, size=5
+                    ),
+                    ref=SegmentRef(
+                        media_sequence=number,
+                        start=start,
+                        duration=2.0,
+                        first_timestamp=0.0,
+                        key=key,
+                        size=5,
+                        published_at=datetime.now(UTC),
+                    ),
+                )
+            )
+
+
+@pytest.fixture
+async def stage(
+    temporal_client: Client,
+    database: Database,
+    tenant: UUID,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Stage]:
+    async with Worker(
+        temporal_client, task_queue=task_queues.ORCHESTRATION, workflows=[StandInStreamWorkflow]
+    ):
+        yield Stage(temporal_client, database, tenant, LocalSegmentStore(tmp_path), monkeypatch)
+
+
+async def test_a_terminated_stream_ends_with_a_reason_and_one_event_and_frees_its_place(
+    stage: Stage,
+) -> None:
+    stream_id = await stage.stream()
+    await stage.store(stream_id, 0.0, 2.0)
+    async with stage.database.session(stage.tenant_id) as session:
+        await tenants.set_plan(session, tenant_id=stage.tenant_id, plan=PlanName.FREE)
+    await stage.terminate(stage.name(stream_id))
+    first, second = await stage.reconcile(), await stage.reconcile()
+    row = await stage.row(stream_id)
+    assert (first.streams_ended, second) == (1, ReconcileExecutionsReport())
+    assert (row.status, row.end_reason) == (StreamStatus.FAILED, EndReason.INTERNAL)
+    assert row.end_message is not None
+    assert "operator" in row.end_message
+    assert row.ended_at is not None
+    assert await _count(stage, EventType.STREAM_FAILED) == 1
+    assert await stage.segments.list("") == []
+    async with stage.database.session(stage.tenant_id) as session:
+        await stream_quota.reserve(session, tenant_id=stage.tenant_id, default_plan=PlanName.FREE)
+
+
+async def test_a_stream_whose_caller_died_before_the_start_is_started_once(stage: Stage) -> None:
+    stream_id = await stage.stream(status=StreamStatus.STARTING, started=False)
+    first, second = await stage.reconcile(), await stage.reconcile()
+    assert (first.streams_started, second) == (1, ReconcileExecutionsReport())
+    assert await stage.executions.state(stage.name(stream_id)) is ExecutionState.RUNNING
+    assert (await stage.row(stream_id)).status == StreamStatus.STARTING
+
+
+async def test_a_start_that_may_be_in_flight_is_left_alone(stage: Stage) -> None:
+    stream_id = await stage.stream(status=StreamStatus.STARTING, started=False)
+    assert await stage.reconcile(ReconcileExecutionsInput()) == ReconcileExecutionsReport()
+    assert await stage.executions.state(stage.name(stream_id)) is ExecutionState.MISSING
+
+
+async def test_a_stream_that_nobody_started_in_time_ends(stage: Stage) -> None:
+    stream_id = await stage.stream(status=StreamStatus.STARTING, started=False)
+    late = NOW.model_copy(update={"start_within": 1e-6})
+    assert (await stage.reconcile(late)).streams_ended == 1
+    assert (await stage.row(stream_id)).status == StreamStatus.FAILED
+
+
+async def test_a_stream_whose_temporal_was_reset_ends(stage: Stage) -> None:
+    stream_id = await stage.stream(started=False)
+    assert (await stage.reconcile()).streams_ended == 1
+    row = await stage.row(stream_id)
+    assert row.status == StreamStatus.FAILED
+    assert "lost" in (row.end_message or "")
+
+
+async def test_a_canceled_stream_without_its_record_is_cancelled(stage: Stage) -> None:
+    stream_id = await stage.stream()
+    handle = stage.client.get_workflow_handle(stage.name(stream_id))
+    await handle.cancel()
+    with pytest.raises(Exception, match="failed"):
+        await handle.result()
+    assert (await stage.reconcile()).streams_ended == 1
+    assert (await stage.row(stream_id)).status == StreamStatus.CANCELLED
+
+
+async def test_a_completed_stream_without_its_record_ends_as_its_workflow_says(
+    stage: Stage,
+) -> None:
+    stream_id = await stage.stream()
+    await stage.starter.stop(await stage.row(stream_id), message="that was all")
+    await stage.client.get_workflow_handle(stage.name(stream_id)).result()
+    assert (await stage.reconcile()).streams_ended == 1
+    row = await stage.row(stream_id)
+    assert (row.status, row.end_reason) == (StreamStatus.COMPLETED, EndReason.STOPPED)
+    assert (row.end_message, row.segments) == ("that was all", 21)
+
+
+async def test_streams_that_run_and_streams_that_are_over_stay_as_they_are(stage: Stage) -> None:
+    running = await stage.stream()
+    over = await stage.stream()
+    await close_orphan(stage.database, await stage.row(over))
+    await stage.terminate(stage.name(over))
+    assert await stage.reconcile() == ReconcileExecutionsReport()
+    assert (await stage.row(running)).status == StreamStatus.LIVE
+
+
+async def test_more_streams_than_a_page_are_all_compared(stage: Stage) -> None:
+    for _ in range(3):
+        await stage.stream(started=False)
+    small = NOW.model_copy(update={"batch": 1})
+    assert (await stage.reconcile(small)).streams_ended == 3
+
+
+async def test_a_temporal_that_is_away_ends_no_stream(stage: Stage) -> None:
+    stream_id = await stage.stream()
+
+    async def away() -> Client:
+        raise TemporalUnavailableError("away")
+
+    stage.executions = Executions(away)
+    with pytest.raises(TemporalUnavailableError):
+        await stage.reconcile()
+    assert (await stage.row(stream_id)).status == StreamStatus.LIVE
+
+
+async def test_an_answer_that_is_not_found_missing_is_no_lost_execution() -> None:
+    class Refusing:
+        def get_workflow_handle(self, _name: str) -> Refusing:
+            return self
+
+        async def describe(self, **_options: object) -> None:
+            raise RPCError("later", RPCStatusCode.RESOURCE_EXHAUSTED, b"")
+
+    async def client() -> Client:
+        return Refusing()  # type: ignore[return-value]
+
+    with pytest.raises(TemporalUnavailableError):
+        await Executions(client).state("stream/x/y")
+
+
+async def test_a_lost_clip_is_rendered_again_from_the_stored_media(stage: Stage) -> None:
+    stream_id = await stage.stream()
+    await stage.store(stream_id, *(54.0 + 2.0 * number for number in range(7)))
+    clip_id = await _rendering_clip(stage, stream_id)
+    assert (await stage.reconcile()).clips_restarted == 1
+    name = clip_workflow_id(tenant_id=stage.tenant_id, clip=clip_id)
+    assert await stage.executions.state(name) is ExecutionState.RUNNING
+    assert await stage.reconcile() == ReconcileExecutionsReport()
+    assert (await stage.clip(clip_id)).status == ClipStatus.RENDERING
+
+
+async def test_a_lost_clip_without_its_media_fails_with_a_reason(stage: Stage) -> None:
+    stream_id = await stage.stream()
+    clip_id = await _rendering_clip(stage, stream_id)
+    assert (await stage.reconcile()).clips_failed == 1
+    row = await stage.clip(clip_id)
+    assert row.status == ClipStatus.FAILED
+    assert "no longer stored" in row.message
+    assert await _count(stage, EventType.CLIP_FAILED) == 1
+
+
+async def test_deliveries_of_a_terminated_workflow_are_handed_over_again(stage: Stage) -> None:
+    endpoint = await new_endpoint(stage.database, stage.tenant_id)
+    told = usage_event(stage.tenant_id)
+    async with stage.database.session(stage.tenant_id) as session:
+        await events.append(session, told)
+    await WebhookDispatcher(stage.database, connected(stage.client)).dispatch(stage.tenant_id)
+    name = delivery_workflow_id(
+        tenant_id=stage.tenant_id, endpoint_id=endpoint, ordering_key=told.ordering_key
+    )
+    assert await stage.reconcile() == ReconcileExecutionsReport()
+    await stage.terminate(name)
+    assert (await stage.reconcile()).deliveries_resumed == 1
+    assert await stage.executions.state(name) is ExecutionState.RUNNING
+    async with stage.database.session(stage.tenant_id) as session:
+        assert await delivery_queue.unqueued(session, tenant_id=stage.tenant_id) == []
+
+
+async def test_a_terminated_backfill_is_started_again(stage: Stage) -> None:
+    stream_id = await stage.stream()
+    gap = Gap(
+        start=2.0, duration=2.0, first_sequence=1, last_sequence=1, reason=GapReason.NOT_FOUND
+    )
+    await stage.record(stream_id, StreamProgress(missed=1), gap)
+    await stage.terminate(stage.name(stream_id))
+    await stage.reconcile()
+    await _recording(stage, stream_id)
+    name = backfill_workflow_id(tenant_id=stage.tenant_id, stream_id=stream_id)
+    assert (await stage.reconcile()).backfills_started == 1
+    assert await stage.executions.state(name) is ExecutionState.RUNNING
+    assert (await stage.reconcile()).backfills_started == 0
+    await stage.terminate(name)
+    assert (await stage.reconcile()).backfills_started == 1
+
+
+async def _rendering_clip(stage: Stage, stream_id: UUID) -> UUID:
+    highlight = await new_highlight(stage.database, stage.tenant_id, stream_id)
+    return await new_clip(
+        stage.database, stage.tenant_id, stream_id, highlight, status=ClipStatus.RENDERING
+    )
+
+
+async def _recording(stage: Stage, stream_id: UUID) -> None:
+    connection = uuid4()
+    async with stage.database.session(stage.tenant_id) as session:
+        session.add(
+            Connection(
+                tenant_id=stage.tenant_id,
+                id=connection,
+                name="room",
+                checks={},
+                header_hash=b"h",
+                signing_secret=b"s",
+            )
+        )
+        await session.flush()
+        session.add(
+            BeamRow(
+                tenant_id=stage.tenant_id,
+                connection_id=connection,
+                key="beam",
+                stream_id=stream_id,
+                recording={"url": "https://cdn.example/vod.m3u8"},
+            )
+        )
+
+
+async def _count(stage: Stage, kind: EventType) -> int:
+    query = select(func.count()).where(
+        EventRow.tenant_id == stage.tenant_id, EventRow.type == kind.value
+    )
+    async with stage.database.session(stage.tenant_id) as session:
+        return await session.scalar(query) or 0

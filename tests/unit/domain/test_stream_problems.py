@@ -1,0 +1,140 @@
+"""What is wrong with a stream is shown while it lasts, and no longer."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from domain.clip import ClipSpec, ClipStatus
+from domain.ingest import FetchWindowResult, IngestCursor
+from domain.stream import EndReason, ProblemCode, StreamEnd, StreamProblem
+from domain.stream_ledger import StreamLedger
+from tests.unit.domain.clip_cases import STREAM, TENANT, outcome, window
+from tests.unit.domain.ledger_cases import analyze, fetch, ledger, reloaded
+
+FULL = StreamProblem(code=ProblemCode.STORE_FULL, message="Our media store is full.")
+
+
+def tracking() -> StreamLedger:
+    state = ledger()
+    state.track_problems()
+    return state
+
+
+def codes(state: StreamLedger) -> list[ProblemCode]:
+    return [problem.code for problem in state.progress.problems]
+
+
+def spec_of(number: int) -> ClipSpec:
+    return ClipSpec(
+        id=UUID(int=number),
+        tenant_id=TENANT,
+        stream_id=STREAM,
+        highlight_id=UUID(int=number),
+        start=0.0,
+        end=2.0,
+        peak=1.0,
+        segments=(),
+    )
+
+
+def report(state: StreamLedger, problem: StreamProblem | None) -> None:
+    state.fetched(FetchWindowResult(cursor=IngestCursor(), problem=problem))
+
+
+def written(state: StreamLedger) -> None:
+    state.recorded(state.record())
+
+
+def test_a_problem_of_ingest_is_recorded_at_once_and_so_is_its_end() -> None:
+    state = tracking()
+    fetch(state, window(0))
+    written(state)
+    assert not state.record_is_due
+    report(state, FULL)
+    assert state.record_is_due
+    assert state.record().progress.problems == (FULL,)
+    written(state)
+    assert state.fetch_request().problem == FULL
+    report(state, None)
+    assert state.record_is_due
+    assert state.record().progress.problems == ()
+    assert state.fetch_request().problem is None
+
+
+def test_a_problem_that_lasts_is_not_recorded_again_and_again() -> None:
+    state = tracking()
+    report(state, FULL)
+    written(state)
+    report(state, FULL.model_copy(update={"message": "Our media store is still full."}))
+    assert not state.record_is_due
+    assert codes(state) == [ProblemCode.STORE_FULL]
+
+
+def test_analysis_that_falls_behind_is_said_until_it_has_caught_up() -> None:
+    state = tracking()
+    for index in range(9):
+        fetch(state, window(index))
+    assert codes(state) == []
+    for index in range(9, 11):
+        fetch(state, window(index))
+    assert codes(state) == [ProblemCode.ANALYSIS_BEHIND]
+    assert "66 s behind" in state.progress.problems[0].message
+    analyze(state, 20.0)
+    assert codes(state) == [ProblemCode.ANALYSIS_BEHIND]
+    analyze(state, 60.0)
+    assert codes(state) == []
+
+
+def test_windows_given_up_are_said_until_one_is_analysed() -> None:
+    state = tracking()
+    fetch(state, window(0))
+    state.analysis_failed(state.analysis_request())
+    assert codes(state) == [ProblemCode.ANALYSIS_FAILING]
+    fetch(state, window(1))
+    analyze(state)
+    assert codes(state) == []
+
+
+def test_clips_that_fail_one_after_the_other_are_said_until_one_is_ready() -> None:
+    state = tracking()
+    state.clip_finished(outcome(spec_of(1), ClipStatus.FAILED))
+    assert codes(state) == []
+    state.clip_finished(outcome(spec_of(2), ClipStatus.FAILED))
+    assert codes(state) == [ProblemCode.CLIPS_FAILING]
+    state.clip_finished(outcome(spec_of(3), ClipStatus.READY))
+    assert codes(state) == []
+
+
+def test_problems_outlive_continue_as_new() -> None:
+    state = tracking()
+    report(state, FULL)
+    following = reloaded(state)
+    following.track_problems()
+    assert codes(following) == [ProblemCode.STORE_FULL]
+    report(following, None)
+    assert codes(following) == []
+
+
+def test_a_stream_that_is_over_has_no_problems() -> None:
+    state = tracking()
+    report(state, FULL)
+    state.media_ended(StreamEnd(reason=EndReason.STOPPED, message="stopped"))
+    state.close()
+    assert codes(state) == []
+
+
+def test_histories_of_before_replay_without_problems() -> None:
+    state = ledger()
+    for index in range(12):
+        fetch(state, window(index))
+    written(state)
+    report(state, FULL)
+    state.analysis_failed(state.analysis_request())
+    assert codes(state) == []
+    assert not state.record_is_due
+
+
+def test_the_match_report_names_the_stream_and_its_problems() -> None:
+    state = tracking()
+    report(state, FULL)
+    assert "**store_full**: Our media store is full." in state.report()
