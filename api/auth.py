@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.client_address import ClientAddress
+from api.parameters import require_declared
 from api.problems import AddressNotAllowedProblem, MissingScopeProblem, UnauthenticatedProblem
 from api.services import Services, ServicesDependency
 from domain.access import Scope, permits
@@ -98,9 +99,10 @@ async def _note_use(services: Services, known: KnownKey, key_hash: bytes) -> Non
 
 
 def _requiring(scope: Scope) -> Any:  # noqa: ANN401 - FastAPI's own type of a dependency
-    async def caller(caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
+    async def caller(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
         if not permits(caller.scopes, scope):
             raise MissingScopeProblem(f"This operation needs a key with the scope `{scope}`.")
+        require_declared(request)
         return caller
 
     return Depends(caller)
@@ -110,3 +112,12 @@ Reader = Annotated[Caller, _requiring(Scope.READ)]
 Writer = Annotated[Caller, _requiring(Scope.WRITE)]
 WebhookKeeper = Annotated[Caller, _requiring(Scope.WEBHOOKS)]
 Administrator = Annotated[Caller, _requiring(Scope.ADMIN)]
+
+
+async def _in_turn(caller: Reader, services: ServicesDependency) -> AsyncIterator[Caller]:
+    async with services.turns.turn(caller.tenant_id):
+        yield caller
+
+
+ReaderInTurn = Annotated[Caller, Depends(_in_turn, scope="function")]
+"""A reader whose request costs much: the tenant's others of this kind have their turns too."""

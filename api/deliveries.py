@@ -184,7 +184,7 @@ async def replay_events(
                 endpoint=endpoint,
                 since=body.since,
                 until=body.until,
-                types=body.types,
+                types=[EventType(each) for each in body.types],
                 limit=_MAX_REPLAY,
             )
         except TooManyEventsError as error:

@@ -44,6 +44,9 @@ from infra.known_connections import KnownConnection
 from infra.repositories.errors import RecordMissingError
 
 PREFIX: Final = "/v1/webhooks/100ms"
+NAMES: Final = frozenset({"receive_connection_event", "receive_workspace_event"})
+"""Functions whose URLs may carry anything in their query, as people mark webhooks with."""
+
 MAX_BODY_BYTES: Final = 256 << 10
 """100ms's largest events are lists of recordings, some kilobytes."""
 
