@@ -135,9 +135,9 @@ class EndpointModel(BaseModel):
 class EndpointWithSecret(EndpointModel):
     """A webhook endpoint with its secret, which is shown now and not again."""
 
-    secret: str = Field(
+    secret: str | None = Field(
         description="`whsec_…`: verify what you receive with it, by any library of Standard "
-        "Webhooks.",
+        "Webhooks. Null where a repetition under the same `Idempotency-Key` is answered.",
         examples=["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
     )
 
@@ -178,12 +178,15 @@ class AttemptModel(BaseModel):
 class DeliveryDetail(DeliveryModel):
     """A delivery with what is sent and its latest attempts, newest first."""
 
-    data: dict[str, Any] = Field(description="The event's payload; links are signed when sent.")
+    data: dict[str, Any] | None = Field(
+        description="The event's payload; links are signed when sent. Null for a key without the "
+        "scope `read`: it holds highlights and clips."
+    )
     history: list[AttemptModel]
 
     @classmethod
     def with_history(
-        cls, row: Delivery, data: dict[str, Any], attempts: list[DeliveryAttempt]
+        cls, row: Delivery, data: dict[str, Any] | None, attempts: list[DeliveryAttempt]
     ) -> Self:
         """Return a delivery with all that is known of it."""
         return cls(
