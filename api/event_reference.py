@@ -50,7 +50,7 @@ def document_events(app: FastAPI) -> None:
 def message_of(kind: EventType) -> type[BaseModel]:
     """Return the model of the messages of one type, such as `ClipReadyEvent`."""
     base: type[BaseModel] = EventMessage.__class_getitem__(PAYLOADS[kind])  # type: ignore[assignment]
-    constant: Any = Literal[kind.value]  # type: ignore[valid-type]
+    constant: Any = Literal[kind.value]
     message: type[BaseModel] = create_model(
         f"{_pascal(kind)}Event",
         __base__=base,
