@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import structlog
 from temporalio import activity
 
 from activities.interfaces import Records
 from domain.records import ClipRecord, StreamRecord
-from infra.database import Database
+from infra.database import Database, UnstorableValueError
 from infra.repositories import clips, highlights, streams
 from infra.webhook_dispatcher import WebhookDispatcher
+
+_UNSTORABLE: Final = "What the stream holds cannot be stored; this is our mistake and is logged."
+_log = structlog.get_logger(__name__)
 
 
 class RecordActivities(Records):
@@ -25,16 +31,27 @@ class RecordActivities(Records):
 
     @activity.defn(name="record_stream")
     async def record_stream(self, record: StreamRecord) -> None:
-        """Write a stream's state and its gaps."""
-        async with self._database.session(record.tenant_id) as session:
-            told = await streams.record_stream(session, record)
-            if record.media_end is not None:
-                await highlights.end_at(
-                    session,
-                    tenant_id=record.tenant_id,
-                    stream_id=record.stream_id,
-                    media_end=record.media_end,
-                )
+        """Write a stream's state and its gaps.
+
+        Raises:
+            UnstorableValueError: the record cannot be written, now or later; the stream has failed,
+                and says so.
+        """
+        try:
+            async with self._database.session(record.tenant_id) as session:
+                told = await streams.record_stream(session, record)
+                if record.media_end is not None:
+                    await highlights.end_at(
+                        session,
+                        tenant_id=record.tenant_id,
+                        stream_id=record.stream_id,
+                        media_end=record.media_end,
+                    )
+        except UnstorableValueError as error:
+            _log.exception("stream_record_refused", stream_id=str(record.stream_id))
+            async with self._database.session(record.tenant_id) as session:
+                await streams.fail(session, record, message=_UNSTORABLE)
+            raise UnstorableValueError(_UNSTORABLE) from error
         if told and self._dispatcher is not None:
             await self._dispatcher.try_dispatch(record.tenant_id)
 

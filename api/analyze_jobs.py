@@ -114,7 +114,7 @@ def _read(body: bytes) -> AnalyzeJob:
     if len(body) > _LARGEST:
         raise JobRefusedError("too_large", f"A job has at most {_LARGEST} bytes.")
     try:
-        return AnalyzeJob.model_validate_json(body)
+        return AnalyzeJob.model_validate_json(body, strict=True)
     except ValidationError as error:
         # Where and what, but not what was sent: that is in the message itself.
         found = error.errors(include_url=False, include_input=False, include_context=False)

@@ -39,11 +39,15 @@ from api.documentation import add_documentation, complete_document
 from api.event_connections import EventConnections
 from api.event_reference import document_events
 from api.head_limit import HeadLimit
+from api.json_body import JsonBodies
+from api.methods import Methods, all_routes
+from api.parameters import DeclaredParameters, require_declared_without_key
 from api.problem_handlers import answer_with_problems
 from api.rate_limiting import RateLimiting, charge_file
 from api.rate_limits import RateLimits
 from api.request_context import RequestContext
 from api.services import Services
+from api.turns import Turns
 from infra.clip_links import ClipLinks
 from infra.clip_store import LocalClipStore
 from infra.connection_secrets import ConnectionSecrets
@@ -87,6 +91,8 @@ _RESOURCES: Final = (
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
+# They only read, although their arguments are bodies.
+_READS: Final = frozenset({"/v1/highlights/batch-get", "/v1/profiles/match"})
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams being analysed."},
     {"name": "highlights", "description": "The moments found in them."},
@@ -138,9 +144,17 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.parameters = DeclaredParameters(
+        [resource.router for resource in _RESOURCES], open_to_any=hms_webhooks.NAMES
+    )
     for resource in _RESOURCES:
         app.include_router(
-            resource.router, dependencies=[Depends(require_acceptable), Depends(charge_file)]
+            resource.router,
+            dependencies=[
+                Depends(require_acceptable),
+                Depends(charge_file),
+                Depends(require_declared_without_key),
+            ],
         )
     add_documentation(app)
     complete_document(app)
@@ -153,10 +167,15 @@ def create_app(settings: Settings) -> FastAPI:
 def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(ConditionalReads)
+    app.add_middleware(JsonBodies, exempt=(hms_webhooks.PREFIX,))
     app.add_middleware(
         BodyLimit,
         limit=_MAX_BODY_BYTES,
         larger={hms_webhooks.PREFIX: hms_webhooks.MAX_BODY_BYTES},
+        reads=_READS,
+    )
+    app.add_middleware(
+        Methods, routes=all_routes(app.routes, [resource.router for resource in _RESOURCES])
     )
     app.add_middleware(HeadLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
     app.add_middleware(RateLimiting, limits=services.limits)
@@ -221,4 +240,5 @@ def _services(settings: Settings) -> Services:
         event_connections=EventConnections(settings.events_per_tenant),
         meter=RequestMeter(database, interval=settings.usage_flush_interval),
         queries=QueryReader(Vocabularies()),
+        turns=Turns(),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -13,12 +13,13 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.client_address import ClientAddress
+from api.parameters import require_declared
 from api.problems import AddressNotAllowedProblem, MissingScopeProblem, UnauthenticatedProblem
 from api.services import Services, ServicesDependency
 from domain.access import Scope, permits
 from domain.client_address import IPAddress, is_within, network
 from infra import api_keys
-from infra.key_cache import KnownKey
+from infra.key_cache import KeyCache, KnownKey
 from infra.repositories import api_keys as stored_keys
 
 _LAST_USED_INTERVAL: Final = timedelta(minutes=1)
@@ -30,13 +31,52 @@ _bearer = HTTPBearer(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Permit:
+    """A key, and the address that it is used from: whether they are let in can be asked again."""
+
+    keys: KeyCache
+    key_hash: bytes
+    address: IPAddress | None
+
+    async def known_key(self) -> KnownKey:
+        """Return the key as it is now, or at most `key_cache.LIFETIME` seconds ago.
+
+        Raises:
+            UnauthenticatedProblem: it is unknown, revoked or has expired.
+            AddressNotAllowedProblem: it may not be used from this address.
+            DatabaseUnavailableError: the database is away.
+        """
+        known = await self.keys.find_usable(self.key_hash)
+        if known is None:
+            raise UnauthenticatedProblem("The API key is unknown, revoked or expired.")
+        require_address(known.allowed_ips, self.address)
+        return known
+
+    async def require(self, scope: Scope) -> None:
+        """Refuse a key that may no longer do what needs `scope`.
+
+        Raises:
+            MissingScopeProblem: it has not, or no longer, the scope.
+            UnauthenticatedProblem: see `known_key`.
+            AddressNotAllowedProblem: see `known_key`.
+            DatabaseUnavailableError: see `known_key`.
+        """
+        require_scope((await self.known_key()).scopes, scope)
+
+
 @dataclass(frozen=True)
 class Caller:
-    """The tenant on whose behalf a request is made, and what its key may do."""
+    """The tenant on whose behalf a request is made, and what its key may do.
+
+    Attributes:
+        permit: what the key was let in by, to be asked again while an answer lasts.
+    """
 
     tenant_id: UUID
     key_id: UUID
     scopes: frozenset[Scope]
+    permit: Permit
 
 
 async def authenticate(
@@ -61,15 +101,23 @@ async def authenticate(
             "The API key is malformed: check that it was copied whole and unchanged."
         )
     key_hash = api_keys.hash_key(key, secret=services.key_secret)
-    known = await services.keys.find_usable(key_hash)
-    if known is None:
-        raise UnauthenticatedProblem("The API key is unknown, revoked or expired.")
+    permit = Permit(keys=services.keys, key_hash=key_hash, address=address)
+    known = await permit.known_key()
     structlog.contextvars.bind_contextvars(tenant_id=str(known.tenant_id))
-    require_address(known.allowed_ips, address)
     await services.limits.charge_caller(request.scope, tenant_id=known.tenant_id, key_id=known.id)
     services.meter.count(known.tenant_id)
     await _note_use(services, known, key_hash)
-    return Caller(tenant_id=known.tenant_id, key_id=known.id, scopes=known.scopes)
+    return Caller(tenant_id=known.tenant_id, key_id=known.id, scopes=known.scopes, permit=permit)
+
+
+def require_scope(granted: frozenset[Scope], scope: Scope) -> None:
+    """Refuse a key without a scope.
+
+    Raises:
+        MissingScopeProblem: it has neither the scope nor `admin`.
+    """
+    if not permits(granted, scope):
+        raise MissingScopeProblem(f"This operation needs a key with the scope `{scope}`.")
 
 
 def require_address(allowed: Sequence[str], address: IPAddress | None) -> None:
@@ -98,9 +146,9 @@ async def _note_use(services: Services, known: KnownKey, key_hash: bytes) -> Non
 
 
 def _requiring(scope: Scope) -> Any:  # noqa: ANN401 - FastAPI's own type of a dependency
-    async def caller(caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
-        if not permits(caller.scopes, scope):
-            raise MissingScopeProblem(f"This operation needs a key with the scope `{scope}`.")
+    async def caller(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
+        require_scope(caller.scopes, scope)
+        require_declared(request)
         return caller
 
     return Depends(caller)
@@ -110,3 +158,12 @@ Reader = Annotated[Caller, _requiring(Scope.READ)]
 Writer = Annotated[Caller, _requiring(Scope.WRITE)]
 WebhookKeeper = Annotated[Caller, _requiring(Scope.WEBHOOKS)]
 Administrator = Annotated[Caller, _requiring(Scope.ADMIN)]
+
+
+async def _in_turn(caller: Reader, services: ServicesDependency) -> AsyncIterator[Caller]:
+    async with services.turns.turn(caller.tenant_id):
+        yield caller
+
+
+ReaderInTurn = Annotated[Caller, Depends(_in_turn, scope="function")]
+"""A reader whose request costs much: the tenant's others of this kind have their turns too."""

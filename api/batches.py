@@ -25,6 +25,7 @@ from api.problems import (
     UnavailableProblem,
     UnsupportedMediaTypeProblem,
 )
+from api.request_model import RequestModel
 from api.services import Services, ServicesDependency
 from api.stream_models import StreamModel
 from api.stream_stopping import stop
@@ -59,10 +60,10 @@ class ItemProblem(BaseModel):
     detail: str
 
 
-class HighlightIds(BaseModel):
+class HighlightIds(RequestModel):
     """The highlights to read."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"ids": _IDS}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": _IDS}]})
 
     ids: Annotated[list[UUID], Field(min_length=1, max_length=_MAX_HIGHLIGHTS)]
 
@@ -81,10 +82,10 @@ class HighlightResults(BaseModel):
     data: list[HighlightResult]
 
 
-class StreamIds(BaseModel):
+class StreamIds(RequestModel):
     """The streams to stop."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"ids": _IDS}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": _IDS}]})
 
     ids: Annotated[list[UUID], Field(min_length=1, max_length=_MAX_STREAMS)]
 

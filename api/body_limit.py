@@ -1,34 +1,52 @@
-"""No body larger than the limit is read, whatever its `Content-Length` says."""
+"""No body larger than the limit is read, and nothing is done for a client that has gone."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from typing import Final
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import BodyTooLargeProblem
 from api.request_id import request_id_of
 
+_SAFE: Final = frozenset({"GET", "HEAD"})
+_LONGEST_LENGTH: Final = 18
+"""Digits of a `Content-Length` that is worth converting."""
+
+_log = structlog.get_logger(__name__)
+
 
 class BodyLimit:
     """ASGI middleware that reads a body before the application does, up to a limit.
 
     Bodies here are small JSON documents, so that reading one whole costs nothing, and a body
-    without a length is counted too.
+    without a length is counted too. A body that ends before its end is not acted upon. A request
+    that only reads is cancelled when its client goes away, and the statement in the database with
+    it; one that changes something is completed, since its client will ask what came of it.
 
     Args:
         app: the application within.
         limit: bytes.
         larger: other limits, by the beginning of the path.
+        reads: paths that only read although their method is POST.
     """
 
     def __init__(
-        self, app: ASGIApp, *, limit: int, larger: Mapping[str, int] | None = None
+        self,
+        app: ASGIApp,
+        *,
+        limit: int,
+        larger: Mapping[str, int] | None = None,
+        reads: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
         self._limit = limit
         self._larger = dict(larger or {})
+        self._reads = reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, then run the application or refuse."""
@@ -40,38 +58,68 @@ class BodyLimit:
             self._limit,
         )
         announced = Headers(scope=scope).get("content-length", "")
-        too_large = announced.isdecimal() and int(announced) > limit
-        body = None if too_large else await self._read(receive, limit)
-        if body is None:
+        too_large = announced.isdecimal() and int(announced[:_LONGEST_LENGTH]) > limit
+        client = _Client(receive)
+        if too_large or not await client.read_body(limit):
             problem = BodyTooLargeProblem(f"The body is larger than {limit} bytes.")
             await problem.response(request_id_of(scope))(scope, receive, send)
-            return
-        await self._app(scope, _Replay(body, receive), send)
+        elif not client.has_gone:
+            only_reads = scope["method"] in _SAFE or scope["path"] in self._reads
+            await client.serve(self._app, scope, send, abandon=only_reads)
 
-    @staticmethod
-    async def _read(receive: Receive, limit: int) -> bytes | None:
+
+class _Client:
+    """The sender of one request: its body, and whether it still waits for the answer."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._gone = asyncio.Event()
+        self._body: bytes | None = b""
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether the connection was closed."""
+        return self._gone.is_set()
+
+    async def read_body(self, limit: int) -> bool:
+        """Read the body to its end; return False if it is larger than `limit` bytes."""
         body = b""
         while True:
-            message = await receive()
+            message = await self._receive()
             if message["type"] == "http.disconnect":
-                return body
-            chunk: bytes = message.get("body", b"")
-            body += chunk
+                self._gone.set()
+                return True
+            body += message.get("body", b"")
             if len(body) > limit:
-                return None
+                return False
             if not message.get("more_body", False):
-                return body
+                self._body = body
+                return True
 
+    async def serve(self, app: ASGIApp, scope: Scope, send: Send, *, abandon: bool) -> None:
+        """Run the application; with `abandon`, only for as long as the client is there."""
+        # The application stays in this task, whose context its log lines are bound to.
+        work = asyncio.current_task()
+        watcher = asyncio.create_task(self._watch(work if abandon else None))
+        try:
+            await app(scope, self._next_message, send)
+        except asyncio.CancelledError:
+            if not (abandon and self.has_gone and work is not None and work.uncancel() == 0):
+                raise
+            _log.info("request abandoned", method=scope["method"], path=scope["path"])
+        finally:
+            watcher.cancel()
 
-class _Replay:
-    """Gives a body that was read once more, then whatever follows it."""
+    async def _watch(self, work: asyncio.Task[object] | None) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone.set()
+        if work is not None:
+            work.cancel()
 
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
-
-    async def __call__(self) -> Message:
+    async def _next_message(self) -> Message:
         if self._body is None:
-            return await self._receive()
+            await self._gone.wait()
+            return {"type": "http.disconnect"}
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}

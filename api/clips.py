@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from api.auth import Reader
 from api.clip_models import ClipDetail
 from api.conditional import matches
+from api.parameters import WITHOUT_KEY
 from api.problem_reference import documented
 from api.problems import (
     ClipNotFoundProblem,
@@ -93,7 +94,7 @@ async def get_clip(clip_id: UUID, caller: Reader, services: ServicesDependency) 
     "/{clip_id}/download",
     operation_id="downloadClip",
     response_class=Response,
-    openapi_extra={"security": []},
+    openapi_extra=WITHOUT_KEY,
     responses=_file_responses("video/mp4"),
 )
 async def download_clip(
@@ -116,7 +117,7 @@ async def download_clip(
     "/{clip_id}/thumbnail",
     operation_id="downloadThumbnail",
     response_class=Response,
-    openapi_extra={"security": []},
+    openapi_extra=WITHOUT_KEY,
     responses=_file_responses("image/jpeg"),
 )
 async def download_thumbnail(

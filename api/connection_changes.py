@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from api.connection_models import ConnectionPatch
+from api.problem_handlers import message_of
 from api.problems import FieldProblem, InvalidRequestProblem
 from domain.hms.admission import Checks
 from infra.connection_secrets import ConnectionSecrets
@@ -40,7 +41,7 @@ def checks_after(body: ConnectionPatch, before: Checks) -> Checks:
             errors=[
                 FieldProblem(
                     pointer="/".join(("/checks", *(str(part) for part in each["loc"]))),
-                    detail=each["msg"],
+                    detail=message_of(each),
                 )
                 for each in error.errors()
             ]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
+from api.request_model import RequestModel
 from api.text import Name, Title
 from domain.hms.admission import DEFAULT_HEADER, DEFAULT_TOLERANCE, SIGNATURE_HEADER, Checks
 from domain.hms.beam import Outcome
@@ -19,10 +20,8 @@ _HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 _Key = Annotated[SecretStr, Field(min_length=1, max_length=500)]
 
 
-class ChecksPatch(BaseModel):
+class ChecksPatch(RequestModel):
     """Which checks are made of every event; what is left out stays, or has its default."""
-
-    model_config = ConfigDict(extra="forbid")
 
     source: bool | None = Field(
         default=None, description="The sender's address must be one of `sources`."
@@ -67,20 +66,17 @@ class ChecksPatch(BaseModel):
         return Checks.model_validate({**checks.model_dump(), **given})
 
 
-class ManagementKeyModel(BaseModel):
+class ManagementKeyModel(RequestModel):
     """100ms's access key and app secret, with which missed events are looked for."""
-
-    model_config = ConfigDict(extra="forbid")
 
     access_key: Name
     secret: _Key
 
 
-class ConnectionPatch(BaseModel):
+class ConnectionPatch(RequestModel):
     """What to change of a connection; what is left out stays."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"game": "soccer", "checks": {"signature": True}}]},
     )
 
@@ -102,7 +98,6 @@ class ConnectionRequest(ConnectionPatch):
     """A new connection: a 100ms workspace whose events we are to follow."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {

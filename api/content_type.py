@@ -21,11 +21,16 @@ async def require_json(request: Request) -> None:
     Raises:
         UnsupportedMediaTypeProblem: `Content-Type` is missing or names another type.
     """
-    header = Message()
-    header["content-type"] = request.headers.get("content-type", "")
-    is_json = header.get_content_type() == _JSON
-    if not is_json or header.get_content_charset("utf-8") not in {"utf-8", "us-ascii"}:
+    if not is_json(request.headers.get("content-type", "")):
         raise UnsupportedMediaTypeProblem
+
+
+def is_json(content_type: str) -> bool:
+    """Return True if a `Content-Type` header names JSON in UTF-8."""
+    header = Message()
+    header["content-type"] = content_type
+    is_type = header.get_content_type() == _JSON
+    return is_type and header.get_content_charset("utf-8") in {"utf-8", "us-ascii"}
 
 
 async def require_acceptable(request: Request) -> None:

@@ -31,6 +31,7 @@ from api.problems import (
 )
 from api.services import Services, ServicesDependency
 from api.webhook_models import DeliveryDetail, DeliveryModel, ReplayRequest, ReplayResult
+from domain.access import Scope, permits
 from domain.events import EndpointPayload, EventType, event
 from domain.webhooks import DeliveryStatus, EndpointStatus
 from infra.repositories import deliveries, delivery_attempts, endpoints, events
@@ -74,7 +75,10 @@ async def list_deliveries(
 async def get_delivery(
     delivery_id: UUID, caller: WebhookKeeper, services: ServicesDependency
 ) -> DeliveryDetail:
-    """Read a delivery: what is sent, and what the endpoint answered to each attempt."""
+    """Read a delivery: what is sent, and what the endpoint answered to each attempt.
+
+    What is sent is shown to keys that also have the scope `read`.
+    """
     tenant = caller.tenant_id
     async with services.database.session(tenant) as session:
         row = await deliveries.get(session, tenant_id=tenant, delivery_id=delivery_id)
@@ -84,7 +88,10 @@ async def get_delivery(
         attempts = await delivery_attempts.of_delivery(
             session, tenant_id=tenant, delivery_id=delivery_id
         )
-    return DeliveryDetail.with_history(row, about.data if about else {}, list(attempts))
+    data = None
+    if permits(caller.scopes, Scope.READ):
+        data = about.data if about else {}
+    return DeliveryDetail.with_history(row, data, list(attempts))
 
 
 @router.post(
@@ -184,7 +191,7 @@ async def replay_events(
                 endpoint=endpoint,
                 since=body.since,
                 until=body.until,
-                types=body.types,
+                types=[EventType(each) for each in body.types],
                 limit=_MAX_REPLAY,
             )
         except TooManyEventsError as error:

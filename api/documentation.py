@@ -8,14 +8,15 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from api.operation_links import add_links
 from api.parameter_examples import add_parameter_examples
-from api.problem_reference import documented, problem_schemas, reference
-from api.problems import NotAcceptableProblem, RateLimitedProblem
+from api.problem_reference import documented, problem_schemas, reference_page
+from api.problems import InvalidRequestProblem, NotAcceptableProblem, RateLimitedProblem
 from api.route_costs import is_limited
+from api.schema_names import name_schemas
 
 _ASSETS: Final = "/docs/assets"
 # Swagger UI's page has an inline script and styles, and pictures as data URLs.
@@ -23,7 +24,7 @@ _POLICY: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; frame-ancestors 'none'"
 )
-
+_REFERENCE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _UNCHANGED: Final[dict[str, Any]] = {
     "description": "Unchanged since the `ETag` in `If-None-Match`."
 }
@@ -64,6 +65,7 @@ def complete_document(app: FastAPI) -> None:
                     add_links(operation)
                     if is_limited(path):
                         _document_manners(method, operation["responses"])
+            name_schemas(document)
         return generate()
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -94,7 +96,8 @@ def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]
 
 
 def _document_manners(method: str, responses: dict[str, Any]) -> None:
-    for status, response in documented(NotAcceptableProblem, RateLimitedProblem).items():
+    always = (InvalidRequestProblem, NotAcceptableProblem, RateLimitedProblem)
+    for status, response in documented(*always).items():
         responses.setdefault(str(status), response)
     if method == "get":
         responses.setdefault("304", _UNCHANGED)
@@ -120,8 +123,10 @@ def add_documentation(app: FastAPI) -> None:
         html.headers["Content-Security-Policy"] = _POLICY
         return html
 
-    async def errors() -> PlainTextResponse:
-        return PlainTextResponse(reference(), media_type="text/markdown")
+    async def errors() -> HTMLResponse:
+        return HTMLResponse(
+            reference_page(), headers={"Content-Security-Policy": _REFERENCE_POLICY}
+        )
 
     app.add_api_route("/docs", page, include_in_schema=False)
     app.add_api_route("/errors", errors, include_in_schema=False)

@@ -8,9 +8,9 @@ from typing import Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
 from fastapi import FastAPI
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
-from domain.events import MEANINGS, PAYLOADS, EventType, Payload
+from domain.events import MEANINGS, PAYLOADS, EventType
 
 T = TypeVar("T")
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
@@ -35,9 +35,9 @@ def document_events(app: FastAPI) -> None:
     for kind in EventType:
         app.webhooks.add_api_route(
             kind.value,
-            _receiver(PAYLOADS[kind]),
+            _receiver(kind),
             methods=["POST"],
-            operation_id=f"on.{kind.value}",
+            operation_id=f"on{_pascal(kind)}",
             summary=kind.value,
             description=MEANINGS[kind],
             status_code=204,
@@ -47,9 +47,26 @@ def document_events(app: FastAPI) -> None:
         )
 
 
-def _receiver(payload: type[Payload]) -> Callable[..., Awaitable[None]]:
-    async def receive(body: Any) -> None:  # noqa: ANN401 - annotated below, by its payload
+def message_of(kind: EventType) -> type[BaseModel]:
+    """Return the model of the messages of one type, such as `ClipReadyEvent`."""
+    base: type[BaseModel] = EventMessage.__class_getitem__(PAYLOADS[kind])  # type: ignore[assignment]
+    constant: Any = Literal[kind.value]
+    message: type[BaseModel] = create_model(
+        f"{_pascal(kind)}Event",
+        __base__=base,
+        __doc__=f"{MEANINGS[kind]} Signed by the rules of Standard Webhooks.",
+        type=(constant, ...),
+    )
+    return message
+
+
+def _pascal(kind: EventType) -> str:
+    return "".join(part.capitalize() for part in kind.value.split("."))
+
+
+def _receiver(kind: EventType) -> Callable[..., Awaitable[None]]:
+    async def receive(body: Any) -> None:  # noqa: ANN401 - annotated below, by its type
         """Stand for a tenant's endpoint in the document."""
 
-    receive.__annotations__["body"] = EventMessage[payload]  # type: ignore[valid-type]
+    receive.__annotations__["body"] = message_of(kind)
     return receive

@@ -26,6 +26,7 @@ from api.problems import (
     UnavailableProblem,
     UnsupportedMediaTypeProblem,
 )
+from api.request_model import RequestModel
 from api.services import ServicesDependency
 from api.text import Name, Title
 from domain.feedback import Correction, CorrectionError, Verdict, check_correction
@@ -53,10 +54,10 @@ _ALWAYS = (
 _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 
 
-class FeedbackRequest(BaseModel):
+class FeedbackRequest(RequestModel):
     """What someone thinks of a highlight; at least a verdict, a correction or a note."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_OPINION]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_OPINION]})
 
     user: Name | None = Field(
         default=None,

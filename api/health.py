@@ -11,6 +11,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from temporalio.service import RPCError
 
+from api.parameters import WITHOUT_KEY
 from api.services import Services, ServicesDependency
 from infra.database import DatabaseUnavailableError
 from infra.temporal_connection import TemporalUnavailableError
@@ -40,7 +41,7 @@ class Readiness(BaseModel):
     checks: dict[str, Check]
 
 
-@router.get("/healthz", operation_id="getHealth", openapi_extra={"security": []})
+@router.get("/healthz", operation_id="getHealth", openapi_extra=WITHOUT_KEY)
 async def get_health() -> Health:
     """Tell that this process lives; asks nothing of anything else."""
     return Health()
@@ -49,7 +50,7 @@ async def get_health() -> Health:
 @router.get(
     "/readyz",
     operation_id="getReadiness",
-    openapi_extra={"security": []},
+    openapi_extra=WITHOUT_KEY,
     responses={503: {"model": Readiness, "description": "Some part is away."}},
 )
 async def get_readiness(services: ServicesDependency, response: Response) -> Readiness:

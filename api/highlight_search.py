@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import Reader
+from api.auth import ReaderInTurn
 from api.highlight_models import EXAMPLE, HighlightModel
 from api.highlight_query import HighlightQuery
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
@@ -96,7 +96,7 @@ class SearchPage(Page[FoundHighlight]):
 )
 async def search_highlights(
     *,
-    caller: Reader,
+    caller: ReaderInTurn,
     services: ServicesDependency,
     criteria: HighlightQuery,
     q: Annotated[

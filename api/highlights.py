@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from api.auth import Reader
+from api.auth import Reader, ReaderInTurn
 from api.highlight_models import HighlightDetail, HighlightModel, document_of
 from api.highlight_query import HighlightQuery
 from api.pagination import Cursor, Limit, Page, decode, next_cursor, page_response
@@ -38,7 +38,7 @@ _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, U
 )
 async def list_highlights(
     *,
-    caller: Reader,
+    caller: ReaderInTurn,
     services: ServicesDependency,
     criteria: HighlightQuery,
     sort: Annotated[Sort, Query(description="A minus sign means descending.")] = Sort.NEWEST,

@@ -23,6 +23,7 @@ from api.problems import (
     InvalidRequestProblem,
     MalformedJsonProblem,
     Problem,
+    RateLimitedProblem,
     UnavailableProblem,
     WebhookSecretProblem,
     WebhookSignatureProblem,
@@ -44,6 +45,9 @@ from infra.known_connections import KnownConnection
 from infra.repositories.errors import RecordMissingError
 
 PREFIX: Final = "/v1/webhooks/100ms"
+NAMES: Final = frozenset({"receive_connection_event", "receive_workspace_event"})
+"""Functions whose URLs may carry anything in their query, as people mark webhooks with."""
+
 MAX_BODY_BYTES: Final = 256 << 10
 """100ms's largest events are lists of recordings, some kilobytes."""
 
@@ -62,6 +66,7 @@ _RESPONSES: Final = documented(
     ConnectionNotFoundProblem,
     BodyTooLargeProblem,
     InvalidRequestProblem,
+    RateLimitedProblem,
     UnavailableProblem,
 )
 _EXAMPLE: Final[dict[str, Any]] = {
@@ -108,15 +113,10 @@ async def receive_connection_event(
 ) -> Response:
     """Receive an event of one connection from 100ms; see the guide to 100ms's webhooks."""
     body = await request.body()
-    connection = await services.connections.find(connection_id)
-    if connection is None:
-        raise _refused(ConnectionNotFoundProblem())
-    failed = _judge(services, request, connection, body)
-    if failed is not None:
-        raise _refused(_PROBLEMS[failed](), connection)
-    event = _parse(body)
-    _require_timely(connection, event)
-    return await _receive(services, connection, event, body)
+    try:
+        return await _receive_for(services, request, connection_id, body)
+    except _RefusedError as refused:
+        raise await _answer(services, request, refused) from None
 
 
 @router.post(
@@ -133,10 +133,36 @@ async def receive_workspace_event(request: Request, services: ServicesDependency
     by anybody, and 100ms's addresses are the same for all.
     """
     body = await request.body()
+    try:
+        return await _receive_for_workspace(services, request, body)
+    except _RefusedError as refused:
+        raise await _answer(services, request, refused) from None
+
+
+async def _receive_for(
+    services: Services, request: Request, connection_id: UUID, body: bytes
+) -> Response:
+    is_new = not services.connections.remembers(connection_id)
+    if is_new:
+        await services.limits.admit_lookup(request.scope)
+    connection = await services.connections.find(connection_id)
+    if connection is None:
+        if is_new:
+            await services.limits.note_unknown(request.scope)
+        raise _RefusedError(ConnectionNotFoundProblem())
+    failed = _judge(services, request, connection, body)
+    if failed is not None:
+        raise _RefusedError(_PROBLEMS[failed](), connection)
     event = _parse(body)
-    found = await _candidates(services, event)
+    _require_timely(connection, event)
+    return await _receive(services, connection, event, body)
+
+
+async def _receive_for_workspace(services: Services, request: Request, body: bytes) -> Response:
+    event = _parse(body)
+    found = await _candidates(services, request, event)
     if not found:
-        raise _refused(ConnectionNotFoundProblem())
+        raise _RefusedError(ConnectionNotFoundProblem())
     failures: list[Refusal] = []
     for connection in found:
         failed = _judge(services, request, connection, body)
@@ -144,15 +170,22 @@ async def receive_workspace_event(request: Request, services: ServicesDependency
             _require_timely(connection, event)
             return await _receive(services, connection, event, body)
         failures.append(failed)
-    raise _refused(_PROBLEMS[failures[0]]())
+    raise _RefusedError(_PROBLEMS[failures[0]]())
 
 
-async def _candidates(services: Services, event: HmsEvent) -> list[KnownConnection]:
+async def _candidates(
+    services: Services, request: Request, event: HmsEvent
+) -> list[KnownConnection]:
     found: dict[UUID, KnownConnection] = {}
-    for workspace in (event.app_id, event.account_id):
-        if workspace is not None:
-            for each in await services.connections.find_by_workspace(workspace):
-                found[each.id] = each
+    named = [each for each in (event.app_id, event.account_id) if each is not None]
+    is_new = not all(services.connections.remembers(each) for each in named)
+    if is_new:
+        await services.limits.admit_lookup(request.scope)
+    for workspace in named:
+        for each in await services.connections.find_by_workspace(workspace):
+            found[each.id] = each
+    if is_new and not found:
+        await services.limits.note_unknown(request.scope)
     return [
         each
         for each in found.values()
@@ -195,9 +228,9 @@ def _parse(body: bytes) -> HmsEvent:
         return parse_event(body)
     except NotAnEventError as error:
         if not error.is_json:
-            raise _refused(MalformedJsonProblem()) from None
+            raise _RefusedError(MalformedJsonProblem()) from None
         problem = InvalidRequestProblem(errors=[FieldProblem(pointer="", detail=str(error))])
-        raise _refused(problem) from None
+        raise _RefusedError(problem) from None
 
 
 def _require_timely(connection: KnownConnection, event: HmsEvent) -> None:
@@ -207,7 +240,7 @@ def _require_timely(connection: KnownConnection, event: HmsEvent) -> None:
         is_replay=event.is_replay,
         now=datetime.now(UTC),
     ):
-        raise _refused(_PROBLEMS[Refusal.TIMESTAMP](), connection)
+        raise _RefusedError(_PROBLEMS[Refusal.TIMESTAMP](), connection)
 
 
 async def _receive(
@@ -219,7 +252,7 @@ async def _receive(
         )
     except RecordMissingError:
         services.connections.forget(connection.id)
-        raise _refused(ConnectionNotFoundProblem(), connection) from None
+        raise _RefusedError(ConnectionNotFoundProblem(), connection) from None
     # The request's own line in the log says what it brought: one line for each event is enough.
     structlog.contextvars.bind_contextvars(
         tenant_id=str(connection.tenant_id),
@@ -237,8 +270,17 @@ async def _receive(
     return Response(receipt.model_dump_json(), media_type="application/json")
 
 
-def _refused(problem: Problem, connection: KnownConnection | None = None) -> Problem:
-    """Say in the log what is refused, in our own words only."""
-    named = {} if connection is None else {"connection_id": str(connection.id)}
-    _log.warning("inbound_refused", code=problem.code, **named)
-    return problem
+class _RefusedError(Exception):
+    """An event is refused, for a problem and perhaps by a connection's own checks."""
+
+    def __init__(self, problem: Problem, connection: KnownConnection | None = None) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+        self.connection_id = None if connection is None else str(connection.id)
+
+
+async def _answer(services: Services, request: Request, refused: _RefusedError) -> Problem:
+    """Say in the log what is refused, in our own words only; return what the sender is told."""
+    named = {} if refused.connection_id is None else {"connection_id": refused.connection_id}
+    _log.warning("inbound_refused", code=refused.problem.code, **named)
+    return await services.limits.refused_inbound(request.scope, refused.problem)

@@ -58,7 +58,6 @@ class Created:
 
 Create = Callable[[AsyncSession, UUID], Awaitable[Created]]
 Resume = Callable[[AsyncSession, UUID], Awaitable[Created | None]]
-Repeat = Callable[[AsyncSession, StoredResponse], Awaitable[StoredResponse]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +83,6 @@ class IdempotentRequest:
         create: Create,
         *,
         resume: Resume | None = None,
-        repeat: Repeat | None = None,
     ) -> JSONResponse:
         """Create and answer, or repeat the answer given before.
 
@@ -97,7 +95,6 @@ class IdempotentRequest:
             create: makes the resource under the id it is given.
             resume: goes on with what a request that died has left under the id, or answers None
                 when it left nothing; whoever has something to `begin` needs one.
-            repeat: makes the answer to a repetition out of what is stored; by default it is that.
 
         Raises:
             IdempotencyMismatchProblem: the key was used for something else.
@@ -106,8 +103,6 @@ class IdempotentRequest:
         async with database.session(self.tenant_id) as session:
             claim = await self._claim(session, resource_id=uuid4())
             if (stored := claim.response) is not None:
-                if repeat is not None:
-                    stored = await repeat(session, stored)
                 return _response(stored, headers=_REPLAYED)
             created = None
             if claim.outcome is ClaimOutcome.RESUMED and resume is not None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from api.request_model import RequestModel
 from api.text import Name
 from api.times import Moment
 from domain.access import Scope
@@ -49,11 +50,10 @@ Network = Annotated[
 AllowedIps = Annotated[list[Network], Field(max_length=50)]
 
 
-class CreateKeyRequest(BaseModel):
+class CreateKeyRequest(RequestModel):
     """A key to be made."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -87,12 +87,10 @@ class CreateKeyRequest(BaseModel):
         )
 
 
-class UpdateKeyRequest(BaseModel):
+class UpdateKeyRequest(RequestModel):
     """What to change of a key; what is left out stays. Scopes stay: for others make a new key."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"name": "scoreboard, new hall"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "scoreboard, new hall"}]})
 
     name: Name = Field(default_factory=str, description="What it is for, for people.")
     allowed_ips: AllowedIps = Field(
@@ -106,10 +104,10 @@ class UpdateKeyRequest(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
-class RotateKeyRequest(BaseModel):
+class RotateKeyRequest(RequestModel):
     """How to replace a key."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap": 86400}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"overlap": 86400}]})
 
     overlap: int = Field(
         default=int(DEFAULT_OVERLAP.total_seconds()),

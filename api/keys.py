@@ -130,7 +130,12 @@ async def get_key(key_id: UUID, caller: Administrator, services: ServicesDepende
     operation_id="updateKey",
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS, *_BODY, KeyNotFoundProblem, KeyEndedProblem, OwnAddressExcludedProblem
+        *_ALWAYS,
+        *_BODY,
+        KeyNotFoundProblem,
+        KeyEndedProblem,
+        OwnAddressExcludedProblem,
+        LastAdministratorProblem,
     ),
 )
 async def update_key(
@@ -142,7 +147,10 @@ async def update_key(
     services: ServicesDependency,
     address: ClientAddress,
 ) -> KeyModel:
-    """Change a key's name, addresses or end. What is left out stays as it is."""
+    """Change a key's name, addresses or end. What is left out stays as it is.
+
+    A key with the scope `admin` must remain that is good for another 30 days, or as long as before.
+    """
     _require_future(body.expires_at)
     if key_id == caller.key_id:
         try:
@@ -164,7 +172,13 @@ async def update_key(
     response_model=CreatedKey,
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS, *_BODY, *_ONCE, KeyNotFoundProblem, KeyEndedProblem, KeyReplacedProblem
+        *_ALWAYS,
+        *_BODY,
+        *_ONCE,
+        KeyNotFoundProblem,
+        KeyEndedProblem,
+        KeyReplacedProblem,
+        LastAdministratorProblem,
     ),
 )
 async def rotate_key(
@@ -215,7 +229,8 @@ async def revoke_key(
 ) -> KeyModel:
     """Revoke a key at once and for good. Revoking it again changes nothing.
 
-    The last usable key with the scope `admin` stays, so that you cannot lock yourself out.
+    A key with the scope `admin` must remain that is good for another 30 days, or as long as
+    before, so that you cannot lock yourself out.
     """
     with _refusals_as_problems(), services.keys.changing(key_id):
         async with services.database.session(caller.tenant_id) as session:

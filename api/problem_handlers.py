@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -24,10 +25,11 @@ from api.problems import (
 )
 from api.request_id import request_id_of
 from domain.plans import StreamQuotaExceededError
-from infra.database import DatabaseUnavailableError
+from infra.database import DatabaseUnavailableError, UnstorableValueError
 from infra.temporal_connection import TemporalUnavailableError
 
 _STREAMS_SHOWN: Final = 5
+_ENUM_MEMBER: Final = re.compile(r"<\w+(?:\.\w+)+: ('[^']*')>")
 _log = structlog.get_logger(__name__)
 
 
@@ -39,6 +41,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(DatabaseUnavailableError, on_database_away)
     app.add_exception_handler(TemporalUnavailableError, on_temporal_away)
     app.add_exception_handler(StreamQuotaExceededError, on_stream_quota)
+    app.add_exception_handler(UnstorableValueError, on_unstorable_value)
 
 
 async def on_problem(request: Request, error: Exception) -> JSONResponse:
@@ -50,23 +53,29 @@ async def on_problem(request: Request, error: Exception) -> JSONResponse:
 async def on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     """Answer a request that does not fit the operation's parameters or body."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
-    found = error.errors()
-    problem: Problem
-    if any(each["type"] == "json_invalid" for each in found):
-        problem = MalformedJsonProblem()
-    else:
-        problem = InvalidRequestProblem(
-            errors=[
-                FieldProblem(pointer=_pointer(each["loc"]), detail=each["msg"]) for each in found
-            ]
-        )
+    problem = InvalidRequestProblem(
+        errors=[
+            FieldProblem(pointer=_pointer(each["loc"]), detail=message_of(each))
+            for each in error.errors()
+        ]
+    )
     return problem.response(request_id_of(request.scope))
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """Return pydantic's message without what it says of Python."""
+    message = _ENUM_MEMBER.sub(r"\1", error["msg"])
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     """Answer what the framework itself refused."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    kinds: dict[int, type[Problem]] = {404: RouteNotFoundProblem, 405: MethodNotAllowedProblem}
+    kinds: dict[int, type[Problem]] = {
+        400: MalformedJsonProblem,  # a body that is said to be JSON and passed `JsonBodies` unread
+        404: RouteNotFoundProblem,
+        405: MethodNotAllowedProblem,
+    }
     problem = kinds.get(error.status_code, OtherHttpProblem)(headers=error.headers)
     return problem.response(request_id_of(request.scope))
 
@@ -83,6 +92,15 @@ async def on_temporal_away(request: Request, error: Exception) -> JSONResponse:
     _log.warning("temporal unavailable", error=str(error))
     problem = UnavailableProblem(
         "The workflow service does not answer. " + UnavailableProblem.advice
+    )
+    return problem.response(request_id_of(request.scope))
+
+
+async def on_unstorable_value(request: Request, error: Exception) -> JSONResponse:
+    """Answer that the database refuses a value that no check of ours has refused."""
+    _log.error("value refused by the database", error=str(error), path=request.scope["path"])
+    problem = InvalidRequestProblem(
+        errors=[FieldProblem(pointer="", detail="a text or number in it cannot be stored")]
     )
     return problem.response(request_id_of(request.scope))
 

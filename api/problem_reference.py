@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
@@ -16,6 +18,12 @@ from api.problems import (
     all_problems,
 )
 
+_CODE: Final = re.compile(r"`([^`]*)`")
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse}th,td{text-align:left;vertical-align:top;"
+    "padding:.4rem .8rem;border-top:1px solid #ccc}tr:target{background:#fff3bf}"
+)
 _SCHEMAS: Final = "#/components/schemas/"
 _SCHEMA: Final = f"{_SCHEMAS}{ProblemDocument.__name__}"
 
@@ -78,3 +86,30 @@ def reference() -> str:
         for kind in all_problems()
     ]
     return "\n".join(lines) + "\n"
+
+
+def reference_page() -> str:
+    """Return the HTML page of all errors, to whose anchors the `type` of each leads."""
+    rows = "".join(
+        f'<tr id="{kind.code}"><th scope="row"><a href="#{kind.code}"><code>{kind.code}</code></a>'
+        f"</th><td>{kind.status}</td><td>{_html(kind.__doc__ or '')}</td>"
+        f"<td>{_html(kind.advice)}</td></tr>\n"
+        for kind in all_problems()
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Errors of the Highlight API</title>
+<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>
+<h1>Errors</h1>
+<p>Every error is a problem document (<a href="https://www.rfc-editor.org/rfc/rfc9457">RFC 9457</a>,
+<code>{MEDIA_TYPE}</code>) with <code>type</code>, <code>title</code>, <code>status</code>,
+<code>code</code>, <code>detail</code> and <code>request_id</code>, and <code>errors</code> where
+parts of a request are wrong. Programs go by <code>code</code>.</p>
+<table><thead><tr><th scope="col">Code</th><th scope="col">Status</th>
+<th scope="col">What it means</th><th scope="col">What to do</th></tr></thead><tbody>
+{rows}</tbody></table></body></html>
+"""
+
+
+def _html(text: str) -> str:
+    """Return text with what stands in backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", html.escape(" ".join(text.split())))

@@ -57,9 +57,9 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
         self.errors = list(errors)
         self.headers = dict(headers or {})
 
-    def response(self, request_id: str) -> JSONResponse:
-        """Return the answer."""
-        document = ProblemDocument(
+    def document(self, request_id: str) -> ProblemDocument:
+        """Return what the answer says."""
+        return ProblemDocument(
             type=f"/errors#{self.code}",
             title=self.title,
             status=self.status,
@@ -68,8 +68,11 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
             request_id=request_id,
             errors=self.errors or None,
         )
+
+    def response(self, request_id: str) -> JSONResponse:
+        """Return the answer."""
         return JSONResponse(
-            document.model_dump(exclude_none=True),
+            self.document(request_id).model_dump(exclude_none=True),
             status_code=self.status,
             headers=self.headers,
             media_type=MEDIA_TYPE,
@@ -335,12 +338,12 @@ class KeyReplacedProblem(Problem):
 
 
 class LastAdministratorProblem(Problem):
-    """Without this key no one could administer the tenant's keys any more."""
+    """After this change no one could administer the tenant's keys, at once or within 30 days."""
 
     code = "last_admin_key"
     status = 409
     title = "Last key with the scope admin"
-    advice = "Make another key with the scope `admin` first, then revoke this one."
+    advice = "Make another key with the scope `admin` that lasts first, then change this one."
 
 
 class OwnAddressExcludedProblem(Problem):
@@ -503,12 +506,12 @@ class TooManyConnectionsProblem(Problem):
 
 
 class OtherHttpProblem(Problem):
-    """A request that cannot be read as HTTP."""
+    """The request cannot be read as HTTP, or the server refuses it for its form."""
 
     code = "bad_request"
     status = 400
     title = "Bad request"
-    advice = "Check the request against the documentation at `/docs`."
+    advice = "Send well-formed HTTP/1.1: escape the path, and check headers and chunk sizes."
 
 
 class InternalProblem(Problem):

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from api.request_model import RequestModel
 from api.text import Name
 from domain.profile import GameProfile, ProfileKind
 from domain.profile_moment import Slug
@@ -131,12 +132,10 @@ class OverrideHistory(BaseModel):
     data: list[OverrideModel]
 
 
-class MatchRequest(BaseModel):
+class MatchRequest(RequestModel):
     """A text to find a profile for."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"text": "Premier League"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Premier League"}]})
 
     text: Name = Field(description="Game, sport, league, team or title, as people type it.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
 from typing import Final, TypeVar
@@ -11,7 +12,7 @@ from uuid import UUID
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from api.problems import RateLimitedProblem, UnavailableProblem
+from api.problems import Problem, RateLimitedProblem, UnavailableProblem
 from api.route_costs import BY_ADDRESS, cost_of
 from domain.client_address import client_address
 from infra.rate_limiter import Bucket, Limit, LimiterAwayError, RateLimiter, Standing
@@ -48,6 +49,8 @@ class RateLimits:
         self._plans = plans
         self._trusted_proxies = settings.trusted_proxies
         self._refusals = Limit(name="address", quota=settings.address_refusals_per_minute)
+        self._inbound = Limit(name="inbound", quota=settings.address_refusals_per_minute)
+        self._lookups = Limit(name="lookups", quota=settings.address_refusals_per_minute)
         self._files = Limit(name="files", quota=settings.address_files_per_minute)
 
     async def charge_caller(self, scope: Scope, *, tenant_id: UUID, key_id: UUID) -> None:
@@ -106,6 +109,39 @@ class RateLimits:
         except LimiterAwayError:
             return  # the answer is a refusal in any case
         account.standings = verdict.standings
+
+    async def admit_lookup(self, scope: Scope) -> None:
+        """Let an address ask for a 100ms connection that is not remembered.
+
+        What it was refused for otherwise does not count: one tenant's wrong secret must not keep
+        100ms's addresses from reaching another's connection.
+
+        Raises:
+            RateLimitedProblem: it has asked for too many that there are not.
+            UnavailableProblem: nobody counts, and then nothing is to be served.
+        """
+        bucket = Bucket(self._lookups, self._address(scope))
+        standing = await self._counted(self._limiter.look(bucket))
+        if standing is not None and standing.remaining == 0:
+            raise _refusal(standing)
+
+    async def note_unknown(self, scope: Scope) -> None:
+        """Charge a look-up that found no connection to its address."""
+        with suppress(LimiterAwayError):
+            await self._limiter.take([Bucket(self._lookups, self._address(scope))], cost=1)
+
+    async def refused_inbound(self, scope: Scope, problem: Problem) -> Problem:
+        """Charge a refused event of 100ms to its address; return what to answer.
+
+        An event that would be accepted is never kept out: only the answer to others changes.
+        """
+        try:
+            verdict = await self._limiter.take(
+                [Bucket(self._inbound, self._address(scope))], cost=1
+            )
+        except LimiterAwayError:
+            return problem
+        return problem if verdict.refused_by is None else _refusal(verdict.refused_by)
 
     async def close(self) -> None:
         """Close the connections."""

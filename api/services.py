@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from api.event_connections import EventConnections
 from api.rate_limits import RateLimits
+from api.turns import Turns
 from infra.clip_links import ClipLinks
 from infra.clip_store import LocalClipStore
 from infra.connection_secrets import ConnectionSecrets
@@ -58,6 +59,7 @@ class Services:
     event_connections: EventConnections
     meter: RequestMeter
     queries: QueryReader
+    turns: Turns
 
 
 async def services_of(request: Request) -> Services:

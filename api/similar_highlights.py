@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import Reader
+from api.auth import ReaderInTurn
 from api.highlight_models import EXAMPLE, HighlightModel
 from api.pagination import MAX_LIMIT
 from api.problem_reference import documented
@@ -87,7 +87,7 @@ class SimilarHighlights(BaseModel):
 async def find_similar_highlights(
     *,
     highlight_id: UUID,
-    caller: Reader,
+    caller: ReaderInTurn,
     services: ServicesDependency,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Highlights at most.")] = 20,
 ) -> SimilarHighlights:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, Final, Protocol
 from uuid import UUID
 
@@ -11,13 +11,15 @@ import structlog
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
+from starlette.types import Scope as ConnectionScope
 
-from api.auth import Reader
+from api.auth import Permit, Reader
 from api.problem_reference import documented
 from api.problems import (
     InvalidRequestProblem,
     MissingScopeProblem,
+    Problem,
     StreamNotFoundProblem,
     TooManyConnectionsProblem,
     UnauthenticatedProblem,
@@ -26,7 +28,9 @@ from api.problems import (
 from api.request_id import request_id_of
 from api.services import Services, ServicesDependency
 from api.stream_follower import StreamFollower, time_of
+from domain.access import Scope
 from infra.database import DatabaseUnavailableError
+from infra.key_cache import LIFETIME
 from infra.repositories import streams
 from infra.settings.events import EventSettings
 
@@ -41,7 +45,8 @@ _EXAMPLE: Final = (
 _STREAM_OF_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "`highlight` (a highlight with its clip), `stream` (the stream) and, last, "
-        "`end` (its `reason` is `ended` or `deleted`).",
+        "`end` (its `reason` is `ended` or `deleted`) or `error` (a problem document: the key may "
+        "no longer be used).",
         "content": {_MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -81,7 +86,8 @@ async def follow_stream(
 
     A highlight is told again whenever it or its clip has changed: the latest `updated_at` counts.
     Comments keep the connection alive. It is closed after `end`, and once in a while before; then
-    connect again.
+    connect again. It is also closed, after an event `error` with a problem document, within 5
+    seconds of the key's being revoked, expired or no longer allowed from your address.
     """
     async with services.database.session(caller.tenant_id) as session:
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
@@ -96,6 +102,7 @@ async def follow_stream(
     return _EventResponse(
         services,
         follower,
+        permit=caller.permit,
         tenant_id=caller.tenant_id,
         request_id=request_id_of(request.scope),
     )
@@ -117,15 +124,25 @@ class _EventResponse(StreamingResponse):
     media_type = _MEDIA_TYPE
 
     def __init__(
-        self, services: Services, follower: StreamFollower, *, tenant_id: UUID, request_id: str
+        self,
+        services: Services,
+        follower: StreamFollower,
+        *,
+        permit: Permit,
+        tenant_id: UUID,
+        request_id: str,
     ) -> None:
+        async def authorize() -> None:
+            await permit.require(Scope.READ)
+
+        sent = events(services.settings, follower, authorize=authorize, request_id=request_id)
         # Proxies that buffer answers (nginx) are asked not to.
-        super().__init__(events(services.settings, follower), headers={"X-Accel-Buffering": "no"})
+        super().__init__(sent, headers={"X-Accel-Buffering": "no"})
         self._connections = services.event_connections
         self._tenant_id = tenant_id
         self._request_id = request_id
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
         """Send the events, or that there are too many connections."""
         try:
             with self._connections.one_more(self._tenant_id):
@@ -134,22 +151,40 @@ class _EventResponse(StreamingResponse):
             await problem.response(self._request_id)(scope, receive, send)
 
 
-async def events(settings: EventSettings, follower: Follower) -> AsyncIterator[bytes]:
-    """Yield a follower's news and, when there is none for a while, a comment; until it is over."""
+async def events(
+    settings: EventSettings,
+    follower: Follower,
+    *,
+    authorize: Callable[[], Awaitable[None]],
+    request_id: str,
+) -> AsyncIterator[bytes]:
+    """Yield a follower's news and, when there is none for a while, a comment; until it is over.
+
+    Args:
+        settings: how often, and for how long.
+        follower: what there is to tell.
+        authorize: raises the problem for which nothing more may be told; asked before each event.
+        request_id: of the request, for such a problem's document.
+    """
     clock = asyncio.get_running_loop().time
     until = clock() + settings.events_lifetime
     yield format_sse_event(retry=_RETRY_MS)
     spoken = clock()
-    while not follower.over and clock() < until:
-        try:
+    try:
+        while not follower.over and clock() < until:
+            await authorize()
             news = await follower.news()
-        except DatabaseUnavailableError:
-            _log.warning("events end early: the database does not answer")
-            return
-        if not news and clock() - spoken >= settings.events_keep_alive:
-            news = [format_sse_event(comment="still here")]
-        for event in news:
-            yield event
-            spoken = clock()
-        if not follower.over and not follower.behind:
-            await asyncio.sleep(settings.events_interval)
+            if not news and clock() - spoken >= settings.events_keep_alive:
+                news = [format_sse_event(comment="still here")]
+            for event in news:
+                # A client that reads slowly may have taken long over the one before.
+                await authorize()
+                yield event
+                spoken = clock()
+            if not follower.over and not follower.behind:
+                await asyncio.sleep(min(settings.events_interval, LIFETIME))
+    except DatabaseUnavailableError:
+        _log.warning("events end early: the database does not answer")
+    except Problem as problem:
+        data = problem.document(request_id).model_dump_json(exclude_none=True)
+        yield format_sse_event(event="error", data_str=data)

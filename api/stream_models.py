@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.request_model import RequestModel
 from api.text import Name, Title, Url
 from domain.language import Language
 from domain.media import GapReason, GapStatus
@@ -24,10 +25,8 @@ from domain.stream import (
 from infra.schema import Stream, StreamGap
 
 
-class AnalyzeOptions(BaseModel):
+class AnalyzeOptions(RequestModel):
     """How to follow the stream; times in seconds. What is left out has the server's default."""
-
-    model_config = ConfigDict(extra="forbid")
 
     max_height: int | None = Field(
         default=None, ge=1, le=4320, description="Follow the best variant of at most this height."
@@ -46,11 +45,10 @@ class AnalyzeOptions(BaseModel):
     )
 
 
-class AnalyzeRequest(BaseModel):
+class AnalyzeRequest(RequestModel):
     """A live stream to find highlights in."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    WithJsonSchema,
+)
 
+from api.request_model import RequestModel
 from domain.usage import UsageKind, cost
 from infra.repositories.usage import Bucket, UsageSum
 from infra.schema import UsageBudget
@@ -78,12 +86,27 @@ class UsageReport(BaseModel):
     cost_usd: float = Field(description="Of everything in `data`.")
 
 
-class BudgetRequest(BaseModel):
+_AMOUNT: Final = TypeAdapter(Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6)])
+
+
+def _amount(value: object) -> Decimal:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic's own way to refuse
+    return _AMOUNT.validate_python(value)
+
+
+Amount = Annotated[
+    Decimal, PlainValidator(_amount), WithJsonSchema(_AMOUNT.json_schema(mode="validation"))
+]
+"""A decimal, as a number or as text that keeps all of its digits."""
+
+
+class BudgetRequest(RequestModel):
     """How much of a kind is to be used in a month of UTC, in the unit of the kind."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"monthly": 360000}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"monthly": 360000}]})
 
-    monthly: Decimal = Field(gt=0, max_digits=18, decimal_places=6)
+    monthly: Amount
 
 
 class BudgetModel(BaseModel):

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
+from api.request_model import RequestModel
 from api.text import Title, Url
+from api.times import Moment
 from domain.events import EventType
 from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus
 from infra.schema import Delivery, DeliveryAttempt, WebhookEndpoint
 
+# Plain text: of members of an enumeration pydantic's messages show the representation.
 Subscribable = Literal[
-    EventType.STREAM_STARTED,
-    EventType.STREAM_ENDED,
-    EventType.STREAM_FAILED,
-    EventType.HIGHLIGHT_PENDING,
-    EventType.HIGHLIGHT_CONFIRMED,
-    EventType.HIGHLIGHT_RETRACTED,
-    EventType.CLIP_READY,
-    EventType.CLIP_FAILED,
-    EventType.USAGE_THRESHOLD,
-    EventType.ENDPOINT_DISABLED,
+    "stream.started",
+    "stream.ended",
+    "stream.failed",
+    "highlight.pending",
+    "highlight.confirmed",
+    "highlight.retracted",
+    "clip.ready",
+    "clip.failed",
+    "usage.threshold",
+    "endpoint.disabled",
 ]
 Types = Annotated[
     list[Subscribable],
@@ -36,28 +39,22 @@ _EXAMPLE: Final[JsonDict] = {
     "description": "Production",
     "event_types": ["highlight.confirmed", "clip.ready"],
 }
-_Instant = Annotated[
-    AwareDatetime,
-    Field(ge=datetime(2020, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC)),
-]
 
 
-class SubscribeRequest(BaseModel):
+class SubscribeRequest(RequestModel):
     """Where to be told of what."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     url: Url = Field(description="Public https URL that takes POST requests.")
     description: Title = Field(default="", description="For people.")
-    event_types: Types = []
+    event_types: Types = Field(default=[])
 
 
-class EndpointPatch(BaseModel):
+class EndpointPatch(RequestModel):
     """What to change of an endpoint; what is left out or null stays as it is."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"event_types": ["clip.ready"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"event_types": ["clip.ready"]}]})
 
     url: Url | None = None
     description: Title | None = None
@@ -69,10 +66,10 @@ class EndpointPatch(BaseModel):
     )
 
 
-class RotateRequest(BaseModel):
+class RotateRequest(RequestModel):
     """How to replace an endpoint's secret."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap": 3600}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"overlap": 3600}]})
 
     overlap: int = Field(
         default=_DAY,
@@ -82,11 +79,10 @@ class RotateRequest(BaseModel):
     )
 
 
-class ReplayRequest(BaseModel):
+class ReplayRequest(RequestModel):
     """Which events to send once more: from an instant on, before another."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -98,8 +94,8 @@ class ReplayRequest(BaseModel):
         },
     )
 
-    since: _Instant = Field(alias="from")
-    until: _Instant = Field(alias="to")
+    since: Moment = Field(alias="from")
+    until: Moment = Field(alias="to")
     types: Types = Field(
         default=[], description="Of these types; none means those that the endpoint asks for."
     )
@@ -139,9 +135,9 @@ class EndpointModel(BaseModel):
 class EndpointWithSecret(EndpointModel):
     """A webhook endpoint with its secret, which is shown now and not again."""
 
-    secret: str = Field(
+    secret: str | None = Field(
         description="`whsec_…`: verify what you receive with it, by any library of Standard "
-        "Webhooks.",
+        "Webhooks. Null where a repetition under the same `Idempotency-Key` is answered.",
         examples=["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
     )
 
@@ -182,12 +178,15 @@ class AttemptModel(BaseModel):
 class DeliveryDetail(DeliveryModel):
     """A delivery with what is sent and its latest attempts, newest first."""
 
-    data: dict[str, Any] = Field(description="The event's payload; links are signed when sent.")
+    data: dict[str, Any] | None = Field(
+        description="The event's payload; links are signed when sent. Null for a key without the "
+        "scope `read`: it holds highlights and clips."
+    )
     history: list[AttemptModel]
 
     @classmethod
     def with_history(
-        cls, row: Delivery, data: dict[str, Any], attempts: list[DeliveryAttempt]
+        cls, row: Delivery, data: dict[str, Any] | None, attempts: list[DeliveryAttempt]
     ) -> Self:
         """Return a delivery with all that is known of it."""
         return cls(

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -70,7 +69,6 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
         EndpointLimitProblem,
         UrlForbiddenProblem,
         IdempotencyMismatchProblem,
-        EndpointNotFoundProblem,
     ),
 )
 async def subscribe(
@@ -82,8 +80,8 @@ async def subscribe(
 ) -> JSONResponse:
     """Be told of what happens from now on, by requests to a URL of yours.
 
-    The answer holds the secret by which you verify them, and no later answer does; only a
-    repetition under the same `Idempotency-Key` shows it again.
+    The answer holds the secret by which you verify them, this once: a repetition under the same
+    `Idempotency-Key` has `secret` null. If the answer was lost, rotate the secret.
     """
     _check(services, body.url)
 
@@ -111,9 +109,7 @@ async def subscribe(
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="subscribeWebhook", body=body
     )
-    return await once.answer(
-        services.database, create, repeat=partial(_again, services=services, caller=caller)
-    )
+    return await once.answer(services.database, create)
 
 
 @router.get("", operation_id="listWebhooks", responses=documented(*_ALWAYS, InvalidCursorProblem))
@@ -209,8 +205,9 @@ async def rotate_secret(
     """Replace an endpoint's secret; the answer shows the new one, once.
 
     During the overlap messages carry two signatures, so that they verify with either secret. A
-    third one is not kept: rotating again ends the overlap of the first. So send an
-    `Idempotency-Key`, and repeat a request whose answer was lost under the same one.
+    third one is not kept: rotating again ends the overlap of the first. A repetition under the
+    same `Idempotency-Key` rotates nothing and has `secret` null; if the answer was lost, rotate
+    again.
     """
 
     async def rotate(session: AsyncSession, _rotation_id: UUID) -> Created:
@@ -234,9 +231,7 @@ async def rotate_secret(
         body=body,
     )
     with _missing_as_problem():
-        return await once.answer(
-            services.database, rotate, repeat=partial(_again, services=services, caller=caller)
-        )
+        return await once.answer(services.database, rotate)
 
 
 @router.delete(
@@ -259,17 +254,8 @@ async def delete_endpoint(
 
 def _shown_once(row: WebhookEndpoint, secret: str, *, status: int, **headers: str) -> Created:
     document = EndpointModel.of(row).model_dump(mode="json")
-    stored = StoredResponse(status=status, headers=headers, body=document)
-    return Created(answer=_with(stored, secret=secret), stored=stored)
-
-
-async def _again(
-    session: AsyncSession, stored: StoredResponse, *, services: Services, caller: Caller
-) -> StoredResponse:
-    """Repeat an answer that showed a secret: it was stored without, and gets the present one."""
-    row = await _find(session, caller, UUID(stored.body["id"]))
-    secret = services.endpoint_secrets.open(row.secret, tenant_id=row.tenant_id, endpoint_id=row.id)
-    return _with(stored, secret=secret)
+    made = StoredResponse(status=status, headers=headers, body=document)
+    return Created(answer=_with(made, secret=secret), stored=_with(made, secret=None))
 
 
 async def _find(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
@@ -295,5 +281,5 @@ def _check(services: Services, url: str) -> None:
         raise UrlForbiddenProblem(str(error)) from error
 
 
-def _with(response: StoredResponse, *, secret: str) -> StoredResponse:
+def _with(response: StoredResponse, *, secret: str | None) -> StoredResponse:
     return replace(response, body=response.body | {"secret": secret})

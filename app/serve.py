@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.application import create_app
+from app.http_protocol import ProblemProtocol
 from infra.settings import Settings
 
 _SHUTDOWN_TIMEOUT: Final = 5
@@ -28,6 +29,7 @@ def serve(app: FastAPI, *, host: str, port: int) -> None:
         app,
         host=host,
         port=port,
+        http=ProblemProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -13,6 +14,11 @@ DEFAULT_OVERLAP: Final = timedelta(hours=24)
 """How long a replaced key still works: a day, so that every deployment can take the new one."""
 
 LONGEST_OVERLAP: Final = timedelta(days=30)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+LEAST_ADMINISTRATION: Final = timedelta(days=30)
+"""How long a tenant must still be able to administer its keys after a change, if it was before."""
 
 
 class KeyChangeRefusedError(Exception):
@@ -85,3 +91,28 @@ class KeyLife(Model):
     def end_of_successor(self, now: datetime) -> datetime | None:
         """Return when a key made at `now` ends that is given as long a life as this one had."""
         return None if self.expires_at is None else now + (self.expires_at - self.created_at)
+
+
+def require_administrator(
+    before: Iterable[KeyLife], after: Iterable[KeyLife], now: datetime
+) -> None:
+    """Refuse a change of keys after which nobody could administer a tenant's keys for long.
+
+    It is no concern of this change if that was so before, as when the only such key ends soon.
+
+    Args:
+        before: of the tenant's keys with the scope `admin`, before the change.
+        after: of the same and new ones, after it.
+        now: the time of the change.
+
+    Raises:
+        LastAdministratorError: the last key that could make others ends with this change, or soon.
+    """
+    least = min(_last_end(before, now), now + LEAST_ADMINISTRATION)
+    if _last_end(after, now) < least:
+        raise LastAdministratorError
+
+
+def _last_end(keys: Iterable[KeyLife], now: datetime) -> datetime:
+    ends = [key.expires_at or _NEVER for key in keys if key.works(now)]
+    return max(ends, default=now)

@@ -131,7 +131,13 @@ async def rotate_key(
     tenant_id = tenant_id_of(slug)
     async with database.session(tenant_id) as session:
         made = await key_ring.rotate(
-            session, key_id, tenant_id=tenant_id, secret=secret, actor=OPERATOR, overlap=overlap
+            session,
+            key_id,
+            tenant_id=tenant_id,
+            secret=secret,
+            actor=OPERATOR,
+            overlap=overlap,
+            spare_last_administrator=False,
         )
     return TenantKey(tenant_id=tenant_id, key_id=made.row.id, key=made.plain)
 

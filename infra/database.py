@@ -7,11 +7,14 @@ it at the start of every transaction: there is no session without a tenant.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+import math
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from asyncpg import DataError as DriverDataError
 from asyncpg import PostgresError
 from pydantic_core import from_json
 from sqlalchemy import Connection, event, text
@@ -26,11 +29,15 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
+from domain.text import clean_text, is_storable
 from infra.driver_connection import DriverConnection, StaleConnectionError, begin, set_locally
 from infra.repositories import publication, tenants
+from infra.schema.base import LONGEST_TEXT
 
 _SETTING: Final = "setting"
 _BROKE: Final = "the connection to PostgreSQL broke"
+_DATA_EXCEPTION: Final = "22"
+_QUERY_CANCELED: Final = "57014"
 
 
 class MissingTenantError(RuntimeError):
@@ -42,6 +49,10 @@ _AWAY: Final = (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError)
 
 class DatabaseUnavailableError(Exception):
     """PostgreSQL cannot be reached, or has no connection to spare; trying again may help."""
+
+
+class UnstorableValueError(Exception):
+    """PostgreSQL refuses a value for what it is; trying again does not help."""
 
 
 class _ScopedSession(Session):
@@ -84,6 +95,7 @@ class Database:
         transaction_pooler: bool = False,
     ) -> None:
         options: dict[str, Any] = {
+            "json_serializer": _json,
             "json_deserializer": from_json,  # half the time of `json.loads`, which pages notice
             "connect_args": {
                 "timeout": connect_timeout,
@@ -223,6 +235,10 @@ class Database:
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise DatabaseUnavailableError(_BROKE) from error
+            if _is_canceled(error):
+                raise DatabaseUnavailableError("a statement took too long") from error
+            if _is_unstorable(error):
+                raise UnstorableValueError("a value does not fit its column") from error
             raise
 
     async def _begin(self, name: str, value: str) -> tuple[AsyncSession, AsyncExitStack]:
@@ -241,6 +257,43 @@ class Database:
             except _AWAY as error:
                 raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
         raise DatabaseUnavailableError(_BROKE) from broken
+
+
+def _json(value: object) -> str:
+    """Return JSON that PostgreSQL stores: no NUL, no half of a surrogate pair, no NaN."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        is_clean = is_storable(text) and "\\u0000" not in text
+    except ValueError:
+        is_clean = False
+    return text if is_clean else json.dumps(_cleaned(value), ensure_ascii=False)
+
+
+def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return clean_text(value, LONGEST_TEXT)
+    if isinstance(value, dict):
+        return {_cleaned(name): _cleaned(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _states(error: DBAPIError) -> Iterator[str]:
+    cause: BaseException | None = error.orig
+    while cause is not None:
+        yield str(getattr(cause, "sqlstate", None) or "")
+        cause = cause.__cause__
+
+
+def _is_canceled(error: DBAPIError) -> bool:
+    return _QUERY_CANCELED in _states(error)
+
+
+def _is_unstorable(error: DBAPIError) -> bool:
+    """Return True if the server (class 22), or the driver before it, refuses a value."""
+    refused = any(state.startswith(_DATA_EXCEPTION) for state in _states(error))
+    return refused or isinstance(getattr(error.orig, "__cause__", None), DriverDataError)
 
 
 def asyncpg_url(url: str | URL) -> URL:

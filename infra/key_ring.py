@@ -6,7 +6,8 @@ The functions work within the caller's transaction. What they change is decided 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.access import Scope
 from domain.audit import Actor, AuditAction
-from domain.key_life import DEFAULT_OVERLAP, KeyLife, LastAdministratorError
+from domain.key_life import DEFAULT_OVERLAP, KeyLife, require_administrator
 from infra import api_keys
 from infra.api_keys import KeyMode, PlainKey
 from infra.repositories import api_keys as stored_keys
@@ -117,6 +118,7 @@ async def rotate(
     overlap: timedelta = DEFAULT_OVERLAP,
     expires_at: datetime | None = None,
     successor_id: UUID | None = None,
+    spare_last_administrator: bool = True,
 ) -> MadeKey:
     """Make a key's successor, with the same rights; the old one ends with the overlap.
 
@@ -129,8 +131,10 @@ async def rotate(
         overlap: how long the old key still works.
         expires_at: when the successor ends; by default after as long a life as the old one's.
         successor_id: its id, where that was chosen before.
+        spare_last_administrator: see `revoke`.
 
     Raises:
+        LastAdministratorError: no key that could make others would be left, or not for long.
         RecordMissingError: the tenant has no such key.
         KeyEndedError: it is revoked or has expired.
         KeyReplacedError: it has a successor already.
@@ -139,22 +143,23 @@ async def rotate(
     old = await _get(session, tenant_id=tenant_id, key_id=key_id)
     life = life_of(old)
     end = life.end_after_rotation(now, overlap=overlap)
-    made = await make(
-        session,
-        NewKey(
-            name=old.name,
-            scopes=frozenset(Scope(scope) for scope in old.scopes),
-            mode=KeyMode(old.mode),
-            allowed_ips=tuple(old.allowed_ips),
-            expires_at=expires_at or life.end_of_successor(now),
-        ),
-        tenant_id=tenant_id,
-        secret=secret,
-        actor=actor,
-        key_id=successor_id,
-        replaces=old.id,
-    )
-    await stored_keys.change(session, old, {"expires_at": end, "replaced_by": made.row.id})
+    async with _keeping_an_administrator(session, tenant_id, now, spare=spare_last_administrator):
+        made = await make(
+            session,
+            NewKey(
+                name=old.name,
+                scopes=frozenset(Scope(scope) for scope in old.scopes),
+                mode=KeyMode(old.mode),
+                allowed_ips=tuple(old.allowed_ips),
+                expires_at=expires_at or life.end_of_successor(now),
+            ),
+            tenant_id=tenant_id,
+            secret=secret,
+            actor=actor,
+            key_id=successor_id,
+            replaces=old.id,
+        )
+        await stored_keys.change(session, old, {"expires_at": end, "replaced_by": made.row.id})
     await audit.record(
         session,
         tenant_id=tenant_id,
@@ -173,10 +178,12 @@ async def change(
     *,
     tenant_id: UUID,
     actor: Actor,
+    spare_last_administrator: bool = True,
 ) -> ApiKey:
     """Give a key another name, other addresses or another end; `values` names some of CHANGEABLE.
 
     Raises:
+        LastAdministratorError: no key that could make others would be left, or not for long.
         RecordMissingError: the tenant has no such key.
         KeyEndedError: it is revoked or has expired.
         ValueError: something else is to be changed, which no key can.
@@ -189,7 +196,10 @@ async def change(
     new = {name: value for name, value in values.items() if getattr(row, name) != value}
     if new:
         before = {name: _json(getattr(row, name)) for name in new}
-        await stored_keys.change(session, row, new)
+        async with _keeping_an_administrator(
+            session, tenant_id, now, spare=spare_last_administrator
+        ):
+            await stored_keys.change(session, row, new)
         await audit.record(
             session,
             tenant_id=tenant_id,
@@ -219,8 +229,8 @@ async def revoke(
         key_id: the key.
         tenant_id: the tenant.
         actor: who does it.
-        spare_last_administrator: refuse to take the last usable key with the scope `admin`; an
-            operator, who can make another, need not be refused.
+        spare_last_administrator: refuse to take the last key with the scope `admin` that stays
+            usable; an operator, who can make another, need not be refused.
 
     Raises:
         RecordMissingError: the tenant has no such key.
@@ -230,16 +240,8 @@ async def revoke(
     row = await _get(session, tenant_id=tenant_id, key_id=key_id)
     if row.revoked_at is not None:
         return row
-    if (
-        spare_last_administrator
-        and life_of(row).works(now)
-        and Scope.ADMIN in row.scopes
-        and not await stored_keys.others_permit(
-            session, tenant_id=tenant_id, scope=Scope.ADMIN, besides=key_id, now=now
-        )
-    ):
-        raise LastAdministratorError
-    await stored_keys.change(session, row, {"revoked_at": now})
+    async with _keeping_an_administrator(session, tenant_id, now, spare=spare_last_administrator):
+        await stored_keys.change(session, row, {"revoked_at": now})
     await audit.record(
         session,
         tenant_id=tenant_id,
@@ -249,6 +251,22 @@ async def revoke(
         details={"name": row.name},
     )
     return row
+
+
+@asynccontextmanager
+async def _keeping_an_administrator(
+    session: AsyncSession, tenant_id: UUID, now: datetime, *, spare: bool
+) -> AsyncIterator[None]:
+    """Refuse the change that is made within, if it leaves nobody to administer the keys."""
+    before = await _administrators(session, tenant_id)
+    yield
+    if spare:
+        require_administrator(before, await _administrators(session, tenant_id), now)
+
+
+async def _administrators(session: AsyncSession, tenant_id: UUID) -> list[KeyLife]:
+    rows = await stored_keys.list_all(session, tenant_id=tenant_id)
+    return [life_of(row) for row in rows if Scope.ADMIN in row.scopes]
 
 
 async def _get(session: AsyncSession, *, tenant_id: UUID, key_id: UUID) -> ApiKey:

@@ -1,8 +1,8 @@
 """100ms connections as requests are judged by, remembered for seconds: each event needs one.
 
 A connection that is changed, rotated or deleted in this process is forgotten at once; elsewhere it
-counts as changed within `LIFETIME` seconds. Unknown ones are never remembered, so that a new one
-works at once.
+counts as changed within `LIFETIME` seconds. That there is none is remembered for as long, so that
+a sender of refused events costs no look-up each; one that is made in this process works at once.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ LIFETIME: Final = 5.0
 """Seconds for which another process may go by what was changed; docs/webhooks-100ms.md has it."""
 
 _CAPACITY: Final = 10_000
+"""Of those found; and of those that are not, apart, so that strangers push out nobody."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -76,7 +78,12 @@ class KnownConnections:
         self._clock = clock
         self._now = now
         self._known: OrderedDict[UUID | str, tuple[float, _Found]] = OrderedDict()
+        self._unknown: OrderedDict[UUID | str, float] = OrderedDict()
         self._changes = 0
+
+    def remembers(self, name: UUID | str) -> bool:
+        """Return True if the next question for an id or workspace needs no look-up."""
+        return self._remembered(name) is not None
 
     async def find(self, connection_id: UUID) -> KnownConnection | None:
         """Return a connection, or None when there is none of this id.
@@ -115,12 +122,15 @@ class KnownConnections:
     def forget_workspaces(self) -> None:
         """Look up anew which connections a workspace has. Call it once a new one is committed."""
         self._changes += 1
+        self._unknown.clear()
         for workspace in [each for each in self._known if isinstance(each, str)]:
             del self._known[workspace]
 
     def _remembered(self, name: UUID | str) -> _Found | None:
         until, found = self._known.get(name, (0.0, None))
-        return found if self._clock() < until else None
+        if self._clock() < until:
+            return found
+        return () if self._clock() < self._unknown.get(name, 0.0) else None
 
     def _remember(
         self, name: UUID | str, rows: Sequence[Connection], *, asked: float, changes: int
@@ -128,7 +138,14 @@ class KnownConnections:
         now = self._now()
         found = tuple(self._known_of(row, now) for row in rows)
         # What was read before a change may be what was changed.
-        if found and changes == self._changes:
+        if changes != self._changes:
+            return found
+        if not found:
+            self._unknown[name] = asked + LIFETIME
+            self._unknown.move_to_end(name)
+            if len(self._unknown) > _CAPACITY:
+                self._unknown.popitem(last=False)
+        else:
             self._known[name] = (asked + min(_lifetime(row, now) for row in rows), found)
             self._known.move_to_end(name)
             if len(self._known) > _CAPACITY:

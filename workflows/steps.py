@@ -22,12 +22,20 @@ with workflow.unsafe.imports_passed_through():
 # The name of `infra.repositories.errors.RecordMissingError`: a row that was deleted stays deleted.
 RECORD_MISSING = "RecordMissingError"
 
+# The names of what fails alike each time: a value that the database refuses, or that is no UTF-8.
+PERMANENT = (
+    "UnstorableValueError",
+    "UnicodeEncodeError",
+    "UnicodeDecodeError",
+    "PydanticSerializationError",
+)
+
 # What must not be lost is retried for as long as its workflow lives: the wait is for our own
 # database or store to come back, and the stream goes on being fetched meanwhile.
 UNTIL_DONE = RetryPolicy(
     initial_interval=timedelta(seconds=0.5),
     maximum_interval=timedelta(seconds=15),
-    non_retryable_error_types=[RECORD_MISSING],
+    non_retryable_error_types=[RECORD_MISSING, *PERMANENT],
 )
 # Of a few statements or deletions: a dead worker costs no more than this. What may take longer
 # sends heartbeats instead.
@@ -54,6 +62,7 @@ def start_fetch(
             initial_interval=timedelta(seconds=timing.retry_interval),
             maximum_interval=timedelta(seconds=longest_pause),
             maximum_attempts=max(2, int(timing.fetch_timeout / longest_pause)),
+            non_retryable_error_types=list(PERMANENT),
         ),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"window {request.cursor.window_index} from {clock(request.cursor.position)}",

@@ -29,6 +29,9 @@ LEAST_CERTAINTY: Final = 0.2
 """Below it a moment is taken to be made up."""
 
 _HUNDREDTHS: Final = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})")
+_LONGEST_INTEGER: Final = 18
+"""Digits."""
+
 _SHORTEST: Final = 1.0
 _LONGEST: Final = 60.0
 _SAME_MOMENT: Final = 3.0
@@ -192,12 +195,17 @@ def _text(answer: Answer) -> str:
 
 def _object(text: str) -> Mapping[str, Any]:
     try:
-        said = json.loads(_unfenced(text))
+        said = json.loads(_unfenced(text), parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise UnusableAnswerError("malformed") from error
     if not isinstance(said, dict):
         raise UnusableAnswerError("malformed")
     return said
+
+
+def _integer(text: str) -> int | float:
+    """Return an integer; of one that no double holds, infinity, which every check refuses."""
+    return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
 
 
 def _unfenced(text: str) -> str:
@@ -214,7 +222,7 @@ def _items(text: str, counted: Counter[str]) -> Iterator[Mapping[str, Any]]:
     begin = text.find("[")
     if not text.lstrip().startswith("{") or '"moments"' not in text or begin < 0:
         raise UnusableAnswerError("malformed")
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(parse_int=_integer)
     place = begin + 1
     while True:
         rest = text[place:].lstrip(" \t\r\n,")
@@ -252,7 +260,7 @@ def _detection(
         counted["unsure"] += 1
         return None
     kind = item.get("kind")
-    if kind != OTHER and kind not in profile.moments:
+    if kind != OTHER and (not isinstance(kind, str) or kind not in profile.moments):
         counted["unknown_kind"] += 1
         kind = OTHER
     span = order_span(start=start, peak=peak, end=end, earliest=file.start, latest=file.end)

@@ -23,6 +23,7 @@ from domain.gemini.cost import TokenUsage
 from domain.gemini.models import bare_name
 from domain.model import Model
 from domain.profile_hints import MediaResolution
+from domain.text import clean_text
 from infra.errors import NotConfiguredError
 from infra.gemini.errors import (
     DeadlineError,
@@ -39,6 +40,9 @@ _log = structlog.get_logger(__name__)
 
 # The service refuses deadlines below ten seconds; ours may be shorter, and are kept on this side.
 _LEAST_SERVER_DEADLINE: Final = 10.0
+_LONGEST_ANSWER: Final = 1 << 18
+"""Characters; the largest that is asked for has some thousands."""
+
 # Sport is full of tackles, blood and gunfire that are no harm; what is left is still filtered.
 _THRESHOLD: Final = types.HarmBlockThreshold.BLOCK_ONLY_HIGH
 _HARMS: Final = (
@@ -274,7 +278,9 @@ def _answer(response: types.GenerateContentResponse) -> Answer:
     feedback = response.prompt_feedback
     blocked = feedback.block_reason if feedback else None
     return Answer(
-        text="".join(part.text or "" for part in parts or () if not part.thought),
+        text=clean_text(
+            "".join(part.text or "" for part in parts or () if not part.thought), _LONGEST_ANSWER
+        ),
         finish=str(candidate.finish_reason.value) if candidate and candidate.finish_reason else "",
         blocked=str(blocked.value) if blocked else None,
         model=response.model_version or "",

@@ -105,23 +105,6 @@ async def lock(session: AsyncSession, tenant_id: UUID) -> datetime:
     return now
 
 
-async def others_permit(
-    session: AsyncSession, *, tenant_id: UUID, scope: Scope, besides: UUID, now: datetime
-) -> bool:
-    """Tell whether a key other than `besides` that is usable at `now` has a scope."""
-    found = await session.scalar(
-        select(ApiKey.id)
-        .where(
-            ApiKey.tenant_id == tenant_id,
-            ApiKey.id != besides,
-            ApiKey.scopes.contains([scope.value]),
-            _usable(now),
-        )
-        .limit(1)
-    )
-    return found is not None
-
-
 async def change(session: AsyncSession, key: ApiKey, values: Mapping[str, object]) -> None:
     """Write new values of a key's columns."""
     for name, value in values.items():

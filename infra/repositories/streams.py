@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.backfill_input import BackfillRecord
 from domain.language import Language
 from domain.records import StreamRecord, WindowRecord
-from domain.stream import TERMINAL, StreamProgress, StreamStatus, may_follow
+from domain.stream import TERMINAL, EndReason, StreamEnd, StreamProgress, StreamStatus, may_follow
 from domain.usage import UsageKind, usage_event
 from infra.repositories import usage
 from infra.repositories.announcements import announce_stream
@@ -24,6 +24,7 @@ from infra.schema import Clip, Stream, StreamGap, StreamWindow
 
 _INSERT: Final = insert(Stream).returning(Stream)  # the row in one statement, with its defaults
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
+_NOTHING_ELSE: Final[dict[str, Any]] = {"gaps": (), "windows": ()}
 _COUNTERS: Final = (
     "position",
     "analyzed",
@@ -208,6 +209,17 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     await _record_gaps(session, record)
     await _meter(session, stream, await _record_windows(session, record))
     return await announce_stream(session, stream, before=before)
+
+
+async def fail(session: AsyncSession, record: StreamRecord, *, message: str) -> None:
+    """End a stream as failed, of whose record nothing else can be written.
+
+    Raises:
+        RecordMissingError: the stream does not exist.
+    """
+    end = StreamEnd(reason=EndReason.INTERNAL, message=message)
+    progress = StreamProgress(status=StreamStatus.FAILED, end=end)
+    await record_stream(session, record.model_copy(update=_NOTHING_ELSE | {"progress": progress}))
 
 
 async def _meter(session: AsyncSession, stream: Stream, windows: Sequence[WindowRecord]) -> None:

@@ -3,20 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     DateTime,
+    Dialect,
     Double,
     LargeBinary,
     MetaData,
     Text,
+    TypeDecorator,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
+
+from domain.text import clean_text
+
+LONGEST_TEXT: Final = 1 << 20
+"""Characters of one value; the longest that is meant to be stored, commentary, has thousands."""
+
+_LARGEST: Final = 2**63 - 1
+_YEARS: Final = range(2, 9999)  # in which a zone cannot lead out of what `datetime` holds
+
+
+class StorableText(TypeDecorator[str]):
+    """Text that PostgreSQL takes: half of a surrogate pair and NUL do not fail a whole record."""
+
+    impl = Text
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[str]:
+        """The type of values."""
+        return str
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Return what is sent."""
+        return clean_text(value, LONGEST_TEXT) if isinstance(value, str) else value
+
+
+class WideInteger(TypeDecorator[int]):
+    """An integer of 64 bits; what is beyond them becomes the nearest that is not."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[int]:
+        """The type of values."""
+        return int
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Return what is sent."""
+        return value if value is None else max(-_LARGEST, min(value, _LARGEST))
+
+
+class Instant(TypeDecorator[datetime]):
+    """A time with its zone; at the ends of the calendar, where none fits, in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[datetime]:
+        """The type of values."""
+        return datetime
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Return what is sent."""
+        if value is None or value.year in _YEARS:
+            return value
+        return value.replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
@@ -32,9 +93,9 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: DateTime(timezone=True),
+        datetime: Instant(),
         float: Double(),
-        str: Text(),
+        str: StorableText(),
         bytes: LargeBinary(),
         list[str]: JSONB(),
         list[dict[str, Any]]: JSONB(),

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -18,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.events import EventType
-from infra.schema.base import Base, one_of
+from infra.schema.base import Base, WideInteger, one_of
 
 
 class EventRow(Base):
@@ -51,7 +50,7 @@ class EventRow(Base):
 
     tenant_id: Mapped[UUID]
     id: Mapped[UUID]
-    position: Mapped[int] = mapped_column(BigInteger(), Identity(always=True))
+    position: Mapped[int] = mapped_column(WideInteger(), Identity(always=True))
     type: Mapped[str]
     subject: Mapped[str]
     ordering_key: Mapped[str]

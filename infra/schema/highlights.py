@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     Computed,
     ForeignKeyConstraint,
@@ -23,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.clip import ClipStatus
 from domain.language import Language
 from domain.selection import DecisionStatus, Tier
-from infra.schema.base import Base, one_of
+from infra.schema.base import Base, WideInteger, one_of
 
 
 class Highlight(Base):
@@ -173,7 +172,7 @@ class Clip(Base):
     duration: Mapped[float]
     key: Mapped[str | None]
     thumbnail_key: Mapped[str | None]
-    size: Mapped[int | None] = mapped_column(BigInteger())
+    size: Mapped[int | None] = mapped_column(WideInteger())
     width: Mapped[int | None]
     height: Mapped[int | None]
     has_audio: Mapped[bool | None]

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     ForeignKeyConstraint,
     Identity,
@@ -22,7 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.hms.beam import Outcome
-from infra.schema.base import Base, one_of
+from infra.schema.base import Base, WideInteger, one_of
 
 
 class Connection(Base):
@@ -96,7 +95,7 @@ class InboundEvent(Base):
     tenant_id: Mapped[UUID]
     connection_id: Mapped[UUID]
     event_id: Mapped[str]
-    position: Mapped[int] = mapped_column(BigInteger(), Identity(always=True))
+    position: Mapped[int] = mapped_column(WideInteger(), Identity(always=True))
     type: Mapped[str]
     lane: Mapped[str | None]
     stream_id: Mapped[UUID | None]

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -21,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.language import Language
 from domain.media import GapReason, GapStatus
 from domain.stream import EndReason, StreamStatus
-from infra.schema.base import Base, one_of
+from infra.schema.base import Base, WideInteger, one_of
 
 
 class Stream(Base):
@@ -56,12 +55,12 @@ class Stream(Base):
     status: Mapped[str]
     position: Mapped[float] = mapped_column(server_default=text("0"))
     analyzed: Mapped[float] = mapped_column(server_default=text("0"))
-    segments: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
-    missed: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
-    windows: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
-    highlights: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
-    clips: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
-    refused_marks: Mapped[int] = mapped_column(BigInteger(), server_default=text("0"))
+    segments: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    missed: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    windows: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    highlights: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    clips: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    refused_marks: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
     notice: Mapped[str] = mapped_column(server_default=text("''"))
     problems: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"))
     end_reason: Mapped[str | None]
@@ -94,8 +93,8 @@ class StreamGap(Base):
     stream_id: Mapped[UUID]
     start: Mapped[float]
     duration: Mapped[float]
-    first_sequence: Mapped[int] = mapped_column(BigInteger())
-    last_sequence: Mapped[int] = mapped_column(BigInteger())
+    first_sequence: Mapped[int] = mapped_column(WideInteger())
+    last_sequence: Mapped[int] = mapped_column(WideInteger())
     reason: Mapped[str]
     detail: Mapped[str]
     status: Mapped[str] = mapped_column(server_default=text("'open'"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, func
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from infra.schema.base import Base
+from infra.schema.base import Base, WideInteger
 
 
 class StreamWindow(Base):
@@ -28,11 +28,11 @@ class StreamWindow(Base):
 
     tenant_id: Mapped[UUID]
     stream_id: Mapped[UUID]
-    index: Mapped[int] = mapped_column(BigInteger())
+    index: Mapped[int] = mapped_column(WideInteger())
     start: Mapped[float]
     end: Mapped[float]
     segments: Mapped[int]
-    size: Mapped[int] = mapped_column(BigInteger())
+    size: Mapped[int] = mapped_column(WideInteger())
     analyzer: Mapped[str | None]
     analyzed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -50,7 +50,7 @@ async def test_the_linter_sees_an_example_that_breaks_its_schema(
     anonymous: httpx.AsyncClient, home: Path, tmp_path: Path
 ) -> None:
     document = (await anonymous.get("/openapi.json")).json()
-    document["components"]["schemas"]["StreamModel"]["examples"][0]["segments"] = "many"
+    document["components"]["schemas"]["Stream"]["examples"][0]["segments"] = "many"
     path = tmp_path / "openapi.json"
     path.write_text(json.dumps(document))
     found = problems(linter(home), path)

@@ -41,7 +41,7 @@ async def test_an_unknown_path(account: Account) -> None:
 async def test_another_method(account: Account) -> None:
     response = await account.http.put(ANALYZE)
     assert_problem(response, 405, "method_not_allowed")
-    assert response.headers["Allow"] == "POST"
+    assert response.headers["Allow"] == "POST, OPTIONS"
 
 
 @pytest.mark.parametrize("resource", ["stream", "highlight", "clip"])

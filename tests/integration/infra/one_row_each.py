@@ -92,11 +92,12 @@ def _value(table: Table, column: Column[Any], listed: str | None) -> Any:  # noq
         return SPECIAL[place]
     if listed is not None:
         return listed
-    if isinstance(column.type, types.Uuid):
+    stored = getattr(column.type, "impl_instance", column.type)
+    if isinstance(stored, types.Uuid):
         return uuid5(NAMESPACE, ".".join(place))
-    if isinstance(column.type, types.Text):
+    if isinstance(stored, types.Text):
         return ".".join(place)
-    simple = next(value for kind, value in _SIMPLE if isinstance(column.type, kind))
+    simple = next(value for kind, value in _SIMPLE if isinstance(stored, kind))
     return 2 if column.name == "end" else simple  # whatever ends does so after it starts
 
 

@@ -86,7 +86,12 @@ def test_the_openapi_document_has_every_event(document: dict[str, Any]) -> None:
     assert set(document["webhooks"]) == set(EventType)
     for kind, item in document["webhooks"].items():
         schema = item["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-        assert schema.endswith(f"EventMessage_{PAYLOADS[EventType(kind)].__name__}_")
+        name = "".join(part.capitalize() for part in kind.split(".")) + "Event"
+        assert schema.rpartition("/")[2] == name
+        properties = document["components"]["schemas"][name]["properties"]
+        assert properties["type"]["const"] == kind
+        payload = properties["data"]["$ref"].rpartition("/")[2]
+        assert payload.removeprefix("Webhook") == PAYLOADS[EventType(kind)].__name__
 
 
 def test_the_page_has_every_event_with_its_meaning() -> None:

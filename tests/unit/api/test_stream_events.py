@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from api.problems import (
+    AddressNotAllowedProblem,
+    MissingScopeProblem,
+    Problem,
+    UnauthenticatedProblem,
+)
 from api.stream_events import events
 from infra.database import DatabaseUnavailableError
 from infra.settings.events import EventSettings
@@ -27,8 +38,17 @@ class Scripted:
         return news
 
 
-async def sent(follower: Scripted, settings: EventSettings = SETTINGS) -> list[bytes]:
-    return [event async for event in events(settings, follower)]
+async def permitted() -> None:
+    """Let every event be told."""
+
+
+async def sent(
+    follower: Scripted,
+    settings: EventSettings = SETTINGS,
+    authorize: Callable[[], Awaitable[None]] = permitted,
+) -> list[bytes]:
+    sending = events(settings, follower, authorize=authorize, request_id="req_1")
+    return [event async for event in sending]
 
 
 async def test_silence_is_filled_with_comments() -> None:
@@ -50,3 +70,40 @@ async def test_a_database_that_is_away_ends_it_so_that_the_client_comes_back() -
 async def test_a_lifetime_that_is_over_ends_it() -> None:
     over = SETTINGS.model_copy(update={"events_lifetime": 1e-9})
     assert await sent(Scripted([b"a"]), over) == [RETRY]
+
+
+@pytest.mark.parametrize(
+    "problem", [UnauthenticatedProblem, MissingScopeProblem, AddressNotAllowedProblem]
+)
+async def test_a_key_that_may_no_longer_be_used_ends_it_with_the_problem(
+    problem: type[Problem],
+) -> None:
+    asked = 0
+
+    async def authorize() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            raise problem
+
+    retry, first, error = await sent(Scripted([b"a"], [b"b"]), authorize=authorize)
+    assert (retry, first) == (RETRY, b"a")
+    name, data = error.decode().strip().split("\n")
+    assert name == "event: error"
+    document = json.loads(data.removeprefix("data: "))
+    assert (document["code"], document["request_id"]) == (problem.code, "req_1")
+
+
+async def test_events_that_wait_for_a_slow_client_are_not_told_after_its_key_has_ended() -> None:
+    asked = 0
+
+    async def authorize() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            raise UnauthenticatedProblem
+
+    told = await sent(Scripted([b"a", b"b", b"c"]), authorize=authorize)
+    assert told[:2] == [RETRY, b"a"]
+    assert b"event: error" in told[2]
+    assert len(told) == 3

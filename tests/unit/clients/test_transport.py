@@ -44,7 +44,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 FAST = RetryPolicy(retries=2, first=0.001, longest=0.01)
 API = "http://api.test"
 SCHEMAS = document()["components"]["schemas"]
-STREAM = SCHEMAS["StreamModel"]["examples"][0]
+STREAM = SCHEMAS["Stream"]["examples"][0]
 HIGHLIGHT = SCHEMAS["HighlightModel"]["examples"][0]
 PROFILE_MATCH = STREAM["profile_match"]
 CLIP = SCHEMAS["ClipDetail"]["examples"][0] | {"url": "http://cdn.test/clip?signature=x"}

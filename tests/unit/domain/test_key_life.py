@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.key_life import KeyEndedError, KeyLife, KeyReplacedError, KeyStatus
+from domain.key_life import (
+    KeyEndedError,
+    KeyLife,
+    KeyReplacedError,
+    KeyStatus,
+    LastAdministratorError,
+    require_administrator,
+)
 
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NOW = MADE + timedelta(days=10)
@@ -96,3 +103,52 @@ def test_rotation_never_lengthens_a_life(key: KeyLife, now: datetime, overlap: t
     assert key.expires_at is None or end <= key.expires_at
     successor = key.end_of_successor(now)
     assert successor is None or successor > now
+
+
+def administrator(*, days: float | None = None, revoked: bool = False) -> KeyLife:
+    """A key that ends after so many days, or never."""
+    return KeyLife(
+        created_at=NOW,
+        expires_at=None if days is None else NOW + timedelta(days=days),
+        revoked_at=NOW if revoked else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([administrator()], [administrator(), administrator(days=1)]),
+        ([administrator()], [administrator(days=31)]),
+        ([administrator(days=2)], [administrator(days=3)]),
+        (
+            [administrator(days=2), administrator(days=1)],
+            [administrator(days=2), administrator(revoked=True)],
+        ),
+        ([], []),
+    ],
+)
+def test_a_change_that_leaves_an_administrator_for_long_or_for_as_long_as_before(
+    before: list[KeyLife], after: list[KeyLife]
+) -> None:
+    require_administrator(before, after, NOW)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([administrator()], [administrator(revoked=True)]),
+        ([administrator()], [administrator(days=3 / 86_400)]),
+        ([administrator()], [administrator(days=29)]),
+        ([administrator(days=2)], [administrator(days=1)]),
+        (
+            [administrator(), administrator(days=1)],
+            [administrator(revoked=True), administrator(days=1)],
+        ),
+        ([administrator()], []),
+    ],
+)
+def test_a_change_that_leaves_none_or_none_for_long(
+    before: list[KeyLife], after: list[KeyLife]
+) -> None:
+    with pytest.raises(LastAdministratorError):
+        require_administrator(before, after, NOW)

@@ -361,9 +361,6 @@ ATTACKS: dict[str, Attack] = {
     "api_keys.list_all": lambda s, it: api_keys.list_all(s, tenant_id=it.tenant),
     "api_keys.list_page": lambda s, it: api_keys.list_page(s, tenant_id=it.tenant),
     "api_keys.lock": _lock_keys,
-    "api_keys.others_permit": lambda s, it: api_keys.others_permit(
-        s, tenant_id=it.tenant, scope=Scope.READ, besides=it.stream, now=WHEN
-    ),
     "api_keys.change": lambda s, it: api_keys.change(s, _key_row(s, it), {"revoked_at": WHEN}),
     "api_keys.touch": lambda s, it: api_keys.touch(
         s, tenant_id=it.tenant, key_id=it.key, interval=timedelta(0)
@@ -592,6 +589,11 @@ ATTACKS: dict[str, Attack] = {
     ),
     "streams.clip_files": lambda s, it: streams.clip_files(
         s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "streams.fail": lambda s, it: streams.fail(
+        s,
+        StreamRecord(tenant_id=it.tenant, stream_id=it.stream, progress=StreamProgress()),
+        message="failed",
     ),
     "streams.record_stream": lambda s, it: streams.record_stream(
         s,

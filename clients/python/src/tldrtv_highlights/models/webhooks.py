@@ -26,9 +26,9 @@ class WebhookEndpoint(Model):
 
 
 class WebhookEndpointWithSecret(WebhookEndpoint):
-    """A webhook endpoint with its secret, which is shown now and not again."""
+    """A webhook endpoint with its secret, which is shown once; None in a repeated answer."""
 
-    secret: str
+    secret: str | None = None
 
 
 class Delivery(Model):
@@ -62,7 +62,7 @@ class DeliveryAttempt(Model):
 class DeliveryDetail(Delivery):
     """A delivery with what is sent and its latest attempts, newest first."""
 
-    data: dict[str, Any]
+    data: dict[str, Any] | None
     history: tuple[DeliveryAttempt, ...]
 
 
