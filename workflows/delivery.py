@@ -119,11 +119,12 @@ class DeliveryWorkflow:
             ),
             summary=f"attempt {entry.attempt + 1} of {len(timing.offsets)}",
         )
-        outcome = answer
         if isinstance(answer, PostponedAttempt):
             outcome = AttemptOutcome.FAILED
             if next_attempt_at is not None:
                 next_attempt_at = max(next_attempt_at, answer.retry_at)
+        else:
+            outcome = answer
         self._queue.conclude(outcome, began=began, next_attempt_at=next_attempt_at, extra=extra)
         workflow.set_current_details(self._queue.report())
 

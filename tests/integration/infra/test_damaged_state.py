@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from infra.bootstrap import ensure_dev_tenant
-from infra.database import Database, migrate
+from infra.database import Database
 from infra.embedded import temporal_binary
 from infra.embedded.home import Running, StateDirectory
 from infra.embedded.ports import free_ports
 from infra.embedded.postgres import PostgresServer
 from infra.embedded.temporal_server import TemporalServer
 from infra.errors import SetupError
+from infra.migration import migrate
 from tests.conftest import run_apart, server_directory
 
 LONGEST_MESSAGE = 700  # with two long paths of a test in it

@@ -323,7 +323,7 @@ def events(*items: tuple[str, dict[str, Any]]) -> bytes:
     return f"retry: 2000\n\n: still here\n\n{''.join(lines)}".encode()
 
 
-def sse(*entries: tuple[str, object]) -> httpx.Response:
+def sse(*entries: tuple[str, dict[str, Any]]) -> httpx.Response:
     return httpx.Response(
         200, content=events(*entries), headers={"Content-Type": "text/event-stream; charset=utf-8"}
     )

@@ -70,7 +70,7 @@ class ApiError(HighlightsError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let errors cross processes, as pools and task queues send them."""
-        fields = {
+        fields: dict[str, Any] = {
             "status": self.status,
             "code": self.code,
             "title": self.title,
