@@ -193,6 +193,9 @@ class WindowFetch:
                 await asyncio.to_thread(fetched.file.unlink, missing_ok=True)
                 self._lose(arrival, Lost(fetched.listed, GapReason.NOT_STORED, str(error)))
                 return
+            except BaseException:
+                await asyncio.to_thread(fetched.file.unlink, missing_ok=True)
+                raise
         self._has_stored = True
         self._builder.commit(ref, fetched.listed, fetched.media, restarted=arrival.restarted)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,13 @@ from itertools import count
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
+from structlog.testing import capture_logs
+from temporalio.testing import ActivityEnvironment
 
 from domain.ingest import IngestCursor
 from domain.media import GapReason
 from domain.stream import EndReason
+from infra.segment_store import LocalSegmentStore
 from tests.integration.ingest.harness import IMPATIENT, Answer, IngestHarness, static_origin
 
 pytestmark = pytest.mark.timeout(60)
@@ -147,7 +151,10 @@ async def test_a_list_without_numbers_that_slides_is_followed_by_its_uris(
     ]
     answers: Answers = {**segments, "live.m3u8": script([*readings, readings[-1] + END])}
     async with static_origin(answers) as (base, hits):
-        story = await ingest.follow(f"{base}/live.m3u8", PATIENT)
+        with capture_logs() as logs:
+            story = await ingest.follow(f"{base}/live.m3u8", PATIENT)
+    dropped = [each["counts"] for each in logs if each["event"] == "playlist_lines_dropped"]
+    assert dropped == [{"EXT-X-MEDIA-SEQUENCE": 1}]
     assert story.sequences == list(range(6))
     assert {hits[name] for name in segments} == {1}
 
@@ -200,7 +207,7 @@ async def test_metadata_that_cannot_be_encoded_or_is_too_much_costs_itself(
     found = {each.id: each for each in story.metadata}
     assert len(found) == len(story.metadata)
     assert found["m3000"].payload == "\ufffd"
-    assert found["m3001"].payload == "a\ufffdb"
+    assert found["m3001"].payload == "ab"
     assert found["m3002"].problem
 
 
@@ -297,3 +304,31 @@ async def test_silence_counts_over_the_hands_that_a_stream_goes_through(
             results.append(await ingest.window(request, worker=ingest.worker()))
     assert results[-1].end.reason is EndReason.STALLED
     assert len(results) > 3
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError])
+async def test_a_fault_that_repeats_ends_the_stream_without_its_text(
+    ingest: IngestHarness,
+    segments: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    async def broken(*_: object) -> None:
+        raise error("an internal detail")
+
+    monkeypatch.setattr(LocalSegmentStore, "adopt", broken)
+    reading = listing(0, entry(0), entry(1))
+    async with static_origin({**segments, "live.m3u8": reading}) as (base, _):
+        request = ingest.request(f"{base}/live.m3u8", PATIENT)
+        with pytest.raises(error):
+            await ingest.window(request)
+        later = ActivityEnvironment()
+        later.info = dataclasses.replace(later.default_info(), attempt=5)
+        if error is OSError:  # a store that is away comes back
+            with pytest.raises(error):
+                await ingest.window(request, environment=later)
+            return
+        result = await ingest.window(request, environment=later)
+    assert result.end is not None
+    assert result.end.reason is EndReason.INTERNAL
+    assert "detail" not in result.end.message
