@@ -37,6 +37,7 @@ dev: setup ## Run the whole stack on this machine until Ctrl-C
 test: setup ## Run all tests, with coverage
 	@bin/system-packages
 	@bin/openapi-linter
+	@bin/sample-playlists
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=
 	@$(BIN)/pytest -m serial --cov --cov-append --cov-report=term --cov-fail-under=80

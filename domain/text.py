@@ -1,18 +1,31 @@
-"""Text from outside, made safe to store and to send on."""
+r"""Text from outside: what may be stored, signed and sent again.
+
+Decoders are more lenient than encoders. JSON's `"\ud800"` (half of a surrogate pair) decodes to a
+string that UTF-8 cannot encode, and PostgreSQL takes no NUL in text. Such text fails long after it
+came in, each time it is tried; so it is refused or cleaned where it enters.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
+REPLACEMENT: Final = "\ufffd"
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-_REPLACEMENT: Final = "\ufffd"
+
+
+def is_storable(value: str) -> bool:
+    """Return True if text encodes to UTF-8 and holds no NUL."""
+    return _UNSTORABLE.search(value) is None
 
 
 def clean_text(value: str, limit: int) -> str:
-    """Return at most `limit` characters of `value` that encode to UTF-8 and hold no NUL.
+    """Return text of at most `limit` characters that encodes to UTF-8 and holds no NUL.
 
-    JSON escapes can name half a surrogate pair, which no encoder accepts, and PostgreSQL refuses
-    NUL in text and in JSON. U+FFFD stands in for each of them.
+    A pair of surrogates that was decoded apart becomes its character again; half a pair becomes
+    U+FFFD, and NUL is left out.
     """
-    return _UNSTORABLE.sub(_REPLACEMENT, value[:limit])
+    if not is_storable(value):
+        value = value.replace("\x00", "")
+        value = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value[:limit]

@@ -382,7 +382,7 @@ class _Reader:
 
     def _media_playlist(self) -> MediaPlaylist:
         entries = self._entries
-        if not self._media:
+        if entries and not self._media:
             self._dropped["URI"] += len(entries)
             entries = []
         known = [each.pending.duration for each in entries if each.pending.duration is not None]
@@ -522,9 +522,9 @@ def _resolution(text: str) -> tuple[int | None, int | None]:
 
 def _byte_range(text: str, following: int | None) -> ByteRange | None:
     """Return a byte range; without an offset it begins at `following`, or at 0."""
-    length_text, at, offset_text = text.partition("@")
+    length_text, _, offset_text = text.partition("@")
     length = read_integer(length_text)
-    offset = read_integer(offset_text) if at else following or 0
+    offset = read_integer(offset_text) if offset_text.strip() else following or 0
     if not length or offset is None:
         return None
     return ByteRange(offset=offset, length=length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Final
@@ -128,7 +129,11 @@ class WindowFetch:
             restarted=arrival.restarted,
         )
         if fetched.file is not None:
-            await self._store.adopt(ref.key, fetched.file)
+            try:
+                await self._store.adopt(ref.key, fetched.file)
+            except BaseException:
+                await asyncio.to_thread(fetched.file.unlink, missing_ok=True)
+                raise
             await self._stored.note(
                 StoredSegment(listed=fetched.listed, media=fetched.media, ref=ref)
             )

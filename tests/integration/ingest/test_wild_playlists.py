@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,13 @@ from itertools import count
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
+from structlog.testing import capture_logs
+from temporalio.testing import ActivityEnvironment
 
 from domain.ingest import IngestCursor
 from domain.media import GapReason
 from domain.stream import EndReason
+from infra.segment_store import LocalSegmentStore
 from tests.integration.ingest.harness import IMPATIENT, Answer, IngestHarness, static_origin
 
 pytestmark = pytest.mark.timeout(60)
@@ -22,6 +26,9 @@ pytestmark = pytest.mark.timeout(60)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PATIENT = IMPATIENT.model_copy(update={"stall_notice": 10.0, "stall_timeout": 15.0})
 END = "#EXT-X-ENDLIST\n"
+
+
+Answers = dict[str, Answer | str | bytes]
 
 
 def entry(name: object, at: float | None = None) -> str:
@@ -46,7 +53,7 @@ def script(readings: Sequence[str], *, times: int = 2) -> Answer:
     return answer
 
 
-def named(segments: dict[str, bytes], names: Sequence[object]) -> dict[str, Answer | str | bytes]:
+def named(segments: dict[str, bytes], names: Sequence[object]) -> Answers:
     """The generated segments under other names, again and again."""
     media = list(segments.values())
     return {f"seg{name}.ts": media[n % len(media)] for n, name in enumerate(names)}
@@ -58,7 +65,7 @@ async def test_dates_that_step_back_in_an_event_list_take_nothing_twice(
     entries = [entry(n, n - 5 * (n > 3)) for n in range(6)]
     event = "#EXT-X-PLAYLIST-TYPE:EVENT\n"
     readings = [listing(0, *entries[:n], tags=event) for n in range(3, 7)]
-    answers = {**segments, "live.m3u8": script([*readings, readings[-1] + END], times=3)}
+    answers: Answers = {**segments, "live.m3u8": script([*readings, readings[-1] + END], times=3)}
     async with static_origin(answers) as (base, hits):
         story = await ingest.follow(f"{base}/live.m3u8", PATIENT)
     assert story.sequences == list(range(6))
@@ -73,7 +80,7 @@ async def test_a_clock_that_is_corrected_takes_nothing_twice(
         listing(n, *(entry(each, each + (3 if n > 1 else 0)) for each in range(n, n + 3)))
         for n in range(4)
     ]
-    answers = {**segments, "live.m3u8": script([*readings, readings[-1] + END])}
+    answers: Answers = {**segments, "live.m3u8": script([*readings, readings[-1] + END])}
     async with static_origin(answers) as (base, hits):
         story = await ingest.follow(f"{base}/live.m3u8", PATIENT)
     assert story.sequences == list(range(6))
@@ -89,7 +96,8 @@ async def test_a_leap_of_numbers_is_no_gap_and_costs_no_time(
         listing(number, entry(3), entry(4)),
         listing(number + 1, entry(4), entry(5)) + END,
     ]
-    async with static_origin({**segments, "live.m3u8": script(readings)}) as (base, _):
+    answers: Answers = {**segments, "live.m3u8": script(readings)}
+    async with static_origin(answers) as (base, _):
         story = await ingest.follow(f"{base}/live.m3u8", PATIENT)
     after = number % 2**53
     assert story.sequences == [0, 1, 2, after, after + 1, after + 2]
@@ -106,7 +114,8 @@ async def test_segments_lost_behind_large_numbers_are_a_gap_that_can_be_stored(
         listing(begin, entry(0), entry(1)),
         listing(begin + 1, entry(1), entry("lost"), entry(3)) + END,
     ]
-    async with static_origin({**segments, "live.m3u8": script(readings)}) as (base, _):
+    answers: Answers = {**segments, "live.m3u8": script(readings)}
+    async with static_origin(answers) as (base, _):
         story = await ingest.follow(f"{base}/live.m3u8", PATIENT)
     assert story.sequences == [3, 4, 6]
     assert [(gap.first_sequence, gap.last_sequence) for gap in story.gaps] == [(5, 5)]
@@ -123,7 +132,7 @@ async def test_numbers_that_begin_again_without_dates_are_a_live_stream(
         listing(0, entry("-new0"), entry("-new1"), entry("-new2")),
         listing(1, entry("-new1"), entry("-new2"), entry("-new3")) + END,
     ]
-    answers = {**named(segments, names), "live.m3u8": script(readings, times=3)}
+    answers: Answers = {**named(segments, names), "live.m3u8": script(readings, times=3)}
     async with static_origin(answers) as (base, hits):
         story = await ingest.follow(f"{base}/live.m3u8", PATIENT)
     assert story.reason is EndReason.PLAYLIST_ENDED
@@ -140,9 +149,12 @@ async def test_a_list_without_numbers_that_slides_is_followed_by_its_uris(
         listing(None, *(entry(each) for each in range(n, n + 3)), tags="#EXT-X-MEDIA-SEQUENCE:\n")
         for n in range(4)
     ]
-    answers = {**segments, "live.m3u8": script([*readings, readings[-1] + END])}
+    answers: Answers = {**segments, "live.m3u8": script([*readings, readings[-1] + END])}
     async with static_origin(answers) as (base, hits):
-        story = await ingest.follow(f"{base}/live.m3u8", PATIENT)
+        with capture_logs() as logs:
+            story = await ingest.follow(f"{base}/live.m3u8", PATIENT)
+    dropped = [each["counts"] for each in logs if each["event"] == "playlist_lines_dropped"]
+    assert dropped == [{"EXT-X-MEDIA-SEQUENCE": 1}]
     assert story.sequences == list(range(6))
     assert {hits[name] for name in segments} == {1}
 
@@ -161,7 +173,7 @@ async def test_variables_are_imported_from_the_master_even_by_another_worker(
         )
         for each in (3, 6)
     ]
-    answers: dict[str, Answer | str | bytes] = {f"a/{k}": v for k, v in segments.items()}
+    answers: Answers = {f"a/{k}": v for k, v in segments.items()}
     answers |= {"master.m3u8": master, "a/live.m3u8": script([readings[0], readings[1] + END])}
     async with static_origin(answers) as (base, _):
         request = ingest.request(f"{base}/master.m3u8", PATIENT)
@@ -195,7 +207,7 @@ async def test_metadata_that_cannot_be_encoded_or_is_too_much_costs_itself(
     found = {each.id: each for each in story.metadata}
     assert len(found) == len(story.metadata)
     assert found["m3000"].payload == "\ufffd"
-    assert found["m3001"].payload == "a\ufffdb"
+    assert found["m3001"].payload == "ab"
     assert found["m3002"].problem
 
 
@@ -226,7 +238,7 @@ async def test_after_an_outage_of_ours_the_playlist_is_read_and_the_rest_is_a_ga
 ) -> None:
     live = [listing(0, entry(0), entry(1), entry(2)), listing(40, entry(3), entry(4), entry(5))]
     state = {"reading": live[0]}
-    answers = {**segments, "live.m3u8": lambda _: Response(state["reading"])}
+    answers: Answers = {**segments, "live.m3u8": lambda _: Response(state["reading"])}
     async with static_origin(answers) as (base, _):
         request = ingest.request(f"{base}/live.m3u8", IMPATIENT)
         first = await ingest.window(request)
@@ -244,7 +256,7 @@ async def test_a_stream_that_restarted_in_an_outage_of_ours_has_a_gap_as_long(
 ) -> None:
     later = [entry(n, 50 + n) for n in (3, 4, 5)]
     state = {"reading": listing(100, *(entry(n, n) for n in range(3)))}
-    answers = {**segments, "live.m3u8": lambda _: Response(state["reading"])}
+    answers: Answers = {**segments, "live.m3u8": lambda _: Response(state["reading"])}
     async with static_origin(answers) as (base, _):
         request = ingest.request(f"{base}/live.m3u8", IMPATIENT)
         first = await ingest.window(request)
@@ -260,7 +272,7 @@ async def test_a_stream_that_was_gone_after_an_outage_of_ours_is_waited_for_and_
     ingest: IngestHarness, segments: dict[str, bytes]
 ) -> None:
     state = {"reading": Response(listing(0, entry(0), entry(1), entry(2)))}
-    answers = {**segments, "live.m3u8": lambda _: state["reading"]}
+    answers: Answers = {**segments, "live.m3u8": lambda _: state["reading"]}
     async with static_origin(answers) as (base, hits):
         request = ingest.request(f"{base}/live.m3u8", IMPATIENT)
         first = await ingest.window(request)
@@ -292,3 +304,31 @@ async def test_silence_counts_over_the_hands_that_a_stream_goes_through(
             results.append(await ingest.window(request, worker=ingest.worker()))
     assert results[-1].end.reason is EndReason.STALLED
     assert len(results) > 3
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError])
+async def test_a_fault_that_repeats_ends_the_stream_without_its_text(
+    ingest: IngestHarness,
+    segments: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    async def broken(*_: object) -> None:
+        raise error("an internal detail")
+
+    monkeypatch.setattr(LocalSegmentStore, "adopt", broken)
+    reading = listing(0, entry(0), entry(1))
+    async with static_origin({**segments, "live.m3u8": reading}) as (base, _):
+        request = ingest.request(f"{base}/live.m3u8", PATIENT)
+        with pytest.raises(error):
+            await ingest.window(request)
+        later = ActivityEnvironment()
+        later.info = dataclasses.replace(later.default_info(), attempt=5)
+        if error is OSError:  # a store that is away comes back
+            with pytest.raises(error):
+                await ingest.window(request, environment=later)
+            return
+        result = await ingest.window(request, environment=later)
+    assert result.end is not None
+    assert result.end.reason is EndReason.INTERNAL
+    assert "detail" not in result.end.message

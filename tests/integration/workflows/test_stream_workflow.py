@@ -172,6 +172,23 @@ async def test_fetching_that_fails_for_good_fails_the_stream_without_internals_i
     assert "scripted failure" not in result.end.message
 
 
+async def test_an_outage_longer_than_the_fetch_timeout_does_not_end_a_stream(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=1, end=None)
+    timing = QUICK.model_copy(update={"fetch_timeout": 1.5, "heartbeat_timeout": 0.5})
+    async with running(temporal_client, script):
+        stream = await start(temporal_client, timing=timing)
+        await script.waiting_at_edge.wait()
+    await asyncio.sleep(2.0)  # no worker runs
+    script.waiting_at_edge.clear()
+    async with running(temporal_client, script), asyncio.timeout(30):
+        await script.waiting_at_edge.wait()
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        result = await stream.result()
+    assert result.end.reason is EndReason.STOPPED
+
+
 async def test_a_window_that_cannot_be_analysed_costs_nothing_but_itself(
     temporal_client: Client,
 ) -> None:

@@ -451,7 +451,7 @@ def test_variables_that_grow_from_one_another_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("escaped", "read"), [(r"\ud800", "\ufffd"), (r"a\u0000b", "a\ufffdb"), (r"\ud83d\ude00", "😀")]
+    ("escaped", "read"), [(r"\ud800", "\ufffd"), (r"a\u0000b", "ab"), (r"\ud83d\ude00", "😀")]
 )
 def test_text_that_could_not_be_stored_is_replaced(escaped: str, read: str) -> None:
     encoded = base64.b64encode(f'{{"payload":"{escaped}"}}'.encode()).decode()
