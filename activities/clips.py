@@ -86,7 +86,7 @@ class ClipActivities(Clips):
             async with _heartbeating() as tell:
                 rendering, file = await self._render(cut, scratch, tell)
                 if file.width is None and any(segment.has_video for segment in spec.segments):
-                    raise _damaged([(0.0, file.duration)], offset=rendering.start)
+                    raise _damaged([(0.0, file.duration)])
                 if holes := (*file.holes, *rendering.silences):
                     damaged = _Damaged(rendering.start, file.duration, holes)
                     rendering, file = await self._render_undamaged(cut, damaged, scratch, tell)
@@ -125,13 +125,13 @@ class ClipActivities(Clips):
             damaged.duration, damaged.holes, peak=cut.thumbnail_at - damaged.start
         )
         if part is None:
-            raise _damaged(damaged.holes, offset=damaged.start)
+            raise _damaged(damaged.holes)
         narrowed = cut.model_copy(
             update={"offset": damaged.start + part[0], "duration": part[1] - part[0]}
         )
         rendering, file = await self._render(narrowed, directory, tell)
         if holes := (*file.holes, *rendering.silences):
-            raise _damaged(holes, offset=rendering.start)
+            raise _damaged(holes)
         return rendering, file
 
     async def _source(self, segment: SegmentRef, first: float) -> SourceFile:
@@ -180,11 +180,11 @@ class _Damaged(NamedTuple):
     holes: tuple[Span, ...]
 
 
-def _damaged(holes: Sequence[Span], *, offset: float) -> ApplicationError:
-    first, last = max(holes, key=lambda hole: hole[1] - hole[0])
+def _damaged(holes: Sequence[Span]) -> ApplicationError:
+    longest = max(last - first for first, last in holes)
     message = (
-        f"the stream's media is damaged: {last - first:.1f} s of picture or sound near the "
-        f"highlight cannot be decoded, from {offset + first:.1f} s of the media read on"
+        f"the stream's media is damaged: {longest:.1f} s of picture or sound around the "
+        "highlight's peak cannot be decoded"
     )
     return ApplicationError(message, type="media_damaged", non_retryable=True)
 
