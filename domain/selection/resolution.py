@@ -219,8 +219,12 @@ class Resolution:
     def _refuse_shown(self) -> None:
         """Refuse in all windows what a confirmed highlight shows: both must not be seen together.
 
-        Their own windows would refuse them too, since what is confirmed stays.
+        Their own events would refuse them too, since what is confirmed stays.
         """
+        for item in self._exceptional:
+            if self._is_shown(item):
+                self._refuse(item, Cause.SIMILAR, self._board.placed.same(item))
+        self._exceptional = [item for item in self._exceptional if not self._is_shown(item)]
         for window, items in list(self._ordinary.items()):
             left = [item for item in items if not self._is_shown(item)]
             for item in items:

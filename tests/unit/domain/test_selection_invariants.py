@@ -239,29 +239,36 @@ def shared(one: tuple[float, float], two: tuple[float, float]) -> float:
     return common / min(one[1] - one[0], two[1] - two[0])
 
 
-SPANS = st.tuples(
-    st.one_of(st.integers(0, 60).map(lambda fives: fives * 5.0), st.floats(0, 700)),
-    st.floats(0, 20),
-    st.floats(0, 20),
+SPANS = st.tuples(st.integers(0, 40).map(float), st.integers(1, 12), st.integers(1, 12))
+CLOSE = st.builds(
+    profile,
+    per_window=st.integers(1, 8),
+    min_spacing=st.sampled_from([0.0, 4.0, 15.0, 30.0]),
+    window=st.sampled_from([30.0, 300.0]),
 )
 
 
 @MANY
 @given(
-    rules=PROFILES,
-    spans=st.lists(st.tuples(SPANS, VALUES, st.integers(0, 11)), max_size=20),
-    marks=st.lists(st.floats(0, 900), max_size=8),
-    repeats=st.lists(st.tuples(st.integers(1, 20), SPANS, VALUES), max_size=4),
+    rules=CLOSE,
+    spans=st.lists(
+        st.tuples(SPANS, st.sampled_from([0.75, 0.85, 0.96, 0.98]), st.integers(0, 11)),
+        max_size=12,
+    ),
+    marks=st.lists(st.floats(0, 90), max_size=8),
+    repeats=st.lists(
+        st.tuples(st.integers(1, 12), SPANS, st.sampled_from([0.8, 0.97])), max_size=4
+    ),
 )
 def test_no_two_that_are_shown_share_most_of_their_seconds_at_any_time(
     rules: GameProfile,
-    spans: list[tuple[tuple[float, float, float], float, int]],
+    spans: list[tuple[tuple[float, int, int], float, int]],
     marks: list[float],
-    repeats: list[tuple[int, tuple[float, float, float], float]],
+    repeats: list[tuple[int, tuple[float, int, int], float]],
 ) -> None:
     """Whatever the order, late or improved candidates included."""
 
-    def moment(number: int, span: tuple[float, float, float], value: float) -> HighlightCandidate:
+    def moment(number: int, span: tuple[float, int, int], value: float) -> HighlightCandidate:
         peak, before, after = span
         bounds = {"start": max(0.0, peak - before), "peak": peak, "end": peak + after}
         return candidate(number, peak, value).model_copy(update=bounds)
