@@ -36,7 +36,7 @@ _SQL_FILES = {
     "infra/database.py": "opens the sessions",
     "infra/driver_connection.py": "begins their transactions: a setting, no query",
     "infra/embedded/postgres.py": "makes roles and databases, before there is any tenant",
-    "infra/embedded/temporal_server.py": "checks the SQLite file that Temporal keeps its own data in",
+    "infra/embedded/temporal_server.py": "checks the SQLite file of Temporal itself",
 }
 _SQL_METHODS = {
     "execute",
