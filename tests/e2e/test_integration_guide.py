@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import av
@@ -83,12 +84,22 @@ async def test_the_commands_of_the_readme_run_as_written(
         async with running(command, tmp_path) as process, asyncio.timeout(LIMIT):
             output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
-    started, listed = map(json.loads, output.decode().strip().splitlines()[-2:])
+    started, listed = documents(output.decode())
     assert started["game"] == "soccer"
     assert listed["data"] == []
     async with AsyncHighlightsClient(stack.running.api_url, stack.running.api_key or "") as client:
         stopped = await client.streams.stop(started["id"])
     assert stopped.status == "ending"
+
+
+def documents(text: str) -> list[Any]:
+    """Read JSON documents that follow one another."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while rest := text[at:].lstrip():
+        at = len(text) - len(rest)
+        document, at = decoder.raw_decode(text, at)
+        found.append(document)
+    return found
 
 
 def replaced(stack: Stack, *, url: str) -> dict[str, str]:

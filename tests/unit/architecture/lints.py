@@ -41,6 +41,7 @@ _SQL_FILES = {
     "infra/migration.py": "applies revisions and reads the catalog, as the owner of the tables",
     "infra/settings/values.py": "parses the database's URL: no query",
     "infra/embedded/postgres.py": "makes roles and databases, before there is any tenant",
+    "infra/embedded/temporal_server.py": "checks the SQLite file of Temporal itself",
 }
 _SQL_METHODS = {
     "execute",
