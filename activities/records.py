@@ -40,7 +40,7 @@ class RecordActivities(Records):
         try:
             async with self._database.session(record.tenant_id) as session:
                 told = await streams.record_stream(session, record)
-        except UnstorableValueError as error:
+        except (UnstorableValueError, ArithmeticError) as error:
             _log.exception("stream_record_refused", stream_id=str(record.stream_id))
             async with self._database.session(record.tenant_id) as session:
                 await streams.fail(session, record, message=_UNSTORABLE)
