@@ -24,6 +24,7 @@ from tests.integration.rows import new_stream
 from tests.openapi import Documented, document
 
 PATIENCE = 30.0
+GOAL: dict[str, Any] = {"title": "Goal"}
 MEDIA = {"Highlight", "HighlightDetail", "FoundHighlight", "SimilarHighlight", "Clip", "ClipDetail"}
 
 
@@ -88,7 +89,7 @@ async def test_what_is_sent_to_an_endpoint_is_shown_to_readers_only(
 ) -> None:
     sent = event(
         EventType.HIGHLIGHT_CONFIRMED,
-        HighlightPayload.model_construct(title="Goal"),
+        HighlightPayload.model_construct(**GOAL),
         tenant_id=account.tenant_id,
         subject="highlight/1",
         revision=1,
