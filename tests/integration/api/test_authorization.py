@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -57,7 +58,8 @@ async def allowed(account: Account) -> set[str]:
 
 def shown_by(operation: Documented) -> set[str]:
     """The schemas that an operation's answers are made of."""
-    schemas, left, found = document()["components"]["schemas"], [operation.success()], set()
+    schemas, left = document()["components"]["schemas"], [operation.success()]
+    found: set[str] = set()
     while left:
         text = json.dumps(left.pop())
         for name in set(re.findall(r"#/components/schemas/([^\"]+)", text)) - found:
