@@ -47,7 +47,7 @@ class RecordActivities(Records):
                         stream_id=record.stream_id,
                         media_end=record.media_end,
                     )
-        except UnstorableValueError as error:
+        except (UnstorableValueError, ArithmeticError) as error:
             _log.exception("stream_record_refused", stream_id=str(record.stream_id))
             async with self._database.session(record.tenant_id) as session:
                 await streams.fail(session, record, message=_UNSTORABLE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 from pydantic import BeforeValidator
 from pydantic_core import from_json
@@ -242,16 +242,20 @@ def parse_event(body: bytes) -> HmsEvent:
 
 
 def _document(body: bytes) -> object:
-    """Return what a body says; a text cut inside a character, or a NaN, costs its field alone."""
+    """Return what a body says; a text that is cut inside a character costs its field alone."""
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError:
         pass
     try:
         # More lenient, and slower. What no store takes is left out by the fields (`fields.py`).
-        return json.loads(body)
+        return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise NotAnEventError("the body is not valid JSON", is_json=False) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _says_replay(values: Mapping[str, object]) -> bool:

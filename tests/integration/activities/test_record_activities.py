@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic_core import PydanticSerializationError
+from sqlalchemy import text
 from temporalio.testing import ActivityEnvironment
 
 from activities.records import RecordActivities
 from domain.clip import ClipStatus
 from domain.records import StreamRecord
 from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
-from infra.database import Database
+from infra.database import Database, UnstorableValueError
 from infra.repositories import clips, highlights, streams
 from infra.repositories.errors import RecordMissingError
 from infra.schema import Stream
 from tests.integration.rows import clip_record, new_highlight, new_stream
 from tests.unit.domain.clip_cases import gap
-from workflows.steps import RECORD_MISSING
+from workflows.steps import RECORD_MISSING, UNTIL_DONE
 
 
 @pytest.fixture
@@ -117,3 +120,89 @@ async def test_the_last_record_of_a_stream_ends_its_highlights_with_its_media(
     assert after is not None
     assert (after.start, after.peak, after.end) == (before.start, before.peak, end)
     assert after.clip_end <= end
+
+
+async def test_what_no_text_or_number_of_the_database_holds_does_not_fail_the_record(
+    database: Database, records: RecordActivities, tenant: UUID, stream: UUID
+) -> None:
+    lost = gap(2.0, 2.0).model_copy(
+        update={"first_sequence": 2**63, "last_sequence": 2**70, "detail": "cut \ud83d\x00 here"}
+    )
+    progress = StreamProgress.model_construct(
+        **StreamProgress(status=StreamStatus.LIVE, position=4.0).model_dump(exclude={"notice"}),
+        notice="half \udc00",
+    )
+    record = StreamRecord.model_construct(
+        tenant_id=tenant, stream_id=stream, progress=progress, gaps=(lost,), windows=()
+    )
+    await records.record_stream(record)
+    async with database.session(tenant) as session:
+        (written,) = await streams.gaps(session, tenant_id=tenant, stream_id=stream)
+    assert (written.first_sequence, written.last_sequence) == (2**63 - 1, 2**63 - 1)
+    assert written.detail == "cut \ufffd here"
+    assert (await row(database, tenant, stream)).notice == "half \ufffd"
+
+
+async def test_a_record_that_cannot_be_written_ends_its_stream_with_the_reason(
+    database: Database, records: RecordActivities, tenant: UUID, stream: UUID
+) -> None:
+    progress = StreamProgress(status=StreamStatus.LIVE, position=1e30, analyzed=1e30)
+    record = StreamRecord(tenant_id=tenant, stream_id=stream, progress=progress)
+    with pytest.raises(UnstorableValueError):
+        await write(records, record)
+    found = await row(database, tenant, stream)
+    assert (found.status, found.end_reason, found.position) == ("failed", "internal", 0.0)
+    assert found.end_message
+
+
+def test_what_fails_alike_each_time_is_not_tried_again() -> None:
+    final = UNTIL_DONE.non_retryable_error_types or ()
+    for error in (UnstorableValueError, UnicodeEncodeError, PydanticSerializationError):
+        assert error.__name__ in final
+
+
+async def test_documents_in_columns_are_stored_without_what_json_does_not_know(
+    database: Database, tenant: UUID
+) -> None:
+    identity = uuid4()
+    options = {"a\x00\ud800": ["\udfff", float("nan"), 1.5]}
+    async with database.session(tenant) as session:
+        await streams.create(
+            session,
+            tenant_id=tenant,
+            stream_id=identity,
+            playlist_url="https://example.com/x.m3u8",
+            game="soccer",
+            profile_id="soccer",
+            profile_version="1",
+            title="Cup \ud800",
+            options=options,
+        )
+    found = await row(database, tenant, identity)
+    assert (found.title, found.options) == ("Cup \ufffd", {"a\ufffd": ["\ufffd", None, 1.5]})
+
+
+async def test_a_statement_whose_work_is_cancelled_is_cancelled_in_the_database(
+    database: Database, tenant: UUID
+) -> None:
+    async def search() -> None:
+        async with database.session(tenant) as session:
+            await session.execute(text("SELECT pg_sleep(25) /* abandoned */"))
+
+    async def running() -> int:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE :q"
+        async with database.session(tenant) as session:
+            return int(await session.scalar(text(query), {"q": "%/* abandoned */%"}) or 0)
+
+    async def comes_to(count: int) -> bool:
+        for _ in range(300):
+            if await running() == count:
+                return True
+            await asyncio.sleep(0.05)
+        return False
+
+    work = asyncio.create_task(search())
+    assert await comes_to(1)
+    work.cancel()
+    await asyncio.wait([work])
+    assert await comes_to(0)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -24,6 +25,7 @@ from tests.integration.rows import new_stream
 from tests.openapi import Documented, document
 
 PATIENCE = 30.0
+GOAL: dict[str, Any] = {"title": "Goal"}
 MEDIA = {"Highlight", "HighlightDetail", "FoundHighlight", "SimilarHighlight", "Clip", "ClipDetail"}
 
 
@@ -56,7 +58,8 @@ async def allowed(account: Account) -> set[str]:
 
 def shown_by(operation: Documented) -> set[str]:
     """The schemas that an operation's answers are made of."""
-    schemas, left, found = document()["components"]["schemas"], [operation.success()], set()
+    schemas, left = document()["components"]["schemas"], [operation.success()]
+    found: set[str] = set()
     while left:
         text = json.dumps(left.pop())
         for name in set(re.findall(r"#/components/schemas/([^\"]+)", text)) - found:
@@ -88,7 +91,7 @@ async def test_what_is_sent_to_an_endpoint_is_shown_to_readers_only(
 ) -> None:
     sent = event(
         EventType.HIGHLIGHT_CONFIRMED,
-        HighlightPayload.model_construct(title="Goal"),
+        HighlightPayload.model_construct(**GOAL),
         tenant_id=account.tenant_id,
         subject="highlight/1",
         revision=1,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import structlog
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.hms_webhooks import MAX_BODY_BYTES
 from domain.hms.admission import SIGNATURE_HEADER, sign
 from infra.database import Database
 from infra.repositories import connections, inbound_events
+from infra.schema import Connection
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, OpenClient
 from tests.integration.api.hms_sender import OPEN, Sender, connect
@@ -22,6 +24,7 @@ from tests.unit.domain.hms.payloads import DATA
 
 HERE = "127.0.0.1/32"
 PERSON = "peer.join.success"
+NOBODY = UUID(int=1)
 
 
 async def stored_body(database: Database, sender: Sender, event_id: str) -> bytes | None:
@@ -303,3 +306,48 @@ async def test_a_refusal_and_a_receipt_are_logged_in_our_words_only(account: Acc
     written = repr(logs)
     for secret in (sender.secrets["header_value"], sender.room, "Ada", "evil"):
         assert secret not in written
+
+
+@pytest.fixture
+def strict_settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"address_refusals_per_minute": 5})
+
+
+async def test_refused_events_are_limited_by_address_and_good_ones_never(
+    strict_settings: Settings, open_client: OpenClient, account: Account
+) -> None:
+    sender = await connect(account)
+    async with open_client(strict_settings) as client:
+        codes = []
+        for _ in range(8):
+            response = await sender.post(sender.event("hls.failure"), headers={}, client=client)
+            codes.append(code(response))
+        assert codes == [(403, "webhook_secret_refused")] * 5 + [(429, "rate_limited")] * 3
+        assert int(response.headers["Retry-After"]) >= 1
+        good = await sender.post(sender.event("hls.failure"), client=client)
+        assert good.status_code == 200
+
+
+async def test_a_stranger_s_guesses_are_looked_up_a_few_times_only(
+    strict_settings: Settings,
+    open_client: OpenClient,
+    account: Account,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_up: list[UUID] = []
+    look_up = connections.find
+
+    async def find(session: AsyncSession, *, connection_id: UUID) -> Connection | None:
+        looked_up.append(connection_id)
+        return await look_up(session, connection_id=connection_id)
+
+    monkeypatch.setattr(connections, "find", find)
+    sender = await connect(account)
+    async with open_client(strict_settings) as client:
+        for _ in range(10):  # the same one each time is looked up once
+            response = await sender.post(b"{}", path=f"/v1/webhooks/100ms/{NOBODY}", client=client)
+        assert looked_up == [NOBODY]
+        for _ in range(20):
+            response = await sender.post(b"{}", path=f"/v1/webhooks/100ms/{uuid4()}", client=client)
+        assert code(response) == (429, "rate_limited")
+    assert len(looked_up) == 5

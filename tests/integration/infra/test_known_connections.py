@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from infra import known_connections
 from infra.database import Database
 from infra.known_connections import LIFETIME, KnownConnections
 from infra.repositories import connections
@@ -95,13 +96,41 @@ async def test_a_second_connection_of_a_workspace_is_found_at_once(
     assert [each.id for each in await known.find_by_workspace(account)] == [first, second]
 
 
-async def test_a_connection_that_was_not_there_is_not_remembered_as_missing(
+async def test_that_there_is_no_connection_is_remembered_for_seconds(
+    database: Database, tenant: UUID, known: KnownConnections, time: Time
+) -> None:
+    account = uuid4().hex
+    assert not known.remembers(account)
+    assert await known.find_by_workspace(account) == ()
+    await new_connection(database, tenant, account=account)
+    assert known.remembers(account)
+    assert await known.find_by_workspace(account) == ()
+    time.seconds = LIFETIME
+    assert not known.remembers(account)
+    assert len(await known.find_by_workspace(account)) == 1
+
+
+async def test_a_connection_made_here_is_found_at_once(
     database: Database, tenant: UUID, known: KnownConnections
 ) -> None:
     account = uuid4().hex
     assert await known.find_by_workspace(account) == ()
     await new_connection(database, tenant, account=account)
+    known.forget_workspaces()
     assert len(await known.find_by_workspace(account)) == 1
+
+
+async def test_strangers_push_no_known_connection_out(
+    database: Database, tenant: UUID, known: KnownConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_connections, "_CAPACITY", 2)
+    connection = await new_connection(database, tenant)
+    assert await known.find(connection) is not None
+    strangers = [uuid4() for _ in range(3)]
+    for each in strangers:
+        assert await known.find(each) is None
+    assert [known.remembers(each) for each in strangers] == [False, True, True]
+    assert known.remembers(connection)
 
 
 async def test_old_secrets_lose_their_worth_to_the_moment(

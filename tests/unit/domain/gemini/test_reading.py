@@ -239,3 +239,20 @@ def test_words_are_made_plain() -> None:
 def test_fields_that_were_not_asked_for_change_nothing() -> None:
     injected = assessment(tenant_id="another", analyzer="mine", start=0.0)
     assert read_assessment(said(injected), PROFILE) == read_assessment(said(assessment()), PROFILE)
+
+
+HUGE = int("9" * 400)
+
+
+def test_numbers_that_no_double_holds_are_read_as_far_as_they_go() -> None:
+    dimensions = assessment() | {"rarity": HUGE, "certainty": HUGE}
+    read = read_assessment(said(dimensions), PROFILE)
+    assert (read.score.rarity, read.score.confidence) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("value", [HUGE, -HUGE, [], {}, None, True, "9" * 400, "\ud800"])
+@pytest.mark.parametrize("name", ["start", "peak", "end", "kind", "certainty"])
+def test_no_value_in_a_moment_breaks_the_others(name: str, value: object) -> None:
+    later = moment(start="0:21", peak="0:23", end="0:25")
+    found = detect(moment() | {name: value}, later).moments
+    assert FILE.start + 23.0 in {each.peak for each in found}

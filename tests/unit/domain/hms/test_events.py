@@ -133,3 +133,18 @@ def test_a_body_is_an_event_or_is_not(raw: bytes) -> None:
         return
     assert event.type
     assert event.id
+
+
+def test_a_text_that_is_cut_inside_a_character_costs_its_field_alone() -> None:
+    raw = (
+        rb'{"type": "hls.started.success", "id": "e-1", "account_id": "\udfff", "data": '
+        rb'{"beam_id": "b-1", "room_name": "Cup \ud83d", "room_id": "\ud800", "x\ud800": 1}}'
+    )
+    event = parse_event(raw)
+    assert (event.id, event.account_id) == ("e-1", None)
+    assert event.data.model_dump(include={"beam_id", "room_name", "room_id"}) == {
+        "beam_id": "b-1",
+        "room_name": "Cup ",
+        "room_id": None,
+    }
+    assert event.model_dump_json()
