@@ -6,14 +6,13 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import structlog
 
+from activities.ingest.arrivals import Arrival, LossArrival, SegmentArrival, discard
 from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
@@ -74,35 +73,6 @@ _POLL_SLACK: Final = 2.0
 ABSENCE: Final = 10.0
 """Seconds without a look at the playlist that count as our absence, not as a change of hands."""
 _REFUSED: Final = frozenset({GapReason.NOT_FOUND, GapReason.UNREACHABLE})
-
-
-@dataclass(frozen=True)
-class SegmentArrival:
-    """A new segment; awaiting `outcome` gives its media, or why it could not be had."""
-
-    listed: ListedSegment
-    published_at: datetime
-    restarted: bool
-    outcome: asyncio.Task[Fetched | Lost]
-
-
-@dataclass(frozen=True)
-class LossArrival:
-    """Segments that are lost without a try; `duration` is an estimate in seconds.
-
-    `listed` is the segment, where the playlist lists it.
-    """
-
-    first_sequence: int
-    last_sequence: int
-    duration: float
-    reason: GapReason
-    detail: str
-    published_at: datetime
-    listed: ListedSegment | None = None
-
-
-Arrival = SegmentArrival | LossArrival
 
 
 @dataclass
@@ -763,25 +733,6 @@ class Follower:
         return self._verdict[1] >= of
 
 
-def absence(first: int, *, duration: float, typical: float) -> LossArrival:
-    """Return what was missed while nobody looked, as far as that can be told.
-
-    Args:
-        first: number of the first segment missed.
-        duration: seconds missed.
-        typical: seconds of a usual segment.
-    """
-    segments = max(1, round(duration / max(typical, 0.5)))
-    return LossArrival(
-        first_sequence=first,
-        last_sequence=first + segments - 1,
-        duration=duration,
-        reason=GapReason.ROLLED_OFF,
-        detail="was published while the service did not follow the stream",
-        published_at=datetime.now(UTC),
-    )
-
-
 def _absence(cursor: IngestCursor) -> float:
     """Return the seconds in which nobody looked; 0 for a change of hands."""
     if cursor.looked_at is None:
@@ -795,11 +746,3 @@ def _last_end(cursor: IngestCursor) -> datetime | None:
     if cursor.last_date_time is None or cursor.last_start is None:
         return None
     return cursor.last_date_time + timedelta(seconds=cursor.position - cursor.last_start)
-
-
-async def discard(arrival: SegmentArrival) -> None:
-    """Remove what a segment's fetch has left, or will have."""
-    with suppress(asyncio.CancelledError, Exception):
-        outcome = await arrival.outcome
-        if isinstance(outcome, Fetched) and outcome.file is not None:
-            await asyncio.to_thread(Path.unlink, outcome.file, missing_ok=True)

@@ -11,13 +11,9 @@ from typing import Final
 
 import structlog
 
+from activities.ingest.arrivals import LossArrival, SegmentArrival, absence
 from activities.ingest.fetcher import Fetched, Lost
-from activities.ingest.follower import (
-    Follower,
-    LossArrival,
-    SegmentArrival,
-    absence,
-)
+from activities.ingest.follower import Follower
 from activities.ingest.problems import encrypted_end
 from activities.ingest.stored import StoredSegment, StoredSegments
 from domain.commentary import place

@@ -102,6 +102,9 @@ def test_a_secret_is_made_once_and_is_private(tmp_path: Path) -> None:
 
 
 def test_a_configured_signing_secret_comes_before_the_installations_own(tmp_path: Path) -> None:
-    assert signing_secret(Settings(home=tmp_path, signing_secret="configured")) == b"configured"
+    assert (
+        signing_secret(Settings(home=tmp_path, signing_secret="configured" * 4))
+        == b"configured" * 4
+    )
     assert not (tmp_path / "dev").exists()
     assert len(signing_secret(Settings(home=tmp_path))) == 64
