@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from activities.ingest.arrivals import Arrival, LossArrival, SegmentArrival, discard
+from activities.ingest.arrivals import Arrival, LossArrival, SegmentArrival, absence, discard
 from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
