@@ -147,6 +147,7 @@ class ClipActivities(Clips):
             start=segment.start - first,
             duration=segment.duration,
             has_audio=segment.has_audio,
+            audio_track=segment.audio_track,
         )
 
     async def _store(

@@ -51,6 +51,7 @@ class PieceFetch:
         self._store = store
         piece = request.piece
         self._wanted = playlist.segments[piece.first : piece.last + 1]
+        self._skip = piece.skip
         self._prefix = recording_prefix(tenant_id=request.tenant_id, stream_id=request.stream_id)
         self._builder = WindowBuilder(
             tenant_id=request.tenant_id, stream_id=request.stream_id, progress=progress
@@ -69,7 +70,8 @@ class PieceFetch:
     async def take(self, outcome: Fetched | Lost) -> None:
         """Place and store a segment, or leave a hole where it could not be had."""
         now = datetime.now(UTC)
-        listed = outcome.listed
+        skip = self._skip if outcome.listed.sequence == self._wanted[0].sequence else 0.0
+        listed = outcome.listed.without_first(skip) if skip else outcome.listed
         if isinstance(outcome, Lost):
             self._builder.lose(
                 first_sequence=listed.sequence,
@@ -80,11 +82,12 @@ class PieceFetch:
                 published_at=now,
             )
             return
-        placed = self._builder.place(listed, outcome.media, published_at=now)
-        ref = placed.model_copy(update={"key": self._key(placed, outcome.media.suffix)})
+        media = outcome.media.without_first(skip) if skip else outcome.media
+        placed = self._builder.place(listed, media, published_at=now)
+        ref = placed.model_copy(update={"key": self._key(placed, media.suffix)})
         if outcome.file is not None:
             await self._store.adopt(ref.key, outcome.file)
-        self._builder.commit(ref, listed, outcome.media)
+        self._builder.commit(ref, listed, media)
 
     def result(self) -> FetchRecordingResult:
         """Return the piece, with the timed metadata that lies in it."""

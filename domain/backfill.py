@@ -50,6 +50,9 @@ AGREEMENT: Final = 0.25
 """Seconds by which two gaps' places in the recording may differ and still share a range: more than
 dates are rounded by, less than a lost segment."""
 
+ROUNDING: Final = 0.01
+"""Seconds of a segment within the stream's timeline below which it lies before it."""
+
 WINDOWS: Final = 100_000
 """Windows of range n are numbered from (n + 1) times this, beyond those of any live stream: the
 analyzer keeps its memory by number."""
@@ -67,13 +70,15 @@ class JoinedBy(StrEnum):
 class Piece(Model):
     """Segments fetched in one call, as one window; `start` in seconds of media time.
 
-    `first` and `last` are places in the recording's playlist, counted from 0.
+    `first` and `last` are places in the recording's playlist, counted from 0; `skip` is how many
+    seconds of the first segment lie before the stream's timeline.
     """
 
     window: NonNegativeInt
     first: NonNegativeInt
     last: NonNegativeInt
     start: NonNegativeFloat
+    skip: NonNegativeFloat = 0.0
 
 
 class RecordingRange(Model):
@@ -269,7 +274,7 @@ def _range(
     inside = [
         place
         for place, start in enumerate(starts[:-1])
-        if starts[place + 1] + offset > max(wanted.start, AGREEMENT) and start + offset < wanted.end
+        if starts[place + 1] + offset > max(wanted.start, ROUNDING) and start + offset < wanted.end
     ]
     pieces = _pieces(starts, inside[0], inside[-1], offset=offset, number=number, piece=piece)
     return RecordingRange(joined_by=wanted.tie.joined_by, gaps=wanted.gaps, pieces=pieces)
@@ -290,7 +295,15 @@ def _pieces(
     for place in range(first, last + 1):
         if starts[place + 1] - starts[begin] >= piece or place == last:
             window = (number + 1) * WINDOWS + len(pieces)
-            start = max(0.0, starts[begin] + offset)
-            pieces.append(Piece(window=window, first=begin, last=place, start=start))
+            start = starts[begin] + offset
+            pieces.append(
+                Piece(
+                    window=window,
+                    first=begin,
+                    last=place,
+                    start=max(0.0, start),
+                    skip=max(0.0, -start),
+                )
+            )
             begin = place + 1
     return tuple(pieces)

@@ -115,6 +115,16 @@ class ListedSegment(Model):
             return None
         return self.program_date_time + timedelta(seconds=self.duration)
 
+    def without_first(self, seconds: float) -> ListedSegment:
+        """Return the segment as if it began so many seconds later."""
+        date = self.program_date_time
+        return self.model_copy(
+            update={
+                "duration": max(0.0, self.duration - seconds),
+                "program_date_time": None if date is None else date + timedelta(seconds=seconds),
+            }
+        )
+
 
 class DateRange(Model):
     """An EXT-X-DATERANGE: `payload` decoded, `sequence` that of the segment it stands before.

@@ -74,6 +74,17 @@ class FetchedMedia(Model):
         """Seconds by which the stream's clock is ahead of the demuxer's timestamps."""
         return 0.0 if self.clock is None else self.clock - self.first_timestamp
 
+    def without_first(self, seconds: float) -> FetchedMedia:
+        """Return the same file as media that begins so many seconds later."""
+        shorter = max(0.0, (self.duration or 0.0) - seconds)
+        return self.model_copy(
+            update={
+                "first_timestamp": self.first_timestamp + seconds,
+                "clock": None if self.clock is None else self.clock + seconds,
+                "duration": shorter or None,
+            }
+        )
+
 
 def segment_key(
     *,

@@ -15,14 +15,10 @@ import av
 import av.error
 from av.bitstream import BitStreamFilterContext
 
+from domain.media import AudioTrack
 from domain.model import Model
 from infra.media_probe import OPTIONS
-
-_PACKED: Final = (".aac", ".mp3")
-_OWNER: Final = b"com.apple.streaming.transportStreamTimestamp\x00"
-_ID3_BYTES: Final = 4096
-_TICKS: Final = 90_000
-_TIMESTAMP_MASK: Final = (1 << 33) - 1
+from infra.media_tracks import audio_tracks
 
 _MUXERS: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "ts": ("mpegts", {"mpegts_copyts": "1"}),
@@ -47,20 +43,9 @@ class AudioMuxError(Exception):
     """The sound cannot be put beside the pictures; the message says why."""
 
 
-def packed_timestamp(path: Path) -> float | None:
-    """Return the first timestamp (s) of packed audio, from its ID3 tag (RFC 8216, 3.4)."""
-    with path.open("rb") as file:
-        head = file.read(_ID3_BYTES)
-    place = head.find(_OWNER) if head.startswith(b"ID3") else -1
-    stamp = head[place + len(_OWNER) : place + len(_OWNER) + 8]
-    if place < 0 or len(stamp) < 8:  # noqa: PLR2004 bytes of the timestamp
-        return None
-    return (int.from_bytes(stamp, "big") & _TIMESTAMP_MASK) / _TICKS
-
-
 def mux_audio(
     video: str, sound: Sequence[AudioSource], target: str, suffix: str, span: tuple[float, float]
-) -> bool:
+) -> tuple[AudioTrack, ...]:
     """Write the pictures of `video` and what sound lies within its time to `target`.
 
     Args:
@@ -71,7 +56,7 @@ def mux_audio(
         span: where the pictures begin and end, in seconds of their own clock.
 
     Returns:
-        Whether there was any sound within that time.
+        The audio tracks written; none without any sound within that time.
 
     Raises:
         AudioMuxError: it cannot be done.
@@ -93,10 +78,13 @@ def mux_audio(
             for packet, track in packets:
                 packet.stream = track
                 output.mux(packet)
+        if not heard:
+            return ()
+        with av.open(target, options=OPTIONS) as written:
+            return audio_tracks(written)
     except (av.error.FFmpegError, ValueError, IndexError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise AudioMuxError(f"the sound does not go with the pictures ({reason})") from None
-    return heard
 
 
 def _sound_packets(
@@ -123,6 +111,8 @@ def _sound_packets(
             found = (context.name, context.sample_rate, context.channels)
             if track is None:
                 track, form = output.add_stream_from_template(source), found
+                if language := source.metadata.get("language"):
+                    track.metadata["language"] = language
             if found != form:
                 continue
             strip = plain and context.name == "aac" and not context.extradata

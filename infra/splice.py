@@ -32,6 +32,7 @@ from domain.packet_times import (
 )
 from infra.clip_sound import SoundTrack
 from infra.media_probe import DAMAGE, OPTIONS
+from infra.media_tracks import audio_stream, is_usable
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class SourceFile(Model):
         start: where that lies, in seconds after the first source.
         duration: seconds; where unknown, timestamps are checked against each other only.
         has_audio: whether it held sound when it was stored; None if unknown.
+        audio_track: the container's number of the audio track to use; None for the first one.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class SourceFile(Model):
     start: NonNegativeFloat = 0.0
     duration: PositiveFloat | None = None
     has_audio: bool | None = None
+    audio_track: int | None = None
 
 
 class PictureRun(Model):
@@ -202,12 +205,11 @@ def _scan_all(
     """Read every source once: times of its pictures, and its sound."""
     scans: list[_Scan] = []
     leader: _Scan | None = None
-    language: str | None = None
     for source in sources:
         scan = _Scan(source)
         scans.append(scan)
         try:
-            language = _scan(scan, leader, sound, (begin, end), language)
+            _scan(scan, leader, sound, (begin, end))
         except FileNotFoundError:
             raise
         except DAMAGE as error:
@@ -219,12 +221,8 @@ def _scan_all(
 
 
 def _scan(
-    scan: _Scan,
-    leader: _Scan | None,
-    sound: SoundTrack,
-    bounds: tuple[float, float],
-    language: str | None,
-) -> str | None:
+    scan: _Scan, leader: _Scan | None, sound: SoundTrack, bounds: tuple[float, float]
+) -> None:
     source = scan.source
     with av.open(str(source.path), options=OPTIONS) as container:
         scan.container = container.format.name
@@ -241,11 +239,9 @@ def _scan(
     try:
         with _opened(scan) as container:
             video = _picture_stream(container)
-            audio = _sound_stream(container, language)
+            audio = audio_stream(container, source.audio_track)
             if video is not None:
                 _describe(scan, video)
-            if audio is not None:
-                language = language or audio.language
             origin = round(source.first_timestamp * TICKS)
             wraps = scan.container == "mpegts"
             for packet in _packets(container, scan):
@@ -265,7 +261,6 @@ def _scan(
         span = _span(source)
         at = round(source.start * TICKS)
         scan.times = [at + time for time in presentation_times(picture_pts, picture_dts, span=span)]
-    return language
 
 
 @dataclass
@@ -529,31 +524,8 @@ def _packets(container: av.container.InputContainer, scan: _Scan) -> Iterator[av
 def _picture_stream(container: av.container.InputContainer) -> Any:  # noqa: ANN401
     """Return the first stream of pictures that a decoder could start on; no cover art."""
     return next(
-        (
-            stream
-            for stream in container.streams
-            if stream.type == "video" and _usable(stream) and not _is_cover(stream)
-        ),
-        None,
+        (each for each in container.streams if each.type == "video" and is_usable(each)), None
     )
-
-
-def _sound_stream(container: av.container.InputContainer, language: str | None) -> Any:  # noqa: ANN401
-    """Return the first usable stream of sound in `language`, else the first."""
-    usable = [each for each in container.streams if each.type == "audio" and _usable(each)]
-    same = [each for each in usable if language is not None and each.language == language]
-    return next(iter(same or usable), None)
-
-
-def _is_cover(stream: Any) -> bool:  # noqa: ANN401 PyAV's streams share no type
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _usable(stream: Any) -> bool:  # noqa: ANN401 PyAV's streams share no type
-    context = getattr(stream, "codec_context", None)
-    if context is None:
-        return False
-    return bool(context.width if stream.type == "video" else context.sample_rate)
 
 
 def _span(source: SourceFile) -> int | None:

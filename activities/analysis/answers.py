@@ -207,6 +207,7 @@ class PieceAnswers:
                     first_timestamp=segment.first_timestamp,
                     start=segment.start - first,
                     duration=segment.duration,
+                    audio_track=segment.audio_track,
                 )
                 for segment in segments
             ]

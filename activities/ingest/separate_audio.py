@@ -20,7 +20,7 @@ from domain.playlist import ListedSegment, MediaPlaylist
 from domain.request_timing import playlist_timing, segment_timing
 from domain.timeline import unwrap
 from domain.window import FetchedMedia
-from infra.audio_mux import AudioMuxError, AudioSource, mux_audio, packed_timestamp
+from infra.audio_mux import AudioMuxError, AudioSource, mux_audio
 from infra.hls_client import FetchError, Validators
 from infra.hls_parser import NotAPlaylistError, parse_playlist
 from infra.media_pool import MediaError, MediaPool
@@ -39,7 +39,6 @@ _SHORTEST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 2.0
 _FAILING: Final = 3
 _NO_VARIABLES: Final[Mapping[str, str]] = {}
-_PACKED: Final = frozenset({"aac", "mp3"})
 
 _Name = tuple[int, str, int]
 
@@ -141,10 +140,10 @@ class SeparateAudio:
             for each in sounds
         ]
         try:
-            heard = await self._pool.run(
+            tracks = await self._pool.run(
                 mux_audio, str(file), sources, str(target), media.suffix, (start, end)
             )
-            if not heard:
+            if not tracks:
                 return media
             size = (await asyncio.to_thread(target.stat)).st_size
             await asyncio.to_thread(target.replace, file)
@@ -153,7 +152,8 @@ class SeparateAudio:
             return media
         finally:
             await asyncio.to_thread(target.unlink, missing_ok=True)
-        return media.model_copy(update={"has_audio": True, "size": size})
+        changes = {"has_audio": True, "audio_tracks": tracks, "size": size}
+        return media.model_copy(update=changes)
 
     async def _sounds(self, listed: ListedSegment, start: float, end: float) -> list[_Sound]:
         """Return the sound over pictures, waiting a while for what is not published yet."""
@@ -215,11 +215,7 @@ class SeparateAudio:
         if not isinstance(outcome, Fetched) or outcome.file is None:
             self._failed[name] = None
             return
-        media, shift = outcome.media, 0.0
-        self._files[name] = _Sound(outcome.file, media.first_timestamp, shift)
-        if media.suffix in _PACKED:
-            stamp = await asyncio.to_thread(packed_timestamp, outcome.file)
-            shift = 0.0 if stamp is None else stamp - media.first_timestamp
+        media, shift = outcome.media, outcome.media.clock_offset
         first = media.first_timestamp + shift
         self._measured[name] = first, media.duration or segment.duration
         self._files[name] = _Sound(outcome.file, first, shift)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import subprocess
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.clips import ClipActivities, clip_key, thumbnail_key
+from demo.ffmpeg import ffmpeg_path
 from domain.clip import ClipSpec, RenderedClip
 from domain.clip_planning import plan_clip
 from domain.media import SegmentRef
@@ -27,7 +29,7 @@ from infra.media_probe import probe
 from infra.perceptual_hash import hash_of_file
 from infra.segment_store import LocalSegmentStore
 from infra.splice import SpliceError
-from tests.integration.infra.film import FRAME, film, pictures, segments
+from tests.integration.infra.film import FRAME, beeps, film, pictures, segments
 from tests.unit.domain.clip_cases import STREAM, TENANT, WHEN, decision
 
 JOINED_AT = 500.0
@@ -123,11 +125,34 @@ async def store_part(studio: Studio, number: int, part: Path) -> SegmentRef:
     )
 
 
+def with_silence_first(source: Path) -> Path:
+    """Add an audio track of silence before that of a film."""
+    path = source.with_name("both.mp4")
+    command = [ffmpeg_path(), "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", "anullsrc"]
+    command += ["-i", str(source), "-map", "1:v", "-map", "0", "-map", "1:a", "-c:v", "copy"]
+    subprocess.run([*command, "-t", "8", str(path)], check=True, timeout=60)
+    return path
+
+
 def planned(stored: list[SegmentRef], *, peak: float = 4.0) -> ClipSpec:
     wanted = decision(1, peak=JOINED_AT + peak, before=2.2, after=1.8)
     spec = plan_clip(wanted, stored, tenant_id=TENANT, stream_id=STREAM)
     assert spec is not None
     return spec
+
+
+async def test_a_clip_has_the_sound_of_the_track_that_ingest_chose(
+    studio: Studio, tmp_path: Path
+) -> None:
+    both = with_silence_first(film(tmp_path / "film.mp4", seconds=8.0))
+    stored = []
+    for number, part in enumerate(segments(both, tmp_path / "both", options=("-map", "0"))):
+        chosen = probe(str(part)).audio_tracks[1].id
+        ref = await store_part(studio, number, part)
+        stored.append(ref.model_copy(update={"audio_track": chosen}))
+    rendered = await studio.render(planned(stored))
+    heard = beeps(studio.clips.path(rendered.key))
+    assert [1.8 + at for at in heard] == pytest.approx([2, 3, 4, 5], abs=0.02)
 
 
 async def test_a_clip_shows_what_was_decided_and_is_told_as_it_is(

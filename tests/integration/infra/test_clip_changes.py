@@ -334,6 +334,26 @@ BAD_TIMES: dict[str, Change] = {
 }
 
 
+async def test_a_clip_keeps_to_the_track_that_was_chosen_whatever_its_place(
+    tmp_path: Path,
+) -> None:
+    two = tmp_path / "two.mp4"
+    ffmpeg(
+        *("-i", film(tmp_path / "film.mp4", seconds=8.0), "-f", "lavfi", "-i", "anullsrc"),
+        *("-map", "0", "-map", "1", "-t", 8, "-c", "copy", "-c:a:1", "aac", two),
+    )
+    before, after = (
+        segments(two, tmp_path / name, options=("-map", "0:v", "-map", one, "-map", other))
+        for name, one, other in (("before", "0:a:0", "0:a:1"), ("after", "0:a:1", "0:a:0"))
+    )
+    files = []
+    for source in sources([*before[:2], *after[2:]]):
+        tracks = probe(str(source.path)).audio_tracks
+        track = tracks[0 if source.path.parent.name == "before" else 1]
+        files.append(source.model_copy(update={"audio_track": track.id}))
+    assert_whole((await rendered(files, tmp_path)).clip, offset=1.4, duration=5.0)
+
+
 @pytest.mark.parametrize("fault", BAD_TIMES)
 async def test_a_bad_timestamp_costs_at_most_its_own_picture(
     parts: list[Path], tmp_path: Path, fault: str

@@ -8,6 +8,7 @@ import io
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -156,6 +157,22 @@ async def test_only_what_surrounds_a_gap_is_fetched_and_lies_where_it_lay_live(
     assert survey.plan.ranges[0].joined_by is JoinedBy.WALL_CLOCK
     assert window is not None
     assert window.start == pytest.approx(2.0, abs=0.01)  # what was second 0 of the recording
+
+
+async def test_a_segment_that_begins_before_the_stream_does_moves_nothing_after_it(
+    recorder: Recorder, video: Path
+) -> None:
+    async with recording(video) as origin:
+        first = origin.segments[0].program_date_time
+        wall = first + timedelta(seconds=1.6)
+        gap = GAP.model_copy(update={"start": 0.0, "anchor_at": 0.0, "anchor_wall": wall})
+        survey = await recorder.survey(origin.master_url, gaps=(gap,), end=9.0)
+        window = (await recorder.fetch(survey)).window
+    assert window is not None
+    starts = [each.start for each in window.segments]
+    assert starts[:4] == pytest.approx([0.0, 0.4, 1.4, 2.4], abs=0.05)
+    clocks = [each.first_timestamp - each.start for each in window.segments]
+    assert clocks == pytest.approx([clocks[0]] * len(clocks), abs=0.01)
 
 
 async def test_a_segment_that_is_not_there_is_a_hole(recorder: Recorder, video: Path) -> None:

@@ -34,6 +34,7 @@ MASTER = (
     '#EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=160x90,CODECS="avc1.42c00c,mp4a.40.2",'
     'AUDIO="a"\npictures.m3u8\n'
 )
+DOLBY = ("ac3", "eac3")
 Files = dict[str, bytes]
 
 
@@ -59,27 +60,30 @@ def _package(video: Path, directory: Path, track: str, container: str) -> Files:
     command += ["-i", str(video), "-map", f"0:{track}", "-c", "copy", "-f", "hls"]
     command += ["-muxdelay", "0", "-muxpreload", "0"]
     command += ["-hls_time", seconds, "-hls_list_size", "0"]
+    if container in DOLBY:
+        command += ["-c:a", container]
     if container == "fmp4":
         command += ["-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", f"{name}-init.mp4"]
-    suffix = {"fmp4": "m4s", "packed": "ts"}.get(container, "ts")
+    suffix = "m4s" if container == "fmp4" else "ts"
     command += ["-hls_segment_filename", str(directory / f"{name}%d.{suffix}")]
     subprocess.run([*command, str(directory / f"{name}.m3u8")], check=True, timeout=60)
     files = {path.name: path.read_bytes() for path in directory.iterdir()}
-    return _packed(files) if container == "packed" else files
+    form = {"packed": "aac", "ac3": "ac3", "eac3": "ec3"}.get(container)
+    return _packed(files, form) if form else files
 
 
-def _packed(files: Files) -> Files:
-    """Turn MPEG-TS segments of AAC into packed audio with its timestamp in an ID3 tag."""
+def _packed(files: Files, form: str) -> Files:
+    """Turn MPEG-TS segments of sound into packed audio with its timestamp in an ID3 tag."""
     packed = {}
     for name, data in files.items():
         if not name.endswith(".ts"):
-            packed[name] = data.replace(b".ts", b".aac")
+            packed[name] = data.replace(b".ts", f".{form}".encode())
             continue
-        packed[name.replace(".ts", ".aac")] = _adts(data)
+        packed[name.replace(".ts", f".{form}")] = _elementary(data)
     return packed
 
 
-def _adts(data: bytes) -> bytes:
+def _elementary(data: bytes) -> bytes:
     with av.open(io.BytesIO(data), "r") as container:
         packets = [p for p in container.demux(audio=0) if p.size]
         first = packets[0].pts
@@ -110,7 +114,15 @@ async def hear(ingest: IngestHarness, story: Story) -> list[tuple[float, float]]
 
 @pytest.mark.parametrize(
     ("pictures", "sound"),
-    [("ts", "ts"), ("fmp4", "fmp4"), ("ts", "packed"), ("fmp4", "ts"), ("ts", "fmp4")],
+    [
+        ("ts", "ts"),
+        ("fmp4", "fmp4"),
+        ("ts", "packed"),
+        ("fmp4", "ts"),
+        ("ts", "fmp4"),
+        ("ts", "ac3"),
+        ("fmp4", "eac3"),
+    ],
 )
 async def test_segments_have_the_sound_of_their_own_time(
     ingest: IngestHarness, split: Callable[[str, str], Files], pictures: str, sound: str
@@ -119,7 +131,9 @@ async def test_segments_have_the_sound_of_their_own_time(
     answers |= split("v", pictures) | split("a", sound)
     async with static_origin(answers) as (base, hits):
         story = await ingest.follow(f"{base}/master.m3u8", LIMITS)
-        assert all(n == 1 for path, n in hits.items() if path.endswith((".ts", ".m4s", ".aac")))
+        assert all(
+            n == 1 for path, n in hits.items() if path.endswith((".ts", ".m4s", "3", ".aac"))
+        )
     assert story.reason is EndReason.PLAYLIST_ENDED
     assert story.sequences == list(range(6))
     assert all(segment.has_video and segment.has_audio for segment in story.segments)
@@ -130,6 +144,7 @@ async def test_segments_have_the_sound_of_their_own_time(
     for segment in story.segments:
         assert (await ingest.store.path(segment.key)).stat().st_size == segment.size
         with av.open(str(await ingest.store.path(segment.key))) as container:
+            assert segment.audio_track == container.streams.audio[0].id
             times = [frame.time for frame in container.decode(video=0) if frame.time is not None]
         assert len(times) == 25
         assert min(times) == pytest.approx(segment.first_timestamp, abs=0.001)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.backfill import (
@@ -33,7 +33,7 @@ def span(found: BackfillPlan, number: int = 0) -> tuple[float, float]:
     """Where range `number` lies, in seconds of media time."""
     pieces = found.ranges[number].pieces
     last = pieces[-1]
-    return pieces[0].start, last.start + (last.last - last.first + 1) * LENGTH
+    return pieces[0].start, last.start - last.skip + (last.last - last.first + 1) * LENGTH
 
 
 def test_a_gap_is_fetched_with_what_the_analyzer_needs_before_and_after_it() -> None:
@@ -172,6 +172,8 @@ def test_every_gap_lies_whole_in_one_range_whose_pieces_follow_on_each_other(
 
 
 @given(GAPS, st.floats(0, 400))
+@example([gap(0.0, 2.0)], 1.75)
+@example([gap(0.0, 2.0)], 1.985)
 def test_wherever_the_recording_begins_the_same_gaps_are_covered(
     gaps: list[Gap], earlier: float
 ) -> None:
@@ -181,4 +183,6 @@ def test_wherever_the_recording_begins_the_same_gaps_are_covered(
     for number, each in enumerate(longer.ranges):
         start, end = span(longer, number)
         assert start >= 0.0
+        first = each.pieces[0]
+        assert first.start - first.skip == pytest.approx(first.first * LENGTH - earlier, abs=0.001)
         assert all(start <= one.start + 0.01 and one.end <= end + 0.01 for one in each.gaps)
