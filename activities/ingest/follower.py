@@ -6,18 +6,22 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import structlog
 
+from activities.ingest.arrivals import Arrival, LossArrival, SegmentArrival, absence, discard
 from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
-from activities.ingest.problems import Problem, encrypted_end, playlist_problem
+from activities.ingest.problems import (
+    Problem,
+    RepeatedFailure,
+    encrypted_end,
+    playlist_problem,
+)
 from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegment
 from activities.ingest.storing import StoreGuard
@@ -76,35 +80,6 @@ ABSENCE: Final = 10.0
 _REFUSED: Final = frozenset({GapReason.NOT_FOUND, GapReason.UNREACHABLE})
 
 
-@dataclass(frozen=True)
-class SegmentArrival:
-    """A new segment; awaiting `outcome` gives its media, or why it could not be had."""
-
-    listed: ListedSegment
-    published_at: datetime
-    restarted: bool
-    outcome: asyncio.Task[Fetched | Lost]
-
-
-@dataclass(frozen=True)
-class LossArrival:
-    """Segments that are lost without a try; `duration` is an estimate in seconds.
-
-    `listed` is the segment, where the playlist lists it.
-    """
-
-    first_sequence: int
-    last_sequence: int
-    duration: float
-    reason: GapReason
-    detail: str
-    published_at: datetime
-    listed: ListedSegment | None = None
-
-
-Arrival = SegmentArrival | LossArrival
-
-
 @dataclass
 class _Regression:
     """Readings in a row that list only what lies before the segments taken."""
@@ -133,6 +108,8 @@ class Follower:
         limits: bounds.
         stored: segments that an earlier attempt has stored, by media sequence.
         store: guards writes to the segment store.
+        encryption: counts segments that cannot be decrypted.
+        audio: counts segments whose separate audio cannot be read.
         captions: begins to follow a caption playlist; None leaves captions alone.
         separate_audio: reads an audio rendition beside the pictures.
 
@@ -154,10 +131,13 @@ class Follower:
         limits: IngestLimits,
         stored: dict[int, StoredSegment],
         store: StoreGuard,
+        encryption: RepeatedFailure,
+        audio: RepeatedFailure,
         captions: Callable[[str, Mapping[str, str]], CaptionFollower] | None = None,
         separate_audio: Callable[[str, Mapping[str, str]], SeparateAudio] | None = None,
     ) -> None:
         self.store = store
+        self.encryption, self.audio = encryption, audio
         self._poller = poller
         self._fetcher = fetcher
         self._limits = limits
@@ -189,7 +169,6 @@ class Follower:
         self._encoding = 0
         self._fetched_any = cursor.stored_segments > 0
         self._undecryptable = 0
-        self.encryption_problem = ""
         self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(_QUEUED)
         self._ahead = asyncio.Semaphore(_PREFETCHED)
         self._fetches: set[asyncio.Task[Fetched | Lost]] = set()
@@ -681,10 +660,11 @@ class Follower:
         """End a stream of which nothing can be decrypted; single segments are gaps."""
         if isinstance(outcome, Fetched):
             self._fetched_any = True
-            self._undecryptable, self.encryption_problem = 0, ""
+            self._undecryptable = 0
+            self.encryption.succeeded()
         elif outcome.encrypted:
             self._undecryptable += 1
-            self.encryption_problem = outcome.detail
+            self.encryption.failed(outcome.detail)
             if self._undecryptable >= _UNDECRYPTABLE and not self._fetched_any and not self.end:
                 self.end = encrypted_end(outcome.detail)
 
@@ -700,7 +680,8 @@ class Follower:
     def _note_source(self, fetched: Fetched | Lost) -> None:
         """Note whether the origin serves the segments that it lists."""
         self.segment_problem = ""
-        if isinstance(fetched, Lost) and fetched.reason in _REFUSED:
+        is_refused = isinstance(fetched, Lost) and fetched.reason in _REFUSED
+        if isinstance(fetched, Lost) and is_refused and not fetched.encrypted:
             self.segment_problem = f"The stream's segments cannot be fetched: {fetched.detail}."
 
     def _is_listed(self, sequence: int) -> bool:
@@ -763,25 +744,6 @@ class Follower:
         return self._verdict[1] >= of
 
 
-def absence(first: int, *, duration: float, typical: float) -> LossArrival:
-    """Return what was missed while nobody looked, as far as that can be told.
-
-    Args:
-        first: number of the first segment missed.
-        duration: seconds missed.
-        typical: seconds of a usual segment.
-    """
-    segments = max(1, round(duration / max(typical, 0.5)))
-    return LossArrival(
-        first_sequence=first,
-        last_sequence=first + segments - 1,
-        duration=duration,
-        reason=GapReason.ROLLED_OFF,
-        detail="was published while the service did not follow the stream",
-        published_at=datetime.now(UTC),
-    )
-
-
 def _absence(cursor: IngestCursor) -> float:
     """Return the seconds in which nobody looked; 0 for a change of hands."""
     if cursor.looked_at is None:
@@ -795,11 +757,3 @@ def _last_end(cursor: IngestCursor) -> datetime | None:
     if cursor.last_date_time is None or cursor.last_start is None:
         return None
     return cursor.last_date_time + timedelta(seconds=cursor.position - cursor.last_start)
-
-
-async def discard(arrival: SegmentArrival) -> None:
-    """Remove what a segment's fetch has left, or will have."""
-    with suppress(asyncio.CancelledError, Exception):
-        outcome = await arrival.outcome
-        if isinstance(outcome, Fetched) and outcome.file is not None:
-            await asyncio.to_thread(Path.unlink, outcome.file, missing_ok=True)
