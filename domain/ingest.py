@@ -135,7 +135,7 @@ class FetchWindowResult(Model):
 
     `stalled` says that the playlist stood still for longer than `stall_notice` while this call
     waited: the call then returns early, with what it has, so that the state is seen. So it does
-    when `problem`, what keeps segments from being stored at this moment, comes or goes.
+    when `problem`, what keeps segments from being stored whole at this moment, comes or goes.
     """
 
     cursor: IngestCursor

@@ -88,6 +88,8 @@ class ProblemCode(StrEnum):
     STORE_FULL = "store_full"  # our media store has no space left
     STORE_UNAVAILABLE = "store_unavailable"  # our media store cannot be written
     SOURCE_UNAVAILABLE = "source_unavailable"  # the playlist cannot be read
+    MEDIA_ENCRYPTED = "media_encrypted"  # the latest segments cannot be decrypted
+    AUDIO_UNAVAILABLE = "audio_unavailable"  # the audio published separately cannot be read
     INGEST_FAILING = "ingest_failing"  # an internal error that is retried
     ANALYSIS_FAILING = "analysis_failing"  # the latest windows could not be analysed
     ANALYSIS_BEHIND = "analysis_behind"  # analysis lags behind ingest

@@ -62,6 +62,8 @@ _INGEST: Final = (
     ProblemCode.STORE_FULL,
     ProblemCode.STORE_UNAVAILABLE,
     ProblemCode.SOURCE_UNAVAILABLE,
+    ProblemCode.MEDIA_ENCRYPTED,
+    ProblemCode.AUDIO_UNAVAILABLE,
     ProblemCode.INGEST_FAILING,
 )
 """Problems that ingest reports, at most one at a time."""

@@ -67,6 +67,7 @@ class StreamWorkflow:
         self._closing = False
         self._discards: list[ClipSpec] = []
         self._signals = 0
+        self._fault: BaseException | None = None  # of ours; only operators see its text
 
     @workflow.run
     async def run(self, request: StreamInput) -> StreamResult:
@@ -89,7 +90,9 @@ class StreamWorkflow:
                 await self._cancel_clips()
                 await self._close(self._ledger.cancel())
                 raise
-            self._ledger.media_ended(StreamEnd(reason=EndReason.INTERNAL, message=cause_of(error)))
+            workflow.logger.error("the stream failed", extra={"cause": cause_of(error)})
+            self._fault = error
+            self._ledger.media_ended(_internal("following the stream to its end"))
         self._closing = True
         await workflow.wait([recorder])
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -107,7 +110,7 @@ class StreamWorkflow:
                 type=end.reason.value,
                 non_retryable=True,
                 category=ApplicationErrorCategory.BENIGN,
-            )
+            ) from self._fault
         return result
 
     @workflow.signal
@@ -176,13 +179,8 @@ class StreamWorkflow:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.error("fetching failed", extra={"cause": cause_of(error)})
-            self._ledger.media_ended(
-                StreamEnd(
-                    reason=EndReason.INTERNAL,
-                    message="A fault in our service kept us from reading the stream. "
-                    "Report it with the stream's id.",
-                )
-            )
+            self._fault = error
+            self._ledger.media_ended(_internal("reading the stream"))
         finally:
             self._fetch = None
 
@@ -303,7 +301,9 @@ class StreamWorkflow:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            self._end_media(StreamEnd(reason=EndReason.INTERNAL, message=cause_of(error)))
+            workflow.logger.error("recording failed", extra={"cause": cause_of(error)})
+            self._fault = error
+            self._end_media(_internal("storing the stream's state"))
             return False
         return True
 
@@ -360,3 +360,11 @@ class StreamWorkflow:
 
     def _show(self) -> None:
         workflow.set_current_details(self._ledger.report())
+
+
+def _internal(task: str) -> StreamEnd:
+    """Return the end of a stream that a fault of ours ended; `task` is what we could not do."""
+    return StreamEnd(
+        reason=EndReason.INTERNAL,
+        message=f"A fault in our service kept us from {task}. Report it with the stream's id.",
+    )

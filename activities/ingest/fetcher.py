@@ -66,7 +66,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Lost:
-    """A segment that could not be fetched; `encrypted` when for want of a key."""
+    """A segment that could not be fetched; `encrypted` if it could not be decrypted."""
 
     listed: ListedSegment
     reason: GapReason
@@ -80,6 +80,10 @@ class KeyUnavailableError(FetchError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class UndecryptableError(DamagedError):
+    """A segment's key does not fit it."""
 
 
 class _FailedAttempt(Exception):  # noqa: N818 carries a verdict, not an error
@@ -240,7 +244,7 @@ class SegmentFetcher:
                 decrypt_file, encrypted, file, key=key, vector=vector, prefix=prefix
             )
         except DecryptionError as error:
-            raise DamagedError(str(error)) from error
+            raise UndecryptableError(str(error)) from error
         finally:
             await asyncio.to_thread(encrypted.unlink, missing_ok=True)
 
@@ -282,7 +286,7 @@ class SegmentFetcher:
         except DecryptionError:
             if key.iv is None:
                 return data  # encrypted initialization sections must name an IV: this one is plain
-            raise DamagedError("its initialization section cannot be decrypted") from None
+            raise UndecryptableError("its initialization section cannot be decrypted") from None
 
     async def _key(self, key: SegmentKey, timing: SegmentTiming) -> bytes:
         """Return a key's bytes, asked for with this stream's cookies and through its guard.
@@ -345,7 +349,12 @@ def _verdict(error: Exception, timing: SegmentTiming) -> _FailedAttempt:  # noqa
     detail = str(error)
     match error:
         case UndecodableError() | MediaError() | DamagedError():
-            return _FailedAttempt(GapReason.CORRUPT, detail, attempts=_CORRUPT_ATTEMPTS)
+            return _FailedAttempt(
+                GapReason.CORRUPT,
+                detail,
+                attempts=_CORRUPT_ATTEMPTS,
+                encrypted=isinstance(error, UndecryptableError),
+            )
         case KeyUnavailableError():
             return _FailedAttempt(
                 GapReason.UNREACHABLE,

@@ -16,7 +16,12 @@ from activities.ingest.arrivals import Arrival, LossArrival, SegmentArrival, abs
 from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
-from activities.ingest.problems import Problem, encrypted_end, playlist_problem
+from activities.ingest.problems import (
+    Problem,
+    RepeatedFailure,
+    encrypted_end,
+    playlist_problem,
+)
 from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegment
 from activities.ingest.storing import StoreGuard
@@ -103,6 +108,8 @@ class Follower:
         limits: bounds.
         stored: segments that an earlier attempt has stored, by media sequence.
         store: guards writes to the segment store.
+        encryption: counts segments that cannot be decrypted.
+        audio: counts segments whose separate audio cannot be read.
         captions: begins to follow a caption playlist; None leaves captions alone.
         separate_audio: reads an audio rendition beside the pictures.
 
@@ -124,10 +131,13 @@ class Follower:
         limits: IngestLimits,
         stored: dict[int, StoredSegment],
         store: StoreGuard,
+        encryption: RepeatedFailure,
+        audio: RepeatedFailure,
         captions: Callable[[str, Mapping[str, str]], CaptionFollower] | None = None,
         separate_audio: Callable[[str, Mapping[str, str]], SeparateAudio] | None = None,
     ) -> None:
         self.store = store
+        self.encryption, self.audio = encryption, audio
         self._poller = poller
         self._fetcher = fetcher
         self._limits = limits
@@ -159,7 +169,6 @@ class Follower:
         self._encoding = 0
         self._fetched_any = cursor.stored_segments > 0
         self._undecryptable = 0
-        self.encryption_problem = ""
         self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(_QUEUED)
         self._ahead = asyncio.Semaphore(_PREFETCHED)
         self._fetches: set[asyncio.Task[Fetched | Lost]] = set()
@@ -651,10 +660,11 @@ class Follower:
         """End a stream of which nothing can be decrypted; single segments are gaps."""
         if isinstance(outcome, Fetched):
             self._fetched_any = True
-            self._undecryptable, self.encryption_problem = 0, ""
+            self._undecryptable = 0
+            self.encryption.succeeded()
         elif outcome.encrypted:
             self._undecryptable += 1
-            self.encryption_problem = outcome.detail
+            self.encryption.failed(outcome.detail)
             if self._undecryptable >= _UNDECRYPTABLE and not self._fetched_any and not self.end:
                 self.end = encrypted_end(outcome.detail)
 
@@ -670,7 +680,8 @@ class Follower:
     def _note_source(self, fetched: Fetched | Lost) -> None:
         """Note whether the origin serves the segments that it lists."""
         self.segment_problem = ""
-        if isinstance(fetched, Lost) and fetched.reason in _REFUSED:
+        is_refused = isinstance(fetched, Lost) and fetched.reason in _REFUSED
+        if isinstance(fetched, Lost) and is_refused and not fetched.encrypted:
             self.segment_problem = f"The stream's segments cannot be fetched: {fetched.detail}."
 
     def _is_listed(self, sequence: int) -> bool:

@@ -11,10 +11,12 @@ from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.follower import Follower
 from activities.ingest.poller import PlaylistPoller
+from activities.ingest.problems import RepeatedFailure
 from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegments
 from activities.ingest.storing import StoreGuard
 from domain.ingest import FetchWindowInput, IngestCursor, IngestLimits
+from domain.stream import ProblemCode
 from infra.hls_client import HlsClient, HlsSession
 from infra.media_pool import MediaPool
 from infra.segment_store import SegmentStore
@@ -83,6 +85,7 @@ class Followers:
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
         session = self._client.session((request.tenant_id, request.stream_id))
+        audio = RepeatedFailure(ProblemCode.AUDIO_UNAVAILABLE, known=request.problem)
         follower = Follower(
             poller=PlaylistPoller(
                 session,
@@ -98,10 +101,12 @@ class Followers:
             cursor=cursor,
             limits=request.limits,
             store=StoreGuard(self._store, problem=request.problem),
+            encryption=RepeatedFailure(ProblemCode.MEDIA_ENCRYPTED, known=request.problem),
+            audio=audio,
             captions=partial(self._captions, session, request.limits)
             if request.limits.captions
             else None,
-            separate_audio=partial(self._audio, session, request.limits),
+            separate_audio=partial(self._audio, session, request.limits, audio),
             stored=await stored.following(
                 discontinuity=cursor.discontinuity_sequence, sequence=cursor.next_sequence or 0
             ),
@@ -121,7 +126,12 @@ class Followers:
         )
 
     def _audio(
-        self, session: HlsSession, limits: IngestLimits, url: str, variables: Mapping[str, str]
+        self,
+        session: HlsSession,
+        limits: IngestLimits,
+        failure: RepeatedFailure,
+        url: str,
+        variables: Mapping[str, str],
     ) -> SeparateAudio:
         return SeparateAudio(
             session,
@@ -129,5 +139,6 @@ class Followers:
             store=self._store,
             pool=self._pool,
             limits=limits,
+            failure=failure,
             variables=variables,
         )

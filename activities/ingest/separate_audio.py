@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from activities.ingest.fetcher import Fetched, SegmentFetcher
+from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
+from activities.ingest.problems import RepeatedFailure
 from domain.audio_alignment import Cover, Span, cover
 from domain.ingest import IngestLimits
 from domain.playlist import ListedSegment, MediaPlaylist
 from domain.request_timing import playlist_timing, segment_timing
+from domain.stream import ProblemCode
 from domain.timeline import unwrap
 from domain.window import FetchedMedia
 from infra.audio_mux import AudioMuxError, AudioSource, mux_audio
@@ -38,6 +40,7 @@ _LONGEST_WAIT: Final = 20.0
 _SHORTEST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 2.0
 _FAILING: Final = 3
+_NOTHING_LISTED: Final = "its playlist lists no segment of the time of the pictures"
 _NO_VARIABLES: Final[Mapping[str, str]] = {}
 
 _Name = tuple[int, str, int]
@@ -62,6 +65,7 @@ class SeparateAudio:
         store: whose scratch space holds the files.
         pool: where media is looked into.
         limits: bounds on each request.
+        failure: counts segments of pictures that stay without their sound.
         variables: what the master playlist defines (EXT-X-DEFINE).
     """
 
@@ -73,6 +77,7 @@ class SeparateAudio:
         store: SegmentStore,
         pool: MediaPool,
         limits: IngestLimits,
+        failure: RepeatedFailure | None = None,
         variables: Mapping[str, str] = _NO_VARIABLES,
     ) -> None:
         self.url = url
@@ -81,6 +86,8 @@ class SeparateAudio:
         self._store = store
         self._pool = pool
         self._limits = limits
+        self._failure = failure or RepeatedFailure(ProblemCode.AUDIO_UNAVAILABLE)
+        self._detail = ""
         self._fetcher = SegmentFetcher(client, store, pool)
         self._validators = Validators()
         self._playlist = MediaPlaylist(target_duration=0)
@@ -89,6 +96,7 @@ class SeparateAudio:
         self._failed: OrderedDict[_Name, None] = OrderedDict()
         self._impatient_until = 0.0
         self._failures = 0
+        self._unread = ""
         self._lock = asyncio.Lock()
         self._closed = False
 
@@ -113,12 +121,19 @@ class SeparateAudio:
         start, end = _span(media, listed)
         async with self._lock:
             sounds = await self._sounds(listed, start, end)
-            if not sounds or self._closed:
+            if self._closed:
                 return media
             try:
-                return await self._mux(file, media, listed, sounds)
+                if sounds:
+                    media = await self._mux(file, media, listed, sounds)
             finally:
                 await self._drop_oldest()
+            if media.has_audio:
+                self._detail = ""
+                self._failure.succeeded()
+            else:
+                self._failure.failed(self._unread or self._detail or _NOTHING_LISTED)
+            return media
 
     async def close(self) -> None:
         """Remove the files that were kept."""
@@ -149,6 +164,7 @@ class SeparateAudio:
             await asyncio.to_thread(target.replace, file)
         except (AudioMuxError, MediaError) as error:
             _log.warning("audio_not_added", sequence=listed.sequence, problem=str(error))
+            self._detail = "it cannot be joined with the pictures"
             return media
         finally:
             await asyncio.to_thread(target.unlink, missing_ok=True)
@@ -214,6 +230,7 @@ class SeparateAudio:
         )
         if not isinstance(outcome, Fetched) or outcome.file is None:
             self._failed[name] = None
+            self._detail = outcome.detail if isinstance(outcome, Lost) else ""
             return
         media, shift = outcome.media, outcome.media.clock_offset
         first = media.first_timestamp + shift
@@ -246,8 +263,10 @@ class SeparateAudio:
             _log.info("audio_playlist_not_read", problem=str(error))
             self._validators = Validators()
             self._failures += 1
+            self._unread = f"its playlist: {error}"
             return
         self._failures = 0
+        self._unread = ""
         self._validators = answer.validators
         if playlist is not None:
             self._playlist = playlist

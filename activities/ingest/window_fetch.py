@@ -83,14 +83,14 @@ class WindowFetch:
 
     @property
     def problem(self) -> StreamProblem | None:
-        """What keeps segments from being stored at this moment, as far as is known."""
+        """What keeps segments from being read as they should at this moment; the worst of it."""
         if self._follower.store.problem is not None:
             return self._follower.store.problem
         source = self._follower.problem
         message = self._follower.segment_problem if source is None else source.message
-        if not message:
-            return None
-        return StreamProblem(code=ProblemCode.SOURCE_UNAVAILABLE, message=message)
+        if message:
+            return StreamProblem(code=ProblemCode.SOURCE_UNAVAILABLE, message=message)
+        return self._follower.encryption.shown or self._follower.audio.shown
 
     @property
     def reported(self) -> StreamProblem | None:
@@ -293,8 +293,8 @@ class WindowFetch:
                 reason=EndReason.NEVER_STARTED,
                 message=f"{end.message} It never listed a segment.",
             )
-        if self._follower.encryption_problem:
-            return encrypted_end(self._follower.encryption_problem)
+        if self._follower.encryption.detail:
+            return encrypted_end(self._follower.encryption.detail)
         return StreamEnd(
             reason=EndReason.NO_MEDIA,
             message=f"{end.message} None of its segments held media that we can decode"
@@ -309,8 +309,8 @@ class WindowFetch:
             return None
         if cursor.looked < self._limits.start_timeout:
             return None
-        if self._follower.encryption_problem:
-            return encrypted_end(self._follower.encryption_problem)
+        if self._follower.encryption.detail:
+            return encrypted_end(self._follower.encryption.detail)
         return StreamEnd(
             reason=EndReason.NO_MEDIA,
             message=f"None of the stream's segments held media that we can decode"

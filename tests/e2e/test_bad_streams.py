@@ -32,7 +32,7 @@ LIMIT = 120.0
 FATAL = [
     ("no playlist", {"faults": Faults(master="html")}, EndReason.NOT_A_PLAYLIST, ".m3u8"),
     ("recording", {"playlist_type": "vod"}, EndReason.VOD_PLAYLIST, "live playlist"),
-    ("encrypted", {"faults": Faults(encrypted=True)}, EndReason.ENCRYPTED, "no key"),
+    ("encrypted", {"faults": Faults(encrypted=True)}, EndReason.ENCRYPTED, "key cannot be read"),
     ("never starts", {"autostart": False}, EndReason.NEVER_STARTED, "10 s"),
     (
         "goes back in time",

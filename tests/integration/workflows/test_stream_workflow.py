@@ -283,10 +283,35 @@ async def test_a_stream_whose_row_was_deleted_ends_and_leaves_no_media(
     gone = ApplicationError("the stream does not exist", type=RECORD_MISSING)
     script.before["record_stream"] = failing(10_000, gone)
     async with running(temporal_client, script):
-        result = await result_of(await start(temporal_client))
+        stream = await start(temporal_client)
+        result = await result_of(stream)
+        with pytest.raises(WorkflowFailureError) as failure:
+            await stream.result()
     assert result.progress.status is StreamStatus.FAILED
-    assert "does not exist" in result.end.message
+    assert result.end.message.startswith("A fault in our service kept us from storing")
+    assert "does not exist" not in result.end.message
+    assert "does not exist" in str(_chain(failure.value))
     assert script.released[-1].before is None
+
+
+async def test_a_fault_that_nobody_expected_ends_a_stream_without_its_text(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=3, end=None)
+    secret = ApplicationError("secret of the host", non_retryable=True)
+    script.before["select_highlights"] = failing(10_000, secret)
+    script.peaks = [3.0]
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        result = await result_of(stream)
+        with pytest.raises(WorkflowFailureError) as failure:
+            await stream.result()
+    assert result.end.reason is EndReason.INTERNAL
+    assert result.end.message.startswith("A fault in our service kept us from following")
+    assert "secret of the host" in str(_chain(failure.value))
+    recorded = [each.progress.end.message for each in script.streams if each.progress.end]
+    assert recorded
+    assert not any("secret" in message for message in recorded)
 
 
 async def test_a_failed_clip_is_recorded_and_the_stream_goes_on(temporal_client: Client) -> None:
@@ -478,3 +503,8 @@ async def test_the_analysis_of_a_dead_worker_is_tried_again_within_seconds(
             result = await stream.result()
     assert result.progress.analyzed == 12.0
     assert script.analyzed == [0, 1]
+
+
+def _chain(error: BaseException | None) -> list[str]:
+    """Return the messages of an error and all that caused it."""
+    return [] if error is None else [str(error), *_chain(error.__cause__)]

@@ -21,6 +21,7 @@ from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.reconcile_executions import ReconcileExecutionsWorkflow
 from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
@@ -53,6 +54,7 @@ def replayer(stream: type) -> Replayer:
             BackfillWorkflow,
             InboundRelayWorkflow,
             ReconcileWorkflow,
+            ReconcileExecutionsWorkflow,
         ],
         workflow_runner=strict_runner(),
         data_converter=pydantic_data_converter,
@@ -77,6 +79,9 @@ def test_every_kind_of_life_is_stored() -> None:
         "delivery-continued-first",
         "delivery-continued-last",
         "outbox-relay",
+        "execution-reconcile",
+        "failed",
+        "failed-unrecorded",
         "maintenance",
         "inbound-reconcile",
         "inbound-relay",
