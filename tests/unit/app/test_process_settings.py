@@ -31,7 +31,7 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "allowed"),
     [
-        ("DATABASE_URL", "not a url", "postgresql://user:password@host:5432/database"),
+        ("DATABASE_URL", "not-a-url", "postgresql://user:password@host:5432/database"),
         ("DATABASE_URL", "mysql://h/d", "its scheme is not one of postgresql"),
         ("DATABASE_URL", "postgresql://u:p@h", "it names no database"),
         ("DATABASE_URL", "postgresql:///d", "it names no host"),
