@@ -149,7 +149,8 @@ async def update_key(
 ) -> KeyModel:
     """Change a key's name, addresses or end. What is left out stays as it is.
 
-    A key with the scope `admin` must remain that is good for another 30 days, or as long as before.
+    A key with the scope `admin` must remain that is good for another 30 days, or as long as
+    before, and that may be used from the address of the request.
     """
     _require_future(body.expires_at)
     if key_id == caller.key_id:
@@ -230,7 +231,7 @@ async def revoke_key(
     """Revoke a key at once and for good. Revoking it again changes nothing.
 
     A key with the scope `admin` must remain that is good for another 30 days, or as long as
-    before, so that you cannot lock yourself out.
+    before, and that may be used from the address of the request: you cannot lock yourself out.
     """
     with _refusals_as_problems(), services.keys.changing(key_id):
         async with services.database.session(caller.tenant_id) as session:

@@ -338,12 +338,15 @@ class KeyReplacedProblem(Problem):
 
 
 class LastAdministratorProblem(Problem):
-    """After this change no one could administer the tenant's keys, at once or within 30 days."""
+    """After this change no key usable from here could administer the others for 30 days."""
 
     code = "last_admin_key"
     status = 409
     title = "Last key with the scope admin"
-    advice = "Make another key with the scope `admin` that lasts first, then change this one."
+    advice = (
+        "Make another key with the scope `admin` first, one that lasts and may be used from your "
+        "address, then change this one."
+    )
 
 
 class OwnAddressExcludedProblem(Problem):

@@ -133,7 +133,8 @@ class RateLimits:
     async def refused_inbound(self, scope: Scope, problem: Problem) -> Problem:
         """Charge a refused event of 100ms to its address; return what to answer.
 
-        An event that would be accepted is never kept out: only the answer to others changes.
+        This limit never keeps out an event that would be accepted: only the answer to others
+        changes. `admit_lookup` may, for an address that asks for unknown connections.
         """
         try:
             verdict = await self._limiter.take(

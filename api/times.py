@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field, PlainValidator, TypeAdapter, WithJsonSchema
+from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -31,8 +31,4 @@ def moment(value: object) -> datetime:
 
 
 # In strict models too: what is text here is a time in any JSON.
-Moment = Annotated[
-    datetime,
-    PlainValidator(moment),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
+Moment = Annotated[datetime, BeforeValidator(moment)]

@@ -69,6 +69,16 @@ def is_within(address: IPAddress, networks: Iterable[IPNetwork]) -> bool:
     return any(address in network for network in networks)
 
 
+def is_part(part: IPNetwork, networks: Iterable[IPNetwork]) -> bool:
+    """Return True if a network lies in one of the others.
+
+    One that only several of them cover together counts as none.
+    """
+    return any(
+        part.network_address in whole and part.broadcast_address in whole for whole in networks
+    )
+
+
 def _from_the_right(values: Sequence[str]) -> Iterator[str]:
     for value in reversed(values):
         yield from reversed(value.split(","))

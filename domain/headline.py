@@ -6,6 +6,7 @@ game, the time, and either a tag that names a kind of moment or the signals that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import Final
 
@@ -27,13 +28,14 @@ def headline(title: str, *, game: str, tags: Collection[str], peak: float) -> st
     """
     if title:
         return title
-    at = format_timestamp(peak)
+    # One highlight with a damaged time does not keep a page of others from being shown.
+    at = f" at {format_timestamp(peak)}" if math.isfinite(peak) else ""
     kinds = [_words(tag) for tag in tags if tag not in SIGNAL_TAGS]
     if kinds:
-        return f"{_capitalized(kinds[0])} at {at}"
+        return f"{_capitalized(kinds[0])}{at}"
     moment = "Highlight" if game in {"", _NO_GAME} else f"{_capitalized(_words(game))} highlight"
     signals = [_words(tag) for tag in tags if tag in SIGNAL_TAGS][:_MOST]
-    return f"{moment} at {at}" + (f": {', '.join(signals)}" if signals else "")
+    return f"{moment}{at}" + (f": {', '.join(signals)}" if signals else "")
 
 
 def _words(slug: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from domain.client_address import IPAddress, is_part, is_within, network
 from domain.model import Model
 
 DEFAULT_OVERLAP: Final = timedelta(hours=24)
@@ -53,6 +54,18 @@ class KeyLife(Model):
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     replaced_by: UUID | None = None
+    allowed_ips: tuple[str, ...] = ()
+
+    def usable_from(self, address: IPAddress | None) -> bool:
+        """Return True if the key may be used from an address; None stands for an unknown one."""
+        if not self.allowed_ips:
+            return True
+        return address is not None and is_within(address, map(network, self.allowed_ips))
+
+    def reaches_within(self, other: KeyLife) -> bool:
+        """Return True if the other key may be used from everywhere that this one may."""
+        own, others = (list(map(network, key.allowed_ips)) for key in (self, other))
+        return not others or (bool(own) and all(is_part(part, others) for part in own))
 
     def status(self, now: datetime) -> KeyStatus:
         """Return what the key is at `now`."""
@@ -94,22 +107,41 @@ class KeyLife(Model):
 
 
 def require_administrator(
-    before: Iterable[KeyLife], after: Iterable[KeyLife], now: datetime
+    before: Mapping[UUID, KeyLife],
+    after: Mapping[UUID, KeyLife],
+    now: datetime,
+    *,
+    address: IPAddress | None,
 ) -> None:
     """Refuse a change of keys after which nobody could administer a tenant's keys for long.
 
-    It is no concern of this change if that was so before, as when the only such key ends soon.
+    A key can be bound to addresses that the tenant does not have, and which those are cannot be
+    known. So a key counts as usable from the address of the change if it may be used from there.
+    Neither the time for which some key is usable from that address, nor the time for which any key
+    works at all, may become short; a key that the change itself binds to other addresses does not
+    count for the latter. It is no concern of this change if the time was short before.
 
     Args:
-        before: of the tenant's keys with the scope `admin`, before the change.
-        after: of the same and new ones, after it.
+        before: the tenant's keys with the scope `admin` before the change, by id.
+        after: the same and new ones, after it.
         now: the time of the change.
+        address: where the change comes from; None if that is not known.
 
     Raises:
         LastAdministratorError: the last key that could make others ends with this change, or soon.
     """
-    least = min(_last_end(before, now), now + LEAST_ADMINISTRATION)
-    if _last_end(after, now) < least:
+    here = [[key for key in keys.values() if key.usable_from(address)] for keys in (before, after)]
+    _require_as_long(*here, now)
+    trusted = [
+        key
+        for key_id, key in after.items()
+        if key_id not in before or before[key_id].reaches_within(key) or key.usable_from(address)
+    ]
+    _require_as_long(before.values(), trusted, now)
+
+
+def _require_as_long(before: Iterable[KeyLife], after: Iterable[KeyLife], now: datetime) -> None:
+    if _last_end(after, now) < min(_last_end(before, now), now + LEAST_ADMINISTRATION):
         raise LastAdministratorError
 
 

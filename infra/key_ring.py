@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Final
 from uuid import UUID
 
@@ -57,6 +58,7 @@ def life_of(row: ApiKey) -> KeyLife:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         replaced_by=row.replaced_by,
+        allowed_ips=tuple(row.allowed_ips),
     )
 
 
@@ -143,7 +145,9 @@ async def rotate(
     old = await _get(session, tenant_id=tenant_id, key_id=key_id)
     life = life_of(old)
     end = life.end_after_rotation(now, overlap=overlap)
-    async with _keeping_an_administrator(session, tenant_id, now, spare=spare_last_administrator):
+    async with _keeping_an_administrator(
+        session, tenant_id, now, actor, spare=spare_last_administrator
+    ):
         made = await make(
             session,
             NewKey(
@@ -197,7 +201,7 @@ async def change(
     if new:
         before = {name: _json(getattr(row, name)) for name in new}
         async with _keeping_an_administrator(
-            session, tenant_id, now, spare=spare_last_administrator
+            session, tenant_id, now, actor, spare=spare_last_administrator
         ):
             await stored_keys.change(session, row, new)
         await audit.record(
@@ -240,7 +244,9 @@ async def revoke(
     row = await _get(session, tenant_id=tenant_id, key_id=key_id)
     if row.revoked_at is not None:
         return row
-    async with _keeping_an_administrator(session, tenant_id, now, spare=spare_last_administrator):
+    async with _keeping_an_administrator(
+        session, tenant_id, now, actor, spare=spare_last_administrator
+    ):
         await stored_keys.change(session, row, {"revoked_at": now})
     await audit.record(
         session,
@@ -255,18 +261,20 @@ async def revoke(
 
 @asynccontextmanager
 async def _keeping_an_administrator(
-    session: AsyncSession, tenant_id: UUID, now: datetime, *, spare: bool
+    session: AsyncSession, tenant_id: UUID, now: datetime, actor: Actor, *, spare: bool
 ) -> AsyncIterator[None]:
     """Refuse the change that is made within, if it leaves nobody to administer the keys."""
     before = await _administrators(session, tenant_id)
     yield
     if spare:
-        require_administrator(before, await _administrators(session, tenant_id), now)
+        after = await _administrators(session, tenant_id)
+        address = None if actor.client_address is None else ip_address(actor.client_address)
+        require_administrator(before, after, now, address=address)
 
 
-async def _administrators(session: AsyncSession, tenant_id: UUID) -> list[KeyLife]:
+async def _administrators(session: AsyncSession, tenant_id: UUID) -> dict[UUID, KeyLife]:
     rows = await stored_keys.list_all(session, tenant_id=tenant_id)
-    return [life_of(row) for row in rows if Scope.ADMIN in row.scopes]
+    return {row.id: life_of(row) for row in rows if Scope.ADMIN in row.scopes}
 
 
 async def _get(session: AsyncSession, *, tenant_id: UUID, key_id: UUID) -> ApiKey:

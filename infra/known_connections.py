@@ -82,8 +82,11 @@ class KnownConnections:
         self._changes = 0
 
     def remembers(self, name: UUID | str) -> bool:
-        """Return True if the next question for an id or workspace needs no look-up."""
-        return self._remembered(name) is not None
+        """Return True if an id or workspace was found before, or needs no look-up to be refused.
+
+        What was found before may have to be looked up again, but is none that somebody made up.
+        """
+        return name in self._known or self._remembered(name) is not None
 
     async def find(self, connection_id: UUID) -> KnownConnection | None:
         """Return a connection, or None when there is none of this id.
@@ -141,6 +144,7 @@ class KnownConnections:
         if changes != self._changes:
             return found
         if not found:
+            self._known.pop(name, None)
             self._unknown[name] = asked + LIFETIME
             self._unknown.move_to_end(name)
             if len(self._unknown) > _CAPACITY:

@@ -343,6 +343,26 @@ async def test_an_administrator_cannot_shut_itself_out_by_addresses(account: Acc
     assert (await own(account))["allowed_ips"] == ["127.0.0.1/32"]
 
 
+async def test_binding_another_administrators_key_leaves_one_that_is_usable(
+    account: Account,
+) -> None:
+    """The address of the request is the only one that is known to be the tenant's."""
+    mine, other = await own(account), await create(account, ADMIN)
+    bind = {"allowed_ips": ["203.0.113.0/24"]}
+    bound = await account.http.patch(f"{KEYS}/{other['id']}", json=bind)
+    assert bound.status_code == 200, "the key of the request lasts"
+    path = f"{KEYS}/{mine['id']}"
+    assert_problem(await account.http.post(f"{path}/revoke"), 409, "last_admin_key")
+    soon = await account.http.patch(path, json={"expires_at": later(HOUR)})
+    assert_problem(soon, 409, "last_admin_key")
+    freed = await account.http.patch(f"{KEYS}/{other['id']}", json={"allowed_ips": []})
+    assert freed.status_code == 200
+    soon = await account.http.patch(path, json={"expires_at": later(HOUR)})
+    assert soon.status_code == 200, "the other one lasts, from here"
+    bound = await account.http.patch(f"{KEYS}/{other['id']}", json=bind)
+    assert_problem(bound, 409, "last_admin_key")
+
+
 async def test_the_last_use_is_shown(account: Account) -> None:
     made = await create(account)
     assert (await read(account, made))["last_used_at"] is None

@@ -178,3 +178,17 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it(
     found = await known.find(connection)
     assert found is not None
     assert found.account_id == "after"
+
+
+async def test_what_was_found_is_known_to_exist_until_it_is_not_found(
+    database: Database, tenant: UUID, known: KnownConnections, time: Time
+) -> None:
+    connection = await new_connection(database, tenant, account=uuid4().hex)
+    assert await known.find(connection) is not None
+    time.seconds = LIFETIME
+    assert known.remembers(connection)
+    async with database.session(tenant) as session:
+        assert await connections.remove(session, tenant_id=tenant, connection_id=connection)
+    assert await known.find(connection) is None
+    time.seconds = 3 * LIFETIME
+    assert not known.remembers(connection)

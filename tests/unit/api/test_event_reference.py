@@ -115,7 +115,7 @@ def test_the_page_has_the_schedule() -> None:
     waits = re.findall(r"(\d+)\s(s|min|h)\b", sentence)
     assert [int(number) * units[unit] for number, unit in waits] == list(OFFSETS[1:])
     assert JITTER == 0.1
-    assert "up to a tenth of itself" in PAGE
+    assert "up to a tenth of itself" in " ".join(PAGE.split())
 
 
 def test_the_snippet_of_the_page_verifies_what_we_send(capsys: pytest.CaptureFixture[str]) -> None:

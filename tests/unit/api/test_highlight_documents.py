@@ -18,6 +18,7 @@ from api.services import Services
 from api.stream_models import ProfileRef
 from domain.candidate import Evidence
 from domain.clip import ClipStatus
+from domain.headline import headline
 from domain.score import DIMENSIONS
 from domain.selection import DecisionStatus, Reason, Tier
 from infra.clip_links import ClipLinks, clip_path
@@ -116,7 +117,7 @@ def model(row: Snapshot, clip: Snapshot | None) -> HighlightModel:
         score=row.score,
         dimensions=Dimensions(**{name: getattr(row, name) for name in DIMENSIONS}),
         confidence=row.confidence,
-        title=row.title,
+        title=headline(row.title, game=row.game, tags=row.tags, peak=row.peak),
         description=row.description,
         tags=row.tags,
         reasons=[Reason.model_validate(reason) for reason in row.reasons],

@@ -21,6 +21,17 @@ def test_schemas_have_public_names_that_are_also_their_titles() -> None:
         assert schema["title"] == name
 
 
+def test_no_name_is_one_that_generators_make_for_an_object_within_another() -> None:
+    """They name it after the schema and the property, and drop one of two that are alike."""
+    made = {
+        name + "".join(word.capitalize() for word in re.split(r"[_\W]+", field)): name
+        for name, schema in SCHEMAS.items()
+        for field, inner in schema.get("properties", {}).items()
+        if inner.get("type") == "object" or "enum" in inner
+    }
+    assert made.keys() & SCHEMAS.keys() == set()
+
+
 def test_every_reference_leads_somewhere() -> None:
     referred = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document())))
     assert referred == set(SCHEMAS)

@@ -37,7 +37,7 @@ from tldrtv_highlights import (
 )
 from tldrtv_highlights._events import EventParser
 from tldrtv_highlights.errors import retry_after
-from tldrtv_highlights.models import Clip, ClipDetail
+from tldrtv_highlights.models import Clip, ClipDetail, StreamEvent
 
 T = TypeVar("T")
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -45,7 +45,7 @@ FAST = RetryPolicy(retries=2, first=0.001, longest=0.01)
 API = "http://api.test"
 SCHEMAS = document()["components"]["schemas"]
 STREAM = SCHEMAS["Stream"]["examples"][0]
-HIGHLIGHT = SCHEMAS["HighlightModel"]["examples"][0]
+HIGHLIGHT = SCHEMAS["Highlight"]["examples"][0]
 PROFILE_MATCH = STREAM["profile_match"]
 CLIP = SCHEMAS["ClipDetail"]["examples"][0] | {"url": "http://cdn.test/clip?signature=x"}
 LOST = httpx.ReadError("lost")
@@ -82,9 +82,17 @@ class Either:
         return await answer if isinstance(answer, Awaitable) else answer
 
     async def items(self, answer: Iterator[T] | AsyncIterator[T]) -> list[T]:
+        found: list[T] = []
+        await self.each(answer, found.append)
+        return found
+
+    async def each(self, answer: Iterator[T] | AsyncIterator[T], note: Callable[[T], None]) -> None:
         if isinstance(answer, AsyncIterator):
-            return [each async for each in answer]
-        return list(answer)
+            async for each in answer:
+                note(each)
+        else:
+            for each in answer:
+                note(each)
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -306,7 +314,7 @@ async def test_a_clip_that_is_not_ready_is_not_asked_for(either: Either, tmp_pat
 
 
 async def test_what_is_left_out_of_a_change_stays_and_none_clears(either: Either) -> None:
-    key = SCHEMAS["KeyModel"]["examples"][0]
+    key = SCHEMAS["ApiKey"]["examples"][0]
     script = Script(ok(key), ok(key))
     client = either.client(script)
     await either.result(client.keys.update("k", name="new"))
@@ -394,6 +402,42 @@ async def test_a_stream_that_cannot_be_followed_is_an_error(
 ) -> None:
     with pytest.raises(kind):
         await either.items(either.client(Script(*answers)).streams.follow("s"))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (401, "unauthenticated", AuthenticationError),
+        (403, "address_not_allowed", PermissionDeniedError),
+        (403, "missing_scope", PermissionDeniedError),
+        (418, "a_later_code", ApiError),
+    ],
+)
+async def test_an_error_event_is_raised_after_the_events_before_it(
+    either: Either, status: int, code: str, kind: type[ApiError]
+) -> None:
+    document = {"title": "No", "status": status, "code": code, "detail": "Do.", "request_id": "r"}
+    script = Script(sse(("highlight", HIGHLIGHT), ("error", document)))
+    found: list[str] = []
+
+    def note(event: StreamEvent) -> None:
+        found.append(event.type)
+
+    with pytest.raises(ApiError) as caught:
+        await either.each(either.client(script).streams.follow("s"), note)
+    assert type(caught.value) is kind
+    assert (caught.value.status, caught.value.code, caught.value.detail) == (status, code, "Do.")
+    assert caught.value.request_id == "r"
+    assert found == ["highlight"]
+    assert len(script.requests) == 1, "it is not tried again"
+
+
+@pytest.mark.parametrize("document", [{}, {"status": "401"}, {"status": True}])
+async def test_an_error_event_without_a_problem_cannot_be_read(
+    either: Either, document: dict[str, Any]
+) -> None:
+    with pytest.raises(UnexpectedAnswerError, match="cannot be read"):
+        await either.items(either.client(Script(sse(("error", document)))).streams.follow("s"))
 
 
 def test_events_may_come_in_any_pieces() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from ipaddress import ip_address
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,10 @@ from domain.key_life import (
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NOW = MADE + timedelta(days=10)
 DAY = timedelta(days=1)
+HOME = ip_address("192.0.2.7")
+HERE = ("192.0.2.0/24",)
+OFFICE = ("198.51.100.0/24",)
+NOWHERE = ("203.0.113.0/24",)
 
 times = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=400)).map(MADE.__add__)
 lives = st.builds(
@@ -105,13 +110,21 @@ def test_rotation_never_lengthens_a_life(key: KeyLife, now: datetime, overlap: t
     assert successor is None or successor > now
 
 
-def administrator(*, days: float | None = None, revoked: bool = False) -> KeyLife:
+def administrator(
+    *, days: float | None = None, revoked: bool = False, only: tuple[str, ...] = ()
+) -> KeyLife:
     """A key that ends after so many days, or never."""
     return KeyLife(
         created_at=NOW,
         expires_at=None if days is None else NOW + timedelta(days=days),
         revoked_at=NOW if revoked else None,
+        allowed_ips=only,
     )
+
+
+def by_id(keys: list[KeyLife]) -> dict[UUID, KeyLife]:
+    """The keys, of which those at the same place in two lists are the same one."""
+    return {UUID(int=place): key for place, key in enumerate(keys)}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +143,7 @@ def administrator(*, days: float | None = None, revoked: bool = False) -> KeyLif
 def test_a_change_that_leaves_an_administrator_for_long_or_for_as_long_as_before(
     before: list[KeyLife], after: list[KeyLife]
 ) -> None:
-    require_administrator(before, after, NOW)
+    require_administrator(by_id(before), by_id(after), NOW, address=HOME)
 
 
 @pytest.mark.parametrize(
@@ -151,4 +164,93 @@ def test_a_change_that_leaves_none_or_none_for_long(
     before: list[KeyLife], after: list[KeyLife]
 ) -> None:
     with pytest.raises(LastAdministratorError):
-        require_administrator(before, after, NOW)
+        require_administrator(by_id(before), by_id(after), NOW, address=HOME)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # A key that lasts here remains: what becomes of others is the tenant's affair.
+        (
+            [administrator(), administrator()],
+            [administrator(), administrator(only=NOWHERE)],
+        ),
+        ([administrator()], [administrator(only=HERE)]),
+        # Widened, or bound to where it is changed from.
+        (
+            [administrator(days=3), administrator(only=OFFICE)],
+            [administrator(days=3), administrator(only=OFFICE + NOWHERE)],
+        ),
+        (
+            [administrator(days=3, only=HERE), administrator(only=OFFICE)],
+            [administrator(days=3, only=HERE), administrator(only=HERE)],
+        ),
+        (
+            [administrator(days=3), administrator(only=OFFICE), administrator(days=1)],
+            [administrator(days=3), administrator(only=OFFICE), administrator(revoked=True)],
+        ),
+    ],
+)
+def test_keys_may_be_bound_to_addresses_while_one_lasts_that_is_usable(
+    before: list[KeyLife], after: list[KeyLife]
+) -> None:
+    require_administrator(by_id(before), by_id(after), NOW, address=HOME)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([administrator()], [administrator(only=NOWHERE)]),
+        # Another key than that of the request.
+        (
+            [administrator(days=3), administrator()],
+            [administrator(days=3), administrator(only=NOWHERE)],
+        ),
+        (
+            [administrator(days=3), administrator(only=OFFICE)],
+            [administrator(days=3), administrator(only=NOWHERE)],
+        ),
+        (
+            [administrator(days=3), administrator(only=OFFICE)],
+            [administrator(days=3), administrator(only=("198.51.100.0/28",))],
+        ),
+        # In two steps: the other was bound before.
+        (
+            [administrator(), administrator(only=NOWHERE)],
+            [administrator(revoked=True), administrator(only=NOWHERE)],
+        ),
+        (
+            [administrator(), administrator(only=NOWHERE)],
+            [administrator(days=1), administrator(only=NOWHERE)],
+        ),
+    ],
+)
+def test_a_key_bound_to_other_addresses_is_none_that_remains(
+    before: list[KeyLife], after: list[KeyLife]
+) -> None:
+    with pytest.raises(LastAdministratorError):
+        require_administrator(by_id(before), by_id(after), NOW, address=HOME)
+
+
+def test_from_an_unknown_address_only_keys_without_addresses_remain() -> None:
+    keys = [administrator(), administrator(only=HERE)]
+    after = [administrator(revoked=True), administrator(only=HERE)]
+    with pytest.raises(LastAdministratorError):
+        require_administrator(by_id(keys), by_id(after), NOW, address=None)
+
+
+@pytest.mark.parametrize(
+    ("former", "new", "within"),
+    [
+        ((), (), True),
+        ((), ("0.0.0.0/0", "::/0"), False),
+        (("192.0.2.0/24",), (), True),
+        (("192.0.2.0/24", "2001:db8::1/128"), ("192.0.0.0/16", "2001:db8::/32"), True),
+        (("192.0.2.0/24",), ("192.0.2.0/25", "192.0.2.128/25"), False),
+        (("192.0.2.0/24",), ("::/0",), False),
+    ],
+)
+def test_a_key_that_is_bound_more_loosely(
+    former: tuple[str, ...], new: tuple[str, ...], within: bool
+) -> None:
+    assert administrator(only=former).reaches_within(administrator(only=new)) is within

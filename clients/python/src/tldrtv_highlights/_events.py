@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from tldrtv_highlights.errors import error_in
 from tldrtv_highlights.models import StreamEvent
 
 END = "end"
 """The type of a stream's last event."""
+
+ERROR = "error"
+"""The type of an event that says why the API sends no more; its data is a problem document."""
 
 
 class EventParser:
@@ -22,7 +26,12 @@ class EventParser:
         self._fields: dict[str, str] = {}
 
     def feed(self, chunk: bytes) -> Iterator[StreamEvent]:
-        """Yield the events that a piece completes."""
+        """Yield the events that a chunk completes.
+
+        Raises:
+            ApiError: the API sends no more events, as when the key was revoked.
+            ValueError: the bytes are no events of the API.
+        """
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             text = line.rstrip(b"\r").decode()
@@ -42,6 +51,10 @@ class EventParser:
     def _event(self) -> StreamEvent:
         kind = self._fields.get("event", "message")
         data = json.loads(self._fields["data"])
+        if kind == ERROR:
+            if not isinstance(data, dict):
+                raise ValueError("an error without a problem document")
+            raise error_in(data)
         known = {"highlight": {"highlight": data}, "stream": {"stream": data}, END: data}
         return StreamEvent.model_validate(
             {"type": kind, "id": self._fields.get("id"), **known.get(kind, {})}

@@ -138,17 +138,46 @@ _SHOWN: Final = 300
 
 def error_of(response: httpx.Response) -> ApiError:
     """Return the error that a refusal stands for; its body must have been read."""
-    problem = _problem(response)
     status = response.status_code
+    return _error(
+        status,
+        _problem(response),
+        reason=response.reason_phrase or "Refused",
+        text=response.text[:_SHOWN],
+        request_id=response.headers.get("X-Request-Id"),
+        retry_after=retry_after(response),
+    )
+
+
+def error_in(problem: Mapping[str, Any]) -> ApiError:
+    """Return the error that a problem document stands for which came in a stream of events.
+
+    Raises:
+        ValueError: the document is none that the API sends.
+    """
+    status = problem.get("status")
+    if type(status) is int:
+        return _error(status, problem)
+    raise ValueError("a problem without a status")
+
+
+def _error(
+    status: int,
+    problem: Mapping[str, Any],
+    *,
+    reason: str = "Refused",
+    text: str = "",
+    request_id: str | None = None,
+    retry_after: float | None = None,
+) -> ApiError:
     kind = next((kind for kind in _KINDS if status in kind.handled), ApiError)
-    reason = response.reason_phrase or "Refused"
     return kind(
         status=status,
         code=str(problem.get("code", f"http_{status}")),
         title=str(problem.get("title", reason)),
-        detail=str(problem.get("detail") or problem.get("title") or response.text[:_SHOWN]),
-        request_id=problem.get("request_id") or response.headers.get("X-Request-Id"),
-        retry_after=retry_after(response),
+        detail=str(problem.get("detail") or problem.get("title") or text),
+        request_id=problem.get("request_id") or request_id,
+        retry_after=retry_after,
         errors=tuple(problem.get("errors") or ()),
     )
 

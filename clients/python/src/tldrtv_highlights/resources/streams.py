@@ -146,7 +146,9 @@ class Streams(Resource[Transport]):
     def follow(self, stream_id: Identity, *, last_event_id: str | None = None) -> Sent:
         """Iterate over a stream's events as they happen, until it ends.
 
-        A lost connection is made again. The same change may then be told twice.
+        A lost connection is made again. The same change may then be told twice. When the API ends
+        the connection for good, as after the key was revoked, the error is raised that a request
+        with this key would raise.
 
         Args:
             stream_id: the stream.
