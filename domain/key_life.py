@@ -131,7 +131,7 @@ def require_administrator(
         LastAdministratorError: the last key that could make others ends with this change, or soon.
     """
     here = [[key for key in keys.values() if key.usable_from(address)] for keys in (before, after)]
-    _require_as_long(*here, now)
+    _require_as_long(here[0], here[1], now)
     trusted = [
         key
         for key_id, key in after.items()
