@@ -366,6 +366,5 @@ def _internal(task: str) -> StreamEnd:
     """Return the end of a stream that a fault of ours ended; `task` is what we could not do."""
     return StreamEnd(
         reason=EndReason.INTERNAL,
-        message=f"A fault in our service kept us from {task}. "
-        "Report it with the stream's id.",
+        message=f"A fault in our service kept us from {task}. Report it with the stream's id.",
     )
