@@ -16,12 +16,7 @@ from activities.ingest.arrivals import Arrival, LossArrival, SegmentArrival, abs
 from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
-from activities.ingest.problems import (
-    Problem,
-    RepeatedFailure,
-    encrypted_end,
-    playlist_problem,
-)
+from activities.ingest.problems import Problem, encrypted_end, playlist_problem
 from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegment
 from activities.ingest.storing import StoreGuard
@@ -39,6 +34,7 @@ from domain.ingest import IngestCursor, IngestLimits
 from domain.media import GapReason
 from domain.pace import observe_interval, poll_delay
 from domain.playlist import DateRange, ListedSegment, MediaPlaylist
+from domain.repeated_failure import RepeatedFailure
 from domain.request_timing import SegmentTiming, segment_timing
 from domain.stream import EndReason, StreamEnd
 from domain.timeline import LONGEST_BELIEVED_LOSS, lost_duration
@@ -661,10 +657,8 @@ class Follower:
         if isinstance(outcome, Fetched):
             self._fetched_any = True
             self._undecryptable = 0
-            self.encryption.succeeded()
         elif outcome.encrypted:
             self._undecryptable += 1
-            self.encryption.failed(outcome.detail)
             if self._undecryptable >= _UNDECRYPTABLE and not self._fetched_any and not self.end:
                 self.end = encrypted_end(outcome.detail)
 

@@ -11,11 +11,11 @@ from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.follower import Follower
 from activities.ingest.poller import PlaylistPoller
-from activities.ingest.problems import RepeatedFailure
 from activities.ingest.separate_audio import SeparateAudio
 from activities.ingest.stored import StoredSegments
 from activities.ingest.storing import StoreGuard
 from domain.ingest import FetchWindowInput, IngestCursor, IngestLimits
+from domain.repeated_failure import RepeatedFailure
 from domain.stream import ProblemCode
 from infra.hls_client import HlsClient, HlsSession
 from infra.media_pool import MediaPool

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import structlog
 
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
-from activities.ingest.problems import RepeatedFailure
 from domain.audio_alignment import Cover, Span, cover
 from domain.ingest import IngestLimits
 from domain.playlist import ListedSegment, MediaPlaylist
+from domain.repeated_failure import RepeatedFailure
 from domain.request_timing import playlist_timing, segment_timing
 from domain.stream import ProblemCode
 from domain.timeline import unwrap

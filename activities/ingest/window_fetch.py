@@ -167,6 +167,7 @@ class WindowFetch:
         outcome = await arrival.outcome
         try:
             self._note_playlist()
+            self._note_encryption(outcome)
             if isinstance(outcome, Fetched):
                 await self._keep(arrival, outcome)
             else:
@@ -174,6 +175,13 @@ class WindowFetch:
         finally:
             self._follower.taken()
         self._note_moved(arrival.listed, restarted=arrival.restarted)
+
+    def _note_encryption(self, outcome: Fetched | Lost) -> None:
+        """Note in the order of the segments, not of their answers, what can be decrypted."""
+        if isinstance(outcome, Fetched):
+            self._follower.encryption.succeeded()
+        elif outcome.encrypted:
+            self._follower.encryption.failed(outcome.detail)
 
     async def _keep(self, arrival: SegmentArrival, fetched: Fetched) -> None:
         ref = self._builder.place(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import random
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -12,8 +15,10 @@ from infra.clip_renderer import Cut, inspect, render
 from infra.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.media_pool import MediaPool
 from infra.media_probe import UndecodableError, probe
-from infra.media_signals import SegmentFile, measure_segments
-from infra.splice import SourceFile, splice
+from infra.media_signals import SegmentFile, measure_segment, measure_segments
+from infra.media_signals import UndecodableError as Undecodable
+from infra.splice import SourceFile, SpliceError, splice
+from tests.media import damage
 
 REFUSED = {
     "test-stuffed-pes.ts": "a single packet of MPEG-TS, without tables",
@@ -23,6 +28,9 @@ REFUSED = {
 
 OTHERWISE: dict[str, int] = {}
 """By how many pictures a sample's clip differs from what ffmpeg decodes; none does now."""
+
+EXAMPLES = int(os.environ.get("EXTERNAL_EXAMPLES", "2"))
+"""How many damaged copies of each sample are tried."""
 
 SAMPLES = (
     "dash-608-captions-seg.m4s",
@@ -95,6 +103,30 @@ def test_a_sample_is_analyzed_and_clipped_with_all_that_ffmpeg_decodes(
     assert (expected > 0) == facts.has_video
     assert sum(len(pictures(run.path)) for run in spliced.runs) == expected
     assert (spliced.sound is not None) == facts.has_audio
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name not in REFUSED])
+@pytest.mark.timeout(600)
+def test_a_damaged_sample_raises_nothing_but_our_own_errors(
+    samples: Path, tmp_path: Path, name: str
+) -> None:
+    path = stored(samples, name, tmp_path)
+    whole, data = probe(str(path)), path.read_bytes()
+    dice = random.Random(name)
+    for _ in range(EXAMPLES):
+        path.write_bytes(damage(data, dice))
+        with suppress(UndecodableError):
+            assert probe(str(path)).duration >= 0
+        file = SegmentFile(
+            path=path, start=0.0, duration=whole.duration, first_timestamp=whole.first_timestamp
+        )
+        with suppress(Undecodable):
+            assert measure_segment(file).frames
+        source = SourceFile(
+            path=path, first_timestamp=whole.first_timestamp, duration=whole.duration
+        )
+        with suppress(SpliceError):
+            assert splice([source], str(tmp_path), 0.0, whole.duration, 0.0).start >= 0
 
 
 async def test_samples_of_different_size_clock_and_container_make_one_clip(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
+
 from domain.clip import ClipSpec, ClipStatus
 from domain.ingest import FetchWindowResult, IngestCursor
+from domain.repeated_failure import RepeatedFailure
 from domain.stream import EndReason, ProblemCode, StreamEnd, StreamProblem
 from domain.stream_ledger import StreamLedger
 from tests.unit.domain.clip_cases import STREAM, TENANT, outcome, window
@@ -138,3 +141,45 @@ def test_the_match_report_names_the_stream_and_its_problems() -> None:
     state = tracking()
     report(state, FULL)
     assert "**store_full**: Our media store is full." in state.report()
+
+
+@pytest.mark.parametrize("code", [ProblemCode.MEDIA_ENCRYPTED, ProblemCode.AUDIO_UNAVAILABLE])
+def test_media_that_is_refused_is_shown_beside_other_problems_and_cleared(
+    code: ProblemCode,
+) -> None:
+    state = tracking()
+    problem = StreamProblem(code=code, message="It cannot be read.")
+    report(state, problem)
+    assert state.fetch_request().problem == problem
+    assert codes(state) == [code]
+    report(state, None)
+    assert codes(state) == []
+
+
+def outcomes(failure: RepeatedFailure, *good: bool) -> list[bool]:
+    """Whether the problem is shown after each segment."""
+    shown = []
+    for is_good in good:
+        if is_good:
+            failure.succeeded()
+        else:
+            failure.failed("the origin answers 403.")
+        shown.append(failure.shown is not None)
+    return shown
+
+
+def test_a_failure_of_single_segments_is_shown_when_it_repeats_until_three_are_good() -> None:
+    failure = RepeatedFailure(ProblemCode.MEDIA_ENCRYPTED)
+    assert outcomes(failure, False, True, True, True) == [False] * 4
+    assert outcomes(failure, False, True, False) == [False, False, True]
+    assert failure.shown is not None
+    assert "cannot be decrypted: the origin answers 403. " in failure.shown.message
+    assert outcomes(failure, True, True, False, True, True, True) == [True] * 5 + [False]
+    assert failure.detail == ""
+
+
+def test_another_worker_goes_on_showing_what_was_reported() -> None:
+    known = StreamProblem(code=ProblemCode.AUDIO_UNAVAILABLE, message="No sound.")
+    assert RepeatedFailure(ProblemCode.MEDIA_ENCRYPTED, known=known).shown is None
+    failure = RepeatedFailure(ProblemCode.AUDIO_UNAVAILABLE, known=known)
+    assert outcomes(failure, True, True, True) == [True, True, False]
