@@ -33,6 +33,10 @@ _LONGEST_DETAIL: Final = 300
 _SHORTEST_WAIT: Final = 0.05
 _USUAL_SEGMENT: Final = 2.0
 _STORE_PATIENCE: Final = 30.0
+_NOT_STORED: Final = (
+    "Our media store took none of its segments, which is a fault of ours. Analyze its recording, "
+    "or start a new analysis."
+)
 _LOOK: Final = 0.5
 """Seconds between two looks at whether something is wrong, while nothing arrives."""
 
@@ -296,6 +300,8 @@ class WindowFetch:
 
     def _without_media(self, end: StreamEnd) -> StreamEnd:
         """Say why a stream that ended gave nothing to look at."""
+        if self._is_store_at_fault():
+            return StreamEnd(reason=EndReason.INTERNAL, message=f"{end.message} {_NOT_STORED}")
         if self._builder.cursor.last_segment_at is None:
             return StreamEnd(
                 reason=EndReason.NEVER_STARTED,
@@ -315,6 +321,8 @@ class WindowFetch:
         listed = cursor.last_segment_at is not None
         if not listed or cursor.stored_segments > 0:
             return None
+        if not self._builder.progress.gaps or self._is_store_at_fault():
+            return None
         if cursor.looked < self._limits.start_timeout:
             return None
         if self._follower.encryption.detail:
@@ -324,6 +332,12 @@ class WindowFetch:
             message=f"None of the stream's segments held media that we can decode"
             f"{self._last_loss()}. Check the encoder's output, then analyse anew.",
         )
+
+    def _is_store_at_fault(self) -> bool:
+        """Return True if the latest media was there, and our store did not take it."""
+        gaps = self._builder.progress.gaps
+        refused = bool(gaps) and gaps[-1].reason is GapReason.NOT_STORED
+        return refused or self._follower.store.problem is not None
 
     def _last_loss(self) -> str:
         gaps = self._builder.progress.gaps

@@ -13,7 +13,7 @@ import pytest
 from demo.origin import LiveOrigin, OriginOptions
 from domain.ingest import FetchWindowInput, FetchWindowResult
 from domain.media import GapReason
-from domain.stream import ProblemCode
+from domain.stream import EndReason, ProblemCode
 from infra.segment_store import LocalSegmentStore
 from tests.integration.ingest.harness import IMPATIENT, QUICK, IngestHarness, static_origin
 
@@ -122,6 +122,41 @@ async def test_a_store_that_cannot_be_written_is_told_from_a_full_one(
     assert result.problem is not None
     assert "cannot be written" in result.problem.message
     assert "Errno" not in result.problem.message
+
+
+async def test_a_store_that_takes_nothing_is_waited_for_and_not_taken_for_bad_media(
+    ingest: IngestHarness, limited: LimitedStore, video: Path
+) -> None:
+    limited.broken = errno.EROFS
+    options = OriginOptions(pace=2.0, segment_duration=1.0, window=3)
+    async with LiveOrigin(video, options) as origin:
+        following = asyncio.create_task(ingest.follow(origin.master_url, IMPATIENT))
+        await asyncio.sleep(4.5)  # more than twice as long as a stream may give nothing
+        limited.broken = None
+        story = await following
+    assert story.reason is EndReason.PLAYLIST_ENDED
+    assert story.segments
+    assert {gap.reason for gap in story.gaps} == {GapReason.NOT_STORED}
+
+
+async def test_a_stream_of_which_nothing_could_be_stored_ends_as_a_fault_of_ours(
+    ingest: IngestHarness, segments: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        message = "an internal detail"
+        raise OSError(message)
+
+    monkeypatch.setattr(LocalSegmentStore, "adopt", broken)
+    monkeypatch.setattr("activities.ingest.window_fetch._STORE_PATIENCE", 0.1)
+    reading = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1.0,\nseg0.ts\n"
+    async with static_origin({**segments, "live.m3u8": reading}) as (base, _):
+        request = ingest.request(f"{base}/live.m3u8", IMPATIENT)
+        result = await ingest.window(request)
+        while result.end is None:
+            request, result = await next_of(ingest, request, result)
+    assert result.end.reason is EndReason.INTERNAL
+    assert "Our media store took none of its segments" in result.end.message
+    assert "detail" not in result.end.message
 
 
 async def test_an_origin_that_does_not_answer_is_reported_while_waiting(
