@@ -13,7 +13,7 @@ from rich.console import Console
 
 from app.keys import keys
 from app.loading import loading, wait_for
-from app.process_settings import read_settings, require_database
+from app.process_settings import read_settings, require_database, require_temporal
 from app.tenants import tenants
 from infra.errors import InvalidSettingError, SetupError
 from infra.redaction import print_exceptions_redacted, redact
@@ -233,7 +233,7 @@ def reconcile() -> None:
     """
     from app.reconcile import reconcile_now
 
-    report = asyncio.run(reconcile_now(read_settings()))
+    report = asyncio.run(reconcile_now(require_temporal(read_settings())))
     typer.echo(report.summary())
 
 

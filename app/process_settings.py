@@ -42,6 +42,28 @@ def read_settings(**options: object) -> Settings:
     return settings.model_copy(update=options)
 
 
+def require_temporal(settings: Settings) -> Settings:
+    """Settings that name a Temporal server; when they do not, that of the running `highlights dev`.
+
+    Raises:
+        NotConfiguredError: neither is there.
+    """
+    if settings.temporal_address is not None:
+        return settings
+    running = StateDirectory(settings.state_path()).running()
+    if running is None:
+        raise NotConfiguredError(
+            "No Temporal server is configured, and no `highlights dev` is running.",
+            remedy="Set TEMPORAL_ADDRESS, or start everything with `highlights dev`.",
+        )
+    return settings.model_copy(
+        update={
+            "temporal_address": running.temporal_address,
+            "temporal_namespace": running.temporal_namespace,
+        }
+    )
+
+
 def require_database(settings: Settings) -> Settings:
     """Settings that name a database; when they do not, those of the running `highlights dev`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Final
 
@@ -16,6 +17,9 @@ from infra.temporal import connect
 from workflows.reconcile_executions import ReconcileExecutionsWorkflow
 
 _LONGEST: Final = timedelta(minutes=10)
+_SDK_SETTLES: Final = 0.2
+"""Seconds in which the SDK's threads leave Python after the last answer: one that is still in it
+when the interpreter ends aborts the process (temporalio/sdk-python issue 300)."""
 
 
 async def reconcile_now(settings: Settings) -> ReconcileExecutionsReport:
@@ -41,3 +45,5 @@ async def reconcile_now(settings: Settings) -> ReconcileExecutionsReport:
             "No worker has compared rows and workflows in time.",
             remedy="Check that a worker runs (`highlights doctor`).",
         ) from error
+    finally:
+        await asyncio.sleep(_SDK_SETTLES)

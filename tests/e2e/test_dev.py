@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import psutil
@@ -18,13 +19,18 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from demo.origin import LiveOrigin, OriginOptions
+from domain.ids import stream_workflow_id
 from infra.embedded.home import Running, StateDirectory
+from infra.settings import Settings
+from infra.temporal import connect
 from tests.e2e.installation import ROOT, START_TIMEOUT, STOP_TIMEOUT, command, dev
 from tests.media import make_video
 from tldrtv_highlights import AsyncHighlightsClient
-from tldrtv_highlights.models import Stream
+from tldrtv_highlights.models import Stream, StreamEnd
 
 pytestmark = [pytest.mark.serial]
+
+STALL_TIMEOUT = 10.0  # seconds; the least that the API lets a tenant ask for
 
 
 def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
@@ -32,9 +38,15 @@ def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command(*arguments),
+        cwd=ROOT,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -104,6 +116,56 @@ async def test_a_clean_restart_loses_no_segment_of_a_live_stream_and_leaves_noth
                 now = await until(api, stream.id, lambda now: now.segments >= published)
                 assert now.missed == 0
                 assert now.status == "live"
+
+
+async def test_an_outage_longer_than_the_stall_timeout_is_a_gap_and_a_lost_workflow_an_end(
+    server_path: Path,
+) -> None:
+    state = server_path / "state"
+    video = make_video(server_path / "video.mp4", seconds=240, size="160x90")
+    settings = {
+        "HIGHLIGHTS_ALLOW_PRIVATE_URLS": "true",
+        "HIGHLIGHTS_EXECUTION_RECONCILE_INTERVAL": "3600",  # the command repairs, not a schedule
+    }
+    async with LiveOrigin(video, OriginOptions()) as origin:
+        with dev(state, log=server_path / "first.log", settings=settings) as (process, first):
+            async with client_of(first) as api:
+                stream = await api.streams.analyze(origin.master_url, stall_timeout=STALL_TIMEOUT)
+                await until(api, stream.id, lambda now: now.segments >= 2)
+            processes = family(process)
+            process.kill()
+        assert_gone(processes)
+        await asyncio.sleep(STALL_TIMEOUT + 3.0)
+        with dev(state, log=server_path / "second.log", settings=settings) as (_, second):
+            published = origin.published
+            async with client_of(second) as api:
+                now = await until(api, stream.id, lambda now: now.segments + now.missed > published)
+                assert now.status == "live"
+                assert now.missed > 0
+                await terminate(second, stream.id)
+                end = await reconciled(api, stream.id, state)
+    assert (end.reason, "An operator stopped" in end.message) == ("internal", True)
+
+
+async def terminate(running: Running, stream_id: str) -> None:
+    """Stop a stream's workflow as an operator may in Temporal's UI: no code of ours runs."""
+    client = await connect(Settings(temporal_address=running.temporal_address))
+    name = stream_workflow_id(tenant_id=UUID(running.tenant_id), stream_id=UUID(stream_id))
+    await client.get_workflow_handle(name).terminate()
+
+
+async def reconciled(api: AsyncHighlightsClient, stream_id: str, state: Path) -> StreamEnd:
+    """Run `highlights reconcile` until it ends the stream, whose row may be too new at first."""
+    async with asyncio.timeout(90):
+        while True:
+            done = await asyncio.to_thread(run, "reconcile", HIGHLIGHTS_STATE_DIR=str(state))
+            assert done.returncode == 0, done.stderr
+            now = await api.streams.get(stream_id)
+            if now.end is not None:
+                assert done.stdout.strip() == "1 streams ended"
+                return now.end
+            assert done.stdout.strip() == "nothing to repair"
+            await asyncio.sleep(3.0)
 
 
 def names(directory: Path) -> set[str]:

@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.serial, pytest.mark.slow]
 PACE = 2.0
 FIRST_KILL, LAST_KILL = 8, 38
 LIMIT = 180.0
+ANALYSIS_RETRIED = 60.0
+"""Seconds in which analysis catches up after a kill; waiting for its timeout would take 120."""
 
 
 async def test_no_segment_is_lost_and_every_clip_is_made_once(
@@ -43,6 +45,10 @@ async def test_no_segment_is_lost_and_every_clip_is_made_once(
         orphans += stack.kill_worker()
         await origin.wait_published(LAST_KILL)
         orphans += stack.kill_worker()
+        fetched = (await tenant.stream(stream_id)).position
+        await tenant.until(
+            stream_id, lambda stream: stream.analyzed >= fetched, seconds=ANALYSIS_RETRIED
+        )
         stream = await tenant.until_over(stream_id, seconds=LIMIT)
         published = origin.published
     silence = await watch

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.process_settings import read_settings, require_database
+from app.process_settings import read_settings, require_database, require_temporal
 from infra.embedded.home import Running, StateDirectory
 from infra.errors import InvalidSettingError, NotConfiguredError
 from infra.settings import Settings
@@ -204,8 +204,13 @@ def test_without_one_that_of_the_running_installation_is_used(tmp_path: Path) ->
     assert completed.database_url is not None
     assert completed.database_url.get_secret_value() == "postgresql://app@h/d"
     assert completed.temporal_address == "127.0.0.1:2"
+    assert require_temporal(settings).temporal_address == "127.0.0.1:2"
+    configured = settings.model_copy(update={"temporal_address": "temporal:7233"})
+    assert require_temporal(configured) is configured
 
 
 def test_with_neither_the_remedy_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotConfiguredError, match="highlights dev"):
         require_database(Settings(home=tmp_path))
+    with pytest.raises(NotConfiguredError, match="highlights dev"):
+        require_temporal(Settings(home=tmp_path))
