@@ -130,8 +130,11 @@ def require_administrator(
     Raises:
         LastAdministratorError: the last key that could make others ends with this change, or soon.
     """
-    here = [[key for key in keys.values() if key.usable_from(address)] for keys in (before, after)]
-    _require_as_long(here[0], here[1], now)
+    _require_as_long(
+        [key for key in before.values() if key.usable_from(address)],
+        [key for key in after.values() if key.usable_from(address)],
+        now,
+    )
     trusted = [
         key
         for key_id, key in after.items()

@@ -91,6 +91,12 @@ def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     structlog.contextvars.clear_contextvars()
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """As many refusals as there are bodies come from one address."""
+    return settings.model_copy(update={"address_refusals_per_minute": 100_000})
+
+
 async def test_no_body_breaks_the_door_or_writes_into_the_log(
     account: Account, log: io.StringIO
 ) -> None:

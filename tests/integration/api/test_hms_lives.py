@@ -21,12 +21,19 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from domain.ids import backfill_workflow_id
 from domain.media import GapStatus
 from domain.selection import DecisionStatus
+from domain.stream import EndReason
 from infra.database import Database
 from infra.settings import Settings
 from tests.integration.api.broadcast_script import DURATION, PEAKS, Broadcast, on_air
@@ -66,9 +73,14 @@ class Stage:
             return None
 
     async def until_closed(self, workflow_id: str) -> None:
-        """Wait for the end of a workflow, which must be one in good order."""
+        """Wait for the end of a workflow: in good order, or as a stream whose source failed."""
         async with asyncio.timeout(LIMIT):
-            await self._handle(workflow_id).result()
+            try:
+                await self._handle(workflow_id).result()
+            except WorkflowFailureError as failure:
+                cause = failure.cause
+                if not isinstance(cause, ApplicationError) or cause.type != EndReason.SOURCE_FAILED:
+                    raise
 
     async def runs(self, workflow_id: str) -> int:
         """Count how often a workflow was started, once its last run can be found."""

@@ -164,7 +164,7 @@ async def test_of_changes_made_at_once_one_is_kept(account: Account) -> None:
         ({"clip": {"pre_roll": "2"}}, "/clip/pre_roll", "number"),
         ({"extends": "no_such"}, "/extends", "there is no profile `no_such`"),
         ({"id": "tennis"}, "/id", "is not written but derived"),
-        ({"name": "a\u0000b"}, "/name", "control characters"),
+        ({"name": "a\u0007b"}, "/name", "control characters"),
         ({}, "", "changes nothing"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from api.route_costs import cost_of
 from domain.access import Scope
 from domain.plans import PLANS, PlanName
-from domain.records import StreamRecord
+from domain.records import StreamRecord, WindowRecord
 from domain.stream import StreamProgress, StreamStatus
 from domain.usage import UsageKind, usage_event
 from infra.database import Database
@@ -55,7 +55,10 @@ async def test_what_a_stream_used_is_read_and_outlives_it(
     record = StreamRecord(
         tenant_id=account.tenant_id,
         stream_id=stream,
-        progress=StreamProgress(status=StreamStatus.LIVE, position=9.0, analyzed=8.5),
+        progress=StreamProgress(status=StreamStatus.LIVE, position=9.0, analyzed=9.0),
+        windows=(
+            WindowRecord(index=0, start=0.0, end=9.0, segments=3, size=1, analyzed_seconds=8.5),
+        ),
     )
     async with database.session(account.tenant_id) as session:
         await streams.record_stream(session, record)
