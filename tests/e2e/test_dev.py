@@ -118,6 +118,7 @@ async def test_a_clean_restart_loses_no_segment_of_a_live_stream_and_leaves_noth
                 assert now.status == "live"
 
 
+@pytest.mark.slow
 async def test_an_outage_longer_than_the_stall_timeout_is_a_gap_and_a_lost_workflow_an_end(
     server_path: Path,
 ) -> None:
