@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.records import RecordActivities
 from domain.clip import ClipStatus
-from domain.records import StreamRecord
+from domain.records import StreamRecord, WindowRecord
 from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.database import Database, UnstorableValueError
 from infra.repositories import clips, highlights, streams
@@ -147,7 +147,8 @@ async def test_a_record_that_cannot_be_written_ends_its_stream_with_the_reason(
     database: Database, records: RecordActivities, tenant: UUID, stream: UUID
 ) -> None:
     progress = StreamProgress(status=StreamStatus.LIVE, position=1e30, analyzed=1e30)
-    record = StreamRecord(tenant_id=tenant, stream_id=stream, progress=progress)
+    window = WindowRecord(index=0, start=0.0, end=1e30, segments=1, size=1, analyzed_seconds=1e30)
+    record = StreamRecord(tenant_id=tenant, stream_id=stream, progress=progress, windows=(window,))
     with pytest.raises(UnstorableValueError):
         await write(records, record)
     found = await row(database, tenant, stream)
