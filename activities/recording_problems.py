@@ -62,5 +62,5 @@ def problem_of(error: Exception) -> StreamEnd:
                 f"The recording may not be read ({error}); a presigned address may have expired."
             )
         case _:
-            message = f"The recording is not to be had: {error}."
+            message = f"The recording cannot be read: {error}."
     return StreamEnd(reason=reason, message=message)

@@ -35,8 +35,10 @@ with workflow.unsafe.imports_passed_through():
     from domain.selection import SelectHighlightsInput
     from domain.stream import EndReason, StreamEnd
     from workflows import backfill_steps, steps
-    from workflows.causes import cause_of
+    from workflows.causes import cause_of, tenant_message
     from workflows.clip import ClipWorkflow
+
+_UNREADABLE = "The recording could not be read in any of our attempts."
 
 
 @workflow.defn(name="BackfillWorkflow")
@@ -93,7 +95,8 @@ class BackfillWorkflow:
             )
         except ActivityError as error:
             _pass_on_cancellation(error)
-            message = f"The recording is not to be had: {cause_of(error)}"
+            workflow.logger.warning("recording not read", extra={"cause": cause_of(error)})
+            message = tenant_message(error, otherwise=_UNREADABLE)
             return RecordingSurvey(
                 problem=StreamEnd(reason=EndReason.ORIGIN_UNREACHABLE, message=message)
             )

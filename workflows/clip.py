@@ -16,7 +16,9 @@ with workflow.unsafe.imports_passed_through():
     from domain.clip_input import ClipInput
     from domain.records import ClipRecord
     from workflows import steps
-    from workflows.causes import cause_of
+    from workflows.causes import cause_of, tenant_message
+
+_INTERNAL = "The clip could not be made because of an internal error of ours."
 
 
 @workflow.defn(name="ClipWorkflow")
@@ -40,7 +42,8 @@ class ClipWorkflow:
             if not _is_unwanted(error):
                 raise
             await self._delete()
-            outcome = self._outcome(ClipStatus.FAILED, message=cause_of(error))
+            message = "The highlight was deleted."
+            outcome = self._outcome(ClipStatus.FAILED, message=message)
             await self._tell_stream(outcome)
             return outcome
 
@@ -52,7 +55,9 @@ class ClipWorkflow:
             if is_cancelled_exception(error):
                 await asyncio.shield(self._discard())
                 raise
-            return await self._conclude(ClipStatus.FAILED, message=cause_of(error))
+            workflow.logger.warning("clip not made", extra={"cause": cause_of(error)})
+            message = tenant_message(error, otherwise=_INTERNAL)
+            return await self._conclude(ClipStatus.FAILED, message=message)
         return await self._conclude(ClipStatus.READY, rendered=rendered)
 
     async def _render(self) -> RenderedClip:

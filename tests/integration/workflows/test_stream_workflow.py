@@ -481,7 +481,7 @@ async def test_queries_tell_state_and_timeline(temporal_client: Client) -> None:
 
 
 def _fatal() -> Exception:
-    return ApplicationError("media is gone", non_retryable=True)
+    return ApplicationError("media is gone", type="media_gone", non_retryable=True)
 
 
 async def test_the_analysis_of_a_dead_worker_is_tried_again_within_seconds(
