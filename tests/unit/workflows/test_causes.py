@@ -10,7 +10,7 @@ from workflows.causes import tenant_message
 
 def behind(cause: BaseException) -> Exception:
     try:
-        raise RuntimeError("activity failed") from cause
+        raise RuntimeError("activity failed") from cause  # noqa: TRY301
     except RuntimeError as error:
         return error
 
