@@ -22,7 +22,7 @@ from sqlalchemy.orm import make_transient_to_detached
 import infra.repositories as package
 from domain.access import Scope
 from domain.audit import SYSTEM, AuditAction
-from domain.backfill_input import BackfillRecord, StreamRef
+from domain.backfill_input import AnalyzedMedia, BackfillRecord, StreamRef
 from domain.events import Event, EventType, UsagePayload, event
 from domain.expiry import RecordKind
 from domain.feedback import Verdict
@@ -67,6 +67,7 @@ from infra.repositories import (
     stream_quota,
     streams,
     tenants,
+    unfinished,
     usage,
 )
 from infra.repositories.audit import AuditFilter
@@ -78,6 +79,7 @@ from infra.repositories.highlight_search import TextQuery
 from infra.repositories.idempotency import StoredResponse
 from infra.repositories.inbound_events import Lane, NewEvent
 from infra.repositories.profiles import ProfileOverrides
+from infra.repositories.unfinished import DeliveryQueueRef
 from infra.schema import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
 from tests.integration.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
 
@@ -518,6 +520,9 @@ ATTACKS: dict[str, Attack] = {
         criteria=HighlightFilter(stream_id=it.stream, text="crowd", tag="goal"),
     ),
     "highlights.record_decisions": _record_decision,
+    "highlights.end_at": lambda s, it: highlights.end_at(
+        s, tenant_id=it.tenant, stream_id=it.stream, media_end=1.0
+    ),
     "idempotency.claim": _claim,
     "idempotency.complete": lambda s, it: idempotency.complete(
         s,
@@ -595,6 +600,15 @@ ATTACKS: dict[str, Attack] = {
         StreamRecord(tenant_id=it.tenant, stream_id=it.stream, progress=StreamProgress()),
         message="failed",
     ),
+    "streams.meter_recording": lambda s, it: streams.meter_recording(
+        s,
+        BackfillRecord(
+            tenant_id=it.tenant,
+            stream_id=it.stream,
+            progress=StreamProgress(),
+            analyzed=(AnalyzedMedia(start=0.0, seconds=1.0),),
+        ),
+    ),
     "streams.record_stream": lambda s, it: streams.record_stream(
         s,
         StreamRecord(
@@ -607,6 +621,27 @@ ATTACKS: dict[str, Attack] = {
     "tenants.plan_of": lambda s, it: tenants.plan_of(s, tenant_id=it.tenant, lock=True),
     "tenants.set_plan": lambda s, it: tenants.set_plan(
         s, tenant_id=it.tenant, plan=PlanName.ENTERPRISE
+    ),
+    "unfinished.streams": lambda s, it: unfinished.streams(
+        s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
+    ),
+    "unfinished.clips": lambda s, it: unfinished.clips(
+        s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
+    ),
+    "unfinished.are_clips_rendering": lambda s, it: unfinished.are_clips_rendering(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "unfinished.overdue_queues": lambda s, it: unfinished.overdue_queues(
+        s, tenant_id=it.tenant, overdue_by=-1e6, limit=9
+    ),
+    "unfinished.release_queue": lambda s, it: unfinished.release_queue(
+        s,
+        tenant_id=it.tenant,
+        queue=DeliveryQueueRef(endpoint_id=it.endpoint, ordering_key="x"),
+        overdue_by=-1e6,
+    ),
+    "unfinished.unfilled_streams": lambda s, it: unfinished.unfilled_streams(
+        s, tenant_id=it.tenant, quiet_for=-1.0, within=1e6, limit=9
     ),
     "usage.meter": lambda s, it: usage.meter(
         s,
