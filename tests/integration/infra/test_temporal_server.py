@@ -56,7 +56,8 @@ async def test_connecting_without_an_address_says_what_to_set() -> None:
 
 
 async def test_a_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
+    certificate = tmp_path / "cert"
+    certificate.touch()
+    settings = Settings(temporal_address="x:1", temporal_tls_client_cert_path=certificate)
     with pytest.raises(NotConfiguredError, match="TEMPORAL_TLS_CLIENT_KEY_PATH"):
-        await connect(
-            Settings(temporal_address="x:1", temporal_tls_client_cert_path=tmp_path / "cert")
-        )
+        await connect(settings)
