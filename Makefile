@@ -48,7 +48,8 @@ external: setup ## Try the API and the media code with programs and samples of o
 	@bin/system-packages
 	@bin/locked-tools openapi playlists external
 	@EXTERNAL_EXAMPLES=200 $(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) tests/external \
-	  tests/integration/api/test_openapi.py tests/integration/api/test_openapi_lint.py
+	  tests/integration/api/test_openapi.py tests/integration/api/test_openapi_lint.py \
+	  tests/integration/gemini/test_faults.py
 
 .PHONY: lint
 lint: $(READY) ## Check format, style, types and the import contracts
