@@ -55,7 +55,7 @@ from tests.integration.api.conftest import SECRET
 from tests.integration.rows import new_clip, new_highlight, new_stream
 from tests.openapi import Documented, operations
 
-EXAMPLES = int(os.environ.get("EXTERNAL_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("EXTERNAL_EXAMPLES", "3"))
 SCENARIOS = 12 * EXAMPLES
 STEPS = 8
 PATIENCE = 60.0
