@@ -56,7 +56,7 @@ from tests.integration.rows import new_clip, new_highlight, new_stream
 from tests.openapi import Documented, operations
 
 EXAMPLES = int(os.environ.get("EXTERNAL_EXAMPLES", "3"))
-SCENARIOS = 12 * EXAMPLES
+SCENARIOS = max(60, 12 * EXAMPLES)
 STEPS = 8
 PATIENCE = 60.0
 PLAYLIST = "https://cdn.example.com/beam/1/room/master.m3u8"
