@@ -119,7 +119,7 @@ async def test_a_recording_that_never_answers_is_given_up(temporal_client: Clien
     async with filling(temporal_client, script):
         result = await (await start_backfill(temporal_client, patience=1.0)).result()
     assert result.outcome is BackfillOutcome.NO_RECORDING
-    assert "no answer" in result.message
+    assert result.message == "The recording could not be read in any of our attempts."
 
 
 async def test_a_piece_that_cannot_be_had_costs_itself_and_not_the_rest(
