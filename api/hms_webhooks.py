@@ -280,7 +280,7 @@ class _RefusedError(Exception):
 
 
 async def _answer(services: Services, request: Request, refused: _RefusedError) -> Problem:
-    """Say in the log what is refused, in our own words only; return what the sender is told."""
+    """Log what is refused, in our own words only; return the answer for the sender."""
     named = {} if refused.connection_id is None else {"connection_id": refused.connection_id}
     _log.warning("inbound_refused", code=refused.problem.code, **named)
     return await services.limits.refused_inbound(request.scope, refused.problem)

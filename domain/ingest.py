@@ -57,7 +57,7 @@ class IngestCursor(Model):
         last_date_time: that program date time; together they tie the two clocks.
         memory: the segments taken lately, by which a new session is recognized.
         looked: seconds for which the playlist was followed in all, and
-        idle: those of them since the last new segment. Time in which nobody looked is in neither.
+        idle: those of them since the last new segment. Neither counts time without a reader.
         looked_at: wall clock (UTC) at which the playlist was last followed.
         metadata_after: seconds of media time up to which timed metadata is dropped, since there was
             too much of it; None while there never was.

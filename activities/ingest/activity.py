@@ -193,7 +193,7 @@ async def _hand_over(
 
 
 def _failing(error: Exception) -> StreamProblem:
-    """Return what a stream's owner is told of an error that we did not expect."""
+    """Return what the stream's owner reads about an error that we did not expect."""
     if isinstance(error, ApplicationError) or store_error(error) is None:
         return StreamProblem(
             code=ProblemCode.INGEST_FAILING,

@@ -43,7 +43,7 @@ Arrival = SegmentArrival | LossArrival
 
 
 def absence(first: int, *, duration: float, typical: float) -> LossArrival:
-    """Return what was missed while nobody looked, as far as that can be told.
+    """Return what was missed while the playlist was not read, as far as it is known.
 
     Args:
         first: number of the first segment missed.

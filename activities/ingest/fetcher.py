@@ -322,7 +322,7 @@ class SegmentFetcher:
             return known
 
     def _forget(self, listed: ListedSegment) -> None:
-        """Read what the segment depends on anew for the next attempt: it may have been replaced."""
+        """Read again what the segment depends on for the next attempt: it may be replaced."""
         for cached in [each for each in self._initializations if each[0] == listed.initialization]:
             del self._initializations[cached]
         if listed.key is not None and listed.key.url is not None:

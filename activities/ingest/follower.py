@@ -113,7 +113,7 @@ class Follower:
         interval: seconds of wall clock between new segments.
         looked: seconds for which the playlist has been followed: between completed requests, so
             that a process that stands still does not count.
-        away: seconds in which nobody looked before that, until the playlist has been read.
+        away: seconds before that in which nothing read the playlist, until it is read again.
         problem: what is wrong with the latest request.
         end: how the stream ended.
     """
@@ -739,7 +739,7 @@ class Follower:
 
 
 def _absence(cursor: IngestCursor) -> float:
-    """Return the seconds in which nobody looked; 0 for a change of hands."""
+    """Return the seconds in which no worker read the playlist; 0 for a change of workers."""
     if cursor.looked_at is None:
         return 0.0
     away = (datetime.now(UTC) - cursor.looked_at).total_seconds()

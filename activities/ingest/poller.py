@@ -81,7 +81,7 @@ class PlaylistPoller:
                 out.
 
         Raises:
-            FetchError: there was no playlist to be had this time.
+            FetchError: the playlist could not be read this time.
             NotAPlaylistError: something else was there.
             UrlForbiddenError: the guard refuses the URL.
         """
@@ -109,7 +109,7 @@ class PlaylistPoller:
         """Read the master playlist again; return it with the variants to try, in order.
 
         Raises:
-            FetchError: there was no playlist to be had this time.
+            FetchError: the playlist could not be read this time.
             NotAPlaylistError: something else was there, or no master playlist.
             UrlForbiddenError: the guard refuses the URL.
         """
