@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -65,6 +66,16 @@ class Sender:
                 **(self.headers(raw) if headers is None else headers),
             },
         )
+
+    async def post_until_received(self, raw: bytes) -> httpx.Response:
+        """Post like 100ms, which tries an event four times when the answer is not 200."""
+        for attempt in range(4):
+            answer = await self.post(raw)
+            if answer.status_code == httpx.codes.OK:
+                break
+            await asyncio.sleep(0.1 * 2**attempt)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return answer
 
     async def send(self, kind: str, beam: str | None = "beam-1", **over: object) -> httpx.Response:
         return await self.post(self.event(kind, beam, **over))

@@ -41,7 +41,7 @@ from tests.integration.api.conftest import Account
 from tests.integration.api.hms_relay import Relay, relay_to
 from tests.integration.api.hms_sender import Sender, connect
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = [pytest.mark.serial, pytest.mark.timeout(280)]
 
 LIMIT = 60.0
 STARTED, STOPPED = "hls.started.success", "hls.stopped.success"
@@ -80,7 +80,7 @@ class Stage:
             except WorkflowFailureError as failure:
                 cause = failure.cause
                 if not isinstance(cause, ApplicationError) or cause.type != EndReason.SOURCE_FAILED:
-                    raise
+                    raise AssertionError(f"{workflow_id} failed: {cause!r}") from failure
 
     async def runs(self, workflow_id: str) -> int:
         """Count how often a workflow was started, once its last run can be found."""
