@@ -13,17 +13,17 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.interfaces import Clips
-from domain.clip import ClipSpec, RenderedClip
-from domain.clip_planning import undamaged_part
-from domain.media import SegmentRef
-from infra.clip_renderer import ClipFile, Cut, Rendering, Span, inspect, render
-from infra.clip_store import ClipStore
-from infra.ffmpeg import FfmpegLimits
-from infra.media_pool import MediaPool
-from infra.perceptual_hash import hash_of_file
-from infra.scratch import scratch_directory
-from infra.segment_store import SegmentStore
-from infra.splice import SourceFile
+from domain.clips.models import ClipSpec, RenderedClip
+from domain.clips.planning import undamaged_part
+from domain.media.segments import SegmentRef
+from infra.media.concat import SourceFile
+from infra.media.ffmpeg import FfmpegLimits
+from infra.media.phash import hash_of_file
+from infra.media.pool import MediaPool
+from infra.media.render import ClipFile, Cut, Rendering, Span, inspect, render
+from infra.storage.clips import ClipStore
+from infra.storage.scratch import scratch_directory
+from infra.storage.segments import SegmentStore
 
 _HEARTBEAT_INTERVAL = 2.0
 

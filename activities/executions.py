@@ -10,10 +10,20 @@ import structlog
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
-from activities.ingest.stored import StoredSegments
+from activities.ingest.store import StoredSegments
 from activities.interfaces import ExecutionReconciler
-from domain.clip import ClipOutcome, ClipSpec, ClipStatus
-from domain.executions import (
+from app.services.streams import StreamStarter
+from app.services.webhooks import WebhookDispatcher
+from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
+from domain.ids import (
+    backfill_workflow_id,
+    clip_workflow_id,
+    delivery_workflow_id,
+    stream_workflow_id,
+)
+from domain.media.segments import SegmentRef
+from domain.streams.messages import RecordingReady
+from domain.streams.reconciliation import (
     ClipAction,
     ReconcileExecutionsInput,
     ReconcileExecutionsReport,
@@ -24,26 +34,16 @@ from domain.executions import (
     lost_stream_end,
     stream_action,
 )
-from domain.ids import (
-    backfill_workflow_id,
-    clip_workflow_id,
-    delivery_workflow_id,
-    stream_workflow_id,
-)
-from domain.media import SegmentRef
-from domain.records import ClipRecord, StreamRecord
-from domain.stream import StreamEnd, StreamProgress
-from domain.stream_input import RecordingReady
-from infra.database import Database, DatabaseUnavailableError
-from infra.executions import Executions
-from infra.repositories import clips, streams, unfinished
-from infra.repositories.errors import RecordMissingError
-from infra.repositories.unfinished import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
-from infra.schema import Stream
-from infra.segment_store import SegmentStore
-from infra.stream_starter import StreamStarter
-from infra.temporal_connection import TemporalRefusedError, TemporalUnavailableError
-from infra.webhook_dispatcher import WebhookDispatcher
+from domain.streams.records import ClipRecord, StreamRecord
+from domain.streams.status import StreamEnd, StreamProgress
+from infra.db.engine import Database, DatabaseUnavailableError
+from infra.db.repositories import clips, streams, unfinished
+from infra.db.repositories.errors import RecordMissingError
+from infra.db.repositories.unfinished import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
+from infra.db.tables import Stream
+from infra.storage.segments import SegmentStore
+from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
+from infra.temporal.executions import Executions
 
 _QUEUES_PER_PASS: Final = 50
 _ROUNDING: Final = 0.01

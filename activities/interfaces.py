@@ -10,8 +10,18 @@ from abc import ABC, abstractmethod
 
 from temporalio import activity
 
-from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.backfill_input import (
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.clips.models import ClipSpec, RenderedClip
+from domain.highlights.selection import SelectHighlightsInput, SelectHighlightsResult
+from domain.hms.messages import (
+    ConnectionList,
+    ConnectionRef,
+    ReconcileReport,
+    RelayInput,
+    RelayReport,
+)
+from domain.ingest.messages import FetchWindowInput, FetchWindowResult
+from domain.streams.backfill.messages import (
     BackfillRecord,
     FetchRecordingInput,
     FetchRecordingResult,
@@ -21,20 +31,15 @@ from domain.backfill_input import (
     StreamSoFar,
     SurveyInput,
 )
-from domain.clip import ClipSpec, RenderedClip
-from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass, PostponedAttempt
-from domain.executions import ReconcileExecutionsInput, ReconcileExecutionsReport
-from domain.expiry import ExpireRecordsInput, ExpireRecordsResult
-from domain.inbound import (
-    ConnectionList,
-    ConnectionRef,
-    ReconcileReport,
-    RelayInput,
-    RelayReport,
+from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
+from domain.streams.records import ClipRecord, MediaRelease, StreamRecord
+from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult
+from domain.webhooks.delivery import (
+    AttemptOutcome,
+    AttemptRequest,
+    OutboxRelayPass,
+    PostponedAttempt,
 )
-from domain.ingest import FetchWindowInput, FetchWindowResult
-from domain.records import ClipRecord, MediaRelease, StreamRecord
-from domain.selection import SelectHighlightsInput, SelectHighlightsResult
 
 
 class Ingest(ABC):

@@ -9,9 +9,9 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeating
 from activities.interfaces import Maintenance
-from domain.expiry import ExpireRecordsInput, ExpireRecordsResult, RecordKind
-from infra.database import Database
-from infra.repositories import expiry
+from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult, RecordKind
+from infra.db.engine import Database
+from infra.db.repositories import expiry
 
 
 class MaintenanceActivities(Maintenance):

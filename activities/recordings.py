@@ -1,4 +1,9 @@
-"""Recording to segment store: what a live stream left out, fetched from its VOD playlist."""
+"""What can be wrong with a recording, in words for its tenant.
+
+One piece of a recording in the making: segments placed on the stream's timeline and stored.
+
+Recording to segment store: what a live stream left out, fetched from its VOD playlist.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -18,37 +24,194 @@ from activities.heartbeat import INTERVAL, heartbeating
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.separate_audio import SeparateAudio
-from activities.ingest.storing import StoreGuard
+from activities.ingest.store import StoreGuard
 from activities.interfaces import Recordings
-from activities.recording_pieces import PieceFetch, ends_at, recording_prefix
-from activities.recording_problems import problem_of, unusable
-from domain.backfill import BackfillPlan, plan_backfill, plan_whole
-from domain.backfill_input import (
+from domain.ingest.messages import IngestLimits, IngestProgress
+from domain.ingest.playlist import ListedSegment, MediaPlaylist
+from domain.ingest.window import WindowBuilder
+from domain.media.segments import GapReason, SegmentRef, VariantPolicy
+from domain.streams.backfill.messages import (
     FetchRecordingInput,
     FetchRecordingResult,
     RecordingRelease,
     RecordingSurvey,
     SurveyInput,
 )
-from domain.ingest import IngestLimits, IngestProgress
-from domain.media import GapReason, VariantPolicy
-from domain.playlist import ListedSegment, MediaPlaylist
-from domain.reanalysis import plan_again
-from domain.stream import StreamEnd
-from infra.archive_shelf import ArchiveShelf
-from infra.hls_client import FetchError, HlsClient, UnreachableError
-from infra.hls_parser import NotAPlaylistError
-from infra.media_pool import MediaPool
-from infra.media_source import MediaSource
-from infra.recording_archive import RecordingArchive, is_archive
-from infra.segment_store import SegmentStore
-from infra.url_guard import UrlForbiddenError
+from domain.streams.backfill.planning import BackfillPlan, plan_again, plan_backfill, plan_whole
+from domain.streams.status import EndReason, StreamEnd
+from infra.media.hls_client import (
+    FetchError,
+    HlsClient,
+    NotFoundError,
+    RefusedError,
+    TooLargeError,
+    UnreachableError,
+)
+from infra.media.hls_playlist import NotAPlaylistError
+from infra.media.pool import MediaPool
+from infra.media.source import MediaSource
+from infra.media.zip_recording import (
+    ArchiveShelf,
+    RecordingArchive,
+    UnusableArchiveError,
+    is_archive,
+)
+from infra.ssrf import UrlForbiddenError
+from infra.storage.segments import SegmentStore
+
+
+def unusable(playlist: MediaPlaylist) -> StreamEnd | None:
+    """Say why a playlist is no recording that can be analysed; None: it is one.
+
+    Raises:
+        ApplicationError: `recording_unfinished`; the playlist has no end yet.
+    """
+    if not (playlist.ended or playlist.vod):
+        raise ApplicationError(
+            "The recording is still being written: its playlist has no end yet.",
+            type="recording_unfinished",
+        )
+    if not playlist.segments:
+        return StreamEnd(
+            reason=EndReason.NO_MEDIA, message="The recording's playlist lists no segment."
+        )
+    refusals = [each.refusal for each in playlist.segments]
+    if all(refusals):
+        return StreamEnd(
+            reason=EndReason.ENCRYPTED,
+            message=f"The recording's segments cannot be read: {refusals[0]}. Publish it in the "
+            "clear, or with AES-128 and a key that our requests can read.",
+        )
+    return None
+
+
+def problem_of(error: Exception) -> StreamEnd:
+    """Say what is definitely wrong with a recording that could not be read."""
+    reason = EndReason.ORIGIN_UNREACHABLE
+    match error:
+        case UrlForbiddenError():
+            reason, message = EndReason.URL_FORBIDDEN, str(error)
+        case NotAPlaylistError():
+            reason = EndReason.NOT_A_PLAYLIST
+            message = (
+                f"The recording is no HLS playlist ({error}); publish it as a VOD playlist, or as "
+                "a ZIP archive of one whose address ends in .zip: single files are not analysed."
+            )
+        case UnusableArchiveError():
+            reason = EndReason.NOT_A_PLAYLIST
+            message = f"The recording's archive is not used: {error}."
+        case TooLargeError():
+            reason = EndReason.PLAYLIST_TOO_LARGE
+            message = f"The recording's playlist or archive is too large ({error})."
+        case NotFoundError():
+            message = f"The recording is not there ({error})."
+        case RefusedError():
+            message = (
+                f"The recording may not be read ({error}); a presigned address may have expired."
+            )
+        case _:
+            message = f"The recording cannot be read: {error}."
+    return StreamEnd(reason=reason, message=message)
+
+
+def recording_prefix(*, tenant_id: UUID, stream_id: UUID) -> str:
+    """Return what the names of all stored segments of a stream's recording begin with.
+
+    Apart from those of the live stream, which is followed and released by rules of its own.
+    """
+    return f"{tenant_id}/{stream_id}/recording/"
+
+
+def ends_at(key: str) -> float:
+    """Return the media time (s) at which a stored segment ends, by its name."""
+    name = key.rpartition("/")[2].partition(".")[0]
+    return int(name.partition("-")[2]) / 1000
+
+
+class PieceFetch:
+    """Takes the segments of one piece in order.
+
+    Args:
+        request: what the activity was asked.
+        playlist: of the recording.
+        progress: where to begin: at the request's cursor, or where an earlier attempt stopped.
+        store: receives the segments.
+    """
+
+    def __init__(
+        self,
+        request: FetchRecordingInput,
+        playlist: MediaPlaylist,
+        *,
+        progress: IngestProgress,
+        store: SegmentStore,
+    ) -> None:
+        self._request = request
+        self._playlist = playlist
+        self._store = store
+        piece = request.piece
+        self._wanted = playlist.segments[piece.first : piece.last + 1]
+        self._skip = piece.skip
+        self._prefix = recording_prefix(tenant_id=request.tenant_id, stream_id=request.stream_id)
+        self._builder = WindowBuilder(
+            tenant_id=request.tenant_id, stream_id=request.stream_id, progress=progress
+        )
+
+    @property
+    def progress(self) -> IngestProgress:
+        """The piece so far, to heartbeat."""
+        return self._builder.progress
+
+    def missing(self, most: int) -> tuple[ListedSegment, ...]:
+        """Return the next segments to fetch, at most so many."""
+        following = self._builder.cursor.next_sequence or 0
+        return tuple(each for each in self._wanted if each.sequence >= following)[:most]
+
+    async def take(self, outcome: Fetched | Lost) -> None:
+        """Place and store a segment, or leave a hole where it could not be had."""
+        now = datetime.now(UTC)
+        skip = self._skip if outcome.listed.sequence == self._wanted[0].sequence else 0.0
+        listed = outcome.listed.without_first(skip) if skip else outcome.listed
+        if isinstance(outcome, Lost):
+            self._builder.lose(
+                first_sequence=listed.sequence,
+                last_sequence=listed.sequence,
+                duration=listed.duration,
+                reason=outcome.reason,
+                detail=outcome.detail,
+                published_at=now,
+            )
+            return
+        media = outcome.media.without_first(skip) if skip else outcome.media
+        placed = self._builder.place(listed, media, published_at=now)
+        ref = placed.model_copy(update={"key": self._key(placed, media.suffix)})
+        if outcome.file is not None:
+            await self._store.adopt(ref.key, outcome.file)
+        self._builder.commit(ref, listed, media)
+
+    def result(self) -> FetchRecordingResult:
+        """Return the piece, with the timed metadata that lies in it."""
+        self._builder.take_metadata(self._playlist.date_ranges, final=self._request.last)
+        window, cursor = self._builder.build()
+        return FetchRecordingResult(cursor=cursor, window=window)
+
+    def _key(self, ref: SegmentRef, suffix: str) -> str:
+        start, end = (round(at * 1000) for at in (ref.start, ref.end))
+        return f"{self._prefix}{start:012d}-{end:012d}.{suffix}"
+
 
 _log = structlog.get_logger(__name__)
 
+
 _AT_A_TIME: Final = 4
+
+
 _STORE_PATIENCE: Final = 60.0
+
+
 _PLAYLISTS_KEPT: Final = 4
+
+
 # A recording lists all there was, with a signed address each: twelve hours of 2 s segments.
 _MAX_PLAYLIST_BYTES: Final = 16 << 20
 

@@ -1,4 +1,7 @@
-"""Records: what tenants read, written through the application's own database role."""
+"""Records: what tenants read, written through the application's own database role.
+
+What a backfill reads and writes of a stream, through the application's own database role.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ from typing import Final
 import structlog
 from temporalio import activity
 
-from activities.interfaces import Records
-from domain.records import ClipRecord, StreamRecord
-from infra.database import Database, UnstorableValueError
-from infra.repositories import clips, highlights, streams
-from infra.webhook_dispatcher import WebhookDispatcher
+from activities.interfaces import BackfillRecords, Records
+from app.services.webhooks import WebhookDispatcher
+from domain.streams.backfill.messages import BackfillRecord, StreamRef, StreamSoFar
+from domain.streams.records import ClipRecord, StreamRecord
+from infra.db.engine import Database, UnstorableValueError
+from infra.db.repositories import backfills, clips, highlights, streams
 
 _UNSTORABLE: Final = "What the stream holds cannot be stored; this is our mistake and is logged."
+
+
 _log = structlog.get_logger(__name__)
 
 
@@ -62,3 +68,31 @@ class RecordActivities(Records):
             told = await clips.record_clip(session, record)
         if told and self._dispatcher is not None:
             await self._dispatcher.try_dispatch(record.spec.tenant_id)
+
+
+class BackfillRecordActivities(BackfillRecords):
+    """Reads and writes by upserts, so that doing it twice is doing it once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name="recall_stream")
+    async def recall_stream(self, request: StreamRef) -> StreamSoFar | None:
+        """Read a stream's state, its gaps not yet filled and its highlights; None: it is gone."""
+        async with self._database.session(request.tenant_id) as session:
+            return await backfills.recall(session, request)
+
+    @activity.defn(name="record_backfill")
+    async def record_backfill(self, record: BackfillRecord) -> None:
+        """Write what came of gaps, and the stream's state."""
+        async with self._database.session(record.tenant_id) as session:
+            await streams.record_stream(
+                session,
+                StreamRecord(
+                    tenant_id=record.tenant_id,
+                    stream_id=record.stream_id,
+                    progress=record.progress,
+                ),
+            )
+            await backfills.record_outcomes(session, record)
+            await streams.meter_recording(session, record)

@@ -7,14 +7,18 @@ import math
 from temporalio import activity
 
 from activities.interfaces import Selection
-from domain.commentary import heed
-from domain.mark_effect import honour_mark
-from domain.selection import HighlightSelector, SelectHighlightsInput, SelectHighlightsResult
-from infra.database import Database
-from infra.pinned_profiles import PinnedProfiles
-from infra.profile_store import ProfileStore
-from infra.repositories import highlights
-from infra.webhook_dispatcher import WebhookDispatcher
+from app.services.profiles import PinnedProfiles
+from app.services.webhooks import WebhookDispatcher
+from domain.highlights.commentary import heed
+from domain.highlights.marker_effect import honour_mark
+from domain.highlights.selection import (
+    HighlightSelector,
+    SelectHighlightsInput,
+    SelectHighlightsResult,
+)
+from infra.db.engine import Database
+from infra.db.repositories import highlights
+from infra.profiles.store import ProfileStore
 
 
 class SelectionActivities(Selection):

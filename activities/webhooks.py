@@ -12,16 +12,21 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.heartbeat import heartbeating
 from activities.interfaces import Webhooks
-from domain.delivery import AttemptOutcome, AttemptRequest, OutboxRelayPass, PostponedAttempt
-from infra.clip_links import ClipLinks
-from infra.database import Database
-from infra.repositories import delivery_attempts
-from infra.repositories.delivery_attempts import Attempt, Parcel
-from infra.secret_box import SealBrokenError
-from infra.webhook_dispatcher import WebhookDispatcher
-from infra.webhook_message import message_of
-from infra.webhook_sender import Answer, WebhookSender
-from infra.webhook_signing import EndpointSecrets, headers
+from app.services.webhooks import WebhookDispatcher
+from domain.webhooks.delivery import (
+    AttemptOutcome,
+    AttemptRequest,
+    OutboxRelayPass,
+    PostponedAttempt,
+)
+from infra.db.engine import Database
+from infra.db.repositories import delivery_attempts
+from infra.db.repositories.delivery_attempts import Attempt, Parcel
+from infra.encryption import SealBrokenError
+from infra.storage.signed_urls import ClipLinks
+from infra.webhooks.message import message_of
+from infra.webhooks.sender import Answer, WebhookSender
+from infra.webhooks.signing import EndpointSecrets, headers
 
 _BUSY_DELAY: Final = 0.5
 _LONGEST_BUSY_DELAY: Final = 20.0

@@ -10,22 +10,21 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Administrator
-from api.pagination import Cursor, Limit, Page, decode, next_cursor
-from api.problem_reference import documented
-from api.problems import (
+from api.errors.problems import (
     InvalidCursorProblem,
     InvalidRequestProblem,
     MissingScopeProblem,
     UnauthenticatedProblem,
     UnavailableProblem,
 )
+from api.errors.reference import documented
+from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.request_model import Moment, Name
 from api.services import ServicesDependency
-from api.text import Name
-from api.times import Moment
-from domain.audit import ActorKind, AuditAction, AuditTarget
-from infra.repositories import audit
-from infra.repositories.audit import AuditFilter
-from infra.schema import AuditEntry
+from domain.tenants.audit import ActorKind, AuditAction, AuditTarget
+from infra.db.repositories import audit
+from infra.db.repositories.audit import AuditFilter
+from infra.db.tables import AuditEntry
 
 _NEWEST: Final = "-at"
 router = APIRouter(prefix="/v1/audit", tags=["audit"])

@@ -1,4 +1,9 @@
-"""Who asks, and whether they may."""
+"""The address that a request comes from.
+
+Who asks, and whether they may.
+
+Who makes a change, for the audit log.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +17,44 @@ import structlog
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.client_address import ClientAddress
-from api.parameters import require_declared
-from api.problems import AddressNotAllowedProblem, MissingScopeProblem, UnauthenticatedProblem
+from api.errors.problems import (
+    AddressNotAllowedProblem,
+    MissingScopeProblem,
+    UnauthenticatedProblem,
+)
+from api.middleware.parameters import require_declared
+from api.middleware.request_id import request_id_of
 from api.services import Services, ServicesDependency
-from domain.access import Scope, permits
-from domain.client_address import IPAddress, is_within, network
+from app.services.key_cache import KeyCache, KnownKey
+from domain.tenants.addresses import IPAddress, client_address, is_within, network
+from domain.tenants.audit import Actor, ActorKind
+from domain.tenants.keys import Scope, permits
 from infra import api_keys
-from infra.key_cache import KeyCache, KnownKey
-from infra.repositories import api_keys as stored_keys
+from infra.db.repositories import api_keys as stored_keys
+
+_FORWARDED_FOR: Final = "X-Forwarded-For"
+
+
+async def client_address_of(request: Request, services: ServicesDependency) -> IPAddress | None:
+    """Return the client's address, or None when there is none, as on a Unix socket."""
+    if request.client is None:
+        return None
+    try:
+        return client_address(
+            request.client.host,
+            request.headers.getlist(_FORWARDED_FOR),
+            services.settings.trusted_proxies,
+        )
+    except ValueError:
+        return None
+
+
+ClientAddress = Annotated[IPAddress | None, Depends(client_address_of)]
+
 
 _LAST_USED_INTERVAL: Final = timedelta(minutes=1)
+
+
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="ApiKey",
@@ -155,8 +187,14 @@ def _requiring(scope: Scope) -> Any:  # noqa: ANN401 - FastAPI's own type of a d
 
 
 Reader = Annotated[Caller, _requiring(Scope.READ)]
+
+
 Writer = Annotated[Caller, _requiring(Scope.WRITE)]
+
+
 WebhookKeeper = Annotated[Caller, _requiring(Scope.WEBHOOKS)]
+
+
 Administrator = Annotated[Caller, _requiring(Scope.ADMIN)]
 
 
@@ -167,3 +205,18 @@ async def _in_turn(caller: Reader, services: ServicesDependency) -> AsyncIterato
 
 ReaderInTurn = Annotated[Caller, Depends(_in_turn, scope="function")]
 """A reader whose request costs much: the tenant's others of this kind have their turns too."""
+
+
+async def actor_of(
+    request: Request, caller: Annotated[Caller, Depends(authenticate)], address: ClientAddress
+) -> Actor:
+    """Return the caller as the audit log names it."""
+    return Actor(
+        kind=ActorKind.API_KEY,
+        id=caller.key_id,
+        request_id=request_id_of(request.scope),
+        client_address=None if address is None else str(address),
+    )
+
+
+AuditActor = Annotated[Actor, Depends(actor_of)]

@@ -10,10 +10,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from api.auth import Reader, Writer
-from api.content_type import require_json
-from api.highlight_models import HighlightModel
-from api.problem_reference import documented
-from api.problems import (
+from api.errors.problems import (
     BodyTooLargeProblem,
     HighlightNotFoundProblem,
     InvalidRequestProblem,
@@ -25,13 +22,16 @@ from api.problems import (
     UnavailableProblem,
     UnsupportedMediaTypeProblem,
 )
+from api.errors.reference import documented
+from api.highlights.schemas import HighlightModel
+from api.middleware.content_type import require_json
 from api.request_model import RequestModel
 from api.services import Services, ServicesDependency
-from api.stream_models import StreamModel
-from api.stream_stopping import stop
-from infra.repositories import clips, highlights, streams
-from infra.schema import Stream
-from infra.temporal_connection import TemporalUnavailableError
+from api.streams.schemas import StreamModel
+from api.streams.stopping import stop
+from infra.db.repositories import clips, highlights, streams
+from infra.db.tables import Stream
+from infra.temporal.client import TemporalUnavailableError
 
 _MAX_HIGHLIGHTS: Final = 100
 _MAX_STREAMS: Final = 50

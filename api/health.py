@@ -11,10 +11,10 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from temporalio.service import RPCError
 
-from api.parameters import WITHOUT_KEY
+from api.middleware.parameters import WITHOUT_KEY
 from api.services import Services, ServicesDependency
-from infra.database import DatabaseUnavailableError
-from infra.temporal_connection import TemporalUnavailableError
+from infra.db.engine import DatabaseUnavailableError
+from infra.temporal.client import TemporalUnavailableError
 
 _CHECK_TIMEOUT: Final = 3.0
 

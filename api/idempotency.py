@@ -14,11 +14,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.problems import IdempotencyMismatchProblem, RequestInProgressProblem
-from infra.database import Database
-from infra.repositories import idempotency
-from infra.repositories.idempotency import ClaimOutcome, StoredResponse
-from infra.temporal_connection import TemporalUnavailableError
+from api.errors.problems import IdempotencyMismatchProblem, RequestInProgressProblem
+from infra.db.engine import Database
+from infra.db.repositories import idempotency
+from infra.db.repositories.idempotency import ClaimOutcome, StoredResponse
+from infra.temporal.client import TemporalUnavailableError
 
 _LEASE: Final = timedelta(seconds=30)
 _NONE: Final[Mapping[str, str]] = {}

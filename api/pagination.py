@@ -14,9 +14,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic_core import to_json
 
-from api.problems import InvalidCursorProblem
-from api.times import Moment
-from infra.repositories.keyset import Position
+from api.errors.problems import InvalidCursorProblem
+from api.request_model import Moment
+from infra.db.repositories.keyset import Position
 
 T = TypeVar("T")
 

@@ -1,17 +1,74 @@
-"""The base of every body: unknown members are refused, and JSON's types are taken as they are."""
+"""Text as requests may carry it: bounded, and without control characters, which no store takes.
+
+Timestamps as requests may carry them: ISO 8601 with a zone, in years that every store takes.
+
+The base of every body: unknown members are refused, and JSON's types are taken as they are.
+"""
 
 from __future__ import annotations
 
-from typing import Self
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final, Self
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
+    Field,
     ModelWrapValidatorHandler,
+    StringConstraints,
+    TypeAdapter,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import to_json
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+
+# At least one character that can be seen.
+_NOT_BLANK = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NOT_BLANK)]
+
+
+Title = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
+
+
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[\x21-\x7e]+$")]
+
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+_FORM: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,12})?)?"
+    r"([Zz]|[+-][0-9]{2}:?[0-9]{2})"
+)
+
+
+_PARSED: Final = TypeAdapter(Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)])
+
+
+def moment(value: object) -> datetime:
+    """Return the time that a text says; pydantic alone would read `2026` as seconds since 1970.
+
+    Raises:
+        ValueError: it is not a date, a time and a zone, or not in these years.
+    """
+    if isinstance(value, datetime) or (isinstance(value, str) and _FORM.fullmatch(value)):
+        return _PARSED.validate_python(value)
+    raise ValueError("must be an ISO 8601 date and time with a zone, such as 2026-05-02T19:00:00Z")
+
+
+# In strict models too: what is text here is a time in any JSON.
+Moment = Annotated[datetime, BeforeValidator(moment)]
 
 
 class RequestModel(BaseModel):

@@ -7,29 +7,25 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.event_connections import EventConnections
-from api.rate_limits import RateLimits
-from api.turns import Turns
-from infra.clip_links import ClipLinks
-from infra.clip_store import LocalClipStore
+from api.highlights.turns import Turns
+from api.middleware.rate_limits import RateLimits
+from api.streams.event_connections import EventConnections
+from app.services.connections import KnownConnections
+from app.services.hms_events import InboundDelivery, InboundDispatch
+from app.services.key_cache import KeyCache
+from app.services.profiles import PinnedProfiles, TenantProfileStore
+from app.services.search import QueryReader
+from app.services.streams import StreamCreation, StreamStarter
+from app.services.usage import RequestMeter
+from app.services.webhooks import WebhookDispatcher
 from infra.connection_secrets import ConnectionSecrets
-from infra.database import Database
-from infra.inbound_delivery import InboundDelivery
-from infra.inbound_dispatch import InboundDispatch
-from infra.key_cache import KeyCache
-from infra.known_connections import KnownConnections
-from infra.pinned_profiles import PinnedProfiles
-from infra.query_reader import QueryReader
-from infra.request_meter import RequestMeter
+from infra.db.engine import Database
 from infra.settings import Settings
-from infra.signed_urls import UrlSigner
-from infra.stream_creation import StreamCreation
-from infra.stream_starter import StreamStarter
-from infra.temporal_connection import TemporalConnection
-from infra.tenant_profiles import TenantProfileStore
-from infra.url_guard import UrlGuard
-from infra.webhook_dispatcher import WebhookDispatcher
-from infra.webhook_signing import EndpointSecrets
+from infra.ssrf import UrlGuard
+from infra.storage.clips import LocalClipStore
+from infra.storage.signed_urls import ClipLinks, UrlSigner
+from infra.temporal.client import TemporalConnection
+from infra.webhooks.signing import EndpointSecrets
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from activities.analysis.answers import GeminiDoors
+from activities.analysis.chunk_analyzer import GeminiDoors, GeminiSpending, PieceJudge, Watcher
 from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.local import LocalAnalysis
-from activities.analysis.piece_judge import PieceJudge
-from activities.analysis.spending import GeminiSpending
-from activities.analysis.watcher import Watcher
 from activities.interfaces import Analysis
-from app.doors import Doors
-from domain.cost_gate import GateLimits
-from domain.gemini.choice import Choice
-from domain.gemini.models import bare_name
-from domain.gemini.questions import Questions
-from domain.gemini.tenant_budget import TenantBudget
-from infra.pinned_profiles import PinnedProfiles
+from app.container import Doors
+from app.services.profiles import PinnedProfiles
+from domain.analysis.gemini.budget import GateLimits, TenantBudget
+from domain.analysis.gemini.pricing import Choice, bare_name
+from domain.analysis.gemini.prompts import Questions
 from infra.settings import Settings
 
 

@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 
 from temporalio.client import Client
 
-from api.analyze_jobs import AnalyzeJobs
-from app.doors import Doors
+from api.streams.jobs import AnalyzeJobs
+from app.container import Doors
+from app.services.streams import StreamStarter, TenantNames
 from infra.amqp import EventRelay, JobConsumer, stay_connected
 from infra.settings import Settings
-from infra.stream_starter import StreamStarter
-from infra.temporal_connection import connected
-from infra.tenant_names import TenantNames
+from infra.temporal.client import connected
 
 
 @asynccontextmanager

@@ -1,4 +1,7 @@
-"""`highlights doctor`: what is here, what is missing, and what to do about it."""
+"""The browser of the browser tests.
+
+`highlights doctor`: what is here, what is missing, and what to do about it.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +24,40 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from app.browser import chromium_path
+from app.dev import postgres, temporal_binary
 from app.gemini_check import check_gemini_once
-from infra.database import Database, DatabaseUnavailableError, database_address
-from infra.embedded import postgres, temporal_binary
+from infra.db.engine import Database, DatabaseUnavailableError, database_address
+from infra.db.migration import compare_schema, newest_revision, summary
 from infra.errors import ComponentMissingError, InvalidSettingError, SetupError
-from infra.ffmpeg import FfmpegError, check_ffmpeg, find_ffmpeg
-from infra.migration import compare_schema, newest_revision, summary
+from infra.media.ffmpeg import FfmpegError, check_ffmpeg, find_ffmpeg
 from infra.redaction import redact
 from infra.settings import Settings
-from infra.temporal import connect
+from infra.temporal.client import connect
+
+_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+
+
+_PLAYWRIGHT_BROWSERS: Final = "~/.cache/ms-playwright"
+
+
+def chromium_path() -> str | None:
+    """A Chromium or Chrome: on PATH, else one that Playwright installed."""
+    for name in _NAMES:
+        if path := shutil.which(name):
+            return path
+    browsers = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", _PLAYWRIGHT_BROWSERS)).expanduser()
+    return next((str(path) for path in browsers.glob("chromium-*/chrome-*/chrome")), None)
+
 
 _MINIMUM_PYTHON: Final = (3, 11)
+
+
 _PROBE_TIMEOUT: Final = 10.0
+
+
 _CONNECT_TIMEOUT: Final = 2.0
+
+
 _COLOURS: Final = {"ok": "green", "optional": "yellow", "missing": "red"}
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from domain.gemini.models import is_unavailable, model_warning
+from domain.analysis.gemini.pricing import is_unavailable, model_warning
 from infra.gemini import GeminiAccessError, GeminiClient, GeminiError, GeminiOptions
 from infra.settings import Settings
 

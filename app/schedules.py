@@ -9,11 +9,11 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from domain.executions import ReconcileExecutionsInput
-from domain.expiry import ExpireRecordsInput, MaintenanceInput
-from domain.inbound import ReconcileInput, RelayInput
-from infra.schedules import Rounds, ensure_rounds
+from domain.hms.messages import ReconcileInput, RelayInput
+from domain.streams.reconciliation import ReconcileExecutionsInput
+from domain.tenants.retention import ExpireRecordsInput, MaintenanceInput
 from infra.settings import Settings
+from infra.temporal.schedules import Rounds, ensure_rounds
 
 _EXECUTION: Final = 3600.0
 """Seconds that one execution of a frequent workflow lasts: each is a row in Temporal's list."""

@@ -7,9 +7,9 @@ from typing import Final
 
 import structlog
 
-from infra.database import Database, DatabaseUnavailableError, database_address
+from infra.db.engine import Database, DatabaseUnavailableError, database_address
+from infra.db.migration import compare_schema, summary
 from infra.errors import StartFailedError
-from infra.migration import compare_schema, summary
 from infra.settings import Settings
 
 _log = structlog.get_logger(__name__)

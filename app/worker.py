@@ -15,36 +15,33 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities.backfill_records import BackfillRecordActivities
 from activities.clips import ClipActivities
 from activities.executions import ExecutionActivities
-from activities.inbound import InboundActivities
+from activities.hms import InboundActivities
 from activities.ingest import IngestActivities
 from activities.maintenance import MaintenanceActivities
 from activities.recordings import RecordingActivities
-from activities.records import RecordActivities
+from activities.records import BackfillRecordActivities, RecordActivities
 from activities.selection import SelectionActivities
 from activities.webhooks import WebhookActivities
 from app.analyzer import analyzer
 from app.broker import broker_at_work
-from app.doors import Doors, open_doors
+from app.container import Doors, open_doors
 from app.gemini_check import log_gemini_check
 from app.schedules import ensure_schedules
+from app.services.hms_events import InboundDelivery
+from app.services.streams import StreamStarter, TenantNames
+from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
-from domain.delivery import OutboxRelayInput
 from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
+from domain.webhooks.delivery import OutboxRelayInput
 from infra.errors import ComponentMissingError
-from infra.executions import Executions
-from infra.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
-from infra.inbound_delivery import InboundDelivery
-from infra.scratch import sweep_scratch
+from infra.media.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
 from infra.settings import Settings
-from infra.stream_starter import StreamStarter
+from infra.storage.scratch import sweep_scratch
 from infra.telemetry import temporal_interceptors, temporal_runtime
-from infra.temporal import connect
-from infra.temporal_connection import connected
-from infra.tenant_names import TenantNames
-from infra.webhook_dispatcher import WebhookDispatcher
+from infra.temporal.client import connect, connected
+from infra.temporal.executions import Executions
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow

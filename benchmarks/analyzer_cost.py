@@ -23,10 +23,10 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.analysis.local import LocalAnalysis
 from demo.ffmpeg import ffmpeg_path
-from domain.analysis import AnalyzeWindowInput
-from domain.media import SegmentRef, Window
-from infra.media_pool import MediaPool
-from infra.segment_store import LocalSegmentStore
+from domain.analysis.messages import AnalyzeWindowInput
+from domain.media.segments import SegmentRef, Window
+from infra.media.pool import MediaPool
+from infra.storage.segments import LocalSegmentStore
 
 TARGET = 2.0
 SEGMENT, SEGMENTS_A_WINDOW = 2.0, 3

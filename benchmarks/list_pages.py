@@ -23,18 +23,18 @@ from uuid import UUID
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.dev.postgres import PostgresServer
 from benchmarks.list_rows import OTHER, PER_STREAM, START, TENANT, fill, id_of
 from benchmarks.search_pages import Page, search_pages
 from benchmarks.tenant_pages import tenant_pages
-from domain.selection import DecisionStatus
-from domain.stream import StreamStatus
-from infra.database import Database
-from infra.embedded.postgres import PostgresServer
-from infra.migration import migrate
-from infra.repositories import clips, feedback, highlights, stream_changes, streams, usage
-from infra.repositories.highlight_filter import HighlightFilter as Only
-from infra.repositories.highlights import Sort
-from infra.repositories.keyset import Position
+from domain.highlights.selection import DecisionStatus
+from domain.streams.status import StreamStatus
+from infra.db.engine import Database
+from infra.db.migration import migrate
+from infra.db.repositories import clips, feedback, highlights, stream_changes, streams, usage
+from infra.db.repositories.highlight_filter import HighlightFilter as Only
+from infra.db.repositories.highlights import Sort
+from infra.db.repositories.keyset import Position
 
 _ALL: Final = Only()
 

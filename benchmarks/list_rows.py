@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from infra.database import asyncpg_url
+from infra.db.engine import asyncpg_url
 
 TENANT: Final = UUID(int=1)
 OTHER: Final = UUID(int=2)

@@ -8,12 +8,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.query_reader import QueryReader
-from infra.repositories import highlight_search, similar_highlights
-from infra.repositories.highlight_filter import HighlightFilter
-from infra.repositories.highlight_search import TextQuery
-from infra.repositories.keyset import Position
-from infra.vocabularies import MOST_WORDS, Vocabularies
+from app.services.search import MOST_WORDS, QueryReader, Vocabularies
+from infra.db.repositories import highlight_search, similar_highlights
+from infra.db.repositories.highlight_filter import HighlightFilter
+from infra.db.repositories.highlight_search import TextQuery
+from infra.db.repositories.keyset import Position
 
 Page = Callable[[AsyncSession], Awaitable[Any]]
 

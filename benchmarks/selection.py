@@ -14,13 +14,18 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
-from domain.candidate import HighlightCandidate
-from domain.profile import DiversityMethod, GameProfile, SelectionLimits
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.selection import (
+    DecisionStatus,
+    HighlightSelector,
+    SelectionState,
+    needs_selection,
+)
+from domain.highlights.selection.models import Tier
+from domain.highlights.selection.timeline import Contender
+from domain.highlights.similarity import likeness
+from domain.profiles.model import DiversityMethod, GameProfile, SelectionLimits
 from domain.score import DIMENSIONS, HighlightScore
-from domain.selection import DecisionStatus, HighlightSelector, SelectionState, needs_selection
-from domain.selection.contender import Contender
-from domain.selection.decision import Tier
-from domain.similarity import likeness
 
 KINDS = ("goal", "save", "card", "penalty", "near_miss", "celebration")
 

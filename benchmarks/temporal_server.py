@@ -21,12 +21,12 @@ from temporalio.client import Client
 from temporalio.common import Priority
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from infra.embedded import temporal_binary
-from infra.embedded.ports import free_ports
-from infra.embedded.temporal_binary import TemporalBinary
-from infra.embedded.temporal_server import TemporalServer
+from app.dev import temporal_binary
+from app.dev.ports import free_ports
+from app.dev.temporal_binary import TemporalBinary
+from app.dev.temporal_server import TemporalServer
 from infra.settings import Settings
-from infra.temporal import connect
+from infra.temporal.client import connect
 
 WORKFLOWS, ACTIVITIES = 32, 20
 QUEUE, SLOW_QUEUE = "benchmark", "benchmark-slow"

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from benchmarks.list_rows import START, id_of
 from benchmarks.search_pages import Page
-from domain.audit import AuditAction, AuditTarget
-from domain.events import EventType
-from domain.webhooks import DeliveryStatus
-from infra.repositories import (
+from domain.tenants.audit import AuditAction, AuditTarget
+from domain.webhooks.endpoints import DeliveryStatus
+from domain.webhooks.events import EventType
+from infra.db.repositories import (
     api_keys,
     audit,
     connections,
@@ -19,9 +19,9 @@ from infra.repositories import (
     inbound_events,
     streams,
 )
-from infra.repositories.audit import AuditFilter as Changed
-from infra.repositories.deliveries import DeliveryFilter as Sent
-from infra.repositories.profiles import ProfileOverrides
+from infra.db.repositories.audit import AuditFilter as Changed
+from infra.db.repositories.deliveries import DeliveryFilter as Sent
+from infra.db.repositories.profiles import ProfileOverrides
 
 
 def tenant_pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:

@@ -12,7 +12,7 @@ from pathlib import Path
 def ffmpeg_path() -> str:
     """Return the ffmpeg that HIGHLIGHTS_FFMPEG_PATH names, else that of imageio-ffmpeg.
 
-    The same rule as `infra.ffmpeg.find_ffmpeg`, which the demo may not import.
+    The same rule as `infra.media.ffmpeg.find_ffmpeg`, which the demo may not import.
 
     Raises:
         RuntimeError: there is neither.

@@ -10,8 +10,8 @@ from typing import Final
 from uuid import UUID
 
 from domain.hms.admission import Checks, Secrets
-from infra.schema import Connection
-from infra.secret_box import SecretBox, new_secret
+from infra.db.tables import Connection
+from infra.encryption import SecretBox, new_secret
 
 OVERLAP: Final = timedelta(hours=24)
 """For how long the secrets before a rotation stay good: time to change 100ms's dashboard."""

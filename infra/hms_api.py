@@ -12,10 +12,10 @@ import httpx
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from domain.hms.fields import Identifier
+from domain.hms.events import Identifier
 from domain.hms.reconciliation import RemoteStream
 from infra.connection_secrets import ManagementKey
-from infra.url_guard import no_cookies
+from infra.ssrf import no_cookies
 
 PAGE_SIZE: Final = 100
 MAX_PAGES: Final = 20

@@ -1,10 +1,10 @@
-"""Alembic's entry: run the revisions on the connection that `infra.database.migrate` opened."""
+"""Alembic's entry: run the revisions on the connection that `infra.db.engine.migrate` opened."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from infra.schema import Base
+from infra.db.tables import Base
 
 connection = context.config.attributes.get("connection")
 if connection is None:

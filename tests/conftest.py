@@ -22,13 +22,13 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from infra.embedded import temporal_binary
-from infra.embedded.ports import free_ports
-from infra.embedded.postgres import DatabaseUrls, PostgresServer
-from infra.embedded.temporal_server import TemporalServer
-from infra.migration import migrate
+from app.dev import temporal_binary
+from app.dev.ports import free_ports
+from app.dev.postgres import DatabaseUrls, PostgresServer
+from app.dev.temporal_server import TemporalServer
+from infra.db.migration import migrate
 from infra.settings import Settings
-from infra.temporal import connect
+from infra.temporal.client import connect
 from tests.redis_server import RedisServer, find_redis
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from unittest import mock
 
 from pydantic import SecretStr
 
-from api.application import create_app
+from api.app import create_app
 from infra.settings import Settings
 
 _URL = "postgresql+asyncpg://nobody@127.0.0.1:1/none"

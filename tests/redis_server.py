@@ -11,8 +11,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from infra.embedded.child import ChildProcess
-from infra.embedded.ports import free_ports
+from app.dev.ports import free_ports
+from infra.child_process import ChildProcess
 
 _DEADLINE: Final = 20.0
 _POLL_INTERVAL: Final = 0.02

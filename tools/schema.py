@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from infra.database import asyncpg_url
-from infra.embedded.postgres import PostgresServer
-from infra.migration import describe_schema, migrate
+from app.dev.postgres import PostgresServer
+from infra.db.engine import asyncpg_url
+from infra.db.migration import describe_schema, migrate
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 

@@ -16,24 +16,24 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from domain import task_queues
-    from domain.analysis import AnalyzeWindowResult
-    from domain.backfill import Piece, RecordingRange
-    from domain.backfill_input import (
+    from domain.analysis.messages import AnalyzeWindowResult
+    from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
+    from domain.highlights.selection import SelectHighlightsInput
+    from domain.ids import clip_workflow_id
+    from domain.streams.backfill.ledger import BackfillLedger
+    from domain.streams.backfill.messages import (
         BackfillInput,
+        BackfillOutcome,
+        BackfillResult,
         RecordingRelease,
         RecordingSurvey,
         StreamRef,
         StreamSoFar,
         survey_request,
     )
-    from domain.backfill_ledger import BackfillLedger
-    from domain.backfill_result import BackfillOutcome, BackfillResult
-    from domain.clip import ClipOutcome, ClipSpec
-    from domain.clip_input import ClipInput
-    from domain.ids import clip_workflow_id
-    from domain.match_report import clock
-    from domain.selection import SelectHighlightsInput
-    from domain.stream import EndReason, StreamEnd
+    from domain.streams.backfill.planning import Piece, RecordingRange
+    from domain.streams.report import clock
+    from domain.streams.status import EndReason, StreamEnd
     from workflows import backfill_steps, steps
     from workflows.causes import cause_of, tenant_message
     from workflows.clip import ClipWorkflow

@@ -11,7 +11,7 @@ from temporalio.workflow import ActivityCancellationType
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import BackfillRecords, Recordings
     from domain import task_queues
-    from domain.backfill_input import (
+    from domain.streams.backfill.messages import (
         BackfillRecord,
         BackfillTiming,
         FetchRecordingInput,
@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
         StreamSoFar,
         SurveyInput,
     )
-    from domain.match_report import clock
+    from domain.streams.report import clock
     from workflows import steps
 
 _FETCH_ATTEMPTS = 5

@@ -12,9 +12,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Clips, Records
     from domain import task_queues
-    from domain.clip import ClipOutcome, ClipStatus, RenderedClip
-    from domain.clip_input import ClipInput
-    from domain.records import ClipRecord
+    from domain.clips.models import ClipInput, ClipOutcome, ClipStatus, RenderedClip
+    from domain.streams.records import ClipRecord
     from workflows import steps
     from workflows.causes import cause_of, tenant_message
 

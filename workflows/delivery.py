@@ -11,17 +11,17 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Webhooks
     from domain import task_queues
-    from domain.delivery import (
+    from domain.webhooks.delivery import (
         AttemptOutcome,
         AttemptRequest,
         DeliveryEntry,
         DeliveryInput,
         DeliveryOrder,
+        DeliveryQueue,
         DeliveryResult,
         PostponedAttempt,
+        attempt_at,
     )
-    from domain.delivery_queue import DeliveryQueue
-    from domain.delivery_schedule import attempt_at
 
 # A run takes at most 10,000 signals, and the server's suggestion does not come in time for them.
 _SIGNALS_PER_RUN = 5_000

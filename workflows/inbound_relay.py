@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Inbound
     from domain import task_queues
-    from domain.inbound import RelayInput, RelayReport
+    from domain.hms.messages import RelayInput, RelayReport
     from workflows.causes import cause_of
 
 

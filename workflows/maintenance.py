@@ -10,7 +10,7 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Maintenance
     from domain import task_queues
-    from domain.expiry import ExpireRecordsResult, MaintenanceInput
+    from domain.tenants.retention import ExpireRecordsResult, MaintenanceInput
 
 
 @workflow.defn(name="MaintenanceWorkflow")

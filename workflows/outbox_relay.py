@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Webhooks
     from domain import task_queues
-    from domain.delivery import OutboxRelayInput
+    from domain.webhooks.delivery import OutboxRelayInput
     from workflows.causes import cause_of
 
 HEARTBEAT = timedelta(seconds=10)

@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Inbound
     from domain import task_queues
-    from domain.inbound import ConnectionRef, ReconcileInput, ReconcileReport
+    from domain.hms.messages import ConnectionRef, ReconcileInput, ReconcileReport
     from workflows.causes import cause_of
 
 

@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import ExecutionReconciler
     from domain import task_queues
-    from domain.executions import ReconcileExecutionsInput, ReconcileExecutionsReport
+    from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
     from workflows.causes import cause_of
 
 

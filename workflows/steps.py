@@ -11,15 +11,15 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Analysis, Clips, Ingest, Records, Selection
     from domain import task_queues
-    from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-    from domain.clip import ClipSpec, ClipStatus
-    from domain.ingest import FetchWindowInput, FetchWindowResult
-    from domain.match_report import clock
-    from domain.records import ClipRecord, MediaRelease, StreamRecord
-    from domain.selection import SelectHighlightsInput, SelectHighlightsResult
-    from domain.stream_input import StreamTiming
+    from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+    from domain.clips.models import ClipSpec, ClipStatus
+    from domain.highlights.selection import SelectHighlightsInput, SelectHighlightsResult
+    from domain.ingest.messages import FetchWindowInput, FetchWindowResult
+    from domain.streams.messages import StreamTiming
+    from domain.streams.records import ClipRecord, MediaRelease, StreamRecord
+    from domain.streams.report import clock
 
-# The name of `infra.repositories.errors.RecordMissingError`: a row that was deleted stays deleted.
+# The name of `RecordMissingError` in `infra.db.repositories.errors`: a deleted row stays deleted.
 RECORD_MISSING = "RecordMissingError"
 
 # The names of what fails alike each time: a value that the database refuses, or that is no UTF-8.

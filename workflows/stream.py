@@ -18,15 +18,12 @@ from temporalio.workflow import ActivityHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from domain import task_queues
-    from domain.analysis import AnalyzeWindowResult
-    from domain.clip import ClipOutcome, ClipSpec
-    from domain.clip_input import ClipInput
+    from domain.analysis.messages import AnalyzeWindowResult
+    from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
     from domain.ids import backfill_workflow_id, clip_workflow_id
-    from domain.ingest import FetchWindowResult
-    from domain.match_report import clock
-    from domain.records import MediaRelease
-    from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
-    from domain.stream_input import (
+    from domain.ingest.messages import FetchWindowResult
+    from domain.streams.ledger import StreamLedger
+    from domain.streams.messages import (
         ClipCorrection,
         RecordingReady,
         SourceFailure,
@@ -35,7 +32,9 @@ with workflow.unsafe.imports_passed_through():
         StreamResult,
         StreamTimeline,
     )
-    from domain.stream_ledger import StreamLedger
+    from domain.streams.records import MediaRelease
+    from domain.streams.report import clock
+    from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
     from workflows import steps
     from workflows.backfill import BackfillWorkflow
     from workflows.causes import cause_of

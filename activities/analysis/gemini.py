@@ -10,22 +10,21 @@ import structlog
 from pydantic import ValidationError
 from temporalio import activity
 
-from activities.analysis.answers import ANALYZER
+from activities.analysis.chunk_analyzer import ANALYZER, Case, PieceJudge
 from activities.analysis.local import LocalAnalysis
-from activities.analysis.piece_judge import Case, PieceJudge
 from activities.analysis.states import state_key
 from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
-from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.candidate import HighlightCandidate
-from domain.gemini.pieces import WatchState
-from domain.gemini.report import GeminiReport
-from domain.media import Window
-from domain.profile import GameProfile
-from infra.database import DatabaseUnavailableError
-from infra.pinned_profiles import PinnedProfiles
-from infra.profile_store import ProfileStore
-from infra.segment_store import SegmentStore, UnknownKeyError
+from app.services.profiles import PinnedProfiles
+from domain.analysis.gemini.chunks import WatchState
+from domain.analysis.gemini.report import GeminiReport
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.highlights.candidate import HighlightCandidate
+from domain.media.segments import Window
+from domain.profiles.model import GameProfile
+from infra.db.engine import DatabaseUnavailableError
+from infra.profiles.store import ProfileStore
+from infra.storage.segments import SegmentStore, UnknownKeyError
 
 _log = structlog.get_logger(__name__)
 

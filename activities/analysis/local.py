@@ -12,17 +12,16 @@ from temporalio import activity
 from activities.analysis.states import state_key
 from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
-from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.candidate import HighlightCandidate
-from domain.detection import ANALYZER, DetectorState, advance
-from domain.media import SegmentRef, Window
-from domain.readings import highest_level
-from domain.signals import SegmentSignals
-from domain.undecodable import analyzed_in, undecodable_gaps
-from domain.wall_clock import anchor_of
-from infra.media_pool import MediaPool
-from infra.media_signals import SegmentFile, measure_segments
-from infra.segment_store import SegmentStore, UnknownKeyError
+from domain.analysis.baseline import highest_level
+from domain.analysis.detector import ANALYZER, DetectorState, advance
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.analysis.signals import SegmentSignals, analyzed_in, undecodable_gaps
+from domain.highlights.candidate import HighlightCandidate
+from domain.media.segments import SegmentRef, Window
+from domain.media.timestamps import anchor_of
+from infra.media.pool import MediaPool
+from infra.media.signals import SegmentFile, measure_segments
+from infra.storage.segments import SegmentStore, UnknownKeyError
 
 _log = structlog.get_logger(__name__)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from domain.candidate import HighlightCandidate
-from domain.detection import DetectorState, advance
-from domain.media import SegmentRef, TimedMetadata
-from infra.media_signals import SegmentFile, measure_segments
+from domain.analysis.detector import DetectorState, advance
+from domain.highlights.candidate import HighlightCandidate
+from domain.media.segments import SegmentRef, TimedMetadata
+from infra.media.signals import SegmentFile, measure_segments
 
 _NOBODY: Final = UUID(int=0)
 

@@ -6,7 +6,7 @@ import re
 from typing import Final
 from uuid import UUID
 
-from infra.segment_store import SegmentStore
+from infra.storage.segments import SegmentStore
 
 _NAME: Final = re.compile(r"\d{8}\.json")
 

@@ -8,13 +8,13 @@ from typing import Final
 
 import structlog
 
-from domain.commentary import MOST_LINES, Cue, Unroller
-from domain.ingest import IngestLimits
-from domain.playlist import ListedSegment, MediaPlaylist
-from infra.captions import NotCaptionsError, parse_captions
-from infra.hls_client import FetchError, HlsSession, Validators
-from infra.hls_parser import NotAPlaylistError, parse_playlist
-from infra.url_guard import UrlForbiddenError
+from domain.highlights.commentary import MOST_LINES, Cue, Unroller
+from domain.ingest.messages import IngestLimits
+from domain.ingest.playlist import ListedSegment, MediaPlaylist
+from infra.media.hls_client import FetchError, HlsSession, Validators
+from infra.media.hls_playlist import NotAPlaylistError, parse_playlist
+from infra.media.webvtt import NotCaptionsError, parse_captions
+from infra.ssrf import UrlForbiddenError
 
 _log = structlog.get_logger(__name__)
 

@@ -13,12 +13,19 @@ from typing import Final, TypeVar
 
 import structlog
 
-from domain.ingest import IngestLimits
-from domain.media import GapReason
-from domain.playlist import ListedSegment, Resource, SegmentKey
-from domain.request_timing import SegmentTiming, segment_timing
-from domain.window import FetchedMedia
-from infra.hls_client import (
+from domain.ingest.messages import IngestLimits
+from domain.ingest.playlist import ListedSegment, Resource, SegmentKey
+from domain.ingest.retries import SegmentTiming, segment_timing
+from domain.ingest.window import FetchedMedia
+from domain.media.segments import GapReason
+from infra.media.decryption import (
+    KEY_BYTES,
+    DecryptionError,
+    decrypt,
+    decrypt_file,
+    sequence_vector,
+)
+from infra.media.hls_client import (
     DamagedError,
     FetchError,
     NotFoundError,
@@ -26,18 +33,11 @@ from infra.hls_client import (
     TooLargeError,
     UnreachableError,
 )
-from infra.media_pool import MediaError, MediaPool
-from infra.media_probe import UndecodableError, probe
-from infra.media_source import MediaSource
-from infra.segment_decryption import (
-    KEY_BYTES,
-    DecryptionError,
-    decrypt,
-    decrypt_file,
-    sequence_vector,
-)
-from infra.segment_store import SegmentStore
-from infra.url_guard import UrlForbiddenError
+from infra.media.pool import MediaError, MediaPool
+from infra.media.probe import UndecodableError, probe
+from infra.media.source import MediaSource
+from infra.ssrf import UrlForbiddenError
+from infra.storage.segments import SegmentStore
 
 T = TypeVar("T")
 

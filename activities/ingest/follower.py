@@ -12,16 +12,23 @@ from typing import Final
 
 import structlog
 
-from activities.ingest.arrivals import Arrival, LossArrival, SegmentArrival, absence, discard
+from activities.ingest.arrivals import (
+    Arrival,
+    LossArrival,
+    Problem,
+    SegmentArrival,
+    absence,
+    discard,
+    encrypted_end,
+    playlist_problem,
+)
 from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
-from activities.ingest.problems import Problem, encrypted_end, playlist_problem
 from activities.ingest.separate_audio import SeparateAudio
-from activities.ingest.stored import StoredSegment
-from activities.ingest.storing import StoreGuard
-from domain.commentary import Cue
-from domain.continuity import (
+from activities.ingest.store import StoredSegment, StoreGuard
+from domain.highlights.commentary import Cue
+from domain.ingest.continuity import (
     REMEMBERED,
     Movement,
     Reading,
@@ -30,23 +37,22 @@ from domain.continuity import (
     believable_jump,
     numbered,
 )
-from domain.ingest import IngestCursor, IngestLimits
-from domain.media import GapReason
-from domain.pace import observe_interval, poll_delay
-from domain.playlist import DateRange, ListedSegment, MediaPlaylist
-from domain.repeated_failure import RepeatedFailure
-from domain.request_timing import SegmentTiming, segment_timing
-from domain.stream import EndReason, StreamEnd
-from domain.timeline import LONGEST_BELIEVED_LOSS, lost_duration
-from infra.hls_client import (
-    FetchError,
-    NotFoundError,
-    RefusedError,
-    UnreachableError,
+from domain.ingest.messages import IngestCursor, IngestLimits
+from domain.ingest.playlist import (
+    DateRange,
+    ListedSegment,
+    MediaPlaylist,
+    observe_interval,
+    poll_delay,
 )
-from infra.hls_parser import NotAPlaylistError
-from infra.segment_store import StoreError
-from infra.url_guard import UrlForbiddenError
+from domain.ingest.retries import RepeatedFailure, SegmentTiming, segment_timing
+from domain.media.segments import GapReason
+from domain.media.timeline import LONGEST_BELIEVED_LOSS, lost_duration
+from domain.streams.status import EndReason, StreamEnd
+from infra.media.hls_client import FetchError, NotFoundError, RefusedError, UnreachableError
+from infra.media.hls_playlist import NotAPlaylistError
+from infra.ssrf import UrlForbiddenError
+from infra.storage.segments import StoreError
 
 _log = structlog.get_logger(__name__)
 

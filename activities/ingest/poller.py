@@ -9,14 +9,21 @@ from typing import Final
 
 import structlog
 
-from domain.ingest import IngestLimits
-from domain.media import VariantPolicy
-from domain.playlist import MasterPlaylist, MediaPlaylist, Variant
-from domain.request_timing import playlist_timing
-from domain.variant_choice import alternatives, captions, choose_variant, separate_audio
-from infra.hls_client import Validators
-from infra.hls_parser import MissingVariableError, NotAPlaylistError, parse_playlist
-from infra.media_source import MediaSource
+from domain.ingest.messages import IngestLimits
+from domain.ingest.playlist import (
+    MasterPlaylist,
+    MediaPlaylist,
+    Variant,
+    alternatives,
+    captions,
+    choose_variant,
+    separate_audio,
+)
+from domain.ingest.retries import playlist_timing
+from domain.media.segments import VariantPolicy
+from infra.media.hls_client import Validators
+from infra.media.hls_playlist import MissingVariableError, NotAPlaylistError, parse_playlist
+from infra.media.source import MediaSource
 
 _log = structlog.get_logger(__name__)
 

@@ -14,21 +14,20 @@ from urllib.parse import urlsplit
 import structlog
 
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
-from domain.audio_alignment import Cover, Span, cover
-from domain.ingest import IngestLimits
-from domain.playlist import ListedSegment, MediaPlaylist
-from domain.repeated_failure import RepeatedFailure
-from domain.request_timing import playlist_timing, segment_timing
-from domain.stream import ProblemCode
-from domain.timeline import unwrap
-from domain.window import FetchedMedia
-from infra.audio_mux import AudioMuxError, AudioSource, mux_audio
-from infra.hls_client import FetchError, Validators
-from infra.hls_parser import NotAPlaylistError, parse_playlist
-from infra.media_pool import MediaError, MediaPool
-from infra.media_source import MediaSource
-from infra.segment_store import SegmentStore
-from infra.url_guard import UrlForbiddenError
+from domain.ingest.audio_alignment import Cover, Span, cover
+from domain.ingest.messages import IngestLimits
+from domain.ingest.playlist import ListedSegment, MediaPlaylist
+from domain.ingest.retries import RepeatedFailure, playlist_timing, segment_timing
+from domain.ingest.window import FetchedMedia
+from domain.media.timeline import unwrap
+from domain.streams.status import ProblemCode
+from infra.media.audio_mux import AudioMuxError, AudioSource, mux_audio
+from infra.media.hls_client import FetchError, Validators
+from infra.media.hls_playlist import NotAPlaylistError, parse_playlist
+from infra.media.pool import MediaError, MediaPool
+from infra.media.source import MediaSource
+from infra.ssrf import UrlForbiddenError
+from infra.storage.segments import SegmentStore
 
 _log = structlog.get_logger(__name__)
 

@@ -11,20 +11,19 @@ from typing import Final
 
 import structlog
 
-from activities.ingest.arrivals import LossArrival, SegmentArrival, absence
+from activities.ingest.arrivals import LossArrival, SegmentArrival, absence, encrypted_end
 from activities.ingest.fetcher import Fetched, Lost
 from activities.ingest.follower import Follower
-from activities.ingest.problems import encrypted_end
-from activities.ingest.stored import StoredSegment, StoredSegments
-from domain.commentary import place
-from domain.ingest import FetchWindowInput, FetchWindowResult, IngestProgress
-from domain.media import GapReason, SegmentRef
-from domain.playlist import ListedSegment
-from domain.stream import EndReason, ProblemCode, StreamEnd, StreamProblem
+from activities.ingest.store import StoredSegment, StoredSegments
+from domain.highlights.commentary import place
+from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestProgress
+from domain.ingest.playlist import ListedSegment
+from domain.ingest.window import WindowBuilder
+from domain.media.segments import GapReason, SegmentRef
+from domain.media.timeline import LONGEST_BELIEVED_LOSS
+from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem
 from domain.text import clean_text
-from domain.timeline import LONGEST_BELIEVED_LOSS
-from domain.window import WindowBuilder
-from infra.segment_store import SegmentStore, StoreError
+from infra.storage.segments import SegmentStore, StoreError
 
 _log = structlog.get_logger(__name__)
 

@@ -21,7 +21,7 @@ from temporalio.client import Client
 
 from domain import task_queues
 from infra.settings import Settings
-from infra.temporal import connect
+from infra.temporal.client import connect
 
 _POOL: Final = 15  # as many as ours may open: pool and overflow
 _LIST: Final = """

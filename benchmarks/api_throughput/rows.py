@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
-from domain.candidate import Evidence, HighlightCandidate
-from domain.clip import ClipSpec, ClipStatus, RenderedClip
+from domain.clips.models import ClipSpec, ClipStatus, RenderedClip
+from domain.highlights.candidate import Evidence, HighlightCandidate
+from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.ids import clip_id, highlight_id
-from domain.profile import GameProfile
-from domain.records import ClipRecord
+from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
-from domain.selection import Decision, DecisionStatus, Reason, Tier
-from infra.database import Database
-from infra.repositories import clips, highlights, streams
+from domain.streams.records import ClipRecord
+from infra.db.engine import Database
+from infra.db.repositories import clips, highlights, streams
 
 STREAMS: Final = 4
 HIGHLIGHTS: Final = 100

@@ -28,10 +28,10 @@ from benchmarks.quality.product import PROFILES
 from benchmarks.quality.report import machine
 from demo.errors import DemoError
 from demo.match.direct import MEAN_SPACING
-from domain.cost_gate import GateLimits
-from domain.gemini.questions import Questions
-from infra.media_pool import MediaPool
-from infra.profile_loader import load_shipped_catalog
+from domain.analysis.gemini.budget import GateLimits
+from domain.analysis.gemini.prompts import Questions
+from infra.media.pool import MediaPool
+from infra.profiles.store import load_shipped_catalog
 from infra.settings import Settings
 from tests.gemini_stand_in import GeminiStandIn
 

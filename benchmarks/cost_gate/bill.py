@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from domain.gemini.ask import Answer, Ask, Step
-from domain.gemini.cost import TokenUsage
+from domain.analysis.gemini.pricing import TokenUsage
+from domain.analysis.gemini.query import Answer, Ask, Step
 from infra.gemini import GeminiClient, GeminiOptions, Video
 
 

@@ -14,8 +14,8 @@ from benchmarks.cost_gate.stream import LongStream
 from benchmarks.cost_gate.watching import Seen
 from benchmarks.quality.metrics import hits
 from benchmarks.quality.metrics.detection import LOOSE
-from domain.fusion import SAME_MOMENT
-from domain.gemini.cost import ModelPrice, TokenUsage
+from domain.analysis.gemini.fusion import SAME_MOMENT
+from domain.analysis.gemini.pricing import ModelPrice, TokenUsage
 
 MOST_SHARE: Final = 0.35
 LEAST_RECALL: Final = 0.95

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from benchmarks.quality.packaging import package_windows
 from benchmarks.quality.truth import Moment, Wanted, read_ground_truth
 from demo.match import ensure_match
-from domain.media import Window
-from infra.segment_store import LocalSegmentStore
+from domain.media.segments import Window
+from infra.storage.segments import LocalSegmentStore
 
 
 class LongStream(NamedTuple):

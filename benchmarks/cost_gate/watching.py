@@ -11,28 +11,26 @@ from uuid import UUID, uuid5
 
 from temporalio.testing import ActivityEnvironment
 
-from activities.analysis.answers import GeminiDoors
+from activities.analysis.chunk_analyzer import Case, GeminiDoors, Outcome, PieceJudge, Watcher
 from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.local import Heard, LocalAnalysis
-from activities.analysis.piece_judge import Case, Outcome, PieceJudge
-from activities.analysis.watcher import Watcher
 from activities.interfaces import Analysis
 from benchmarks.cost_gate.bill import Bill, BilledClient
 from benchmarks.cost_gate.stream import LongStream
 from benchmarks.quality.metrics import Interval
-from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.candidate import HighlightCandidate
-from domain.cost_gate import GateLimits, GateState, Grounds
-from domain.gemini.cost import TokenUsage
-from domain.gemini.pieces import LEAD
-from domain.gemini.questions import Questions
-from domain.profile import GameProfile
-from domain.profile_catalog import PinnedProfile
-from domain.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
+from domain.analysis.gemini.budget import GateLimits, GateState, Grounds
+from domain.analysis.gemini.chunks import LEAD
+from domain.analysis.gemini.pricing import TokenUsage
+from domain.analysis.gemini.prompts import Questions
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
+from domain.profiles.catalog import PinnedProfile
+from domain.profiles.model import GameProfile
 from infra.gemini import GeminiOptions, GeminiQuota, QuotaLimits
-from infra.media_pool import MediaPool
-from infra.profile_store import ProfileStore
-from infra.segment_store import SegmentStore
+from infra.media.pool import MediaPool
+from infra.profiles.store import ProfileStore
+from infra.storage.segments import SegmentStore
 from tests.gemini_stand_in import KEY, GeminiStandIn
 
 _TENANT: Final = UUID(int=1)

@@ -45,7 +45,7 @@ from benchmarks.inbound.stage import Stage, send, stage
 from benchmarks.quality.report import machine
 from infra import telemetry
 from infra.settings import Settings
-from infra.temporal import connect
+from infra.temporal.client import connect
 
 TARGET_RATE: Final = 1000.0
 """Events a second, received on two processors."""

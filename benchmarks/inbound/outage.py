@@ -19,7 +19,7 @@ from benchmarks.inbound.relay import deliver_rest, reading, waiting
 from benchmarks.inbound.stage import Stage, send
 from domain.ids import stream_workflow_id
 from infra.settings import Settings
-from infra.temporal import connect
+from infra.temporal.client import connect
 
 _LIFE: Final = ("hls.started.success", "hls.recording.success", "hls.stopped.success")
 _HISTORY: Final = ["started", "recording_ready", "stop"]

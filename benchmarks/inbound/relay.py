@@ -11,21 +11,20 @@ import asyncpg
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from activities.inbound import InboundActivities
+from activities.hms import InboundActivities
+from app.services.hms_events import InboundDelivery
+from app.services.profiles import TenantProfileStore
+from app.services.streams import StreamCreation, StreamStarter
 from benchmarks.inbound.stage import SECRET, Stage
-from domain.inbound import RelayInput
-from domain.plans import PlanName
+from domain.hms.messages import RelayInput
+from domain.tenants.plans import PlanName
 from infra.connection_secrets import ConnectionSecrets
-from infra.database import Database
+from infra.db.engine import Database
 from infra.hms_api import HmsApi
-from infra.inbound_delivery import InboundDelivery
-from infra.profile_store import ProfileStore
+from infra.profiles.store import ProfileStore
 from infra.settings import Settings
-from infra.stream_creation import StreamCreation
-from infra.stream_starter import StreamStarter
-from infra.temporal import connect
-from infra.tenant_profiles import TenantProfileStore
-from infra.url_guard import UrlGuard
+from infra.ssrf import UrlGuard
+from infra.temporal.client import connect
 
 _WAITING: Final = "SELECT count(*) FROM inbound_events WHERE delivered_at IS NULL"
 _PAUSE: Final = 0.1

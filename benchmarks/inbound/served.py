@@ -14,10 +14,10 @@ from typing import Final
 from unittest.mock import patch
 from uuid import UUID
 
-from api.application import create_app
+from api.app import create_app
 from app.serve import serve
 from benchmarks.inbound.bare import create_bare_app
-from domain.plans import PLANS, Plan, PlanName
+from domain.tenants.plans import PLANS, Plan, PlanName
 from infra import telemetry
 from infra.settings import Settings
 

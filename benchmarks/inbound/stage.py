@@ -22,18 +22,18 @@ from uuid import UUID
 import httpx
 import psutil
 
+from app.dev import temporal_binary
+from app.dev.ports import accepts, free_ports
+from app.dev.postgres import APPLICATION, DatabaseUrls, PostgresServer
+from app.dev.temporal_server import TemporalServer
+from app.services.bootstrap import TenantKey, create_key
 from benchmarks.inbound.load import Load, Outcome
-from domain.access import Scope
-from domain.plans import PlanName
-from infra.bootstrap import TenantKey, create_key
-from infra.database import Database
-from infra.embedded import temporal_binary
-from infra.embedded.child import ChildProcess
-from infra.embedded.ports import accepts, free_ports
-from infra.embedded.postgres import APPLICATION, DatabaseUrls, PostgresServer
-from infra.embedded.temporal_server import TemporalServer
-from infra.migration import migrate
-from infra.repositories import tenants
+from domain.tenants.keys import Scope
+from domain.tenants.plans import PlanName
+from infra.child_process import ChildProcess
+from infra.db.engine import Database
+from infra.db.migration import migrate
+from infra.db.repositories import tenants
 from infra.settings import Settings
 
 SECRET: Final = "s" * 32

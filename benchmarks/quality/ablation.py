@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Final, TypeVar
 
+from domain.analysis.signals import SegmentSignals, SignalFrame
 from domain.model import Model
-from domain.signals import SegmentSignals, SignalFrame
 
 Signals = Sequence[SegmentSignals | None]
 

@@ -31,7 +31,7 @@ from benchmarks.quality.mistakes import mistakes
 from benchmarks.quality.product import Findings, follow
 from benchmarks.quality.report import Figures, Group, ProductFigures, Row
 from benchmarks.quality.truth import GroundTruth
-from domain.profile import GameProfile
+from domain.profiles.model import GameProfile
 
 PRODUCT: Final = "product"
 TRUE_COUNT: Final = ", true count"

@@ -18,7 +18,7 @@ from benchmarks.quality.tools import installed
 from benchmarks.quality.truth import Wanted, read_ground_truth
 from benchmarks.quality.truth.wanted import HIGHLIGHT_LABELS
 from demo.errors import DemoError
-from infra.profile_loader import load_shipped_catalog
+from infra.profiles.store import load_shipped_catalog
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from benchmarks.quality.product import PROFILES
 from benchmarks.quality.truth import Wanted, read_ground_truth
 from demo.match import ensure_match
 from demo.model import Model
-from infra.profile_loader import load_shipped_catalog
+from infra.profiles.store import load_shipped_catalog
 
 
 class MatchWanted(Model):

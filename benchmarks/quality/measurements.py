@@ -19,25 +19,23 @@ import benchmarks.quality.packaging
 import benchmarks.quality.signals
 import benchmarks.quality.tools
 import demo.origin.packager
-import domain.signals
-import infra.media_signals
-import infra.sound_signals
+import domain.analysis.signals
+import infra.media.signals
 from benchmarks.quality.packaging import package_windows
 from benchmarks.quality.signals import Curve, cuts, level
 from benchmarks.quality.tools import TOOLS, installed
 from demo.origin.source import Source, probe
-from domain.media import Window
-from domain.signals import SegmentSignals
-from infra.media_signals import SegmentFile, measure_segments
+from domain.analysis.signals import SegmentSignals
+from domain.media.segments import Window
+from infra.media.signals import SegmentFile, measure_segments
 
 _MEASURING: Final = (
     benchmarks.quality.packaging,
     benchmarks.quality.signals,
     benchmarks.quality.tools,
     demo.origin.packager,
-    domain.signals,
-    infra.media_signals,
-    infra.sound_signals,
+    domain.analysis.signals,
+    infra.media.signals,
 )
 _CHUNK: Final = 1 << 20
 

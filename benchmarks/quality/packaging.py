@@ -15,9 +15,9 @@ from demo.origin.ladder import choose_variants
 from demo.origin.packager import Packager
 from demo.origin.source import Source
 from demo.origin.source import probe as probe_video
-from domain.media import SegmentRef, Window
-from infra.media_probe import UndecodableError
-from infra.media_probe import probe as probe_segment
+from domain.media.segments import SegmentRef, Window
+from infra.media.probe import UndecodableError
+from infra.media.probe import probe as probe_segment
 
 SEGMENT_SECONDS: Final = 2.0
 SEGMENTS_PER_WINDOW: Final = 3

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.quality.measurements import Measurements
 from benchmarks.quality.metrics import Interval
-from domain.candidate import HighlightCandidate
-from domain.detection import DetectorState, advance
-from domain.profile import GameProfile
-from domain.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
-from domain.signals import SegmentSignals
+from domain.analysis.detector import DetectorState, advance
+from domain.analysis.signals import SegmentSignals
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
+from domain.profiles.model import GameProfile
 
 PROFILES: Final = {"soccer": "soccer", "basketball": "basketball", "esports": "valorant"}
 """The profile used for each kind of match."""

@@ -16,9 +16,9 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
-from domain.client_address import IPAddress, IPNetwork, is_within, network
 from domain.hms.events import HmsEvent
 from domain.model import Model
+from domain.tenants.addresses import IPAddress, IPNetwork, is_within, network
 
 SIGNATURE_HEADER: Final = "X-100ms-Signature"
 DEFAULT_HEADER: Final = "X-Highlights-Secret"

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 
 from domain.hms.effects import BeamRef, EndKind, EndStream, StartStream, beam_key
-from domain.hms.fields import Identifier, Moment, Url, Words
+from domain.hms.events import Identifier, Moment, Url, Words
 from domain.model import Model
 
 RUNNING: Final = "running"

@@ -12,7 +12,7 @@ import structlog
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPChannelError, AMQPError, ChannelInvalidStateError
 
-from infra.database import DatabaseUnavailableError
+from infra.db.engine import DatabaseUnavailableError
 from infra.redaction import redact
 
 Work = Callable[[AbstractChannel], Awaitable[object]]

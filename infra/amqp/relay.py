@@ -1,4 +1,7 @@
-"""From the outbox to the broker: an event is published once the broker has said so."""
+"""A lifecycle event as a message; `docs/amqp.md` is its contract.
+
+From the outbox to the broker: an event is published once the broker has said so.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,45 @@ from typing import Final, NoReturn
 from uuid import UUID
 
 import structlog
-from aio_pika import ExchangeType
+from aio_pika import DeliveryMode, ExchangeType, Message
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from aio_pika.exceptions import AMQPError, DeliveryError
 
-from domain.events import Event
-from infra.amqp.event_message import EXCHANGE, message, routing_key
-from infra.clip_links import ClipLinks
-from infra.database import Database
-from infra.repositories import events, publication
+from domain.webhooks.events import Event
+from infra.db.engine import Database
+from infra.db.repositories import events, publication
+from infra.storage.signed_urls import ClipLinks
+from infra.webhooks.message import message_of
+
+EXCHANGE: Final = "highlights.events"
+
+
+def routing_key(event: Event) -> str:
+    """Return `<type>.<tenant>`, which is three words: `clip.ready.5f0c…`."""
+    return f"{event.type.value}.{event.tenant_id}"
+
+
+def message(event: Event, links: ClipLinks) -> Message:
+    """Return a persistent message that carries an event as webhook endpoints get it."""
+    return Message(
+        message_of(event, links).encode(),
+        content_type="application/json",
+        delivery_mode=DeliveryMode.PERSISTENT,
+        message_id=str(event.id),
+        type=event.type.value,
+        timestamp=event.created_at,
+        app_id="highlights",
+        headers={"tenant-id": str(event.tenant_id), "ordering-key": event.ordering_key},
+    )
+
 
 BATCH: Final = 100
 """Events of one tenant at a time, so that nobody's backlog keeps others waiting for long."""
 
+
 _DECLARE_INTERVAL: Final = 5.0
+
+
 _log = structlog.get_logger(__name__)
 
 

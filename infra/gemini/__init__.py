@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.gemini.fair_share import QuotaLimits
+from domain.analysis.gemini.quota import QuotaLimits
 from infra.gemini.client import GeminiClient, GeminiOptions, Video
 from infra.gemini.errors import (
     GeminiAccessError,

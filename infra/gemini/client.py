@@ -18,13 +18,13 @@ from google.genai import types
 from google.genai.errors import APIError
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
-from domain.gemini.ask import Answer, Ask, Excerpt
-from domain.gemini.cost import TokenUsage
-from domain.gemini.models import bare_name
+from domain.analysis.gemini.pricing import TokenUsage, bare_name
+from domain.analysis.gemini.query import Answer, Ask, Excerpt
 from domain.model import Model
-from domain.profile_hints import MediaResolution
+from domain.profiles.model import MediaResolution
 from domain.text import clean_text
 from infra.errors import NotConfiguredError
+from infra.gemini.chunk_file import MIME_TYPE
 from infra.gemini.errors import (
     DeadlineError,
     GeminiError,
@@ -33,7 +33,6 @@ from infra.gemini.errors import (
     VideoUnusableError,
     error_of,
 )
-from infra.gemini.piece_file import MIME_TYPE
 from infra.redaction import header_problem
 
 _log = structlog.get_logger(__name__)

@@ -2,7 +2,7 @@
 
 Google counts requests and tokens a minute for the whole project. We count them too, in Redis where
 workers share one, so that nobody runs into 429s, and divide them between tenants
-(`domain/gemini/fair_share.py`).
+(`domain/analysis/gemini/quota.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from domain.gemini.fair_share import FairQueue, QuotaLimits
+from domain.analysis.gemini.quota import FairQueue, QuotaLimits
 from infra.deadline import HARD_LIMIT, within
 from infra.gemini.errors import GeminiBusyError
 

@@ -13,23 +13,28 @@ from typing import ClassVar
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from infra.settings.amqp import AmqpSettings
-from infra.settings.api import ApiSettings
-from infra.settings.database import DatabaseSettings
-from infra.settings.events import EventSettings
-from infra.settings.gemini import GeminiSettings
-from infra.settings.inbound import InboundSettings
-from infra.settings.ingest import IngestSettings
-from infra.settings.limits import LimitSettings
-from infra.settings.retention import RetentionSettings
-from infra.settings.section import PREFIX, SettingsSection
-from infra.settings.state import DEFAULT_HOME, StateSettings
-from infra.settings.storage import StorageSettings
-from infra.settings.telemetry import TelemetrySettings
-from infra.settings.temporal import TemporalSettings
-from infra.settings.usage import UsageSettings
-from infra.settings.webhooks import WebhookSettings
-from infra.settings.worker import WorkerSettings
+from infra.settings.base import PREFIX, SettingsSection
+from infra.settings.pipeline import (
+    GeminiSettings,
+    InboundSettings,
+    IngestSettings,
+    RetentionSettings,
+    UsageSettings,
+    WebhookSettings,
+    WorkerSettings,
+)
+from infra.settings.services import (
+    DEFAULT_HOME,
+    AmqpSettings,
+    ApiSettings,
+    DatabaseSettings,
+    EventSettings,
+    LimitSettings,
+    StateSettings,
+    StorageSettings,
+    TelemetrySettings,
+    TemporalSettings,
+)
 
 __all__ = ["DEFAULT_HOME", "Settings"]
 

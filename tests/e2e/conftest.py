@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.dev.ports import free_ports
 from demo.match import Match, ensure_match
-from infra.embedded.home import Running, StateDirectory
-from infra.embedded.ports import free_ports
+from infra.state_directory import Running, StateDirectory
 from tests.conftest import server_directory
 from tests.e2e.installation import START_TIMEOUT, dev
 from tests.e2e.tenant import Tenant

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api.highlight_models import HighlightModel
+from api.highlights.schemas import HighlightModel
 from demo.match import Match
 from demo.match.truth import Truth
 from demo.playback import playback_problem
-from domain.clip import ClipStatus
-from domain.selection import DecisionStatus
+from domain.clips.models import ClipStatus
+from domain.highlights.selection import DecisionStatus
 from tests.e2e.conftest import Stack
 from tests.e2e.tenant import Tenant
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.embedded.home import Running, StateDirectory
+from infra.state_directory import Running, StateDirectory
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT = 120.0

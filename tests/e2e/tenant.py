@@ -9,9 +9,9 @@ from typing import Any, Final, Self
 
 import httpx
 
-from api.highlight_models import HighlightModel
-from api.stream_models import StreamDetail
-from domain.stream import TERMINAL
+from api.highlights.schemas import HighlightModel
+from api.streams.schemas import StreamDetail
+from domain.streams.status import TERMINAL
 
 _LOOK_INTERVAL: Final = 0.05
 

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+from app.dev.ports import free_ports
 from demo.origin import LiveOrigin, OriginOptions
 from demo.origin.faults import CorruptSegment, Faults, Redirect, Regression
-from domain.media import GapReason
-from domain.stream import EndReason, StreamStatus
-from infra.embedded.ports import free_ports
+from domain.media.segments import GapReason
+from domain.streams.status import EndReason, StreamStatus
 from tests.e2e.conftest import Stack
 from tests.e2e.installation import ROOT, START_TIMEOUT, STOP_TIMEOUT, command
 from tests.e2e.tenant import Tenant

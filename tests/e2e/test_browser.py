@@ -20,20 +20,20 @@ import uvicorn
 from playwright.async_api import Page, Response, async_playwright
 from pydantic import SecretStr
 
-from api.application import create_app
-from app.browser import chromium_path
-from domain.access import Scope
-from domain.clip import ClipStatus
-from infra.bootstrap import create_key
-from infra.clip_renderer import Cut, render
-from infra.clip_store import LocalClipStore
-from infra.database import Database
-from infra.embedded.ports import free_ports
-from infra.embedded.postgres import DatabaseUrls
-from infra.ffmpeg import FfmpegLimits, find_ffmpeg
-from infra.media_pool import MediaPool
-from infra.repositories import clips
+from api.app import create_app
+from app.dev.ports import free_ports
+from app.dev.postgres import DatabaseUrls
+from app.doctor import chromium_path
+from app.services.bootstrap import create_key
+from domain.clips.models import ClipStatus
+from domain.tenants.keys import Scope
+from infra.db.engine import Database
+from infra.db.repositories import clips
+from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
+from infra.media.pool import MediaPool
+from infra.media.render import Cut, render
 from infra.settings import Settings
+from infra.storage.clips import LocalClipStore
 from tests.integration.infra.film import FRAME, RATE, film, number_in, segments, sources
 from tests.integration.rows import clip_record, new_highlight, new_stream
 

@@ -20,9 +20,9 @@ from sqlalchemy.engine import make_url
 
 from demo.origin import LiveOrigin, OriginOptions
 from domain.ids import stream_workflow_id
-from infra.embedded.home import Running, StateDirectory
 from infra.settings import Settings
-from infra.temporal import connect
+from infra.state_directory import Running, StateDirectory
+from infra.temporal.client import connect
 from tests.e2e.installation import ROOT, START_TIMEOUT, STOP_TIMEOUT, command, dev
 from tests.media import make_video
 from tldrtv_highlights import AsyncHighlightsClient

@@ -17,8 +17,8 @@ from demo.hms.webhooks import RETRIES
 from demo.match import Match
 from demo.match.truth import Truth
 from demo.origin import Faults
-from domain.media import GapStatus
-from domain.stream import StreamStatus
+from domain.media.segments import GapStatus
+from domain.streams.status import StreamStatus
 from tests.e2e.conftest import Stack
 from tests.e2e.found import (
     assert_clip_plays,

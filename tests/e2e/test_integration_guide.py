@@ -16,10 +16,10 @@ import av
 import httpx
 import pytest
 
+from app.dev.ports import free_ports
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
 from demo.playback import playback_problem
-from infra.embedded.ports import free_ports
 from tests.e2e.conftest import Stack
 from tests.e2e.guide import FENCE, program, readme_sections, running, sections
 from tests.e2e.installation import ROOT

@@ -9,7 +9,7 @@ import pytest
 
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
-from domain.selection import DecisionStatus
+from domain.highlights.selection import DecisionStatus
 from tests.e2e.conftest import Stack
 from tests.e2e.tenant import Tenant
 from tests.integration.webhooks.receiver import Receiver, receiver

@@ -10,7 +10,7 @@ import pytest
 
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
-from domain.stream import EndReason, StreamStatus
+from domain.streams.status import EndReason, StreamStatus
 from tests.e2e.conftest import Stack
 from tests.e2e.found import (
     assert_clip_plays,

@@ -11,13 +11,13 @@ from pathlib import Path
 import av
 import pytest
 
-from infra.clip_renderer import Cut, inspect, render
-from infra.ffmpeg import FfmpegLimits, find_ffmpeg
-from infra.media_pool import MediaPool
-from infra.media_probe import UndecodableError, probe
-from infra.media_signals import SegmentFile, measure_segment, measure_segments
-from infra.media_signals import UndecodableError as Undecodable
-from infra.splice import SourceFile, SpliceError, splice
+from infra.media.concat import SourceFile, SpliceError, splice
+from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
+from infra.media.pool import MediaPool
+from infra.media.probe import UndecodableError, probe
+from infra.media.render import Cut, inspect, render
+from infra.media.signals import SegmentFile, measure_segment, measure_segments
+from infra.media.signals import UndecodableError as Undecodable
 from tests.media import damage
 
 REFUSED = {

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from infra.url_guard import UrlGuard
-from infra.webhook_sender import WebhookSender
-from infra.webhook_signing import headers, new_secret
+from infra.ssrf import UrlGuard
+from infra.webhooks.sender import WebhookSender
+from infra.webhooks.signing import headers, new_secret
 from tests.external.conftest import program, run
 from tests.integration.webhooks.receiver import Received, receiver
 

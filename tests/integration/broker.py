@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from infra.embedded.child import ChildProcess
-from infra.embedded.ports import accepts, free_ports
+from app.dev.ports import accepts, free_ports
+from infra.child_process import ChildProcess
 
 _STARTS_WITHIN: Final = 120.0
 _PROGRAMS: Final = "/usr/sbin:/usr/bin:/sbin:/bin"

@@ -11,8 +11,8 @@ import pytest
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPError
 
-from infra.database import Database
-from infra.embedded.postgres import DatabaseUrls
+from app.dev.postgres import DatabaseUrls
+from infra.db.engine import Database
 from tests.conftest import server_directory
 from tests.integration import broker as rabbitmq
 from tests.integration.rows import new_tenant

@@ -5,22 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from domain.candidate import Evidence, HighlightCandidate
-from domain.clip import ClipSpec, ClipStatus, RenderedClip
-from domain.events import Event, EventType, UsagePayload, event
+from app.services.bootstrap import tenant_id_of
+from domain.clips.models import ClipSpec, ClipStatus, RenderedClip
+from domain.highlights.candidate import Evidence, HighlightCandidate
+from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.ids import clip_id, highlight_id
 from domain.language import Language
-from domain.profile import GameProfile
-from domain.records import ClipRecord
+from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
-from domain.selection import Decision, DecisionStatus, Reason, Tier
-from infra.bootstrap import tenant_id_of
-from infra.database import Database
-from infra.repositories import api_keys, clips, deliveries, endpoints, highlights, streams, usage
-from infra.repositories.highlight_filter import HighlightFilter
-from infra.repositories.highlights import Sort
-from infra.schema import Highlight
-from infra.webhook_signing import EndpointSecrets
+from domain.streams.records import ClipRecord
+from domain.webhooks.events import Event, EventType, UsagePayload, event
+from infra.db.engine import Database
+from infra.db.repositories import api_keys, clips, deliveries, endpoints, highlights, streams, usage
+from infra.db.repositories.highlight_filter import HighlightFilter
+from infra.db.repositories.highlights import Sort
+from infra.db.tables import Highlight
+from infra.webhooks.signing import EndpointSecrets
 
 PROFILE = GameProfile(id="default", version="1", name="Default")
 PICTURE = "0f1e2d3c4b5a6978"

@@ -13,8 +13,8 @@ import av
 import numpy as np
 
 from demo.ffmpeg import ffmpeg_path
-from domain.media import SegmentRef, Window
-from infra.segment_store import LocalSegmentStore
+from domain.media.segments import SegmentRef, Window
+from infra.storage.segments import LocalSegmentStore
 
 TENANT, STREAM = UUID(int=7), UUID(int=8)
 STARTED = datetime(2026, 5, 1, 18, 0, tzinfo=UTC)

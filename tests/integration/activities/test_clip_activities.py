@@ -18,17 +18,17 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.clips import ClipActivities, clip_key, thumbnail_key
 from demo.ffmpeg import ffmpeg_path
-from domain.clip import ClipSpec, RenderedClip
-from domain.clip_planning import plan_clip
-from domain.media import SegmentRef
-from infra.clip_renderer import inspect
-from infra.clip_store import LocalClipStore
-from infra.ffmpeg import FfmpegError, FfmpegLimits, find_ffmpeg
-from infra.media_pool import MediaPool
-from infra.media_probe import probe
-from infra.perceptual_hash import hash_of_file
-from infra.segment_store import LocalSegmentStore
-from infra.splice import SpliceError
+from domain.clips.models import ClipSpec, RenderedClip
+from domain.clips.planning import plan_clip
+from domain.media.segments import SegmentRef
+from infra.media.concat import SpliceError
+from infra.media.ffmpeg import FfmpegError, FfmpegLimits, find_ffmpeg
+from infra.media.phash import hash_of_file
+from infra.media.pool import MediaPool
+from infra.media.probe import probe
+from infra.media.render import inspect
+from infra.storage.clips import LocalClipStore
+from infra.storage.segments import LocalSegmentStore
 from tests.integration.infra.film import FRAME, beeps, film, pictures, segments
 from tests.unit.domain.clip_cases import STREAM, TENANT, WHEN, decision
 

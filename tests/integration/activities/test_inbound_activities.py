@@ -21,30 +21,29 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from activities.inbound import InboundActivities
+from activities.hms import InboundActivities
+from app.services.hms_events import MAX_ATTEMPTS, InboundDelivery
+from app.services.profiles import TenantProfileStore
+from app.services.streams import StreamCreation, StreamStarter
 from domain import task_queues
 from domain.hms.admission import Checks
 from domain.hms.beam import Outcome
 from domain.hms.effects import beam_stream_id
 from domain.hms.events import parse_event
+from domain.hms.messages import ConnectionRef, ReconcileReport, RelayInput, RelayReport
 from domain.ids import stream_workflow_id
-from domain.inbound import ConnectionRef, ReconcileReport, RelayInput, RelayReport
-from domain.plans import PlanName
-from domain.stream import EndReason
-from domain.stream_input import StreamResult
+from domain.streams.messages import StreamResult
+from domain.streams.status import EndReason
+from domain.tenants.plans import PlanName
 from infra.connection_secrets import ConnectionSecrets
-from infra.database import Database
+from infra.db.engine import Database
+from infra.db.repositories import connections, inbound_events
+from infra.db.tables import InboundEvent
 from infra.hms_api import HmsApi
-from infra.inbound_delivery import MAX_ATTEMPTS, InboundDelivery
-from infra.profile_store import ProfileStore
-from infra.repositories import connections, inbound_events
-from infra.schema import InboundEvent
+from infra.profiles.store import ProfileStore
 from infra.settings import Settings
-from infra.stream_creation import StreamCreation
-from infra.stream_starter import StreamStarter
-from infra.temporal_connection import TemporalRefusedError, TemporalUnavailableError
-from infra.tenant_profiles import TenantProfileStore
-from infra.url_guard import UrlGuard
+from infra.ssrf import UrlGuard
+from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 from tests.integration.api.stand_in import StandInStreamWorkflow
 from tests.unit.domain.hms.payloads import URL, body
 

@@ -13,11 +13,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.analysis.local import LocalAnalysis
 from activities.analysis.offline import analyze_segments
-from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.candidate import HighlightCandidate
-from domain.media import GapReason, Window
-from infra.media_pool import MediaPool
-from infra.media_signals import SegmentFile, measure_segments
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.highlights.candidate import HighlightCandidate
+from domain.media.segments import GapReason, Window
+from infra.media.pool import MediaPool
+from infra.media.signals import SegmentFile, measure_segments
 from tests.integration.activities.scene import (
     STARTED,
     STREAM,

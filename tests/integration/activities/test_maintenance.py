@@ -11,8 +11,9 @@ from sqlalchemy.exc import ProgrammingError
 from temporalio.testing import ActivityEnvironment
 
 from activities.maintenance import MaintenanceActivities
-from domain.audit import ActorKind, AuditAction
-from domain.expiry import (
+from domain.highlights.selection import DecisionStatus
+from domain.tenants.audit import ActorKind, AuditAction
+from domain.tenants.retention import (
     DAY,
     SHORTEST_AUDIT,
     ExpireRecordsInput,
@@ -20,11 +21,10 @@ from domain.expiry import (
     RecordKind,
     RetentionPolicy,
 )
-from domain.selection import DecisionStatus
-from domain.usage import UsageKind, usage_event
-from infra.database import Database
-from infra.repositories import connections, expiry, highlights, idempotency, usage
-from infra.schema import (
+from domain.tenants.usage import UsageKind, usage_event
+from infra.db.engine import Database
+from infra.db.repositories import connections, expiry, highlights, idempotency, usage
+from infra.db.tables import (
     AuditEntry,
     Base,
     BeamRow,

@@ -10,15 +10,14 @@ from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from activities.selection import SelectionActivities
-from domain.profile import GameProfile
+from app.services.profiles import PinnedProfiles, TenantProfileStore
+from domain.highlights.selection import Decision, SelectHighlightsInput, SelectionState
+from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
-from domain.selection import Decision, SelectHighlightsInput, SelectionState
-from infra.database import Database
-from infra.pinned_profiles import PinnedProfiles
-from infra.profile_store import ProfileStore
-from infra.repositories import profiles, streams
-from infra.repositories.api_keys import create as create_key
-from infra.tenant_profiles import TenantProfileStore
+from infra.db.engine import Database
+from infra.db.repositories import profiles, streams
+from infra.db.repositories.api_keys import create as create_key
+from infra.profiles.store import ProfileStore
 from tests.integration.rows import URL, candidate
 
 

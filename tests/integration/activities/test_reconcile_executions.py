@@ -15,44 +15,36 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
 from activities.executions import ExecutionActivities
-from activities.ingest.stored import StoredSegment, StoredSegments
+from activities.ingest.store import StoredSegment, StoredSegments
+from app.services.streams import StreamStarter, close_orphan
+from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
-from domain.clip import ClipStatus
-from domain.events import EventType
-from domain.executions import (
-    ExecutionState,
-    ReconcileExecutionsInput,
-    ReconcileExecutionsReport,
-)
+from domain.clips.models import ClipStatus
 from domain.ids import (
     backfill_workflow_id,
     clip_workflow_id,
     delivery_workflow_id,
     stream_workflow_id,
 )
-from domain.media import Gap, GapReason, SegmentRef
-from domain.plans import PlanName
-from domain.playlist import ListedSegment, Resource
-from domain.records import StreamRecord
-from domain.stream import EndReason, StreamProgress, StreamStatus
-from domain.window import FetchedMedia, segment_key
-from infra.database import Database
-from infra.executions import Executions
-from infra.repositories import (
-    clips,
-    delivery_queue,
-    events,
-    stream_quota,
-    streams,
-    tenants,
+from domain.ingest.playlist import ListedSegment, Resource
+from domain.ingest.window import FetchedMedia, segment_key
+from domain.media.segments import Gap, GapReason, SegmentRef
+from domain.streams.reconciliation import (
+    ExecutionState,
+    ReconcileExecutionsInput,
+    ReconcileExecutionsReport,
 )
-from infra.schema import BeamRow, Clip, Connection, EventRow, Stream
-from infra.segment_store import LocalSegmentStore
+from domain.streams.records import StreamRecord
+from domain.streams.status import EndReason, StreamProgress, StreamStatus
+from domain.tenants.plans import PlanName
+from domain.webhooks.events import EventType
+from infra.db.engine import Database
+from infra.db.repositories import clips, delivery_queue, events, stream_quota, streams, tenants
+from infra.db.tables import BeamRow, Clip, Connection, EventRow, Stream
 from infra.settings import Settings
-from infra.stream_creation import close_orphan
-from infra.stream_starter import StreamStarter
-from infra.temporal_connection import TemporalUnavailableError, connected
-from infra.webhook_dispatcher import WebhookDispatcher
+from infra.storage.segments import LocalSegmentStore
+from infra.temporal.client import TemporalUnavailableError, connected
+from infra.temporal.executions import Executions
 from tests.integration.api.stand_in import StandInStreamWorkflow
 from tests.integration.rows import (
     new_clip,

@@ -11,13 +11,13 @@ from sqlalchemy import text
 from temporalio.testing import ActivityEnvironment
 
 from activities.records import RecordActivities
-from domain.clip import ClipStatus
-from domain.records import StreamRecord, WindowRecord
-from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
-from infra.database import Database, UnstorableValueError
-from infra.repositories import clips, highlights, streams
-from infra.repositories.errors import RecordMissingError
-from infra.schema import Stream
+from domain.clips.models import ClipStatus
+from domain.streams.records import StreamRecord, WindowRecord
+from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
+from infra.db.engine import Database, UnstorableValueError
+from infra.db.repositories import clips, highlights, streams
+from infra.db.repositories.errors import RecordMissingError
+from infra.db.tables import Stream
 from tests.integration.rows import clip_record, new_highlight, new_stream
 from tests.unit.domain.clip_cases import gap
 from workflows.steps import RECORD_MISSING, UNTIL_DONE

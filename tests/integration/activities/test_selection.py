@@ -7,15 +7,15 @@ from uuid import UUID
 import pytest
 
 from activities.selection import SelectionActivities
-from domain.candidate import HighlightCandidate
-from domain.marks import Mark
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.markers import Mark
+from domain.highlights.selection import DecisionStatus, SelectHighlightsInput, SelectionState
 from domain.score import DIMENSIONS, HighlightScore
-from domain.selection import DecisionStatus, SelectHighlightsInput, SelectionState
-from infra.database import Database
-from infra.profile_store import ProfileStore
-from infra.repositories import highlights
-from infra.repositories.highlight_filter import HighlightFilter
-from infra.repositories.highlights import Sort
+from infra.db.engine import Database
+from infra.db.repositories import highlights
+from infra.db.repositories.highlight_filter import HighlightFilter
+from infra.db.repositories.highlights import Sort
+from infra.profiles.store import ProfileStore
 from tests.integration.rows import candidate, new_stream
 
 ALL = tuple(DecisionStatus)

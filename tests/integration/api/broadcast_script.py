@@ -18,27 +18,26 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.backfill_records import BackfillRecordActivities
 from activities.interfaces import Analysis, Clips, Ingest, Recordings
-from activities.records import RecordActivities
+from activities.records import BackfillRecordActivities, RecordActivities
 from activities.selection import SelectionActivities
 from domain import task_queues
-from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.backfill import plan_backfill, plan_whole
-from domain.backfill_input import (
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.clips.models import ClipSpec, RenderedClip
+from domain.ingest.messages import FetchWindowInput, FetchWindowResult
+from domain.ingest.playlist import ListedSegment, MediaPlaylist, Resource
+from domain.media.segments import Gap, GapReason, SegmentRef, Window
+from domain.streams.backfill.messages import (
     FetchRecordingInput,
     FetchRecordingResult,
     RecordingRelease,
     RecordingSurvey,
     SurveyInput,
 )
-from domain.clip import ClipSpec, RenderedClip
-from domain.ingest import FetchWindowInput, FetchWindowResult
-from domain.media import Gap, GapReason, SegmentRef, Window
-from domain.playlist import ListedSegment, MediaPlaylist, Resource
-from domain.records import MediaRelease
-from infra.database import Database
-from infra.profile_store import ProfileStore
+from domain.streams.backfill.planning import plan_backfill, plan_whole
+from domain.streams.records import MediaRelease
+from infra.db.engine import Database
+from infra.profiles.store import ProfileStore
 from tests.integration.workflows.scripted import ENDED, candidate
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow

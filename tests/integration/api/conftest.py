@@ -14,14 +14,14 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from api.application import create_app
+from api.app import create_app
+from app.dev.ports import free_ports
+from app.dev.postgres import DatabaseUrls
+from app.dev.temporal_server import TemporalServer
+from app.services.bootstrap import create_key
 from domain import task_queues
-from domain.access import Scope
-from infra.bootstrap import create_key
-from infra.database import Database
-from infra.embedded.ports import free_ports
-from infra.embedded.postgres import DatabaseUrls
-from infra.embedded.temporal_server import TemporalServer
+from domain.tenants.keys import Scope
+from infra.db.engine import Database
 from infra.settings import Settings
 from tests.integration.api.stand_in import StandInBackfillWorkflow, StandInStreamWorkflow
 

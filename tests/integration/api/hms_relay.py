@@ -7,19 +7,18 @@ from collections.abc import Awaitable, Callable
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from activities.inbound import InboundActivities
-from domain.inbound import RelayInput, RelayReport
-from domain.plans import PlanName
+from activities.hms import InboundActivities
+from app.services.hms_events import InboundDelivery
+from app.services.profiles import TenantProfileStore
+from app.services.streams import StreamCreation, StreamStarter
+from domain.hms.messages import RelayInput, RelayReport
+from domain.tenants.plans import PlanName
 from infra.connection_secrets import ConnectionSecrets
-from infra.database import Database
+from infra.db.engine import Database
 from infra.hms_api import HmsApi
-from infra.inbound_delivery import InboundDelivery
-from infra.profile_store import ProfileStore
+from infra.profiles.store import ProfileStore
 from infra.settings import Settings
-from infra.stream_creation import StreamCreation
-from infra.stream_starter import StreamStarter
-from infra.tenant_profiles import TenantProfileStore
-from infra.url_guard import UrlGuard
+from infra.ssrf import UrlGuard
 
 Relay = Callable[[], Awaitable[RelayReport]]
 

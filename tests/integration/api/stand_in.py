@@ -5,9 +5,8 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.backfill_input import BackfillInput
-    from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
-    from domain.stream_input import (
+    from domain.streams.backfill.messages import BackfillInput
+    from domain.streams.messages import (
         ClipCorrection,
         RecordingReady,
         SourceFailure,
@@ -15,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
         StreamInput,
         StreamResult,
     )
+    from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 
 
 @workflow.defn(name="StreamWorkflow")

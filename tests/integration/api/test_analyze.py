@@ -11,9 +11,9 @@ from sqlalchemy import text
 from temporalio.client import Client, WorkflowHandle
 
 from domain.ids import stream_workflow_id
-from domain.stream_input import StreamInput
-from infra.database import Database
-from infra.repositories import streams
+from domain.streams.messages import StreamInput
+from infra.db.engine import Database
+from infra.db.repositories import streams
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, OpenClient
 from workflows.search_attributes import GAME, STREAM_ID, STREAM_STATUS, TENANT_ID

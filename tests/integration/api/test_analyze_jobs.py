@@ -12,22 +12,21 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from api.analyze_jobs import AnalyzeJobs
+from api.streams.jobs import AnalyzeJobs
+from app.dev.ports import free_ports
+from app.services.profiles import TenantProfileStore
+from app.services.streams import StreamCreation, StreamStarter, close_orphan
 from domain.ids import job_stream_id, stream_workflow_id
-from domain.plans import PLANS, PlanName
-from domain.stream import StreamStatus
+from domain.streams.status import StreamStatus
+from domain.tenants.plans import PLANS, PlanName
 from infra.amqp import JobDelayedError, JobRefusedError
-from infra.database import Database
-from infra.embedded.ports import free_ports
-from infra.profile_store import ProfileStore
-from infra.repositories import streams
-from infra.schema import Stream
+from infra.db.engine import Database
+from infra.db.repositories import streams
+from infra.db.tables import Stream
+from infra.profiles.store import ProfileStore
 from infra.settings import Settings
-from infra.stream_creation import StreamCreation, close_orphan
-from infra.stream_starter import StreamStarter
-from infra.temporal_connection import TemporalConnection
-from infra.tenant_profiles import TenantProfileStore
-from infra.url_guard import UrlGuard
+from infra.ssrf import UrlGuard
+from infra.temporal.client import TemporalConnection
 
 URL = "https://cdn.example.com/master.m3u8"
 

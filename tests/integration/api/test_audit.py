@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from domain.access import Scope
-from domain.audit import AuditAction
+from domain.tenants.audit import AuditAction
+from domain.tenants.keys import Scope
 from tests.integration.api.conftest import Account, NewAccount
 from tests.integration.api.test_problems import assert_problem
 

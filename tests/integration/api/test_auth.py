@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from domain.client_address import network
+from domain.tenants.addresses import network
 from infra import api_keys
 from infra.api_keys import KeyMode
 from infra.settings import Settings

@@ -13,10 +13,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.access import Scope
-from domain.events import EventType, HighlightPayload, event
-from infra.database import Database
-from infra.repositories import deliveries, endpoints
+from domain.tenants.keys import Scope
+from domain.webhooks.events import EventType, HighlightPayload, event
+from infra.db.engine import Database
+from infra.db.repositories import deliveries, endpoints
 from infra.settings import Settings
 from tests.integration.api.conftest import BASE_URL, Account, NewAccount
 from tests.integration.api.test_problems import assert_problem

@@ -8,8 +8,8 @@ import pytest
 from temporalio.client import Client
 
 from domain.ids import stream_workflow_id
-from domain.stream_input import StreamResult
-from infra.database import Database
+from domain.streams.messages import StreamResult
+from infra.db.engine import Database
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, OpenClient
 from tests.integration.rows import new_clip, new_highlight, new_stream

@@ -10,10 +10,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.clip import ClipStatus
-from infra.database import Database
+from domain.clips.models import ClipStatus
+from infra.db.engine import Database
 from infra.settings import Settings
-from infra.signed_urls import UrlSigner
+from infra.storage.signed_urls import UrlSigner
 from tests.integration.api.conftest import SECRET, Account
 from tests.integration.rows import new_clip, new_highlight, new_stream
 

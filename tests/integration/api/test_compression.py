@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infra.database import Database
+from infra.db.engine import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import clip_record, new_clip, new_highlight, new_stream
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from infra.database import Database
+from infra.db.engine import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_highlight, new_stream
 

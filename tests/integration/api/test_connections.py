@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from domain.access import Scope
-from infra.database import Database
-from infra.repositories import connections
+from domain.tenants.keys import Scope
+from infra.db.engine import Database
+from infra.db.repositories import connections
 from tests.integration.api.conftest import Account, NewAccount
 from tests.integration.api.hms_sender import OPEN, connect
 

@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 import pytest
 from temporalio.client import Client
 
-from domain.audit import OPERATOR
 from domain.ids import delivery_workflow_id
-from domain.webhooks import DisabledReason
-from infra.database import Database
-from infra.repositories import delivery_attempts, endpoints, events
-from infra.repositories.delivery_attempts import Attempt
+from domain.tenants.audit import OPERATOR
+from domain.webhooks.endpoints import DisabledReason
+from infra.db.engine import Database
+from infra.db.repositories import delivery_attempts, endpoints, events
+from infra.db.repositories.delivery_attempts import Attempt
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_delivery, new_endpoint, usage_event
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from fastapi.routing import APIRoute
 
-from infra.database import Database
+from infra.db.engine import Database
 from tests.integration.api.conftest import Account
 from tests.integration.api.test_isolation import RESOURCES
 from tests.integration.rows import new_endpoint, new_stream

@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 from temporalio.client import Client
 
-from domain.feedback import Correction
+from domain.highlights.feedback import Correction
 from domain.ids import stream_workflow_id
-from domain.stream_input import ClipCorrection
-from infra.database import Database
+from domain.streams.messages import ClipCorrection
+from infra.db.engine import Database
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, NewAccount, OpenClient
 from tests.integration.rows import new_highlight, new_stream

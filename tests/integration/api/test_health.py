@@ -6,7 +6,7 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from infra.database import Database
+from infra.db.engine import Database
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, OpenClient
 

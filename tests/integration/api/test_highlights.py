@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from api.highlight_models import HighlightModel
+from api.highlights.schemas import HighlightModel
 from api.pagination import Page
-from domain.clip import ClipStatus
+from domain.clips.models import ClipStatus
+from domain.highlights.selection import DecisionStatus
 from domain.score import DIMENSIONS
-from domain.selection import DecisionStatus
-from infra.database import Database
+from infra.db.engine import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_clip, new_highlight, new_stream
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from temporalio.client import Client
 
-from infra.stream_starter import StreamStarter
+from app.services.streams import StreamStarter
 from tests.integration.api.conftest import Account
 from tests.integration.api.hms_sender import connect
 

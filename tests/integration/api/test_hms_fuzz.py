@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from api.hms_webhooks import MAX_BODY_BYTES
+from api.connections.hms_webhooks import MAX_BODY_BYTES
 from domain.hms.events import NotAnEventError, parse_event
 from infra import telemetry
 from infra.settings import Settings

@@ -9,10 +9,10 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from domain.backfill_input import BackfillInput
 from domain.ids import backfill_workflow_id
-from domain.stream import EndReason
-from domain.stream_input import RecordingReady, StreamInput, StreamResult
+from domain.streams.backfill.messages import BackfillInput
+from domain.streams.messages import RecordingReady, StreamInput, StreamResult
+from domain.streams.status import EndReason
 from tests.integration.api.conftest import Account
 from tests.integration.api.hms_sender import Sender, connect
 from tests.unit.domain.hms.payloads import URL, VOD

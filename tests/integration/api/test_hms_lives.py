@@ -30,11 +30,11 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from domain.highlights.selection import DecisionStatus
 from domain.ids import backfill_workflow_id
-from domain.media import GapStatus
-from domain.selection import DecisionStatus
-from domain.stream import EndReason
-from infra.database import Database
+from domain.media.segments import GapStatus
+from domain.streams.status import EndReason
+from infra.db.engine import Database
 from infra.settings import Settings
 from tests.integration.api.broadcast_script import DURATION, PEAKS, Broadcast, on_air
 from tests.integration.api.conftest import Account

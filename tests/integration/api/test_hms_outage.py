@@ -8,9 +8,9 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from domain.stream import EndReason
-from domain.stream_input import RecordingReady, StreamResult
-from infra.database import Database
+from domain.streams.messages import RecordingReady, StreamResult
+from domain.streams.status import EndReason
+from infra.db.engine import Database
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, OpenClient
 from tests.integration.api.hms_relay import Relay, relay_to

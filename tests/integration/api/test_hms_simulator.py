@@ -12,28 +12,27 @@ import pytest
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from activities.inbound import InboundActivities
-from api.application import create_app
+from activities.hms import InboundActivities
+from api.app import create_app
+from app.services.hms_events import InboundDelivery
+from app.services.profiles import TenantProfileStore
+from app.services.streams import StreamCreation, StreamStarter
 from demo.hms import Beam, EventFault, Simulator, SimulatorOptions, Webhook
 from demo.hms.management import Keys
 from demo.origin.server import bind, serving
 from domain.hms.effects import beam_stream_id
 from domain.hms.events import parse_event
+from domain.hms.messages import ConnectionRef, ReconcileReport
 from domain.ids import stream_workflow_id
-from domain.inbound import ConnectionRef, ReconcileReport
-from domain.stream import EndReason
-from domain.stream_input import StreamResult
+from domain.streams.messages import StreamResult
+from domain.streams.status import EndReason
 from infra.connection_secrets import ConnectionSecrets
-from infra.database import Database
+from infra.db.engine import Database
 from infra.hms_api import HmsApi
-from infra.inbound_delivery import InboundDelivery
-from infra.profile_store import ProfileStore
+from infra.profiles.store import ProfileStore
 from infra.settings import Settings
-from infra.stream_creation import StreamCreation
-from infra.stream_starter import StreamStarter
-from infra.temporal_connection import TemporalConnection
-from infra.tenant_profiles import TenantProfileStore
-from infra.url_guard import UrlGuard
+from infra.ssrf import UrlGuard
+from infra.temporal.client import TemporalConnection
 from tests.integration.api.conftest import SECRET, Account
 from tests.integration.api.hms_sender import Sender, connect
 from tests.media import make_video

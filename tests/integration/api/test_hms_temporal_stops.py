@@ -18,12 +18,12 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from infra.database import Database
-from infra.embedded import temporal_binary
-from infra.embedded.ports import free_ports
-from infra.embedded.temporal_server import TemporalServer
+from app.dev import temporal_binary
+from app.dev.ports import free_ports
+from app.dev.temporal_server import TemporalServer
+from infra.db.engine import Database
 from infra.settings import Settings
-from infra.temporal import connect as connect_temporal
+from infra.temporal.client import connect as connect_temporal
 from tests.integration.api.conftest import Account, OpenClient
 from tests.integration.api.hms_relay import relay_to
 from tests.integration.api.hms_sender import Sender, connect

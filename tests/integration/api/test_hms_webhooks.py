@@ -12,11 +12,11 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.hms_webhooks import MAX_BODY_BYTES
+from api.connections.hms_webhooks import MAX_BODY_BYTES
 from domain.hms.admission import SIGNATURE_HEADER, sign
-from infra.database import Database
-from infra.repositories import connections, inbound_events
-from infra.schema import Connection
+from infra.db.engine import Database
+from infra.db.repositories import connections, inbound_events
+from infra.db.tables import Connection
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, OpenClient
 from tests.integration.api.hms_sender import OPEN, Sender, connect

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.errors.problems import IdempotencyMismatchProblem, RequestInProgressProblem
 from api.idempotency import Created, IdempotentRequest
-from api.problems import IdempotencyMismatchProblem, RequestInProgressProblem
-from infra.database import Database
-from infra.repositories.idempotency import StoredResponse
-from infra.temporal_connection import TemporalUnavailableError
+from infra.db.engine import Database
+from infra.db.repositories.idempotency import StoredResponse
+from infra.temporal.client import TemporalUnavailableError
 
 
 class Body(BaseModel):

@@ -8,26 +8,21 @@ from uuid import UUID
 import pytest
 from fastapi.routing import APIRoute
 
-from api import (
-    audit,
-    batches,
-    clips,
-    connections,
-    deliveries,
-    feedback,
-    highlight_search,
-    highlights,
-    hms_webhooks,
-    keys,
-    profiles,
-    similar_highlights,
-    stream_deletion,
-    stream_events,
-    streams,
-    usage,
-    webhooks,
-)
-from infra.database import Database
+from api import audit, batches
+from api.clips import routes as clips
+from api.connections import hms_webhooks
+from api.connections import routes as connections
+from api.highlights import feedback, search, similar
+from api.highlights import routes as highlights
+from api.keys import routes as keys
+from api.profiles import routes as profiles
+from api.streams import deletion
+from api.streams import events as stream_events
+from api.streams import routes as streams
+from api.usage import routes as usage
+from api.webhooks import deliveries
+from api.webhooks import routes as webhooks
+from infra.db.engine import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import (
     new_clip,
@@ -38,8 +33,8 @@ from tests.integration.rows import (
 )
 
 RESOURCES = (
-    *(streams, stream_deletion, stream_events),
-    *(highlight_search, highlights, similar_highlights, feedback, batches, clips, profiles, usage),
+    *(streams, deletion, stream_events),
+    *(search, highlights, similar, feedback, batches, clips, profiles, usage),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [

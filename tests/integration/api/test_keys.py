@@ -10,10 +10,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from domain.access import Scope
+from domain.tenants.keys import Scope
 from infra import api_keys
-from infra.database import Database
-from infra.repositories import api_keys as stored_keys
+from infra.db.engine import Database
+from infra.db.repositories import api_keys as stored_keys
 from tests.integration.api.conftest import Account, NewAccount
 from tests.integration.api.test_problems import assert_problem
 

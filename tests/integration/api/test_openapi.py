@@ -43,12 +43,12 @@ from schemathesis.specs.openapi.checks import (
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 from temporalio.client import Client
 
-from api.application import create_app
-from api.operation_links import LINKS
-from domain.access import Scope
-from infra.bootstrap import create_key
-from infra.database import Database
-from infra.embedded.postgres import DatabaseUrls
+from api.app import create_app
+from api.openapi.links import LINKS
+from app.dev.postgres import DatabaseUrls
+from app.services.bootstrap import create_key
+from domain.tenants.keys import Scope
+from infra.db.engine import Database
 from infra.settings import Settings
 from tests.conftest import run_apart
 from tests.integration.api.conftest import SECRET

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from api.application import create_app
-from domain.access import Scope
-from infra.bootstrap import create_key, revoke_key
-from infra.database import Database
+from api.app import create_app
+from app.services.bootstrap import create_key, revoke_key
+from domain.tenants.keys import Scope
+from infra.db.engine import Database
 from infra.settings import Settings
 from tests.integration.api.conftest import BASE_URL, SECRET, Account, NewAccount, OpenClient
 

@@ -9,12 +9,12 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api.problems import MEDIA_TYPE
-from domain.access import Scope
+from api.errors.problems import MEDIA_TYPE
 from domain.score import DIMENSIONS
-from infra.database import Database
-from infra.repositories import highlights, profiles
-from infra.repositories.profiles import ProfileOverrides
+from domain.tenants.keys import Scope
+from infra.db.engine import Database
+from infra.db.repositories import highlights, profiles
+from infra.db.repositories.profiles import ProfileOverrides
 from tests.integration.api.conftest import Account, NewAccount
 from tests.integration.rows import candidate, decision
 

@@ -12,13 +12,13 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
 
-from api.application import create_app
-from api.route_costs import BY_ADDRESS, is_limited, routes_with_costs
-from domain.access import Scope
-from domain.plans import PLANS, PlanName
-from infra.bootstrap import create_key
-from infra.database import Database
-from infra.repositories import tenants
+from api.app import create_app
+from api.middleware.rate_limits import BY_ADDRESS, is_limited, routes_with_costs
+from app.services.bootstrap import create_key
+from domain.tenants.keys import Scope
+from domain.tenants.plans import PLANS, PlanName
+from infra.db.engine import Database
+from infra.db.repositories import tenants
 from infra.settings import Settings
 from tests.integration.api.conftest import SECRET, Account, NewAccount, OpenClient
 from tests.integration.api.test_isolation import RESOURCES

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.clip import ClipStatus
-from domain.selection import DecisionStatus
-from infra.database import Database
+from domain.clips.models import ClipStatus
+from domain.highlights.selection import DecisionStatus
+from infra.db.engine import Database
 from tests.integration.api.conftest import Account
 from tests.integration.rows import PICTURE, new_clip, new_highlight, new_stream
 

@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
-from domain.clip import ClipStatus
+from domain.clips.models import ClipStatus
 from domain.ids import stream_workflow_id
-from domain.records import StreamRecord
-from domain.stream import StreamProgress, StreamStatus
-from infra.database import Database
-from infra.repositories import clips, highlights, streams
+from domain.streams.records import StreamRecord
+from domain.streams.status import StreamProgress, StreamStatus
+from infra.db.engine import Database
+from infra.db.repositories import clips, highlights, streams
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_clip, new_highlight, new_stream, used
 

@@ -14,12 +14,12 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.clip import ClipStatus
-from domain.records import StreamRecord
-from domain.selection import DecisionStatus
-from domain.stream import StreamProgress, StreamStatus
-from infra.database import Database
-from infra.repositories import streams
+from domain.clips.models import ClipStatus
+from domain.highlights.selection import DecisionStatus
+from domain.streams.records import StreamRecord
+from domain.streams.status import StreamProgress, StreamStatus
+from infra.db.engine import Database
+from infra.db.repositories import streams
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, OpenClient
 from tests.integration.rows import new_clip, new_highlight, new_stream

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from domain.plans import PLANS, PlanName
-from domain.records import StreamRecord
-from domain.stream import EndReason, StreamEnd, StreamProgress
-from infra.database import Database
-from infra.repositories import streams
+from domain.streams.records import StreamRecord
+from domain.streams.status import EndReason, StreamEnd, StreamProgress
+from domain.tenants.plans import PLANS, PlanName
+from infra.db.engine import Database
+from infra.db.repositories import streams
 from infra.settings import Settings
 from tests.integration.api.conftest import Account
 from tests.integration.api.test_problems import assert_problem

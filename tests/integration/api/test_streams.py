@@ -8,9 +8,10 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 
 from domain.ids import stream_workflow_id
-from domain.media import Gap, GapReason
-from domain.records import StreamRecord
-from domain.stream import (
+from domain.media.segments import Gap, GapReason
+from domain.streams.messages import StreamResult
+from domain.streams.records import StreamRecord
+from domain.streams.status import (
     EndReason,
     ProblemCode,
     StreamEnd,
@@ -18,9 +19,8 @@ from domain.stream import (
     StreamProgress,
     StreamStatus,
 )
-from domain.stream_input import StreamResult
-from infra.database import Database
-from infra.repositories import streams, tenants
+from infra.db.engine import Database
+from infra.db.repositories import streams, tenants
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_stream
 

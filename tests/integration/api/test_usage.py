@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from api.route_costs import cost_of
-from domain.access import Scope
-from domain.plans import PLANS, PlanName
-from domain.records import StreamRecord, WindowRecord
-from domain.stream import StreamProgress, StreamStatus
-from domain.usage import UsageKind, usage_event
-from infra.database import Database
-from infra.repositories import streams, tenants, usage
+from api.middleware.rate_limits import cost_of
+from domain.streams.records import StreamRecord, WindowRecord
+from domain.streams.status import StreamProgress, StreamStatus
+from domain.tenants.keys import Scope
+from domain.tenants.plans import PLANS, PlanName
+from domain.tenants.usage import UsageKind, usage_event
+from infra.db.engine import Database
+from infra.db.repositories import streams, tenants, usage
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, NewAccount, OpenClient
 from tests.integration.rows import new_clip, new_highlight, new_stream, used

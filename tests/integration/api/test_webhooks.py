@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook
 
-from api.webhook_models import Subscribable
-from domain.access import Scope
-from domain.webhooks import SUBSCRIBABLE
-from infra.database import Database
-from infra.repositories import endpoints
+from api.webhooks.schemas import Subscribable
+from domain.tenants.keys import Scope
+from domain.webhooks.endpoints import SUBSCRIBABLE
+from infra.db.engine import Database
+from infra.db.repositories import endpoints
 from infra.settings import Settings
-from infra.webhook_signing import EndpointSecrets
+from infra.webhooks.signing import EndpointSecrets
 from tests.integration.api.conftest import SECRET, Account, NewAccount, OpenClient
 from tests.integration.rows import new_endpoint
 

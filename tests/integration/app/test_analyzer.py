@@ -11,8 +11,8 @@ from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.local import LocalAnalysis
 from activities.interfaces import Analysis
 from app.analyzer import analyzer
-from app.doors import open_doors
-from infra.embedded.postgres import DatabaseUrls
+from app.container import open_doors
+from app.dev.postgres import DatabaseUrls
 from infra.settings import Settings
 
 

@@ -17,17 +17,17 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from app.broker import broker_at_work
-from app.doors import open_doors
+from app.container import open_doors
+from app.dev.ports import free_ports
+from app.dev.postgres import DatabaseUrls
+from app.dev.temporal_server import TemporalServer
 from domain.ids import job_stream_id
-from domain.records import StreamRecord
-from domain.stream import StreamProgress, StreamStatus
+from domain.streams.records import StreamRecord
+from domain.streams.status import StreamProgress, StreamStatus
 from infra.amqp import consumer
-from infra.amqp.event_message import EXCHANGE
-from infra.database import Database
-from infra.embedded.ports import free_ports
-from infra.embedded.postgres import DatabaseUrls
-from infra.embedded.temporal_server import TemporalServer
-from infra.repositories import streams
+from infra.amqp.relay import EXCHANGE
+from infra.db.engine import Database
+from infra.db.repositories import streams
 from infra.settings import Settings
 from tests.integration.broker import Broker, eventually
 from tests.integration.rows import new_stream

@@ -10,14 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from infra.bootstrap import tenant_id_of
-from infra.database import Database
-from infra.embedded.home import Running, StateDirectory
-from infra.embedded.postgres import DatabaseUrls
+from app.dev.postgres import DatabaseUrls
+from app.services.bootstrap import tenant_id_of
+from infra.db.engine import Database
+from infra.db.repositories import api_keys, highlights, profiles, streams
 from infra.errors import NotConfiguredError
-from infra.profile_loader import load_shipped_catalog
-from infra.repositories import api_keys, highlights, profiles, streams
+from infra.profiles.store import load_shipped_catalog
 from infra.settings import Settings
+from infra.state_directory import Running, StateDirectory
 from tests.conftest import run_apart
 from tests.integration.rows import URL, candidate, decision
 

@@ -9,15 +9,15 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from domain.key_life import KeyStatus
+from app.dev.postgres import DatabaseUrls
+from app.services.api_keys import life_of
+from app.services.bootstrap import list_keys, tenant_id_of
+from domain.tenants.keys import KeyStatus
 from infra import api_keys
-from infra.bootstrap import list_keys, tenant_id_of
-from infra.database import Database
-from infra.embedded.postgres import DatabaseUrls
-from infra.key_ring import life_of
-from infra.repositories import audit
-from infra.repositories.audit import AuditFilter
-from infra.schema import ApiKey, AuditEntry
+from infra.db.engine import Database
+from infra.db.repositories import audit
+from infra.db.repositories.audit import AuditFilter
+from infra.db.tables import ApiKey, AuditEntry
 from tests.conftest import run_apart
 
 

@@ -17,15 +17,15 @@ from app.doctor import examine
 from infra import telemetry
 from infra.amqp import stay_connected
 from infra.connection_secrets import ManagementKey
-from infra.database import Database
+from infra.db.engine import Database
 from infra.gemini import GeminiClient, GeminiError, GeminiOptions
 from infra.hms_api import HmsApi, HmsApiError
-from infra.rate_limiter import Bucket, Limit, RateLimiter
+from infra.rate_limit import Bucket, Limit, RateLimiter
 from infra.redaction import redact
 from infra.settings import Settings
-from infra.temporal import connect
-from infra.url_guard import UrlGuard
-from infra.webhook_sender import WebhookSender
+from infra.ssrf import UrlGuard
+from infra.temporal.client import connect
+from infra.webhooks.sender import WebhookSender
 from tests.gemini_stand_in import GeminiStandIn
 from tests.redis_server import RedisServer
 

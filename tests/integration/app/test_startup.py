@@ -10,13 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from structlog.testing import capture_logs
 
+from app.dev.ports import free_ports
+from app.dev.postgres import DatabaseUrls, PostgresServer
 from app.doctor import examine
 from app.startup import check_database, require_schema, wait_for_database
-from infra.database import asyncpg_url, database_address
-from infra.embedded.ports import free_ports
-from infra.embedded.postgres import DatabaseUrls, PostgresServer
+from infra.db.engine import asyncpg_url, database_address
+from infra.db.migration import migrate
 from infra.errors import StartFailedError
-from infra.migration import migrate
 from infra.settings import Settings
 
 

@@ -8,12 +8,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from infra.bootstrap import tenant_id_of
-from infra.database import Database
-from infra.embedded.postgres import DatabaseUrls
-from infra.repositories import api_keys, audit
-from infra.repositories.audit import AuditFilter
-from infra.schema import AuditEntry
+from app.dev.postgres import DatabaseUrls
+from app.services.bootstrap import tenant_id_of
+from infra.db.engine import Database
+from infra.db.repositories import api_keys, audit
+from infra.db.repositories.audit import AuditFilter
+from infra.db.tables import AuditEntry
 from tests.conftest import run_apart
 
 

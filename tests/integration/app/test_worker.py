@@ -15,10 +15,10 @@ from temporalio.worker import Worker
 
 from activities import interfaces
 from activities.ingest import IngestActivities
-from app.doors import open_doors
+from app.container import open_doors
+from app.dev.postgres import DatabaseUrls
 from app.worker import workers
 from domain import task_queues
-from infra.embedded.postgres import DatabaseUrls
 from infra.settings import Settings
 
 

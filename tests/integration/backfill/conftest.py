@@ -11,9 +11,9 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from activities.ingest import IngestActivities
-from app.doors import Doors, open_doors
+from app.container import Doors, open_doors
+from app.dev.postgres import DatabaseUrls
 from app.worker import workers
-from infra.embedded.postgres import DatabaseUrls
 from infra.settings import Settings
 from tests.integration.activities.scene import film_scene
 

@@ -15,23 +15,27 @@ import pytest
 from starlette.responses import Response
 from temporalio.client import Client
 
-from app.doors import Doors
+from app.container import Doors
 from demo.hms.recording import Recording
 from demo.origin import Faults, LiveOrigin, Mark, OriginOptions
 from domain import task_queues
-from domain.backfill_input import BackfillInput, BackfillTiming
-from domain.backfill_result import BackfillOutcome, BackfillResult
-from domain.clip import ClipStatus
+from domain.clips.models import ClipStatus
+from domain.highlights.selection import DecisionStatus
 from domain.ids import backfill_workflow_id, stream_workflow_id
-from domain.ingest import IngestLimits
-from domain.media import Gap, GapReason, GapStatus
-from domain.records import StreamRecord
-from domain.selection import DecisionStatus
-from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
-from domain.stream_input import RecordingReady, StreamInput
-from infra.database import Database
-from infra.repositories import clips, streams
-from infra.schema import Highlight
+from domain.ingest.messages import IngestLimits
+from domain.media.segments import Gap, GapReason, GapStatus
+from domain.streams.backfill.messages import (
+    BackfillInput,
+    BackfillOutcome,
+    BackfillResult,
+    BackfillTiming,
+)
+from domain.streams.messages import RecordingReady, StreamInput
+from domain.streams.records import StreamRecord
+from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
+from infra.db.engine import Database
+from infra.db.repositories import clips, streams
+from infra.db.tables import Highlight
 from tests.integration.backfill.conftest import PEAK, SECONDS
 from tests.integration.ingest.harness import static_origin
 from tests.integration.rows import PROFILE, new_stream, shown_highlights

@@ -10,15 +10,15 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from app.reanalyze import reanalyze
+from app.commands.streams import reanalyze
+from app.dev.postgres import DatabaseUrls
+from app.services.streams import StreamStarter
 from demo.origin import LiveOrigin, OriginOptions
-from domain.backfill_result import BackfillOutcome, BackfillResult
-from infra.database import Database
-from infra.embedded.postgres import DatabaseUrls
+from domain.streams.backfill.messages import BackfillOutcome, BackfillResult
+from infra.db.engine import Database
 from infra.errors import AlreadyRunningError, NotConfiguredError
 from infra.settings import Settings
-from infra.stream_starter import StreamStarter
-from infra.temporal_connection import connected
+from infra.temporal.client import connected
 from tests.gemini_stand_in import KEY, GeminiStandIn
 from tests.integration.backfill.conftest import PEAK, settings_of, working
 from tests.integration.backfill.test_backfill import PACE, Match

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from infra.gemini import GeminiClient, GeminiOptions
-from infra.media_pool import MediaPool
+from infra.media.pool import MediaPool
 from infra.settings import Settings
 from tests.gemini_stand_in import KEY, GeminiStandIn
 from tests.integration.activities.scene import Film, Scene, film_scene, store_scene

@@ -11,26 +11,22 @@ from uuid import UUID
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.analysis.answers import GeminiDoors
+from activities.analysis.chunk_analyzer import GeminiDoors, GeminiSpending, PieceJudge, Watcher
 from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.local import LocalAnalysis
-from activities.analysis.piece_judge import PieceJudge
-from activities.analysis.spending import GeminiSpending
-from activities.analysis.watcher import Watcher
-from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.candidate import HighlightCandidate
-from domain.cost_gate import GateLimits
-from domain.gemini.cost import TokenUsage
-from domain.gemini.questions import Questions
-from domain.gemini.report import GeminiReport
-from domain.gemini.tenant_budget import TenantBudget, TenantSpending
-from domain.media import Window
-from domain.profile import GameProfile
-from domain.profile_catalog import PinnedProfile
-from infra.database import DatabaseUnavailableError
+from domain.analysis.gemini.budget import GateLimits, TenantBudget, TenantSpending
+from domain.analysis.gemini.pricing import TokenUsage
+from domain.analysis.gemini.prompts import Questions
+from domain.analysis.gemini.report import GeminiReport
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.highlights.candidate import HighlightCandidate
+from domain.media.segments import Window
+from domain.profiles.catalog import PinnedProfile
+from domain.profiles.model import GameProfile
+from infra.db.engine import DatabaseUnavailableError
 from infra.gemini import GeminiClient, GeminiQuota, QuotaLimits
-from infra.media_pool import MediaPool
-from infra.profile_store import ProfileStore
+from infra.media.pool import MediaPool
+from infra.profiles.store import ProfileStore
 from infra.settings import Settings
 from tests.integration.activities.scene import STREAM, TENANT, Scene
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from domain.cost_gate import GateLimits, Grounds
-from domain.gemini.models import DEFAULT_MODEL, PriceTable
-from domain.gemini.questions import Questions
+from domain.analysis.gemini.budget import GateLimits, Grounds
+from domain.analysis.gemini.pricing import DEFAULT_MODEL, PriceTable
+from domain.analysis.gemini.prompts import Questions
 from infra.gemini import GeminiClient
-from infra.media_pool import MediaPool
+from infra.media.pool import MediaPool
 from infra.settings import Settings
 from tests.gemini_stand_in import GeminiStandIn
 from tests.integration.activities.scene import STARTED, TENANT, Scene

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from domain.gemini.ask import Answer, Ask, Excerpt, Step
-from domain.profile_hints import MediaResolution
+from domain.analysis.gemini.query import Answer, Ask, Excerpt, Step
+from domain.profiles.model import MediaResolution
 from infra.errors import NotConfiguredError
 from infra.gemini import (
     GeminiBusyError,

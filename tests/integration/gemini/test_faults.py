@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.candidate import HighlightCandidate
-from domain.gemini.models import FALLBACK_PRICE, PriceTable
-from domain.gemini.questions import Questions
-from domain.gemini.tenant_budget import TenantBudget
+from domain.analysis.gemini.budget import TenantBudget
+from domain.analysis.gemini.pricing import FALLBACK_PRICE, PriceTable
+from domain.analysis.gemini.prompts import Questions
+from domain.highlights.candidate import HighlightCandidate
 from infra.gemini import GeminiClient
-from infra.media_pool import MediaPool
+from infra.media.pool import MediaPool
 from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On
 from tests.integration.activities.scene import Scene
 from tests.integration.gemini.conftest import brief_options

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.gemini import GeminiClient
-from infra.media_pool import MediaPool
+from infra.media.pool import MediaPool
 from tests.gemini_stand_in import Fault, GeminiStandIn
 from tests.integration.activities.scene import STREAM, TENANT, Scene
 from tests.integration.gemini.stage import PROFILE, Stage

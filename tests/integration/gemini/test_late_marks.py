@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from domain.candidate import HighlightCandidate
-from domain.media import TimedMetadata, Window
+from domain.highlights.candidate import HighlightCandidate
+from domain.media.segments import TimedMetadata, Window
 from infra.gemini import GeminiClient
-from infra.media_pool import MediaPool
+from infra.media.pool import MediaPool
 from tests.gemini_stand_in import Fault, GeminiStandIn
 from tests.integration.activities.scene import Scene
 from tests.integration.gemini.stage import Stage

@@ -10,15 +10,15 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from infra.gemini import GeminiClient
-from infra.media_pool import MediaPool
+from infra.media.pool import MediaPool
 from tests.gemini_stand_in import Fault, GeminiStandIn
 from tests.integration.activities.scene import Scene
 from tests.integration.gemini.stage import Stage, request_of
 
 with workflow.unsafe.imports_passed_through():
     from domain import task_queues
-    from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-    from domain.stream_input import StreamTiming
+    from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+    from domain.streams.messages import StreamTiming
     from workflows import steps
     from workflows.sandbox import workflow_runner
 

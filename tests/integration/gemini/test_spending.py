@@ -9,15 +9,15 @@ from uuid import UUID
 
 import pytest
 
-from activities.analysis.spending import GeminiSpending
-from domain.gemini.cost import TokenUsage
-from domain.gemini.tenant_budget import TenantBudget
-from domain.usage import UsageKind
-from infra.database import Database
-from infra.embedded.ports import free_ports
+from activities.analysis.chunk_analyzer import GeminiSpending
+from app.dev.ports import free_ports
+from domain.analysis.gemini.budget import TenantBudget
+from domain.analysis.gemini.pricing import TokenUsage
+from domain.tenants.usage import UsageKind
+from infra.db.engine import Database
+from infra.db.repositories import usage
 from infra.gemini import GeminiClient
-from infra.media_pool import MediaPool
-from infra.repositories import usage
+from infra.media.pool import MediaPool
 from tests.gemini_stand_in import GeminiStandIn
 from tests.integration.activities.scene import STREAM, Scene
 from tests.integration.gemini.stage import Stage

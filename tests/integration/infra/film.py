@@ -11,8 +11,8 @@ import av
 import numpy as np
 
 from demo.ffmpeg import ffmpeg_path
-from infra.media_probe import probe
-from infra.splice import SourceFile
+from infra.media.concat import SourceFile
+from infra.media.probe import probe
 
 RATE = 25
 FRAME = 1 / RATE

@@ -17,11 +17,11 @@ import av
 import pytest
 
 from demo.ffmpeg import ffmpeg_path
-from infra.clip_renderer import Cut, Rendering, inspect, render
-from infra.ffmpeg import FfmpegLimits, find_ffmpeg
-from infra.media_pool import MediaPool
-from infra.media_probe import UndecodableError, probe
-from infra.splice import SourceFile, SpliceError, splice
+from infra.media.concat import SourceFile, SpliceError, splice
+from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
+from infra.media.pool import MediaPool
+from infra.media.probe import UndecodableError, probe
+from infra.media.render import Cut, Rendering, inspect, render
 from tests.integration.infra.film import FRAME, RATE, beeps, film, pictures, segments, sources
 
 T = TypeVar("T")

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from demo.ffmpeg import ffmpeg_path
-from infra.clip_renderer import Cut, Rendering, UnplayableClipError, inspect, render
-from infra.ffmpeg import FfmpegLimits, FfmpegTimeoutError, find_ffmpeg
-from infra.media_pool import MediaPool
-from infra.splice import SourceFile, SpliceError
+from infra.media.concat import SourceFile, SpliceError
+from infra.media.ffmpeg import FfmpegLimits, FfmpegTimeoutError, find_ffmpeg
+from infra.media.pool import MediaPool
+from infra.media.render import Cut, Rendering, UnplayableClipError, inspect, render
 from tests.integration.infra.film import (
     FRAME,
     RATE,

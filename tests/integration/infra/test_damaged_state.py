@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.bootstrap import ensure_dev_tenant
-from infra.database import Database
-from infra.embedded import temporal_binary
-from infra.embedded.home import Running, StateDirectory
-from infra.embedded.ports import free_ports
-from infra.embedded.postgres import PostgresServer
-from infra.embedded.temporal_server import TemporalServer
+from app.dev import temporal_binary
+from app.dev.ports import free_ports
+from app.dev.postgres import PostgresServer
+from app.dev.temporal_server import TemporalServer
+from app.services.bootstrap import ensure_dev_tenant
+from infra.db.engine import Database
+from infra.db.migration import migrate
 from infra.errors import SetupError
-from infra.migration import migrate
+from infra.state_directory import Running, StateDirectory
 from tests.conftest import run_apart, server_directory
 
 LONGEST_MESSAGE = 700  # with two long paths of a test in it

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.database import Database, MissingTenantError, asyncpg_url
-from infra.embedded.postgres import DatabaseUrls
+from app.dev.postgres import DatabaseUrls
+from infra.db.engine import Database, MissingTenantError, asyncpg_url
 from tests.integration.rows import new_stream, new_tenant
 
 COUNT = text("SELECT count(*) FROM streams")

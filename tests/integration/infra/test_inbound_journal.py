@@ -12,12 +12,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.services.hms_events import MOST_EVENTS, InboundJournal
 from domain.hms.effects import Ignore
-from infra.database import Database, DatabaseUnavailableError, UnstorableValueError
-from infra.inbound_journal import MOST_EVENTS, InboundJournal
-from infra.repositories import inbound_events
-from infra.repositories.errors import RecordMissingError
-from infra.repositories.inbound_events import NewEvent
+from infra.db.engine import Database, DatabaseUnavailableError, UnstorableValueError
+from infra.db.repositories import inbound_events
+from infra.db.repositories.errors import RecordMissingError
+from infra.db.repositories.inbound_events import NewEvent
 from tests.integration.infra.repositories.test_connections import new_connection
 
 

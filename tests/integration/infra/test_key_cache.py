@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import pytest
 
-from domain.access import Scope
+from app.services.bootstrap import TenantKey, create_key, revoke_key
+from app.services.key_cache import LIFETIME, KeyCache, KnownKey
+from domain.tenants.keys import Scope
 from infra import api_keys
-from infra.bootstrap import TenantKey, create_key, revoke_key
-from infra.database import Database
-from infra.key_cache import LIFETIME, KeyCache, KnownKey
+from infra.db.engine import Database
 
 SECRET = b"s" * 32
 

@@ -9,21 +9,20 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from domain.access import Scope
-from domain.audit import SYSTEM
-from domain.key_life import LastAdministratorError
-from infra import key_ring
-from infra.database import Database
-from infra.key_ring import MadeKey, NewKey
-from infra.repositories import api_keys
-from infra.repositories.errors import RecordMissingError
+from app.services import api_keys as key_service
+from app.services.api_keys import MadeKey, NewKey
+from domain.tenants.audit import SYSTEM
+from domain.tenants.keys import LastAdministratorError, Scope
+from infra.db.engine import Database
+from infra.db.repositories import api_keys
+from infra.db.repositories.errors import RecordMissingError
 
 SECRET = b"0" * 32
 
 
 async def make(database: Database, tenant: UUID, *, scope: Scope = Scope.ADMIN) -> MadeKey:
     async with database.session(tenant) as session:
-        return await key_ring.make(
+        return await key_service.make(
             session,
             NewKey(name="test", scopes=frozenset({scope})),
             tenant_id=tenant,
@@ -34,7 +33,7 @@ async def make(database: Database, tenant: UUID, *, scope: Scope = Scope.ADMIN) 
 
 async def revoke(database: Database, tenant: UUID, key_id: UUID) -> None:
     async with database.session(tenant) as session:
-        await key_ring.revoke(session, key_id, tenant_id=tenant, actor=SYSTEM)
+        await key_service.revoke(session, key_id, tenant_id=tenant, actor=SYSTEM)
 
 
 async def lock_at_once(database: Database, tenant: UUID) -> None:
@@ -49,7 +48,7 @@ async def test_while_one_change_is_made_another_waits(
     key = await make(database, tenant)
     await make(database, tenant)
     async with database.session(tenant) as session:
-        await key_ring.revoke(session, key.row.id, tenant_id=tenant, actor=SYSTEM)
+        await key_service.revoke(session, key.row.id, tenant_id=tenant, actor=SYSTEM)
         await lock_at_once(database, other_tenant)
         with pytest.raises(DBAPIError, match="lock timeout"):
             await lock_at_once(database, tenant)
@@ -63,7 +62,7 @@ async def test_a_change_that_waited_counts_what_has_ended_meanwhile(
     async with database.session(tenant) as waiting:
         await waiting.execute(text("SELECT now()"))  # its transaction began before the rotation
         async with database.session(tenant) as session:
-            new = await key_ring.rotate(
+            new = await key_service.rotate(
                 session,
                 old.row.id,
                 tenant_id=tenant,
@@ -72,7 +71,7 @@ async def test_a_change_that_waited_counts_what_has_ended_meanwhile(
                 overlap=timedelta(0),
             )
         with pytest.raises(LastAdministratorError):
-            await key_ring.revoke(waiting, new.row.id, tenant_id=tenant, actor=SYSTEM)
+            await key_service.revoke(waiting, new.row.id, tenant_id=tenant, actor=SYSTEM)
 
 
 async def test_keys_without_the_scope_administer_nothing(database: Database, tenant: UUID) -> None:
@@ -101,7 +100,7 @@ async def test_another_tenants_key_does_not_exist(
             await revoke(database, tenant, key_id)
     async with database.session(tenant) as session:
         with pytest.raises(RecordMissingError):
-            await key_ring.change(
+            await key_service.change(
                 session, theirs.row.id, {"name": "mine"}, tenant_id=tenant, actor=SYSTEM
             )
 
@@ -111,6 +110,6 @@ async def test_rights_are_not_changed(database: Database, tenant: UUID, name: st
     reader = await make(database, tenant, scope=Scope.READ)
     async with database.session(tenant) as session:
         with pytest.raises(ValueError, match="'allowed_ips', 'expires_at', 'name'"):
-            await key_ring.change(
+            await key_service.change(
                 session, reader.row.id, {name: None}, tenant_id=tenant, actor=SYSTEM
             )

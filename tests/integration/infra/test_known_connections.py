@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra import known_connections
-from infra.database import Database
-from infra.known_connections import LIFETIME, KnownConnections
-from infra.repositories import connections
+from app.services import connections as connection_cache
+from app.services.connections import LIFETIME, KnownConnections
+from infra.db.engine import Database
+from infra.db.repositories import connections
 from tests.integration.infra.repositories.test_connections import SECRETS, new_connection
 
 NOW = datetime(2026, 5, 2, 19, tzinfo=UTC)
@@ -123,7 +123,7 @@ async def test_a_connection_made_here_is_found_at_once(
 async def test_strangers_push_no_known_connection_out(
     database: Database, tenant: UUID, known: KnownConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known_connections, "_CAPACITY", 2)
+    monkeypatch.setattr(connection_cache, "_CAPACITY", 2)
     connection = await new_connection(database, tenant)
     assert await known.find(connection) is not None
     strangers = [uuid4() for _ in range(3)]

@@ -18,22 +18,22 @@ from sqlalchemy import Connection, Executable, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from domain.audit import ActorKind
-from domain.clip import ClipStatus
-from domain.events import EventType
-from domain.feedback import Verdict
+from app.dev.postgres import DatabaseUrls
+from domain.clips.models import ClipStatus
+from domain.highlights.feedback import Verdict
+from domain.highlights.selection import DecisionStatus, Tier
 from domain.hms.beam import Outcome
 from domain.language import Language
-from domain.media import GapReason, GapStatus
-from domain.plans import PlanName
-from domain.selection import DecisionStatus, Tier
-from domain.stream import EndReason, StreamStatus
-from domain.usage import UsageKind
-from domain.webhooks import DeliveryStatus, DisabledReason, EndpointStatus
+from domain.media.segments import GapReason, GapStatus
+from domain.streams.status import EndReason, StreamStatus
+from domain.tenants.audit import ActorKind
+from domain.tenants.plans import PlanName
+from domain.tenants.usage import UsageKind
+from domain.webhooks.endpoints import DeliveryStatus, DisabledReason, EndpointStatus
+from domain.webhooks.events import EventType
 from infra.api_keys import KeyMode
-from infra.database import Database, asyncpg_url
-from infra.embedded.postgres import DatabaseUrls
-from infra.migration import (
+from infra.db.engine import Database, asyncpg_url
+from infra.db.migration import (
     MigrationBlockedError,
     SchemaComparison,
     UnknownRevisionError,
@@ -43,9 +43,9 @@ from infra.migration import (
     expected_schema,
     migrate,
 )
-from infra.repositories import api_keys, events, highlights
-from infra.repositories.highlight_filter import HighlightFilter
-from infra.schema import Base
+from infra.db.repositories import api_keys, events, highlights
+from infra.db.repositories.highlight_filter import HighlightFilter
+from infra.db.tables import Base
 from tests.integration.infra.one_row_each import act_as, counts, fill, reflected
 from tests.integration.rows import usage_event
 
@@ -392,7 +392,7 @@ async def test_a_database_of_a_newer_version_is_refused(empty_database: Database
 async def test_words_of_many_highlights_are_filled_page_by_page(
     empty_database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.migration._BATCH_ROWS", 2)
+    monkeypatch.setattr("infra.db.migration._BATCH_ROWS", 2)
     tenant = uuid4()
     await migrate(empty_database.owner, "0005")
     await run(empty_database, fill, tenant)

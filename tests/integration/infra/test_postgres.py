@@ -8,7 +8,7 @@ import asyncpg
 import psutil
 import pytest
 
-from infra.embedded.postgres import APPLICATION, DatabaseUrls, PostgresServer
+from app.dev.postgres import APPLICATION, DatabaseUrls, PostgresServer
 from infra.errors import AlreadyRunningError
 from tests.conftest import run_apart
 

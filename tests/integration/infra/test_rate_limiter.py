@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from infra.rate_limiter import Bucket, Limit, LimiterAwayError, RateLimiter
+from infra.rate_limit import Bucket, Limit, LimiterAwayError, RateLimiter
 from tests.redis_server import RedisServer
 
 TEN = Limit(name="default", quota=10, window=60)

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.database import Database, DatabaseUnavailableError
-from infra.request_meter import RequestMeter
+from app.services.usage import RequestMeter
+from infra.db.engine import Database, DatabaseUnavailableError
 from tests.integration.rows import new_tenant, used
 
 NEVER = 300.0

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from infra.database import Database, asyncpg_url
-from infra.embedded.postgres import DatabaseUrls
-from infra.migration import migrate
-from infra.schema import Base
+from app.dev.postgres import DatabaseUrls
+from infra.db.engine import Database, asyncpg_url
+from infra.db.migration import migrate
+from infra.db.tables import Base
 from tests.integration.infra.one_row_each import Row, act_as, fill
 from tests.integration.infra.test_migrations import UNPROTECTED
 from tests.integration.rows import new_stream, new_tenant

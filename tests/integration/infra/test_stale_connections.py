@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from infra.database import Database, DatabaseUnavailableError
-from infra.embedded.postgres import DatabaseUrls, PostgresServer
+from app.dev.postgres import DatabaseUrls, PostgresServer
+from infra.db.engine import Database, DatabaseUnavailableError
 from tests.integration.rows import new_tenant
 
 ONE = text("SELECT 1")

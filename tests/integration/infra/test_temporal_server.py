@@ -9,12 +9,12 @@ import pytest
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-from infra.embedded.ports import free_ports
-from infra.embedded.temporal_binary import TemporalBinary
-from infra.embedded.temporal_server import SEARCH_ATTRIBUTES, TemporalServer
+from app.dev.ports import free_ports
+from app.dev.temporal_binary import TemporalBinary
+from app.dev.temporal_server import SEARCH_ATTRIBUTES, TemporalServer
 from infra.errors import NotConfiguredError, StartFailedError
 from infra.settings import Settings
-from infra.temporal import connect
+from infra.temporal.client import connect
 
 
 async def test_our_search_attributes_are_registered(temporal_client: Client) -> None:

@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.plans import PlanName
-from infra.database import Database
-from infra.repositories import tenants
-from infra.repositories.errors import RecordMissingError
-from infra.tenant_plans import LIFETIME, TenantPlans
+from app.services.plans import LIFETIME, TenantPlans
+from domain.tenants.plans import PlanName
+from infra.db.engine import Database
+from infra.db.repositories import tenants
+from infra.db.repositories.errors import RecordMissingError
 
 
 async def set_plan(database: Database, tenant: UUID, plan: PlanName | None) -> bool:

@@ -11,9 +11,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.database import Database
-from infra.driver_connection import DriverConnection, set_locally
-from infra.embedded.postgres import DatabaseUrls
+from app.dev.postgres import DatabaseUrls
+from infra.db.engine import Database, DriverConnection, set_locally
 from tests.integration.rows import new_stream, new_tenant
 
 ONE = text("SELECT 1")

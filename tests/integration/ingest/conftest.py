@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.hls_client import HlsClient
-from infra.media_pool import MediaPool
-from infra.segment_store import LocalSegmentStore
-from infra.url_guard import UrlGuard
+from infra.media.hls_client import HlsClient
+from infra.media.pool import MediaPool
+from infra.ssrf import UrlGuard
+from infra.storage.segments import LocalSegmentStore
 from tests.conftest import run_apart
 from tests.integration.ingest.harness import IngestHarness
 from tests.media import make_video

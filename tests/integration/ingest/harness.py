@@ -19,13 +19,13 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.ingest import IngestActivities
 from demo.origin.server import bind, serving
-from domain.ingest import FetchWindowInput, FetchWindowResult, IngestLimits, IngestProgress
-from domain.media import Gap, SegmentRef, TimedMetadata, VariantPolicy
-from domain.records import MediaRelease
-from domain.stream import EndReason
-from infra.hls_client import HlsClient
-from infra.media_pool import MediaPool
-from infra.segment_store import LocalSegmentStore
+from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestLimits, IngestProgress
+from domain.media.segments import Gap, SegmentRef, TimedMetadata, VariantPolicy
+from domain.streams.records import MediaRelease
+from domain.streams.status import EndReason
+from infra.media.hls_client import HlsClient
+from infra.media.pool import MediaPool
+from infra.storage.segments import LocalSegmentStore
 
 QUICK = IngestLimits(
     window_duration=3.0,

@@ -11,13 +11,13 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from app.dev.ports import free_ports
 from demo.origin import Faults, LiveOrigin, OriginOptions
 from demo.origin.faults import CorruptSegment, Redirect
-from domain.media import GapReason
-from domain.stream import EndReason, StreamStatus
-from infra.embedded.ports import free_ports
-from infra.hls_client import HlsClient
-from infra.url_guard import UrlGuard
+from domain.media.segments import GapReason
+from domain.streams.status import EndReason, StreamStatus
+from infra.media.hls_client import HlsClient
+from infra.ssrf import UrlGuard
 from tests.integration.ingest.harness import IMPATIENT, Answer, IngestHarness, static_origin
 
 pytestmark = pytest.mark.timeout(60)

@@ -16,13 +16,13 @@ from starlette.responses import Response
 from activities.ingest.captions import CaptionFollower
 from demo.origin import Faults, LiveOrigin, Mark, OriginOptions
 from demo.origin.captions import Caption
-from domain.commentary import Cue
-from domain.media import Line
-from infra.database import Database
-from infra.hls_client import HlsClient
-from infra.media_pool import MediaPool
-from infra.profile_store import ProfileStore
-from infra.url_guard import UrlGuard
+from domain.highlights.commentary import Cue
+from domain.media.segments import Line
+from infra.db.engine import Database
+from infra.media.hls_client import HlsClient
+from infra.media.pool import MediaPool
+from infra.profiles.store import ProfileStore
+from infra.ssrf import UrlGuard
 from tests.integration.ingest.harness import QUICK, Answer, IngestHarness, Story, static_origin
 from tests.integration.ingest.test_marked_moments import analyze, select
 from tests.integration.rows import new_stream

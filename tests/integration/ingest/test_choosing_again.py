@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.stream import EndReason
+from domain.streams.status import EndReason
 from tests.integration.ingest.harness import IMPATIENT, QUICK, Answer, IngestHarness, static_origin
 
 pytestmark = pytest.mark.timeout(60)

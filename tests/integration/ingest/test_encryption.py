@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.media import GapReason
-from domain.stream import EndReason
-from infra.segment_decryption import DecryptionError, decrypt, decrypt_file
+from domain.media.segments import GapReason
+from domain.streams.status import EndReason
+from infra.media.decryption import DecryptionError, decrypt, decrypt_file
 from tests.integration.ingest.harness import IMPATIENT, QUICK, Answer, IngestHarness, static_origin
 from tests.integration.ingest.test_recordings import Recorder, recorder
 

@@ -19,8 +19,8 @@ from demo.origin.faults import (
     SlowSegment,
     Stall,
 )
-from domain.media import GapReason
-from domain.stream import EndReason
+from domain.media.segments import GapReason
+from domain.streams.status import EndReason
 from tests.integration.ingest.harness import QUICK, IngestHarness, Story
 
 pytestmark = pytest.mark.timeout(60)

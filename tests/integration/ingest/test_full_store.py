@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from demo.origin import LiveOrigin, OriginOptions
-from domain.ingest import FetchWindowInput, FetchWindowResult
-from domain.media import GapReason
-from domain.stream import EndReason, ProblemCode
-from infra.segment_store import LocalSegmentStore
+from domain.ingest.messages import FetchWindowInput, FetchWindowResult
+from domain.media.segments import GapReason
+from domain.streams.status import EndReason, ProblemCode
+from infra.storage.segments import LocalSegmentStore
 from tests.integration.ingest.harness import IMPATIENT, QUICK, IngestHarness, static_origin
 
 pytestmark = pytest.mark.timeout(90)

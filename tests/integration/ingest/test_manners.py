@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from domain.stream import EndReason
+from domain.streams.status import EndReason
 from tests.integration.ingest.harness import IMPATIENT, QUICK, Answer, IngestHarness, static_origin
 
 pytestmark = pytest.mark.timeout(60)

@@ -12,13 +12,13 @@ from temporalio.testing import ActivityEnvironment
 from activities.analysis.local import LocalAnalysis
 from activities.selection import SelectionActivities
 from demo.origin import LiveOrigin, Mark, OriginOptions
-from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.profile import GameProfile
-from domain.selection import SelectHighlightsInput, SelectionState
-from infra.database import Database
-from infra.media_pool import MediaPool
-from infra.profile_store import ProfileStore
-from infra.schema import Highlight
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.highlights.selection import SelectHighlightsInput, SelectionState
+from domain.profiles.model import GameProfile
+from infra.db.engine import Database
+from infra.db.tables import Highlight
+from infra.media.pool import MediaPool
+from infra.profiles.store import ProfileStore
 from tests.integration.ingest.harness import IngestHarness, Story
 from tests.integration.rows import new_stream, shown_highlights
 

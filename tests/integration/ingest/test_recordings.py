@@ -21,23 +21,23 @@ from temporalio.testing import ActivityEnvironment
 from activities.recordings import RecordingActivities
 from demo.hms.recording import Recording
 from demo.origin import Faults, LiveOrigin, OriginOptions
-from domain.backfill import JoinedBy
-from domain.backfill_input import (
+from domain.ingest.messages import IngestCursor, IngestProgress
+from domain.media.segments import Gap, GapReason, VariantPolicy
+from domain.streams.backfill.messages import (
     FetchRecordingInput,
     FetchRecordingResult,
     RecordingRelease,
     RecordingSurvey,
     SurveyInput,
 )
-from domain.ingest import IngestCursor, IngestProgress
-from domain.media import Gap, GapReason, VariantPolicy
-from domain.stream import EndReason
-from domain.stream_input import RecordingReady
-from infra import archive_shelf
-from infra.hls_client import HlsClient, UnreachableError
-from infra.media_pool import MediaPool
-from infra.segment_store import LocalSegmentStore
-from infra.url_guard import UrlGuard
+from domain.streams.backfill.planning import JoinedBy
+from domain.streams.messages import RecordingReady
+from domain.streams.status import EndReason
+from infra.media import zip_recording as archive_shelf
+from infra.media.hls_client import HlsClient, UnreachableError
+from infra.media.pool import MediaPool
+from infra.ssrf import UrlGuard
+from infra.storage.segments import LocalSegmentStore
 from tests.integration.ingest.harness import QUICK, heartbeats, static_origin
 
 pytestmark = pytest.mark.timeout(60)

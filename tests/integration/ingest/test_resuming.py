@@ -13,11 +13,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from demo.origin import LiveOrigin, OriginOptions
-from domain.ingest import FetchWindowInput
-from infra.hls_client import HlsClient
-from infra.media_pool import MediaPool
-from infra.segment_store import LocalSegmentStore
-from infra.url_guard import UrlGuard
+from domain.ingest.messages import FetchWindowInput
+from infra.media.hls_client import HlsClient
+from infra.media.pool import MediaPool
+from infra.ssrf import UrlGuard
+from infra.storage.segments import LocalSegmentStore
 from tests.integration.ingest.harness import QUICK, IngestHarness, heartbeats
 
 pytestmark = pytest.mark.timeout(90)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from demo.ffmpeg import ffmpeg_path
-from domain.stream import EndReason
+from domain.streams.status import EndReason
 from tests.integration.ingest.harness import (
     QUICK,
     Answer,

@@ -8,8 +8,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.ingest import FetchWindowInput, FetchWindowResult
-from domain.stream import ProblemCode
+from domain.ingest.messages import FetchWindowInput, FetchWindowResult
+from domain.streams.status import ProblemCode
 from tests.integration.ingest.harness import QUICK, Answer, IngestHarness, static_origin
 from tests.integration.ingest.test_encryption import KEY, OTHER_KEY, encrypt
 from tests.integration.ingest.test_separate_audio import MASTER, Files, split

@@ -15,10 +15,10 @@ from starlette.responses import Response
 from structlog.testing import capture_logs
 from temporalio.testing import ActivityEnvironment
 
-from domain.ingest import IngestCursor
-from domain.media import GapReason
-from domain.stream import EndReason
-from infra.segment_store import LocalSegmentStore
+from domain.ingest.messages import IngestCursor
+from domain.media.segments import GapReason
+from domain.streams.status import EndReason
+from infra.storage.segments import LocalSegmentStore
 from tests.integration.ingest.harness import IMPATIENT, Answer, IngestHarness, static_origin
 
 pytestmark = pytest.mark.timeout(60)

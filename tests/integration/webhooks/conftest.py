@@ -12,19 +12,18 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.webhooks import WebhookActivities
+from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
-from domain.delivery import DeliveryTiming
-from domain.events import Event
-from infra.clip_links import ClipLinks
-from infra.database import Database
-from infra.repositories import deliveries, endpoints, events
-from infra.repositories.deliveries import DeliveryFilter
-from infra.schema import Delivery, WebhookEndpoint
-from infra.signed_urls import UrlSigner
-from infra.url_guard import UrlGuard
-from infra.webhook_dispatcher import WebhookDispatcher
-from infra.webhook_sender import WebhookSender
-from infra.webhook_signing import EndpointSecrets
+from domain.webhooks.delivery import DeliveryTiming
+from domain.webhooks.events import Event
+from infra.db.engine import Database
+from infra.db.repositories import deliveries, endpoints, events
+from infra.db.repositories.deliveries import DeliveryFilter
+from infra.db.tables import Delivery, WebhookEndpoint
+from infra.ssrf import UrlGuard
+from infra.storage.signed_urls import ClipLinks, UrlSigner
+from infra.webhooks.sender import WebhookSender
+from infra.webhooks.signing import EndpointSecrets
 from tests.integration.rows import SIGNING_SECRET, new_endpoint
 from tests.integration.webhooks.receiver import SECRET
 from workflows.delivery import DeliveryWorkflow

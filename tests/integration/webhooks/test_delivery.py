@@ -15,14 +15,14 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.records import RecordActivities
 from domain import task_queues
-from domain.clip import ClipStatus
-from domain.delivery import DeliveryInput, DeliveryTiming
-from domain.events import Event
+from domain.clips.models import ClipStatus
+from domain.highlights.selection import DecisionStatus
 from domain.ids import delivery_workflow_id
-from domain.selection import DecisionStatus
-from infra.repositories import deliveries, delivery_attempts, endpoints, highlights
-from infra.schema import Delivery
-from infra.webhook_signing import EndpointSecrets, new_secret
+from domain.webhooks.delivery import DeliveryInput, DeliveryTiming
+from domain.webhooks.events import Event
+from infra.db.repositories import deliveries, delivery_attempts, endpoints, highlights
+from infra.db.tables import Delivery
+from infra.webhooks.signing import EndpointSecrets, new_secret
 from tests.integration.rows import (
     PROFILE,
     SIGNING_SECRET,

@@ -13,13 +13,13 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
+from app.services import webhooks
+from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
-from domain.delivery import OutboxRelayInput
 from domain.ids import delivery_id
-from infra import webhook_dispatcher
-from infra.database import Database
-from infra.repositories import delivery_queue, events
-from infra.webhook_dispatcher import WebhookDispatcher
+from domain.webhooks.delivery import OutboxRelayInput
+from infra.db.engine import Database
+from infra.db.repositories import delivery_queue, events
 from tests.integration.rows import new_endpoint, new_tenant, usage_event
 from tests.integration.webhooks.conftest import Post
 from tests.integration.webhooks.receiver import SECRET, receiver
@@ -152,8 +152,8 @@ async def test_a_backlog_is_dispatched_in_parts_in_order(
     database: Database, tenant: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One part of two events at a time, so that other tenants have their turn between."""
-    monkeypatch.setattr(webhook_dispatcher, "_BATCH", 2)
-    monkeypatch.setattr(webhook_dispatcher, "_BATCHES", 1)
+    monkeypatch.setattr(webhooks, "_BATCH", 2)
+    monkeypatch.setattr(webhooks, "_BATCHES", 1)
     await new_endpoint(database, tenant, secret=SECRET)
     told = [usage_event(tenant, percent=percent) for percent in (10, 20, 30)]
     for each in told:

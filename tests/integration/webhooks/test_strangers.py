@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import Client
 
 from domain.ids import delivery_workflow_id
-from infra.schema import Delivery
+from infra.db.tables import Delivery
 from tests.integration.rows import usage_event
 from tests.integration.webhooks.conftest import MakePost, Post
 from tests.integration.webhooks.receiver import Receiver, answering, receiver

@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 
 from activities.interfaces import Inbound
 from domain import task_queues
-from domain.inbound import (
+from domain.hms.messages import (
     ConnectionList,
     ConnectionRef,
     ReconcileInput,

@@ -18,25 +18,24 @@ from temporalio.worker import Worker
 
 from activities.interfaces import Analysis, Clips, Ingest, Maintenance, Records, Selection
 from domain import task_queues
-from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.candidate import HighlightCandidate
-from domain.clip import ClipSpec, ClipStatus, RenderedClip
-from domain.clip_input import ClipTiming
-from domain.expiry import ExpireRecordsInput, ExpireRecordsResult, RecordKind
-from domain.ids import highlight_id, stream_workflow_id
-from domain.ingest import FetchWindowInput, FetchWindowResult
-from domain.media import Gap, GapReason, SegmentRef, Window
-from domain.records import ClipRecord, MediaRelease, StreamRecord
-from domain.score import DIMENSIONS, HighlightScore
-from domain.selection import (
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.clips.models import ClipSpec, ClipStatus, ClipTiming, RenderedClip
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.selection import (
     Decision,
     DecisionStatus,
     SelectHighlightsInput,
     SelectHighlightsResult,
     Tier,
 )
-from domain.stream import EndReason, StreamEnd, StreamProblem
-from domain.stream_input import StreamInput, StreamResult, StreamTiming
+from domain.ids import highlight_id, stream_workflow_id
+from domain.ingest.messages import FetchWindowInput, FetchWindowResult
+from domain.media.segments import Gap, GapReason, SegmentRef, Window
+from domain.score import DIMENSIONS, HighlightScore
+from domain.streams.messages import StreamInput, StreamResult, StreamTiming
+from domain.streams.records import ClipRecord, MediaRelease, StreamRecord
+from domain.streams.status import EndReason, StreamEnd, StreamProblem
+from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult, RecordKind
 from workflows.clip import ClipWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.sandbox import workflow_runner

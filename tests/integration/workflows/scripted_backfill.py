@@ -12,10 +12,17 @@ from temporalio.worker import Worker
 
 from activities.interfaces import BackfillRecords, Recordings
 from domain import task_queues
-from domain.backfill import BackfillPlan, JoinedBy, Piece, RecordingRange
-from domain.backfill_input import (
+from domain.highlights.selection import (
+    DecisionStatus,
+    SelectHighlightsInput,
+    SelectHighlightsResult,
+)
+from domain.ids import backfill_workflow_id
+from domain.media.segments import Gap, GapReason
+from domain.streams.backfill.messages import (
     BackfillInput,
     BackfillRecord,
+    BackfillResult,
     BackfillTiming,
     FetchRecordingInput,
     FetchRecordingResult,
@@ -25,12 +32,9 @@ from domain.backfill_input import (
     StreamSoFar,
     SurveyInput,
 )
-from domain.backfill_result import BackfillResult
-from domain.ids import backfill_workflow_id
-from domain.media import Gap, GapReason
-from domain.selection import DecisionStatus, SelectHighlightsInput, SelectHighlightsResult
-from domain.stream import StreamEnd, StreamProgress, StreamStatus
-from domain.stream_input import RecordingReady
+from domain.streams.backfill.planning import BackfillPlan, JoinedBy, Piece, RecordingRange
+from domain.streams.messages import RecordingReady
+from domain.streams.status import StreamEnd, StreamProgress, StreamStatus
 from tests.integration.workflows.scripted import (
     QUICK,
     Script,

@@ -10,12 +10,12 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from domain.backfill_result import BackfillOutcome, BackfillResult
-from domain.clip import ClipStatus
+from domain.clips.models import ClipStatus
 from domain.ids import backfill_workflow_id
-from domain.media import GapStatus
-from domain.stream import EndReason, StreamEnd, StreamStatus
-from domain.stream_input import StopRequest
+from domain.media.segments import GapStatus
+from domain.streams.backfill.messages import BackfillOutcome, BackfillResult
+from domain.streams.messages import StopRequest
+from domain.streams.status import EndReason, StreamEnd, StreamStatus
 from tests.integration.workflows.scripted import failing, start
 from tests.integration.workflows.scripted_backfill import (
     MISSED,

@@ -16,9 +16,9 @@ from temporalio.client import (
 
 from app.schedules import all_rounds, ensure_schedules
 from domain import task_queues
-from domain.inbound import ReconcileReport, RelayReport
-from infra.schedules import Rounds, ensure_rounds
+from domain.hms.messages import ReconcileReport, RelayReport
 from infra.settings import Settings
+from infra.temporal.schedules import Rounds, ensure_rounds
 from tests.integration.workflows.inbound_script import (
     QUICK_RECONCILE,
     QUICK_RELAY,

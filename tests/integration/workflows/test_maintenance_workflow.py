@@ -7,7 +7,12 @@ from uuid import uuid4
 from temporalio.client import Client
 
 from domain import task_queues
-from domain.expiry import ExpireRecordsInput, MaintenanceInput, RecordKind, RetentionPolicy
+from domain.tenants.retention import (
+    ExpireRecordsInput,
+    MaintenanceInput,
+    RecordKind,
+    RetentionPolicy,
+)
 from tests.integration.workflows.scripted import Script, failing, running
 from workflows.maintenance import MaintenanceWorkflow
 

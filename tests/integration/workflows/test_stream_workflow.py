@@ -15,17 +15,17 @@ from temporalio.client import (
 )
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from domain.clip import ClipOutcome, ClipStatus
-from domain.feedback import Correction
+from domain.clips.models import ClipOutcome, ClipStatus
+from domain.highlights.feedback import Correction
 from domain.ids import clip_id, clip_workflow_id
-from domain.stream import EndReason, ProblemCode, StreamEnd, StreamProblem, StreamStatus
-from domain.stream_input import (
+from domain.streams.messages import (
     ClipCorrection,
     RecordingReady,
     SourceFailure,
     StopRequest,
     StreamResult,
 )
+from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem, StreamStatus
 from tests.integration.workflows.scripted import QUICK, Script, failing, result_of, running, start
 from workflows.search_attributes import STREAM_STATUS
 from workflows.steps import RECORD_MISSING

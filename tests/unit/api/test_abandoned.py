@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from api.body_limit import BodyLimit
-from api.problems import RateLimitedProblem
-from api.turns import Turns
+from api.errors.problems import RateLimitedProblem
+from api.highlights.turns import Turns
+from api.middleware.size_limits import BodyLimit
 
 PATIENCE = 30.0
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Message, Scope
 
-from api.conditional import ConditionalReads, matches
+from api.middleware.conditional import ConditionalReads, matches
 
 
 @pytest.mark.parametrize("asked", ['W/"a"', '"a"', '"b", W/"a"', "*", ' "b" ,"a"'])

@@ -12,16 +12,15 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from api.application import create_app
-from api.event_reference import EventMessage
-from domain.clip import ClipStatus
-from domain.delivery_schedule import JITTER, OFFSETS
-from domain.events import MEANINGS, PAYLOADS, ClipPayload, EventType, UsagePayload, event
-from infra.clip_links import ClipLinks
+from api.app import create_app
+from api.openapi.events import EventMessage
+from domain.clips.models import ClipStatus
+from domain.webhooks.delivery import JITTER, OFFSETS
+from domain.webhooks.events import MEANINGS, PAYLOADS, ClipPayload, EventType, UsagePayload, event
 from infra.settings import Settings
-from infra.signed_urls import UrlSigner
-from infra.webhook_message import message_of
-from infra.webhook_signing import headers, new_secret
+from infra.storage.signed_urls import ClipLinks, UrlSigner
+from infra.webhooks.message import message_of
+from infra.webhooks.signing import headers, new_secret
 
 PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text()
 LINKS = ClipLinks(UrlSigner(b"s" * 32), base_url="https://api.test", lifetime=60.0)

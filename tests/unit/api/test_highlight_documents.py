@@ -11,20 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from api.clip_models import ClipModel
-from api.highlight_models import Dimensions, HighlightModel, document_of
+from api.clips.schemas import ClipModel
+from api.highlights.schemas import Dimensions, HighlightModel, document_of
 from api.pagination import Page, page_response
 from api.services import Services
-from api.stream_models import ProfileRef
-from domain.candidate import Evidence
-from domain.clip import ClipStatus
-from domain.headline import headline
+from api.streams.schemas import ProfileRef
+from domain.clips.models import ClipStatus
+from domain.highlights.candidate import Evidence
+from domain.highlights.explanation import headline
+from domain.highlights.selection import DecisionStatus, Reason, Tier
 from domain.score import DIMENSIONS
-from domain.selection import DecisionStatus, Reason, Tier
-from infra.clip_links import ClipLinks, clip_path
-from infra.repositories.stored import Snapshot
-from infra.schema import Clip, Highlight
-from infra.signed_urls import UrlSigner
+from infra.db.repositories.stored import Snapshot
+from infra.db.tables import Clip, Highlight
+from infra.storage.signed_urls import ClipLinks, UrlSigner, clip_path
 
 SERVICES = cast(
     "Services",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.hms_webhooks import MAX_BODY_BYTES
+from api.connections.hms_webhooks import MAX_BODY_BYTES
 from domain.hms.admission import DEFAULT_HEADER, DEFAULT_TOLERANCE, SIGNATURE_HEADER
 from domain.hms.beam import Outcome
 from domain.hms.events import KNOWN_TYPES

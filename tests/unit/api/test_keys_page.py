@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from api.key_models import CreateKeyRequest, RotateKeyRequest
-from domain.access import Scope
-from domain.audit import AuditAction
-from domain.key_life import KeyStatus
+from api.keys.schemas import CreateKeyRequest, RotateKeyRequest
+from domain.tenants.audit import AuditAction
+from domain.tenants.keys import KeyStatus, Scope
 
 PAGE = (Path(__file__).parents[3] / "docs" / "keys.md").read_text("utf-8")
 

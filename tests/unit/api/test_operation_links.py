@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.operation_links import LINKS, Link
-from api.parameter_examples import EXAMPLES
+from api.openapi.examples import EXAMPLES
+from api.openapi.links import LINKS, Link
 from tests.openapi import operations, resolved
 
 

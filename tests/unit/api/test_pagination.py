@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.errors.problems import InvalidCursorProblem
 from api.pagination import decode, encode
-from api.problems import InvalidCursorProblem
-from api.times import LATEST
-from infra.repositories.keyset import Position
+from api.request_model import LATEST
+from infra.db.repositories.keyset import Position
 
 TIMES = st.datetimes(
     min_value=datetime(1970, 1, 1),  # noqa: DTZ001

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api.problem_reference import reference
-from api.problems import all_problems
+from api.errors.problems import all_problems
+from api.errors.reference import reference
 
 PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from api.route_costs import cost_of, highest_cost, is_limited
-from domain.plans import PLANS
+from api.middleware.rate_limits import cost_of, highest_cost, is_limited
+from domain.tenants.plans import PLANS
 
 
 def test_what_is_not_in_the_table_costs_one() -> None:

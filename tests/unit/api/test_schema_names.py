@@ -8,7 +8,7 @@ from copy import deepcopy
 
 import pytest
 
-from api.schema_names import AmbiguousSchemaError, name_schemas
+from api.openapi.names import AmbiguousSchemaError, name_schemas
 from tests.openapi import document, operations
 
 SCHEMAS = document()["components"]["schemas"]

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from api.problems import (
+from api.errors.problems import (
     AddressNotAllowedProblem,
     MissingScopeProblem,
     Problem,
     UnauthenticatedProblem,
 )
-from api.stream_events import events
-from infra.database import DatabaseUnavailableError
-from infra.settings.events import EventSettings
+from api.streams.events import events
+from infra.db.engine import DatabaseUnavailableError
+from infra.settings.services import EventSettings
 
 SETTINGS = EventSettings(events_interval=0.001, events_keep_alive=1e-9)
 RETRY = b"retry: 2000\n\n"

@@ -7,7 +7,7 @@ import warnings
 import pytest
 from pydantic import ValidationError
 
-from api.key_models import CreateKeyRequest
+from api.keys.schemas import CreateKeyRequest
 
 KEY = {"name": "x", "scopes": ["read"]}
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from app.dev import temporal_binary
+from app.dev.ports import free_ports
+from app.dev.temporal_server import TemporalServer
 from app.doctor import Finding, examine, show
 from app.worker import require_ffmpeg
-from infra.embedded import temporal_binary
-from infra.embedded.ports import free_ports
-from infra.embedded.temporal_server import TemporalServer
 from infra.errors import ComponentMissingError
-from infra.ffmpeg import find_ffmpeg
+from infra.media.ffmpeg import find_ffmpeg
 from infra.settings import Settings
 
 COMPONENTS = {

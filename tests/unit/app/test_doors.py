@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from app.doors import Doors, open_doors
+from app.container import Doors, open_doors
 from infra.errors import NotConfiguredError
 from infra.settings import Settings
 

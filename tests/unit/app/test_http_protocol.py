@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse
 
-from app.http_protocol import MAX_HEAD_BYTES, ProblemProtocol
+from app.serve import MAX_HEAD_BYTES, ProblemProtocol
 
 PATIENCE = 30.0
 

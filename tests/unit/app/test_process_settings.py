@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.process_settings import read_settings, require_database, require_temporal
-from infra.embedded.home import Running, StateDirectory
+from app.settings import read_settings, require_database, require_temporal
 from infra.errors import InvalidSettingError, NotConfiguredError
 from infra.settings import Settings
+from infra.state_directory import Running, StateDirectory
 
 
 def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from app import supervisor
-from app.supervisor import Supervised
-from infra.embedded.child import ChildProcess
+from app.dev import supervisor
+from app.dev.supervisor import Supervised
+from infra.child_process import ChildProcess
 from infra.errors import StartFailedError
 
 

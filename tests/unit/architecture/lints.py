@@ -28,20 +28,19 @@ _SESSION_MAKERS = {
     *("scoped_session", "sessionmaker"),
 }
 _SESSION_HOMES = (
-    "infra/database.py",
-    "infra/migration.py",
+    "infra/db/engine.py",
+    "infra/db/migration.py",
 )
 
-_SQL_HOMES = ("infra/repositories/", "infra/schema/", "migrations/")
+_SQL_HOMES = ("infra/db/repositories/", "infra/db/tables/", "migrations/")
 _SQL_FILES = {
     "benchmarks/list_pages.py": "explains the repositories' statements",
     "benchmarks/list_rows.py": "makes a million rows to find them among",
-    "infra/database.py": "opens the sessions",
-    "infra/driver_connection.py": "begins their transactions: a setting, no query",
-    "infra/migration.py": "applies revisions and reads the catalog, as the owner of the tables",
-    "infra/settings/values.py": "parses the database's URL: no query",
-    "infra/embedded/postgres.py": "makes roles and databases, before there is any tenant",
-    "infra/embedded/temporal_server.py": "checks the SQLite file of Temporal itself",
+    "infra/db/engine.py": "opens the sessions and begins their transactions: a setting, no query",
+    "infra/db/migration.py": "applies revisions and reads the catalog, as the owner of the tables",
+    "infra/settings/base.py": "parses the database's URL: no query",
+    "app/dev/postgres.py": "makes roles and databases, before there is any tenant",
+    "app/dev/temporal_server.py": "checks the SQLite file of Temporal itself",
 }
 _SQL_METHODS = {
     "execute",
@@ -78,7 +77,7 @@ def impurity(path: str, text: str) -> list[str]:
 
 
 def sessions_without_tenant(path: str, text: str) -> list[str]:
-    """Only `infra/database.py` makes sessions, since it gives each its tenant."""
+    """Only `infra/db/engine.py` makes sessions, since it gives each its tenant."""
     if path in _SESSION_HOMES:
         return []
     return [
@@ -106,7 +105,9 @@ def sql_outside_repositories(path: str, text: str) -> list[str]:
         for call in _calls(text)
         if isinstance(call.func, ast.Attribute) and call.func.attr in _SQL_METHODS
     ]
-    return [f"{path}:{line}: {what}; put the query into infra/repositories" for line, what in found]
+    return [
+        f"{path}:{line}: {what}; put the query into infra/db/repositories" for line, what in found
+    ]
 
 
 def workflow_imports(path: str, text: str) -> list[str]:

@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks.cost_gate.bill import Bill
 from benchmarks.cost_gate.report import Count, Result
-from domain.gemini.ask import Ask, Excerpt, Step
-from domain.gemini.cost import ModelPrice, TokenUsage
-from domain.profile_hints import MediaResolution
+from domain.analysis.gemini.pricing import ModelPrice, TokenUsage
+from domain.analysis.gemini.query import Ask, Excerpt, Step
+from domain.profiles.model import MediaResolution
 
 PRICE = ModelPrice(text=0.3, audio=1.0, output=2.5)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from domain.media import Gap, GapReason
-from domain.playlist import ListedSegment, MediaPlaylist, Resource
+from domain.ingest.playlist import ListedSegment, MediaPlaylist, Resource
+from domain.media.segments import Gap, GapReason
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 LENGTH = 2.0

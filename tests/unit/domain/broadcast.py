@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from domain.candidate import HighlightCandidate
-from domain.detection import DetectorState, advance
-from domain.media import TimedMetadata
-from domain.signals import KeyPicture, PictureFrame, SignalFrame, SoundFrame
+from domain.analysis.detector import DetectorState, advance
+from domain.analysis.signals import KeyPicture, PictureFrame, SignalFrame, SoundFrame
+from domain.highlights.candidate import HighlightCandidate
+from domain.media.segments import TimedMetadata
 
 TENANT, STREAM = UUID(int=1), UUID(int=2)
 _FRAME = 0.25

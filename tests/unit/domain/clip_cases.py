@@ -8,9 +8,9 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from domain.clip import ClipOutcome, ClipSpec, ClipStatus
-from domain.media import Gap, GapReason, SegmentRef, Window
-from domain.selection import Decision, DecisionStatus, Tier
+from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
+from domain.highlights.selection import Decision, DecisionStatus, Tier
+from domain.media.segments import Gap, GapReason, SegmentRef, Window
 
 TENANT, STREAM = UUID(int=1), UUID(int=2)
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)

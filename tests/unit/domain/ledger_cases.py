@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from domain.analysis import AnalyzeWindowResult
-from domain.clip import ClipSpec
-from domain.ingest import FetchWindowResult, IngestCursor
-from domain.media import Window
-from domain.selection import Decision, SelectHighlightsResult, SelectionState
-from domain.stream import EndReason, StreamEnd, StreamStatus
-from domain.stream_input import StreamInput, StreamState, StreamTiming
-from domain.stream_ledger import StreamLedger
+from domain.analysis.messages import AnalyzeWindowResult
+from domain.clips.models import ClipSpec
+from domain.highlights.selection import Decision, SelectHighlightsResult, SelectionState
+from domain.ingest.messages import FetchWindowResult, IngestCursor
+from domain.media.segments import Window
+from domain.streams.ledger import StreamLedger
+from domain.streams.messages import StreamInput, StreamState, StreamTiming
+from domain.streams.status import EndReason, StreamEnd, StreamStatus
 from tests.unit.domain.clip_cases import STREAM, TENANT
 
 TIMING = StreamTiming(release_interval=12.0, media_horizon=30.0)

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from domain.candidate import HighlightCandidate
-from domain.profile import DiversityMethod, GameProfile, SelectionLimits
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
+from domain.profiles.model import DiversityMethod, GameProfile, SelectionLimits
 from domain.score import DIMENSIONS, HighlightScore
-from domain.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
 
 
 def profile(

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.audio_alignment import Cover, Span, cover
-from domain.playlist import ListedSegment, Resource
+from domain.ingest.audio_alignment import Cover, Span, cover
+from domain.ingest.playlist import ListedSegment, Resource
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

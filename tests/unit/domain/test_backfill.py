@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.backfill import (
+from domain.ingest.playlist import MediaPlaylist
+from domain.media.segments import Gap, GapStatus
+from domain.streams.backfill.planning import (
     LEAD,
     LONGEST,
     PIECE,
@@ -16,12 +18,10 @@ from domain.backfill import (
     WINDOWS,
     BackfillPlan,
     JoinedBy,
+    gap_outcome,
     plan_backfill,
     plan_whole,
 )
-from domain.gap_outcome import gap_outcome
-from domain.media import Gap, GapStatus
-from domain.playlist import MediaPlaylist
 from tests.unit.domain.backfill_cases import LENGTH, gap, recording
 
 

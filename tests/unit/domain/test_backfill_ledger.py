@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from domain.analysis import AnalyzeWindowResult
-from domain.backfill import plan_backfill, plan_whole
-from domain.backfill_input import (
+from domain.analysis.messages import AnalyzeWindowResult
+from domain.ingest.messages import IngestCursor
+from domain.media.segments import Gap, GapReason, GapStatus, SegmentRef, Window
+from domain.streams.backfill.ledger import BackfillLedger
+from domain.streams.backfill.messages import (
     BackfillInput,
+    BackfillOutcome,
     FetchRecordingResult,
     RecordingSurvey,
     StreamSoFar,
 )
-from domain.backfill_ledger import BackfillLedger
-from domain.backfill_result import BackfillOutcome
-from domain.ingest import IngestCursor
-from domain.media import Gap, GapReason, GapStatus, SegmentRef, Window
-from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
-from domain.stream_input import RecordingReady
+from domain.streams.backfill.planning import plan_backfill, plan_whole
+from domain.streams.messages import RecordingReady
+from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from tests.unit.domain.backfill_cases import NOON, gap, recording
 
 REQUEST = BackfillInput(

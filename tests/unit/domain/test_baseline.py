@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.baseline import SAMPLES, Baseline, Spread, quantile
+from domain.analysis.baseline import SAMPLES, Baseline, Spread, quantile
 
 SPREAD = Spread(least=0.5, most=5.0, prior=2.0)
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.budget import month_after, month_of, period_of, reached
+from domain.tenants.usage import month_after, month_of, period_of, reached
 
 
 @pytest.mark.parametrize(

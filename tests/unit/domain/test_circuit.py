@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.circuit import COOL_OFF, FAILURES, Circuit
+from domain.analysis.gemini.budget import COOL_OFF, FAILURES, Circuit
 
 
 def failed(times: int, *, now: float = 100.0) -> Circuit:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.client_address import IPAddress, client_address, is_within, network
+from domain.tenants.addresses import IPAddress, client_address, is_within, network
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 PROXY = "10.1.2.3"

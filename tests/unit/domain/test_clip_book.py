@@ -7,10 +7,10 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.clip import ClipSpec, ClipStatus
-from domain.clip_book import FORGET_AFTER, ClipBook, ClipPhase
-from domain.feedback import Correction
-from domain.selection import Decision
+from domain.clips.models import ClipSpec, ClipStatus
+from domain.clips.tracker import FORGET_AFTER, ClipBook, ClipPhase
+from domain.highlights.feedback import Correction
+from domain.highlights.selection import Decision
 from tests.unit.domain.clip_cases import STREAM, TENANT, decision, outcome, segments_of
 
 MEDIA = segments_of((0, 60))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.clip import ClipSpec
-from domain.clip_planning import (
+from domain.clips.models import ClipSpec
+from domain.clips.planning import (
     LONGEST_LEAD_IN,
     REACH,
     SEAM,
@@ -17,9 +17,9 @@ from domain.clip_planning import (
     undamaged_part,
     wants_clip,
 )
+from domain.highlights.selection import Decision, DecisionStatus
 from domain.ids import clip_id
-from domain.media import SegmentRef
-from domain.selection import Decision, DecisionStatus
+from domain.media.segments import SegmentRef
 from tests.unit.domain.clip_cases import (
     STREAM,
     TENANT,

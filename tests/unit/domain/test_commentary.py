@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.commentary import (
+from domain.highlights.commentary import (
     LONGEST,
     LONGEST_LINE,
     MOST_LIFTED,
@@ -20,8 +20,8 @@ from domain.commentary import (
     remembered,
     said,
 )
-from domain.media import Line
-from domain.profile import GameProfile
+from domain.media.segments import Line
+from domain.profiles.model import GameProfile
 from tests.unit.domain.selection_cases import candidate
 
 WRAP = 2**33 / 90_000

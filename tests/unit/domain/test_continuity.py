@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.continuity import (
+from domain.ingest.continuity import (
     REMEMBERED,
     Movement,
     Reading,
@@ -19,7 +19,7 @@ from domain.continuity import (
     believable_jump,
     numbered,
 )
-from domain.playlist import ByteRange, ListedSegment, MediaPlaylist, Resource
+from domain.ingest.playlist import ByteRange, ListedSegment, MediaPlaylist, Resource
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.cost_gate import WARM_UP, GateLimits, GateState, Grounds, PieceValue, judge
+from domain.analysis.gemini.budget import WARM_UP, GateLimits, GateState, Grounds, PieceValue, judge
 
 LIMITS = GateLimits(dollars_per_hour=0.25, video_share=0.35, sampled_share=0.05)
 RICH = math.inf

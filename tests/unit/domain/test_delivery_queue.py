@@ -8,8 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.delivery import AttemptOutcome, DeliveryOrder
-from domain.delivery_queue import DeliveryQueue
+from domain.webhooks.delivery import AttemptOutcome, DeliveryOrder, DeliveryQueue
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LATER = NOON + timedelta(seconds=5)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.delivery_schedule import OFFSETS, attempt_at
+from domain.webhooks.delivery import OFFSETS, attempt_at
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CHANCE = st.floats(min_value=0, max_value=1)

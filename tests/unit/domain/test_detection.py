@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.candidate import HighlightCandidate
-from domain.detection import DetectorState, advance
-from domain.media import TimedMetadata
-from domain.profile import GameProfile
-from domain.signals import SignalFrame
+from domain.analysis.detector import DetectorState, advance
+from domain.analysis.signals import SignalFrame
+from domain.highlights.candidate import HighlightCandidate
+from domain.media.segments import TimedMetadata
+from domain.profiles.model import GameProfile
 from tests.unit.domain.broadcast import (
     STREAM,
     TENANT,

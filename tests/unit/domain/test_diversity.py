@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.diversity import choose_diverse
-from domain.profile import DiversityMethod
-from domain.selection.contender import Contender
-from domain.selection.decision import Tier
+from domain.highlights.selection.models import Tier
+from domain.highlights.selection.timeline import Contender
+from domain.highlights.similarity import choose_diverse
+from domain.profiles.model import DiversityMethod
 from tests.unit.domain.selection_cases import candidate
 
 METHODS = st.sampled_from(DiversityMethod)

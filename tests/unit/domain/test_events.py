@@ -7,8 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.clip import ClipStatus
-from domain.events import (
+from domain.clips.models import ClipStatus
+from domain.highlights.selection import DecisionStatus
+from domain.streams.status import StreamStatus
+from domain.webhooks.events import (
     MEANINGS,
     PAYLOADS,
     EndpointPayload,
@@ -20,8 +22,6 @@ from domain.events import (
     of_highlight,
     of_stream,
 )
-from domain.selection import DecisionStatus
-from domain.stream import StreamStatus
 
 TENANT = uuid4()
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

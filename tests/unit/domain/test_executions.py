@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.executions import (
+from domain.streams.reconciliation import (
     ClipAction,
     ExecutionState,
     ReconcileExecutionsReport,
@@ -14,7 +14,7 @@ from domain.executions import (
     lost_stream_end,
     stream_action,
 )
-from domain.stream import StreamStatus
+from domain.streams.status import StreamStatus
 
 STOPPED = [state for state in ExecutionState if state is not ExecutionState.RUNNING]
 

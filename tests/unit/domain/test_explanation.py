@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from domain.candidate import Evidence, HighlightCandidate
-from domain.explanation import explain
+from domain.highlights.candidate import Evidence, HighlightCandidate
+from domain.highlights.explanation import explain
 from tests.unit.domain.selection_cases import Stream, candidate, profile, run
 
 

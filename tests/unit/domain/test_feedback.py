@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from domain.feedback import Correction, CorrectionError, check_correction
+from domain.highlights.feedback import Correction, CorrectionError, check_correction
 
 
 def check(start: float, end: float) -> Correction:

@@ -10,12 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.candidate import Evidence, HighlightCandidate
-from domain.cost_gate import Grounds
-from domain.fusion import Sighting, agreeing, alone, calibrated, discovered, fused, unseen
-from domain.marks import Mark
+from domain.analysis.gemini.budget import Grounds
+from domain.analysis.gemini.fusion import (
+    Sighting,
+    agreeing,
+    alone,
+    calibrated,
+    discovered,
+    fused,
+    unseen,
+)
+from domain.highlights.candidate import Evidence, HighlightCandidate
+from domain.highlights.markers import Mark
+from domain.media.timestamps import ClockAnchor
 from domain.score import DIMENSIONS, HighlightScore
-from domain.wall_clock import ClockAnchor
 
 KICK_OFF = datetime(2026, 5, 1, 18, 0, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.headline import headline
-from domain.local_scoring import SIGNAL_TAGS
+from domain.analysis.scoring import SIGNAL_TAGS
+from domain.highlights.explanation import headline
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.key_life import (
+from domain.tenants.keys import (
     KeyEndedError,
     KeyLife,
     KeyReplacedError,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.local_scoring import SIGNAL_TAGS, Cues, evidence, excitement, score, tags
-from domain.marks import Mark
+from domain.analysis.scoring import SIGNAL_TAGS, Cues, evidence, excitement, score, tags
+from domain.highlights.markers import Mark
 from domain.score import DIMENSIONS
 
 ROUNDED = 0.5e-4 + 1e-9  # by which a figure of four decimals may be off

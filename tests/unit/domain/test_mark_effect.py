@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.candidate import HighlightCandidate
-from domain.mark_effect import honour_mark
-from domain.marks import Mark
-from domain.profile import GameProfile
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.marker_effect import honour_mark
+from domain.highlights.markers import Mark
+from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
 
 

@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.marks import LONGEST_PAYLOAD, Mark, Refusal, read_mark, refusals, where_meant
-from domain.media import TimedMetadata
+from domain.highlights.markers import (
+    LONGEST_PAYLOAD,
+    Mark,
+    Refusal,
+    read_mark,
+    refusals,
+    where_meant,
+)
+from domain.media.segments import TimedMetadata
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=20),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from domain.match_report import clock, match_report
-from domain.selection import DecisionStatus
-from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
+from domain.highlights.selection import DecisionStatus
+from domain.streams.report import clock, match_report
+from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from tests.unit.domain.clip_cases import decision, gap
 
 PROGRESS = StreamProgress(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.pace import FASTEST, observe_interval, poll_delay
+from domain.ingest.playlist import FASTEST, observe_interval, poll_delay
 
 seconds = st.floats(0.01, 30.0)
 

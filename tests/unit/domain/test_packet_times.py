@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from domain.packet_times import (
+from domain.media.packet_times import (
     TICKS,
     WRAP,
     decode_times,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.plans import PLANS, Plan, PlanName, StreamQuotaExceededError, require_room
+from domain.tenants.plans import PLANS, Plan, PlanName, StreamQuotaExceededError, require_room
 
 PAGE = Path(__file__).parents[3] / "docs" / "limits.md"
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.profile_catalog import ProfileCatalog, UnknownProfileError
-from domain.profile_document import Layer
-from domain.profile_problem import InvalidProfilesError
+from domain.profiles.catalog import ProfileCatalog, UnknownProfileError
+from domain.profiles.documents import InvalidProfilesError, Layer
 from tests.unit.domain.profile_cases import override
 
 

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.profile import GameProfile
-from domain.profile_document import MAX_DEPTH, Layer, resolve_documents
-from domain.profile_problem import InvalidProfilesError
+from domain.profiles.documents import MAX_DEPTH, InvalidProfilesError, Layer, resolve_documents
+from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS
 
 EVEN = dict.fromkeys(DIMENSIONS, 0.125)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.profile_merge import Json, merge_patch
+from domain.profiles.documents import Json, merge_patch
 
 KEYS = st.sampled_from("abc")
 LEAVES = st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=2).map(list[Json])

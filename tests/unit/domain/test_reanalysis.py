@@ -6,18 +6,27 @@ from uuid import UUID
 
 import pytest
 
-from domain.analysis import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.backfill import BackfillPlan, JoinedBy
-from domain.backfill_input import BackfillInput, RecordingSurvey, StreamSoFar
-from domain.backfill_ledger import BackfillLedger
-from domain.backfill_result import BackfillOutcome
-from domain.cost_gate import Grounds
-from domain.gemini.report import GeminiReport
-from domain.media import Gap
-from domain.reanalysis import MOST_PIECES, PIECE, plan_again
-from domain.stream import StreamProgress, StreamStatus
-from domain.stream_input import RecordingReady
-from domain.wall_clock import ClockAnchor
+from domain.analysis.gemini.budget import Grounds
+from domain.analysis.gemini.report import GeminiReport
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.media.segments import Gap
+from domain.media.timestamps import ClockAnchor
+from domain.streams.backfill.ledger import BackfillLedger
+from domain.streams.backfill.messages import (
+    BackfillInput,
+    BackfillOutcome,
+    RecordingSurvey,
+    StreamSoFar,
+)
+from domain.streams.backfill.planning import (
+    MOST_PIECES,
+    REANALYSIS_PIECE,
+    BackfillPlan,
+    JoinedBy,
+    plan_again,
+)
+from domain.streams.messages import RecordingReady
+from domain.streams.status import StreamProgress, StreamStatus
 from tests.unit.domain.backfill_cases import LENGTH, NOON, gap, recording, seconds
 
 REQUEST = BackfillInput(
@@ -56,7 +65,7 @@ def test_all_of_the_stream_is_fetched_and_counts() -> None:
 
 def test_its_pieces_are_as_small_as_a_gate_needs_them() -> None:
     (span,) = plan().ranges
-    assert {each.last - each.first + 1 for each in span.pieces[:-1]} == {PIECE / LENGTH}
+    assert {each.last - each.first + 1 for each in span.pieces[:-1]} == {REANALYSIS_PIECE / LENGTH}
 
 
 def test_of_a_long_stream_there_are_no_more_pieces_than_a_history_holds() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.recording_clock import RecordingClock
+from domain.streams.backfill.planning import RecordingClock
 from tests.unit.domain.backfill_cases import NOON, recording, seconds
 
 

@@ -6,12 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.request_timing import (
-    LONGEST_IDLE,
-    LONGEST_REQUEST,
-    playlist_timing,
-    segment_timing,
-)
+from domain.ingest.retries import LONGEST_IDLE, LONGEST_REQUEST, playlist_timing, segment_timing
 
 seconds = st.floats(0.0, 3600.0)
 

@@ -6,9 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.profile import SimilarityThresholds
-from domain.resemblance import PICTURE_REACH, Impression, nearby_parts, resemblance
-from domain.similarity import describe
+from domain.highlights.similarity import (
+    PICTURE_REACH,
+    Impression,
+    describe,
+    nearby_parts,
+    resemblance,
+)
+from domain.profiles.model import SimilarityThresholds
 
 LIMITS = SimilarityThresholds()
 PICTURE = "ff00ff00ff00ff00"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.media import Window
-from domain.retention import (
+from domain.media.segments import Window
+from domain.streams.retention import (
     KEPT_GAPS,
     StoredObject,
     keep_from,

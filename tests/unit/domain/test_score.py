@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain.profile import GameProfile
+from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
 
 UNIT = st.floats(0, 1)

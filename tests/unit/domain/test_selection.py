@@ -7,11 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.candidate import HighlightCandidate
-from domain.marks import Mark
-from domain.media import Gap, GapReason
-from domain.profile import DiversityMethod
-from domain.selection import (
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.markers import Mark
+from domain.highlights.selection import (
     Decision,
     DecisionStatus,
     HighlightSelector,
@@ -19,6 +17,8 @@ from domain.selection import (
     Tier,
     needs_selection,
 )
+from domain.media.segments import Gap, GapReason
+from domain.profiles.model import DiversityMethod
 from tests.unit.domain.selection_cases import Stream, candidate, profile, run, score
 
 PENDING = DecisionStatus.PENDING

@@ -9,9 +9,9 @@ from uuid import UUID
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from domain.candidate import HighlightCandidate
-from domain.profile import GameProfile
-from domain.selection import HIDDEN, Decision, DecisionStatus, SelectionState
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.selection import HIDDEN, Decision, DecisionStatus, SelectionState
+from domain.profiles.model import GameProfile
 from tests.unit.domain.selection_cases import (
     PROFILES,
     VALUES,

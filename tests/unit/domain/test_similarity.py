@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.profile import SimilarityThresholds
-from domain.selection.contender import Contender
-from domain.selection.decision import Tier
-from domain.similarity import hash_distance, likeness, same_moment
+from domain.highlights.selection.models import Tier
+from domain.highlights.selection.timeline import Contender
+from domain.highlights.similarity import hash_distance, likeness, same_moment
+from domain.profiles.model import SimilarityThresholds
 from tests.unit.domain.selection_cases import TAGS, TITLES, candidate
 
 LIMITS = SimilarityThresholds()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.spelling import nearest
+from domain.highlights.search_query import nearest
 
 WORDS = ("goal", "goals", "coal", "penalty", "penalties", "save", "sliced", "2026", "golazo")
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from domain.selection import DecisionStatus
-from domain.standing import Standing, newly_seen, selection_with
+from domain.highlights.selection import DecisionStatus
+from domain.streams.backfill.existing import Standing, newly_seen, selection_with
 from tests.unit.domain.selection_cases import Stream, candidate, profile
 
 CONFIRMED, REJECTED = DecisionStatus.CONFIRMED, DecisionStatus.REJECTED

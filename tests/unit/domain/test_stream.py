@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.stream import (
+from domain.streams.status import (
     NORMAL_ENDS,
     TERMINAL,
     EndReason,

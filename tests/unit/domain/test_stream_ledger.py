@@ -6,18 +6,18 @@ from uuid import UUID
 
 import pytest
 
-from domain.analysis import AnalyzeWindowResult
-from domain.clip import ClipSpec, ClipStatus
-from domain.cost_gate import Grounds
-from domain.feedback import Correction
-from domain.gemini.report import GeminiReport
-from domain.ingest import IngestCursor
-from domain.media import TimedMetadata
-from domain.selection import DecisionStatus, SelectHighlightsResult, SelectionState
-from domain.stream import EndReason, StreamProgress, StreamStatus
-from domain.stream_input import ClipCorrection, RecordingReady
-from domain.stream_ledger import BATCH, KEPT_DECISIONS, RECORDED_WINDOWS, StreamLedger
-from domain.undecodable import undecodable_gaps
+from domain.analysis.gemini.budget import Grounds
+from domain.analysis.gemini.report import GeminiReport
+from domain.analysis.messages import AnalyzeWindowResult
+from domain.analysis.signals import undecodable_gaps
+from domain.clips.models import ClipSpec, ClipStatus
+from domain.highlights.feedback import Correction
+from domain.highlights.selection import DecisionStatus, SelectHighlightsResult, SelectionState
+from domain.ingest.messages import IngestCursor
+from domain.media.segments import TimedMetadata
+from domain.streams.ledger import BATCH, KEPT_DECISIONS, RECORDED_WINDOWS, StreamLedger
+from domain.streams.messages import ClipCorrection, RecordingReady
+from domain.streams.status import EndReason, StreamProgress, StreamStatus
 from tests.unit.domain.clip_cases import WHEN, decision, outcome, window
 from tests.unit.domain.ledger_cases import (
     OVER,

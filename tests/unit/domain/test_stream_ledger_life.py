@@ -8,10 +8,10 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.clip import ClipSpec, ClipStatus
-from domain.clip_book import ClipPhase
-from domain.media import Gap
-from domain.selection import Decision, DecisionStatus
+from domain.clips.models import ClipSpec, ClipStatus
+from domain.clips.tracker import ClipPhase
+from domain.highlights.selection import Decision, DecisionStatus
+from domain.media.segments import Gap
 from tests.unit.domain.clip_cases import decision, outcome, window
 from tests.unit.domain.ledger_cases import (
     OVER,

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from domain.clip import ClipSpec, ClipStatus
-from domain.ingest import FetchWindowResult, IngestCursor
-from domain.repeated_failure import RepeatedFailure
-from domain.stream import EndReason, ProblemCode, StreamEnd, StreamProblem
-from domain.stream_ledger import StreamLedger
+from domain.clips.models import ClipSpec, ClipStatus
+from domain.ingest.messages import FetchWindowResult, IngestCursor
+from domain.ingest.retries import RepeatedFailure
+from domain.streams.ledger import StreamLedger
+from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem
 from tests.unit.domain.clip_cases import STREAM, TENANT, outcome, window
 from tests.unit.domain.ledger_cases import analyze, fetch, ledger, reloaded
 

@@ -6,11 +6,10 @@ import math
 
 import pytest
 
-from domain.profile_catalog import ProfileCatalog
-from domain.profile_document import Layer
-from domain.profile_override import MAX_NESTING, MAX_OVERRIDES
-from domain.profile_problem import InvalidProfilesError
-from domain.tenant_profiles import TenantProfiles
+from domain.profiles.catalog import ProfileCatalog
+from domain.profiles.documents import InvalidProfilesError, Layer
+from domain.profiles.overrides import MAX_NESTING, MAX_OVERRIDES
+from domain.profiles.tenant_profiles import TenantProfiles
 from tests.unit.domain.profile_cases import override
 
 

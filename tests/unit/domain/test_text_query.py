@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.text_query import (
+from domain.highlights.search_query import (
     Node,
     Not,
     Pair,

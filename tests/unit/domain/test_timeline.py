@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.timeline import (
+from domain.media.timeline import (
     TIMESTAMP_PERIOD,
     Placement,
     TimelinePoint,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.timestamps import (
+from domain.media.timestamps import (
     TimestampError,
     WallClockAnchor,
     format_timestamp,

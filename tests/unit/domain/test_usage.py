@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain.usage import UsageKind, cost, usage_event
+from domain.tenants.usage import UsageKind, cost, usage_event
 
 
 def test_the_same_subject_is_the_same_event() -> None:

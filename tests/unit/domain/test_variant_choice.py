@@ -6,16 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.media import VariantPolicy
-from domain.playlist import MasterPlaylist, Rendition, Variant
-from domain.variant_choice import (
+from domain.ingest.playlist import (
+    MasterPlaylist,
+    Rendition,
+    Variant,
     alternatives,
     captions,
     choose_variant,
     order_variants,
     separate_audio,
 )
-from infra.hls_parser import parse_playlist
+from domain.media.segments import VariantPolicy
+from infra.media.hls_playlist import parse_playlist
 
 variants = st.builds(
     Variant,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from domain.media import SegmentRef
-from domain.wall_clock import anchor_of
+from domain.media.segments import SegmentRef
+from domain.media.timestamps import anchor_of
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from domain.ingest import IngestCursor, IngestProgress
-from domain.media import AudioTrack, GapReason, SegmentRef, Window
-from domain.playlist import DateRange, ListedSegment, Resource
-from domain.window import MOST_METADATA, FetchedMedia, WindowBuilder
+from domain.ingest.messages import IngestCursor, IngestProgress
+from domain.ingest.playlist import DateRange, ListedSegment, Resource
+from domain.ingest.window import MOST_METADATA, FetchedMedia, WindowBuilder
+from domain.media.segments import AudioTrack, GapReason, SegmentRef, Window
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TENANT, STREAM = uuid4(), uuid4()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.workflow_titles import stream_title
+from domain.streams.report import stream_title
 
 
 def test_a_title_says_tenant_room_and_title() -> None:

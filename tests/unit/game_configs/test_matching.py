@@ -12,8 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from domain.profile_match import ProfileMatch
-from infra.profile_loader import load_shipped_catalog
+from domain.profiles.matching import ProfileMatch
+from infra.profiles.store import load_shipped_catalog
 
 CATALOG = load_shipped_catalog()
 DATA = Path(__file__).parents[1] / "domain" / "data" / "game_names.csv"

@@ -7,9 +7,9 @@ import math
 import pytest
 import yaml
 
-from domain.profile import GameProfile, ProfileKind, Thresholds
+from domain.profiles.model import GameProfile, ProfileKind, Thresholds
 from domain.score import DIMENSIONS
-from infra.profile_loader import load_shipped_catalog, shipped_directory
+from infra.profiles.store import load_shipped_catalog, shipped_directory
 
 CATALOG = load_shipped_catalog()
 PROFILES = [CATALOG.get(profile_id) for profile_id in CATALOG.ids()]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.captions import NotCaptionsError, parse_captions
+from infra.media.webvtt import NotCaptionsError, parse_captions
 
 BODY = (
     "\n\n00:00:01.500 --> 00:00:03.000 align:start\n<v Bob>Goal!\nWhat a goal\n"

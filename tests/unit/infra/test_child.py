@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.embedded.child import ChildProcess
+from infra.child_process import ChildProcess
 
 PARENT = """
 import sys
 from pathlib import Path
-from infra.embedded.child import ChildProcess
+from infra.child_process import ChildProcess
 child = ChildProcess(["sleep", "60"], log=Path(sys.argv[1]))
 print(child.pid, flush=True)
 sys.stdin.read()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.clip_store import ClipStoreError, LocalClipStore
+from infra.storage.clips import ClipStoreError, LocalClipStore
 
 KEY = "tenant/stream/clip.mp4"
 
@@ -148,7 +148,7 @@ async def test_a_name_that_leads_out_of_the_store_is_refused(
 
 KILLED_WRITER = (
     "import asyncio, shutil, sys, time; from pathlib import Path\n"
-    "from infra.clip_store import LocalClipStore\n"
+    "from infra.storage.clips import LocalClipStore\n"
     "def stall(source, target):\n"
     "    target.write_bytes(b'half')\n"
     "    print('stalled', flush=True)\n"

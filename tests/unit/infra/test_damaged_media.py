@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from demo.ffmpeg import ffmpeg_path
-from domain.timeline import unwrap
-from infra.media_probe import MediaFacts, UndecodableError, probe
-from infra.media_signals import SegmentFile, measure_segment, measure_segments
+from domain.media.timeline import unwrap
+from infra.media.probe import MediaFacts, UndecodableError, probe
+from infra.media.signals import SegmentFile, measure_segment, measure_segments
 from tests.media import FRAGMENTED, damage, make_video, restamp
 
 HOUR = 3600 * 90_000

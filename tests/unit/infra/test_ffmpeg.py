@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from demo.ffmpeg import ffmpeg_path
-from infra.ffmpeg import (
+from infra.media.ffmpeg import (
     FfmpegError,
     FfmpegLimits,
     FfmpegTimeoutError,
@@ -169,7 +169,7 @@ def test_demo_and_tests_use_the_same_ffmpeg_as_the_service(
 def test_a_platform_without_a_packaged_one_is_told_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.ffmpeg.files", lambda _package: tmp_path)
+    monkeypatch.setattr("infra.media.ffmpeg.files", lambda _package: tmp_path)
     with pytest.raises(FfmpegError, match="set HIGHLIGHTS_FFMPEG_PATH"):
         find_ffmpeg()
 
@@ -216,7 +216,7 @@ def test_a_program_that_is_no_ffmpeg_is_refused() -> None:
 async def test_a_process_dies_with_the_one_that_started_it(tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     program = (
-        "import asyncio, sys; from infra.ffmpeg import FfmpegLimits, run_ffmpeg;"
+        "import asyncio, sys; from infra.media.ffmpeg import FfmpegLimits, run_ffmpeg;"
         "asyncio.run(run_ffmpeg(sys.argv[1:], limits=FfmpegLimits(),"
         " on_progress=lambda _: print('running', flush=True)))"
     )

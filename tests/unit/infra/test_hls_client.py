@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.playlist import ByteRange, Resource
-from infra.hls_client import (
+from domain.ingest.playlist import ByteRange, Resource
+from infra.media.hls_client import (
     LONGEST_RETRY_AFTER,
     HlsClient,
     HlsSession,
@@ -23,7 +23,7 @@ from infra.hls_client import (
     UnreachableError,
     Validators,
 )
-from infra.url_guard import UrlGuard
+from infra.ssrf import UrlGuard
 
 OK = "HTTP/1.1 200 OK\r\nConnection: close\r\n"
 

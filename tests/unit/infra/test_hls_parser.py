@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.playlist import ByteRange, MasterPlaylist, MediaPlaylist
-from infra.hls_parser import MissingVariableError, NotAPlaylistError, parse_playlist
+from domain.ingest.playlist import ByteRange, MasterPlaylist, MediaPlaylist
+from infra.media.hls_playlist import MissingVariableError, NotAPlaylistError, parse_playlist
 
 URL = "https://cdn.example/room/720p/index.m3u8"
 HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:7\n"

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.embedded.home import Running, StateDirectory, signing_secret
 from infra.errors import AlreadyRunningError, StartFailedError
 from infra.settings import Settings
+from infra.state_directory import Running, StateDirectory, signing_secret
 
 HOLDER = """
 import sys
 from pathlib import Path
-from infra.embedded.home import StateDirectory
+from infra.state_directory import StateDirectory
 with StateDirectory(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -9,11 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from infra import inbound_dispatch
-from infra.inbound_delivery import Drained, InboundDelivery
-from infra.inbound_dispatch import AT_A_TIME, InboundDispatch
-from infra.repositories.inbound_events import Lane
-from infra.temporal_connection import TemporalUnavailableError
+from app.services import hms_events as inbound_dispatch
+from app.services.hms_events import AT_A_TIME, Drained, InboundDelivery, InboundDispatch
+from infra.db.repositories.inbound_events import Lane
+from infra.temporal.client import TemporalUnavailableError
 
 TENANT = uuid4()
 CONNECTION = uuid4()
@@ -168,7 +167,7 @@ async def test_more_lanes_than_may_wait_are_left_to_the_relay(
 ) -> None:
     waiting = [deliver(dispatch, f"lane-{number}") for number in range(AT_A_TIME)]
     await turn()
-    monkeypatch.setattr(inbound_dispatch, "MOST_WAITING", 2)
+    monkeypatch.setattr(inbound_dispatch, "MOST_UNPROCESSED", 2)
     waiting += [deliver(dispatch, "third"), deliver(dispatch, "fourth")]
     await turn()
     await deliver(dispatch, "fifth")

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import psutil
 import pytest
 
-from infra.media_pool import MediaCrashed, MediaPool, MediaTimeout
+from infra.media.pool import MediaCrashed, MediaPool, MediaTimeout
 
 
 class UnpicklableError(Exception):

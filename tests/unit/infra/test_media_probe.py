@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.media_probe import UndecodableError, probe
+from infra.media.probe import UndecodableError, probe
 from tests.media import make_video
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from demo.ffmpeg import ffmpeg_path
-from domain.profile import SimilarityThresholds
-from domain.signals import SignalFrame
-from domain.similarity import hash_distance
-from infra.media_signals import SegmentFile, UndecodableError, measure_segment, measure_segments
+from domain.analysis.signals import SignalFrame
+from domain.highlights.similarity import hash_distance
+from domain.profiles.model import SimilarityThresholds
+from infra.media.signals import SegmentFile, UndecodableError, measure_segment, measure_segments
 from tests.media import make_video
 
 WRAP = 2**33 / 90_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-from infra.moving_windows import MovingWindows
+from infra.rate_limit import MovingWindows
 
 START = 1_800_000_000.0
 

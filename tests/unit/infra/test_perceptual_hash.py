@@ -16,10 +16,9 @@ from demo.match.camera import Camera
 from demo.match.direct import write_script
 from demo.match.image import HEIGHT, WIDTH
 from demo.match.play import FRAMES_PER_SECOND
-from domain.profile import SimilarityThresholds
-from domain.resemblance import PICTURE_REACH
-from domain.similarity import hash_distance
-from infra.perceptual_hash import BITS, hash_of, hash_of_file
+from domain.highlights.similarity import PICTURE_REACH, hash_distance
+from domain.profiles.model import SimilarityThresholds
+from infra.media.phash import BITS, hash_of, hash_of_file
 
 SCENES: Final = (
     *(("soccer", 0), ("soccer", 8), ("soccer", 32), ("basketball", 0), ("basketball", 8)),

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.profile_problem import InvalidProfilesError
-from infra.profile_loader import load_catalog, read_document
+from domain.profiles.documents import InvalidProfilesError
+from infra.profiles.store import load_catalog, read_document
 
 DEFAULT = "name: General\nkind: default\n"
 

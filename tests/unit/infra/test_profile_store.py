@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from domain.profile_problem import InvalidProfilesError
-from infra.profile_store import ProfileStore
+from domain.profiles.documents import InvalidProfilesError
+from infra.profiles.store import ProfileStore
 
 
 class Clock:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import NotConfiguredError
-from infra.rate_limiter import Bucket, Limit, RateLimiter
+from infra.rate_limit import Bucket, Limit, RateLimiter
 
 LIMIT = Limit(name="default", quota=7, window=4)
 BUCKET = Bucket(LIMIT, "owner")

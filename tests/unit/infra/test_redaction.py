@@ -16,11 +16,11 @@ from pydantic import SecretStr, ValidationError
 from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError
 
-from api.problems import UnavailableProblem
+from api.errors.problems import UnavailableProblem
 from infra import telemetry
 from infra.redaction import MASK, redact, register
 from infra.settings import Settings
-from infra.temporal import DATA_CONVERTER
+from infra.temporal.client import DATA_CONVERTER
 
 MARK = "mark-7f3a\"/é'x"
 SECRETS = {

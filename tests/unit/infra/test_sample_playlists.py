@@ -12,8 +12,8 @@ from urllib.parse import urljoin
 
 import pytest
 
-from domain.playlist import MasterPlaylist, MediaPlaylist
-from infra.hls_parser import NotAPlaylistError, parse_playlist
+from domain.ingest.playlist import MasterPlaylist, MediaPlaylist
+from infra.media.hls_playlist import NotAPlaylistError, parse_playlist
 
 URL = "https://cdn.example/room/index.m3u8"
 

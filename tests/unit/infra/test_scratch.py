@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.scratch import scratch_directory, sweep_scratch
+from infra.storage.scratch import scratch_directory, sweep_scratch
 
 WRITER = (
-    "import sys, time; from pathlib import Path; from infra.scratch import scratch_directory\n"
+    "import sys, time; from pathlib import Path\n"
+    "from infra.storage.scratch import scratch_directory\n"
     "with scratch_directory(Path(sys.argv[1])) as directory:\n"
     "    (directory / 'pictures0.mp4').write_bytes(b'half')\n"
     "    print(directory, flush=True)\n"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.secret_box import SealBrokenError, SecretBox, new_secret
+from infra.encryption import SealBrokenError, SecretBox, new_secret
 
 BOX = SecretBox(b"s" * 32, purpose="test")
 

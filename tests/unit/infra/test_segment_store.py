@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.segment_store import (
+from infra.storage.segments import (
     LocalSegmentStore,
     StoreError,
     StoreFullError,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.ingest import IngestLimits
+from domain.ingest.messages import IngestLimits
 from infra.settings import Settings
 
 

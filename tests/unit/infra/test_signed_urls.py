@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.signed_urls import UrlSigner, Verdict
+from infra.storage.signed_urls import UrlSigner, Verdict
 
 SIGNER = UrlSigner(b"0" * 32)
 PATH = "/v1/clips/1/download"

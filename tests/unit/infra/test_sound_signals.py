@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from domain.signals import SoundFrame
-from infra.sound_signals import k_weighting, measure_sound
+from domain.analysis.signals import SoundFrame
+from infra.media.signals import k_weighting, measure_sound
 
 SECONDS = 2.0
 EDGES = np.linspace(0.0, SECONDS, 9)

@@ -6,8 +6,7 @@ import ipaddress
 
 import pytest
 
-from infra.special_addresses import is_platform_internal, is_public
-from infra.url_guard import UrlGuard
+from infra.ssrf import UrlGuard, is_platform_internal, is_public
 
 # Block, and whether the addresses just before and just after it are public.
 BLOCKS_V4 = (

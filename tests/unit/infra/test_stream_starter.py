@@ -9,10 +9,10 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.ingest import IngestLimits
-from infra.schema import Stream
-from infra.stream_starter import StreamStarter
-from infra.temporal_connection import TemporalRefusedError
+from app.services.streams import StreamStarter
+from domain.ingest.messages import IngestLimits
+from infra.db.tables import Stream
+from infra.temporal.client import TemporalRefusedError
 
 
 class Server:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.embedded import temporal_binary
-from infra.embedded.temporal_binary import MODULE, VERSION, cached_path, find, obtain
+from app.dev import temporal_binary
+from app.dev.temporal_binary import MODULE, VERSION, cached_path, find, obtain
 from infra.errors import ComponentMissingError
 
 GOOD = "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.url_guard import GuardedTransport, UrlForbiddenError, UrlGuard
+from infra.ssrf import GuardedTransport, UrlForbiddenError, UrlGuard
 
 NEVER = (
     "169.254.169.254",  # AWS, Google Cloud and Azure metadata

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from infra.embedded.ports import free_ports
-from infra.url_guard import UrlGuard
-from infra.webhook_sender import MAX_RESPONSE_BYTES, Answer, WebhookSender
+from app.dev.ports import free_ports
+from infra.ssrf import UrlGuard
+from infra.webhooks.sender import MAX_RESPONSE_BYTES, Answer, WebhookSender
 
 Serve = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.stream_input import StreamInput, StreamResult
+    from domain.streams.messages import StreamInput, StreamResult
     from workflows.stream import StreamWorkflow
 
 

@@ -16,7 +16,8 @@ from temporalio.worker import Worker
 
 from activities.interfaces import Webhooks
 from domain import task_queues
-from domain.delivery import (
+from domain.ids import OUTBOX_RELAY_WORKFLOW_ID, delivery_workflow_id
+from domain.webhooks.delivery import (
     AttemptOutcome,
     AttemptRequest,
     DeliveryInput,
@@ -26,7 +27,6 @@ from domain.delivery import (
     OutboxRelayInput,
     OutboxRelayPass,
 )
-from domain.ids import OUTBOX_RELAY_WORKFLOW_ID, delivery_workflow_id
 from tests.unit.workflows.record_history import record_on_own_server, store
 from workflows.delivery import DeliveryWorkflow
 from workflows.outbox_relay import OutboxRelayWorkflow

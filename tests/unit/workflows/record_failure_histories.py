@@ -15,8 +15,8 @@ from temporalio.worker import Worker
 
 from activities.interfaces import ExecutionReconciler
 from domain import task_queues
-from domain.executions import ReconcileExecutionsInput, ReconcileExecutionsReport
-from domain.stream import EndReason, ProblemCode, StreamEnd, StreamProblem
+from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
+from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem
 from tests.integration.workflows.scripted import Script, failing, running, start
 from tests.unit.workflows.record_history import record_on_own_server, store
 from workflows.reconcile_executions import ReconcileExecutionsWorkflow

@@ -18,16 +18,16 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
+from app.dev import temporal_binary
+from app.dev.ports import free_ports
+from app.dev.temporal_server import TemporalServer
 from domain import task_queues
-from domain.expiry import MaintenanceInput
-from domain.feedback import Correction
+from domain.highlights.feedback import Correction
 from domain.ids import clip_workflow_id
-from domain.stream_input import ClipCorrection, StopRequest, StreamResult
-from infra.embedded import temporal_binary
-from infra.embedded.ports import free_ports
-from infra.embedded.temporal_server import TemporalServer
+from domain.streams.messages import ClipCorrection, StopRequest, StreamResult
+from domain.tenants.retention import MaintenanceInput
 from infra.settings import Settings
-from infra.temporal import connect
+from infra.temporal.client import connect
 from tests.integration.workflows.inbound_script import (
     QUICK_RECONCILE,
     QUICK_RELAY,

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from domain.backfill_input import BackfillTiming
-from domain.clip_input import ClipTiming
-from domain.delivery import DeliveryTiming
-from domain.executions import ReconcileExecutionsInput
-from domain.expiry import MaintenanceInput
-from domain.inbound import ReconcileInput, RelayInput
-from domain.stream_input import StreamTiming
+from domain.clips.models import ClipTiming
+from domain.hms.messages import ReconcileInput, RelayInput
+from domain.streams.backfill.messages import BackfillTiming
+from domain.streams.messages import StreamTiming
+from domain.streams.reconciliation import ReconcileExecutionsInput
+from domain.tenants.retention import MaintenanceInput
+from domain.webhooks.delivery import DeliveryTiming
 from workflows import outbox_relay, steps
 
 WORKFLOWS = Path(steps.__file__).parent

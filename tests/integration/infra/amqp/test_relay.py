@@ -15,14 +15,13 @@ import pytest
 from aio_pika import DeliveryMode
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from domain.clip import ClipStatus
-from domain.events import ClipPayload, Event, EventType, UsagePayload, event
+from domain.clips.models import ClipStatus
+from domain.webhooks.events import ClipPayload, Event, EventType, UsagePayload, event
 from infra.amqp import EventRelay, stay_connected
-from infra.amqp.event_message import EXCHANGE
-from infra.clip_links import ClipLinks
-from infra.database import Database
-from infra.repositories import events, publication
-from infra.signed_urls import UrlSigner
+from infra.amqp.relay import EXCHANGE
+from infra.db.engine import Database
+from infra.db.repositories import events, publication
+from infra.storage.signed_urls import ClipLinks, UrlSigner
 from tests.integration.broker import Broker, eventually
 from tests.integration.rows import new_tenant
 

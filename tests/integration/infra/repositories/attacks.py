@@ -19,26 +19,26 @@ from sqlalchemy import true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import make_transient_to_detached
 
-import infra.repositories as package
-from domain.access import Scope
-from domain.audit import SYSTEM, AuditAction
-from domain.backfill_input import AnalyzedMedia, BackfillRecord, StreamRef
-from domain.events import Event, EventType, UsagePayload, event
-from domain.expiry import RecordKind
-from domain.feedback import Verdict
-from domain.gap_outcome import GapOutcome
+import infra.db.repositories as package
+from domain.highlights.feedback import Verdict
+from domain.highlights.selection import DecisionStatus
 from domain.hms.beam import Outcome
 from domain.hms.effects import BeamRef, EndSession
-from domain.media import GapStatus
-from domain.plans import PlanName
-from domain.profile_override import ProfileOverride
-from domain.records import StreamRecord
+from domain.media.segments import GapStatus
+from domain.profiles.overrides import ProfileOverride
 from domain.score import DIMENSIONS
-from domain.selection import DecisionStatus
-from domain.stream import StreamProgress, StreamStatus
-from domain.usage import UsageKind, usage_event
-from domain.webhooks import DisabledReason, EndpointStatus
-from infra.repositories import (
+from domain.streams.backfill.messages import AnalyzedMedia, BackfillRecord, StreamRef
+from domain.streams.backfill.planning import GapOutcome
+from domain.streams.records import StreamRecord
+from domain.streams.status import StreamProgress, StreamStatus
+from domain.tenants.audit import SYSTEM, AuditAction
+from domain.tenants.keys import Scope
+from domain.tenants.plans import PlanName
+from domain.tenants.retention import RecordKind
+from domain.tenants.usage import UsageKind, usage_event
+from domain.webhooks.endpoints import DisabledReason, EndpointStatus
+from domain.webhooks.events import Event, EventType, UsagePayload, event
+from infra.db.repositories import (
     announcements,
     api_keys,
     audit,
@@ -70,17 +70,17 @@ from infra.repositories import (
     unfinished,
     usage,
 )
-from infra.repositories.audit import AuditFilter
-from infra.repositories.deliveries import DeliveryFilter
-from infra.repositories.delivery_attempts import Attempt
-from infra.repositories.delivery_queue import WaitingDelivery
-from infra.repositories.highlight_filter import HighlightFilter
-from infra.repositories.highlight_search import TextQuery
-from infra.repositories.idempotency import StoredResponse
-from infra.repositories.inbound_events import Lane, NewEvent
-from infra.repositories.profiles import ProfileOverrides
-from infra.repositories.unfinished import DeliveryQueueRef
-from infra.schema import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
+from infra.db.repositories.audit import AuditFilter
+from infra.db.repositories.deliveries import DeliveryFilter
+from infra.db.repositories.delivery_attempts import Attempt
+from infra.db.repositories.delivery_queue import WaitingDelivery
+from infra.db.repositories.highlight_filter import HighlightFilter
+from infra.db.repositories.highlight_search import TextQuery
+from infra.db.repositories.idempotency import StoredResponse
+from infra.db.repositories.inbound_events import Lane, NewEvent
+from infra.db.repositories.profiles import ProfileOverrides
+from infra.db.repositories.unfinished import DeliveryQueueRef
+from infra.db.tables import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
 from tests.integration.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
 
 WHEN = datetime(2026, 5, 2, tzinfo=UTC)

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from domain.access import Scope
+from app.services.bootstrap import create_key, ensure_dev_tenant, list_keys, revoke_key
+from domain.tenants.keys import Scope
 from infra import api_keys
-from infra.bootstrap import create_key, ensure_dev_tenant, list_keys, revoke_key
-from infra.database import Database
-from infra.repositories import api_keys as stored
-from infra.schema import ApiKey, Stream
+from infra.db.engine import Database
+from infra.db.repositories import api_keys as stored
+from infra.db.tables import ApiKey, Stream
 
 SECRET = b"0" * 32
 

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from domain.audit import OPERATOR, SYSTEM, Actor, ActorKind, AuditAction
-from infra.database import Database
-from infra.repositories import audit
-from infra.repositories.audit import AuditFilter
-from infra.schema import AuditEntry
+from domain.tenants.audit import OPERATOR, SYSTEM, Actor, ActorKind, AuditAction
+from infra.db.engine import Database
+from infra.db.repositories import audit
+from infra.db.repositories.audit import AuditFilter
+from infra.db.tables import AuditEntry
 
 
 async def entries(database: Database, tenant: UUID) -> list[AuditEntry]:

@@ -7,15 +7,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.backfill_input import BackfillRecord, StreamRef, StreamSoFar
-from domain.gap_outcome import GapOutcome
-from domain.media import Gap, GapReason, GapStatus
-from domain.records import StreamRecord
-from domain.selection import DecisionStatus
-from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
-from infra.database import Database
-from infra.repositories import backfills, streams
-from infra.schema import StreamGap
+from domain.highlights.selection import DecisionStatus
+from domain.media.segments import Gap, GapReason, GapStatus
+from domain.streams.backfill.messages import BackfillRecord, StreamRef, StreamSoFar
+from domain.streams.backfill.planning import GapOutcome
+from domain.streams.records import StreamRecord
+from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
+from infra.db.engine import Database
+from infra.db.repositories import backfills, streams
+from infra.db.tables import StreamGap
 from tests.integration.rows import new_highlight, new_stream
 
 GAP = Gap(

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from domain.events import EventType
-from domain.usage import UsageKind, usage_event
-from infra.database import Database
-from infra.repositories import budgets, events, usage
+from domain.tenants.usage import UsageKind, usage_event
+from domain.webhooks.events import EventType
+from infra.db.engine import Database
+from infra.db.repositories import budgets, events, usage
 
 MAY = datetime(2026, 5, 15, tzinfo=UTC)
 

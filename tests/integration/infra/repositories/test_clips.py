@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.clip import ClipStatus
-from domain.events import EventType
-from infra.database import Database
-from infra.repositories import clips, events
-from infra.repositories.errors import RecordMissingError
+from domain.clips.models import ClipStatus
+from domain.webhooks.events import EventType
+from infra.db.engine import Database
+from infra.db.repositories import clips, events
+from infra.db.repositories.errors import RecordMissingError
 from tests.integration.rows import clip_record, new_clip, new_highlight, new_stream, used
 
 

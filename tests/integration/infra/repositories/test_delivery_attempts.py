@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.usage import UsageKind
-from infra.database import Database
-from infra.repositories import audit, deliveries, delivery_attempts, endpoints, events, usage
-from infra.repositories.audit import AuditFilter
-from infra.repositories.delivery_attempts import Attempt, RecordedAttempt
-from infra.repositories.usage import Bucket
-from infra.schema import Delivery, WebhookEndpoint
+from domain.tenants.usage import UsageKind
+from infra.db.engine import Database
+from infra.db.repositories import audit, deliveries, delivery_attempts, endpoints, events, usage
+from infra.db.repositories.audit import AuditFilter
+from infra.db.repositories.delivery_attempts import Attempt, RecordedAttempt
+from infra.db.repositories.usage import Bucket
+from infra.db.tables import Delivery, WebhookEndpoint
 from tests.integration.rows import new_delivery, new_endpoint, usage_event
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

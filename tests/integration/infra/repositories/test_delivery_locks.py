@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.database import Database
-from infra.repositories import delivery_attempts, endpoints
-from infra.repositories.delivery_attempts import Attempt
+from infra.db.engine import Database
+from infra.db.repositories import delivery_attempts, endpoints
+from infra.db.repositories.delivery_attempts import Attempt
 from tests.integration.rows import new_delivery, new_endpoint
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -8,15 +8,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.candidate import HighlightCandidate
-from domain.clip import ClipStatus
-from domain.events import Event, EventType, UsagePayload, event
-from domain.records import StreamRecord
-from domain.selection import Decision, DecisionStatus
-from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
-from infra.database import Database
-from infra.repositories import events, highlights, streams
-from infra.schema import EventRow
+from domain.clips.models import ClipStatus
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.selection import Decision, DecisionStatus
+from domain.streams.records import StreamRecord
+from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
+from domain.webhooks.events import Event, EventType, UsagePayload, event
+from infra.db.engine import Database
+from infra.db.repositories import events, highlights, streams
+from infra.db.tables import EventRow
 from tests.integration.rows import (
     PROFILE,
     candidate,

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from infra.database import Database
-from infra.repositories import happened, highlights
-from infra.repositories.highlight_filter import HighlightFilter
-from infra.repositories.highlights import Sort
-from infra.repositories.keyset import Position
+from infra.db.engine import Database
+from infra.db.repositories import happened, highlights
+from infra.db.repositories.highlight_filter import HighlightFilter
+from infra.db.repositories.highlights import Sort
+from infra.db.repositories.keyset import Position
 from tests.integration.rows import new_highlight, new_stream
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

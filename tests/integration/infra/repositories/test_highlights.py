@@ -7,15 +7,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.candidate import HighlightCandidate
-from domain.selection import Decision, DecisionStatus
-from infra.database import Database
-from infra.repositories import highlights
-from infra.repositories.errors import RecordMissingError
-from infra.repositories.highlight_filter import HighlightFilter
-from infra.repositories.highlights import Sort
-from infra.repositories.keyset import Position
-from infra.schema import Highlight
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.selection import Decision, DecisionStatus
+from infra.db.engine import Database
+from infra.db.repositories import highlights
+from infra.db.repositories.errors import RecordMissingError
+from infra.db.repositories.highlight_filter import HighlightFilter
+from infra.db.repositories.highlights import Sort
+from infra.db.repositories.keyset import Position
+from infra.db.tables import Highlight
 from tests.integration.rows import PROFILE, candidate, decision, new_highlight, new_stream
 
 PENDING, CONFIRMED = DecisionStatus.PENDING, DecisionStatus.CONFIRMED

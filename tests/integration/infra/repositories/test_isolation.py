@@ -12,16 +12,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.access import Scope
-from domain.audit import SYSTEM, AuditAction
-from domain.feedback import Verdict
+from domain.highlights.feedback import Verdict
 from domain.hms.effects import BeamRef, EndSession
-from domain.profile_override import ProfileOverride
-from domain.records import StreamRecord, WindowRecord
-from domain.stream import StreamProgress, StreamStatus
-from domain.usage import UsageKind
-from infra.database import Database
-from infra.repositories import (
+from domain.profiles.overrides import ProfileOverride
+from domain.streams.records import StreamRecord, WindowRecord
+from domain.streams.status import StreamProgress, StreamStatus
+from domain.tenants.audit import SYSTEM, AuditAction
+from domain.tenants.keys import Scope
+from domain.tenants.usage import UsageKind
+from infra.db.engine import Database
+from infra.db.repositories import (
     api_keys,
     audit,
     beams,
@@ -34,10 +34,10 @@ from infra.repositories import (
     profiles,
     streams,
 )
-from infra.repositories.delivery_attempts import Attempt
-from infra.repositories.inbound_events import NewEvent
-from infra.repositories.profiles import ProfileOverrides
-from infra.schema import Base, EventRow
+from infra.db.repositories.delivery_attempts import Attempt
+from infra.db.repositories.inbound_events import NewEvent
+from infra.db.repositories.profiles import ProfileOverrides
+from infra.db.tables import Base, EventRow
 from tests.integration.infra.repositories.attacks import (
     ATTACKS,
     EXEMPT,

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.dev.postgres import DatabaseUrls, PostgresServer
 from benchmarks.list_pages import explain, pages
 from benchmarks.list_rows import OTHER, TENANT, fill
-from infra.database import Database, asyncpg_url
-from infra.embedded.postgres import DatabaseUrls, PostgresServer
-from infra.migration import migrate
-from infra.repositories import happened
+from infra.db.engine import Database, asyncpg_url
+from infra.db.migration import migrate
+from infra.db.repositories import happened
 from tests.conftest import run_apart
 
 HIGHLIGHTS = 40_000

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.expiry import RecordKind
 from domain.ids import delivery_id
-from domain.webhooks import DeliveryStatus
-from infra.database import Database
-from infra.repositories import deliveries, delivery_queue, endpoints, events, expiry
-from infra.schema import Delivery, EventRow
+from domain.tenants.retention import RecordKind
+from domain.webhooks.endpoints import DeliveryStatus
+from infra.db.engine import Database
+from infra.db.repositories import deliveries, delivery_queue, endpoints, events, expiry
+from infra.db.tables import Delivery, EventRow
 from tests.integration.infra.repositories.test_delivery_locks import until_it_waits
 from tests.integration.rows import new_endpoint, usage_event
 

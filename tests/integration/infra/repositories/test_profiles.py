@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from domain.profile_override import ProfileOverride, ProfileOverrideRepository
-from infra.database import Database
-from infra.profile_loader import load_shipped_catalog
-from infra.repositories import profiles
-from infra.repositories.errors import RevisionConflictError
-from infra.repositories.profiles import ProfileOverrides
+from domain.profiles.overrides import ProfileOverride, ProfileOverrideRepository
+from infra.db.engine import Database
+from infra.db.repositories import profiles
+from infra.db.repositories.errors import RevisionConflictError
+from infra.db.repositories.profiles import ProfileOverrides
+from infra.profiles.store import load_shipped_catalog
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

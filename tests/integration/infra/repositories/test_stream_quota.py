@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.plans import PLANS, PlanName, StreamQuotaExceededError
-from domain.records import StreamRecord
-from domain.stream import EndReason, StreamEnd, StreamProgress
-from infra.database import Database
-from infra.repositories import stream_quota, streams, tenants
+from domain.streams.records import StreamRecord
+from domain.streams.status import EndReason, StreamEnd, StreamProgress
+from domain.tenants.plans import PLANS, PlanName, StreamQuotaExceededError
+from infra.db.engine import Database
+from infra.db.repositories import stream_quota, streams, tenants
 from tests.integration.rows import PROFILE, URL, new_stream
 
 STARTER = PLANS[PlanName.STARTER]

@@ -8,15 +8,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.backfill_input import AnalyzedMedia, BackfillRecord
-from domain.media import Gap, GapReason
-from domain.records import StreamRecord, WindowRecord
-from domain.stream import EndReason, StreamEnd, StreamProgress, StreamStatus
-from infra.database import Database
-from infra.repositories import streams
-from infra.repositories.errors import RecordMissingError
-from infra.repositories.keyset import Position
-from infra.schema import Stream
+from domain.media.segments import Gap, GapReason
+from domain.streams.backfill.messages import AnalyzedMedia, BackfillRecord
+from domain.streams.records import StreamRecord, WindowRecord
+from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
+from infra.db.engine import Database
+from infra.db.repositories import streams
+from infra.db.repositories.errors import RecordMissingError
+from infra.db.repositories.keyset import Position
+from infra.db.tables import Stream
 from tests.integration.rows import new_stream, used
 
 GAP = Gap(start=4.0, duration=2.0, first_sequence=2, last_sequence=2, reason=GapReason.NOT_FOUND)

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from infra.database import Database
-from infra.repositories import tenants
+from infra.db.engine import Database
+from infra.db.repositories import tenants
 
 
 async def test_all_tenants_are_found_without_being_one(

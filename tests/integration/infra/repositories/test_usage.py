@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.usage import UsageEvent, UsageKind, usage_event
-from infra.database import Database
-from infra.repositories import usage
-from infra.repositories.usage import Bucket, UsageSum
+from domain.tenants.usage import UsageEvent, UsageKind, usage_event
+from infra.db.engine import Database
+from infra.db.repositories import usage
+from infra.db.repositories.usage import Bucket, UsageSum
 
 NOON = datetime(2026, 5, 2, 12, tzinfo=UTC)
 DAY = NOON.replace(hour=0)

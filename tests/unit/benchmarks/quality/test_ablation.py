@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.quality.ablation import ABLATIONS, without
-from domain.signals import KeyPicture, PictureFrame, SegmentSignals, SignalFrame, SoundFrame
+from domain.analysis.signals import (
+    KeyPicture,
+    PictureFrame,
+    SegmentSignals,
+    SignalFrame,
+    SoundFrame,
+)
 
 
 def _signals() -> list[SegmentSignals | None]:

@@ -15,7 +15,7 @@ from benchmarks.quality.measurements import measure
 from benchmarks.quality.printing import show
 from benchmarks.quality.report import Group, Report
 from benchmarks.quality.truth import GroundTruth, Moment
-from infra.profile_loader import load_shipped_catalog
+from infra.profiles.store import load_shipped_catalog
 from tests.unit.benchmarks.quality.conftest import CHANGE, SECONDS, make
 
 

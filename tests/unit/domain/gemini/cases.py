@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from domain.gemini.ask import Answer
-from domain.gemini.reading import FileSpan
-from domain.profile import GameProfile
+from domain.analysis.gemini.parsing import FileSpan
+from domain.analysis.gemini.query import Answer
+from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS
 
 PROFILE = GameProfile.model_validate(

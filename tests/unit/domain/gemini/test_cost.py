@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.gemini.cost import ModelPrice, TokenUsage, estimate
-from domain.profile_hints import MediaResolution
+from domain.analysis.gemini.pricing import ModelPrice, TokenUsage, estimate
+from domain.profiles.model import MediaResolution
 
 PRICE = ModelPrice(text=0.30, audio=1.00, output=2.50)
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.gemini.cost import ModelPrice
-from domain.gemini.models import (
+from domain.analysis.gemini.pricing import (
     DEFAULT_MODEL,
     FALLBACK_PRICE,
     MODELS,
+    ModelPrice,
     PriceTable,
     model_warning,
     same_model,

@@ -6,13 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from domain.candidate import HighlightCandidate
-from domain.cost_gate import GateState, Grounds
-from domain.fusion import Sighting
-from domain.gemini.opinions import Opinion, opinion_on
-from domain.gemini.pieces import Piece, WatchState
-from domain.gemini.verdicts import Look, Told, told_in_vain, told_with, told_without
-from domain.marks import Mark
+from domain.analysis.gemini.budget import GateState, Grounds
+from domain.analysis.gemini.chunks import Opinion, Piece, WatchState, opinion_on
+from domain.analysis.gemini.fusion import Sighting
+from domain.analysis.gemini.results import Look, Told, told_in_vain, told_with, told_without
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.markers import Mark
 from domain.score import DIMENSIONS, HighlightScore
 from tests.unit.domain.gemini.test_pieces import candidate, window
 from tests.unit.domain.gemini.test_verdicts import HEARD, STREAM, TENANT, seen

@@ -9,10 +9,10 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.candidate import HighlightCandidate
-from domain.cost_gate import GateState
-from domain.gemini.pieces import BEFORE_MOMENT, LEAD, LONGEST, MARGIN, Piece, WatchState
-from domain.media import SegmentRef, TimedMetadata, Window
+from domain.analysis.gemini.budget import GateState
+from domain.analysis.gemini.chunks import BEFORE_MOMENT, LEAD, LONGEST, MARGIN, Piece, WatchState
+from domain.highlights.candidate import HighlightCandidate
+from domain.media.segments import SegmentRef, TimedMetadata, Window
 from domain.score import DIMENSIONS, HighlightScore
 
 SECONDS = 4.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.gemini.plain_text import plain
+from domain.analysis.gemini.parsing import plain
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,21 @@ import re
 
 import pytest
 
-from domain.gemini.answer_schemas import detect_schema, refine_schema, score_schema
-from domain.gemini.ask import Ask, Excerpt, Step
-from domain.gemini.prompts import (
+from domain.analysis.gemini.prompts import (
     PROMPTS,
     SYSTEM,
     VERSIONS,
     clock,
     detect_prompt,
+    detect_schema,
     refine_prompt,
+    refine_schema,
     score_prompt,
+    score_schema,
 )
-from domain.media import SegmentRef
-from domain.profile_hints import MediaResolution
+from domain.analysis.gemini.query import Ask, Excerpt, Step
+from domain.media.segments import SegmentRef
+from domain.profiles.model import MediaResolution
 from domain.score import DIMENSIONS
 from tests.unit.domain.gemini.cases import PROFILE
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from domain.gemini.ask import Ask, Step
-from domain.gemini.cost import ModelPrice
-from domain.gemini.pieces import Piece
-from domain.gemini.questions import Questions
-from domain.profile import GameProfile
-from domain.profile_hints import AnalyzerHints, MediaResolution
+from domain.analysis.gemini.chunks import Piece
+from domain.analysis.gemini.pricing import ModelPrice
+from domain.analysis.gemini.prompts import Questions
+from domain.analysis.gemini.query import Ask, Step
+from domain.profiles.model import AnalyzerHints, GameProfile, MediaResolution
 from tests.unit.domain.gemini.cases import PROFILE
 from tests.unit.domain.gemini.test_pieces import window
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.gemini.ask import Answer
-from domain.gemini.reading import (
+from domain.analysis.gemini.parsing import (
     Detection,
     Detections,
     Refinement,
@@ -20,6 +19,7 @@ from domain.gemini.reading import (
     read_detections,
     read_refinement,
 )
+from domain.analysis.gemini.query import Answer
 from tests.unit.domain.gemini.cases import FILE, PROFILE, assessment, moment, said
 
 DETECTED = Detection(start=110.0, peak=114.5, end=120.0, kind="goal", certainty=0.9)

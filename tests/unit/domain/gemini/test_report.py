@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from domain.cost_gate import Grounds
-from domain.gemini.cost import TokenUsage
-from domain.gemini.report import GeminiReport
+from domain.analysis.gemini.budget import Grounds
+from domain.analysis.gemini.pricing import TokenUsage
+from domain.analysis.gemini.report import GeminiReport
 
 
 def test_reports_add_up() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.gemini.tenant_budget import TenantBudget, TenantSpending
+from domain.analysis.gemini.budget import TenantBudget, TenantSpending
 
 BUDGET = TenantBudget(dollars_per_hour=2.0, dollars_per_month=10.0)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from domain.cost_gate import Grounds
-from domain.fusion import Sighting
-from domain.gemini.pieces import Piece, WatchState
-from domain.gemini.verdicts import Look, Told, told_with, told_without
+from domain.analysis.gemini.budget import Grounds
+from domain.analysis.gemini.chunks import Piece, WatchState
+from domain.analysis.gemini.fusion import Sighting
+from domain.analysis.gemini.results import Look, Told, told_with, told_without
 from domain.score import DIMENSIONS, HighlightScore
 from tests.unit.domain.gemini.test_pieces import candidate, window
 

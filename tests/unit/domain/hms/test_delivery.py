@@ -1,6 +1,6 @@
 """Lives of beams under every misfortune: orders, repetitions, crashes, outages, concurrency.
 
-The real protocol (`domain.hms.delivery`) runs against a database and a workflow service that keep
+The real protocol (`domain.hms.beam`) runs against a database and a workflow service that keep
 their promises and no more. Deliveries are stepped one call at a time, so that any two of them meet
 at any point; a crash drops one between two calls, and its event stays pending, as it does for real.
 """
@@ -27,8 +27,8 @@ from domain.hms.beam import (
     Outcome,
     Step,
     advance,
+    deliver,
 )
-from domain.hms.delivery import deliver
 from domain.hms.effects import (
     BeamRef,
     Effect,

@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.hms.events import NotAnEventError, parse_event
-from domain.hms.fields import LONGEST_ID, LONGEST_TEXT, flag, identifier, moment, number, text
-from domain.hms.lifecycle import effect_of
+from domain.hms.effects import effect_of
+from domain.hms.events import (
+    LONGEST_ID,
+    LONGEST_TEXT,
+    NotAnEventError,
+    flag,
+    identifier,
+    moment,
+    number,
+    parse_event,
+    text,
+)
 from tests.unit.domain.hms.payloads import DATA, ZERO, body, envelope
 
 ANY_JSON = st.recursive(

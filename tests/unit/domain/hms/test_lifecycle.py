@@ -17,9 +17,9 @@ from domain.hms.effects import (
     Ignore,
     OfferRecording,
     StartStream,
+    effect_of,
 )
 from domain.hms.events import KNOWN_TYPES, parse_event
-from domain.hms.lifecycle import effect_of
 from tests.unit.domain.hms.payloads import BEAM, DATA, JOB, ROOM, SESSION, URL, VOD, body
 
 REF = BeamRef(key=f"beam:{BEAM}", room_id=ROOM, session_id=SESSION, job_id=JOB)

@@ -1,0 +1,1 @@
+"""Clips: routes and schemas."""

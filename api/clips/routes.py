@@ -1,0 +1,236 @@
+"""Clips: what is known of them, and their files by signed URL."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from api.auth import Reader
+from api.clips.schemas import ClipDetail
+from api.errors.problems import (
+    ClipNotFoundProblem,
+    ExpiredSignatureProblem,
+    InvalidRequestProblem,
+    InvalidSignatureProblem,
+    MissingScopeProblem,
+    RangeNotSatisfiableProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+)
+from api.errors.reference import documented
+from api.middleware.conditional import matches
+from api.middleware.parameters import WITHOUT_KEY
+from api.middleware.request_id import request_id_of
+from api.services import Services, ServicesDependency
+from domain.clips.models import ClipStatus
+from infra.db.repositories import clips
+from infra.db.tables import Clip
+from infra.storage.signed_urls import ClipFile, Verdict, clip_path
+
+router = APIRouter(prefix="/v1/clips", tags=["clips"])
+_MEDIA_TYPES: Final = {
+    ".mp4": "video/mp4",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+_REFUSALS: Final = frozenset({400, 416})
+_FILE_PROBLEMS = documented(
+    ClipNotFoundProblem,
+    ExpiredSignatureProblem,
+    InvalidSignatureProblem,
+    InvalidRequestProblem,
+    RangeNotSatisfiableProblem,
+    UnavailableProblem,
+)
+
+Tenant = Annotated[UUID, Query(description="From the signed URL.")]
+Expires = Annotated[int, Query(ge=0, le=1 << 40, description="From the signed URL.")]
+Signature = Annotated[str, Query(max_length=64, description="From the signed URL.")]
+
+
+def _file_responses(media_type: str) -> dict[int | str, dict[str, object]]:
+    binary = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        200: {"description": "The file.", "content": binary},
+        206: {"description": "The part asked for by `Range`.", "content": binary},
+        304: {"description": "Unchanged since the `ETag` in `If-None-Match`."},
+        **_FILE_PROBLEMS,
+    }
+
+
+@router.get(
+    "/{clip_id}",
+    operation_id="getClip",
+    responses=documented(
+        UnauthenticatedProblem,
+        MissingScopeProblem,
+        InvalidRequestProblem,
+        ClipNotFoundProblem,
+        UnavailableProblem,
+    ),
+)
+async def get_clip(clip_id: UUID, caller: Reader, services: ServicesDependency) -> ClipDetail:
+    """Read a clip's properties and links."""
+    async with services.database.session(caller.tenant_id) as session:
+        row = await clips.get(session, tenant_id=caller.tenant_id, clip_id=clip_id)
+    if row is None:
+        raise ClipNotFoundProblem
+    return ClipDetail.of(row, services)
+
+
+@router.head("/{clip_id}/download", include_in_schema=False)
+@router.get(
+    "/{clip_id}/download",
+    operation_id="downloadClip",
+    response_class=Response,
+    openapi_extra=WITHOUT_KEY,
+    responses=_file_responses("video/mp4"),
+)
+async def download_clip(
+    *,
+    clip_id: UUID,
+    tenant: Tenant,
+    expires: Expires,
+    signature: Signature,
+    services: ServicesDependency,
+    request: Request,
+) -> Response:
+    """Download a clip by its signed URL; no key is needed, and ranges are served."""
+    _check(services, clip_id, "download", tenant=tenant, expires=expires, signature=signature)
+    row = await _ready_clip(services, tenant, clip_id)
+    return await _serve(services, row, row.key, request, etag=row.sha256, expires=expires)
+
+
+@router.head("/{clip_id}/thumbnail", include_in_schema=False)
+@router.get(
+    "/{clip_id}/thumbnail",
+    operation_id="downloadThumbnail",
+    response_class=Response,
+    openapi_extra=WITHOUT_KEY,
+    responses=_file_responses("image/jpeg"),
+)
+async def download_thumbnail(
+    *,
+    clip_id: UUID,
+    tenant: Tenant,
+    expires: Expires,
+    signature: Signature,
+    services: ServicesDependency,
+    request: Request,
+) -> Response:
+    """Download a clip's picture by its signed URL; no key is needed."""
+    _check(services, clip_id, "thumbnail", tenant=tenant, expires=expires, signature=signature)
+    row = await _ready_clip(services, tenant, clip_id)
+    return await _serve(services, row, row.thumbnail_key, request, etag=None, expires=expires)
+
+
+def _check(
+    services: Services,
+    clip_id: UUID,
+    file: ClipFile,
+    *,
+    tenant: UUID,
+    expires: int,
+    signature: str,
+) -> None:
+    verdict = services.signer.check(
+        clip_path(clip_id, file),
+        tenant_id=tenant,
+        expires=expires,
+        signature=signature,
+        now=time.time(),
+    )
+    if verdict is Verdict.FORGED:
+        raise InvalidSignatureProblem
+    if verdict is Verdict.EXPIRED:
+        raise ExpiredSignatureProblem
+
+
+async def _ready_clip(services: Services, tenant_id: UUID, clip_id: UUID) -> Clip:
+    async with services.database.session(tenant_id) as session:
+        row = await clips.get(session, tenant_id=tenant_id, clip_id=clip_id)
+    if row is None or row.status != ClipStatus.READY:
+        raise ClipNotFoundProblem
+    return row
+
+
+async def _serve(
+    services: Services,
+    row: Clip,
+    key: str | None,
+    request: Request,
+    *,
+    etag: str | None,
+    expires: int,
+) -> Response:
+    if key is None:
+        raise ClipNotFoundProblem
+    path = services.clips.path(key)
+    try:
+        found = await asyncio.to_thread(path.stat)
+    except OSError:
+        raise ClipNotFoundProblem("The clip's file is no longer stored.") from None
+    headers = {
+        "Cache-Control": f"private, max-age={max(0, expires - int(time.time()))}, immutable",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    if etag is not None:
+        headers["ETag"] = f'"{etag}"'
+    response = _ClipFileResponse(
+        path, request_id_of(request.scope), headers=headers, stat_result=found, name=f"{row.id}"
+    )
+    if matches(request.headers.get("if-none-match"), response.headers["etag"]):
+        kept = {name: response.headers[name] for name in ("etag", "cache-control")}
+        return Response(status_code=304, headers=kept)
+    return response
+
+
+class _ClipFileResponse(FileResponse):
+    """A file with ranges, whose refusals are problem documents too."""
+
+    def __init__(
+        self,
+        path: Path,
+        request_id: str,
+        *,
+        headers: dict[str, str],
+        stat_result: os.stat_result,
+        name: str,
+    ) -> None:
+        super().__init__(
+            path,
+            headers=headers,
+            media_type=_MEDIA_TYPES.get(path.suffix, "application/octet-stream"),
+            filename=f"{name}{path.suffix}",
+            content_disposition_type="inline",
+            stat_result=stat_result,
+        )
+        self._request_id = request_id
+        self._size = stat_result.st_size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file or a part of it."""
+        refused: list[int] = []
+
+        async def watch(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in _REFUSALS:
+                refused.append(message["status"])
+            if not refused:
+                await send(message)
+
+        await super().__call__(scope, receive, watch)
+        if refused:
+            # RFC 9110, 14.2: a malformed Range may be ignored, but a client that meant one would
+            # then download everything, so that we say what is wrong instead.
+            problem = RangeNotSatisfiableProblem(headers={"Content-Range": f"bytes */{self._size}"})
+            await problem.response(self._request_id)(scope, receive, send)

@@ -1,0 +1,113 @@
+"""Clips as clients see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.services import Services
+from domain.clips.models import ClipStatus
+from infra.db.repositories.stored import Stored
+from infra.db.tables import Clip
+from infra.storage.signed_urls import clip_path
+
+_CLIP: dict[str, Any] = {
+    "id": "5f0c2a1e-5f4e-5d0b-8b67-1f6b0c9d7e21",
+    "status": "ready",
+    "start": 301.5,
+    "end": 315.5,
+    "duration": 14.0,
+    "url": "https://api.example.com/v1/clips/5f0c…/download?tenant=…&expires=…",
+    "thumbnail_url": "https://api.example.com/v1/clips/5f0c…/thumbnail?tenant=…",
+    "ready_at": "2026-05-02T19:05:31Z",
+    "width": 1280,
+    "height": 720,
+    "size": 3145728,
+}
+_DETAIL: dict[str, Any] = _CLIP | {
+    "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
+    "highlight_id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
+    "has_audio": True,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "message": "",
+    "created_at": "2026-05-02T19:05:16Z",
+    "updated_at": "2026-05-02T19:05:31Z",
+}
+
+
+class ClipModel(BaseModel):
+    """A highlight's clip; bounds in seconds of media time, size in bytes."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CLIP]})
+
+    id: UUID
+    status: ClipStatus
+    start: float
+    end: float
+    duration: float = Field(description="Seconds.")
+    url: str | None = Field(description="Signed; opens without a key until it expires.")
+    thumbnail_url: str | None
+    ready_at: datetime | None
+    width: int | None
+    height: int | None
+    size: int | None
+
+    @classmethod
+    def of(cls, row: Stored[Clip], services: Services) -> Self:
+        """Return a clip, with links when it is ready."""
+        return cls.model_validate(clip_document_of(row, services))
+
+
+def clip_document_of(row: Stored[Clip], services: Services) -> dict[str, Any]:
+    """Return what a `ClipModel` shows of a clip."""
+    is_ready = row.status == ClipStatus.READY and row.key is not None
+    return {
+        "id": row.id,
+        "status": row.status,
+        "start": row.start,
+        "end": row.start + row.duration,
+        "duration": row.duration,
+        "url": services.links.sign(clip_path(row.id, "download"), tenant_id=row.tenant_id)
+        if is_ready
+        else None,
+        "thumbnail_url": services.links.sign(
+            clip_path(row.id, "thumbnail"), tenant_id=row.tenant_id
+        )
+        if is_ready and row.thumbnail_key is not None
+        else None,
+        "ready_at": row.ready_at,
+        "width": row.width,
+        "height": row.height,
+        "size": row.size,
+    }
+
+
+class ClipDetail(ClipModel):
+    """A clip with where it belongs and what came of it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL]})
+
+    stream_id: UUID
+    highlight_id: UUID
+    has_audio: bool | None
+    sha256: str | None = Field(description="Of the file, in hex.")
+    message: str = Field(description="Why it failed, if it did.")
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: Stored[Clip], services: Services) -> Self:
+        """Return a clip with all that is known of it."""
+        return cls(
+            **ClipModel.of(row, services).model_dump(),
+            stream_id=row.stream_id,
+            highlight_id=row.highlight_id,
+            has_audio=row.has_audio,
+            sha256=row.sha256,
+            message=row.message,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )

@@ -1,0 +1,219 @@
+"""100ms connections as clients send and see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from api.request_model import Name, RequestModel, Title
+from domain.hms.admission import DEFAULT_HEADER, DEFAULT_TOLERANCE, SIGNATURE_HEADER, Checks
+from domain.hms.beam import Outcome
+from infra.connection_secrets import PlainSecrets
+from infra.db.tables import Connection, InboundEvent
+
+_Network = Annotated[str, StringConstraints(max_length=50, pattern=r"^[0-9A-Fa-f:.]+(/\d{1,3})?$")]
+_HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+_Key = Annotated[SecretStr, Field(min_length=1, max_length=500)]
+
+
+class ChecksPatch(RequestModel):
+    """Which checks are made of every event; what is left out stays, or has its default."""
+
+    source: bool | None = Field(
+        default=None, description="The sender's address must be one of `sources`."
+    )
+    secret_header: bool | None = Field(
+        default=None, description="The secret must stand in the header `header_name`."
+    )
+    signature: bool | None = Field(
+        default=None,
+        description=f"The body must be signed: `{SIGNATURE_HEADER}: sha256=<HMAC-SHA256, hex>`.",
+    )
+    sources: list[_Network] | None = Field(
+        default=None, max_length=200, description="Addresses and networks (CIDR)."
+    )
+    header_name: _HeaderName | None = Field(
+        default=None, description="Where the secret is.", examples=[DEFAULT_HEADER]
+    )
+    timestamp_tolerance: float | None = Field(
+        default=None,
+        gt=0,
+        le=86_400,
+        description="Seconds by which a signed event's time may differ from ours; null for any.",
+        examples=[DEFAULT_TOLERANCE],
+    )
+    trusted_proxies: list[_Network] | None = Field(
+        default=None,
+        max_length=50,
+        description="Networks of your own proxies, whose `X-Forwarded-For` is believed.",
+    )
+
+    def over(self, checks: Checks) -> Checks:
+        """Return `checks` with what this names.
+
+        Raises:
+            ValidationError: the checks together make no sense.
+        """
+        given = {
+            name: value
+            for name, value in self.model_dump(exclude_unset=True).items()
+            if value is not None or name == "timestamp_tolerance"
+        }
+        return Checks.model_validate({**checks.model_dump(), **given})
+
+
+class ManagementKeyModel(RequestModel):
+    """100ms's access key and app secret, with which missed events are looked for."""
+
+    access_key: Name
+    secret: _Key
+
+
+class ConnectionPatch(RequestModel):
+    """What to change of a connection; what is left out stays."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"game": "soccer", "checks": {"signature": True}}]},
+    )
+
+    name: Name | None = Field(default=None, description="For people.")
+    account_id: Name | None = Field(default=None, description="100ms's account of the workspace.")
+    app_id: Name | None = Field(default=None, description="100ms's app of the workspace.")
+    checks: ChecksPatch | None = None
+    management: ManagementKeyModel | None = Field(default=None, description="Null takes it away.")
+    game: Name | None = Field(
+        default=None,
+        description="Game or sport of its streams; without one the title is looked at.",
+    )
+    title: Title | None = Field(
+        default=None, description="Title of its streams; `{room}` becomes the room's id."
+    )
+
+
+class ConnectionRequest(ConnectionPatch):
+    """A new connection: a 100ms workspace whose events we are to follow."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Cup",
+                    "account_id": "60b8e13a6eb86d8101b57354",
+                    "checks": {"source": True, "secret_header": True},
+                    "game": "soccer",
+                    "title": "Cup, room {room}",
+                }
+            ]
+        },
+    )
+
+    name: Name = Field(description="For people.")
+
+
+class ChecksModel(BaseModel):
+    """Which checks are made of every event."""
+
+    source: bool
+    secret_header: bool
+    signature: bool
+    sources: list[str]
+    header_name: str
+    timestamp_tolerance: float | None
+    trusted_proxies: list[str]
+
+
+class SecretsModel(BaseModel):
+    """What the sender must know; shown once."""
+
+    header_name: str
+    header_value: str = Field(description="Value of the secret header in 100ms's dashboard.")
+    signing_secret: str = Field(description="Key of the signature, as UTF-8.")
+
+
+class ConnectionModel(BaseModel):
+    """A 100ms workspace whose events we follow."""
+
+    id: UUID
+    name: str
+    webhook_url: str = Field(description="The webhook URL for 100ms's dashboard.")
+    account_id: str | None
+    app_id: str | None
+    checks: ChecksModel
+    management_access_key: str | None
+    game: str | None
+    title: str
+    previous_secrets_until: datetime | None = Field(
+        description="Until when the secrets before the last rotation are good too."
+    )
+    created_at: datetime
+    updated_at: datetime
+    secrets: SecretsModel | None = Field(
+        default=None, description="Only in the answer that made them: they cannot be read again."
+    )
+
+    @classmethod
+    def of(cls, row: Connection, *, base_url: str, secrets: PlainSecrets | None = None) -> Self:
+        """Return what is stored, and the secrets if they are new."""
+        checks = Checks.model_validate(row.checks)
+        shown = None
+        if secrets is not None:
+            shown = SecretsModel(
+                header_name=checks.header_name,
+                header_value=secrets.header,
+                signing_secret=secrets.signing,
+            )
+        return cls(
+            id=row.id,
+            name=row.name,
+            webhook_url=f"{base_url}/v1/webhooks/100ms/{row.id}",
+            account_id=row.account_id,
+            app_id=row.app_id,
+            checks=ChecksModel.model_validate(checks.model_dump(mode="json")),
+            management_access_key=row.management_access_key,
+            game=row.game,
+            title=row.title,
+            previous_secrets_until=row.previous_until,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            secrets=shown,
+        )
+
+
+class InboundEventModel(BaseModel):
+    """An event that a connection brought, and what came of it."""
+
+    id: str
+    type: str
+    stream_id: UUID | None = Field(description="The stream of the beam that it is about.")
+    outcome: Outcome | None = Field(description="Null as long as it is not delivered.")
+    detail: str
+    is_replay: bool
+    attempts: int
+    occurred_at: datetime | None
+    received_at: datetime
+    delivered_at: datetime | None
+
+    @classmethod
+    def of(cls, row: InboundEvent) -> Self:
+        """Return what is stored."""
+        return cls(
+            id=row.event_id,
+            type=row.type,
+            stream_id=row.stream_id,
+            outcome=None if row.outcome is None else Outcome(row.outcome),
+            detail=row.detail,
+            is_replay=row.is_replay,
+            attempts=row.attempts,
+            occurred_at=row.occurred_at,
+            received_at=row.received_at,
+            delivered_at=row.delivered_at,
+        )
+
+
+class InboundEventList(BaseModel):
+    """A connection's latest events, the newest first."""
+
+    data: list[InboundEventModel]

@@ -1,0 +1,126 @@
+"""From exceptions to problem documents, those of the framework and the database included."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from api.errors.problems import (
+    FieldProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
+    MethodNotAllowedProblem,
+    OtherHttpProblem,
+    Problem,
+    RouteNotFoundProblem,
+    StreamQuotaExceededProblem,
+    UnavailableProblem,
+)
+from api.middleware.request_id import request_id_of
+from domain.tenants.plans import StreamQuotaExceededError
+from infra.db.engine import DatabaseUnavailableError, UnstorableValueError
+from infra.temporal.client import TemporalUnavailableError
+
+_STREAMS_SHOWN: Final = 5
+_ENUM_MEMBER: Final = re.compile(r"<\w+(?:\.\w+)+: ('[^']*')>")
+_log = structlog.get_logger(__name__)
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Let every error that reaches the application be answered by a problem document."""
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(DatabaseUnavailableError, on_database_away)
+    app.add_exception_handler(TemporalUnavailableError, on_temporal_away)
+    app.add_exception_handler(StreamQuotaExceededError, on_stream_quota)
+    app.add_exception_handler(UnstorableValueError, on_unstorable_value)
+
+
+async def on_problem(request: Request, error: Exception) -> JSONResponse:
+    """Answer with the problem that was raised."""
+    assert isinstance(error, Problem)  # noqa: S101 - registered for Problem alone
+    return error.response(request_id_of(request.scope))
+
+
+async def on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request that does not fit the operation's parameters or body."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    problem = InvalidRequestProblem(
+        errors=[
+            FieldProblem(pointer=_pointer(each["loc"]), detail=message_of(each))
+            for each in error.errors()
+        ]
+    )
+    return problem.response(request_id_of(request.scope))
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """Return pydantic's message without what it says of Python."""
+    message = _ENUM_MEMBER.sub(r"\1", error["msg"])
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+async def on_http_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework itself refused."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    kinds: dict[int, type[Problem]] = {
+        400: MalformedJsonProblem,  # a body that is said to be JSON and passed `JsonBodies` unread
+        404: RouteNotFoundProblem,
+        405: MethodNotAllowedProblem,
+    }
+    problem = kinds.get(error.status_code, OtherHttpProblem)(headers=error.headers)
+    return problem.response(request_id_of(request.scope))
+
+
+async def on_database_away(request: Request, error: Exception) -> JSONResponse:
+    """Answer that the database cannot be reached."""
+    _log.warning("database unavailable", error=str(error))
+    problem = UnavailableProblem("The database does not answer. " + UnavailableProblem.advice)
+    return problem.response(request_id_of(request.scope))
+
+
+async def on_temporal_away(request: Request, error: Exception) -> JSONResponse:
+    """Answer that the workflow service cannot be reached."""
+    _log.warning("temporal unavailable", error=str(error))
+    problem = UnavailableProblem(
+        "The workflow service does not answer. " + UnavailableProblem.advice
+    )
+    return problem.response(request_id_of(request.scope))
+
+
+async def on_unstorable_value(request: Request, error: Exception) -> JSONResponse:
+    """Answer that the database refuses a value that no check of ours has refused."""
+    _log.error("value refused by the database", error=str(error), path=request.scope["path"])
+    problem = InvalidRequestProblem(
+        errors=[FieldProblem(pointer="", detail="a text or number in it cannot be stored")]
+    )
+    return problem.response(request_id_of(request.scope))
+
+
+async def on_stream_quota(request: Request, error: Exception) -> JSONResponse:
+    """Answer that the plan allows no stream more, and name some of those under way."""
+    assert isinstance(error, StreamQuotaExceededError)  # noqa: S101 - registered for it alone
+    shown = ", ".join(f"`{stream}`" for stream in error.running[:_STREAMS_SHOWN])
+    rest = len(error.running) - _STREAMS_SHOWN
+    problem = StreamQuotaExceededProblem(
+        f"The plan `{error.plan.name}` allows {error.plan.concurrent_streams} streams at a time. "
+        f"Under way: {shown}{f' and {rest} more' if rest > 0 else ''}. "
+        + StreamQuotaExceededProblem.advice
+    )
+    return problem.response(request_id_of(request.scope))
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    kind, *path = location
+    parts = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return (
+        f"/{parts}" if kind == "body" and parts else ("" if kind == "body" else f"{kind}/{parts}")
+    )

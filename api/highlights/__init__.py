@@ -1,0 +1,1 @@
+"""Highlights: lists, search, similar moments and feedback."""

@@ -1,0 +1,205 @@
+"""Feedback: what people think of a highlight, and where it really starts and ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller, Reader, Writer
+from api.errors.problems import (
+    BodyTooLargeProblem,
+    FieldProblem,
+    HighlightNotFoundProblem,
+    InvalidCursorProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
+    MissingScopeProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+    UnsupportedMediaTypeProblem,
+)
+from api.errors.reference import documented
+from api.middleware.content_type import require_json
+from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.request_model import Name, RequestModel, Title
+from api.services import ServicesDependency
+from domain.highlights.feedback import Correction, CorrectionError, Verdict, check_correction
+from domain.streams.messages import ClipCorrection
+from domain.streams.status import TERMINAL
+from infra.db.repositories import feedback, highlights, streams
+from infra.db.repositories.errors import RecordMissingError
+from infra.db.tables import HighlightFeedbackRow, Stream
+
+_NEWEST: Final = "-created_at"
+_OPINION: Final[dict[str, Any]] = {
+    "user": "editor-7",
+    "verdict": "like",
+    "correction": {"start": 301.5, "end": 313.0},
+    "note": "keep the celebration",
+}
+router = APIRouter(prefix="/v1/highlights/{highlight_id}/feedback", tags=["highlights"])
+_ALWAYS = (
+    UnauthenticatedProblem,
+    MissingScopeProblem,
+    InvalidRequestProblem,
+    UnavailableProblem,
+    HighlightNotFoundProblem,
+)
+_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+
+
+class FeedbackRequest(RequestModel):
+    """What someone thinks of a highlight; at least a verdict, a correction or a note."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_OPINION]})
+
+    user: Name | None = Field(
+        default=None,
+        description="Your own name for who says so, such as an id of theirs; without one it is "
+        "the API key. A user has one opinion of a highlight, the latest.",
+    )
+    verdict: Verdict | None = None
+    correction: Correction | None = Field(
+        default=None, description="Where the highlight really starts and ends, in s of media time."
+    )
+    note: Title = ""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.verdict is None and self.correction is None and not self.note:
+            message = "give a verdict, a correction or a note"
+            raise ValueError(message)
+        return self
+
+
+class FeedbackModel(BaseModel):
+    """What someone thinks of a highlight."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                _OPINION
+                | {
+                    "highlight_id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
+                    "created_at": "2026-05-02T19:07:00Z",
+                    "updated_at": "2026-05-02T19:07:00Z",
+                }
+            ]
+        }
+    )
+
+    highlight_id: UUID
+    user: str
+    verdict: Verdict | None
+    correction: Correction | None
+    note: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: HighlightFeedbackRow) -> Self:
+        """Return what is stored."""
+        corrected = row.start is not None and row.end is not None
+        return cls(
+            highlight_id=row.highlight_id,
+            user=row.author,
+            verdict=None if row.verdict is None else Verdict(row.verdict),
+            correction=Correction(start=row.start, end=row.end) if corrected else None,
+            note=row.note,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+@router.post(
+    "",
+    operation_id="giveFeedback",
+    dependencies=[Depends(require_json)],
+    responses=documented(*_ALWAYS, *_BODY),
+)
+async def give_feedback(
+    highlight_id: UUID, body: FeedbackRequest, caller: Writer, services: ServicesDependency
+) -> FeedbackModel:
+    """Say what someone thinks of a highlight, in place of what they said before.
+
+    A correction is kept for those who tune profiles and analyzers. While the stream runs and the
+    media is still stored (the last ten minutes), the highlight also gets another clip, cut like
+    that, of which `clip.ready` tells. It takes the place of the former one, whose links go on
+    working. Later the clip stays as it is cut.
+    """
+    try:
+        async with services.database.session(caller.tenant_id) as session:
+            given, stream = await _give(session, body, caller, highlight_id)
+    except RecordMissingError:
+        raise HighlightNotFoundProblem from None
+    if body.correction is not None and stream is not None and stream.status not in TERMINAL:
+        # After the commit: whoever repeats a request that failed here changes nothing twice.
+        await services.starter.correct_clip(
+            stream, ClipCorrection(highlight_id=highlight_id, correction=body.correction)
+        )
+    return FeedbackModel.of(given)
+
+
+@router.get("", operation_id="listFeedback", responses=documented(*_ALWAYS, InvalidCursorProblem))
+async def list_feedback(
+    *,
+    highlight_id: UUID,
+    caller: Reader,
+    services: ServicesDependency,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[FeedbackModel]:
+    """List what people think of a highlight, the newest of them first."""
+    after = decode(cursor, sort=_NEWEST, by_time=True)
+    async with services.database.session(caller.tenant_id) as session:
+        if not await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id):
+            raise HighlightNotFoundProblem
+        rows = await feedback.list_page(
+            session,
+            tenant_id=caller.tenant_id,
+            highlight_id=highlight_id,
+            after=after,
+            limit=limit + 1,
+        )
+    return Page(
+        data=[FeedbackModel.of(row) for row in rows[:limit]],
+        next_cursor=next_cursor(rows, limit=limit, column="created_at", sort=_NEWEST),
+    )
+
+
+async def _give(
+    session: AsyncSession, body: FeedbackRequest, caller: Caller, highlight_id: UUID
+) -> tuple[HighlightFeedbackRow, Stream | None]:
+    row = await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id)
+    if row is None:
+        raise HighlightNotFoundProblem
+    stream = None
+    if body.correction is not None:
+        stream = await streams.get(session, tenant_id=caller.tenant_id, stream_id=row.stream_id)
+        # A running stream's row may be a minute behind it.
+        known = max(row.end, row.clip_end, stream.position if stream is not None else 0.0)
+        _check(body.correction, start=row.start, end=row.end, media_end=known)
+    given = await feedback.put(
+        session,
+        tenant_id=caller.tenant_id,
+        highlight_id=highlight_id,
+        author=body.user or f"key:{caller.key_id}",
+        verdict=body.verdict,
+        correction=body.correction,
+        note=body.note,
+    )
+    return given, stream
+
+
+def _check(correction: Correction, *, start: float, end: float, media_end: float) -> None:
+    try:
+        check_correction(correction, start=start, end=end, media_end=media_end)
+    except CorrectionError as error:
+        raise InvalidRequestProblem(
+            errors=[FieldProblem(pointer="/correction", detail=str(error))]
+        ) from error

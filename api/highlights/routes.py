@@ -1,0 +1,89 @@
+"""Highlights: the moments found, with why they were chosen."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from api.auth import Reader, ReaderInTurn
+from api.errors.problems import (
+    HighlightNotFoundProblem,
+    InvalidCursorProblem,
+    InvalidRequestProblem,
+    MissingScopeProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+)
+from api.errors.reference import documented
+from api.highlights.query import HighlightQuery
+from api.highlights.schemas import HighlightDetail, HighlightModel, document_of
+from api.pagination import Cursor, Limit, Page, decode, next_cursor, page_response
+from api.services import ServicesDependency
+from app.services.highlights import explanation_of
+from infra.db.repositories import clips, highlights
+from infra.db.repositories.highlights import ORDERS, Sort
+
+router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
+_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
+
+
+@router.get(
+    "/list",
+    operation_id="listHighlights",
+    response_model=Page[HighlightModel],
+    responses=documented(*_ALWAYS, InvalidCursorProblem),
+)
+async def list_highlights(
+    *,
+    caller: ReaderInTurn,
+    services: ServicesDependency,
+    criteria: HighlightQuery,
+    sort: Annotated[Sort, Query(description="A minus sign means descending.")] = Sort.NEWEST,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """List highlights that match all filters given."""
+    order = ORDERS[sort]
+    by_time = sort in {Sort.NEWEST, Sort.OLDEST}
+    after = decode(cursor, sort=sort, by_time=by_time)
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await highlights.list_page(
+            session,
+            tenant_id=caller.tenant_id,
+            criteria=criteria,
+            sort=sort,
+            after=after,
+            limit=limit + 1,
+        )
+        page = rows[:limit]
+        newest = await clips.latest_by_highlight(
+            session, tenant_id=caller.tenant_id, highlight_ids=[row.id for row in page]
+        )
+    return page_response(
+        [document_of(row, newest.get(row.id), services) for row in page],
+        next_cursor=next_cursor(rows, limit=limit, column=order.column.key, sort=sort),
+    )
+
+
+@router.get(
+    "/{highlight_id}",
+    operation_id="getHighlight",
+    responses=documented(*_ALWAYS, HighlightNotFoundProblem),
+)
+async def get_highlight(
+    highlight_id: UUID, caller: Reader, services: ServicesDependency
+) -> HighlightDetail:
+    """Read a highlight with its score, its clip, and why it was decided so, in words."""
+    async with services.database.session(caller.tenant_id) as session:
+        row = await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id)
+        if row is None:
+            raise HighlightNotFoundProblem
+        newest = await clips.latest_by_highlight(
+            session, tenant_id=caller.tenant_id, highlight_ids=[highlight_id]
+        )
+    pinned = await services.pinned.find(caller.tenant_id, row.profile_id, row.profile_version)
+    detail = HighlightDetail.of(row, newest.get(highlight_id), services)
+    return detail.explained(explanation_of(row, pinned))

@@ -1,0 +1,182 @@
+"""Highlights as clients see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, Final, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.clips.schemas import ClipModel, clip_document_of
+from api.services import Services
+from api.streams.schemas import ProfileRef
+from domain.highlights.candidate import Evidence
+from domain.highlights.explanation import headline
+from domain.highlights.selection import DecisionStatus, Reason, Tier
+from domain.model import Model
+from domain.score import DIMENSIONS
+from infra.db.repositories.stored import Stored
+from infra.db.tables import Clip, Highlight
+
+EXAMPLE: dict[str, Any] = {
+    "id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
+    "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
+    "status": "confirmed",
+    "tier": "high_quality",
+    "start": 303.1,
+    "peak": 307.4,
+    "end": 312.0,
+    "score": 0.87,
+    "dimensions": dict.fromkeys(DIMENSIONS, 0.87),
+    "confidence": 0.8,
+    "title": "The crowd rises",
+    "description": "The loudest moment of the half.",
+    "tags": ["crowd"],
+    "reasons": [
+        {
+            "code": "above_threshold",
+            "words": "0.87 is above 0.85",
+            "value": 0.87,
+            "limit": 0.85,
+            "other": None,
+        }
+    ],
+    "evidence": [{"signal": "crowd", "strength": 4.2, "words": "the crowd swells"}],
+    "game": "soccer",
+    "profile": {"id": "soccer", "version": "1"},
+    "peak_wall_clock": "2026-05-02T19:05:07.400Z",
+    "clip": None,
+    "created_at": "2026-05-02T19:05:16Z",
+    "updated_at": "2026-05-02T19:05:16Z",
+}
+_dimensions = attrgetter(*DIMENSIONS)
+_EXPLANATION = [
+    "“The crowd rises” at 5:07 is a highlight, for good.",
+    "0.87 is above 0.85",
+    "  skill execution: 0.87 x 0.25 = 0.218",
+]
+
+
+class Dimensions(BaseModel):
+    """The score on each of the eight dimensions, from 0 to 1."""
+
+    skill_execution: float
+    game_impact: float
+    rarity: float
+    visual_spectacle: float
+    emotional_intensity: float
+    narrative_value: float
+    timing_importance: float
+    momentum_shift: float
+
+
+class HighlightModel(BaseModel):
+    """A moment of a stream; `start`, `peak` and `end` in seconds of media time."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    id: UUID
+    stream_id: UUID
+    status: DecisionStatus = Field(
+        description="A `pending` highlight may still be `retracted`; a `confirmed` one stays."
+    )
+    tier: Tier
+    start: float
+    peak: float
+    end: float
+    score: float = Field(description="The dimensions weighed by the profile, from 0 to 1.")
+    dimensions: Dimensions
+    confidence: float = Field(description="How sure the analyzer is of the dimensions, 0 to 1.")
+    title: str = Field(
+        description="What happened, as Gemini titles it; without Gemini, the kind of moment or the "
+        "game, with the time."
+    )
+    description: str
+    tags: list[str]
+    reasons: list[Reason] = Field(description="Why it was decided so.")
+    evidence: list[Evidence] = Field(description="The signals that speak for the moment.")
+    game: str
+    profile: ProfileRef
+    peak_wall_clock: datetime | None = Field(description="When it happened, if the stream says.")
+    clip: ClipModel | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: Stored[Highlight], clip: Stored[Clip] | None, services: Services) -> Self:
+        """Return a highlight with its newest clip."""
+        return cls.model_validate(document_of(row, clip, services))
+
+
+def document_of(
+    row: Stored[Highlight], clip: Stored[Clip] | None, services: Services
+) -> dict[str, Any]:
+    """Return what a `HighlightModel` shows of a highlight and its newest clip.
+
+    Lists are written from these: what comes out of the database needs no validation, which is half
+    of a page's cost. Only what lies in it as JSON may be older than its model, and gets the fields
+    that have come since.
+    """
+    return {
+        "id": row.id,
+        "stream_id": row.stream_id,
+        "status": row.status,
+        "tier": row.tier,
+        "start": row.start,
+        "peak": row.peak,
+        "end": row.end,
+        "score": row.score,
+        "dimensions": dict(zip(DIMENSIONS, _dimensions(row), strict=True)),
+        "confidence": row.confidence,
+        "title": headline(row.title, game=row.game, tags=row.tags, peak=row.peak),
+        "description": row.description,
+        "tags": row.tags,
+        "reasons": _brought_up(row.reasons, _REASON),
+        "evidence": _brought_up(row.evidence, _EVIDENCE),
+        "game": row.game,
+        "profile": {"id": row.profile_id, "version": row.profile_version},
+        "peak_wall_clock": row.peak_wall_clock,
+        "clip": None if clip is None else clip_document_of(clip, services),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def _defaults(model: type[Model]) -> dict[str, Any]:
+    return {name: field.get_default() for name, field in model.model_fields.items()}
+
+
+_REASON: Final = _defaults(Reason)
+_EVIDENCE: Final = _defaults(Evidence)
+
+
+def _brought_up(
+    stored: Iterable[dict[str, Any]], defaults: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return a model's fields, and no others, of each that was stored: mostly it has just those."""
+    known = defaults.keys()
+    return [
+        each
+        if each.keys() == known
+        else {name: each.get(name, default) for name, default in defaults.items()}
+        for each in stored
+    ]
+
+
+class HighlightDetail(HighlightModel):
+    """A moment of a stream, and why it was decided so."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [EXAMPLE | {"explanation": _EXPLANATION}]}
+    )
+
+    explanation: list[str] = Field(
+        default_factory=list, description="The decision in words, a sentence or table row a line."
+    )
+
+    def explained(self, lines: tuple[str, ...]) -> Self:
+        """Return this with its explanation."""
+        return self.model_copy(update={"explanation": list(lines)})

@@ -1,0 +1,177 @@
+"""Highlights found by words, the most relevant first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import ReaderInTurn
+from api.errors.problems import (
+    InvalidCursorProblem,
+    InvalidRequestProblem,
+    MissingScopeProblem,
+    NothingToSearchForProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+)
+from api.errors.reference import documented
+from api.highlights.query import HighlightQuery
+from api.highlights.schemas import EXAMPLE, HighlightModel
+from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.request_model import Name
+from api.services import ServicesDependency
+from app.services.search import NothingToSearchForError, ReadQuery
+from infra.db.repositories import clips, highlight_search, highlights
+from infra.db.repositories.highlight_search import MARKS, Excerpts
+
+router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
+_EXAMPLE: Final[dict[str, Any]] = {
+    "highlight": EXAMPLE,
+    "relevance": 0.61,
+    "matches": [
+        {
+            "field": "title",
+            "pieces": [{"text": "The ", "match": False}, {"text": "crowd", "match": True}],
+        }
+    ],
+}
+
+
+class Piece(BaseModel):
+    """A piece of a text, as plain text."""
+
+    text: str
+    match: bool = Field(description="Whether this is what was searched for.")
+
+
+class Match(BaseModel):
+    """A text that matches, in pieces: joined, they are the whole text."""
+
+    field: str = Field(
+        description="`title`, `description`, `commentary`, or one of the `tags` or `reasons`."
+    )
+    pieces: list[Piece]
+
+
+class FoundHighlight(BaseModel):
+    """A highlight that was found."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    highlight: HighlightModel
+    relevance: float = Field(
+        description="From 0 to 1: how well the words match, and a quarter of it the score."
+    )
+    matches: list[Match]
+
+
+class Correction(BaseModel):
+    """A word that no highlight of yours holds, and those searched for as well."""
+
+    word: str = Field(examples=["penlaty"])
+    instead: list[str] = Field(examples=[["penalty"]])
+
+
+class SearchPage(Page[FoundHighlight]):
+    """What was found, the most relevant first."""
+
+    corrections: list[Correction] = Field(description="Words taken for misspelt.")
+
+
+@router.get(
+    "/search",
+    operation_id="searchHighlights",
+    responses=documented(
+        UnauthenticatedProblem,
+        MissingScopeProblem,
+        InvalidRequestProblem,
+        UnavailableProblem,
+        InvalidCursorProblem,
+        NothingToSearchForProblem,
+    ),
+)
+async def search_highlights(
+    *,
+    caller: ReaderInTurn,
+    services: ServicesDependency,
+    criteria: HighlightQuery,
+    q: Annotated[
+        Name,
+        Query(description='Words; "a phrase" in quotes, `or` between alternatives, -not before.'),
+    ],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> SearchPage:
+    """Find highlights by the words of title, description, tags, reasons, game and commentary.
+
+    Words count in all their forms in the languages of your streams (`language` of analyzeStream),
+    and those that no highlight holds for the nearest that one does; `corrections` tells which. Of
+    more than 1,000 that match, the 1,000 with the best scores are ranked.
+    """
+    async with services.database.session(caller.tenant_id) as session:
+        try:
+            read = await services.queries.read(session, tenant_id=caller.tenant_id, text=q)
+        except NothingToSearchForError:
+            raise NothingToSearchForProblem from None
+        order = _order(read)
+        hits = await highlight_search.find(
+            session,
+            tenant_id=caller.tenant_id,
+            query=read.query,
+            criteria=criteria,
+            after=decode(cursor, sort=order, by_time=False),
+            limit=limit + 1,
+        )
+        ids = [hit.id for hit in hits[:limit]]
+        rows = await highlights.get_many(session, tenant_id=caller.tenant_id, highlight_ids=ids)
+        newest = await clips.latest_by_highlight(
+            session, tenant_id=caller.tenant_id, highlight_ids=ids
+        )
+        texts = await highlight_search.excerpts(
+            session, tenant_id=caller.tenant_id, highlight_ids=ids, query=read.query
+        )
+    return SearchPage(
+        data=[
+            FoundHighlight(
+                highlight=HighlightModel.of(rows[hit.id], newest.get(hit.id), services),
+                relevance=hit.relevance,
+                matches=_matches(texts[hit.id]),
+            )
+            for hit in hits[:limit]
+            if hit.id in rows and hit.id in texts  # may have been deleted meanwhile
+        ],
+        next_cursor=next_cursor(hits, limit=limit, column="relevance", sort=order),
+        corrections=[
+            Correction(word=each.word, instead=list(each.instead)) for each in read.corrections
+        ],
+    )
+
+
+def _order(read: ReadQuery) -> str:
+    """Name the order of what a query finds: a cursor is good for the very same query only."""
+    return f"relevance-{hashlib.sha256(read.query.tsquery.encode()).hexdigest()[:12]}"
+
+
+def _matches(texts: Excerpts) -> list[Match]:
+    fields: Iterable[tuple[str, str]] = (
+        ("title", texts.title),
+        ("description", texts.description),
+        *(("tags", tag) for tag in texts.tags),
+        *(("reasons", reason) for reason in texts.reasons),
+        ("commentary", texts.commentary),
+    )
+    return [Match(field=field, pieces=_pieces(text)) for field, text in fields if MARKS[0] in text]
+
+
+def _pieces(marked: str) -> list[Piece]:
+    pieces = []
+    for part in marked.split(MARKS[0]):
+        match, closed, rest = part.partition(MARKS[1])
+        if not closed:
+            match, rest = "", part
+        pieces += [Piece(text=match, match=True), Piece(text=rest, match=False)]
+    return [piece for piece in pieces if piece.text]

@@ -1,0 +1,181 @@
+"""JSON bodies as this API reads them: strictly, before any route does.
+
+Python's decoder takes what RFC 8259 does not know (NaN, Infinity) and what no store or encoder
+takes afterwards: halves of surrogate pairs, NUL, numbers beyond 64 bits. Of two members with one
+name it drops the first. Each is refused here, with where it stands, for every operation alike.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NoReturn
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.errors.problems import (
+    FieldProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
+    Problem,
+    UnsupportedMediaTypeProblem,
+)
+from api.middleware.content_type import is_json
+from api.middleware.request_id import request_id_of
+from domain.text import clean_text, is_storable
+
+MAX_DEPTH: Final = 64
+"""Arrays and objects within each other; the deepest body that an operation takes has six."""
+
+_LARGEST: Final = 2**63
+_LONGEST_INTEGER: Final = 40
+"""Digits that are worth converting; Python refuses to convert more than 4,300."""
+
+_SHOWN: Final = 64
+_MOST_SHOWN: Final = 20
+
+
+class _RefusedError(ValueError):
+    """The text is no JSON, or none that means one thing only; the message says why."""
+
+
+def decode_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of a body.
+
+    Raises:
+        MalformedJsonProblem: it is no JSON in UTF-8, nests too deeply, or names a member twice.
+        InvalidRequestProblem: a text cannot be encoded again, or a number exceeds 64 bits.
+    """
+    try:
+        value = json.loads(
+            body.decode("utf-8-sig"),
+            object_pairs_hook=_members,
+            parse_constant=_constant,
+            parse_int=_integer,
+        )
+        errors = _errors(value)
+    except UnicodeDecodeError as error:
+        raise MalformedJsonProblem(
+            f"The body is not UTF-8: byte {error.start} cannot be read."
+        ) from None
+    except RecursionError:
+        raise MalformedJsonProblem(_too_deep()) from None
+    except json.JSONDecodeError as error:
+        raise MalformedJsonProblem(
+            f"{MalformedJsonProblem.advice} At character {error.pos}: {error.msg.lower()}."
+        ) from None
+    except _RefusedError as error:
+        raise MalformedJsonProblem(str(error)) from None
+    if errors:
+        raise InvalidRequestProblem(errors=errors[:_MOST_SHOWN])
+    return value
+
+
+class JsonBodies:
+    """ASGI middleware that refuses a JSON body which `decode_json` refuses.
+
+    Args:
+        app: the application within, which finds the body to be read again.
+        exempt: beginnings of paths whose routes read their bodies themselves.
+    """
+
+    def __init__(self, app: ASGIApp, *, exempt: tuple[str, ...] = ()) -> None:
+        self._app = app
+        self._exempt = exempt
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, or refuse the body."""
+        content_type = Headers(scope=scope).get("content-type", "") if _is_http(scope) else ""
+        if "json" not in content_type.lower() or scope["path"].startswith(self._exempt):
+            await self._app(scope, receive, send)
+            return
+        message = await receive()
+        problem = _problem(message.get("body", b""), content_type)
+        if problem is not None:
+            await problem.response(request_id_of(scope))(scope, receive, send)
+            return
+        first = [message]
+
+        async def receive_again() -> Any:  # noqa: ANN401 - an ASGI message
+            return first.pop() if first else await receive()
+
+        await self._app(scope, receive_again, send)
+
+
+def _is_http(scope: Scope) -> bool:
+    return bool(scope["type"] == "http")
+
+
+def _problem(body: bytes, content_type: str) -> Problem | None:
+    if not body:
+        return None
+    if not is_json(content_type):  # the framework would read it as its own kind of JSON
+        return UnsupportedMediaTypeProblem()
+    try:
+        decode_json(body)
+    except Problem as problem:
+        return problem
+    return None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _RefusedError(f"An object names the member `{_shown(twice)}` more than once.")
+    return members
+
+
+def _constant(name: str) -> NoReturn:
+    raise _RefusedError(f"`{name}` is no JSON number.")
+
+
+def _integer(text: str) -> int:
+    return int(text) if len(text) <= _LONGEST_INTEGER else _LARGEST
+
+
+def _too_deep() -> str:
+    return f"The body nests arrays and objects more than {MAX_DEPTH} deep."
+
+
+def _errors(value: Any) -> list[FieldProblem]:  # noqa: ANN401 - any JSON value
+    """Return what in a value no store takes, by its place; without recursion."""
+    found: list[FieldProblem] = []
+    left: list[tuple[str, int, Any]] = [("", 0, value)]
+    while left:
+        pointer, depth, each = left.pop()
+        if depth > MAX_DEPTH:
+            raise _RefusedError(_too_deep())
+        if isinstance(each, dict):
+            for name, member in each.items():
+                place = f"{pointer}/{_escaped(name)}"
+                if not is_storable(name):
+                    found.append(FieldProblem(pointer=place, detail=f"The name {_UNSTORABLE}"))
+                left.append((place, depth + 1, member))
+        elif isinstance(each, list):
+            left += [(f"{pointer}/{index}", depth + 1, item) for index, item in enumerate(each)]
+        elif (detail := _fault(each)) is not None:
+            found.append(FieldProblem(pointer=pointer, detail=detail))
+    return found
+
+
+_UNSTORABLE: Final = "holds a NUL or half of a surrogate pair, which UTF-8 text cannot hold."
+
+
+def _fault(value: object) -> str | None:
+    if isinstance(value, str):
+        return None if is_storable(value) else f"The text {_UNSTORABLE}"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Infinite is what a number beyond the range of doubles was read as.
+    if is_number and not -_LARGEST <= value < _LARGEST:  # type: ignore[operator]
+        return "The number exceeds 64 bits."
+    return None
+
+
+def _escaped(name: str) -> str:
+    return _shown(name).replace("~", "~0").replace("/", "~1")
+
+
+def _shown(name: str) -> str:
+    return clean_text(name, _SHOWN)

@@ -1,0 +1,74 @@
+"""What surrounds every request: an id, the log's context, headers, and a last net for errors."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors.problems import InternalProblem
+from api.middleware.request_id import HEADER, assign_request_id
+
+_SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+_TRANSPORT_SECURITY: Final = "max-age=31536000; includeSubDomains"
+_log = structlog.get_logger(__name__)
+
+
+class RequestContext:
+    """ASGI middleware, the outermost of ours.
+
+    The client's `X-Request-Id` is kept if it is harmless, else one is made; it goes back in the
+    answer, into every log line, and by the routes into workflows.
+
+    Args:
+        app: the application within.
+        https: whether clients reach us by HTTPS only, as HSTS then tells them.
+    """
+
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+        self._app = app
+        self._headers = _SECURITY_HEADERS | (
+            {"Strict-Transport-Security": _TRANSPORT_SECURITY} if https else {}
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = assign_request_id(scope)
+        answer = _Answer(send, {HEADER: request_id, **self._headers})
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, answer)
+            except Exception:
+                _log.exception("request failed", method=scope["method"], path=scope["path"])
+                if answer.status is not None:
+                    raise  # too late for an answer of ours: let the server cut the connection
+                await InternalProblem().response(request_id)(scope, receive, answer)
+            _log.info("request", method=scope["method"], path=scope["path"], status=answer.status)
+
+
+class _Answer:
+    """Sends an answer with our headers, unless the route set its own."""
+
+    def __init__(self, send: Send, headers: dict[str, Any]) -> None:
+        self._send = send
+        self._headers = headers
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in self._headers.items():
+                headers.setdefault(name, value)
+        await self._send(message)

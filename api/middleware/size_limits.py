@@ -1,0 +1,173 @@
+"""No body larger than the limit is read, and nothing is done for a client that has gone.
+
+No path, query or headers larger than the limits reach the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors.problems import (
+    BodyTooLargeProblem,
+    HeadersTooLargeProblem,
+    Problem,
+    UriTooLongProblem,
+)
+from api.middleware.request_id import request_id_of
+
+_SAFE: Final = frozenset({"GET", "HEAD"})
+
+
+_LONGEST_LENGTH: Final = 18
+"""Digits of a `Content-Length` that is worth converting."""
+
+
+_log = structlog.get_logger(__name__)
+
+
+class BodyLimit:
+    """ASGI middleware that reads a body before the application does, up to a limit.
+
+    Bodies here are small JSON documents, so that reading one whole costs nothing, and a body
+    without a length is counted too. A body that ends before its end is not acted upon. A request
+    that only reads is cancelled when its client goes away, and the statement in the database with
+    it; one that changes something is completed, since its client will ask what came of it.
+
+    Args:
+        app: the application within.
+        limit: bytes.
+        larger: other limits, by the beginning of the path.
+        reads: paths that only read although their method is POST.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limit: int,
+        larger: Mapping[str, int] | None = None,
+        reads: frozenset[str] = frozenset(),
+    ) -> None:
+        self._app = app
+        self._limit = limit
+        self._larger = dict(larger or {})
+        self._reads = reads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body, then run the application or refuse."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = next(
+            (each for start, each in self._larger.items() if scope["path"].startswith(start)),
+            self._limit,
+        )
+        announced = Headers(scope=scope).get("content-length", "")
+        too_large = announced.isdecimal() and int(announced[:_LONGEST_LENGTH]) > limit
+        client = _Client(receive)
+        if too_large or not await client.read_body(limit):
+            problem = BodyTooLargeProblem(f"The body is larger than {limit} bytes.")
+            await problem.response(request_id_of(scope))(scope, receive, send)
+        elif not client.has_gone:
+            only_reads = scope["method"] in _SAFE or scope["path"] in self._reads
+            await client.serve(self._app, scope, send, abandon=only_reads)
+
+
+class _Client:
+    """The sender of one request: its body, and whether it still waits for the answer."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._gone = asyncio.Event()
+        self._body: bytes | None = b""
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether the connection was closed."""
+        return self._gone.is_set()
+
+    async def read_body(self, limit: int) -> bool:
+        """Read the body to its end; return False if it is larger than `limit` bytes."""
+        body = b""
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._gone.set()
+                return True
+            body += message.get("body", b"")
+            if len(body) > limit:
+                return False
+            if not message.get("more_body", False):
+                self._body = body
+                return True
+
+    async def serve(self, app: ASGIApp, scope: Scope, send: Send, *, abandon: bool) -> None:
+        """Run the application; with `abandon`, only for as long as the client is there."""
+        # The application stays in this task, whose context its log lines are bound to.
+        work = asyncio.current_task()
+        watcher = asyncio.create_task(self._watch(work if abandon else None))
+        try:
+            await app(scope, self._next_message, send)
+        except asyncio.CancelledError:
+            if not (abandon and self.has_gone and work is not None and work.uncancel() == 0):
+                raise
+            _log.info("request abandoned", method=scope["method"], path=scope["path"])
+        finally:
+            watcher.cancel()
+
+    async def _watch(self, work: asyncio.Task[object] | None) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone.set()
+        if work is not None:
+            work.cancel()
+
+    async def _next_message(self) -> Message:
+        if self._body is None:
+            await self._gone.wait()
+            return {"type": "http.disconnect"}
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+_LINE_OVERHEAD = 4  # ": " and CRLF
+
+
+class HeadLimit:
+    """ASGI middleware that refuses requests by the size of what precedes their body.
+
+    uvicorn's parser has no limit of its own.
+
+    Args:
+        app: the application within.
+        uri: bytes of path and query.
+        headers: bytes of all headers.
+    """
+
+    def __init__(self, app: ASGIApp, *, uri: int, headers: int) -> None:
+        self._app = app
+        self._uri = uri
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, or refuse."""
+        problem = self._problem(scope) if scope["type"] == "http" else None
+        if problem is None:
+            await self._app(scope, receive, send)
+        else:
+            await problem.response(request_id_of(scope))(scope, receive, send)
+
+    def _problem(self, scope: Scope) -> Problem | None:
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        if len(path) + len(scope["query_string"]) > self._uri:
+            return UriTooLongProblem(f"Path and query are longer than {self._uri} bytes.")
+        size = sum(len(name) + len(value) + _LINE_OVERHEAD for name, value in scope["headers"])
+        if size > self._headers:
+            return HeadersTooLargeProblem(f"The headers are larger than {self._headers} bytes.")
+        return None

@@ -1,0 +1,126 @@
+"""The names of schemas in the OpenAPI document, which generators make classes of.
+
+FastAPI takes the names of our classes, and of two that are called alike it makes two out of the
+modules they lie in. The public name is chosen here: it stays when a class is renamed or moved.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_REF: Final = "#/components/schemas/"
+
+NAMES: Final = {
+    "AttemptModel": "DeliveryAttempt",
+    "AuditActorModel": "AuditActor",
+    "AuditEntryModel": "AuditEntry",
+    "AuditTarget": "AuditTargetKind",
+    "AuditTargetModel": "AuditTarget",
+    "Bucket": "UsageBucket",
+    "BudgetModel": "Budget",
+    "Check": "ReadinessCheck",
+    "ChecksModel": "ConnectionChecks",
+    "ChecksPatch": "ConnectionChecksPatch",
+    "ClipModel": "Clip",
+    "ConnectionModel": "Connection",
+    "Correction": "HighlightCorrection",
+    "Correction-Input": "HighlightCorrection",
+    "Correction-Output": "HighlightCorrection",
+    "CreatedKey": "ApiKeyWithSecret",
+    "CreateKeyRequest": "CreateApiKeyRequest",
+    "DeliveryModel": "Delivery",
+    "Dimensions": "HighlightDimensions",
+    "EndpointModel": "WebhookEndpoint",
+    "EndpointPatch": "WebhookEndpointPatch",
+    "EndpointPayload": "WebhookEndpointPayload",
+    "EndpointStatus": "WebhookEndpointStatus",
+    "EndpointWithSecret": "WebhookEndpointWithSecret",
+    "FeedbackModel": "Feedback",
+    "GapModel": "Gap",
+    "HighlightIds": "BatchGetHighlightsRequest",
+    "HighlightModel": "Highlight",
+    "HighlightResults": "BatchGetHighlightsResponse",
+    "InboundEventModel": "InboundEvent",
+    "KeyMode": "ApiKeyMode",
+    "KeyModel": "ApiKey",
+    "KeyStatus": "ApiKeyStatus",
+    "ManagementKeyModel": "ManagementKey",
+    "Match": "SearchMatch",
+    "MatchRequest": "MatchProfileRequest",
+    "Outcome": "InboundEventOutcome",
+    "OverrideDetail": "ProfileOverrideDetail",
+    "OverrideHistory": "ProfileOverrideHistory",
+    "OverrideModel": "ProfileOverride",
+    "OverridePatch": "PutProfileOverrideRequest",
+    "Page_AuditEntryModel_": "AuditEntryList",
+    "Page_ConnectionModel_": "ConnectionList",
+    "Page_DeliveryModel_": "DeliveryList",
+    "Page_EndpointModel_": "WebhookEndpointList",
+    "Page_FeedbackModel_": "FeedbackList",
+    "Page_HighlightModel_": "HighlightList",
+    "Page_KeyModel_": "ApiKeyList",
+    "Page_StreamModel_": "StreamList",
+    "Piece": "SearchMatchPiece",
+    "Reason": "HighlightReason",
+    "Receipt": "InboundEventReceipt",
+    "ReplayRequest": "ReplayEventsRequest",
+    "ReplayResult": "ReplayEventsResponse",
+    "RotateKeyRequest": "RotateApiKeyRequest",
+    "RotateRequest": "RotateWebhookSecretRequest",
+    "SearchPage": "SearchResultList",
+    "SecretsModel": "ConnectionSecrets",
+    "SimilarHighlights": "SimilarHighlightList",
+    "Sort": "HighlightSort",
+    "StreamEndModel": "StreamEnd",
+    "StreamIds": "BatchStopStreamsRequest",
+    "StreamModel": "Stream",
+    "StreamProblemModel": "StreamProblem",
+    "StreamResults": "BatchStopStreamsResponse",
+    "SubscribeRequest": "SubscribeWebhookRequest",
+    "Tier": "HighlightTier",
+    "UpdateKeyRequest": "UpdateApiKeyRequest",
+    "UsageModel": "UsageItem",
+    "Verdict": "FeedbackVerdict",
+    "api__highlights__search__Correction": "SpellingCorrection",
+    "domain__highlights__feedback__Correction": "HighlightCorrection",
+}
+"""Public names by FastAPI's; what is not in it is called as its class is."""
+
+
+class AmbiguousSchemaError(Exception):
+    """Two different schemas would have one name."""
+
+
+def name_schemas(document: dict[str, Any]) -> None:
+    """Give the schemas of an OpenAPI document their public names, in place.
+
+    Raises:
+        AmbiguousSchemaError: the names are not unique.
+    """
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    _rename_references(document)
+    named: dict[str, Any] = {}
+    for name, schema in schemas.items():
+        public = NAMES.get(name, name)
+        schema["title"] = public
+        if named.setdefault(public, schema) != schema:
+            raise AmbiguousSchemaError(f"{name} and another schema are both called {public}")
+    document["components"]["schemas"] = dict(sorted(named.items()))
+
+
+def _rename_references(part: object) -> None:
+    if isinstance(part, dict):
+        reference = part.get("$ref")
+        if isinstance(reference, str) and reference.startswith(_REF):
+            name = reference.removeprefix(_REF)
+            part["$ref"] = _REF + NAMES.get(name, name)
+        mapping = part.get("mapping")
+        if isinstance(mapping, dict):  # of a discriminator, whose values are references too
+            for key, target in mapping.items():
+                name = str(target).removeprefix(_REF)
+                mapping[key] = _REF + NAMES.get(name, name)
+        for each in part.values():
+            _rename_references(each)
+    elif isinstance(part, list):
+        for each in part:
+            _rename_references(each)

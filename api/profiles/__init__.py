@@ -1,0 +1,1 @@
+"""Game profiles and a tenant's overrides."""

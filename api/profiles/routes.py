@@ -1,0 +1,271 @@
+"""Game profiles: what counts in each game, and a tenant's own rules for it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import JSONResponse
+
+from api.auth import Administrator, AuditActor, Reader
+from api.errors.problems import (
+    BodyTooLargeProblem,
+    FieldProblem,
+    InvalidProfileProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
+    MissingScopeProblem,
+    OverrideNotFoundProblem,
+    PreconditionFailedProblem,
+    PreconditionRequiredProblem,
+    ProfileNotFoundProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+    UnsupportedMediaTypeProblem,
+)
+from api.errors.reference import documented
+from api.middleware.content_type import require_json
+from api.pagination import Limit
+from api.profiles.schemas import (
+    IfMatch,
+    MatchRequest,
+    OverrideDetail,
+    OverrideHistory,
+    OverrideModel,
+    OverridePatch,
+    ProfileDetail,
+    ProfileId,
+    ProfileList,
+    ProfileSummary,
+)
+from api.services import ServicesDependency
+from domain.profiles.documents import InvalidProfilesError
+from domain.profiles.matching import ProfileMatch
+from domain.profiles.overrides import ProfileOverride
+from domain.tenants.audit import AuditAction
+from infra.db.repositories import audit
+from infra.db.repositories.profiles import ProfileOverrides
+
+router = APIRouter(prefix="/v1/profiles", tags=["profiles"])
+_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
+_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+_CHANGE = (InvalidProfileProblem, PreconditionFailedProblem, PreconditionRequiredProblem)
+_ETAG = {"ETag": {"description": "The revision.", "schema": {"type": "string"}}}
+
+
+@router.get("", operation_id="listProfiles", responses=documented(*_ALWAYS))
+async def list_profiles(caller: Reader, services: ServicesDependency) -> ProfileList:
+    """List all profiles: those shipped, as you override them, and those of your own."""
+    async with services.database.session(caller.tenant_id) as session:
+        profiles = await services.profiles.read(session, caller.tenant_id)
+    catalog = profiles.catalog
+    return ProfileList(
+        data=[ProfileSummary.of(catalog.get(id_), profiles) for id_ in catalog.ids()]
+    )
+
+
+@router.post(
+    "/match",
+    operation_id="matchProfile",
+    dependencies=[Depends(require_json)],
+    responses=documented(*_ALWAYS, *_BODY),
+)
+async def match_profile(
+    body: MatchRequest, caller: Reader, services: ServicesDependency
+) -> ProfileMatch:
+    """Try which profile a stream would get for a game or title. Nothing is stored."""
+    async with services.database.session(caller.tenant_id) as session:
+        profiles = await services.profiles.read(session, caller.tenant_id)
+    return profiles.match(body.text)
+
+
+@router.get(
+    "/{profile_id}",
+    operation_id="getProfile",
+    responses=documented(*_ALWAYS, ProfileNotFoundProblem),
+)
+async def get_profile(
+    profile_id: ProfileId, caller: Reader, services: ServicesDependency
+) -> ProfileDetail:
+    """Read a profile complete: weights, thresholds, limits, clip lengths, tags, moments."""
+    async with services.database.session(caller.tenant_id) as session:
+        profiles = await services.profiles.read(session, caller.tenant_id)
+    profile = profiles.catalog.profiles.get(profile_id)
+    if profile is None:
+        raise ProfileNotFoundProblem
+    return ProfileDetail.of(profile, profiles)
+
+
+@router.get(
+    "/{profile_id}/override",
+    operation_id="getProfileOverride",
+    response_model=OverrideDetail,
+    responses={200: {"headers": _ETAG}, **documented(*_ALWAYS, OverrideNotFoundProblem)},
+)
+async def get_override(
+    profile_id: ProfileId, caller: Reader, services: ServicesDependency, response: Response
+) -> OverrideDetail:
+    """Read your override of a profile; its `ETag` is what a change needs as `If-Match`."""
+    async with services.database.session(caller.tenant_id) as session:
+        profiles = await services.profiles.read(session, caller.tenant_id)
+    override = profiles.overrides.get(profile_id)
+    if override is None:
+        raise OverrideNotFoundProblem
+    response.headers["ETag"] = _etag(override)
+    problems = [str(problem) for problem in profiles.refused.get(profile_id, ())]
+    return OverrideDetail(**OverrideModel.of(override).model_dump(), problems=problems)
+
+
+@router.get(
+    "/{profile_id}/override/history",
+    operation_id="listProfileOverrideRevisions",
+    responses=documented(*_ALWAYS, OverrideNotFoundProblem),
+)
+async def list_override_revisions(
+    profile_id: ProfileId,
+    caller: Reader,
+    services: ServicesDependency,
+    before: Annotated[
+        int | None, Query(ge=1, lt=2**31, description="Revisions below this one only.")
+    ] = None,
+    limit: Limit = 50,
+) -> OverrideHistory:
+    """List the revisions of an override, newest first, deletions included."""
+    async with services.database.session(caller.tenant_id) as session:
+        stored = ProfileOverrides(session)
+        if await stored.next_revision(caller.tenant_id, profile_id) == 1:
+            raise OverrideNotFoundProblem
+        revisions = await stored.history_page(
+            caller.tenant_id, profile_id, before=before, limit=limit
+        )
+    return OverrideHistory(data=[OverrideModel.of(revision) for revision in revisions])
+
+
+@router.put(
+    "/{profile_id}/override",
+    operation_id="putProfileOverride",
+    response_model=OverrideModel,
+    dependencies=[Depends(require_json)],
+    responses={
+        200: {"description": "A new revision took the former one's place.", "headers": _ETAG},
+        201: {"description": "There was none.", "model": OverrideModel, "headers": _ETAG},
+        **documented(*_ALWAYS, *_BODY, *_CHANGE),
+    },
+)
+async def put_override(
+    *,
+    profile_id: ProfileId,
+    body: OverridePatch,
+    caller: Administrator,
+    actor: AuditActor,
+    services: ServicesDependency,
+    if_match: IfMatch = None,
+) -> JSONResponse:
+    """Change a profile for your streams, or add one of your own.
+
+    It counts for streams started from now on: a stream keeps the rules that it started with. The
+    former override is replaced, not added to. All profiles are validated with it first.
+    """
+    async with services.database.session(caller.tenant_id) as session:
+        before = await services.profiles.read_to_change(session, caller.tenant_id)
+        former = before.overrides.get(profile_id)
+        _check_seen(former, if_match)
+        try:
+            override = await services.profiles.override(
+                session,
+                before,
+                tenant_id=caller.tenant_id,
+                profile_id=profile_id,
+                patch=body.root,
+                key_id=caller.key_id,
+            )
+        except InvalidProfilesError as error:
+            raise _invalid(error, about=profile_id) from error
+        await audit.record(
+            session,
+            tenant_id=caller.tenant_id,
+            action=AuditAction.OVERRIDE_PUT,
+            target_id=profile_id,
+            actor=actor,
+            details={"revision": override.revision},
+        )
+    return JSONResponse(
+        OverrideModel.of(override).model_dump(mode="json"),
+        status_code=201 if former is None else 200,
+        headers={"ETag": _etag(override)},
+    )
+
+
+@router.delete(
+    "/{profile_id}/override",
+    operation_id="deleteProfileOverride",
+    status_code=204,
+    response_class=Response,
+    responses=documented(*_ALWAYS, *_CHANGE, OverrideNotFoundProblem),
+)
+async def delete_override(
+    profile_id: ProfileId,
+    caller: Administrator,
+    actor: AuditActor,
+    services: ServicesDependency,
+    if_match: IfMatch = None,
+) -> None:
+    """Go back to the shipped profile, or take away one of your own. The history stays."""
+    async with services.database.session(caller.tenant_id) as session:
+        before = await services.profiles.read_to_change(session, caller.tenant_id)
+        former = before.overrides.get(profile_id)
+        if former is None:
+            raise OverrideNotFoundProblem
+        _check_seen(former, if_match)
+        try:
+            await services.profiles.withdraw(
+                session,
+                before,
+                tenant_id=caller.tenant_id,
+                profile_id=profile_id,
+                key_id=caller.key_id,
+            )
+        except InvalidProfilesError as error:
+            raise _invalid(error, about=profile_id) from error
+        await audit.record(
+            session,
+            tenant_id=caller.tenant_id,
+            action=AuditAction.OVERRIDE_DELETED,
+            target_id=profile_id,
+            actor=actor,
+            details={"deleted_revision": former.revision},
+        )
+
+
+def _etag(override: ProfileOverride) -> str:
+    return f'"{override.revision}"'
+
+
+def _check_seen(override: ProfileOverride | None, if_match: str | None) -> None:
+    """Refuse a change by someone who does not know what there is (RFC 9110, 13.1.1)."""
+    if override is None:
+        if if_match is not None:
+            raise PreconditionFailedProblem
+    elif if_match is None:
+        raise PreconditionRequiredProblem
+    elif if_match not in {"*", _etag(override)}:
+        raise PreconditionFailedProblem
+
+
+def _invalid(error: InvalidProfilesError, *, about: str) -> InvalidProfileProblem:
+    """Point into the body where a problem lies in it; else name the document in words."""
+    own = f"override {about} revision"
+    return InvalidProfileProblem(
+        errors=[
+            FieldProblem(
+                pointer="".join(f"/{_escaped(key)}" for key in problem.path), detail=problem.words
+            )
+            if problem.source.startswith(f"{own} ")
+            else FieldProblem(pointer="", detail=str(problem))
+            for problem in error.problems
+        ]
+    )
+
+
+def _escaped(key: str | int) -> str:
+    return str(key).replace("~", "~0").replace("/", "~1")

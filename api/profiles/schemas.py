@@ -1,0 +1,142 @@
+"""Game profiles, and tenants' overrides of them, as clients send and see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import Header, Path
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from api.request_model import Name, RequestModel
+from domain.profiles.model import GameProfile, ProfileKind, Slug
+from domain.profiles.overrides import ProfileOverride
+from domain.profiles.tenant_profiles import TenantProfiles
+
+ProfileId = Annotated[Slug, Path(description="Such as `soccer`.", examples=["soccer"])]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        pattern=r'^(\*|"[1-9][0-9]{0,8}")$',
+        description="The `ETag` of the override as you last read it. Needed when there is one.",
+        examples=['"3"'],
+    ),
+]
+_PATCH: dict[str, Any] = {
+    "thresholds": {"standard": 0.75},
+    "selection": {"per_window": 3},
+    "clip": {"pre_roll": 4.0},
+}
+_OVERRIDE: dict[str, Any] = {
+    "profile_id": "soccer",
+    "revision": 3,
+    "patch": _PATCH,
+    "created_at": "2026-05-02T19:00:00Z",
+    "created_by": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
+}
+
+
+class ProfileSummary(BaseModel):
+    """A profile in a list."""
+
+    id: str = Field(examples=["soccer"])
+    name: str = Field(examples=["Soccer"])
+    kind: ProfileKind
+    version: str = Field(
+        description="Of the content, your overrides included: equal rules, equal version.",
+        examples=["5be0f1c2a9d3"],
+    )
+    overridden: bool = Field(description="Whether you change it by an override of your own.")
+    shipped: bool = Field(description="False for a profile of your own.")
+
+    @classmethod
+    def of(cls, profile: GameProfile, profiles: TenantProfiles) -> Self:
+        """Return what a list says of a profile."""
+        return cls(
+            id=profile.id,
+            name=profile.name,
+            kind=profile.kind,
+            version=profile.version,
+            overridden=_is_overridden(profile.id, profiles),
+            shipped=profile.id in profiles.shipped.profiles,
+        )
+
+
+class ProfileList(BaseModel):
+    """All profiles that a tenant's streams may use, by id."""
+
+    data: list[ProfileSummary]
+
+
+class ProfileDetail(BaseModel):
+    """A profile, complete: inheritance and your overrides are applied."""
+
+    profile: GameProfile
+    overridden: bool = Field(description="Whether you change it by an override of your own.")
+    shipped: bool = Field(description="False for a profile of your own.")
+
+    @classmethod
+    def of(cls, profile: GameProfile, profiles: TenantProfiles) -> Self:
+        """Return all of a profile."""
+        return cls(
+            profile=profile,
+            overridden=_is_overridden(profile.id, profiles),
+            shipped=profile.id in profiles.shipped.profiles,
+        )
+
+
+class OverridePatch(RootModel[dict[str, object]]):
+    """What differs from the shipped profile, as a JSON Merge Patch (RFC 7396).
+
+    Mappings merge key by key, lists are replaced, `null` takes an inherited entry away. The keys
+    are those of a profile. For an id that is not shipped, it is a whole profile of your own.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PATCH]})
+
+
+class OverrideModel(BaseModel):
+    """One revision of an override."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE]})
+
+    profile_id: str
+    revision: int = Field(description="Counts from 1; in quotes, it is the `ETag`.")
+    patch: dict[str, Any] = Field(description="Empty where the override was deleted.")
+    created_at: datetime
+    created_by: UUID | None = Field(description="The API key.")
+
+    @classmethod
+    def of(cls, override: ProfileOverride) -> Self:
+        """Return a revision."""
+        return cls(**override.model_dump(exclude={"tenant_id"}))
+
+
+class OverrideDetail(OverrideModel):
+    """The override in force, and whether it is applied."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE | {"problems": []}]})
+
+    problems: list[str] = Field(
+        description="Why it is left out, when it no longer fits profiles shipped since."
+    )
+
+
+class OverrideHistory(BaseModel):
+    """Revisions, newest first."""
+
+    data: list[OverrideModel]
+
+
+class MatchRequest(RequestModel):
+    """A text to find a profile for."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Premier League"}]})
+
+    text: Name = Field(description="Game, sport, league, team or title, as people type it.")
+
+
+def _is_overridden(profile_id: str, profiles: TenantProfiles) -> bool:
+    return profile_id in profiles.overrides and profile_id not in profiles.refused

@@ -1,0 +1,1 @@
+"""Streams: routes, schemas and server-sent events."""

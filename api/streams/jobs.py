@@ -1,0 +1,121 @@
+"""Streams to analyse that come from the platform's broker: the same request by another door.
+
+A job holds what `POST /v1/streams/analyze` takes, and says whose it is: who may write to the
+queue is trusted to speak for any tenant.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+from uuid import UUID
+
+import structlog
+from pydantic import Field, ValidationError
+from sqlalchemy.exc import IntegrityError
+
+from api.request_model import Name
+from api.streams.schemas import AnalyzeRequest
+from app.services.streams import NewStream, StreamCreation, StreamStarter
+from domain.ids import job_stream_id
+from domain.streams.status import TERMINAL
+from domain.tenants.plans import StreamQuotaExceededError
+from infra.amqp import JobDelayedError, JobRefusedError
+from infra.db.engine import Database, DatabaseUnavailableError
+from infra.db.repositories import streams, tenants
+from infra.db.tables import Stream
+from infra.ssrf import UrlForbiddenError, UrlGuard
+from infra.temporal.client import TemporalUnavailableError
+
+_LARGEST: Final = 64 << 10
+_log = structlog.get_logger(__name__)
+
+
+class AnalyzeJob(AnalyzeRequest):
+    """A job of the kind `stream.analyze.requested`."""
+
+    version: Literal["1"] = "1"
+    job_id: Name = Field(description="The platform's own id; one job starts one stream.")
+    tenant_id: UUID = Field(description="Whose stream it is.")
+
+
+class AnalyzeJobs:
+    """Starts the streams that jobs ask for; a job that comes twice starts one.
+
+    Args:
+        database: where streams are.
+        creation: makes new streams.
+        starter: of the streams' workflows.
+        guard: what playlists may be requested.
+    """
+
+    kind = "stream.analyze.requested"
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        creation: StreamCreation,
+        starter: StreamStarter,
+        guard: UrlGuard,
+    ) -> None:
+        self._database = database
+        self._creation = creation
+        self._starter = starter
+        self._guard = guard
+
+    async def handle(self, body: bytes) -> None:
+        """Make the stream's row and start its workflow.
+
+        Raises:
+            JobRefusedError: the job cannot be read, or asks for what is not allowed, or not now.
+            JobDelayedError: database or workflow service are away.
+        """
+        job = _read(body)
+        try:
+            self._guard.check(job.url)
+        except UrlForbiddenError as error:
+            raise JobRefusedError("url_forbidden", str(error)) from error
+        try:
+            stream = await self._find_or_create(job)
+            if stream.status not in TERMINAL:
+                await self._starter.start(stream)
+        except StreamQuotaExceededError as error:
+            # It may be hours until a stream ends: by then this one is over, and others have waited.
+            raise JobRefusedError("stream_quota_exceeded", str(error)) from error
+        except (DatabaseUnavailableError, TemporalUnavailableError) as error:
+            raise JobDelayedError(type(error).__name__) from error
+        except IntegrityError as error:
+            raise JobDelayedError("the same job is being done beside this one") from error
+        _log.info("job_done", stream_id=str(stream.id), tenant_id=str(stream.tenant_id))
+
+    async def _find_or_create(self, job: AnalyzeJob) -> Stream:
+        stream_id = job_stream_id(tenant_id=job.tenant_id, job_id=job.job_id)
+        async with self._database.session(job.tenant_id) as session:
+            if await tenants.get(session, tenant_id=job.tenant_id) is None:
+                raise JobRefusedError("unknown_tenant", f"There is no tenant {job.tenant_id}.")
+            found = await streams.get(session, tenant_id=job.tenant_id, stream_id=stream_id)
+            return found or await self._creation.create(
+                session,
+                NewStream(
+                    tenant_id=job.tenant_id,
+                    stream_id=stream_id,
+                    playlist_url=job.url,
+                    game=job.game,
+                    title=job.title,
+                    external_id=job.external_id,
+                    options=job.options.model_dump(exclude_none=True),
+                    correlation_id=str(stream_id),
+                ),
+            )
+
+
+def _read(body: bytes) -> AnalyzeJob:
+    if len(body) > _LARGEST:
+        raise JobRefusedError("too_large", f"A job has at most {_LARGEST} bytes.")
+    try:
+        return AnalyzeJob.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        # Where and what, but not what was sent: that is in the message itself.
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        problems = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in found]
+        raise JobRefusedError("invalid_job", "; ".join(problems)) from error

@@ -1,0 +1,190 @@
+"""Streams: start an analysis, look at it, stop it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Reader, Writer
+from api.errors.problems import (
+    BodyTooLargeProblem,
+    IdempotencyMismatchProblem,
+    InvalidCursorProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
+    MissingScopeProblem,
+    RequestInProgressProblem,
+    StreamNotFoundProblem,
+    StreamQuotaExceededProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+    UnsupportedMediaTypeProblem,
+    UrlForbiddenProblem,
+)
+from api.errors.reference import documented
+from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
+from api.middleware.content_type import require_json
+from api.middleware.request_id import request_id_of
+from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.request_model import Name
+from api.services import ServicesDependency
+from api.streams.schemas import AnalyzeRequest, StreamDetail, StreamModel
+from api.streams.stopping import stop
+from app.services.streams import NewStream
+from domain.streams.status import TERMINAL, StreamStatus
+from infra.db.repositories import streams
+from infra.db.repositories.idempotency import StoredResponse
+from infra.db.tables import Stream
+from infra.ssrf import UrlForbiddenError
+
+_NEWEST: Final = "-created_at"
+router = APIRouter(prefix="/v1/streams", tags=["streams"])
+_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
+
+
+@router.post(
+    "/analyze",
+    operation_id="analyzeStream",
+    status_code=201,
+    response_model=StreamModel,
+    dependencies=[Depends(require_json)],
+    responses=documented(
+        *_ALWAYS,
+        MalformedJsonProblem,
+        RequestInProgressProblem,
+        StreamQuotaExceededProblem,
+        BodyTooLargeProblem,
+        UnsupportedMediaTypeProblem,
+        UrlForbiddenProblem,
+        IdempotencyMismatchProblem,
+    ),
+)
+async def analyze_stream(
+    body: AnalyzeRequest,
+    caller: Writer,
+    services: ServicesDependency,
+    request: Request,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JSONResponse:
+    """Start looking for highlights in a live stream.
+
+    The game decides the profile, your overrides included, which holds until the stream's end.
+
+    The answer comes at once, with the stream in the state `starting`; a URL that turns out not to
+    be a live playlist ends it with a reason. Send an `Idempotency-Key`, so that a repetition after
+    a lost answer does not start a second analysis.
+    """
+    try:
+        services.url_guard.check(body.url)
+    except UrlForbiddenError as error:
+        raise UrlForbiddenProblem(str(error)) from error
+
+    async def create(session: AsyncSession, stream_id: UUID) -> Created:
+        new = NewStream(
+            tenant_id=caller.tenant_id,
+            stream_id=stream_id,
+            playlist_url=body.url,
+            game=body.game,
+            title=body.title,
+            language=body.language,
+            external_id=body.external_id,
+            options=body.options.model_dump(exclude_none=True),
+            correlation_id=request_id_of(request.scope),
+        )
+        return created(await services.creation.create(session, new))
+
+    async def resume(session: AsyncSession, stream_id: UUID) -> Created | None:
+        stream = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
+        return None if stream is None else created(stream)
+
+    def created(stream: Stream) -> Created:
+        return Created(
+            answer=StoredResponse(
+                status=201,
+                headers={"Location": f"/v1/streams/{stream.id}"},
+                body=StreamModel.of(stream).model_dump(mode="json"),
+            ),
+            # The row is committed before the workflow starts, whose first act is to write to it.
+            begin=partial(services.starter.start, stream),
+            undo=partial(streams.delete_unstarted, tenant_id=caller.tenant_id, stream_id=stream.id),
+        )
+
+    once = IdempotentRequest(
+        tenant_id=caller.tenant_id, key=idempotency_key, operation="analyzeStream", body=body
+    )
+    return await once.answer(services.database, create, resume=resume)
+
+
+@router.get(
+    "",
+    operation_id="listStreams",
+    responses=documented(*_ALWAYS, InvalidCursorProblem),
+)
+async def list_streams(
+    *,
+    caller: Reader,
+    services: ServicesDependency,
+    status: StreamStatus | None = None,
+    game: Annotated[Name | None, Query(description="A profile's id, such as `soccer`.")] = None,
+    external_id: Name | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[StreamModel]:
+    """List streams, newest first."""
+    after = decode(cursor, sort=_NEWEST, by_time=True)
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await streams.list_page(
+            session,
+            tenant_id=caller.tenant_id,
+            status=status,
+            game=game,
+            external_id=external_id,
+            after=after,
+            limit=limit + 1,
+        )
+    return Page(
+        data=[StreamModel.of(row) for row in rows[:limit]],
+        next_cursor=next_cursor(rows, limit=limit, column="created_at", sort=_NEWEST),
+    )
+
+
+@router.get(
+    "/{stream_id}",
+    operation_id="getStream",
+    responses=documented(*_ALWAYS, StreamNotFoundProblem),
+)
+async def get_stream(stream_id: UUID, caller: Reader, services: ServicesDependency) -> StreamDetail:
+    """Read a stream: what is stored, brought up to date by the running analysis if it answers."""
+    async with services.database.session(caller.tenant_id) as session:
+        row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
+        if row is None:
+            raise StreamNotFoundProblem
+        gaps = await streams.gaps(session, tenant_id=caller.tenant_id, stream_id=stream_id)
+    detail = StreamDetail.of(row).with_gaps(gaps)
+    if detail.status in TERMINAL:
+        return detail
+    live = await services.starter.live_progress(row)
+    return detail if live is None else detail.with_progress(live)
+
+
+@router.post(
+    "/{stream_id}/stop",
+    operation_id="stopStream",
+    status_code=202,
+    responses=documented(*_ALWAYS, StreamNotFoundProblem),
+)
+async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDependency) -> StreamModel:
+    """Stop following a stream in good order: what was fetched is analysed, its clips are made.
+
+    Stopping a stream that is over changes nothing.
+    """
+    async with services.database.session(caller.tenant_id) as session:
+        row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
+    if row is None:
+        raise StreamNotFoundProblem
+    return await stop(services, row)

@@ -1,0 +1,287 @@
+"""Streams as clients send and see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.request_model import Name, RequestModel, Title, Url
+from domain.language import Language
+from domain.media.segments import GapReason, GapStatus
+from domain.profiles.matching import ProfileMatch
+from domain.streams.status import (
+    TERMINAL,
+    EndReason,
+    ProblemCode,
+    StreamProgress,
+    StreamStatus,
+    may_follow,
+)
+from infra.db.tables import Stream, StreamGap
+
+
+class AnalyzeOptions(RequestModel):
+    """How to follow the stream; times in seconds. What is left out has the server's default."""
+
+    max_height: int | None = Field(
+        default=None, ge=1, le=4320, description="Follow the best variant of at most this height."
+    )
+    window_duration: float | None = Field(
+        default=None, ge=2, le=60, description="Media analysed at a time."
+    )
+    start_timeout: float | None = Field(
+        default=None, ge=10, le=3600, description="How long to wait for the first segment."
+    )
+    stall_timeout: float | None = Field(
+        default=None, ge=10, le=3600, description="End the stream after so long without a segment."
+    )
+    captions: bool | None = Field(
+        default=None, description="Whether to follow the stream's captions, where it has some."
+    )
+
+
+class AnalyzeRequest(RequestModel):
+    """A live stream to find highlights in."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "url": "https://cdn.example.com/beam/1/room/master.m3u8",
+                    "game": "soccer",
+                    "title": "Cup final",
+                    "language": "en",
+                    "external_id": "match-4711",
+                    "options": {"max_height": 720},
+                }
+            ]
+        },
+    )
+
+    url: Url = Field(description="HLS playlist, master or media.")
+    game: Name | None = Field(
+        default=None,
+        description="Game, sport or league as people call it; decides the profile. "
+        "Without one the title is looked at, and `default` serves all.",
+    )
+    title: Title = Field(default="", description="For people.")
+    language: Language | None = Field(
+        default=None,
+        description="Of titles, tags and commentary, so that the search finds words in all forms.",
+    )
+    external_id: Name | None = Field(default=None, description="Your own id of the stream.")
+    options: AnalyzeOptions = AnalyzeOptions()
+
+
+class ProfileRef(BaseModel):
+    """The game profile by which highlights are chosen."""
+
+    id: str
+    version: str
+
+
+class StreamEndModel(BaseModel):
+    """How a stream ended."""
+
+    reason: EndReason
+    message: str
+
+
+class GapModel(BaseModel):
+    """A stretch without media; seconds of media time."""
+
+    start: float
+    duration: float
+    reason: GapReason
+    detail: str
+    status: GapStatus = Field(
+        description="`open` until a recording was looked at; `filled` when it was analysed from "
+        "there; `lost` when no recording held it."
+    )
+    resolution: str = Field(description="How it was filled, or why it could not be.")
+
+
+class StreamProblemModel(BaseModel):
+    """A problem of a stream that lasts: a code for programs, a sentence for people."""
+
+    code: ProblemCode
+    message: str
+
+
+class StreamModel(BaseModel):
+    """A stream; positions in seconds of its media time."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
+                    "url": "https://cdn.example.com/beam/1/room/master.m3u8",
+                    "game": "soccer",
+                    "title": "Cup final",
+                    "language": "en",
+                    "external_id": "match-4711",
+                    "profile": {"id": "soccer", "version": "1"},
+                    "profile_match": {
+                        "query": "Premier League",
+                        "profile_id": "soccer",
+                        "score": 1.0,
+                        "alias": "premier league",
+                        "reason": "Soccer: it is “premier league”",
+                        "fallback": False,
+                        "alternatives": [],
+                        "notes": [],
+                    },
+                    "status": "live",
+                    "position": 312.0,
+                    "analyzed": 306.0,
+                    "segments": 156,
+                    "missed": 0,
+                    "windows": 52,
+                    "highlights": 3,
+                    "clips": 2,
+                    "refused_marks": 0,
+                    "notice": "",
+                    "problems": [],
+                    "end": None,
+                    "last_segment_at": "2026-05-02T19:05:12Z",
+                    "ended_at": None,
+                    "created_at": "2026-05-02T19:00:00Z",
+                    "updated_at": "2026-05-02T19:05:12Z",
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    url: str
+    game: str
+    title: str
+    language: Language | None
+    external_id: str | None
+    profile: ProfileRef
+    profile_match: ProfileMatch | None = Field(
+        description="Why this profile; `fallback` says that nothing was found for certain."
+    )
+    status: StreamStatus
+    position: float = Field(description="How far ingest has come.")
+    analyzed: float = Field(description="How far analysis has come.")
+    segments: int = Field(description="Media segments stored.")
+    missed: int = Field(description="Media segments lost.")
+    windows: int
+    highlights: int
+    clips: int
+    refused_marks: int = Field(
+        description="Marks in timed metadata that could not be read, or were too many at a time."
+    )
+    notice: str = Field(
+        description="How the stream is analysed, where that is not as usual, in sentences; the "
+        "messages of `problems` are among them."
+    )
+    problems: list[StreamProblemModel] = Field(
+        description="What keeps the stream from being followed or analysed at this moment, the "
+        "most severe first; empty again once it is mended."
+    )
+    end: StreamEndModel | None
+    last_segment_at: datetime | None
+    ended_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: Stream) -> Self:
+        """Return what is stored."""
+        end = None
+        if row.end_reason is not None:
+            end = StreamEndModel(reason=EndReason(row.end_reason), message=row.end_message or "")
+        problems = [StreamProblemModel.model_validate(each) for each in row.problems]
+        return cls(
+            id=row.id,
+            url=row.playlist_url,
+            game=row.game,
+            title=row.title,
+            language=None if row.language is None else Language(row.language),
+            external_id=row.external_id,
+            profile=ProfileRef(id=row.profile_id, version=row.profile_version),
+            profile_match=None
+            if row.profile_match is None
+            else ProfileMatch.model_validate(row.profile_match),
+            status=StreamStatus(row.status),
+            position=row.position,
+            analyzed=row.analyzed,
+            segments=row.segments,
+            missed=row.missed,
+            windows=row.windows,
+            highlights=row.highlights,
+            clips=row.clips,
+            refused_marks=row.refused_marks,
+            notice=_notice(row.notice, problems),
+            problems=problems,
+            end=end,
+            last_segment_at=row.last_segment_at,
+            ended_at=row.ended_at,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+    def with_progress(self, live: StreamProgress) -> Self:
+        """Return this with what the workflow says now, if that is no older.
+
+        An end counts once it is written, with its time and all clips before it.
+        """
+        if live.status in TERMINAL:
+            return self
+        if live.position < self.position or not may_follow(self.status, live.status):
+            return self
+        end = None
+        if live.end is not None:
+            end = StreamEndModel(reason=live.end.reason, message=live.end.message)
+        problems = [
+            StreamProblemModel(code=each.code, message=each.message) for each in live.problems
+        ]
+        return self.model_copy(
+            update={
+                "status": live.status,
+                "position": live.position,
+                "analyzed": live.analyzed,
+                "segments": live.segments,
+                "missed": live.missed,
+                "windows": live.windows,
+                "highlights": live.highlights,
+                "clips": live.clips,
+                "refused_marks": live.refused_marks,
+                "notice": _notice(live.notice, problems),
+                "problems": problems,
+                "end": end,
+                "last_segment_at": live.last_segment_at or self.last_segment_at,
+            }
+        )
+
+
+class StreamDetail(StreamModel):
+    """A stream with its gaps."""
+
+    gaps: list[GapModel] = []
+
+    def with_gaps(self, gaps: list[StreamGap]) -> Self:
+        """Return this with its gaps, in order of media time."""
+        models = [
+            GapModel(
+                start=gap.start,
+                duration=gap.duration,
+                reason=GapReason(gap.reason),
+                detail=gap.detail,
+                status=GapStatus(gap.status),
+                resolution=gap.resolution,
+            )
+            for gap in gaps
+        ]
+        return self.model_copy(update={"gaps": models})
+
+
+def _notice(notice: str, problems: Sequence[StreamProblemModel]) -> str:
+    return " ".join(part for part in (*(each.message for each in problems), notice) if part)

@@ -1,0 +1,172 @@
+"""Usage: what was used when, what it costs, and budgets that tell before it is too much."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from api.auth import Administrator, Reader
+from api.errors.problems import (
+    BodyTooLargeProblem,
+    BudgetNotFoundProblem,
+    FieldProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
+    MissingScopeProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+    UnsupportedMediaTypeProblem,
+)
+from api.errors.reference import documented
+from api.middleware.content_type import require_json
+from api.request_model import Moment
+from api.services import ServicesDependency
+from api.usage.schemas import BudgetList, BudgetModel, BudgetRequest, UsageModel, UsageReport
+from domain.tenants.usage import UsageKind, month_of
+from infra.db.repositories import budgets, usage
+from infra.db.repositories.usage import Bucket
+
+_DEFAULT_RANGE: Final = timedelta(days=30)
+_LONGEST: Final = {Bucket.HOUR: timedelta(days=31), Bucket.DAY: timedelta(days=366)}
+_MAX_ROWS: Final = 10_000
+_HOUR: Final = timedelta(hours=1)
+router = APIRouter(prefix="/v1/usage", tags=["usage"])
+_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
+_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+
+
+@router.get("/stats", operation_id="getUsage", responses=documented(*_ALWAYS))
+async def get_usage(
+    *,
+    caller: Reader,
+    services: ServicesDependency,
+    since: Annotated[
+        Moment | None, Query(description="By default 30 days before `until`; rounded to its hour.")
+    ] = None,
+    until: Annotated[
+        Moment | None, Query(description="By default now; rounded up to the next hour.")
+    ] = None,
+    bucket: Annotated[
+        Bucket, Query(description="At most 366 days by day, 31 days by hour.")
+    ] = Bucket.DAY,
+    by_stream: Annotated[bool, Query(description="Keep streams apart.")] = False,
+    kind: Annotated[
+        list[UsageKind],
+        Query(description="May be repeated. By default all.", max_length=len(UsageKind)),
+    ] = [],  # noqa: B006 - FastAPI copies it
+    stream_id: UUID | None = None,
+) -> UsageReport:
+    """Read what was used, by day or hour, kind and stream, with its cost.
+
+    What happens is counted once, within a minute; requests within seconds, and those of the last
+    seconds before a process was killed are not. What a deleted stream used stays.
+    """
+    end = _hour_after(until or datetime.now(UTC))
+    start = _hour(since) if since is not None else end - _DEFAULT_RANGE
+    _check_range(start, end, bucket)
+    async with services.database.session(caller.tenant_id) as session:
+        sums = await usage.stats(
+            session,
+            tenant_id=caller.tenant_id,
+            since=start,
+            until=end,
+            bucket=bucket,
+            by_stream=by_stream,
+            kinds=kind,
+            stream_id=stream_id,
+            limit=_MAX_ROWS + 1,
+        )
+    if len(sums) > _MAX_ROWS:
+        raise _invalid("query/since", f"over {_MAX_ROWS:,} rows: ask for less time or fewer kinds")
+    prices = services.settings.price_table()
+    data = [UsageModel.of(each, prices) for each in sums]
+    return UsageReport(
+        since=start,
+        until=end,
+        bucket=bucket,
+        data=data,
+        cost_usd=sum(each.cost_usd for each in data),
+    )
+
+
+@router.get("/budgets", operation_id="listBudgets", responses=documented(*_ALWAYS))
+async def list_budgets(caller: Reader, services: ServicesDependency) -> BudgetList:
+    """List your budgets, with what is used of each this month."""
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await budgets.list_all(session, tenant_id=caller.tenant_id)
+        used = [
+            await usage.used(
+                session,
+                tenant_id=caller.tenant_id,
+                kind=UsageKind(row.kind),
+                month=month_of(datetime.now(UTC)),
+            )
+            for row in rows
+        ]
+    return BudgetList(
+        data=[BudgetModel.of(row, used=sum_) for row, sum_ in zip(rows, used, strict=True)]
+    )
+
+
+@router.put(
+    "/budgets/{kind}",
+    operation_id="putBudget",
+    dependencies=[Depends(require_json)],
+    responses=documented(*_ALWAYS, *_BODY),
+)
+async def put_budget(
+    kind: UsageKind, body: BudgetRequest, caller: Administrator, services: ServicesDependency
+) -> BudgetModel:
+    """Set how much of a kind you mean to use in a month. It is told of, never enforced."""
+    async with services.database.session(caller.tenant_id) as session:
+        row = await budgets.put(
+            session, tenant_id=caller.tenant_id, kind=kind, monthly=body.monthly
+        )
+        used = await usage.used(
+            session,
+            tenant_id=caller.tenant_id,
+            kind=kind,
+            month=month_of(datetime.now(UTC)),
+        )
+    return BudgetModel.of(row, used=used)
+
+
+@router.delete(
+    "/budgets/{kind}",
+    operation_id="deleteBudget",
+    status_code=204,
+    response_class=Response,
+    responses=documented(*_ALWAYS, BudgetNotFoundProblem),
+)
+async def delete_budget(
+    kind: UsageKind, caller: Administrator, services: ServicesDependency
+) -> Response:
+    """Take a budget away: nothing is told of this kind any more."""
+    async with services.database.session(caller.tenant_id) as session:
+        if not await budgets.remove(session, tenant_id=caller.tenant_id, kind=kind):
+            raise BudgetNotFoundProblem
+    return Response(status_code=204)
+
+
+def _hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _hour_after(at: datetime) -> datetime:
+    hour = _hour(at)
+    return hour if hour == at else hour + _HOUR
+
+
+def _check_range(since: datetime, until: datetime, bucket: Bucket) -> None:
+    if since >= until:
+        raise _invalid("query/since", "must be before `until`")
+    longest = _LONGEST[bucket]
+    if until - since > longest + _HOUR:
+        raise _invalid("query/since", f"by {bucket} at most {longest.days} days before `until`")
+
+
+def _invalid(pointer: str, detail: str) -> InvalidRequestProblem:
+    return InvalidRequestProblem(errors=[FieldProblem(pointer=pointer, detail=detail)])

@@ -1,0 +1,244 @@
+"""Deliveries to webhook endpoints: what was sent and what came of it, sent again on request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller, WebhookKeeper
+from api.errors.problems import (
+    BodyTooLargeProblem,
+    DeliveryNotFoundProblem,
+    EndpointDisabledProblem,
+    EndpointNotFoundProblem,
+    FieldProblem,
+    InvalidCursorProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
+    MissingScopeProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+    UnsupportedMediaTypeProblem,
+)
+from api.errors.reference import documented
+from api.middleware.content_type import require_json
+from api.pagination import Cursor, Limit, Page, decode, next_cursor
+from api.services import Services, ServicesDependency
+from api.webhooks.schemas import DeliveryDetail, DeliveryModel, ReplayRequest, ReplayResult
+from domain.tenants.keys import Scope, permits
+from domain.webhooks.endpoints import DeliveryStatus, EndpointStatus
+from domain.webhooks.events import EndpointPayload, EventType, event
+from infra.db.repositories import deliveries, delivery_attempts, endpoints, events
+from infra.db.repositories.deliveries import DeliveryFilter, TooManyEventsError
+from infra.db.tables import WebhookEndpoint
+
+_NEWEST: Final = "-created_at"
+_MAX_REPLAY: Final = 10_000
+# More are left to the relay, which is not waited for.
+_SENT_AT_ONCE: Final = 100
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
+_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+
+
+@router.get(
+    "/deliveries",
+    operation_id="listDeliveries",
+    responses=documented(*_ALWAYS, InvalidCursorProblem),
+)
+async def list_deliveries(
+    *,
+    caller: WebhookKeeper,
+    services: ServicesDependency,
+    endpoint_id: UUID | None = None,
+    status: DeliveryStatus | None = None,
+    event_type: EventType | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[DeliveryModel]:
+    """List deliveries to all endpoints, newest first."""
+    criteria = DeliveryFilter(endpoint_id=endpoint_id, status=status, event_type=event_type)
+    return await _page(services, caller, criteria, limit=limit, cursor=cursor)
+
+
+@router.get(
+    "/deliveries/{delivery_id}",
+    operation_id="getDelivery",
+    responses=documented(*_ALWAYS, DeliveryNotFoundProblem),
+)
+async def get_delivery(
+    delivery_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+) -> DeliveryDetail:
+    """Read a delivery: what is sent, and what the endpoint answered to each attempt.
+
+    What is sent is shown to keys that also have the scope `read`.
+    """
+    tenant = caller.tenant_id
+    async with services.database.session(tenant) as session:
+        row = await deliveries.get(session, tenant_id=tenant, delivery_id=delivery_id)
+        if row is None:
+            raise DeliveryNotFoundProblem
+        about = await events.get(session, tenant_id=tenant, event_id=row.event_id)
+        attempts = await delivery_attempts.of_delivery(
+            session, tenant_id=tenant, delivery_id=delivery_id
+        )
+    data = None
+    if permits(caller.scopes, Scope.READ):
+        data = about.data if about else {}
+    return DeliveryDetail.with_history(row, data, list(attempts))
+
+
+@router.post(
+    "/deliveries/{delivery_id}/redeliver",
+    operation_id="redeliver",
+    status_code=202,
+    responses=documented(*_ALWAYS, DeliveryNotFoundProblem, EndpointDisabledProblem),
+)
+async def redeliver(
+    delivery_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+) -> DeliveryModel:
+    """Send an event to its endpoint once more, whatever came of it, or now instead of later.
+
+    It carries the same `webhook-id` as before.
+    """
+    tenant = caller.tenant_id
+    async with services.database.session(tenant) as session:
+        row = await deliveries.get(session, tenant_id=tenant, delivery_id=delivery_id)
+        if row is None:
+            raise DeliveryNotFoundProblem
+        await _enabled(session, caller, row.endpoint_id)
+        row = await deliveries.redeliver(session, tenant_id=tenant, delivery_id=delivery_id)
+        if row is None:
+            raise DeliveryNotFoundProblem
+    await _send_on(services, caller, at_once=[delivery_id])
+    return DeliveryModel.of(row)
+
+
+@router.get(
+    "/{endpoint_id}/deliveries",
+    operation_id="listWebhookDeliveries",
+    responses=documented(*_ALWAYS, InvalidCursorProblem, EndpointNotFoundProblem),
+)
+async def list_endpoint_deliveries(
+    *,
+    endpoint_id: UUID,
+    caller: WebhookKeeper,
+    services: ServicesDependency,
+    status: DeliveryStatus | None = None,
+    event_type: EventType | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[DeliveryModel]:
+    """List deliveries to one endpoint, newest first."""
+    async with services.database.session(caller.tenant_id) as session:
+        await _find(session, caller, endpoint_id)
+    criteria = DeliveryFilter(endpoint_id=endpoint_id, status=status, event_type=event_type)
+    return await _page(services, caller, criteria, limit=limit, cursor=cursor)
+
+
+@router.post(
+    "/{endpoint_id}/test",
+    operation_id="testWebhook",
+    status_code=202,
+    responses=documented(*_ALWAYS, EndpointNotFoundProblem, EndpointDisabledProblem),
+)
+async def test_endpoint(
+    endpoint_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+) -> DeliveryModel:
+    """Send an event of type `endpoint.test` to an endpoint; read the delivery for its answer."""
+    async with services.database.session(caller.tenant_id) as session:
+        endpoint = await _enabled(session, caller, endpoint_id)
+        # A subject of its own, so that a test waits for nothing that failed before.
+        sent = event(
+            EventType.ENDPOINT_TEST,
+            EndpointPayload(endpoint_id=endpoint.id, url=endpoint.url),
+            tenant_id=caller.tenant_id,
+            subject=f"endpoint/{endpoint.id}/test/{uuid4()}",
+            revision=1,
+            created_at=datetime.now(UTC),
+        )
+        row = await deliveries.send_to_one(session, sent, endpoint_id=endpoint.id)
+    await _send_on(services, caller)
+    return DeliveryModel.of(row)
+
+
+@router.post(
+    "/{endpoint_id}/replay",
+    operation_id="replayEvents",
+    status_code=202,
+    dependencies=[Depends(require_json)],
+    responses=documented(*_ALWAYS, *_BODY, EndpointNotFoundProblem, EndpointDisabledProblem),
+)
+async def replay_events(
+    endpoint_id: UUID, body: ReplayRequest, caller: WebhookKeeper, services: ServicesDependency
+) -> ReplayResult:
+    """Send the events of a range of time to an endpoint once more, or for the first time.
+
+    Those on their way already are left alone. Events keep their `webhook-id`, so that a receiver
+    can drop what it has.
+    """
+    async with services.database.session(caller.tenant_id) as session:
+        endpoint = await _enabled(session, caller, endpoint_id)
+        try:
+            count = await deliveries.replay(
+                session,
+                endpoint=endpoint,
+                since=body.since,
+                until=body.until,
+                types=[EventType(each) for each in body.types],
+                limit=_MAX_REPLAY,
+            )
+        except TooManyEventsError as error:
+            detail = f"holds more than {_MAX_REPLAY} events: choose a shorter range"
+            raise InvalidRequestProblem(
+                errors=[FieldProblem(pointer="/to", detail=detail)]
+            ) from error
+    if count <= _SENT_AT_ONCE:
+        await _send_on(services, caller)
+    return ReplayResult(deliveries=count)
+
+
+async def _page(
+    services: Services, caller: Caller, criteria: DeliveryFilter, *, limit: int, cursor: str | None
+) -> Page[DeliveryModel]:
+    after = decode(cursor, sort=_NEWEST, by_time=True)
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await deliveries.list_page(
+            session,
+            tenant_id=caller.tenant_id,
+            criteria=criteria,
+            after=after,
+            limit=limit + 1,
+        )
+    return Page(
+        data=[DeliveryModel.of(row) for row in rows[:limit]],
+        next_cursor=next_cursor(rows, limit=limit, column="created_at", sort=_NEWEST),
+    )
+
+
+async def _find(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
+    row = await endpoints.get(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id)
+    if row is None:
+        raise EndpointNotFoundProblem
+    return row
+
+
+async def _enabled(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
+    row = await endpoints.lock(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id)
+    if row is None:
+        raise EndpointNotFoundProblem
+    if row.status == EndpointStatus.DISABLED:
+        raise EndpointDisabledProblem
+    return row
+
+
+async def _send_on(services: Services, caller: Caller, *, at_once: Collection[UUID] = ()) -> None:
+    """Hand what was committed to its workflows; with Temporal away the relay will."""
+    with suppress(UnavailableProblem):
+        await services.dispatcher.try_dispatch(caller.tenant_id, at_once=at_once)

@@ -1,0 +1,1 @@
+"""Commands of the `highlights` program for operators."""

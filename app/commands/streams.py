@@ -1,0 +1,147 @@
+"""`highlights explain`: why a highlight was chosen or not, from the database.
+
+`highlights reanalyze`: a stream that is over is analysed once more, from its recording.
+
+`highlights reconcile`: rows are compared with their executions now, not at the next pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from temporalio.client import WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
+
+from app.services.bootstrap import tenant_id_of
+from app.services.highlights import explanation_of
+from app.services.profiles import PinnedProfiles
+from app.services.streams import StreamStarter
+from domain import task_queues
+from domain.ids import backfill_workflow_id
+from domain.streams.messages import RecordingReady
+from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
+from domain.streams.status import TERMINAL
+from infra.db.engine import Database
+from infra.db.repositories import beams, highlights, streams
+from infra.errors import AlreadyRunningError, NotConfiguredError, SetupError, StartFailedError
+from infra.profiles.store import ProfileStore
+from infra.settings import Settings
+from infra.state_directory import StateDirectory
+from infra.temporal.client import TemporalUnavailableError, connect
+from workflows.reconcile_executions import ReconcileExecutionsWorkflow
+
+
+def choose_tenant(settings: Settings, slug: str | None) -> UUID:
+    """Return the tenant of this short name; without one, that of the running `highlights dev`.
+
+    Raises:
+        NotConfiguredError: there is no name, and nothing runs.
+    """
+    if slug is not None:
+        return tenant_id_of(slug)
+    running = StateDirectory(settings.state_path()).running()
+    if running is None or running.tenant_id is None:
+        raise NotConfiguredError(
+            "It is not known whose highlight it is, since no `highlights dev` is running.",
+            remedy="Name the tenant by --tenant, as with `highlights keys create`.",
+        )
+    return UUID(running.tenant_id)
+
+
+async def explain_highlight(
+    database: Database, *, tenant_id: UUID, highlight_id: UUID
+) -> tuple[str, ...] | None:
+    """Return the decision in words, a line each, or None when the tenant has no such highlight."""
+    async with database.session(tenant_id) as session:
+        row = await highlights.get(session, tenant_id=tenant_id, highlight_id=highlight_id)
+    if row is None:
+        return None
+    pinned = await PinnedProfiles(database, ProfileStore()).find(
+        tenant_id, row.profile_id, row.profile_version
+    )
+    return explanation_of(row, pinned)
+
+
+async def reanalyze(
+    database: Database,
+    starter: StreamStarter,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    recording: str | None,
+) -> str | None:
+    """Start it; return the id of its workflow, or None when the tenant has no such stream.
+
+    Args:
+        database: where the stream is recorded.
+        starter: starts the workflow.
+        tenant_id: whose stream it is.
+        stream_id: which.
+        recording: address of the recording's playlist; None takes the one that the source told.
+
+    Raises:
+        SetupError: it cannot be done now, or not without an address; says what to do.
+    """
+    async with database.session(tenant_id) as session:
+        stream = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
+        told = await beams.recording_of(session, tenant_id=tenant_id, stream_id=stream_id)
+    if stream is None:
+        return None
+    if stream.status not in TERMINAL:
+        raise NotConfiguredError(
+            f"The stream is {stream.status}: only one that is over can be analysed again.",
+            remedy="Wait for its end, or stop it.",
+        )
+    url = recording or (told.url if told is not None else None)
+    if url is None:
+        raise NotConfiguredError(
+            "Where the stream's recording is was never told.",
+            remedy="Name the address of its VOD playlist by --recording.",
+        )
+    try:
+        started = await starter.backfill(stream, RecordingReady(url=url), again=True)
+    except TemporalUnavailableError as error:
+        raise SetupError(str(error), remedy="See `highlights doctor`.") from error
+    if not started:
+        raise AlreadyRunningError(
+            "The stream is being filled from its recording.", remedy="Try again when that is over."
+        )
+    return backfill_workflow_id(tenant_id=tenant_id, stream_id=stream_id)
+
+
+_LONGEST: Final = timedelta(minutes=10)
+
+
+_SDK_SETTLES: Final = 0.2
+"""Seconds in which the SDK's threads leave Python after the last answer: one that is still in it
+when the interpreter ends aborts the process (temporalio/sdk-python issue 300)."""
+
+
+async def reconcile_now(settings: Settings) -> ReconcileExecutionsReport:
+    """Have a worker make one pass, and return what it repaired.
+
+    Raises:
+        NotConfiguredError: no Temporal is configured.
+        StartFailedError: Temporal does not answer, or no worker made the pass in time.
+    """
+    client = await connect(settings)
+    try:
+        return await client.execute_workflow(
+            ReconcileExecutionsWorkflow.run,
+            ReconcileExecutionsInput(),
+            id="execution-reconcile-now",
+            task_queue=task_queues.ORCHESTRATION,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            execution_timeout=_LONGEST,
+            static_summary="Repair what has lost its workflow, on demand",
+        )
+    except WorkflowFailureError as error:
+        raise StartFailedError(
+            "No worker has compared rows and workflows in time.",
+            remedy="Check that a worker runs (`highlights doctor`).",
+        ) from error
+    finally:
+        await asyncio.sleep(_SDK_SETTLES)

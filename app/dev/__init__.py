@@ -1,0 +1,1 @@
+"""The stack that `highlights dev` runs on one machine: PostgreSQL, Temporal, API and worker."""

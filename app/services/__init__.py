@@ -1,0 +1,1 @@
+"""Use cases: what the API, the workers and the commands do with domain and adapters."""

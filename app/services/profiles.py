@@ -1,0 +1,189 @@
+"""Each tenant's view of the profiles, read from the database and resolved once for each change.
+
+The profile a stream was started with, whatever has been changed, reloaded or restarted since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.profiles.catalog import PinnedProfile, ProfileCatalog
+from domain.profiles.model import GameProfile
+from domain.profiles.overrides import ProfileOverride
+from domain.profiles.tenant_profiles import TenantProfiles
+from infra.db.engine import Database
+from infra.db.repositories import profiles
+from infra.db.repositories.profiles import ProfileOverrides
+from infra.profiles.store import ProfileStore
+
+CACHED_VIEWS: Final = 64
+"""Tenants whose view is kept; resolving one takes some 80 ms of a processor."""
+
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _View:
+    """A view, and what it was made of: it is valid as long as both are the current ones."""
+
+    shipped: ProfileCatalog
+    heads: tuple[tuple[str, int], ...]
+    profiles: TenantProfiles
+
+
+class TenantProfileStore:
+    """Reads and changes tenants' profiles. Methods work within the caller's transaction."""
+
+    def __init__(self, shipped: ProfileStore) -> None:
+        self._shipped = shipped
+        self._views: OrderedDict[UUID, _View] = OrderedDict()
+
+    async def read(self, session: AsyncSession, tenant_id: UUID) -> TenantProfiles:
+        """Return the tenant's profiles as they are now."""
+        shipped = self._shipped.catalog
+        stored = ProfileOverrides(session)
+        heads = await stored.heads(tenant_id)
+        view = self._views.get(tenant_id)
+        if view is None or view.shipped is not shipped or view.heads != heads:
+            overrides = await stored.current(tenant_id)
+            # On a thread, so that one tenant's profiles do not hold up everyone's requests.
+            profiles = await asyncio.to_thread(TenantProfiles.of, shipped, overrides)
+            _tell_refused(tenant_id, profiles)
+            heads = tuple((o.profile_id, o.revision) for o in overrides)
+            view = _View(shipped=shipped, heads=heads, profiles=profiles)
+        self._views[tenant_id] = view
+        self._views.move_to_end(tenant_id)
+        if len(self._views) > CACHED_VIEWS:
+            self._views.popitem(last=False)
+        return view.profiles
+
+    async def read_to_change(self, session: AsyncSession, tenant_id: UUID) -> TenantProfiles:
+        """Return the tenant's profiles; no one else changes them until the transaction ends."""
+        await ProfileOverrides(session).lock(tenant_id)
+        return await self.read(session, tenant_id)
+
+    async def override(
+        self,
+        session: AsyncSession,
+        before: TenantProfiles,
+        *,
+        tenant_id: UUID,
+        profile_id: str,
+        patch: dict[str, object],
+        key_id: UUID,
+    ) -> ProfileOverride:
+        """Store a new override, if the profiles with it are valid.
+
+        Raises:
+            InvalidProfilesError: they are not; the problems name the override and the place.
+        """
+        override = await _next(
+            session, tenant_id=tenant_id, profile_id=profile_id, patch=patch, key_id=key_id
+        )
+        await asyncio.to_thread(before.with_override, override)
+        await ProfileOverrides(session).append(override)
+        return override
+
+    async def withdraw(
+        self,
+        session: AsyncSession,
+        before: TenantProfiles,
+        *,
+        tenant_id: UUID,
+        profile_id: str,
+        key_id: UUID,
+    ) -> None:
+        """Take an override back, unless another builds upon it; its history stays.
+
+        Raises:
+            InvalidProfilesError: another does.
+        """
+        await asyncio.to_thread(before.without_override, profile_id)
+        empty = await _next(
+            session, tenant_id=tenant_id, profile_id=profile_id, patch={}, key_id=key_id
+        )
+        await ProfileOverrides(session).append(empty)
+
+
+async def _next(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    profile_id: str,
+    patch: dict[str, object],
+    key_id: UUID,
+) -> ProfileOverride:
+    return ProfileOverride(
+        tenant_id=tenant_id,
+        profile_id=profile_id,
+        revision=await ProfileOverrides(session).next_revision(tenant_id, profile_id),
+        patch=patch,
+        created_at=datetime.now(UTC),
+        created_by=key_id,
+    )
+
+
+def _tell_refused(tenant_id: UUID, profiles: TenantProfiles) -> None:
+    for profile_id, problems in profiles.refused.items():
+        _log.warning(
+            "override_left_out",
+            tenant_id=str(tenant_id),
+            profile=profile_id,
+            problems=[str(problem) for problem in problems],
+        )
+
+
+CACHED_PINNED: Final = 256
+"""Profiles kept in memory; a version names its content, so that none of them is ever stale."""
+
+
+class PinnedProfiles:
+    """Reads pinned profiles, and keeps those lately used.
+
+    Args:
+        database: where they are pinned.
+        store: what stands in for a profile that was never pinned.
+    """
+
+    def __init__(self, database: Database, store: ProfileStore) -> None:
+        self._database = database
+        self._store = store
+        self._cache: OrderedDict[tuple[UUID, str, str], GameProfile] = OrderedDict()
+
+    async def find(self, tenant_id: UUID, profile_id: str, version: str) -> PinnedProfile:
+        """Return the pinned profile, else what `ProfileCatalog.pinned` finds, and why.
+
+        Raises:
+            DatabaseUnavailableError: the database is away.
+        """
+        key = (tenant_id, profile_id, version)
+        profile = self._cache.get(key)
+        if profile is None:
+            async with self._database.session(tenant_id) as session:
+                profile = await profiles.pinned(
+                    session, tenant_id=tenant_id, profile_id=profile_id, version=version
+                )
+        if profile is None:
+            found = self._store.catalog.pinned(profile_id, version)
+            _log.warning(
+                "profile_not_pinned",
+                tenant_id=str(tenant_id),
+                profile=profile_id,
+                version=version,
+                note=found.note or "found among the shipped profiles",
+            )
+            return found
+        self._cache[key] = profile
+        self._cache.move_to_end(key)
+        if len(self._cache) > CACHED_PINNED:
+            self._cache.popitem(last=False)
+        return PinnedProfile(profile=profile)

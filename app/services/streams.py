@@ -1,0 +1,494 @@
+"""Short names of tenants, for people who look at Temporal.
+
+Making a stream's row, whoever asks for it: its profile matched and pinned, all in one place.
+
+A stream's workflow: started from its row alone, told things, asked how far it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from app.services.profiles import TenantProfileStore
+from domain import task_queues, temporal_names
+from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
+from domain.ids import backfill_workflow_id, clip_workflow_id, stream_workflow_id
+from domain.ingest.messages import IngestLimits
+from domain.language import Language
+from domain.media.segments import VariantPolicy
+from domain.model import Model
+from domain.streams.backfill.messages import BackfillInput
+from domain.streams.messages import (
+    ClipCorrection,
+    RecordingReady,
+    SourceFailure,
+    StopRequest,
+    StreamInput,
+    StreamTiming,
+)
+from domain.streams.records import StreamRecord
+from domain.streams.report import clock, stream_details, stream_title
+from domain.streams.status import EndReason, StreamEnd, StreamProgress
+from domain.tenants.plans import PlanName
+from infra.db.engine import Database, DatabaseUnavailableError
+from infra.db.repositories import profiles, stream_quota, streams, tenants
+from infra.db.tables import Stream
+from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
+
+_KEPT: Final = 10_000
+
+
+_log = structlog.get_logger(__name__)
+
+
+class TenantNames:
+    """Looks up a tenant's short name, once.
+
+    Args:
+        database: holds the tenants.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[UUID, str] = {}
+
+    async def of(self, tenant_id: UUID) -> str:
+        """Return the short name, or the id where there is none to be read."""
+        known = self._known.get(tenant_id)
+        if known is not None:
+            return known
+        try:
+            async with self._database.session(tenant_id) as session:
+                row = await tenants.get(session, tenant_id=tenant_id)
+        except DatabaseUnavailableError as error:
+            _log.info("tenant_name_unknown", tenant_id=str(tenant_id), error=str(error))
+            row = None
+        if row is None:
+            return str(tenant_id)
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        self._known[tenant_id] = row.slug
+        return row.slug
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStream:
+    """A stream that is asked for; `options` are those of `api.streams.schemas.AnalyzeOptions`."""
+
+    tenant_id: UUID
+    stream_id: UUID
+    playlist_url: str
+    game: str | None = None
+    title: str = ""
+    language: Language | None = None
+    external_id: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    correlation_id: str | None = None
+
+
+class StreamCreation:
+    """Makes streams: every way to a new one leads through here.
+
+    Args:
+        profiles: the tenants' game profiles.
+        default_plan: of tenants without a plan of their own.
+    """
+
+    def __init__(self, profiles: TenantProfileStore, *, default_plan: PlanName) -> None:
+        self._profiles = profiles
+        self._default_plan = default_plan
+
+    async def create(self, session: AsyncSession, new: NewStream) -> Stream:
+        """Insert a stream that is about to start, in the caller's transaction.
+
+        Raises:
+            StreamQuotaExceededError: the tenant's plan allows no stream more.
+        """
+        tenants = await self._profiles.read(session, new.tenant_id)
+        match = tenants.match(new.game or new.title)
+        profile = tenants.catalog.get(match.profile_id)
+        _log.info(
+            "profile matched",
+            profile=profile.id,
+            version=profile.version,
+            score=match.score,
+            reason=match.reason,
+            notes=match.notes,
+        )
+        await profiles.pin(session, tenant_id=new.tenant_id, profile=profile)
+        # Last, since the tenant's other requests wait from here to the end of the transaction.
+        await stream_quota.reserve(
+            session, tenant_id=new.tenant_id, default_plan=self._default_plan
+        )
+        return await streams.create(
+            session,
+            tenant_id=new.tenant_id,
+            stream_id=new.stream_id,
+            playlist_url=new.playlist_url,
+            game=profile.id,
+            profile_id=profile.id,
+            profile_version=profile.version,
+            profile_match=match.model_dump(mode="json"),
+            title=new.title,
+            language=new.language,
+            external_id=new.external_id,
+            options=new.options,
+            correlation_id=new.correlation_id,
+        )
+
+
+async def close_orphan(database: Database, stream: Stream) -> Stream:
+    """Close a stream that no workflow follows, so that it does not stay open for ever."""
+    end = StreamEnd(reason=EndReason.CANCELLED, message="stopped; its analysis was not running")
+    progress = StreamProgress(status=end.status, end=end)
+    async with database.session(stream.tenant_id) as session:
+        await streams.record_stream(
+            session,
+            StreamRecord(tenant_id=stream.tenant_id, stream_id=stream.id, progress=progress),
+        )
+    async with database.session(stream.tenant_id) as session:
+        found = await streams.get(session, tenant_id=stream.tenant_id, stream_id=stream.id)
+    return found or stream
+
+
+WORKFLOW: Final = "StreamWorkflow"
+
+
+BACKFILL_WORKFLOW: Final = "BackfillWorkflow"
+
+
+CLIP_WORKFLOW: Final = "ClipWorkflow"
+
+
+_RPC_TIMEOUT: Final = timedelta(seconds=5)
+
+
+_QUERY_TIMEOUT: Final = timedelta(seconds=1)
+
+
+# A worker killed between two fetches is noticed by this alone, and a playlist holds ten seconds.
+_TASK_TIMEOUT: Final = timedelta(seconds=5)
+
+
+_REFUSALS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_OF_RANGE})
+
+
+class StreamStarter:
+    """Starts the workflows of streams, and speaks to those that run.
+
+    Args:
+        client: gives Temporal's client, or raises TemporalUnavailableError.
+        limits: how streams are followed unless they say otherwise.
+        names: short names of tenants, shown to operators; without it their ids are.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[], Awaitable[Client]],
+        *,
+        limits: IngestLimits,
+        names: TenantNames | None = None,
+    ) -> None:
+        self._client = client
+        self._limits = limits
+        self._names = names
+        self._takes_titles = True
+
+    async def start(self, stream: Stream) -> None:
+        """Start the workflow of a stream; one that has been started is left alone.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        request = await self._workflow_input(stream)
+
+        async def start(attributes: TypedSearchAttributes) -> None:
+            await client.start_workflow(
+                WORKFLOW,
+                request,
+                id=stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id),
+                task_queue=task_queues.ORCHESTRATION,
+                task_timeout=_TASK_TIMEOUT,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                memo={
+                    "correlation_id": stream.correlation_id or "",
+                    "room": stream.external_id or "",
+                    "title": stream.title,
+                },
+                search_attributes=attributes,
+                priority=Priority(fairness_key=str(stream.tenant_id)),
+                static_summary=request.name,
+                static_details=stream_details(request),
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+
+        try:
+            await self._listed(stream, request.name, start)
+        except WorkflowAlreadyStartedError:
+            _log.info("stream workflow had been started", stream_id=str(stream.id))
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+    async def stop(self, stream: Stream, *, message: str) -> bool:
+        """Ask a stream's workflow to end in good order; answer whether there is one running.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        return await self._signal(stream, "stop", StopRequest(message=message))
+
+    async def cancel(self, stream: Stream) -> None:
+        """Cancel a stream's workflow, its clips in the making and its stored media, if it runs.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        handle = client.get_workflow_handle(
+            stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
+        )
+        try:
+            await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise _unavailable(error) from error
+
+    async def fail(self, stream: Stream, *, error_type: str, message: str) -> bool:
+        """Tell a stream's workflow that its source failed; answer whether there is one running.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        failure = SourceFailure(error_type=error_type, message=message)
+        return await self._signal(stream, "source_failed", failure)
+
+    async def correct_clip(self, stream: Stream, request: ClipCorrection) -> bool:
+        """Have a highlight's clip cut anew if it can be; answer whether its stream still runs.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        return await self._signal(stream, "correct_clip", request)
+
+    async def offer_recording(self, stream: Stream, recording: RecordingReady) -> bool:
+        """Tell a stream's workflow of a recording; answer whether there is one running.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        return await self._signal(stream, "recording_ready", recording)
+
+    async def backfill(
+        self, stream: Stream, recording: RecordingReady, *, again: bool = False
+    ) -> bool:
+        """Fill a stream that no workflow follows from its recording, unless that is under way.
+
+        Answers whether it is: False where it was to be done again and another one has not ended.
+
+        Args:
+            stream: which is over.
+            recording: of it.
+            again: analyse all of it once more, whether something is missing or not.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        live = await self._workflow_input(stream)
+
+        async def start(attributes: TypedSearchAttributes) -> None:
+            await client.start_workflow(
+                BACKFILL_WORKFLOW,
+                BackfillInput(
+                    tenant_id=stream.tenant_id,
+                    stream_id=stream.id,
+                    name=live.name,
+                    recording=recording,
+                    again=again,
+                    limits=live.limits,
+                    variant=live.variant,
+                ),
+                id=backfill_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id),
+                task_queue=task_queues.ORCHESTRATION,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL
+                if again
+                else WorkflowIDConflictPolicy.USE_EXISTING,
+                search_attributes=attributes,
+                priority=Priority(fairness_key=str(stream.tenant_id)),
+                static_summary=f"{live.name} backfill",
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+
+        try:
+            await self._listed(stream, live.name, start)
+        except WorkflowAlreadyStartedError:
+            return False
+        except RPCError as error:
+            raise _unavailable(error) from error
+        return True
+
+    async def render_clip(self, spec: ClipSpec) -> None:
+        """Start the workflow of a clip, unless it is running; its stream may be over.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        try:
+            await client.start_workflow(
+                CLIP_WORKFLOW,
+                ClipInput(
+                    spec=spec,
+                    stream_workflow=stream_workflow_id(
+                        tenant_id=spec.tenant_id, stream_id=spec.stream_id
+                    ),
+                ),
+                id=clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id),
+                task_queue=task_queues.ORCHESTRATION,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                execution_timeout=timedelta(seconds=StreamTiming().clip_timeout),
+                priority=Priority(fairness_key=str(spec.tenant_id)),
+                static_summary=f"clip at {clock(spec.peak)}, started again",
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+    async def clip_finished(
+        self, *, tenant_id: UUID, stream_id: UUID, outcome: ClipOutcome
+    ) -> bool:
+        """Tell a stream's workflow how a clip ended; answer whether there is one running.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        name = stream_workflow_id(tenant_id=tenant_id, stream_id=stream_id)
+        return await self._send(name, "clip_finished", outcome)
+
+    async def live_progress(self, stream: Stream) -> StreamProgress | None:
+        """Return what the running workflow knows, or None when it cannot say within a second."""
+        try:
+            client = await self._client()
+            handle = client.get_workflow_handle(
+                stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
+            )
+            progress: StreamProgress = await handle.query(
+                "status", result_type=StreamProgress, rpc_timeout=_QUERY_TIMEOUT
+            )
+        except (
+            TemporalUnavailableError,
+            RPCError,
+            WorkflowQueryFailedError,
+            WorkflowQueryRejectedError,
+        ) as error:
+            _log.info("no live progress", stream_id=str(stream.id), error=str(error))
+            return None
+        return progress
+
+    async def _signal(
+        self,
+        stream: Stream,
+        name: str,
+        argument: StopRequest | SourceFailure | RecordingReady | ClipCorrection,
+    ) -> bool:
+        workflow_id = stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
+        return await self._send(workflow_id, name, argument)
+
+    async def _send(self, workflow_id: str, name: str, argument: Model) -> bool:
+        handle = (await self._client()).get_workflow_handle(workflow_id)
+        try:
+            await handle.signal(name, argument, rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise _unavailable(error) from error
+        return True
+
+    async def _listed(
+        self, stream: Stream, name: str, start: Callable[[TypedSearchAttributes], Awaitable[object]]
+    ) -> None:
+        """Start a workflow with a title to list it by, where the server takes one.
+
+        Raises:
+            RPCError: it could not be started.
+        """
+        if self._takes_titles:
+            try:
+                await start(_attributes(stream, title=name))
+            except RPCError as error:
+                is_unknown = temporal_names.STREAM_TITLE in error.message
+                if error.status is not RPCStatusCode.INVALID_ARGUMENT or not is_unknown:
+                    raise
+                _log.warning("no_stream_titles", missing=temporal_names.STREAM_TITLE)
+                self._takes_titles = False
+            else:
+                return
+        await start(_attributes(stream, title=None))
+
+    async def _workflow_input(self, stream: Stream) -> StreamInput:
+        options: dict[str, Any] = dict(stream.options)
+        variant = VariantPolicy.model_validate(
+            {"max_height": options.pop("max_height")} if "max_height" in options else {}
+        )
+        return StreamInput(
+            tenant_id=stream.tenant_id,
+            stream_id=stream.id,
+            name=stream_title(
+                tenant=str(stream.tenant_id)
+                if self._names is None
+                else await self._names.of(stream.tenant_id),
+                room=stream.external_id,
+                title=stream.title,
+                game=stream.game,
+            ),
+            playlist_url=stream.playlist_url,
+            game=stream.game,
+            profile_id=stream.profile_id,
+            profile_version=stream.profile_version,
+            limits=self._limits.model_copy(update=options),
+            variant=variant,
+            correlation_id=stream.correlation_id,
+        )
+
+
+def _attributes(stream: Stream, *, title: str | None) -> TypedSearchAttributes:
+    values = {
+        temporal_names.TENANT_ID: str(stream.tenant_id),
+        temporal_names.STREAM_ID: str(stream.id),
+        temporal_names.GAME: stream.game,
+        temporal_names.STREAM_STATUS: stream.status,
+        **({} if title is None else {temporal_names.STREAM_TITLE: title}),
+    }
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
+            for name, value in values.items()
+        ]
+    )
+
+
+def _unavailable(error: RPCError) -> TemporalUnavailableError:
+    _log.warning("temporal unavailable", status=str(error.status), error=error.message)
+    if error.status in _REFUSALS:
+        return TemporalRefusedError(f"the workflow service refuses: {error.message}")
+    return TemporalUnavailableError("the workflow service does not answer")

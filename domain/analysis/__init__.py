@@ -1,0 +1,1 @@
+"""From signals of a segment to candidates."""

@@ -1,0 +1,1 @@
+"""What to ask Gemini, what its answers mean, and what may be spent."""

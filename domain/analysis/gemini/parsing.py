@@ -1,0 +1,347 @@
+"""A model's words, made fit to be shown: one line of plain text of a bounded length.
+
+Gemini's answers, read without trust: parsed as far as they go, put right or left out, counted.
+
+A model says times that do not exist, moments twice, and words that nobody asked for. Nothing of
+that is an error: what can be corrected is, what cannot is left out, and each has a reason that is
+counted, so that a prompt or a model that gets worse is seen.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from pydantic import Field
+
+from domain.analysis.gemini.prompts import MOST_MOMENTS, MOST_TAGS, OTHER
+from domain.analysis.gemini.query import Answer
+from domain.media.timestamps import TimestampError, order_span, parse_timestamp
+from domain.model import Model
+from domain.profiles.model import GameProfile
+from domain.score import DIMENSIONS, HighlightScore
+
+_ADDRESS: Final = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+
+
+_MARKUP: Final = re.compile(r"<[^>]*>|[<>`{}|\\]")
+
+
+_ELLIPSIS: Final = "…"
+
+
+def plain(value: object, *, longest: int) -> str:
+    """Return `value` as one line without markup, addresses or control characters.
+
+    Anything but text gives nothing; longer text is cut at a word and says so.
+    """
+    if not isinstance(value, str):
+        return ""
+    text = unicodedata.normalize("NFC", value)
+    text = _MARKUP.sub(" ", _ADDRESS.sub(" ", text))
+    text = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text)
+    text = " ".join(text.split())
+    if len(text) <= longest:
+        return text
+    whole = text[: longest - 1].rpartition(" ")[0] or text[: longest - 1]
+    return whole + _ELLIPSIS
+
+
+LEAST_CERTAINTY: Final = 0.2
+"""Below it a moment is taken to be made up."""
+
+
+_HUNDREDTHS: Final = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})")
+
+
+_LONGEST_INTEGER: Final = 18
+"""Digits."""
+
+
+_SHORTEST: Final = 1.0
+
+
+_LONGEST: Final = 60.0
+
+
+_SAME_MOMENT: Final = 3.0
+
+
+_NEAR_FILE: Final = 2.0
+
+
+_TITLE: Final = 80
+
+
+_DESCRIPTION: Final = 240
+
+
+_PEAK_MAY_MOVE: Final = 6.0
+
+
+class UnusableAnswerError(ValueError):
+    """Nothing in the answer can be used; `reason` is a short name, to be counted."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"nothing in the answer can be used: {reason}")
+        self.reason = reason
+
+
+class FileSpan(Model):
+    """Where a video file lies on the stream: both in seconds of media time."""
+
+    start: float
+    end: float
+
+
+class Detection(Model):
+    """A moment that was seen in a piece; times in seconds of media time."""
+
+    start: float
+    peak: float
+    end: float
+    kind: str
+    certainty: float
+    corrections: tuple[str, ...] = ()
+
+
+class Detections(Model):
+    """The moments of a piece, and how often what was corrected or left out."""
+
+    moments: tuple[Detection, ...] = ()
+    counted: dict[str, int] = Field(default_factory=dict)
+
+
+class Refinement(Model):
+    """A moment's exact times, in seconds of media time."""
+
+    start: float
+    peak: float
+    end: float
+    corrections: tuple[str, ...] = ()
+
+
+class Assessment(Model):
+    """What a moment is worth, and what to call it."""
+
+    score: HighlightScore
+    tags: tuple[str, ...] = ()
+    title: str = ""
+    description: str = ""
+    counted: dict[str, int] = Field(default_factory=dict)
+
+
+def read_detections(answer: Answer, file: FileSpan, profile: GameProfile) -> Detections:
+    """Return the moments of a piece, the most certain first where two contradict each other.
+
+    An answer that was cut off gives the moments that were complete.
+
+    Raises:
+        UnusableAnswerError: it was blocked, or is not what was asked for.
+    """
+    counted: Counter[str] = Counter()
+    found = []
+    items = _items(_text(answer), counted)
+    for item in islice(items, MOST_MOMENTS):
+        detection = _detection(item, file, profile, counted)
+        if detection is not None:
+            found.append(detection)
+    counted["too_many"] += sum(1 for _ in items)
+    kept: list[Detection] = []
+    for each in sorted(found, key=lambda detection: -detection.certainty):
+        if any(_same(each, other) for other in kept):
+            counted["overlapping"] += 1
+        else:
+            kept.append(each)
+    kept.sort(key=lambda detection: detection.peak)
+    return Detections(moments=tuple(kept), counted=dict(+counted))
+
+
+def read_refinement(
+    answer: Answer, file: FileSpan, *, excerpt_start: float, detected: Detection
+) -> Refinement | None:
+    """Return a moment's exact times; None when it is not there on a second look.
+
+    `excerpt_start` is where the excerpt begins, in seconds of the file: a model that counts from
+    there is understood, by what lies nearer to the peak that was `detected`.
+
+    Raises:
+        UnusableAnswerError: it was blocked, or the times cannot be read or are far away.
+    """
+    said = _object(_text(answer))
+    if said.get("present") is False:
+        return None
+    try:
+        times = [
+            parse_timestamp(_clocked(said.get(name, ""), file, Counter()))
+            for name in ("start", "peak", "end")
+        ]
+    except TimestampError as error:
+        raise UnusableAnswerError("unreadable_time") from error
+    shift = min(
+        (file.start, file.start + excerpt_start),
+        key=lambda candidate: abs(times[1] + candidate - detected.peak),
+    )
+    if abs(times[1] + shift - detected.peak) > _PEAK_MAY_MOVE:
+        raise UnusableAnswerError("elsewhere")
+    span = order_span(
+        start=times[0] + shift,
+        peak=times[1] + shift,
+        end=times[2] + shift,
+        earliest=file.start,
+        latest=file.end,
+    )
+    start, end = _sensible(span.start, span.peak, span.end, file)
+    return Refinement(start=start, peak=round(span.peak, 3), end=end, corrections=span.corrections)
+
+
+def read_assessment(answer: Answer, profile: GameProfile) -> Assessment:
+    """Return what a moment is worth; tags outside the taxonomy are left out and counted.
+
+    Raises:
+        UnusableAnswerError: it was blocked, or a dimension is missing.
+    """
+    said = _object(_text(answer))
+    values = {}
+    for name in (*DIMENSIONS, "certainty"):
+        value = said.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise UnusableAnswerError("score_missing")
+        values[name] = min(1.0, max(0.0, float(value)))
+    certainty = values.pop("certainty")
+    listed = said.get("tags")
+    tags = [tag for tag in listed if isinstance(tag, str)] if isinstance(listed, list) else []
+    known = profile.all_tags()
+    kept = tuple(dict.fromkeys(tag for tag in tags if tag in known))[:MOST_TAGS]
+    counted = Counter({"unknown_tag": sum(tag not in known for tag in tags)})
+    return Assessment(
+        score=HighlightScore(**values, confidence=certainty),
+        tags=kept,
+        title=plain(said.get("title"), longest=_TITLE),
+        description=plain(said.get("description"), longest=_DESCRIPTION),
+        counted=dict(+counted),
+    )
+
+
+def _text(answer: Answer) -> str:
+    if answer.blocked is not None:
+        raise UnusableAnswerError("blocked")
+    if not answer.text.strip():
+        raise UnusableAnswerError((answer.finish or "empty").lower())
+    return answer.text
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    try:
+        said = json.loads(_unfenced(text), parse_int=_integer)
+    except (ValueError, RecursionError) as error:
+        raise UnusableAnswerError("malformed") from error
+    if not isinstance(said, dict):
+        raise UnusableAnswerError("malformed")
+    return said
+
+
+def _integer(text: str) -> int | float:
+    """Return an integer; of one that no double holds, infinity, which every check refuses."""
+    return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
+
+
+def _unfenced(text: str) -> str:
+    """Return the JSON of an answer that stands in a code fence, as models like to write it."""
+    text = text.strip()
+    if text.startswith("```"):
+        text = text.partition("\n")[2].rpartition("```")[0]
+    return text
+
+
+def _items(text: str, counted: Counter[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the complete objects of the list `moments`, also of one that was cut off."""
+    text = _unfenced(text)
+    begin = text.find("[")
+    if not text.lstrip().startswith("{") or '"moments"' not in text or begin < 0:
+        raise UnusableAnswerError("malformed")
+    decoder = json.JSONDecoder(parse_int=_integer)
+    place = begin + 1
+    while True:
+        rest = text[place:].lstrip(" \t\r\n,")
+        if not rest or rest[0] == "]":
+            counted["cut_off"] += not rest
+            return
+        try:
+            item, length = decoder.raw_decode(rest)
+        except (ValueError, RecursionError):
+            counted["cut_off"] += 1
+            return
+        place = len(text) - len(rest) + length
+        if isinstance(item, dict):
+            yield item
+        else:
+            counted["malformed"] += 1
+
+
+def _detection(
+    item: Mapping[str, Any], file: FileSpan, profile: GameProfile, counted: Counter[str]
+) -> Detection | None:
+    try:
+        start, peak, end = (
+            parse_timestamp(_clocked(item.get(name, ""), file, counted), offset=file.start)
+            for name in ("start", "peak", "end")
+        )
+    except TimestampError:
+        counted["unreadable_time"] += 1
+        return None
+    if not file.start - _NEAR_FILE <= peak <= file.end + _NEAR_FILE:
+        counted["outside"] += 1
+        return None
+    certainty = item.get("certainty")
+    if not isinstance(certainty, int | float) or not certainty >= LEAST_CERTAINTY:
+        counted["unsure"] += 1
+        return None
+    kind = item.get("kind")
+    if kind != OTHER and (not isinstance(kind, str) or kind not in profile.moments):
+        counted["unknown_kind"] += 1
+        kind = OTHER
+    span = order_span(start=start, peak=peak, end=end, earliest=file.start, latest=file.end)
+    counted["corrected"] += bool(span.corrections)
+    first, last = _sensible(span.start, span.peak, span.end, file)
+    counted["length"] += (first, last) != (round(span.start, 3), round(span.end, 3))
+    return Detection(
+        start=first,
+        peak=round(span.peak, 3),
+        end=last,
+        kind=str(kind),
+        certainty=min(1.0, float(certainty)),
+        corrections=span.corrections,
+    )
+
+
+def _clocked(value: Any, file: FileSpan, counted: Counter[str]) -> Any:  # noqa: ANN401
+    """Return a time that a model wrote as MM:SS:hundredths in the form it was asked for.
+
+    The same digits could be hours, minutes and seconds; of a file of seconds they are not, unless
+    they say a time within it.
+    """
+    match = _HUNDREDTHS.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[1]) * 3600 + int(match[2]) * 60 <= file.end - file.start:
+        return value
+    counted["hundredths"] += 1
+    return f"{match[1]}:{match[2]}.{match[3]}"
+
+
+def _sensible(start: float, peak: float, end: float, file: FileSpan) -> tuple[float, float]:
+    """Return bounds that hold the peak with a second on each side, and no more than a minute."""
+    start = max(file.start, min(start, peak - _SHORTEST), peak - _LONGEST / 2)
+    end = min(file.end, max(end, peak + _SHORTEST), peak + _LONGEST / 2)
+    return round(min(start, peak), 3), round(max(end, peak), 3)
+
+
+def _same(one: Detection, other: Detection) -> bool:
+    return abs(one.peak - other.peak) < _SAME_MOMENT or (
+        one.start <= other.peak <= one.end and other.start <= one.peak <= other.end
+    )

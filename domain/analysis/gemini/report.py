@@ -1,0 +1,98 @@
+"""What Gemini was asked while windows were analysed, and what it cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
+
+from domain.analysis.gemini.budget import WORDS, Grounds
+from domain.analysis.gemini.pricing import TokenUsage
+from domain.model import Model
+
+_LIMITS: Final = (
+    Grounds.NO_ACCESS,
+    Grounds.NO_MODEL,
+    Grounds.TENANT_BUDGET,
+    Grounds.STREAM_BUDGET,
+    Grounds.DOWN,
+    Grounds.BUSY,
+)
+_LOOKED: Final = (Grounds.MOMENT, Grounds.RANKED, Grounds.SAMPLED)
+
+
+class GeminiReport(Model):
+    """Of the windows of one request; asking for them again reports the same calls once.
+
+    Attributes:
+        pieces: how many pieces were looked at, or not, by `Grounds`.
+        calls: answers that were used; each was paid for once, even if a retry found it kept.
+        usage: their tokens.
+        dollars: their price by the configured table.
+        watched: seconds of media that were shown.
+        counted: how often an answer was corrected or left out, by reason.
+        models: how many of the calls each model answered.
+        rerouted: models that were asked for, and those that answered in their place.
+        unpriced: models that answered and whose price is a guess.
+        missing: models that the service does not offer.
+    """
+
+    pieces: dict[Grounds, int] = Field(default_factory=dict)
+    calls: NonNegativeInt = 0
+    usage: TokenUsage = TokenUsage()
+    dollars: NonNegativeFloat = 0.0
+    watched: NonNegativeFloat = 0.0
+    counted: dict[str, int] = Field(default_factory=dict)
+    models: dict[str, int] = Field(default_factory=dict)
+    rerouted: dict[str, str] = Field(default_factory=dict)
+    unpriced: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def notice(self) -> str | None:
+        """What the stream's owner should know, in a sentence or two.
+
+        Empty when all is well, None when nothing was learnt of that.
+        """
+        for grounds in _LIMITS:
+            if self.pieces.get(grounds):
+                named = f" ({', '.join(self.missing)})" if grounds is Grounds.NO_MODEL else ""
+                return f"Only the local analyzer is at work: {WORDS[grounds]}{named}."
+        replaced = [
+            f"The Gemini model {asked} is no longer served: {answered} answers in its place, "
+            "at its own price."
+            for asked, answered in self.rerouted.items()
+        ]
+        guessed = [
+            f"The price of the Gemini model {model} is not known; a high one is assumed."
+            for model in self.unpriced
+        ]
+        if replaced or guessed:
+            return " ".join((*replaced, *guessed))
+        return "" if self.looked else None
+
+    @property
+    def answered(self) -> str | None:
+        """The model that answered most calls; None if none did."""
+        return max(self.models, key=lambda model: self.models[model], default=None)
+
+    @property
+    def looked(self) -> bool:
+        """Whether Gemini's word about any piece counted."""
+        return any(self.pieces.get(grounds) for grounds in _LOOKED)
+
+    def plus(self, other: GeminiReport) -> GeminiReport:
+        """Return the sum."""
+        return GeminiReport(
+            pieces=dict(Counter(self.pieces) + Counter(other.pieces)),
+            calls=self.calls + other.calls,
+            usage=self.usage.plus(other.usage),
+            dollars=round(self.dollars + other.dollars, 9),
+            watched=round(self.watched + other.watched, 3),
+            counted=dict(Counter(self.counted) + Counter(other.counted)),
+            models=dict(Counter(self.models) + Counter(other.models)),
+            rerouted={**self.rerouted, **other.rerouted},
+            unpriced=tuple(dict.fromkeys((*self.unpriced, *other.unpriced))),
+            missing=tuple(dict.fromkeys((*self.missing, *other.missing))),
+        )

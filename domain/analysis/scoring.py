@@ -1,0 +1,278 @@
+"""From what was measured around a moment to how good a highlight it is.
+
+The evidence is weighed on a logistic scale, as independent witnesses are: each cue adds its
+weight of evidence, and no cue alone is enough while others that could have spoken kept silent.
+The eight dimensions lean from that common figure towards the cues that speak for them. They are
+inferences from excitement, not from understanding the play, which the confidence says.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from domain.highlights.candidate import Evidence
+from domain.highlights.markers import USUAL_IMPORTANCE, Mark
+from domain.model import Model
+from domain.score import DIMENSIONS, HighlightScore
+
+
+class Cues(Model):
+    """What was measured around a moment; None where the stream has no such signal.
+
+    Attributes:
+        crowd: rise of the roar over what is usual, dB.
+        crowd_sigmas: the same in spreads of the stream's own roar.
+        voice: rise of the voice over what is usual, in spreads.
+        motion: rise of motion over what is usual, in spreads.
+        cuts: cuts and flashes from shortly before the peak on.
+        cuts_before: cuts in the ten seconds before the moment.
+        tonality: of the sound where the crowd was loudest, 0 (noise) to 1 (tones).
+        decay: share of the rise that had gone again when the moment was settled, 0 to 1.
+        dynamics: standard deviation of the loudness while the crowd was still loud, dB.
+        held: for how many seconds the crowd stayed near its loudest.
+        attack: how suddenly it began, 0 to 1.
+        known: how much of what is usual had been learnt, 0 to 1.
+        quiet_before: how far the sound fell below what is usual just before, dB.
+        record: whether nothing in the remembered past was as loud.
+        mark: what the tenant said of the moment; None when it did not mark it.
+        damaged: share of the moment for which nothing was measured.
+    """
+
+    crowd: float | None = None
+    crowd_sigmas: float | None = None
+    voice: float | None = None
+    motion: float | None = None
+    cuts: int = 0
+    cuts_before: int = 0
+    tonality: float = 0.0
+    decay: float = 1.0
+    dynamics: float = 3.0
+    held: float = 0.0
+    attack: float = 1.0
+    known: float = 1.0
+    quiet_before: float = 0.0
+    record: bool = False
+    mark: Mark | None = None
+    damaged: float = 0.0
+
+
+_WORTH_A_WORD: Final = 0.3
+_HUSH: Final = 3.0
+_PRIOR: Final = -3.4
+_CROWD: Final = 3.4
+_VOICE: Final = 1.5
+_MOTION: Final = 1.6
+_CUTS: Final = 1.7
+_MARK: Final = 5.0
+_STEADY: Final = -1.3
+_CUT_DENSE: Final = -1.2
+_TONAL: Final = -0.8
+_ADVERT: Final = -4.2
+_UNANSWERED: Final = -2.0
+_GRADUAL: Final = -0.8
+_YOUNG: Final = -1.0
+# Above this the rest counts less and less, so that exceptional scores stay rare.
+_SOFT: Final = 1.6
+_MOST: Final = 2.75
+_EXTRAORDINARY: Final = 0.4
+_SILENT_PICTURE: Final = 3.2
+_UNSEEN_SOUND: Final = 1.7
+
+
+def support(value: float | None, *, none_at: float, full_at: float) -> float:
+    """Return how much a measurement supports a moment, 0 to 1, smoothly between two levels."""
+    if value is None:
+        return 0.0
+    x = min(1.0, max(0.0, (value - none_at) / (full_at - none_at)))
+    return x * x * (3.0 - 2.0 * x)
+
+
+def excitement(cues: Cues) -> float:
+    """Return the weight of evidence for a moment, in nats (the logit of a probability).
+
+    What else is measured adds to a tenant's mark, but cannot refute it: the tenant knows better.
+    """
+    total = _PRIOR + max(sum(_parts(cues).values()), _marked(cues) or -math.inf)
+    most = _MOST + _EXTRAORDINARY * (cues.record + (cues.mark is not None))
+    if total <= _SOFT:
+        return total
+    return _SOFT + (most - _SOFT) * math.tanh((total - _SOFT) / (most - _SOFT))
+
+
+def _parts(cues: Cues) -> dict[str, float]:
+    heard, seen = cues.crowd is not None, cues.motion is not None
+    crowd = _crowd_support(cues)
+    parts = {
+        "crowd": _CROWD * crowd,
+        "voice": _VOICE * support(cues.voice, none_at=1.0, full_at=3.5),
+        "motion": _MOTION * support(cues.motion, none_at=0.8, full_at=2.4),
+        "cuts": _CUTS * support(cues.cuts, none_at=0.0, full_at=3.0),
+        "mark": _marked(cues),
+        "steady": _STEADY * _steadiness(cues) * heard,
+        "gradual": _GRADUAL * crowd * (1.0 - support(cues.attack, none_at=0.35, full_at=0.7)),
+        "unanswered": _UNANSWERED * crowd * _calm(cues) * seen,
+        "young": _YOUNG * (1.0 - cues.known),
+        "cut_dense": _CUT_DENSE * support(cues.cuts_before, none_at=4.0, full_at=12.0),
+        "tonal": _TONAL * support(cues.tonality, none_at=0.5, full_at=0.8),
+        "advert": _ADVERT
+        * support(cues.tonality, none_at=0.25, full_at=0.33)
+        * (1.0 - support(cues.dynamics, none_at=0.7, full_at=1.4)),
+    }
+    # A sense that the stream does not have cannot be held against the moment: the cues that are
+    # there are asked to carry the weight, which the lower confidence answers for.
+    if heard and not seen:
+        parts["unseen"] = _UNSEEN_SOUND * crowd
+    if seen and not heard:
+        parts["unheard"] = _SILENT_PICTURE * support(cues.motion, none_at=1.0, full_at=3.0)
+    return parts
+
+
+def _marked(cues: Cues) -> float:
+    return _MARK * cues.mark.importance / USUAL_IMPORTANCE if cues.mark is not None else 0.0
+
+
+def _crowd_support(cues: Cues) -> float:
+    """Return how much the roar supports a moment.
+
+    Many people together sound like noise. A great rise of the roar that comes with tones is the
+    breath of loud music, for a crowd that loud would drown them; a small one may lie under a voice.
+    """
+    rise = min(
+        support(cues.crowd, none_at=2.5, full_at=10.0),
+        support(cues.crowd_sigmas, none_at=1.0, full_at=4.0),
+    )
+    contradicted = max(
+        support(cues.crowd, none_at=9.0, full_at=13.0)
+        * support(cues.tonality, none_at=0.29, full_at=0.42)
+        * (1.0 - support(cues.dynamics, none_at=1.2, full_at=2.5)),
+        support(cues.tonality, none_at=0.6, full_at=0.78),
+    )
+    return rise * (1.0 - contradicted)
+
+
+def _calm(cues: Cues) -> float:
+    """Return how little the commentator and the director made of what the crowd shouts about."""
+    voice = support(cues.voice, none_at=0.5, full_at=2.0)
+    cuts = support(cues.cuts, none_at=0.0, full_at=2.5)
+    return (1.0 - voice) * (1.0 - cuts)
+
+
+def _steadiness(cues: Cues) -> float:
+    """Return how much the sound is a new level rather than a reaction, which fades."""
+    undecayed = 1.0 - support(cues.decay, none_at=0.05, full_at=0.4)
+    return max(undecayed, support(cues.held, none_at=5.5, full_at=8.0))
+
+
+def score(cues: Cues) -> HighlightScore:
+    """Return the eight dimensions and the confidence.
+
+    Each dimension is the logistic of the common evidence plus its own lean. The leans move figures
+    between the dimensions and leave their mean alone, which is the logistic of the evidence: so
+    what only leans never lowers the whole, and any sensible weights give about the same total.
+    """
+    base = excitement(cues)
+    crowd = _crowd_support(cues) - 0.6
+    voice = support(cues.voice, none_at=1.0, full_at=3.5) - 0.6
+    motion = support(cues.motion, none_at=0.8, full_at=2.4) - 0.6
+    cuts = support(cues.cuts, none_at=0.0, full_at=3.0) - 0.6
+    leans = {
+        "skill_execution": 0.4 * motion + 0.3 * voice,
+        "game_impact": 0.4 * crowd + 0.3 * cuts,
+        "rarity": 0.35 if cues.record else -0.15,
+        "visual_spectacle": 0.5 * motion + 0.3 * cuts,
+        "emotional_intensity": 0.5 * crowd + 0.4 * voice,
+        "narrative_value": 0.5 * cuts + 0.2 * voice,
+        "timing_importance": 0.3 * crowd + 0.2 * voice,
+        "momentum_shift": 0.3 * support(cues.quiet_before, none_at=1.0, full_at=5.0) - 0.1,
+    }
+    centre = _centre(base, tuple(leans.values()))
+    values = {name: round(_logistic(centre + leans[name]), 4) for name in DIMENSIONS}
+    return HighlightScore(**values, confidence=_confidence(cues, base))
+
+
+def _centre(base: float, leans: tuple[float, ...]) -> float:
+    """Return what the leans are added to, so that the mean of the logistics is that of `base`.
+
+    It is not quite `base` less the leans' mean, since the logistic bends. Leans are below 1, where
+    three of Newton's steps leave an error far below the fourth decimal.
+    """
+    centre = base - sum(leans) / len(leans)
+    for _ in range(3):
+        values = [_logistic(centre + lean) for lean in leans]
+        slope = sum(value * (1.0 - value) for value in values)
+        centre += (len(leans) * _logistic(base) - sum(values)) / slope
+    return centre
+
+
+def _confidence(cues: Cues, base: float) -> float:
+    """Return how sure the scores are: by the senses there were, and by how clear the case is.
+
+    Local signals tell that something happened, not what: the confidence never exceeds 0.8.
+    """
+    senses = 0.5 + 0.25 * (cues.crowd is not None) + 0.25 * (cues.motion is not None)
+    clear = 0.5 + 0.5 * abs(2.0 * _logistic(base) - 1.0)
+    told = cues.mark.importance / USUAL_IMPORTANCE if cues.mark is not None else 0.0
+    return round(max(0.8 * senses * clear * (1.0 - cues.damaged), min(0.75, 0.75 * told)), 3)
+
+
+def _logistic(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-x))
+
+
+def evidence(cues: Cues) -> tuple[Evidence, ...]:
+    """Return the cues in words, the weightiest first."""
+    parts = _parts(cues)
+    crowd, sigmas = cues.crowd or 0.0, cues.crowd_sigmas or 0.0
+    said = {
+        "crowd": (sigmas, f"crowd {crowd:.0f} dB ({sigmas:.1f} sigma) above the last minutes"),
+        "voice": (cues.voice or 0.0, f"voices {cues.voice or 0.0:.1f} sigma above usual"),
+        "motion": (cues.motion or 0.0, f"motion {cues.motion or 0.0:.1f} sigma above usual"),
+        "cuts": (float(cues.cuts), f"{cues.cuts} cuts or flashes around the peak"),
+        "mark": (_marked(cues), _mark_words(cues.mark)),
+        "steady": (-sigmas, "the sound stays as loud as it became"),
+        "unanswered": (-sigmas, "neither voices nor cuts answer the crowd"),
+        "gradual": (-sigmas, "the sound grew gradually"),
+        "cut_dense": (-float(cues.cuts_before), "cut as densely as an advert before"),
+        "advert": (-cues.tonality, "tones of even loudness, as in adverts"),
+        "tonal": (-cues.tonality, "sounds like music rather than a crowd"),
+        "young": (0.0, "too early in the stream to know what is usual"),
+    }
+    weighty = sorted(
+        (name for name in said if abs(parts[name]) > _WORTH_A_WORD), key=lambda n: -abs(parts[n])
+    )
+    return tuple(
+        Evidence(signal=name, strength=round(said[name][0], 2), words=said[name][1])
+        for name in weighty
+    )
+
+
+SIGNAL_TAGS: Final = frozenset(
+    {
+        *("loud_crowd", "excited_commentary", "fast_play", "quick_cuts", "hush_before"),
+        "loudest_so_far",
+        *("crowd_swell", "commentator_burst", "scene_cuts"),  # as they were called before
+    }
+)
+"""Tags that name a signal: most good moments have most of them, so they tell none from another."""
+
+
+def _mark_words(mark: Mark | None) -> str:
+    if mark is None:
+        return ""
+    return f"marked by the tenant: {mark.label} (importance {mark.importance:.1f})"
+
+
+def tags(cues: Cues) -> tuple[str, ...]:
+    """Return what the moment may be found by."""
+    parts = _parts(cues)
+    named = (
+        ("loud_crowd", parts["crowd"] > 0.4 * _CROWD),
+        ("excited_commentary", parts["voice"] > 0.4 * _VOICE),
+        ("fast_play", parts["motion"] > 0.4 * _MOTION),
+        ("quick_cuts", cues.cuts > 1),
+        ("hush_before", cues.quiet_before > _HUSH),
+        ("loudest_so_far", cues.record),
+    )
+    found = tuple(tag for tag, holds in named if holds)
+    return (*found, *((cues.mark.label,) if cues.mark else ()))

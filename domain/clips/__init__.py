@@ -1,0 +1,1 @@
+"""Clips of highlights: planning and state."""

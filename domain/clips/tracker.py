@@ -1,0 +1,228 @@
+"""Which highlights of a stream have a clip, wait for one, or no longer want theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
+from domain.clips.planning import can_cut, plan_clip
+from domain.highlights.feedback import Correction
+from domain.highlights.selection import Decision
+from domain.media.segments import SegmentRef
+from domain.model import Model
+
+FORGET_AFTER: Final = 3600.0
+"""Media seconds after which a finished clip is forgotten: no decision changes that late."""
+
+
+class ClipPhase(StrEnum):
+    """How far the clip of one highlight has come."""
+
+    WAITING = "waiting"  # its last seconds have not been published yet
+    RENDERING = "rendering"
+    READY = "ready"
+    FAILED = "failed"
+    NO_MEDIA = "no_media"  # nothing of it could be stored
+
+
+class ClipEntry(Model):
+    """The clip of one highlight; `unwanted` when it was retracted while being rendered.
+
+    After a correction the bounds of `decision` are the corrected ones. `former` are the clips that
+    were ready before, which stay; `correction` is one that came while a clip was being rendered,
+    and waits for that.
+    """
+
+    decision: Decision
+    phase: ClipPhase = ClipPhase.WAITING
+    spec: ClipSpec | None = None
+    unwanted: bool = False
+    former: tuple[ClipSpec, ...] = ()
+    correction: Correction | None = None
+
+    @property
+    def ready(self) -> tuple[ClipSpec, ...]:
+        """The finished clips, the newest last."""
+        own = self.spec is not None and self.phase is ClipPhase.READY
+        return (*self.former, self.spec) if own and self.spec is not None else self.former
+
+    @property
+    def needed_from(self) -> float:
+        """Where its media begins, in seconds of media time."""
+        begins = [self.decision.clip_start]
+        if self.correction is not None:
+            begins.append(self.correction.start)
+        return min(begins)
+
+    def corrected(self, correction: Correction) -> ClipEntry:
+        """Return it with a clip to be cut at other bounds; those that are ready stay."""
+        bounds = {"clip_start": correction.start, "clip_end": correction.end}
+        return ClipEntry(decision=self.decision.model_copy(update=bounds), former=self.ready)
+
+    def without_clip(self, phase: ClipPhase) -> ClipEntry:
+        """Return it as it is when a clip could not be made: with the one before, if any."""
+        if not self.former:
+            return self.model_copy(update={"phase": phase})
+        *former, spec = self.former
+        bounds = {"clip_start": spec.start, "clip_end": spec.end}
+        return self.model_copy(
+            update={
+                "decision": self.decision.model_copy(update=bounds),
+                "phase": ClipPhase.READY,
+                "spec": spec,
+                "former": tuple(former),
+            }
+        )
+
+
+class ClipBook:
+    """One entry for each highlight, so that a highlight gets one clip and keeps it.
+
+    Only a correction brings another one; until that is ready, and if it never is, the clip before
+    stays the highlight's.
+    """
+
+    def __init__(self, entries: Iterable[ClipEntry] = ()) -> None:
+        self._entries = {entry.decision.highlight_id: entry for entry in entries}
+
+    @property
+    def entries(self) -> tuple[ClipEntry, ...]:
+        """All entries, for the next run of the workflow."""
+        return tuple(self._entries.values())
+
+    @property
+    def rendering(self) -> tuple[UUID, ...]:
+        """The ids of clips being rendered, oldest highlight first."""
+        return tuple(
+            entry.spec.id
+            for entry in self._entries.values()
+            if entry.phase is ClipPhase.RENDERING and entry.spec is not None
+        )
+
+    @property
+    def needed_from(self) -> tuple[float, ...]:
+        """Where the unfinished clips begin, in seconds of media time."""
+        unfinished = {ClipPhase.WAITING, ClipPhase.RENDERING}
+        return tuple(
+            entry.needed_from for entry in self._entries.values() if entry.phase in unfinished
+        )
+
+    def want(self, decision: Decision) -> bool:
+        """Enter a highlight; tell whether it is new."""
+        known = self._entries.get(decision.highlight_id)
+        if known is None:
+            self._entries[decision.highlight_id] = ClipEntry(decision=decision)
+        return known is None
+
+    def correct(self, highlight_id: UUID, correction: Correction) -> bool:
+        """Have the clip of a highlight cut at other bounds; tell whether that changes anything.
+
+        It does not where the highlight has no clip (any more), or one that is cut like that. One
+        that is being rendered is finished first.
+        """
+        entry = self._entries.get(highlight_id)
+        if entry is None or entry.unwanted:
+            return False
+        bounds = (entry.decision.clip_start, entry.decision.clip_end)
+        is_new = bounds != (correction.start, correction.end)
+        if entry.phase is ClipPhase.RENDERING:
+            later = correction if is_new else None
+            self._entries[highlight_id] = entry.model_copy(update={"correction": later})
+            return is_new
+        if is_new or entry.phase in {ClipPhase.FAILED, ClipPhase.NO_MEDIA}:
+            self._entries[highlight_id] = entry.corrected(correction)
+            return True
+        return False
+
+    def retract(self, highlight_id: UUID) -> tuple[ClipPhase, tuple[ClipSpec, ...]] | None:
+        """Take a highlight out; return how far its clip was, and the clips that must be deleted.
+
+        A clip that is being rendered is deleted when it is finished. Returns None when the
+        highlight is not known, or was retracted before.
+        """
+        entry = self._entries.get(highlight_id)
+        if entry is None or entry.unwanted:
+            return None
+        if entry.phase is ClipPhase.RENDERING:
+            self._entries[highlight_id] = entry.model_copy(
+                update={"unwanted": True, "former": (), "correction": None}
+            )
+        else:
+            del self._entries[highlight_id]
+        return entry.phase, entry.ready
+
+    def has_cuttable(self, *, media_end: float, ended: bool) -> bool:
+        """Tell whether `take_cuttable` has anything to do."""
+        return bool(self._cuttable(media_end=media_end, ended=ended))
+
+    def take_cuttable(
+        self,
+        segments: Sequence[SegmentRef],
+        *,
+        media_end: float,
+        ended: bool,
+        tenant_id: UUID,
+        stream_id: UUID,
+    ) -> tuple[ClipSpec, ...]:
+        """Return the clips whose media is complete; they count as rendering from now on."""
+        specs = []
+        for entry in self._cuttable(media_end=media_end, ended=ended):
+            spec = plan_clip(
+                entry.decision,
+                segments,
+                tenant_id=tenant_id,
+                stream_id=stream_id,
+                cut=len(entry.former),
+            )
+            if spec is None:
+                taken = entry.without_clip(ClipPhase.NO_MEDIA)
+            else:
+                specs.append(spec)
+                named = spec.model_copy(update={"segments": ()})
+                taken = entry.model_copy(update={"phase": ClipPhase.RENDERING, "spec": named})
+            self._entries[entry.decision.highlight_id] = taken
+        return tuple(specs)
+
+    def finished(self, outcome: ClipOutcome) -> ClipSpec | None:
+        """Enter how a clip ended; return it if it must be deleted, its highlight being gone."""
+        entry = self._entries.get(outcome.highlight_id)
+        if entry is None or entry.phase is not ClipPhase.RENDERING or entry.spec is None:
+            return None
+        if entry.spec.id != outcome.clip_id:  # a former one, told once more
+            return None
+        if entry.unwanted:
+            del self._entries[outcome.highlight_id]
+            return entry.spec
+        if outcome.status is ClipStatus.READY:
+            done = entry.model_copy(update={"phase": ClipPhase.READY, "correction": None})
+        else:
+            done = entry.without_clip(ClipPhase.FAILED).model_copy(update={"correction": None})
+        self._entries[outcome.highlight_id] = done
+        if entry.correction is not None:
+            self.correct(outcome.highlight_id, entry.correction)
+        return None
+
+    def is_ready(self, highlight_id: UUID) -> bool:
+        """Tell whether a clip of a highlight is finished and wanted."""
+        entry = self._entries.get(highlight_id)
+        return entry is not None and not entry.unwanted and bool(entry.ready)
+
+    def forget(self, before: float) -> None:
+        """Drop finished clips that end `FORGET_AFTER` seconds before `before`."""
+        unfinished = {ClipPhase.WAITING, ClipPhase.RENDERING}
+        self._entries = {
+            key: entry
+            for key, entry in self._entries.items()
+            if entry.phase in unfinished or entry.decision.clip_end > before - FORGET_AFTER
+        }
+
+    def _cuttable(self, *, media_end: float, ended: bool) -> list[ClipEntry]:
+        return [
+            entry
+            for entry in self._entries.values()
+            if entry.phase is ClipPhase.WAITING
+            and can_cut(entry.decision, media_end=media_end, ended=ended)
+        ]

@@ -1,1 +1,0 @@
-"""What Gemini is asked, how its answers are read, and what they cost; no word is sent from here."""

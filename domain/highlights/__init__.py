@@ -1,0 +1,1 @@
+"""Candidates, their evidence and how they become highlights."""

@@ -1,0 +1,116 @@
+"""A moment that an analyzer proposes as a highlight."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from pydantic import NonNegativeFloat
+
+from domain.highlights.markers import Mark
+from domain.media.timestamps import WallClockAnchor, order_span, parse_timestamp
+from domain.model import Model
+from domain.score import HighlightScore
+
+
+class Evidence(Model):
+    """One signal that speaks for (or against) a moment, in words and in a number.
+
+    `strength` is the signal's level in robust standard deviations over the stream's own baseline.
+    """
+
+    signal: str
+    strength: float
+    words: str
+
+
+class HighlightCandidate(Model):
+    """A proposed moment: `start` <= `peak` <= `end`, in seconds of media time.
+
+    `settled_at` is the media time at which the analyzer had seen enough to propose it;
+    `safe_starts` and `safe_ends` are points near the bounds (seconds of media time) where a cut
+    does not hurt, such as a scene change or a pause in the sound. `commentary` is what the stream's
+    captions say over it: words of a stranger. `mark` is the tenant's own, if
+    it marked the moment, and `unmarked` what the score would be without it.
+    """
+
+    id: UUID
+    start: NonNegativeFloat
+    peak: NonNegativeFloat
+    end: NonNegativeFloat
+    settled_at: NonNegativeFloat
+    score: HighlightScore
+    analyzer: str
+    title: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    corrections: tuple[str, ...] = ()
+    safe_starts: tuple[float, ...] = ()
+    safe_ends: tuple[float, ...] = ()
+    peak_wall_clock: datetime | None = None
+    thumbnail_hash: str | None = None
+    commentary: str = ""
+    mark: Mark | None = None
+    unmarked: HighlightScore | None = None
+
+    def until(self, media_end: float) -> HighlightCandidate:
+        """Return it with bounds within the media, which ends at `media_end` (s)."""
+        if self.end <= media_end:
+            return self
+        peak = min(self.peak, media_end)
+        bounds = {"start": min(self.start, peak), "peak": peak, "end": media_end}
+        return self.model_copy(update=bounds)
+
+
+def propose(
+    *,
+    id: UUID,  # noqa: A002 -- the field's name
+    start: float | str | datetime | timedelta,
+    peak: float | str | datetime | timedelta,
+    end: float | str | datetime | timedelta,
+    score: HighlightScore,
+    analyzer: str,
+    settled_at: float | None = None,
+    offset: float = 0.0,
+    earliest: float = 0.0,
+    latest: float = math.inf,
+    anchor: WallClockAnchor | None = None,
+    title: str = "",
+    description: str = "",
+    tags: tuple[str, ...] = (),
+    evidence: tuple[Evidence, ...] = (),
+) -> HighlightCandidate:
+    """Return the candidate that an analyzer described, its times read, clamped and put in order.
+
+    `start`, `peak` and `end` come in any form that `parse_timestamp` reads, relative ones counted
+    from `offset`, the media time (s) at which the analysed piece starts. `earliest` and `latest`
+    are the media time (s) of the first and last instant analysed. `settled_at` is by default the
+    end. `anchor` ties wall-clock times to media time; with one, `peak_wall_clock` is filled in.
+
+    Raises:
+        TimestampError: a time cannot be read.
+    """
+    span = order_span(
+        start=parse_timestamp(start, offset=offset, anchor=anchor),
+        peak=parse_timestamp(peak, offset=offset, anchor=anchor),
+        end=parse_timestamp(end, offset=offset, anchor=anchor),
+        earliest=max(0.0, earliest),
+        latest=latest,
+    )
+    return HighlightCandidate(
+        id=id,
+        start=span.start,
+        peak=span.peak,
+        end=span.end,
+        settled_at=span.end if settled_at is None else settled_at,
+        score=score,
+        analyzer=analyzer,
+        title=title,
+        description=description,
+        tags=tags,
+        evidence=evidence,
+        corrections=span.corrections,
+        peak_wall_clock=None if anchor is None else anchor.wall_clock_of(span.peak),
+    )

@@ -1,0 +1,184 @@
+"""What is said over a moment, by the stream's captions: words of a stranger, heard with care.
+
+They may name what the game's profile knows, and lift a little how much of a story the moment
+tells. They never become a title, nor a tag of their own.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from domain.highlights.candidate import Evidence, HighlightCandidate
+from domain.media.segments import Line
+from domain.media.timeline import unwrap
+from domain.model import Model
+from domain.profiles.model import GameProfile
+
+LONGEST_LINE: Final = 200
+MOST_LINES: Final = 24
+"""Of a window, the latest: they go through a workflow's history."""
+
+LONGEST: Final = 600
+"""Characters kept of what is said over a moment."""
+
+REMEMBERED: Final = 60.0
+"""Seconds of lines that the analyzer remembers."""
+
+TAGS: Final = 3
+LIFT: Final = 0.05
+MOST_LIFTED: Final = 0.1
+"""What each word of the game adds to `narrative_value`, and all of them together at most."""
+
+_BEFORE: Final = 4.0
+_AFTER: Final = 8.0
+_FARTHEST: Final = 60.0
+_APART: Final = 10.0
+_MARKUP: Final = re.compile(r"<[^>]*>")
+
+
+class Cue(Model):
+    """A caption as its file has it: from `start` to `end`, seconds of the container's clock."""
+
+    start: float
+    end: float
+    text: str
+
+
+def plain(text: str) -> str:
+    """Return the words of a caption: no markup, entities, control characters or line breaks."""
+    unescaped = html.unescape(_MARKUP.sub(" ", text))
+    # What was escaped may be markup again: angle brackets are never words.
+    words = "".join(
+        " " if each in "<>" or unicodedata.category(each)[0] in "CZ" else each for each in unescaped
+    )
+    return " ".join(words.split())[:LONGEST_LINE].rstrip()
+
+
+class Unroller:
+    """Takes repeated text out of captions.
+
+    Roll-up captions show the last lines again with each new one, live captions a line again with
+    each new word, and packagers repeat in a segment the cues that began in the one before it.
+    """
+
+    def __init__(self) -> None:
+        self._lines: tuple[str, ...] = ()
+        self._end = 0.0
+
+    def take(self, cues: Iterable[Cue]) -> list[Cue]:
+        """Return the cues with what is new in them; those without anything new are left out."""
+        fresh = []
+        for cue in cues:
+            lines = tuple(line for line in map(plain, cue.text.splitlines()) if line)
+            before = (
+                self._lines if abs(unwrap(cue.start, near=self._end) - self._end) < _APART else ()
+            )
+            self._end = max(cue.end, cue.start)
+            self._lines = lines or before
+            text = "\n".join(_new_lines(lines, before))
+            if text:
+                fresh.append(Cue(start=cue.start, end=cue.end, text=text))
+        return fresh
+
+
+def _new_lines(lines: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what `lines` add to the lines shown before."""
+    for shown in range(min(len(lines), len(before)), 0, -1):
+        if lines[:shown] == before[-shown:]:
+            return lines[shown:]
+        grown = lines[shown - 1]
+        if lines[: shown - 1] == before[-shown:-1] and grown.startswith(before[-1]):
+            return (_added_words(grown, before[-1]), *lines[shown:])
+    return lines
+
+
+def _added_words(grown: str, before: str) -> str:
+    """Return the words that a line has grown by; a word that was cut off counts as new."""
+    end = len(before)
+    if end < len(grown) and not grown[end].isspace():
+        end = grown.rfind(" ", 0, end) + 1
+    return grown[end:].strip()
+
+
+def place(cues: Iterable[Cue], *, at: float, timestamp: float) -> tuple[Line, ...]:
+    """Return the lines of cues on the media timeline, in order.
+
+    Args:
+        cues: on the container's clock, which wraps.
+        at: media time (s) of a segment close by, and
+        timestamp: the container's time (s) there.
+
+    Returns:
+        Cues more than a minute away are of another clock, and left out.
+    """
+    lines = []
+    for cue in cues:
+        offset = unwrap(cue.start, near=timestamp) - timestamp
+        start = at + offset
+        text = plain(cue.text)
+        if text and abs(offset) <= _FARTHEST and start >= 0 and cue.end >= cue.start:
+            until = start + min(cue.end - cue.start, _FARTHEST)
+            lines.append(Line(at=round(start, 3), until=round(until, 3), text=text))
+    return tuple(sorted(lines, key=lambda line: (line.at, line.text))[-MOST_LINES:])
+
+
+def remembered(before: Sequence[Line], new: Sequence[Line], *, position: float) -> tuple[Line, ...]:
+    """Return the lines worth keeping at a position (s of media time), each once."""
+    lines = {(line.at, line.text): line for line in (*before, *new)}
+    return tuple(line for _, line in sorted(lines.items()) if line.until >= position - REMEMBERED)
+
+
+def said(lines: Sequence[Line], candidate: HighlightCandidate) -> str:
+    """Return what is said from shortly before a moment to its reaction; rolling captions once."""
+    first, last = candidate.start - _BEFORE, candidate.end + _AFTER
+    texts = [line.text for line in lines if line.until >= first and line.at <= last]
+    return " ".join(dict.fromkeys(texts))[:LONGEST].rstrip()
+
+
+def with_commentary(
+    candidates: Sequence[HighlightCandidate], lines: Sequence[Line]
+) -> tuple[HighlightCandidate, ...]:
+    """Return the candidates with what is said over each."""
+    return tuple(each.model_copy(update={"commentary": said(lines, each)}) for each in candidates)
+
+
+def heed(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
+    """Return the candidate with what its commentary means in a game.
+
+    Only tags of the profile's taxonomy are heard, as whole words; the evidence repeats those, never
+    the commentary itself.
+    """
+    if not candidate.commentary:
+        return candidate
+    spoken = _spaced(candidate.commentary)
+    heard = sorted(tag for tag in profile.all_tags() if _spaced(tag.replace("_", " ")) in spoken)
+    # The longest say the most: `goal` is said by `own goal` as well.
+    named = sorted(heard, key=lambda tag: (-len(tag), tag))[:TAGS]
+    if not named:
+        return candidate
+    lift = min(MOST_LIFTED, LIFT * len(named))
+    value = candidate.score.narrative_value
+    score = candidate.score.model_copy(update={"narrative_value": round(min(1.0, value + lift), 4)})
+    words = ", ".join(tag.replace("_", " ") for tag in named)
+    evidence = Evidence(
+        signal="commentary",
+        strength=float(len(named)),
+        words=f"the commentary says {words} (narrative value +{lift:.2f})",
+    )
+    return candidate.model_copy(
+        update={
+            "score": score,
+            "tags": tuple(dict.fromkeys((*candidate.tags, *named))),
+            "evidence": (*candidate.evidence, evidence),
+        }
+    )
+
+
+def _spaced(text: str) -> str:
+    """Return the words between single spaces, in one case: so whole words can be looked for."""
+    words = "".join(letter if letter.isalnum() else " " for letter in text.casefold())
+    return f" {' '.join(words.split())} "

@@ -1,0 +1,248 @@
+"""What was decided about a candidate, and why.
+
+What selection must remember between calls, and what it is asked and answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple, NotRequired, TypedDict
+from uuid import UUID
+
+from pydantic import NonNegativeFloat
+
+from domain.highlights.candidate import HighlightCandidate
+from domain.media.segments import Gap
+from domain.model import Model
+
+
+class DecisionStatus(StrEnum):
+    """What was decided about a candidate."""
+
+    PENDING = "pending"  # good enough today; a better neighbour may still displace it
+    CONFIRMED = "confirmed"  # final
+    RETRACTED = "retracted"  # final: was pending, then displaced
+    HELD = "held"  # good enough, but a better neighbour stands in its way so far; not shown
+    REJECTED = "rejected"  # never shown
+
+
+HIDDEN: Final = frozenset({DecisionStatus.HELD, DecisionStatus.REJECTED})
+"""What a tenant does not see unless asked for."""
+
+
+class Tier(StrEnum):
+    """How good a highlight is, by its profile's thresholds."""
+
+    __hash__ = str.__hash__  # an enumeration's own is slow, and this one is looked up by thousands
+
+    EXCEPTIONAL = "exceptional"
+    HIGH_QUALITY = "high_quality"
+    STANDARD = "standard"
+    BELOW = "below"
+
+
+class Reason(Model):
+    """One reason of a decision: a code for programs, a sentence for people, and its numbers."""
+
+    code: str
+    words: str
+    value: float | None = None
+    limit: float | None = None
+    other: UUID | None = None
+
+
+class ReasonFields(TypedDict):
+    """A reason not yet validated."""
+
+    code: str
+    words: str
+    value: NotRequired[float]
+    limit: NotRequired[float]
+    other: NotRequired[UUID | None]
+
+
+class Decision(Model):
+    """What was decided about one candidate, with every reason.
+
+    `clip_start`..`clip_end` are the optimised bounds (seconds of media time) of its clip, which
+    never change once decided; `decided_at` is the media time (watermark) of the decision.
+    """
+
+    highlight_id: UUID
+    status: DecisionStatus
+    tier: Tier
+    score: float
+    peak: NonNegativeFloat
+    clip_start: NonNegativeFloat
+    clip_end: NonNegativeFloat
+    decided_at: NonNegativeFloat
+    reasons: tuple[Reason, ...] = ()
+
+    def until(self, media_end: float) -> Decision:
+        """Return it with the bounds of its clip within the media, which ends at `media_end` (s)."""
+        if self.clip_end <= media_end:
+            return self
+        bounds = {"clip_start": min(self.clip_start, media_end), "clip_end": media_end}
+        return self.model_copy(update=bounds | {"peak": min(self.peak, media_end)})
+
+
+class DecisionFields(TypedDict):
+    """A decision not yet validated.
+
+    A call may reach a hundred thousand: validated in one go they cost less than built one by one.
+    """
+
+    highlight_id: UUID
+    status: DecisionStatus
+    tier: Tier
+    score: float
+    peak: float
+    clip_start: float
+    clip_end: float
+    decided_at: float
+    reasons: tuple[Reason | ReasonFields, ...]
+
+
+Span = tuple[float, float]
+"""Start and end in seconds of media time."""
+
+
+class Entrant(Model):
+    """A candidate above the threshold whose fate is open.
+
+    Attributes:
+        candidate: stripped of what no longer matters (description, evidence, safe cuts).
+        score: combined score by the profile's weights.
+        clip_start, clip_end: bounds of its clip (s), fixed when it arrived.
+        start_moved, end_moved: seconds by which safe cuts moved those bounds.
+        text: the words of title and description, as similarity compares them.
+        shown: whether it has been announced as pending.
+        late: whether it arrived after the watermark had passed its peak.
+    """
+
+    candidate: HighlightCandidate
+    score: float
+    tier: Tier
+    clip_start: float
+    clip_end: float
+    start_moved: float = 0.0
+    end_moved: float = 0.0
+    text: str = ""
+    shown: bool = False
+    late: bool = False
+
+
+class Placed(Model):
+    """A confirmed highlight near enough to matter for spacing and similarity.
+
+    `clip_start` and `clip_end` bound its clip (s); None where only the moment's span is known.
+    """
+
+    id: UUID
+    start: float
+    peak: float
+    end: float
+    clip_start: float | None = None
+    clip_end: float | None = None
+    title: str = ""
+    text: str = ""
+    tags: tuple[str, ...] = ()
+    thumbnail_hash: str | None = None
+    override: bool = False
+
+    @property
+    def shown(self) -> Span:
+        """What its clip shows."""
+        if self.clip_start is None or self.clip_end is None:
+            return self.start, self.end
+        return self.clip_start, self.clip_end
+
+
+class Past(NamedTuple):
+    """An older confirmed highlight, remembered for quotas and for late candidates only.
+
+    `start` and `end` bound the seconds that it shows; None in states of before they were kept.
+    """
+
+    id: UUID
+    peak: float
+    override: bool
+    start: float | None = None
+    end: float | None = None
+
+    @property
+    def shown(self) -> Span:
+        """What its clip shows; nothing but the peak where that is not known."""
+        return (
+            self.peak if self.start is None else self.start,
+            self.peak if self.end is None else self.end,
+        )
+
+
+class Refused(NamedTuple):
+    """A recent refusal, remembered so that a candidate sent twice is answered once."""
+
+    id: UUID
+    peak: float
+
+
+class SelectionState(Model):
+    """What selection must remember between calls; carried by the stream's workflow.
+
+    Bounded: open candidates of the windows not yet closed, two hours of confirmed peaks, two
+    windows of refusals. `next_decision_at` is the smallest watermark at which a call without new
+    candidates would decide anything, None when nothing is open.
+    """
+
+    open: tuple[Entrant, ...] = ()
+    placed: tuple[Placed, ...] = ()
+    past: tuple[Past, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    watermark: NonNegativeFloat = 0.0
+    ended: bool = False
+    next_decision_at: float | None = None
+
+
+class SelectHighlightsInput(Model):
+    """New candidates, and how far analysis has come: no candidate will peak before `watermark`.
+
+    `gaps` are the stretches without media known so far that could touch these candidates' clips.
+    `media_end` is where the stream's media ends (s), once it has ended.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    profile_id: str
+    profile_version: str
+    state: SelectionState
+    candidates: tuple[HighlightCandidate, ...]
+    watermark: NonNegativeFloat
+    ended: bool = False
+    gaps: tuple[Gap, ...] = ()
+    media_end: NonNegativeFloat | None = None
+
+
+class SelectHighlightsResult(Model):
+    """The new state, and the decisions that are new or have changed, in order of peak."""
+
+    state: SelectionState
+    decisions: tuple[Decision, ...] = ()
+
+
+def needs_selection(
+    state: SelectionState,
+    *,
+    watermark: float,
+    candidates: Sequence[HighlightCandidate] = (),
+    ended: bool = False,
+) -> bool:
+    """Tell whether a call to select could decide anything; if not, it may be skipped.
+
+    A skipped watermark is not lost: the next call carries a later one.
+    """
+    if candidates:
+        return True
+    if ended:
+        return bool(state.open) or not state.ended
+    return state.next_decision_at is not None and watermark >= state.next_decision_at

@@ -1,0 +1,276 @@
+"""The reasons of a decision, as codes for programs and sentences for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+from domain.highlights.markers import Mark
+from domain.highlights.selection.models import Reason, ReasonFields, Tier
+from domain.highlights.selection.resolution import Cause, Verdict
+from domain.highlights.selection.timeline import Conflict
+from domain.media.segments import Gap
+from domain.media.timestamps import format_timestamp
+from domain.profiles.model import SelectionLimits, Thresholds
+from domain.score import HighlightScore
+
+SHOWN_DIMENSIONS: Final = 3
+"""Dimensions named in a sentence: those that gave the score most of its value."""
+
+
+def tier_of(score: float, thresholds: Thresholds) -> Tier:
+    """Return the tier to which a combined score belongs."""
+    if score >= thresholds.exceptional:
+        return Tier.EXCEPTIONAL
+    if score >= thresholds.high_quality:
+        return Tier.HIGH_QUALITY
+    return Tier.STANDARD if score >= thresholds.standard else Tier.BELOW
+
+
+def threshold_of(tier: Tier, thresholds: Thresholds) -> float:
+    """Return the score from which `tier` begins; for one below, the score that it missed."""
+    return thresholds.standard if tier is Tier.BELOW else float(getattr(thresholds, tier.value))
+
+
+def score_reason(score: float, dimensions: HighlightScore, weights: Mapping[str, float]) -> Reason:
+    """Say what the score is made of, the largest contributions first."""
+    values = dimensions.dimensions()
+    leading = sorted(values, key=lambda name: -weights[name] * values[name])[:SHOWN_DIMENSIONS]
+    parts = ", ".join(
+        f"{name.replace('_', ' ')} {values[name]:.2f} (weight {weights[name]:.2f})"
+        for name in leading
+    )
+    return Reason(
+        code="score",
+        words=(
+            f"Scored {score:.3f}, mostly by {parts}; "
+            f"the analyzer was {dimensions.confidence:.0%} sure."
+        ),
+        value=score,
+    )
+
+
+def mark_reason(mark: Mark) -> Reason:
+    """Say that the tenant marked the moment."""
+    return Reason(
+        code="mark",
+        words=f"The tenant marked it as {mark.label.replace('_', ' ')}, "
+        f"of importance {mark.importance:.2f}.",
+        value=mark.importance,
+    )
+
+
+def threshold_reason(tier: Tier, thresholds: Thresholds) -> Reason:
+    """Say which threshold the score reached, or missed."""
+    limit = threshold_of(tier, thresholds)
+    verb = "is below" if tier is Tier.BELOW else "reaches"
+    name = (Tier.STANDARD if tier is Tier.BELOW else tier).replace("_", " ")
+    return Reason(
+        code="threshold",
+        words=f"Its score {verb} the {name} threshold of {limit:.2f}.",
+        limit=limit,
+    )
+
+
+def pending_reason() -> Reason:
+    """Say what pending means."""
+    return Reason(
+        code="pending",
+        words="Good enough to be chosen if nothing better follows; not certain yet.",
+    )
+
+
+def bounds_reason(start_moved: float, end_moved: float) -> Reason:
+    """Say by how many seconds safe cuts moved the clip's bounds."""
+    moves = [
+        f"{bound} {abs(moved):.1f} s {'later' if moved > 0 else 'earlier'}"
+        for bound, moved in (("starts", start_moved), ("ends", end_moved))
+        if moved
+    ]
+    return Reason(
+        code="bounds",
+        words=f"The clip {' and '.join(moves)}, where a cut does not hurt.",
+    )
+
+
+def late_reason(peak: float, watermark: float) -> Reason:
+    """Say that the candidate came after its time, and what that means."""
+    return Reason(
+        code="late",
+        words=(
+            f"Arrived when analysis had passed {format_timestamp(watermark)}, after its peak at "
+            f"{format_timestamp(peak)}: judged against what was already confirmed."
+        ),
+        value=peak,
+        limit=watermark,
+    )
+
+
+def too_late_reason() -> Reason:
+    """Say that the candidate's time is no longer remembered."""
+    return Reason(
+        code="too_late",
+        words="Arrived more than an hour of media after its peak; what stands there is settled.",
+    )
+
+
+def gap_reason(gap: Gap) -> Reason:
+    """Say that there is no media to show at the peak."""
+    return Reason(
+        code="gap",
+        words=(
+            f"Peaks where the stream has no media: {format_timestamp(gap.start)} to "
+            f"{format_timestamp(gap.end)} was lost ({gap.reason.replace('_', ' ')})."
+        ),
+    )
+
+
+def ground(why: Verdict | Reason, limits: SelectionLimits) -> Reason | ReasonFields:
+    """Say what settled a candidate's fate, where that is not said yet."""
+    return why if isinstance(why, Reason) else _SENTENCES[why.cause](why, limits)
+
+
+def _near(conflict: Conflict) -> str:
+    if conflict.other is None:
+        return "an earlier highlight"
+    return _named(conflict.other.title, conflict.other.peak)
+
+
+@lru_cache(maxsize=256)
+def _named(title: str, peak: float) -> str:
+    """Name a highlight; remembered, since one often stands in the way of dozens."""
+    name = f"“{title}”" if title else "the highlight"
+    return f"{name} at {format_timestamp(peak)}"
+
+
+def _spacing(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+    conflict = _given(verdict)
+    return {
+        "code": verdict.cause,
+        "words": (
+            f"Peaks {conflict.distance:.1f} s from {_near(conflict)}, which was chosen; "
+            f"highlights keep {limits.min_spacing:.0f} s between their peaks."
+        ),
+        "value": conflict.distance,
+        "limit": limits.min_spacing,
+        "other": _other(conflict),
+    }
+
+
+def _similar(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
+    conflict = _given(verdict)
+    return {
+        "code": verdict.cause,
+        "words": f"The same moment as {_near(conflict)}, which was chosen: {conflict.sameness}.",
+        "other": _other(conflict),
+    }
+
+
+def _next_window(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+    conflict = _given(verdict)
+    return {
+        "code": verdict.cause,
+        "words": (
+            f"A better moment, {_near(conflict)}, follows {conflict.distance:.1f} s later, just "
+            "after this window's end."
+        ),
+        "value": conflict.distance,
+        "limit": limits.min_spacing,
+        "other": _other(conflict),
+    }
+
+
+def _override(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+    return {
+        "code": verdict.cause,
+        "words": (
+            f"Exceptional, so it stands although {_broken(verdict, limits)} (at most "
+            f"{limits.exceptional_per_window} such per window)."
+        ),
+        "limit": limits.exceptional_per_window,
+        "other": _other(verdict.conflict),
+    }
+
+
+def _override_limit(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+    return {
+        "code": verdict.cause,
+        "words": (
+            f"Exceptional, but {_broken(verdict, limits)}, and its window already has "
+            f"{limits.exceptional_per_window} that were let through all the same."
+        ),
+        "limit": limits.exceptional_per_window,
+        "other": _other(verdict.conflict),
+    }
+
+
+def _broken(verdict: Verdict, limits: SelectionLimits) -> str:
+    if verdict.conflict is not None:
+        return f"it peaks {verdict.conflict.distance:.1f} s from {_near(verdict.conflict)}"
+    if verdict.overridden is Cause.HOUR_QUOTA:
+        return f"the hour already has its {limits.per_hour} highlights"
+    return f"its window already has its {limits.per_window} highlights"
+
+
+def _window_quota(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+    return {
+        "code": verdict.cause,
+        "words": (
+            f"Its window of {limits.window / 60:g} min already has its {limits.per_window} "
+            "highlights, each better or earlier confirmed."
+        ),
+        "limit": limits.per_window,
+    }
+
+
+def _hour_quota(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+    return {
+        "code": verdict.cause,
+        "words": f"The hour around it already has its {limits.per_hour} highlights.",
+        "limit": limits.per_hour,
+    }
+
+
+def _variety(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+    return {
+        "code": verdict.cause,
+        "words": (
+            "Others of its window show more variety for little less score, as the profile asks."
+        ),
+        "limit": limits.diversity,
+    }
+
+
+def _plainly(words: str) -> Callable[[Verdict, SelectionLimits], ReasonFields]:
+    def sentence(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
+        return {"code": verdict.cause, "words": words}
+
+    return sentence
+
+
+_SENTENCES: Final[dict[Cause, Callable[[Verdict, SelectionLimits], ReasonFields]]] = {
+    Cause.EXCEPTIONAL: _plainly("Exceptional, so it is confirmed at once."),
+    Cause.OVERRIDE: _override,
+    Cause.OVERRIDE_LIMIT: _override_limit,
+    Cause.WINDOW_CLOSED: _plainly("Its window is over, and it is among the window's best."),
+    Cause.SAFE_EARLY: _plainly("Nothing that may still come could take its place."),
+    Cause.LATE_FREE: _plainly("Its place in the window that has closed was free."),
+    Cause.SPACING: _spacing,
+    Cause.SIMILAR: _similar,
+    Cause.NEXT_WINDOW: _next_window,
+    Cause.WINDOW_QUOTA: _window_quota,
+    Cause.HOUR_QUOTA: _hour_quota,
+    Cause.VARIETY: _variety,
+}
+
+
+def _given(verdict: Verdict) -> Conflict:
+    if verdict.conflict is None:
+        raise ValueError(f"a verdict by {verdict.cause} names what it conflicts with")
+    return verdict.conflict
+
+
+def _other(conflict: Conflict | None) -> UUID | None:
+    return conflict.other.id if conflict is not None and conflict.other is not None else None

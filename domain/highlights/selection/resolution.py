@@ -1,0 +1,373 @@
+"""Decisions in media time: each sees what was decided before it, and nothing after.
+
+Two kinds of event decide. An exceptional candidate is decided at its own peak; the others of a
+window together, when the window closes. Events happen in order of media time, whenever the
+watermark makes them known, so that the outcome depends on the candidates alone and not on how
+they were delivered. `settle_early` only draws conclusions that no further candidate can change.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from domain.highlights.selection.models import Tier
+from domain.highlights.selection.timeline import Board, Conflict, Contender, Rules, Spread
+from domain.highlights.similarity import choose_diverse
+
+POOL: Final = 4
+"""Times the quota among which variety is sought: beyond, score would be given up for nothing."""
+
+
+class Cause(StrEnum):
+    """What settled a candidate's fate; also the code of its reason."""
+
+    __hash__ = str.__hash__  # an enumeration's own is slow, and this one is looked up by thousands
+
+    EXCEPTIONAL = "exceptional"
+    OVERRIDE = "override"
+    OVERRIDE_LIMIT = "override_limit"
+    WINDOW_CLOSED = "window_closed"
+    SAFE_EARLY = "safe_early"
+    LATE_FREE = "late_place_free"
+    SPACING = "spacing"
+    SIMILAR = "similar"
+    NEXT_WINDOW = "next_window"
+    WINDOW_QUOTA = "window_quota"
+    HOUR_QUOTA = "hour_quota"
+    VARIETY = "variety"
+
+
+CONFIRMING: Final = frozenset(
+    {
+        Cause.EXCEPTIONAL,
+        Cause.OVERRIDE,
+        Cause.WINDOW_CLOSED,
+        Cause.SAFE_EARLY,
+        Cause.LATE_FREE,
+    }
+)
+
+
+class Verdict(NamedTuple):
+    """The fate of one candidate, why, and for an override which limit it overrode."""
+
+    contender: Contender
+    cause: Cause
+    conflict: Conflict | None = None
+    overridden: Cause | None = None
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it becomes a highlight."""
+        return self.cause in CONFIRMING
+
+
+class Resolution:
+    """The board, the open candidates, and the verdicts reached so far."""
+
+    def __init__(self, rules: Rules, board: Board, contenders: Iterable[Contender]) -> None:
+        self._rules = rules
+        self._board = board
+        self._ordinary: defaultdict[int, list[Contender]] = defaultdict(list)
+        self._exceptional: list[Contender] = []
+        self.verdicts: list[Verdict] = []
+        for contender in contenders:
+            self._admit(contender)
+
+    def copy(self) -> Resolution:
+        """Return an independent copy without the verdicts."""
+        return Resolution(self._rules, self._board.copy(), self.open())
+
+    def open(self) -> list[Contender]:
+        """Return the undecided, in no particular order."""
+        return [*self._exceptional, *(item for items in self._ordinary.values() for item in items)]
+
+    def _admit(self, contender: Contender) -> None:
+        if contender.tier is Tier.EXCEPTIONAL:
+            self._exceptional.append(contender)
+        else:
+            self._ordinary[self._rules.window_of(contender.peak)].append(contender)
+
+    def judge_late(self, contender: Contender, first_open: float) -> None:
+        """Take in a candidate whose peak the watermark has passed: what stands is fixed.
+
+        An exceptional one, or one whose window has closed, is decided at once; another joins its
+        window's open candidates.
+        """
+        if contender.tier is Tier.EXCEPTIONAL:
+            self._decide_exceptional(contender)
+        elif (window := self._rules.window_of(contender.peak)) >= first_open:
+            self._ordinary[window].append(contender)
+        else:
+            self._decide_late(contender, window)
+
+    def _decide_late(self, contender: Contender, window: int) -> None:
+        ahead = Spread(self._rules, (item for item in self.open() if item.rank < contender.rank))
+        conflict = self._standing(contender) or ahead.conflict(contender)
+        if conflict is not None:
+            self._refuse(contender, _kind(conflict), conflict)
+        elif (full := self._full(window)) is not None:
+            self._refuse(contender, full)
+        else:
+            self._confirm(contender, Cause.LATE_FREE)
+
+    def advance(self, until: float) -> None:
+        """Let every event happen that is known at watermark `until` (s, or infinity)."""
+        due = sorted(
+            (contender for contender in self._exceptional if contender.peak < until),
+            key=lambda contender: (contender.peak, contender.rank),
+        )
+        self._exceptional = [
+            contender for contender in self._exceptional if contender.peak >= until
+        ]
+        peaks = deque(due)
+        for window in sorted(self._ordinary):
+            close = self._rules.closes_at(window)
+            if close > until:
+                break
+            while peaks and peaks[0].peak < close:
+                self._decide_exceptional(peaks.popleft())
+            self._close(window)
+        for contender in peaks:
+            self._decide_exceptional(contender)
+
+    def _decide_exceptional(self, contender: Contender) -> None:
+        window = self._rules.window_of(contender.peak)
+        same = self._board.placed.same(contender) or self._shown_before(contender)
+        if same is not None:
+            self._refuse(contender, Cause.SIMILAR, same)
+            return
+        near = self._board.placed.too_near(contender) or self._near_past(contender)
+        broken = Cause.SPACING if near is not None else self._full(window)
+        if broken is None:
+            self._confirm(contender, Cause.EXCEPTIONAL)
+        elif self._board.overrides_left(window) > 0:
+            self._board.place(contender, override=True)
+            self.verdicts.append(Verdict(contender, Cause.OVERRIDE, near, broken))
+        else:
+            self.verdicts.append(Verdict(contender, Cause.OVERRIDE_LIMIT, near, broken))
+
+    def _close(self, window: int) -> None:
+        """Decide the ordinary candidates of a window, best first."""
+        items = sorted(self._ordinary.pop(window), key=lambda item: item.rank)
+        following = self._following(window)
+        survivors: list[Contender] = []
+        spread = Spread(self._rules)
+        limits = self._rules.limits
+        places = min(self._board.window_room(window), self._board.hour_room(window))
+        scarce = self._short(window)
+        wanted = places if limits.diversity == 0 else POOL * limits.per_window
+        for contender in items:
+            if len(survivors) >= max(0, wanted):
+                near = spread.too_near(contender) or self._board.placed.too_near(contender)
+                self._refuse(contender, Cause.SPACING if near else scarce, near)
+            elif (conflict := self._standing(contender)) is not None:
+                self._refuse(contender, _kind(conflict), conflict)
+            elif (across := following.ahead_of(contender)) is not None:
+                self._refuse(contender, Cause.NEXT_WINDOW, across)
+            elif (conflict := spread.conflict(contender)) is not None:
+                self._refuse(contender, _kind(conflict), conflict)
+            else:
+                survivors.append(contender)
+                spread.add(contender)
+        self._seat(survivors, places, scarce)
+
+    def _seat(self, survivors: Sequence[Contender], places: int, scarce: Cause) -> None:
+        limits = self._rules.limits
+        chosen = set(range(max(0, places)))
+        if limits.diversity > 0 and places < len(survivors):
+            chosen = set(
+                choose_diverse(
+                    survivors,
+                    [item.score for item in survivors],
+                    places=max(0, places),
+                    weight=limits.diversity,
+                    method=limits.diversity_method,
+                )
+            )
+        for index, contender in enumerate(survivors):
+            if index in chosen:
+                self._confirm(contender, Cause.WINDOW_CLOSED)
+            else:
+                self._refuse(contender, Cause.VARIETY if index < places else scarce)
+
+    def _following(self, window: int) -> _Following:
+        close = self._rules.closes_at(window)
+        later = self._ordinary.get(window + 1, ())
+        near = (item for item in later if item.peak < close)
+        return _Following((item for item in near if not self._is_shown(item)), self._rules)
+
+    def settle_early(self, watermark: float) -> None:
+        """Decide what no candidate with a peak at or after `watermark` can change.
+
+        Only in the first open window: what the later ones hold depends on it. Repeated until
+        nothing follows any more, since each decision may make another certain.
+        """
+        window = self._rules.first_open(watermark)
+        reached = -1
+        while window in self._ordinary and reached < len(self.verdicts):
+            reached = len(self.verdicts)
+            self._settle_window(window, watermark)
+        self._refuse_shown()
+
+    def _refuse_shown(self) -> None:
+        """Refuse in all windows what a confirmed highlight shows: both must not be seen together.
+
+        Their own events would refuse them too, since what is confirmed stays.
+        """
+        for item in self._exceptional:
+            if self._is_shown(item):
+                self._refuse(item, Cause.SIMILAR, self._board.placed.same(item))
+        self._exceptional = [item for item in self._exceptional if not self._is_shown(item)]
+        for window, items in list(self._ordinary.items()):
+            left = [item for item in items if not self._is_shown(item)]
+            for item in items:
+                if item not in left:
+                    self._refuse(item, Cause.SIMILAR, self._board.placed.same(item))
+            if left:
+                self._ordinary[window] = left
+            else:
+                del self._ordinary[window]
+
+    def _is_shown(self, contender: Contender) -> bool:
+        return self._board.placed.same(contender) is not None
+
+    def _settle_window(self, window: int, watermark: float) -> None:
+        rules = self._rules
+        items = sorted(self._ordinary[window], key=lambda item: item.rank)
+        close = rules.closes_at(window)
+        coming = [item for item in self._exceptional if item.peak < close + rules.reach]
+        unsettled = Spread(rules, coming)
+        following = self._following(window)
+        ahead_window = sum(rules.window_of(item.peak) == window for item in coming)
+        ahead_hour = sum(item.peak < close for item in coming)
+        future_window = _capacity(watermark, rules.ends_at(window), rules.spacing)
+        future_hour = _capacity(watermark, close, rules.spacing)
+        left: list[Contender] = []
+        for index, contender in enumerate(items):
+            others = (
+                len(left) if rules.limits.diversity == 0 else len(left) + len(items) - index - 1
+            )
+            conflict = self._standing(contender)
+            if conflict is not None:
+                self._refuse(contender, _kind(conflict), conflict)
+            elif (full := self._full(window)) is not None:
+                self._refuse(contender, full)
+            elif (
+                watermark >= contender.peak + rules.reach
+                and ahead_window + others + future_window < self._board.window_room(window)
+                and ahead_hour + others + future_hour < self._board.hour_room(window)
+                and unsettled.conflict(contender) is None
+                and following.ahead_of(contender) is None
+            ):
+                self._confirm(contender, Cause.SAFE_EARLY)
+            else:
+                left.append(contender)
+                unsettled.add(contender)
+        if left:
+            self._ordinary[window] = left
+        else:
+            del self._ordinary[window]
+
+    def next_change(self, watermark: float) -> float | None:
+        """Return the smallest watermark (s) after this one that decides anything by itself."""
+        times = sorted(time for time in self._turning_points(watermark) if time > watermark)
+        low, high = 0, len(times)
+        while low < high:
+            middle = (low + high) // 2
+            trial = self.copy()
+            trial.advance(times[middle])
+            trial.settle_early(times[middle])
+            if trial.verdicts:
+                high = middle
+            else:
+                low = middle + 1
+        return times[low] if low < len(times) else None
+
+    def _turning_points(self, watermark: float) -> set[float]:
+        rules = self._rules
+        points = {math.nextafter(item.peak, math.inf) for item in self._exceptional}
+        for window, items in self._ordinary.items():
+            close = rules.closes_at(window)
+            points.update((rules.closes_at(window - 1), close))
+            points.update(item.peak + rules.reach for item in items)
+            if rules.spacing > 0:
+                for bound in (rules.ends_at(window), close):
+                    steps = _capacity(watermark, bound, rules.spacing)
+                    points.update(bound - step * rules.spacing for step in range(int(steps) + 1))
+        return points
+
+    def _standing(self, contender: Contender) -> Conflict | None:
+        return (
+            self._board.placed.conflict(contender)
+            or self._near_past(contender)
+            or self._shown_before(contender)
+        )
+
+    def _shown_before(self, contender: Contender) -> Conflict | None:
+        """Return the conflict with a highlight so old that only its bounds are remembered."""
+        past = self._board.shows(contender)
+        if past is None:
+            return None
+        words = "it shows the same seconds as a highlight confirmed long before"
+        return Conflict(None, abs(past.peak - contender.peak), words)
+
+    def _near_past(self, contender: Contender) -> Conflict | None:
+        distance = self._board.near_past(contender.peak)
+        return None if distance is None else Conflict(None, distance, None)
+
+    def _full(self, window: int) -> Cause | None:
+        if self._board.window_room(window) <= 0:
+            return Cause.WINDOW_QUOTA
+        return Cause.HOUR_QUOTA if self._board.hour_room(window) <= 0 else None
+
+    def _short(self, window: int) -> Cause:
+        """Return which of the two quotas is the tighter."""
+        tight = self._board.hour_room(window) < self._board.window_room(window)
+        return Cause.HOUR_QUOTA if tight else Cause.WINDOW_QUOTA
+
+    def _confirm(self, contender: Contender, cause: Cause) -> None:
+        self._board.place(contender)
+        self.verdicts.append(Verdict(contender, cause))
+
+    def _refuse(self, contender: Contender, cause: Cause, conflict: Conflict | None = None) -> None:
+        self.verdicts.append(Verdict(contender, cause, conflict))
+
+
+def _kind(conflict: Conflict) -> Cause:
+    return Cause.SPACING if conflict.sameness is None else Cause.SIMILAR
+
+
+def _capacity(start: float, end: float, spacing: float) -> float:
+    """Return how many peaks at least `spacing` s apart fit into `start` <= peak < `end` (s)."""
+    if start >= end:
+        return 0
+    return math.inf if spacing == 0 else math.ceil((end - start) / spacing)
+
+
+class _Following:
+    """The ordinary candidates just after a window's end, asked for one that a better one follows.
+
+    They lie within one spacing of each other, so that the best of those near enough is enough.
+    """
+
+    def __init__(self, items: Iterable[Contender], rules: Rules) -> None:
+        self._spacing = rules.spacing
+        self._best: list[Contender] = []
+        for item in sorted(items, key=lambda item: item.peak):
+            if not self._best or item.rank < self._best[-1].rank:
+                self._best.append(item)
+        self._peaks = [item.peak for item in self._best]
+
+    def ahead_of(self, contender: Contender) -> Conflict | None:
+        """Return the best one less than the minimum spacing after `contender`, if it is better."""
+        near = bisect_left(self._peaks, contender.peak + self._spacing)
+        if near == 0 or self._best[near - 1].rank > contender.rank:
+            return None
+        other = self._best[near - 1]
+        return Conflict(other, other.peak - contender.peak, None)

@@ -1,0 +1,326 @@
+"""The selector: candidates in, decisions out; pure, and the same however candidates arrive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.clip_bounds import ClipBounds, clip_bounds
+from domain.highlights.selection import reasons
+from domain.highlights.selection.models import (
+    DecisionFields,
+    DecisionStatus,
+    Past,
+    Reason,
+    ReasonFields,
+    Refused,
+    SelectHighlightsResult,
+    SelectionState,
+    Tier,
+)
+from domain.highlights.selection.resolution import Cause, Resolution, Verdict
+from domain.highlights.selection.timeline import Board, Conflict, Contender, Rules, same_seconds
+from domain.media.segments import Gap
+from domain.profiles.model import GameProfile
+from domain.score import combination
+
+REMEMBERED_HOURS = 2
+"""Hours of confirmed peaks kept: one for the quota, one more for candidates an hour late."""
+
+REFUSALS_KEPT = 2
+"""Windows for which refused ids are kept, so that a repeated delivery is not judged twice."""
+
+Why = Verdict | Reason | None
+Grounds = tuple[Reason | ReasonFields, ...]
+
+
+class HighlightSelector:
+    """Chooses highlights by one profile's thresholds, spacing, quotas and taste for variety.
+
+    See docs/selection.md for what holds whatever the order of arrival.
+    """
+
+    def __init__(self, profile: GameProfile) -> None:
+        self._profile = profile
+        self._rules = Rules(profile)
+
+    def select(
+        self,
+        state: SelectionState,
+        candidates: Iterable[HighlightCandidate],
+        *,
+        watermark: float,
+        ended: bool = False,
+        gaps: Sequence[Gap] = (),
+    ) -> SelectHighlightsResult:
+        """Decide what can be decided, and answer what is new or has changed, in order of peak.
+
+        Args:
+            state: what the previous call returned, or a fresh one.
+            candidates: those that have arrived since, in any order.
+            watermark: seconds of media time before which no further candidate's peak will lie;
+                one lower than before is taken as before. A candidate that breaks this promise is
+                late: it is judged, against what has been confirmed.
+            ended: no candidate will follow at all; `watermark` is then the stream's end.
+            gaps: stretches without media, which clips cannot show.
+        """
+        call = _Call(
+            self._profile,
+            self._rules,
+            state,
+            watermark=max(watermark, state.watermark),
+            ended=ended or state.ended,
+        )
+        call.admit(candidates, gaps)
+        return call.decide()
+
+
+class _Call:
+    """One call of the selector: the state taken apart, worked on, and put together again."""
+
+    def __init__(
+        self,
+        profile: GameProfile,
+        rules: Rules,
+        before: SelectionState,
+        *,
+        watermark: float,
+        ended: bool,
+    ) -> None:
+        self._profile = profile
+        self._rules = rules
+        self._before = before
+        self._watermark = watermark
+        self._ended = ended
+        self._contenders = {item.candidate.id.int: Contender.of(item) for item in before.open}
+        self._late: list[Contender] = []
+        self._thresholds = {
+            tier: reasons.threshold_reason(tier, profile.thresholds) for tier in Tier
+        }
+        self._gaps: Sequence[Gap] = ()
+        self._board = Board(rules, before.placed, before.past)
+        self._refused = list(before.refused)
+        self._refusals_from = watermark - REFUSALS_KEPT * rules.window
+        self._decisions: list[tuple[float, int, int, Contender, DecisionStatus, Why]] = []
+
+    def admit(self, candidates: Iterable[HighlightCandidate], gaps: Sequence[Gap]) -> None:
+        """Score the newcomers, and refuse those that cannot take part."""
+        self._gaps = gaps
+        before = self._before
+        decided = {item.id.int for item in before.refused}
+        decided.update(item.id.int for item in before.placed)
+        decided.update(item.id.int for item in before.past)
+        combined, thresholds = combination(self._profile.weights), self._profile.thresholds
+        best: dict[int, Contender] = {}
+        for candidate in candidates:
+            if (key := candidate.id.int) in decided:
+                continue
+            score = combined(candidate.score)
+            contender = Contender(candidate, score, reasons.tier_of(score, thresholds))
+            twin = best.setdefault(key, contender)
+            if twin is not contender and contender.rank < twin.rank:
+                best[key] = contender
+        oldest = self._rules.first_open(self._before.watermark) - self._rules.hour
+        for contender in best.values():
+            if contender.tier is Tier.BELOW:
+                self._refuse(contender)
+            elif gaps and (gap := self._gap_at(contender.peak)) is not None:
+                self._refuse(contender, reasons.gap_reason(gap))
+            elif self._rules.window_of(contender.peak) < oldest:
+                self._refuse(contender, reasons.too_late_reason())
+            else:
+                self._enter(contender)
+
+    def _gap_at(self, peak: float) -> Gap | None:
+        return next((gap for gap in self._gaps if gap.start <= peak < gap.end), None)
+
+    def _enter(self, contender: Contender) -> None:
+        """Let a newcomer in; of two versions of one candidate the better stands.
+
+        A clip that has been announced keeps its bounds.
+        """
+        key = contender.id.int
+        known = self._contenders.get(key)
+        if known is None:
+            contender.late = contender.peak < self._before.watermark or self._before.ended
+            if contender.late:
+                self._late.append(contender)
+            else:
+                self._contenders[key] = contender
+        elif contender.rank < known.rank:
+            contender.shown, contender.late = known.shown, known.late
+            contender.bounds = known.bounds if known.shown else None
+            contender.improved = True
+            self._contenders[key] = contender
+        self._bounds(contender)  # what the clips show decides what is the same
+
+    def decide(self) -> SelectHighlightsResult:
+        """Reach every decision that is due, and answer with the state that is left."""
+        resolution = Resolution(self._rules, self._board, self._contenders.values())
+        first_open = (
+            math.inf if self._before.ended else self._rules.first_open(self._before.watermark)
+        )
+        for contender in sorted(self._late, key=lambda item: (item.peak, item.rank)):
+            resolution.judge_late(contender, first_open)
+        resolution.advance(math.inf if self._ended else self._watermark)
+        resolution.settle_early(self._watermark)
+        for verdict in resolution.verdicts:
+            if verdict.confirmed:
+                self._show(verdict.contender, DecisionStatus.CONFIRMED, verdict)
+            elif verdict.contender.shown:
+                self._show(verdict.contender, DecisionStatus.RETRACTED, verdict)
+                if verdict.contender.peak >= self._refusals_from:
+                    self._forget_later(verdict.contender)
+            else:
+                self._refuse(verdict.contender, verdict)
+        still_open = resolution.open()
+        self._announce_pending(resolution)
+        self._decisions.sort()
+        state = self._remember(still_open, resolution.next_change(self._watermark))
+        return SelectHighlightsResult.model_validate(
+            {"state": state, "decisions": (self._fields(*item[3:]) for item in self._decisions)}
+        )
+
+    def _announce_pending(self, resolution: Resolution) -> None:
+        """Announce as pending those that would be confirmed if nothing followed, improved or new.
+
+        Other newcomers are held: they come in again when what stands against them goes. So is one
+        whose seconds a highlight shows that is still pending, until that one is retracted.
+        """
+        trial = resolution.copy()
+        trial.advance(math.inf)
+        arrived = self._contenders.keys() | {item.id.int for item in self._late}
+        arrived -= {item.candidate.id.int for item in self._before.open}
+        shown = [item for item in resolution.open() if item.shown]
+        held: list[Verdict] = []
+        for verdict in trial.verdicts:
+            contender = verdict.contender
+            if not verdict.confirmed or contender.shown:
+                if verdict.confirmed and contender.improved:
+                    self._show(contender, DecisionStatus.PENDING, reasons.pending_reason())
+                held.append(verdict)
+            elif (conflict := _shown_already(contender, shown)) is not None:
+                held.append(Verdict(contender, Cause.SIMILAR, conflict))
+            else:
+                contender.shown = True
+                shown.append(contender)
+                self._show(contender, DecisionStatus.PENDING, reasons.pending_reason())
+        for verdict in held:
+            if verdict.contender.id.int in arrived and not verdict.contender.shown:
+                self._show(verdict.contender, DecisionStatus.HELD, verdict)
+
+    def _refuse(self, contender: Contender, why: Why = None) -> None:
+        """Record a refusal of one never shown."""
+        if contender.peak >= self._refusals_from:
+            self._forget_later(contender)
+        self._record(contender, DecisionStatus.REJECTED, why)
+
+    def _forget_later(self, contender: Contender) -> None:
+        """Remember a refusal, since the candidate might be delivered again."""
+        self._refused.append(Refused(contender.id, contender.peak))
+
+    def _show(self, contender: Contender, status: DecisionStatus, why: Why) -> None:
+        """Record a decision that is shown, with the bounds of its clip."""
+        self._bounds(contender)
+        self._record(contender, status, why)
+
+    def _record(self, contender: Contender, status: DecisionStatus, why: Why) -> None:
+        """Add a decision, to be answered in order of peak (then id, then as decided)."""
+        rank = contender.rank
+        self._decisions.append((rank[2], rank[3], len(self._decisions), contender, status, why))
+
+    def _fields(self, contender: Contender, status: DecisionStatus, why: Why) -> DecisionFields:
+        """Return a decision to be validated; without a clip to come, the moment's span will do."""
+        candidate = contender.candidate
+        bounds = contender.bounds or candidate
+        return {
+            "highlight_id": candidate.id,
+            "status": status,
+            "tier": contender.tier,
+            "score": contender.score,
+            "peak": contender.peak,
+            "clip_start": bounds.start,
+            "clip_end": bounds.end,
+            "decided_at": self._watermark,
+            "reasons": self._grounds(contender, status, why),
+        }
+
+    def _grounds(self, contender: Contender, status: DecisionStatus, why: Why) -> Grounds:
+        """Say what led to a decision: of a refusal, only what speaks against the candidate."""
+        grounds: list[Reason | ReasonFields] = [self._thresholds[contender.tier]]
+        if status is not DecisionStatus.REJECTED:
+            score, weights = contender.candidate.score, self._profile.weights
+            grounds.insert(0, reasons.score_reason(contender.score, score, weights))
+            bounds = self._bounds(contender)
+            if bounds.start_moved or bounds.end_moved:
+                grounds.append(reasons.bounds_reason(bounds.start_moved, bounds.end_moved))
+        if contender.candidate.mark is not None:
+            grounds.append(reasons.mark_reason(contender.candidate.mark))
+        if contender.late:
+            grounds.append(reasons.late_reason(contender.peak, self._before.watermark))
+        if why is not None:
+            grounds.append(reasons.ground(why, self._rules.limits))
+        return tuple(grounds)
+
+    def _bounds(self, contender: Contender) -> ClipBounds:
+        """Return the bounds of its clip, settled in the call in which it arrived."""
+        if contender.bounds is None:
+            candidate, peak = contender.candidate, contender.peak
+            end_of_stream = max(self._watermark, peak) if self._ended else math.inf
+            contender.bounds = clip_bounds(
+                start=candidate.start,
+                peak=peak,
+                end=candidate.end,
+                shape=self._profile.clip,
+                safe_starts=candidate.safe_starts,
+                safe_ends=candidate.safe_ends,
+                available=(
+                    max((gap.end for gap in self._gaps if gap.end <= peak), default=0.0),
+                    min(
+                        (gap.start for gap in self._gaps if gap.start > peak),
+                        default=end_of_stream,
+                    ),
+                ),
+            )
+        return contender.bounds
+
+    def _remember(
+        self, contenders: Sequence[Contender], next_decision_at: float | None
+    ) -> SelectionState:
+        """Return the state without what can no longer matter."""
+        rules, first = self._rules, self._rules.first_open(self._watermark)
+        near = min(first * rules.window, self._watermark) - rules.reach - rules.window
+        oldest = (first - REMEMBERED_HOURS * rules.hour) * rules.window
+        confirmed = [item for item in self._board.placed if item.peak >= oldest]
+        faded = (
+            Past(item.id, item.peak, item.override, *item.shown)
+            for item in confirmed
+            if item.peak < near
+        )
+        past = [item for item in (*self._board.past, *faded) if item.peak >= oldest]
+        return SelectionState(
+            open=tuple(
+                item.entrant(self._bounds(item))
+                for item in sorted(contenders, key=lambda item: (item.peak, item.rank))
+            ),
+            placed=tuple(item for item in confirmed if item.peak >= near),
+            past=tuple(sorted(past, key=lambda item: (item.peak, item.id.int))),
+            refused=tuple(
+                sorted(
+                    (item for item in self._refused if item.peak >= self._refusals_from),
+                    key=lambda item: (item.peak, item.id.int),
+                )
+            ),
+            watermark=self._watermark,
+            ended=self._ended,
+            next_decision_at=next_decision_at,
+        )
+
+
+def _shown_already(contender: Contender, shown: Iterable[Contender]) -> Conflict | None:
+    """Return the conflict with a pending highlight whose clip shows most of the same seconds."""
+    for other in shown:
+        if (words := same_seconds(contender, other)) is not None:
+            return Conflict(other, abs(other.peak - contender.peak), words)
+    return None

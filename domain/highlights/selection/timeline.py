@@ -1,0 +1,330 @@
+"""A candidate while its fate is open, in the light form in which many are compared.
+
+What stands already: where a newcomer would stand too near, be the same, or be too many.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final, Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.clip_bounds import ClipBounds
+from domain.highlights.selection.models import Entrant, Past, Placed, Tier
+from domain.highlights.similarity import (
+    SHARED,
+    SIMILAR_WITHIN,
+    describe,
+    same_moment,
+    share_of_shorter,
+)
+from domain.profiles.model import GameProfile
+
+_SETTLED = {
+    "description": "",
+    "commentary": "",
+    "evidence": (),
+    "corrections": (),
+    "safe_starts": (),
+    "safe_ends": (),
+}
+"""What of a candidate no longer matters once its text is condensed and its bounds are set."""
+
+
+class Contender:
+    """A candidate with its combined score, tier and rank; `peak` in seconds of media time.
+
+    A plain class: a stream may bring a hundred thousand, most of which are refused on sight.
+    `rank` sorts the best first: score, then confidence, then the earlier, then the id. `improved`
+    tells that a better version of a known candidate has come in this call.
+    """
+
+    __slots__ = (
+        *("_text", "bounds", "candidate", "improved", "late", "peak", "rank", "score", "shown"),
+        "tier",
+    )
+
+    def __init__(self, candidate: HighlightCandidate, score: float, tier: Tier) -> None:
+        self.candidate = candidate
+        self.score = score
+        self.tier = tier
+        self.peak = candidate.peak
+        self.rank = (-score, -candidate.score.confidence, candidate.peak, candidate.id.int)
+        self.bounds: ClipBounds | None = None
+        self.shown = False
+        self.late = False
+        self.improved = False
+        self._text: str | None = None
+
+    @classmethod
+    def of(cls, entrant: Entrant) -> Contender:
+        """Return the contender that an earlier call left open."""
+        contender = cls(entrant.candidate, entrant.score, entrant.tier)
+        contender.bounds = ClipBounds(
+            entrant.clip_start, entrant.clip_end, entrant.start_moved, entrant.end_moved
+        )
+        contender.shown, contender.late = entrant.shown, entrant.late
+        contender._text = entrant.text
+        return contender
+
+    def entrant(self, bounds: ClipBounds) -> Entrant:
+        """Return what the next call must know of it."""
+        return Entrant(
+            candidate=self.candidate.model_copy(update=_SETTLED),
+            score=self.score,
+            tier=self.tier,
+            clip_start=bounds.start,
+            clip_end=bounds.end,
+            start_moved=bounds.start_moved,
+            end_moved=bounds.end_moved,
+            text=self.text,
+            shown=self.shown,
+            late=self.late,
+        )
+
+    @property
+    def id(self) -> UUID:
+        """The candidate's id."""
+        return self.candidate.id
+
+    @property
+    def title(self) -> str:
+        """The candidate's title."""
+        return self.candidate.title
+
+    @property
+    def start(self) -> float:
+        """Seconds of media time."""
+        return self.candidate.start
+
+    @property
+    def end(self) -> float:
+        """Seconds of media time."""
+        return self.candidate.end
+
+    @property
+    def clip(self) -> tuple[float, float]:
+        """What its clip shows (s), or the moment's span while its bounds are open."""
+        return (self.start, self.end) if self.bounds is None else self.bounds[:2]
+
+    @property
+    def text(self) -> str:
+        """The words of title and description, as similarity compares them."""
+        if self._text is None:
+            self._text = describe(self.candidate.title, self.candidate.description)
+        return self._text
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The candidate's tags."""
+        return self.candidate.tags
+
+    @property
+    def thumbnail_hash(self) -> str | None:
+        """The candidate's perceptual hash in hexadecimal."""
+        return self.candidate.thumbnail_hash
+
+
+HOUR: Final = 3600.0
+
+
+Item = TypeVar("Item", Contender, Placed)
+
+
+class Conflict(NamedTuple):
+    """One that stands in the way: `sameness` in words if it is the same moment, else too near.
+
+    `other` is None for one so old that only its peak is remembered; `distance` in seconds.
+    """
+
+    other: Contender | Placed | None
+    distance: float
+    sameness: str | None
+
+
+def same_seconds(one: Contender, two: Contender | Placed) -> str | None:
+    """Return in words that the clips of two moments share most of their seconds, else None."""
+    shown = two.shown if isinstance(two, Placed) else two.clip
+    share = max(
+        share_of_shorter(one.clip, shown),
+        share_of_shorter((one.start, one.end), (two.start, two.end)),
+    )
+    return f"they share {share:.0%} of the shorter one's seconds" if share > SHARED else None
+
+
+class Rules:
+    """A profile's limits in the form in which selection applies them; lengths in seconds."""
+
+    def __init__(self, profile: GameProfile) -> None:
+        limits = profile.selection
+        self.limits = limits
+        self.similarity = profile.similarity
+        self.window = limits.window
+        self.spacing = limits.min_spacing
+        self.reach = max(limits.min_spacing, SIMILAR_WITHIN, profile.clip.max_length)
+        self.hour = math.ceil(HOUR / limits.window) + 1
+        """Windows that together hold any hour, however it lies across their edges."""
+
+    def window_of(self, peak: float) -> int:
+        """Return the number of the window that holds `peak`."""
+        return int(peak // self.window)
+
+    def ends_at(self, window: int) -> float:
+        """Return the media time (s) just after the window's last instant."""
+        return (window + 1) * self.window
+
+    def closes_at(self, window: int) -> float:
+        """Return the watermark (s) at which the window is decided.
+
+        One spacing after its end, so that what follows just across the edge is known.
+        """
+        return self.ends_at(window) + self.spacing
+
+    def first_open(self, watermark: float) -> int:
+        """Return the number of the first window that is not decided at `watermark`."""
+        window = max(0, self.window_of(watermark) - 2)
+        while self.closes_at(window) <= watermark:
+            window += 1
+        return window
+
+
+class Spread(Generic[Item]):
+    """Moments in order of peak, asked for the one that a newcomer conflicts with."""
+
+    def __init__(self, rules: Rules, items: Iterable[Item] = ()) -> None:
+        self._rules = rules
+        self._items: list[Item] = sorted(items, key=lambda item: item.peak)
+        self._peaks: list[float] = [item.peak for item in self._items]
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items)
+
+    def add(self, item: Item) -> None:
+        """Take in one more; O(log n) comparisons."""
+        at = bisect_right(self._peaks, item.peak)
+        self._peaks.insert(at, item.peak)
+        self._items.insert(at, item)
+
+    def copy(self) -> Spread[Item]:
+        """Return an independent copy."""
+        twin: Spread[Item] = Spread(self._rules)
+        twin._items, twin._peaks = self._items.copy(), self._peaks.copy()
+        return twin
+
+    def too_near(self, contender: Contender) -> Conflict | None:
+        """Return the nearest one within the minimum spacing, if any; O(log n)."""
+        peaks, peak = self._peaks, contender.peak
+        at = bisect_left(peaks, peak)
+        nearest, distance = -1, self._rules.spacing
+        if at > 0 and (before := peak - peaks[at - 1]) < distance:
+            nearest, distance = at - 1, before
+        if at < len(peaks) and (after := peaks[at] - peak) < distance:
+            nearest, distance = at, after
+        return None if nearest < 0 else Conflict(self._items[nearest], distance, None)
+
+    def same(self, contender: Contender) -> Conflict | None:
+        """Return the first one that is the same moment, if any."""
+        low = bisect_right(self._peaks, contender.peak - self._rules.reach)
+        high = bisect_left(self._peaks, contender.peak + self._rules.reach)
+        for item in self._items[low:high]:
+            words = same_seconds(contender, item) or same_moment(
+                contender, item, self._rules.similarity
+            )
+            if words is not None:
+                return Conflict(item, abs(item.peak - contender.peak), words)
+        return None
+
+    def conflict(self, contender: Contender) -> Conflict | None:
+        """Return what forbids `contender` here, if anything."""
+        return self.too_near(contender) or self.same(contender)
+
+
+class Board:
+    """The confirmed highlights: their places, and how many each window and hour holds.
+
+    Only those in a regular place count towards quotas: an override takes nobody's place.
+    """
+
+    def __init__(self, rules: Rules, placed: Iterable[Placed], past: Iterable[Past]) -> None:
+        self._rules = rules
+        self.placed: Spread[Placed] = Spread(rules)
+        self._regular: Counter[int] = Counter()
+        self._overrides: Counter[int] = Counter()
+        self.past = tuple(past)
+        self._past_peaks = sorted(item.peak for item in self.past)
+        for item in placed:
+            self.placed.add(item)
+        for one in (*self.past, *self.placed):
+            self._count(one.peak, override=one.override)
+
+    def copy(self) -> Board:
+        """Return an independent copy."""
+        twin = Board(self._rules, (), ())
+        twin.placed = self.placed.copy()
+        twin._regular, twin._overrides = self._regular.copy(), self._overrides.copy()
+        twin.past, twin._past_peaks = self.past, self._past_peaks
+        return twin
+
+    def place(self, contender: Contender, *, override: bool = False) -> None:
+        """Let `contender` stand from now on."""
+        self.placed.add(
+            Placed(
+                id=contender.id,
+                start=contender.start,
+                peak=contender.peak,
+                end=contender.end,
+                clip_start=contender.clip[0],
+                clip_end=contender.clip[1],
+                title=contender.title,
+                text=contender.text,
+                tags=contender.tags,
+                thumbnail_hash=contender.thumbnail_hash,
+                override=override,
+            )
+        )
+        self._count(contender.peak, override=override)
+
+    def near_past(self, peak: float) -> float | None:
+        """Return the distance (s) to an older highlight closer than the minimum spacing."""
+        at = bisect_left(self._past_peaks, peak)
+        near = (abs(other - peak) for other in self._past_peaks[max(0, at - 1) : at + 1])
+        return min((gap for gap in near if gap < self._rules.spacing), default=None)
+
+    def shows(self, contender: Contender) -> Past | None:
+        """Return an older highlight that shows most of the same seconds, if any."""
+        reach = self._rules.reach
+        return next(
+            (
+                one
+                for one in self.past
+                if abs(one.peak - contender.peak) < reach
+                and share_of_shorter(contender.clip, one.shown) > SHARED
+            ),
+            None,
+        )
+
+    def overrides_left(self, window: int) -> int:
+        """Return how many exceptional moments of the window may still ignore its limits."""
+        return self._rules.limits.exceptional_per_window - self._overrides[window]
+
+    def window_room(self, window: int) -> int:
+        """Return how many more regular places the window has."""
+        return self._rules.limits.per_window - self._regular[window]
+
+    def hour_room(self, window: int) -> int:
+        """Return how many more regular places every hour that touches the window has."""
+        span = self._rules.hour
+        counts = [self._regular[index] for index in range(window - span + 1, window + span)]
+        held = most = sum(counts[:span])
+        for index in range(span, len(counts)):
+            held += counts[index] - counts[index - span]
+            most = max(most, held)
+        return self._rules.limits.per_hour - most
+
+    def _count(self, peak: float, *, override: bool) -> None:
+        counter = self._overrides if override else self._regular
+        counter[self._rules.window_of(peak)] += 1

@@ -1,0 +1,1 @@
+"""Following a live playlist: which segments are new, and how they form windows."""

@@ -1,0 +1,145 @@
+"""What ingest is asked for and what it answers: one window, and where to go on from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
+
+from domain.ingest.continuity import SegmentMemory
+from domain.media.segments import AudioTrack, Gap, SegmentRef, TimedMetadata, VariantPolicy, Window
+from domain.model import Model
+from domain.streams.status import StreamEnd, StreamProblem
+
+
+class IngestLimits(Model):
+    """Bounds on what one stream may make us do; times in seconds, sizes in bytes.
+
+    `max_backlog` bounds how far back a stream is joined whose playlist keeps everything. `captions`
+    says whether the stream's captions are followed, where it has some.
+    """
+
+    window_duration: PositiveFloat = 4.0
+    start_timeout: PositiveFloat = 300.0
+    stall_notice: PositiveFloat = 15.0
+    stall_timeout: PositiveFloat = 300.0
+    request_timeout: PositiveFloat = 8.0
+    max_playlist_bytes: int = Field(default=16 << 20, gt=0)
+    max_segment_bytes: int = Field(default=64 << 20, gt=0)
+    max_backlog: PositiveFloat = 300.0
+    retention: PositiveFloat = 900.0
+    captions: bool = True
+
+
+class IngestCursor(Model):
+    """Where ingest stands in a stream; carrying it to another worker loses nothing.
+
+    Attributes:
+        media_playlist_url: the variant chosen, so that a restart does not choose again.
+        variant: a name for it that is safe in a file name, such as `720p`.
+        captions_url: the playlist of captions found beside it; None without.
+        audio_url: the playlist of separate audio chosen with the variant; None without.
+        next_sequence: the media sequence to fetch next; None before the first segment.
+        discontinuity_sequence: that of the last segment placed.
+        position: seconds of media time at which the next segment starts.
+        last_timestamp: container timestamp (s, unwrapped within the discontinuity) at which the
+            next segment is expected to start; None when a new anchor is needed.
+        window_index: number of the window to fill next.
+        seen_metadata: ids of recent timed metadata, so that each is reported once.
+        segment_interval: seconds of wall clock between new segments, as observed.
+        last_segment_at: wall clock (UTC) of the last new segment; None before the first.
+        started_at: wall clock (UTC) of the first attempt.
+        stored_segments: how many segments were stored so far.
+        last_start: seconds of media time at which the last segment with a program date time
+            started, and
+        last_date_time: that program date time; together they tie the two clocks.
+        memory: the segments taken lately, by which a new session is recognized.
+        looked: seconds for which the playlist was followed in all, and
+        idle: those of them since the last new segment. Neither counts time without a reader.
+        looked_at: wall clock (UTC) at which the playlist was last followed.
+        metadata_after: seconds of media time up to which timed metadata is dropped, since there was
+            too much of it; None while there never was.
+        audio: the audio track chosen last, so that the language stays the same.
+    """
+
+    media_playlist_url: str | None = None
+    variant: str | None = None
+    captions_url: str | None = None
+    audio_url: str | None = None
+    next_sequence: NonNegativeInt | None = None
+    discontinuity_sequence: NonNegativeInt = 0
+    position: NonNegativeFloat = 0.0
+    last_timestamp: float | None = None
+    window_index: NonNegativeInt = 0
+    seen_metadata: tuple[str, ...] = ()
+    segment_interval: float | None = None
+    last_segment_at: datetime | None = None
+    started_at: datetime | None = None
+    stored_segments: NonNegativeInt = 0
+    last_start: NonNegativeFloat | None = None
+    last_date_time: datetime | None = None
+    memory: SegmentMemory = SegmentMemory()
+    looked: NonNegativeFloat = 0.0
+    idle: NonNegativeFloat = 0.0
+    looked_at: datetime | None = None
+    metadata_after: NonNegativeFloat | None = None
+    audio: AudioTrack | None = None
+
+
+class IngestProgress(Model):
+    """A window in the making: what a heartbeat carries, so that a retry goes on from there.
+
+    `start` is where the window starts, in seconds of media time; `previous_start` and
+    `previous_date_time` tie the two clocks at the last segment before it.
+    """
+
+    cursor: IngestCursor
+    start: NonNegativeFloat
+    previous_start: NonNegativeFloat | None = None
+    previous_date_time: datetime | None = None
+    segments: tuple[SegmentRef, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    metadata: tuple[TimedMetadata, ...] = ()
+    dropped_metadata: NonNegativeInt = 0
+
+    @classmethod
+    def begin(cls, cursor: IngestCursor) -> Self:
+        """Return an empty window that starts at the cursor."""
+        return cls(
+            cursor=cursor,
+            start=cursor.position,
+            previous_start=cursor.last_start,
+            previous_date_time=cursor.last_date_time,
+        )
+
+
+class FetchWindowInput(Model):
+    """Follow the live playlist from `cursor` until a window is full or the stream ends.
+
+    `problem` is the last one that was reported.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    playlist_url: str
+    cursor: IngestCursor = IngestCursor()
+    limits: IngestLimits = IngestLimits()
+    variant: VariantPolicy = VariantPolicy()
+    problem: StreamProblem | None = None
+
+
+class FetchWindowResult(Model):
+    """The window (None when the stream gave nothing more), and whether and why it is over.
+
+    `stalled` says that the playlist stood still for longer than `stall_notice` while this call
+    waited: the call then returns early, with what it has, so that the state is seen. So it does
+    when `problem`, what keeps segments from being stored whole at this moment, comes or goes.
+    """
+
+    cursor: IngestCursor
+    window: Window | None = None
+    stalled: bool = False
+    problem: StreamProblem | None = None
+    end: StreamEnd | None = None

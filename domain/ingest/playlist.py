@@ -1,0 +1,480 @@
+"""How often to ask for a live playlist.
+
+Playlists as values, and the rules for reading a live one (RFC 8216).
+
+Which variant of a master playlist to follow, and which renditions beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    field_serializer,
+    field_validator,
+)
+
+from domain.media.segments import VariantPolicy
+from domain.model import Model
+
+FASTEST: Final = 0.05
+"""Seconds between two requests at the least, whatever the pace."""
+
+
+UNKNOWN_PACE_DELAY: Final = 0.2
+"""Seconds before the second request, when the pace is not known yet."""
+
+
+_LEARNING_RATE: Final = 0.3
+
+
+def observe_interval(known: float | None, *, elapsed: float, segments: int) -> float:
+    """Return the wall-clock seconds between new segments, given the latest observation.
+
+    A faster pace is believed at once, since being late loses media; a slower one gradually and
+    never more than twice as slow, so that a stall does not pass for a pace.
+
+    Args:
+        known: the interval believed so far.
+        elapsed: seconds in which the new segments appeared.
+        segments: how many appeared, at least one.
+    """
+    sample = elapsed / segments
+    if known is None or sample < known:
+        return sample
+    return known + _LEARNING_RATE * (min(sample, 2 * known) - known)
+
+
+def poll_delay(
+    interval: float | None, *, target_duration: float, listed: int, idle: float
+) -> float:
+    """Return the seconds to wait before the next request.
+
+    While the pace is unknown, ever more from `UNKNOWN_PACE_DELAY` on. Then half the interval
+    between segments; while the playlist stands still, gradually more, but at most a quarter of the
+    time for which a segment stays listed. Never above half the target duration, the least that
+    RFC 8216, 6.3.4 asks of a client whose playlist has not changed.
+
+    Args:
+        interval: wall-clock seconds between new segments; None while unknown.
+        target_duration: EXT-X-TARGETDURATION, in seconds.
+        listed: how many segments the playlist holds.
+        idle: seconds since the playlist last changed, or was first read.
+    """
+    slowest = max(FASTEST, target_duration / 2)
+    if interval is None:
+        return min(max(UNKNOWN_PACE_DELAY, idle), slowest)
+    patient = min(idle / 8, interval * listed / 4)
+    return min(max(interval / 2, patient, FASTEST), slowest)
+
+
+LONGEST_SEGMENT: Final = 3600.0
+"""Seconds that a listed duration may have; a longer one is cut to this."""
+
+
+class ByteRange(Model):
+    """A part of a resource (EXT-X-BYTERANGE), in bytes."""
+
+    offset: NonNegativeInt
+    length: PositiveInt
+
+
+class Resource(Model):
+    """Something to fetch: an absolute URL, or a part of what is behind it."""
+
+    url: str
+    byte_range: ByteRange | None = None
+
+
+class SegmentKey(Model):
+    """How a segment is encrypted (EXT-X-KEY).
+
+    Attributes:
+        method: METHOD, such as `AES-128`.
+        url: absolute URL of the key; None where the tag names none that can be read.
+        iv: initialization vector of 16 bytes; None where the media sequence number takes its place.
+        key_format: KEYFORMAT; `identity` means that the URL answers with the key itself.
+    """
+
+    method: str
+    url: str | None = None
+    iv: bytes | None = Field(default=None, min_length=16, max_length=16)
+    key_format: str = "identity"
+
+    @property
+    def refusal(self) -> str:
+        """Why segments under this key cannot be read; empty where the key can be asked for."""
+        if self.key_format != "identity":
+            return f"encrypted for a DRM system ({self.method}, {self.key_format[:100]})"
+        if self.method != "AES-128":
+            return f"encrypted with {self.method[:40]}, which is not supported"
+        if self.url is None:
+            return "encrypted (AES-128), and the playlist names no readable URL of its key"
+        return ""
+
+    @field_validator("iv", mode="before")
+    @classmethod
+    def _iv_from_hex(cls, value: object) -> object:
+        return bytes.fromhex(value) if isinstance(value, str) else value
+
+    @field_serializer("iv", when_used="json")
+    def _iv_to_hex(self, value: bytes | None) -> str | None:
+        return None if value is None else value.hex()
+
+
+class ListedSegment(Model):
+    """A segment as the playlist lists it.
+
+    Attributes:
+        sequence: media sequence number, modulo 2**53.
+        duration: EXTINF, in seconds; the target duration where EXTINF cannot be read.
+        initialization: the EXT-X-MAP that applies to it.
+        initialization_key: the key that applies to that; None when it is in the clear.
+        discontinuity: EXT-X-DISCONTINUITY stands before it.
+        program_date_time: wall clock of its first frame, listed or derived from one before it.
+        encryption: the METHOD of the key that applies; None when it is in the clear.
+        declared_gap: EXT-X-GAP stands before it.
+        key: the key that applies; None when it is in the clear.
+        problem: why it cannot be requested, such as a malformed URL; empty otherwise.
+    """
+
+    sequence: NonNegativeInt
+    resource: Resource
+    duration: NonNegativeFloat = Field(le=LONGEST_SEGMENT, allow_inf_nan=False)
+    initialization: Resource | None = None
+    initialization_key: SegmentKey | None = None
+    discontinuity: bool = False
+    program_date_time: datetime | None = None
+    encryption: str | None = None
+    declared_gap: bool = False
+    key: SegmentKey | None = None
+    problem: str = ""
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not even requested: it is encrypted in a way that we do not support."""
+        if self.encryption is None:
+            return ""
+        if self.key is None:
+            return f"encrypted with {self.encryption}, and there is no key"
+        return self.key.refusal
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """Wall clock just after its last frame."""
+        if self.program_date_time is None:
+            return None
+        return self.program_date_time + timedelta(seconds=self.duration)
+
+    def without_first(self, seconds: float) -> ListedSegment:
+        """Return the segment as if it began so many seconds later."""
+        date = self.program_date_time
+        return self.model_copy(
+            update={
+                "duration": max(0.0, self.duration - seconds),
+                "program_date_time": None if date is None else date + timedelta(seconds=seconds),
+            }
+        )
+
+
+class DateRange(Model):
+    """An EXT-X-DATERANGE: `payload` decoded, `sequence` that of the segment it stands before.
+
+    `problem` says why the payload cannot be read; it is empty then.
+    """
+
+    id: str
+    start: datetime | None
+    duration: NonNegativeFloat | None
+    payload: str
+    sequence: NonNegativeInt
+    problem: str = ""
+
+
+class MediaPlaylist(Model):
+    """One reading of a media playlist.
+
+    Attributes:
+        target_duration: seconds; the longest listed duration where the playlist gives none.
+        segments: in the order of the playlist.
+        date_ranges: timed metadata, in the order of the playlist.
+        ended: EXT-X-ENDLIST is present.
+        vod: EXT-X-PLAYLIST-TYPE is VOD.
+        media_sequence: EXT-X-MEDIA-SEQUENCE modulo 2**53; None where missing or unreadable.
+        can_block_reload: the server accepts blocking playlist requests (EXT-X-SERVER-CONTROL).
+        has_parts: the playlist lists partial segments (EXT-X-PART).
+        dropped: how many lines of each kind could not be understood, by tag name.
+    """
+
+    target_duration: NonNegativeFloat
+    segments: tuple[ListedSegment, ...] = ()
+    date_ranges: tuple[DateRange, ...] = ()
+    ended: bool = False
+    vod: bool = False
+    media_sequence: NonNegativeInt | None = None
+    can_block_reload: bool = False
+    has_parts: bool = False
+    dropped: Mapping[str, int] = Field(default_factory=dict)
+
+
+class Variant(Model):
+    """One variant of a master playlist; None or empty where it does not say.
+
+    `separate_audio` tells that its sound is in a playlist of its own.
+    """
+
+    url: str
+    bandwidth: NonNegativeInt = 0
+    height: NonNegativeInt | None = None
+    audio_only: bool = False
+    separate_audio: bool = False
+    width: NonNegativeInt | None = None
+    codecs: str = ""
+    frame_rate: float | None = None
+    audio_group: str | None = None
+    subtitles_group: str | None = None
+
+    @property
+    def lines(self) -> int | None:
+        """The picture's shorter side: 1080 for 1920x1080 and for 1080x1920."""
+        if self.height is None or not self.width:
+            return self.height
+        return min(self.width, self.height)
+
+    @property
+    def name(self) -> str:
+        """A name safe in a file name: `720p`, or `audio`, or by bandwidth: `1720k`."""
+        if self.audio_only:
+            return "audio"
+        return f"{self.lines}p" if self.lines else f"{self.bandwidth // 1000}k"
+
+
+class Rendition(Model):
+    """An alternative rendition (EXT-X-MEDIA); `url` is None where it is part of the variants."""
+
+    type: str
+    group: str
+    name: str
+    language: str | None = None
+    url: str | None = None
+    default: bool = False
+    autoselect: bool = False
+    forced: bool = False
+
+
+class MasterPlaylist(Model):
+    """The variants to choose from.
+
+    Attributes:
+        variants: in the order of the playlist; at least one.
+        captions_url: the playlist of captions, if there is one.
+        renditions: audio, subtitles and other alternatives.
+        variables: what EXT-X-DEFINE defines, for media playlists to import.
+        dropped: how many lines of each kind could not be understood, by tag name.
+    """
+
+    variants: tuple[Variant, ...]
+    captions_url: str | None = None
+    renditions: tuple[Rendition, ...] = ()
+    variables: Mapping[str, str] = Field(default_factory=dict)
+    dropped: Mapping[str, int] = Field(default_factory=dict)
+
+
+_VIDEO_CODECS: Final = ("avc", "hvc", "hev", "av01", "vp0", "vp8", "vp9", "dvh", "dva", "mp4v")
+
+
+_AUDIO_CODECS: Final = ("mp4a", "ac-3", "ec-3", "ac-4", "opus", "flac", "mp3", "alac", "dts")
+
+
+_CODEC_PREFERENCE: Final = (
+    ("avc1", "avc3"),
+    ("hvc1.1", "hev1.1"),
+    ("hvc1", "hev1"),  # of these profiles HDR is made
+    ("vp", "mp4v"),
+    ("av01",),
+)
+"""Codecs by how widely and cheaply they are decoded, the best first."""
+
+
+_DOLBY: Final = ("ac-3", "ec-3", "ac-4")
+
+
+_SURELY_PICTURES: Final = 400_000
+"""Bit/s above which a variant that does not say what it holds is taken for one with pictures."""
+
+
+_SHARE_OF_PICTURES: Final = 0.25
+
+
+def order_variants(
+    variants: Sequence[Variant], policy: VariantPolicy, *, master: MasterPlaylist | None = None
+) -> tuple[Variant, ...]:
+    """Return the variants, the best to follow first.
+
+    Pictures come before none, judged by CODECS and RESOLUTION, else by what the others say, else by
+    bandwidth; sound comes before silence; then the greatest picture that is at most as high as the
+    policy allows (by its shorter side, so that portrait counts like landscape), else the smallest
+    above; then H.264 before other codecs, sound in the same segments before sound elsewhere, and
+    bandwidth. Equal variants, such as those of a backup host, keep the order of the playlist.
+    """
+    known = [each.bandwidth for each in variants if shows_pictures(each)]
+    least = min((each for each in known if each), default=None)
+
+    def rank(variant: Variant) -> tuple[int, bool, bool, int, tuple[int, bool], bool, int]:
+        lines = variant.lines or 0
+        allowed = lines <= policy.max_height
+        separate = (
+            variant.separate_audio
+            if master is None
+            else separate_audio(master, variant) is not None
+        )
+        return (
+            -_picture_evidence(variant, least),
+            _is_silent(variant) and not separate,
+            not allowed,
+            -lines if allowed else lines,
+            _codec_rank(variant),
+            separate,
+            -variant.bandwidth if allowed else variant.bandwidth,
+        )
+
+    return tuple(sorted(variants, key=rank))
+
+
+def choose_variant(
+    variants: Sequence[Variant], policy: VariantPolicy, *, master: MasterPlaylist | None = None
+) -> Variant:
+    """Return the best variant to follow, by `order_variants`."""
+    return order_variants(variants, policy, master=master)[0]
+
+
+def alternatives(
+    master: MasterPlaylist, policy: VariantPolicy, *, url: str, name: str | None
+) -> tuple[Variant, ...]:
+    """Return the variants to try where following one has failed, in order.
+
+    The same rendition comes first, at the URL that the master playlist gives it now, then its
+    backups, then the others, the best first.
+
+    Args:
+        master: as it is now.
+        policy: which variants to prefer.
+        url: what was followed, and
+        name: the variant's name.
+    """
+    ordered = order_variants(master.variants, policy, master=master)
+    same = next((each for each in ordered if each.url == url), None)
+    if same is None:
+        path = urlsplit(url).path
+        same = next((each for each in ordered if urlsplit(each.url).path == path), None)
+    if same is None:
+        same = next((each for each in ordered if each.name == name), None)
+    if same is None:
+        return ordered
+    backups = [each for each in ordered if each is not same and _twins(each, same)]
+    rest = [each for each in ordered if each is not same and not _twins(each, same)]
+    return (same, *backups, *rest)
+
+
+def separate_audio(master: MasterPlaylist, variant: Variant) -> Rendition | None:
+    """Return the audio rendition to follow beside a variant; None when its sound is its own.
+
+    The default of the variant's group, else the first to be selected automatically, else the first.
+    A rendition without a URL is part of the variant itself.
+    """
+    group = [
+        each
+        for each in master.renditions
+        if each.type == "AUDIO" and each.group == variant.audio_group
+    ]
+    if not group or variant.audio_group is None:
+        return None
+    chosen = min(group, key=lambda each: (not each.default, not each.autoselect))
+    return None if chosen.url is None or chosen.url == variant.url else chosen
+
+
+def captions(master: MasterPlaylist, variant: Variant) -> Rendition | None:
+    """Return the subtitles to read beside a variant, if there are any.
+
+    Those of the variant's group before others; full ones before forced ones, which hold only what
+    is said in a foreign language; in the language of its sound; the default; the first.
+    """
+    audio = separate_audio(master, variant)
+    language = audio.language if audio else None
+    offered = [each for each in master.renditions if each.type == "SUBTITLES" and each.url]
+    if variant.subtitles_group is not None:
+        grouped = [each for each in offered if each.group == variant.subtitles_group]
+        offered = grouped or offered
+    return min(
+        offered,
+        key=lambda each: (
+            each.forced,
+            not each.default,
+            language is not None and each.language != language,
+            not each.autoselect,
+        ),
+        default=None,
+    )
+
+
+def shows_pictures(variant: Variant) -> bool:
+    """Return True if a variant says that it holds pictures."""
+    if variant.audio_only:
+        return False
+    named = any(each in variant.codecs.lower() for each in _VIDEO_CODECS)
+    return named or variant.height is not None or variant.frame_rate is not None
+
+
+def _picture_evidence(variant: Variant, least: int | None) -> int:
+    """Return 2 for pictures, 1 for perhaps, 0 for none.
+
+    Args:
+        variant: what is judged.
+        least: lowest bandwidth of the variants that surely hold pictures; None without any.
+    """
+    if shows_pictures(variant):
+        return 2
+    if variant.audio_only or any(each in variant.codecs.lower() for each in _AUDIO_CODECS):
+        return 0
+    if variant.bandwidth >= _SURELY_PICTURES:
+        return 2
+    if least is not None and variant.bandwidth >= _SHARE_OF_PICTURES * least:
+        return 2
+    return 1
+
+
+def _is_silent(variant: Variant) -> bool:
+    """Return True if a variant's CODECS name pictures and no sound."""
+    codecs = variant.codecs.lower()
+    return bool(codecs) and not any(each in codecs for each in _AUDIO_CODECS)
+
+
+def _codec_rank(variant: Variant) -> tuple[int, bool]:
+    """Return how the pictures are coded, and whether the sound is Dolby's alone."""
+    codecs = [each.strip().lower() for each in variant.codecs.split(",")]
+    dolby = any(each.startswith(_DOLBY) for each in codecs)
+    dolby = dolby and not any(each.startswith("mp4a") for each in codecs)
+    return _video_rank(codecs), dolby
+
+
+def _video_rank(codecs: Sequence[str]) -> int:
+    video = [each for each in codecs if each.startswith(_VIDEO_CODECS)]
+    if not video:
+        return 0  # it does not say; nearly all that do not are H.264
+    for rank, names in enumerate(_CODEC_PREFERENCE):
+        if video[0].startswith(names):
+            return rank
+    return len(_CODEC_PREFERENCE)  # Dolby Vision and what is newer
+
+
+def _twins(one: Variant, other: Variant) -> bool:
+    """Return True if two variants offer the same rendition, from different hosts for instance."""
+    fields = ("width", "height", "codecs", "frame_rate", "audio_only", "bandwidth")
+    return all(getattr(one, each) == getattr(other, each) for each in fields)

@@ -1,0 +1,1 @@
+"""Segments, gaps and the media timeline."""

@@ -1,0 +1,1 @@
+"""Game profiles: documents, overrides and matching by name."""

@@ -1,0 +1,1 @@
+"""Filling the gaps of a stream from its recording."""

@@ -1,0 +1,318 @@
+"""The books of one backfill: what its workflow knows, and what follows from it."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.clips.models import ClipOutcome, ClipSpec
+from domain.clips.tracker import ClipBook
+from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.markers import count_refused
+from domain.highlights.selection import (
+    DecisionStatus,
+    SelectHighlightsInput,
+    SelectHighlightsResult,
+    needs_selection,
+)
+from domain.ingest.messages import IngestCursor
+from domain.media.segments import Gap, GapStatus, SegmentRef, Window
+from domain.streams.backfill.existing import newly_seen, selection_with
+from domain.streams.backfill.messages import (
+    AnalyzedMedia,
+    BackfillInput,
+    BackfillRecord,
+    BackfillResult,
+    FetchRecordingInput,
+    FetchRecordingResult,
+    RecordingRelease,
+    RecordingSurvey,
+    StreamSoFar,
+    end_of,
+    judge_again,
+    judge_gaps,
+    judge_whole,
+)
+from domain.streams.backfill.planning import GapOutcome, Piece, RecordingRange, gap_outcome
+from domain.streams.retention import segments_from
+from domain.streams.status import StreamStatus, conclude
+
+HORIZON: Final = 120.0
+"""Media seconds for which segments stay at hand behind analysis: the longest lead of a clip."""
+
+VARIANT: Final = "recording"
+
+
+class BackfillLedger:
+    """A mutable aggregate without I/O or clock; every change goes through a named event."""
+
+    def __init__(
+        self, request: BackfillInput, stream: StreamSoFar, survey: RecordingSurvey
+    ) -> None:
+        self._request = request
+        self._stream = stream
+        self._survey = survey
+        self._progress = stream.progress
+        self._cursor: IngestCursor | None = None
+        self._segments: list[SegmentRef] = []
+        self._holes: list[Gap] = []
+        self._analyzed: list[tuple[float, float]] = []
+        self._outcomes: list[GapOutcome] = []
+        self._unwritten: list[GapOutcome] = []
+        self._unmetered: list[AnalyzedMedia] = []
+        self._clips = ClipBook()
+        self._position = 0.0
+        self._released = 0.0
+        self._highlights = 0
+        self._ready = 0
+        plan = survey.plan
+        self._selection = selection_with(stream.standing, plan.stretches, watermark=plan.begins)
+        self._settle(plan.lost)
+        if survey.problem is not None:
+            self._settle([GapOutcome.lost(gap, survey.problem.message) for gap in stream.gaps])
+        if stream.missed_altogether:
+            self._update(status=StreamStatus.ENDING)
+
+    @property
+    def ranges(self) -> tuple[RecordingRange, ...]:
+        """What is to be fetched."""
+        return self._survey.plan.ranges
+
+    @property
+    def rendering(self) -> tuple[UUID, ...]:
+        """The ids of clips being rendered."""
+        return self._clips.rendering
+
+    def fetch_request(self, span: RecordingRange, piece: Piece) -> FetchRecordingInput:
+        """Return what to ask for a piece; the first of a range begins a new clock."""
+        if piece is span.pieces[0] or self._cursor is None:
+            self._cursor = IngestCursor(position=piece.start, variant=VARIANT)
+        return FetchRecordingInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            playlist_url=self._survey.playlist_url,
+            audio_url=self._survey.audio_url,
+            piece=piece,
+            cursor=self._cursor.model_copy(update={"window_index": piece.window}),
+            limits=self._request.limits,
+            last=piece is span.pieces[-1],
+        )
+
+    def fetched(self, result: FetchRecordingResult) -> None:
+        """Enter a piece."""
+        self._cursor = result.cursor
+        window = result.window
+        if window is None:
+            return
+        self._segments += window.segments
+        self._holes += window.gaps
+        self._position = max(self._position, window.end)
+        if self._stream.missed_altogether:
+            self._update(
+                position=window.end,
+                segments=self._progress.segments + len(window.segments),
+                missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
+                windows=self._progress.windows + 1,
+                refused_marks=self._progress.refused_marks + count_refused(window),
+            )
+
+    def fetch_failed(self) -> None:
+        """Enter that a piece could not be had; the next begins where the playlist says."""
+        self._cursor = None
+
+    def analysis_request(
+        self, windows: tuple[Window, ...], *, previous: int | None, last: bool
+    ) -> AnalyzeWindowInput:
+        """Return what to ask the analyzer, whose memory begins anew with each range."""
+        return AnalyzeWindowInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            windows=windows,
+            previous_window=previous,
+            profile_id=self._stream.profile_id,
+            profile_version=self._stream.profile_version,
+            last=last,
+        )
+
+    def analyzed(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
+        """Enter that windows have been analysed."""
+        unread = [(gap.start, gap.end) for gap in result.gaps]
+        self._analyzed += [
+            (segment.start, segment.end)
+            for window in request.windows
+            for segment in window.segments
+            if not any(start <= segment.start < end for start, end in unread)
+        ]
+        self._holes += result.gaps
+        if not self._request.again:  # what is analysed once more was counted the first time
+            self._unmetered += _analyzed_media(request, result)
+        if self._stream.missed_altogether:
+            self._update(analyzed=max(self._progress.analyzed, result.watermark))
+        if self._request.again and result.gemini and result.gemini.notice is not None:
+            self._update(notice=result.gemini.notice)
+
+    def selection_request(
+        self, span: RecordingRange, result: AnalyzeWindowResult
+    ) -> SelectHighlightsInput | None:
+        """Return what to ask selection of a range's moments; None when it could decide nothing."""
+        missed = newly_seen(
+            [each for each in result.candidates if span.counts(each.peak)], self._stream.standing
+        )
+        return self._select(missed, watermark=result.watermark)
+
+    def passing_on(self, span: RecordingRange) -> SelectHighlightsInput | None:
+        """Return what to ask selection before a range begins, with those before it all over."""
+        return self._select((), watermark=span.counts_from)
+
+    def last_selection(self) -> SelectHighlightsInput | None:
+        """Return what to ask selection in the end; None when nothing is open any more."""
+        if not self._selection.open:
+            return None
+        return self._select((), watermark=self._position, ended=True)
+
+    def decided(self, result: SelectHighlightsResult) -> None:
+        """Enter decisions; a clip is made of what is certain, since nobody waits for it live."""
+        self._selection = result.state
+        for decision in result.decisions:
+            confirmed = decision.status is DecisionStatus.CONFIRMED
+            if confirmed and self._clips.want(decision):
+                self._highlights += 1
+
+    def take_cuttable(self, *, range_over: bool) -> tuple[ClipSpec, ...]:
+        """Return the clips whose media is complete; they count as rendering from now on."""
+        return self._clips.take_cuttable(
+            self._segments,
+            media_end=self._position,
+            ended=range_over,
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+        )
+
+    def clip_finished(self, outcome: ClipOutcome) -> None:
+        """Enter a clip's end."""
+        before = self._clips.is_ready(outcome.highlight_id)
+        self._clips.finished(outcome)
+        self._ready += self._clips.is_ready(outcome.highlight_id) and not before
+
+    def range_over(self, span: RecordingRange) -> None:
+        """Enter that all pieces of a range have been dealt with."""
+        self._settle([gap_outcome(gap, self._analyzed, span.joined_by) for gap in span.gaps])
+        self._analyzed.clear()
+
+    def due_release(self) -> RecordingRelease | None:
+        """Return which stored media may go now; None when it is not worth the call."""
+        point = min(
+            [
+                self._selection.watermark - HORIZON,
+                *(each.clip_start for each in self._selection.open),
+                *self._clips.needed_from,
+            ]
+        )
+        if point - self._released < self._request.timing.release_interval:
+            return None
+        self._released = point
+        self._segments = segments_from(self._segments, point)
+        return self._release(before=point)
+
+    def final_release(self) -> RecordingRelease:
+        """Return that all stored media of the recording may go."""
+        return self._release(before=None)
+
+    def record(self) -> BackfillRecord:
+        """Return what to write down now: the state, and outcomes not yet written."""
+        added = {
+            "highlights": self._stream.progress.highlights + self._highlights,
+            "clips": self._stream.progress.clips + self._ready,
+        }
+        return BackfillRecord(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            progress=self._progress.model_copy(update=added),
+            outcomes=tuple(self._unwritten),
+            analyzed=tuple(self._unmetered),
+        )
+
+    def recorded(self, record: BackfillRecord) -> None:
+        """Enter that `record` has been written."""
+        self._unwritten = self._unwritten[len(record.outcomes) :]
+        self._unmetered = self._unmetered[len(record.analyzed) :]
+
+    def close(self) -> None:
+        """Enter the end of a stream that was missed altogether; another one has had its own."""
+        if self._stream.missed_altogether:
+            end = conclude(end_of(self._survey.problem), self._progress)
+            self._update(status=end.status, end=end)
+
+    def result(self) -> BackfillResult:
+        """Return what came of it."""
+        result = BackfillResult(
+            filled=self._count(GapStatus.FILLED),
+            lost=self._count(GapStatus.LOST),
+            highlights=self._highlights,
+            clips=self._ready,
+        )
+        problem = self._survey.problem
+        if self._stream.missed_altogether:
+            return judge_whole(result, conclude(end_of(problem), self._progress))
+        if self._request.again:
+            return judge_again(result, problem, ranges=len(self.ranges))
+        return judge_gaps(result, problem)
+
+    def report(self) -> str:
+        """Return where the backfill is, in Markdown."""
+        return (
+            f"## {self._stream.game}: filled from the recording\n"
+            f"**{len(self.ranges)}** stretches to fetch, {self._count(GapStatus.FILLED)} gaps "
+            f"filled, {self._count(GapStatus.LOST)} lost, {self._highlights} highlights, "
+            f"{self._ready} clips"
+        )
+
+    def _select(
+        self, candidates: tuple[HighlightCandidate, ...], *, watermark: float, ended: bool = False
+    ) -> SelectHighlightsInput | None:
+        watermark = max(self._selection.watermark, watermark)
+        if not needs_selection(
+            self._selection, watermark=watermark, candidates=candidates, ended=ended
+        ):
+            return None
+        return SelectHighlightsInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            profile_id=self._stream.profile_id,
+            profile_version=self._stream.profile_version,
+            state=self._selection,
+            candidates=candidates,
+            watermark=watermark,
+            ended=ended,
+            gaps=tuple(self._holes),
+            media_end=self._position if ended and self._stream.missed_altogether else None,
+        )
+
+    def _settle(self, outcomes: tuple[GapOutcome, ...] | list[GapOutcome]) -> None:
+        self._outcomes += outcomes
+        self._unwritten += outcomes
+
+    def _count(self, status: GapStatus) -> int:
+        return sum(each.status is status for each in self._outcomes)
+
+    def _release(self, *, before: float | None) -> RecordingRelease:
+        return RecordingRelease(
+            tenant_id=self._request.tenant_id, stream_id=self._request.stream_id, before=before
+        )
+
+    def _update(self, **changes: object) -> None:
+        self._progress = self._progress.model_copy(update=changes)
+
+
+def _analyzed_media(
+    request: AnalyzeWindowInput, result: AnalyzeWindowResult
+) -> list[AnalyzedMedia]:
+    """Return what was analysed of each window; answers of an older analyzer count all of it."""
+    seconds = result.analyzed_seconds
+    if len(seconds) != len(request.windows):
+        seconds = tuple(sum(each.duration for each in one.segments) for one in request.windows)
+    return [
+        AnalyzedMedia(start=window.start, seconds=analyzed)
+        for window, analyzed in zip(request.windows, seconds, strict=True)
+    ]

@@ -1,0 +1,242 @@
+"""What a backfill is started with, and what its steps ask and answer.
+
+What comes of a backfill.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
+
+from domain.ingest.messages import IngestCursor, IngestLimits
+from domain.media.segments import Gap, VariantPolicy, Window
+from domain.media.timestamps import ClockAnchor
+from domain.model import Model
+from domain.streams.backfill.existing import Standing
+from domain.streams.backfill.planning import BackfillPlan, GapOutcome, Piece
+from domain.streams.messages import RecordingReady, StreamTiming
+from domain.streams.status import EndReason, StreamEnd, StreamProgress
+
+
+class BackfillTiming(StreamTiming):
+    """Every timer and timeout of a backfill, in seconds; what it shares with a stream is as there.
+
+    `recording_patience` is for how long a recording that does not answer, or is still being
+    written, is waited for.
+    """
+
+    recording_patience: PositiveFloat = 3600.0
+
+
+class BackfillInput(Model):
+    """Start of a `BackfillWorkflow`, whose id is `domain.ids.backfill_workflow_id`.
+
+    `again` asks for all of the stream to be analysed once more, missing or not.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    name: str = ""
+    recording: RecordingReady
+    again: bool = False
+    limits: IngestLimits = IngestLimits()
+    variant: VariantPolicy = VariantPolicy()
+    timing: BackfillTiming = BackfillTiming()
+
+
+class StreamRef(Model):
+    """A stream of a tenant; `again` that all of it is to be analysed once more."""
+
+    tenant_id: UUID
+    stream_id: UUID
+    again: bool = False
+
+
+class StreamSoFar(Model):
+    """What is recorded of a stream: its state, the gaps not filled yet, and what was decided.
+
+    `anchor` is a point of it known on both clocks, recalled where all of it is analysed again.
+    """
+
+    game: str
+    profile_id: str
+    profile_version: str
+    progress: StreamProgress
+    gaps: tuple[Gap, ...] = ()
+    standing: tuple[Standing, ...] = ()
+    anchor: ClockAnchor | None = None
+
+    @property
+    def missed_altogether(self) -> bool:
+        """Whether nothing of the stream was ever stored, so that its recording is all there is."""
+        return self.progress.segments == 0 and self.progress.position == 0.0
+
+
+class SurveyInput(Model):
+    """Read a recording's playlist and plan what to fetch of it.
+
+    `gaps` is None when the whole stream was missed, `again` that all of it is wanted once more, for
+    which `anchor` ties it to the recording; `stream_end` in seconds of media time.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    recording: RecordingReady
+    gaps: tuple[Gap, ...] | None
+    stream_end: NonNegativeFloat
+    limits: IngestLimits
+    variant: VariantPolicy
+    again: bool = False
+    anchor: ClockAnchor | None = None
+
+
+class RecordingSurvey(Model):
+    """The plan and the playlist it is for; or, as `problem`, why there is no recording.
+
+    `audio_url` is the playlist of its separate audio, empty without.
+    """
+
+    playlist_url: str = ""
+    audio_url: str = ""
+    plan: BackfillPlan = BackfillPlan()
+    problem: StreamEnd | None = None
+
+
+class FetchRecordingInput(Model):
+    """Fetch one piece of a recording; `cursor` stands where the piece before it ended.
+
+    `last` says that no piece of the range follows.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    playlist_url: str
+    piece: Piece
+    cursor: IngestCursor
+    limits: IngestLimits
+    last: bool = False
+    audio_url: str = ""
+
+
+class FetchRecordingResult(Model):
+    """The piece as a window, None when nothing of it could be had, and where the next begins."""
+
+    cursor: IngestCursor
+    window: Window | None = None
+
+
+class RecordingRelease(Model):
+    """Stored media of a recording that is no longer needed: what ends before `before` seconds.
+
+    `before` is None when the backfill is over and everything may go.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    before: NonNegativeFloat | None = None
+
+
+class AnalyzedMedia(Model):
+    """Media of a recording that was analysed: where its window starts, and how much (s)."""
+
+    start: NonNegativeFloat
+    seconds: NonNegativeFloat
+
+
+class BackfillRecord(Model):
+    """What came of gaps, and the stream's state with it.
+
+    `analyzed` is the media analysed since the last record, which usage counts.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    progress: StreamProgress
+    outcomes: tuple[GapOutcome, ...] = ()
+    analyzed: tuple[AnalyzedMedia, ...] = ()
+
+
+def survey_request(request: BackfillInput, stream: StreamSoFar) -> SurveyInput:
+    """Return what to ask about the recording of a stream."""
+    return SurveyInput(
+        tenant_id=request.tenant_id,
+        stream_id=request.stream_id,
+        recording=request.recording,
+        gaps=None if stream.missed_altogether else stream.gaps,
+        stream_end=stream.progress.position,
+        limits=request.limits,
+        variant=request.variant,
+        again=request.again,
+        anchor=stream.anchor,
+    )
+
+
+class BackfillOutcome(StrEnum):
+    """What came of a backfill."""
+
+    FILLED = "filled"  # all that was missing has been analysed
+    PARTLY = "partly"  # some of it
+    REANALYZED = "reanalyzed"  # all of it has been analysed once more
+    NOTHING_MISSING = "nothing_missing"  # the recording was not needed
+    NO_RECORDING = "no_recording"  # nothing of it could be had; the message says why
+    NO_STREAM = "no_stream"  # it has been deleted
+
+
+class BackfillResult(Model):
+    """What came of a backfill, and the highlights and clips that it added."""
+
+    outcome: BackfillOutcome = BackfillOutcome.NOTHING_MISSING
+    message: str = "Nothing was missing."
+    filled: NonNegativeInt = 0
+    lost: NonNegativeInt = 0
+    highlights: NonNegativeInt = 0
+    clips: NonNegativeInt = 0
+
+    def told(self, outcome: BackfillOutcome, message: str) -> BackfillResult:
+        """Return it with what it means, for programs and in a sentence."""
+        return self.model_copy(update={"outcome": outcome, "message": message})
+
+
+def judge_gaps(result: BackfillResult, problem: StreamEnd | None) -> BackfillResult:
+    """Say what came of filling gaps, given what was wrong with the recording."""
+    filled, lost = result.filled, result.lost
+    if problem is not None:
+        return result.told(BackfillOutcome.NO_RECORDING, problem.message)
+    if not filled and not lost:
+        return result
+    if not filled:
+        message = f"The recording filled none of {lost} gaps."
+        return result.told(BackfillOutcome.NO_RECORDING, message)
+    if lost:
+        message = f"The recording filled {filled} gaps and not {lost}."
+        return result.told(BackfillOutcome.PARTLY, message)
+    return result.told(BackfillOutcome.FILLED, f"The recording filled all {filled} gaps.")
+
+
+def judge_again(
+    result: BackfillResult, problem: StreamEnd | None, *, ranges: int
+) -> BackfillResult:
+    """Say what came of analysing a stream once more."""
+    if problem is not None:
+        return result.told(BackfillOutcome.NO_RECORDING, problem.message)
+    if not ranges:
+        message = "Where the stream lies in the recording cannot be told, or it is too long."
+        return result.told(BackfillOutcome.NO_RECORDING, message)
+    message = f"Analysed once more: {result.highlights} highlights are new."
+    return result.told(BackfillOutcome.REANALYZED, message)
+
+
+def end_of(problem: StreamEnd | None) -> StreamEnd:
+    """Return how a stream ends that was missed, given what was wrong with its recording."""
+    return problem or StreamEnd(
+        reason=EndReason.PLAYLIST_ENDED, message="Analysed from the stream's recording."
+    )
+
+
+def judge_whole(result: BackfillResult, end: StreamEnd) -> BackfillResult:
+    """Say what came of analysing a stream that was missed, given how that ended."""
+    analyzed = end.reason is EndReason.PLAYLIST_ENDED
+    outcome = BackfillOutcome.FILLED if analyzed else BackfillOutcome.NO_RECORDING
+    return result.told(outcome, end.message)

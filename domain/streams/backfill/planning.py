@@ -1,0 +1,478 @@
+"""What came of a gap: filled from a recording, or lost for good.
+
+Where an instant of the wall clock lies in a recording.
+
+Which stretches of a recording are fetched to fill a stream's gaps: gaps and recording to ranges.
+
+A recording has a timeline of its own: it begins at 0, where ours began when we joined. What ties
+the two is, in this order: the wall clock (EXT-X-PROGRAM-DATE-TIME), on which the start of a segment
+that we saw live is looked up in the recording; the media sequence, where the first lost number is
+listed and what follows it is as long as what followed it live; the length, where recording and
+stream are equally long. What cannot be tied is not guessed.
+
+Which pieces of its recording are fetched when a whole stream is analysed once more.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import accumulate
+from typing import Final
+
+from pydantic import NonNegativeFloat, NonNegativeInt
+
+from domain.ingest.playlist import ListedSegment, MediaPlaylist
+from domain.media.segments import Gap, GapReason, GapStatus
+from domain.media.timestamps import ClockAnchor
+from domain.model import Model
+
+NEARLY: Final = 0.9
+"""Share of a gap that must have been analysed before it counts as filled."""
+
+
+class GapOutcome(Model):
+    """What came of a gap (named by its start and first sequence), and why, in a sentence."""
+
+    start: NonNegativeFloat
+    first_sequence: NonNegativeInt
+    status: GapStatus
+    resolution: str
+
+    @classmethod
+    def lost(cls, gap: Gap, why: str) -> GapOutcome:
+        """Return that a gap stays."""
+        return cls(
+            start=gap.start,
+            first_sequence=gap.first_sequence,
+            status=GapStatus.LOST,
+            resolution=why,
+        )
+
+
+def gap_outcome(gap: Gap, analyzed: Sequence[tuple[float, float]], found_by: str) -> GapOutcome:
+    """Say what came of a gap, given the stretches (s of media time) that have been analysed."""
+    held = sum(max(0.0, min(end, gap.end) - max(start, gap.start)) for start, end in analyzed)
+    if held < NEARLY * gap.duration:
+        return GapOutcome.lost(
+            gap,
+            f"Of its {gap.duration:.1f} s the recording gave {held:.1f} s, which were analysed.",
+        )
+    return GapOutcome(
+        start=gap.start,
+        first_sequence=gap.first_sequence,
+        status=GapStatus.FILLED,
+        resolution=f"Analysed from the recording, found there by {found_by}.",
+    )
+
+
+TOLERANCE: Final = 0.5
+"""Seconds by which an instant may miss the nearest segment: dates are written to a millisecond, but
+packagers correct their clocks."""
+
+
+class RecordingClock:
+    """The program date times of a recording's segments.
+
+    Between two dates the rate is measured, not taken to be 1: recordings are also made of streams
+    that were played faster than they happened. Where the recording paused, nothing is found.
+    """
+
+    def __init__(self, segments: Sequence[ListedSegment]) -> None:
+        position = 0.0
+        placed: list[tuple[datetime, float, float]] = []
+        for segment in segments:
+            if segment.program_date_time is not None:
+                placed.append((segment.program_date_time, position, segment.duration))
+            position += segment.duration
+        self._placed = sorted(placed)
+        self._dates = [date for date, _, _ in self._placed]
+
+    @property
+    def known(self) -> bool:
+        """Whether the recording tells any date."""
+        return bool(self._placed)
+
+    def position_of(self, wall: datetime) -> float | None:
+        """Return the seconds of the recording at which `wall` happened; None if it is not in it."""
+        place = bisect_right(self._dates, wall) - 1
+        near = [self._within(each, wall) for each in (place, place + 1)]
+        found = [each for each in near if each is not None and each[0] <= TOLERANCE]
+        return min(found)[1] if found else None
+
+    def _within(self, place: int, wall: datetime) -> tuple[float, float] | None:
+        """Return by how many seconds `wall` misses a segment, and the position nearest to it."""
+        if not 0 <= place < len(self._placed):
+            return None
+        date, position, duration = self._placed[place]
+        lasted = self._lasted(place)
+        elapsed = (wall - date) / timedelta(seconds=1)
+        missed = max(-elapsed, elapsed - lasted, 0.0)
+        share = min(1.0, max(0.0, elapsed / lasted)) if lasted > 0 else 0.0
+        return missed, position + share * duration
+
+    def _lasted(self, place: int) -> float:
+        """Return the seconds of wall clock that a segment took: until the next, if it followed."""
+        date, position, duration = self._placed[place]
+        if place + 1 < len(self._placed):
+            following, next_position, _ = self._placed[place + 1]
+            until_next = (following - date) / timedelta(seconds=1)
+            if next_position > position and until_next < duration:
+                return until_next
+        return duration
+
+
+LEAD: Final = 60.0
+"""Seconds analysed before a gap, so that the analyzer knows what is usual: it trusts its baseline
+after 30 s."""
+
+
+TAIL: Final = 15.0
+"""Seconds analysed after a gap: a moment is settled at most 11 s after its peak."""
+
+
+SEAM: Final = 2.0
+"""Seconds beside a gap in which a peak still counts as found in it: one segment of a 100ms stream.
+What the live analysis made of the same moment stands; selection takes the two for one."""
+
+
+PIECE: Final = 60.0
+"""Seconds fetched and analysed at a time: what a retry costs at most."""
+
+
+LONGEST: Final = 12 * 3600.0
+"""Seconds of media that one backfill fetches at most, which bounds its workflow's history."""
+
+
+LEAST: Final = 1.0
+"""Seconds of a gap that a recording must hold to be worth fetching."""
+
+
+EQUALLY_LONG: Final = 0.01
+
+
+AT_LEAST: Final = 2.0
+"""Recording and stream are equally long when they differ by at most 1 %, or by at most 2 s."""
+
+
+AGREEMENT: Final = 0.25
+"""Seconds by which two gaps' places in the recording may differ and still share a range: more than
+dates are rounded by, less than a lost segment."""
+
+
+ROUNDING: Final = 0.01
+"""Seconds of a segment within the stream's timeline below which it lies before it."""
+
+
+WINDOWS: Final = 100_000
+"""Windows of range n are numbered from (n + 1) times this, beyond those of any live stream: the
+analyzer keeps its memory by number."""
+
+
+class JoinedBy(StrEnum):
+    """What tied the recording's timeline to the stream's."""
+
+    WALL_CLOCK = "wall clock"
+    MEDIA_SEQUENCE = "media sequence"
+    DURATION = "duration"
+    WHOLE = "nothing else"  # the recording is all there is of the stream: its timeline is ours
+
+
+class Piece(Model):
+    """Segments fetched in one call, as one window; `start` in seconds of media time.
+
+    `first` and `last` are places in the recording's playlist, counted from 0; `skip` is how many
+    seconds of the first segment lie before the stream's timeline.
+    """
+
+    window: NonNegativeInt
+    first: NonNegativeInt
+    last: NonNegativeInt
+    start: NonNegativeFloat
+    skip: NonNegativeFloat = 0.0
+
+
+class RecordingRange(Model):
+    """A stretch to fetch, and the gaps in it; none when the whole stream was missed.
+
+    `whole` says that all of the stream counts, with or without gaps in it.
+    """
+
+    joined_by: JoinedBy
+    gaps: tuple[Gap, ...] = ()
+    pieces: tuple[Piece, ...]
+    whole: bool = False
+
+    @property
+    def missed(self) -> tuple[Gap, ...]:
+        """The gaps that alone count; none where everything does."""
+        return () if self.whole else self.gaps
+
+    @property
+    def counts_from(self) -> float:
+        """Seconds of media time before which no peak counts."""
+        return max(0.0, self.missed[0].start - SEAM) if self.missed else 0.0
+
+    @property
+    def stretches(self) -> tuple[tuple[float, float], ...]:
+        """From where to where media was missed, in seconds of media time."""
+        return tuple((gap.start, gap.end) for gap in self.missed) or ((0.0, LONGEST),)
+
+    def counts(self, peak: float) -> bool:
+        """Tell whether a moment that peaks at `peak` seconds was missed live."""
+        return not self.missed or any(
+            gap.start - SEAM <= peak < gap.end + SEAM for gap in self.missed
+        )
+
+
+class BackfillPlan(Model):
+    """What to fetch, in order of media time, and which gaps the recording cannot fill."""
+
+    ranges: tuple[RecordingRange, ...] = ()
+    lost: tuple[GapOutcome, ...] = ()
+
+    @property
+    def begins(self) -> float:
+        """Seconds of media time before which no peak counts."""
+        return self.ranges[0].counts_from if self.ranges else 0.0
+
+    @property
+    def stretches(self) -> tuple[tuple[float, float], ...]:
+        """From where to where media was missed, in seconds of media time."""
+        return tuple(stretch for each in self.ranges for stretch in each.stretches)
+
+
+def plan_whole(recording: MediaPlaylist) -> BackfillPlan:
+    """Plan the analysis of a stream of which there is nothing but its recording."""
+    starts = _starts(recording)
+    last = max((n for n, start in enumerate(starts[:-1]) if start < LONGEST), default=-1)
+    if last < 0:
+        return BackfillPlan()
+    pieces = _pieces(starts, 0, last, offset=0.0, number=0)
+    return BackfillPlan(ranges=(RecordingRange(joined_by=JoinedBy.WHOLE, pieces=pieces),))
+
+
+def plan_backfill(
+    gaps: Sequence[Gap], recording: MediaPlaylist, *, stream_end: float, piece: float = PIECE
+) -> BackfillPlan:
+    """Plan the filling of gaps.
+
+    Args:
+        gaps: those not filled yet.
+        recording: its playlist.
+        stream_end: seconds of media time at which the stream ended.
+        piece: seconds fetched at a time.
+    """
+    clock = RecordingClock(recording.segments)
+    ties = [_tie(gap, gaps, recording, clock, stream_end=stream_end) for gap in gaps]
+    starts = _starts(recording)
+    wanted: list[_Wanted] = []
+    lost: list[GapOutcome] = []
+    for gap, tie in sorted(zip(gaps, ties, strict=True), key=lambda pair: pair[0].start):
+        if tie is None:
+            lost.append(GapOutcome.lost(gap, "Where it lies in the recording cannot be told."))
+        elif not _reaches(starts[-1], gap, tie.offset):
+            lost.append(GapOutcome.lost(gap, "The recording does not reach it."))
+        else:
+            _merge(wanted, gap, tie)
+    ranges: list[RecordingRange] = []
+    fetched = 0.0
+    for each in wanted:
+        fetched += each.end - each.start
+        if fetched > LONGEST:
+            why = f"More than {LONGEST / 3600:g} h of media would have to be fetched."
+            lost += [GapOutcome.lost(gap, why) for gap in each.gaps]
+            continue
+        ranges.append(_range(each, starts, number=len(ranges), piece=piece))
+    return BackfillPlan(ranges=tuple(ranges), lost=tuple(lost))
+
+
+class _Tie(Model):
+    """`offset` (s) is added to a position in the recording to get media time."""
+
+    offset: float
+    joined_by: JoinedBy
+
+
+class _Wanted(Model):
+    tie: _Tie
+    start: float
+    end: float
+    gaps: tuple[Gap, ...]
+
+
+def _tie(
+    gap: Gap,
+    gaps: Sequence[Gap],
+    recording: MediaPlaylist,
+    clock: RecordingClock,
+    *,
+    stream_end: float,
+) -> _Tie | None:
+    if clock.known and any(each.anchor_wall is not None for each in gaps):
+        return _by_wall_clock(gap, gaps, clock)
+    return _by_sequence(gap, recording, stream_end) or _by_duration(recording, stream_end)
+
+
+def _by_wall_clock(gap: Gap, gaps: Sequence[Gap], clock: RecordingClock) -> _Tie | None:
+    """Tie by the gap's own anchor; one without lies as its nearest neighbour does."""
+    anchored = [each for each in gaps if each.anchor_wall is not None]
+    nearest = (
+        gap if gap in anchored else min(anchored, key=lambda each: abs(each.start - gap.start))
+    )
+    if nearest.anchor_wall is None or nearest.anchor_at is None:
+        return None
+    position = clock.position_of(nearest.anchor_wall)
+    if position is None:
+        return None
+    return _Tie(offset=nearest.anchor_at - position, joined_by=JoinedBy.WALL_CLOCK)
+
+
+def _by_sequence(gap: Gap, recording: MediaPlaylist, stream_end: float) -> _Tie | None:
+    """Tie by number, if what follows is as long as it was live: numbers may have begun anew."""
+    starts = _starts(recording)
+    for place, segment in enumerate(recording.segments):
+        if segment.sequence == gap.first_sequence:
+            live, recorded = stream_end - gap.start, starts[-1] - starts[place]
+            if not _equally_long(live, recorded):
+                return None
+            return _Tie(offset=gap.start - starts[place], joined_by=JoinedBy.MEDIA_SEQUENCE)
+    return None
+
+
+def _by_duration(recording: MediaPlaylist, stream_end: float) -> _Tie | None:
+    if not _equally_long(stream_end, _starts(recording)[-1]):
+        return None
+    return _Tie(offset=0.0, joined_by=JoinedBy.DURATION)
+
+
+def _equally_long(one: float, two: float) -> bool:
+    return abs(one - two) <= max(AT_LEAST, EQUALLY_LONG * one)
+
+
+def _starts(recording: MediaPlaylist) -> list[float]:
+    """Return where each segment starts (s of the recording), and after the last its end."""
+    return list(accumulate((each.duration for each in recording.segments), initial=0.0))
+
+
+def _reaches(total: float, gap: Gap, offset: float) -> bool:
+    """Tell whether a recording of `total` seconds holds enough of a gap to be worth fetching."""
+    held = min(gap.end - offset, total) - max(gap.start - offset, 0.0)
+    return held >= min(LEAST, NEARLY * gap.duration)
+
+
+def _merge(wanted: list[_Wanted], gap: Gap, tie: _Tie) -> None:
+    """Take a gap in, together with the one before if they are near each other."""
+    before = wanted[-1] if wanted else None
+    start, end = max(0.0, gap.start - LEAD), gap.end + TAIL
+    if before is not None and start <= before.end and _agree(tie, before.tie):
+        wanted[-1] = before.model_copy(
+            update={"end": max(end, before.end), "gaps": (*before.gaps, gap)}
+        )
+    else:
+        wanted.append(_Wanted(tie=tie, start=start, end=end, gaps=(gap,)))
+
+
+def _agree(one: _Tie, two: _Tie) -> bool:
+    return one.joined_by is two.joined_by and abs(one.offset - two.offset) <= AGREEMENT
+
+
+def _range(
+    wanted: _Wanted, starts: Sequence[float], *, number: int, piece: float
+) -> RecordingRange:
+    """Return the whole segments of a stretch; what lies before our timeline's 0 has no place."""
+    offset = wanted.tie.offset
+    inside = [
+        place
+        for place, start in enumerate(starts[:-1])
+        if starts[place + 1] + offset > max(wanted.start, ROUNDING) and start + offset < wanted.end
+    ]
+    pieces = _pieces(starts, inside[0], inside[-1], offset=offset, number=number, piece=piece)
+    return RecordingRange(joined_by=wanted.tie.joined_by, gaps=wanted.gaps, pieces=pieces)
+
+
+def _pieces(
+    starts: Sequence[float],
+    first: int,
+    last: int,
+    *,
+    offset: float,
+    number: int,
+    piece: float = PIECE,
+) -> tuple[Piece, ...]:
+    """Cut the segments from place `first` to place `last` into pieces of about `piece` seconds."""
+    pieces: list[Piece] = []
+    begin = first
+    for place in range(first, last + 1):
+        if starts[place + 1] - starts[begin] >= piece or place == last:
+            window = (number + 1) * WINDOWS + len(pieces)
+            start = starts[begin] + offset
+            pieces.append(
+                Piece(
+                    window=window,
+                    first=begin,
+                    last=place,
+                    start=max(0.0, start),
+                    skip=max(0.0, -start),
+                )
+            )
+            begin = place + 1
+    return tuple(pieces)
+
+
+REANALYSIS_PIECE: Final = 12.0
+"""Seconds fetched and analysed at a time: about what a live window and a moment take together, so
+that the cost gate chooses between pieces as small as live ones."""
+
+
+MOST_PIECES: Final = 1000
+"""Of a longer stream the pieces are longer, which bounds its workflow's history."""
+
+
+def plan_again(
+    gaps: Sequence[Gap],
+    recording: MediaPlaylist,
+    *,
+    anchor: ClockAnchor | None,
+    stream_end: float,
+) -> BackfillPlan:
+    """Plan to analyse all of a stream again; gaps that are still open are filled by it.
+
+    Args:
+        gaps: those not filled yet.
+        recording: its playlist.
+        anchor: a point of the stream known on both clocks; without one a gap's is taken.
+        stream_end: seconds of media time at which the stream ended.
+    """
+    known = anchor or next(
+        (
+            ClockAnchor(at=gap.anchor_at, wall=gap.anchor_wall)
+            for gap in gaps
+            if gap.anchor_at is not None and gap.anchor_wall is not None
+        ),
+        None,
+    )
+    whole = Gap(
+        start=0.0,
+        duration=stream_end,
+        first_sequence=0,
+        last_sequence=0,
+        reason=GapReason.DECLARED,
+        detail="all of it",
+        anchor_at=None if known is None else known.at,
+        anchor_wall=None if known is None else known.wall,
+    )
+    plan = plan_backfill(
+        (whole,),
+        recording,
+        stream_end=stream_end,
+        piece=max(REANALYSIS_PIECE, stream_end / MOST_PIECES),
+    )
+    return BackfillPlan(
+        ranges=tuple(
+            span.model_copy(update={"gaps": tuple(gaps), "whole": True}) for span in plan.ranges
+        ),
+        lost=tuple(GapOutcome.lost(gap, why.resolution) for why in plan.lost for gap in gaps),
+    )

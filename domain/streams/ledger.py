@@ -1,0 +1,540 @@
+"""The books of one stream: everything its workflow knows, and what follows from it."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
+from domain.clips.planning import wants_clip
+from domain.clips.tracker import ClipBook
+from domain.highlights.markers import count_refused
+from domain.highlights.selection import (
+    Decision,
+    DecisionStatus,
+    SelectHighlightsInput,
+    SelectHighlightsResult,
+    needs_selection,
+)
+from domain.ingest.messages import FetchWindowInput, FetchWindowResult
+from domain.media.segments import Gap, Window
+from domain.streams.backfill.messages import BackfillInput, BackfillTiming
+from domain.streams.messages import (
+    ClipCorrection,
+    RecordingReady,
+    StreamInput,
+    StreamState,
+    StreamTimeline,
+)
+from domain.streams.records import MediaRelease, StreamRecord, WindowRecord
+from domain.streams.report import match_report
+from domain.streams.retention import keep_from, latest_gaps, segments_from
+from domain.streams.status import (
+    TERMINAL,
+    EndReason,
+    ProblemCode,
+    StreamEnd,
+    StreamProblem,
+    StreamProgress,
+    StreamStatus,
+    conclude,
+    may_become,
+)
+
+BATCH = 20
+"""Windows analysed in one call when analysis has fallen behind: two minutes of media."""
+
+RECORDED_WINDOWS = 15
+"""Windows analysed after which the state is written down though only counters have changed: a
+minute of media, so that usage is never older and a record never large."""
+
+KEPT_DECISIONS = 200
+"""Decisions remembered for the timeline query and the report; the database has them all."""
+
+
+MOST_SEGMENTS = 2000
+"""Segments at hand for clips, however short they are: continue-as-new carries them all."""
+
+_INGEST: Final = (
+    ProblemCode.STORE_FULL,
+    ProblemCode.STORE_UNAVAILABLE,
+    ProblemCode.SOURCE_UNAVAILABLE,
+    ProblemCode.MEDIA_ENCRYPTED,
+    ProblemCode.AUDIO_UNAVAILABLE,
+    ProblemCode.INGEST_FAILING,
+)
+"""Problems that ingest reports, at most one at a time."""
+
+_BEHIND: Final = 60.0
+"""Seconds of media by which analysis lags behind before that is a problem."""
+
+_CAUGHT_UP: Final = 30.0
+_FAILING_CLIPS: Final = 2
+"""Clips that fail in a row before that is a problem of the stream."""
+
+
+class StreamLedger:
+    """A mutable aggregate without I/O or clock; every change goes through a named event."""
+
+    def __init__(self, request: StreamInput) -> None:
+        state = request.state
+        self._request = request
+        self._cursor = state.cursor
+        self._progress = state.progress
+        self._selection = state.selection
+        self._decisions = {decision.highlight_id: decision for decision in state.decisions}
+        self._segments = list(state.segments)
+        self._backlog = deque(state.backlog)
+        self._clips = ClipBook(state.clips)
+        self._gaps = list(state.gaps)
+        self._new_gaps: list[Gap] = []
+        self._new_windows = list(state.new_windows)
+        self._recorded: StreamStatus | None = None
+        self._recording = state.recording
+        self._released = state.released
+        self._analyzed_window = state.analyzed_window
+        self._end = state.end
+        self._problems = {problem.code: problem for problem in state.progress.problems}
+        self._recorded_problems = frozenset(self._problems)
+        self._tracks_problems = False
+        self._failed_clips = _FAILING_CLIPS if ProblemCode.CLIPS_FAILING in self._problems else 0
+
+    def track_problems(self) -> None:
+        """Show problems from now on; histories of before that replay without them."""
+        self._tracks_problems = True
+
+    @property
+    def progress(self) -> StreamProgress:
+        """What is known of the stream now."""
+        return self._progress
+
+    @property
+    def end(self) -> StreamEnd | None:
+        """How the media ended; None while more may come."""
+        return self._end
+
+    @property
+    def rendering(self) -> tuple[UUID, ...]:
+        """The ids of clips being rendered."""
+        return self._clips.rendering
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether windows wait for analysis."""
+        return bool(self._backlog)
+
+    def become(self, status: StreamStatus) -> bool:
+        """Change the state where that is allowed; tell whether anything changed."""
+        if not may_become(self._progress.status, status):
+            return False
+        self._update(status=status)
+        return True
+
+    def fetch_request(self) -> FetchWindowInput:
+        """Return what to ask ingest for next."""
+        return FetchWindowInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            playlist_url=self._request.playlist_url,
+            cursor=self._cursor,
+            limits=self._request.limits,
+            variant=self._request.variant,
+            problem=next(
+                (self._problems[code] for code in _INGEST if code in self._problems), None
+            ),
+        )
+
+    def fetched(self, result: FetchWindowResult) -> None:
+        """Enter a window, and with it the state that ingest reports."""
+        self._cursor = result.cursor
+        if result.window is not None:
+            self._enter(result.window)
+        for code in _INGEST:
+            self._set_problem(code, None)
+        if result.problem is not None and result.end is None:
+            self._set_problem(result.problem.code, result.problem.message)
+        self._note_lag()
+        if result.end is not None:
+            self.media_ended(result.end)
+        elif result.stalled:
+            self.become(StreamStatus.STALLED)
+        elif result.window is not None:
+            self.become(StreamStatus.LIVE)
+
+    def media_ended(self, end: StreamEnd) -> None:
+        """Enter how the media ended; the first end counts."""
+        if self._end is None:
+            self._end = end
+            self.become(StreamStatus.ENDING)
+
+    def analysis_request(self) -> AnalyzeWindowInput:
+        """Return the next windows to analyse, oldest first; none of them leaves the backlog yet."""
+        windows = tuple(self._backlog)[:BATCH]
+        return AnalyzeWindowInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            windows=windows,
+            previous_window=self._analyzed_window,
+            profile_id=self._request.profile_id,
+            profile_version=self._request.profile_version,
+            last=self._end is not None and len(windows) == len(self._backlog),
+        )
+
+    def analyzed(
+        self,
+        request: AnalyzeWindowInput,
+        result: AnalyzeWindowResult,
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        """Enter an answer of the analyzer, given at `at`."""
+        self._leave_backlog(request.windows)
+        if request.windows:
+            self._analyzed_window = request.windows[-1].index
+        self._record_windows(request, result, at=at)
+        self._note_gaps(result.gaps)
+        notice = None if result.gemini is None else result.gemini.notice
+        self._update(
+            analyzed=max(self._progress.analyzed, result.watermark),
+            notice=self._progress.notice if notice is None else notice,
+        )
+        self._set_problem(ProblemCode.ANALYSIS_FAILING, None)
+        self._note_lag()
+
+    def analysis_failed(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+        """Give up windows that cannot be analysed, so that those after them can be.
+
+        The analyzer goes on from what it remembered of the windows before them.
+        """
+        watermark = max((window.end for window in request.windows), default=self._progress.analyzed)
+        result = AnalyzeWindowResult(
+            watermark=watermark,
+            undecodable_segments=sum(len(window.segments) for window in request.windows),
+            analyzed_seconds=(0.0,) * len(request.windows),
+        )
+        self._leave_backlog(request.windows)
+        self._record_windows(request, result, at=None)
+        self._update(analyzed=max(self._progress.analyzed, watermark))
+        self._set_problem(
+            ProblemCode.ANALYSIS_FAILING,
+            "The latest seconds of the stream could not be analysed because of an internal error "
+            "of ours; analysis goes on with what follows.",
+        )
+        return result
+
+    def selection_is_due(self, result: AnalyzeWindowResult, *, ended: bool) -> bool:
+        """Tell whether selection could change anything, since each call costs history events."""
+        return needs_selection(
+            self._selection,
+            watermark=result.watermark,
+            candidates=result.candidates,
+            ended=ended,
+        )
+
+    def selection_request(
+        self, result: AnalyzeWindowResult, *, ended: bool
+    ) -> SelectHighlightsInput:
+        """Return what to ask selection."""
+        return SelectHighlightsInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            profile_id=self._request.profile_id,
+            profile_version=self._request.profile_version,
+            state=self._selection,
+            candidates=result.candidates,
+            watermark=result.watermark,
+            ended=ended,
+            gaps=tuple(self._gaps),
+            media_end=self._media_end if ended else None,
+        )
+
+    def decided(self, result: SelectHighlightsResult) -> tuple[ClipSpec, ...]:
+        """Enter decisions; return the finished clips of highlights that were retracted."""
+        self._selection = result.state
+        discarded: list[ClipSpec] = []
+        for decision in result.decisions:
+            self._decisions[decision.highlight_id] = decision
+            if wants_clip(decision) and self._clips.want(decision):
+                self._update(highlights=self._progress.highlights + 1)
+            elif decision.status is DecisionStatus.RETRACTED:
+                discarded += self._retract(decision)
+        self._decisions = dict(list(self._decisions.items())[-KEPT_DECISIONS:])
+        return tuple(discarded)
+
+    def take_cuttable(self) -> tuple[ClipSpec, ...]:
+        """Return the clips whose media is complete; they count as rendering from now on."""
+        return self._clips.take_cuttable(
+            self._segments,
+            media_end=self._progress.position,
+            ended=self._end is not None,
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+        )
+
+    @property
+    def has_cuttable(self) -> bool:
+        """Whether `take_cuttable` has anything to do."""
+        return self._clips.has_cuttable(
+            media_end=self._progress.position, ended=self._end is not None
+        )
+
+    def clip_finished(self, outcome: ClipOutcome) -> ClipSpec | None:
+        """Enter a clip's end; return it when its highlight was retracted in the meantime."""
+        self._note_clip(outcome)
+        before = self._clips.is_ready(outcome.highlight_id)
+        unwanted = self._clips.finished(outcome)
+        if self._clips.is_ready(outcome.highlight_id) and not before:
+            self._update(clips=self._progress.clips + 1)
+        return unwanted
+
+    def correct_clip(self, request: ClipCorrection) -> bool:
+        """Enter other bounds of a highlight; tell whether a clip will be cut at them.
+
+        Not where media of it is deleted already: that clip would be worse than the one there is.
+        """
+        stored_from = self._segments[0].start if self._segments else self._progress.position
+        if request.correction.start < stored_from:
+            return False
+        return self._clips.correct(request.highlight_id, request.correction)
+
+    def note_recording(self, recording: RecordingReady) -> None:
+        """Remember that the source offers a recording."""
+        self._recording = recording
+
+    @property
+    def release_is_due(self) -> bool:
+        """Whether enough stored media may go to be worth the call."""
+        return self._release_point() - self._released >= self._request.timing.release_interval
+
+    def due_release(self) -> MediaRelease | None:
+        """Return which stored media may go now; None when it is not worth the call."""
+        if not self.release_is_due:
+            return None
+        self._released = self._release_point()
+        self._segments = segments_from(self._segments, self._released)
+        self._clips.forget(self._progress.analyzed)
+        return self._release(before=self._released)
+
+    def final_release(self) -> MediaRelease:
+        """Return that all stored media of the stream may go."""
+        return self._release(before=None)
+
+    def backfill_request(self) -> BackfillInput | None:
+        """Return how to fill what is missing from the recording; None without either."""
+        missing = self._progress.missed > 0 or self._progress.segments == 0
+        if self._recording is None or not missing:
+            return None
+        timing = self._request.timing.model_dump()
+        return BackfillInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            name=self._request.name,
+            recording=self._recording,
+            limits=self._request.limits,
+            variant=self._request.variant,
+            timing=BackfillTiming.model_validate(timing),
+        )
+
+    def close(self) -> StreamEnd:
+        """Enter the final state, after which nothing changes a stream, and return its end."""
+        end = self._end or StreamEnd(reason=EndReason.INTERNAL, message="ended without a reason")
+        return self._close(end)
+
+    def cancel(self) -> StreamEnd:
+        """Enter that the stream was cancelled, whatever else was about to happen."""
+        return self._close(StreamEnd(reason=EndReason.CANCELLED, message="cancelled"))
+
+    @property
+    def record_is_due(self) -> bool:
+        """Whether the written state differs from the true one in more than a few counts."""
+        return (
+            bool(self._new_gaps)
+            or len(self._new_windows) >= RECORDED_WINDOWS
+            or self._recorded is not self._progress.status
+            or self._recorded_problems != self._problems.keys()
+        )
+
+    def record(self) -> StreamRecord:
+        """Return what to write down now: the state, and the gaps and windows not yet written."""
+        return StreamRecord(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            progress=self._progress,
+            gaps=tuple(self._new_gaps),
+            windows=tuple(self._new_windows),
+            media_end=self._media_end,
+        )
+
+    @property
+    def _media_end(self) -> float | None:
+        """Where the media ends (s of media time), a gap after it not included; None before."""
+        if self._end is None or not self._segments:
+            return None
+        return self._segments[-1].end
+
+    def recorded(self, record: StreamRecord) -> None:
+        """Enter that `record` has been written."""
+        self._new_gaps = self._new_gaps[len(record.gaps) :]
+        self._new_windows = self._new_windows[len(record.windows) :]
+        self._recorded = record.progress.status
+        self._recorded_problems = frozenset(each.code for each in record.progress.problems)
+
+    def timeline(self) -> StreamTimeline:
+        """Return what is stored, missing and decided."""
+        return StreamTimeline(
+            start=self._segments[0].start if self._segments else self._progress.position,
+            end=self._progress.position,
+            gaps=tuple(self._gaps),
+            decisions=tuple(self._decisions.values()),
+            recording=self._recording,
+        )
+
+    def report(self) -> str:
+        """Return the match report, in Markdown."""
+        return match_report(
+            name=self._request.name,
+            game=self._request.game,
+            progress=self._progress,
+            gaps=self._gaps,
+            decisions=tuple(self._decisions.values()),
+        )
+
+    def state(self) -> StreamState:
+        """Return all of it, for the next run of the workflow."""
+        return StreamState(
+            cursor=self._cursor,
+            progress=self._progress,
+            selection=self._selection,
+            decisions=tuple(self._decisions.values()),
+            segments=tuple(self._segments),
+            backlog=tuple(self._backlog),
+            clips=self._clips.entries,
+            gaps=tuple(self._gaps),
+            recording=self._recording,
+            new_windows=tuple(self._new_windows),
+            released=self._released,
+            analyzed_window=self._analyzed_window,
+            end=self._end,
+            runs=self._request.state.runs + 1,
+        )
+
+    def _enter(self, window: Window) -> None:
+        self._backlog.append(window)
+        self._segments = [*self._segments, *window.segments][-MOST_SEGMENTS:]
+        self._note_gaps(window.gaps)
+        self._update(
+            position=max(self._progress.position, window.end),
+            segments=self._progress.segments + len(window.segments),
+            windows=self._progress.windows + 1,
+            refused_marks=self._progress.refused_marks + count_refused(window),
+            last_segment_at=(
+                window.segments[-1].published_at
+                if window.segments
+                else self._progress.last_segment_at
+            ),
+        )
+
+    def _note_gaps(self, gaps: tuple[Gap, ...]) -> None:
+        """Record stretches without media that can be used."""
+        if not gaps:
+            return
+        self._new_gaps += gaps
+        together = sorted([*self._gaps, *gaps], key=lambda gap: gap.start)
+        self._gaps = list(latest_gaps(together))
+        self._update(missed=self._progress.missed + sum(gap.segments for gap in gaps))
+
+    def _leave_backlog(self, windows: tuple[Window, ...]) -> None:
+        for _ in windows:
+            self._backlog.popleft()
+
+    def _record_windows(
+        self, request: AnalyzeWindowInput, result: AnalyzeWindowResult, *, at: datetime | None
+    ) -> None:
+        seconds: tuple[float | None, ...] = result.analyzed_seconds
+        if len(seconds) != len(request.windows):
+            seconds = (None,) * len(request.windows)
+        self._new_windows += (
+            _window_record(window, analyzer=result.analyzer or None, at=at, analyzed=analyzed)
+            for window, analyzed in zip(request.windows, seconds, strict=True)
+        )
+
+    def _retract(self, decision: Decision) -> list[ClipSpec]:
+        retracted = self._clips.retract(decision.highlight_id)
+        if retracted is None:
+            return []
+        _, ready = retracted
+        counted = 1 if ready else 0  # a highlight's corrected clips count as one
+        self._update(highlights=self._progress.highlights - 1, clips=self._progress.clips - counted)
+        return list(ready)
+
+    def _release_point(self) -> float:
+        return keep_from(
+            analyzed=self._progress.analyzed,
+            horizon=self._request.timing.media_horizon,
+            backlog=self._backlog,
+            clip_starts=self._clips.needed_from,
+        )
+
+    def _close(self, end: StreamEnd) -> StreamEnd:
+        if self._progress.status in TERMINAL:
+            return self._progress.end or end
+        self._problems.clear()
+        self._show_problems()
+        final = conclude(end, self._progress)
+        self._update(end=final, status=final.status)
+        return final
+
+    def _release(self, *, before: float | None) -> MediaRelease:
+        return MediaRelease(
+            tenant_id=self._request.tenant_id, stream_id=self._request.stream_id, before=before
+        )
+
+    def _note_lag(self) -> None:
+        """Note whether analysis lags behind, with a margin, so that it does not come and go."""
+        lag = self._progress.position - self._progress.analyzed
+        code = ProblemCode.ANALYSIS_BEHIND
+        limit = _CAUGHT_UP if code in self._problems else _BEHIND
+        message = f"Analysis is {lag:.0f} s behind the stream; highlights come later by that."
+        self._set_problem(code, message if lag >= limit else None)
+
+    def _note_clip(self, outcome: ClipOutcome) -> None:
+        if outcome.status is ClipStatus.READY:
+            self._failed_clips = 0
+        elif outcome.status is ClipStatus.FAILED:
+            self._failed_clips += 1
+        failing = self._failed_clips >= _FAILING_CLIPS
+        message = f"The latest {self._failed_clips} clips could not be made; each says why."
+        self._set_problem(ProblemCode.CLIPS_FAILING, message if failing else None)
+
+    def _set_problem(self, code: ProblemCode, message: str | None) -> None:
+        if message is not None and self._tracks_problems:
+            self._problems[code] = StreamProblem(code=code, message=message)
+        else:
+            self._problems.pop(code, None)
+        self._show_problems()
+
+    def _show_problems(self) -> None:
+        shown = tuple(self._problems[code] for code in ProblemCode if code in self._problems)
+        if shown != self._progress.problems:
+            self._update(problems=shown)
+
+    def _update(self, **changes: object) -> None:
+        self._progress = self._progress.model_copy(update=changes)
+
+
+def _window_record(
+    window: Window, *, analyzer: str | None, at: datetime | None, analyzed: float | None
+) -> WindowRecord:
+    return WindowRecord(
+        index=window.index,
+        start=window.start,
+        end=window.end,
+        segments=len(window.segments),
+        size=window.size,
+        analyzer=analyzer,
+        analyzed_at=at,
+        analyzed_seconds=analyzed,
+    )

@@ -1,0 +1,1 @@
+"""Keys, plans, usage, audit and retention of tenants."""

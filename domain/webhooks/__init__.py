@@ -1,0 +1,1 @@
+"""Events for tenants and their delivery."""

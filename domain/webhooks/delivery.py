@@ -1,0 +1,273 @@
+"""When a delivery is attempted.
+
+Deliveries as their workflow sees them: what it is started with, told and remembers.
+
+What a delivery workflow has to do, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from domain.model import Model
+
+_MINUTE: Final = 60.0
+
+
+_HOUR: Final = 3600.0
+
+
+OFFSETS: Final = (
+    *(0.0, 5.0, 15.0, 30.0, _MINUTE, 2 * _MINUTE, 5 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE),
+    *(2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR),
+)
+"""Seconds from a delivery's first attempt to each of its attempts: the schedule that Standard
+Webhooks recommends, over one day, with more steps in the first half hour, since most outages of
+endpoints are restarts that take a minute."""
+
+
+LONGEST_RETRY_AFTER: Final = 24 * _HOUR
+"""Seconds for which an endpoint can put off its next attempt by `Retry-After`, at most."""
+
+
+JITTER: Final = 0.1
+"""By what share of itself a wait is lengthened at most, so that what failed together does not
+come back together."""
+
+
+def attempt_at(
+    number: int,
+    *,
+    began: datetime,
+    offsets: Sequence[float] = OFFSETS,
+    jitter: float = JITTER,
+    chance: float = 0.0,
+) -> datetime | None:
+    """Return when attempt `number` (from 0) is due, or None when there is no such attempt.
+
+    Args:
+        number: which attempt.
+        began: when the first one was made.
+        offsets: seconds from the first attempt to each, ascending.
+        jitter: the greatest share by which a wait is lengthened.
+        chance: from 0 to 1, drawn for this attempt.
+    """
+    if number >= len(offsets):
+        return None
+    wait = offsets[number] - (offsets[number - 1] if number else 0.0)
+    return began + timedelta(seconds=offsets[number] + wait * jitter * chance)
+
+
+class DeliveryTiming(Model):
+    """Every wait of a delivery, in seconds.
+
+    Attributes:
+        offsets: from the first attempt to each, ascending; their number is that of the attempts.
+        jitter: the greatest share by which a wait is lengthened.
+        attempt_timeout: longest run of one attempt, records included.
+        heartbeat_timeout: after this long without a heartbeat another worker takes over.
+        retry_interval: wait before an attempt that could not be made or recorded, our database
+            being away, is made again.
+    """
+
+    offsets: tuple[NonNegativeFloat, ...] = Field(default=OFFSETS, min_length=1)
+    jitter: NonNegativeFloat = JITTER
+    attempt_timeout: PositiveFloat = 60.0
+    heartbeat_timeout: PositiveFloat = 10.0
+    retry_interval: PositiveFloat = 1.0
+
+
+class DeliveryOrder(Model):
+    """Something to deliver. `position` is its event's: the lowest is delivered first.
+
+    `at_once` cuts short the wait for its next attempt.
+    """
+
+    delivery_id: UUID
+    position: NonNegativeInt
+    at_once: bool = False
+
+
+class DeliveryEntry(Model):
+    """A delivery in the queue.
+
+    `attempt` is the number (from 0) of its next attempt, which is due at `due`; None is now.
+    `began` is when the first was made. `scheduled` is when the attempt was due before its wait was
+    cut short: an extra attempt that fails takes none from the schedule.
+    """
+
+    delivery_id: UUID
+    position: NonNegativeInt
+    attempt: NonNegativeInt = 0
+    began: datetime | None = None
+    due: datetime | None = None
+    scheduled: datetime | None = None
+
+
+class DeliveryResult(Model):
+    """How many deliveries a workflow has finished."""
+
+    succeeded: NonNegativeInt = 0
+    failed: NonNegativeInt = 0
+    dropped: NonNegativeInt = 0
+
+
+class DeliveryInput(Model):
+    """Start of the deliveries of one ordering key to one endpoint.
+
+    `history_limit` forces continue-as-new after that many history events, for tests; None leaves
+    it to the server's suggestion. `queue` and `result` are what a run hands to the next.
+    """
+
+    tenant_id: UUID
+    endpoint_id: UUID
+    ordering_key: str
+    timing: DeliveryTiming = DeliveryTiming()
+    history_limit: PositiveInt | None = None
+    queue: tuple[DeliveryEntry, ...] = ()
+    result: DeliveryResult = DeliveryResult()
+
+
+class AttemptRequest(Model):
+    """One attempt; `next_attempt_at` is when the next one is due if it fails, None if never."""
+
+    tenant_id: UUID
+    endpoint_id: UUID
+    delivery_id: UUID
+    next_attempt_at: datetime | None
+
+
+class AttemptOutcome(StrEnum):
+    """What came of an attempt."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # attempted again if another attempt is due
+    DROPPED = "dropped"  # nothing to send, or no more: delivered before, or its endpoint is gone
+
+
+class PostponedAttempt(Model):
+    """A failed attempt whose endpoint asked for a pause: no attempt before `retry_at` (UTC)."""
+
+    retry_at: datetime
+
+
+class OutboxRelayInput(Model):
+    """Start of the relay, which sends what was committed but not sent.
+
+    Attributes:
+        interval: seconds between two looks at the outbox.
+        pass_timeout: seconds that one look may take.
+        history_limit: as for a delivery.
+    """
+
+    interval: PositiveFloat = 10.0
+    pass_timeout: PositiveFloat = 120.0
+    history_limit: PositiveInt | None = None
+
+
+class OutboxRelayPass(Model):
+    """What one look at the outbox found: how many tenants had something to send."""
+
+    tenants: NonNegativeInt
+
+
+class DeliveryQueue:
+    """Deliveries by their events' order: only the first is ever attempted.
+
+    Args:
+        entries: what an earlier run has left.
+        result: what it has finished.
+    """
+
+    def __init__(
+        self, entries: Iterable[DeliveryEntry] = (), result: DeliveryResult | None = None
+    ) -> None:
+        self._entries = {entry.delivery_id: entry for entry in entries}
+        self._under_way: UUID | None = None
+        self._asked_again = False
+        self.result = result or DeliveryResult()
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    @property
+    def first(self) -> DeliveryEntry:
+        """What is to be delivered before all others."""
+        return min(self._entries.values(), key=lambda each: (each.position, each.delivery_id))
+
+    def entries(self) -> tuple[DeliveryEntry, ...]:
+        """Return all that is left, for the next run."""
+        return tuple(self._entries.values())
+
+    def report(self) -> str:
+        """Return where the deliveries are, in Markdown."""
+        counts = self.result.model_dump()
+        done = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        lines = [f"**{len(self._entries)} waiting**" + (f", {done}" if done else "")]
+        if self._entries and self.first.attempt:
+            due = f"{self.first.due:%Y-%m-%d %H:%M:%S} UTC" if self.first.due else "now"
+            lines.append(f"attempt {self.first.attempt + 1} of the first is due {due}")
+        return "\n\n".join(lines)
+
+    def enter(self, order: DeliveryOrder) -> None:
+        """Add a delivery; of one that is there only the wait can be cut short.
+
+        Should it be under way, nobody knows whether the order was given before or after it was
+        done: it will be looked at once more.
+        """
+        entry = self._entries.get(order.delivery_id)
+        if entry is None:
+            self._entries[order.delivery_id] = DeliveryEntry(
+                delivery_id=order.delivery_id, position=order.position
+            )
+        elif order.delivery_id == self._under_way:
+            self._asked_again = True
+        elif order.at_once:
+            scheduled = entry.scheduled or entry.due
+            self._entries[order.delivery_id] = entry.model_copy(
+                update={"due": None, "scheduled": scheduled}
+            )
+
+    def begin(self) -> DeliveryEntry:
+        """Take the first for an attempt."""
+        entry = self.first
+        self._under_way, self._asked_again = entry.delivery_id, False
+        return entry
+
+    def conclude(
+        self,
+        outcome: AttemptOutcome,
+        *,
+        began: datetime,
+        next_attempt_at: datetime | None,
+        extra: bool = False,
+    ) -> None:
+        """Record the outcome of the attempt; a failed one is made again if another is due.
+
+        `extra` says that the attempt was made before its time, so that it still is to come.
+        """
+        assert self._under_way is not None, "begin first"  # noqa: S101
+        entry = self._entries.pop(self._under_way)
+        if outcome is AttemptOutcome.FAILED and next_attempt_at is not None:
+            number = entry.attempt if extra else entry.attempt + 1
+            self._entries[entry.delivery_id] = entry.model_copy(
+                update={
+                    "attempt": number,
+                    "began": began,
+                    "due": next_attempt_at,
+                    "scheduled": None,
+                }
+            )
+        else:
+            name = outcome.value
+            finished = {name: getattr(self.result, name) + 1}
+            self.result = self.result.model_copy(update=finished)
+            if self._asked_again:
+                self.enter(DeliveryOrder(delivery_id=entry.delivery_id, position=entry.position))
+        self._under_way = None

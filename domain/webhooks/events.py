@@ -1,0 +1,273 @@
+"""What tenants are told as it happens: the catalogue of events, and what each carries.
+
+An event is written in the transaction that makes it true (an outbox) and sent from there: to the
+tenant's webhook endpoints, and to the broker if there is one. Its id is derived from what it is
+about, so that a step done twice tells it once, and receivers can drop what they have seen.
+
+Payloads only grow: a field is never removed and never changes its meaning under one `version`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from domain.clips.models import ClipStatus
+from domain.highlights.selection import DecisionStatus, Tier
+from domain.ids import event_id
+from domain.model import Model
+from domain.streams.status import EndReason, StreamStatus
+
+VERSION: Final = "1"
+"""Of all payloads together."""
+
+
+class EventType(StrEnum):
+    """What can happen."""
+
+    STREAM_STARTED = "stream.started"
+    STREAM_ENDED = "stream.ended"
+    STREAM_FAILED = "stream.failed"
+    HIGHLIGHT_PENDING = "highlight.pending"
+    HIGHLIGHT_CONFIRMED = "highlight.confirmed"
+    HIGHLIGHT_RETRACTED = "highlight.retracted"
+    CLIP_READY = "clip.ready"
+    CLIP_FAILED = "clip.failed"
+    USAGE_THRESHOLD = "usage.threshold"
+    ENDPOINT_DISABLED = "endpoint.disabled"
+    ENDPOINT_TEST = "endpoint.test"
+
+
+MEANINGS: Final[Mapping[EventType, str]] = {
+    EventType.STREAM_STARTED: "The stream's first segment is stored.",
+    EventType.STREAM_ENDED: "The stream is over, or was cancelled; its last decisions are taken.",
+    EventType.STREAM_FAILED: "The stream ended by a failure; `end_reason` says which.",
+    EventType.HIGHLIGHT_PENDING: "A highlight is shown; a better neighbour may still displace it.",
+    EventType.HIGHLIGHT_CONFIRMED: "A highlight is final.",
+    EventType.HIGHLIGHT_RETRACTED: "A pending highlight was displaced, for good.",
+    EventType.CLIP_READY: "A highlight's clip can be downloaded.",
+    EventType.CLIP_FAILED: "A highlight's clip could not be made; `message` says why.",
+    EventType.USAGE_THRESHOLD: "A share of a budget is used up.",
+    EventType.ENDPOINT_DISABLED: "A webhook endpoint is no longer called; `reason` says why.",
+    EventType.ENDPOINT_TEST: "You asked for a test. It cannot be subscribed to.",
+}
+
+
+class StreamPayload(Model):
+    """A stream, in `stream.*`.
+
+    `duration` is how far its media has come, in seconds; the end is there when it has ended.
+    """
+
+    stream_id: UUID
+    external_id: str | None
+    title: str
+    game: str
+    status: StreamStatus
+    duration: float
+    highlights: int
+    clips: int
+    end_reason: EndReason | None
+    end_message: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class HighlightPayload(Model):
+    """A highlight, in `highlight.*`; positions in seconds of the stream's media time.
+
+    `score` is the combined one and `dimensions` those it is made of, from 0 to 1.
+    """
+
+    highlight_id: UUID
+    stream_id: UUID
+    game: str
+    status: DecisionStatus
+    tier: Tier
+    score: float
+    dimensions: dict[str, float]
+    confidence: float
+    title: str
+    description: str
+    tags: tuple[str, ...]
+    start: float
+    peak: float
+    end: float
+    peak_wall_clock: datetime | None
+    revision: int
+
+
+class ClipPayload(Model):
+    """A clip with what its highlight is, in `clip.*`; seconds of media time, bytes.
+
+    `url` and `thumbnail_url` are signed when the event is sent, anew at each attempt. In the
+    outbox they are the bare paths.
+    """
+
+    clip_id: UUID
+    highlight_id: UUID
+    stream_id: UUID
+    status: ClipStatus
+    title: str
+    score: float
+    tags: tuple[str, ...]
+    peak: float
+    start: float
+    duration: float
+    size: int | None
+    width: int | None
+    height: int | None
+    has_audio: bool | None
+    sha256: str | None
+    url: str | None
+    thumbnail_url: str | None
+    message: str
+    ready_at: datetime | None
+
+
+class UsagePayload(Model):
+    """A budget of which `percent` is used up, in `usage.threshold`.
+
+    `kind` is what is metered; `used` and `budget` are in its unit, over `period` (`2026-11`).
+    """
+
+    kind: str
+    period: str
+    percent: int
+    used: float
+    budget: float
+
+
+class EndpointPayload(Model):
+    """A webhook endpoint, in `endpoint.*`; `reason` says why it is no longer called."""
+
+    endpoint_id: UUID
+    url: str
+    reason: str | None = None
+    failing_since: datetime | None = None
+
+
+Payload = StreamPayload | HighlightPayload | ClipPayload | UsagePayload | EndpointPayload
+
+PAYLOADS: Final[Mapping[EventType, type[Payload]]] = {
+    EventType.STREAM_STARTED: StreamPayload,
+    EventType.STREAM_ENDED: StreamPayload,
+    EventType.STREAM_FAILED: StreamPayload,
+    EventType.HIGHLIGHT_PENDING: HighlightPayload,
+    EventType.HIGHLIGHT_CONFIRMED: HighlightPayload,
+    EventType.HIGHLIGHT_RETRACTED: HighlightPayload,
+    EventType.CLIP_READY: ClipPayload,
+    EventType.CLIP_FAILED: ClipPayload,
+    EventType.USAGE_THRESHOLD: UsagePayload,
+    EventType.ENDPOINT_DISABLED: EndpointPayload,
+    EventType.ENDPOINT_TEST: EndpointPayload,
+}
+
+
+class Event(Model):
+    """Something that happened, once.
+
+    Attributes:
+        subject: what it is about: `highlight/<id>`, `usage/<kind>/<period>`.
+        ordering_key: events of one key are sent in the order in which they happened; those of
+            different keys wait for nothing of each other's. A clip has its highlight's.
+        stream_id: the stream it belongs to, if any.
+        data: the payload of its type, as JSON.
+    """
+
+    id: UUID
+    tenant_id: UUID
+    type: EventType
+    subject: str
+    ordering_key: str
+    stream_id: UUID | None
+    created_at: datetime
+    data: dict[str, Any]
+
+
+def event(
+    kind: EventType,
+    payload: Payload,
+    *,
+    tenant_id: UUID,
+    subject: str,
+    revision: int,
+    created_at: datetime,
+    stream_id: UUID | None = None,
+    ordering_key: str | None = None,
+) -> Event:
+    """Return an event; the same change always makes the same one.
+
+    Args:
+        kind: what happened.
+        payload: of that type.
+        tenant_id: whose it is.
+        subject: what it is about.
+        revision: which change of the subject it tells.
+        created_at: when it became true.
+        stream_id: the stream it belongs to, if any.
+        ordering_key: what it must be kept in order with; by default its subject.
+
+    Raises:
+        TypeError: the payload is another type's.
+    """
+    if type(payload) is not PAYLOADS[kind]:
+        raise TypeError(f"{kind} carries {PAYLOADS[kind].__name__}, not {type(payload).__name__}")
+    return Event(
+        id=event_id(tenant_id=tenant_id, kind=kind, subject=subject, revision=revision),
+        tenant_id=tenant_id,
+        type=kind,
+        subject=subject,
+        ordering_key=ordering_key or subject,
+        stream_id=stream_id,
+        created_at=created_at,
+        data=payload.model_dump(mode="json"),
+    )
+
+
+def of_stream(
+    before: StreamStatus, after: StreamStatus, *, has_media: bool
+) -> tuple[EventType, ...]:
+    """Return what a change of a stream's state is told as.
+
+    States may pass unseen: a stream that is first seen again when it is over has also started.
+    """
+    if before == after:
+        return ()
+    told = []
+    if before is StreamStatus.STARTING and has_media:
+        told.append(EventType.STREAM_STARTED)
+    if after is StreamStatus.FAILED:
+        told.append(EventType.STREAM_FAILED)
+    if after in {StreamStatus.COMPLETED, StreamStatus.CANCELLED}:
+        told.append(EventType.STREAM_ENDED)
+    return tuple(told)
+
+
+def of_highlight(before: DecisionStatus | None, after: DecisionStatus) -> EventType | None:
+    """Return what a decision is told as; None when there is nothing to tell.
+
+    What was never shown need not be retracted.
+    """
+    if before == after:
+        return None
+    if after is DecisionStatus.RETRACTED and before is not DecisionStatus.PENDING:
+        return None
+    return {
+        DecisionStatus.PENDING: EventType.HIGHLIGHT_PENDING,
+        DecisionStatus.CONFIRMED: EventType.HIGHLIGHT_CONFIRMED,
+        DecisionStatus.RETRACTED: EventType.HIGHLIGHT_RETRACTED,
+    }.get(after)
+
+
+def of_clip(before: ClipStatus | None, after: ClipStatus) -> EventType | None:
+    """Return what a change of a clip's state is told as; None when there is nothing to tell."""
+    if before == after:
+        return None
+    return {
+        ClipStatus.READY: EventType.CLIP_READY,
+        ClipStatus.FAILED: EventType.CLIP_FAILED,
+    }.get(after)

@@ -1,0 +1,388 @@
+"""asyncpg's connection, which begins a transaction and says whose it is in one message.
+
+PostgreSQL: sessions that always belong to a tenant.
+
+The application connects as a role that owns nothing; row-level security compares each row with
+the transaction-local setting `app.tenant_id`. This module is the only way to a session, and sets
+it at the start of every transaction: there is no session without a tenant.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import asyncpg
+from asyncpg import DataError as DriverDataError
+from asyncpg import PostgresError
+from pydantic_core import from_json
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeoutError
+from sqlalchemy.ext.asyncio import (
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.pool import NullPool
+
+from domain.text import clean_text, is_storable
+from infra.db.repositories import publication, tenants
+from infra.db.tables.base import LONGEST_TEXT
+
+
+class StaleConnectionError(Exception):
+    """A pooled connection broke while it was idle; nothing has been done by it yet."""
+
+
+class DriverConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+    """asyncpg's connection, that may be told what its next transaction has to begin with."""
+
+    opening: str | None = None
+
+    async def execute(self, query: str, *args: object, **options: object) -> str:
+        """Send a statement; BEGIN together with what the transaction has to begin with."""
+        if self.opening is not None and query.startswith("BEGIN"):
+            query, self.opening = f"{query} {self.opening}", None
+        status: str = await super().execute(query, *args, **options)
+        return status
+
+
+def begin(connection: Connection, opening: str) -> None:
+    """Begin a transaction by a statement, in one round trip.
+
+    SQLAlchemy would begin with the first query: BEGIN, the statement and the query would each take
+    a round trip. Beginning at once also tells a broken connection from a usable one while another
+    can still take its place, as a ping would, at the price of one more. SQLAlchemy has no public
+    name for it; tests/integration/infra/test_transaction_begin.py watches what is sent, and tells
+    when another version does otherwise.
+
+    Raises:
+        StaleConnectionError: the connection had broken, and is done with.
+        TimeoutError: the server did not answer in time; this one is done with too.
+    """
+    adapted: Any = connection.connection.dbapi_connection
+    try:
+        adapted.run_async(lambda driver: _begin(adapted, driver, opening))
+    except BaseException as error:
+        # A BEGIN that was cut short, by cancellation too, may have begun: nobody else may get it.
+        connection.invalidate(error)
+        if isinstance(error, (ConnectionError, adapted.dbapi.Error)):
+            raise StaleConnectionError from error
+        raise
+
+
+async def _begin(adapted: Any, driver: DriverConnection, opening: str) -> None:  # noqa: ANN401 - SQLAlchemy's, without a type
+    driver.opening = opening
+    try:
+        await adapted._start_transaction()  # noqa: SLF001
+        if driver.opening is not None:
+            raise RuntimeError("the transaction began without saying whose it is")
+    finally:
+        driver.opening = None
+
+
+def set_locally(name: str, value: str) -> str:
+    """Return the statement that sets a setting of ours until the transaction ends.
+
+    Such a message has no parameters, and the value may be anybody's words: it goes as hex, in which
+    nothing can end a literal.
+
+    Raises:
+        ValueError: the value holds a NUL, which PostgreSQL's texts cannot.
+    """
+    if "\0" in value:
+        raise ValueError(f"{name} holds a NUL")
+    encoded = value.encode().hex()
+    return f"SELECT set_config('{name}', convert_from(decode('{encoded}', 'hex'), 'UTF8'), true)"
+
+
+_SETTING: Final = "setting"
+
+
+_BROKE: Final = "the connection to PostgreSQL broke"
+
+
+_DATA_EXCEPTION: Final = "22"
+
+
+_QUERY_CANCELED: Final = "57014"
+
+
+class MissingTenantError(RuntimeError):
+    """A session was begun without saying whose it is."""
+
+
+_AWAY: Final = (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError)
+
+
+class DatabaseUnavailableError(Exception):
+    """PostgreSQL cannot be reached, or has no connection to spare; trying again may help."""
+
+
+class UnstorableValueError(Exception):
+    """PostgreSQL refuses a value for what it is; trying again does not help."""
+
+
+class _ScopedSession(Session):
+    """A session whose every transaction starts by saying whose it is."""
+
+
+@event.listens_for(_ScopedSession, "after_begin")
+def _scope(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    # set_config(…, is_local => true) is SET LOCAL: it ends with the transaction, so that neither
+    # the pool nor a pooler can leak it.
+    if _SETTING not in session.info:
+        raise MissingTenantError("open sessions by Database.session(tenant_id)")
+    if not transaction.nested:  # a savepoint is within one that has said it
+        begin(connection, set_locally(*session.info[_SETTING]))
+
+
+class Database:
+    """A pool of connections as the application's role.
+
+    Args:
+        url: `postgresql://…`, TCP or Unix socket (`?host=/directory`).
+        pool_size: connections kept; ignored with `transaction_pooler`.
+        max_overflow: further connections under load.
+        pool_timeout: seconds to wait for a connection before giving up.
+        connect_timeout: seconds to wait for the server when opening one.
+        statement_timeout: seconds after which the server stops a statement.
+        transaction_pooler: the server is a transaction pooler (PgBouncer, RDS Proxy): keep no
+            connections here, and no prepared statements across transactions.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        max_overflow: int = 10,
+        pool_timeout: float = 10.0,
+        connect_timeout: float = 5.0,
+        statement_timeout: float = 15.0,
+        transaction_pooler: bool = False,
+    ) -> None:
+        options: dict[str, Any] = {
+            "json_serializer": _json,
+            "json_deserializer": from_json,  # half the time of `json.loads`, which pages notice
+            "connect_args": {
+                "timeout": connect_timeout,
+                "command_timeout": statement_timeout,
+                "connection_class": DriverConnection,
+                # A pooler may hand each transaction another server connection, where a statement
+                # prepared earlier does not exist, or exists with another meaning.
+                "prepared_statement_name_func": lambda: f"__hl_{uuid4()}__",
+                **(
+                    {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+                    if transaction_pooler
+                    else {}
+                ),
+            },
+        }
+        if transaction_pooler:
+            options["poolclass"] = NullPool
+        else:
+            options |= {
+                "pool_size": pool_size,
+                "max_overflow": max_overflow,
+                "pool_timeout": pool_timeout,
+                "pool_recycle": 1800,
+            }
+        self._engine = create_async_engine(asyncpg_url(url), **options)
+        # Each may have broken, one after the other, before a new one is opened.
+        self._attempts = 1 if transaction_pooler else pool_size + max_overflow + 1
+        self._sessions = async_sessionmaker(
+            self._engine, sync_session_class=_ScopedSession, expire_on_commit=False
+        )
+
+    @asynccontextmanager
+    async def session(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+        """Open a transaction as `tenant_id`: committed on success, rolled back on any error.
+
+        Cancellation is an error here too: nothing of a cancelled request stays.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", str(tenant_id)) as session:
+            yield session
+
+    @asynccontextmanager
+    async def key_session(self, key_hash: bytes) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees one row of one table: the API key with this hash.
+
+        It is what authentication needs before a tenant is known. A policy of its own grants it
+        (`app.key_hash`), so whoever does not know a key's hash sees nothing by it.
+        """
+        async with self._scoped("app.key_hash", key_hash.hex()) as session:
+            yield session
+
+    async def tenants_to_send_for(self) -> list[UUID]:
+        """Return the tenants that have events or deliveries which nobody has taken up.
+
+        A function of the database answers it, with the tenants' ids and nothing else of theirs:
+        what is sent is read in a session of each.
+
+        Raises:
+            DatabaseUnavailableError: it is away.
+        """
+        async with self._answering() as session:
+            found = await session.execute(text("SELECT tenants_to_send_for()"))
+            return list(found.scalars())
+
+    @asynccontextmanager
+    async def connection_session(self, connection_id: UUID) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees one row of one table: the 100ms connection with this id.
+
+        A webhook names its connection, and only that names its tenant. A policy of its own grants
+        it (`app.connection_id`), so whoever does not know the id sees nothing by it.
+        """
+        async with self._scoped("app.connection_id", str(connection_id)) as session:
+            yield session
+
+    @asynccontextmanager
+    async def workspace_session(self, workspace: str) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees the 100ms connections of one workspace, and no more.
+
+        Args:
+            workspace: 100ms's account or app id, as the connection gives it (`app.hms_workspace`).
+        """
+        async with self._scoped("app.hms_workspace", workspace) as session:
+            yield session
+
+    async def tenant_ids(self) -> list[UUID]:
+        """Return the ids of all tenants, for work that goes round them in a session of each.
+
+        The session it takes is nobody's, and sees no row of any table.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", "") as session:
+            return await tenants.all_ids(session)
+
+    async def tenants_to_publish_for(self) -> list[UUID]:
+        """Return the ids of the tenants that have events which no broker has confirmed.
+
+        Raises:
+            DatabaseUnavailableError: there is no connection to be had, or it broke.
+        """
+        async with self._scoped("app.tenant_id", "") as session:
+            return await publication.tenants_with_unpublished(session)
+
+    async def ping(self) -> None:
+        """Make a round trip to the server.
+
+        Raises:
+            DatabaseUnavailableError: it is away.
+        """
+        async with self._answering() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[AsyncSession]:
+        """Open a session of nobody's, in which any error means that the server is away."""
+        try:
+            async with self._scoped("app.tenant_id", "") as session:
+                yield session
+        except _AWAY as error:
+            raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+
+    @asynccontextmanager
+    async def _scoped(self, name: str, value: str) -> AsyncIterator[AsyncSession]:
+        session, end = await self._begin(name, value)
+        try:
+            async with end:
+                yield session
+        except StaleConnectionError as error:  # in a second transaction
+            raise DatabaseUnavailableError(_BROKE) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailableError(_BROKE) from error
+            if _is_canceled(error):
+                raise DatabaseUnavailableError("a statement took too long") from error
+            if _is_unstorable(error):
+                raise UnstorableValueError("a value does not fit its column") from error
+            raise
+
+    async def _begin(self, name: str, value: str) -> tuple[AsyncSession, AsyncExitStack]:
+        """Return a session in a transaction that has begun, and what ends both."""
+        broken: StaleConnectionError | None = None
+        for _ in range(self._attempts):
+            try:
+                async with AsyncExitStack() as stack:
+                    session = self._sessions(info={_SETTING: (name, value)})
+                    await stack.enter_async_context(session)
+                    await stack.enter_async_context(session.begin())
+                    await session.connection()
+                    return session, stack.pop_all()
+            except StaleConnectionError as error:
+                broken = error
+            except _AWAY as error:
+                raise DatabaseUnavailableError(f"PostgreSQL does not answer: {error}") from error
+        raise DatabaseUnavailableError(_BROKE) from broken
+
+
+def _json(value: object) -> str:
+    """Return JSON that PostgreSQL stores: no NUL, no half of a surrogate pair, no NaN."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        is_clean = is_storable(text) and "\\u0000" not in text
+    except ValueError:
+        is_clean = False
+    return text if is_clean else json.dumps(_cleaned(value), ensure_ascii=False)
+
+
+def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return clean_text(value, LONGEST_TEXT)
+    if isinstance(value, dict):
+        return {_cleaned(name): _cleaned(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _states(error: DBAPIError) -> Iterator[str]:
+    cause: BaseException | None = error.orig
+    while cause is not None:
+        yield str(getattr(cause, "sqlstate", None) or "")
+        cause = cause.__cause__
+
+
+def _is_canceled(error: DBAPIError) -> bool:
+    return _QUERY_CANCELED in _states(error)
+
+
+def _is_unstorable(error: DBAPIError) -> bool:
+    """Return True if the server (class 22), or the driver before it, refuses a value."""
+    refused = any(state.startswith(_DATA_EXCEPTION) for state in _states(error))
+    return refused or isinstance(getattr(error.orig, "__cause__", None), DriverDataError)
+
+
+def asyncpg_url(url: str | URL) -> URL:
+    """Return `url` for SQLAlchemy's asyncpg dialect; libpq's `sslmode` becomes asyncpg's `ssl`."""
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    if "sslmode" in parsed.query:
+        mode = parsed.query["sslmode"]
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return parsed
+
+
+def database_address(url: str) -> str:
+    """Return where a database is, without credentials: `host:port/name`."""
+    parsed = make_url(url)
+    host = parsed.host or parsed.query.get("host", "localhost")
+    port = f":{parsed.port}" if parsed.port else ""
+    return f"{host}{port}/{parsed.database}"

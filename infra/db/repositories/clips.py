@@ -1,0 +1,176 @@
+"""Clips: what is to be cut for a highlight, and the file once it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    SQLColumnExpression,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    case,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.clips.models import ClipSpec, ClipStatus
+from domain.streams.records import ClipRecord
+from domain.tenants.usage import UsageKind, usage_event
+from infra.db.repositories import usage
+from infra.db.repositories.announcements import announce_clip
+from infra.db.repositories.errors import RecordMissingError
+from infra.db.repositories.stored import Snapshot, snapshots, stored_columns
+from infra.db.tables import Clip, Highlight
+
+_MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
+_CONTENT: Final = tuple(
+    column.name for column in stored_columns(Clip) if column.name not in _MANAGED
+)
+# A clip goes on only: a repeated or late write of an earlier state changes nothing.
+_STAGE: Final = {
+    ClipStatus.RENDERING.value: 0,
+    ClipStatus.FAILED.value: 1,
+    ClipStatus.READY.value: 2,
+    ClipStatus.DELETED.value: 3,
+}
+
+
+_column: Final = Clip.__table__.c
+_SHOWN: Final = (
+    select(*stored_columns(Clip))
+    .where(
+        _column.tenant_id == bindparam("tenant_id"),
+        # An array is one parameter, and the statement the same for any number of ids.
+        _column.highlight_id == any_(bindparam("highlight_ids", type_=ARRAY(Uuid))),
+        _column.status != ClipStatus.DELETED,
+    )
+    .ext(distinct_on(_column.highlight_id))
+    .order_by(
+        _column.highlight_id,
+        (_column.status == ClipStatus.READY).desc(),
+        _column.created_at.desc(),
+        _column.id,
+    )
+)
+"""The clip that each of some highlights shows."""
+
+
+async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip | None:
+    """Return a clip, or None when the tenant has none of this id."""
+    return await session.get(Clip, (tenant_id, clip_id))
+
+
+async def latest_by_highlight(
+    session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
+) -> dict[UUID, Snapshot]:
+    """Return the clip of each highlight that has one, deleted ones aside.
+
+    It is the newest that is ready, so that one that is being cut anew takes the place of the one
+    before in the moment it is finished; without a ready one it is the newest.
+    """
+    found = await session.execute(_SHOWN, {"tenant_id": tenant_id, "highlight_ids": highlight_ids})
+    return {clip.highlight_id: clip for clip in snapshots(found)}
+
+
+async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:
+    """Write a clip's state; repeated or late writes take nothing back.
+
+    A clip that has become ready is metered, once. A change of state that tenants are told of is an
+    event in the same transaction; answers whether there was one.
+
+    Raises:
+        RecordMissingError: the highlight does not exist.
+    """
+    await _hold_highlight(session, record.spec)
+    own = and_(Clip.tenant_id == record.spec.tenant_id, Clip.id == record.spec.id)
+    before = await session.scalar(select(Clip.status).where(own).with_for_update())
+    statement = insert(Clip).values(_values(record))
+    new = statement.excluded
+    changed = await session.scalar(
+        statement.on_conflict_do_update(
+            index_elements=[Clip.tenant_id, Clip.id],
+            set_={name: new[name] for name in _CONTENT}
+            | {"updated_at": func.now(), "revision": Clip.revision + 1},
+            where=and_(
+                _stage(new["status"]) >= _stage(Clip.status),
+                tuple_(*(getattr(Clip, name) for name in _CONTENT)).is_distinct_from(
+                    tuple_(*(new[name] for name in _CONTENT))
+                ),
+            ),
+        )
+        .returning(Clip)
+        .execution_options(populate_existing=True)
+    )
+    if changed is None:
+        return False
+    await _meter(session, record)
+    about = await session.get_one(Highlight, (changed.tenant_id, changed.highlight_id))
+    return await announce_clip(
+        session, changed, about, before=ClipStatus(before) if before is not None else None
+    )
+
+
+async def _hold_highlight(session: AsyncSession, spec: ClipSpec) -> None:
+    """Make sure that the highlight is there, and stays until the transaction ends."""
+    held = await session.scalar(
+        select(Highlight.id)
+        .where(Highlight.tenant_id == spec.tenant_id, Highlight.id == spec.highlight_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    if held is None:
+        raise RecordMissingError("highlight", spec.highlight_id)
+
+
+async def _meter(session: AsyncSession, record: ClipRecord) -> None:
+    spec, rendered = record.spec, record.rendered
+    if rendered is None:
+        return
+    used = {UsageKind.CLIP_RENDERED: 1, UsageKind.CLIP_BYTES: rendered.size}
+    events = [
+        usage_event(kind, quantity, subject=str(spec.id), stream_id=spec.stream_id)
+        for kind, quantity in used.items()
+        if quantity > 0
+    ]
+    await usage.meter(session, tenant_id=spec.tenant_id, events=events)
+
+
+def _stage(status: SQLColumnExpression[str]) -> ColumnElement[int]:
+    return case(_STAGE, value=status)
+
+
+def _values(record: ClipRecord) -> dict[str, Any]:
+    spec, rendered = record.spec, record.rendered
+    values: dict[str, Any] = {
+        "tenant_id": spec.tenant_id,
+        "id": spec.id,
+        "stream_id": spec.stream_id,
+        "highlight_id": spec.highlight_id,
+        "status": record.status.value,
+        "start": spec.start,
+        "duration": spec.duration,
+        "message": record.message,
+    }
+    if rendered is not None:
+        values |= {
+            "start": rendered.start,
+            "duration": rendered.duration,
+            "key": rendered.key,
+            "thumbnail_key": rendered.thumbnail_key,
+            "size": rendered.size,
+            "width": rendered.width,
+            "height": rendered.height,
+            "has_audio": rendered.has_audio,
+            "sha256": rendered.sha256,
+            "thumbnail_hash": rendered.thumbnail_hash,
+            "ready_at": rendered.rendered_at,
+        }
+    return values

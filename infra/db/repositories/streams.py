@@ -1,0 +1,320 @@
+"""Streams and their gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.language import Language
+from domain.streams.backfill.messages import BackfillRecord
+from domain.streams.records import StreamRecord, WindowRecord
+from domain.streams.status import (
+    TERMINAL,
+    EndReason,
+    StreamEnd,
+    StreamProgress,
+    StreamStatus,
+    may_follow,
+)
+from domain.tenants.usage import UsageKind, usage_event
+from infra.db.repositories import usage
+from infra.db.repositories.announcements import announce_stream
+from infra.db.repositories.errors import RecordMissingError
+from infra.db.repositories.keyset import Order, Position
+from infra.db.tables import Clip, Stream, StreamGap, StreamWindow
+
+_INSERT: Final = insert(Stream).returning(Stream)  # the row in one statement, with its defaults
+NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
+_NOTHING_ELSE: Final[dict[str, Any]] = {"gaps": (), "windows": ()}
+_COUNTERS: Final = (
+    "position",
+    "analyzed",
+    "segments",
+    "missed",
+    "windows",
+    "highlights",
+    "clips",
+    "refused_marks",
+)
+
+
+async def create(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    playlist_url: str,
+    game: str,
+    profile_id: str,
+    profile_version: str,
+    profile_match: dict[str, Any] | None = None,
+    title: str = "",
+    language: Language | None = None,
+    external_id: str | None = None,
+    options: dict[str, Any] | None = None,
+    correlation_id: str | None = None,
+) -> Stream:
+    """Insert a stream that is about to start."""
+    created = await session.scalars(
+        _INSERT,
+        {
+            "tenant_id": tenant_id,
+            "id": stream_id,
+            "external_id": external_id,
+            "playlist_url": playlist_url,
+            "game": game,
+            "title": title,
+            "language": language,
+            "profile_id": profile_id,
+            "profile_version": profile_version,
+            "profile_match": profile_match,
+            "options": options or {},
+            "correlation_id": correlation_id,
+            "status": StreamStatus.STARTING,
+        },
+    )
+    return created.one()
+
+
+async def get(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> Stream | None:
+    """Return a stream, or None when the tenant has none of this id."""
+    return await session.get(Stream, (tenant_id, stream_id))
+
+
+async def list_page(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    status: StreamStatus | None = None,
+    game: str | None = None,
+    external_id: str | None = None,
+    after: Position | None = None,
+    limit: int = 50,
+) -> list[Stream]:
+    """Return streams, newest first."""
+    query = select(Stream).where(Stream.tenant_id == tenant_id)
+    if status is not None:
+        query = query.where(Stream.status == status)
+    if game is not None:
+        query = query.where(Stream.game == game)
+    if external_id is not None:
+        query = query.where(Stream.external_id == external_id)
+    return list(await session.scalars(NEWEST.page(query, after=after, limit=limit)))
+
+
+async def gaps(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[StreamGap]:
+    """Return a stream's gaps in order of media time."""
+    return list(
+        await session.scalars(
+            select(StreamGap)
+            .where(StreamGap.tenant_id == tenant_id, StreamGap.stream_id == stream_id)
+            .order_by(StreamGap.start, StreamGap.first_sequence)
+        )
+    )
+
+
+async def windows(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, limit: int = 100
+) -> list[StreamWindow]:
+    """Return a stream's latest windows, newest first."""
+    return list(
+        await session.scalars(
+            select(StreamWindow)
+            .where(StreamWindow.tenant_id == tenant_id, StreamWindow.stream_id == stream_id)
+            .order_by(StreamWindow.index.desc())
+            .limit(limit)
+        )
+    )
+
+
+async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> None:
+    """Remove a stream whose workflow could not be started; one that has begun stays."""
+    await session.execute(
+        delete(Stream).where(
+            Stream.tenant_id == tenant_id,
+            Stream.id == stream_id,
+            Stream.status == StreamStatus.STARTING,
+            Stream.windows == 0,
+        )
+    )
+
+
+async def delete_with_contents(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID
+) -> list[str] | None:
+    """Delete a stream and all that belongs to it; usage stays.
+
+    Returns:
+        The names of its clips' files, which nothing refers to once this is committed; None when
+        the tenant has no such stream.
+    """
+    held = await session.scalar(
+        select(Stream.id)
+        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        .with_for_update()
+    )
+    if held is None:
+        return None
+    files = await clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
+    await session.execute(
+        delete(Stream).where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+    )
+    return files
+
+
+async def clip_files(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[str]:
+    """Return the names of all files of a stream's clips in the clip store."""
+    rows = await session.execute(
+        select(Clip.key, Clip.thumbnail_key).where(
+            Clip.tenant_id == tenant_id, Clip.stream_id == stream_id
+        )
+    )
+    return [key for row in rows for key in row if key is not None]
+
+
+async def get_many(
+    session: AsyncSession, *, tenant_id: UUID, stream_ids: Sequence[UUID]
+) -> dict[UUID, Stream]:
+    """Return those of these streams that the tenant has, by id."""
+    found = await session.scalars(
+        select(Stream).where(Stream.tenant_id == tenant_id, Stream.id.in_(stream_ids))
+    )
+    return {row.id: row for row in found}
+
+
+async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
+    """Write a stream's progress, new gaps and windows; repeated or late writes take nothing back.
+
+    Counters never fall, a notice stays before one of earlier analysis, and a status gives way only
+    to one that may follow it, so that a terminal status stays. The media that was analysed is
+    metered with its windows, each of which is written, and so counted, once. A change of state
+    that tenants are notified of is an event in the same transaction. Returns True if there was one.
+
+    Raises:
+        RecordMissingError: the stream does not exist.
+    """
+    stream = await session.scalar(
+        select(Stream)
+        .where(Stream.tenant_id == record.tenant_id, Stream.id == record.stream_id)
+        .with_for_update()
+    )
+    if stream is None:
+        raise RecordMissingError("stream", record.stream_id)
+    before = StreamStatus(stream.status)
+    changes = _changes(stream, record.progress)
+    if changes:
+        for name, value in changes.items():
+            setattr(stream, name, value)
+        stream.revision += 1
+        await session.flush()
+    await _record_gaps(session, record)
+    await _meter(session, stream, await _record_windows(session, record))
+    return await announce_stream(session, stream, before=before)
+
+
+async def fail(session: AsyncSession, record: StreamRecord, *, message: str) -> None:
+    """End a stream as failed, of whose record nothing else can be written.
+
+    Raises:
+        RecordMissingError: the stream does not exist.
+    """
+    end = StreamEnd(reason=EndReason.INTERNAL, message=message)
+    progress = StreamProgress(status=StreamStatus.FAILED, end=end)
+    await record_stream(session, record.model_copy(update=_NOTHING_ELSE | {"progress": progress}))
+
+
+async def _meter(session: AsyncSession, stream: Stream, windows: Sequence[WindowRecord]) -> None:
+    """Count the media that was analysed in windows not written before: each once, gaps not."""
+    seconds = sum(Decimal(f"{window.billable_seconds:.6f}") for window in windows)
+    if seconds <= 0:
+        return
+    event = usage_event(
+        UsageKind.ANALYZED_SECONDS,
+        seconds,
+        subject=f"{stream.id}/window/{min(window.index for window in windows)}",
+        stream_id=stream.id,
+    )
+    await usage.meter(session, tenant_id=stream.tenant_id, events=[event])
+
+
+async def meter_recording(session: AsyncSession, record: BackfillRecord) -> None:
+    """Count the media of a recording that was analysed; that of one window counts once."""
+    events = [
+        usage_event(
+            UsageKind.ANALYZED_SECONDS,
+            media.seconds,
+            subject=f"{record.stream_id}/recording/{media.start:.3f}",
+            stream_id=record.stream_id,
+        )
+        for media in record.analyzed
+        if round(media.seconds, 6) > 0
+    ]
+    await usage.meter(session, tenant_id=record.tenant_id, events=events)
+
+
+def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:
+    before = StreamStatus(stream.status)
+    new: dict[str, Any] = {
+        name: max(getattr(stream, name), getattr(progress, name)) for name in _COUNTERS
+    }
+    times = [time for time in (stream.last_segment_at, progress.last_segment_at) if time]
+    new["last_segment_at"] = max(times, default=None)
+    if progress.analyzed >= stream.analyzed:
+        new["notice"] = progress.notice
+        if progress.position >= stream.position:
+            new["problems"] = [each.model_dump(mode="json") for each in progress.problems]
+    # Live and stalled follow each other both ways; of those two the one further on is the later.
+    late = progress.position < stream.position and progress.status not in TERMINAL
+    if may_follow(before, progress.status) and not (late and may_follow(progress.status, before)):
+        new["status"] = progress.status.value
+        if progress.end is not None:
+            new |= {"end_reason": progress.end.reason.value, "end_message": progress.end.message}
+        if progress.status in TERMINAL:
+            new["problems"] = []
+    changes = {name: value for name, value in new.items() if getattr(stream, name) != value}
+    if changes:
+        changes["updated_at"] = func.now()
+    if progress.status in TERMINAL and "status" in changes:
+        changes["ended_at"] = func.now()
+    return changes
+
+
+async def _record_gaps(session: AsyncSession, record: StreamRecord) -> None:
+    if not record.gaps:
+        return
+    rows = [
+        {
+            "tenant_id": record.tenant_id,
+            "stream_id": record.stream_id,
+            "start": gap.start,
+            "duration": gap.duration,
+            "first_sequence": gap.first_sequence,
+            "last_sequence": gap.last_sequence,
+            "reason": gap.reason.value,
+            "detail": gap.detail,
+            "anchor_at": gap.anchor_at,
+            "anchor_wall": gap.anchor_wall,
+        }
+        for gap in record.gaps
+    ]
+    await session.execute(insert(StreamGap).values(rows).on_conflict_do_nothing())
+
+
+async def _record_windows(session: AsyncSession, record: StreamRecord) -> list[WindowRecord]:
+    """Write windows; return those that had not been written before."""
+    if not record.windows:
+        return []
+    owner = {"tenant_id": record.tenant_id, "stream_id": record.stream_id}
+    rows = [owner | window.model_dump(exclude={"analyzed_seconds"}) for window in record.windows]
+    written = set(
+        await session.scalars(
+            insert(StreamWindow).values(rows).on_conflict_do_nothing().returning(StreamWindow.index)
+        )
+    )
+    return [window for window in record.windows if window.index in written]

@@ -1,0 +1,175 @@
+"""What tenants use: metered once, summed by the hour in the same transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, SQLColumnExpression, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.tenants.usage import NO_STREAM, UsageEvent, UsageKind, month_after, month_of
+from infra.db.repositories import budgets
+from infra.db.tables import UsageEventRow, UsageHour
+
+
+class Bucket(StrEnum):
+    """Stretches of time (UTC) over which usage is summed."""
+
+    HOUR = "hour"
+    DAY = "day"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsageSum:
+    """How much of one kind was used from `start` on; `stream_id` is None for no stream, or all."""
+
+    start: datetime
+    kind: UsageKind
+    stream_id: UUID | None
+    quantity: Decimal
+
+
+async def meter(session: AsyncSession, *, tenant_id: UUID, events: Iterable[UsageEvent]) -> None:
+    """Count events, each once under its id, in the transaction of what they are about.
+
+    Only those that had not been written are added to their hours, so that the sums are exact
+    whatever is repeated, for as long as events are kept (`retention_usage_events`). Whoever reaches
+    a threshold of a budget is told in the same transaction.
+    """
+    # In one order for everybody, here and below: transactions cannot wait for each other crosswise.
+    rows = [_values(tenant_id, event) for event in sorted(events, key=lambda event: event.id)]
+    if not rows:
+        return
+    written = await session.execute(
+        insert(UsageEventRow)
+        .values(rows)
+        .on_conflict_do_nothing()
+        .returning(
+            UsageEventRow.kind, UsageEventRow.stream_id, UsageEventRow.quantity, UsageEventRow.at
+        )
+    )
+    sums: dict[tuple[datetime, str, UUID], Decimal] = defaultdict(Decimal)
+    for kind, stream_id, quantity, at in written:
+        sums[_hour(at), kind, stream_id] += quantity
+    if not sums:
+        return
+    kinds = {UsageKind(kind) for _, kind, _ in sums}
+    limited = await budgets.lock(session, tenant_id=tenant_id, kinds=kinds)
+    await _add(session, tenant_id, sums)
+    for budget in limited:
+        for month in sorted({month_of(hour) for hour, kind, _ in sums if kind == budget.kind}):
+            total = await used(
+                session, tenant_id=tenant_id, kind=UsageKind(budget.kind), month=month
+            )
+            await budgets.tell(session, budget, month=month, used=total)
+
+
+async def used(
+    session: AsyncSession, *, tenant_id: UUID, kind: UsageKind, month: datetime
+) -> Decimal:
+    """Return how much of one kind was used in the month that starts at `month`."""
+    total = await session.scalar(
+        select(func.sum(UsageHour.quantity)).where(
+            UsageHour.tenant_id == tenant_id,
+            UsageHour.kind == kind,
+            UsageHour.hour >= month,
+            UsageHour.hour < month_after(month),
+        )
+    )
+    return total or Decimal(0)
+
+
+async def stats(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    since: datetime,
+    until: datetime,
+    bucket: Bucket = Bucket.DAY,
+    by_stream: bool = False,
+    kinds: Sequence[UsageKind] = (),
+    stream_id: UUID | None = None,
+    limit: int = 1000,
+) -> list[UsageSum]:
+    """Return sums by time, kind and, if asked for, stream; oldest first.
+
+    Args:
+        session: the tenant's.
+        tenant_id: whose usage.
+        since: the first hour.
+        until: the hour after the last.
+        bucket: what time is summed over.
+        by_stream: keep streams apart.
+        kinds: only these; all when empty.
+        stream_id: only this stream's.
+        limit: rows at most; ask for one more than you show to know whether there are more.
+    """
+    start = func.date_trunc(bucket.value, UsageHour.hour, "UTC").label("start")
+    groups: list[SQLColumnExpression[Any]] = [start, UsageHour.kind]
+    if by_stream:
+        groups.append(UsageHour.stream_id)
+    query = select(*groups, func.sum(UsageHour.quantity).label("quantity")).where(
+        UsageHour.tenant_id == tenant_id, UsageHour.hour >= since, UsageHour.hour < until
+    )
+    if kinds:
+        query = query.where(UsageHour.kind.in_(kinds))
+    if stream_id is not None:
+        query = query.where(UsageHour.stream_id == stream_id)
+    rows = await session.execute(query.group_by(*groups).order_by(*groups).limit(limit))
+    return [_sum(row) for row in rows.mappings()]
+
+
+def _values(tenant_id: UUID, event: UsageEvent) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant_id,
+        "id": event.id,
+        "kind": event.kind.value,
+        "stream_id": event.stream_id or NO_STREAM,
+        "quantity": event.quantity,
+        "at": event.at or func.now(),
+    }
+
+
+async def _add(
+    session: AsyncSession, tenant_id: UUID, sums: dict[tuple[datetime, str, UUID], Decimal]
+) -> None:
+    rows = [
+        {
+            "tenant_id": tenant_id,
+            "hour": hour,
+            "kind": kind,
+            "stream_id": stream_id,
+            "quantity": sums[hour, kind, stream_id],
+        }
+        for hour, kind, stream_id in sorted(sums)
+    ]
+    statement = insert(UsageHour).values(rows)
+    key = (UsageHour.tenant_id, UsageHour.hour, UsageHour.kind, UsageHour.stream_id)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=key,
+            set_={"quantity": UsageHour.quantity + statement.excluded.quantity},
+        )
+    )
+
+
+def _hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _sum(row: RowMapping) -> UsageSum:
+    stream_id = row.get("stream_id")
+    return UsageSum(
+        start=row["start"],
+        kind=UsageKind(row["kind"]),
+        stream_id=None if stream_id == NO_STREAM else stream_id,
+        quantity=row["quantity"],
+    )

@@ -1,0 +1,135 @@
+"""Streams and the holes in them.
+
+The windows of a stream, as they were analysed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.language import Language
+from domain.media.segments import GapReason, GapStatus
+from domain.streams.status import EndReason, StreamStatus
+from infra.db.tables.base import Base, WideInteger, one_of
+
+
+class Stream(Base):
+    """A stream: what was asked for, and how far it has come (times in s of media time)."""
+
+    __tablename__ = "streams"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+        one_of("status", StreamStatus),
+        one_of("end_reason", EndReason),
+        one_of("language", Language),
+        Index(None, "tenant_id", "created_at", "id"),
+        Index(None, "tenant_id", "status", "created_at", "id"),
+        Index(None, "tenant_id", "game", "created_at", "id"),
+        Index(None, "tenant_id", "external_id"),
+        Index(None, "tenant_id", "language", postgresql_where=text("language IS NOT NULL")),
+    )
+
+    tenant_id: Mapped[UUID]
+    id: Mapped[UUID]
+    external_id: Mapped[str | None]
+    playlist_url: Mapped[str]
+    game: Mapped[str]
+    title: Mapped[str]
+    language: Mapped[str | None]
+    profile_id: Mapped[str]
+    profile_version: Mapped[str]
+    profile_match: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    options: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    correlation_id: Mapped[str | None]
+    status: Mapped[str]
+    position: Mapped[float] = mapped_column(server_default=text("0"))
+    analyzed: Mapped[float] = mapped_column(server_default=text("0"))
+    segments: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    missed: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    windows: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    highlights: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    clips: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    refused_marks: Mapped[int] = mapped_column(WideInteger(), server_default=text("0"))
+    notice: Mapped[str] = mapped_column(server_default=text("''"))
+    problems: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"))
+    end_reason: Mapped[str | None]
+    end_message: Mapped[str | None]
+    last_segment_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))
+
+
+class StreamGap(Base):
+    """A stretch of a stream without media (s of media time), and what came of it.
+
+    `anchor_at` and `anchor_wall` tie it to a recording, as in `domain.media.segments.Gap`;
+    `resolution` says how it was filled, or why it could not be.
+    """
+
+    __tablename__ = "gaps"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "stream_id", "start", "first_sequence"),
+        ForeignKeyConstraint(
+            ["tenant_id", "stream_id"], ["streams.tenant_id", "streams.id"], ondelete="CASCADE"
+        ),
+        one_of("reason", GapReason),
+        one_of("status", GapStatus),
+    )
+
+    tenant_id: Mapped[UUID]
+    stream_id: Mapped[UUID]
+    start: Mapped[float]
+    duration: Mapped[float]
+    first_sequence: Mapped[int] = mapped_column(WideInteger())
+    last_sequence: Mapped[int] = mapped_column(WideInteger())
+    reason: Mapped[str]
+    detail: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=text("'open'"))
+    resolution: Mapped[str] = mapped_column(server_default=text("''"))
+    anchor_at: Mapped[float | None]
+    anchor_wall: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class StreamWindow(Base):
+    """A window that analysis is done with (times in s of media time, size in bytes).
+
+    `analyzer` and `analyzed_at` are NULL for one that was given up.
+    """
+
+    __tablename__ = "windows"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "stream_id", "index"),
+        ForeignKeyConstraint(
+            ["tenant_id", "stream_id"], ["streams.tenant_id", "streams.id"], ondelete="CASCADE"
+        ),
+        CheckConstraint('start <= "end"', name="bounds"),
+    )
+
+    tenant_id: Mapped[UUID]
+    stream_id: Mapped[UUID]
+    index: Mapped[int] = mapped_column(WideInteger())
+    start: Mapped[float]
+    end: Mapped[float]
+    segments: Mapped[int]
+    size: Mapped[int] = mapped_column(WideInteger())
+    analyzer: Mapped[str | None]
+    analyzed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,1 +1,0 @@
-"""Real servers that we start ourselves when none is configured: Temporal and PostgreSQL."""

@@ -1,0 +1,325 @@
+"""A recording that comes as a ZIP archive of its playlist and segments, as 100ms's SDK has it.
+
+Nothing is unpacked: entries are read out of the archive when they are wanted, by names that never
+become paths. An archive is refused that could cost more than a recording does: by the size of its
+directory or what it claims to unpack to, and by names, methods or passwords that no recorder uses.
+
+The archives of recordings that a worker has at hand: downloaded once, a few at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import re
+import weakref
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Final, Self
+from urllib.parse import quote, unquote, urlsplit
+from uuid import UUID
+
+from domain.ingest.playlist import Resource
+from infra.media.hls_client import (
+    DamagedError,
+    FetchError,
+    HlsSession,
+    NotFoundError,
+    PlaylistAnswer,
+    TooLargeError,
+    UnreachableError,
+    Validators,
+)
+from infra.storage.segments import SegmentStore
+
+MAX_DIRECTORY_BYTES: Final = 8 << 20
+"""Bytes of the archive's directory: 65,000 segments, twelve hours in three qualities, need less."""
+
+
+MAX_ENTRIES: Final = 100_000
+
+
+MAX_RATIO: Final = 10
+"""Unpacked bytes for each byte of the archive; compressed media hardly shrinks at all."""
+
+
+_CHUNK: Final = 1 << 18
+
+
+_ENCRYPTED: Final = 0x1
+
+
+_DRIVE: Final = re.compile("[A-Za-z]:")
+
+
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class UnusableArchiveError(FetchError):
+    """The archive is none, is no recording, or is refused; the message says why."""
+
+
+def is_archive(url: str) -> bool:
+    """Tell whether a recording's address names an archive."""
+    return urlsplit(url).path.lower().endswith(".zip")
+
+
+class RecordingArchive:
+    """An open archive, whose entries have URLs under a host of its own; close it after use.
+
+    Args:
+        file: the archive; it may be deleted as soon as this is made.
+        address: where it came from, which makes its entries' URLs unlike those of others.
+
+    Raises:
+        UnusableArchiveError: it is refused.
+    """
+
+    def __init__(self, file: Path, *, address: str) -> None:
+        host = hashlib.sha256(address.encode()).hexdigest()[:32]
+        self._base = f"http://{host}.invalid/"
+        raw = file.open("rb")
+        try:
+            self._zip = zipfile.ZipFile(_Bounded(raw))
+            self._entries = _checked(self._zip, file.stat().st_size)
+            self._first = _entrance(self._entries)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+            raw.close()
+            raise UnusableArchiveError(f"it is no ZIP archive ({error})") from error
+        except UnusableArchiveError:
+            raw.close()
+            raise
+        self._close = weakref.finalize(self, raw.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the archive, as its last reader does who forgets it."""
+        self._close()
+
+    @property
+    def entrance(self) -> str:
+        """The URL of the playlist to begin with: the outermost one."""
+        return self.url_of(self._first)
+
+    def url_of(self, name: str) -> str:
+        """Return the URL of an entry."""
+        return self._base + quote(name)
+
+    def name_of(self, url: str) -> str:
+        """Return the name of the entry that a URL means, whether or not there is one.
+
+        Raises:
+            NotFoundError: the URL leads out of the archive, where nothing is looked for.
+        """
+        if not url.startswith(self._base):
+            raise NotFoundError("the archive's playlist leads out of the archive")
+        return unquote(urlsplit(url).path.lstrip("/"))
+
+    async def playlist(
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        seconds: float,
+        validators: Validators,
+        idle: float | None = None,
+    ) -> PlaylistAnswer:
+        """Read a playlist of the archive."""
+        body = await self.read(Resource(url=url), max_bytes=max_bytes, seconds=seconds, idle=idle)
+        text = body.decode("utf-8", errors="replace")
+        return PlaylistAnswer(text=text, url=url, validators=validators)
+
+    async def read(
+        self,
+        resource: Resource,
+        *,
+        max_bytes: int,
+        seconds: float,
+        idle: float | None = None,  # noqa: ARG002 a file has no silences
+    ) -> bytes:
+        """Read an entry, or a part of one."""
+        buffer = io.BytesIO()
+        async with _in_time(seconds):
+            await asyncio.to_thread(self._copy, resource, buffer, max_bytes)
+        return buffer.getvalue()
+
+    async def download(
+        self,
+        resource: Resource,
+        file: Path,
+        *,
+        max_bytes: int,
+        seconds: float,
+        prefix: bytes = b"",
+        idle: float | None = None,  # noqa: ARG002 a file has no silences
+    ) -> int:
+        """Write `prefix` and then an entry to `file`; return the bytes written."""
+
+        def write() -> int:
+            with file.open("wb") as output:
+                output.write(prefix)
+                return len(prefix) + self._copy(resource, output, max_bytes)
+
+        try:
+            async with _in_time(seconds):
+                return await asyncio.to_thread(write)
+        except BaseException:
+            await asyncio.to_thread(file.unlink, missing_ok=True)
+            raise
+
+    def _copy(self, resource: Resource, output: IO[bytes], max_bytes: int) -> int:
+        entry = self._entries.get(self.name_of(resource.url))
+        if entry is None:
+            raise NotFoundError("it is not in the archive")
+        part = resource.byte_range
+        size = entry.file_size if part is None else part.length
+        if size > max_bytes:
+            raise TooLargeError(f"{size} bytes; at most {max_bytes} are read")
+        left = size
+        try:
+            with self._zip.open(entry) as source:
+                if part is not None:
+                    source.seek(part.offset)
+                while left and (chunk := source.read(min(left, _CHUNK))):
+                    left -= output.write(chunk)
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
+            raise DamagedError(f"the archive is damaged ({error})") from error
+        if left:
+            raise DamagedError(f"the archive has {size - left} of {size} bytes")
+        return size
+
+
+@asynccontextmanager
+async def _in_time(seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise UnreachableError(f"not read within {seconds:g} s") from None
+
+
+class _Bounded(io.RawIOBase):
+    """A file of which no more than a directory's bytes are ever read at once.
+
+    `zipfile` reads an archive's directory in one piece, whose size the archive itself declares.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        found = self._file.read(MAX_DIRECTORY_BYTES + 1 if size < 0 else size)
+        if max(size, len(found)) > MAX_DIRECTORY_BYTES:
+            raise UnusableArchiveError(f"its directory has over {MAX_DIRECTORY_BYTES >> 20} MiB")
+        return found
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+
+def _checked(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """Return the entries by name, if they are such as a recorder writes."""
+    entries = archive.infolist()
+    if len(entries) > MAX_ENTRIES:
+        raise UnusableArchiveError(f"it has over {MAX_ENTRIES:,} entries")
+    if sum(entry.file_size for entry in entries) > MAX_RATIO * size:
+        raise UnusableArchiveError(f"it unpacks to over {MAX_RATIO} times its size")
+    for entry in entries:
+        if _leads_out(entry.orig_filename):
+            raise UnusableArchiveError("a name in it leads out of it")
+        if entry.flag_bits & _ENCRYPTED:
+            raise UnusableArchiveError("it is encrypted, and we have no password")
+        if entry.compress_type not in _METHODS:
+            raise UnusableArchiveError("it is neither stored nor deflated")
+    return {entry.filename: entry for entry in entries if not entry.is_dir()}
+
+
+def _leads_out(name: str) -> bool:
+    """Tell whether a name would be a path outside, on any system, were the archive unpacked."""
+    path = PurePosixPath(name)
+    foreign = "\\" in name or "\x00" in name or _DRIVE.match(name) is not None
+    return foreign or path.is_absolute() or ".." in path.parts
+
+
+def _entrance(entries: dict[str, zipfile.ZipInfo]) -> str:
+    """Return the outermost playlist, a master before others beside it."""
+    playlists = [name for name in entries if name.lower().endswith(".m3u8")]
+    if not playlists:
+        raise UnusableArchiveError("there is no playlist in it")
+    return min(playlists, key=lambda name: (name.count("/"), "master" not in name.lower(), name))
+
+
+MAX_ARCHIVE_BYTES: Final = 4 << 30
+"""Two and a half hours of 100ms's three qualities, 3.3 Mbit/s together."""
+
+
+_KEPT: Final = 2
+
+
+_SECONDS: Final = 900.0
+
+
+class ArchiveShelf:
+    """Downloads archives, one at a time, and keeps the last two for the pieces to come.
+
+    An archive has no name on disk once it is open, so that it goes with its last reader, even one
+    that is killed.
+
+    Args:
+        store: whose scratch space receives the archives.
+    """
+
+    def __init__(self, store: SegmentStore) -> None:
+        self._store = store
+        self._archives: OrderedDict[tuple[UUID, str], RecordingArchive] = OrderedDict()
+        self._lock = asyncio.Lock()
+
+    async def get(self, address: str, *, stream_id: UUID, session: HlsSession) -> RecordingArchive:
+        """Return the archive at an address, of a stream's recording.
+
+        Raises:
+            FetchError: it is not to be had, or refused.
+            UrlForbiddenError: the guard refuses the address or a redirect.
+        """
+        key = (stream_id, address)
+        async with self._lock:
+            if key not in self._archives:
+                self._archives[key] = await self._download(address, session)
+            self._archives.move_to_end(key)
+            while len(self._archives) > _KEPT:
+                self._archives.popitem(last=False)  # closed with its last reader
+            return self._archives[key]
+
+    def release(self, stream_id: UUID) -> None:
+        """Let go of a stream's archives."""
+        for key in [key for key in self._archives if key[0] == stream_id]:
+            del self._archives[key]
+
+    async def _download(self, address: str, session: HlsSession) -> RecordingArchive:
+        file = await self._store.scratch()
+        try:
+            await session.download(
+                Resource(url=address), file, max_bytes=MAX_ARCHIVE_BYTES, seconds=_SECONDS
+            )
+            return await asyncio.to_thread(RecordingArchive, file, address=address)
+        finally:
+            await asyncio.to_thread(file.unlink, missing_ok=True)

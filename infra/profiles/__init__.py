@@ -1,0 +1,1 @@
+"""Shipped game profiles, read from YAML."""

@@ -1,0 +1,294 @@
+"""Where stream media lives between ingest, analysis and rendering."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path, PurePath
+from typing import Final, Protocol
+from uuid import uuid4
+
+import structlog
+
+from domain.streams.retention import StoredObject, media_to_shed
+
+_SCRATCH: Final = ".scratch"
+_KEY_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+
+
+class UnknownKeyError(KeyError):
+    """Nothing is stored under the key; it was never written, or its retention is over."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"nothing is stored under {self.key!r}: never written, or released since"
+
+
+class StoreError(Exception):
+    """The store did not take a write; the message is for the stream's owner."""
+
+
+class StoreFullError(StoreError):
+    """The store has no space left."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Our media store is full; we are making room. Segments that leave the playlist "
+            "before that are recorded as gaps."
+        )
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be written."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Our media store cannot be written; we are trying again. Segments that leave the "
+            "playlist before that are recorded as gaps."
+        )
+
+
+def store_error(error: Exception) -> StoreError | None:
+    """Return what an error says about the store; None if it is about something else."""
+    if isinstance(error, StoreError):
+        return error
+    if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError):
+        return None
+    return StoreFullError() if error.errno in _FULL else StoreUnavailableError()
+
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class SegmentStore(Protocol):
+    """Objects by key, each written whole or not at all.
+
+    A key is a relative path of plain names: `{tenant}/{stream}/media/...`.
+    """
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Store `data` under `key`, replacing what was there."""
+
+    async def adopt(self, key: str, file: Path) -> None:
+        """Store a finished file under `key`, taking it from its place (see `scratch`)."""
+
+    async def scratch(self) -> Path:
+        """Return the path of a new file, not yet there, to write to before `adopt`."""
+
+    async def path(self, key: str) -> Path:
+        """Return a local path to read `key` at; raises `UnknownKeyError`."""
+
+    async def read(self, key: str) -> bytes:
+        """Return what is stored under `key`; raises `UnknownKeyError`."""
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether something is stored under `key`."""
+
+    async def list(self, prefix: str) -> Sequence[str]:
+        """Return the keys that start with `prefix`, sorted."""
+
+    async def delete(self, key: str) -> None:
+        """Delete `key`; deleting what is not there is no error."""
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Delete every key that starts with `prefix`."""
+
+    async def sweep(self, *, older_than: float) -> None:
+        """Delete scratch files that have not been written for `older_than` seconds."""
+
+    async def shed(self) -> int:
+        """Delete the media that is least needed, since the store is full; return the bytes."""
+
+
+_SHED_SHARE: Final = 10
+"""Part of what is stored that goes at a time: one in ten bytes."""
+
+_SHED_AT_LEAST: Final = 4 << 20
+_SHED_PAUSE: Final = 0.3
+_NOTHING_SHED_PAUSE: Final = 2.0
+_SHED_SCRATCH_AFTER: Final = 300.0
+_MEDIA: Final = "media"
+_log = structlog.get_logger(__name__)
+
+_ATTEMPTS: Final = 100
+"""Times that a directory is made again which others delete meanwhile; each of them does so once."""
+
+
+class LocalSegmentStore:
+    """A segment store in a directory of this machine.
+
+    Writes go to a scratch file of the same file system and are renamed into place, so that a
+    reader never sees half an object. They are not fsynced: after a power cut the worst is a lost
+    segment, which ingest records as a gap, and a sync per segment would cost more than that.
+
+    Args:
+        root: the directory; made when the first object is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._shedding = asyncio.Lock()
+        self._shed_again_at = 0.0
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Store `data` under `key`, replacing what was there."""
+        file = await self.scratch()
+        try:
+            await asyncio.to_thread(file.write_bytes, data)
+            await self.adopt(key, file)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
+
+    async def adopt(self, key: str, file: Path) -> None:
+        """Store a finished file under `key`, taking it from its place."""
+        await asyncio.to_thread(_move, file, self._locate(key))
+
+    async def scratch(self) -> Path:
+        """Return the path of a new file, not yet there, to write to before `adopt`."""
+        directory = self._root / _SCRATCH
+        await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+        return directory / uuid4().hex
+
+    async def path(self, key: str) -> Path:
+        """Return the path of `key`; raises `UnknownKeyError`."""
+        path = self._locate(key)
+        if not await asyncio.to_thread(path.is_file):
+            raise UnknownKeyError(key)
+        return path
+
+    async def read(self, key: str) -> bytes:
+        """Return what is stored under `key`; raises `UnknownKeyError`."""
+        try:
+            return await asyncio.to_thread(self._locate(key).read_bytes)
+        except FileNotFoundError:
+            raise UnknownKeyError(key) from None
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether something is stored under `key`."""
+        return await asyncio.to_thread(self._locate(key).is_file)
+
+    async def list(self, prefix: str) -> Sequence[str]:
+        """Return the keys that start with `prefix`, sorted."""
+        return await asyncio.to_thread(self._list, prefix)
+
+    async def delete(self, key: str) -> None:
+        """Delete `key`; deleting what is not there is no error."""
+        await asyncio.to_thread(self._delete, [key])
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Delete every key that starts with `prefix`, and directories left empty by that."""
+        await asyncio.to_thread(lambda: self._delete(self._list(prefix)))
+
+    async def sweep(self, *, older_than: float) -> None:
+        """Delete scratch files not written for `older_than` seconds: a killed writer's."""
+        await asyncio.to_thread(self._sweep, older_than)
+
+    async def shed(self) -> int:
+        """Delete the least needed media (`domain.streams.retention`); return the bytes freed.
+
+        Calls that come together, or soon after another, share one deletion.
+        """
+        async with self._shedding:
+            if time.monotonic() < self._shed_again_at:
+                return 0
+            freed = await asyncio.to_thread(self._shed)
+            pause = _SHED_PAUSE if freed else _NOTHING_SHED_PAUSE
+            self._shed_again_at = time.monotonic() + pause
+        _log.warning("store_shed", bytes=freed)
+        return freed
+
+    def _shed(self) -> int:
+        self._sweep(_SHED_SCRATCH_AFTER)
+        objects = self._objects()
+        target = max(sum(each.size for each in objects) // _SHED_SHARE, _SHED_AT_LEAST)
+        shed = media_to_shed(objects, target=target)
+        self._delete([each.key for each in shed])
+        return sum(each.size for each in shed)
+
+    def _objects(self) -> Sequence[StoredObject]:
+        """Return all stored media, `{tenant}/{stream}/media/...`, with what stands beside it."""
+        now = time.time()
+        found = []
+        for key in self._list(""):
+            parts = key.split("/", 3)
+            if len(parts) < 4 or parts[2] != _MEDIA:  # noqa: PLR2004
+                continue
+            with suppress(FileNotFoundError):
+                state = (self._root / key).stat()
+                found.append(
+                    StoredObject(
+                        tenant=parts[0],
+                        stream=parts[1],
+                        key=key,
+                        size=state.st_size,
+                        age=now - state.st_mtime,
+                    )
+                )
+        return found
+
+    def _locate(self, key: str) -> Path:
+        parts = key.split("/")
+        if not all(_KEY_PART.fullmatch(part) for part in parts):
+            raise ValueError(f"not a key: {key!r}; use plain names joined by '/'")
+        return self._root.joinpath(*parts)
+
+    def _list(self, prefix: str) -> Sequence[str]:
+        directory, _, _ = prefix.rpartition("/")
+        top = self._locate(directory) if directory else self._root
+        keys = []
+        for parent, directories, files in os.walk(top):
+            directories[:] = [name for name in directories if name != _SCRATCH]
+            keys += [(Path(parent) / name).relative_to(self._root).as_posix() for name in files]
+        return sorted(key for key in keys if key.startswith(prefix))
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        parents: set[PurePath] = set()
+        for key in keys:
+            path = self._locate(key)
+            path.unlink(missing_ok=True)
+            parents.update(path.relative_to(self._root).parents)
+        for parent in sorted(parents, key=lambda each: len(each.parts), reverse=True):
+            if parent.parts:
+                with suppress(OSError):  # not empty, or gone already
+                    (self._root / parent).rmdir()
+
+    def _sweep(self, older_than: float) -> None:
+        oldest = time.time() - older_than
+        for file in (self._root / _SCRATCH).glob("*"):
+            with suppress(FileNotFoundError):
+                if file.stat().st_mtime < oldest:
+                    file.unlink()
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename into place; a directory removed by a concurrent deletion is made again."""
+    for _ in range(_ATTEMPTS):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+        except FileNotFoundError:
+            if not source.exists():
+                raise
+        except OSError:  # another file system: copy beside the target, then rename
+            partial = target.with_name(f".{uuid4().hex}")
+            try:
+                shutil.copyfile(source, partial)
+                partial.replace(target)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
+            source.unlink()
+            return
+        else:
+            return
+    raise FileNotFoundError(f"cannot create {target.parent}")

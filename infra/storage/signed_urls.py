@@ -1,0 +1,96 @@
+"""URLs that carry their own permission: path, tenant, expiry, and a signature over all three.
+
+Links to a clip's files, as the API serves them: signed, so that no key is needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import math
+import time
+from enum import StrEnum
+from typing import Final, Literal
+from uuid import UUID
+
+
+class Verdict(StrEnum):
+    """What a signature is worth."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    FORGED = "forged"
+
+
+class UrlSigner:
+    """Signs paths and checks them (HMAC-SHA256).
+
+    Args:
+        secret: the installation's signing secret; the purpose is mixed in, so that nothing else
+            that is signed with it opens a URL.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def sign(self, path: str, *, tenant_id: UUID, expires: int) -> str:
+        """Return `path` with a query that lets anybody read it.
+
+        Args:
+            path: absolute, without a query.
+            tenant_id: whose it is; part of the query, since no key will say so.
+            expires: Unix time in seconds after which it is refused.
+        """
+        tenant = str(tenant_id)
+        signature = self._signature(path, tenant, expires)
+        # No part has a character that a query would have to escape.
+        return f"{path}?tenant={tenant}&expires={expires}&signature={signature}"
+
+    def check(
+        self, path: str, *, tenant_id: UUID, expires: int, signature: str, now: float
+    ) -> Verdict:
+        """Judge a signature, in constant time; `now` is Unix time in seconds."""
+        expected = self._signature(path, str(tenant_id), expires).encode()
+        if not hmac.compare_digest(expected, signature.encode(errors="replace")):
+            return Verdict.FORGED
+        return Verdict.EXPIRED if now > expires else Verdict.VALID
+
+    def _signature(self, path: str, tenant: str, expires: int) -> str:
+        message = f"signed-url:{tenant}:{expires}:{path}".encode()
+        digest = hmac.digest(self._secret, message, "sha256")
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+ClipFile = Literal["download", "thumbnail"]
+
+
+_STEP: Final = 300
+
+
+def clip_path(clip_id: UUID, file: ClipFile) -> str:
+    """Return the path under which a clip's file is served."""
+    return f"/v1/clips/{clip_id}/{file}"
+
+
+class ClipLinks:
+    """Makes URLs that let anybody read a clip's file for a while.
+
+    Args:
+        signer: signs them.
+        base_url: under which clients reach the API, without a trailing slash.
+        lifetime: seconds for which they work at least.
+    """
+
+    def __init__(self, signer: UrlSigner, *, base_url: str, lifetime: float) -> None:
+        self._signer = signer
+        self._base_url = base_url
+        self._lifetime = lifetime
+
+    def sign(self, path: str, *, tenant_id: UUID) -> str:
+        """Return the URL of a clip's file, given its path.
+
+        Expiries are rounded up to five minutes, so that a list read twice gives the same URLs and
+        browsers' caches work.
+        """
+        expires = math.ceil((time.time() + self._lifetime) / _STEP) * _STEP
+        return self._base_url + self._signer.sign(path, tenant_id=tenant_id, expires=expires)

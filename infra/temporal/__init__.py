@@ -1,0 +1,1 @@
+"""The Temporal client and its schedules."""

@@ -1,0 +1,176 @@
+"""The door to Temporal: one client, configured from settings.
+
+Temporal as something that may be away: a client made when first needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from temporalio.api.failure.v1 import Failure
+from temporalio.client import Client, Interceptor, KeepAliveConfig
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DefaultFailureConverter, PayloadConverter
+from temporalio.runtime import Runtime
+from temporalio.service import TLSConfig
+
+from infra.errors import NotConfiguredError, SetupError, StartFailedError
+from infra.redaction import redact
+from infra.settings import Settings
+from infra.telemetry import temporal_interceptors
+
+CONNECT_TIMEOUT: Final = timedelta(seconds=10)
+
+
+class RedactingFailureConverter(DefaultFailureConverter):
+    """Writes failures into histories without secrets: their messages, tracebacks and causes."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        """Write an exception."""
+        super().to_failure(exception, payload_converter, failure)
+        each: Failure | None = failure
+        while each is not None:
+            each.message = redact(each.message)
+            each.stack_trace = redact(each.stack_trace)
+            each = each.cause if each.HasField("cause") else None
+
+
+DATA_CONVERTER: Final = replace(
+    pydantic_data_converter, failure_converter_class=RedactingFailureConverter
+)
+
+
+async def connect(
+    settings: Settings,
+    *,
+    interceptors: Sequence[Interceptor] = (),
+    runtime: Runtime | None = None,
+    patience: timedelta = CONNECT_TIMEOUT,
+) -> Client:
+    """A connected client that converts pydantic models.
+
+    Args:
+        settings: address, namespace and credentials.
+        interceptors: such as tracing; workers made from the client inherit them.
+        runtime: where the SDK's core sends its logs and metrics.
+        patience: how long to wait for the server.
+
+    Raises:
+        NotConfiguredError: no address is set, or a certificate has no key.
+        StartFailedError: the server does not answer.
+    """
+    address = settings.temporal_address
+    if address is None:
+        raise NotConfiguredError(
+            "No Temporal server is configured.",
+            remedy="Set TEMPORAL_ADDRESS, or start everything with `highlights dev`.",
+        )
+    try:
+        return await asyncio.wait_for(
+            Client.connect(
+                address,
+                namespace=settings.temporal_namespace,
+                api_key=_api_key(settings),
+                tls=_tls(settings),
+                data_converter=DATA_CONVERTER,
+                interceptors=interceptors,
+                runtime=runtime,
+                keep_alive_config=KeepAliveConfig(),
+            ),
+            timeout=patience.total_seconds(),
+        )
+    except (RuntimeError, TimeoutError) as error:
+        raise StartFailedError(
+            f"Temporal at {address} does not answer: {error or 'timed out'}.",
+            remedy="Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and the credentials.",
+        ) from error
+
+
+def _api_key(settings: Settings) -> str | None:
+    return settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None
+
+
+def _tls(settings: Settings) -> TLSConfig | bool:
+    certificate = settings.temporal_tls_client_cert_path
+    key = settings.temporal_tls_client_key_path
+    if (certificate is None) != (key is None):
+        raise NotConfiguredError(
+            "Mutual TLS needs both a certificate and its key.",
+            remedy="Set TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH.",
+        )
+    authority = settings.temporal_tls_server_ca_cert_path
+    name = settings.temporal_tls_server_name
+    if certificate or authority or name:
+        return TLSConfig(
+            server_root_ca_cert=_pem(authority),
+            domain=name,
+            client_cert=_pem(certificate),
+            client_private_key=_pem(key),
+        )
+    return settings.temporal_tls or settings.temporal_api_key is not None
+
+
+def _pem(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotConfiguredError(
+            f"{path} cannot be read: {error.strerror}.",
+            remedy="Check the TEMPORAL_TLS_* paths.",
+        ) from error
+
+
+_CONNECT_TIMEOUT: Final = timedelta(seconds=3)
+
+
+class TemporalUnavailableError(Exception):
+    """The workflow service does not answer, or none is configured; trying again may help."""
+
+
+class TemporalRefusedError(TemporalUnavailableError):
+    """The workflow service answers that it will not take this; trying again does not help."""
+
+
+class TemporalConnection:
+    """A client of Temporal that is made when first needed, so that the API starts without it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+        self._connecting = asyncio.Lock()
+
+    async def client(self) -> Client:
+        """Return the client; once connected it reconnects by itself.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer, or none is configured.
+        """
+        async with self._connecting:
+            if self._client is None:
+                try:
+                    self._client = await connect(
+                        self._settings,
+                        interceptors=temporal_interceptors(self._settings),
+                        patience=_CONNECT_TIMEOUT,
+                    )
+                except SetupError as error:
+                    raise TemporalUnavailableError(str(error)) from error
+            return self._client
+
+
+def connected(client: Client) -> Callable[[], Awaitable[Client]]:
+    """Return a client that is there already, for those who can wait for one."""
+
+    async def given() -> Client:
+        return client
+
+    return given
