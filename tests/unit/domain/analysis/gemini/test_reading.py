@@ -20,7 +20,7 @@ from domain.analysis.gemini.parsing import (
     read_refinement,
 )
 from domain.analysis.gemini.query import Answer
-from tests.unit.domain.gemini.cases import FILE, PROFILE, assessment, moment, said
+from tests.unit.domain.analysis.gemini.cases import FILE, PROFILE, assessment, moment, said
 
 DETECTED = Detection(start=110.0, peak=114.5, end=120.0, kind="goal", certainty=0.9)
 

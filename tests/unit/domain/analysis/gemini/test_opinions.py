@@ -13,8 +13,8 @@ from domain.analysis.gemini.results import Look, Told, told_in_vain, told_with, 
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.markers import Mark
 from domain.score import DIMENSIONS, HighlightScore
-from tests.unit.domain.gemini.test_pieces import candidate, window
-from tests.unit.domain.gemini.test_verdicts import HEARD, STREAM, TENANT, seen
+from tests.unit.domain.analysis.gemini.test_pieces import candidate, window
+from tests.unit.domain.analysis.gemini.test_results import HEARD, STREAM, TENANT, seen
 
 BETTER = HighlightScore(**dict.fromkeys(DIMENSIONS, 0.95))
 
