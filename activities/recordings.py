@@ -19,11 +19,11 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.analysis.states import delete_states
+from activities.analysis.state_store import delete_analyzer_states
 from activities.heartbeat import INTERVAL, heartbeating
 from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
-from activities.ingest.separate_audio import SeparateAudio
+from activities.ingest.renditions import SeparateAudio
 from activities.ingest.store import StoreGuard
 from activities.interfaces import Recordings
 from domain.ingest.messages import IngestLimits, IngestProgress
@@ -42,6 +42,7 @@ from domain.streams.status import EndReason, StreamEnd
 from infra.media.hls_client import (
     FetchError,
     HlsClient,
+    MediaSource,
     NotFoundError,
     RefusedError,
     TooLargeError,
@@ -49,7 +50,6 @@ from infra.media.hls_client import (
 )
 from infra.media.hls_playlist import NotAPlaylistError
 from infra.media.pool import MediaPool
-from infra.media.source import MediaSource
 from infra.media.zip_recording import (
     ArchiveShelf,
     RecordingArchive,
@@ -335,7 +335,7 @@ class RecordingActivities(Recordings):
         if request.before is None:
             self._archives.release(request.stream_id)
             await self._store.delete_prefix(prefix)
-            await delete_states(
+            await delete_analyzer_states(
                 self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
             )
             return

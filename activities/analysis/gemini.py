@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
-from pydantic import ValidationError
 from temporalio import activity
 
 from activities.analysis.chunk_analyzer import ANALYZER, Case, PieceJudge
 from activities.analysis.local import LocalAnalysis
-from activities.analysis.states import state_key
+from activities.analysis.state_store import AnalyzerStateStore
 from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
 from app.services.profiles import PinnedProfiles
@@ -24,12 +23,10 @@ from domain.media.segments import Window
 from domain.profiles.model import GameProfile
 from infra.db.engine import DatabaseUnavailableError
 from infra.profiles.store import ProfileStore
-from infra.storage.segments import SegmentStore, UnknownKeyError
+from infra.storage.segments import SegmentStore
 
 _log = structlog.get_logger(__name__)
 
-# A retry reads the state before its own windows; a few more are kept for a workflow that resets.
-_STATES_KEPT: Final = 4
 # What is left of an activity's time is for what was begun in it.
 _SHARE_OF_TIME: Final = 0.6
 
@@ -52,7 +49,9 @@ class GeminiAnalysis(Analysis):
     ) -> None:
         self._local = local
         self._judge = judge
-        self._segments = segments
+        self._states = AnalyzerStateStore(
+            segments, analyzer=ANALYZER, initial=WatchState(), reset_event="watching_starts_anew"
+        )
         self._profiles = profiles
         self._shipped = shipped
 
@@ -70,7 +69,7 @@ class GeminiAnalysis(Analysis):
         has_time = _clock()
         local, levels = await self._local.hear(request)
         profile = await self._profile(request)
-        course = _Course(self._judge, request, profile, await self._recall(request))
+        course = _Course(self._judge, request, profile, await self._states.load(request))
         for window, settled, level in _by_window(request.windows, local, levels):
             course.state = course.state.with_window(window, settled, rank=level)
             if window is not request.windows[-1]:
@@ -78,7 +77,7 @@ class GeminiAnalysis(Analysis):
         if not request.windows:
             course.state = course.state.with_candidates(local.candidates)
         await course.settle(has_time, last=request.last)
-        await self._remember(request, course.state)
+        await self._states.save(request, course.state)
         _tell(request, course.report)
         return local.model_copy(
             update={
@@ -104,24 +103,6 @@ class GeminiAnalysis(Analysis):
         except DatabaseUnavailableError as error:
             _log.warning("profile_unknown", profile=name, version=version, error=str(error))
             return self._shipped.catalog.pinned(name, version).profile
-
-    async def _recall(self, request: AnalyzeWindowInput) -> WatchState:
-        if request.previous_window is None:
-            return WatchState()
-        key = _state_key(request, request.previous_window)
-        try:
-            return WatchState.model_validate_json(await self._segments.read(key))
-        except (UnknownKeyError, ValidationError) as error:
-            _log.warning("watching_starts_anew", key=key, error=type(error).__name__)
-            return WatchState()
-
-    async def _remember(self, request: AnalyzeWindowInput, state: WatchState) -> None:
-        for window in request.windows:
-            if window.index >= _STATES_KEPT:
-                await self._segments.delete(_state_key(request, window.index - _STATES_KEPT))
-        if request.windows:
-            data = state.model_dump_json(exclude_defaults=True).encode()
-            await self._segments.put(_state_key(request, request.windows[-1].index), data)
 
 
 class _Course:
@@ -203,9 +184,3 @@ def _tell(request: AnalyzeWindowInput, report: GeminiReport) -> None:
             seconds=report.watched,
             counted=report.counted,
         )
-
-
-def _state_key(request: AnalyzeWindowInput, window: int) -> str:
-    return state_key(
-        tenant_id=request.tenant_id, stream_id=request.stream_id, analyzer=ANALYZER, window=window
-    )

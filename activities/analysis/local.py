@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import structlog
-from pydantic import ValidationError
 from temporalio import activity
 
-from activities.analysis.states import state_key
+from activities.analysis.state_store import AnalyzerStateStore
 from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
 from domain.analysis.baseline import highest_level
@@ -17,16 +16,13 @@ from domain.analysis.detector import ANALYZER, DetectorState, advance
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.analysis.signals import SegmentSignals, analyzed_in, undecodable_gaps
 from domain.highlights.candidate import HighlightCandidate
-from domain.media.segments import SegmentRef, Window
+from domain.media.segments import SegmentRef
 from domain.media.timestamps import anchor_of
 from infra.media.pool import MediaPool
 from infra.media.signals import SegmentFile, measure_segments
 from infra.storage.segments import SegmentStore, UnknownKeyError
 
 _log = structlog.get_logger(__name__)
-
-# A retry reads the state before its own windows; a few more are kept for a workflow that resets.
-_STATES_KEPT: Final = 4
 
 
 class Heard(NamedTuple):
@@ -49,6 +45,9 @@ class LocalAnalysis(Analysis):
     def __init__(self, *, segments: SegmentStore, pool: MediaPool) -> None:
         self._segments = segments
         self._pool = pool
+        self._states = AnalyzerStateStore(
+            segments, analyzer=ANALYZER, initial=DetectorState(), reset_event="analysis_starts_anew"
+        )
 
     @activity.defn(name="analyze_window")
     async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
@@ -61,7 +60,7 @@ class LocalAnalysis(Analysis):
 
     async def hear(self, request: AnalyzeWindowInput) -> Heard:
         """Do the same, and tell how exciting each window was."""
-        state = await self._recall(request)
+        state = await self._states.load(request)
         candidates: list[HighlightCandidate] = []
         undecodable: list[SegmentRef] = []
         analyzed_seconds: list[float] = []
@@ -89,7 +88,7 @@ class LocalAnalysis(Analysis):
                 state, (), tenant_id=request.tenant_id, stream_id=request.stream_id, last=True
             )
             candidates += settled
-        await self._remember(request, state)
+        await self._states.save(request, state)
         result = AnalyzeWindowResult(
             candidates=tuple(candidates),
             watermark=state.position if request.last else state.watermark,
@@ -135,30 +134,6 @@ class LocalAnalysis(Analysis):
             _log.warning("segment_gone", key=error.key)
             return None
 
-    async def _recall(self, request: AnalyzeWindowInput) -> DetectorState:
-        if request.previous_window is None:
-            return DetectorState()
-        key = _state_key(request, request.previous_window)
-        try:
-            return DetectorState.model_validate_json(await self._segments.read(key))
-        except (UnknownKeyError, ValidationError) as error:
-            _log.warning("analysis_starts_anew", key=key, error=type(error).__name__)
-            return DetectorState()
-
-    async def _remember(self, request: AnalyzeWindowInput, state: DetectorState) -> None:
-        if not request.windows:
-            return
-        for window in request.windows[:-1]:
-            await self._forget(request, window)
-        latest = request.windows[-1]
-        await self._forget(request, latest)
-        data = state.model_dump_json(exclude_defaults=True).encode()
-        await self._segments.put(_state_key(request, latest.index), data)
-
-    async def _forget(self, request: AnalyzeWindowInput, window: Window) -> None:
-        if window.index >= _STATES_KEPT:
-            await self._segments.delete(_state_key(request, window.index - _STATES_KEPT))
-
 
 def _report(request: AnalyzeWindowInput, undecodable: Sequence[SegmentRef]) -> None:
     if undecodable:
@@ -170,9 +145,3 @@ def _report(request: AnalyzeWindowInput, undecodable: Sequence[SegmentRef]) -> N
             seconds=round(sum(segment.duration for segment in undecodable), 3),
             first=undecodable[0].media_sequence,
         )
-
-
-def _state_key(request: AnalyzeWindowInput, window: int) -> str:
-    return state_key(
-        tenant_id=request.tenant_id, stream_id=request.stream_id, analyzer=ANALYZER, window=window
-    )

@@ -17,13 +17,12 @@ from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.analysis.states import delete_states
+from activities.analysis.state_store import delete_analyzer_states
 from activities.heartbeat import heartbeating
-from activities.ingest.captions import CaptionFollower
 from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.follower import Follower
 from activities.ingest.poller import PlaylistPoller
-from activities.ingest.separate_audio import SeparateAudio
+from activities.ingest.renditions import CaptionFollower, SeparateAudio
 from activities.ingest.store import StoredSegments, StoreGuard
 from activities.ingest.window_fetch import WindowFetch
 from activities.interfaces import Ingest
@@ -284,7 +283,7 @@ class IngestActivities(Ingest):
         async with heartbeating(interval=self._heartbeat_interval):
             released = await stored.release(before=request.before)
             if request.before is None:
-                await delete_states(
+                await delete_analyzer_states(
                     self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
                 )
             await self._store.sweep(older_than=_SCRATCH_LIFETIME)

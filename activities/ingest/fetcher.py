@@ -28,6 +28,7 @@ from infra.media.decryption import (
 from infra.media.hls_client import (
     DamagedError,
     FetchError,
+    MediaSource,
     NotFoundError,
     RefusedError,
     TooLargeError,
@@ -35,7 +36,6 @@ from infra.media.hls_client import (
 )
 from infra.media.pool import MediaError, MediaPool
 from infra.media.probe import UndecodableError, probe
-from infra.media.source import MediaSource
 from infra.ssrf import UrlForbiddenError
 from infra.storage.segments import SegmentStore
 

@@ -12,7 +12,8 @@ from typing import Final
 
 import structlog
 
-from activities.ingest.arrivals import (
+from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
+from activities.ingest.follower_events import (
     Arrival,
     LossArrival,
     Problem,
@@ -22,10 +23,8 @@ from activities.ingest.arrivals import (
     encrypted_end,
     playlist_problem,
 )
-from activities.ingest.captions import CaptionFollower
-from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
-from activities.ingest.separate_audio import SeparateAudio
+from activities.ingest.renditions import CaptionFollower, SeparateAudio
 from activities.ingest.store import StoredSegment, StoreGuard
 from domain.highlights.commentary import Cue
 from domain.ingest.continuity import (

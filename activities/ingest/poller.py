@@ -21,9 +21,8 @@ from domain.ingest.playlist import (
 )
 from domain.ingest.retries import playlist_timing
 from domain.media.segments import VariantPolicy
-from infra.media.hls_client import Validators
+from infra.media.hls_client import MediaSource, Validators
 from infra.media.hls_playlist import MissingVariableError, NotAPlaylistError, parse_playlist
-from infra.media.source import MediaSource
 
 _log = structlog.get_logger(__name__)
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import structlog
 
-from activities.ingest.arrivals import LossArrival, SegmentArrival, absence, encrypted_end
 from activities.ingest.fetcher import Fetched, Lost
 from activities.ingest.follower import Follower
+from activities.ingest.follower_events import LossArrival, SegmentArrival, absence, encrypted_end
 from activities.ingest.store import StoredSegment, StoredSegments
 from domain.highlights.commentary import place
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestProgress

@@ -18,9 +18,9 @@ from av.audio.stream import AudioStream
 
 from domain.media.packet_times import TICKS
 from domain.model import Model
+from infra.media.audio import RATE
 from infra.media.concat import PictureRun, SourceFile, SpliceError, splice
 from infra.media.probe import OPTIONS
-from infra.media.sound import RATE
 from infra.storage.scratch import scratch_directory
 
 MIME_TYPE: Final = "video/mp4"

@@ -30,9 +30,8 @@ from domain.media.packet_times import (
     unwrap,
 )
 from domain.model import Model
-from infra.media.probe import DAMAGE, OPTIONS
-from infra.media.sound import SoundTrack
-from infra.media.tracks import audio_stream, is_usable
+from infra.media.audio import SoundTrack
+from infra.media.probe import DAMAGE, OPTIONS, audio_stream, is_usable
 
 _log = structlog.get_logger(__name__)
 

@@ -5,6 +5,8 @@ that an origin which sends ten gigabytes, a decompression bomb or a byte a minut
 
 Connections are shared by all streams of a worker; what an origin says about its client
 (cookies, and requests to slow down) belongs to one stream's session.
+
+Where playlists and segments are read from: an origin, or an archive of a recording.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from email.utils import parsedate_to_datetime
 from http.cookiejar import Cookie, CookieJar
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import httpx
 
@@ -29,12 +31,25 @@ from domain.model import Model
 from infra.ssrf import MAX_REDIRECTS, GuardedTransport, UrlGuard
 
 _WRITE_SIZE: Final = 1 << 18
+
+
 _INFLATE_SIZE: Final = 1 << 16
+
+
 _KEEPALIVE: Final = 30.0
+
+
 _SESSIONS: Final = 4096
+
+
 _COOKIES: Final = 64
+
+
 _COOKIE_BYTES: Final = 4096
+
+
 _PAUSED_HOSTS: Final = 64
+
 
 LONGEST_RETRY_AFTER: Final = 120.0
 """Seconds for which an origin's Retry-After is honored; a stall is judged later than that."""
@@ -409,3 +424,40 @@ def _validators(headers: httpx.Headers) -> Validators:
     except (TypeError, ValueError):
         aged = False
     return Validators(etag=etag, last_modified=modified if aged else None)
+
+
+class MediaSource(Protocol):
+    """Gives playlists and segments by their URLs, bounded in bytes and seconds.
+
+    `seconds` bounds the whole answer, `idle` the time in which nothing of it comes.
+
+    All raise `infra.media.hls_client.FetchError` where there is nothing usable to be had.
+    """
+
+    async def playlist(
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        seconds: float,
+        validators: Validators,
+        idle: float | None = None,
+    ) -> PlaylistAnswer:
+        """Read a playlist, unless it has not changed since `validators`."""
+
+    async def read(
+        self, resource: Resource, *, max_bytes: int, seconds: float, idle: float | None = None
+    ) -> bytes:
+        """Read something small."""
+
+    async def download(
+        self,
+        resource: Resource,
+        file: Path,
+        *,
+        max_bytes: int,
+        seconds: float,
+        prefix: bytes = b"",
+        idle: float | None = None,
+    ) -> int:
+        """Write `prefix` and then the resource to `file`; return the bytes written."""

@@ -16,10 +16,10 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from domain.media.packet_times import TICKS
 from domain.model import Model
+from infra.media.audio import RATE
 from infra.media.concat import PictureRun, SourceFile, Spliced, splice
 from infra.media.ffmpeg import FfmpegLimits, run_ffmpeg
 from infra.media.pool import MediaPool
-from infra.media.sound import RATE
 
 _THUMBNAIL_HEIGHT = 360
 _WATERMARK_MARGIN = 24

@@ -43,8 +43,7 @@ from domain.analysis.signals import (
 from domain.media.timeline import unwrap
 from domain.model import Model
 from infra.media.phash import hash_of_frame
-from infra.media.probe import DAMAGE
-from infra.media.tracks import FORMATS, audio_stream, holds_picture, is_continued, is_usable
+from infra.media.probe import DAMAGE, FORMATS, audio_stream, holds_picture, is_continued, is_usable
 
 Floats = NDArray[np.float32]
 

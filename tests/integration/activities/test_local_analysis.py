@@ -12,7 +12,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.analysis.local import LocalAnalysis
-from activities.analysis.offline import analyze_segments
+from domain.analysis.detector import DetectorState, advance
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import GapReason, Window
@@ -131,14 +131,21 @@ async def test_corrupt_and_missing_segments_are_counted_and_passed_over(
     assert [each.peak for each in result.candidates] == pytest.approx([scene.peak], abs=1.0)
 
 
-async def test_the_offline_entry_finds_the_same(scene: Scene, pool: MediaPool) -> None:
-    online = await Analyzer(scene, pool).analyze_all(scene.windows())
-    offline = analyze_segments(
-        [(segment, await scene.store.path(segment.key)) for segment in scene.segments],
-        tenant_id=TENANT,
-        stream_id=STREAM,
-    )
-    assert [each.id for each in offline] == [each.id for each in online]
+async def test_one_pass_over_all_frames_finds_the_same(scene: Scene, pool: MediaPool) -> None:
+    by_window = await Analyzer(scene, pool).analyze_all(scene.windows())
+    files = [
+        SegmentFile(
+            path=await scene.store.path(segment.key),
+            start=segment.start,
+            duration=segment.duration,
+            first_timestamp=segment.first_timestamp,
+            audio_track=segment.audio_track,
+        )
+        for segment in scene.segments
+    ]
+    frames = [frame for each in measure_segments(tuple(files)) if each for frame in each.frames]
+    _, in_one_pass = advance(DetectorState(), frames, tenant_id=TENANT, stream_id=STREAM, last=True)
+    assert [each.id for each in in_one_pass] == [each.id for each in by_window]
 
 
 async def test_damage_in_every_segment_costs_neither_the_windows_nor_the_moment(

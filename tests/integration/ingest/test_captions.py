@@ -13,7 +13,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from activities.ingest.captions import CaptionFollower
+from activities.ingest.renditions import CaptionFollower
 from demo.origin import Faults, LiveOrigin, Mark, OriginOptions
 from demo.origin.captions import Caption
 from domain.highlights.commentary import Cue
