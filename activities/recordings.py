@@ -21,7 +21,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.analysis.state_store import delete_analyzer_states
 from activities.heartbeat import INTERVAL, heartbeating
-from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
+from activities.ingest.fetcher import DownloadedSegment, MissingSegment, SegmentFetcher
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.renditions import SeparateAudio
 from activities.ingest.store import StoreGuard
@@ -51,7 +51,7 @@ from infra.media.hls_client import (
 from infra.media.hls_playlist import NotAPlaylistError
 from infra.media.pool import MediaPool
 from infra.media.zip_recording import (
-    ArchiveShelf,
+    ArchiveCache,
     RecordingArchive,
     UnusableArchiveError,
     is_archive,
@@ -167,12 +167,12 @@ class PieceFetch:
         following = self._builder.cursor.next_sequence or 0
         return tuple(each for each in self._wanted if each.sequence >= following)[:most]
 
-    async def take(self, outcome: Fetched | Lost) -> None:
+    async def take(self, outcome: DownloadedSegment | MissingSegment) -> None:
         """Place and store a segment, or leave a hole where it could not be had."""
         now = datetime.now(UTC)
         skip = self._skip if outcome.listed.sequence == self._wanted[0].sequence else 0.0
         listed = outcome.listed.without_first(skip) if skip else outcome.listed
-        if isinstance(outcome, Lost):
+        if isinstance(outcome, MissingSegment):
             self._builder.lose(
                 first_sequence=listed.sequence,
                 last_sequence=listed.sequence,
@@ -241,7 +241,7 @@ class RecordingActivities(Recordings):
         self._store = store
         self._client = client
         self._pool = pool
-        self._archives = ArchiveShelf(store)
+        self._archives = ArchiveCache(store)
         self._heartbeat_interval = heartbeat_interval
         self._playlists: OrderedDict[tuple[_Owner, str], MediaPlaylist] = OrderedDict()
 
@@ -428,17 +428,18 @@ async def _obtain(
     audio: SeparateAudio | None,
     listed: ListedSegment,
     limits: IngestLimits,
-) -> Fetched | Lost:
+) -> DownloadedSegment | MissingSegment:
     if listed.declared_gap:
-        return Lost(listed, GapReason.DECLARED, "EXT-X-GAP in the recording")
+        return MissingSegment(listed, GapReason.DECLARED, "EXT-X-GAP in the recording")
     outcome = await fetcher.fetch(listed, limits=limits, still_listed=lambda: True)
-    if audio is not None and isinstance(outcome, Fetched):
+    if audio is not None and isinstance(outcome, DownloadedSegment):
         return await audio.complete(outcome)
     return outcome
 
 
 async def _take(
-    piece: PieceFetch, fetches: Sequence[Coroutine[object, object, Fetched | Lost]]
+    piece: PieceFetch,
+    fetches: Sequence[Coroutine[object, object, DownloadedSegment | MissingSegment]],
 ) -> None:
     """Fetch some segments together and take them in order; no file is left behind."""
     tasks = [asyncio.ensure_future(each) for each in fetches]
@@ -449,7 +450,7 @@ async def _take(
         for task in tasks:
             task.cancel()
         for each in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(each, Fetched) and each.file is not None:
+            if isinstance(each, DownloadedSegment) and each.file is not None:
                 await asyncio.to_thread(each.file.unlink, missing_ok=True)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from activities.analysis.chunk_analyzer import GeminiDoors, GeminiSpending, PieceJudge, Watcher
+from activities.analysis.chunk_analyzer import (
+    ChunkAnalyzer,
+    GeminiAnalyzer,
+    GeminiResources,
+    GeminiSpending,
+)
 from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.local import LocalAnalysis
 from activities.interfaces import Analysis
 from app.container import Doors
 from app.services.profiles import PinnedProfiles
 from domain.analysis.gemini.budget import GateLimits, TenantBudget
-from domain.analysis.gemini.pricing import Choice, bare_name
-from domain.analysis.gemini.prompts import Questions
+from domain.analysis.gemini.pricing import GeminiModelChoice, bare_name
+from domain.analysis.gemini.prompts import QueryBuilder
 from infra.settings import Settings
 
 
@@ -26,8 +31,8 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
             dollars_per_month=settings.gemini_dollars_per_tenant_month,
         ),
     )
-    watcher = Watcher(
-        GeminiDoors(
+    watcher = GeminiAnalyzer(
+        GeminiResources(
             client=doors.gemini,
             quota=doors.gemini_quota,
             spending=spending,
@@ -35,7 +40,7 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
             pool=doors.media,
             prices=settings.gemini_price_table(),
         ),
-        _questions(settings, Choice()),
+        _questions(settings, GeminiModelChoice()),
         {name: _questions(settings, each) for name, each in settings.gemini_by_profile.items()},
     )
     limits = GateLimits(
@@ -44,16 +49,16 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
     )
     return GeminiAnalysis(
         local=local,
-        judge=PieceJudge(watcher, spending, limits),
+        judge=ChunkAnalyzer(watcher, spending, limits),
         segments=doors.segments,
         profiles=PinnedProfiles(doors.database, doors.profiles),
         shipped=doors.profiles,
     )
 
 
-def _questions(settings: Settings, choice: Choice) -> Questions:
+def _questions(settings: Settings, choice: GeminiModelChoice) -> QueryBuilder:
     general = settings.gemini_temperature
-    return Questions(
+    return QueryBuilder(
         model=bare_name(choice.model or settings.gemini_model),
         temperature=general if choice.temperature is None else choice.temperature,
         language=choice.language or settings.gemini_language,

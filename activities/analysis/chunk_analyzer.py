@@ -32,25 +32,25 @@ from temporalio.exceptions import ApplicationError
 
 from domain.analysis.detector import ANALYZER as LOCAL
 from domain.analysis.gemini.budget import (
-    Circuit,
+    ChunkValue,
+    CircuitBreaker,
     GateLimits,
+    GateReason,
     GateState,
-    Grounds,
-    PieceValue,
     TenantBudget,
     TenantSpending,
-    judge,
+    evaluate_gate,
 )
-from domain.analysis.gemini.chunks import Piece, WatchState
-from domain.analysis.gemini.fusion import Sighting
+from domain.analysis.gemini.chunks import Chunk, GeminiState
+from domain.analysis.gemini.fusion import GeminiDetection
 from domain.analysis.gemini.parsing import (
-    Detection,
+    DetectedMoment,
     FileSpan,
     Refinement,
     UnusableAnswerError,
-    read_assessment,
-    read_detections,
-    read_refinement,
+    parse_assessment,
+    parse_detections,
+    parse_refinement,
 )
 from domain.analysis.gemini.pricing import (
     PriceTable,
@@ -59,10 +59,16 @@ from domain.analysis.gemini.pricing import (
     same_model,
     serving_model,
 )
-from domain.analysis.gemini.prompts import AROUND_MOMENT, AROUND_PEAK, Questions
-from domain.analysis.gemini.query import Answer, Ask
+from domain.analysis.gemini.prompts import AROUND_MOMENT, AROUND_PEAK, QueryBuilder
+from domain.analysis.gemini.query import GeminiAnswer, GeminiQuery
 from domain.analysis.gemini.report import GeminiReport
-from domain.analysis.gemini.results import Look, Told, told_in_vain, told_with, told_without
+from domain.analysis.gemini.results import (
+    ChunkAnalysis,
+    PublishedCandidates,
+    publish_fused,
+    publish_local_only,
+    publish_unusable,
+)
 from domain.model import Model
 from domain.profiles.model import GameProfile
 from domain.tenants.usage import UsageEvent, UsageKind, month_of, usage_event
@@ -79,7 +85,7 @@ from infra.gemini import (
     Video,
     VideoUnusableError,
 )
-from infra.gemini.chunk_file import write_piece
+from infra.gemini.chunk_file import write_chunk
 from infra.media.concat import SourceFile, SpliceError
 from infra.media.pool import MediaError, MediaPool
 from infra.storage.segments import SegmentStore, UnknownKeyError
@@ -157,7 +163,7 @@ ANALYZER: Final = "gemini-1"
 
 
 @dataclass(frozen=True)
-class GeminiDoors:
+class GeminiResources:
     """What asking needs of the world."""
 
     client: GeminiClient
@@ -168,7 +174,7 @@ class GeminiDoors:
     prices: PriceTable = field(default_factory=PriceTable)
 
 
-class KeptAnswer(Model):
+class StoredAnswer(Model):
     """An answer as it lies in the segment store, and where the video lay that was watched.
 
     Attributes:
@@ -176,12 +182,12 @@ class KeptAnswer(Model):
             one that was stored by a release that did not note it.
     """
 
-    answer: Answer
+    answer: GeminiAnswer
     file: FileSpan
     dollars: NonNegativeFloat | None = None
 
 
-class PieceAnswers:
+class ChunkAnswers:
     """Answers about one piece; its video is cut, and uploaded, when the first is to be paid for.
 
     Where nothing may be bought, those that are kept are used all the same: they are paid.
@@ -192,8 +198,8 @@ class PieceAnswers:
 
     def __init__(
         self,
-        doors: GeminiDoors,
-        piece: Piece,
+        doors: GeminiResources,
+        piece: Chunk,
         stack: AsyncExitStack,
         *,
         tenant_id: UUID,
@@ -210,7 +216,7 @@ class PieceAnswers:
         self._video: tuple[Video, FileSpan] | None = None
         self.report = GeminiReport()
 
-    async def to(self, ask: Ask) -> KeptAnswer:
+    async def to(self, ask: GeminiQuery) -> StoredAnswer:
         """Return the answer that is kept, else one that is asked for, paid and kept.
 
         One that came empty or cut off is paid for too, and asked for once more with more room.
@@ -225,7 +231,7 @@ class PieceAnswers:
         self.report = self.report.plus(GeminiReport(counted={f"{shortfall}_once": 1}))
         return await self._to(ask.wider())
 
-    async def _to(self, ask: Ask) -> KeptAnswer:
+    async def _to(self, ask: GeminiQuery) -> StoredAnswer:
         key = f"{self._prefix}/{ask.key(self._piece.segments)}.json"
         kept = await self._kept(key)
         if kept is None and not self._may_buy:
@@ -241,16 +247,16 @@ class PieceAnswers:
         self.report = self.report.plus(self._reported(ask, kept.answer, dollars))
         return kept
 
-    def _dollars(self, ask: Ask, kept: KeptAnswer) -> float:
+    def _dollars(self, ask: GeminiQuery, kept: StoredAnswer) -> float:
         if kept.dollars is not None:
             return kept.dollars
         return self._price(ask, kept.answer)
 
-    def _price(self, ask: Ask, answer: Answer) -> float:
+    def _price(self, ask: GeminiQuery, answer: GeminiAnswer) -> float:
         price = self._doors.prices.price(answer.model or ask.model, datetime.now(UTC))
         return price.dollars(answer.usage)
 
-    def _reported(self, ask: Ask, answer: Answer, dollars: float) -> GeminiReport:
+    def _reported(self, ask: GeminiQuery, answer: GeminiAnswer, dollars: float) -> GeminiReport:
         model = bare_name(answer.model or ask.model)
         return GeminiReport(
             calls=1,
@@ -262,16 +268,16 @@ class PieceAnswers:
             unpriced=() if self._doors.prices.knows(model) else (model,),
         )
 
-    async def _kept(self, key: str) -> KeptAnswer | None:
+    async def _kept(self, key: str) -> StoredAnswer | None:
         try:
-            return KeptAnswer.model_validate_json(await self._doors.segments.read(key))
+            return StoredAnswer.model_validate_json(await self._doors.segments.read(key))
         except UnknownKeyError:
             return None
         except ValidationError:
             _log.warning("gemini_answer_unreadable", key=key)
             return None
 
-    async def _buy(self, ask: Ask) -> KeptAnswer:
+    async def _buy(self, ask: GeminiQuery) -> StoredAnswer:
         if self._video is None:
             self._video = await self._cut()
         video, file = self._video
@@ -281,7 +287,7 @@ class PieceAnswers:
         except GeminiModelError:
             self.report = self.report.plus(GeminiReport(missing=(ask.model,)))
             raise
-        return KeptAnswer(answer=answer, file=file, dollars=self._price(ask, answer))
+        return StoredAnswer(answer=answer, file=file, dollars=self._price(ask, answer))
 
     async def _meter(self, key: str, usage: TokenUsage, dollars: float) -> None:
         """Meter an answer each time it is used: one that could not be metered before is then."""
@@ -295,7 +301,7 @@ class PieceAnswers:
             )
         )
 
-    def _tell(self, ask: Ask, kept: KeptAnswer) -> None:
+    def _tell(self, ask: GeminiQuery, kept: StoredAnswer) -> None:
         answer = kept.answer
         if not same_model(ask.model, answer.model):
             _log.warning("gemini_model_replaced", asked=ask.model, answered=answer.model)
@@ -328,7 +334,7 @@ class PieceAnswers:
                 )
                 for segment in segments
             ]
-            written = await self._doors.pool.run(write_piece, tuple(sources), target)
+            written = await self._doors.pool.run(write_chunk, tuple(sources), target)
         except (UnknownKeyError, SpliceError, MediaError, OSError) as error:
             raise VideoUnusableError(f"the piece cannot be shown: {error}") from error
         start = first + written.start
@@ -339,21 +345,21 @@ class PieceAnswers:
 _MOST_CLOSE_LOOKS: Final = 3
 
 
-class Watched(NamedTuple):
+class AnalyzedChunk(NamedTuple):
     """What a look brought, and what it cost."""
 
-    look: Look
+    look: ChunkAnalysis
     report: GeminiReport
 
 
-class InVain(NamedTuple):
+class AnalysisFailure(NamedTuple):
     """Why a look brought nothing, and what it cost all the same."""
 
     error: GeminiError | UnusableAnswerError
     report: GeminiReport
 
 
-class Watcher:
+class GeminiAnalyzer:
     """Detects, looks closely and scores.
 
     Args:
@@ -364,20 +370,20 @@ class Watcher:
 
     def __init__(
         self,
-        doors: GeminiDoors,
-        questions: Questions,
-        by_profile: Mapping[str, Questions] | None = None,
+        doors: GeminiResources,
+        questions: QueryBuilder,
+        by_profile: Mapping[str, QueryBuilder] | None = None,
     ) -> None:
         self._doors = doors
         self._questions = questions
         self._by_profile = by_profile or {}
         self._serving: dict[str, str] = {}
 
-    def questions(self, profile: GameProfile) -> Questions:
+    def questions(self, profile: GameProfile) -> QueryBuilder:
         """Return what is asked about a game, and of whom."""
         return self._by_profile.get(profile.id, self._questions)
 
-    def expected_dollars(self, piece: Piece, profile: GameProfile) -> float:
+    def expected_dollars(self, piece: Chunk, profile: GameProfile) -> float:
         """Return what a look is expected to cost now, of the model that answers these days."""
         questions, now = self.questions(profile), datetime.now(UTC)
         serving = self._serving.get(questions.model) or serving_model(questions.model, now)
@@ -386,18 +392,18 @@ class Watcher:
 
     async def watch(
         self,
-        piece: Piece,
+        piece: Chunk,
         profile: GameProfile,
         *,
         tenant_id: UUID,
         stream_id: UUID,
         has_time: Callable[[], bool],
         may_buy: bool = True,
-    ) -> Watched | InVain:
+    ) -> AnalyzedChunk | AnalysisFailure:
         """Look at a piece; where `has_time` says no, what is left is unclear."""
         questions = self.questions(profile)
         async with AsyncExitStack() as stack:
-            answers = PieceAnswers(
+            answers = ChunkAnswers(
                 self._doors,
                 piece,
                 stack,
@@ -406,12 +412,12 @@ class Watcher:
                 may_buy=may_buy,
             )
             try:
-                look = await _Viewing(answers, questions, profile).look(piece, has_time)
+                look = await _ChunkQueries(answers, questions, profile).look(piece, has_time)
             except (GeminiError, UnusableAnswerError) as error:
-                return InVain(error, answers.report)
+                return AnalysisFailure(error, answers.report)
             finally:
                 self._note_serving(questions.model, answers.report)
-            return Watched(look, answers.report)
+            return AnalyzedChunk(look, answers.report)
 
     def _note_serving(self, asked: str, report: GeminiReport) -> None:
         """Remember which model answers for the one asked, for what a look is expected to cost."""
@@ -420,20 +426,22 @@ class Watcher:
         self._serving |= report.rerouted
 
 
-class _Viewing:
+class _ChunkQueries:
     """The looks at one piece, and what has been counted on the way."""
 
-    def __init__(self, answers: PieceAnswers, questions: Questions, profile: GameProfile) -> None:
+    def __init__(
+        self, answers: ChunkAnswers, questions: QueryBuilder, profile: GameProfile
+    ) -> None:
         self._answers = answers
         self._questions = questions
         self._profile = profile
         self._counted: Counter[str] = Counter()
 
-    async def look(self, piece: Piece, has_time: Callable[[], bool]) -> Look:
+    async def look(self, piece: Chunk, has_time: Callable[[], bool]) -> ChunkAnalysis:
         kept = await self._answers.to(self._questions.detect(piece, self._profile))
-        detected = read_detections(kept.answer, kept.file, self._profile)
+        detected = parse_detections(kept.answer, kept.file, self._profile)
         self._counted.update(detected.counted)
-        sightings: list[Sighting] = []
+        sightings: list[GeminiDetection] = []
         unclear: list[float] = []
         for rank, each in enumerate(sorted(detected.moments, key=lambda moment: -moment.certainty)):
             if rank >= _MOST_CLOSE_LOOKS or not has_time():
@@ -448,11 +456,11 @@ class _Viewing:
                 continue
             if sighting is not None:
                 sightings.append(sighting)
-        return Look(
+        return ChunkAnalysis(
             sightings=tuple(sightings), unclear=tuple(unclear), counted=dict(+self._counted)
         )
 
-    async def _closely(self, detection: Detection, file: FileSpan) -> Sighting | None:
+    async def _closely(self, detection: DetectedMoment, file: FileSpan) -> GeminiDetection | None:
         """Return the moment with exact times and its worth; None when it is not there."""
         refined = await self._exactly(detection, file)
         if refined is None:
@@ -460,9 +468,9 @@ class _Viewing:
             return None
         start, end = _within(file, refined.start - AROUND_MOMENT, refined.end + AROUND_MOMENT)
         kept = await self._answers.to(self._questions.score(self._profile, start=start, end=end))
-        worth = read_assessment(kept.answer, self._profile)
+        worth = parse_assessment(kept.answer, self._profile)
         self._counted.update(worth.counted)
-        return Sighting(
+        return GeminiDetection(
             start=refined.start,
             peak=refined.peak,
             end=refined.end,
@@ -475,13 +483,13 @@ class _Viewing:
             corrections=(*detection.corrections, *refined.corrections),
         )
 
-    async def _exactly(self, detection: Detection, file: FileSpan) -> Refinement | None:
+    async def _exactly(self, detection: DetectedMoment, file: FileSpan) -> Refinement | None:
         """Return exact times: those of the first look, where the second gives none of use."""
         start, end = _within(file, detection.peak - AROUND_PEAK, detection.peak + AROUND_PEAK)
         ask = self._questions.refine(self._profile, start=start, end=end, kind=detection.kind)
         kept = await self._answers.to(ask)
         try:
-            return read_refinement(kept.answer, file, excerpt_start=start, detected=detection)
+            return parse_refinement(kept.answer, file, excerpt_start=start, detected=detection)
         except UnusableAnswerError as error:
             self._counted[error.reason] += 1
             return Refinement(start=detection.start, peak=detection.peak, end=detection.end)
@@ -509,26 +517,26 @@ _LONGEST_DELAY: Final = 20.0
 _DELAY: Final = 1.0
 
 
-class Case(NamedTuple):
+class ChunkRequest(NamedTuple):
     """A piece to decide on, and all that bears on it; `has_time` tells whether a call may begin."""
 
     tenant_id: UUID
     stream_id: UUID
-    piece: Piece
-    state: WatchState
+    piece: Chunk
+    state: GeminiState
     profile: GameProfile
     has_time: Callable[[], bool]
 
 
-class Outcome(NamedTuple):
+class ChunkResult(NamedTuple):
     """What is told of a piece, what it cost, and the gate's state after it."""
 
-    told: Told
+    told: PublishedCandidates
     report: GeminiReport
     gate: GateState
 
 
-class PieceJudge:
+class ChunkAnalyzer:
     """Asks the gate, the budget and the circuit breaker, then the watcher.
 
     Args:
@@ -537,26 +545,28 @@ class PieceJudge:
         limits: of a stream.
     """
 
-    def __init__(self, watcher: Watcher, spending: GeminiSpending, limits: GateLimits) -> None:
+    def __init__(
+        self, watcher: GeminiAnalyzer, spending: GeminiSpending, limits: GateLimits
+    ) -> None:
         self._watcher = watcher
         self._spending = spending
         self._limits = limits
         # By model, since one may be refused while others answer; and what each failed of last.
-        self._circuits: dict[str, Circuit] = {}
-        self._causes: dict[str, Grounds] = {}
+        self._circuits: dict[str, CircuitBreaker] = {}
+        self._causes: dict[str, GateReason] = {}
 
     def analyzer(self, profile: GameProfile, report: GeminiReport) -> str:
         """Return who has looked where Gemini has: both, with the model that answered."""
         return f"{LOCAL}+{self._watcher.questions(profile).analyzer(report.answered)}"
 
-    async def decide(self, case: Case) -> Outcome:
+    async def decide(self, case: ChunkRequest) -> ChunkResult:
         """Decide on a piece and tell its moments.
 
         Raises:
             ApplicationError: Gemini cannot answer just now, and there are attempts left.
         """
         value = self._value(case)
-        verdict = judge(
+        verdict = evaluate_gate(
             case.state.gate,
             value,
             self._limits,
@@ -565,7 +575,7 @@ class PieceJudge:
         if not verdict.look:
             return _without(case, value, verdict.grounds)
         if not case.piece.segments:
-            return _without(case, value, Grounds.FAILED)
+            return _without(case, value, GateReason.FAILED)
         obstacle = self._obstacle(case)
         model = self._watcher.questions(case.profile).model
         if obstacle is None:
@@ -578,34 +588,36 @@ class PieceJudge:
             has_time=case.has_time,
             may_buy=obstacle is None,
         )
-        if obstacle is not None and isinstance(watched, InVain):
-            missing = (model,) if obstacle is Grounds.NO_MODEL else ()
+        if obstacle is not None and isinstance(watched, AnalysisFailure):
+            missing = (model,) if obstacle is GateReason.NO_MODEL else ()
             spent = watched.report.plus(GeminiReport(missing=missing))
             return _without(case, value, obstacle, spent)
-        if isinstance(watched, InVain):
+        if isinstance(watched, AnalysisFailure):
             return self._failed(case, value, watched, model)
         if obstacle is None:
             self._succeeded(model)
         return self._told(case, value, verdict.grounds, watched)
 
-    def _obstacle(self, case: Case) -> Grounds | None:
+    def _obstacle(self, case: ChunkRequest) -> GateReason | None:
         """Return why nothing may be bought now; None when it may."""
         if not case.has_time():
-            return Grounds.LATE
+            return GateReason.LATE
         model = self._watcher.questions(case.profile).model
         if activity.info().attempt > _ATTEMPTS or not self._circuit(model).admits(_now()):
-            return self._causes.get(model, Grounds.DOWN)
+            return self._causes.get(model, GateReason.DOWN)
         return None
 
-    def _circuit(self, model: str) -> Circuit:
-        return self._circuits.setdefault(model, Circuit())
+    def _circuit(self, model: str) -> CircuitBreaker:
+        return self._circuits.setdefault(model, CircuitBreaker())
 
     def _succeeded(self, model: str) -> None:
         self._circuits[model] = self._circuit(model).succeeded()
         self._causes.pop(model, None)
 
-    def _told(self, case: Case, value: PieceValue, grounds: Grounds, watched: Watched) -> Outcome:
-        told = told_with(
+    def _told(
+        self, case: ChunkRequest, value: ChunkValue, grounds: GateReason, watched: AnalyzedChunk
+    ) -> ChunkResult:
+        told = publish_fused(
             case.piece,
             watched.look,
             case.state,
@@ -616,16 +628,18 @@ class PieceJudge:
         report = watched.report.plus(GeminiReport(pieces={grounds: 1}, counted=told.counted))
         seconds = case.piece.watched_seconds
         gate = case.state.gate.after(value, watched=seconds, spent=report.dollars)
-        return Outcome(told, report, gate)
+        return ChunkResult(told, report, gate)
 
-    def _failed(self, case: Case, value: PieceValue, in_vain: InVain, model: str) -> Outcome:
+    def _failed(
+        self, case: ChunkRequest, value: ChunkValue, in_vain: AnalysisFailure, model: str
+    ) -> ChunkResult:
         """Ask to be run again, or go on without Gemini."""
         error, spent = in_vain
         if isinstance(error, UnusableAnswerError):
             self._succeeded(model)
-            told = told_in_vain(case.piece, analyzer=self.analyzer(case.profile, spent))
+            told = publish_unusable(case.piece, analyzer=self.analyzer(case.profile, spent))
             counted = GeminiReport(counted={error.reason: 1})
-            return _without(case, value, Grounds.FAILED, spent.plus(counted))._replace(told=told)
+            return _without(case, value, GateReason.FAILED, spent.plus(counted))._replace(told=told)
         if not isinstance(error, GeminiBusyError | VideoUnusableError):
             self._circuits[model] = self._circuit(model).failed(_now())
             self._causes[model] = _grounds(error)
@@ -645,9 +659,9 @@ class PieceJudge:
             ) from error
         return _without(case, value, _grounds(error), spent)
 
-    def _value(self, case: Case) -> PieceValue:
+    def _value(self, case: ChunkRequest) -> ChunkValue:
         piece = case.piece
-        return PieceValue(
+        return ChunkValue(
             seconds=piece.seconds,
             watch_seconds=piece.watched_seconds,
             rank=piece.rank,
@@ -663,22 +677,22 @@ class PieceJudge:
 
 
 def _without(
-    case: Case, value: PieceValue, grounds: Grounds, spent: GeminiReport | None = None
-) -> Outcome:
+    case: ChunkRequest, value: ChunkValue, grounds: GateReason, spent: GeminiReport | None = None
+) -> ChunkResult:
     """Return the local analyzer's word alone, and what was spent in vain."""
     report = (spent or GeminiReport()).plus(GeminiReport(pieces={grounds: 1}))
     gate = case.state.gate.after(value, spent=report.dollars)
-    return Outcome(told_without(case.piece, grounds), report, gate)
+    return ChunkResult(publish_local_only(case.piece, grounds), report, gate)
 
 
-def _grounds(error: GeminiError) -> Grounds:
+def _grounds(error: GeminiError) -> GateReason:
     if isinstance(error, GeminiBusyError):
-        return Grounds.BUSY
+        return GateReason.BUSY
     if isinstance(error, GeminiModelError):
-        return Grounds.NO_MODEL
+        return GateReason.NO_MODEL
     if isinstance(error, GeminiAccessError):
-        return Grounds.NO_ACCESS
-    return Grounds.DOWN if error.retryable else Grounds.FAILED
+        return GateReason.NO_ACCESS
+    return GateReason.DOWN if error.retryable else GateReason.FAILED
 
 
 def _now() -> float:

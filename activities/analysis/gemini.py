@@ -9,13 +9,13 @@ from typing import Final
 import structlog
 from temporalio import activity
 
-from activities.analysis.chunk_analyzer import ANALYZER, Case, PieceJudge
+from activities.analysis.chunk_analyzer import ANALYZER, ChunkAnalyzer, ChunkRequest
 from activities.analysis.local import LocalAnalysis
 from activities.analysis.state_store import AnalyzerStateStore
 from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
 from app.services.profiles import PinnedProfiles
-from domain.analysis.gemini.chunks import WatchState
+from domain.analysis.gemini.chunks import GeminiState
 from domain.analysis.gemini.report import GeminiReport
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.highlights.candidate import HighlightCandidate
@@ -42,7 +42,7 @@ class GeminiAnalysis(Analysis):
         self,
         *,
         local: LocalAnalysis,
-        judge: PieceJudge,
+        judge: ChunkAnalyzer,
         segments: SegmentStore,
         profiles: PinnedProfiles,
         shipped: ProfileStore,
@@ -50,7 +50,7 @@ class GeminiAnalysis(Analysis):
         self._local = local
         self._judge = judge
         self._states = AnalyzerStateStore(
-            segments, analyzer=ANALYZER, initial=WatchState(), reset_event="watching_starts_anew"
+            segments, analyzer=ANALYZER, initial=GeminiState(), reset_event="watching_starts_anew"
         )
         self._profiles = profiles
         self._shipped = shipped
@@ -69,7 +69,7 @@ class GeminiAnalysis(Analysis):
         has_time = _clock()
         local, levels = await self._local.hear(request)
         profile = await self._profile(request)
-        course = _Course(self._judge, request, profile, await self._states.load(request))
+        course = _RequestRun(self._judge, request, profile, await self._states.load(request))
         for window, settled, level in _by_window(request.windows, local, levels):
             course.state = course.state.with_window(window, settled, rank=level)
             if window is not request.windows[-1]:
@@ -105,15 +105,15 @@ class GeminiAnalysis(Analysis):
             return self._shipped.catalog.pinned(name, version).profile
 
 
-class _Course:
+class _RequestRun:
     """One request under way: the state so far, the moments told, and what they cost."""
 
     def __init__(
         self,
-        judge: PieceJudge,
+        judge: ChunkAnalyzer,
         request: AnalyzeWindowInput,
         profile: GameProfile,
-        state: WatchState,
+        state: GeminiState,
     ) -> None:
         self._judge = judge
         self._request = request
@@ -135,7 +135,7 @@ class _Course:
         if piece is None:
             return
         outcome = await self._judge.decide(
-            Case(
+            ChunkRequest(
                 tenant_id=self._request.tenant_id,
                 stream_id=self._request.stream_id,
                 piece=piece,

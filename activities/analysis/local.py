@@ -14,7 +14,7 @@ from activities.interfaces import Analysis
 from domain.analysis.baseline import highest_level
 from domain.analysis.detector import ANALYZER, DetectorState, advance
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
-from domain.analysis.signals import SegmentSignals, analyzed_in, undecodable_gaps
+from domain.analysis.signals import SegmentSignals, measured_seconds, undecodable_gaps
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import SegmentRef
 from domain.media.timestamps import anchor_of
@@ -25,7 +25,7 @@ from infra.storage.segments import SegmentStore, UnknownKeyError
 _log = structlog.get_logger(__name__)
 
 
-class Heard(NamedTuple):
+class LocalResult(NamedTuple):
     """What the local analyzer answers, and what only another analyzer asks it.
 
     `levels` are the highest excitement in each window, in robust standard deviations.
@@ -58,7 +58,7 @@ class LocalAnalysis(Analysis):
         async with heartbeating():
             return (await self.hear(request)).result
 
-    async def hear(self, request: AnalyzeWindowInput) -> Heard:
+    async def hear(self, request: AnalyzeWindowInput) -> LocalResult:
         """Do the same, and tell how exciting each window was."""
         state = await self._states.load(request)
         candidates: list[HighlightCandidate] = []
@@ -69,7 +69,7 @@ class LocalAnalysis(Analysis):
             signals = await self._measure(window.segments)
             pairs = list(zip(window.segments, signals, strict=True))
             undecodable += (segment for segment, each in pairs if each is None)
-            analyzed_seconds.append(analyzed_in(pairs))
+            analyzed_seconds.append(measured_seconds(pairs))
             state, settled = advance(
                 state,
                 [frame for each in signals if each is not None for frame in each.frames],
@@ -98,7 +98,7 @@ class LocalAnalysis(Analysis):
             gaps=undecodable_gaps(undecodable),
         )
         _report(request, undecodable)
-        return Heard(result, tuple(levels))
+        return LocalResult(result, tuple(levels))
 
     async def _measure(self, segments: Sequence[SegmentRef]) -> list[SegmentSignals | None]:
         files = [await self._file(segment) for segment in segments]

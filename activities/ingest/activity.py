@@ -20,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 from activities.analysis.state_store import delete_analyzer_states
 from activities.heartbeat import heartbeating
 from activities.ingest.fetcher import SegmentFetcher
-from activities.ingest.follower import Follower
+from activities.ingest.follower import PlaylistFollower
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.renditions import CaptionFollower, SeparateAudio
 from activities.ingest.store import StoredSegments, StoreGuard
@@ -44,7 +44,7 @@ from infra.storage.segments import SegmentStore, store_error
 StreamKey = tuple[UUID, UUID]
 
 
-class Followers:
+class FollowerPool:
     """Hands a stream's follower from one window's activity to the next.
 
     Between two windows lie a few trips to the server, in which a live playlist moves on. The
@@ -66,10 +66,12 @@ class Followers:
         self._pool = pool
         self._linger = linger
         self._caption_interval = caption_interval
-        self._waiting: dict[StreamKey, tuple[IngestCursor, Follower, asyncio.TimerHandle]] = {}
+        self._waiting: dict[
+            StreamKey, tuple[IngestCursor, PlaylistFollower, asyncio.TimerHandle]
+        ] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def claim(self, request: FetchWindowInput, cursor: IngestCursor) -> Follower:
+    async def claim(self, request: FetchWindowInput, cursor: IngestCursor) -> PlaylistFollower:
         """Return a follower that goes on at `cursor`: the one that waits there, or a new one."""
         key = (request.tenant_id, request.stream_id)
         if key in self._waiting:
@@ -80,7 +82,9 @@ class Followers:
             await follower.close()
         return await self._new(request, cursor)
 
-    def keep(self, request: FetchWindowInput, cursor: IngestCursor, follower: Follower) -> None:
+    def keep(
+        self, request: FetchWindowInput, cursor: IngestCursor, follower: PlaylistFollower
+    ) -> None:
         """Let a follower go on for a while, for the window that begins at `cursor`."""
         key = (request.tenant_id, request.stream_id)
         loop = asyncio.get_running_loop()
@@ -100,13 +104,13 @@ class Followers:
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
-    async def _new(self, request: FetchWindowInput, cursor: IngestCursor) -> Follower:
+    async def _new(self, request: FetchWindowInput, cursor: IngestCursor) -> PlaylistFollower:
         stored = StoredSegments(
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
         session = self._client.session((request.tenant_id, request.stream_id))
         audio = RepeatedFailure(ProblemCode.AUDIO_UNAVAILABLE, known=request.problem)
-        follower = Follower(
+        follower = PlaylistFollower(
             poller=PlaylistPoller(
                 session,
                 url=request.playlist_url,
@@ -219,7 +223,7 @@ class IngestActivities(Ingest):
         self._store = store
         self._client = client
         self._heartbeat_interval = heartbeat_interval
-        self._followers = Followers(
+        self._followers = FollowerPool(
             client, store, pool, linger=linger, caption_interval=caption_interval
         )
 

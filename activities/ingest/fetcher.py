@@ -56,7 +56,7 @@ _FAILED_KEY: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Fetched:
+class DownloadedSegment:
     """A segment whose media was verified; `file` is where it lies, None when already stored."""
 
     listed: ListedSegment
@@ -65,7 +65,7 @@ class Fetched:
 
 
 @dataclass(frozen=True)
-class Lost:
+class MissingSegment:
     """A segment that could not be fetched; `encrypted` if it could not be decrypted."""
 
     listed: ListedSegment
@@ -136,7 +136,7 @@ class SegmentFetcher:
         still_listed: Callable[[], bool],
         timing: SegmentTiming | None = None,
         encoding: int = 0,
-    ) -> Fetched | Lost:
+    ) -> DownloadedSegment | MissingSegment:
         """Fetch a segment, trying again with growing delays while the playlist still lists it.
 
         Args:
@@ -169,7 +169,7 @@ class SegmentFetcher:
                         detail=failure.detail,
                         attempts=attempt,
                     )
-                    return Lost(listed, failure.reason, failure.detail, failure.encrypted)
+                    return MissingSegment(listed, failure.reason, failure.detail, failure.encrypted)
                 wait = failure.retry_after
             delay = min(_FIRST_DELAY * 2 ** min(attempt - 1, 10), _LONGEST_DELAY)
             jittered = delay * random.uniform(0.5, 1.0)  # noqa: S311 jitter
@@ -177,7 +177,7 @@ class SegmentFetcher:
 
     async def _attempt(
         self, listed: ListedSegment, limits: IngestLimits, timing: SegmentTiming, encoding: int
-    ) -> Fetched:
+    ) -> DownloadedSegment:
         refusal = listed.problem or listed.refusal
         if refusal:
             raise _FailedAttempt(
@@ -207,7 +207,7 @@ class SegmentFetcher:
             starts_with_keyframe=facts.starts_with_keyframe or not facts.has_video,
             has_keyframe=facts.keyframes > 0 or not facts.has_video,
         )
-        return Fetched(listed, media, file)
+        return DownloadedSegment(listed, media, file)
 
     async def _download(
         self,

@@ -12,29 +12,29 @@ from typing import Final
 
 import structlog
 
-from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
+from activities.ingest.fetcher import DownloadedSegment, MissingSegment, SegmentFetcher
 from activities.ingest.follower_events import (
-    Arrival,
-    LossArrival,
-    Problem,
-    SegmentArrival,
-    absence,
+    FollowerEvent,
+    PlaylistProblem,
+    SegmentGap,
+    SegmentReady,
     discard,
     encrypted_end,
     playlist_problem,
+    unread_gap,
 )
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.renditions import CaptionFollower, SeparateAudio
 from activities.ingest.store import StoredSegment, StoreGuard
 from domain.highlights.commentary import Cue
 from domain.ingest.continuity import (
-    REMEMBERED,
+    REMEMBERED_SEGMENTS,
     Movement,
-    Reading,
-    Taken,
-    assess,
+    PlaylistAssessment,
+    PlaylistPosition,
+    assess_playlist,
     believable_jump,
-    numbered,
+    with_continued_numbers,
 )
 from domain.ingest.messages import IngestCursor, IngestLimits
 from domain.ingest.playlist import (
@@ -72,7 +72,9 @@ _MOST_TRIED: Final = 4
 _UNDECRYPTABLE: Final = 3
 _FIRST_CHOICE_INTERVAL: Final = 1.0
 _LONGEST_CHOICE_INTERVAL: Final = 30.0
-_KEPT_BEHIND: Final = 2 * REMEMBERED  # segments of a long window that are read again and again
+_KEPT_BEHIND: Final = (
+    2 * REMEMBERED_SEGMENTS
+)  # segments of a long window that are read again and again
 _PATIENCE: Final = 4  # target durations without an advance after which a regressed list is old
 _POLL_SLACK: Final = 2.0
 
@@ -97,7 +99,7 @@ class _Regression:
         self.last = last
 
 
-class Follower:
+class PlaylistFollower:
     """Follows one live playlist from a cursor on, until it is closed.
 
     Runs ahead of whoever takes its arrivals, by a bounded number of segments.
@@ -170,9 +172,9 @@ class Follower:
         self._encoding = 0
         self._fetched_any = cursor.stored_segments > 0
         self._undecryptable = 0
-        self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(_QUEUED)
+        self._arrivals: asyncio.Queue[FollowerEvent] = asyncio.Queue(_QUEUED)
         self._ahead = asyncio.Semaphore(_PREFETCHED)
-        self._fetches: set[asyncio.Task[Fetched | Lost]] = set()
+        self._fetches: set[asyncio.Task[DownloadedSegment | MissingSegment]] = set()
         self._task: asyncio.Task[None] | None = None
         self._follow_captions = captions
         self._captions: CaptionFollower | None = None
@@ -182,9 +184,9 @@ class Follower:
         self.interval = cursor.segment_interval
         self.looked = 0.0
         self.away = _absence(cursor)
-        self.problem: Problem | None = None
+        self.problem: PlaylistProblem | None = None
         self.segment_problem = ""
-        self._returned: SegmentArrival | None = None
+        self._returned: SegmentReady | None = None
         self.end: StreamEnd | None = None
 
     @property
@@ -220,7 +222,7 @@ class Follower:
         """Begin to follow."""
         self._task = asyncio.create_task(self._follow(), name="follow-playlist")
 
-    async def next(self, *, seconds: float) -> Arrival | None:
+    async def next(self, *, seconds: float) -> FollowerEvent | None:
         """Return the next arrival; None when there was none in time, or the stream is over.
 
         The stream is over when `end` is set and this returns None.
@@ -249,7 +251,7 @@ class Follower:
             return None if self._arrivals.empty() else self._arrivals.get_nowait()
         return None
 
-    def put_back(self, arrival: SegmentArrival) -> None:
+    def put_back(self, arrival: SegmentReady) -> None:
         """Give an arrival back, to be the next one again."""
         self._returned = arrival
 
@@ -259,7 +261,9 @@ class Follower:
 
     async def close(self) -> None:
         """Stop following and remove what was fetched but not taken."""
-        tasks: list[asyncio.Task[None] | asyncio.Task[Fetched | Lost]] = [*self._fetches]
+        tasks: list[asyncio.Task[None] | asyncio.Task[DownloadedSegment | MissingSegment]] = [
+            *self._fetches
+        ]
         if self._task is not None:
             tasks.append(self._task)
         for task in tasks:
@@ -273,7 +277,7 @@ class Follower:
             await discard(self._returned)
         while not self._arrivals.empty():
             arrival = self._arrivals.get_nowait()
-            if isinstance(arrival, SegmentArrival):
+            if isinstance(arrival, SegmentReady):
                 await discard(arrival)
 
     async def _follow(self) -> None:
@@ -449,17 +453,17 @@ class Follower:
 
     async def _read(self, listed: MediaPlaylist) -> None:
         """Take in a reading of the playlist."""
-        taken = Taken(
+        taken = PlaylistPosition(
             next_sequence=self._next,
             last_date_time=self._last_date_time,
             memory=self._memory,
             head=self._head,
             durations=self._durations,
         )
-        playlist = numbered(listed, taken)
+        playlist = with_continued_numbers(listed, taken)
         now = datetime.now(UTC)
         elapsed = (now - self._new_at).total_seconds() if self._new_at else 0.0
-        reading = assess(
+        reading = assess_playlist(
             playlist,
             taken,
             believable=believable_jump(
@@ -493,7 +497,7 @@ class Follower:
                 reason=EndReason.PLAYLIST_ENDED, message="The stream ended (EXT-X-ENDLIST)."
             )
 
-    async def _regressed(self, playlist: MediaPlaylist, reading: Reading) -> bool:
+    async def _regressed(self, playlist: MediaPlaylist, reading: PlaylistAssessment) -> bool:
         """Take in a list of the past; return True if it proves to be a new session.
 
         A cache that serves an old list stands still, or a good list follows; an encoder that was
@@ -509,7 +513,7 @@ class Follower:
         if reset or seen.advances >= reading.advances:
             await self._restart(playlist, playlist.segments)
             return True
-        self.problem = Problem(
+        self.problem = PlaylistProblem(
             EndReason.PLAYLIST_REGRESSED,
             f"The playlist went back in time: it lists media sequence {last} after "
             f"{(self._next or 0) - 1}, and stands still there. Check for an origin or cache "
@@ -540,7 +544,7 @@ class Follower:
             last_end=self._last_end,
             next_start=upcoming.program_date_time,
         )
-        await self._arrivals.put(absence(first, duration=duration, typical=upcoming.duration))
+        await self._arrivals.put(unread_gap(first, duration=duration, typical=upcoming.duration))
 
     async def _advance(self, playlist: MediaPlaylist, segments: tuple[ListedSegment, ...]) -> None:
         now = datetime.now(UTC)
@@ -585,7 +589,7 @@ class Follower:
             )
             _log.warning("segments_rolled_off", first=first, last=last, duration=duration)
             await self._arrivals.put(
-                LossArrival(
+                SegmentGap(
                     first_sequence=first,
                     last_sequence=last,
                     duration=duration,
@@ -605,7 +609,7 @@ class Follower:
         if segment.declared_gap or segment.problem:
             declared = "the playlist declares it missing (EXT-X-GAP)"
             await self._arrivals.put(
-                LossArrival(
+                SegmentGap(
                     first_sequence=segment.sequence,
                     last_sequence=segment.sequence,
                     duration=segment.duration,
@@ -624,14 +628,16 @@ class Follower:
         outcome.add_done_callback(self._fetches.discard)
         restarted, self._restarted = self._restarted, False
         await self._arrivals.put(
-            SegmentArrival(listed=segment, published_at=now, restarted=restarted, outcome=outcome)
+            SegmentReady(listed=segment, published_at=now, restarted=restarted, outcome=outcome)
         )
 
-    async def _fetch(self, segment: ListedSegment, encoding: int) -> Fetched | Lost:
+    async def _fetch(
+        self, segment: ListedSegment, encoding: int
+    ) -> DownloadedSegment | MissingSegment:
         await self._ahead.acquire()
         stored = self._stored.get(segment.sequence)
         if stored is not None and stored.is_of(segment):
-            return Fetched(segment, stored.media, None)
+            return DownloadedSegment(segment, stored.media, None)
         refusals: list[StoreError] = []
         try:
             fetched = await self.store.run(
@@ -644,22 +650,22 @@ class Follower:
                 ),
                 still_wanted=lambda: self._is_listed(segment.sequence),
                 on_refusal=refusals.append,
-                is_written=lambda fetched: isinstance(fetched, Fetched),
+                is_written=lambda fetched: isinstance(fetched, DownloadedSegment),
             )
         except StoreError as error:
-            return Lost(segment, GapReason.NOT_STORED, str(error))
-        if refusals and isinstance(fetched, Lost) and fetched.reason in _REFUSED:
+            return MissingSegment(segment, GapReason.NOT_STORED, str(error))
+        if refusals and isinstance(fetched, MissingSegment) and fetched.reason in _REFUSED:
             # The origin had it before: it went while our store did not take it.
-            return Lost(segment, GapReason.NOT_STORED, str(refusals[-1]))
+            return MissingSegment(segment, GapReason.NOT_STORED, str(refusals[-1]))
         self._note_source(fetched)
         self._note_encryption(fetched)
-        if isinstance(fetched, Fetched) and self._audio is not None:
+        if isinstance(fetched, DownloadedSegment) and self._audio is not None:
             return await self._audio.complete(fetched)
         return fetched
 
-    def _note_encryption(self, outcome: Fetched | Lost) -> None:
+    def _note_encryption(self, outcome: DownloadedSegment | MissingSegment) -> None:
         """End a stream of which nothing can be decrypted; single segments are gaps."""
-        if isinstance(outcome, Fetched):
+        if isinstance(outcome, DownloadedSegment):
             self._fetched_any = True
             self._undecryptable = 0
         elif outcome.encrypted:
@@ -676,11 +682,11 @@ class Follower:
             request_timeout=self._limits.request_timeout,
         )
 
-    def _note_source(self, fetched: Fetched | Lost) -> None:
+    def _note_source(self, fetched: DownloadedSegment | MissingSegment) -> None:
         """Note whether the origin serves the segments that it lists."""
         self.segment_problem = ""
-        is_refused = isinstance(fetched, Lost) and fetched.reason in _REFUSED
-        if isinstance(fetched, Lost) and is_refused and not fetched.encrypted:
+        is_refused = isinstance(fetched, MissingSegment) and fetched.reason in _REFUSED
+        if isinstance(fetched, MissingSegment) and is_refused and not fetched.encrypted:
             self.segment_problem = f"The stream's segments cannot be fetched: {fetched.detail}."
 
     def _is_listed(self, sequence: int) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from activities.ingest.fetcher import Fetched, Lost
+from activities.ingest.fetcher import DownloadedSegment, MissingSegment
 from domain.ingest.playlist import ListedSegment
 from domain.media.segments import GapReason
 from domain.streams.status import EndReason, StreamEnd
@@ -21,17 +21,17 @@ from infra.ssrf import UrlForbiddenError
 
 
 @dataclass(frozen=True)
-class SegmentArrival:
+class SegmentReady:
     """A new segment; awaiting `outcome` gives its media, or why it could not be had."""
 
     listed: ListedSegment
     published_at: datetime
     restarted: bool
-    outcome: asyncio.Task[Fetched | Lost]
+    outcome: asyncio.Task[DownloadedSegment | MissingSegment]
 
 
 @dataclass(frozen=True)
-class LossArrival:
+class SegmentGap:
     """Segments that are lost without a try; `duration` is an estimate in seconds.
 
     `listed` is the segment, where the playlist lists it.
@@ -46,10 +46,10 @@ class LossArrival:
     listed: ListedSegment | None = None
 
 
-Arrival = SegmentArrival | LossArrival
+FollowerEvent = SegmentReady | SegmentGap
 
 
-def absence(first: int, *, duration: float, typical: float) -> LossArrival:
+def unread_gap(first: int, *, duration: float, typical: float) -> SegmentGap:
     """Return what was missed while the playlist was not read, as far as it is known.
 
     Args:
@@ -58,7 +58,7 @@ def absence(first: int, *, duration: float, typical: float) -> LossArrival:
         typical: seconds of a usual segment.
     """
     segments = max(1, round(duration / max(typical, 0.5)))
-    return LossArrival(
+    return SegmentGap(
         first_sequence=first,
         last_sequence=first + segments - 1,
         duration=duration,
@@ -68,16 +68,16 @@ def absence(first: int, *, duration: float, typical: float) -> LossArrival:
     )
 
 
-async def discard(arrival: SegmentArrival) -> None:
+async def discard(arrival: SegmentReady) -> None:
     """Remove what a segment's fetch has left, or will have."""
     with suppress(asyncio.CancelledError, Exception):
         outcome = await arrival.outcome
-        if isinstance(outcome, Fetched) and outcome.file is not None:
+        if isinstance(outcome, DownloadedSegment) and outcome.file is not None:
             await asyncio.to_thread(Path.unlink, outcome.file, missing_ok=True)
 
 
 @dataclass(frozen=True)
-class Problem:
+class PlaylistProblem:
     """What was wrong with the latest request for the playlist, and the end it would lead to."""
 
     reason: EndReason
@@ -93,34 +93,34 @@ def encrypted_end(problem: str) -> StreamEnd:
     )
 
 
-def playlist_problem(error: Exception) -> Problem:
+def playlist_problem(error: Exception) -> PlaylistProblem:
     """Say what is wrong with a playlist that could not be read, in words for a tenant."""
     match error:
         case UrlForbiddenError():
-            return Problem(EndReason.URL_FORBIDDEN, str(error))
+            return PlaylistProblem(EndReason.URL_FORBIDDEN, str(error))
         case NotAPlaylistError():
-            return Problem(
+            return PlaylistProblem(
                 EndReason.NOT_A_PLAYLIST,
                 f"The URL is no HLS playlist: {error}. Give the URL of the stream's .m3u8.",
             )
         case TooLargeError():
-            return Problem(
+            return PlaylistProblem(
                 EndReason.PLAYLIST_TOO_LARGE,
                 f"The playlist is too large: {error}. Publish a sliding window of segments.",
             )
         case RefusedError():
-            return Problem(
+            return PlaylistProblem(
                 EndReason.NEVER_STARTED,
                 f"The origin refuses access to the playlist: {error}. If its URL is signed, the "
                 "signature may have expired; start a new analysis with a current URL.",
             )
         case NotFoundError():
-            return Problem(
+            return PlaylistProblem(
                 EndReason.NEVER_STARTED,
                 f"The playlist is not there: {error}. Check the URL, and that the stream is live.",
             )
         case _:
-            return Problem(
+            return PlaylistProblem(
                 EndReason.ORIGIN_UNREACHABLE,
                 f"The playlist cannot be read: {error}. Check the origin, then start a new "
                 "analysis.",

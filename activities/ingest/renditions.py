@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from activities.ingest.fetcher import Fetched, Lost, SegmentFetcher
+from activities.ingest.fetcher import DownloadedSegment, MissingSegment, SegmentFetcher
 from domain.highlights.commentary import MOST_LINES, Cue, Unroller
-from domain.ingest.audio_alignment import Cover, Span, cover
+from domain.ingest.audio_alignment import AudioCover, AudioSpan, find_audio
 from domain.ingest.messages import IngestLimits
 from domain.ingest.playlist import ListedSegment, MediaPlaylist
 from domain.ingest.retries import RepeatedFailure, playlist_timing, segment_timing
@@ -225,7 +225,7 @@ class SeparateAudio:
         self._fetcher = SegmentFetcher(client, store, pool)
         self._validators = Validators()
         self._playlist = MediaPlaylist(target_duration=0)
-        self._measured: OrderedDict[_Name, Span] = OrderedDict()
+        self._measured: OrderedDict[_Name, AudioSpan] = OrderedDict()
         self._files: OrderedDict[_Name, _Sound] = OrderedDict()
         self._failed: OrderedDict[_Name, None] = OrderedDict()
         self._impatient_until = 0.0
@@ -239,7 +239,7 @@ class SeparateAudio:
         """True if the playlist could not be read several times in a row."""
         return self._failures >= _FAILING
 
-    async def complete(self, fetched: Fetched) -> Fetched:
+    async def complete(self, fetched: DownloadedSegment) -> DownloadedSegment:
         """Return a segment of pictures with its sound; one that has sound already as it is."""
         media = fetched.media
         if fetched.file is None or media.has_audio or not media.has_video:
@@ -249,7 +249,7 @@ class SeparateAudio:
         except BaseException:
             await asyncio.to_thread(fetched.file.unlink, missing_ok=True)
             raise
-        return Fetched(fetched.listed, media, fetched.file)
+        return DownloadedSegment(fetched.listed, media, fetched.file)
 
     async def _add_to(self, file: Path, media: FetchedMedia, listed: ListedSegment) -> FetchedMedia:
         start, end = _span(media, listed)
@@ -335,8 +335,8 @@ class SeparateAudio:
         sounds = [self._files.get(_name(each)) for each in found.wanted]
         return [each for each in sounds if each is not None]
 
-    def _cover(self, listed: ListedSegment, start: float, end: float) -> Cover:
-        return cover(
+    def _cover(self, listed: ListedSegment, start: float, end: float) -> AudioCover:
+        return find_audio(
             self._playlist.segments,
             lambda each: self._measured.get(_name(each)),
             usable=lambda each: not each.declared_gap and _name(each) not in self._failed,
@@ -362,9 +362,9 @@ class SeparateAudio:
                 request_timeout=self._limits.request_timeout,
             ),
         )
-        if not isinstance(outcome, Fetched) or outcome.file is None:
+        if not isinstance(outcome, DownloadedSegment) or outcome.file is None:
             self._failed[name] = None
-            self._detail = outcome.detail if isinstance(outcome, Lost) else ""
+            self._detail = outcome.detail if isinstance(outcome, MissingSegment) else ""
             return
         media, shift = outcome.media, outcome.media.clock_offset
         first = media.first_timestamp + shift

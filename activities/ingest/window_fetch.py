@@ -11,9 +11,9 @@ from typing import Final
 
 import structlog
 
-from activities.ingest.fetcher import Fetched, Lost
-from activities.ingest.follower import Follower
-from activities.ingest.follower_events import LossArrival, SegmentArrival, absence, encrypted_end
+from activities.ingest.fetcher import DownloadedSegment, MissingSegment
+from activities.ingest.follower import PlaylistFollower
+from activities.ingest.follower_events import SegmentGap, SegmentReady, encrypted_end, unread_gap
 from activities.ingest.store import StoredSegment, StoredSegments
 from domain.highlights.commentary import place
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestProgress
@@ -56,7 +56,7 @@ class WindowFetch:
         request: FetchWindowInput,
         *,
         progress: IngestProgress,
-        follower: Follower,
+        follower: PlaylistFollower,
         store: SegmentStore,
         report_after: float = 0.0,
     ) -> None:
@@ -117,7 +117,7 @@ class WindowFetch:
         """Take arrivals until the window is full, the stream ends or it stands still."""
         while not self._is_full() and not self._has_news():
             arrival = await self._follower.next(seconds=min(self._patience(), _LOOK))
-            if isinstance(arrival, SegmentArrival):
+            if isinstance(arrival, SegmentReady):
                 await self._take_segment(arrival)
             elif arrival is not None:
                 self._take_loss(arrival)
@@ -161,7 +161,7 @@ class WindowFetch:
             end=end,
         )
 
-    async def _take_segment(self, arrival: SegmentArrival) -> None:
+    async def _take_segment(self, arrival: SegmentReady) -> None:
         while not arrival.outcome.done():
             if self._has_news():
                 self._follower.put_back(arrival)
@@ -171,7 +171,7 @@ class WindowFetch:
         try:
             self._note_playlist()
             self._note_encryption(outcome)
-            if isinstance(outcome, Fetched):
+            if isinstance(outcome, DownloadedSegment):
                 await self._keep(arrival, outcome)
             else:
                 self._lose(arrival, outcome)
@@ -179,14 +179,14 @@ class WindowFetch:
             self._follower.taken()
         self._note_moved(arrival.listed, restarted=arrival.restarted)
 
-    def _note_encryption(self, outcome: Fetched | Lost) -> None:
+    def _note_encryption(self, outcome: DownloadedSegment | MissingSegment) -> None:
         """Note in the order of the segments, not of their answers, what can be decrypted."""
-        if isinstance(outcome, Fetched):
+        if isinstance(outcome, DownloadedSegment):
             self._follower.encryption.succeeded()
         elif outcome.encrypted:
             self._follower.encryption.failed(outcome.detail)
 
-    async def _keep(self, arrival: SegmentArrival, fetched: Fetched) -> None:
+    async def _keep(self, arrival: SegmentReady, fetched: DownloadedSegment) -> None:
         ref = self._builder.place(
             fetched.listed,
             fetched.media,
@@ -198,7 +198,9 @@ class WindowFetch:
                 await self._write(ref, fetched, fetched.file)
             except StoreError as error:
                 await asyncio.to_thread(fetched.file.unlink, missing_ok=True)
-                self._lose(arrival, Lost(fetched.listed, GapReason.NOT_STORED, str(error)))
+                self._lose(
+                    arrival, MissingSegment(fetched.listed, GapReason.NOT_STORED, str(error))
+                )
                 return
             except BaseException:
                 await asyncio.to_thread(fetched.file.unlink, missing_ok=True)
@@ -206,7 +208,7 @@ class WindowFetch:
         self._has_stored = True
         self._builder.commit(ref, fetched.listed, fetched.media, restarted=arrival.restarted)
 
-    async def _write(self, ref: SegmentRef, fetched: Fetched, file: Path) -> None:
+    async def _write(self, ref: SegmentRef, fetched: DownloadedSegment, file: Path) -> None:
         """Store a segment with its record.
 
         Raises:
@@ -224,7 +226,7 @@ class WindowFetch:
                 still_wanted=lambda: time.monotonic() < until,
             )
 
-    def _lose(self, arrival: SegmentArrival, lost: Lost) -> None:
+    def _lose(self, arrival: SegmentReady, lost: MissingSegment) -> None:
         self._builder.lose(
             first_sequence=lost.listed.sequence,
             last_sequence=lost.listed.sequence,
@@ -234,7 +236,7 @@ class WindowFetch:
             published_at=arrival.published_at,
         )
 
-    def _take_loss(self, arrival: LossArrival) -> None:
+    def _take_loss(self, arrival: SegmentGap) -> None:
         self._note_playlist()
         self._builder.lose(
             first_sequence=arrival.first_sequence,
@@ -284,7 +286,7 @@ class WindowFetch:
         if self._follower.away > 0 and self._builder.cursor.next_sequence is not None:
             # The playlist was gone when we came back; what it listed meanwhile is not known.
             self._take_loss(
-                absence(
+                unread_gap(
                     self._builder.cursor.next_sequence,
                     duration=min(self._follower.away, LONGEST_BELIEVED_LOSS),
                     typical=_USUAL_SEGMENT,

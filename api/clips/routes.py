@@ -33,7 +33,7 @@ from api.services import Services, ServicesDependency
 from domain.clips.models import ClipStatus
 from infra.db.repositories import clips
 from infra.db.tables import Clip
-from infra.storage.signed_urls import ClipFile, Verdict, clip_path
+from infra.storage.signed_urls import ClipFile, UrlVerdict, clip_path
 
 router = APIRouter(prefix="/v1/clips", tags=["clips"])
 _MEDIA_TYPES: Final = {
@@ -150,9 +150,9 @@ def _check(
         signature=signature,
         now=time.time(),
     )
-    if verdict is Verdict.FORGED:
+    if verdict is UrlVerdict.FORGED:
         raise InvalidSignatureProblem
-    if verdict is Verdict.EXPIRED:
+    if verdict is UrlVerdict.EXPIRED:
         raise ExpiredSignatureProblem
 
 

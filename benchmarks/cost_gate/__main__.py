@@ -29,7 +29,7 @@ from benchmarks.quality.report import machine
 from demo.errors import DemoError
 from demo.match.direct import MEAN_SPACING
 from domain.analysis.gemini.budget import GateLimits
-from domain.analysis.gemini.prompts import Questions
+from domain.analysis.gemini.prompts import QueryBuilder
 from infra.media.pool import MediaPool
 from infra.profiles.store import load_shipped_catalog
 from infra.settings import Settings
@@ -47,7 +47,7 @@ def main() -> None:
     options = _options()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     settings, console = Settings(), Console(width=130)
-    questions = Questions(model=settings.gemini_model)
+    questions = QueryBuilder(model=settings.gemini_model)
     limits = GateLimits(
         dollars_per_hour=settings.gemini_dollars_per_stream_hour,
         video_share=settings.gemini_video_share,
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 async def _results(
-    options: argparse.Namespace, questions: Questions, limits: GateLimits, console: Console
+    options: argparse.Namespace, questions: QueryBuilder, limits: GateLimits, console: Console
 ) -> list[Result]:
     results = []
     pool = MediaPool(processes=2, memory_bytes=4 << 30, cpu_seconds=120, timeout=240)
@@ -83,7 +83,7 @@ async def _result(
     kind: str,
     options: argparse.Namespace,
     stand_in: GeminiStandIn,
-    questions: Questions,
+    questions: QueryBuilder,
     limits: GateLimits,
     *,
     pool: MediaPool,

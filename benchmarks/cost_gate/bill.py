@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from domain.analysis.gemini.pricing import TokenUsage
-from domain.analysis.gemini.query import Answer, Ask, Step
+from domain.analysis.gemini.query import GeminiAnswer, GeminiQuery, QueryStep
 from infra.gemini import GeminiClient, GeminiOptions, Video
 
 
@@ -19,15 +19,15 @@ class Bill:
     """
 
     def __init__(self) -> None:
-        self.calls: Counter[Step] = Counter()
-        self.usage: dict[Step, TokenUsage] = {}
+        self.calls: Counter[QueryStep] = Counter()
+        self.usage: dict[QueryStep, TokenUsage] = {}
         self.shown = 0.0
 
-    def enter(self, ask: Ask, usage: TokenUsage) -> None:
+    def enter(self, ask: GeminiQuery, usage: TokenUsage) -> None:
         """Enter a call."""
         self.calls[ask.step] += 1
         self.usage[ask.step] = self.usage.get(ask.step, TokenUsage()).plus(usage)
-        if ask.step is Step.DETECT:
+        if ask.step is QueryStep.DETECT:
             self.shown += ask.excerpt.seconds
 
     def plus(self, other: Bill) -> Bill:
@@ -53,7 +53,7 @@ class BilledClient(GeminiClient):
         super().__init__(api_key, options)
         self.bill = Bill()
 
-    async def ask(self, ask: Ask, video: Video) -> Answer:
+    async def ask(self, ask: GeminiQuery, video: Video) -> GeminiAnswer:
         """Ask, and enter what it took."""
         answer = await super().ask(ask, video)
         expected = ask.expected()

@@ -11,17 +11,23 @@ from uuid import UUID, uuid5
 
 from temporalio.testing import ActivityEnvironment
 
-from activities.analysis.chunk_analyzer import Case, GeminiDoors, Outcome, PieceJudge, Watcher
+from activities.analysis.chunk_analyzer import (
+    ChunkAnalyzer,
+    ChunkRequest,
+    ChunkResult,
+    GeminiAnalyzer,
+    GeminiResources,
+)
 from activities.analysis.gemini import GeminiAnalysis
-from activities.analysis.local import Heard, LocalAnalysis
+from activities.analysis.local import LocalAnalysis, LocalResult
 from activities.interfaces import Analysis
 from benchmarks.cost_gate.bill import Bill, BilledClient
 from benchmarks.cost_gate.stream import LongStream
 from benchmarks.quality.metrics import Interval
-from domain.analysis.gemini.budget import GateLimits, GateState, Grounds
-from domain.analysis.gemini.chunks import LEAD
+from domain.analysis.gemini.budget import GateLimits, GateReason, GateState
+from domain.analysis.gemini.chunks import CHUNK_LEAD
 from domain.analysis.gemini.pricing import TokenUsage
-from domain.analysis.gemini.prompts import Questions
+from domain.analysis.gemini.prompts import QueryBuilder
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
@@ -48,7 +54,7 @@ class Seen(NamedTuple):
     clips: tuple[Interval, ...]
     candidates: tuple[HighlightCandidate, ...]
     bill: Bill
-    pieces: Counter[Grounds]
+    pieces: Counter[GateReason]
 
 
 class Analyzers:
@@ -65,7 +71,7 @@ class Analyzers:
     def __init__(
         self,
         stand_in: GeminiStandIn,
-        questions: Questions,
+        questions: QueryBuilder,
         pool: MediaPool,
         *,
         stream: LongStream,
@@ -86,16 +92,16 @@ class Analyzers:
 
     async def gated(self, limits: GateLimits) -> Seen:
         """Return what is found within the gate's limits."""
-        return await self._watched("gated", PieceJudge, limits)
+        return await self._watched("gated", ChunkAnalyzer, limits)
 
     async def ungated(self) -> Seen:
         """Return what is found when everything is shown."""
         return await self._watched("ungated", _OpenGate, _NO_LIMITS)
 
-    async def _watched(self, name: str, judge: type[PieceJudge], limits: GateLimits) -> Seen:
+    async def _watched(self, name: str, judge: type[ChunkAnalyzer], limits: GateLimits) -> Seen:
         client = BilledClient(KEY, GeminiOptions(base_url=self._stand_in.url))
         spending: Any = _OpenPurse()
-        doors = GeminiDoors(
+        doors = GeminiResources(
             client=client,
             quota=GeminiQuota(_NO_QUOTA),
             spending=spending,
@@ -105,7 +111,7 @@ class Analyzers:
         profiles: Any = _OneProfile(self._profile)
         analysis = GeminiAnalysis(
             local=self._local,
-            judge=judge(Watcher(doors, self._questions), spending, limits),
+            judge=judge(GeminiAnalyzer(doors, self._questions), spending, limits),
             segments=self._stream.store,
             profiles=profiles,
             shipped=ProfileStore(),
@@ -124,9 +130,9 @@ class _HeardOnce(LocalAnalysis):
 
     def __init__(self, *, segments: SegmentStore, pool: MediaPool) -> None:
         super().__init__(segments=segments, pool=pool)
-        self._heard: dict[int, Heard] = {}
+        self._heard: dict[int, LocalResult] = {}
 
-    async def hear(self, request: AnalyzeWindowInput) -> Heard:
+    async def hear(self, request: AnalyzeWindowInput) -> LocalResult:
         (window,) = request.windows
         if window.index not in self._heard:
             self._heard[window.index] = await super().hear(
@@ -135,11 +141,11 @@ class _HeardOnce(LocalAnalysis):
         return self._heard[window.index]
 
 
-class _OpenGate(PieceJudge):
+class _OpenGate(ChunkAnalyzer):
     """Shows every piece, and all of it: what leads up to it, and what is before its moment."""
 
-    async def decide(self, case: Case) -> Outcome:
-        first = case.piece.start - LEAD
+    async def decide(self, case: ChunkRequest) -> ChunkResult:
+        first = case.piece.start - CHUNK_LEAD
         whole = tuple(each for each in case.state.segments if each.end > first)
         return await super().decide(
             case._replace(
@@ -180,7 +186,7 @@ async def _follow(
     selector, selection = HighlightSelector(profile), SelectionState()
     candidates: list[HighlightCandidate] = []
     decided: dict[UUID, Decision] = {}
-    pieces: Counter[Grounds] = Counter()
+    pieces: Counter[GateReason] = Counter()
     for window in stream.windows:
         last = window is stream.windows[-1]
         request = AnalyzeWindowInput(

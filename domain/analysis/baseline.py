@@ -13,7 +13,7 @@ from typing import Final
 from domain.analysis.signals import SILENCE, KeyPicture, SignalFrame
 from domain.model import Model
 
-SAMPLES: Final = 180
+BASELINE_SAMPLES: Final = 180
 """How many samples, one a second, a baseline remembers: three minutes."""
 
 
@@ -30,9 +30,9 @@ class Baseline(Model):
 
     def add(self, sample: float) -> Baseline:
         """Return the baseline with one more second in it."""
-        return Baseline(samples=(*self.samples, round(sample, 2))[-SAMPLES:])
+        return Baseline(samples=(*self.samples, round(sample, 2))[-BASELINE_SAMPLES:])
 
-    def usual(self, spread: Spread) -> Usual | None:
+    def usual(self, spread: SpreadBounds) -> TypicalLevel | None:
         """Return the level and the spread that are usual, None before there is a sample.
 
         The spread is the median absolute deviation, times 1.4826 so that it estimates the
@@ -42,7 +42,7 @@ class Baseline(Model):
         return _usual(self.samples, spread) if self.samples else None
 
 
-class Spread(Model):
+class SpreadBounds(Model):
     """What may be believed of a signal's spread, in the signal's own unit.
 
     It is never taken to be less than `least`, lest a constant signal make noise news, nor more
@@ -55,7 +55,7 @@ class Spread(Model):
     prior: float
 
 
-class Usual(Model):
+class TypicalLevel(Model):
     """A usual level and spread, in the signal's own unit."""
 
     level: float
@@ -67,12 +67,12 @@ class Usual(Model):
 
 
 @lru_cache(maxsize=64)  # asked four times a second, new once a second
-def _usual(samples: tuple[float, ...], spread: Spread) -> Usual:
+def _usual(samples: tuple[float, ...], spread: SpreadBounds) -> TypicalLevel:
     level = quantile(samples, 0.5)
     seen = _MAD_TO_SIGMA * quantile([abs(each - level) for each in samples], 0.5)
     doubt = max(0.0, 1.0 - len(samples) / _TRUSTED)
     believed = seen * (1.0 - doubt) + spread.prior * doubt
-    return Usual(level=level, spread=min(spread.most, max(spread.least, believed)))
+    return TypicalLevel(level=level, spread=min(spread.most, max(spread.least, believed)))
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -81,7 +81,7 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[int(share * (len(ordered) - 1))]
 
 
-REMEMBERED: Final = 40.0
+FRAME_HISTORY: Final = 40.0
 """Seconds of readings kept: enough for a moment, what led to it and the level before that."""
 
 
@@ -89,19 +89,19 @@ _WARM_UP: Final = 7
 
 
 # Spreads: the least and the most believed, and what is believed before anything is known.
-_ROAR_SPREAD: Final = Spread(least=1.5, most=3.0, prior=2.5)
+_ROAR_SPREAD: Final = SpreadBounds(least=1.5, most=3.0, prior=2.5)
 
 
-_CALL_SPREAD: Final = Spread(least=2.5, most=6.0, prior=4.0)
+_CALL_SPREAD: Final = SpreadBounds(least=2.5, most=6.0, prior=4.0)
 
 
-_MOTION_SPREAD: Final = Spread(least=0.3, most=1.0, prior=0.8)
+_MOTION_SPREAD: Final = SpreadBounds(least=0.3, most=1.0, prior=0.8)
 
 
-_JOLT_SPREAD: Final = Spread(least=0.1, most=1.0, prior=0.3)
+_JOLT_SPREAD: Final = SpreadBounds(least=0.1, most=1.0, prior=0.3)
 
 
-_CHANGE_SPREAD: Final = Spread(least=1.0, most=10.0, prior=2.0)
+_CHANGE_SPREAD: Final = SpreadBounds(least=1.0, most=10.0, prior=2.0)
 
 
 _JOLT: Final = 1.2
@@ -136,7 +136,7 @@ _VOICED: Final = 0.6
 _UNVOICED_DB: Final = 30.0
 
 
-class Reading(Model):
+class NormalizedFrame(Model):
     """One frame: what it held, and how far that lies above what is usual.
 
     Attributes:
@@ -176,7 +176,7 @@ class Reading(Model):
     picture: str | None = None
 
 
-class Usuals(Model):
+class Baselines(Model):
     """The baselines of a stream, one for each signal."""
 
     roar: Baseline = Baseline()
@@ -187,7 +187,7 @@ class Usuals(Model):
     key_change: Baseline = Baseline()
     last_key: KeyPicture | None = None
 
-    def learn(self, second: Sequence[Reading]) -> Usuals:
+    def learn(self, second: Sequence[NormalizedFrame]) -> Baselines:
         """Return the baselines with one more second of readings in them."""
         return self.model_copy(
             update={
@@ -202,7 +202,9 @@ def _learned(baseline: Baseline, values: Sequence[float | None]) -> Baseline:
     return baseline.add(sum(known) / len(known)) if known else baseline
 
 
-def read(frame: SignalFrame, usuals: Usuals, before: Sequence[Reading]) -> tuple[Reading, Usuals]:
+def normalize(
+    frame: SignalFrame, usuals: Baselines, before: Sequence[NormalizedFrame]
+) -> tuple[NormalizedFrame, Baselines]:
     """Read a frame that follows the readings `before`; also learns from its keyframes."""
     cut, usuals = _see_keys(frame, usuals, before)
     reading = _measured(frame)
@@ -211,9 +213,9 @@ def read(frame: SignalFrame, usuals: Usuals, before: Sequence[Reading]) -> tuple
         cut = True
     recent = _since(before, frame.middle - _LOCAL_WINDOW[0])
     crowd, crowd_sigmas = _crowd(reading, usuals.roar, recent)
-    voice = _rise(usuals.call, _CALL_SPREAD, _loudest([*last_readings(recent, 1.5), reading]))
+    voice = _rise(usuals.call, _CALL_SPREAD, _loudest([*last_frames(recent, 1.5), reading]))
     moving = _rise(
-        usuals.motion, _MOTION_SPREAD, _mean_motion([*last_readings(recent, 1.0), reading])
+        usuals.motion, _MOTION_SPREAD, _mean_motion([*last_frames(recent, 1.0), reading])
     )
     reading = reading.model_copy(
         update={
@@ -224,13 +226,13 @@ def read(frame: SignalFrame, usuals: Usuals, before: Sequence[Reading]) -> tuple
             "moving": moving,
         }
     )
-    cut_lately = cut or any(each.cut for each in last_readings(recent, 1.0))
+    cut_lately = cut or any(each.cut for each in last_frames(recent, 1.0))
     return reading.model_copy(update={"level": _level(reading, cut_lately=cut_lately)}), usuals
 
 
-def _measured(frame: SignalFrame) -> Reading:
+def _measured(frame: SignalFrame) -> NormalizedFrame:
     sound, picture = frame.sound, frame.picture
-    return Reading(
+    return NormalizedFrame(
         at=round(frame.middle, 3),
         duration=frame.duration,
         loudness=sound.loudness if sound else None,
@@ -246,7 +248,7 @@ def _measured(frame: SignalFrame) -> Reading:
     )
 
 
-def _level(reading: Reading, *, cut_lately: bool) -> float:
+def _level(reading: NormalizedFrame, *, cut_lately: bool) -> float:
     moving = min(max(reading.moving or 0.0, 0.0), 6.0)
     if reading.crowd_sigmas is None:
         return round(moving + (1.0 if cut_lately and moving > 1.0 else 0.0), 3)
@@ -256,14 +258,14 @@ def _level(reading: Reading, *, cut_lately: bool) -> float:
 
 
 def _crowd(
-    reading: Reading, baseline: Baseline, recent: Sequence[Reading]
+    reading: NormalizedFrame, baseline: Baseline, recent: Sequence[NormalizedFrame]
 ) -> tuple[float | None, float | None]:
     usual = baseline.usual(_ROAR_SPREAD)
     if usual is None or len(baseline.samples) < _WARM_UP or reading.roar is None:
         return None, None
     if max(reading.roar, *baseline.samples) <= SILENCE:
         return None, None  # a track without sound says nothing of a crowd
-    heard = [each.roar for each in last_readings(recent, 0.5) if each.roar is not None]
+    heard = [each.roar for each in last_frames(recent, 0.5) if each.roar is not None]
     roar = (sum(heard) + reading.roar) / (len(heard) + 1)
     local = [
         each.roar
@@ -282,42 +284,44 @@ def _crowd(
     return round(roar - level, 3), round((roar - level) / usual.spread, 3)
 
 
-def _rise(baseline: Baseline, spread: Spread, value: float | None) -> float | None:
+def _rise(baseline: Baseline, spread: SpreadBounds, value: float | None) -> float | None:
     usual = baseline.usual(spread)
     if usual is None or len(baseline.samples) < _WARM_UP or value is None:
         return None
     return round(usual.sigmas(value), 3)
 
 
-def last_readings(readings: Sequence[Reading], seconds: float) -> Sequence[Reading]:
+def last_frames(readings: Sequence[NormalizedFrame], seconds: float) -> Sequence[NormalizedFrame]:
     """Return the readings of the last `seconds` before the end of the latest."""
     if not readings:
         return []
     return _since(readings, readings[-1].at + readings[-1].duration - seconds)
 
 
-def highest_level(readings: Sequence[Reading], *, since: float) -> float:
+def highest_level(readings: Sequence[NormalizedFrame], *, since: float) -> float:
     """Return the highest excitement from `since` (s of media time) on, in spreads."""
     return round(max((each.level for each in _since(readings, since)), default=0.0), 3)
 
 
-def _since(readings: Sequence[Reading], at: float) -> Sequence[Reading]:
+def _since(readings: Sequence[NormalizedFrame], at: float) -> Sequence[NormalizedFrame]:
     return readings[bisect_right(readings, at, key=lambda each: each.at) :]
 
 
-def _loudest(readings: Sequence[Reading]) -> float | None:
+def _loudest(readings: Sequence[NormalizedFrame]) -> float | None:
     """Return the mean call over the louder half: a voice has pauses, which are not calm."""
     calls = sorted(each.call for each in readings if each.call is not None)
     louder = calls[len(calls) // 2 :]
     return sum(louder) / len(louder) if louder else None
 
 
-def _mean_motion(readings: Sequence[Reading]) -> float | None:
+def _mean_motion(readings: Sequence[NormalizedFrame]) -> float | None:
     motions = [each.motion for each in readings if each.motion is not None]
     return sum(motions) / len(motions) if motions else None
 
 
-def _see_keys(frame: SignalFrame, usuals: Usuals, before: Sequence[Reading]) -> tuple[bool, Usuals]:
+def _see_keys(
+    frame: SignalFrame, usuals: Baselines, before: Sequence[NormalizedFrame]
+) -> tuple[bool, Baselines]:
     """Tell whether the scene changed since the last keyframe, if no jolt has told so already."""
     cut = False
     for key in frame.keys:

@@ -17,7 +17,14 @@ from statistics import pstdev
 from typing import Final
 from uuid import UUID
 
-from domain.analysis.baseline import REMEMBERED, Reading, Spread, Usuals, last_readings, read
+from domain.analysis.baseline import (
+    FRAME_HISTORY,
+    Baselines,
+    NormalizedFrame,
+    SpreadBounds,
+    last_frames,
+    normalize,
+)
 from domain.analysis.scoring import Cues, evidence, excitement, score, tags
 from domain.analysis.signals import SignalFrame
 from domain.highlights.candidate import HighlightCandidate
@@ -61,7 +68,7 @@ _NEARLY: Final = 0.75
 _FRAMES_A_SECOND: Final = 4
 
 
-_ONSET_SPREAD: Final = Spread(least=0.5, most=3.0, prior=1.0)
+_ONSET_SPREAD: Final = SpreadBounds(least=0.5, most=3.0, prior=1.0)
 
 
 _SHARP_ONSET: Final = 9.0
@@ -101,15 +108,20 @@ class Moment(Model):
         return self.model_copy(update={"cues": self.cues.model_copy(update={"mark": mark})})
 
 
-def peak_of(readings: Sequence[Reading], since: float) -> Reading:
+def find_peak(readings: Sequence[NormalizedFrame], since: float) -> NormalizedFrame:
     """Return where the excitement first came near its top: a plateau peaks where it begins."""
     inside = [each for each in readings if each.at >= since] or [readings[-1]]
     top = max(each.level for each in inside)
     return next(each for each in inside if each.level >= _NEAR_TOP * top)
 
 
-def measure(
-    readings: Sequence[Reading], usuals: Usuals, *, since: float, peak: Reading, fallen: bool
+def measure_moment(
+    readings: Sequence[NormalizedFrame],
+    usuals: Baselines,
+    *,
+    since: float,
+    peak: NormalizedFrame,
+    fallen: bool,
 ) -> Moment:
     """Measure the moment that began to show at `since` and peaks at `peak`.
 
@@ -128,7 +140,7 @@ def measure(
     )
 
 
-def describe(
+def to_candidate(
     moment: Moment,
     *,
     tenant_id: UUID,
@@ -157,11 +169,15 @@ def describe(
     )
 
 
-def _within(readings: Sequence[Reading], first: float, last: float) -> list[Reading]:
+def _within(
+    readings: Sequence[NormalizedFrame], first: float, last: float
+) -> list[NormalizedFrame]:
     return [each for each in readings if first <= each.at <= last]
 
 
-def _bounds(readings: Sequence[Reading], peak: Reading, *, fallen: bool) -> tuple[float, float]:
+def _bounds(
+    readings: Sequence[NormalizedFrame], peak: NormalizedFrame, *, fallen: bool
+) -> tuple[float, float]:
     start = peak.at
     for each in reversed(_within(readings, peak.at - _LEAD[1], peak.at)):
         if each.level < _BUILT_UP * peak.level:
@@ -176,7 +192,9 @@ def _bounds(readings: Sequence[Reading], peak: Reading, *, fallen: bool) -> tupl
     return max(0.0, round(start, 3)), round(end, 3)
 
 
-def _cues(readings: Sequence[Reading], usuals: Usuals, *, since: float, peak: Reading) -> Cues:
+def _cues(
+    readings: Sequence[NormalizedFrame], usuals: Baselines, *, since: float, peak: NormalizedFrame
+) -> Cues:
     at = peak.at
     around = _within(readings, at - 4.0, at + 5.0)
     crowds = [each.crowd for each in around if each.crowd is not None]
@@ -213,14 +231,14 @@ def _cues(readings: Sequence[Reading], usuals: Usuals, *, since: float, peak: Re
     )
 
 
-def _picture(readings: Sequence[Reading], peak: float) -> str | None:
+def _picture(readings: Sequence[NormalizedFrame], peak: float) -> str | None:
     """Return the hash of the keyframe nearest to the peak, if it shows what the peak does."""
     near = _within(readings, peak - _PICTURE_REACH, peak + _PICTURE_REACH)
     seen = [each for each in near if each.picture is not None]
     return min(seen, key=lambda each: abs(each.at - peak)).picture if seen else None
 
 
-def _decay(readings: Sequence[Reading], peak: float) -> float:
+def _decay(readings: Sequence[NormalizedFrame], peak: float) -> float:
     """Return the share of the crowd's rise that has gone again since the peak."""
     after = [e.crowd for e in readings if e.at >= peak - 1.0 and e.crowd is not None]
     if not after or max(after) <= 0:
@@ -229,14 +247,14 @@ def _decay(readings: Sequence[Reading], peak: float) -> float:
     return min(1.0, max(0.0, 1.0 - sum(latest) / len(latest) / max(after)))
 
 
-def _held(readings: Sequence[Reading], peak: float) -> float:
+def _held(readings: Sequence[NormalizedFrame], peak: float) -> float:
     """Return for how many seconds the crowd stayed near its loudest."""
     around = [e for e in readings if e.at >= peak - 4.0 and e.crowd is not None]
     top = max((e.crowd or 0.0 for e in around), default=0.0)
     return sum(e.duration for e in around if top > 0 and (e.crowd or 0.0) >= _NEARLY * top)
 
 
-def _dynamics(readings: Sequence[Reading], peak: float) -> float:
+def _dynamics(readings: Sequence[NormalizedFrame], peak: float) -> float:
     """Return the standard deviation (dB) of the loudness while the crowd was still loud."""
     around = [e for e in _within(readings, peak + 0.25, peak + 4.5) if e.crowd is not None]
     top = max((each.crowd or 0.0 for each in around), default=0.0)
@@ -248,7 +266,7 @@ def _dynamics(readings: Sequence[Reading], peak: float) -> float:
     return pstdev(levels) if levels else 0.0
 
 
-def _attack(readings: Sequence[Reading], usuals: Usuals, peak: float) -> float:
+def _attack(readings: Sequence[NormalizedFrame], usuals: Baselines, peak: float) -> float:
     """Return how suddenly it began, 0 to 1: by the steepest second of the rise, or by an onset."""
     around = [e for e in _within(readings, peak - 4.0, peak + 3.0) if e.crowd is not None]
     top = max((e.crowd or 0.0 for e in around), default=0.0)
@@ -265,7 +283,7 @@ def _attack(readings: Sequence[Reading], usuals: Usuals, peak: float) -> float:
     return min(1.0, max(steepest / top, sudden))
 
 
-def _safe(readings: Sequence[Reading], bound: float) -> tuple[float, ...]:
+def _safe(readings: Sequence[NormalizedFrame], bound: float) -> tuple[float, ...]:
     """Return the cuts and the pauses within reach of a bound, nearest first."""
     near = _within(readings, bound - _SAFE_REACH, bound + _SAFE_REACH)
     levels = sorted(each.loudness for each in near if each.loudness is not None)
@@ -278,7 +296,7 @@ def _safe(readings: Sequence[Reading], bound: float) -> tuple[float, ...]:
     return tuple(sorted(points, key=lambda point: (abs(point - bound), point))[:_SAFE_POINTS])
 
 
-class Rest(Model):
+class Cooldown(Model):
     """The aftermath of a settled moment: until the excitement has gone, it is still that moment.
 
     `since` is when it was settled and `peak` its peak (s of media time), `level` the excitement
@@ -363,10 +381,10 @@ class DetectorState(Model):
     """
 
     position: float = 0.0
-    readings: tuple[Reading, ...] = ()
-    usuals: Usuals = Usuals()
+    readings: tuple[NormalizedFrame, ...] = ()
+    usuals: Baselines = Baselines()
     open_since: float | None = None
-    rest: Rest | None = None
+    rest: Cooldown | None = None
     marks: tuple[TimedMetadata, ...] = ()
     clock: ClockAnchor | None = None
     commentary: tuple[Line, ...] = ()
@@ -450,9 +468,9 @@ class _Detector:
             return
         self._pass_hole(frame.start)
         self._learn(frame)
-        reading, self._usuals = read(frame, self._usuals, self._readings)
+        reading, self._usuals = normalize(frame, self._usuals, self._readings)
         self._readings.append(reading)
-        while self._readings[0].at < reading.at - REMEMBERED:
+        while self._readings[0].at < reading.at - FRAME_HISTORY:
             self._readings.pop(0)
         self._position = frame.start + frame.duration
         self._look(reading)
@@ -480,7 +498,7 @@ class _Detector:
                 [each for each in self._readings[-8:] if int(each.at) == second]
             )
 
-    def _look(self, reading: Reading) -> None:
+    def _look(self, reading: NormalizedFrame) -> None:
         if self._open_since is not None:
             self._settle_open(must=False)
         elif not self._resting(reading) and self._risen():
@@ -490,11 +508,11 @@ class _Detector:
         latest = self._readings[-_OPEN_FRAMES:]
         return len(latest) == _OPEN_FRAMES and all(each.level >= _OPEN_AT for each in latest)
 
-    def _resting(self, reading: Reading) -> bool:
+    def _resting(self, reading: NormalizedFrame) -> bool:
         rest = self._rest
         if rest is None or rest.over:
             return False
-        latest = [each.level for each in last_readings(self._readings, _FALLEN_FOR)]
+        latest = [each.level for each in last_frames(self._readings, _FALLEN_FOR)]
         lowest = min(rest.lowest, max(latest))
         risen_again = reading.level > lowest + max(_OPEN_AT, _RISEN_AGAIN * rest.level)
         louder = (
@@ -511,16 +529,16 @@ class _Detector:
     def _settle_open(self, *, must: bool) -> None:
         if self._open_since is None:
             return
-        peak = peak_of(self._readings, self._open_since)
+        peak = find_peak(self._readings, self._open_since)
         now = self._position
         fallen = now >= peak.at + _LEAST_AFTER_PEAK and all(
             each.level < max(_CALM, _FALLEN * peak.level)
-            for each in last_readings(self._readings, _FALLEN_FOR)
+            for each in last_frames(self._readings, _FALLEN_FOR)
         )
         overdue = now >= min(peak.at + _LONGEST_AFTER_PEAK, self._open_since + _LONGEST)
         if not (must or fallen or overdue or now >= peak.at + _CLEAR_AFTER_PEAK):
             return
-        moment = measure(
+        moment = measure_moment(
             self._readings, self._usuals, since=self._open_since, peak=peak, fallen=fallen
         )
         mark = self._mark_near(moment.peak)
@@ -535,7 +553,7 @@ class _Detector:
             self._marks.remove(mark)
         self._open_since = None
         roars = [r.roar for r in self._readings if r.roar is not None and r.at >= moment.start]
-        self._rest = Rest(
+        self._rest = Cooldown(
             since=now,
             peak=moment.peak,
             level=peak.level,
@@ -579,12 +597,14 @@ class _Detector:
 
     def _moment_of(self, mark: TimedMetadata) -> Moment:
         nearest = min(self._readings, key=lambda each: abs(each.at - mark.at))
-        moment = measure(self._readings, self._usuals, since=nearest.at, peak=nearest, fallen=True)
+        moment = measure_moment(
+            self._readings, self._usuals, since=nearest.at, peak=nearest, fallen=True
+        )
         return moment.marked(mark_of(mark))
 
     def _propose(self, moment: Moment) -> None:
         self.candidates.append(
-            describe(
+            to_candidate(
                 moment,
                 tenant_id=self._tenant_id,
                 stream_id=self._stream_id,

@@ -100,10 +100,10 @@ class SegmentSignals(Model):
     damaged_packets: NonNegativeInt = 0
 
 
-DETAIL: Final = "stored, but no part of it could be decoded"
+UNDECODABLE_DETAIL: Final = "stored, but no part of it could be decoded"
 
 
-def analyzed_in(segments: Iterable[tuple[SegmentRef, SegmentSignals | None]]) -> float:
+def measured_seconds(segments: Iterable[tuple[SegmentRef, SegmentSignals | None]]) -> float:
     """Return the seconds of media that were analysed, from the first to the last readable frame.
 
     A segment of which nothing could be decoded counts for nothing.
@@ -139,7 +139,7 @@ def undecodable_gaps(segments: Sequence[SegmentRef]) -> tuple[Gap, ...]:
                 first_sequence=segment.media_sequence,
                 last_sequence=segment.media_sequence,
                 reason=GapReason.CORRUPT,
-                detail=DETAIL,
+                detail=UNDECODABLE_DETAIL,
                 anchor_at=None if segment.program_date_time is None else segment.start,
                 anchor_wall=segment.program_date_time,
             )

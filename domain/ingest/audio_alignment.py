@@ -16,12 +16,12 @@ from domain.media.timeline import unwrap
 
 _TOLERANCE: Final = 0.1
 
-Span = tuple[float, float]
+AudioSpan = tuple[float, float]
 """First timestamp and duration in seconds, as measured."""
 
 
 @dataclass(frozen=True)
-class Cover:
+class AudioCover:
     """What is known of the sound over some pictures.
 
     Attributes:
@@ -33,15 +33,15 @@ class Cover:
     complete: bool
 
 
-def cover(
+def find_audio(
     segments: Sequence[ListedSegment],
-    measured: Callable[[ListedSegment], Span | None],
+    measured: Callable[[ListedSegment], AudioSpan | None],
     *,
     usable: Callable[[ListedSegment], bool] = lambda _: True,
     pictures: ListedSegment,
     start: float,
     end: float,
-) -> Cover:
+) -> AudioCover:
     """Find the sound over pictures.
 
     Args:
@@ -61,7 +61,7 @@ def cover(
     if over:
         over = [each for each in _last_run(over) if usable(each)]
         reach = max(sum(span) for span in spans if span is not None and span[0] < end)
-        return Cover(tuple(over), complete=reach >= end - _TOLERANCE)
+        return AudioCover(tuple(over), complete=reach >= end - _TOLERANCE)
     unknown = [
         segment
         for segment, span in zip(segments, spans, strict=True)
@@ -69,19 +69,19 @@ def cover(
     ]
     guess = _guess(unknown, pictures)
     if guess is not None:
-        return Cover((guess,), complete=False)
+        return AudioCover((guess,), complete=False)
     later = any(span is not None and span[0] >= end for span in spans)
-    return Cover((), complete=later)
+    return AudioCover((), complete=later)
 
 
 def _reckon(
     segments: Sequence[ListedSegment],
-    measured: Callable[[ListedSegment], Span | None],
+    measured: Callable[[ListedSegment], AudioSpan | None],
     *,
     near: float,
-) -> list[Span | None]:
+) -> list[AudioSpan | None]:
     """Return where each segment lies: measured, or reckoned from a neighbor."""
-    spans: list[Span | None] = []
+    spans: list[AudioSpan | None] = []
     following: float | None = None
     for segment in segments:
         span = measured(segment)

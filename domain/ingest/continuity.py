@@ -21,7 +21,7 @@ from pydantic import NonNegativeInt
 from domain.ingest.playlist import ListedSegment, MediaPlaylist, Resource
 from domain.model import Model
 
-REMEMBERED: Final = 64
+REMEMBERED_SEGMENTS: Final = 64
 """Segments remembered of a session: more than live playlists list, yet few bytes of a cursor."""
 
 _PRINT_LENGTH: Final = 6
@@ -29,7 +29,7 @@ _SLIGHTLY_OLD: Final = 3
 _SLACK: Final = 1.5
 
 
-class Run(Model):
+class FingerprintRun(Model):
     """Fingerprints of consecutive segments, 6 characters each; `first` is the first number."""
 
     first: NonNegativeInt
@@ -44,19 +44,19 @@ class Run(Model):
 class SegmentMemory(Model):
     """The segments taken lately: of the current session and of the one before it."""
 
-    current: tuple[Run, ...] = ()
-    previous: tuple[Run, ...] = ()
+    current: tuple[FingerprintRun, ...] = ()
+    previous: tuple[FingerprintRun, ...] = ()
 
     def took(self, segment: ListedSegment) -> Self:
         """Return the memory with one more segment; the oldest one is forgotten."""
         found = fingerprint(segment.resource)
         runs = list(self.current)
         if runs and runs[-1].following == segment.sequence:
-            runs[-1] = Run(first=runs[-1].first, prints=runs[-1].prints + found)
+            runs[-1] = FingerprintRun(first=runs[-1].first, prints=runs[-1].prints + found)
         else:
-            runs.append(Run(first=segment.sequence, prints=found))
-        if sum(len(run.prints) for run in runs) > REMEMBERED * _PRINT_LENGTH:
-            oldest = Run(first=runs[0].first + 1, prints=runs[0].prints[_PRINT_LENGTH:])
+            runs.append(FingerprintRun(first=segment.sequence, prints=found))
+        if sum(len(run.prints) for run in runs) > REMEMBERED_SEGMENTS * _PRINT_LENGTH:
+            oldest = FingerprintRun(first=runs[0].first + 1, prints=runs[0].prints[_PRINT_LENGTH:])
             runs[:1] = [oldest] if oldest.prints else []
         return type(self)(current=tuple(runs), previous=self.previous)
 
@@ -93,7 +93,7 @@ class Movement(StrEnum):
 
 
 @dataclass(frozen=True)
-class Taken:
+class PlaylistPosition:
     """What has been taken of a stream so far.
 
     Attributes:
@@ -112,7 +112,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Reading:
+class PlaylistAssessment:
     """What a reading means.
 
     Attributes:
@@ -127,7 +127,7 @@ class Reading:
     advances: int = 0
 
 
-_UNCHANGED: Final = Reading(Movement.UNCHANGED)
+_UNCHANGED: Final = PlaylistAssessment(Movement.UNCHANGED)
 
 
 def believable_jump(
@@ -146,11 +146,13 @@ def believable_jump(
     return len(segments) + int(_SLACK * max(elapsed, 0.0) / pace)
 
 
-def assess(playlist: MediaPlaylist, taken: Taken, *, believable: int) -> Reading:
+def assess_playlist(
+    playlist: MediaPlaylist, taken: PlaylistPosition, *, believable: int
+) -> PlaylistAssessment:
     """Say what a reading means, and which of its segments are to be taken.
 
     Args:
-        playlist: the reading, with numbers as `numbered` gives them.
+        playlist: the reading, with numbers as `with_continued_numbers` gives them.
         taken: what has been taken so far.
         believable: how many numbers the playlist may have skipped (`believable_jump`).
     """
@@ -159,7 +161,7 @@ def assess(playlist: MediaPlaylist, taken: Taken, *, believable: int) -> Reading
     if not segments:
         return _UNCHANGED
     if upcoming is None:
-        return Reading(Movement.ADVANCED, segments)
+        return PlaylistAssessment(Movement.ADVANCED, segments)
     known = taken.memory.prints
     overlap = [each for each in segments if each.sequence < upcoming and each.sequence in known]
     same = sum(known[each.sequence] == fingerprint(each.resource) for each in overlap)
@@ -172,7 +174,7 @@ def assess(playlist: MediaPlaylist, taken: Taken, *, believable: int) -> Reading
     return _behind(segments, taken, upcoming)
 
 
-def numbered(playlist: MediaPlaylist, taken: Taken) -> MediaPlaylist:
+def with_continued_numbers(playlist: MediaPlaylist, taken: PlaylistPosition) -> MediaPlaylist:
     """Return a playlist that tells no media sequence numbers with numbers that go on from ours.
 
     Without EXT-X-MEDIA-SEQUENCE the first segment counts as number 0, whichever it is; what ties
@@ -217,24 +219,28 @@ def fingerprint(resource: Resource) -> str:
     return base64.urlsafe_b64encode(digest).decode()[:_PRINT_LENGTH]
 
 
-def _of_same_session(segments: tuple[ListedSegment, ...], taken: Taken, upcoming: int) -> Reading:
+def _of_same_session(
+    segments: tuple[ListedSegment, ...], taken: PlaylistPosition, upcoming: int
+) -> PlaylistAssessment:
     """Known segments are listed under their numbers."""
     last = segments[-1].sequence
     if last >= upcoming:
         return _advance(segments, upcoming)
     if last < upcoming - 1 and _all_later(segments, taken.last_date_time):
-        return Reading(Movement.RESTARTED, segments)  # a new session with the same file names
+        return PlaylistAssessment(
+            Movement.RESTARTED, segments
+        )  # a new session with the same file names
     if _is_slightly_old(segments, upcoming):
         return _UNCHANGED
-    return Reading(Movement.REGRESSED, advances=3)
+    return PlaylistAssessment(Movement.REGRESSED, advances=3)
 
 
 def _under_other_names(
     segments: tuple[ListedSegment, ...],
     overlap: Sequence[ListedSegment],
-    taken: Taken,
+    taken: PlaylistPosition,
     upcoming: int,
-) -> Reading:
+) -> PlaylistAssessment:
     """All known numbers have other URIs: a new session, or the same one with renewed tokens."""
     renumbered = _after_known(segments, taken.memory)
     if renumbered is not None:
@@ -243,23 +249,23 @@ def _under_other_names(
         return _restart(_later(segments, taken.last_date_time))
     dated = taken.last_date_time is not None and overlap[-1].program_date_time is not None
     if segments[-1].sequence < upcoming - 1:
-        return Reading(Movement.REGRESSED, advances=2 if dated else 1)
+        return PlaylistAssessment(Movement.REGRESSED, advances=2 if dated else 1)
     slid_on = taken.head is None or segments[0].sequence >= taken.head
     if slid_on and (dated or _equally_long(overlap, taken.durations)):
         return _advance(segments, upcoming)
-    return Reading(Movement.RESTARTED, segments)
+    return PlaylistAssessment(Movement.RESTARTED, segments)
 
 
 def _ahead(
-    segments: tuple[ListedSegment, ...], taken: Taken, upcoming: int, believable: int
-) -> Reading:
+    segments: tuple[ListedSegment, ...], taken: PlaylistPosition, upcoming: int, believable: int
+) -> PlaylistAssessment:
     """New numbers, with nothing known before them."""
     skipped = segments[0].sequence - upcoming
     if skipped <= 0:
         return _advance(segments, upcoming)
     before = taken.memory.previous_prints
     if all(before.get(each.sequence) == fingerprint(each.resource) for each in segments):
-        return Reading(Movement.STALE)
+        return PlaylistAssessment(Movement.STALE)
     if skipped <= believable:
         return _advance(segments, upcoming)
     renumbered = _after_known(segments, taken.memory)
@@ -268,7 +274,9 @@ def _ahead(
     return _restart(_later(segments, taken.last_date_time) or segments)
 
 
-def _behind(segments: tuple[ListedSegment, ...], taken: Taken, upcoming: int) -> Reading:
+def _behind(
+    segments: tuple[ListedSegment, ...], taken: PlaylistPosition, upcoming: int
+) -> PlaylistAssessment:
     """Numbers below those taken, none of which is remembered."""
     renumbered = _after_known(segments, taken.memory)
     if renumbered is not None:
@@ -279,19 +287,19 @@ def _behind(segments: tuple[ListedSegment, ...], taken: Taken, upcoming: int) ->
     if _is_slightly_old(segments, upcoming):
         return _UNCHANGED
     if latest is not None and before is not None:
-        return Reading(Movement.REGRESSED, advances=3)
+        return PlaylistAssessment(Movement.REGRESSED, advances=3)
     if any(each.discontinuity for each in segments):
-        return Reading(Movement.RESET, advances=1)
-    return Reading(Movement.REGRESSED, advances=2)
+        return PlaylistAssessment(Movement.RESET, advances=1)
+    return PlaylistAssessment(Movement.REGRESSED, advances=2)
 
 
-def _advance(segments: tuple[ListedSegment, ...], upcoming: int) -> Reading:
+def _advance(segments: tuple[ListedSegment, ...], upcoming: int) -> PlaylistAssessment:
     fresh = tuple(each for each in segments if each.sequence >= upcoming)
-    return Reading(Movement.ADVANCED, fresh) if fresh else _UNCHANGED
+    return PlaylistAssessment(Movement.ADVANCED, fresh) if fresh else _UNCHANGED
 
 
-def _restart(fresh: tuple[ListedSegment, ...]) -> Reading:
-    return Reading(Movement.RESTARTED, fresh) if fresh else _UNCHANGED
+def _restart(fresh: tuple[ListedSegment, ...]) -> PlaylistAssessment:
+    return PlaylistAssessment(Movement.RESTARTED, fresh) if fresh else _UNCHANGED
 
 
 def _is_slightly_old(segments: Sequence[ListedSegment], upcoming: int) -> bool:
@@ -356,7 +364,7 @@ def _last_known(segments: Sequence[ListedSegment], memory: SegmentMemory) -> tup
     return None
 
 
-def _by_number(runs: Sequence[Run]) -> dict[int, str]:
+def _by_number(runs: Sequence[FingerprintRun]) -> dict[int, str]:
     return {
         run.first + n // _PRINT_LENGTH: run.prints[n : n + _PRINT_LENGTH]
         for run in runs

@@ -30,14 +30,14 @@ _LONGEST_LAST: Final = 10.0
 _SOUND_BIT_RATE: Final = 96_000
 
 
-class PieceFile(Model):
+class ChunkFile(Model):
     """A written file: `start` in seconds after the first source, `duration` in seconds."""
 
     start: float
     duration: float
 
 
-def write_piece(sources: Sequence[SourceFile], target: Path) -> PieceFile:
+def write_chunk(sources: Sequence[SourceFile], target: Path) -> ChunkFile:
     """Write `sources` to `target` as MP4 whose clock begins at its first picture or sound.
 
     Raises:
@@ -55,7 +55,7 @@ def write_piece(sources: Sequence[SourceFile], target: Path) -> PieceFile:
     except av.error.FFmpegError as error:
         message = f"the piece cannot be written: {error.strerror or error}"
         raise SpliceError(message) from error
-    return PieceFile(start=spliced.start, duration=last)
+    return ChunkFile(start=spliced.start, duration=last)
 
 
 def _write(run: PictureRun, sound: Path | None, target: Path, *, start: float) -> float:

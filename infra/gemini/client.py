@@ -19,7 +19,7 @@ from google.genai.errors import APIError
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from domain.analysis.gemini.pricing import TokenUsage, bare_name
-from domain.analysis.gemini.query import Answer, Ask, Excerpt
+from domain.analysis.gemini.query import Excerpt, GeminiAnswer, GeminiQuery
 from domain.model import Model
 from domain.profiles.model import MediaResolution
 from domain.text import clean_text
@@ -123,7 +123,7 @@ class GeminiClient:
             if video.name is not None:
                 await self._delete(video.name)
 
-    async def ask(self, ask: Ask, video: Video) -> Answer:
+    async def ask(self, ask: GeminiQuery, video: Video) -> GeminiAnswer:
         """Ask one question about an excerpt of `video`.
 
         Raises:
@@ -232,7 +232,7 @@ async def _mapped(seconds: float, *, model: str | None = None) -> AsyncIterator[
         raise GeminiUnavailableError(message) from error
 
 
-def _config(ask: Ask, level: int) -> types.GenerateContentConfig:
+def _config(ask: GeminiQuery, level: int) -> types.GenerateContentConfig:
     return types.GenerateContentConfig(
         system_instruction=ask.system,
         temperature=ask.temperature,
@@ -271,12 +271,12 @@ def _offset(seconds: float) -> str:
     return f"{seconds:.3f}s"
 
 
-def _answer(response: types.GenerateContentResponse) -> Answer:
+def _answer(response: types.GenerateContentResponse) -> GeminiAnswer:
     candidate = response.candidates[0] if response.candidates else None
     parts = candidate.content.parts if candidate and candidate.content else None
     feedback = response.prompt_feedback
     blocked = feedback.block_reason if feedback else None
-    return Answer(
+    return GeminiAnswer(
         text=clean_text(
             "".join(part.text or "" for part in parts or () if not part.thought), _LONGEST_ANSWER
         ),

@@ -234,7 +234,7 @@ def _scan(
         scan.head = leader.source.path.read_bytes()
     picture_pts: list[int | None] = []
     picture_dts: list[int | None] = []
-    heard = _Heard()
+    heard = _AudioTail()
     try:
         with _opened(scan) as container:
             video = _picture_stream(container)
@@ -263,7 +263,7 @@ def _scan(
 
 
 @dataclass
-class _Heard:
+class _AudioTail:
     """Packets of sound with their times as far as known, in ticks."""
 
     packets: list[av.Packet[Any]] = field(default_factory=list)
@@ -272,7 +272,7 @@ class _Heard:
 
 
 def _feed(
-    source: SourceFile, sound: SoundTrack, heard: _Heard, bounds: tuple[float, float]
+    source: SourceFile, sound: SoundTrack, heard: _AudioTail, bounds: tuple[float, float]
 ) -> None:
     low = (bounds[0] - _SOUND_MARGIN - source.start) * TICKS
     high = (bounds[1] + _SOUND_MARGIN - source.start) * TICKS

@@ -117,7 +117,7 @@ _FEW: Final = 0.05
 """Share of a track's packets that may be wrong: more of them are another clock."""
 
 
-class Span(NamedTuple):
+class MediaSpan(NamedTuple):
     """Where a track's media lies: `first` on the container's clock, `duration`; both in seconds."""
 
     first: float
@@ -137,7 +137,7 @@ class _Run(NamedTuple):
     last: float
 
 
-class PacketTimes:
+class TrackSpan:
     """Presentation times (s) of one track's packets, in the order of decoding."""
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ class PacketTimes:
         self._times.append(float(timestamp * packet.time_base))
         self._lengths.append(float((packet.duration or 0) * packet.time_base))
 
-    def span(self, *, beside: Span | None = None) -> Span | None:
+    def span(self, *, beside: MediaSpan | None = None) -> MediaSpan | None:
         """Return where the media lies; None without a timestamp.
 
         Single frames stamped away from all others do not count, and a clock that starts anew
@@ -175,7 +175,7 @@ class PacketTimes:
         last = runs[-1].indexes
         length = next((self._lengths[i] for i in last if times[i] == runs[-1].last), 0.0)
         usual = 0 < length <= max(_HOLE, 2 * step)
-        return Span(runs[0].first, duration + (length if usual else step))
+        return MediaSpan(runs[0].first, duration + (length if usual else step))
 
 
 def _usual_step(times: list[float]) -> float:
@@ -197,7 +197,7 @@ def _runs(times: list[float], step: float) -> list[_Run]:
     return [_Run(tuple(sorted(each)), times[each[0]], times[each[-1]]) for each in groups]
 
 
-def _stray(run: _Run, times: list[float], step: float, beside: Span | None) -> bool:
+def _stray(run: _Run, times: list[float], step: float, beside: MediaSpan | None) -> bool:
     """Return True if a run is a few packets with wrong timestamps.
 
     They are far from all others, or not where the order of decoding puts them.
@@ -331,7 +331,7 @@ class _Track:
         self.corrupt = 0
         self.keyframes = 0
         self.starts_with_keyframe = False
-        self.times = PacketTimes()
+        self.times = TrackSpan()
 
     def add(self, packet: av.Packet[Any]) -> None:
         if not packet.size:
@@ -381,7 +381,7 @@ def _facts(container: av.container.InputContainer, path: str) -> MediaFacts:
     )
 
 
-def _span(video: _Track | None, audio: _Track | None) -> Span | None:
+def _span(video: _Track | None, audio: _Track | None) -> MediaSpan | None:
     """Return where the segment lies: as its video does, or further where its audio does so."""
     heard = audio.times.span() if audio else None
     seen = video.times.span(beside=heard) if video else None
@@ -393,7 +393,7 @@ def _span(video: _Track | None, audio: _Track | None) -> Span | None:
         return seen
     first = heard.first if heard.first < seen.first - _INTERLEAVED else seen.first
     end = heard.end if heard.end > seen.end + _INTERLEAVED else seen.end
-    return Span(first, end - first)
+    return MediaSpan(first, end - first)
 
 
 def _id3_timestamp(path: str) -> float | None:

@@ -274,12 +274,12 @@ class SegmentFile(Model):
     audio_track: int | None = None
 
 
-class UndecodableError(Exception):
+class UndecodableSegmentError(Exception):
     """Nothing in the segment could be decoded."""
 
 
 @dataclass
-class _Heard:
+class _AudioData:
     rate: int = 0
     first: float | None = None
     blocks: list[Floats] = field(default_factory=list)
@@ -287,7 +287,7 @@ class _Heard:
 
 
 @dataclass
-class _Seen:
+class _VideoData:
     latest: float = 0.0
     times: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -303,7 +303,7 @@ def _measure_or_none(file: SegmentFile) -> SegmentSignals | None:
     """Measure a segment; whatever damage makes libraries raise costs this segment alone."""
     try:
         return measure_segment(file)
-    except (UndecodableError, OSError, MemoryError):
+    except (UndecodableSegmentError, OSError, MemoryError):
         return None
     except Exception as error:  # noqa: BLE001 damaged media may raise anything
         _log.warning("segment_not_measured", path=file.path.name, problem=repr(error)[:200])
@@ -320,7 +320,7 @@ def measure_segment(file: SegmentFile) -> SegmentSignals:
     data = file.path.read_bytes()
     init = file.init_path.read_bytes() if file.init_path else b""
     container_format = _container_format(init + data[:16])
-    heard, seen, damaged = _Heard(), _Seen(), 0
+    heard, seen, damaged = _AudioData(), _VideoData(), 0
     try:
         # Formats are limited and the input is memory, so that no content can make libav open
         # a playlist, a reference to another file, or the network.
@@ -329,9 +329,9 @@ def measure_segment(file: SegmentFile) -> SegmentSignals:
         ) as container:
             damaged = _read(container, file, heard, seen)
     except DAMAGE as error:
-        raise UndecodableError(f"cannot be read as {container_format}: {error}") from error
+        raise UndecodableSegmentError(f"cannot be read as {container_format}: {error}") from error
     if not heard.blocks and not seen.keys and not seen.sizes:
-        raise UndecodableError("holds neither sound nor picture that can be decoded")
+        raise UndecodableSegmentError("holds neither sound nor picture that can be decoded")
     return SegmentSignals(frames=_frames(file, heard, seen), damaged_packets=damaged)
 
 
@@ -344,7 +344,7 @@ def _container_format(head: bytes) -> str | None:
     return None
 
 
-def _read(container: InputContainer, file: SegmentFile, heard: _Heard, seen: _Seen) -> int:
+def _read(container: InputContainer, file: SegmentFile, heard: _AudioData, seen: _VideoData) -> int:
     audio = audio_stream(container, file.audio_track)
     video = _video_stream(container)
     if video is not None:
@@ -371,7 +371,7 @@ def _video_stream(container: InputContainer) -> VideoStream | None:
     return next(iter([*usable, *(each for each in videos if is_continued(each))]), None)
 
 
-def _take(packet: Packet[Stream], file: SegmentFile, heard: _Heard, seen: _Seen) -> None:
+def _take(packet: Packet[Stream], file: SegmentFile, heard: _AudioData, seen: _VideoData) -> None:
     if packet.stream.type == "audio":
         for frame in packet.decode():
             _hear(frame, file, heard)  # type: ignore[arg-type]  # an audio stream's frames
@@ -393,7 +393,7 @@ def _is_picture(packet: Packet[Stream]) -> bool:
     return codec is not None and holds_picture(codec.name, bytes(packet))
 
 
-def _picture_offset(packet: Packet[Stream], file: SegmentFile, seen: _Seen) -> float:
+def _picture_offset(packet: Packet[Stream], file: SegmentFile, seen: _VideoData) -> float:
     """Return where a picture lies; one with a timestamp of another clock follows the one before."""
     base = packet.time_base
     timestamp = packet.pts if packet.pts is not None else packet.dts
@@ -417,7 +417,7 @@ def _offset(timestamp: float | None, file: SegmentFile) -> float | None:
     return offset if inside else None
 
 
-def _hear(frame: av.AudioFrame, file: SegmentFile, heard: _Heard) -> None:
+def _hear(frame: av.AudioFrame, file: SegmentFile, heard: _AudioData) -> None:
     if not frame.sample_rate:
         return
     if heard.first is None:
@@ -462,7 +462,7 @@ def _key_picture(picture: VideoFrame, file: SegmentFile, offset: float) -> KeyPi
     )
 
 
-def _frames(file: SegmentFile, heard: _Heard, seen: _Seen) -> tuple[SignalFrame, ...]:
+def _frames(file: SegmentFile, heard: _AudioData, seen: _VideoData) -> tuple[SignalFrame, ...]:
     count = min(max(1, round(file.duration / FRAME_SECONDS)), _MOST_FRAMES)
     edges = np.linspace(0.0, file.duration, count + 1)
     last = count - 1
@@ -493,7 +493,7 @@ def _joined(blocks: list[Floats]) -> Floats:
     return np.nan_to_num(np.concatenate(blocks), posinf=0.0, neginf=0.0)
 
 
-def _pictures(seen: _Seen, edges: NDArray[np.float64]) -> list[PictureFrame | None]:
+def _pictures(seen: _VideoData, edges: NDArray[np.float64]) -> list[PictureFrame | None]:
     if not seen.sizes:
         return [None] * (len(edges) - 1)
     sizes = np.asarray(seen.sizes, np.float64)

@@ -278,7 +278,7 @@ _KEPT: Final = 2
 _SECONDS: Final = 900.0
 
 
-class ArchiveShelf:
+class ArchiveCache:
     """Downloads archives, one at a time, and keeps the last two for the pieces to come.
 
     An archive has no name on disk once it is open, so that it goes with its last reader, even one

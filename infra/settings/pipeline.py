@@ -24,7 +24,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, Secret
 from domain.analysis.gemini.pricing import (
     DEFAULT_MODEL,
     FALLBACK_PRICE,
-    Choice,
+    GeminiModelChoice,
     ModelPrice,
     PriceTable,
     bare_name,
@@ -59,7 +59,7 @@ class GeminiSettings(SettingsSection):
     gemini_language: str = Field(
         default="English", max_length=40, description="Language of titles and descriptions."
     )
-    gemini_by_profile: dict[str, Choice] = Field(
+    gemini_by_profile: dict[str, GeminiModelChoice] = Field(
         default_factory=dict,
         description="Other choices for single profiles, as JSON: "
         '`{"soccer": {"model": "gemini-3.8-flash", "temperature": 0.2, "language": "Spanish"}}`.',

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 
-class Verdict(StrEnum):
+class UrlVerdict(StrEnum):
     """What a signature is worth."""
 
     VALID = "valid"
@@ -48,12 +48,12 @@ class UrlSigner:
 
     def check(
         self, path: str, *, tenant_id: UUID, expires: int, signature: str, now: float
-    ) -> Verdict:
+    ) -> UrlVerdict:
         """Judge a signature, in constant time; `now` is Unix time in seconds."""
         expected = self._signature(path, str(tenant_id), expires).encode()
         if not hmac.compare_digest(expected, signature.encode(errors="replace")):
-            return Verdict.FORGED
-        return Verdict.EXPIRED if now > expires else Verdict.VALID
+            return UrlVerdict.FORGED
+        return UrlVerdict.EXPIRED if now > expires else UrlVerdict.VALID
 
     def _signature(self, path: str, tenant: str, expires: int) -> str:
         message = f"signed-url:{tenant}:{expires}:{path}".encode()

@@ -17,7 +17,7 @@ from infra.media.pool import MediaPool
 from infra.media.probe import UndecodableError, probe
 from infra.media.render import Cut, inspect, render
 from infra.media.signals import SegmentFile, measure_segment, measure_segments
-from infra.media.signals import UndecodableError as Undecodable
+from infra.media.signals import UndecodableSegmentError as Undecodable
 from tests.media import damage
 
 REFUSED = {

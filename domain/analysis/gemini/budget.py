@@ -41,7 +41,7 @@ _STANDS_OUT: Final = 1.2
 _HOUR: Final = 3600.0
 
 
-class Grounds(StrEnum):
+class GateReason(StrEnum):
     """Why a piece is looked at, or not."""
 
     MOMENT = "moment"  # the local analyzer proposes a moment in it
@@ -59,17 +59,17 @@ class Grounds(StrEnum):
     NO_ACCESS = "no_access"  # the key is refused
 
 
-WORDS: Final = {
-    Grounds.QUIET: "nothing stood out there",
-    Grounds.SHARE_USED: "what such pieces may take of the video and the budget was used up",
-    Grounds.STREAM_BUDGET: "the stream's budget was used up",
-    Grounds.TENANT_BUDGET: "the tenant's budget was used up",
-    Grounds.BUSY: "the shared quota of Gemini was used up for the moment",
-    Grounds.DOWN: "Gemini was not reachable",
-    Grounds.FAILED: "Gemini gave no answer that could be used",
-    Grounds.LATE: "analysis had fallen behind",
-    Grounds.NO_MODEL: "Gemini does not offer the configured model",
-    Grounds.NO_ACCESS: "Gemini refused the configured key",
+REASON_TEXTS: Final = {
+    GateReason.QUIET: "nothing stood out there",
+    GateReason.SHARE_USED: "what such pieces may take of the video and the budget was used up",
+    GateReason.STREAM_BUDGET: "the stream's budget was used up",
+    GateReason.TENANT_BUDGET: "the tenant's budget was used up",
+    GateReason.BUSY: "the shared quota of Gemini was used up for the moment",
+    GateReason.DOWN: "Gemini was not reachable",
+    GateReason.FAILED: "Gemini gave no answer that could be used",
+    GateReason.LATE: "analysis had fallen behind",
+    GateReason.NO_MODEL: "Gemini does not offer the configured model",
+    GateReason.NO_ACCESS: "Gemini refused the configured key",
 }
 """Why Gemini has not seen a moment, to be read after "not seen by Gemini: "."""
 
@@ -93,7 +93,7 @@ class GateState(Model):
     spent: NonNegativeFloat = 0.0
     ranks: tuple[float, ...] = ()
 
-    def after(self, piece: PieceValue, *, watched: float = 0.0, spent: float = 0.0) -> GateState:
+    def after(self, piece: ChunkValue, *, watched: float = 0.0, spent: float = 0.0) -> GateState:
         """Return the state after a piece of which `watched` seconds cost `spent` dollars."""
         return GateState(
             passed=self.passed + piece.seconds,
@@ -103,7 +103,7 @@ class GateState(Model):
         )
 
 
-class PieceValue(Model):
+class ChunkValue(Model):
     """What is known of a piece before anybody looks.
 
     Attributes:
@@ -125,43 +125,43 @@ class PieceValue(Model):
     chance: float = Field(ge=0.0, lt=1.0)
 
 
-class Verdict(Model):
+class GateDecision(Model):
     """Whether to look, and why."""
 
     look: bool
-    grounds: Grounds
+    grounds: GateReason
 
 
-def judge(
-    state: GateState, piece: PieceValue, limits: GateLimits, *, tenant_left: float
-) -> Verdict:
+def evaluate_gate(
+    state: GateState, piece: ChunkValue, limits: GateLimits, *, tenant_left: float
+) -> GateDecision:
     """Decide on a piece; `tenant_left` is what the tenant may still spend, in dollars."""
     grounds = _worth(state, piece, limits)
-    if grounds is Grounds.QUIET:
-        return Verdict(look=False, grounds=grounds)
+    if grounds is GateReason.QUIET:
+        return GateDecision(look=False, grounds=grounds)
     passed = state.passed + piece.seconds
     whole = max(passed, WARM_UP)
     basis = whole if piece.promising else _FOR_OTHERS * passed
     dollars = limits.dollars_per_hour / _HOUR
     if state.spent + piece.dollars > dollars * whole:
-        return Verdict(look=False, grounds=Grounds.STREAM_BUDGET)
+        return GateDecision(look=False, grounds=GateReason.STREAM_BUDGET)
     if state.watched + piece.watch_seconds > limits.video_share * basis:
-        return Verdict(look=False, grounds=Grounds.SHARE_USED)
+        return GateDecision(look=False, grounds=GateReason.SHARE_USED)
     if state.spent + piece.dollars > dollars * basis:
-        return Verdict(look=False, grounds=Grounds.SHARE_USED)
+        return GateDecision(look=False, grounds=GateReason.SHARE_USED)
     if piece.dollars > tenant_left:
-        return Verdict(look=False, grounds=Grounds.TENANT_BUDGET)
-    return Verdict(look=True, grounds=grounds)
+        return GateDecision(look=False, grounds=GateReason.TENANT_BUDGET)
+    return GateDecision(look=True, grounds=grounds)
 
 
-def _worth(state: GateState, piece: PieceValue, limits: GateLimits) -> Grounds:
+def _worth(state: GateState, piece: ChunkValue, limits: GateLimits) -> GateReason:
     if piece.has_moment:
-        return Grounds.MOMENT
+        return GateReason.MOMENT
     if len(state.ranks) >= _KNOWN and piece.rank >= _STANDS_OUT:
         bar = quantile(state.ranks, 1.0 - limits.video_share * _FOR_OTHERS)
         if piece.rank > bar:
-            return Grounds.RANKED
-    return Grounds.SAMPLED if piece.chance < limits.sampled_share else Grounds.QUIET
+            return GateReason.RANKED
+    return GateReason.SAMPLED if piece.chance < limits.sampled_share else GateReason.QUIET
 
 
 class TenantSpending(Model):
@@ -183,7 +183,7 @@ class TenantBudget(Model):
         return max(0.0, rest)
 
 
-FAILURES: Final = 4
+FAILURES_TO_OPEN: Final = 4
 """Failures in a row that open the circuit."""
 
 
@@ -191,7 +191,7 @@ COOL_OFF: Final = 60.0
 """Seconds for which it then stays open; after them one caller may try."""
 
 
-class Circuit(Model):
+class CircuitBreaker(Model):
     """A value: each method returns the circuit as it is afterwards. Times in s of any clock.
 
     Attributes:
@@ -206,16 +206,16 @@ class Circuit(Model):
         """Tell whether a call may be made."""
         return self.opened_at is None or now >= self.opened_at + COOL_OFF
 
-    def tried(self, now: float) -> Circuit:
+    def tried(self, now: float) -> CircuitBreaker:
         """Return it with a call under way: of an open circuit, the only one until it ends."""
         return self if self.opened_at is None else self.model_copy(update={"opened_at": now})
 
-    def failed(self, now: float) -> Circuit:
+    def failed(self, now: float) -> CircuitBreaker:
         """Return it after a failure."""
         failures = self.failures + 1
-        opened_at = now if failures >= FAILURES else self.opened_at
-        return Circuit(failures=failures, opened_at=opened_at)
+        opened_at = now if failures >= FAILURES_TO_OPEN else self.opened_at
+        return CircuitBreaker(failures=failures, opened_at=opened_at)
 
-    def succeeded(self) -> Circuit:
+    def succeeded(self) -> CircuitBreaker:
         """Return it after a success: closed."""
-        return Circuit()
+        return CircuitBreaker()

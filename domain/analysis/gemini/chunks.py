@@ -20,15 +20,21 @@ from uuid import UUID
 
 from pydantic import NonNegativeFloat
 
-from domain.analysis.gemini.budget import GateState, Grounds
-from domain.analysis.gemini.fusion import Sighting, agreeing, alone, fused, unseen
+from domain.analysis.gemini.budget import GateReason, GateState
+from domain.analysis.gemini.fusion import (
+    GeminiDetection,
+    fuse,
+    is_same_moment,
+    local_only,
+    not_confirmed,
+)
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.markers import mark_of
 from domain.media.segments import SegmentRef, Window
 from domain.model import Model
 
 
-class Opinion(Model):
+class CachedVerdict(Model):
     """What came of looking at one moment.
 
     Attributes:
@@ -42,7 +48,7 @@ class Opinion(Model):
 
     id: UUID
     analyzer: str
-    sighting: Sighting | None = None
+    sighting: GeminiDetection | None = None
     unclear: bool = False
     heard: bool = True
     earliest: float = 0.0
@@ -51,13 +57,15 @@ class Opinion(Model):
         """Return the moment as the local analyzer tells it now and Gemini has told it before."""
         if self.sighting is not None:
             told = candidate.model_copy(update={"id": self.id})
-            return fused(told, self.sighting, analyzer=self.analyzer, earliest=self.earliest)
+            return fuse(told, self.sighting, analyzer=self.analyzer, earliest=self.earliest)
         if self.unclear:
-            return alone(candidate, Grounds.FAILED)
-        return unseen(candidate, analyzer=self.analyzer)
+            return local_only(candidate, GateReason.FAILED)
+        return not_confirmed(candidate, analyzer=self.analyzer)
 
 
-def opinion_on(candidate: HighlightCandidate, opinions: Sequence[Opinion]) -> Opinion | None:
+def find_cached_verdict(
+    candidate: HighlightCandidate, opinions: Sequence[CachedVerdict]
+) -> CachedVerdict | None:
     """Return what was said of this very moment, else of one that only Gemini had told there."""
     for opinion in opinions:
         if opinion.id == candidate.id:
@@ -66,25 +74,27 @@ def opinion_on(candidate: HighlightCandidate, opinions: Sequence[Opinion]) -> Op
         (
             opinion
             for opinion in opinions
-            if not opinion.heard and opinion.sighting and agreeing(candidate, opinion.sighting)
+            if not opinion.heard
+            and opinion.sighting
+            and is_same_moment(candidate, opinion.sighting)
         ),
         None,
     )
 
 
-LONGEST: Final = 24.0
+LONGEST_CHUNK: Final = 24.0
 """Seconds after which a piece ends though nothing has happened."""
 
 
-LEAD: Final = 8.0
+CHUNK_LEAD: Final = 8.0
 """Seconds before a piece that are watched with it."""
 
 
-MARGIN: Final = 4.0
+CHUNK_MARGIN: Final = 4.0
 """Seconds before a piece's end in which a moment may peak only if a local candidate says so too."""
 
 
-BEFORE_MOMENT: Final = 5.0
+MOMENT_LEAD: Final = 5.0
 """Seconds before the first moment that are watched of a piece which has one."""
 
 
@@ -94,11 +104,11 @@ _TOLD: Final = 12
 _CHANCES: Final = 10_000
 
 
-class Piece(Model):
+class Chunk(Model):
     """A piece: `start`..`end` (seconds of media time) is new, `segments` is what is watched.
 
     Attributes:
-        segments: the media from `BEFORE_MOMENT` before its first moment on, or from `LEAD` before
+        segments: the media from `MOMENT_LEAD` before its first moment on, or from `CHUNK_LEAD` before
             `start` on where the local analyzer has found none.
         candidates: what the local analyzer has settled in it.
         rank: the highest excitement in it, in robust standard deviations.
@@ -130,7 +140,7 @@ class Piece(Model):
         return int.from_bytes(digest[:8], "big") % _CHANCES / _CHANCES
 
 
-class WatchState(Model):
+class GeminiState(Model):
     """All that is remembered of a stream between windows; a value, so that a retry starts from it.
 
     Attributes:
@@ -154,19 +164,19 @@ class WatchState(Model):
     rank: float = 0.0
     marks: tuple[str, ...] = ()
     told: tuple[float, ...] = ()
-    opinions: tuple[Opinion, ...] = ()
+    opinions: tuple[CachedVerdict, ...] = ()
     gate: GateState = GateState()
 
     def with_window(
         self, window: Window, candidates: tuple[HighlightCandidate, ...], *, rank: float
-    ) -> WatchState:
+    ) -> GeminiState:
         """Return the state with a window, and what the local analyzer has settled by its end."""
         marks = [mark_of(each) for each in window.metadata]
         anew = not self.reached
         return self.model_copy(
             update={
                 "decided": window.start if anew else self.decided,
-                "told_until": max(0.0, window.start - MARGIN) if anew else self.told_until,
+                "told_until": max(0.0, window.start - CHUNK_MARGIN) if anew else self.told_until,
                 "reached": max(self.reached, window.end),
                 "segments": (*self.segments, *window.segments),
                 "candidates": _latest((*self.candidates, *candidates)),
@@ -175,11 +185,11 @@ class WatchState(Model):
             }
         )
 
-    def with_candidates(self, candidates: tuple[HighlightCandidate, ...]) -> WatchState:
+    def with_candidates(self, candidates: tuple[HighlightCandidate, ...]) -> GeminiState:
         """Return the state with what the local analyzer has settled when no window was left."""
         return self.model_copy(update={"candidates": _latest((*self.candidates, *candidates))})
 
-    def told_again(self) -> tuple[tuple[HighlightCandidate, ...], WatchState]:
+    def told_again(self) -> tuple[tuple[HighlightCandidate, ...], GeminiState]:
         """Return the moments that Gemini has spoken of before, in its words, and the state without.
 
         No piece ends for them, so that nobody is asked again.
@@ -187,7 +197,7 @@ class WatchState(Model):
         told: list[HighlightCandidate] = []
         opinions, rest = list(self.opinions), []
         for candidate in self.candidates:
-            opinion = opinion_on(candidate, opinions)
+            opinion = find_cached_verdict(candidate, opinions)
             if opinion is None:
                 rest.append(candidate)
                 continue
@@ -199,15 +209,18 @@ class WatchState(Model):
             update={"candidates": tuple(rest), "opinions": tuple(opinions)}
         )
 
-    def due(self, *, last: bool = False) -> Piece | None:
+    def due(self, *, last: bool = False) -> Chunk | None:
         """Return the piece that has ended; None while it goes on."""
         open_seconds = self.reached - self.decided
-        if not self.candidates and (open_seconds <= 0 or not (last or open_seconds >= LONGEST)):
+        if not self.candidates and (
+            open_seconds <= 0 or not (last or open_seconds >= LONGEST_CHUNK)
+        ):
             return None
         first = min(
-            (each.start - BEFORE_MOMENT for each in self.candidates), default=self.decided - LEAD
+            (each.start - MOMENT_LEAD for each in self.candidates),
+            default=self.decided - CHUNK_LEAD,
         )
-        return Piece(
+        return Chunk(
             start=self.decided,
             end=max(self.reached, self.decided),
             segments=tuple(each for each in self.segments if each.end > first),
@@ -219,17 +232,17 @@ class WatchState(Model):
 
     def after(
         self,
-        piece: Piece,
+        piece: Chunk,
         told: tuple[HighlightCandidate, ...],
         gate: GateState,
-        opinions: tuple[Opinion, ...] = (),
-    ) -> WatchState:
+        opinions: tuple[CachedVerdict, ...] = (),
+    ) -> GeminiState:
         """Return the state after a piece, the moments told of it and what Gemini said of them."""
-        keep = piece.end - LEAD - LONGEST
-        return WatchState(
+        keep = piece.end - CHUNK_LEAD - LONGEST_CHUNK
+        return GeminiState(
             decided=piece.end,
             reached=piece.end,
-            told_until=piece.end if piece.last else max(self.told_until, piece.end - MARGIN),
+            told_until=piece.end if piece.last else max(self.told_until, piece.end - CHUNK_MARGIN),
             segments=tuple(each for each in self.segments if each.end > keep),
             told=(*self.told, *(each.peak for each in told))[-_TOLD:],
             opinions=(*self.opinions, *opinions)[-_TOLD:],

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from domain.analysis.gemini.budget import WORDS, Grounds
+from domain.analysis.gemini.budget import REASON_TEXTS, GateReason
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.media.timestamps import ClockAnchor
 from domain.model import Model
@@ -34,7 +34,7 @@ _LEAST_CONFIDENCE: Final = 0.05
 _MOST_CONFIDENCE: Final = 0.97
 
 
-class Sighting(Model):
+class GeminiDetection(Model):
     """A moment as Gemini saw it; times in seconds of media time.
 
     `certainty` is how sure the first look was, `score` comes from the last.
@@ -57,7 +57,7 @@ def calibrated(score: float) -> float:
     return _log_odds(score) / _TEMPERATURE + _SHIFT
 
 
-def agreeing(candidate: HighlightCandidate, sighting: Sighting) -> bool:
+def is_same_moment(candidate: HighlightCandidate, sighting: GeminiDetection) -> bool:
     """Tell whether both tell the same moment: peaks together, or one within the other's span."""
     return (
         abs(candidate.peak - sighting.peak) <= SAME_MOMENT
@@ -66,8 +66,8 @@ def agreeing(candidate: HighlightCandidate, sighting: Sighting) -> bool:
     )
 
 
-def fused(
-    local: HighlightCandidate, sighting: Sighting, *, analyzer: str, earliest: float = 0.0
+def fuse(
+    local: HighlightCandidate, sighting: GeminiDetection, *, analyzer: str, earliest: float = 0.0
 ) -> HighlightCandidate:
     """Return the moment that both have told, under the local candidate's id.
 
@@ -97,8 +97,8 @@ def fused(
     )
 
 
-def discovered(
-    sighting: Sighting,
+def gemini_only(
+    sighting: GeminiDetection,
     *,
     id: UUID,  # noqa: A002 -- the field's name
     settled_at: float,
@@ -130,7 +130,7 @@ def discovered(
     )
 
 
-def unseen(local: HighlightCandidate, *, analyzer: str) -> HighlightCandidate:
+def not_confirmed(local: HighlightCandidate, *, analyzer: str) -> HighlightCandidate:
     """Return the moment when Gemini has looked there and seen none: less, but not nothing."""
     against = Evidence(
         signal="gemini", strength=_NOTHING_SEEN, words="Gemini looked and saw no moment there"
@@ -145,14 +145,14 @@ def unseen(local: HighlightCandidate, *, analyzer: str) -> HighlightCandidate:
     )
 
 
-def alone(local: HighlightCandidate, grounds: Grounds) -> HighlightCandidate:
+def local_only(local: HighlightCandidate, grounds: GateReason) -> HighlightCandidate:
     """Return the moment as local signals tell it, with the reason why Gemini does not."""
-    words = f"not seen by Gemini: {WORDS.get(grounds, grounds.value)}"
+    words = f"not seen by Gemini: {REASON_TEXTS.get(grounds, grounds.value)}"
     note = Evidence(signal="gemini", strength=0.0, words=words)
     return local.model_copy(update={"evidence": (*local.evidence, note)})
 
 
-def _weighed(heard: HighlightScore, sighting: Sighting) -> HighlightScore:
+def _weighed(heard: HighlightScore, sighting: GeminiDetection) -> HighlightScore:
     """Return the score of a moment that was heard and seen."""
     values = {
         name: _probability(
@@ -186,7 +186,7 @@ def _upheld(local: HighlightCandidate, score: HighlightScore) -> HighlightScore:
     return HighlightScore(**values, confidence=max(local.score.confidence, score.confidence))
 
 
-def _seen(sighting: Sighting) -> Evidence:
+def _seen(sighting: GeminiDetection) -> Evidence:
     kind = sighting.kind.replace("_", " ")
     return Evidence(
         signal="gemini",

@@ -21,7 +21,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from domain.analysis.gemini.prompts import MOST_MOMENTS, MOST_TAGS, OTHER
-from domain.analysis.gemini.query import Answer
+from domain.analysis.gemini.query import GeminiAnswer
 from domain.media.timestamps import TimestampError, order_span, parse_timestamp
 from domain.model import Model
 from domain.profiles.model import GameProfile
@@ -36,7 +36,7 @@ _MARKUP: Final = re.compile(r"<[^>]*>|[<>`{}|\\]")
 _ELLIPSIS: Final = "…"
 
 
-def plain(value: object, *, longest: int) -> str:
+def plain_text(value: object, *, longest: int) -> str:
     """Return `value` as one line without markup, addresses or control characters.
 
     Anything but text gives nothing; longer text is cut at a word and says so.
@@ -100,7 +100,7 @@ class FileSpan(Model):
     end: float
 
 
-class Detection(Model):
+class DetectedMoment(Model):
     """A moment that was seen in a piece; times in seconds of media time."""
 
     start: float
@@ -111,10 +111,10 @@ class Detection(Model):
     corrections: tuple[str, ...] = ()
 
 
-class Detections(Model):
+class DetectedMoments(Model):
     """The moments of a piece, and how often what was corrected or left out."""
 
-    moments: tuple[Detection, ...] = ()
+    moments: tuple[DetectedMoment, ...] = ()
     counted: dict[str, int] = Field(default_factory=dict)
 
 
@@ -137,7 +137,7 @@ class Assessment(Model):
     counted: dict[str, int] = Field(default_factory=dict)
 
 
-def read_detections(answer: Answer, file: FileSpan, profile: GameProfile) -> Detections:
+def parse_detections(answer: GeminiAnswer, file: FileSpan, profile: GameProfile) -> DetectedMoments:
     """Return the moments of a piece, the most certain first where two contradict each other.
 
     An answer that was cut off gives the moments that were complete.
@@ -153,18 +153,18 @@ def read_detections(answer: Answer, file: FileSpan, profile: GameProfile) -> Det
         if detection is not None:
             found.append(detection)
     counted["too_many"] += sum(1 for _ in items)
-    kept: list[Detection] = []
+    kept: list[DetectedMoment] = []
     for each in sorted(found, key=lambda detection: -detection.certainty):
         if any(_same(each, other) for other in kept):
             counted["overlapping"] += 1
         else:
             kept.append(each)
     kept.sort(key=lambda detection: detection.peak)
-    return Detections(moments=tuple(kept), counted=dict(+counted))
+    return DetectedMoments(moments=tuple(kept), counted=dict(+counted))
 
 
-def read_refinement(
-    answer: Answer, file: FileSpan, *, excerpt_start: float, detected: Detection
+def parse_refinement(
+    answer: GeminiAnswer, file: FileSpan, *, excerpt_start: float, detected: DetectedMoment
 ) -> Refinement | None:
     """Return a moment's exact times; None when it is not there on a second look.
 
@@ -201,7 +201,7 @@ def read_refinement(
     return Refinement(start=start, peak=round(span.peak, 3), end=end, corrections=span.corrections)
 
 
-def read_assessment(answer: Answer, profile: GameProfile) -> Assessment:
+def parse_assessment(answer: GeminiAnswer, profile: GameProfile) -> Assessment:
     """Return what a moment is worth; tags outside the taxonomy are left out and counted.
 
     Raises:
@@ -223,13 +223,13 @@ def read_assessment(answer: Answer, profile: GameProfile) -> Assessment:
     return Assessment(
         score=HighlightScore(**values, confidence=certainty),
         tags=kept,
-        title=plain(said.get("title"), longest=_TITLE),
-        description=plain(said.get("description"), longest=_DESCRIPTION),
+        title=plain_text(said.get("title"), longest=_TITLE),
+        description=plain_text(said.get("description"), longest=_DESCRIPTION),
         counted=dict(+counted),
     )
 
 
-def _text(answer: Answer) -> str:
+def _text(answer: GeminiAnswer) -> str:
     if answer.blocked is not None:
         raise UnusableAnswerError("blocked")
     if not answer.text.strip():
@@ -287,7 +287,7 @@ def _items(text: str, counted: Counter[str]) -> Iterator[Mapping[str, Any]]:
 
 def _detection(
     item: Mapping[str, Any], file: FileSpan, profile: GameProfile, counted: Counter[str]
-) -> Detection | None:
+) -> DetectedMoment | None:
     try:
         start, peak, end = (
             parse_timestamp(_clocked(item.get(name, ""), file, counted), offset=file.start)
@@ -311,7 +311,7 @@ def _detection(
     counted["corrected"] += bool(span.corrections)
     first, last = _sensible(span.start, span.peak, span.end, file)
     counted["length"] += (first, last) != (round(span.start, 3), round(span.end, 3))
-    return Detection(
+    return DetectedMoment(
         start=first,
         peak=round(span.peak, 3),
         end=last,
@@ -341,7 +341,7 @@ def _sensible(start: float, peak: float, end: float, file: FileSpan) -> tuple[fl
     return round(min(start, peak), 3), round(max(end, peak), 3)
 
 
-def _same(one: Detection, other: Detection) -> bool:
+def _same(one: DetectedMoment, other: DetectedMoment) -> bool:
     return abs(one.peak - other.peak) < _SAME_MOMENT or (
         one.start <= other.peak <= one.end and other.start <= one.peak <= other.end
     )

@@ -21,7 +21,7 @@ from domain.model import Model
 from domain.profiles.model import MediaResolution
 
 
-class Choice(Model):
+class GeminiModelChoice(Model):
     """What a game is watched with; None leaves it to the general choice.
 
     `temperature` is in [0, 2].

@@ -19,9 +19,9 @@ from typing import Any, Final
 
 from pydantic import NonNegativeFloat
 
-from domain.analysis.gemini.chunks import Piece
+from domain.analysis.gemini.chunks import Chunk
 from domain.analysis.gemini.pricing import ModelPrice
-from domain.analysis.gemini.query import Ask, Excerpt, Step
+from domain.analysis.gemini.query import Excerpt, GeminiQuery, QueryStep
 from domain.model import Model
 from domain.profiles.model import GameProfile, MediaResolution
 from domain.score import DIMENSIONS
@@ -81,7 +81,11 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-VERSIONS: Final = {Step.DETECT: "detect-1", Step.REFINE: "refine-1", Step.SCORE: "score-1"}
+VERSIONS: Final = {
+    QueryStep.DETECT: "detect-1",
+    QueryStep.REFINE: "refine-1",
+    QueryStep.SCORE: "score-1",
+}
 
 
 PROMPTS: Final = "+".join(VERSIONS.values())
@@ -152,7 +156,7 @@ def detect_prompt(profile: GameProfile, *, seconds: float, marks: Sequence[str] 
     }
     if marks:
         words["marked_by_the_broadcaster"] = list(marks)
-    return _DETECT.substitute(seconds=f"{seconds:.0f}", data=quoted(words), clock=_CLOCK)
+    return _DETECT.substitute(seconds=f"{seconds:.0f}", data=data_block(words), clock=_CLOCK)
 
 
 def refine_prompt(*, start: float, end: float, kind: str) -> str:
@@ -171,11 +175,11 @@ def score_prompt(profile: GameProfile, *, start: float, end: float, language: st
     }
     rubric = "\n".join(f"- {name}: {RUBRIC[name]}" for name in DIMENSIONS)
     return _SCORE.substitute(
-        start=clock(start), end=clock(end), data=quoted(words), rubric=rubric, language=language
+        start=clock(start), end=clock(end), data=data_block(words), rubric=rubric, language=language
     )
 
 
-def quoted(words: dict[str, Any]) -> str:
+def data_block(words: dict[str, Any]) -> str:
     """Return others' words as JSON that cannot end the block it stands in."""
     text = json.dumps(words, ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e")
@@ -204,13 +208,13 @@ _ENOUGH: Final = 1.0
 
 
 # Of the answer itself, which takes about as much as is expected; thoughts have room beside it.
-_MOST_OUTPUT: Final = {Step.DETECT: 1024, Step.REFINE: 512, Step.SCORE: 1024}
+_MOST_OUTPUT: Final = {QueryStep.DETECT: 1024, QueryStep.REFINE: 512, QueryStep.SCORE: 1024}
 
 
-_EXPECTED_OUTPUT: Final = {Step.DETECT: 150, Step.REFINE: 80, Step.SCORE: 220}
+_EXPECTED_OUTPUT: Final = {QueryStep.DETECT: 150, QueryStep.REFINE: 80, QueryStep.SCORE: 220}
 
 
-class Questions(Model):
+class QueryBuilder(Model):
     """Which model is asked, how and in what language."""
 
     model: str
@@ -221,11 +225,11 @@ class Questions(Model):
         """Return what a highlight carries: the model that answered, and the prompts' versions."""
         return f"{answered or self.model}/{PROMPTS}"
 
-    def detect(self, piece: Piece, profile: GameProfile) -> Ask:
+    def detect(self, piece: Chunk, profile: GameProfile) -> GeminiQuery:
         """Return the question for all moments of a piece: all of it, at a low resolution."""
         seconds = piece.watched_seconds
         return self._ask(
-            Step.DETECT,
+            QueryStep.DETECT,
             detect_prompt(profile, seconds=seconds, marks=piece.marks),
             detect_schema(profile),
             Excerpt(
@@ -236,20 +240,20 @@ class Questions(Model):
             ),
         )
 
-    def refine(self, profile: GameProfile, *, start: float, end: float, kind: str) -> Ask:
+    def refine(self, profile: GameProfile, *, start: float, end: float, kind: str) -> GeminiQuery:
         """Return the question for exact times between two points of the file (s): more frames."""
         fps = max(_CLOSER, profile.analyzer.frames_per_second)
         return self._ask(
-            Step.REFINE,
+            QueryStep.REFINE,
             refine_prompt(start=start, end=end, kind=kind),
             refine_schema(),
             Excerpt(start=start, end=end, fps=fps, resolution=MediaResolution.LOW),
         )
 
-    def score(self, profile: GameProfile, *, start: float, end: float) -> Ask:
+    def score(self, profile: GameProfile, *, start: float, end: float) -> GeminiQuery:
         """Return the question for a moment's worth: at the resolution that the game needs."""
         return self._ask(
-            Step.SCORE,
+            QueryStep.SCORE,
             score_prompt(profile, start=start, end=end, language=self.language),
             score_schema(profile),
             Excerpt(
@@ -261,7 +265,7 @@ class Questions(Model):
         )
 
     def expected_dollars(
-        self, piece: Piece, profile: GameProfile, price: ModelPrice, *, serving: str | None = None
+        self, piece: Chunk, profile: GameProfile, price: ModelPrice, *, serving: str | None = None
     ) -> float:
         """Return what a look is expected to cost: the whole piece, and one moment closely.
 
@@ -281,8 +285,10 @@ class Questions(Model):
         )
         return sum(price.dollars(ask.expected(serving)) for ask in asks)
 
-    def _ask(self, step: Step, prompt: str, schema: dict[str, Any], excerpt: Excerpt) -> Ask:
-        return Ask(
+    def _ask(
+        self, step: QueryStep, prompt: str, schema: dict[str, Any], excerpt: Excerpt
+    ) -> GeminiQuery:
+        return GeminiQuery(
             step=step,
             version=VERSIONS[step],
             model=self.model,

@@ -28,7 +28,7 @@ _WITHHELD: Final = frozenset(
 )
 
 
-class Step(StrEnum):
+class QueryStep(StrEnum):
     """The three looks at a piece of a stream."""
 
     DETECT = "detect"  # the whole piece: where are its moments
@@ -50,7 +50,7 @@ class Excerpt(Model):
         return self.end - self.start
 
 
-class Ask(Model):
+class GeminiQuery(Model):
     """One question.
 
     Attributes:
@@ -66,7 +66,7 @@ class Ask(Model):
         widened: whether it is asked once more, with more room for thoughts and answer.
     """
 
-    step: Step
+    step: QueryStep
     version: str
     model: str
     temperature: float | None = None
@@ -84,7 +84,7 @@ class Ask(Model):
         room = self.max_output + (_THOUGHTS if thinks(self.model) else 0)
         return room * _WIDER if self.widened else room
 
-    def wider(self) -> Ask:
+    def wider(self) -> GeminiQuery:
         """Return the same question with more room for thoughts and answer."""
         return self.model_copy(update={"widened": True})
 
@@ -120,7 +120,7 @@ class Ask(Model):
         )
 
 
-class Answer(Model):
+class GeminiAnswer(Model):
     """What came back and was paid for, as it came.
 
     Attributes:

@@ -40,47 +40,49 @@ class QuotaLimits(Model):
     patience: PositiveFloat = 5.0
 
     @property
-    def project(self) -> Amount:
+    def project(self) -> QuotaAmount:
         """What all tenants together may take in a minute."""
-        return Amount(requests=self.requests_per_minute, tokens=self.tokens_per_minute)
+        return QuotaAmount(requests=self.requests_per_minute, tokens=self.tokens_per_minute)
 
     @property
-    def tenant(self) -> Amount:
+    def tenant(self) -> QuotaAmount:
         """What one tenant may take in a minute."""
-        return Amount(
+        return QuotaAmount(
             requests=max(1, int(self.requests_per_minute * self.tenant_share)),
             tokens=max(1, int(self.tokens_per_minute * self.tenant_share)),
         )
 
 
-class Amount(Model):
+class QuotaAmount(Model):
     """Requests and tokens."""
 
     requests: NonNegativeInt = 0
     tokens: NonNegativeInt = 0
 
-    def plus(self, other: Amount) -> Amount:
+    def plus(self, other: QuotaAmount) -> QuotaAmount:
         """Return the sum."""
-        return Amount(requests=self.requests + other.requests, tokens=self.tokens + other.tokens)
+        return QuotaAmount(
+            requests=self.requests + other.requests, tokens=self.tokens + other.tokens
+        )
 
 
-class Count(Model):
+class MinuteUsage(Model):
     """What was taken in the minute that runs, and in the one before."""
 
-    now: Amount = Amount()
-    before: Amount = Amount()
+    now: QuotaAmount = QuotaAmount()
+    before: QuotaAmount = QuotaAmount()
 
-    def after(self, minutes: int) -> Count:
+    def after(self, minutes: int) -> MinuteUsage:
         """Return the count so many minutes later."""
         if minutes <= 0:
             return self
-        return Count(before=self.now if minutes == 1 else Amount())
+        return MinuteUsage(before=self.now if minutes == 1 else QuotaAmount())
 
-    def plus(self, amount: Amount) -> Count:
+    def plus(self, amount: QuotaAmount) -> MinuteUsage:
         """Return the count with more taken now."""
-        return Count(now=self.now.plus(amount), before=self.before)
+        return MinuteUsage(now=self.now.plus(amount), before=self.before)
 
-    def delay(self, wanted: Amount, limit: Amount, *, passed: float) -> float:
+    def delay(self, wanted: QuotaAmount, limit: QuotaAmount, *, passed: float) -> float:
         """Return the seconds until there may be room, 0 when there is.
 
         `passed` is the part of the minute that has passed; of the minute before, the rest counts.
@@ -93,15 +95,15 @@ class Count(Model):
         )
 
 
-class Place(Model):
+class TenantQuota(Model):
     """A tenant's place: what it took, where it stands, and until when (s) its turn is kept."""
 
-    count: Count = Count()
+    count: MinuteUsage = MinuteUsage()
     stands: NonNegativeFloat = 0.0
     waits_until: NonNegativeFloat = 0.0
 
 
-class Answer(NamedTuple):
+class QuotaDecision(NamedTuple):
     """The queue afterwards, and the seconds to wait; None when the call may be made."""
 
     queue: FairQueue
@@ -119,30 +121,34 @@ class FairQueue(Model):
     """
 
     minute: NonNegativeInt = 0
-    count: Count = Count()
+    count: MinuteUsage = MinuteUsage()
     front: NonNegativeFloat = 0.0
-    places: dict[UUID, Place] = Field(default_factory=dict)
+    places: dict[UUID, TenantQuota] = Field(default_factory=dict)
 
-    def take(self, tenant_id: UUID, tokens: int, limits: QuotaLimits, *, at: float) -> Answer:
+    def take(
+        self, tenant_id: UUID, tokens: int, limits: QuotaLimits, *, at: float
+    ) -> QuotaDecision:
         """Take a request and its `tokens` at a time in seconds since the epoch, or say when."""
         queue = self.in_minute_of(at)
         # A call that never fits could never be made.
-        wanted = Amount(requests=1, tokens=min(tokens, limits.tenant.tokens))
-        place = queue.places.get(tenant_id, Place())
+        wanted = QuotaAmount(requests=1, tokens=min(tokens, limits.tenant.tokens))
+        place = queue.places.get(tenant_id, TenantQuota())
         stands, passed = max(queue.front, place.stands), at % MINUTE / MINUTE
         if own := place.count.delay(wanted, limits.tenant, passed=passed):
             # It waits for itself, and holds up nobody.
-            return Answer(queue.with_place(tenant_id, place, waits_until=0.0), max(TURN, own))
+            return QuotaDecision(
+                queue.with_place(tenant_id, place, waits_until=0.0), max(TURN, own)
+            )
         room = queue.count.delay(wanted, limits.project, passed=passed)
         if room or queue.is_behind(tenant_id, stands, at):
             delay = max(TURN, room)
             until = at + delay + _GRACE if delay <= limits.patience else 0.0
-            return Answer(queue.with_place(tenant_id, place, waits_until=until), delay)
+            return QuotaDecision(queue.with_place(tenant_id, place, waits_until=until), delay)
         cost = max(1 / limits.requests_per_minute, wanted.tokens / limits.tokens_per_minute)
-        served = Place(count=place.count.plus(wanted), stands=stands + cost)
+        served = TenantQuota(count=place.count.plus(wanted), stands=stands + cost)
         queue = queue.with_place(tenant_id, served, waits_until=0.0)
         update = {"count": queue.count.plus(wanted), "front": stands}
-        return Answer(queue.model_copy(update=update), None)
+        return QuotaDecision(queue.model_copy(update=update), None)
 
     def in_minute_of(self, at: float) -> FairQueue:
         """Return the queue in the minute of a time; those that took and want nothing are gone."""
@@ -157,7 +163,7 @@ class FairQueue(Model):
         kept = {
             tenant: place
             for tenant, place in places.items()
-            if place.count != Count() or place.waits_until > at or place.stands > self.front
+            if place.count != MinuteUsage() or place.waits_until > at or place.stands > self.front
         }
         return FairQueue(minute=minute, count=self.count.after(gone), front=self.front, places=kept)
 
@@ -169,7 +175,7 @@ class FairQueue(Model):
             if other != tenant_id
         )
 
-    def with_place(self, tenant_id: UUID, place: Place, *, waits_until: float) -> FairQueue:
+    def with_place(self, tenant_id: UUID, place: TenantQuota, *, waits_until: float) -> FairQueue:
         """Return the queue with a tenant in that place, waiting until then (0: not at all)."""
         changed = place.model_copy(update={"waits_until": waits_until})
         return self.model_copy(update={"places": {**self.places, tenant_id: changed}})

@@ -7,26 +7,26 @@ from typing import Final
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
-from domain.analysis.gemini.budget import WORDS, Grounds
+from domain.analysis.gemini.budget import REASON_TEXTS, GateReason
 from domain.analysis.gemini.pricing import TokenUsage
 from domain.model import Model
 
 _LIMITS: Final = (
-    Grounds.NO_ACCESS,
-    Grounds.NO_MODEL,
-    Grounds.TENANT_BUDGET,
-    Grounds.STREAM_BUDGET,
-    Grounds.DOWN,
-    Grounds.BUSY,
+    GateReason.NO_ACCESS,
+    GateReason.NO_MODEL,
+    GateReason.TENANT_BUDGET,
+    GateReason.STREAM_BUDGET,
+    GateReason.DOWN,
+    GateReason.BUSY,
 )
-_LOOKED: Final = (Grounds.MOMENT, Grounds.RANKED, Grounds.SAMPLED)
+_LOOKED: Final = (GateReason.MOMENT, GateReason.RANKED, GateReason.SAMPLED)
 
 
 class GeminiReport(Model):
     """Of the windows of one request; asking for them again reports the same calls once.
 
     Attributes:
-        pieces: how many pieces were looked at, or not, by `Grounds`.
+        pieces: how many pieces were looked at, or not, by `GateReason`.
         calls: answers that were used; each was paid for once, even if a retry found it kept.
         usage: their tokens.
         dollars: their price by the configured table.
@@ -38,7 +38,7 @@ class GeminiReport(Model):
         missing: models that the service does not offer.
     """
 
-    pieces: dict[Grounds, int] = Field(default_factory=dict)
+    pieces: dict[GateReason, int] = Field(default_factory=dict)
     calls: NonNegativeInt = 0
     usage: TokenUsage = TokenUsage()
     dollars: NonNegativeFloat = 0.0
@@ -57,8 +57,8 @@ class GeminiReport(Model):
         """
         for grounds in _LIMITS:
             if self.pieces.get(grounds):
-                named = f" ({', '.join(self.missing)})" if grounds is Grounds.NO_MODEL else ""
-                return f"Only the local analyzer is at work: {WORDS[grounds]}{named}."
+                named = f" ({', '.join(self.missing)})" if grounds is GateReason.NO_MODEL else ""
+                return f"Only the local analyzer is at work: {REASON_TEXTS[grounds]}{named}."
         replaced = [
             f"The Gemini model {asked} is no longer served: {answered} answers in its place, "
             "at its own price."

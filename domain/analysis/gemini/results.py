@@ -7,16 +7,22 @@ from uuid import UUID
 
 from pydantic import Field
 
-from domain.analysis.gemini.budget import Grounds
-from domain.analysis.gemini.chunks import MARGIN, Opinion, Piece, WatchState
-from domain.analysis.gemini.fusion import SAME_MOMENT, Sighting, agreeing, alone, discovered
+from domain.analysis.gemini.budget import GateReason
+from domain.analysis.gemini.chunks import CHUNK_MARGIN, CachedVerdict, Chunk, GeminiState
+from domain.analysis.gemini.fusion import (
+    SAME_MOMENT,
+    GeminiDetection,
+    gemini_only,
+    is_same_moment,
+    local_only,
+)
 from domain.highlights.candidate import HighlightCandidate
 from domain.ids import highlight_id
 from domain.media.timestamps import anchor_of
 from domain.model import Model
 
 
-class Look(Model):
+class ChunkAnalysis(Model):
     """What looking at a piece brought.
 
     Attributes:
@@ -25,51 +31,59 @@ class Look(Model):
         counted: how often what was corrected or left out.
     """
 
-    sightings: tuple[Sighting, ...] = ()
+    sightings: tuple[GeminiDetection, ...] = ()
     unclear: tuple[float, ...] = ()
     counted: dict[str, int] = Field(default_factory=dict)
 
 
-class Told(Model):
+class PublishedCandidates(Model):
     """The moments of a piece, what was left out on the way, and what is to be remembered."""
 
     candidates: tuple[HighlightCandidate, ...] = ()
-    opinions: tuple[Opinion, ...] = ()
+    opinions: tuple[CachedVerdict, ...] = ()
     counted: dict[str, int] = Field(default_factory=dict)
 
 
-def told_without(piece: Piece, grounds: Grounds) -> Told:
+def publish_local_only(piece: Chunk, grounds: GateReason) -> PublishedCandidates:
     """Return the moments of a piece that Gemini has not seen: the local analyzer's alone."""
-    return Told(candidates=tuple(alone(each, grounds) for each in piece.candidates))
+    return PublishedCandidates(
+        candidates=tuple(local_only(each, grounds) for each in piece.candidates)
+    )
 
 
-def told_in_vain(piece: Piece, *, analyzer: str) -> Told:
+def publish_unusable(piece: Chunk, *, analyzer: str) -> PublishedCandidates:
     """Return the same where Gemini has answered, and nothing of use: it is not asked again."""
-    return Told(
-        candidates=told_without(piece, Grounds.FAILED).candidates,
+    return PublishedCandidates(
+        candidates=publish_local_only(piece, GateReason.FAILED).candidates,
         opinions=tuple(
-            Opinion(id=each.id, analyzer=analyzer, unclear=True) for each in piece.candidates
+            CachedVerdict(id=each.id, analyzer=analyzer, unclear=True) for each in piece.candidates
         ),
     )
 
 
-def told_with(
-    piece: Piece, look: Look, state: WatchState, *, tenant_id: UUID, stream_id: UUID, analyzer: str
-) -> Told:
+def publish_fused(
+    piece: Chunk,
+    look: ChunkAnalysis,
+    state: GeminiState,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    analyzer: str,
+) -> PublishedCandidates:
     """Return the moments of a piece that Gemini has seen: agreed, only seen, or only heard."""
     counted = Counter(look.counted)
     rest = list(look.sightings)
     found: list[HighlightCandidate] = []
-    opinions: list[Opinion] = []
+    opinions: list[CachedVerdict] = []
     for candidate in piece.candidates:
         near = sorted(
-            (each for each in rest if agreeing(candidate, each)),
+            (each for each in rest if is_same_moment(candidate, each)),
             key=lambda each: abs(each.peak - candidate.peak),
         )
         if near:
             rest.remove(near[0])
         opinions.append(
-            Opinion(
+            CachedVerdict(
                 id=candidate.id,
                 analyzer=analyzer,
                 sighting=near[0] if near else None,
@@ -83,15 +97,17 @@ def told_with(
     for sighting in rest:
         if sighting.peak < state.told_until or _near(sighting.peak, known):
             counted["told_before"] += 1
-        elif sighting.peak >= piece.end - MARGIN and not piece.last:
+        elif sighting.peak >= piece.end - CHUNK_MARGIN and not piece.last:
             counted["left_to_next"] += 1
         else:
             name = highlight_id(tenant_id=tenant_id, stream_id=stream_id, peak=sighting.peak)
             found.append(
-                discovered(sighting, id=name, settled_at=piece.end, analyzer=analyzer, clock=clock)
+                gemini_only(sighting, id=name, settled_at=piece.end, analyzer=analyzer, clock=clock)
             )
-            opinions.append(Opinion(id=name, analyzer=analyzer, sighting=sighting, heard=False))
-    return Told(
+            opinions.append(
+                CachedVerdict(id=name, analyzer=analyzer, sighting=sighting, heard=False)
+            )
+    return PublishedCandidates(
         candidates=tuple(sorted(found, key=lambda each: each.peak)),
         opinions=tuple(opinions),
         counted=dict(+counted),

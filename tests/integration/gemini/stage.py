@@ -11,12 +11,17 @@ from uuid import UUID
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.analysis.chunk_analyzer import GeminiDoors, GeminiSpending, PieceJudge, Watcher
+from activities.analysis.chunk_analyzer import (
+    ChunkAnalyzer,
+    GeminiAnalyzer,
+    GeminiResources,
+    GeminiSpending,
+)
 from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.local import LocalAnalysis
 from domain.analysis.gemini.budget import GateLimits, TenantBudget, TenantSpending
 from domain.analysis.gemini.pricing import TokenUsage
-from domain.analysis.gemini.prompts import Questions
+from domain.analysis.gemini.prompts import QueryBuilder
 from domain.analysis.gemini.report import GeminiReport
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.highlights.candidate import HighlightCandidate
@@ -83,7 +88,7 @@ class Stage:
         limits: GateLimits = GENEROUS,
         spending: Purse | GeminiSpending | None = None,
         tenant_id: UUID = TENANT,
-        by_profile: Mapping[str, Questions] | None = None,
+        by_profile: Mapping[str, QueryBuilder] | None = None,
     ) -> None:
         settings = Settings()
         self.scene = scene
@@ -94,19 +99,21 @@ class Stage:
         self.reports: list[GeminiReport] = []
         local = LocalAnalysis(segments=scene.store, pool=pool)
         self._local = local
-        doors = GeminiDoors(
+        doors = GeminiResources(
             client=client,
             quota=GeminiQuota(QuotaLimits()),
             spending=self.spending,
             segments=scene.store,
             pool=pool,
         )
-        questions = Questions(model=settings.gemini_model)
+        questions = QueryBuilder(model=settings.gemini_model)
         self.questions = questions
         self.profiles = OneProfile(PROFILE)
         self.analysis = GeminiAnalysis(
             local=local,
-            judge=PieceJudge(Watcher(doors, questions, by_profile), self.spending, limits),
+            judge=ChunkAnalyzer(
+                GeminiAnalyzer(doors, questions, by_profile), self.spending, limits
+            ),
             segments=scene.store,
             profiles=self.profiles,  # type: ignore[arg-type]  # a stand-in
             shipped=ProfileStore(),

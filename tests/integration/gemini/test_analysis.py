@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from domain.analysis.gemini.budget import GateLimits, Grounds
+from domain.analysis.gemini.budget import GateLimits, GateReason
 from domain.analysis.gemini.pricing import DEFAULT_MODEL, PriceTable
-from domain.analysis.gemini.prompts import Questions
+from domain.analysis.gemini.prompts import QueryBuilder
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
 from infra.settings import Settings
@@ -63,7 +63,7 @@ async def test_a_window_in_which_gemini_looked_says_so_too(
 async def test_a_profile_may_have_a_model_and_a_language_of_its_own(
     scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
 ) -> None:
-    own = Questions(model="gemini-3.8-flash", temperature=0.2, language="Norwegian")
+    own = QueryBuilder(model="gemini-3.8-flash", temperature=0.2, language="Norwegian")
     (moment,) = await Stage(scene, pool, client, by_profile={"soccer": own}).analyze_all()
     assert "+gemini-3.8-flash/" in moment.analyzer
     *_, score = [call.body for call in stand_in.asked(":generateContent")]
@@ -88,7 +88,7 @@ async def test_whoever_watches_nothing_is_lost_and_the_price_is_told(
     found = await stage.analyze_all()
     assert any(each.peak == pytest.approx(scene.peak, abs=2.5) for each in found)
     report = stage.report()
-    assert report.pieces[Grounds.MOMENT] == 1
+    assert report.pieces[GateReason.MOMENT] == 1
     assert 1 <= report.calls <= 7
     price = PriceTable().price(DEFAULT_MODEL, datetime.now(UTC))
     assert report.dollars == pytest.approx(price.dollars(report.usage))
@@ -127,7 +127,7 @@ async def test_a_piece_in_which_nothing_stands_out_is_not_looked_at(
 ) -> None:
     stage = Stage(scene, pool, client)
     assert await stage.analyze_all(scene.windows()[:3]) == []
-    assert stage.report().pieces == {Grounds.QUIET: 1}
+    assert stage.report().pieces == {GateReason.QUIET: 1}
     assert stand_in.calls == []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from domain.analysis.gemini.query import Answer, Ask, Excerpt, Step
+from domain.analysis.gemini.query import Excerpt, GeminiAnswer, GeminiQuery, QueryStep
 from domain.profiles.model import MediaResolution
 from infra.errors import NotConfiguredError
 from infra.gemini import (
@@ -32,9 +32,9 @@ SCHEMA = {
 }
 
 
-def question(**changes: Any) -> Ask:  # noqa: ANN401
-    ask = Ask(
-        step=Step.REFINE,
+def question(**changes: Any) -> GeminiQuery:  # noqa: ANN401
+    ask = GeminiQuery(
+        step=QueryStep.REFINE,
         version="test-1",
         model=MODEL,
         system="You answer in JSON.",
@@ -46,7 +46,7 @@ def question(**changes: Any) -> Ask:  # noqa: ANN401
     return ask.model_copy(update=changes)
 
 
-async def ask(client: GeminiClient, film: Path, **changes: Any) -> Answer:  # noqa: ANN401
+async def ask(client: GeminiClient, film: Path, **changes: Any) -> GeminiAnswer:  # noqa: ANN401
     async with client.video(film) as video:
         return await client.ask(question(**changes), video)
 

@@ -10,7 +10,7 @@ import pytest
 
 from domain.analysis.gemini.budget import TenantBudget
 from domain.analysis.gemini.pricing import FALLBACK_PRICE, PriceTable
-from domain.analysis.gemini.prompts import Questions
+from domain.analysis.gemini.prompts import QueryBuilder
 from domain.highlights.candidate import HighlightCandidate
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
@@ -266,7 +266,7 @@ async def test_the_second_question_is_asked_alone_when_it_had_to_wait(
 async def test_a_model_that_thinks_at_all_levels_is_asked_at_the_least_it_takes(
     scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
 ) -> None:
-    own = {"soccer": Questions(model="gemini-3.7-flash")}
+    own = {"soccer": QueryBuilder(model="gemini-3.7-flash")}
     (moment,) = await Stage(scene, pool, client, by_profile=own).analyze_all()
     assert seen(moment)
     levels = [
@@ -280,7 +280,7 @@ async def test_a_retired_model_is_named_and_priced_as_the_one_that_answers(
     scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
 ) -> None:
     stand_in.routes["gemini-2.5-pro"] = "gemini-3.8-flash"
-    own = {"soccer": Questions(model="gemini-2.5-pro")}
+    own = {"soccer": QueryBuilder(model="gemini-2.5-pro")}
     stage = Stage(scene, pool, client, by_profile=own)
     (moment,) = await stage.analyze_all()
     report = stage.report()
@@ -297,7 +297,7 @@ async def test_a_model_of_unknown_price_is_billed_at_a_high_one_and_says_so(
     scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
 ) -> None:
     stand_in.models.append("gemini-9-flash")
-    own = {"soccer": Questions(model="gemini-9-flash")}
+    own = {"soccer": QueryBuilder(model="gemini-9-flash")}
     stage = Stage(scene, pool, client, by_profile=own)
     (moment,) = await stage.analyze_all()
     assert "+gemini-9-flash/" in moment.analyzer
@@ -309,7 +309,7 @@ async def test_a_model_of_unknown_price_is_billed_at_a_high_one_and_says_so(
 async def test_a_model_that_is_not_offered_costs_gemini_only_and_the_stream_says_which(
     scene: Scene, pool: MediaPool, client: GeminiClient
 ) -> None:
-    own = {"soccer": Questions(model="gemini-of-yesterday")}
+    own = {"soccer": QueryBuilder(model="gemini-of-yesterday")}
     stage = Stage(scene, pool, client, by_profile=own)
     for _ in range(5):  # the circuit opens meanwhile, and the reason stays
         stage.reports.clear()

@@ -7,14 +7,14 @@ import pytest
 from benchmarks.cost_gate.bill import Bill
 from benchmarks.cost_gate.report import Count, Result
 from domain.analysis.gemini.pricing import ModelPrice, TokenUsage
-from domain.analysis.gemini.query import Ask, Excerpt, Step
+from domain.analysis.gemini.query import Excerpt, GeminiQuery, QueryStep
 from domain.profiles.model import MediaResolution
 
 PRICE = ModelPrice(text=0.3, audio=1.0, output=2.5)
 
 
-def ask(seconds: float, step: Step = Step.DETECT) -> Ask:
-    return Ask(
+def ask(seconds: float, step: QueryStep = QueryStep.DETECT) -> GeminiQuery:
+    return GeminiQuery(
         step=step,
         version="detect-1",
         model="gemini-2.5-flash",
@@ -29,7 +29,7 @@ def ask(seconds: float, step: Step = Step.DETECT) -> Ask:
 def bill(seconds: float, *, text: int = 1_000) -> Bill:
     made = Bill()
     made.enter(ask(seconds), TokenUsage(text=text))
-    made.enter(ask(8.0, Step.SCORE), TokenUsage(text=text))
+    made.enter(ask(8.0, QueryStep.SCORE), TokenUsage(text=text))
     return made
 
 

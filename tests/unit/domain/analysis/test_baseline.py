@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.analysis.baseline import SAMPLES, Baseline, Spread, quantile
+from domain.analysis.baseline import BASELINE_SAMPLES, Baseline, SpreadBounds, quantile
 
-SPREAD = Spread(least=0.5, most=5.0, prior=2.0)
+SPREAD = SpreadBounds(least=0.5, most=5.0, prior=2.0)
 
 
 def learnt(*samples: float) -> Baseline:
@@ -36,7 +36,7 @@ def test_a_third_of_outliers_hardly_moves_the_level() -> None:
 
 
 def test_only_the_last_minutes_are_remembered() -> None:
-    usual = learnt(*[50.0] * SAMPLES, *[1.0] * SAMPLES).usual(SPREAD)
+    usual = learnt(*[50.0] * BASELINE_SAMPLES, *[1.0] * BASELINE_SAMPLES).usual(SPREAD)
     assert usual is not None
     assert usual.level == 1.0
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.ingest.audio_alignment import Cover, Span, cover
+from domain.ingest.audio_alignment import AudioCover, AudioSpan, find_audio
 from domain.ingest.playlist import ListedSegment, Resource
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -26,14 +26,14 @@ def segment(
 
 def find(
     segments: list[ListedSegment],
-    measured: dict[int, Span],
+    measured: dict[int, AudioSpan],
     *,
     start: float,
     end: float,
     pictures: ListedSegment | None = None,
     lost: tuple[int, ...] = (),
-) -> Cover:
-    return cover(
+) -> AudioCover:
+    return find_audio(
         segments,
         lambda each: measured.get(each.sequence),
         usable=lambda each: each.sequence not in lost,
@@ -43,7 +43,7 @@ def find(
     )
 
 
-def numbers(found: Cover) -> list[int]:
+def numbers(found: AudioCover) -> list[int]:
     return [each.sequence for each in found.wanted]
 
 
@@ -64,7 +64,7 @@ SHORT = [segment(n, duration=0.5) for n in range(40)]
     ],
 )
 def test_segments_over_the_pictures_are_wanted(
-    segments: list[ListedSegment], measured: dict[int, Span], start: float, expected: list[int]
+    segments: list[ListedSegment], measured: dict[int, AudioSpan], start: float, expected: list[int]
 ) -> None:
     assert numbers(find(segments, measured, start=start, end=start + 2.0)) == expected
 
@@ -80,12 +80,12 @@ def test_sound_is_complete_once_it_reaches_the_end_of_the_pictures(
 
 def test_sound_of_later_pictures_alone_is_silence() -> None:
     found = find(LISTED, {102: (10.0, 2.0)}, start=1.0, end=3.0)
-    assert found == Cover((), complete=True)
+    assert found == AudioCover((), complete=True)
 
 
 def test_sound_that_is_not_listed_yet_is_worth_waiting_for() -> None:
     found = find(LISTED, {102: (10.0, 2.0)}, start=30.0, end=32.0)
-    assert found == Cover((), complete=False)
+    assert found == AudioCover((), complete=False)
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.ingest.continuity import (
-    REMEMBERED,
+    REMEMBERED_SEGMENTS,
     Movement,
-    Reading,
+    PlaylistAssessment,
+    PlaylistPosition,
     SegmentMemory,
-    Taken,
-    assess,
+    assess_playlist,
     believable_jump,
-    numbered,
+    with_continued_numbers,
 )
 from domain.ingest.playlist import ByteRange, ListedSegment, MediaPlaylist, Resource
 
@@ -52,7 +52,7 @@ def listing(
     )
 
 
-def after(*readings: MediaPlaylist) -> Taken:
+def after(*readings: MediaPlaylist) -> PlaylistPosition:
     """What is taken once all segments of the readings are, one session."""
     memory, following, last, durations = SegmentMemory(), None, None, {}
     for reading in readings:
@@ -61,7 +61,7 @@ def after(*readings: MediaPlaylist) -> Taken:
             if following is None or segment.sequence >= following:
                 memory, following = memory.took(segment), segment.sequence + 1
                 last = segment.program_date_time or last
-    return Taken(
+    return PlaylistPosition(
         next_sequence=following,
         last_date_time=last,
         memory=memory,
@@ -70,16 +70,18 @@ def after(*readings: MediaPlaylist) -> Taken:
     )
 
 
-def read(playlist: MediaPlaylist, taken: Taken, *, believable: int = 20) -> Reading:
-    return assess(numbered(playlist, taken), taken, believable=believable)
+def read(
+    playlist: MediaPlaylist, taken: PlaylistPosition, *, believable: int = 20
+) -> PlaylistAssessment:
+    return assess_playlist(with_continued_numbers(playlist, taken), taken, believable=believable)
 
 
-def fresh(reading: Reading) -> list[int]:
+def fresh(reading: PlaylistAssessment) -> list[int]:
     return [segment.sequence for segment in reading.fresh]
 
 
 def test_the_first_reading_and_later_numbers_are_an_advance() -> None:
-    assert fresh(read(listing(7), Taken())) == [7, 8, 9, 10, 11]
+    assert fresh(read(listing(7), PlaylistPosition())) == [7, 8, 9, 10, 11]
     assert fresh(read(listing(9), after(listing(7)))) == [12, 13]
     assert fresh(read(listing(14), after(listing(7)))) == [14, 15, 16, 17, 18]
 
@@ -238,7 +240,7 @@ def test_a_list_of_the_session_before_is_stale() -> None:
     memory = before.memory.restarted()
     for segment in listing(0, 3, name="new{}.ts").segments:
         memory = memory.took(segment)
-    taken = Taken(next_sequence=3, memory=memory, head=0)
+    taken = PlaylistPosition(next_sequence=3, memory=memory, head=0)
     assert read(listing(121), taken).movement is Movement.STALE
     assert fresh(read(listing(0, 4, name="new{}.ts"), taken)) == [3]
 
@@ -284,7 +286,7 @@ def test_memory_is_bounded_and_small() -> None:
     memory = memory.restarted()
     for n in range(1000):
         memory = memory.took(listing(n, 1).segments[0])
-    assert len(memory.prints) == len(memory.previous_prints) == REMEMBERED
+    assert len(memory.prints) == len(memory.previous_prints) == REMEMBERED_SEGMENTS
     assert list(memory.prints)[-1] == 999
     assert len(memory.model_dump_json()) < 3500
     assert SegmentMemory.model_validate_json(memory.model_dump_json()) == memory
@@ -315,7 +317,7 @@ def test_whatever_is_listed_a_number_and_uri_of_one_session_is_taken_once(
     memory, following, session = SegmentMemory(), None, 0
     seen: set[tuple[int, int, str]] = set()
     for first, count in readings:
-        taken = Taken(next_sequence=following, memory=memory)
+        taken = PlaylistPosition(next_sequence=following, memory=memory)
         found = read(listing(first, count), taken)
         if found.movement is Movement.RESTARTED:
             memory, session = memory.restarted(), session + 1

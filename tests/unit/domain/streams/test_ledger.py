@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.analysis.gemini.budget import Grounds
+from domain.analysis.gemini.budget import GateReason
 from domain.analysis.gemini.report import GeminiReport
 from domain.analysis.messages import AnalyzeWindowResult
 from domain.analysis.signals import undecodable_gaps
@@ -184,7 +184,7 @@ class TestAnalysis:
     def test_what_its_owner_should_know_of_it_stays_until_all_is_well(self) -> None:
         books = ledger()
         told = []
-        for grounds in (Grounds.STREAM_BUDGET, Grounds.QUIET, Grounds.MOMENT):
+        for grounds in (GateReason.STREAM_BUDGET, GateReason.QUIET, GateReason.MOMENT):
             report = GeminiReport(pieces={grounds: 1})
             result = AnalyzeWindowResult(watermark=1.0, gemini=report)
             books.analyzed(books.analysis_request(), result)

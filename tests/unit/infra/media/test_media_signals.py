@@ -11,7 +11,12 @@ from demo.ffmpeg import ffmpeg_path
 from domain.analysis.signals import SignalFrame
 from domain.highlights.similarity import hash_distance
 from domain.profiles.model import SimilarityThresholds
-from infra.media.signals import SegmentFile, UndecodableError, measure_segment, measure_segments
+from infra.media.signals import (
+    SegmentFile,
+    UndecodableSegmentError,
+    measure_segment,
+    measure_segments,
+)
 from tests.media import make_video
 
 WRAP = 2**33 / 90_000
@@ -100,7 +105,7 @@ def test_timestamps_that_wrap_lie_on_the_timeline(tmp_path: Path) -> None:
 def test_what_is_no_media_is_undecodable(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.ts"
     path.write_bytes(content)
-    with pytest.raises(UndecodableError):
+    with pytest.raises(UndecodableSegmentError):
         measure_segment(segment(path))
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from domain.analysis.gemini.parsing import FileSpan
-from domain.analysis.gemini.query import Answer
+from domain.analysis.gemini.query import GeminiAnswer
 from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS
 
@@ -29,9 +29,9 @@ PROFILE = GameProfile.model_validate(
 FILE = FileSpan(start=100.0, end=140.0)
 
 
-def said(value: object, **changes: str | None) -> Answer:
+def said(value: object, **changes: str | None) -> GeminiAnswer:
     text = value if isinstance(value, str) else json.dumps(value)
-    return Answer.model_validate({"text": text, "finish": "STOP", **changes})
+    return GeminiAnswer.model_validate({"text": text, "finish": "STOP", **changes})
 
 
 def moment(**changes: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -8,13 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.analysis.gemini.budget import WARM_UP, GateLimits, GateState, Grounds, PieceValue, judge
+from domain.analysis.gemini.budget import (
+    WARM_UP,
+    ChunkValue,
+    GateLimits,
+    GateReason,
+    GateState,
+    evaluate_gate,
+)
 
 LIMITS = GateLimits(dollars_per_hour=0.25, video_share=0.35, sampled_share=0.05)
 RICH = math.inf
 
 
-def piece(**changes: float) -> PieceValue:
+def piece(**changes: float) -> ChunkValue:
     whole = {
         "seconds": 24.0,
         "watch_seconds": 32.0,
@@ -24,7 +31,7 @@ def piece(**changes: float) -> PieceValue:
         "dollars": 0.002,
         "chance": 0.5,
     }
-    return PieceValue.model_validate({**whole, **changes})
+    return ChunkValue.model_validate({**whole, **changes})
 
 
 def known(*, seconds: float = 3600.0, **changes: float | list[float]) -> GateState:
@@ -33,38 +40,38 @@ def known(*, seconds: float = 3600.0, **changes: float | list[float]) -> GateSta
     return GateState.model_validate({**whole, **changes})
 
 
-def grounds(state: GateState, value: PieceValue, *, tenant_left: float = RICH) -> Grounds:
-    return judge(state, value, LIMITS, tenant_left=tenant_left).grounds
+def grounds(state: GateState, value: ChunkValue, *, tenant_left: float = RICH) -> GateReason:
+    return evaluate_gate(state, value, LIMITS, tenant_left=tenant_left).grounds
 
 
 def test_a_proposed_moment_is_looked_at() -> None:
-    assert grounds(known(), piece(has_moment=True)) is Grounds.MOMENT
+    assert grounds(known(), piece(has_moment=True)) is GateReason.MOMENT
 
 
 def test_at_the_start_only_one_that_would_be_shown_is() -> None:
-    assert grounds(GateState(), piece(has_moment=True, promising=True)) is Grounds.MOMENT
-    assert grounds(GateState(), piece(has_moment=True)) is Grounds.SHARE_USED
+    assert grounds(GateState(), piece(has_moment=True, promising=True)) is GateReason.MOMENT
+    assert grounds(GateState(), piece(has_moment=True)) is GateReason.SHARE_USED
 
 
 def test_a_piece_that_stands_out_is_looked_at() -> None:
-    assert grounds(known(), piece(rank=1.9)) is Grounds.RANKED
+    assert grounds(known(), piece(rank=1.9)) is GateReason.RANKED
 
 
 def test_a_piece_like_the_others_is_not() -> None:
-    assert grounds(known(), piece(rank=1.3)) is Grounds.QUIET
+    assert grounds(known(), piece(rank=1.3)) is GateReason.QUIET
 
 
 def test_in_a_dull_hour_the_least_dull_piece_does_not_stand_out() -> None:
     dull = known(ranks=[0.1] * 100)
-    assert grounds(dull, piece(rank=0.8)) is Grounds.QUIET
+    assert grounds(dull, piece(rank=0.8)) is GateReason.QUIET
 
 
 def test_before_there_is_anything_to_compare_with_nothing_stands_out() -> None:
-    assert grounds(GateState(), piece(rank=9.0)) is Grounds.QUIET
+    assert grounds(GateState(), piece(rank=9.0)) is GateReason.QUIET
 
 
 def test_a_few_are_looked_at_at_random() -> None:
-    assert grounds(known(), piece(chance=0.01)) is Grounds.SAMPLED
+    assert grounds(known(), piece(chance=0.01)) is GateReason.SAMPLED
 
 
 @pytest.mark.parametrize("used", [{"watched": 0.3 * 3600.0}, {"spent": 0.2}])
@@ -72,23 +79,23 @@ def test_a_part_of_what_there_is_is_kept_for_moments_that_would_be_shown(
     used: dict[str, float],
 ) -> None:
     state = known(**used)
-    assert grounds(state, piece(rank=1.9)) is Grounds.SHARE_USED
-    assert grounds(state, piece(has_moment=True)) is Grounds.SHARE_USED
-    assert grounds(state, piece(has_moment=True, promising=True)) is Grounds.MOMENT
+    assert grounds(state, piece(rank=1.9)) is GateReason.SHARE_USED
+    assert grounds(state, piece(has_moment=True)) is GateReason.SHARE_USED
+    assert grounds(state, piece(has_moment=True, promising=True)) is GateReason.MOMENT
 
 
 def test_the_streams_dollars_are_a_limit_for_all() -> None:
     value = piece(has_moment=True, promising=True)
-    assert grounds(known(spent=0.26), value) is Grounds.STREAM_BUDGET
+    assert grounds(known(spent=0.26), value) is GateReason.STREAM_BUDGET
 
 
 def test_the_tenants_dollars_are_too() -> None:
     value = piece(has_moment=True)
-    assert grounds(known(), value, tenant_left=0.001) is Grounds.TENANT_BUDGET
+    assert grounds(known(), value, tenant_left=0.001) is GateReason.TENANT_BUDGET
 
 
 def test_a_quiet_piece_is_no_matter_of_money() -> None:
-    assert grounds(known(spent=9.0), piece(), tenant_left=0.0) is Grounds.QUIET
+    assert grounds(known(spent=9.0), piece(), tenant_left=0.0) is GateReason.QUIET
 
 
 @given(
@@ -110,7 +117,7 @@ def test_whatever_comes_the_limits_hold(stream: list[tuple[float, bool, float, f
             watch_seconds=seconds + 8.0,
             dollars=0.004,
         )
-        verdict = judge(state, value, LIMITS, tenant_left=RICH)
+        verdict = evaluate_gate(state, value, LIMITS, tenant_left=RICH)
         paid = 0.004 if verdict.look else 0.0
         watched = value.watch_seconds if verdict.look else 0.0
         state = state.after(value, watched=watched, spent=paid)

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.analysis.gemini.budget import Grounds
+from domain.analysis.gemini.budget import GateReason
 from domain.analysis.gemini.fusion import (
-    Sighting,
-    agreeing,
-    alone,
+    GeminiDetection,
     calibrated,
-    discovered,
-    fused,
-    unseen,
+    fuse,
+    gemini_only,
+    is_same_moment,
+    local_only,
+    not_confirmed,
 )
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.highlights.markers import Mark
@@ -48,8 +48,8 @@ def local(value: float = 0.8, **changes: object) -> HighlightCandidate:
     return candidate.model_copy(update=changes)
 
 
-def sighting(value: float = 0.8, **changes: object) -> Sighting:
-    seen = Sighting(
+def sighting(value: float = 0.8, **changes: object) -> GeminiDetection:
+    seen = GeminiDetection(
         start=95.0,
         peak=99.0,
         end=104.0,
@@ -68,13 +68,13 @@ def mean(candidate: HighlightCandidate) -> float:
 
 
 def test_two_that_agree_are_surer_than_either() -> None:
-    both = fused(local(), sighting(), analyzer="both")
+    both = fuse(local(), sighting(), analyzer="both")
     assert mean(both) > 0.8
     assert both.score.confidence > 0.7
 
 
 def test_gemini_knows_the_time_and_the_words() -> None:
-    both = fused(local(), sighting(), analyzer="both")
+    both = fuse(local(), sighting(), analyzer="both")
     assert (both.start, both.peak, both.end) == (95.0, 99.0, 104.0)
     assert (both.title, both.description) == ("Off the post", "So close.")
     assert both.tags == ("near_miss", "loud_crowd")
@@ -83,7 +83,7 @@ def test_gemini_knows_the_time_and_the_words() -> None:
 
 
 def test_both_witnesses_are_explained() -> None:
-    both = fused(local(), sighting(), analyzer="both")
+    both = fuse(local(), sighting(), analyzer="both")
     assert [each.words for each in both.evidence] == [
         "Gemini saw “near miss”, 90% sure",
         "crowd 9 dB above usual",
@@ -91,28 +91,28 @@ def test_both_witnesses_are_explained() -> None:
 
 
 def test_a_peak_before_what_is_decided_stays_where_it_was_heard() -> None:
-    assert fused(local(), sighting(), analyzer="both", earliest=99.5).peak == 100.0
+    assert fuse(local(), sighting(), analyzer="both", earliest=99.5).peak == 100.0
 
 
 def test_a_dull_sight_takes_from_a_loud_sound() -> None:
-    assert mean(fused(local(0.9), sighting(0.3), analyzer="both")) < 0.8
+    assert mean(fuse(local(0.9), sighting(0.3), analyzer="both")) < 0.8
 
 
 def test_a_moment_that_nobody_saw_is_worth_less_but_not_nothing() -> None:
-    candidate = unseen(local(0.85), analyzer="both")
+    candidate = not_confirmed(local(0.85), analyzer="both")
     assert 0.4 < mean(candidate) < 0.7
     assert candidate.evidence[-1].words == "Gemini looked and saw no moment there"
 
 
 def test_the_loudest_moment_survives_not_being_seen() -> None:
-    assert mean(unseen(local(0.94), analyzer="both")) > 0.7
+    assert mean(not_confirmed(local(0.94), analyzer="both")) > 0.7
 
 
 @pytest.mark.parametrize(
     "judged",
     [
-        lambda heard: unseen(heard, analyzer="both"),
-        lambda heard: fused(heard, sighting(0.2), analyzer="both"),
+        lambda heard: not_confirmed(heard, analyzer="both"),
+        lambda heard: fuse(heard, sighting(0.2), analyzer="both"),
     ],
 )
 def test_a_tenants_mark_stands_whatever_was_seen(
@@ -126,7 +126,7 @@ def test_a_tenants_mark_stands_whatever_was_seen(
 
 
 def test_a_moment_that_nobody_heard_counts_a_little_less_than_it_was_scored() -> None:
-    found = discovered(
+    found = gemini_only(
         sighting(0.9),
         id=UUID(int=2),
         settled_at=120.0,
@@ -140,7 +140,7 @@ def test_a_moment_that_nobody_heard_counts_a_little_less_than_it_was_scored() ->
 
 
 def test_without_gemini_the_local_moment_stands_with_the_reason() -> None:
-    candidate = alone(local(), Grounds.STREAM_BUDGET)
+    candidate = local_only(local(), GateReason.STREAM_BUDGET)
     assert candidate.score == local().score
     assert candidate.analyzer == "local-1"
     assert candidate.evidence[-1].words == "not seen by Gemini: the stream's budget was used up"
@@ -158,7 +158,7 @@ def test_without_gemini_the_local_moment_stands_with_the_reason() -> None:
 )
 def test_one_moment_is_told_from_two(span: tuple[float, float, float], *, same: bool) -> None:
     start, peak, end = span
-    assert agreeing(local(), sighting(start=start, peak=peak, end=end)) is same
+    assert is_same_moment(local(), sighting(start=start, peak=peak, end=end)) is same
 
 
 def test_a_models_scores_are_drawn_towards_the_middle() -> None:
@@ -169,7 +169,7 @@ def test_a_models_scores_are_drawn_towards_the_middle() -> None:
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_a_better_sight_never_makes_it_worse(heard: float, one: float, other: float) -> None:
     low, high = sorted((one, other))
-    worse = fused(local(heard), sighting(low), analyzer="both")
-    better = fused(local(heard), sighting(high), analyzer="both")
+    worse = fuse(local(heard), sighting(low), analyzer="both")
+    better = fuse(local(heard), sighting(high), analyzer="both")
     assert mean(worse) <= mean(better)
     assert 0.0 <= mean(worse) <= 1.0

@@ -6,10 +6,16 @@ from uuid import UUID
 
 import pytest
 
-from domain.analysis.gemini.budget import GateState, Grounds
-from domain.analysis.gemini.chunks import Opinion, Piece, WatchState, opinion_on
-from domain.analysis.gemini.fusion import Sighting
-from domain.analysis.gemini.results import Look, Told, told_in_vain, told_with, told_without
+from domain.analysis.gemini.budget import GateReason, GateState
+from domain.analysis.gemini.chunks import CachedVerdict, Chunk, GeminiState, find_cached_verdict
+from domain.analysis.gemini.fusion import GeminiDetection
+from domain.analysis.gemini.results import (
+    ChunkAnalysis,
+    PublishedCandidates,
+    publish_fused,
+    publish_local_only,
+    publish_unusable,
+)
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.markers import Mark
 from domain.score import DIMENSIONS, HighlightScore
@@ -19,8 +25,8 @@ from tests.unit.domain.analysis.gemini.test_results import HEARD, STREAM, TENANT
 BETTER = HighlightScore(**dict.fromkeys(DIMENSIONS, 0.95))
 
 
-def watching() -> tuple[WatchState, Piece]:
-    state = WatchState(decided=32.0, reached=32.0, told_until=28.0)
+def watching() -> tuple[GeminiState, Chunk]:
+    state = GeminiState(decided=32.0, reached=32.0, told_until=28.0)
     for index in range(8, 12):
         state = state.with_window(window(index), (HEARD,) if index == 11 else (), rank=2.0)
     piece = state.due()
@@ -28,12 +34,14 @@ def watching() -> tuple[WatchState, Piece]:
     return state, piece
 
 
-def looked(*sightings: Sighting, unclear: tuple[float, ...] = ()) -> tuple[WatchState, Told]:
+def looked(
+    *sightings: GeminiDetection, unclear: tuple[float, ...] = ()
+) -> tuple[GeminiState, PublishedCandidates]:
     """The state after a piece with one moment heard in it has been looked at."""
     state, piece = watching()
-    told = told_with(
+    told = publish_fused(
         piece,
-        Look(sightings=sightings, unclear=unclear),
+        ChunkAnalysis(sightings=sightings, unclear=unclear),
         state,
         tenant_id=TENANT,
         stream_id=STREAM,
@@ -73,7 +81,7 @@ def test_so_is_one_of_which_the_answers_were_of_no_use() -> None:
 
 def test_so_is_one_of_a_piece_about_which_the_answer_was_of_no_use() -> None:
     state, piece = watching()
-    told = told_in_vain(piece, analyzer="both")
+    told = publish_unusable(piece, analyzer="both")
     state = state.after(piece, told.candidates, GateState(), told.opinions)
     (now,), _ = state.with_candidates((marked(HEARD),)).told_again()
     assert now.analyzer == "local-1"
@@ -98,7 +106,7 @@ def test_another_moment_is_not_taken_for_one_that_was_told() -> None:
 
 def test_a_moment_at_which_nobody_looked_is_asked_about_when_it_is_told_again() -> None:
     state, piece = watching()
-    told = told_without(piece, Grounds.BUSY)
+    told = publish_local_only(piece, GateReason.BUSY)
     state = state.after(piece, told.candidates, GateState(), told.opinions)
     again, after = state.with_candidates((marked(HEARD),)).told_again()
     assert again == ()
@@ -113,23 +121,23 @@ def test_a_moment_told_twice_in_one_piece_is_one_as_it_was_told_last() -> None:
 
 
 def test_what_is_remembered_is_bounded_and_survives_being_stored() -> None:
-    state = WatchState()
+    state = GeminiState()
     for index in range(100):
         state = state.with_window(window(index), (candidate(4.0 * index),), rank=0.0)
         piece = state.due()
         assert piece is not None
-        opinion = Opinion(
+        opinion = CachedVerdict(
             id=piece.candidates[0].id, analyzer="both", sighting=seen(4.0 * index, title="Seen")
         )
         state = state.after(piece, piece.candidates, GateState(), (opinion,))
     assert len(state.opinions) == 12
     stored = state.model_dump_json(exclude_defaults=True)
-    assert WatchState.model_validate_json(stored) == state
+    assert GeminiState.model_validate_json(stored) == state
     assert len(stored) < 16_000
 
 
 @pytest.mark.parametrize("heard", [True, False])
 def test_the_very_moment_goes_before_one_nearby(heard: bool) -> None:
-    near = Opinion(id=UUID(int=1), analyzer="both", sighting=seen(41.0), heard=False)
-    own = Opinion(id=HEARD.id, analyzer="both", sighting=seen(39.0), heard=heard)
-    assert opinion_on(HEARD, (near, own)) is own
+    near = CachedVerdict(id=UUID(int=1), analyzer="both", sighting=seen(41.0), heard=False)
+    own = CachedVerdict(id=HEARD.id, analyzer="both", sighting=seen(39.0), heard=heard)
+    assert find_cached_verdict(HEARD, (near, own)) is own

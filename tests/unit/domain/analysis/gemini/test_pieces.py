@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.analysis.gemini.budget import GateState
-from domain.analysis.gemini.chunks import BEFORE_MOMENT, LEAD, LONGEST, MARGIN, Piece, WatchState
+from domain.analysis.gemini.chunks import (
+    CHUNK_LEAD,
+    CHUNK_MARGIN,
+    LONGEST_CHUNK,
+    MOMENT_LEAD,
+    Chunk,
+    GeminiState,
+)
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import SegmentRef, TimedMetadata, Window
 from domain.score import DIMENSIONS, HighlightScore
@@ -55,15 +62,15 @@ def candidate(peak: float) -> HighlightCandidate:
     )
 
 
-def after(state: WatchState, piece: Piece) -> WatchState:
+def after(state: GeminiState, piece: Chunk) -> GeminiState:
     return state.after(piece, piece.candidates, GateState())
 
 
 def run(
     count: int, *, moments: tuple[int, ...] = (), ends: bool = True
-) -> tuple[list[Piece], WatchState]:
+) -> tuple[list[Chunk], GeminiState]:
     """Watch `count` windows, in some of which the local analyzer settles a moment."""
-    state, pieces = WatchState(), []
+    state, pieces = GeminiState(), []
     for index in range(count):
         settled = (candidate(max(0.0, index * SECONDS - 3.0)),) if index in moments else ()
         state = state.with_window(window(index), settled, rank=1.0)
@@ -87,12 +94,12 @@ def test_a_piece_ends_at_once_when_a_moment_is_settled() -> None:
 
 def test_what_leads_up_to_a_piece_is_watched_with_it() -> None:
     pieces, _ = run(12)
-    assert pieces[1].segments[0].start == 24.0 - LEAD
-    assert pieces[1].watched_seconds == LONGEST + LEAD
+    assert pieces[1].segments[0].start == 24.0 - CHUNK_LEAD
+    assert pieces[1].watched_seconds == LONGEST_CHUNK + CHUNK_LEAD
 
 
 def test_all_of_a_moment_is_watched_though_it_began_earlier() -> None:
-    state, pieces = WatchState(), []
+    state, pieces = GeminiState(), []
     for index in range(9):
         settled = (candidate(14.0),) if index == 8 else ()
         state = state.with_window(window(index), settled, rank=0.0)
@@ -100,13 +107,13 @@ def test_all_of_a_moment_is_watched_though_it_began_earlier() -> None:
         if piece is not None:
             pieces.append(piece)
             state = after(state, piece)
-    assert pieces[-1].segments[0].start <= 14.0 - 3.0 - BEFORE_MOMENT
+    assert pieces[-1].segments[0].start <= 14.0 - 3.0 - MOMENT_LEAD
 
 
 def test_of_a_piece_with_a_moment_no_more_is_watched_than_it_took() -> None:
     pieces, _ = run(6, moments=(5,), ends=False)
     (piece,) = pieces
-    first = piece.candidates[0].start - BEFORE_MOMENT
+    first = piece.candidates[0].start - MOMENT_LEAD
     assert piece.start == 0.0
     assert first - 2.0 < piece.segments[0].start <= first
 
@@ -119,11 +126,11 @@ def test_the_last_piece_ends_with_the_stream() -> None:
 
 def test_moments_near_a_border_are_left_to_the_next_piece() -> None:
     _, state = run(6, ends=False)
-    assert state.told_until == 24.0 - MARGIN
+    assert state.told_until == 24.0 - CHUNK_MARGIN
 
 
 def test_the_tenants_marks_go_with_their_piece() -> None:
-    state = WatchState().with_window(window(0, marks=("Great save!", "advert")), (), rank=0.0)
+    state = GeminiState().with_window(window(0, marks=("Great save!", "advert")), (), rank=0.0)
     piece = state.due(last=True)
     assert piece is not None
     assert piece.marks == ("great_save",)
@@ -147,8 +154,8 @@ def test_pieces_cover_the_stream_and_what_is_remembered_is_bounded(
     for one, other in itertools.pairwise(pieces):
         assert one.end == other.start
     for piece in pieces:
-        assert piece.seconds <= LONGEST
-        assert piece.watched_seconds <= LONGEST + 2 * LEAD
-    assert len(state.segments) <= (LEAD + LONGEST) / 2.0 + 1
+        assert piece.seconds <= LONGEST_CHUNK
+        assert piece.watched_seconds <= LONGEST_CHUNK + 2 * CHUNK_LEAD
+    assert len(state.segments) <= (CHUNK_LEAD + LONGEST_CHUNK) / 2.0 + 1
     told = [each.id for piece in pieces for each in piece.candidates]
     assert len(told) == len(moments & set(range(count)))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.analysis.gemini.parsing import plain
+from domain.analysis.gemini.parsing import plain_text
 
 
 @pytest.mark.parametrize(
@@ -23,16 +23,16 @@ from domain.analysis.gemini.parsing import plain
     ],
 )
 def test_what_is_shown(said: object, shown: str) -> None:
-    assert plain(said, longest=80) == shown
+    assert plain_text(said, longest=80) == shown
 
 
 def test_long_text_ends_at_a_word_and_says_so() -> None:
-    assert plain("one two three four", longest=10) == "one two…"
-    assert plain("x" * 50, longest=10) == "x" * 9 + "…"
+    assert plain_text("one two three four", longest=10) == "one two…"
+    assert plain_text("x" * 50, longest=10) == "x" * 9 + "…"
 
 
 @given(st.text(alphabet="ab <>&\n\u200b\x00…/:.htps", max_size=120), st.integers(2, 40))
 def test_nothing_is_longer_than_allowed_and_nothing_is_markup(said: str, longest: int) -> None:
-    shown = plain(said, longest=longest)
+    shown = plain_text(said, longest=longest)
     assert len(shown) <= longest
     assert not set(shown) & set("<>\n\x00\u200b")

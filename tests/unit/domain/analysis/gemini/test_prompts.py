@@ -20,7 +20,7 @@ from domain.analysis.gemini.prompts import (
     score_prompt,
     score_schema,
 )
-from domain.analysis.gemini.query import Ask, Excerpt, Step
+from domain.analysis.gemini.query import Excerpt, GeminiQuery, QueryStep
 from domain.media.segments import SegmentRef
 from domain.profiles.model import MediaResolution
 from domain.score import DIMENSIONS
@@ -85,9 +85,9 @@ def test_times_are_written_as_they_are_asked_for(seconds: float, said: str) -> N
 def test_a_changed_template_has_a_new_version() -> None:
     """When this fails: raise the version in `VERSIONS`, then write its digest here."""
     prompts = {
-        Step.DETECT: SYSTEM + detect_prompt(PROFILE, seconds=30.0),
-        Step.REFINE: SYSTEM + refine_prompt(start=1.0, end=9.0, kind="goal"),
-        Step.SCORE: SYSTEM + score_prompt(PROFILE, start=1.0, end=9.0, language="English"),
+        QueryStep.DETECT: SYSTEM + detect_prompt(PROFILE, seconds=30.0),
+        QueryStep.REFINE: SYSTEM + refine_prompt(start=1.0, end=9.0, kind="goal"),
+        QueryStep.SCORE: SYSTEM + score_prompt(PROFILE, start=1.0, end=9.0, language="English"),
     }
     digests = {
         VERSIONS[step]: hashlib.sha256(prompt.encode()).hexdigest()[:12]
@@ -101,13 +101,13 @@ def test_a_changed_template_has_a_new_version() -> None:
 
 
 def test_every_step_has_a_version() -> None:
-    assert set(VERSIONS) == set(Step)
+    assert set(VERSIONS) == set(QueryStep)
     assert PROMPTS == "detect-1+refine-1+score-1"
 
 
-def ask(**changes: object) -> Ask:
-    whole = Ask(
-        step=Step.REFINE,
+def ask(**changes: object) -> GeminiQuery:
+    whole = GeminiQuery(
+        step=QueryStep.REFINE,
         version="refine-1",
         model="gemini-2.5-flash",
         system="s",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from domain.analysis.gemini.chunks import Piece
+from domain.analysis.gemini.chunks import Chunk
 from domain.analysis.gemini.pricing import ModelPrice
-from domain.analysis.gemini.prompts import Questions
-from domain.analysis.gemini.query import Ask, Step
+from domain.analysis.gemini.prompts import QueryBuilder
+from domain.analysis.gemini.query import GeminiQuery, QueryStep
 from domain.profiles.model import AnalyzerHints, GameProfile, MediaResolution
 from tests.unit.domain.analysis.gemini.cases import PROFILE
 from tests.unit.domain.analysis.gemini.test_pieces import window
 
 PRICE = ModelPrice(text=0.30, audio=1.00, output=2.50)
-QUESTIONS = Questions(model="gemini-3.5-flash-lite", temperature=0.3)
-PIECE = Piece(
+QUESTIONS = QueryBuilder(model="gemini-3.5-flash-lite", temperature=0.3)
+PIECE = Chunk(
     start=8.0,
     end=24.0,
     segments=tuple(each for index in range(6) for each in window(index).segments),
@@ -26,7 +26,7 @@ def profile(fps: float = 1.0, resolution: MediaResolution = MediaResolution.HIGH
     return PROFILE.model_copy(update={"analyzer": hints})
 
 
-def looks(fps: float = 1.0) -> tuple[Ask, Ask, Ask]:
+def looks(fps: float = 1.0) -> tuple[GeminiQuery, GeminiQuery, GeminiQuery]:
     return (
         QUESTIONS.detect(PIECE, profile(fps)),
         QUESTIONS.refine(profile(fps), start=4.0, end=12.0, kind="goal"),
@@ -55,9 +55,9 @@ def test_a_moment_is_scored_at_the_resolution_its_game_needs() -> None:
 
 def test_each_look_says_its_step_version_and_model() -> None:
     assert [(ask.step, ask.version) for ask in looks()] == [
-        (Step.DETECT, "detect-1"),
-        (Step.REFINE, "refine-1"),
-        (Step.SCORE, "score-1"),
+        (QueryStep.DETECT, "detect-1"),
+        (QueryStep.REFINE, "refine-1"),
+        (QueryStep.SCORE, "score-1"),
     ]
     assert {(ask.model, ask.temperature) for ask in looks()} == {("gemini-3.5-flash-lite", 0.3)}
     assert QUESTIONS.analyzer() == "gemini-3.5-flash-lite/detect-1+refine-1+score-1"

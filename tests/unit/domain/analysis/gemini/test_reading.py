@@ -11,26 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.analysis.gemini.parsing import (
-    Detection,
-    Detections,
+    DetectedMoment,
+    DetectedMoments,
     Refinement,
     UnusableAnswerError,
-    read_assessment,
-    read_detections,
-    read_refinement,
+    parse_assessment,
+    parse_detections,
+    parse_refinement,
 )
-from domain.analysis.gemini.query import Answer
+from domain.analysis.gemini.query import GeminiAnswer
 from tests.unit.domain.analysis.gemini.cases import FILE, PROFILE, assessment, moment, said
 
-DETECTED = Detection(start=110.0, peak=114.5, end=120.0, kind="goal", certainty=0.9)
+DETECTED = DetectedMoment(start=110.0, peak=114.5, end=120.0, kind="goal", certainty=0.9)
 
 
-def detect(*moments: Any) -> Detections:  # noqa: ANN401
-    return read_detections(said({"moments": list(moments)}), FILE, PROFILE)
+def detect(*moments: Any) -> DetectedMoments:  # noqa: ANN401
+    return parse_detections(said({"moments": list(moments)}), FILE, PROFILE)
 
 
-def refine(answer: Answer, *, excerpt_start: float = 8.0) -> Refinement | None:
-    return read_refinement(answer, FILE, excerpt_start=excerpt_start, detected=DETECTED)
+def refine(answer: GeminiAnswer, *, excerpt_start: float = 8.0) -> Refinement | None:
+    return parse_refinement(answer, FILE, excerpt_start=excerpt_start, detected=DETECTED)
 
 
 def test_times_in_the_file_become_media_time() -> None:
@@ -40,7 +40,7 @@ def test_times_in_the_file_become_media_time() -> None:
 
 
 def test_no_moments_are_a_good_answer() -> None:
-    assert detect() == Detections()
+    assert detect() == DetectedMoments()
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_more_moments_than_a_piece_can_have_are_left_out() -> None:
 
 def test_an_answer_that_was_cut_off_gives_what_was_complete() -> None:
     text = json.dumps({"moments": [moment(), moment(peak="00:30", start="00:28", end="00:33")]})
-    found = read_detections(said(text[:-40], finish="MAX_TOKENS"), FILE, PROFILE)
+    found = parse_detections(said(text[:-40], finish="MAX_TOKENS"), FILE, PROFILE)
     assert [each.peak for each in found.moments] == [114.5]
     assert found.counted == {"cut_off": 1}
 
 
 def test_an_answer_in_a_code_fence_is_read() -> None:
     text = "```json\n" + json.dumps({"moments": [moment()]}) + "\n```"
-    assert len(read_detections(said(text), FILE, PROFILE).moments) == 1
+    assert len(parse_detections(said(text), FILE, PROFILE).moments) == 1
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_an_answer_in_a_code_fence_is_read() -> None:
         (said("", blocked="PROHIBITED_CONTENT"), "blocked"),
     ],
 )
-def test_an_answer_of_which_nothing_can_be_used_says_why(answer: Answer, reason: str) -> None:
+def test_an_answer_of_which_nothing_can_be_used_says_why(answer: GeminiAnswer, reason: str) -> None:
     with pytest.raises(UnusableAnswerError) as caught:
-        read_detections(answer, FILE, PROFILE)
+        parse_detections(answer, FILE, PROFILE)
     assert caught.value.reason == reason
 
 
@@ -161,7 +161,7 @@ def test_whatever_is_said_moments_lie_in_the_file_and_in_order(items: list[Any])
 @given(st.text(alphabet='{}[]":,0mothens ', min_size=1, max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(UnusableAnswerError):
-        read_detections(said(text), FILE, PROFILE)
+        parse_detections(said(text), FILE, PROFILE)
 
 
 def test_a_second_look_gives_exact_times() -> None:
@@ -198,31 +198,31 @@ def test_a_second_look_that_cannot_be_used_says_why(value: object, reason: str) 
 
 
 def test_a_moments_worth_is_read() -> None:
-    read = read_assessment(said(assessment()), PROFILE)
+    read = parse_assessment(said(assessment()), PROFILE)
     assert set(read.score.dimensions().values()) == {0.8}
     assert read.score.confidence == 0.9
     assert (read.tags, read.title, read.description) == (("goal",), "A goal", "It is a goal.")
 
 
 def test_scores_out_of_range_are_bounded() -> None:
-    read = read_assessment(said(assessment(rarity=7, certainty=-1)), PROFILE)
+    read = parse_assessment(said(assessment(rarity=7, certainty=-1)), PROFILE)
     assert (read.score.rarity, read.score.confidence) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize("value", [None, "high", True, float("nan")])
 def test_a_missing_score_makes_the_answer_useless(value: object) -> None:
     with pytest.raises(UnusableAnswerError, match="score_missing"):
-        read_assessment(said(assessment(rarity=value)), PROFILE)
+        parse_assessment(said(assessment(rarity=value)), PROFILE)
 
 
 def test_tags_outside_the_taxonomy_are_left_out_and_counted() -> None:
-    read = read_assessment(said(assessment(tags=["save", "tenant:admin", "goal", 7])), PROFILE)
+    read = parse_assessment(said(assessment(tags=["save", "tenant:admin", "goal", 7])), PROFILE)
     assert read.tags == ("save", "goal")
     assert read.counted == {"unknown_tag": 1}
 
 
 def test_words_are_made_plain() -> None:
-    read = read_assessment(
+    read = parse_assessment(
         said(
             assessment(
                 title="<script>alert(1)</script> Goal!\x00\nsee https://evil.example/x now",
@@ -238,7 +238,9 @@ def test_words_are_made_plain() -> None:
 
 def test_fields_that_were_not_asked_for_change_nothing() -> None:
     injected = assessment(tenant_id="another", analyzer="mine", start=0.0)
-    assert read_assessment(said(injected), PROFILE) == read_assessment(said(assessment()), PROFILE)
+    assert parse_assessment(said(injected), PROFILE) == parse_assessment(
+        said(assessment()), PROFILE
+    )
 
 
 HUGE = int("9" * 400)
@@ -246,7 +248,7 @@ HUGE = int("9" * 400)
 
 def test_numbers_that_no_double_holds_are_read_as_far_as_they_go() -> None:
     dimensions = assessment() | {"rarity": HUGE, "certainty": HUGE}
-    read = read_assessment(said(dimensions), PROFILE)
+    read = parse_assessment(said(dimensions), PROFILE)
     assert (read.score.rarity, read.score.confidence) == (1.0, 1.0)
 
 

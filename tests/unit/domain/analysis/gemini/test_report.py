@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from domain.analysis.gemini.budget import Grounds
+from domain.analysis.gemini.budget import GateReason
 from domain.analysis.gemini.pricing import TokenUsage
 from domain.analysis.gemini.report import GeminiReport
 
 
 def test_reports_add_up() -> None:
     one = GeminiReport(
-        pieces={Grounds.MOMENT: 1},
+        pieces={GateReason.MOMENT: 1},
         calls=3,
         usage=TokenUsage(text=10, audio=5, output=2),
         dollars=0.001,
         watched=30.0,
         counted={"outside": 1},
     )
-    other = GeminiReport(pieces={Grounds.MOMENT: 1, Grounds.QUIET: 2}, counted={"unsure": 2})
+    other = GeminiReport(pieces={GateReason.MOMENT: 1, GateReason.QUIET: 2}, counted={"unsure": 2})
     assert one.plus(other) == GeminiReport(
-        pieces={Grounds.MOMENT: 2, Grounds.QUIET: 2},
+        pieces={GateReason.MOMENT: 2, GateReason.QUIET: 2},
         calls=3,
         usage=TokenUsage(text=10, audio=5, output=2),
         dollars=0.001,
@@ -33,22 +33,24 @@ def test_reports_add_up() -> None:
     ("pieces", "notice"),
     [
         ({}, None),
-        ({Grounds.QUIET: 3}, None),
-        ({Grounds.MOMENT: 1, Grounds.QUIET: 3}, ""),
+        ({GateReason.QUIET: 3}, None),
+        ({GateReason.MOMENT: 1, GateReason.QUIET: 3}, ""),
         (
-            {Grounds.MOMENT: 1, Grounds.TENANT_BUDGET: 1, Grounds.DOWN: 1},
+            {GateReason.MOMENT: 1, GateReason.TENANT_BUDGET: 1, GateReason.DOWN: 1},
             "Only the local analyzer is at work: the tenant's budget was used up.",
         ),
-        ({Grounds.DOWN: 1}, "Only the local analyzer is at work: Gemini was not reachable."),
+        ({GateReason.DOWN: 1}, "Only the local analyzer is at work: Gemini was not reachable."),
     ],
 )
-def test_the_owner_is_told_of_limits_only(pieces: dict[Grounds, int], notice: str | None) -> None:
+def test_the_owner_is_told_of_limits_only(
+    pieces: dict[GateReason, int], notice: str | None
+) -> None:
     assert GeminiReport(pieces=pieces).notice == notice
 
 
 def test_the_owner_is_told_of_another_model_and_of_a_guessed_price() -> None:
     report = GeminiReport(
-        pieces={Grounds.MOMENT: 1}, rerouted={"a": "b"}, models={"b": 2, "c": 1}, unpriced=("b",)
+        pieces={GateReason.MOMENT: 1}, rerouted={"a": "b"}, models={"b": 2, "c": 1}, unpriced=("b",)
     )
     assert report.notice == (
         "The Gemini model a is no longer served: b answers in its place, at its own price. "
@@ -63,5 +65,5 @@ def test_a_report_of_an_older_release_is_read() -> None:
 
 
 def test_a_report_goes_through_json() -> None:
-    report = GeminiReport(pieces={Grounds.SHARE_USED: 1}, counted={"outside": 1})
+    report = GeminiReport(pieces={GateReason.SHARE_USED: 1}, counted={"outside": 1})
     assert GeminiReport.model_validate_json(report.model_dump_json()) == report

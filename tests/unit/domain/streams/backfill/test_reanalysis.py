@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.analysis.gemini.budget import Grounds
+from domain.analysis.gemini.budget import GateReason
 from domain.analysis.gemini.report import GeminiReport
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.media.segments import Gap
@@ -103,7 +103,7 @@ def test_it_says_what_is_new_and_leaves_the_end_of_the_stream_as_it_was() -> Non
 @pytest.mark.parametrize(
     ("report", "notice"),
     [
-        (GeminiReport(pieces={Grounds.MOMENT: 1}), ""),
+        (GeminiReport(pieces={GateReason.MOMENT: 1}), ""),
         (GeminiReport(), "Only the local analyzer is at work."),
         (None, "Only the local analyzer is at work."),
     ],
