@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from activities.analysis.chunk_analyzer import (
-    ChunkAnalyzer,
-    GeminiAnalyzer,
-    GeminiResources,
-    GeminiSpending,
-)
+from activities.analysis.chunk_analyzer import ChunkAnalyzer, GeminiAnalyzer
 from activities.analysis.gemini import GeminiAnalysis
+from activities.analysis.gemini_answers import GeminiResources, GeminiSpending
 from activities.analysis.local import LocalAnalysis
 from activities.interfaces import Analysis
 from app.container import Doors
@@ -31,7 +27,7 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
             dollars_per_month=settings.gemini_dollars_per_tenant_month,
         ),
     )
-    watcher = GeminiAnalyzer(
+    gemini_analyzer = GeminiAnalyzer(
         GeminiResources(
             client=doors.gemini,
             quota=doors.gemini_quota,
@@ -40,8 +36,8 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
             pool=doors.media,
             prices=settings.gemini_price_table(),
         ),
-        _questions(settings, GeminiModelChoice()),
-        {name: _questions(settings, each) for name, each in settings.gemini_by_profile.items()},
+        _queries(settings, GeminiModelChoice()),
+        {name: _queries(settings, each) for name, each in settings.gemini_by_profile.items()},
     )
     limits = GateLimits(
         dollars_per_hour=settings.gemini_dollars_per_stream_hour,
@@ -49,14 +45,14 @@ def analyzer(settings: Settings, doors: Doors) -> Analysis:
     )
     return GeminiAnalysis(
         local=local,
-        judge=ChunkAnalyzer(watcher, spending, limits),
+        chunk_analyzer=ChunkAnalyzer(gemini_analyzer, spending, limits),
         segments=doors.segments,
         profiles=PinnedProfiles(doors.database, doors.profiles),
         shipped=doors.profiles,
     )
 
 
-def _questions(settings: Settings, choice: GeminiModelChoice) -> QueryBuilder:
+def _queries(settings: Settings, choice: GeminiModelChoice) -> QueryBuilder:
     general = settings.gemini_temperature
     return QueryBuilder(
         model=bare_name(choice.model or settings.gemini_model),

@@ -1,4 +1,4 @@
-"""The multimodal analyzer: the local one, and Gemini for the pieces that are worth its price."""
+"""The multimodal analyzer: the local analyzer, and Gemini for chunks worth their price."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Final
 import structlog
 from temporalio import activity
 
-from activities.analysis.chunk_analyzer import ANALYZER, ChunkAnalyzer, ChunkRequest
+from activities.analysis.chunk_analyzer import ChunkAnalyzer, ChunkRequest
+from activities.analysis.gemini_answers import ANALYZER
 from activities.analysis.local import LocalAnalysis
 from activities.analysis.state_store import AnalyzerStateStore
 from activities.heartbeat import heartbeating
@@ -27,28 +28,35 @@ from infra.storage.segments import SegmentStore
 
 _log = structlog.get_logger(__name__)
 
-# What is left of an activity's time is for what was begun in it.
+# Share of the activity's time in which calls may begin; the rest is for finishing them.
 _SHARE_OF_TIME: Final = 0.6
 
 
 class GeminiAnalysis(Analysis):
-    """The same interface as the local analyzer, which it asks first.
+    """Runs the local analyzer first, then Gemini on the chunks that end in the windows.
 
-    What it remembers of a stream, and every answer paid for, lies in the segment store, so that a
-    retry, on any worker, goes on from there and pays for nothing twice.
+    State and paid answers are in the segment store, so that a retry on any worker continues from
+    there and pays for nothing twice.
+
+    Args:
+        local: the local analyzer.
+        chunk_analyzer: analyzes chunks.
+        segments: stores the state.
+        profiles: profiles that streams were started with.
+        shipped: profiles that come with the product, used while the database is unavailable.
     """
 
     def __init__(
         self,
         *,
         local: LocalAnalysis,
-        judge: ChunkAnalyzer,
+        chunk_analyzer: ChunkAnalyzer,
         segments: SegmentStore,
         profiles: PinnedProfiles,
         shipped: ProfileStore,
     ) -> None:
         self._local = local
-        self._judge = judge
+        self._chunk_analyzer = chunk_analyzer
         self._states = AnalyzerStateStore(
             segments, analyzer=ANALYZER, initial=GeminiState(), reset_event="watching_starts_anew"
         )
@@ -57,46 +65,42 @@ class GeminiAnalysis(Analysis):
 
     @activity.defn(name="analyze_window")
     async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
-        """Analyse consecutive windows in order, and look at the pieces that end in them.
-
-        Raises:
-            ApplicationError: Gemini cannot answer just now; to be run again.
-        """
         async with heartbeating():
             return await self._analyze(request)
 
     async def _analyze(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
-        has_time = _clock()
-        local, levels = await self._local.hear(request)
+        has_time = _time_limit()
+        local, levels = await self._local.analyze(request)
         profile = await self._profile(request)
-        course = _RequestRun(self._judge, request, profile, await self._states.load(request))
+        state = await self._states.load(request)
+        run = _RequestRun(self._chunk_analyzer, request, profile, state)
         for window, settled, level in _by_window(request.windows, local, levels):
-            course.state = course.state.with_window(window, settled, rank=level)
+            run.state = run.state.with_window(window, settled, rank=level)
             if window is not request.windows[-1]:
-                await course.settle(has_time)
+                await run.analyze_due_chunk(has_time)
         if not request.windows:
-            course.state = course.state.with_candidates(local.candidates)
-        await course.settle(has_time, last=request.last)
-        await self._states.save(request, course.state)
-        _tell(request, course.report)
-        return local.model_copy(
-            update={
-                "candidates": tuple(course.told),
-                "watermark": local.watermark
-                if request.last
-                else min(local.watermark, course.state.told_until),
-                "analyzer": self._judge.analyzer(profile, course.report)
-                if course.report.looked
-                else local.analyzer,
-                "gemini": course.report,
-            }
+            run.state = run.state.with_candidates(local.candidates)
+        await run.analyze_due_chunk(has_time, last=request.last)
+        await self._states.save(request, run.state)
+        _log_report(request, run.report)
+        watermark = local.watermark
+        if not request.last:
+            watermark = min(watermark, run.state.published_until)
+        analyzer = local.analyzer
+        if run.report.has_analysis:
+            analyzer = self._chunk_analyzer.analyzer(profile, run.report)
+        return AnalyzeWindowResult(
+            candidates=tuple(run.candidates),
+            watermark=watermark,
+            undecodable_segments=local.undecodable_segments,
+            analyzer=analyzer,
+            gemini=run.report,
+            analyzed_seconds=local.analyzed_seconds,
+            gaps=local.gaps,
         )
 
     async def _profile(self, request: AnalyzeWindowInput) -> GameProfile:
-        """Return the stream's profile; while the database is away, the shipped one.
-
-        Analysis goes on without a database. What is missing then is a tenant's own words.
-        """
+        """Return the stream's profile, without the tenant's overrides if the database is down."""
         name, version = request.profile_id, request.profile_version
         try:
             return (await self._profiles.find(request.tenant_id, name, version)).profile
@@ -106,48 +110,50 @@ class GeminiAnalysis(Analysis):
 
 
 class _RequestRun:
-    """One request under way: the state so far, the moments told, and what they cost."""
+    """Progress of one request: the state, the published candidates, and the cost."""
 
     def __init__(
         self,
-        judge: ChunkAnalyzer,
+        chunk_analyzer: ChunkAnalyzer,
         request: AnalyzeWindowInput,
         profile: GameProfile,
         state: GeminiState,
     ) -> None:
-        self._judge = judge
+        self._chunk_analyzer = chunk_analyzer
         self._request = request
         self._profile = profile
         self.state = state
-        self.told: list[HighlightCandidate] = []
+        self.candidates: list[HighlightCandidate] = []
         self.report = GeminiReport()
 
-    async def settle(self, has_time: Callable[[], bool], *, last: bool = False) -> None:
-        """Decide on the piece that has ended, if one has; the `last` ends with the stream.
+    async def analyze_due_chunk(self, has_time: Callable[[], bool], *, last: bool = False) -> None:
+        """Analyze the chunk that has ended, if one has; at the end of the stream the `last` one.
 
-        Moments that Gemini has spoken of before are told again in its words, without being asked.
+        Candidates with a cached verdict are published first, without another call.
         """
-        again, self.state = self.state.told_again()
-        if again:
-            self.told += again
-            self.report = self.report.plus(GeminiReport(counted={"told_again": len(again)}))
-        piece = self.state.due(last=last)
-        if piece is None:
+        cached, self.state = self.state.apply_cached_verdicts()
+        if cached:
+            self.candidates += cached
+            self.report = self.report.plus(GeminiReport(counted={"told_again": len(cached)}))
+        chunk = self.state.due_chunk(last=last)
+        if chunk is None:
             return
-        outcome = await self._judge.decide(
+        result = await self._chunk_analyzer.analyze(
             ChunkRequest(
                 tenant_id=self._request.tenant_id,
                 stream_id=self._request.stream_id,
-                piece=piece,
+                chunk=chunk,
                 state=self.state,
                 profile=self._profile,
                 has_time=has_time,
             )
         )
-        told = outcome.told
-        self.state = self.state.after(piece, told.candidates, outcome.gate, told.opinions)
-        self.told += told.candidates
-        self.report = self.report.plus(outcome.report)
+        published = result.published
+        self.state = self.state.after_chunk(
+            chunk, published.candidates, result.gate, published.verdicts
+        )
+        self.candidates += published.candidates
+        self.report = self.report.plus(result.report)
 
 
 def _by_window(
@@ -162,8 +168,8 @@ def _by_window(
         yield window, settled, levels[number]
 
 
-def _clock() -> Callable[[], bool]:
-    """Return whether another call may begin: for a share of the time that the activity has."""
+def _time_limit() -> Callable[[], bool]:
+    """Return a function that returns True while another call may begin in this activity."""
     loop = asyncio.get_running_loop()
     limit = activity.info().start_to_close_timeout
     if limit is None:
@@ -172,7 +178,7 @@ def _clock() -> Callable[[], bool]:
     return lambda: loop.time() < end
 
 
-def _tell(request: AnalyzeWindowInput, report: GeminiReport) -> None:
+def _log_report(request: AnalyzeWindowInput, report: GeminiReport) -> None:
     if report.calls or report.counted:
         _log.info(
             "gemini_watched",

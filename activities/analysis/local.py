@@ -1,4 +1,4 @@
-"""The local analyzer: signals measured in a media child process, folded by the domain's rules."""
+"""The local analyzer: measures signals in a media child process and detects moments in them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ _log = structlog.get_logger(__name__)
 
 
 class LocalResult(NamedTuple):
-    """What the local analyzer answers, and what only another analyzer asks it.
+    """Result of the local analyzer, with what only the Gemini analyzer needs.
 
-    `levels` are the highest excitement in each window, in robust standard deviations.
+    Attributes:
+        result: the activity's result.
+        levels: highest excitement in each window, in robust standard deviations.
     """
 
     result: AnalyzeWindowResult
@@ -36,11 +38,7 @@ class LocalResult(NamedTuple):
 
 
 class LocalAnalysis(Analysis):
-    """Needs no key and no GPU, and about a hundredth of a core for each 720p stream.
-
-    What it remembers of a stream lies in the segment store, one file a window, so that any worker
-    can go on with the stream and a retry starts from the same memory and gives the same answer.
-    """
+    """Analyzes without a key or a GPU, at about a hundredth of a core for each 720p stream."""
 
     def __init__(self, *, segments: SegmentStore, pool: MediaPool) -> None:
         self._segments = segments
@@ -51,15 +49,11 @@ class LocalAnalysis(Analysis):
 
     @activity.defn(name="analyze_window")
     async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
-        """Analyse consecutive windows in order; doing it again gives the same answer.
-
-        Segments that cannot be decoded, or are no longer stored, are gaps and passed over.
-        """
         async with heartbeating():
-            return (await self.hear(request)).result
+            return (await self.analyze(request)).result
 
-    async def hear(self, request: AnalyzeWindowInput) -> LocalResult:
-        """Do the same, and tell how exciting each window was."""
+    async def analyze(self, request: AnalyzeWindowInput) -> LocalResult:
+        """Return the activity's result together with the excitement of each window."""
         state = await self._states.load(request)
         candidates: list[HighlightCandidate] = []
         undecodable: list[SegmentRef] = []
@@ -109,12 +103,12 @@ class LocalAnalysis(Analysis):
     async def _measure_files(
         self, files: tuple[SegmentFile, ...]
     ) -> Sequence[SegmentSignals | None]:
-        """Measure in one child; if that fails, in one child each, so that one costs only itself."""
+        """Measure all files in one child process; if that fails, each in a process of its own."""
         if not files:
             return ()
         try:
             return await self._pool.run(measure_segments, files)
-        except Exception as error:  # noqa: BLE001 whatever media does to a child costs that media
+        except Exception as error:  # noqa: BLE001 media may crash a child in any way
             _log.warning("segments_not_measured", segments=len(files), error=repr(error)[:200])
             if len(files) == 1:
                 return (None,)

@@ -15,7 +15,7 @@ class Bill:
     Attributes:
         calls: how many, by look.
         usage: their tokens, by look.
-        shown: seconds of video sent to be looked through, what leads up to a piece counted again.
+        shown: seconds of video sent to be looked through, what leads up to a chunk counted again.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Bill:
         self.usage: dict[QueryStep, TokenUsage] = {}
         self.shown = 0.0
 
-    def enter(self, ask: GeminiQuery, usage: TokenUsage) -> None:
+    def record(self, ask: GeminiQuery, usage: TokenUsage) -> None:
         """Enter a call."""
         self.calls[ask.step] += 1
         self.usage[ask.step] = self.usage.get(ask.step, TokenUsage()).plus(usage)
@@ -56,11 +56,11 @@ class BilledClient(GeminiClient):
     async def ask(self, ask: GeminiQuery, video: Video) -> GeminiAnswer:
         """Ask, and enter what it took."""
         answer = await super().ask(ask, video)
-        expected = ask.expected()
+        expected = ask.expected_usage()
         usage = TokenUsage(
             text=max(answer.usage.text, expected.text),
             audio=max(answer.usage.audio, expected.audio),
             output=max(answer.usage.output, expected.output),
         )
-        self.bill.enter(ask, usage)
+        self.bill.record(ask, usage)
         return answer.model_copy(update={"usage": usage})

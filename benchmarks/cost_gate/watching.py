@@ -16,9 +16,9 @@ from activities.analysis.chunk_analyzer import (
     ChunkRequest,
     ChunkResult,
     GeminiAnalyzer,
-    GeminiResources,
 )
 from activities.analysis.gemini import GeminiAnalysis
+from activities.analysis.gemini_answers import GeminiResources
 from activities.analysis.local import LocalAnalysis, LocalResult
 from activities.interfaces import Analysis
 from benchmarks.cost_gate.bill import Bill, BilledClient
@@ -98,10 +98,12 @@ class Analyzers:
         """Return what is found when everything is shown."""
         return await self._watched("ungated", _OpenGate, _NO_LIMITS)
 
-    async def _watched(self, name: str, judge: type[ChunkAnalyzer], limits: GateLimits) -> Seen:
+    async def _watched(
+        self, name: str, chunk_analyzer: type[ChunkAnalyzer], limits: GateLimits
+    ) -> Seen:
         client = BilledClient(KEY, GeminiOptions(base_url=self._stand_in.url))
         spending: Any = _OpenPurse()
-        doors = GeminiResources(
+        resources = GeminiResources(
             client=client,
             quota=GeminiQuota(_NO_QUOTA),
             spending=spending,
@@ -111,7 +113,9 @@ class Analyzers:
         profiles: Any = _OneProfile(self._profile)
         analysis = GeminiAnalysis(
             local=self._local,
-            judge=judge(GeminiAnalyzer(doors, self._questions), spending, limits),
+            chunk_analyzer=chunk_analyzer(
+                GeminiAnalyzer(resources, self._questions), spending, limits
+            ),
             segments=self._stream.store,
             profiles=profiles,
             shipped=ProfileStore(),
@@ -132,24 +136,24 @@ class _HeardOnce(LocalAnalysis):
         super().__init__(segments=segments, pool=pool)
         self._heard: dict[int, LocalResult] = {}
 
-    async def hear(self, request: AnalyzeWindowInput) -> LocalResult:
+    async def analyze(self, request: AnalyzeWindowInput) -> LocalResult:
         (window,) = request.windows
         if window.index not in self._heard:
-            self._heard[window.index] = await super().hear(
+            self._heard[window.index] = await super().analyze(
                 request.model_copy(update={"stream_id": _HEARD})
             )
         return self._heard[window.index]
 
 
 class _OpenGate(ChunkAnalyzer):
-    """Shows every piece, and all of it: what leads up to it, and what is before its moment."""
+    """Shows every chunk, and all of it: what leads up to it, and what is before its moment."""
 
-    async def decide(self, case: ChunkRequest) -> ChunkResult:
-        first = case.piece.start - CHUNK_LEAD
+    async def analyze(self, case: ChunkRequest) -> ChunkResult:
+        first = case.chunk.start - CHUNK_LEAD
         whole = tuple(each for each in case.state.segments if each.end > first)
-        return await super().decide(
+        return await super().analyze(
             case._replace(
-                piece=case.piece.model_copy(update={"segments": whole}),
+                chunk=case.chunk.model_copy(update={"segments": whole}),
                 state=case.state.model_copy(update={"gate": _NOTHING_USED}),
             )
         )
@@ -158,12 +162,12 @@ class _OpenGate(ChunkAnalyzer):
 class _OpenPurse:
     """Stands in for a tenant's budget: without a bottom, since the gate's limits are measured."""
 
-    async def enter(
+    async def record(
         self, tenant_id: UUID, stream_id: UUID, *, key: str, tokens: TokenUsage, dollars: float
     ) -> None:
         """Take no note: the client's bill does."""
 
-    async def left(self, _tenant_id: UUID) -> float:
+    async def remaining_dollars(self, _tenant_id: UUID) -> float:
         """Return what may be spent."""
         return float("inf")
 

@@ -1,7 +1,7 @@
 """Stored segments as one MP4 file for a model to watch. Runs in a media child process.
 
 MPEG-TS is not among the formats that Gemini takes, so the pictures are put into MP4 without being
-encoded again. Where they change their size or codec, those of most of the piece are shown.
+encoded again. Where they change their size or codec, those of most of the chunk are shown.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The cost gate: which pieces of a stream are worth the price of a look.
+"""The cost gate: which chunks of a stream are worth the price of a look.
 
-Local signals rank the pieces. Those with a moment that would be shown as it is come first, then
+Local signals rank the chunks. Those with a moment that would be shown as it is come first, then
 those with a weaker one, then those that stand out among the last hour's, then a few at random, so
 that what local signals are deaf to is still seen now and then. Two limits hold: a share of the
-video so far, and dollars for each hour of it. The first kind of piece has what ten minutes give
+video so far, and dollars for each hour of it. The first kind of chunk has what ten minutes give
 from the start; the others have a part of what the stream has come to so far, and only while all
 looks together have not used that up: what few would miss must not take what the best ones need.
 
@@ -23,7 +23,7 @@ from domain.analysis.baseline import quantile
 from domain.model import Model
 
 WARM_UP: Final = 600.0
-"""Seconds of media whose share and dollars are there from the start, for promising pieces."""
+"""Seconds of media whose share and dollars are there from the start, for promising chunks."""
 
 
 _REMEMBERED: Final = 120
@@ -42,13 +42,13 @@ _HOUR: Final = 3600.0
 
 
 class GateReason(StrEnum):
-    """Why a piece is looked at, or not."""
+    """Why a chunk is looked at, or not."""
 
     MOMENT = "moment"  # the local analyzer proposes a moment in it
-    RANKED = "ranked"  # it stands out among the last pieces
+    RANKED = "ranked"  # it stands out among the last chunks
     SAMPLED = "sampled"  # one of a few at random
     QUIET = "quiet"  # nothing in it stands out
-    SHARE_USED = "share_used"  # the share for such pieces is used up, of the video or the dollars
+    SHARE_USED = "share_used"  # the share for such chunks is used up, of the video or the dollars
     STREAM_BUDGET = "stream_budget"  # the stream's dollars are used up
     TENANT_BUDGET = "tenant_budget"  # the tenant's dollars are used up
     BUSY = "busy"  # the quota that all tenants share is used up for the moment
@@ -75,7 +75,7 @@ REASON_TEXTS: Final = {
 
 
 class GateLimits(Model):
-    """What a stream may cost, and what looking at a piece needs."""
+    """What a stream may cost, and what looking at a chunk needs."""
 
     dollars_per_hour: NonNegativeFloat = 0.25
     video_share: float = Field(default=0.35, gt=0.0, le=1.0)
@@ -85,7 +85,7 @@ class GateLimits(Model):
 class GateState(Model):
     """What has been seen of a stream, watched and paid: seconds of media, and dollars.
 
-    `ranks` are those of the last pieces.
+    `ranks` are those of the last chunks.
     """
 
     passed: NonNegativeFloat = 0.0
@@ -93,18 +93,18 @@ class GateState(Model):
     spent: NonNegativeFloat = 0.0
     ranks: tuple[float, ...] = ()
 
-    def after(self, piece: ChunkValue, *, watched: float = 0.0, spent: float = 0.0) -> GateState:
-        """Return the state after a piece of which `watched` seconds cost `spent` dollars."""
+    def after(self, chunk: ChunkValue, *, watched: float = 0.0, spent: float = 0.0) -> GateState:
+        """Return the state after a chunk of which `watched` seconds cost `spent` dollars."""
         return GateState(
-            passed=self.passed + piece.seconds,
+            passed=self.passed + chunk.seconds,
             watched=self.watched + watched,
             spent=self.spent + spent,
-            ranks=(*self.ranks, round(piece.rank, 3))[-_REMEMBERED:],
+            ranks=(*self.ranks, round(chunk.rank, 3))[-_REMEMBERED:],
         )
 
 
 class ChunkValue(Model):
-    """What is known of a piece before anybody looks.
+    """What is known of a chunk before anybody looks.
 
     Attributes:
         seconds: how much of the stream it covers.
@@ -113,55 +113,55 @@ class ChunkValue(Model):
         has_moment: whether the local analyzer proposes a moment in it.
         promising: whether that moment would be shown as the local analyzer tells it.
         dollars: what a look would cost at most.
-        chance: a number in [0, 1) that is always the same for this piece, and else random.
+        chance: a number in [0, 1) that is always the same for this chunk, and else random.
     """
 
     seconds: NonNegativeFloat
-    watch_seconds: NonNegativeFloat
+    video_seconds: NonNegativeFloat
     rank: float
     has_moment: bool
     promising: bool = False
     dollars: NonNegativeFloat
-    chance: float = Field(ge=0.0, lt=1.0)
+    sample: float = Field(ge=0.0, lt=1.0)
 
 
 class GateDecision(Model):
     """Whether to look, and why."""
 
-    look: bool
-    grounds: GateReason
+    query: bool
+    reason: GateReason
 
 
 def evaluate_gate(
-    state: GateState, piece: ChunkValue, limits: GateLimits, *, tenant_left: float
+    state: GateState, chunk: ChunkValue, limits: GateLimits, *, tenant_left: float
 ) -> GateDecision:
-    """Decide on a piece; `tenant_left` is what the tenant may still spend, in dollars."""
-    grounds = _worth(state, piece, limits)
-    if grounds is GateReason.QUIET:
-        return GateDecision(look=False, grounds=grounds)
-    passed = state.passed + piece.seconds
+    """Decide on a chunk; `tenant_left` is what the tenant may still spend, in dollars."""
+    reason = _worth(state, chunk, limits)
+    if reason is GateReason.QUIET:
+        return GateDecision(query=False, reason=reason)
+    passed = state.passed + chunk.seconds
     whole = max(passed, WARM_UP)
-    basis = whole if piece.promising else _FOR_OTHERS * passed
+    basis = whole if chunk.promising else _FOR_OTHERS * passed
     dollars = limits.dollars_per_hour / _HOUR
-    if state.spent + piece.dollars > dollars * whole:
-        return GateDecision(look=False, grounds=GateReason.STREAM_BUDGET)
-    if state.watched + piece.watch_seconds > limits.video_share * basis:
-        return GateDecision(look=False, grounds=GateReason.SHARE_USED)
-    if state.spent + piece.dollars > dollars * basis:
-        return GateDecision(look=False, grounds=GateReason.SHARE_USED)
-    if piece.dollars > tenant_left:
-        return GateDecision(look=False, grounds=GateReason.TENANT_BUDGET)
-    return GateDecision(look=True, grounds=grounds)
+    if state.spent + chunk.dollars > dollars * whole:
+        return GateDecision(query=False, reason=GateReason.STREAM_BUDGET)
+    if state.watched + chunk.video_seconds > limits.video_share * basis:
+        return GateDecision(query=False, reason=GateReason.SHARE_USED)
+    if state.spent + chunk.dollars > dollars * basis:
+        return GateDecision(query=False, reason=GateReason.SHARE_USED)
+    if chunk.dollars > tenant_left:
+        return GateDecision(query=False, reason=GateReason.TENANT_BUDGET)
+    return GateDecision(query=True, reason=reason)
 
 
-def _worth(state: GateState, piece: ChunkValue, limits: GateLimits) -> GateReason:
-    if piece.has_moment:
+def _worth(state: GateState, chunk: ChunkValue, limits: GateLimits) -> GateReason:
+    if chunk.has_moment:
         return GateReason.MOMENT
-    if len(state.ranks) >= _KNOWN and piece.rank >= _STANDS_OUT:
+    if len(state.ranks) >= _KNOWN and chunk.rank >= _STANDS_OUT:
         bar = quantile(state.ranks, 1.0 - limits.video_share * _FOR_OTHERS)
-        if piece.rank > bar:
+        if chunk.rank > bar:
             return GateReason.RANKED
-    return GateReason.SAMPLED if piece.chance < limits.sampled_share else GateReason.QUIET
+    return GateReason.SAMPLED if chunk.sample < limits.sampled_share else GateReason.QUIET
 
 
 class TenantSpending(Model):
@@ -177,7 +177,7 @@ class TenantBudget(Model):
     dollars_per_hour: NonNegativeFloat = 5.0
     dollars_per_month: NonNegativeFloat = 500.0
 
-    def left(self, spent: TenantSpending) -> float:
+    def remaining_dollars(self, spent: TenantSpending) -> float:
         """Return the dollars that may still be spent: in the hour or the month, whichever ends."""
         rest = min(self.dollars_per_hour - spent.hour, self.dollars_per_month - spent.month)
         return max(0.0, rest)
@@ -202,11 +202,11 @@ class CircuitBreaker(Model):
     failures: NonNegativeInt = 0
     opened_at: float | None = None
 
-    def admits(self, now: float) -> bool:
+    def allows(self, now: float) -> bool:
         """Tell whether a call may be made."""
         return self.opened_at is None or now >= self.opened_at + COOL_OFF
 
-    def tried(self, now: float) -> CircuitBreaker:
+    def with_attempt(self, now: float) -> CircuitBreaker:
         """Return it with a call under way: of an open circuit, the only one until it ends."""
         return self if self.opened_at is None else self.model_copy(update={"opened_at": now})
 

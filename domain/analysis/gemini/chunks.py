@@ -1,14 +1,13 @@
-"""What Gemini has said of the latest moments, kept so that a moment told again is not asked about.
+"""Chunks of a stream, each worth one Gemini analysis, and the Gemini state of a stream.
 
-The local analyzer tells a moment again when its tenant marks it late, and one that only Gemini had
-told when a mark, or what is heard next, speaks for it too. What was paid for then still holds.
+A chunk ends when the local analyzer settles a moment, so that no moment waits for Gemini, or after
+`LONGEST_CHUNK` seconds. Gemini sees the moment (the whole chunk if there is none) with a lead-in,
+so that a moment at a chunk boundary is seen whole once; a moment too near the end is left to the
+next chunk.
 
-A stream cut into pieces that are worth one look each.
-
-A piece ends when the local analyzer has settled a moment, so that nobody waits for the look, or
-when it has become long. Watched is what the moment took, or all of the piece where there is none,
-with what leads up to it, so that a moment on the border is seen whole once; a moment too near the
-end is left to the next piece.
+Recent Gemini results are cached by moment, so that a re-emitted candidate does not trigger another
+paid call: the local analyzer emits a candidate again when a late mark arrives, and emits a moment
+that only Gemini had found when a mark or later signals support it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from pydantic import NonNegativeFloat
+from pydantic import ConfigDict, Field, NonNegativeFloat
 
 from domain.analysis.gemini.budget import GateReason, GateState
 from domain.analysis.gemini.fusion import (
@@ -33,87 +32,107 @@ from domain.highlights.markers import mark_of
 from domain.media.segments import SegmentRef, Window
 from domain.model import Model
 
+LONGEST_CHUNK: Final = 24.0
+"""Seconds after which a chunk ends even if the local analyzer has settled nothing."""
+
+CHUNK_LEAD: Final = 8.0
+"""Seconds before a chunk without a moment that Gemini also sees."""
+
+CHUNK_MARGIN: Final = 4.0
+"""Seconds before a chunk's end in which a peak counts only if a local candidate confirms it."""
+
+MOMENT_LEAD: Final = 5.0
+"""Seconds before a chunk's first moment that Gemini also sees."""
+
+_HISTORY: Final = 12
+_SAMPLE_STEPS: Final = 10_000
+
+_STORED_NAMES: Final = ConfigDict(
+    validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+)
+"""Aliases are the field names in stored analyzer states."""
+
 
 class CachedVerdict(Model):
-    """What came of looking at one moment.
+    """Gemini's result for one published moment.
 
     Attributes:
-        id: the moment's, under which it was told.
-        analyzer: who looked.
-        sighting: what was seen; None where nothing was, or nothing clear.
-        unclear: whether the answers were of no use.
-        heard: whether the local analyzer had told it too.
-        earliest: before this (s of media time) the moment's peak stayed the local one.
+        id: the id under which the moment was published.
+        analyzer: the analyzer that produced the result.
+        detection: what Gemini detected; None if nothing, or nothing usable.
+        unclear: True if Gemini's answers were unusable.
+        found_locally: True if the local analyzer has emitted the moment too.
+        earliest: media time (s) before which the published peak stayed the local one.
     """
+
+    model_config = _STORED_NAMES
 
     id: UUID
     analyzer: str
-    sighting: GeminiDetection | None = None
+    detection: GeminiDetection | None = Field(default=None, alias="sighting")
     unclear: bool = False
-    heard: bool = True
+    found_locally: bool = Field(default=True, alias="heard")
     earliest: float = 0.0
 
-    def of(self, candidate: HighlightCandidate) -> HighlightCandidate:
-        """Return the moment as the local analyzer tells it now and Gemini has told it before."""
-        if self.sighting is not None:
-            told = candidate.model_copy(update={"id": self.id})
-            return fuse(told, self.sighting, analyzer=self.analyzer, earliest=self.earliest)
+    def apply_to(self, candidate: HighlightCandidate) -> HighlightCandidate:
+        """Return a candidate of the local analyzer combined with this result."""
+        if self.detection is not None:
+            return fuse(
+                candidate,
+                self.detection,
+                analyzer=self.analyzer,
+                earliest=self.earliest,
+                published_id=self.id,
+            )
         if self.unclear:
             return local_only(candidate, GateReason.FAILED)
         return not_confirmed(candidate, analyzer=self.analyzer)
 
+    def with_local_candidate(self) -> CachedVerdict:
+        """Return the verdict, marked as found locally."""
+        return CachedVerdict(
+            id=self.id,
+            analyzer=self.analyzer,
+            detection=self.detection,
+            unclear=self.unclear,
+            found_locally=True,
+            earliest=self.earliest,
+        )
+
 
 def find_cached_verdict(
-    candidate: HighlightCandidate, opinions: Sequence[CachedVerdict]
+    candidate: HighlightCandidate, verdicts: Sequence[CachedVerdict]
 ) -> CachedVerdict | None:
-    """Return what was said of this very moment, else of one that only Gemini had told there."""
-    for opinion in opinions:
-        if opinion.id == candidate.id:
-            return opinion
+    """Return the verdict on a candidate's moment; None if Gemini was not asked about it.
+
+    A verdict with the candidate's id comes first, then one on a moment at the same place that only
+    Gemini has found so far.
+    """
+    for verdict in verdicts:
+        if verdict.id == candidate.id:
+            return verdict
     return next(
         (
-            opinion
-            for opinion in opinions
-            if not opinion.heard
-            and opinion.sighting
-            and is_same_moment(candidate, opinion.sighting)
+            verdict
+            for verdict in verdicts
+            if not verdict.found_locally
+            and verdict.detection
+            and is_same_moment(candidate, verdict.detection)
         ),
         None,
     )
 
 
-LONGEST_CHUNK: Final = 24.0
-"""Seconds after which a piece ends though nothing has happened."""
-
-
-CHUNK_LEAD: Final = 8.0
-"""Seconds before a piece that are watched with it."""
-
-
-CHUNK_MARGIN: Final = 4.0
-"""Seconds before a piece's end in which a moment may peak only if a local candidate says so too."""
-
-
-MOMENT_LEAD: Final = 5.0
-"""Seconds before the first moment that are watched of a piece which has one."""
-
-
-_TOLD: Final = 12
-
-
-_CHANCES: Final = 10_000
-
-
 class Chunk(Model):
-    """A piece: `start`..`end` (seconds of media time) is new, `segments` is what is watched.
+    """One chunk: `start`..`end` (s of media time) is new, `segments` is what Gemini sees.
 
     Attributes:
-        segments: the media from `MOMENT_LEAD` before its first moment on, or from `CHUNK_LEAD` before
-            `start` on where the local analyzer has found none.
-        candidates: what the local analyzer has settled in it.
-        rank: the highest excitement in it, in robust standard deviations.
-        marks: the names a tenant gave to moments in it.
-        last: whether no piece follows.
+        segments: from `MOMENT_LEAD` before the first moment on, or from `CHUNK_LEAD` before `start`
+            on if there is none.
+        candidates: candidates that the local analyzer has settled in it.
+        rank: highest excitement in it, in robust standard deviations.
+        marks: labels of the tenant's marks in it.
+        last: True if the stream ends with it.
     """
 
     start: NonNegativeFloat
@@ -126,91 +145,97 @@ class Chunk(Model):
 
     @property
     def seconds(self) -> float:
-        """How much of the stream it covers."""
+        """Seconds of new media."""
         return self.end - self.start
 
     @property
-    def watched_seconds(self) -> float:
-        """How much is watched."""
+    def video_seconds(self) -> float:
+        """Seconds of media that Gemini sees, lead-in included."""
         return self.segments[-1].end - self.segments[0].start if self.segments else 0.0
 
-    def chance(self, stream_id: UUID) -> float:
-        """Return a number in [0, 1): always the same for this piece of this stream."""
+    def sample(self, stream_id: UUID) -> float:
+        """Return a pseudorandom number in [0, 1) that is fixed for this chunk of this stream."""
         digest = hashlib.sha256(f"{stream_id}/{self.start:.3f}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") % _CHANCES / _CHANCES
+        return int.from_bytes(digest[:8], "big") % _SAMPLE_STEPS / _SAMPLE_STEPS
 
 
 class GeminiState(Model):
-    """All that is remembered of a stream between windows; a value, so that a retry starts from it.
+    """State of the Gemini analyzer for one stream, stored between windows. Immutable.
 
     Attributes:
-        decided: where the last piece ended (s of media time).
-        reached: where the last window ended.
-        told_until: before this no further moment is told, except by the local analyzer.
-        segments: the latest, as far back as a piece may reach.
-        candidates: settled by the local analyzer since the last piece.
-        rank: the highest excitement since then.
-        marks: the tenant's names since then.
-        told: the peaks of the moments told last.
-        opinions: what Gemini has said of the latest moments.
-        gate: what has been watched and paid.
+        decided: end of the last chunk (s of media time).
+        reached: end of the last window.
+        published_until: media time before which only local candidates are still published.
+        segments: recent segments, as far back as a chunk may reach.
+        candidates: local candidates settled since the last chunk.
+        rank: highest excitement since then.
+        marks: labels of the tenant's marks since then.
+        published_peaks: peaks of the moments published last.
+        verdicts: recent Gemini results, oldest first.
+        gate: media and dollars used so far.
     """
+
+    model_config = _STORED_NAMES
 
     decided: NonNegativeFloat = 0.0
     reached: NonNegativeFloat = 0.0
-    told_until: NonNegativeFloat = 0.0
+    published_until: NonNegativeFloat = Field(default=0.0, alias="told_until")
     segments: tuple[SegmentRef, ...] = ()
     candidates: tuple[HighlightCandidate, ...] = ()
     rank: float = 0.0
     marks: tuple[str, ...] = ()
-    told: tuple[float, ...] = ()
-    opinions: tuple[CachedVerdict, ...] = ()
+    published_peaks: tuple[float, ...] = Field(default=(), alias="told")
+    verdicts: tuple[CachedVerdict, ...] = Field(default=(), alias="opinions")
     gate: GateState = GateState()
 
     def with_window(
         self, window: Window, candidates: tuple[HighlightCandidate, ...], *, rank: float
     ) -> GeminiState:
-        """Return the state with a window, and what the local analyzer has settled by its end."""
+        """Return the state after a window and the local candidates settled by its end."""
         marks = [mark_of(each) for each in window.metadata]
-        anew = not self.reached
-        return self.model_copy(
-            update={
-                "decided": window.start if anew else self.decided,
-                "told_until": max(0.0, window.start - CHUNK_MARGIN) if anew else self.told_until,
-                "reached": max(self.reached, window.end),
-                "segments": (*self.segments, *window.segments),
-                "candidates": _latest((*self.candidates, *candidates)),
-                "rank": max(self.rank, rank),
-                "marks": (*self.marks, *(mark.label for mark in marks if mark)),
-            }
+        first = not self.reached
+        return GeminiState(
+            decided=window.start if first else self.decided,
+            reached=max(self.reached, window.end),
+            published_until=max(0.0, window.start - CHUNK_MARGIN)
+            if first
+            else self.published_until,
+            segments=(*self.segments, *window.segments),
+            candidates=_latest((*self.candidates, *candidates)),
+            rank=max(self.rank, rank),
+            marks=(*self.marks, *(mark.label for mark in marks if mark)),
+            published_peaks=self.published_peaks,
+            verdicts=self.verdicts,
+            gate=self.gate,
         )
 
     def with_candidates(self, candidates: tuple[HighlightCandidate, ...]) -> GeminiState:
-        """Return the state with what the local analyzer has settled when no window was left."""
-        return self.model_copy(update={"candidates": _latest((*self.candidates, *candidates))})
+        """Return the state with local candidates that were settled without a further window."""
+        return self._with_pending(_latest((*self.candidates, *candidates)), self.verdicts)
 
-    def told_again(self) -> tuple[tuple[HighlightCandidate, ...], GeminiState]:
-        """Return the moments that Gemini has spoken of before, in its words, and the state without.
+    def apply_cached_verdicts(self) -> tuple[tuple[HighlightCandidate, ...], GeminiState]:
+        """Return the pending candidates that have a cached verdict, and the state without them.
 
-        No piece ends for them, so that nobody is asked again.
+        They end no chunk, so no Gemini call is made for them.
         """
-        told: list[HighlightCandidate] = []
-        opinions, rest = list(self.opinions), []
+        published: list[HighlightCandidate] = []
+        verdicts, rest = list(self.verdicts), []
         for candidate in self.candidates:
-            opinion = find_cached_verdict(candidate, opinions)
-            if opinion is None:
+            verdict = find_cached_verdict(candidate, verdicts)
+            if verdict is None:
                 rest.append(candidate)
                 continue
-            told.append(opinion.of(candidate))
-            # Heard from now on, so that it takes no other moment to itself.
-            place = opinions.index(opinion)
-            opinions[place] = opinion.model_copy(update={"heard": True})
-        return tuple(told), self.model_copy(
-            update={"candidates": tuple(rest), "opinions": tuple(opinions)}
-        )
+            published.append(verdict.apply_to(candidate))
+            # From now on it matches by id only, so that it claims no other moment nearby.
+            verdicts[verdicts.index(verdict)] = verdict.with_local_candidate()
+        return tuple(published), self._with_pending(tuple(rest), tuple(verdicts))
 
-    def due(self, *, last: bool = False) -> Chunk | None:
-        """Return the piece that has ended; None while it goes on."""
+    def due_chunk(self, *, last: bool = False) -> Chunk | None:
+        """Return the chunk that has ended; None while it continues.
+
+        Args:
+            last: True at the end of the stream, which also ends the chunk.
+        """
         open_seconds = self.reached - self.decided
         if not self.candidates and (
             open_seconds <= 0 or not (last or open_seconds >= LONGEST_CHUNK)
@@ -230,26 +255,44 @@ class GeminiState(Model):
             last=last,
         )
 
-    def after(
+    def after_chunk(
         self,
-        piece: Chunk,
-        told: tuple[HighlightCandidate, ...],
+        chunk: Chunk,
+        published: tuple[HighlightCandidate, ...],
         gate: GateState,
-        opinions: tuple[CachedVerdict, ...] = (),
+        verdicts: tuple[CachedVerdict, ...] = (),
     ) -> GeminiState:
-        """Return the state after a piece, the moments told of it and what Gemini said of them."""
-        keep = piece.end - CHUNK_LEAD - LONGEST_CHUNK
+        """Return the state after a chunk, its published moments and Gemini's verdicts on them."""
+        keep = chunk.end - CHUNK_LEAD - LONGEST_CHUNK
         return GeminiState(
-            decided=piece.end,
-            reached=piece.end,
-            told_until=piece.end if piece.last else max(self.told_until, piece.end - CHUNK_MARGIN),
+            decided=chunk.end,
+            reached=chunk.end,
+            published_until=chunk.end
+            if chunk.last
+            else max(self.published_until, chunk.end - CHUNK_MARGIN),
             segments=tuple(each for each in self.segments if each.end > keep),
-            told=(*self.told, *(each.peak for each in told))[-_TOLD:],
-            opinions=(*self.opinions, *opinions)[-_TOLD:],
+            published_peaks=(*self.published_peaks, *(each.peak for each in published))[-_HISTORY:],
+            verdicts=(*self.verdicts, *verdicts)[-_HISTORY:],
             gate=gate,
+        )
+
+    def _with_pending(
+        self, candidates: tuple[HighlightCandidate, ...], verdicts: tuple[CachedVerdict, ...]
+    ) -> GeminiState:
+        return GeminiState(
+            decided=self.decided,
+            reached=self.reached,
+            published_until=self.published_until,
+            segments=self.segments,
+            candidates=candidates,
+            rank=self.rank,
+            marks=self.marks,
+            published_peaks=self.published_peaks,
+            verdicts=verdicts,
+            gate=self.gate,
         )
 
 
 def _latest(candidates: tuple[HighlightCandidate, ...]) -> tuple[HighlightCandidate, ...]:
-    """Return each moment once, as it was told last: a late mark tells it again."""
+    """Return each moment once, as it was emitted last: a late mark emits it again."""
     return tuple({each.id: each for each in candidates}.values())

@@ -1,9 +1,10 @@
-"""Two witnesses of one moment, weighed: what was measured, and what Gemini saw.
+"""Fusion of two detectors of one moment: measured signals and Gemini.
 
-Both speak in probabilities, which are added as log-odds after each has been calibrated: a model's
-scores are overconfident, so they are drawn towards the middle before they count. A witness that
-looked and saw nothing speaks against; only a tenant's own mark stands whatever was seen. The
-constants are priors, set by hand, to be refitted on judged footage (`benchmarks/quality`).
+Both give probabilities. Each is calibrated and converted to log-odds, and the log-odds are added; a
+model's scores are overconfident, so calibration moves them towards the middle. If Gemini saw the
+video and found nothing, that counts against the moment, but not against a moment that the tenant
+marked. The constants are priors, set by hand, to be refitted on labeled footage
+(`benchmarks/quality`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from domain.model import Model
 from domain.score import DIMENSIONS, HighlightScore
 
 SAME_MOMENT: Final = 5.0
-"""Seconds that the peaks of one moment may lie apart when two analyzers tell it."""
+"""Largest distance in seconds between the peaks of one moment in two detectors."""
 
 _LOCAL_WEIGHT: Final = 0.45
 _GEMINI_WEIGHT: Final = 0.75
@@ -35,9 +36,13 @@ _MOST_CONFIDENCE: Final = 0.97
 
 
 class GeminiDetection(Model):
-    """A moment as Gemini saw it; times in seconds of media time.
+    """A moment that Gemini detected; times in seconds of media time.
 
-    `certainty` is how sure the first look was, `score` comes from the last.
+    Attributes:
+        kind: kind of moment by the game's profile, or `other`.
+        certainty: confidence of the detect query, 0 to 1.
+        score: result of the score query.
+        corrections: how Gemini's times were corrected.
     """
 
     start: float
@@ -53,132 +58,192 @@ class GeminiDetection(Model):
 
 
 def calibrated(score: float) -> float:
-    """Return the log-odds that a model's score stands for."""
+    """Return the calibrated log-odds of a model's score."""
     return _log_odds(score) / _TEMPERATURE + _SHIFT
 
 
-def is_same_moment(candidate: HighlightCandidate, sighting: GeminiDetection) -> bool:
-    """Tell whether both tell the same moment: peaks together, or one within the other's span."""
+def is_same_moment(candidate: HighlightCandidate, detection: GeminiDetection) -> bool:
+    """Return True if the peaks are close, or one peak lies within the other's bounds."""
     return (
-        abs(candidate.peak - sighting.peak) <= SAME_MOMENT
-        or candidate.start <= sighting.peak <= candidate.end
-        or sighting.start <= candidate.peak <= sighting.end
+        abs(candidate.peak - detection.peak) <= SAME_MOMENT
+        or candidate.start <= detection.peak <= candidate.end
+        or detection.start <= candidate.peak <= detection.end
     )
 
 
 def fuse(
-    local: HighlightCandidate, sighting: GeminiDetection, *, analyzer: str, earliest: float = 0.0
+    local: HighlightCandidate,
+    detection: GeminiDetection,
+    *,
+    analyzer: str,
+    earliest: float = 0.0,
+    published_id: UUID | None = None,
 ) -> HighlightCandidate:
-    """Return the moment that both have told, under the local candidate's id.
+    """Return the candidate for a moment that both detectors found.
 
-    Times are Gemini's, which has looked closely, widened to hold the local peak. The peak stays
-    the local one where Gemini's lies before `earliest` (s), up to which decisions have been taken.
+    Gemini's times are used, since it sees the moment at a higher frame rate, widened to include the
+    local peak.
+
+    Args:
+        local: the local analyzer's candidate.
+        detection: Gemini's detection of the same moment.
+        analyzer: name of the combined analyzer.
+        earliest: media time (s) up to which decisions were taken; if Gemini's peak lies before it,
+            the local peak is used.
+        published_id: id under which the moment was published before; None for `local`'s id.
     """
-    peak = sighting.peak if sighting.peak >= earliest else local.peak
-    unmarked = None if local.unmarked is None else _weighed(local.unmarked, sighting)
-    return local.model_copy(
-        update={
-            "start": min(sighting.start, local.peak),
-            "peak": peak,
-            "end": max(sighting.end, local.peak),
-            "settled_at": max(local.settled_at, sighting.end),
-            "score": _upheld(local, _weighed(local.score, sighting)),
-            "unmarked": unmarked,
-            "analyzer": analyzer,
-            "title": sighting.title,
-            "description": sighting.description,
-            "tags": tuple(dict.fromkeys((*sighting.tags, *local.tags))),
-            "evidence": (_seen(sighting), *local.evidence),
-            "corrections": (*sighting.corrections, *local.corrections),
-            "peak_wall_clock": None
-            if local.peak_wall_clock is None
-            else local.peak_wall_clock + timedelta(seconds=peak - local.peak),
-        }
+    peak = detection.peak if detection.peak >= earliest else local.peak
+    return HighlightCandidate(
+        id=published_id or local.id,
+        start=min(detection.start, local.peak),
+        peak=peak,
+        end=max(detection.end, local.peak),
+        settled_at=max(local.settled_at, detection.end),
+        score=_not_below_mark(local, _fused_score(local.score, detection)),
+        analyzer=analyzer,
+        title=detection.title,
+        description=detection.description,
+        tags=tuple(dict.fromkeys((*detection.tags, *local.tags))),
+        evidence=(_detection_evidence(detection), *local.evidence),
+        corrections=(*detection.corrections, *local.corrections),
+        safe_starts=local.safe_starts,
+        safe_ends=local.safe_ends,
+        peak_wall_clock=None
+        if local.peak_wall_clock is None
+        else local.peak_wall_clock + timedelta(seconds=peak - local.peak),
+        thumbnail_hash=local.thumbnail_hash,
+        commentary=local.commentary,
+        mark=local.mark,
+        unmarked=None if local.unmarked is None else _fused_score(local.unmarked, detection),
     )
 
 
 def gemini_only(
-    sighting: GeminiDetection,
+    detection: GeminiDetection,
     *,
     id: UUID,  # noqa: A002 -- the field's name
     settled_at: float,
     analyzer: str,
     clock: ClockAnchor | None = None,
 ) -> HighlightCandidate:
-    """Return a moment that only Gemini has told: local signals gave it no voice."""
+    """Return the candidate for a moment that only Gemini found.
+
+    Args:
+        detection: what Gemini found.
+        id: id of the new candidate.
+        settled_at: media time (s) at which it was found.
+        analyzer: name of the combined analyzer.
+        clock: correspondence of media time and wall clock, if known.
+    """
     values = {
-        name: _probability(_ALONE * calibrated(getattr(sighting.score, name)))
+        name: _probability(_ALONE * calibrated(getattr(detection.score, name)))
         for name in DIMENSIONS
     }
-    unheard = Evidence(signal="local", strength=0.0, words="local signals did not stand out")
+    no_signal = Evidence(signal="local", strength=0.0, words="local signals did not stand out")
     return HighlightCandidate(
         id=id,
-        start=sighting.start,
-        peak=sighting.peak,
-        end=sighting.end,
-        settled_at=max(settled_at, sighting.end),
+        start=detection.start,
+        peak=detection.peak,
+        end=detection.end,
+        settled_at=max(settled_at, detection.end),
         score=HighlightScore(
-            **values, confidence=_confidence(sighting.score.confidence * sighting.certainty)
+            **values, confidence=_confidence(detection.score.confidence * detection.certainty)
         ),
         analyzer=analyzer,
-        title=sighting.title,
-        description=sighting.description,
-        tags=sighting.tags,
-        evidence=(_seen(sighting), unheard),
-        corrections=sighting.corrections,
-        peak_wall_clock=None if clock is None else clock.wall_clock(sighting.peak),
+        title=detection.title,
+        description=detection.description,
+        tags=detection.tags,
+        evidence=(_detection_evidence(detection), no_signal),
+        corrections=detection.corrections,
+        peak_wall_clock=None if clock is None else clock.wall_clock(detection.peak),
     )
 
 
 def not_confirmed(local: HighlightCandidate, *, analyzer: str) -> HighlightCandidate:
-    """Return the moment when Gemini has looked there and seen none: less, but not nothing."""
+    """Return a local candidate that Gemini saw and did not confirm: the same, with lower scores."""
     against = Evidence(
         signal="gemini", strength=_NOTHING_SEEN, words="Gemini looked and saw no moment there"
     )
-    return local.model_copy(
-        update={
-            "score": _upheld(local, _doubted(local.score)),
-            "unmarked": None if local.unmarked is None else _doubted(local.unmarked),
-            "analyzer": analyzer,
-            "evidence": (*local.evidence, against),
-        }
+    return _rescored(
+        local,
+        score=_not_below_mark(local, _unconfirmed_score(local.score)),
+        unmarked=None if local.unmarked is None else _unconfirmed_score(local.unmarked),
+        analyzer=analyzer,
+        evidence=(*local.evidence, against),
     )
 
 
-def local_only(local: HighlightCandidate, grounds: GateReason) -> HighlightCandidate:
-    """Return the moment as local signals tell it, with the reason why Gemini does not."""
-    words = f"not seen by Gemini: {REASON_TEXTS.get(grounds, grounds.value)}"
+def local_only(local: HighlightCandidate, reason: GateReason) -> HighlightCandidate:
+    """Return a local candidate with the reason why Gemini did not see it as evidence."""
+    words = f"not seen by Gemini: {REASON_TEXTS.get(reason, reason.value)}"
     note = Evidence(signal="gemini", strength=0.0, words=words)
-    return local.model_copy(update={"evidence": (*local.evidence, note)})
+    return _rescored(
+        local,
+        score=local.score,
+        unmarked=local.unmarked,
+        analyzer=local.analyzer,
+        evidence=(*local.evidence, note),
+    )
 
 
-def _weighed(heard: HighlightScore, sighting: GeminiDetection) -> HighlightScore:
-    """Return the score of a moment that was heard and seen."""
+def _rescored(
+    local: HighlightCandidate,
+    *,
+    score: HighlightScore,
+    unmarked: HighlightScore | None,
+    analyzer: str,
+    evidence: tuple[Evidence, ...],
+) -> HighlightCandidate:
+    return HighlightCandidate(
+        id=local.id,
+        start=local.start,
+        peak=local.peak,
+        end=local.end,
+        settled_at=local.settled_at,
+        score=score,
+        analyzer=analyzer,
+        title=local.title,
+        description=local.description,
+        tags=local.tags,
+        evidence=evidence,
+        corrections=local.corrections,
+        safe_starts=local.safe_starts,
+        safe_ends=local.safe_ends,
+        peak_wall_clock=local.peak_wall_clock,
+        thumbnail_hash=local.thumbnail_hash,
+        commentary=local.commentary,
+        mark=local.mark,
+        unmarked=unmarked,
+    )
+
+
+def _fused_score(local: HighlightScore, detection: GeminiDetection) -> HighlightScore:
+    """Return the score of a moment that both detectors found."""
     values = {
         name: _probability(
-            _LOCAL_WEIGHT * _log_odds(getattr(heard, name))
-            + _GEMINI_WEIGHT * calibrated(getattr(sighting.score, name))
+            _LOCAL_WEIGHT * _log_odds(getattr(local, name))
+            + _GEMINI_WEIGHT * calibrated(getattr(detection.score, name))
             + _AGREE
         )
         for name in DIMENSIONS
     }
-    doubt = (1.0 - heard.confidence) * (1.0 - sighting.score.confidence * sighting.certainty)
+    doubt = (1.0 - local.confidence) * (1.0 - detection.score.confidence * detection.certainty)
     return HighlightScore(**values, confidence=_confidence(1.0 - doubt))
 
 
-def _doubted(heard: HighlightScore) -> HighlightScore:
-    """Return the score of a moment that was heard and not seen."""
+def _unconfirmed_score(local: HighlightScore) -> HighlightScore:
+    """Return the score of a local candidate that Gemini did not confirm."""
     values = {
-        name: _probability(_log_odds(getattr(heard, name)) + _NOTHING_SEEN) for name in DIMENSIONS
+        name: _probability(_log_odds(getattr(local, name)) + _NOTHING_SEEN) for name in DIMENSIONS
     }
-    return HighlightScore(**values, confidence=heard.confidence)
+    return HighlightScore(**values, confidence=local.confidence)
 
 
-def _upheld(local: HighlightCandidate, score: HighlightScore) -> HighlightScore:
-    """Return `score`; of a moment that its tenant has marked nothing less than it had before.
+def _not_below_mark(local: HighlightCandidate, score: HighlightScore) -> HighlightScore:
+    """Return `score`, but for a marked moment not less than its local score in any dimension.
 
-    The tenant knows what happened (docs/timed-metadata.md). How far a mark is believed is for the
-    game's profile to say, by the score that the moment would have without it (`unmarked`).
+    The tenant knows what happened (docs/timed-metadata.md). The game's profile decides how far a
+    mark is believed, by the score that the moment would have without it (`unmarked`).
     """
     if local.mark is None:
         return score
@@ -186,12 +251,12 @@ def _upheld(local: HighlightCandidate, score: HighlightScore) -> HighlightScore:
     return HighlightScore(**values, confidence=max(local.score.confidence, score.confidence))
 
 
-def _seen(sighting: GeminiDetection) -> Evidence:
-    kind = sighting.kind.replace("_", " ")
+def _detection_evidence(detection: GeminiDetection) -> Evidence:
+    kind = detection.kind.replace("_", " ")
     return Evidence(
         signal="gemini",
-        strength=round(calibrated(sighting.certainty), 2),
-        words=f"Gemini saw “{kind}”, {sighting.certainty:.0%} sure",
+        strength=round(calibrated(detection.certainty), 2),
+        words=f"Gemini saw “{kind}”, {detection.certainty:.0%} sure",
     )
 
 

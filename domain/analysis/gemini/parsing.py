@@ -101,7 +101,7 @@ class FileSpan(Model):
 
 
 class DetectedMoment(Model):
-    """A moment that was seen in a piece; times in seconds of media time."""
+    """A moment that was seen in a chunk; times in seconds of media time."""
 
     start: float
     peak: float
@@ -112,7 +112,7 @@ class DetectedMoment(Model):
 
 
 class DetectedMoments(Model):
-    """The moments of a piece, and how often what was corrected or left out."""
+    """The moments of a chunk, and how often what was corrected or left out."""
 
     moments: tuple[DetectedMoment, ...] = ()
     counted: dict[str, int] = Field(default_factory=dict)
@@ -138,7 +138,7 @@ class Assessment(Model):
 
 
 def parse_detections(answer: GeminiAnswer, file: FileSpan, profile: GameProfile) -> DetectedMoments:
-    """Return the moments of a piece, the most certain first where two contradict each other.
+    """Return the moments of a chunk, the most certain first where two contradict each other.
 
     An answer that was cut off gives the moments that were complete.
 

@@ -7,7 +7,7 @@ others wrote (a profile's words, a tenant's mark) goes in as JSON between `<data
 where it cannot end the block, and is said to be data; what cannot be enforced by words is enforced
 by the schema of the answer and by reading it (`domain.analysis.gemini.parsing`).
 
-The questions about a piece: prompt, schema, frame rate and resolution of each look.
+The questions about a chunk: prompt, schema, frame rate and resolution of each look.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OTHER: Final = "other"
 
 
 MOST_MOMENTS: Final = 6
-"""Moments that a piece may have."""
+"""Moments that a chunk may have."""
 
 
 MOST_TAGS: Final = 5
@@ -148,7 +148,7 @@ _SCORE: Final = Template(
 
 
 def detect_prompt(profile: GameProfile, *, seconds: float, marks: Sequence[str] = ()) -> str:
-    """Return the question for all moments of a piece; `marks` are names the tenant gave moments."""
+    """Return the question for all moments of a chunk; `marks` are names the tenant gave moments."""
     words: dict[str, Any] = {
         "game": profile.name,
         **profile.prompt.model_dump(),
@@ -225,12 +225,12 @@ class QueryBuilder(Model):
         """Return what a highlight carries: the model that answered, and the prompts' versions."""
         return f"{answered or self.model}/{PROMPTS}"
 
-    def detect(self, piece: Chunk, profile: GameProfile) -> GeminiQuery:
-        """Return the question for all moments of a piece: all of it, at a low resolution."""
-        seconds = piece.watched_seconds
+    def detect(self, chunk: Chunk, profile: GameProfile) -> GeminiQuery:
+        """Return the question for all moments of a chunk: all of it, at a low resolution."""
+        seconds = chunk.video_seconds
         return self._ask(
             QueryStep.DETECT,
-            detect_prompt(profile, seconds=seconds, marks=piece.marks),
+            detect_prompt(profile, seconds=seconds, marks=chunk.marks),
             detect_schema(profile),
             Excerpt(
                 start=0.0,
@@ -265,25 +265,25 @@ class QueryBuilder(Model):
         )
 
     def expected_dollars(
-        self, piece: Chunk, profile: GameProfile, price: ModelPrice, *, serving: str | None = None
+        self, chunk: Chunk, profile: GameProfile, price: ModelPrice, *, serving: str | None = None
     ) -> float:
-        """Return what a look is expected to cost: the whole piece, and one moment closely.
+        """Return what a look is expected to cost: the whole chunk, and one moment closely.
 
         Args:
-            piece: what is looked at.
+            chunk: what is looked at.
             profile: of its game.
             price: of the model that answers.
             serving: its name, where it is another than the one asked.
         """
-        if piece.watched_seconds <= 0:
+        if chunk.video_seconds <= 0:
             return 0.0
         moment = 2 * AROUND_PEAK
         asks = (
-            self.detect(piece, profile),
+            self.detect(chunk, profile),
             self.refine(profile, start=0.0, end=moment, kind="moment"),
             self.score(profile, start=0.0, end=moment),
         )
-        return sum(price.dollars(ask.expected(serving)) for ask in asks)
+        return sum(price.dollars(ask.expected_usage(serving)) for ask in asks)
 
     def _ask(
         self, step: QueryStep, prompt: str, schema: dict[str, Any], excerpt: Excerpt

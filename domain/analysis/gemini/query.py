@@ -29,9 +29,9 @@ _WITHHELD: Final = frozenset(
 
 
 class QueryStep(StrEnum):
-    """The three looks at a piece of a stream."""
+    """The three looks at a chunk of a stream."""
 
-    DETECT = "detect"  # the whole piece: where are its moments
+    DETECT = "detect"  # the whole chunk: where are its moments
     REFINE = "refine"  # around one moment, at more frames a second: when exactly
     SCORE = "score"  # the moment itself: how good, and what to call it
 
@@ -84,7 +84,7 @@ class GeminiQuery(Model):
         room = self.max_output + (_THOUGHTS if thinks(self.model) else 0)
         return room * _WIDER if self.widened else room
 
-    def wider(self) -> GeminiQuery:
+    def with_more_room(self) -> GeminiQuery:
         """Return the same question with more room for thoughts and answer."""
         return self.model_copy(update={"widened": True})
 
@@ -99,11 +99,11 @@ class GeminiQuery(Model):
         whole = json.dumps([asked, media], sort_keys=True)
         return hashlib.sha256(whole.encode()).hexdigest()[:_DIGEST]
 
-    def at_most(self) -> TokenUsage:
+    def max_usage(self) -> TokenUsage:
         """Return what it may take: what the quota must have room for."""
         return self._estimate(self.output_limit)
 
-    def expected(self, model: str | None = None) -> TokenUsage:
+    def expected_usage(self, model: str | None = None) -> TokenUsage:
         """Return what it will take of the model that answers: what a budget must have left."""
         serving = model or self.model
         thoughts = _EXPECTED_THOUGHTS if thinks(serving) else 0

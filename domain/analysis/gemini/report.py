@@ -26,7 +26,7 @@ class GeminiReport(Model):
     """Of the windows of one request; asking for them again reports the same calls once.
 
     Attributes:
-        pieces: how many pieces were looked at, or not, by `GateReason`.
+        chunks: how many chunks were looked at, or not, by `GateReason`.
         calls: answers that were used; each was paid for once, even if a retry found it kept.
         usage: their tokens.
         dollars: their price by the configured table.
@@ -50,15 +50,15 @@ class GeminiReport(Model):
     missing: tuple[str, ...] = ()
 
     @property
-    def notice(self) -> str | None:
+    def status_message(self) -> str | None:
         """What the stream's owner should know, in a sentence or two.
 
         Empty when all is well, None when nothing was learnt of that.
         """
-        for grounds in _LIMITS:
-            if self.pieces.get(grounds):
-                named = f" ({', '.join(self.missing)})" if grounds is GateReason.NO_MODEL else ""
-                return f"Only the local analyzer is at work: {REASON_TEXTS[grounds]}{named}."
+        for reason in _LIMITS:
+            if self.pieces.get(reason):
+                named = f" ({', '.join(self.missing)})" if reason is GateReason.NO_MODEL else ""
+                return f"Only the local analyzer is at work: {REASON_TEXTS[reason]}{named}."
         replaced = [
             f"The Gemini model {asked} is no longer served: {answered} answers in its place, "
             "at its own price."
@@ -70,17 +70,17 @@ class GeminiReport(Model):
         ]
         if replaced or guessed:
             return " ".join((*replaced, *guessed))
-        return "" if self.looked else None
+        return "" if self.has_analysis else None
 
     @property
-    def answered(self) -> str | None:
+    def main_model(self) -> str | None:
         """The model that answered most calls; None if none did."""
         return max(self.models, key=lambda model: self.models[model], default=None)
 
     @property
-    def looked(self) -> bool:
-        """Whether Gemini's word about any piece counted."""
-        return any(self.pieces.get(grounds) for grounds in _LOOKED)
+    def has_analysis(self) -> bool:
+        """Whether Gemini's word about any chunk counted."""
+        return any(self.pieces.get(reason) for reason in _LOOKED)
 
     def plus(self, other: GeminiReport) -> GeminiReport:
         """Return the sum."""

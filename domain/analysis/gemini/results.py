@@ -1,4 +1,4 @@
-"""What becomes of a piece's moments once it has been looked at, or not."""
+"""The candidates that a chunk publishes, with Gemini's analysis or without it."""
 
 from __future__ import annotations
 
@@ -23,96 +23,109 @@ from domain.model import Model
 
 
 class ChunkAnalysis(Model):
-    """What looking at a piece brought.
+    """Gemini's analysis of a chunk.
 
     Attributes:
-        sightings: moments seen, with their scores.
-        unclear: peaks (s of media time) of moments seen of which nothing more could be learnt.
-        counted: how often what was corrected or left out.
+        detections: moments with their scores.
+        unclear: peaks (s of media time) of detected moments whose details are missing or unusable.
+        counted: corrections and omissions, by reason.
     """
 
-    sightings: tuple[GeminiDetection, ...] = ()
+    detections: tuple[GeminiDetection, ...] = ()
     unclear: tuple[float, ...] = ()
     counted: dict[str, int] = Field(default_factory=dict)
 
 
 class PublishedCandidates(Model):
-    """The moments of a piece, what was left out on the way, and what is to be remembered."""
+    """The candidates of a chunk, ready to be published.
+
+    Attributes:
+        candidates: in the order of their peaks, if Gemini analyzed the chunk.
+        verdicts: Gemini's results, to be cached.
+        counted: corrections and omissions, by reason.
+    """
 
     candidates: tuple[HighlightCandidate, ...] = ()
-    opinions: tuple[CachedVerdict, ...] = ()
+    verdicts: tuple[CachedVerdict, ...] = ()
     counted: dict[str, int] = Field(default_factory=dict)
 
 
-def publish_local_only(piece: Chunk, grounds: GateReason) -> PublishedCandidates:
-    """Return the moments of a piece that Gemini has not seen: the local analyzer's alone."""
+def publish_local_only(chunk: Chunk, reason: GateReason) -> PublishedCandidates:
+    """Return the local candidates of a chunk that Gemini did not analyze."""
     return PublishedCandidates(
-        candidates=tuple(local_only(each, grounds) for each in piece.candidates)
+        candidates=tuple(local_only(each, reason) for each in chunk.candidates)
     )
 
 
-def publish_unusable(piece: Chunk, *, analyzer: str) -> PublishedCandidates:
-    """Return the same where Gemini has answered, and nothing of use: it is not asked again."""
+def publish_unusable(chunk: Chunk, *, analyzer: str) -> PublishedCandidates:
+    """Return the local candidates of a chunk for which Gemini's answer was unusable.
+
+    The verdicts say so, so that Gemini is not asked about these moments again.
+    """
     return PublishedCandidates(
-        candidates=publish_local_only(piece, GateReason.FAILED).candidates,
-        opinions=tuple(
-            CachedVerdict(id=each.id, analyzer=analyzer, unclear=True) for each in piece.candidates
+        candidates=publish_local_only(chunk, GateReason.FAILED).candidates,
+        verdicts=tuple(
+            CachedVerdict(id=each.id, analyzer=analyzer, unclear=True) for each in chunk.candidates
         ),
     )
 
 
 def publish_fused(
-    piece: Chunk,
-    look: ChunkAnalysis,
+    chunk: Chunk,
+    analysis: ChunkAnalysis,
     state: GeminiState,
     *,
     tenant_id: UUID,
     stream_id: UUID,
     analyzer: str,
 ) -> PublishedCandidates:
-    """Return the moments of a piece that Gemini has seen: agreed, only seen, or only heard."""
-    counted = Counter(look.counted)
-    rest = list(look.sightings)
+    """Return the candidates of an analyzed chunk: found by both detectors, or by one of them."""
+    counted = Counter(analysis.counted)
+    rest = list(analysis.detections)
     found: list[HighlightCandidate] = []
-    opinions: list[CachedVerdict] = []
-    for candidate in piece.candidates:
+    verdicts: list[CachedVerdict] = []
+    for candidate in chunk.candidates:
         near = sorted(
             (each for each in rest if is_same_moment(candidate, each)),
             key=lambda each: abs(each.peak - candidate.peak),
         )
         if near:
             rest.remove(near[0])
-        opinions.append(
+        verdicts.append(
             CachedVerdict(
                 id=candidate.id,
                 analyzer=analyzer,
-                sighting=near[0] if near else None,
-                unclear=any(abs(peak - candidate.peak) <= SAME_MOMENT for peak in look.unclear),
-                earliest=state.told_until,
+                detection=near[0] if near else None,
+                unclear=any(abs(peak - candidate.peak) <= SAME_MOMENT for peak in analysis.unclear),
+                earliest=state.published_until,
             )
         )
-        found.append(opinions[-1].of(candidate))
-    known = [*state.told, *(each.peak for each in found)]
-    clock = anchor_of(piece.segments)
-    for sighting in rest:
-        if sighting.peak < state.told_until or _near(sighting.peak, known):
+        found.append(verdicts[-1].apply_to(candidate))
+    known = [*state.published_peaks, *(each.peak for each in found)]
+    clock = anchor_of(chunk.segments)
+    for detection in rest:
+        if detection.peak < state.published_until or _is_near(detection.peak, known):
             counted["told_before"] += 1
-        elif sighting.peak >= piece.end - CHUNK_MARGIN and not piece.last:
+        elif detection.peak >= chunk.end - CHUNK_MARGIN and not chunk.last:
             counted["left_to_next"] += 1
         else:
-            name = highlight_id(tenant_id=tenant_id, stream_id=stream_id, peak=sighting.peak)
+            new_id = highlight_id(tenant_id=tenant_id, stream_id=stream_id, peak=detection.peak)
             found.append(
-                gemini_only(sighting, id=name, settled_at=piece.end, analyzer=analyzer, clock=clock)
+                gemini_only(
+                    detection, id=new_id, settled_at=chunk.end, analyzer=analyzer, clock=clock
+                )
             )
-            opinions.append(
-                CachedVerdict(id=name, analyzer=analyzer, sighting=sighting, heard=False)
+            verdicts.append(
+                CachedVerdict(
+                    id=new_id, analyzer=analyzer, detection=detection, found_locally=False
+                )
             )
     return PublishedCandidates(
         candidates=tuple(sorted(found, key=lambda each: each.peak)),
-        opinions=tuple(opinions),
+        verdicts=tuple(verdicts),
         counted=dict(+counted),
     )
 
 
-def _near(peak: float, known: list[float]) -> bool:
+def _is_near(peak: float, known: list[float]) -> bool:
     return any(abs(peak - other) <= SAME_MOMENT for other in known)

@@ -149,8 +149,8 @@ class BackfillLedger:
             self._unmetered += _analyzed_media(request, result)
         if self._stream.missed_altogether:
             self._update(analyzed=max(self._progress.analyzed, result.watermark))
-        if self._request.again and result.gemini and result.gemini.notice is not None:
-            self._update(notice=result.gemini.notice)
+        if self._request.again and result.gemini and result.gemini.status_message is not None:
+            self._update(notice=result.gemini.status_message)
 
     def selection_request(
         self, span: RecordingRange, result: AnalyzeWindowResult

@@ -11,13 +11,9 @@ from uuid import UUID
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.analysis.chunk_analyzer import (
-    ChunkAnalyzer,
-    GeminiAnalyzer,
-    GeminiResources,
-    GeminiSpending,
-)
+from activities.analysis.chunk_analyzer import ChunkAnalyzer, GeminiAnalyzer
 from activities.analysis.gemini import GeminiAnalysis
+from activities.analysis.gemini_answers import GeminiResources, GeminiSpending
 from activities.analysis.local import LocalAnalysis
 from domain.analysis.gemini.budget import GateLimits, TenantBudget, TenantSpending
 from domain.analysis.gemini.pricing import TokenUsage
@@ -60,15 +56,15 @@ class Purse:
         self._budget = budget
         self.entered: dict[str, float] = {}
 
-    async def enter(
+    async def record(
         self, _tenant_id: UUID, _stream_id: UUID, *, key: str, tokens: TokenUsage, dollars: float
     ) -> None:
         assert tokens.total > 0 or dollars == 0
         self.entered.setdefault(key, dollars)
 
-    async def left(self, _tenant_id: UUID) -> float:
+    async def remaining_dollars(self, _tenant_id: UUID) -> float:
         spent = sum(self.entered.values())
-        return self._budget.left(TenantSpending(hour=spent, month=spent))
+        return self._budget.remaining_dollars(TenantSpending(hour=spent, month=spent))
 
 
 class Stage:
@@ -99,7 +95,7 @@ class Stage:
         self.reports: list[GeminiReport] = []
         local = LocalAnalysis(segments=scene.store, pool=pool)
         self._local = local
-        doors = GeminiResources(
+        resources = GeminiResources(
             client=client,
             quota=GeminiQuota(QuotaLimits()),
             spending=self.spending,
@@ -111,8 +107,8 @@ class Stage:
         self.profiles = OneProfile(PROFILE)
         self.analysis = GeminiAnalysis(
             local=local,
-            judge=ChunkAnalyzer(
-                GeminiAnalyzer(doors, questions, by_profile), self.spending, limits
+            chunk_analyzer=ChunkAnalyzer(
+                GeminiAnalyzer(resources, questions, by_profile), self.spending, limits
             ),
             segments=scene.store,
             profiles=self.profiles,  # type: ignore[arg-type]  # a stand-in

@@ -100,11 +100,11 @@ async def test_a_retry_gives_the_identical_answer_and_pays_nothing(
 ) -> None:
     stage = Stage(scene, pool, client)
     first = await stage.analyze_all()
-    paid, left = len(stand_in.answers), await stage.spending.left(TENANT)
+    paid, left = len(stand_in.answers), await stage.spending.remaining_dollars(TENANT)
     again = await stage.analyze_all()
     assert again == first
     assert len(stand_in.answers) == paid == 3
-    assert await stage.spending.left(TENANT) == left
+    assert await stage.spending.remaining_dollars(TENANT) == left
 
 
 async def test_several_windows_in_one_request_give_the_same_moment(
@@ -139,5 +139,5 @@ async def test_at_the_end_of_its_budget_the_local_analyzer_goes_on_and_says_so(
     (local,) = await stage.local_alone()
     assert moment.score == local.score
     assert moment.evidence[-1].words == "not seen by Gemini: the stream's budget was used up"
-    assert "budget was used up" in (stage.report().notice or "")
+    assert "budget was used up" in (stage.report().status_message or "")
     assert stand_in.calls == []

@@ -86,7 +86,7 @@ async def test_what_a_call_takes_is_never_more_than_was_estimated(
     client_of_service: GeminiClient, film_file: Path
 ) -> None:
     usage = (await ask(client_of_service, film_file)).usage
-    assert usage.total <= 1.2 * question().at_most().total
+    assert usage.total <= 1.2 * question().max_usage().total
 
 
 async def test_the_excerpt_is_what_is_watched(client: GeminiClient, film_file: Path) -> None:

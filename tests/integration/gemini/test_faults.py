@@ -94,7 +94,7 @@ async def test_when_gemini_stays_away_the_local_analyzer_goes_on_and_says_so(
     (local,) = await stage.local_alone()
     assert moment.score == local.score
     assert gemini_says(moment) == "not seen by Gemini: Gemini was not reachable"
-    assert "not reachable" in (stage.report().notice or "")
+    assert "not reachable" in (stage.report().status_message or "")
     assert stage.delays == [1.0, 1.0]
     assert stage.report().dollars == 0
 
@@ -287,7 +287,7 @@ async def test_a_retired_model_is_named_and_priced_as_the_one_that_answers(
     price = PriceTable().price("gemini-3.8-flash", datetime.now(UTC))
     assert "+gemini-3.8-flash/" in moment.analyzer
     assert report.dollars == pytest.approx(price.dollars(report.usage))
-    assert report.notice == (
+    assert report.status_message == (
         "The Gemini model gemini-2.5-pro is no longer served: gemini-3.8-flash answers in its "
         "place, at its own price."
     )
@@ -303,7 +303,7 @@ async def test_a_model_of_unknown_price_is_billed_at_a_high_one_and_says_so(
     assert "+gemini-9-flash/" in moment.analyzer
     report = stage.report()
     assert report.dollars == pytest.approx(FALLBACK_PRICE.dollars(report.usage))
-    assert "price of the Gemini model gemini-9-flash is not known" in (report.notice or "")
+    assert "price of the Gemini model gemini-9-flash is not known" in (report.status_message or "")
 
 
 async def test_a_model_that_is_not_offered_costs_gemini_only_and_the_stream_says_which(
@@ -317,7 +317,7 @@ async def test_a_model_that_is_not_offered_costs_gemini_only_and_the_stream_says
         assert gemini_says(moment) == (
             "not seen by Gemini: Gemini does not offer the configured model"
         )
-        assert stage.report().notice == (
+        assert stage.report().status_message == (
             "Only the local analyzer is at work: Gemini does not offer the configured model "
             "(gemini-of-yesterday)."
         )
@@ -369,7 +369,7 @@ async def test_a_wrong_key_costs_gemini_only(
     stage = Stage(scene, pool, client)
     (moment,) = await stage.analyze_all()
     assert not seen(moment)
-    assert "Gemini refused the configured key" in (stage.report().notice or "")
+    assert "Gemini refused the configured key" in (stage.report().status_message or "")
     await client.close()
 
 

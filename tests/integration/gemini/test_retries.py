@@ -72,5 +72,5 @@ async def test_a_window_is_not_given_up_for_gemini(
     result = await analyzed(temporal_client, stage)
     assert len(result.candidates) == 1
     assert result.gemini is not None
-    assert "quota" in (result.gemini.notice or "")
+    assert "quota" in (result.gemini.status_message or "")
     assert len(stand_in.asked(":generateContent")) == 3

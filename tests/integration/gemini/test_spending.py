@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from activities.analysis.chunk_analyzer import GeminiSpending
+from activities.analysis.gemini_answers import GeminiSpending
 from app.dev.ports import free_ports
 from domain.analysis.gemini.budget import TenantBudget
 from domain.analysis.gemini.pricing import TokenUsage
@@ -64,8 +64,8 @@ def staged(
     return make
 
 
-async def enter(spending: GeminiSpending, tenant: UUID, key: str, dollars: float) -> None:
-    await spending.enter(tenant, STREAM, key=key, tokens=TOKENS, dollars=dollars)
+async def record(spending: GeminiSpending, tenant: UUID, key: str, dollars: float) -> None:
+    await spending.record(tenant, STREAM, key=key, tokens=TOKENS, dollars=dollars)
 
 
 async def test_tokens_and_dollars_of_every_call_are_metered_once(
@@ -88,13 +88,13 @@ async def test_tokens_and_dollars_of_every_call_are_metered_once(
 async def test_an_answer_told_twice_counts_once(database: Database, tenant: UUID) -> None:
     spending = GeminiSpending(database, TenantBudget())
     for key in ("a", "a", "b"):
-        await enter(spending, tenant, key, 0.25)
+        await record(spending, tenant, key, 0.25)
     assert (await used(database, tenant))[UsageKind.GEMINI_COST_USD] == Decimal("0.5")
 
 
 async def test_an_answer_that_cost_nothing_is_not_metered(database: Database, tenant: UUID) -> None:
     spending = GeminiSpending(database, TenantBudget())
-    await spending.enter(tenant, STREAM, key="a", tokens=TokenUsage(), dollars=0.0)
+    await spending.record(tenant, STREAM, key="a", tokens=TokenUsage(), dollars=0.0)
     assert await used(database, tenant) == {}
 
 
@@ -103,19 +103,19 @@ async def test_what_is_spent_is_no_longer_left_to_its_tenant_alone(
 ) -> None:
     budget = TenantBudget(dollars_per_hour=5.0, dollars_per_month=1.0)
     one, another = GeminiSpending(database, budget), GeminiSpending(database, budget)
-    await enter(one, tenant, "a", 0.4)
-    assert await another.left(tenant) == pytest.approx(0.6)
-    await enter(another, tenant, "b", 0.7)
-    assert await one.left(tenant) == 0.0
-    assert await one.left(other_tenant) == 1.0
+    await record(one, tenant, "a", 0.4)
+    assert await another.remaining_dollars(tenant) == pytest.approx(0.6)
+    await record(another, tenant, "b", 0.7)
+    assert await one.remaining_dollars(tenant) == 0.0
+    assert await one.remaining_dollars(other_tenant) == 1.0
 
 
 async def test_without_a_database_nobody_is_held_back_and_nothing_fails(
     away: Database, tenant: UUID
 ) -> None:
     spending = GeminiSpending(away, TenantBudget(dollars_per_hour=0.0))
-    await enter(spending, tenant, "a", 0.1)
-    assert await spending.left(tenant) == float("inf")
+    await record(spending, tenant, "a", 0.1)
+    assert await spending.remaining_dollars(tenant) == float("inf")
 
 
 async def test_what_could_not_be_metered_is_metered_when_it_is_next_used(

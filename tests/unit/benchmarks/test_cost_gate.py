@@ -28,8 +28,8 @@ def ask(seconds: float, step: QueryStep = QueryStep.DETECT) -> GeminiQuery:
 
 def bill(seconds: float, *, text: int = 1_000) -> Bill:
     made = Bill()
-    made.enter(ask(seconds), TokenUsage(text=text))
-    made.enter(ask(8.0, QueryStep.SCORE), TokenUsage(text=text))
+    made.record(ask(seconds), TokenUsage(text=text))
+    made.record(ask(8.0, QueryStep.SCORE), TokenUsage(text=text))
     return made
 
 

@@ -1,4 +1,4 @@
-"""The gate lets the best pieces through, and never more than the limits allow."""
+"""The gate lets the best chunks through, and never more than the limits allow."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ LIMITS = GateLimits(dollars_per_hour=0.25, video_share=0.35, sampled_share=0.05)
 RICH = math.inf
 
 
-def piece(**changes: float) -> ChunkValue:
+def chunk(**changes: float) -> ChunkValue:
     whole = {
         "seconds": 24.0,
-        "watch_seconds": 32.0,
+        "video_seconds": 32.0,
         "rank": 0.5,
         "has_moment": False,
         "promising": False,
         "dollars": 0.002,
-        "chance": 0.5,
+        "sample": 0.5,
     }
     return ChunkValue.model_validate({**whole, **changes})
 
@@ -40,38 +40,38 @@ def known(*, seconds: float = 3600.0, **changes: float | list[float]) -> GateSta
     return GateState.model_validate({**whole, **changes})
 
 
-def grounds(state: GateState, value: ChunkValue, *, tenant_left: float = RICH) -> GateReason:
-    return evaluate_gate(state, value, LIMITS, tenant_left=tenant_left).grounds
+def reason(state: GateState, value: ChunkValue, *, tenant_left: float = RICH) -> GateReason:
+    return evaluate_gate(state, value, LIMITS, tenant_left=tenant_left).reason
 
 
 def test_a_proposed_moment_is_looked_at() -> None:
-    assert grounds(known(), piece(has_moment=True)) is GateReason.MOMENT
+    assert reason(known(), chunk(has_moment=True)) is GateReason.MOMENT
 
 
 def test_at_the_start_only_one_that_would_be_shown_is() -> None:
-    assert grounds(GateState(), piece(has_moment=True, promising=True)) is GateReason.MOMENT
-    assert grounds(GateState(), piece(has_moment=True)) is GateReason.SHARE_USED
+    assert reason(GateState(), chunk(has_moment=True, promising=True)) is GateReason.MOMENT
+    assert reason(GateState(), chunk(has_moment=True)) is GateReason.SHARE_USED
 
 
 def test_a_piece_that_stands_out_is_looked_at() -> None:
-    assert grounds(known(), piece(rank=1.9)) is GateReason.RANKED
+    assert reason(known(), chunk(rank=1.9)) is GateReason.RANKED
 
 
 def test_a_piece_like_the_others_is_not() -> None:
-    assert grounds(known(), piece(rank=1.3)) is GateReason.QUIET
+    assert reason(known(), chunk(rank=1.3)) is GateReason.QUIET
 
 
 def test_in_a_dull_hour_the_least_dull_piece_does_not_stand_out() -> None:
     dull = known(ranks=[0.1] * 100)
-    assert grounds(dull, piece(rank=0.8)) is GateReason.QUIET
+    assert reason(dull, chunk(rank=0.8)) is GateReason.QUIET
 
 
 def test_before_there_is_anything_to_compare_with_nothing_stands_out() -> None:
-    assert grounds(GateState(), piece(rank=9.0)) is GateReason.QUIET
+    assert reason(GateState(), chunk(rank=9.0)) is GateReason.QUIET
 
 
 def test_a_few_are_looked_at_at_random() -> None:
-    assert grounds(known(), piece(chance=0.01)) is GateReason.SAMPLED
+    assert reason(known(), chunk(sample=0.01)) is GateReason.SAMPLED
 
 
 @pytest.mark.parametrize("used", [{"watched": 0.3 * 3600.0}, {"spent": 0.2}])
@@ -79,23 +79,23 @@ def test_a_part_of_what_there_is_is_kept_for_moments_that_would_be_shown(
     used: dict[str, float],
 ) -> None:
     state = known(**used)
-    assert grounds(state, piece(rank=1.9)) is GateReason.SHARE_USED
-    assert grounds(state, piece(has_moment=True)) is GateReason.SHARE_USED
-    assert grounds(state, piece(has_moment=True, promising=True)) is GateReason.MOMENT
+    assert reason(state, chunk(rank=1.9)) is GateReason.SHARE_USED
+    assert reason(state, chunk(has_moment=True)) is GateReason.SHARE_USED
+    assert reason(state, chunk(has_moment=True, promising=True)) is GateReason.MOMENT
 
 
 def test_the_streams_dollars_are_a_limit_for_all() -> None:
-    value = piece(has_moment=True, promising=True)
-    assert grounds(known(spent=0.26), value) is GateReason.STREAM_BUDGET
+    value = chunk(has_moment=True, promising=True)
+    assert reason(known(spent=0.26), value) is GateReason.STREAM_BUDGET
 
 
 def test_the_tenants_dollars_are_too() -> None:
-    value = piece(has_moment=True)
-    assert grounds(known(), value, tenant_left=0.001) is GateReason.TENANT_BUDGET
+    value = chunk(has_moment=True)
+    assert reason(known(), value, tenant_left=0.001) is GateReason.TENANT_BUDGET
 
 
 def test_a_quiet_piece_is_no_matter_of_money() -> None:
-    assert grounds(known(spent=9.0), piece(), tenant_left=0.0) is GateReason.QUIET
+    assert reason(known(spent=9.0), chunk(), tenant_left=0.0) is GateReason.QUIET
 
 
 @given(
@@ -107,19 +107,19 @@ def test_a_quiet_piece_is_no_matter_of_money() -> None:
 )
 def test_whatever_comes_the_limits_hold(stream: list[tuple[float, bool, float, float]]) -> None:
     state = GateState()
-    for rank, has_moment, chance, seconds in stream:
-        value = piece(
+    for rank, has_moment, sample, seconds in stream:
+        value = chunk(
             rank=rank,
             has_moment=has_moment,
-            promising=has_moment and chance < 0.5,
-            chance=chance,
+            promising=has_moment and sample < 0.5,
+            sample=sample,
             seconds=seconds,
-            watch_seconds=seconds + 8.0,
+            video_seconds=seconds + 8.0,
             dollars=0.004,
         )
         verdict = evaluate_gate(state, value, LIMITS, tenant_left=RICH)
-        paid = 0.004 if verdict.look else 0.0
-        watched = value.watch_seconds if verdict.look else 0.0
+        paid = 0.004 if verdict.query else 0.0
+        watched = value.video_seconds if verdict.query else 0.0
         state = state.after(value, watched=watched, spent=paid)
         basis = max(state.passed, WARM_UP)
         assert state.watched <= LIMITS.video_share * basis + 1e-6
@@ -129,6 +129,6 @@ def test_whatever_comes_the_limits_hold(stream: list[tuple[float, bool, float, f
 def test_what_is_remembered_is_bounded() -> None:
     state = GateState()
     for _ in range(500):
-        state = state.after(piece())
+        state = state.after(chunk())
     assert len(state.ranks) == 120
     assert state.passed == pytest.approx(500 * 24.0)

@@ -48,7 +48,7 @@ def local(value: float = 0.8, **changes: object) -> HighlightCandidate:
     return candidate.model_copy(update=changes)
 
 
-def sighting(value: float = 0.8, **changes: object) -> GeminiDetection:
+def detection(value: float = 0.8, **changes: object) -> GeminiDetection:
     seen = GeminiDetection(
         start=95.0,
         peak=99.0,
@@ -68,13 +68,13 @@ def mean(candidate: HighlightCandidate) -> float:
 
 
 def test_two_that_agree_are_surer_than_either() -> None:
-    both = fuse(local(), sighting(), analyzer="both")
+    both = fuse(local(), detection(), analyzer="both")
     assert mean(both) > 0.8
     assert both.score.confidence > 0.7
 
 
 def test_gemini_knows_the_time_and_the_words() -> None:
-    both = fuse(local(), sighting(), analyzer="both")
+    both = fuse(local(), detection(), analyzer="both")
     assert (both.start, both.peak, both.end) == (95.0, 99.0, 104.0)
     assert (both.title, both.description) == ("Off the post", "So close.")
     assert both.tags == ("near_miss", "loud_crowd")
@@ -83,7 +83,7 @@ def test_gemini_knows_the_time_and_the_words() -> None:
 
 
 def test_both_witnesses_are_explained() -> None:
-    both = fuse(local(), sighting(), analyzer="both")
+    both = fuse(local(), detection(), analyzer="both")
     assert [each.words for each in both.evidence] == [
         "Gemini saw “near miss”, 90% sure",
         "crowd 9 dB above usual",
@@ -91,11 +91,11 @@ def test_both_witnesses_are_explained() -> None:
 
 
 def test_a_peak_before_what_is_decided_stays_where_it_was_heard() -> None:
-    assert fuse(local(), sighting(), analyzer="both", earliest=99.5).peak == 100.0
+    assert fuse(local(), detection(), analyzer="both", earliest=99.5).peak == 100.0
 
 
 def test_a_dull_sight_takes_from_a_loud_sound() -> None:
-    assert mean(fuse(local(0.9), sighting(0.3), analyzer="both")) < 0.8
+    assert mean(fuse(local(0.9), detection(0.3), analyzer="both")) < 0.8
 
 
 def test_a_moment_that_nobody_saw_is_worth_less_but_not_nothing() -> None:
@@ -112,7 +112,7 @@ def test_the_loudest_moment_survives_not_being_seen() -> None:
     "judged",
     [
         lambda heard: not_confirmed(heard, analyzer="both"),
-        lambda heard: fuse(heard, sighting(0.2), analyzer="both"),
+        lambda heard: fuse(heard, detection(0.2), analyzer="both"),
     ],
 )
 def test_a_tenants_mark_stands_whatever_was_seen(
@@ -127,7 +127,7 @@ def test_a_tenants_mark_stands_whatever_was_seen(
 
 def test_a_moment_that_nobody_heard_counts_a_little_less_than_it_was_scored() -> None:
     found = gemini_only(
-        sighting(0.9),
+        detection(0.9),
         id=UUID(int=2),
         settled_at=120.0,
         analyzer="both",
@@ -158,7 +158,7 @@ def test_without_gemini_the_local_moment_stands_with_the_reason() -> None:
 )
 def test_one_moment_is_told_from_two(span: tuple[float, float, float], *, same: bool) -> None:
     start, peak, end = span
-    assert is_same_moment(local(), sighting(start=start, peak=peak, end=end)) is same
+    assert is_same_moment(local(), detection(start=start, peak=peak, end=end)) is same
 
 
 def test_a_models_scores_are_drawn_towards_the_middle() -> None:
@@ -169,7 +169,7 @@ def test_a_models_scores_are_drawn_towards_the_middle() -> None:
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_a_better_sight_never_makes_it_worse(heard: float, one: float, other: float) -> None:
     low, high = sorted((one, other))
-    worse = fuse(local(heard), sighting(low), analyzer="both")
-    better = fuse(local(heard), sighting(high), analyzer="both")
+    worse = fuse(local(heard), detection(low), analyzer="both")
+    better = fuse(local(heard), detection(high), analyzer="both")
     assert mean(worse) <= mean(better)
     assert 0.0 <= mean(worse) <= 1.0

@@ -144,6 +144,6 @@ def test_another_question_or_other_media_have_another_key() -> None:
         ask(version="refine-2").key([segment("a")]),
         ask(model="gemini-3-flash-preview").key([segment("a")]),
         ask(temperature=0.5).key([segment("a")]),
-        ask().wider().key([segment("a")]),
+        ask().with_more_room().key([segment("a")]),
     }
     assert len(keys) == 6

@@ -1,4 +1,4 @@
-"""What a look at a stream's pieces cost, added up, and what its owner is told."""
+"""What a look at a stream's chunks cost, added up, and what its owner is told."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def test_reports_add_up() -> None:
 def test_the_owner_is_told_of_limits_only(
     pieces: dict[GateReason, int], notice: str | None
 ) -> None:
-    assert GeminiReport(pieces=pieces).notice == notice
+    assert GeminiReport(pieces=pieces).status_message == notice
 
 
 def test_the_owner_is_told_of_another_model_and_of_a_guessed_price() -> None:
     report = GeminiReport(
         pieces={GateReason.MOMENT: 1}, rerouted={"a": "b"}, models={"b": 2, "c": 1}, unpriced=("b",)
     )
-    assert report.notice == (
+    assert report.status_message == (
         "The Gemini model a is no longer served: b answers in its place, at its own price. "
         "The price of the Gemini model b is not known; a high one is assumed."
     )
-    assert report.answered == "b"
+    assert report.main_model == "b"
     assert report.plus(report).unpriced == ("b",)
 
 

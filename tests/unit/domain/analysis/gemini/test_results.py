@@ -1,4 +1,4 @@
-"""What becomes of a piece's moments: agreed, only heard, only seen; each told once."""
+"""What becomes of a chunk's moments: agreed, only heard, only seen; each told once."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from domain.analysis.gemini.results import (
     publish_local_only,
 )
 from domain.score import DIMENSIONS, HighlightScore
-from tests.unit.domain.analysis.gemini.test_pieces import candidate, window
+from tests.unit.domain.analysis.gemini.test_chunks import candidate, window
 
 TENANT, STREAM = UUID(int=7), UUID(int=8)
 HEARD = candidate(40.0)
 
 
-def piece(**changes: object) -> Chunk:
+def chunk(**changes: object) -> Chunk:
     segments = tuple(each for index in range(6, 15) for each in window(index).segments)
     whole = Chunk(start=32.0, end=60.0, segments=segments, candidates=(HEARD,))
     return whole.model_copy(update=changes)
@@ -42,9 +42,9 @@ def told(
     look: ChunkAnalysis, *, state: GeminiState | None = None, of: Chunk | None = None
 ) -> PublishedCandidates:
     return publish_fused(
-        of or piece(),
+        of or chunk(),
         look,
-        state or GeminiState(told_until=28.0),
+        state or GeminiState(published_until=28.0),
         tenant_id=TENANT,
         stream_id=STREAM,
         analyzer="both",
@@ -52,12 +52,12 @@ def told(
 
 
 def test_a_moment_that_both_tell_is_told_once_under_its_id() -> None:
-    (moment,) = told(ChunkAnalysis(sightings=(seen(39.0),))).candidates
+    (moment,) = told(ChunkAnalysis(detections=(seen(39.0),))).candidates
     assert (moment.id, moment.peak, moment.analyzer) == (HEARD.id, 39.0, "both")
 
 
 def test_of_two_sights_near_a_moment_the_nearer_is_it_and_the_other_is_not_told_twice() -> None:
-    result = told(ChunkAnalysis(sightings=(seen(44.0), seen(39.5))))
+    result = told(ChunkAnalysis(detections=(seen(44.0), seen(39.5))))
     assert [each.peak for each in result.candidates] == [39.5]
     assert result.counted == {"told_before": 1}
 
@@ -73,33 +73,33 @@ def test_a_moment_seen_but_not_understood_keeps_its_weight() -> None:
 
 
 def test_a_moment_only_seen_is_told_too_under_an_id_of_its_own() -> None:
-    heard, found = told(ChunkAnalysis(sightings=(seen(39.0), seen(52.0)))).candidates
+    heard, found = told(ChunkAnalysis(detections=(seen(39.0), seen(52.0)))).candidates
     assert heard.id == HEARD.id
     assert found.peak == 52.0
     assert found.id not in {HEARD.id, UUID(int=0)}
 
 
 def test_a_moment_near_the_end_is_left_to_the_next_piece() -> None:
-    result = told(ChunkAnalysis(sightings=(seen(39.0), seen(58.0))))
+    result = told(ChunkAnalysis(detections=(seen(39.0), seen(58.0))))
     assert len(result.candidates) == 1
     assert result.counted == {"left_to_next": 1}
 
 
 def test_in_the_last_piece_nothing_is_left() -> None:
-    result = told(ChunkAnalysis(sightings=(seen(39.0), seen(58.0))), of=piece(last=True))
+    result = told(ChunkAnalysis(detections=(seen(39.0), seen(58.0))), of=chunk(last=True))
     assert [each.peak for each in result.candidates] == [39.0, 58.0]
 
 
 def test_what_was_told_before_is_not_told_again() -> None:
-    state = GeminiState(told_until=28.0, told=(50.0,))
+    state = GeminiState(published_until=28.0, published_peaks=(50.0,))
     result = told(
-        ChunkAnalysis(sightings=(seen(27.0), seen(52.0)), counted={"unsure": 1}), state=state
+        ChunkAnalysis(detections=(seen(27.0), seen(52.0)), counted={"unsure": 1}), state=state
     )
     assert [each.id for each in result.candidates] == [HEARD.id]
     assert result.counted == {"told_before": 2, "unsure": 1}
 
 
 def test_without_a_look_what_was_heard_is_told_with_the_reason() -> None:
-    (moment,) = publish_local_only(piece(), GateReason.LATE).candidates
+    (moment,) = publish_local_only(chunk(), GateReason.LATE).candidates
     assert moment.score == HEARD.score
     assert "fallen behind" in moment.evidence[-1].words

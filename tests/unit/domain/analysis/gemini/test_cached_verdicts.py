@@ -19,35 +19,35 @@ from domain.analysis.gemini.results import (
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.markers import Mark
 from domain.score import DIMENSIONS, HighlightScore
-from tests.unit.domain.analysis.gemini.test_pieces import candidate, window
+from tests.unit.domain.analysis.gemini.test_chunks import candidate, window
 from tests.unit.domain.analysis.gemini.test_results import HEARD, STREAM, TENANT, seen
 
 BETTER = HighlightScore(**dict.fromkeys(DIMENSIONS, 0.95))
 
 
 def watching() -> tuple[GeminiState, Chunk]:
-    state = GeminiState(decided=32.0, reached=32.0, told_until=28.0)
+    state = GeminiState(decided=32.0, reached=32.0, published_until=28.0)
     for index in range(8, 12):
         state = state.with_window(window(index), (HEARD,) if index == 11 else (), rank=2.0)
-    piece = state.due()
-    assert piece is not None
-    return state, piece
+    chunk = state.due_chunk()
+    assert chunk is not None
+    return state, chunk
 
 
 def looked(
-    *sightings: GeminiDetection, unclear: tuple[float, ...] = ()
+    *detections: GeminiDetection, unclear: tuple[float, ...] = ()
 ) -> tuple[GeminiState, PublishedCandidates]:
-    """The state after a piece with one moment heard in it has been looked at."""
-    state, piece = watching()
+    """The state after a chunk with one moment heard in it has been looked at."""
+    state, chunk = watching()
     told = publish_fused(
-        piece,
-        ChunkAnalysis(sightings=sightings, unclear=unclear),
+        chunk,
+        ChunkAnalysis(detections=detections, unclear=unclear),
         state,
         tenant_id=TENANT,
         stream_id=STREAM,
         analyzer="both",
     )
-    return state.after(piece, told.candidates, GateState(), told.opinions), told
+    return state.after_chunk(chunk, told.candidates, GateState(), told.verdicts), told
 
 
 def marked(moment: HighlightCandidate) -> HighlightCandidate:
@@ -58,16 +58,16 @@ def marked(moment: HighlightCandidate) -> HighlightCandidate:
 
 def test_a_moment_told_again_is_told_in_the_words_it_had_at_once() -> None:
     state, told = looked(seen(39.0, title="Seen"))
-    again, after = state.with_window(window(12), (marked(HEARD),), rank=0.0).told_again()
+    again, after = state.with_window(window(12), (marked(HEARD),), rank=0.0).apply_cached_verdicts()
     (before,), (now,) = told.candidates, again
     assert (now.id, now.peak, now.title) == (before.id, before.peak, "Seen")
     assert now.score.rarity > before.score.rarity
-    assert after.due() is None
+    assert after.due_chunk() is None
 
 
 def test_so_is_one_that_nobody_has_seen() -> None:
     state, told = looked()
-    (now,), after = state.with_candidates((marked(HEARD),)).told_again()
+    (now,), after = state.with_candidates((marked(HEARD),)).apply_cached_verdicts()
     assert now.evidence[-1] == told.candidates[0].evidence[-1]
     assert now.score == BETTER
     assert after.candidates == ()
@@ -75,15 +75,15 @@ def test_so_is_one_that_nobody_has_seen() -> None:
 
 def test_so_is_one_of_which_the_answers_were_of_no_use() -> None:
     state, _ = looked(unclear=(40.0,))
-    (now,), _ = state.with_candidates((marked(HEARD),)).told_again()
+    (now,), _ = state.with_candidates((marked(HEARD),)).apply_cached_verdicts()
     assert "no answer that could be used" in now.evidence[-1].words
 
 
 def test_so_is_one_of_a_piece_about_which_the_answer_was_of_no_use() -> None:
-    state, piece = watching()
-    told = publish_unusable(piece, analyzer="both")
-    state = state.after(piece, told.candidates, GateState(), told.opinions)
-    (now,), _ = state.with_candidates((marked(HEARD),)).told_again()
+    state, chunk = watching()
+    told = publish_unusable(chunk, analyzer="both")
+    state = state.after_chunk(chunk, told.candidates, GateState(), told.verdicts)
+    (now,), _ = state.with_candidates((marked(HEARD),)).apply_cached_verdicts()
     assert now.analyzer == "local-1"
 
 
@@ -91,46 +91,46 @@ def test_a_moment_that_only_gemini_had_told_keeps_its_id_when_it_is_marked() -> 
     state, told = looked(seen(39.0), seen(33.0))
     alone = next(each for each in told.candidates if each.id != HEARD.id)
     late = marked(candidate(34.0))
-    (now,), after = state.with_candidates((late,)).told_again()
+    (now,), after = state.with_candidates((late,)).apply_cached_verdicts()
     assert (now.id, now.peak) == (alone.id, alone.peak)
-    again, _ = after.with_candidates((candidate(31.0),)).told_again()
+    again, _ = after.with_candidates((candidate(31.0),)).apply_cached_verdicts()
     assert again == ()
 
 
 def test_another_moment_is_not_taken_for_one_that_was_told() -> None:
     state, _ = looked(seen(39.0))
-    again, after = state.with_candidates((candidate(43.0),)).told_again()
+    again, after = state.with_candidates((candidate(43.0),)).apply_cached_verdicts()
     assert again == ()
     assert [each.peak for each in after.candidates] == [43.0]
 
 
 def test_a_moment_at_which_nobody_looked_is_asked_about_when_it_is_told_again() -> None:
-    state, piece = watching()
-    told = publish_local_only(piece, GateReason.BUSY)
-    state = state.after(piece, told.candidates, GateState(), told.opinions)
-    again, after = state.with_candidates((marked(HEARD),)).told_again()
+    state, chunk = watching()
+    told = publish_local_only(chunk, GateReason.BUSY)
+    state = state.after_chunk(chunk, told.candidates, GateState(), told.verdicts)
+    again, after = state.with_candidates((marked(HEARD),)).apply_cached_verdicts()
     assert again == ()
-    assert after.due() is not None
+    assert after.due_chunk() is not None
 
 
 def test_a_moment_told_twice_in_one_piece_is_one_as_it_was_told_last() -> None:
     state, _ = watching()
-    piece = state.with_candidates((marked(HEARD),)).due()
-    assert piece is not None
-    assert [each.score for each in piece.candidates] == [BETTER]
+    chunk = state.with_candidates((marked(HEARD),)).due_chunk()
+    assert chunk is not None
+    assert [each.score for each in chunk.candidates] == [BETTER]
 
 
 def test_what_is_remembered_is_bounded_and_survives_being_stored() -> None:
     state = GeminiState()
     for index in range(100):
         state = state.with_window(window(index), (candidate(4.0 * index),), rank=0.0)
-        piece = state.due()
-        assert piece is not None
+        chunk = state.due_chunk()
+        assert chunk is not None
         opinion = CachedVerdict(
-            id=piece.candidates[0].id, analyzer="both", sighting=seen(4.0 * index, title="Seen")
+            id=chunk.candidates[0].id, analyzer="both", detection=seen(4.0 * index, title="Seen")
         )
-        state = state.after(piece, piece.candidates, GateState(), (opinion,))
-    assert len(state.opinions) == 12
+        state = state.after_chunk(chunk, chunk.candidates, GateState(), (opinion,))
+    assert len(state.verdicts) == 12
     stored = state.model_dump_json(exclude_defaults=True)
     assert GeminiState.model_validate_json(stored) == state
     assert len(stored) < 16_000
@@ -138,6 +138,6 @@ def test_what_is_remembered_is_bounded_and_survives_being_stored() -> None:
 
 @pytest.mark.parametrize("heard", [True, False])
 def test_the_very_moment_goes_before_one_nearby(heard: bool) -> None:
-    near = CachedVerdict(id=UUID(int=1), analyzer="both", sighting=seen(41.0), heard=False)
-    own = CachedVerdict(id=HEARD.id, analyzer="both", sighting=seen(39.0), heard=heard)
+    near = CachedVerdict(id=UUID(int=1), analyzer="both", detection=seen(41.0), found_locally=False)
+    own = CachedVerdict(id=HEARD.id, analyzer="both", detection=seen(39.0), found_locally=heard)
     assert find_cached_verdict(HEARD, (near, own)) is own

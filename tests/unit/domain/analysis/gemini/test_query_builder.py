@@ -10,7 +10,7 @@ from domain.analysis.gemini.prompts import QueryBuilder
 from domain.analysis.gemini.query import GeminiQuery, QueryStep
 from domain.profiles.model import AnalyzerHints, GameProfile, MediaResolution
 from tests.unit.domain.analysis.gemini.cases import PROFILE
-from tests.unit.domain.analysis.gemini.test_pieces import window
+from tests.unit.domain.analysis.gemini.test_chunks import window
 
 PRICE = ModelPrice(text=0.30, audio=1.00, output=2.50)
 QUESTIONS = QueryBuilder(model="gemini-3.5-flash-lite", temperature=0.3)
@@ -69,8 +69,8 @@ def test_an_analyzer_is_named_after_the_model_that_answered() -> None:
 
 def test_a_look_is_expected_to_cost_all_three_questions() -> None:
     expected = QUESTIONS.expected_dollars(PIECE, profile(), PRICE)
-    assert expected > PRICE.dollars(looks()[0].expected())
-    assert expected < sum(PRICE.dollars(ask.at_most()) for ask in looks())
+    assert expected > PRICE.dollars(looks()[0].expected_usage())
+    assert expected < sum(PRICE.dollars(ask.max_usage()) for ask in looks())
 
 
 def test_a_piece_without_media_costs_nothing() -> None:
@@ -89,4 +89,4 @@ def test_thoughts_have_room_beside_the_answer() -> None:
     old = ask.model_copy(update={"model": "gemini-2.5-flash"})
     assert old.output_limit == ask.max_output
     assert ask.output_limit >= 4 * ask.max_output
-    assert ask.wider().output_limit > ask.output_limit
+    assert ask.with_more_room().output_limit > ask.output_limit
