@@ -76,7 +76,7 @@ class LocalAnalysis(Analysis):
                 last=request.last and number == len(request.windows) - 1,
             )
             candidates += settled
-            levels.append(highest_level(state.readings, since=window.start))
+            levels.append(highest_level(state.frames, since=window.start))
         if request.last and not request.windows:
             state, settled = advance(
                 state, (), tenant_id=request.tenant_id, stream_id=request.stream_id, last=True

@@ -60,7 +60,7 @@ class AnalyzerStateStore(Generic[State]):
         for window in request.windows:
             if window.index >= _STATES_KEPT:
                 await self._segments.delete(self._key(request, window.index - _STATES_KEPT))
-        data = state.model_dump_json(exclude_defaults=True).encode()
+        data = state.model_dump_json(exclude_defaults=True, by_alias=True).encode()
         await self._segments.put(self._key(request, request.windows[-1].index), data)
 
     def _key(self, request: AnalyzeWindowInput, window: int) -> str:

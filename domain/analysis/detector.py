@@ -1,13 +1,10 @@
-"""A moment of a stream: where it begins, peaks and ends, and what was measured around it.
+"""Detection of moments in a stream: a fold over its frames, in order.
 
-What follows a moment: until the excitement has gone, it is still that moment.
-
-Moments found in a stream as it goes by: a fold over its frames, in order.
-
-`advance` takes the state after the frames before, and the next frames; how the frames are split
-into calls makes no difference. A moment opens when the fused excitement rises well above what is
-usual, and is settled when it has fallen again, or a few seconds after its peak when the case is
-clear by then, for a live clip cannot wait until a celebration is over.
+`advance` takes the state after the previous frames and the next frames; how frames are split into
+calls makes no difference. A moment opens when the excitement rises well above the baseline. It is
+settled when the excitement has fallen again, or a few seconds after its peak if the evidence is
+clear by then, because a live clip cannot wait for the end of a celebration. After it, a cooldown
+lasts until the excitement is gone, so that the aftermath is not a second moment.
 """
 
 from __future__ import annotations
@@ -16,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from statistics import pstdev
 from typing import Final
 from uuid import UUID
+
+from pydantic import ConfigDict, Field
 
 from domain.analysis.baseline import (
     FRAME_HISTORY,
@@ -90,9 +89,14 @@ _PICTURE_REACH: Final = 2.0
 
 
 class Moment(Model):
-    """Bounds in seconds of media time, safe places for a cut near them, and the cues.
+    """A moment of a stream, and the measurements around it.
 
-    `picture` is the perceptual hash of the keyframe nearest to the peak, if one is near.
+    Attributes:
+        start: seconds of media time, as `peak` and `end` are.
+        safe_starts: points near the start where a cut is not noticed, nearest first.
+        safe_ends: the same near the end.
+        cues: the measurements.
+        picture: perceptual hash of the keyframe nearest to the peak; None if none is near.
     """
 
     start: float
@@ -103,40 +107,53 @@ class Moment(Model):
     cues: Cues
     picture: str | None = None
 
-    def marked(self, mark: Mark | None) -> Moment:
-        """Return the moment with the tenant's mark on it; None leaves it unmarked."""
-        return self.model_copy(update={"cues": self.cues.model_copy(update={"mark": mark})})
+    def with_mark(self, mark: Mark | None) -> Moment:
+        """Return the moment with a tenant's mark, or without any."""
+        return Moment(
+            start=self.start,
+            peak=self.peak,
+            end=self.end,
+            safe_starts=self.safe_starts,
+            safe_ends=self.safe_ends,
+            cues=self.cues.with_mark(mark),
+            picture=self.picture,
+        )
 
 
-def find_peak(readings: Sequence[NormalizedFrame], since: float) -> NormalizedFrame:
-    """Return where the excitement first came near its top: a plateau peaks where it begins."""
-    inside = [each for each in readings if each.at >= since] or [readings[-1]]
+def find_peak(frames: Sequence[NormalizedFrame], since: float) -> NormalizedFrame:
+    """Return the first frame near the highest excitement: a plateau peaks where it begins."""
+    inside = [each for each in frames if each.at >= since] or [frames[-1]]
     top = max(each.level for each in inside)
     return next(each for each in inside if each.level >= _NEAR_TOP * top)
 
 
 def measure_moment(
-    readings: Sequence[NormalizedFrame],
-    usuals: Baselines,
+    frames: Sequence[NormalizedFrame],
+    baselines: Baselines,
     *,
     since: float,
     peak: NormalizedFrame,
     fallen: bool,
 ) -> Moment:
-    """Measure the moment that began to show at `since` and peaks at `peak`.
+    """Measure a moment.
 
-    `fallen` says that the excitement has fallen again already, so that the end can be seen.
+    Args:
+        frames: the recent frames, oldest first.
+        baselines: the stream's baselines.
+        since: media time (s) at which the moment opened.
+        peak: its peak.
+        fallen: True if the excitement has fallen again, so that the end is known.
     """
     at = peak.at
-    start, end = _bounds(readings, peak, fallen=fallen)
+    start, end = _bounds(frames, peak, fallen=fallen)
     return Moment(
         start=start,
         peak=round(at, 3),
         end=end,
-        safe_starts=_safe(readings, start),
-        safe_ends=_safe(readings, end),
-        cues=_cues(readings, usuals, since=since, peak=peak),
-        picture=_picture(readings, at),
+        safe_starts=_safe(frames, start),
+        safe_ends=_safe(frames, end),
+        cues=_cues(frames, baselines, since=since, peak=peak),
+        picture=_picture(frames, at),
     )
 
 
@@ -149,7 +166,7 @@ def to_candidate(
     settled_at: float,
     clock: ClockAnchor | None,
 ) -> HighlightCandidate:
-    """Return the candidate for a moment, with its scores and its reasons."""
+    """Return the candidate for a moment, with scores and evidence."""
     return HighlightCandidate(
         id=highlight_id(tenant_id=tenant_id, stream_id=stream_id, peak=moment.peak),
         start=moment.start,
@@ -165,46 +182,45 @@ def to_candidate(
         peak_wall_clock=clock.wall_clock(moment.peak) if clock else None,
         thumbnail_hash=moment.picture,
         mark=moment.cues.mark,
-        unmarked=score(moment.marked(None).cues) if moment.cues.mark else None,
+        unmarked=score(moment.with_mark(None).cues) if moment.cues.mark else None,
     )
 
 
-def _within(
-    readings: Sequence[NormalizedFrame], first: float, last: float
-) -> list[NormalizedFrame]:
-    return [each for each in readings if first <= each.at <= last]
+def _within(frames: Sequence[NormalizedFrame], first: float, last: float) -> list[NormalizedFrame]:
+    return [each for each in frames if first <= each.at <= last]
 
 
 def _bounds(
-    readings: Sequence[NormalizedFrame], peak: NormalizedFrame, *, fallen: bool
+    frames: Sequence[NormalizedFrame], peak: NormalizedFrame, *, fallen: bool
 ) -> tuple[float, float]:
     start = peak.at
-    for each in reversed(_within(readings, peak.at - _LEAD[1], peak.at)):
+    for each in reversed(_within(frames, peak.at - _LEAD[1], peak.at)):
         if each.level < _BUILT_UP * peak.level:
             break
         start = each.at
     start = min(peak.at - _LEAD[0], max(peak.at - _LEAD[1], start - _LEAD_BEFORE_RISE))
-    end = readings[-1].at + (0.0 if fallen else _LASTS_ON)
+    end = frames[-1].at + (0.0 if fallen else _LASTS_ON)
     if fallen:
-        loud = [e.at for e in readings if e.at >= peak.at and e.level >= _FALLEN * peak.level]
+        loud = [e.at for e in frames if e.at >= peak.at and e.level >= _FALLEN * peak.level]
         end = max(loud, default=peak.at)
     end = min(peak.at + _TAIL[1], max(peak.at + _TAIL[0], end))
     return max(0.0, round(start, 3)), round(end, 3)
 
 
 def _cues(
-    readings: Sequence[NormalizedFrame], usuals: Baselines, *, since: float, peak: NormalizedFrame
+    frames: Sequence[NormalizedFrame], baselines: Baselines, *, since: float, peak: NormalizedFrame
 ) -> Cues:
     at = peak.at
-    around = _within(readings, at - 4.0, at + 5.0)
+    around = _within(frames, at - 4.0, at + 5.0)
     crowds = [each.crowd for each in around if each.crowd is not None]
     roaring = sorted(
-        (each for each in around if each.roar is not None), key=lambda each: -(each.roar or 0.0)
+        (each for each in around if each.crowd_level is not None),
+        key=lambda each: -(each.crowd_level or 0.0),
     )[: max(1, len(around) // 4)]
-    roars = [each.roar for each in around if each.roar is not None]
+    crowd_levels = [each.crowd_level for each in around if each.crowd_level is not None]
     onset = min(since, at - 2.0)
     covered = sum(each.duration for each in around)
-    span = max(1.0, readings[-1].at - (at - 4.0))
+    span = max(1.0, frames[-1].at - (at - 4.0))
     return Cues(
         crowd=max(crowds, default=None),
         crowd_sigmas=max(
@@ -212,51 +228,54 @@ def _cues(
         ),
         voice=max((e.voice for e in around if e.voice is not None), default=None),
         motion=max((e.moving for e in around if e.moving is not None), default=None),
-        cuts=sum(each.cut for each in _within(readings, at - 2.5, at + 6.0)),
-        cuts_before=sum(each.cut for each in _within(readings, onset - 10.0, onset - 0.5)),
+        cuts=sum(each.cut for each in _within(frames, at - 2.5, at + 6.0)),
+        cuts_before=sum(each.cut for each in _within(frames, onset - 10.0, onset - 0.5)),
         tonality=sum(each.tonality for each in roaring) / len(roaring) if roaring else 0.0,
-        decay=_decay(readings, at),
-        dynamics=_dynamics(readings, at),
-        held=_held(readings, at),
-        attack=_attack(readings, usuals, at),
-        known=min(1.0, max(len(usuals.roar.samples), len(usuals.motion.samples)) / _KNOWN_AFTER),
+        decay=_decay(frames, at),
+        dynamics=_dynamics(frames, at),
+        held=_held(frames, at),
+        attack=_attack(frames, baselines, at),
+        known=min(
+            1.0,
+            max(len(baselines.crowd_level.samples), len(baselines.motion.samples)) / _KNOWN_AFTER,
+        ),
         quiet_before=max(
-            (-e.crowd for e in _within(readings, at - 5.0, at - 0.5) if e.crowd is not None),
+            (-e.crowd for e in _within(frames, at - 5.0, at - 0.5) if e.crowd is not None),
             default=0.0,
         ),
-        record=bool(roars)
-        and len(usuals.roar.samples) >= _RECORD_NEEDS
-        and max(roars) > max(usuals.roar.samples) + 1.0,
+        record=bool(crowd_levels)
+        and len(baselines.crowd_level.samples) >= _RECORD_NEEDS
+        and max(crowd_levels) > max(baselines.crowd_level.samples) + 1.0,
         damaged=min(1.0, max(0.0, 1.0 - covered / min(9.0, span))),
     )
 
 
-def _picture(readings: Sequence[NormalizedFrame], peak: float) -> str | None:
-    """Return the hash of the keyframe nearest to the peak, if it shows what the peak does."""
-    near = _within(readings, peak - _PICTURE_REACH, peak + _PICTURE_REACH)
+def _picture(frames: Sequence[NormalizedFrame], peak: float) -> str | None:
+    """Return the hash of the keyframe nearest to the peak; None if none is near."""
+    near = _within(frames, peak - _PICTURE_REACH, peak + _PICTURE_REACH)
     seen = [each for each in near if each.picture is not None]
     return min(seen, key=lambda each: abs(each.at - peak)).picture if seen else None
 
 
-def _decay(readings: Sequence[NormalizedFrame], peak: float) -> float:
-    """Return the share of the crowd's rise that has gone again since the peak."""
-    after = [e.crowd for e in readings if e.at >= peak - 1.0 and e.crowd is not None]
+def _decay(frames: Sequence[NormalizedFrame], peak: float) -> float:
+    """Return the share of the crowd's rise that is gone since the peak, 0 to 1."""
+    after = [e.crowd for e in frames if e.at >= peak - 1.0 and e.crowd is not None]
     if not after or max(after) <= 0:
         return 1.0
     latest = after[-3:]
     return min(1.0, max(0.0, 1.0 - sum(latest) / len(latest) / max(after)))
 
 
-def _held(readings: Sequence[NormalizedFrame], peak: float) -> float:
-    """Return for how many seconds the crowd stayed near its loudest."""
-    around = [e for e in readings if e.at >= peak - 4.0 and e.crowd is not None]
+def _held(frames: Sequence[NormalizedFrame], peak: float) -> float:
+    """Return the seconds in which the crowd was near its loudest."""
+    around = [e for e in frames if e.at >= peak - 4.0 and e.crowd is not None]
     top = max((e.crowd or 0.0 for e in around), default=0.0)
     return sum(e.duration for e in around if top > 0 and (e.crowd or 0.0) >= _NEARLY * top)
 
 
-def _dynamics(readings: Sequence[NormalizedFrame], peak: float) -> float:
-    """Return the standard deviation (dB) of the loudness while the crowd was still loud."""
-    around = [e for e in _within(readings, peak + 0.25, peak + 4.5) if e.crowd is not None]
+def _dynamics(frames: Sequence[NormalizedFrame], peak: float) -> float:
+    """Return the standard deviation (dB) of the loudness while the crowd was loud."""
+    around = [e for e in _within(frames, peak + 0.25, peak + 4.5) if e.crowd is not None]
     top = max((each.crowd or 0.0 for each in around), default=0.0)
     levels = [
         each.loudness
@@ -266,9 +285,9 @@ def _dynamics(readings: Sequence[NormalizedFrame], peak: float) -> float:
     return pstdev(levels) if levels else 0.0
 
 
-def _attack(readings: Sequence[NormalizedFrame], usuals: Baselines, peak: float) -> float:
-    """Return how suddenly it began, 0 to 1: by the steepest second of the rise, or by an onset."""
-    around = [e for e in _within(readings, peak - 4.0, peak + 3.0) if e.crowd is not None]
+def _attack(frames: Sequence[NormalizedFrame], baselines: Baselines, peak: float) -> float:
+    """Return how sudden the beginning was, 0 to 1, by the steepest second or by an onset."""
+    around = [e for e in _within(frames, peak - 4.0, peak + 3.0) if e.crowd is not None]
     top = max((e.crowd or 0.0 for e in around), default=0.0)
     if top <= 0:
         return 0.0
@@ -277,15 +296,15 @@ def _attack(readings: Sequence[NormalizedFrame], usuals: Baselines, peak: float)
         for index, each in enumerate(around)
         for later in around[index : index + _FRAMES_A_SECOND + 1]
     )
-    usual = usuals.onset.usual(_ONSET_SPREAD)
+    typical = baselines.onset.typical(_ONSET_SPREAD)
     onset = max(e.onset or 0.0 for e in _within(around, peak - 1.5, peak + 1.0))
-    sudden = (onset - usual.level) / _SHARP_ONSET if usual else 0.0
+    sudden = (onset - typical.level) / _SHARP_ONSET if typical else 0.0
     return min(1.0, max(steepest / top, sudden))
 
 
-def _safe(readings: Sequence[NormalizedFrame], bound: float) -> tuple[float, ...]:
-    """Return the cuts and the pauses within reach of a bound, nearest first."""
-    near = _within(readings, bound - _SAFE_REACH, bound + _SAFE_REACH)
+def _safe(frames: Sequence[NormalizedFrame], bound: float) -> tuple[float, ...]:
+    """Return the scene cuts and pauses near a bound, nearest first."""
+    near = _within(frames, bound - _SAFE_REACH, bound + _SAFE_REACH)
     levels = sorted(each.loudness for each in near if each.loudness is not None)
     quiet = levels[len(levels) // 2] - _PAUSE if levels else None
     points = [
@@ -297,25 +316,60 @@ def _safe(readings: Sequence[NormalizedFrame], bound: float) -> tuple[float, ...
 
 
 class Cooldown(Model):
-    """The aftermath of a settled moment: until the excitement has gone, it is still that moment.
+    """The time after a settled moment in which its remaining excitement opens no new moment.
 
-    `since` is when it was settled and `peak` its peak (s of media time), `level` the excitement
-    there and `lowest` the least since, `roar` the loudest roar (dB), `told` whether it was proposed
-    as clear, and `moment` what was told then: a mark that comes later is put on it.
+    Attributes:
+        since: when the moment was settled (s of media time).
+        peak: peak of the moment (s of media time).
+        level: excitement at the peak.
+        floor: lowest excitement since.
+        crowd_level: highest crowd level of the moment (dB); None without audio.
+        clear: True if the evidence was clear enough to settle the moment early.
+        moment: the published moment, which a late mark is added to; None if it was not clear.
+        over: True if a new moment may open.
     """
+
+    # Aliases are the field names in stored analyzer states.
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
 
     since: float
     peak: float
     level: float
-    lowest: float
-    roar: float | None
-    told: bool
+    floor: float = Field(alias="lowest")
+    crowd_level: float | None = Field(alias="roar")
+    clear: bool = Field(alias="told")
     moment: Moment | None = None
     over: bool = False
 
+    def with_floor(self, floor: float) -> Cooldown:
+        """Return the cooldown with a new floor."""
+        return self._changed(floor=floor, moment=self.moment, over=self.over)
+
+    def with_moment(self, moment: Moment) -> Cooldown:
+        """Return the cooldown with the moment as it was published last."""
+        return self._changed(floor=self.floor, moment=moment, over=self.over)
+
+    def ended(self) -> Cooldown:
+        """Return the cooldown, over."""
+        return self._changed(floor=self.floor, moment=self.moment, over=True)
+
+    def _changed(self, *, floor: float, moment: Moment | None, over: bool) -> Cooldown:
+        return Cooldown(
+            since=self.since,
+            peak=self.peak,
+            level=self.level,
+            floor=floor,
+            crowd_level=self.crowd_level,
+            clear=self.clear,
+            moment=moment,
+            over=over,
+        )
+
 
 ANALYZER: Final = "local-1"
-"""Name and version; a new one starts with a fresh state."""
+"""Name and version of the analyzer; a new version starts with an empty state."""
 
 
 _OPEN_AT: Final = 2.2
@@ -345,7 +399,7 @@ _LONGEST: Final = 24.0
 _CLEAR: Final = 1.1
 
 
-_WORTH_TELLING: Final = -0.9
+_WORTH_PUBLISHING: Final = -0.9
 
 
 _REST: Final = 20.0
@@ -367,24 +421,29 @@ _MARK_AFTER: Final = 5.0
 
 
 class DetectorState(Model):
-    """All that the detector remembers of a stream; a value, so that a retry starts from it.
+    """State of the detector for one stream, stored between windows. Immutable.
 
     Attributes:
         position: end of the last frame, seconds of media time.
-        readings: those of the last seconds.
-        usuals: the baselines.
-        open_since: when the moment that is going on began; None when none is.
-        rest: the last moment's aftermath; None before the first.
-        marks: the tenant's marks not yet dealt with, by time.
-        clock: the latest known correspondence of media time and wall clock.
+        frames: the last `FRAME_HISTORY` seconds, oldest first.
+        baselines: the baselines.
+        open_since: when the current moment opened; None if there is none.
+        cooldown: cooldown after the last moment; None before the first.
+        marks: the tenant's marks not processed yet, by time.
+        clock: latest known correspondence of media time and wall clock.
         commentary: the captions of the last minute.
     """
 
+    # Aliases are the field names in stored analyzer states.
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
     position: float = 0.0
-    readings: tuple[NormalizedFrame, ...] = ()
-    usuals: Baselines = Baselines()
+    frames: tuple[NormalizedFrame, ...] = Field(default=(), alias="readings")
+    baselines: Baselines = Field(default=Baselines(), alias="usuals")
     open_since: float | None = None
-    rest: Cooldown | None = None
+    cooldown: Cooldown | None = Field(default=None, alias="rest")
     marks: tuple[TimedMetadata, ...] = ()
     clock: ClockAnchor | None = None
     commentary: tuple[Line, ...] = ()
@@ -409,13 +468,18 @@ def advance(
     until: float = 0.0,
     last: bool = False,
 ) -> tuple[DetectorState, tuple[HighlightCandidate, ...]]:
-    """Return the state after `frames`, and the moments settled on the way.
+    """Return the state after `frames`, and the candidates settled by them.
 
-    `marks` are those that fall within the frames, and `clock` tells their wall clock. `commentary`
-    is what captions came with them; each candidate gets what is said over it. `until` is
-    the media time (s) up to which the frames are complete, where media is missing at their end.
-    `last` settles what is still open. Frames that lie before the state's position (a repeated
-    segment) are passed over.
+    Args:
+        state: the state after the previous frames.
+        frames: the next frames; those before the state's position (a repeated segment) are skipped.
+        marks: timed metadata within the frames.
+        tenant_id: owner of the stream.
+        stream_id: the stream.
+        clock: correspondence of media time and wall clock, if known.
+        commentary: captions within the frames; each candidate gets those spoken during it.
+        until: media time (s) up to which the frames are complete, if media is missing at their end.
+        last: True to settle an open moment, at the end of the stream.
     """
     detector = _Detector(state, marks, clock, tenant_id=tenant_id, stream_id=stream_id)
     for frame in frames:
@@ -424,8 +488,7 @@ def advance(
     if last:
         detector.finish()
     lines = remembered(state.commentary, commentary, position=detector.position)
-    following = detector.state().model_copy(update={"commentary": lines})
-    return following, with_commentary(detector.candidates, lines)
+    return detector.state(lines), with_commentary(detector.candidates, lines)
 
 
 class _Detector:
@@ -440,10 +503,10 @@ class _Detector:
     ) -> None:
         self._tenant_id, self._stream_id = tenant_id, stream_id
         self._position = state.position
-        self._readings = list(state.readings)
-        self._usuals = state.usuals
+        self._frames = list(state.frames)
+        self._baselines = state.baselines
         self._open_since = state.open_since
-        self._rest = state.rest
+        self._cooldown = state.cooldown
         self._clock = clock or state.clock
         self._marks = sorted((*state.marks, *where_meant(marks)), key=lambda m: (m.at, m.id))
         self.candidates: list[HighlightCandidate] = []
@@ -452,15 +515,16 @@ class _Detector:
     def position(self) -> float:
         return self._position
 
-    def state(self) -> DetectorState:
+    def state(self, commentary: tuple[Line, ...]) -> DetectorState:
         return DetectorState(
             position=round(self._position, 3),
-            readings=tuple(self._readings),
-            usuals=self._usuals,
+            frames=tuple(self._frames),
+            baselines=self._baselines,
             open_since=self._open_since,
-            rest=self._rest,
+            cooldown=self._cooldown,
             marks=tuple(self._marks),
             clock=self._clock,
+            commentary=commentary,
         )
 
     def take(self, frame: SignalFrame) -> None:
@@ -468,12 +532,12 @@ class _Detector:
             return
         self._pass_hole(frame.start)
         self._learn(frame)
-        reading, self._usuals = normalize(frame, self._usuals, self._readings)
-        self._readings.append(reading)
-        while self._readings[0].at < reading.at - FRAME_HISTORY:
-            self._readings.pop(0)
+        normalized, self._baselines = normalize(frame, self._baselines, self._frames)
+        self._frames.append(normalized)
+        while self._frames[0].at < normalized.at - FRAME_HISTORY:
+            self._frames.pop(0)
         self._position = frame.start + frame.duration
-        self._look(reading)
+        self._detect(normalized)
         self._deal_with_marks()
 
     def reach(self, position: float) -> None:
@@ -483,7 +547,7 @@ class _Detector:
             self._deal_with_marks()
 
     def _pass_hole(self, end: float) -> None:
-        if self._readings and end > self._readings[-1].at + _HOLE:
+        if self._frames and end > self._frames[-1].at + _HOLE:
             self._settle_open(must=True)
 
     def finish(self) -> None:
@@ -491,75 +555,78 @@ class _Detector:
         self._deal_with_marks(all_of_them=True)
 
     def _learn(self, frame: SignalFrame) -> None:
-        """Once a second, let the baselines learn the second that is over."""
-        if self._readings and int(self._readings[-1].at) != int(frame.middle):
-            second = int(self._readings[-1].at)
-            self._usuals = self._usuals.learn(
-                [each for each in self._readings[-8:] if int(each.at) == second]
+        """Once per second, add the last second to the baselines."""
+        if self._frames and int(self._frames[-1].at) != int(frame.middle):
+            second = int(self._frames[-1].at)
+            self._baselines = self._baselines.learn(
+                [each for each in self._frames[-8:] if int(each.at) == second]
             )
 
-    def _look(self, reading: NormalizedFrame) -> None:
+    def _detect(self, frame: NormalizedFrame) -> None:
         if self._open_since is not None:
             self._settle_open(must=False)
-        elif not self._resting(reading) and self._risen():
-            self._open_since = self._readings[-_OPEN_FRAMES].at
+        elif not self._in_cooldown(frame) and self._risen():
+            self._open_since = self._frames[-_OPEN_FRAMES].at
 
     def _risen(self) -> bool:
-        latest = self._readings[-_OPEN_FRAMES:]
+        latest = self._frames[-_OPEN_FRAMES:]
         return len(latest) == _OPEN_FRAMES and all(each.level >= _OPEN_AT for each in latest)
 
-    def _resting(self, reading: NormalizedFrame) -> bool:
-        rest = self._rest
-        if rest is None or rest.over:
+    def _in_cooldown(self, frame: NormalizedFrame) -> bool:
+        cooldown = self._cooldown
+        if cooldown is None or cooldown.over:
             return False
-        latest = [each.level for each in last_frames(self._readings, _FALLEN_FOR)]
-        lowest = min(rest.lowest, max(latest))
-        risen_again = reading.level > lowest + max(_OPEN_AT, _RISEN_AGAIN * rest.level)
+        latest = [each.level for each in last_frames(self._frames, _FALLEN_FOR)]
+        floor = min(cooldown.floor, max(latest))
+        risen_again = frame.level > floor + max(_OPEN_AT, _RISEN_AGAIN * cooldown.level)
         louder = (
-            rest.roar is not None
-            and reading.roar is not None
-            and reading.roar > rest.roar + _LOUDER_STILL
+            cooldown.crowd_level is not None
+            and frame.crowd_level is not None
+            and frame.crowd_level > cooldown.crowd_level + _LOUDER_STILL
         )
-        if lowest < _CALM or risen_again or louder or reading.at > rest.since + _REST:
-            self._rest = rest.model_copy(update={"over": True})
+        if floor < _CALM or risen_again or louder or frame.at > cooldown.since + _REST:
+            self._cooldown = cooldown.ended()
             return False
-        self._rest = rest.model_copy(update={"lowest": lowest})
+        self._cooldown = cooldown.with_floor(floor)
         return True
 
     def _settle_open(self, *, must: bool) -> None:
         if self._open_since is None:
             return
-        peak = find_peak(self._readings, self._open_since)
+        peak = find_peak(self._frames, self._open_since)
         now = self._position
         fallen = now >= peak.at + _LEAST_AFTER_PEAK and all(
             each.level < max(_CALM, _FALLEN * peak.level)
-            for each in last_frames(self._readings, _FALLEN_FOR)
+            for each in last_frames(self._frames, _FALLEN_FOR)
         )
         overdue = now >= min(peak.at + _LONGEST_AFTER_PEAK, self._open_since + _LONGEST)
         if not (must or fallen or overdue or now >= peak.at + _CLEAR_AFTER_PEAK):
             return
         moment = measure_moment(
-            self._readings, self._usuals, since=self._open_since, peak=peak, fallen=fallen
+            self._frames, self._baselines, since=self._open_since, peak=peak, fallen=fallen
         )
         mark = self._mark_near(moment.peak)
-        moment = moment.marked(mark_of(mark) if mark else None)
+        moment = moment.with_mark(mark_of(mark) if mark else None)
         weight = excitement(moment.cues)
         if not (must or fallen or overdue or weight >= _CLEAR):
             return
-        told = weight >= _WORTH_TELLING
-        if told:
-            self._propose(moment)
-        if mark is not None and told:
-            self._marks.remove(mark)
+        if weight >= _WORTH_PUBLISHING:
+            self._publish(moment)
+            if mark is not None:
+                self._marks.remove(mark)
         self._open_since = None
-        roars = [r.roar for r in self._readings if r.roar is not None and r.at >= moment.start]
-        self._rest = Cooldown(
+        crowd_levels = [
+            r.crowd_level
+            for r in self._frames
+            if r.crowd_level is not None and r.at >= moment.start
+        ]
+        self._cooldown = Cooldown(
             since=now,
             peak=moment.peak,
             level=peak.level,
-            lowest=peak.level,
-            roar=max(roars, default=None),
-            told=weight >= _CLEAR,
+            floor=peak.level,
+            crowd_level=max(crowd_levels, default=None),
+            clear=weight >= _CLEAR,
             moment=moment if weight >= _CLEAR else None,
         )
 
@@ -577,32 +644,36 @@ class _Detector:
             self._marks.pop(0)
             settled = self._settled_at(mark)
             if settled is not None:
-                self._propose_again(settled, mark)
-            elif any(abs(each.at - mark.at) <= _HOLE for each in self._readings):
-                self._propose(self._moment_of(mark))
+                self._publish_again(settled, mark)
+            elif any(abs(each.at - mark.at) <= _HOLE for each in self._frames):
+                self._publish(self._moment_of(mark))
 
     def _settled_at(self, mark: TimedMetadata) -> Moment | None:
-        """Return the moment that a mark is about, if it was told already."""
-        told = self._rest.moment if self._rest is not None else None
-        if told is None or told.peak < mark.at - _MARK_BEFORE or told.start > mark.at + _MARK_AFTER:
+        """Return the published moment that a mark refers to; None if there is none."""
+        moment = self._cooldown.moment if self._cooldown is not None else None
+        if (
+            moment is None
+            or moment.peak < mark.at - _MARK_BEFORE
+            or moment.start > mark.at + _MARK_AFTER
+        ):
             return None
-        return told
+        return moment
 
-    def _propose_again(self, moment: Moment, mark: TimedMetadata) -> None:
-        """Put a mark that came late on its moment: the same candidate, better founded."""
-        if moment.cues.mark is None and self._rest is not None:
-            marked = moment.marked(mark_of(mark))
-            self._rest = self._rest.model_copy(update={"moment": marked})
-            self._propose(marked)
+    def _publish_again(self, moment: Moment, mark: TimedMetadata) -> None:
+        """Publish a moment again with a late mark, under the same candidate id."""
+        if moment.cues.mark is None and self._cooldown is not None:
+            marked = moment.with_mark(mark_of(mark))
+            self._cooldown = self._cooldown.with_moment(marked)
+            self._publish(marked)
 
     def _moment_of(self, mark: TimedMetadata) -> Moment:
-        nearest = min(self._readings, key=lambda each: abs(each.at - mark.at))
+        nearest = min(self._frames, key=lambda each: abs(each.at - mark.at))
         moment = measure_moment(
-            self._readings, self._usuals, since=nearest.at, peak=nearest, fallen=True
+            self._frames, self._baselines, since=nearest.at, peak=nearest, fallen=True
         )
-        return moment.marked(mark_of(mark))
+        return moment.with_mark(mark_of(mark))
 
-    def _propose(self, moment: Moment) -> None:
+    def _publish(self, moment: Moment) -> None:
         self.candidates.append(
             to_candidate(
                 moment,

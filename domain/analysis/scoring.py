@@ -1,9 +1,9 @@
-"""From what was measured around a moment to how good a highlight it is.
+"""Scores of a moment from the measurements around it.
 
-The evidence is weighed on a logistic scale, as independent witnesses are: each cue adds its
-weight of evidence, and no cue alone is enough while others that could have spoken kept silent.
-The eight dimensions lean from that common figure towards the cues that speak for them. They are
-inferences from excitement, not from understanding the play, which the confidence says.
+Evidence is combined on a logistic scale, as for independent detectors: each cue adds its weight of
+evidence, and no cue alone is enough if other available cues are silent. The eight dimensions are
+offsets from that common value by the cues that support them. They are inferred from excitement,
+not from an understanding of play, which is why the confidence is limited.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from domain.score import DIMENSIONS, HighlightScore
 
 
 class Cues(Model):
-    """What was measured around a moment; None where the stream has no such signal.
+    """Measurements around a moment; None if the stream has no such signal.
 
     Attributes:
-        crowd: rise of the roar over what is usual, dB.
-        crowd_sigmas: the same in spreads of the stream's own roar.
-        voice: rise of the voice over what is usual, in spreads.
-        motion: rise of motion over what is usual, in spreads.
+        crowd: rise of the crowd level above its baseline, dB.
+        crowd_sigmas: the same in spreads of the baseline.
+        voice: rise of the voice level above its baseline, in spreads.
+        motion: rise of motion above its baseline, in spreads.
         cuts: cuts and flashes from shortly before the peak on.
         cuts_before: cuts in the ten seconds before the moment.
         tonality: of the sound where the crowd was loudest, 0 (noise) to 1 (tones).
-        decay: share of the rise that had gone again when the moment was settled, 0 to 1.
+        decay: share of the rise that was gone when the moment was settled, 0 to 1.
         dynamics: standard deviation of the loudness while the crowd was still loud, dB.
-        held: for how many seconds the crowd stayed near its loudest.
-        attack: how suddenly it began, 0 to 1.
-        known: how much of what is usual had been learnt, 0 to 1.
-        quiet_before: how far the sound fell below what is usual just before, dB.
-        record: whether nothing in the remembered past was as loud.
-        mark: what the tenant said of the moment; None when it did not mark it.
-        damaged: share of the moment for which nothing was measured.
+        held: seconds in which the crowd was near its loudest.
+        attack: how sudden the beginning was, 0 to 1.
+        known: how complete the baselines were, 0 to 1.
+        quiet_before: how far the crowd level fell below its baseline just before, dB.
+        record: True if nothing in the baseline was as loud.
+        mark: the tenant's mark; None without one.
+        damaged: share of the moment without measurements, 0 to 1.
     """
 
     crowd: float | None = None
@@ -55,6 +55,27 @@ class Cues(Model):
     record: bool = False
     mark: Mark | None = None
     damaged: float = 0.0
+
+    def with_mark(self, mark: Mark | None) -> Cues:
+        """Return the cues with a tenant's mark, or without any."""
+        return Cues(
+            crowd=self.crowd,
+            crowd_sigmas=self.crowd_sigmas,
+            voice=self.voice,
+            motion=self.motion,
+            cuts=self.cuts,
+            cuts_before=self.cuts_before,
+            tonality=self.tonality,
+            decay=self.decay,
+            dynamics=self.dynamics,
+            held=self.held,
+            attack=self.attack,
+            known=self.known,
+            quiet_before=self.quiet_before,
+            record=self.record,
+            mark=mark,
+            damaged=self.damaged,
+        )
 
 
 _WORTH_A_WORD: Final = 0.3
@@ -91,7 +112,7 @@ def support(value: float | None, *, none_at: float, full_at: float) -> float:
 def excitement(cues: Cues) -> float:
     """Return the weight of evidence for a moment, in nats (the logit of a probability).
 
-    What else is measured adds to a tenant's mark, but cannot refute it: the tenant knows better.
+    Other cues add to a tenant's mark but never count against it.
     """
     total = _PRIOR + max(sum(_parts(cues).values()), _marked(cues) or -math.inf)
     most = _MOST + _EXTRAORDINARY * (cues.record + (cues.mark is not None))
@@ -119,8 +140,8 @@ def _parts(cues: Cues) -> dict[str, float]:
         * support(cues.tonality, none_at=0.25, full_at=0.33)
         * (1.0 - support(cues.dynamics, none_at=0.7, full_at=1.4)),
     }
-    # A sense that the stream does not have cannot be held against the moment: the cues that are
-    # there are asked to carry the weight, which the lower confidence answers for.
+    # A missing audio or video track does not count against the moment: the other cues get its
+    # weight, and the confidence is lower.
     if heard and not seen:
         parts["unseen"] = _UNSEEN_SOUND * crowd
     if seen and not heard:
@@ -133,10 +154,10 @@ def _marked(cues: Cues) -> float:
 
 
 def _crowd_support(cues: Cues) -> float:
-    """Return how much the roar supports a moment.
+    """Return how much the crowd level supports a moment, 0 to 1.
 
-    Many people together sound like noise. A great rise of the roar that comes with tones is the
-    breath of loud music, for a crowd that loud would drown them; a small one may lie under a voice.
+    A crowd sounds like noise. A great rise with tones is loud music, since a crowd that loud would
+    mask them; a small rise may be masked by a voice.
     """
     rise = min(
         support(cues.crowd, none_at=2.5, full_at=10.0),
@@ -152,14 +173,14 @@ def _crowd_support(cues: Cues) -> float:
 
 
 def _calm(cues: Cues) -> float:
-    """Return how little the commentator and the director made of what the crowd shouts about."""
+    """Return how little commentary and direction reacted to the crowd, 0 to 1."""
     voice = support(cues.voice, none_at=0.5, full_at=2.0)
     cuts = support(cues.cuts, none_at=0.0, full_at=2.5)
     return (1.0 - voice) * (1.0 - cuts)
 
 
 def _steadiness(cues: Cues) -> float:
-    """Return how much the sound is a new level rather than a reaction, which fades."""
+    """Return how much the sound is a new level rather than a fading reaction, 0 to 1."""
     undecayed = 1.0 - support(cues.decay, none_at=0.05, full_at=0.4)
     return max(undecayed, support(cues.held, none_at=5.5, full_at=8.0))
 
@@ -167,9 +188,9 @@ def _steadiness(cues: Cues) -> float:
 def score(cues: Cues) -> HighlightScore:
     """Return the eight dimensions and the confidence.
 
-    Each dimension is the logistic of the common evidence plus its own lean. The leans move figures
-    between the dimensions and leave their mean alone, which is the logistic of the evidence: so
-    what only leans never lowers the whole, and any sensible weights give about the same total.
+    Each dimension is the logistic of the common evidence plus an offset of its own. The offsets
+    keep the mean of the dimensions equal to the logistic of the evidence, so that offsets never
+    lower the total, and any sensible weights give about the same total.
     """
     base = excitement(cues)
     crowd = _crowd_support(cues) - 0.6
@@ -192,10 +213,10 @@ def score(cues: Cues) -> HighlightScore:
 
 
 def _centre(base: float, leans: tuple[float, ...]) -> float:
-    """Return what the leans are added to, so that the mean of the logistics is that of `base`.
+    """Return the value to add the offsets to, so that the mean of the logistics is that of `base`.
 
-    It is not quite `base` less the leans' mean, since the logistic bends. Leans are below 1, where
-    three of Newton's steps leave an error far below the fourth decimal.
+    It differs from `base` minus the mean offset because the logistic is not linear. Offsets are
+    below 1, where three Newton steps leave an error far below the fourth decimal.
     """
     centre = base - sum(leans) / len(leans)
     for _ in range(3):
@@ -206,9 +227,9 @@ def _centre(base: float, leans: tuple[float, ...]) -> float:
 
 
 def _confidence(cues: Cues, base: float) -> float:
-    """Return how sure the scores are: by the senses there were, and by how clear the case is.
+    """Return the confidence of the scores, by available tracks and clarity of the evidence.
 
-    Local signals tell that something happened, not what: the confidence never exceeds 0.8.
+    Local signals show that something happened, not what, so that it never exceeds 0.8.
     """
     senses = 0.5 + 0.25 * (cues.crowd is not None) + 0.25 * (cues.motion is not None)
     clear = 0.5 + 0.5 * abs(2.0 * _logistic(base) - 1.0)
@@ -221,7 +242,7 @@ def _logistic(x: float) -> float:
 
 
 def evidence(cues: Cues) -> tuple[Evidence, ...]:
-    """Return the cues in words, the weightiest first."""
+    """Return the cues as texts, by descending weight."""
     parts = _parts(cues)
     crowd, sigmas = cues.crowd or 0.0, cues.crowd_sigmas or 0.0
     said = {
@@ -264,7 +285,7 @@ def _mark_words(mark: Mark | None) -> str:
 
 
 def tags(cues: Cues) -> tuple[str, ...]:
-    """Return what the moment may be found by."""
+    """Return the tags of the moment."""
     parts = _parts(cues)
     named = (
         ("loud_crowd", parts["crowd"] > 0.4 * _CROWD),

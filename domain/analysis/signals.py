@@ -1,7 +1,4 @@
-"""Signals measured on media: what was heard and seen in each quarter of a second.
-
-Stored media that analysis could not read: how much was read, and which stretches were not.
-"""
+"""Signals measured on media, in frames of a quarter of a second, and gaps without signals."""
 
 from __future__ import annotations
 
@@ -14,11 +11,11 @@ from domain.media.segments import Gap, GapReason, SegmentRef
 from domain.model import Model
 
 FRAME_SECONDS: Final = 0.25
-"""Aimed length of a frame; a segment is divided into equal frames of about this length."""
+"""Target length of a frame; a segment is divided into equal frames of about this length."""
 
 
 SILENCE: Final = -70.0
-"""Loudness (LUFS) below which there is nothing to hear: the absolute gate of EBU R128."""
+"""Loudness (LUFS) of silence: the absolute gate of EBU R128."""
 
 
 THUMBNAIL_WIDTH: Final = 16
@@ -28,15 +25,15 @@ THUMBNAIL_HEIGHT: Final = 9
 
 
 class SoundFrame(Model):
-    """What was heard in one frame.
+    """Audio measurements of one frame.
 
     Attributes:
         loudness: K-weighted level of the mono downmix in LUFS (ITU-R BS.1770-4), ungated.
-        roar: level in dB of what is neither tone nor beat in the band of crowds, 0.4-4.5 kHz.
-        speech_band: level in dB of everything in the band of speech, 0.3-3.4 kHz.
+        roar: crowd level in dB: noise without tones and beats, 0.4-4.5 kHz.
+        speech_band: level in dB of the speech band, 0.3-3.4 kHz.
         tonality: 0 for noise to 1 for pure tones, as 1 - spectral flatness.
         onset: spectral flux in dB, the mean rise of the bands from one hop to the next.
-        voicing: 0 to 1, how periodic the sound is at the pitch of a voice.
+        voicing: periodicity at the pitch of a voice, 0 to 1.
     """
 
     loudness: float
@@ -48,12 +45,12 @@ class SoundFrame(Model):
 
 
 class PictureFrame(Model):
-    """What the compressed picture tells about one frame without being decoded.
+    """Video measurements of one frame, taken from compressed pictures without decoding.
 
     Attributes:
-        motion: log2 of the mean size in bytes of the pictures that are no keyframes, without the
-            largest, which a cut would make huge.
-        jolt: log2 of the largest over the median of its neighbours; a cut or a flash stands out.
+        motion: log2 of the mean size in bytes of the pictures that are not keyframes, without the
+            largest, which a cut inflates.
+        jolt: log2 of the largest over the median of its neighbors; a cut or a flash stands out.
     """
 
     motion: float
@@ -61,9 +58,9 @@ class PictureFrame(Model):
 
 
 class KeyPicture(Model):
-    """A decoded keyframe, very small: rows of luma and of two colour differences, 0 to 255.
+    """A thumbnail of a keyframe: rows of luma and of two color differences, 0 to 255.
 
-    `hash` is its perceptual hash in hexadecimal; None when there is nothing to see on it.
+    `hash` is its perceptual hash in hexadecimal; None if the picture is blank.
     """
 
     time: float
@@ -74,7 +71,7 @@ class KeyPicture(Model):
 
     @property
     def cells(self) -> tuple[int, ...]:
-        """All planes, one after the other."""
+        """All planes, concatenated."""
         return (*self.luma, *self.blue, *self.red)
 
 
@@ -94,7 +91,7 @@ class SignalFrame(Model):
 
 
 class SegmentSignals(Model):
-    """The frames of one segment, and how many of its packets could not be decoded."""
+    """The frames of one segment, and the number of packets that could not be decoded."""
 
     frames: tuple[SignalFrame, ...] = ()
     damaged_packets: NonNegativeInt = 0
@@ -104,9 +101,9 @@ UNDECODABLE_DETAIL: Final = "stored, but no part of it could be decoded"
 
 
 def measured_seconds(segments: Iterable[tuple[SegmentRef, SegmentSignals | None]]) -> float:
-    """Return the seconds of media that were analysed, from the first to the last readable frame.
+    """Return the seconds of media from the first to the last measured frame of each segment.
 
-    A segment of which nothing could be decoded counts for nothing.
+    A segment that could not be decoded counts as 0.
     """
     seconds = 0.0
     for segment, signals in segments:
@@ -121,16 +118,21 @@ def measured_seconds(segments: Iterable[tuple[SegmentRef, SegmentSignals | None]
 
 
 def undecodable_gaps(segments: Sequence[SegmentRef]) -> tuple[Gap, ...]:
-    """Return the gaps that undecodable segments (in order) make, neighbors together."""
+    """Return the gaps of undecodable segments (in order), with adjacent ones merged."""
     gaps: list[Gap] = []
     for segment in segments:
         last = gaps[-1] if gaps else None
         if last is not None and last.last_sequence + 1 == segment.media_sequence:
-            joined = {
-                "duration": max(last.duration, segment.end - last.start),
-                "last_sequence": segment.media_sequence,
-            }
-            gaps[-1] = last.model_copy(update=joined)
+            gaps[-1] = Gap(
+                start=last.start,
+                duration=max(last.duration, segment.end - last.start),
+                first_sequence=last.first_sequence,
+                last_sequence=segment.media_sequence,
+                reason=last.reason,
+                detail=last.detail,
+                anchor_at=last.anchor_at,
+                anchor_wall=last.anchor_wall,
+            )
             continue
         gaps.append(
             Gap(

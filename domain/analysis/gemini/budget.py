@@ -1,15 +1,12 @@
-"""The cost gate: which chunks of a stream are worth the price of a look.
+"""Spending limits of Gemini: the cost gate of a stream, the tenant's budget, a circuit breaker.
 
-Local signals rank the chunks. Those with a moment that would be shown as it is come first, then
-those with a weaker one, then those that stand out among the last hour's, then a few at random, so
-that what local signals are deaf to is still seen now and then. Two limits hold: a share of the
-video so far, and dollars for each hour of it. The first kind of chunk has what ten minutes give
-from the start; the others have a part of what the stream has come to so far, and only while all
-looks together have not used that up: what few would miss must not take what the best ones need.
-
-What a tenant may spend on Gemini, in an hour and in a month of UTC.
-
-A circuit breaker: after failures in a row, leave a service alone for a while.
+The cost gate decides which chunks Gemini analyzes. Local signals rank the chunks: first those with
+a moment that would be shown as it is, then those with a weaker one, then those that stand out among
+the last hour's, then a random sample, so that moments without local signals are found as well. Two
+limits apply: a share of the video so far, and dollars per hour of video. Chunks of the first kind
+have the allowance of ten minutes from the start; the others share a part of what the stream has
+earned so far, while all analyses together have not used that part, so that they cannot exhaust what
+the best chunks need.
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ from domain.analysis.baseline import quantile
 from domain.model import Model
 
 WARM_UP: Final = 600.0
-"""Seconds of media whose share and dollars are there from the start, for promising chunks."""
+"""Seconds of media whose allowance promising chunks have from the start."""
 
 
 _REMEMBERED: Final = 120
@@ -42,7 +39,7 @@ _HOUR: Final = 3600.0
 
 
 class GateReason(StrEnum):
-    """Why a chunk is looked at, or not."""
+    """Why Gemini analyzes a chunk, or does not."""
 
     MOMENT = "moment"  # the local analyzer proposes a moment in it
     RANKED = "ranked"  # it stands out among the last chunks
@@ -71,11 +68,17 @@ REASON_TEXTS: Final = {
     GateReason.NO_MODEL: "Gemini does not offer the configured model",
     GateReason.NO_ACCESS: "Gemini refused the configured key",
 }
-"""Why Gemini has not seen a moment, to be read after "not seen by Gemini: "."""
+"""Why Gemini has not seen a moment; the text follows "not seen by Gemini: "."""
 
 
 class GateLimits(Model):
-    """What a stream may cost, and what looking at a chunk needs."""
+    """Cost limits of a stream.
+
+    Attributes:
+        dollars_per_hour: dollars per hour of video.
+        video_share: share of the video that Gemini may see, 0 to 1.
+        sampled_share: share of the remaining chunks that are analyzed at random, 0 to 1.
+    """
 
     dollars_per_hour: NonNegativeFloat = 0.25
     video_share: float = Field(default=0.35, gt=0.0, le=1.0)
@@ -83,9 +86,13 @@ class GateLimits(Model):
 
 
 class GateState(Model):
-    """What has been seen of a stream, watched and paid: seconds of media, and dollars.
+    """What a stream has used so far.
 
-    `ranks` are those of the last chunks.
+    Attributes:
+        passed: seconds of media.
+        watched: seconds of media that Gemini has seen.
+        spent: dollars.
+        ranks: ranks of the last chunks.
     """
 
     passed: NonNegativeFloat = 0.0
@@ -104,16 +111,16 @@ class GateState(Model):
 
 
 class ChunkValue(Model):
-    """What is known of a chunk before anybody looks.
+    """What the gate knows of a chunk.
 
     Attributes:
-        seconds: how much of the stream it covers.
-        watch_seconds: how much would be watched, what leads up to it included.
-        rank: the highest excitement in it, in robust standard deviations.
-        has_moment: whether the local analyzer proposes a moment in it.
-        promising: whether that moment would be shown as the local analyzer tells it.
-        dollars: what a look would cost at most.
-        chance: a number in [0, 1) that is always the same for this chunk, and else random.
+        seconds: seconds of new media.
+        video_seconds: seconds that Gemini would see, lead-in included.
+        rank: highest excitement in it, in robust standard deviations.
+        has_moment: True if the local analyzer has found a moment in it.
+        promising: True if the moment would be shown by its local score alone.
+        dollars: expected cost of the analysis.
+        sample: pseudorandom number in [0, 1), fixed for the chunk.
     """
 
     seconds: NonNegativeFloat
@@ -126,7 +133,7 @@ class ChunkValue(Model):
 
 
 class GateDecision(Model):
-    """Whether to look, and why."""
+    """Whether Gemini analyzes a chunk, and why."""
 
     query: bool
     reason: GateReason
@@ -135,7 +142,14 @@ class GateDecision(Model):
 def evaluate_gate(
     state: GateState, chunk: ChunkValue, limits: GateLimits, *, tenant_left: float
 ) -> GateDecision:
-    """Decide on a chunk; `tenant_left` is what the tenant may still spend, in dollars."""
+    """Decide whether Gemini analyzes a chunk.
+
+    Args:
+        state: what the stream has used so far.
+        chunk: the chunk.
+        limits: of the stream.
+        tenant_left: dollars that the tenant may still spend.
+    """
     reason = _worth(state, chunk, limits)
     if reason is GateReason.QUIET:
         return GateDecision(query=False, reason=reason)
@@ -165,57 +179,61 @@ def _worth(state: GateState, chunk: ChunkValue, limits: GateLimits) -> GateReaso
 
 
 class TenantSpending(Model):
-    """Dollars that all streams of a tenant have cost in the hour and the month that are running."""
+    """Dollars that all streams of a tenant have cost in the current hour and month (UTC)."""
 
     hour: NonNegativeFloat = 0.0
     month: NonNegativeFloat = 0.0
 
 
 class TenantBudget(Model):
-    """Dollars that all streams of a tenant may cost."""
+    """Dollars that all streams of a tenant may cost together."""
 
     dollars_per_hour: NonNegativeFloat = 5.0
     dollars_per_month: NonNegativeFloat = 500.0
 
     def remaining_dollars(self, spent: TenantSpending) -> float:
-        """Return the dollars that may still be spent: in the hour or the month, whichever ends."""
+        """Return the dollars that may still be spent, by the stricter of the two limits."""
         rest = min(self.dollars_per_hour - spent.hour, self.dollars_per_month - spent.month)
         return max(0.0, rest)
 
 
 FAILURES_TO_OPEN: Final = 4
-"""Failures in a row that open the circuit."""
+"""Consecutive failures that open the circuit."""
 
 
 COOL_OFF: Final = 60.0
-"""Seconds for which it then stays open; after them one caller may try."""
+"""Seconds for which the circuit stays open; then one call is allowed."""
 
 
 class CircuitBreaker(Model):
-    """A value: each method returns the circuit as it is afterwards. Times in s of any clock.
+    """State of a circuit breaker. Immutable; times are seconds of any monotonic clock.
 
     Attributes:
-        failures: in a row.
-        opened_at: when it opened, or was last tried; None while it is closed.
+        failures: consecutive failures.
+        opened_at: when it opened or was last tried; None while it is closed.
     """
 
     failures: NonNegativeInt = 0
     opened_at: float | None = None
 
     def allows(self, now: float) -> bool:
-        """Tell whether a call may be made."""
+        """Return True if a call may be made."""
         return self.opened_at is None or now >= self.opened_at + COOL_OFF
 
     def with_attempt(self, now: float) -> CircuitBreaker:
-        """Return it with a call under way: of an open circuit, the only one until it ends."""
-        return self if self.opened_at is None else self.model_copy(update={"opened_at": now})
+        """Return the breaker with a call in progress: of an open circuit, the only one."""
+        return (
+            self
+            if self.opened_at is None
+            else CircuitBreaker(failures=self.failures, opened_at=now)
+        )
 
     def failed(self, now: float) -> CircuitBreaker:
-        """Return it after a failure."""
+        """Return the breaker after a failed call."""
         failures = self.failures + 1
         opened_at = now if failures >= FAILURES_TO_OPEN else self.opened_at
         return CircuitBreaker(failures=failures, opened_at=opened_at)
 
     def succeeded(self) -> CircuitBreaker:
-        """Return it after a success: closed."""
+        """Return the breaker after a successful call: closed."""
         return CircuitBreaker()

@@ -47,11 +47,6 @@ MOMENT_LEAD: Final = 5.0
 _HISTORY: Final = 12
 _SAMPLE_STEPS: Final = 10_000
 
-_STORED_NAMES: Final = ConfigDict(
-    validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-)
-"""Aliases are the field names in stored analyzer states."""
-
 
 class CachedVerdict(Model):
     """Gemini's result for one published moment.
@@ -65,7 +60,10 @@ class CachedVerdict(Model):
         earliest: media time (s) before which the published peak stayed the local one.
     """
 
-    model_config = _STORED_NAMES
+    # Aliases are the field names in stored analyzer states.
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
 
     id: UUID
     analyzer: str
@@ -175,7 +173,10 @@ class GeminiState(Model):
         gate: media and dollars used so far.
     """
 
-    model_config = _STORED_NAMES
+    # Aliases are the field names in stored analyzer states.
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
 
     decided: NonNegativeFloat = 0.0
     reached: NonNegativeFloat = 0.0

@@ -1,4 +1,4 @@
-"""One question to Gemini and its answer, as values that can be kept."""
+"""A query to Gemini and its answer, as values that can be stored."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from domain.profiles.model import MediaResolution
 
 _DIGEST = 32
 
-# Tokens that thoughts may take beside the answer, at the lowest level of thinking. What is not
-# used costs nothing: the limit only ends answers that run away.
+# Tokens for thoughts besides the answer, at the lowest thinking level. Unused tokens cost nothing:
+# the limit only ends runaway answers.
 _THOUGHTS: Final = 2048
 _EXPECTED_THOUGHTS: Final = 60
 _WIDER: Final = 4
-# Finish reasons of an answer that a policy withheld: asking again changes nothing.
+# Finish reasons of an answer that a policy withheld; a retry gives the same.
 _WITHHELD: Final = frozenset(
     {"SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"}
 )
 
 
 class QueryStep(StrEnum):
-    """The three looks at a chunk of a stream."""
+    """The three queries about a chunk."""
 
-    DETECT = "detect"  # the whole chunk: where are its moments
-    REFINE = "refine"  # around one moment, at more frames a second: when exactly
-    SCORE = "score"  # the moment itself: how good, and what to call it
+    DETECT = "detect"  # the whole chunk: list its moments
+    REFINE = "refine"  # around one moment, at a higher frame rate: exact times
+    SCORE = "score"  # the moment itself: scores, tags, title
 
 
 class Excerpt(Model):
-    """What of a video file is watched: seconds from the file's beginning, and how closely."""
+    """The part of a video file that a query is about: seconds of the file, rate and resolution."""
 
     start: NonNegativeFloat
     end: PositiveFloat
@@ -46,24 +46,25 @@ class Excerpt(Model):
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Length in seconds."""
         return self.end - self.start
 
 
 class GeminiQuery(Model):
-    """One question.
+    """One query.
 
     Attributes:
-        step: which of the looks it is.
+        step: kind of query.
         version: name and version of the prompt.
-        model: which model is asked.
-        temperature: None leaves it to the model.
-        system: who the model is and what it must keep to.
-        prompt: the question.
-        answer_schema: JSON schema that binds the answer.
-        max_output: tokens after which the answer itself is cut off.
+        model: requested model.
+        temperature: None for the model's default.
+        system: system instruction.
+        prompt: the prompt.
+        answer_schema: JSON schema of the answer.
+        max_output: limit of the answer in tokens, without thoughts.
         expected_output: tokens that a good answer takes.
-        widened: whether it is asked once more, with more room for thoughts and answer.
+        excerpt: part of the video.
+        widened: True for a second attempt with a higher output limit.
     """
 
     step: QueryStep
@@ -80,31 +81,43 @@ class GeminiQuery(Model):
 
     @property
     def output_limit(self) -> int:
-        """Tokens that thoughts and answer may take together."""
+        """Limit of thoughts and answer together, in tokens."""
         room = self.max_output + (_THOUGHTS if thinks(self.model) else 0)
         return room * _WIDER if self.widened else room
 
     def with_more_room(self) -> GeminiQuery:
-        """Return the same question with more room for thoughts and answer."""
-        return self.model_copy(update={"widened": True})
+        """Return the same query with a higher output limit."""
+        return GeminiQuery(
+            step=self.step,
+            version=self.version,
+            model=self.model,
+            temperature=self.temperature,
+            system=self.system,
+            prompt=self.prompt,
+            answer_schema=self.answer_schema,
+            max_output=self.max_output,
+            expected_output=self.expected_output,
+            excerpt=self.excerpt,
+            widened=True,
+        )
 
     def key(self, segments: Sequence[SegmentRef]) -> str:
-        """Return a digest of all that determines the answer.
+        """Return a digest of everything that determines the answer.
 
-        Segments are written once under their key, so that key and size stand for their content.
+        Segments are immutable, so that their keys and sizes stand for their content.
         """
         media = [(segment.key, segment.size) for segment in segments]
-        # Without the fields that older releases did not have, so that their answers are found.
+        # Without fields that older releases did not have, so that their stored answers match.
         asked = self.model_dump(mode="json", exclude=set() if self.widened else {"widened"})
         whole = json.dumps([asked, media], sort_keys=True)
         return hashlib.sha256(whole.encode()).hexdigest()[:_DIGEST]
 
     def max_usage(self) -> TokenUsage:
-        """Return what it may take: what the quota must have room for."""
+        """Return the largest possible usage, for the quota."""
         return self._estimate(self.output_limit)
 
     def expected_usage(self, model: str | None = None) -> TokenUsage:
-        """Return what it will take of the model that answers: what a budget must have left."""
+        """Return the expected usage, for the budget; `model` is the model that answers."""
         serving = model or self.model
         thoughts = _EXPECTED_THOUGHTS if thinks(serving) else 0
         return self._estimate(self.expected_output + thoughts, serving)
@@ -121,13 +134,14 @@ class GeminiQuery(Model):
 
 
 class GeminiAnswer(Model):
-    """What came back and was paid for, as it came.
+    """An answer as it was received.
 
     Attributes:
-        text: what the model said; empty when it was blocked.
-        finish: the finish reason (`STOP`, `MAX_TOKENS`, `SAFETY`, …).
-        blocked: why the prompt itself was refused.
-        model: the version that answered.
+        text: the model's text; empty if the answer was blocked.
+        finish: finish reason (`STOP`, `MAX_TOKENS`, `SAFETY`, …).
+        blocked: why the prompt was refused; None if it was not.
+        model: version of the model that answered.
+        usage: billed tokens.
     """
 
     text: str = ""
@@ -138,9 +152,9 @@ class GeminiAnswer(Model):
 
     @property
     def shortfall(self) -> str | None:
-        """Why the answer is incomplete and worth asking for once more; None if it is not.
+        """Why the answer is incomplete and worth a second attempt; None if it is not.
 
-        `empty`: no text came, and no policy withheld it. `cut_off`: the limit ended it.
+        `empty`: there is no text, and no policy withheld it. `cut_off`: it hit the output limit.
         """
         if self.blocked is not None or self.finish in _WITHHELD:
             return None

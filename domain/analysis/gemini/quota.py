@@ -1,8 +1,8 @@
-"""Whose turn it is to ask Gemini: one quota, divided fairly between the tenants that wait for it.
+"""Gemini's quota, shared fairly between tenants (start-time fair queueing).
 
-Each tenant has a place in a queue by what it was given (start-time fair queueing): a call moves its
-tenant back by the call's part of the quota, and the tenant farthest in front goes next, however
-many streams of the others wait. Nobody saves up turns while it asks for nothing.
+Each tenant has a virtual start time. A call advances its tenant's start time by the call's share of
+the quota, and the waiting tenant with the lowest start time is next, however many streams others
+have waiting. Idle tenants accumulate no credit.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from domain.model import Model
 
 MINUTE: Final = 60.0
-"""Seconds over which Google counts."""
+"""Seconds of the quota window that Google uses."""
 
 TURN: Final = 0.1
-"""Seconds after which whoever waits for its turn asks again."""
+"""Polling interval of a waiting call, in seconds."""
 
 _GRACE: Final = 1.0
-"""Seconds for which a turn is kept for one that does not come: its worker may have died."""
+"""Seconds for which a turn is reserved for a waiting call, whose worker may have died."""
 
 
 class QuotaLimits(Model):
-    """How much may be asked.
+    """Limits of the quota.
 
     Attributes:
-        requests_per_minute: of the project.
-        tokens_per_minute: of the project.
-        tenant_share: share of both that one tenant may take.
-        patience: seconds that a call waits for its turn.
+        requests_per_minute: limit of the project.
+        tokens_per_minute: limit of the project.
+        tenant_share: share of both that one tenant may use, 0 to 1.
+        patience: longest wait of a call, in seconds.
     """
 
     requests_per_minute: PositiveInt = 150
@@ -41,12 +41,12 @@ class QuotaLimits(Model):
 
     @property
     def project(self) -> QuotaAmount:
-        """What all tenants together may take in a minute."""
+        """Limit of all tenants together, per minute."""
         return QuotaAmount(requests=self.requests_per_minute, tokens=self.tokens_per_minute)
 
     @property
     def tenant(self) -> QuotaAmount:
-        """What one tenant may take in a minute."""
+        """Limit of one tenant, per minute."""
         return QuotaAmount(
             requests=max(1, int(self.requests_per_minute * self.tenant_share)),
             tokens=max(1, int(self.tokens_per_minute * self.tenant_share)),
@@ -67,25 +67,26 @@ class QuotaAmount(Model):
 
 
 class MinuteUsage(Model):
-    """What was taken in the minute that runs, and in the one before."""
+    """Usage in the current minute and in the minute before."""
 
     now: QuotaAmount = QuotaAmount()
     before: QuotaAmount = QuotaAmount()
 
     def after(self, minutes: int) -> MinuteUsage:
-        """Return the count so many minutes later."""
+        """Return the usage `minutes` later."""
         if minutes <= 0:
             return self
         return MinuteUsage(before=self.now if minutes == 1 else QuotaAmount())
 
     def plus(self, amount: QuotaAmount) -> MinuteUsage:
-        """Return the count with more taken now."""
+        """Return the usage with `amount` added to the current minute."""
         return MinuteUsage(now=self.now.plus(amount), before=self.before)
 
     def delay(self, wanted: QuotaAmount, limit: QuotaAmount, *, passed: float) -> float:
-        """Return the seconds until there may be room, 0 when there is.
+        """Return the seconds until `wanted` may fit, 0 if it fits now.
 
-        `passed` is the part of the minute that has passed; of the minute before, the rest counts.
+        `passed` is the part of the current minute that has passed; the rest of the window is taken
+        from the minute before.
         """
         return max(
             _delay(
@@ -96,7 +97,7 @@ class MinuteUsage(Model):
 
 
 class TenantQuota(Model):
-    """A tenant's place: what it took, where it stands, and until when (s) its turn is kept."""
+    """A tenant's usage, its virtual start time, and until when (s) its turn is reserved."""
 
     count: MinuteUsage = MinuteUsage()
     stands: NonNegativeFloat = 0.0
@@ -104,20 +105,20 @@ class TenantQuota(Model):
 
 
 class QuotaDecision(NamedTuple):
-    """The queue afterwards, and the seconds to wait; None when the call may be made."""
+    """The queue after a request, and the seconds to wait; None if the call may be made."""
 
     queue: FairQueue
     delay: float | None
 
 
 class FairQueue(Model):
-    """A value: what was taken lately, and who waits.
+    """Recent usage and waiting tenants. Immutable.
 
     Attributes:
-        minute: the minute that runs, counted from the epoch.
-        count: what all tenants took.
-        front: where the tenant stood that was served last; nobody stands before it.
-        places: of the tenants of the last two minutes.
+        minute: current minute, counted from the epoch.
+        count: usage of all tenants.
+        front: virtual start time of the tenant served last, the lowest of all.
+        places: tenants of the last two minutes.
     """
 
     minute: NonNegativeInt = 0
@@ -128,14 +129,14 @@ class FairQueue(Model):
     def take(
         self, tenant_id: UUID, tokens: int, limits: QuotaLimits, *, at: float
     ) -> QuotaDecision:
-        """Take a request and its `tokens` at a time in seconds since the epoch, or say when."""
+        """Take one request and `tokens` at a time (s since the epoch), or return the delay."""
         queue = self.in_minute_of(at)
-        # A call that never fits could never be made.
+        # A call that exceeds the tenant's limit could never be made.
         wanted = QuotaAmount(requests=1, tokens=min(tokens, limits.tenant.tokens))
         place = queue.places.get(tenant_id, TenantQuota())
         stands, passed = max(queue.front, place.stands), at % MINUTE / MINUTE
         if own := place.count.delay(wanted, limits.tenant, passed=passed):
-            # It waits for itself, and holds up nobody.
+            # It waits for its own limit, and delays no other tenant.
             return QuotaDecision(
                 queue.with_place(tenant_id, place, waits_until=0.0), max(TURN, own)
             )
@@ -147,17 +148,28 @@ class FairQueue(Model):
         cost = max(1 / limits.requests_per_minute, wanted.tokens / limits.tokens_per_minute)
         served = TenantQuota(count=place.count.plus(wanted), stands=stands + cost)
         queue = queue.with_place(tenant_id, served, waits_until=0.0)
-        update = {"count": queue.count.plus(wanted), "front": stands}
-        return QuotaDecision(queue.model_copy(update=update), None)
+        return QuotaDecision(
+            FairQueue(
+                minute=queue.minute,
+                count=queue.count.plus(wanted),
+                front=stands,
+                places=queue.places,
+            ),
+            None,
+        )
 
     def in_minute_of(self, at: float) -> FairQueue:
-        """Return the queue in the minute of a time; those that took and want nothing are gone."""
+        """Return the queue at a time, without tenants that neither used anything nor wait."""
         minute = max(self.minute, int(at // MINUTE))
         if minute == self.minute:
             return self
         gone = minute - self.minute
         places = {
-            tenant: place.model_copy(update={"count": place.count.after(gone)})
+            tenant: TenantQuota(
+                count=place.count.after(gone),
+                stands=place.stands,
+                waits_until=place.waits_until,
+            )
             for tenant, place in self.places.items()
         }
         kept = {
@@ -168,7 +180,7 @@ class FairQueue(Model):
         return FairQueue(minute=minute, count=self.count.after(gone), front=self.front, places=kept)
 
     def is_behind(self, tenant_id: UUID, stands: float, at: float) -> bool:
-        """Tell whether somebody who waits stands farther in front."""
+        """Return True if a waiting tenant has a lower start time."""
         return any(
             place.waits_until > at and max(self.front, place.stands) < stands
             for other, place in self.places.items()
@@ -176,9 +188,14 @@ class FairQueue(Model):
         )
 
     def with_place(self, tenant_id: UUID, place: TenantQuota, *, waits_until: float) -> FairQueue:
-        """Return the queue with a tenant in that place, waiting until then (0: not at all)."""
-        changed = place.model_copy(update={"waits_until": waits_until})
-        return self.model_copy(update={"places": {**self.places, tenant_id: changed}})
+        """Return the queue with a tenant's state, waiting until a time (0: not waiting)."""
+        changed = TenantQuota(count=place.count, stands=place.stands, waits_until=waits_until)
+        return FairQueue(
+            minute=self.minute,
+            count=self.count,
+            front=self.front,
+            places={**self.places, tenant_id: changed},
+        )
 
 
 def _delay(now: int, before: int, limit: int, passed: float) -> float:

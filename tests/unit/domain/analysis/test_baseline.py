@@ -19,31 +19,31 @@ def learnt(*samples: float) -> Baseline:
 
 
 def test_nothing_is_usual_before_the_first_sample() -> None:
-    assert Baseline().usual(SPREAD) is None
+    assert Baseline().typical(SPREAD) is None
 
 
 def test_the_prior_fades_out_as_samples_come_in() -> None:
-    spreads = [learnt(*[1.0] * count).usual(SPREAD) for count in (1, 15, 60)]
+    spreads = [learnt(*[1.0] * count).typical(SPREAD) for count in (1, 15, 60)]
     assert [round(each.spread, 2) for each in spreads if each] == [1.93, 1.0, 0.5]
 
 
 def test_a_third_of_outliers_hardly_moves_the_level() -> None:
     calm = [(-1.0) ** index for index in range(60)]
-    usual = learnt(*calm, *[40.0] * 25).usual(SPREAD)
+    usual = learnt(*calm, *[40.0] * 25).typical(SPREAD)
     assert usual is not None
     assert usual.level <= 1.0
     assert usual.spread <= 3.0
 
 
 def test_only_the_last_minutes_are_remembered() -> None:
-    usual = learnt(*[50.0] * BASELINE_SAMPLES, *[1.0] * BASELINE_SAMPLES).usual(SPREAD)
+    usual = learnt(*[50.0] * BASELINE_SAMPLES, *[1.0] * BASELINE_SAMPLES).typical(SPREAD)
     assert usual is not None
     assert usual.level == 1.0
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=50))
 def test_the_spread_stays_within_what_may_be_believed(samples: list[float]) -> None:
-    usual = learnt(*samples).usual(SPREAD)
+    usual = learnt(*samples).typical(SPREAD)
     assert usual is not None
     assert SPREAD.least <= usual.spread <= SPREAD.most
 
@@ -53,6 +53,6 @@ def test_a_quantile_is_one_of_the_values() -> None:
 
 
 def test_sigmas_count_spreads_above_the_level() -> None:
-    usual = learnt(*[10.0] * 60).usual(SPREAD)
+    usual = learnt(*[10.0] * 60).typical(SPREAD)
     assert usual is not None
     assert usual.sigmas(11.0) == pytest.approx(2.0)
