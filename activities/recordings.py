@@ -173,7 +173,7 @@ class PieceFetch:
         skip = self._skip if outcome.listed.sequence == self._wanted[0].sequence else 0.0
         listed = outcome.listed.without_first(skip) if skip else outcome.listed
         if isinstance(outcome, MissingSegment):
-            self._builder.lose(
+            self._builder.add_gap(
                 first_sequence=listed.sequence,
                 last_sequence=listed.sequence,
                 duration=listed.duration,

@@ -370,5 +370,5 @@ def _resume(request: FetchWindowInput) -> IngestProgress:
             _log.warning("heartbeat_unreadable", problems=error.error_count())
     cursor = request.cursor
     if cursor.started_at is None:
-        cursor = cursor.model_copy(update={"started_at": datetime.now(UTC)})
+        cursor = cursor.changed(started_at=datetime.now(UTC))
     return IngestProgress.begin(cursor)

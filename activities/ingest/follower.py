@@ -605,7 +605,7 @@ class PlaylistFollower:
         self._next = segment.sequence + 1
         if segment.program_date_time is not None:
             self._last_date_time, self._last_end = segment.program_date_time, segment.ends_at
-        self._memory = self._memory.took(segment)
+        self._memory = self._memory.with_segment(segment)
         if segment.declared_gap or segment.problem:
             declared = "the playlist declares it missing (EXT-X-GAP)"
             await self._arrivals.put(

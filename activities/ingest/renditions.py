@@ -302,8 +302,7 @@ class SeparateAudio:
             return media
         finally:
             await asyncio.to_thread(target.unlink, missing_ok=True)
-        changes = {"has_audio": True, "audio_tracks": tracks, "size": size}
-        return media.model_copy(update=changes)
+        return media.with_audio(tracks, size=size)
 
     async def _sounds(self, listed: ListedSegment, start: float, end: float) -> list[_Sound]:
         """Return the sound over pictures, waiting a while for what is not published yet."""

@@ -227,7 +227,7 @@ class WindowFetch:
             )
 
     def _lose(self, arrival: SegmentReady, lost: MissingSegment) -> None:
-        self._builder.lose(
+        self._builder.add_gap(
             first_sequence=lost.listed.sequence,
             last_sequence=lost.listed.sequence,
             duration=lost.listed.duration,
@@ -238,7 +238,7 @@ class WindowFetch:
 
     def _take_loss(self, arrival: SegmentGap) -> None:
         self._note_playlist()
-        self._builder.lose(
+        self._builder.add_gap(
             first_sequence=arrival.first_sequence,
             last_sequence=arrival.last_sequence,
             duration=arrival.duration,
@@ -260,7 +260,7 @@ class WindowFetch:
         if restarted:
             memory = memory.restarted()
         if listed is not None:
-            memory = memory.took(listed)
+            memory = memory.with_segment(listed)
         self._note_looked()
         self._builder.update_cursor(memory=memory, idle=0.0)
         self._moved_at = time.monotonic()

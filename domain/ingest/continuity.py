@@ -1,6 +1,6 @@
-"""Whether a reading of a live playlist goes on where we were, lags behind, or is a new session.
+"""Continuity of a live playlist: whether a reload continues, lags behind, or is a new session.
 
-What decides is the identity of segments: number and URI together. A date alone proves nothing,
+It is decided by the identity of segments: number and URI together. A date alone proves nothing,
 since packagers correct their clocks, and a number alone proves nothing, since packagers restart.
 """
 
@@ -22,7 +22,7 @@ from domain.ingest.playlist import ListedSegment, MediaPlaylist, Resource
 from domain.model import Model
 
 REMEMBERED_SEGMENTS: Final = 64
-"""Segments remembered of a session: more than live playlists list, yet few bytes of a cursor."""
+"""Segments remembered per session: more than live playlists list, at few bytes of a cursor."""
 
 _PRINT_LENGTH: Final = 6
 _SLIGHTLY_OLD: Final = 3
@@ -42,13 +42,13 @@ class FingerprintRun(Model):
 
 
 class SegmentMemory(Model):
-    """The segments taken lately: of the current session and of the one before it."""
+    """Fingerprints of recently ingested segments, of the current and the previous session."""
 
     current: tuple[FingerprintRun, ...] = ()
     previous: tuple[FingerprintRun, ...] = ()
 
-    def took(self, segment: ListedSegment) -> Self:
-        """Return the memory with one more segment; the oldest one is forgotten."""
+    def with_segment(self, segment: ListedSegment) -> Self:
+        """Return the memory with one more segment, without the oldest one if it is full."""
         found = fingerprint(segment.resource)
         runs = list(self.current)
         if runs and runs[-1].following == segment.sequence:
@@ -61,47 +61,47 @@ class SegmentMemory(Model):
         return type(self)(current=tuple(runs), previous=self.previous)
 
     def restarted(self) -> Self:
-        """Return the memory at the beginning of a new session."""
+        """Return the memory at the start of a new session."""
         return type(self)(current=(), previous=self.current or self.previous)
 
     @cached_property
     def prints(self) -> Mapping[int, str]:
-        """Fingerprints of the current session by number; the latest where one was taken twice."""
+        """Fingerprints of the current session by number; the latest if a number repeats."""
         return _by_number(self.current)
 
     @cached_property
     def previous_prints(self) -> Mapping[int, str]:
-        """Fingerprints of the session before by number."""
+        """Fingerprints of the previous session by number."""
         return _by_number(self.previous)
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:
-        """Numbers by fingerprint; empty where names repeat, since they then identify nothing."""
+        """Numbers by fingerprint; empty if URIs repeat, since they then identify nothing."""
         numbers = {found: number for number, found in self.prints.items()}
         return numbers if len(numbers) == len(self.prints) else {}
 
 
 class Movement(StrEnum):
-    """What a new reading of a live playlist means, given what was read before."""
+    """What a reload of a live playlist means, given the reloads before."""
 
-    ADVANCED = "advanced"  # it lists segments not seen yet
-    UNCHANGED = "unchanged"  # nothing new; also a cache's answer that is slightly old
-    STALE = "stale"  # a list of the session before
-    RESTARTED = "restarted"  # a new session: its numbers began again, its media is new
-    RESET = "reset"  # looks like a new session, but nothing proves that its media is new
-    REGRESSED = "regressed"  # it went back, to media of the past or to unknown media
+    ADVANCED = "advanced"  # it lists new segments
+    UNCHANGED = "unchanged"  # nothing new; also a slightly old response of a cache
+    STALE = "stale"  # a list of the previous session
+    RESTARTED = "restarted"  # a new session: numbers restarted, media is new
+    RESET = "reset"  # like a new session, but without proof that its media is new
+    REGRESSED = "regressed"  # it went back, to earlier or unknown media
 
 
 @dataclass(frozen=True)
 class PlaylistPosition:
-    """What has been taken of a stream so far.
+    """The segments of a playlist that were ingested so far.
 
     Attributes:
-        next_sequence: the media sequence expected next; None before the first segment.
-        last_date_time: program date time of the last segment taken, if it had one.
-        memory: segments taken lately.
-        head: highest number that a reading of this session began with; None where unknown.
-        durations: seconds of segments listed before, by number.
+        next_sequence: media sequence expected next; None before the first segment.
+        last_date_time: program date time of the last segment, if it had one.
+        memory: recently ingested segments.
+        head: highest first number of a reload in this session; None if unknown.
+        durations: seconds of previously listed segments, by number.
     """
 
     next_sequence: int | None = None
@@ -113,13 +113,13 @@ class PlaylistPosition:
 
 @dataclass(frozen=True)
 class PlaylistAssessment:
-    """What a reading means.
+    """Assessment of a reload.
 
     Attributes:
-        movement: what it means. `RESET` and `REGRESSED` may come from one confused cache: believe
-            them when several readings in a row say so, or when the list advances.
-        fresh: of `ADVANCED` and `RESTARTED`, the segments to take.
-        advances: of `RESET` and `REGRESSED`, how often the list must advance to be a new session.
+        movement: what it means. `RESET` and `REGRESSED` may come from one inconsistent cache: act
+            on them after several reloads in a row, or when the list advances.
+        fresh: the segments to ingest, for `ADVANCED` and `RESTARTED`.
+        advances: how often the list must advance to be a new session, for `RESET` and `REGRESSED`.
     """
 
     movement: Movement
@@ -133,12 +133,12 @@ _UNCHANGED: Final = PlaylistAssessment(Movement.UNCHANGED)
 def believable_jump(
     segments: Sequence[ListedSegment], *, elapsed: float, interval: float | None
 ) -> int:
-    """Return how many numbers a live playlist may have skipped since it was last read.
+    """Return the largest plausible jump in numbers since the playlist was last read.
 
     Args:
-        segments: what it lists now.
+        segments: the segments it lists now.
         elapsed: seconds of wall clock since the last new segment.
-        interval: seconds of wall clock between new segments, where known.
+        interval: seconds of wall clock between new segments, if known.
     """
     durations = [each.duration for each in segments if each.duration > 0]
     typical = sum(durations) / len(durations) if durations else 1.0
@@ -149,12 +149,12 @@ def believable_jump(
 def assess_playlist(
     playlist: MediaPlaylist, taken: PlaylistPosition, *, believable: int
 ) -> PlaylistAssessment:
-    """Say what a reading means, and which of its segments are to be taken.
+    """Assess a reload, and select the segments to ingest.
 
     Args:
-        playlist: the reading, with numbers as `with_continued_numbers` gives them.
-        taken: what has been taken so far.
-        believable: how many numbers the playlist may have skipped (`believable_jump`).
+        playlist: the reload, numbered by `with_continued_numbers`.
+        taken: the segments ingested so far.
+        believable: largest plausible jump in numbers (`believable_jump`).
     """
     segments = playlist.segments
     upcoming = taken.next_sequence
@@ -175,10 +175,10 @@ def assess_playlist(
 
 
 def with_continued_numbers(playlist: MediaPlaylist, taken: PlaylistPosition) -> MediaPlaylist:
-    """Return a playlist that tells no media sequence numbers with numbers that go on from ours.
+    """Return a playlist without EXT-X-MEDIA-SEQUENCE, numbered to continue from `taken`.
 
-    Without EXT-X-MEDIA-SEQUENCE the first segment counts as number 0, whichever it is; what ties
-    such a list to what was taken is the URIs.
+    Such a playlist numbers its first segment 0, whichever it is, so that segments are matched by
+    URI. Other playlists are returned unchanged.
     """
     upcoming = taken.next_sequence
     if playlist.media_sequence is not None or upcoming is None or not playlist.segments:
@@ -193,21 +193,14 @@ def with_continued_numbers(playlist: MediaPlaylist, taken: PlaylistPosition) -> 
         offset = 0
     if offset <= 0:
         return playlist
-    segments = tuple(
-        each.model_copy(update={"sequence": each.sequence + offset}) for each in playlist.segments
-    )
-    ranges = tuple(
-        each.model_copy(update={"sequence": each.sequence + offset})
-        for each in playlist.date_ranges
-    )
-    return playlist.model_copy(update={"segments": segments, "date_ranges": ranges})
+    return playlist.renumbered(offset)
 
 
 def fingerprint(resource: Resource) -> str:
-    """Return 6 characters that tell apart the URIs of segments.
+    """Return 6 characters that identify a segment's URI.
 
-    Host and query are left out: the same segment is listed with another edge's name and with a
-    renewed token.
+    Host and query are ignored, since the same segment may be listed with another edge's host name
+    and with a renewed token.
     """
     try:
         path = urlsplit(resource.url).path

@@ -1,9 +1,9 @@
-"""What ingest is asked for and what it answers: one window, and where to go on from."""
+"""Inputs and results of the ingest activities, and the cursor between windows."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Self, TypedDict, Unpack
 from uuid import UUID
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
@@ -15,10 +15,10 @@ from domain.streams.status import StreamEnd, StreamProblem
 
 
 class IngestLimits(Model):
-    """Bounds on what one stream may make us do; times in seconds, sizes in bytes.
+    """Limits of one stream; times in seconds, sizes in bytes.
 
-    `max_backlog` bounds how far back a stream is joined whose playlist keeps everything. `captions`
-    says whether the stream's captions are followed, where it has some.
+    `max_backlog` limits how far back a stream is joined if its playlist lists everything.
+    `captions` is False to ignore the stream's captions.
     """
 
     window_duration: PositiveFloat = 4.0
@@ -34,7 +34,7 @@ class IngestLimits(Model):
 
 
 class IngestCursor(Model):
-    """Where ingest stands in a stream; carrying it to another worker loses nothing.
+    """Position of ingest in a stream; another worker can continue from it.
 
     Attributes:
         media_playlist_url: the variant chosen, so that a restart does not choose again.
@@ -87,9 +87,40 @@ class IngestCursor(Model):
     metadata_after: NonNegativeFloat | None = None
     audio: AudioTrack | None = None
 
+    def changed(self, **changes: Unpack[CursorChanges]) -> IngestCursor:
+        """Return the cursor with other values for some fields."""
+        return IngestCursor(**{**dict(self), **changes})
+
+
+class CursorChanges(TypedDict, total=False):
+    """Fields of `IngestCursor` that `changed` accepts."""
+
+    media_playlist_url: str | None
+    variant: str | None
+    captions_url: str | None
+    audio_url: str | None
+    next_sequence: int | None
+    discontinuity_sequence: int
+    position: float
+    last_timestamp: float | None
+    window_index: int
+    seen_metadata: tuple[str, ...]
+    segment_interval: float | None
+    last_segment_at: datetime | None
+    started_at: datetime | None
+    stored_segments: int
+    last_start: float | None
+    last_date_time: datetime | None
+    memory: SegmentMemory
+    looked: float
+    idle: float
+    looked_at: datetime | None
+    metadata_after: float | None
+    audio: AudioTrack | None
+
 
 class IngestProgress(Model):
-    """A window in the making: what a heartbeat carries, so that a retry goes on from there.
+    """An unfinished window, carried by heartbeats so that a retry continues from it.
 
     `start` is where the window starts, in seconds of media time; `previous_start` and
     `previous_date_time` tie the two clocks at the last segment before it.
@@ -114,11 +145,43 @@ class IngestProgress(Model):
             previous_date_time=cursor.last_date_time,
         )
 
+    def with_cursor(self, cursor: IngestCursor) -> IngestProgress:
+        """Return the progress with another cursor."""
+        return self.extended(cursor, segments=self.segments, gaps=self.gaps)
+
+    def extended(
+        self, cursor: IngestCursor, *, segments: tuple[SegmentRef, ...], gaps: tuple[Gap, ...]
+    ) -> IngestProgress:
+        """Return the progress with another cursor, and with these segments and gaps."""
+        return IngestProgress(
+            cursor=cursor,
+            start=self.start,
+            previous_start=self.previous_start,
+            previous_date_time=self.previous_date_time,
+            segments=segments,
+            gaps=gaps,
+            metadata=self.metadata,
+            dropped_metadata=self.dropped_metadata,
+        )
+
+    def with_metadata(self, metadata: tuple[TimedMetadata, ...], *, dropped: int) -> IngestProgress:
+        """Return the progress with other timed metadata; `dropped` counts what was left out."""
+        return IngestProgress(
+            cursor=self.cursor,
+            start=self.start,
+            previous_start=self.previous_start,
+            previous_date_time=self.previous_date_time,
+            segments=self.segments,
+            gaps=self.gaps,
+            metadata=metadata,
+            dropped_metadata=dropped,
+        )
+
 
 class FetchWindowInput(Model):
     """Follow the live playlist from `cursor` until a window is full or the stream ends.
 
-    `problem` is the last one that was reported.
+    `problem` is the problem reported last, if any.
     """
 
     tenant_id: UUID

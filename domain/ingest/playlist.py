@@ -1,9 +1,4 @@
-"""How often to ask for a live playlist.
-
-Playlists as values, and the rules for reading a live one (RFC 8216).
-
-Which variant of a master playlist to follow, and which renditions beside it.
-"""
+"""HLS playlists (RFC 8216): their models, polling interval, and the choice of a variant."""
 
 from __future__ import annotations
 
@@ -25,11 +20,11 @@ from domain.media.segments import VariantPolicy
 from domain.model import Model
 
 FASTEST: Final = 0.05
-"""Seconds between two requests at the least, whatever the pace."""
+"""Minimum polling interval in seconds."""
 
 
 UNKNOWN_PACE_DELAY: Final = 0.2
-"""Seconds before the second request, when the pace is not known yet."""
+"""Seconds before the second request, while the segment interval is unknown."""
 
 
 _LEARNING_RATE: Final = 0.3
@@ -38,13 +33,13 @@ _LEARNING_RATE: Final = 0.3
 def observe_interval(known: float | None, *, elapsed: float, segments: int) -> float:
     """Return the wall-clock seconds between new segments, given the latest observation.
 
-    A faster pace is believed at once, since being late loses media; a slower one gradually and
-    never more than twice as slow, so that a stall does not pass for a pace.
+    A shorter interval is adopted at once, since polling late loses media; a longer one gradually
+    and at most twice as long, so that a stall does not count as an interval.
 
     Args:
-        known: the interval believed so far.
+        known: the interval so far; None if unknown.
         elapsed: seconds in which the new segments appeared.
-        segments: how many appeared, at least one.
+        segments: number of new segments, at least 1.
     """
     sample = elapsed / segments
     if known is None or sample < known:
@@ -57,7 +52,7 @@ def poll_delay(
 ) -> float:
     """Return the seconds to wait before the next request.
 
-    While the pace is unknown, ever more from `UNKNOWN_PACE_DELAY` on. Then half the interval
+    While the interval is unknown, the delay grows from `UNKNOWN_PACE_DELAY`. Then half the interval
     between segments; while the playlist stands still, gradually more, but at most a quarter of the
     time for which a segment stays listed. Never above half the target duration, the least that
     RFC 8216, 6.3.4 asks of a client whose playlist has not changed.
@@ -65,7 +60,7 @@ def poll_delay(
     Args:
         interval: wall-clock seconds between new segments; None while unknown.
         target_duration: EXT-X-TARGETDURATION, in seconds.
-        listed: how many segments the playlist holds.
+        listed: number of segments in the playlist.
         idle: seconds since the playlist last changed, or was first read.
     """
     slowest = max(FASTEST, target_duration / 2)
@@ -76,7 +71,7 @@ def poll_delay(
 
 
 LONGEST_SEGMENT: Final = 3600.0
-"""Seconds that a listed duration may have; a longer one is cut to this."""
+"""Longest duration of a segment in seconds; longer ones are cut to this."""
 
 
 class ByteRange(Model):
@@ -87,7 +82,7 @@ class ByteRange(Model):
 
 
 class Resource(Model):
-    """Something to fetch: an absolute URL, or a part of what is behind it."""
+    """An absolute URL, or a byte range of it."""
 
     url: str
     byte_range: ByteRange | None = None
@@ -110,7 +105,7 @@ class SegmentKey(Model):
 
     @property
     def refusal(self) -> str:
-        """Why segments under this key cannot be read; empty where the key can be asked for."""
+        """Why segments with this key cannot be decrypted; empty if the key can be requested."""
         if self.key_format != "identity":
             return f"encrypted for a DRM system ({self.method}, {self.key_format[:100]})"
         if self.method != "AES-128":
@@ -159,7 +154,7 @@ class ListedSegment(Model):
 
     @property
     def refusal(self) -> str:
-        """Why it is not even requested: it is encrypted in a way that we do not support."""
+        """Why it is not requested: its encryption is unsupported. Empty if it is supported."""
         if self.encryption is None:
             return ""
         if self.key is None:
@@ -174,13 +169,37 @@ class ListedSegment(Model):
         return self.program_date_time + timedelta(seconds=self.duration)
 
     def without_first(self, seconds: float) -> ListedSegment:
-        """Return the segment as if it began so many seconds later."""
+        """Return the segment without its first `seconds`."""
         date = self.program_date_time
-        return self.model_copy(
-            update={
-                "duration": max(0.0, self.duration - seconds),
-                "program_date_time": None if date is None else date + timedelta(seconds=seconds),
-            }
+        return self._changed(
+            sequence=self.sequence,
+            duration=max(0.0, self.duration - seconds),
+            program_date_time=None if date is None else date + timedelta(seconds=seconds),
+        )
+
+    def renumbered(self, offset: int) -> ListedSegment:
+        """Return the segment with `offset` added to its media sequence."""
+        return self._changed(
+            sequence=self.sequence + offset,
+            duration=self.duration,
+            program_date_time=self.program_date_time,
+        )
+
+    def _changed(
+        self, *, sequence: int, duration: float, program_date_time: datetime | None
+    ) -> ListedSegment:
+        return ListedSegment(
+            sequence=sequence,
+            resource=self.resource,
+            duration=duration,
+            initialization=self.initialization,
+            initialization_key=self.initialization_key,
+            discontinuity=self.discontinuity,
+            program_date_time=program_date_time,
+            encryption=self.encryption,
+            declared_gap=self.declared_gap,
+            key=self.key,
+            problem=self.problem,
         )
 
 
@@ -197,9 +216,20 @@ class DateRange(Model):
     sequence: NonNegativeInt
     problem: str = ""
 
+    def renumbered(self, offset: int) -> DateRange:
+        """Return the date range with `offset` added to its media sequence."""
+        return DateRange(
+            id=self.id,
+            start=self.start,
+            duration=self.duration,
+            payload=self.payload,
+            sequence=self.sequence + offset,
+            problem=self.problem,
+        )
+
 
 class MediaPlaylist(Model):
-    """One reading of a media playlist.
+    """One response of a media playlist.
 
     Attributes:
         target_duration: seconds; the longest listed duration where the playlist gives none.
@@ -210,7 +240,7 @@ class MediaPlaylist(Model):
         media_sequence: EXT-X-MEDIA-SEQUENCE modulo 2**53; None where missing or unreadable.
         can_block_reload: the server accepts blocking playlist requests (EXT-X-SERVER-CONTROL).
         has_parts: the playlist lists partial segments (EXT-X-PART).
-        dropped: how many lines of each kind could not be understood, by tag name.
+        dropped: number of lines that could not be parsed, by tag name.
     """
 
     target_duration: NonNegativeFloat
@@ -222,6 +252,20 @@ class MediaPlaylist(Model):
     can_block_reload: bool = False
     has_parts: bool = False
     dropped: Mapping[str, int] = Field(default_factory=dict)
+
+    def renumbered(self, offset: int) -> MediaPlaylist:
+        """Return the playlist with `offset` added to the media sequence of its entries."""
+        return MediaPlaylist(
+            target_duration=self.target_duration,
+            segments=tuple(each.renumbered(offset) for each in self.segments),
+            date_ranges=tuple(each.renumbered(offset) for each in self.date_ranges),
+            ended=self.ended,
+            vod=self.vod,
+            media_sequence=self.media_sequence,
+            can_block_reload=self.can_block_reload,
+            has_parts=self.has_parts,
+            dropped=self.dropped,
+        )
 
 
 class Variant(Model):
@@ -270,14 +314,14 @@ class Rendition(Model):
 
 
 class MasterPlaylist(Model):
-    """The variants to choose from.
+    """A master playlist.
 
     Attributes:
         variants: in the order of the playlist; at least one.
         captions_url: the playlist of captions, if there is one.
         renditions: audio, subtitles and other alternatives.
         variables: what EXT-X-DEFINE defines, for media playlists to import.
-        dropped: how many lines of each kind could not be understood, by tag name.
+        dropped: number of lines that could not be parsed, by tag name.
     """
 
     variants: tuple[Variant, ...]
@@ -316,7 +360,7 @@ _SHARE_OF_PICTURES: Final = 0.25
 def order_variants(
     variants: Sequence[Variant], policy: VariantPolicy, *, master: MasterPlaylist | None = None
 ) -> tuple[Variant, ...]:
-    """Return the variants, the best to follow first.
+    """Return the variants, best first.
 
     Pictures come before none, judged by CODECS and RESOLUTION, else by what the others say, else by
     bandwidth; sound comes before silence; then the greatest picture that is at most as high as the
@@ -351,23 +395,22 @@ def order_variants(
 def choose_variant(
     variants: Sequence[Variant], policy: VariantPolicy, *, master: MasterPlaylist | None = None
 ) -> Variant:
-    """Return the best variant to follow, by `order_variants`."""
+    """Return the best variant by `order_variants`."""
     return order_variants(variants, policy, master=master)[0]
 
 
 def alternatives(
     master: MasterPlaylist, policy: VariantPolicy, *, url: str, name: str | None
 ) -> tuple[Variant, ...]:
-    """Return the variants to try where following one has failed, in order.
+    """Return the variants to try after one has failed, in order.
 
-    The same rendition comes first, at the URL that the master playlist gives it now, then its
-    backups, then the others, the best first.
+    The same variant comes first, at its current URL, then its backups, then the others, best first.
 
     Args:
-        master: as it is now.
-        policy: which variants to prefer.
-        url: what was followed, and
-        name: the variant's name.
+        master: the current master playlist.
+        policy: preferences.
+        url: URL of the variant that failed.
+        name: name of that variant.
     """
     ordered = order_variants(master.variants, policy, master=master)
     same = next((each for each in ordered if each.url == url), None)
@@ -425,7 +468,7 @@ def captions(master: MasterPlaylist, variant: Variant) -> Rendition | None:
 
 
 def shows_pictures(variant: Variant) -> bool:
-    """Return True if a variant says that it holds pictures."""
+    """Return True if a variant declares video."""
     if variant.audio_only:
         return False
     named = any(each in variant.codecs.lower() for each in _VIDEO_CODECS)
@@ -433,7 +476,7 @@ def shows_pictures(variant: Variant) -> bool:
 
 
 def _picture_evidence(variant: Variant, least: int | None) -> int:
-    """Return 2 for pictures, 1 for perhaps, 0 for none.
+    """Return 2 for video, 1 for possibly video, 0 for none.
 
     Args:
         variant: what is judged.

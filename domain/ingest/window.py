@@ -1,4 +1,4 @@
-"""Putting a window together: segments and losses in order, each at its place."""
+"""Builder of ingest windows: places segments and gaps on the stream's timeline, in order."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Final, Unpack
 from uuid import UUID
 
 from pydantic import NonNegativeInt
 
-from domain.ingest.messages import IngestCursor, IngestProgress
+from domain.ingest.messages import CursorChanges, IngestCursor, IngestProgress
 from domain.ingest.playlist import DateRange, ListedSegment
 from domain.media.segments import (
     AudioTrack,
@@ -29,13 +29,13 @@ _REMEMBERED_METADATA: Final = 256
 _LONGEST_REMEMBERED_ID: Final = 40
 
 MOST_METADATA: Final = 128
-"""Timed metadata reported with one window; a window goes through a workflow's history."""
+"""Timed metadata per window, which is stored in a workflow's history."""
 
 MOST_METADATA_BYTES: Final = 32 << 10
-"""Bytes of payload reported with one window."""
+"""Bytes of payload per window."""
 
-# Seconds after which metadata is not looked for any more, so that what an event playlist lists for
-# hours is not taken for new when it is no longer remembered.
+# Seconds after which metadata is ignored, so that what an event playlist lists for hours does not
+# count as new when its id is no longer remembered.
 _LATEST_LISTING: Final = 60.0
 
 # Five segments of 2 s are 10 s, whatever their timestamps add up to in binary fractions.
@@ -46,7 +46,7 @@ _LONGEST_OPEN_GAP: Final = 12.0
 
 
 class FetchedMedia(Model):
-    """What is known of a segment's file: times in seconds, sizes in bytes.
+    """Facts about a segment's file: times in seconds, sizes in bytes.
 
     Attributes:
         first_timestamp: the earliest timestamp in the file, as its demuxer gives it.
@@ -75,14 +75,36 @@ class FetchedMedia(Model):
         return 0.0 if self.clock is None else self.clock - self.first_timestamp
 
     def without_first(self, seconds: float) -> FetchedMedia:
-        """Return the same file as media that begins so many seconds later."""
+        """Return the media without its first `seconds`."""
         shorter = max(0.0, (self.duration or 0.0) - seconds)
-        return self.model_copy(
-            update={
-                "first_timestamp": self.first_timestamp + seconds,
-                "clock": None if self.clock is None else self.clock + seconds,
-                "duration": shorter or None,
-            }
+        return FetchedMedia(
+            first_timestamp=self.first_timestamp + seconds,
+            duration=shorter or None,
+            has_video=self.has_video,
+            has_audio=self.has_audio,
+            size=self.size,
+            suffix=self.suffix,
+            timed=self.timed,
+            clock=None if self.clock is None else self.clock + seconds,
+            audio_tracks=self.audio_tracks,
+            starts_with_keyframe=self.starts_with_keyframe,
+            has_keyframe=self.has_keyframe,
+        )
+
+    def with_audio(self, tracks: tuple[AudioTrack, ...], *, size: int) -> FetchedMedia:
+        """Return the media with audio tracks added; `size` is the new file size in bytes."""
+        return FetchedMedia(
+            first_timestamp=self.first_timestamp,
+            duration=self.duration,
+            has_video=self.has_video,
+            has_audio=True,
+            size=size,
+            suffix=self.suffix,
+            timed=self.timed,
+            clock=self.clock,
+            audio_tracks=tracks,
+            starts_with_keyframe=self.starts_with_keyframe,
+            has_keyframe=self.has_keyframe,
         )
 
 
@@ -95,23 +117,23 @@ def segment_key(
     sequence: int,
     suffix: str,
 ) -> str:
-    """Return the name of a segment in the segment store."""
+    """Return the key of a segment in the segment store."""
     prefix = media_prefix(tenant_id=tenant_id, stream_id=stream_id)
     return f"{prefix}{variant}/{discontinuity:05d}-{sequence:010d}.{suffix}"
 
 
 def media_prefix(*, tenant_id: UUID, stream_id: UUID) -> str:
-    """Return what the names of all segments of a stream begin with."""
+    """Return the key prefix of a stream's segments."""
     return f"{tenant_id}/{stream_id}/media/"
 
 
 class WindowBuilder:
-    """A window in the making, together with the cursor behind it.
+    """Builds one window, together with the cursor after it.
 
     Args:
         tenant_id: whose stream it is.
         stream_id: the stream.
-        progress: where to go on from.
+        progress: where to continue.
     """
 
     def __init__(self, *, tenant_id: UUID, stream_id: UUID, progress: IngestProgress) -> None:
@@ -126,14 +148,14 @@ class WindowBuilder:
 
     @property
     def cursor(self) -> IngestCursor:
-        """Where to go on from after what the window holds so far."""
+        """The cursor after the window so far."""
         return self._progress.cursor
 
     def covers(self, duration: float) -> bool:
-        """Return True if it covers so many seconds of media time already, gaps included.
+        """Return True if the window covers `duration` seconds of media time, gaps included.
 
-        A gap at its end waits a while for the segment after it, whose timestamp says how long the
-        gap really was: what a window has reported no longer changes.
+        A gap at its end waits a while for the segment after it, whose timestamp gives the gap's
+        real length, since a reported window no longer changes.
         """
         covered = self.cursor.position - self._progress.start + _ROUNDING
         if self._open_gap() is not None:
@@ -142,12 +164,12 @@ class WindowBuilder:
 
     @property
     def empty(self) -> bool:
-        """Whether it holds neither media nor a gap."""
+        """True if there is neither media nor a gap."""
         return not (self._progress.segments or self._progress.gaps)
 
-    def update_cursor(self, **changes: object) -> None:
-        """Note something about the stream that does not move the timeline."""
-        self._update(cursor=self.cursor.model_copy(update=changes))
+    def update_cursor(self, **changes: Unpack[CursorChanges]) -> None:
+        """Change fields of the cursor that do not move the timeline."""
+        self._progress = self._progress.with_cursor(self.cursor.changed(**changes))
 
     def place(
         self,
@@ -157,9 +179,9 @@ class WindowBuilder:
         published_at: datetime,
         restarted: bool = False,
     ) -> SegmentRef:
-        """Place the next segment, and say under which key it is to be stored.
+        """Return the next segment with its place and key.
 
-        The builder takes it in by `commit`, once it is stored.
+        Call `commit` when it is stored.
         """
         placement, _ = self._placed(listed, media, restarted=restarted)
         audio = choose_audio(media.audio_tracks, self.cursor.audio)
@@ -195,9 +217,9 @@ class WindowBuilder:
         *,
         restarted: bool = False,
     ) -> None:
-        """Take in a segment that has been placed and stored."""
+        """Add a segment that was placed and stored."""
         _, following = self._placed(listed, media, restarted=restarted)
-        changes: dict[str, object] = {
+        changes: CursorChanges = {
             "next_sequence": listed.sequence + 1,
             "discontinuity_sequence": following.discontinuity,
             "position": following.position,
@@ -208,20 +230,16 @@ class WindowBuilder:
         if (audio := choose_audio(media.audio_tracks, self.cursor.audio)) is not None:
             changes["audio"] = self.cursor.audio if self._keeps(audio) else audio
         if ref.program_date_time is not None:
-            changes |= {"last_start": ref.start, "last_date_time": ref.program_date_time}
+            changes["last_start"] = ref.start
+            changes["last_date_time"] = ref.program_date_time
         gaps = self._progress.gaps
         if self._open_gap() is not None:
-            closed: dict[str, object] = {"duration": max(ref.start - gaps[-1].start, 0.0)}
-            if gaps[-1].anchor_wall is None:
-                closed |= {"anchor_at": ref.start, "anchor_wall": ref.program_date_time}
-            gaps = (*gaps[:-1], gaps[-1].model_copy(update=closed))
-        self._update(
-            cursor=self.cursor.model_copy(update=changes),
-            segments=(*self._progress.segments, ref),
-            gaps=gaps,
+            gaps = (*gaps[:-1], _closed(gaps[-1], ref))
+        self._progress = self._progress.extended(
+            self.cursor.changed(**changes), segments=(*self._progress.segments, ref), gaps=gaps
         )
 
-    def lose(
+    def add_gap(
         self,
         *,
         first_sequence: int,
@@ -231,7 +249,7 @@ class WindowBuilder:
         detail: str,
         published_at: datetime,
     ) -> Gap:
-        """Record that segments are lost; `duration` is our estimate, in seconds."""
+        """Add a gap for missing segments; `duration` is an estimate in seconds."""
         gap = Gap(
             start=self.cursor.position,
             duration=duration,
@@ -250,24 +268,25 @@ class WindowBuilder:
             and previous.reason is reason
             and previous.last_sequence + 1 == first_sequence
         ):
-            merged = {"duration": previous.duration + duration, "last_sequence": last_sequence}
-            gaps = (*gaps[:-1], previous.model_copy(update=merged))
+            gaps = (*gaps[:-1], _merged(previous, gap))
         else:
             gaps = (*gaps, gap)
-        changes = {
-            "next_sequence": last_sequence + 1,
-            "position": following.position,
-            "last_timestamp": following.expected,
-            "last_segment_at": published_at,
-        }
-        self._update(cursor=self.cursor.model_copy(update=changes), gaps=gaps)
+        cursor = self.cursor.changed(
+            next_sequence=last_sequence + 1,
+            position=following.position,
+            last_timestamp=following.expected,
+            last_segment_at=published_at,
+        )
+        self._progress = self._progress.extended(
+            cursor, segments=self._progress.segments, gaps=gaps
+        )
         return gap
 
     def take_metadata(self, listed: Iterable[DateRange], *, final: bool = False) -> None:
-        """Report the timed metadata that lies in what has been placed, each once.
+        """Add the timed metadata within the window, each item once.
 
         Args:
-            listed: all that the playlist lists now.
+            listed: everything that the playlist lists now.
             final: no more segments follow, so what lies in the last one need not wait for the
                 next, whose program date time would tell more exactly where.
         """
@@ -317,10 +336,10 @@ class WindowBuilder:
         if dropped:
             self.update_cursor(metadata_after=max(ordered[dropped - 1].at, 0.0))
         total = self._progress.dropped_metadata + dropped
-        self._update(metadata=tuple(reversed(kept)), dropped_metadata=total)
+        self._progress = self._progress.with_metadata(tuple(reversed(kept)), dropped=total)
 
     def build(self) -> tuple[Window | None, IngestCursor]:
-        """Return the window, None when it is empty, and the cursor for the next."""
+        """Return the window (None if it is empty) and the cursor of the next window."""
         if self.empty:
             return None, self.cursor
         window = Window(
@@ -333,8 +352,7 @@ class WindowBuilder:
             start=self._progress.start,
             end=max(self.cursor.position, self._progress.start),
         )
-        following = self.cursor.model_copy(update={"window_index": self.cursor.window_index + 1})
-        return window, following
+        return window, self.cursor.changed(window_index=self.cursor.window_index + 1)
 
     def _keeps(self, audio: AudioTrack) -> bool:
         """Return True if the track chosen is only a substitute while its language is away."""
@@ -363,7 +381,7 @@ class WindowBuilder:
         )
 
     def _open_gap(self) -> Gap | None:
-        """Return the gap that nothing has followed yet."""
+        """Return the gap at the end of the window; None if there is none."""
         if not self._progress.gaps:
             return None
         gap = self._progress.gaps[-1]
@@ -399,8 +417,34 @@ class WindowBuilder:
             )
         return _media_time(each.start, clocks, final=final)
 
-    def _update(self, **changes: object) -> None:
-        self._progress = self._progress.model_copy(update=changes)
+
+def _closed(gap: Gap, following: SegmentRef) -> Gap:
+    """Return an open gap, ended by the segment that follows it."""
+    dated = gap.anchor_wall is not None
+    return Gap(
+        start=gap.start,
+        duration=max(following.start - gap.start, 0.0),
+        first_sequence=gap.first_sequence,
+        last_sequence=gap.last_sequence,
+        reason=gap.reason,
+        detail=gap.detail,
+        anchor_at=gap.anchor_at if dated else following.start,
+        anchor_wall=gap.anchor_wall if dated else following.program_date_time,
+    )
+
+
+def _merged(gap: Gap, following: Gap) -> Gap:
+    """Return a gap together with the gap that follows it for the same reason."""
+    return Gap(
+        start=gap.start,
+        duration=gap.duration + following.duration,
+        first_sequence=gap.first_sequence,
+        last_sequence=following.last_sequence,
+        reason=gap.reason,
+        detail=gap.detail,
+        anchor_at=gap.anchor_at,
+        anchor_wall=gap.anchor_wall,
+    )
 
 
 def _remembered_id(metadata_id: str) -> str:

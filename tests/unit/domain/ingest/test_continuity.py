@@ -59,7 +59,7 @@ def after(*readings: MediaPlaylist) -> PlaylistPosition:
         for segment in reading.segments:
             durations[segment.sequence] = segment.duration
             if following is None or segment.sequence >= following:
-                memory, following = memory.took(segment), segment.sequence + 1
+                memory, following = memory.with_segment(segment), segment.sequence + 1
                 last = segment.program_date_time or last
     return PlaylistPosition(
         next_sequence=following,
@@ -239,7 +239,7 @@ def test_a_list_of_the_session_before_is_stale() -> None:
     before = after(listing(121))
     memory = before.memory.restarted()
     for segment in listing(0, 3, name="new{}.ts").segments:
-        memory = memory.took(segment)
+        memory = memory.with_segment(segment)
     taken = PlaylistPosition(next_sequence=3, memory=memory, head=0)
     assert read(listing(121), taken).movement is Movement.STALE
     assert fresh(read(listing(0, 4, name="new{}.ts"), taken)) == [3]
@@ -282,10 +282,10 @@ def test_a_list_without_media_sequence_numbers_is_tied_by_its_uris() -> None:
 def test_memory_is_bounded_and_small() -> None:
     memory = SegmentMemory()
     for n in range(0, 4000, 2):  # with holes, the worst case
-        memory = memory.took(listing(n, 1).segments[0])
+        memory = memory.with_segment(listing(n, 1).segments[0])
     memory = memory.restarted()
     for n in range(1000):
-        memory = memory.took(listing(n, 1).segments[0])
+        memory = memory.with_segment(listing(n, 1).segments[0])
     assert len(memory.prints) == len(memory.previous_prints) == REMEMBERED_SEGMENTS
     assert list(memory.prints)[-1] == 999
     assert len(memory.model_dump_json()) < 3500
@@ -325,4 +325,4 @@ def test_whatever_is_listed_a_number_and_uri_of_one_session_is_taken_once(
             key = (session, segment.sequence, segment.resource.url)
             assert key not in seen
             seen.add(key)
-            memory, following = memory.took(segment), segment.sequence + 1
+            memory, following = memory.with_segment(segment), segment.sequence + 1

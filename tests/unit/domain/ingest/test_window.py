@@ -58,7 +58,7 @@ def lose(
     reason: GapReason = GapReason.NOT_FOUND,
     duration: float = 2.0,
 ) -> None:
-    window.lose(
+    window.add_gap(
         first_sequence=sequence,
         last_sequence=sequence,
         duration=duration,
