@@ -1,4 +1,4 @@
-"""Heartbeats beside the work of an activity, so that a dead worker is noticed in seconds."""
+"""Heartbeats during an activity, so that a dead worker is detected within seconds."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Final
 from temporalio import activity
 
 INTERVAL: Final = 1.0
-"""Seconds between two heartbeats; the SDK holds back those that the server need not see."""
+"""Seconds between heartbeats; the SDK throttles what it sends to the server."""
 
 
 @asynccontextmanager
 async def heartbeating(
     details: Callable[[], object] | None = None, *, interval: float = INTERVAL
 ) -> AsyncIterator[None]:
-    """Send heartbeats from a task of its own until the block ends.
+    """Send heartbeats from a background task until the block ends.
 
     Args:
-        details: gives what each heartbeat carries, for a later attempt to go on from.
-        interval: seconds between two heartbeats.
+        details: returns the details of each heartbeat, from which a later attempt continues.
+        interval: seconds between heartbeats.
     """
 
     async def beat() -> None:

@@ -1,7 +1,7 @@
-"""The activities as workflows see them: names, inputs and outputs, without any I/O behind them.
+"""Interfaces of all activities: names, inputs, results and their documentation, without I/O.
 
-Workflows import this module only, so that their sandbox never loads media or database libraries.
-Each class is implemented by the module of the same name in this package.
+Workflows import only this module, so that their sandbox never loads media or database libraries.
+Each class is implemented in the module or package of the same name.
 """
 
 from __future__ import annotations
@@ -43,53 +43,72 @@ from domain.webhooks.delivery import (
 
 
 class Ingest(ABC):
-    """HLS to segment store; queue `io`."""
+    """Downloads live HLS media to the segment store; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="fetch_window")
     async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
-        """Follow the live playlist until one window is stored, heartbeating the cursor."""
+        """Follow the live playlist until one window is stored, heartbeating the progress.
+
+        A retry continues from the last heartbeat and does not download stored segments again. When
+        cancelled, returns the part of the window that was ingested so far.
+
+        Raises:
+            CancelledError: cancelled while the window was empty.
+            ApplicationError: `worker_shutdown` (retryable) if the worker stops while the window is
+                empty.
+        """
 
     @abstractmethod
     @activity.defn(name="release_media")
     async def release_media(self, request: MediaRelease) -> None:
-        """Delete stored segments that end before a point of the timeline, or all of them."""
+        """Delete stored segments that end before a media time, or all of them.
+
+        Deleting all of them also deletes the analyzer states: the stream is over.
+        """
 
 
 class Analysis(ABC):
-    """Segments to candidates; queue `analysis`."""
+    """Analyzes stored segments; queue `analysis`."""
 
     @abstractmethod
     @activity.defn(name="analyze_window")
     async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
-        """Analyse consecutive windows and propose the moments they settle."""
+        """Analyze consecutive windows in order, and return the candidates settled by them.
+
+        Idempotent: a retry starts from the same stored state and gives the same result. Segments
+        that cannot be decoded, or are no longer stored, are reported as gaps.
+
+        Raises:
+            ApplicationError: `GeminiUnavailable` (retryable) if Gemini is temporarily unavailable.
+        """
 
 
 class Selection(ABC):
-    """Candidates to recorded decisions; queue `io`."""
+    """Selects highlights among candidates; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="select_highlights")
     async def select_highlights(self, request: SelectHighlightsInput) -> SelectHighlightsResult:
-        """Decide, record candidates and decisions, and answer what has changed."""
+        """Decide on candidates, record candidates and decisions, and return the changes."""
 
 
 class Clips(ABC):
-    """Segments to a clip file; queue `render`."""
+    """Renders clips from stored segments; queue `render`."""
 
     @abstractmethod
     @activity.defn(name="render_clip")
     async def render_clip(self, spec: ClipSpec) -> RenderedClip:
-        """Cut, encode and store a clip and its thumbnail, atomically."""
+        """Render a clip and its thumbnail, and store both atomically."""
 
     @abstractmethod
     @activity.defn(name="delete_clip")
     async def delete_clip(self, spec: ClipSpec) -> None:
-        """Remove a clip's files; removing what is not there is no error."""
+        """Delete a clip's files. Idempotent."""
 
 
 class Records(ABC):
-    """What tenants read, written to PostgreSQL; queue `io`."""
+    """Writes the records that tenants read to PostgreSQL; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="record_stream")
@@ -103,86 +122,86 @@ class Records(ABC):
 
 
 class Webhooks(ABC):
-    """Events to tenants' endpoints; queue `deliver`, and `io` for the relay."""
+    """Delivers events to tenants' endpoints; queue `deliver`, and `io` for the relay."""
 
     @abstractmethod
     @activity.defn(name="deliver")
     async def deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
-        """Send an event to an endpoint once, and record the outcome."""
+        """Make one attempt to deliver an event to an endpoint, and record the outcome."""
 
     @abstractmethod
     @activity.defn(name="relay_events")
     async def relay_events(self) -> OutboxRelayPass:
-        """Hand over to workflows what was committed to the outbox and not handed over."""
+        """Dispatch outbox rows that were committed and not dispatched to their workflows."""
 
 
 class Maintenance(ABC):
-    """What keeps the database small; queue `io`."""
+    """Deletes expired records; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="expire_records")
     async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
-        """Delete the old records of all tenants."""
+        """Delete the expired records of all tenants."""
 
 
 class ExecutionReconciler(ABC):
-    """Rows compared with workflow executions; queue `io`."""
+    """Compares database rows with workflow executions; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="reconcile_executions")
     async def reconcile_executions(
         self, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
-        """Compare the rows of all tenants with their executions, and repair the difference."""
+        """Compare the rows of all tenants with their executions, and repair differences."""
 
 
 class Inbound(ABC):
-    """Inbound events after the fact; queue `io`."""
+    """Processes stored inbound events; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="relay_inbound")
     async def relay_inbound(self, request: RelayInput) -> RelayReport:
-        """Deliver recorded events that could not be delivered when they came."""
+        """Process stored events that could not be processed when they arrived."""
 
     @abstractmethod
     @activity.defn(name="managed_connections")
     async def managed_connections(self) -> ConnectionList:
-        """List the connections whose live streams 100ms can be asked for."""
+        """Return the connections with credentials to list live streams from 100ms."""
 
     @abstractmethod
     @activity.defn(name="reconcile_connection")
     async def reconcile_connection(self, ref: ConnectionRef) -> ReconcileReport:
-        """Compare one connection's streams with 100ms's list, and repair the difference."""
+        """Compare a connection's streams with 100ms's list, and repair differences."""
 
 
 class Recordings(ABC):
-    """A stream's recording to segment store; queue `io`."""
+    """Downloads a stream's recording to the segment store; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="survey_recording")
     async def survey_recording(self, request: SurveyInput) -> RecordingSurvey:
-        """Read the recording's playlist and plan what to fetch of it."""
+        """Read the recording's playlist and plan which parts to download."""
 
     @abstractmethod
     @activity.defn(name="fetch_recording")
     async def fetch_recording(self, request: FetchRecordingInput) -> FetchRecordingResult:
-        """Store one piece of the recording as a window, heartbeating the cursor."""
+        """Store one part of the recording as a window, heartbeating the cursor."""
 
     @abstractmethod
     @activity.defn(name="release_recording")
     async def release_recording(self, request: RecordingRelease) -> None:
-        """Delete stored media of the recording that ends before a point, or all of it."""
+        """Delete stored media of the recording that ends before a media time, or all of it."""
 
 
 class BackfillRecords(ABC):
-    """What is recorded of a stream and of its gaps; queue `io`."""
+    """Reads and writes the records of a stream and its gaps; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="recall_stream")
     async def recall_stream(self, request: StreamRef) -> StreamSoFar | None:
-        """Read a stream's state, its gaps not yet filled and its highlights; None: it is gone."""
+        """Return a stream's state, open gaps and highlights; None if the stream was deleted."""
 
     @abstractmethod
     @activity.defn(name="record_backfill")
     async def record_backfill(self, record: BackfillRecord) -> None:
-        """Write what came of gaps, and the stream's state."""
+        """Write the results of filled gaps, and the stream's state."""

@@ -1,4 +1,4 @@
-"""HLS to segment store: following a live playlist and keeping what it gives."""
+"""Ingest: downloads live HLS media to the segment store."""
 
 from activities.ingest.activity import IngestActivities
 

@@ -1,7 +1,4 @@
-"""The followers of a worker: one per live stream, kept for a moment between two windows.
-
-The ingest activities: one window of a live stream, and letting stored media go.
-"""
+"""The ingest activities, and the worker's pool of playlist followers."""
 
 from __future__ import annotations
 
@@ -45,11 +42,11 @@ StreamKey = tuple[UUID, UUID]
 
 
 class FollowerPool:
-    """Hands a stream's follower from one window's activity to the next.
+    """Keeps each stream's follower between the activities of two windows.
 
-    Between two windows lie a few trips to the server, in which a live playlist moves on. The
-    follower goes on meanwhile, so that the next window finds its segments fetched. It waits
-    `linger` seconds; when the next window is fetched elsewhere, or never, it is closed.
+    A live playlist advances while the workflow schedules the next window. The follower continues
+    meanwhile, so that the next window finds its segments downloaded. It is closed after `linger`
+    seconds if no activity on this worker claims it.
     """
 
     def __init__(
@@ -72,7 +69,7 @@ class FollowerPool:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def claim(self, request: FetchWindowInput, cursor: IngestCursor) -> PlaylistFollower:
-        """Return a follower that goes on at `cursor`: the one that waits there, or a new one."""
+        """Return the follower that is kept at `cursor`, or else a new one."""
         key = (request.tenant_id, request.stream_id)
         if key in self._waiting:
             position, follower, timer = self._waiting.pop(key)
@@ -85,13 +82,13 @@ class FollowerPool:
     def keep(
         self, request: FetchWindowInput, cursor: IngestCursor, follower: PlaylistFollower
     ) -> None:
-        """Let a follower go on for a while, for the window that begins at `cursor`."""
+        """Keep a follower for the window that begins at `cursor`."""
         key = (request.tenant_id, request.stream_id)
         loop = asyncio.get_running_loop()
         self._waiting[key] = (cursor, follower, loop.call_later(self._linger, self._expire, key))
 
     async def close(self) -> None:
-        """Close all that wait."""
+        """Close all kept followers."""
         waiting, self._waiting = self._waiting, {}
         for _, follower, timer in waiting.values():
             timer.cancel()
@@ -196,16 +193,16 @@ _PERMANENT_ATTEMPTS: Final = 5
 
 
 class IngestActivities(Ingest):
-    """Ingest on one worker; `close` it when the worker has stopped.
+    """The ingest activities of one worker; call `close` when the worker has stopped.
 
     Args:
         store: receives the segments.
-        client: connections to origins, behind a URL guard.
-        pool: where media is looked into.
-        linger: seconds for which a stream is followed ahead of its next window.
+        client: HTTP client for origins, with SSRF protection.
+        pool: runs media probes.
+        linger: seconds for which a follower is kept between two windows.
         heartbeat_interval: seconds between heartbeats.
-        caption_interval: seconds between two readings of a playlist of captions.
-        report_after: seconds for which a problem has to last before it is reported.
+        caption_interval: polling interval of caption playlists, in seconds.
+        report_after: seconds that a problem must last before it is reported.
     """
 
     def __init__(
@@ -229,17 +226,6 @@ class IngestActivities(Ingest):
 
     @activity.defn(name="fetch_window")
     async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
-        """Follow the live playlist until one window is stored, heartbeating the cursor.
-
-        A retry goes on where the last heartbeat says, and does not fetch again what is stored.
-
-        Cancelled, it answers with the part of the window that it has.
-
-        Raises:
-            CancelledError: cancelled before the window had anything in it.
-            ApplicationError: `worker_shutdown` (retryable) when this worker stops before the
-                window has anything in it.
-        """
         progress = _resume(request)
         try:
             self._client.guard.check(request.playlist_url)
@@ -277,10 +263,6 @@ class IngestActivities(Ingest):
 
     @activity.defn(name="release_media")
     async def release_media(self, request: MediaRelease) -> None:
-        """Delete stored segments that end before a point of the timeline, or all of them.
-
-        With all of them goes what the analyzer remembers: the stream is over.
-        """
         stored = StoredSegments(
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
@@ -294,11 +276,11 @@ class IngestActivities(Ingest):
         _log.info("media_released", segments=released, before=request.before)
 
     async def close(self) -> None:
-        """Stop following what no window asks for any more."""
+        """Close all kept followers."""
         await self._followers.close()
 
     async def _fill(self, fetch: WindowFetch) -> FetchWindowResult:
-        """Fill the window, with heartbeats, unless the worker shuts down first."""
+        """Fill the window while sending heartbeats, unless the worker shuts down first."""
         filling = asyncio.create_task(fetch.fill())
         shutdown = asyncio.create_task(activity.wait_for_worker_shutdown())
         try:
@@ -313,8 +295,8 @@ class IngestActivities(Ingest):
                     return await _hand_over(fetch, filling)
             return filling.result()
         except asyncio.CancelledError:
-            # Cancelled by its workflow the stream is over, and what has been fetched still counts;
-            # the worker's own end is announced before, and handled above.
+            # Cancelled by the workflow: the stream is over, and ingested segments still count. A
+            # shutdown of the worker is handled above.
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
             if activity.is_cancelled() and fetch.progress.segments:
@@ -327,7 +309,7 @@ class IngestActivities(Ingest):
 
 
 def _fault() -> StreamEnd:
-    """Return the end of a stream whose every reading fails in the same way."""
+    """Return the end of a stream whose ingest always fails in the same way."""
     return StreamEnd(
         reason=EndReason.INTERNAL,
         message="A fault in our service kept us from reading the stream. "
@@ -338,7 +320,7 @@ def _fault() -> StreamEnd:
 async def _hand_over(
     fetch: WindowFetch, filling: asyncio.Task[FetchWindowResult]
 ) -> FetchWindowResult:
-    """End early, with what there is, so that another worker can go on at once."""
+    """Return the partial window, so that another worker can continue at once."""
     filling.cancel()
     await asyncio.gather(filling, return_exceptions=True)
     activity.heartbeat(fetch.progress)
@@ -351,7 +333,7 @@ async def _hand_over(
 
 
 def _failing(error: Exception) -> StreamProblem:
-    """Return what the stream's owner reads about an error that we did not expect."""
+    """Return the problem that an unexpected error shows to the stream's owner."""
     if isinstance(error, ApplicationError) or store_error(error) is None:
         return StreamProblem(
             code=ProblemCode.INGEST_FAILING,
@@ -361,7 +343,7 @@ def _failing(error: Exception) -> StreamProblem:
 
 
 def _resume(request: FetchWindowInput) -> IngestProgress:
-    """Return where to begin: at the last heartbeat of an earlier attempt, else at the cursor."""
+    """Return the progress of an earlier attempt's last heartbeat, or else of the cursor."""
     details = activity.info().heartbeat_details
     if details:
         try:

@@ -1,4 +1,4 @@
-"""Fetching one segment: with retries while the origin may have it, verified before it counts."""
+"""Download of single segments: retried while the origin may have them, decrypted and probed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _FAILED_KEY: Final = 0.5
 
 @dataclass(frozen=True)
 class DownloadedSegment:
-    """A segment whose media was verified; `file` is where it lies, None when already stored."""
+    """A downloaded and probed segment; `file` is None if it is already in the segment store."""
 
     listed: ListedSegment
     media: FetchedMedia
@@ -66,7 +66,7 @@ class DownloadedSegment:
 
 @dataclass(frozen=True)
 class MissingSegment:
-    """A segment that could not be fetched; `encrypted` if it could not be decrypted."""
+    """A segment that could not be downloaded; `encrypted` if it could not be decrypted."""
 
     listed: ListedSegment
     reason: GapReason
@@ -75,7 +75,7 @@ class MissingSegment:
 
 
 class KeyUnavailableError(FetchError):
-    """A segment's key cannot be read, or is none."""
+    """A segment's key cannot be read, or is invalid."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -83,10 +83,10 @@ class KeyUnavailableError(FetchError):
 
 
 class UndecryptableError(DamagedError):
-    """A segment's key does not fit it."""
+    """A segment cannot be decrypted with its key."""
 
 
-class _FailedAttempt(Exception):  # noqa: N818 carries a verdict, not an error
+class _FailedAttempt(Exception):  # noqa: N818 carries retry rules, not an error
     def __init__(
         self,
         reason: GapReason,
@@ -107,15 +107,15 @@ class _FailedAttempt(Exception):  # noqa: N818 carries a verdict, not an error
 
 
 class SegmentFetcher:
-    """Fetches and verifies the segments of one stream.
+    """Downloads and probes the segments of one stream.
 
-    What it caches (initialization sections, keys) came with this stream's cookies and serves no
-    other.
+    Its caches (initialization sections, keys) belong to this stream, whose cookies they were read
+    with.
 
     Args:
-        client: where segments are read from.
-        store: whose scratch space receives the files.
-        pool: where media is looked into.
+        client: source of the segments.
+        store: provides scratch files.
+        pool: runs media probes.
     """
 
     def __init__(self, client: MediaSource, store: SegmentStore, pool: MediaPool) -> None:
@@ -137,7 +137,7 @@ class SegmentFetcher:
         timing: SegmentTiming | None = None,
         encoding: int = 0,
     ) -> DownloadedSegment | MissingSegment:
-        """Fetch a segment, trying again with growing delays while the playlist still lists it.
+        """Download a segment, retrying with growing delays while the playlist still lists it.
 
         Args:
             listed: the segment.
@@ -192,7 +192,7 @@ class SegmentFetcher:
             if isinstance(error, UndecodableError | MediaError | FetchError | UrlForbiddenError):
                 if isinstance(error, UndecodableError | DamagedError):
                     self._forget(listed)
-                raise _verdict(error, timing) from error
+                raise _failed_attempt(error, timing) from error
             raise
         media = FetchedMedia(
             first_timestamp=facts.first_timestamp,
@@ -251,7 +251,7 @@ class SegmentFetcher:
     async def _initialization(
         self, listed: ListedSegment, timing: SegmentTiming, encoding: int
     ) -> bytes:
-        """Return an initialization section: in front of each segment, it makes it playable."""
+        """Return the initialization section that each segment is prefixed with."""
         resource = listed.initialization
         if resource is None:
             return b""
@@ -289,10 +289,10 @@ class SegmentFetcher:
             raise UndecryptableError("its initialization section cannot be decrypted") from None
 
     async def _key(self, key: SegmentKey, timing: SegmentTiming) -> bytes:
-        """Return a key's bytes, asked for with this stream's cookies and through its guard.
+        """Return a key, read with this stream's cookies and SSRF protection.
 
         Raises:
-            KeyUnavailableError: there is none; asked for again after a while.
+            KeyUnavailableError: it cannot be read; requested again after a while.
         """
         url = key.url or ""
         async with self._reading_key:
@@ -322,7 +322,7 @@ class SegmentFetcher:
             return known
 
     def _forget(self, listed: ListedSegment) -> None:
-        """Read again what the segment depends on for the next attempt: it may be replaced."""
+        """Forget what the segment depends on, which may have been replaced at the origin."""
         for cached in [each for each in self._initializations if each[0] == listed.initialization]:
             del self._initializations[cached]
         if listed.key is not None and listed.key.url is not None:
@@ -345,7 +345,7 @@ def _remember(memory: OrderedDict[str, T], name: str, value: T) -> None:
         memory.popitem(last=False)
 
 
-def _verdict(error: Exception, timing: SegmentTiming) -> _FailedAttempt:  # noqa: PLR0911 a table
+def _failed_attempt(error: Exception, timing: SegmentTiming) -> _FailedAttempt:  # noqa: PLR0911 a table
     detail = str(error)
     match error:
         case UndecodableError() | MediaError() | DamagedError():

@@ -1,4 +1,4 @@
-"""Following one live playlist: noticing new segments and fetching them ahead, in order."""
+"""Follows one live playlist: detects new segments and downloads them ahead, in order."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ _PATIENCE: Final = 4  # target durations without an advance after which a regres
 _POLL_SLACK: Final = 2.0
 
 ABSENCE: Final = 10.0
-"""Seconds without a look at the playlist that count as our absence, not as a change of hands."""
+"""Seconds without a read of the playlist beyond which segments count as missed."""
 _REFUSED: Final = frozenset({GapReason.NOT_FOUND, GapReason.UNREACHABLE})
 
 
 @dataclass
 class _Regression:
-    """Readings in a row that list only what lies before the segments taken."""
+    """Consecutive reloads that list only segments before the ingested ones."""
 
     began: float
     last: int
@@ -93,7 +93,7 @@ class _Regression:
     advances: int = 0
 
     def note(self, last: int) -> None:
-        """Count a reading whose last number is `last`."""
+        """Count a reload whose last number is `last`."""
         self.readings += 1
         self.advances += last > self.last
         self.last = last
@@ -102,27 +102,27 @@ class _Regression:
 class PlaylistFollower:
     """Follows one live playlist from a cursor on, until it is closed.
 
-    Runs ahead of whoever takes its arrivals, by a bounded number of segments.
+    It downloads ahead of the consumer of its events, by a limited number of segments.
 
     Args:
         poller: reads the playlist.
         fetcher: fetches segments.
-        cursor: where to begin.
-        limits: bounds.
-        stored: segments that an earlier attempt has stored, by media sequence.
+        cursor: where to start.
+        limits: limits of the stream.
+        stored: segments stored by an earlier attempt, by media sequence.
         store: guards writes to the segment store.
         encryption: counts segments that cannot be decrypted.
         audio: counts segments whose separate audio cannot be read.
-        captions: begins to follow a caption playlist; None leaves captions alone.
-        separate_audio: reads an audio rendition beside the pictures.
+        captions: starts following a caption playlist; None ignores captions.
+        separate_audio: starts reading an audio rendition.
 
     Attributes:
         interval: seconds of wall clock between new segments.
-        looked: seconds for which the playlist has been followed: between completed requests, so
-            that a process that stands still does not count.
-        away: seconds before that in which nothing read the playlist, until it is read again.
-        problem: what is wrong with the latest request.
-        end: how the stream ended.
+        looked: seconds for which the playlist was followed, counted between completed requests, so
+            that a suspended process does not count.
+        away: seconds before that in which nobody read the playlist; 0 once it is read again.
+        problem: problem of the latest request; None if it succeeded.
+        end: how the stream ended; None while it continues.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class PlaylistFollower:
         self._encoding = 0
         self._fetched_any = cursor.stored_segments > 0
         self._undecryptable = 0
-        self._arrivals: asyncio.Queue[FollowerEvent] = asyncio.Queue(_QUEUED)
+        self._events: asyncio.Queue[FollowerEvent] = asyncio.Queue(_QUEUED)
         self._ahead = asyncio.Semaphore(_PREFETCHED)
         self._fetches: set[asyncio.Task[DownloadedSegment | MissingSegment]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -191,26 +191,26 @@ class PlaylistFollower:
 
     @property
     def media_url(self) -> str | None:
-        """The media playlist chosen; None before the first answer."""
+        """URL of the media playlist; None before the first response."""
         return self._poller.media_url
 
     @property
     def variant(self) -> str | None:
-        """Its name."""
+        """Name of the variant."""
         return self._poller.variant
 
     @property
     def audio_url(self) -> str | None:
-        """The playlist of separate audio beside it; None without one."""
+        """URL of the playlist of separate audio; None without one."""
         return self._poller.audio_url
 
     @property
     def captions_url(self) -> str | None:
-        """The caption playlist beside it; None without one."""
+        """URL of the caption playlist; None without one."""
         return self._poller.captions_url
 
     def take_cues(self) -> tuple[Cue, ...]:
-        """Return the captions that came since the last call."""
+        """Return the captions that arrived since the last call."""
         return self._captions.take() if self._captions else ()
 
     @property
@@ -219,25 +219,25 @@ class PlaylistFollower:
         return self._playlist.date_ranges if self._playlist else ()
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start following."""
         self._task = asyncio.create_task(self._follow(), name="follow-playlist")
 
     async def next(self, *, seconds: float) -> FollowerEvent | None:
-        """Return the next arrival; None when there was none in time, or the stream is over.
+        """Return the next event; None if there was none within `seconds`, or the stream is over.
 
-        The stream is over when `end` is set and this returns None.
+        The stream is over if `end` is set and this returns None.
 
         Raises:
-            Exception: whatever unexpected error made following stop.
+            Exception: the unexpected error that stopped following.
         """
         if self._task is None:
             raise RuntimeError("start() comes first")
         if self._returned is not None:
             returned, self._returned = self._returned, None
             return returned
-        if not self._arrivals.empty():
-            return self._arrivals.get_nowait()
-        arrival = asyncio.ensure_future(self._arrivals.get())
+        if not self._events.empty():
+            return self._events.get_nowait()
+        arrival = asyncio.ensure_future(self._events.get())
         try:
             await asyncio.wait(
                 {arrival, self._task}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
@@ -248,19 +248,19 @@ class PlaylistFollower:
             arrival.cancel()
         if self._task.done():
             self._task.result()
-            return None if self._arrivals.empty() else self._arrivals.get_nowait()
+            return None if self._events.empty() else self._events.get_nowait()
         return None
 
     def put_back(self, arrival: SegmentReady) -> None:
-        """Give an arrival back, to be the next one again."""
+        """Return an event to the follower, as the next one."""
         self._returned = arrival
 
-    def taken(self) -> None:
-        """Say that a segment's outcome has been dealt with, so that one more may be fetched."""
+    def release_slot(self) -> None:
+        """Release the slot of a processed segment, so that one more may be downloaded."""
         self._ahead.release()
 
     async def close(self) -> None:
-        """Stop following and remove what was fetched but not taken."""
+        """Stop following and delete downloads that were not consumed."""
         tasks: list[asyncio.Task[None] | asyncio.Task[DownloadedSegment | MissingSegment]] = [
             *self._fetches
         ]
@@ -275,8 +275,8 @@ class PlaylistFollower:
             await self._audio.close()
         if self._returned is not None:
             await discard(self._returned)
-        while not self._arrivals.empty():
-            arrival = self._arrivals.get_nowait()
+        while not self._events.empty():
+            arrival = self._events.get_nowait()
             if isinstance(arrival, SegmentReady):
                 await discard(arrival)
 
@@ -303,7 +303,7 @@ class PlaylistFollower:
         )
 
     def _backoff(self) -> float:
-        """Return the seconds to wait after failed requests: as the origin asks, else ever more."""
+        """Return the delay after failed requests: exponential, at least the origin's Retry-After."""
         if self._playlist is not None:
             longest = min(max(self._playlist.target_duration, _FIRST_BACKOFF), _LONGEST_BACKOFF)
         else:
@@ -332,7 +332,7 @@ class PlaylistFollower:
         await self._take_reading(playlist)
 
     async def _follow_renditions(self) -> None:
-        """Follow the captions and the separate audio of the variant that is followed now."""
+        """Follow the captions and the separate audio of the current variant."""
         captions, audio = self._poller.captions_url, self._poller.audio_url
         if self._follow_captions is not None and captions != self._captions_of:
             if self._captions is not None:
@@ -347,7 +347,7 @@ class PlaylistFollower:
             self._audio = self._read_audio(audio, self._poller.variables) if audio else None
 
     def _should_choose_again(self) -> bool:
-        """Return True if the variant has failed, or stood still, for long enough to try others."""
+        """Return True if the variant has failed or stalled for long enough to try others."""
         now = time.monotonic()
         if not self._poller.may_choose_again or now < self._choose_again_at:
             return False
@@ -363,10 +363,10 @@ class PlaylistFollower:
         )
 
     async def _choose_again(self) -> bool:
-        """Read the master playlist again and go on with what it offers; return True on success.
+        """Read the master playlist again and switch to one of its variants; return True on success.
 
-        The same rendition comes first, under the URL that it has now. Another one is followed from
-        where it goes beyond what was taken, as a discontinuity.
+        The same variant comes first, at its current URL. Another one is followed from where it goes
+        beyond the ingested segments, as a discontinuity.
         """
         self._choose_again_at = time.monotonic() + self._choose_again_after
         self._choose_again_after = min(2 * self._choose_again_after, _LONGEST_CHOICE_INTERVAL)
@@ -404,10 +404,10 @@ class PlaylistFollower:
         return self._next is None or segment.sequence >= self._next
 
     def _beyond(self, playlist: MediaPlaylist) -> tuple[ListedSegment, ...]:
-        """Return the segments of another variant whose media follows on what was taken.
+        """Return the segments of another variant after the ingested ones.
 
-        By their dates, where both have them; else by number, where the numbers are close, since
-        variants are usually numbered alike; else as many of the last as time has passed.
+        By date if both have dates; else by number if the numbers are close, since variants are
+        usually numbered alike; else the last ones, by the time that has passed.
         """
         segments = playlist.segments
         if self._next is None or not segments:
@@ -427,7 +427,7 @@ class PlaylistFollower:
         return segments[-max(missed, 1) :]
 
     def _switch(self, playlist: MediaPlaylist, fresh: tuple[ListedSegment, ...]) -> None:
-        """Go on at another variant's numbers."""
+        """Continue with another variant's numbers."""
         if self._next is not None:
             following = playlist.segments[-1].sequence + 1 if playlist.segments else self._next
             self._next = fresh[0].sequence if fresh else following
@@ -441,7 +441,7 @@ class PlaylistFollower:
         self._playlist = None
 
     async def _take_reading(self, playlist: MediaPlaylist) -> None:
-        """Take in a reading of the playlist, if it is one of a live stream."""
+        """Process a reload of the playlist, if it is a live stream."""
         if playlist.vod and (self._next is None or not playlist.ended):
             self.end = StreamEnd(
                 reason=EndReason.VOD_PLAYLIST,
@@ -452,7 +452,7 @@ class PlaylistFollower:
         await self._read(playlist)
 
     async def _read(self, listed: MediaPlaylist) -> None:
-        """Take in a reading of the playlist."""
+        """Process a reload of the playlist."""
         taken = PlaylistPosition(
             next_sequence=self._next,
             last_date_time=self._last_date_time,
@@ -498,10 +498,10 @@ class PlaylistFollower:
             )
 
     async def _regressed(self, playlist: MediaPlaylist, reading: PlaylistAssessment) -> bool:
-        """Take in a list of the past; return True if it proves to be a new session.
+        """Process a playlist that went back; return True if it is a new session.
 
-        A cache that serves an old list stands still, or a good list follows; an encoder that was
-        restarted goes on listing new segments.
+        A cache that serves an old playlist does not advance, or a current one follows; a restarted
+        encoder keeps listing new segments.
         """
         last = playlist.segments[-1].sequence
         if self._regression is None:
@@ -536,7 +536,7 @@ class PlaylistFollower:
         await self._advance(playlist, fresh)
 
     async def _note_absence(self, first: int, upcoming: ListedSegment) -> None:
-        """Record what a stream that restarted in our absence showed meanwhile as missing."""
+        """Record the gap of a stream that restarted while nobody read its playlist."""
         duration = lost_duration(
             listed=(),
             unlisted=1,
@@ -544,7 +544,7 @@ class PlaylistFollower:
             last_end=self._last_end,
             next_start=upcoming.program_date_time,
         )
-        await self._arrivals.put(unread_gap(first, duration=duration, typical=upcoming.duration))
+        await self._events.put(unread_gap(first, duration=duration, typical=upcoming.duration))
 
     async def _advance(self, playlist: MediaPlaylist, segments: tuple[ListedSegment, ...]) -> None:
         now = datetime.now(UTC)
@@ -560,7 +560,7 @@ class PlaylistFollower:
             await self._take(segment, now)
 
     def _first(self, playlist: MediaPlaylist) -> int:
-        """Return the segment to begin with: not further back than the backlog allowed."""
+        """Return the number of the first segment to ingest, within the allowed backlog."""
         backlog = 0.0
         first = playlist.segments[-1].sequence
         for segment in reversed(playlist.segments):
@@ -571,7 +571,7 @@ class PlaylistFollower:
         return first
 
     async def _roll_off(self, upcoming: ListedSegment, *, typical: float, now: datetime) -> None:
-        """Account for segments between the last one taken and the first one listed."""
+        """Record the segments between the last ingested one and the first listed one."""
         while self._next is not None and self._next < upcoming.sequence:
             stored = self._stored.get(self._next)
             if stored is not None:
@@ -588,7 +588,7 @@ class PlaylistFollower:
                 next_start=upcoming.program_date_time if last + 1 == upcoming.sequence else None,
             )
             _log.warning("segments_rolled_off", first=first, last=last, duration=duration)
-            await self._arrivals.put(
+            await self._events.put(
                 SegmentGap(
                     first_sequence=first,
                     last_sequence=last,
@@ -601,14 +601,14 @@ class PlaylistFollower:
             self._next = last + 1
 
     async def _take(self, segment: ListedSegment, now: datetime) -> None:
-        """Queue a segment, and begin to fetch it as soon as it is near enough."""
+        """Queue a segment, and download it as soon as there is a free slot."""
         self._next = segment.sequence + 1
         if segment.program_date_time is not None:
             self._last_date_time, self._last_end = segment.program_date_time, segment.ends_at
         self._memory = self._memory.with_segment(segment)
         if segment.declared_gap or segment.problem:
             declared = "the playlist declares it missing (EXT-X-GAP)"
-            await self._arrivals.put(
+            await self._events.put(
                 SegmentGap(
                     first_sequence=segment.sequence,
                     last_sequence=segment.sequence,
@@ -627,7 +627,7 @@ class PlaylistFollower:
         self._fetches.add(outcome)
         outcome.add_done_callback(self._fetches.discard)
         restarted, self._restarted = self._restarted, False
-        await self._arrivals.put(
+        await self._events.put(
             SegmentReady(listed=segment, published_at=now, restarted=restarted, outcome=outcome)
         )
 
@@ -655,7 +655,7 @@ class PlaylistFollower:
         except StoreError as error:
             return MissingSegment(segment, GapReason.NOT_STORED, str(error))
         if refusals and isinstance(fetched, MissingSegment) and fetched.reason in _REFUSED:
-            # The origin had it before: it went while our store did not take it.
+            # The origin had it before: it left the playlist while the store refused it.
             return MissingSegment(segment, GapReason.NOT_STORED, str(refusals[-1]))
         self._note_source(fetched)
         self._note_encryption(fetched)
@@ -664,7 +664,7 @@ class PlaylistFollower:
         return fetched
 
     def _note_encryption(self, outcome: DownloadedSegment | MissingSegment) -> None:
-        """End a stream of which nothing can be decrypted; single segments are gaps."""
+        """End a stream if none of its segments can be decrypted; single segments are gaps."""
         if isinstance(outcome, DownloadedSegment):
             self._fetched_any = True
             self._undecryptable = 0
@@ -683,14 +683,14 @@ class PlaylistFollower:
         )
 
     def _note_source(self, fetched: DownloadedSegment | MissingSegment) -> None:
-        """Note whether the origin serves the segments that it lists."""
+        """Record whether the origin serves the segments that it lists."""
         self.segment_problem = ""
         is_refused = isinstance(fetched, MissingSegment) and fetched.reason in _REFUSED
         if isinstance(fetched, MissingSegment) and is_refused and not fetched.encrypted:
             self.segment_problem = f"The stream's segments cannot be fetched: {fetched.detail}."
 
     def _is_listed(self, sequence: int) -> bool:
-        """Tell whether a segment is listed, or was a moment ago: caches keep it for a while."""
+        """Return True if a segment is listed or was until recently, since caches keep it."""
         playlist = self._playlist
         if playlist and any(each.sequence == sequence for each in playlist.segments):
             return True
@@ -713,8 +713,8 @@ class PlaylistFollower:
 
     def _observe(self, segments: int) -> None:
         now = time.monotonic()
-        # How long ago the segments came that were listed when we joined is not known: until the
-        # second change there is no interval to poll by, only the shortest that it may be.
+        # It is not known when the segments appeared that were listed at the start: until the second
+        # change only the shortest possible interval is known.
         if self._changed_at is not None:
             self.interval = observe_interval(
                 self.interval, elapsed=now - self._changed_at, segments=segments
@@ -727,7 +727,7 @@ class PlaylistFollower:
         self._choose_again_after = _FIRST_CHOICE_INTERVAL
 
     def _fail(self, error: Exception) -> None:
-        """Note what is wrong; end at once what cannot become right by waiting."""
+        """Record a failed request; end the stream if waiting cannot help."""
         self._poller.forget()
         self.problem = playlist_problem(error)
         if self._failures == 0:
@@ -743,14 +743,14 @@ class PlaylistFollower:
             self.end = StreamEnd(reason=self.problem.reason, message=self.problem.message)
 
     def _confirmed(self, verdict: str, *, of: int) -> bool:
-        """Count readings in a row that say the same; tell whether they are enough."""
+        """Count consecutive reloads with the same result; return True if there are enough."""
         last, times = self._verdict
         self._verdict = (verdict, times + 1 if last == verdict else 1)
         return self._verdict[1] >= of
 
 
 def _absence(cursor: IngestCursor) -> float:
-    """Return the seconds in which no worker read the playlist; 0 for a change of workers."""
+    """Return the seconds in which no worker read the playlist; 0 for a handover."""
     if cursor.looked_at is None:
         return 0.0
     away = (datetime.now(UTC) - cursor.looked_at).total_seconds()
@@ -758,7 +758,7 @@ def _absence(cursor: IngestCursor) -> float:
 
 
 def _last_end(cursor: IngestCursor) -> datetime | None:
-    """Return the program date time at which what has been taken ends, as far as it is known."""
+    """Return the program date time at the end of the ingested media; None if unknown."""
     if cursor.last_date_time is None or cursor.last_start is None:
         return None
     return cursor.last_date_time + timedelta(seconds=cursor.position - cursor.last_start)

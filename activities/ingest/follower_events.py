@@ -1,7 +1,4 @@
-"""What a follower hands over: segments on their way, and segments that are lost.
-
-What can be wrong with a live stream's playlist and segments, in words for its tenant.
-"""
+"""Events of a playlist follower: segments, gaps, and problems with texts for the tenant."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from infra.ssrf import UrlForbiddenError
 
 @dataclass(frozen=True)
 class SegmentReady:
-    """A new segment; awaiting `outcome` gives its media, or why it could not be had."""
+    """A new segment; `outcome` resolves to its media, or to why it is missing."""
 
     listed: ListedSegment
     published_at: datetime
@@ -32,9 +29,9 @@ class SegmentReady:
 
 @dataclass(frozen=True)
 class SegmentGap:
-    """Segments that are lost without a try; `duration` is an estimate in seconds.
+    """Segments that are missing without a download attempt; `duration` is an estimate in seconds.
 
-    `listed` is the segment, where the playlist lists it.
+    `listed` is the segment, if the playlist lists it.
     """
 
     first_sequence: int
@@ -50,12 +47,12 @@ FollowerEvent = SegmentReady | SegmentGap
 
 
 def unread_gap(first: int, *, duration: float, typical: float) -> SegmentGap:
-    """Return what was missed while the playlist was not read, as far as it is known.
+    """Return the estimated gap of a time in which nobody read the playlist.
 
     Args:
-        first: number of the first segment missed.
-        duration: seconds missed.
-        typical: seconds of a usual segment.
+        first: number of the first missing segment.
+        duration: missing seconds.
+        typical: seconds of a typical segment.
     """
     segments = max(1, round(duration / max(typical, 0.5)))
     return SegmentGap(
@@ -69,7 +66,7 @@ def unread_gap(first: int, *, duration: float, typical: float) -> SegmentGap:
 
 
 async def discard(arrival: SegmentReady) -> None:
-    """Remove what a segment's fetch has left, or will have."""
+    """Delete the file of a segment's download, once it has finished."""
     with suppress(asyncio.CancelledError, Exception):
         outcome = await arrival.outcome
         if isinstance(outcome, DownloadedSegment) and outcome.file is not None:
@@ -78,14 +75,14 @@ async def discard(arrival: SegmentReady) -> None:
 
 @dataclass(frozen=True)
 class PlaylistProblem:
-    """What was wrong with the latest request for the playlist, and the end it would lead to."""
+    """The problem of the latest playlist request, and the end that it would lead to."""
 
     reason: EndReason
     message: str
 
 
 def encrypted_end(problem: str) -> StreamEnd:
-    """Say how a stream ends of which nothing could be decrypted."""
+    """Return the end of a stream whose segments cannot be decrypted."""
     return StreamEnd(
         reason=EndReason.ENCRYPTED,
         message=f"The stream's segments cannot be read: {problem}. Publish a variant in the clear, "
@@ -94,7 +91,7 @@ def encrypted_end(problem: str) -> StreamEnd:
 
 
 def playlist_problem(error: Exception) -> PlaylistProblem:
-    """Say what is wrong with a playlist that could not be read, in words for a tenant."""
+    """Return the problem of a playlist that could not be read, with a text for the tenant."""
     match error:
         case UrlForbiddenError():
             return PlaylistProblem(EndReason.URL_FORBIDDEN, str(error))

@@ -1,4 +1,4 @@
-"""Reading one stream's media playlist, again and again."""
+"""Polling of one stream's media playlist."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _PARSED_INLINE: Final = 1 << 15  # characters; beyond it parsing would hold up o
 
 
 class PlaylistPoller:
-    """Reads the media playlist behind a URL, choosing a variant first if there is a choice.
+    """Reads the media playlist of a URL, choosing a variant first if it is a master playlist.
 
     Args:
-        client: where playlists are read from.
+        client: source of the playlists.
         url: of a master or a media playlist.
         limits: bounds on each request.
-        policy: which variant to choose.
-        media_url: the media playlist chosen before, if so.
+        policy: preferences for the choice of a variant.
+        media_url: media playlist that was chosen before, if any.
         variant: its name.
-        captions_url: the caption playlist found then.
-        audio_url: the playlist of separate audio found then.
+        captions_url: its caption playlist.
+        audio_url: its playlist of separate audio.
     """
 
     def __init__(
@@ -76,15 +76,14 @@ class PlaylistPoller:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """What the master playlist defines (EXT-X-DEFINE), for the playlists that it names."""
+        """Variables of the master playlist (EXT-X-DEFINE), for its media playlists."""
         return self._variables or {}
 
     async def read(self, *, since: int | None = None) -> MediaPlaylist | None:
-        """Return the media playlist as it is now; None when it has not changed since.
+        """Return the current media playlist; None if it has not changed.
 
         Args:
-            since: media sequence of the first segment that matters, where older ones may be left
-                out.
+            since: media sequence before which segments may be left out.
 
         Raises:
             FetchError: the playlist could not be read this time.
@@ -128,7 +127,7 @@ class PlaylistPoller:
         return master, found
 
     async def read_variant(self, variant: Variant, master: MasterPlaylist) -> MediaPlaylist:
-        """Read another variant's playlist without following it; raises as `read` does."""
+        """Read another variant's playlist without switching to it; raises as `read` does."""
         self.forget()
         known, self._variables = self._variables, master.variables
         try:
@@ -141,7 +140,7 @@ class PlaylistPoller:
         return playlist
 
     def adopt(self, variant: Variant, master: MasterPlaylist) -> None:
-        """Follow a variant from the next reading on."""
+        """Switch to a variant from the next read on."""
         audio = separate_audio(master, variant)
         subtitles = captions(master, variant)
         _log.info(
@@ -158,12 +157,12 @@ class PlaylistPoller:
         self.forget()
 
     def forget(self) -> None:
-        """Make the next reading unconditional."""
+        """Make the next read unconditional."""
         self._validators = Validators()
         self._text = ""
 
     async def _read_variables(self) -> bool:
-        """Read what the master playlist defines; return True if there is a master playlist."""
+        """Read the master playlist's variables; return True if there is a master playlist."""
         self._variables = {}
         self.forget()
         first = await self._parsed(self._url)
@@ -209,7 +208,7 @@ class PlaylistPoller:
         return playlist
 
     def _log_dropped(self, dropped: Mapping[str, int]) -> None:
-        """Log what could not be understood: each kind once per stream, not on every reload."""
+        """Log unparsed lines, each kind once per stream."""
         new = {kind: count for kind, count in dropped.items() if kind not in self._logged}
         if new:
             self._logged |= new.keys()

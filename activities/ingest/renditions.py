@@ -1,7 +1,4 @@
-"""Following a stream's captions beside its media: what can be read in time counts, no more.
-
-Sound that a stream publishes beside its pictures, put into their segments.
-"""
+"""Renditions followed beside a stream's media playlist: captions and separate audio."""
 
 from __future__ import annotations
 
@@ -52,17 +49,17 @@ _NO_VARIABLES: Final[Mapping[str, str]] = {}
 
 
 class CaptionFollower:
-    """Reads one caption playlist, again and again, beside whatever follows the media.
+    """Polls one caption playlist beside the media playlist.
 
-    It has the same guards, and smaller bounds: captions that cannot be had, or not read, are passed
-    over, and nothing waits for them.
+    It has the same protections and smaller limits: captions that cannot be read are skipped, and
+    nothing waits for them.
 
     Args:
         client: the stream's session with its origins.
         url: the caption playlist.
         limits: bounds on each request.
-        interval: seconds between two readings.
-        variables: what the master playlist defines (EXT-X-DEFINE).
+        interval: polling interval in seconds.
+        variables: variables of the master playlist (EXT-X-DEFINE).
     """
 
     def __init__(
@@ -86,7 +83,7 @@ class CaptionFollower:
         self._task = asyncio.create_task(self._follow(), name="follow-captions")
 
     def take(self) -> tuple[Cue, ...]:
-        """Return the cues that came since the last call."""
+        """Return the cues that arrived since the last call."""
         cues, self._cues = tuple(self._cues), []
         return cues
 
@@ -107,7 +104,7 @@ class CaptionFollower:
             await asyncio.sleep(pause)
 
     async def _read(self) -> bool:
-        """Read the playlist and what is new in it; answer whether it has ended."""
+        """Read the playlist and its new segments; return True if it has ended."""
         answer = await self._client.playlist(
             self._url,
             max_bytes=self._limits.max_playlist_bytes,
@@ -123,7 +120,7 @@ class CaptionFollower:
         if not isinstance(playlist, MediaPlaylist):
             raise NotAPlaylistError("the captions' playlist is a master playlist")
         for segment in self._new(playlist):
-            # Before it is read: one that cannot be read is not asked for again.
+            # Set before reading, so that an unreadable segment is not requested again.
             self._next = segment.sequence + 1
             cues = await self._read_segment(segment)
             self._cues += self._unroller.take(cues)
@@ -131,7 +128,7 @@ class CaptionFollower:
         return playlist.ended
 
     async def _read_segment(self, segment: ListedSegment) -> tuple[Cue, ...]:
-        """Return a segment's cues; one that cannot be read has none, and costs no other."""
+        """Return a segment's cues, none if it cannot be read."""
         try:
             data = await self._client.read(
                 segment.resource, max_bytes=_MAX_BYTES, seconds=self._limits.request_timeout
@@ -188,19 +185,19 @@ class _Sound:
 
 
 class SeparateAudio:
-    """One audio rendition of a stream, read as far as its pictures need it.
+    """One audio rendition of a stream, read for its video segments and muxed into them.
 
-    Missing sound is silence: pictures wait for it for about two target durations and never fail
-    for it. Close it after use.
+    Missing audio is silence: video segments wait about two target durations for it and never fail
+    for lack of it. Close it after use.
 
     Args:
-        client: where playlists and segments are read from.
+        client: source of playlists and segments.
         url: the rendition's media playlist.
-        store: whose scratch space holds the files.
-        pool: where media is looked into.
+        store: provides scratch files.
+        pool: runs media probes and muxing.
         limits: bounds on each request.
-        failure: counts segments of pictures that stay without their sound.
-        variables: what the master playlist defines (EXT-X-DEFINE).
+        failure: counts video segments without audio.
+        variables: variables of the master playlist (EXT-X-DEFINE).
     """
 
     def __init__(
@@ -240,7 +237,7 @@ class SeparateAudio:
         return self._failures >= _FAILING
 
     async def complete(self, fetched: DownloadedSegment) -> DownloadedSegment:
-        """Return a segment of pictures with its sound; one that has sound already as it is."""
+        """Return a video segment with audio; one that has audio already is returned unchanged."""
         media = fetched.media
         if fetched.file is None or media.has_audio or not media.has_video:
             return fetched
@@ -270,7 +267,7 @@ class SeparateAudio:
             return media
 
     async def close(self) -> None:
-        """Remove the files that were kept."""
+        """Delete the cached files."""
         self._closed = True
         files, self._files = self._files, OrderedDict()
         for each in files.values():
@@ -305,7 +302,7 @@ class SeparateAudio:
         return media.with_audio(tracks, size=size)
 
     async def _sounds(self, listed: ListedSegment, start: float, end: float) -> list[_Sound]:
-        """Return the sound over pictures, waiting a while for what is not published yet."""
+        """Return the audio of a video segment, waiting a while for what is not published yet."""
         began = time.monotonic()
         asked = False
         while True:
@@ -414,7 +411,7 @@ class SeparateAudio:
 
 
 def _wait(target_duration: float) -> float:
-    """Return the seconds that pictures wait for sound that is not published yet."""
+    """Return the seconds that a video segment waits for audio that is not published yet."""
     return min(max(2 * target_duration, _SHORTEST_WAIT), _LONGEST_WAIT)
 
 

@@ -1,7 +1,4 @@
-"""Writing to the segment store as something that may fail for a while.
-
-The record beside each stored segment: what it is, so that nobody has to look again.
-"""
+"""Stored segments of a stream with their metadata, and retried writes to the segment store."""
 
 from __future__ import annotations
 
@@ -43,14 +40,14 @@ _log = structlog.get_logger(__name__)
 
 
 class StoreGuard:
-    """Retries writes that the store refuses, and makes room in one that is full.
+    """Retries writes that the store refuses, and frees space in a full store.
 
     Args:
         store: the store.
-        problem: what is known to be wrong with it.
+        problem: the store's problem that was reported last, if any.
 
     Attributes:
-        problem: what is wrong with the store now; None once it has taken a write again.
+        problem: current problem of the store; None after a successful write.
     """
 
     def __init__(self, store: SegmentStore, *, problem: StreamProblem | None = None) -> None:
@@ -66,16 +63,16 @@ class StoreGuard:
         on_refusal: Callable[[StoreError], None] | None = None,
         is_written: Callable[[T], bool] = lambda _: True,
     ) -> T:
-        """Run a step that writes to the store, until the store takes it.
+        """Run a step that writes to the store until it succeeds.
 
         Args:
             write: the step; it may run many times.
             still_wanted: returns True while the step is worth another attempt.
-            on_refusal: called each time that the store refuses.
-            is_written: returns True for a result that shows that the store takes writes.
+            on_refusal: called for each refusal.
+            is_written: returns True if the result proves a successful write.
 
         Raises:
-            StoreError: the store did not take it for as long as it was wanted.
+            StoreError: the store refused until the step was no longer wanted.
         """
         delay = _FIRST_DELAY
         while True:
@@ -121,7 +118,7 @@ class StoredSegment(Model):
     ref: SegmentRef
 
     def is_of(self, listed: ListedSegment) -> bool:
-        """Tell whether it is the one listed; a signed URL's query may have changed since."""
+        """Return True if it is the listed segment; the query of a signed URL may have changed."""
         ours, theirs = self.listed, listed
         return (
             ours.sequence == theirs.sequence
@@ -142,7 +139,7 @@ class StoredSegments:
         await self._store.put(segment.ref.key + _SUFFIX, segment.model_dump_json().encode())
 
     async def following(self, *, discontinuity: int, sequence: int) -> dict[int, StoredSegment]:
-        """Return what is stored from a point of the playlist on, by media sequence."""
+        """Return the segments stored from a point of the playlist on, by media sequence."""
         found = {}
         for key in await self._store.list(self._prefix):
             if key.endswith(_SUFFIX) and _number(key) >= (discontinuity, sequence):
@@ -165,10 +162,10 @@ class StoredSegments:
         return sorted(found, key=lambda ref: ref.start)
 
     async def release(self, *, before: float | None) -> int:
-        """Delete the segments that end before `before` seconds of media time, or all.
+        """Delete the segments that end before a media time (s), or all for None.
 
         Returns:
-            How many segments were deleted.
+            The number of deleted segments.
         """
         if before is None:
             keys = await self._store.list(self._prefix)

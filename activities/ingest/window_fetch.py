@@ -1,4 +1,4 @@
-"""Filling one window from a follower's arrivals."""
+"""Fills one window from the events of a playlist follower."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ _NOT_STORED: Final = (
     "Our media store took none of its segments, which is a fault of ours. Analyze its recording, "
     "or start a new analysis."
 )
-_LOOK: Final = 0.5
-"""Seconds between two looks at whether something is wrong, while nothing arrives."""
+_CHECK_INTERVAL: Final = 0.5
+"""Interval of checks for problems while no event arrives, in seconds."""
 
 
 class WindowFetch:
-    """One window in the making.
+    """One window being filled.
 
     Args:
-        request: what the activity was asked.
-        progress: where to begin: at the request's cursor, or where an earlier attempt stopped.
+        request: the activity's input.
+        progress: where to start: at the request's cursor, or where an earlier attempt stopped.
         follower: follows the playlist from there.
         store: receives the segments.
-        report_after: seconds for which a problem has to last before it is reported.
+        report_after: seconds that a problem must last before it is reported.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class WindowFetch:
 
     @property
     def progress(self) -> IngestProgress:
-        """The window so far, to heartbeat."""
+        """The window so far, for heartbeats."""
         self._note_looked()
         return self._builder.progress
 
     @property
     def problem(self) -> StreamProblem | None:
-        """What keeps segments from being read as they should at this moment; the worst of it."""
+        """The most severe current problem of the stream; None if there is none."""
         if self._follower.store.problem is not None:
             return self._follower.store.problem
         source = self._follower.problem
@@ -97,12 +97,12 @@ class WindowFetch:
 
     @property
     def reported(self) -> StreamProblem | None:
-        """The problem that was reported, where it lasts."""
+        """The problem that was reported before, if it lasts."""
         known, now = self._request.problem, self.problem
         return now if known is not None and now is not None and now.code is known.code else None
 
     def _has_news(self) -> bool:
-        """Return True if a problem has lasted that was not reported, or one that was is over."""
+        """Return True if an unreported problem has lasted, or a reported one is over."""
         known, now = self._request.problem, self.problem
         if now is None:
             self._fine_at = time.monotonic()
@@ -114,13 +114,13 @@ class WindowFetch:
         return self._news is not None
 
     async def fill(self) -> FetchWindowResult:
-        """Take arrivals until the window is full, the stream ends or it stands still."""
+        """Process events until the window is full, the stream ends or it stalls."""
         while not self._is_full() and not self._has_news():
-            arrival = await self._follower.next(seconds=min(self._patience(), _LOOK))
+            arrival = await self._follower.next(seconds=min(self._patience(), _CHECK_INTERVAL))
             if isinstance(arrival, SegmentReady):
                 await self._take_segment(arrival)
             elif arrival is not None:
-                self._take_loss(arrival)
+                self._take_gap(arrival)
             elif self._follower.end is not None:
                 return self._finish(self._follower.end)
             else:
@@ -142,7 +142,7 @@ class WindowFetch:
         end: StreamEnd | None = None,
         problem: StreamProblem | None = None,
     ) -> FetchWindowResult:
-        """Return what there is."""
+        """Return the window so far."""
         self._note_looked()
         window, cursor = self._builder.build()
         if window is not None and window.dropped_metadata:
@@ -166,7 +166,7 @@ class WindowFetch:
             if self._has_news():
                 self._follower.put_back(arrival)
                 return
-            await asyncio.wait({arrival.outcome}, timeout=_LOOK)
+            await asyncio.wait({arrival.outcome}, timeout=_CHECK_INTERVAL)
         outcome = await arrival.outcome
         try:
             self._note_playlist()
@@ -176,11 +176,11 @@ class WindowFetch:
             else:
                 self._lose(arrival, outcome)
         finally:
-            self._follower.taken()
+            self._follower.release_slot()
         self._note_moved(arrival.listed, restarted=arrival.restarted)
 
     def _note_encryption(self, outcome: DownloadedSegment | MissingSegment) -> None:
-        """Note in the order of the segments, not of their answers, what can be decrypted."""
+        """Note whether segments can be decrypted, in the order of the segments."""
         if isinstance(outcome, DownloadedSegment):
             self._follower.encryption.succeeded()
         elif outcome.encrypted:
@@ -212,7 +212,7 @@ class WindowFetch:
         """Store a segment with its record.
 
         Raises:
-            StoreError: the store did not take the segment.
+            StoreError: the store refused the segment.
         """
         guard, until = self._follower.store, time.monotonic() + _STORE_PATIENCE
         await guard.run(
@@ -236,7 +236,7 @@ class WindowFetch:
             published_at=arrival.published_at,
         )
 
-    def _take_loss(self, arrival: SegmentGap) -> None:
+    def _take_gap(self, arrival: SegmentGap) -> None:
         self._note_playlist()
         self._builder.add_gap(
             first_sequence=arrival.first_sequence,
@@ -249,13 +249,13 @@ class WindowFetch:
         self._note_moved(arrival.listed, restarted=False)
 
     def _is_full(self) -> bool:
-        """Return True if the window is long enough, or holds so much that it must be handed on."""
+        """Return True if the window is long enough, or has as many entries as allowed."""
         progress = self._builder.progress
         entries = len(progress.segments) + len(progress.gaps)
         return self._builder.covers(self._limits.window_duration) or entries >= _MOST_ENTRIES
 
     def _note_moved(self, listed: ListedSegment | None, *, restarted: bool) -> None:
-        """Remember which segment was taken, and that the stream moves."""
+        """Record an ingested segment and that the stream advances."""
         memory = self._builder.cursor.memory
         if restarted:
             memory = memory.restarted()
@@ -266,7 +266,7 @@ class WindowFetch:
         self._moved_at = time.monotonic()
 
     def _note_looked(self) -> None:
-        """Count the time in which the playlist was followed since the last note."""
+        """Add the time in which the playlist was followed since the last call."""
         cursor = self._builder.cursor
         looked, self._noted = self._follower.looked - self._noted, self._follower.looked
         self._builder.update_cursor(
@@ -284,8 +284,8 @@ class WindowFetch:
 
     def _finish(self, end: StreamEnd) -> FetchWindowResult:
         if self._follower.away > 0 and self._builder.cursor.next_sequence is not None:
-            # The playlist was gone when we came back; what it listed meanwhile is not known.
-            self._take_loss(
+            # The playlist was gone when ingest resumed; its segments meanwhile are not known.
+            self._take_gap(
                 unread_gap(
                     self._builder.cursor.next_sequence,
                     duration=min(self._follower.away, LONGEST_BELIEVED_LOSS),
@@ -300,7 +300,7 @@ class WindowFetch:
         return self.result(end=end)
 
     def _without_media(self, end: StreamEnd) -> StreamEnd:
-        """Say why a stream that ended gave nothing to look at."""
+        """Return the end of a stream without media, with the cause."""
         if self._is_store_at_fault():
             return StreamEnd(reason=EndReason.INTERNAL, message=f"{end.message} {_NOT_STORED}")
         if self._builder.cursor.last_segment_at is None:
@@ -317,7 +317,7 @@ class WindowFetch:
         )
 
     def _nothing_decodable(self) -> StreamEnd | None:
-        """End a live stream that lists segment after segment without any media in them."""
+        """Return the end of a live stream whose segments hold no media; None otherwise."""
         cursor = self._builder.cursor
         listed = cursor.last_segment_at is not None
         if not listed or cursor.stored_segments > 0:
@@ -335,7 +335,7 @@ class WindowFetch:
         )
 
     def _is_store_at_fault(self) -> bool:
-        """Return True if the latest media was there, and our store did not take it."""
+        """Return True if the store refused the latest media."""
         gaps = self._builder.progress.gaps
         refused = bool(gaps) and gaps[-1].reason is GapReason.NOT_STORED
         return refused or self._follower.store.problem is not None
@@ -347,7 +347,7 @@ class WindowFetch:
         return f" (the last: {gaps[-1].detail})"
 
     def _given_up(self) -> StreamEnd | None:
-        """Say how a stream ends that has not moved for longer than allowed."""
+        """Return the end of a stream that stalled longer than allowed; None otherwise."""
         cursor = self._builder.cursor
         problem = self._follower.problem
         if cursor.last_segment_at is None:
@@ -376,13 +376,13 @@ class WindowFetch:
         )
 
     def _stands_still(self) -> bool:
-        """Tell whether a stream that was live has not moved for a while, seen from this call."""
+        """Return True if a live stream has not advanced for a while within this call."""
         if self._builder.cursor.last_segment_at is None:
             return False
         return time.monotonic() - self._moved_at >= self._limits.stall_notice
 
     def _patience(self) -> float:
-        """Return the seconds until something has to be decided without an arrival."""
+        """Return the seconds until the next decision without an event."""
         cursor = self._builder.cursor
         if cursor.last_segment_at is None:
             left = self._limits.start_timeout - cursor.idle
