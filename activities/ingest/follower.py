@@ -303,7 +303,7 @@ class PlaylistFollower:
         )
 
     def _backoff(self) -> float:
-        """Return the delay after failed requests: exponential, at least the origin's Retry-After."""
+        """Return the delay after failed requests: exponential, at least Retry-After."""
         if self._playlist is not None:
             longest = min(max(self._playlist.target_duration, _FIRST_BACKOFF), _LONGEST_BACKOFF)
         else:

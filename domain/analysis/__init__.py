@@ -1,1 +1,1 @@
-"""From signals of a segment to candidates."""
+"""Analysis rules: from measured signals to highlight candidates."""

@@ -1,4 +1,4 @@
-"""What analysis is asked for and what it answers."""
+"""Input and result of the analyze_window activity."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from domain.model import Model
 
 
 class AnalyzeWindowInput(Model):
-    """Analyse consecutive windows (several when analysis has fallen behind), in order.
+    """Consecutive windows to analyze, in order; several if analysis is behind.
 
-    `previous_window` numbers the last window analysed before these, None at the stream's start:
-    with it the analyzer finds what it remembered. `last` says that no window follows: moments
-    still open are settled with what is known; `windows` may then be empty.
+    Attributes:
+        previous_window: index of the window analyzed before these, whose state is continued; None
+            at the start of the stream.
+        last: True if no window follows: open moments are settled, and `windows` may be empty.
     """
 
     tenant_id: UUID
@@ -30,16 +31,16 @@ class AnalyzeWindowInput(Model):
 
 
 class AnalyzeWindowResult(Model):
-    """The moments settled by these windows, and what could not be analysed.
+    """The candidates settled by these windows, and what could not be analyzed.
 
     Attributes:
-        watermark: the media time (s) before which no further candidate's peak can appear.
+        watermark: media time (s) before which no further candidate can peak.
         analyzer: who looked; names Gemini's model and prompts where it saw a piece that ended in
             these windows.
-        gemini: what Gemini was asked; None where it takes no part.
+        gemini: report of Gemini calls; None if Gemini is not configured.
         analyzed_seconds: seconds of media that could be analysed, for each window; empty in answers
             of before they were counted.
-        gaps: stretches whose media is stored but could not be decoded, or is no longer stored.
+        gaps: media that could not be decoded or is no longer stored.
     """
 
     candidates: tuple[HighlightCandidate, ...] = ()

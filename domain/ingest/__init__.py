@@ -1,1 +1,1 @@
-"""Following a live playlist: which segments are new, and how they form windows."""
+"""Ingest rules: which segments of a live playlist are new, and how they form windows."""

@@ -1,8 +1,8 @@
-"""Which segments of a separate audio rendition sound over a segment of pictures.
+"""Alignment of a separate audio rendition with video segments.
 
-Audio segments have boundaries and numbers of their own. What ties them to the pictures is the
-container's clock, which both share; it is known of a segment once that has been fetched, and
-reckoned from there for its neighbors, up to a discontinuity.
+Audio segments have their own boundaries and numbers. They share the container's clock with the
+video. A segment's clock is known once it is downloaded, and extrapolated to its neighbors up to a
+discontinuity.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ AudioSpan = tuple[float, float]
 
 @dataclass(frozen=True)
 class AudioCover:
-    """What is known of the sound over some pictures.
+    """The audio segments of a video segment.
 
     Attributes:
-        wanted: segments that sound over them, in order; those not measured yet are likely to.
-        complete: whether the listed segments reach the pictures' end.
+        wanted: overlapping segments in order, including likely ones that are not measured yet.
+        complete: True if the listed segments reach the end of the video segment.
     """
 
     wanted: tuple[ListedSegment, ...]
@@ -42,17 +42,17 @@ def find_audio(
     start: float,
     end: float,
 ) -> AudioCover:
-    """Find the sound over pictures.
+    """Find the audio segments of a video segment.
 
     Args:
-        segments: as the audio playlist lists them.
-        measured: returns what a segment was measured as; None when it has not been.
-        usable: returns False for segments that cannot be had, which are silence.
-        pictures: the segment as its playlist lists it.
-        start: where the pictures begin, and
-        end: where they end, in seconds of the container's clock.
+        segments: segments of the audio playlist.
+        measured: returns the measured span of a segment; None if it is not measured.
+        usable: returns False for segments that are unavailable and count as silence.
+        pictures: the video segment as its playlist lists it.
+        start: start of the video segment, in seconds of the container's clock.
+        end: its end.
     """
-    spans = _reckon(segments, measured, near=start)
+    spans = _extrapolate(segments, measured, near=start)
     over = [
         segment
         for segment, span in zip(segments, spans, strict=True)
@@ -74,13 +74,13 @@ def find_audio(
     return AudioCover((), complete=later)
 
 
-def _reckon(
+def _extrapolate(
     segments: Sequence[ListedSegment],
     measured: Callable[[ListedSegment], AudioSpan | None],
     *,
     near: float,
 ) -> list[AudioSpan | None]:
-    """Return where each segment lies: measured, or reckoned from a neighbor."""
+    """Return each segment's span: measured, or extrapolated from a neighbor."""
     spans: list[AudioSpan | None] = []
     following: float | None = None
     for segment in segments:
@@ -100,7 +100,7 @@ def _reckon(
 
 
 def _last_run(over: list[ListedSegment]) -> list[ListedSegment]:
-    """Keep what follows the last discontinuity within: clocks may have begun again there."""
+    """Return the segments after the last discontinuity, where clocks may have restarted."""
     for index in range(len(over) - 1, 0, -1):
         if over[index].sequence != over[index - 1].sequence + 1:
             return over[index:]
@@ -108,7 +108,7 @@ def _last_run(over: list[ListedSegment]) -> list[ListedSegment]:
 
 
 def _guess(segments: Sequence[ListedSegment], pictures: ListedSegment) -> ListedSegment | None:
-    """Return the segment that is likely to sound over pictures: by date, by number, the last."""
+    """Return the most likely segment: by date, by number, or the last."""
     date = pictures.program_date_time
     if date is not None:
         for segment in segments:

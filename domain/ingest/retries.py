@@ -1,6 +1,6 @@
-"""How long a request may take, in terms of the stream's own durations (RFC 8216, 4.3.3.1).
+"""Timeouts of ingest requests, and problems that are reported when they repeat.
 
-Problems that are shown when they repeat, and hidden when they are mended.
+Timeouts derive from the stream's own durations (RFC 8216, 4.3.3.1).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from domain.streams.status import ProblemCode, StreamProblem
 from domain.text import clean_text
 
 LONGEST_IDLE: Final = 60.0
-"""Seconds in which no byte of an answer comes, at the most."""
+"""Longest idle timeout, in seconds without a byte."""
 
 
 LONGEST_REQUEST: Final = 120.0
-"""Seconds for a whole answer, at the most."""
+"""Longest timeout of a whole response, in seconds."""
 
 
 _LONGEST_PATIENCE: Final = 60.0
@@ -28,19 +28,19 @@ _UNHURRIED: Final = 60.0
 
 
 class RequestTiming(Model):
-    """Timeouts of one request, in seconds: for the whole answer, and for silence within it."""
+    """Timeouts of one request in seconds: of the whole response, and without a byte."""
 
     total: PositiveFloat
     idle: PositiveFloat
 
 
 class SegmentTiming(RequestTiming):
-    """Timeouts of a segment's requests, and for how long failing ones are repeated.
+    """Timeouts of a segment's requests, and how long failed ones are retried.
 
     Attributes:
-        missing_patience: seconds in which a segment that is not there (404) is asked for; a listed
-            segment may become visible up to a target duration late.
-        error_patience: the same for one that cannot be read, while the playlist lists it.
+        missing_patience: seconds of retries for a missing segment (404); a listed segment may
+            become available up to a target duration late.
+        error_patience: seconds of retries for other errors, while the playlist lists the segment.
     """
 
     missing_patience: float = 0.0
@@ -51,8 +51,8 @@ def playlist_timing(target_duration: float | None, *, request_timeout: float) ->
     """Return the timeouts of a playlist request.
 
     Args:
-        target_duration: of the playlist as it was last; None when unknown.
-        request_timeout: the configured least.
+        target_duration: last target duration of the playlist; None if unknown.
+        request_timeout: configured minimum.
     """
     target = target_duration or 0.0
     idle = min(max(request_timeout, 1.5 * target), max(LONGEST_IDLE, request_timeout))
@@ -91,7 +91,7 @@ def _bounded(seconds: float, request_timeout: float) -> float:
 _SHOWN_FROM: Final = 2
 
 
-_MENDED_AFTER: Final = 3
+_RESOLVED_AFTER: Final = 3
 
 
 _LONGEST_DETAIL: Final = 300
@@ -108,13 +108,12 @@ _SENTENCES: Final = {
 class RepeatedFailure:
     """A problem of a stream's segments that is shown when it repeats.
 
-    A single segment is a gap, or a few seconds without sound. From the second one on the problem
-    is shown, until three in a row are good, so that it does not come and go.
+    A single failure is a gap, or a few seconds without audio. The problem is shown from the second
+    failure until three segments in a row succeed, so that it does not flap.
 
     Args:
-        code: which problem it is.
-        known: the problem of the stream that was reported last, if any; one with this code is
-            still shown.
+        code: code of the problem.
+        known: problem of the stream that was reported last; if it has this code, it is still shown.
 
     Attributes:
         detail: why the latest segment failed; empty after a good one.
@@ -129,7 +128,7 @@ class RepeatedFailure:
         self._good = 0
 
     def failed(self, detail: str) -> None:
-        """Note a segment that failed, and why."""
+        """Record a failed segment."""
         self._failed, self._good = self._failed + 1, 0
         self.detail = clean_text(detail, _LONGEST_DETAIL).rstrip(".")
         if self._failed >= _SHOWN_FROM:
@@ -137,8 +136,8 @@ class RepeatedFailure:
             self.shown = StreamProblem(code=self._code, message=message)
 
     def succeeded(self) -> None:
-        """Note a good segment."""
+        """Record a successful segment."""
         self.detail = ""
         self._good += 1
-        if self._good >= _MENDED_AFTER:
+        if self._good >= _RESOLVED_AFTER:
             self._failed, self.shown = 0, None

@@ -1,4 +1,4 @@
-"""The door to Gemini: its client, its errors, the shared quota, and the video files it is shown."""
+"""Gemini adapter: client, errors, shared quota, and video files of chunks."""
 
 from __future__ import annotations
 

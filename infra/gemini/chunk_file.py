@@ -1,7 +1,7 @@
-"""Stored segments as one MP4 file for a model to watch. Runs in a media child process.
+"""Writes stored segments to one MP4 file for Gemini. Runs in a media child process.
 
-MPEG-TS is not among the formats that Gemini takes, so the pictures are put into MP4 without being
-encoded again. Where they change their size or codec, those of most of the chunk are shown.
+Gemini does not accept MPEG-TS, so that video is remuxed to MP4 without encoding. If size or codec
+change within a chunk, the longest run is used.
 """
 
 from __future__ import annotations

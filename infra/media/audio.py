@@ -1,13 +1,8 @@
-"""The sound of a clip: decoded from its segments onto one clock, with silence between.
+"""Audio of clips and segments: decoding to one clock, and muxing separate audio into a segment.
 
 Segments of a live broadcast differ in codec, sample rate and channels (RFC 8216, 4.3.2.3). As
-samples they are all the same, and each lies exactly where its timestamp puts it, so that nothing
-before it can move it against the picture.
-
-Put a separate audio rendition's sound into a segment of pictures. Runs in a media child process.
-
-Nothing is decoded: packets are copied, so that everything that reads stored segments finds picture
-and sound in one file, on the clock of the pictures.
+samples they are uniform, and each is placed exactly at its timestamp, so that earlier audio cannot
+shift it against the video. Muxing copies packets without decoding, in a media child process.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
-"""Values in playlist tags: attribute lists, numbers, dates and variables (RFC 8216bis, 4).
+"""Parser of HLS playlists, line by line (RFC 8216bis).
 
-Each reader returns None for what it cannot understand, so that the caller drops one item.
-
-Playlist text to values, line by line (RFC 8216bis).
-
-Live playlists hold tags of newer protocol versions, vendors' tags and plain mistakes. What is not
-understood is dropped and counted; nothing but EXTINF and a URI is needed for a segment, and nothing
-but EXT-X-STREAM-INF and a URI for a variant. Reading is linear in the length of the text.
+Live playlists hold tags of newer protocol versions, vendor tags and mistakes. Lines that cannot be
+parsed are dropped and counted; a segment needs only EXTINF and a URI, and a variant only
+EXT-X-STREAM-INF and a URI. Parsing is linear in the length of the text.
 """
 
 from __future__ import annotations

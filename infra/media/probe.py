@@ -1,8 +1,6 @@
-"""Which tracks of a segment can be used, and which of them is listened to.
+"""Probing of media files by demuxing: usable tracks, timestamps, duration, keyframes.
 
-What the timestamps of a segment's packets say, and which of them say nothing.
-
-What a media file says of itself, read by demuxing alone. Runs in a media child process.
+Runs in a media child process.
 """
 
 from __future__ import annotations

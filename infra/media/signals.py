@@ -1,13 +1,10 @@
-"""Signals of sound, by numpy: what a crowd, a commentator or music does to a spectrum.
+"""Measurement of a segment's signals: audio levels, motion, cuts and keyframe thumbnails.
 
-Everything is computed from one short-time Fourier transform (Hann windows of about 43 ms, half
-overlapped), so that a second of stereo sound costs well under a millisecond.
-
-From a stored segment to its signals: decodes all sound, and of the picture keyframes only.
-
-Decoding every picture would cost more than twice the budget of a stream (2 % of a core); the
-sizes of the compressed pictures between keyframes tell motion and cuts for free. Runs in a media
-child process (`infra.media.pool`), for a segment comes from a stranger.
+All audio is decoded, and measured in one short-time Fourier transform (Hann windows of about 43 ms
+with 50 % overlap), at well under a millisecond per second of stereo. Of the video only keyframes
+are decoded: decoding every picture would cost more than twice the budget of a stream (2 % of a
+core), and the sizes of the compressed pictures give motion and cuts for free. Runs in a media child
+process (`infra.media.pool`), since segments are untrusted.
 """
 
 from __future__ import annotations
@@ -314,7 +311,7 @@ def measure_segment(file: SegmentFile) -> SegmentSignals:
     """Measure one segment.
 
     Raises:
-        UndecodableError: nothing in it could be decoded.
+        UndecodableSegmentError: nothing in it could be decoded.
         OSError: it could not be read.
     """
     data = file.path.read_bytes()

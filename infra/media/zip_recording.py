@@ -1,10 +1,8 @@
-"""A recording that comes as a ZIP archive of its playlist and segments, as 100ms's SDK has it.
+"""Recordings in a ZIP archive of playlist and segments, as 100ms's SDK makes them, and their cache.
 
-Nothing is unpacked: entries are read out of the archive when they are wanted, by names that never
-become paths. An archive is refused that could cost more than a recording does: by the size of its
-directory or what it claims to unpack to, and by names, methods or passwords that no recorder uses.
-
-The archives of recordings that a worker has at hand: downloaded once, a few at a time.
+Nothing is unpacked: entries are read from the archive on demand, and their names never become
+paths. An archive is refused if it could cost more than a recording: by the size of its directory,
+the size it claims to unpack to, or names, methods and passwords that no recorder uses.
 """
 
 from __future__ import annotations
@@ -61,20 +59,20 @@ _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class UnusableArchiveError(FetchError):
-    """The archive is none, is no recording, or is refused; the message says why."""
+    """The file is not an archive, holds no recording, or is refused; the message says why."""
 
 
 def is_archive(url: str) -> bool:
-    """Tell whether a recording's address names an archive."""
+    """Return True if a recording's URL names a ZIP archive."""
     return urlsplit(url).path.lower().endswith(".zip")
 
 
 class RecordingArchive:
-    """An open archive, whose entries have URLs under a host of its own; close it after use.
+    """An open archive, whose entries have URLs with a host name of the archive. Close it after use.
 
     Args:
-        file: the archive; it may be deleted as soon as this is made.
-        address: where it came from, which makes its entries' URLs unlike those of others.
+        file: the archive; it may be deleted once this object exists.
+        address: its URL, from which the host name is derived.
 
     Raises:
         UnusableArchiveError: it is refused.
@@ -103,12 +101,12 @@ class RecordingArchive:
         self.close()
 
     def close(self) -> None:
-        """Close the archive, as its last reader does who forgets it."""
+        """Close the archive; garbage collection closes it otherwise."""
         self._close()
 
     @property
     def entrance(self) -> str:
-        """The URL of the playlist to begin with: the outermost one."""
+        """URL of the outermost playlist."""
         return self.url_of(self._first)
 
     def url_of(self, name: str) -> str:
@@ -116,10 +114,10 @@ class RecordingArchive:
         return self._base + quote(name)
 
     def name_of(self, url: str) -> str:
-        """Return the name of the entry that a URL means, whether or not there is one.
+        """Return the entry name of a URL, whether or not the entry exists.
 
         Raises:
-            NotFoundError: the URL leads out of the archive, where nothing is looked for.
+            NotFoundError: the URL is outside the archive.
         """
         if not url.startswith(self._base):
             raise NotFoundError("the archive's playlist leads out of the archive")
@@ -209,9 +207,9 @@ async def _in_time(seconds: float) -> AsyncIterator[None]:
 
 
 class _Bounded(io.RawIOBase):
-    """A file of which no more than a directory's bytes are ever read at once.
+    """A file whose reads are limited to the size of a directory.
 
-    `zipfile` reads an archive's directory in one piece, whose size the archive itself declares.
+    `zipfile` reads the directory in one call, with a size that the archive itself declares.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -237,7 +235,7 @@ class _Bounded(io.RawIOBase):
 
 
 def _checked(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Return the entries by name, if they are such as a recorder writes."""
+    """Return the entries by name, if they are as a recorder writes them."""
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES:
         raise UnusableArchiveError(f"it has over {MAX_ENTRIES:,} entries")
@@ -254,14 +252,14 @@ def _checked(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 
 def _leads_out(name: str) -> bool:
-    """Tell whether a name would be a path outside, on any system, were the archive unpacked."""
+    """Return True if unpacking the name would write outside the target directory on any system."""
     path = PurePosixPath(name)
     foreign = "\\" in name or "\x00" in name or _DRIVE.match(name) is not None
     return foreign or path.is_absolute() or ".." in path.parts
 
 
 def _entrance(entries: dict[str, zipfile.ZipInfo]) -> str:
-    """Return the outermost playlist, a master before others beside it."""
+    """Return the outermost playlist; a master playlist before others in the same folder."""
     playlists = [name for name in entries if name.lower().endswith(".m3u8")]
     if not playlists:
         raise UnusableArchiveError("there is no playlist in it")
@@ -279,13 +277,13 @@ _SECONDS: Final = 900.0
 
 
 class ArchiveCache:
-    """Downloads archives, one at a time, and keeps the last two for the pieces to come.
+    """Downloads archives, one at a time, and keeps the two used last.
 
-    An archive has no name on disk once it is open, so that it goes with its last reader, even one
-    that is killed.
+    An open archive is unlinked from disk, so that its space is freed with its last reader, even if
+    the process is killed.
 
     Args:
-        store: whose scratch space receives the archives.
+        store: provides scratch files.
     """
 
     def __init__(self, store: SegmentStore) -> None:
@@ -294,10 +292,10 @@ class ArchiveCache:
         self._lock = asyncio.Lock()
 
     async def get(self, address: str, *, stream_id: UUID, session: HlsSession) -> RecordingArchive:
-        """Return the archive at an address, of a stream's recording.
+        """Return the archive of a stream's recording.
 
         Raises:
-            FetchError: it is not to be had, or refused.
+            FetchError: it cannot be downloaded, or is refused.
             UrlForbiddenError: the guard refuses the address or a redirect.
         """
         key = (stream_id, address)
@@ -310,7 +308,7 @@ class ArchiveCache:
             return self._archives[key]
 
     def release(self, stream_id: UUID) -> None:
-        """Let go of a stream's archives."""
+        """Drop a stream's archives."""
         for key in [key for key in self._archives if key[0] == stream_id]:
             del self._archives[key]
 

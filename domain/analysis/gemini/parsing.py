@@ -1,10 +1,8 @@
-"""A model's words, made fit to be shown: one line of plain text of a bounded length.
+"""Parsing of Gemini's answers: invalid parts are corrected or dropped, and counted.
 
-Gemini's answers, read without trust: parsed as far as they go, put right or left out, counted.
-
-A model says times that do not exist, moments twice, and words that nobody asked for. Nothing of
-that is an error: what can be corrected is, what cannot is left out, and each has a reason that is
-counted, so that a prompt or a model that gets worse is seen.
+A model may give times that do not exist, duplicate moments, or text that was not asked for. None of
+that is an error. Every correction and omission has a reason that is counted, so that a regression
+of a prompt or model is visible.
 """
 
 from __future__ import annotations
@@ -37,9 +35,9 @@ _ELLIPSIS: Final = "…"
 
 
 def plain_text(value: object, *, longest: int) -> str:
-    """Return `value` as one line without markup, addresses or control characters.
+    """Return `value` as one line without markup, URLs or control characters.
 
-    Anything but text gives nothing; longer text is cut at a word and says so.
+    Empty if it is not text; longer text is cut at a word, with an ellipsis.
     """
     if not isinstance(value, str):
         return ""
@@ -54,7 +52,7 @@ def plain_text(value: object, *, longest: int) -> str:
 
 
 LEAST_CERTAINTY: Final = 0.2
-"""Below it a moment is taken to be made up."""
+"""Moments with a lower certainty are dropped."""
 
 
 _HUNDREDTHS: Final = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})")
@@ -86,7 +84,7 @@ _PEAK_MAY_MOVE: Final = 6.0
 
 
 class UnusableAnswerError(ValueError):
-    """Nothing in the answer can be used; `reason` is a short name, to be counted."""
+    """Nothing in the answer can be used; `reason` is a short name for counts."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"nothing in the answer can be used: {reason}")
@@ -94,14 +92,14 @@ class UnusableAnswerError(ValueError):
 
 
 class FileSpan(Model):
-    """Where a video file lies on the stream: both in seconds of media time."""
+    """The span of the stream that a video file covers, in seconds of media time."""
 
     start: float
     end: float
 
 
 class DetectedMoment(Model):
-    """A moment that was seen in a chunk; times in seconds of media time."""
+    """A moment of the detect query; times in seconds of media time."""
 
     start: float
     peak: float
@@ -112,7 +110,7 @@ class DetectedMoment(Model):
 
 
 class DetectedMoments(Model):
-    """The moments of a chunk, and how often what was corrected or left out."""
+    """The moments of a chunk, and counts of corrections and omissions by reason."""
 
     moments: tuple[DetectedMoment, ...] = ()
     counted: dict[str, int] = Field(default_factory=dict)
@@ -128,7 +126,7 @@ class Refinement(Model):
 
 
 class Assessment(Model):
-    """What a moment is worth, and what to call it."""
+    """Scores, tags and texts of a moment."""
 
     score: HighlightScore
     tags: tuple[str, ...] = ()
@@ -138,12 +136,12 @@ class Assessment(Model):
 
 
 def parse_detections(answer: GeminiAnswer, file: FileSpan, profile: GameProfile) -> DetectedMoments:
-    """Return the moments of a chunk, the most certain first where two contradict each other.
+    """Return the moments of a chunk in order; of overlapping ones the most certain.
 
-    An answer that was cut off gives the moments that were complete.
+    An answer that was cut off gives its complete moments.
 
     Raises:
-        UnusableAnswerError: it was blocked, or is not what was asked for.
+        UnusableAnswerError: it was blocked, or does not match the schema.
     """
     counted: Counter[str] = Counter()
     found = []
@@ -166,10 +164,10 @@ def parse_detections(answer: GeminiAnswer, file: FileSpan, profile: GameProfile)
 def parse_refinement(
     answer: GeminiAnswer, file: FileSpan, *, excerpt_start: float, detected: DetectedMoment
 ) -> Refinement | None:
-    """Return a moment's exact times; None when it is not there on a second look.
+    """Return a moment's exact times; None if the model denies the moment.
 
-    `excerpt_start` is where the excerpt begins, in seconds of the file: a model that counts from
-    there is understood, by what lies nearer to the peak that was `detected`.
+    `excerpt_start` is where the excerpt begins, in seconds of the file. Some models count from
+    there; the reading with the peak nearer to `detected` is used.
 
     Raises:
         UnusableAnswerError: it was blocked, or the times cannot be read or are far away.
@@ -202,7 +200,7 @@ def parse_refinement(
 
 
 def parse_assessment(answer: GeminiAnswer, profile: GameProfile) -> Assessment:
-    """Return what a moment is worth; tags outside the taxonomy are left out and counted.
+    """Return the assessment of a moment; tags outside the taxonomy are dropped and counted.
 
     Raises:
         UnusableAnswerError: it was blocked, or a dimension is missing.

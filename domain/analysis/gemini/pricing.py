@@ -1,8 +1,4 @@
-"""Which model watches, how it is asked, and in what language it tells.
-
-Tokens and dollars: what a call cost, and what one will cost at most.
-
-Known Gemini models: family, prices with dates of validity, retirement.
+"""Gemini models: choice, token usage, prices with dates of validity, and retirement.
 
 Sources: ai.google.dev/gemini-api/docs/pricing, …/models and …/deprecations, read in autumn 2026.
 Operators override prices with HIGHLIGHTS_GEMINI_PRICES, so that no release is needed for a change.
@@ -22,10 +18,7 @@ from domain.profiles.model import MediaResolution
 
 
 class GeminiModelChoice(Model):
-    """What a game is watched with; None leaves it to the general choice.
-
-    `temperature` is in [0, 2].
-    """
+    """Model settings of a game; None for the general setting. `temperature` is in [0, 2]."""
 
     model: str | None = None
     temperature: NonNegativeFloat | None = Field(default=None, le=2.0)
@@ -33,20 +26,20 @@ class GeminiModelChoice(Model):
 
 
 AUDIO_TOKENS: Final = 32
-"""Tokens of a second of sound (Gemini API, "Understand and count tokens")."""
+"""Tokens per second of audio (Gemini API, "Understand and count tokens")."""
 
 
 _MILLION: Final = 1_000_000
 
 
-# Tokens of one frame by family and resolution; an unknown family is taken to be the dearest.
+# Tokens per frame by family and resolution; unknown families count as the most expensive.
 _FRAME_TOKENS: Final = {
     "gemini-2": {MediaResolution.LOW: 66, MediaResolution.MEDIUM: 258, MediaResolution.HIGH: 258},
     "gemini-3": {MediaResolution.LOW: 70, MediaResolution.MEDIUM: 70, MediaResolution.HIGH: 280},
 }
 
 
-# Families whose thinking can be switched off; the others spend part of the output on thoughts.
+# Families whose thinking can be disabled; others spend part of the output on thoughts.
 _NO_THOUGHTS: Final = ("gemini-2.0", "gemini-2.5-flash")
 
 
@@ -62,15 +55,15 @@ _CHARACTERS_A_TOKEN: Final = 4
 
 
 def thinks(model: str) -> bool:
-    """Return True if part of a model's output always goes to thoughts."""
+    """Return True if a model always spends part of its output on thoughts."""
     return not model.startswith(_NO_THOUGHTS)
 
 
 class TokenUsage(Model):
-    """Tokens of a call by price class; `text` is all of the prompt that is not sound.
+    """Tokens of a call by price class.
 
-    `cached` tokens are part of `text` and `audio`, and are counted at the same price: an estimate
-    from above. `output` includes thinking.
+    `text` is the prompt without audio, video included. `cached` tokens are part of `text` and
+    `audio` and count at the same price, an upper bound. `output` includes thinking.
     """
 
     text: NonNegativeInt = 0
@@ -94,14 +87,14 @@ class TokenUsage(Model):
 
 
 class ModelPrice(Model):
-    """Dollars for a million tokens: of text and pictures, of sound, and of output."""
+    """Dollars per million tokens of text and video, of audio, and of output."""
 
     text: NonNegativeFloat
     audio: NonNegativeFloat
     output: NonNegativeFloat
 
     def dollars(self, usage: TokenUsage) -> float:
-        """Return what `usage` costs."""
+        """Return the price of `usage` in dollars."""
         cost = usage.text * self.text + usage.audio * self.audio + usage.output * self.output
         return round(cost / _MILLION, 9)
 
@@ -115,7 +108,7 @@ def estimate(
     prompt: str,
     output: int,
 ) -> TokenUsage:
-    """Return what watching `seconds` at `fps` frames a second will take, rather too much."""
+    """Return an upper estimate of the tokens of `seconds` of video at `fps` frames per second."""
     family = next((known for known in _FRAME_TOKENS if model.startswith(known)), None)
     frame = (_FRAME_TOKENS[family] if family else _DEAREST)[resolution]
     return TokenUsage(

@@ -1,13 +1,9 @@
-"""JSON schemas that bind Gemini's answers: what is not in them cannot be said.
+"""Queries to Gemini about a chunk: prompts, answer schemas, frame rates and resolutions.
 
-What Gemini is asked, as versioned templates.
-
-A template that changes gets a new version, which every highlight carries (`PROMPTS`). Whatever
-others wrote (a profile's words, a tenant's mark) goes in as JSON between `<data>` and `</data>`,
-where it cannot end the block, and is said to be data; what cannot be enforced by words is enforced
-by the schema of the answer and by reading it (`domain.analysis.gemini.parsing`).
-
-The questions about a chunk: prompt, schema, frame rate and resolution of each look.
+Prompts are versioned templates. A template that changes gets a new version, which every highlight
+carries (`PROMPTS`). Untrusted text (a profile's words, a tenant's marks) is inserted as JSON
+between `<data>` and `</data>`, where it cannot end the block, and is declared to be data. What a
+prompt cannot enforce is enforced by the answer's schema and by `domain.analysis.gemini.parsing`.
 """
 
 from __future__ import annotations
@@ -27,11 +23,11 @@ from domain.profiles.model import GameProfile, MediaResolution
 from domain.score import DIMENSIONS
 
 OTHER: Final = "other"
-"""The kind of a moment that the profile does not know."""
+"""Kind of a moment that is not in the profile."""
 
 
 MOST_MOMENTS: Final = 6
-"""Moments that a chunk may have."""
+"""Largest number of moments in a chunk."""
 
 
 MOST_TAGS: Final = 5
@@ -65,7 +61,7 @@ def refine_schema() -> dict[str, Any]:
 
 
 def score_schema(profile: GameProfile) -> dict[str, Any]:
-    """Return the schema of one moment's worth; its tags are those of the profile's taxonomy."""
+    """Return the schema of one moment's scores; tags are limited to the profile's taxonomy."""
     properties: dict[str, Any] = dict.fromkeys(DIMENSIONS, _UNIT)
     properties["certainty"] = _UNIT
     known = sorted(profile.all_tags())
@@ -89,7 +85,7 @@ VERSIONS: Final = {
 
 
 PROMPTS: Final = "+".join(VERSIONS.values())
-"""The versions that together made a highlight."""
+"""Versions of all prompts, as highlights carry them."""
 
 
 SYSTEM: Final = (
@@ -148,7 +144,7 @@ _SCORE: Final = Template(
 
 
 def detect_prompt(profile: GameProfile, *, seconds: float, marks: Sequence[str] = ()) -> str:
-    """Return the question for all moments of a chunk; `marks` are names the tenant gave moments."""
+    """Return the prompt that lists a chunk's moments; `marks` are labels of the tenant's marks."""
     words: dict[str, Any] = {
         "game": profile.name,
         **profile.prompt.model_dump(),
@@ -160,13 +156,13 @@ def detect_prompt(profile: GameProfile, *, seconds: float, marks: Sequence[str] 
 
 
 def refine_prompt(*, start: float, end: float, kind: str) -> str:
-    """Return the question for the exact times of a moment between `start` and `end` (s)."""
+    """Return the prompt for exact times of the moment between `start` and `end` (s)."""
     what = kind.replace("_", " ")
     return _REFINE.substitute(start=clock(start), end=clock(end), what=what, clock=_CLOCK)
 
 
 def score_prompt(profile: GameProfile, *, start: float, end: float, language: str) -> str:
-    """Return the question for the worth of the moment between `start` and `end` (s)."""
+    """Return the prompt that scores the moment between `start` and `end` (s)."""
     words = {
         "game": profile.name,
         "what_matters": profile.description,
@@ -180,7 +176,7 @@ def score_prompt(profile: GameProfile, *, start: float, end: float, language: st
 
 
 def data_block(words: dict[str, Any]) -> str:
-    """Return others' words as JSON that cannot end the block it stands in."""
+    """Return untrusted text as JSON that cannot end its `<data>` block."""
     text = json.dumps(words, ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e")
 
@@ -192,22 +188,22 @@ def clock(seconds: float) -> str:
 
 
 AROUND_PEAK: Final = 4.0
-"""Seconds on each side of a peak that are looked at closely."""
+"""Seconds on each side of a peak in the refine query."""
 
 
 AROUND_MOMENT: Final = 1.0
-"""Seconds on each side of a moment that are shown when it is scored."""
+"""Seconds on each side of a moment in the score query."""
 
 
 _CLOSER: Final = 4.0
-"""Frames a second of the second look: a quarter of a second is as exact as a cut needs to be."""
+"""Frames per second of the refine query: a quarter of a second is exact enough for a cut."""
 
 
 _ENOUGH: Final = 1.0
-"""Frames a second of the last look, at a resolution that makes each of them dear."""
+"""Frames per second of the score query, whose resolution makes frames expensive."""
 
 
-# Of the answer itself, which takes about as much as is expected; thoughts have room beside it.
+# Output limits of the answer itself; thoughts are counted separately.
 _MOST_OUTPUT: Final = {QueryStep.DETECT: 1024, QueryStep.REFINE: 512, QueryStep.SCORE: 1024}
 
 
@@ -215,18 +211,18 @@ _EXPECTED_OUTPUT: Final = {QueryStep.DETECT: 150, QueryStep.REFINE: 80, QuerySte
 
 
 class QueryBuilder(Model):
-    """Which model is asked, how and in what language."""
+    """Builds queries for a model, temperature and language."""
 
     model: str
     temperature: NonNegativeFloat | None = None
     language: str = "English"
 
     def analyzer(self, answered: str | None = None) -> str:
-        """Return what a highlight carries: the model that answered, and the prompts' versions."""
+        """Return the name that highlights carry: the model that answered and prompt versions."""
         return f"{answered or self.model}/{PROMPTS}"
 
     def detect(self, chunk: Chunk, profile: GameProfile) -> GeminiQuery:
-        """Return the question for all moments of a chunk: all of it, at a low resolution."""
+        """Return the query for a chunk's moments, at a low resolution."""
         seconds = chunk.video_seconds
         return self._ask(
             QueryStep.DETECT,
@@ -241,7 +237,7 @@ class QueryBuilder(Model):
         )
 
     def refine(self, profile: GameProfile, *, start: float, end: float, kind: str) -> GeminiQuery:
-        """Return the question for exact times between two points of the file (s): more frames."""
+        """Return the query for exact times between two points of the file (s), at more frames."""
         fps = max(_CLOSER, profile.analyzer.frames_per_second)
         return self._ask(
             QueryStep.REFINE,
@@ -251,7 +247,7 @@ class QueryBuilder(Model):
         )
 
     def score(self, profile: GameProfile, *, start: float, end: float) -> GeminiQuery:
-        """Return the question for a moment's worth: at the resolution that the game needs."""
+        """Return the query for a moment's scores, at the resolution of the game's profile."""
         return self._ask(
             QueryStep.SCORE,
             score_prompt(profile, start=start, end=end, language=self.language),
@@ -267,13 +263,13 @@ class QueryBuilder(Model):
     def expected_dollars(
         self, chunk: Chunk, profile: GameProfile, price: ModelPrice, *, serving: str | None = None
     ) -> float:
-        """Return what a look is expected to cost: the whole chunk, and one moment closely.
+        """Return the expected cost of a chunk's analysis with one moment.
 
         Args:
-            chunk: what is looked at.
-            profile: of its game.
-            price: of the model that answers.
-            serving: its name, where it is another than the one asked.
+            chunk: the chunk.
+            profile: profile of its game.
+            price: price of the model that answers.
+            serving: its name, if it differs from the requested model.
         """
         if chunk.video_seconds <= 0:
             return 0.0

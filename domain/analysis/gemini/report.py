@@ -1,4 +1,4 @@
-"""What Gemini was asked while windows were analysed, and what it cost."""
+"""Report of Gemini queries and their cost."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _LIMITS: Final = (
     GateReason.DOWN,
     GateReason.BUSY,
 )
-_LOOKED: Final = (GateReason.MOMENT, GateReason.RANKED, GateReason.SAMPLED)
+_ANALYZED: Final = (GateReason.MOMENT, GateReason.RANKED, GateReason.SAMPLED)
 
 
 class GeminiReport(Model):
-    """Of the windows of one request; asking for them again reports the same calls once.
+    """Gemini calls for the windows of one request; a retry reports the same calls.
 
     Attributes:
-        chunks: how many chunks were looked at, or not, by `GateReason`.
-        calls: answers that were used; each was paid for once, even if a retry found it kept.
+        pieces: number of chunks, analyzed or not, by `GateReason`.
+        calls: answers that were used; each was paid for once, even if a retry found it stored.
         usage: their tokens.
         dollars: their price by the configured table.
-        watched: seconds of media that were shown.
-        counted: how often an answer was corrected or left out, by reason.
-        models: how many of the calls each model answered.
-        rerouted: models that were asked for, and those that answered in their place.
-        unpriced: models that answered and whose price is a guess.
+        watched: seconds of media that Gemini saw.
+        counted: corrections and omissions, by reason.
+        models: number of calls by the model that answered.
+        rerouted: requested models and the models that answered instead.
+        unpriced: models that answered and whose price is assumed.
         missing: models that the service does not offer.
     """
 
@@ -51,10 +51,7 @@ class GeminiReport(Model):
 
     @property
     def status_message(self) -> str | None:
-        """What the stream's owner should know, in a sentence or two.
-
-        Empty when all is well, None when nothing was learnt of that.
-        """
+        """Message for the stream's owner; empty if Gemini works normally, None if unknown."""
         for reason in _LIMITS:
             if self.pieces.get(reason):
                 named = f" ({', '.join(self.missing)})" if reason is GateReason.NO_MODEL else ""
@@ -74,13 +71,13 @@ class GeminiReport(Model):
 
     @property
     def main_model(self) -> str | None:
-        """The model that answered most calls; None if none did."""
+        """The model that answered most calls; None without a call."""
         return max(self.models, key=lambda model: self.models[model], default=None)
 
     @property
     def has_analysis(self) -> bool:
-        """Whether Gemini's word about any chunk counted."""
-        return any(self.pieces.get(reason) for reason in _LOOKED)
+        """True if Gemini analyzed any chunk."""
+        return any(self.pieces.get(reason) for reason in _ANALYZED)
 
     def plus(self, other: GeminiReport) -> GeminiReport:
         """Return the sum."""
