@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from uuid import UUID, uuid5
 
 _HIGHLIGHT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a001")
@@ -14,6 +15,20 @@ _JOB = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a008")
 
 OUTBOX_RELAY_WORKFLOW_ID = "outbox-relay"
 """The Temporal workflow id of the one relay of the outbox."""
+
+
+class SearchAttribute(StrEnum):
+    """Temporal search attributes by which an operator finds a stream's workflow.
+
+    They are stored as plain text, so they never hold personal data. `STREAM_TITLE` is tenant, room
+    and title in one line; it is optional, because a Temporal server may not have it registered.
+    """
+
+    TENANT_ID = "TenantId"
+    STREAM_ID = "StreamId"
+    GAME = "Game"
+    STREAM_STATUS = "StreamStatus"
+    STREAM_TITLE = "StreamTitle"
 
 
 def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:

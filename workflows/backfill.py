@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.streams.backfill.planning import Piece, RecordingRange
     from domain.streams.report import clock
     from domain.streams.status import EndReason, StreamEnd
-    from workflows import backfill_steps, steps
+    from workflows import steps
     from workflows.causes import cause_of, tenant_message
     from workflows.clip import ClipWorkflow
 
@@ -57,7 +57,7 @@ class BackfillWorkflow:
     @workflow.run
     async def run(self, request: BackfillInput) -> BackfillResult:
         """Fetch, analyse, select, cut; a recording that cannot be had is a result, no error."""
-        stream = await backfill_steps.recall(
+        stream = await steps.recall_stream(
             StreamRef(tenant_id=request.tenant_id, stream_id=request.stream_id, again=request.again)
         )
         if stream is None:
@@ -90,7 +90,7 @@ class BackfillWorkflow:
 
     async def _survey(self, stream: StreamSoFar) -> RecordingSurvey:
         try:
-            return await backfill_steps.survey(
+            return await steps.survey_recording(
                 survey_request(self._request, stream), self._request.timing
             )
         except ActivityError as error:
@@ -119,7 +119,7 @@ class BackfillWorkflow:
     ) -> int | None:
         """Fetch, analyse and select a piece; return the last window that has been analysed."""
         try:
-            fetched = await backfill_steps.fetch(
+            fetched = await steps.fetch_recording(
                 ledger.fetch_request(span, piece), self._request.timing
             )
             ledger.fetched(fetched)
@@ -185,14 +185,14 @@ class BackfillWorkflow:
 
     async def _record(self, ledger: BackfillLedger) -> None:
         record = ledger.record()
-        await backfill_steps.record(record)
+        await steps.record_backfill(record)
         ledger.recorded(record)
 
     async def _release(self, release: RecordingRelease | None) -> None:
         if release is None:
             return
         try:
-            await backfill_steps.release(release)
+            await steps.release_recording(release)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise

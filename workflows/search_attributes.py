@@ -8,9 +8,9 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
-    from domain import temporal_names
+    from domain.ids import SearchAttribute
 
-TENANT_ID: Final = SearchAttributeKey.for_keyword(temporal_names.TENANT_ID)
-STREAM_ID: Final = SearchAttributeKey.for_keyword(temporal_names.STREAM_ID)
-GAME: Final = SearchAttributeKey.for_keyword(temporal_names.GAME)
-STREAM_STATUS: Final = SearchAttributeKey.for_keyword(temporal_names.STREAM_STATUS)
+TENANT_ID: Final = SearchAttributeKey.for_keyword(SearchAttribute.TENANT_ID)
+STREAM_ID: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_ID)
+GAME: Final = SearchAttributeKey.for_keyword(SearchAttribute.GAME)
+STREAM_STATUS: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_STATUS)

@@ -20,9 +20,9 @@ from uuid import UUID
 from domain.analysis.baseline import REMEMBERED, Reading, Spread, Usuals, last_readings, read
 from domain.analysis.scoring import Cues, evidence, excitement, score, tags
 from domain.analysis.signals import SignalFrame
-from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.candidate import HighlightCandidate, Mark
 from domain.highlights.commentary import remembered, with_commentary
-from domain.highlights.markers import Mark, mark_of, where_meant
+from domain.highlights.markers import mark_of, where_meant
 from domain.ids import highlight_id
 from domain.media.segments import Line, TimedMetadata
 from domain.media.timestamps import ClockAnchor

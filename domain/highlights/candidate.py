@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from pydantic import NonNegativeFloat
 
-from domain.highlights.markers import Mark
 from domain.media.timestamps import WallClockAnchor, order_span, parse_timestamp
 from domain.model import Model
-from domain.score import HighlightScore
+from domain.score import HighlightScore, Unit
+
+USUAL_IMPORTANCE: Final = 0.8
+"""Of a mark that does not say: enough to make a highlight of calm play, and no more."""
 
 
 class Evidence(Model):
@@ -23,6 +26,18 @@ class Evidence(Model):
     signal: str
     strength: float
     words: str
+
+
+class Mark(Model):
+    """A moment that the tenant marks.
+
+    `label` is lower case letters, digits and underscores; `offset` tells by how many seconds the
+    moment lies before (negative) or after the place of the metadata.
+    """
+
+    label: str
+    importance: Unit = USUAL_IMPORTANCE
+    offset: float = 0.0
 
 
 class HighlightCandidate(Model):

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.markers import USUAL_IMPORTANCE, Mark
+from domain.highlights.candidate import USUAL_IMPORTANCE, HighlightCandidate, Mark
 from domain.profiles.model import GameProfile
 from domain.score import HighlightScore
 

@@ -14,15 +14,13 @@ from typing import Final
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from domain.highlights.candidate import USUAL_IMPORTANCE, Mark
 from domain.media.segments import TimedMetadata, Window
 from domain.model import Model
 from domain.score import Unit
 
 LONGEST_PAYLOAD: Final = 4096
 """Characters that are looked at; nobody needs more to name a moment."""
-
-USUAL_IMPORTANCE: Final = 0.8
-"""Of a mark that does not say: enough to make a highlight of calm play, and no more."""
 
 FARTHEST: Final = 30.0
 """Seconds by which a moment may lie off its mark: the detector remembers 40 s."""
@@ -39,18 +37,6 @@ _OTHER_USES: Final = frozenset(
         "promo", "question", "quiz", "scte35", "sponsor", "stop", "survey",
     }
 )  # fmt: skip
-
-
-class Mark(Model):
-    """A moment that the tenant marks.
-
-    `label` is lower case letters, digits and underscores; `offset` tells by how many seconds the
-    moment lies before (negative) or after the place of the metadata.
-    """
-
-    label: str
-    importance: Unit = USUAL_IMPORTANCE
-    offset: float = 0.0
 
 
 class Refusal(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 from pydantic import PositiveInt
@@ -60,19 +60,6 @@ class ProfileOverride(Model):
             problems = [ProfileProblem(source=self.source, words=words)]
         if problems:
             raise InvalidProfilesError(problems)
-
-
-class ProfileOverrideRepository(Protocol):
-    """Where overrides are kept: append-only, so that every former revision can be read."""
-
-    async def current(self, tenant_id: UUID) -> tuple[ProfileOverride, ...]:
-        """Return the tenant's latest revision of each profile it overrides."""
-
-    async def history(self, tenant_id: UUID, profile_id: str) -> tuple[ProfileOverride, ...]:
-        """Return all revisions for one profile, oldest first."""
-
-    async def append(self, override: ProfileOverride) -> None:
-        """Keep a new revision; the one before must be `revision - 1`."""
 
 
 def _unusable(patch: Mapping[str, object]) -> Iterator[tuple[Path, str]]:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import structlog
 
-from domain.streams.retention import StoredObject, media_to_shed
+from domain.media.shedding import StoredObject, media_to_shed
 
 _SCRATCH: Final = ".scratch"
 _KEY_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")

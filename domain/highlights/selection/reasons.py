@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from domain.highlights.markers import Mark
+from domain.highlights.candidate import Mark
 from domain.highlights.selection.models import Reason, ReasonFields, Tier
 from domain.highlights.selection.resolution import Cause, Verdict
 from domain.highlights.selection.timeline import Conflict

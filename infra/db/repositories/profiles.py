@@ -36,7 +36,7 @@ _PINNED: Final = select(_pin.version).where(
 
 
 class ProfileOverrides:
-    """The overrides of the session's tenant; fulfils `domain.ProfileOverrideRepository`."""
+    """Profile overrides of the session's tenant, append-only."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session

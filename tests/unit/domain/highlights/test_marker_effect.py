@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.highlights.candidate import HighlightCandidate
+from domain.highlights.candidate import HighlightCandidate, Mark
 from domain.highlights.marker_effect import honour_mark
-from domain.highlights.markers import Mark
 from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
 

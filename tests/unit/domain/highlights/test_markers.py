@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.highlights.markers import (
-    LONGEST_PAYLOAD,
-    Mark,
-    Refusal,
-    read_mark,
-    refusals,
-    where_meant,
-)
+from domain.highlights.candidate import Mark
+from domain.highlights.markers import LONGEST_PAYLOAD, Refusal, read_mark, refusals, where_meant
 from domain.media.segments import TimedMetadata
 
 JSON = st.recursive(

@@ -6,14 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.media.segments import Window
-from domain.streams.retention import (
-    KEPT_GAPS,
-    StoredObject,
-    keep_from,
-    latest_gaps,
-    media_to_shed,
-    segments_from,
-)
+from domain.media.shedding import StoredObject, media_to_shed
+from domain.streams.retention import KEPT_GAPS, keep_from, latest_gaps, segments_from
 from tests.unit.domain.clip_cases import gap, segments_of, window
 
 positions = st.floats(0.0, 1e5)

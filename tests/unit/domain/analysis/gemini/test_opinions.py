@@ -10,8 +10,7 @@ from domain.analysis.gemini.budget import GateState, Grounds
 from domain.analysis.gemini.chunks import Opinion, Piece, WatchState, opinion_on
 from domain.analysis.gemini.fusion import Sighting
 from domain.analysis.gemini.results import Look, Told, told_in_vain, told_with, told_without
-from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.markers import Mark
+from domain.highlights.candidate import HighlightCandidate, Mark
 from domain.score import DIMENSIONS, HighlightScore
 from tests.unit.domain.analysis.gemini.test_pieces import candidate, window
 from tests.unit.domain.analysis.gemini.test_results import HEARD, STREAM, TENANT, seen
