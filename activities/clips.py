@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.interfaces import Clips
 from domain.clips.models import ClipSpec, RenderedClip
-from domain.clips.planning import undamaged_part
+from domain.clips.tracker import undamaged_part
 from domain.media.segments import SegmentRef
 from infra.media.concat import SourceFile
 from infra.media.ffmpeg import FfmpegLimits

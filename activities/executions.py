@@ -22,7 +22,7 @@ from domain.ids import (
     stream_workflow_id,
 )
 from domain.media.segments import SegmentRef
-from domain.streams.messages import RecordingReady
+from domain.streams.messages import ClipRecord, RecordingReady, StreamRecord
 from domain.streams.reconciliation import (
     ClipAction,
     ReconcileExecutionsInput,
@@ -34,7 +34,6 @@ from domain.streams.reconciliation import (
     lost_stream_end,
     stream_action,
 )
-from domain.streams.records import ClipRecord, StreamRecord
 from domain.streams.status import StreamEnd, StreamProgress
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import clips, streams, unfinished

@@ -31,8 +31,8 @@ from domain.streams.backfill.messages import (
     StreamSoFar,
     SurveyInput,
 )
+from domain.streams.messages import ClipRecord, MediaRelease, StreamRecord
 from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
-from domain.streams.records import ClipRecord, MediaRelease, StreamRecord
 from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult
 from domain.webhooks.delivery import (
     AttemptOutcome,

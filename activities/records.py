@@ -13,7 +13,7 @@ from temporalio import activity
 from activities.interfaces import BackfillRecords, Records
 from app.services.webhooks import WebhookDispatcher
 from domain.streams.backfill.messages import BackfillRecord, StreamRef, StreamSoFar
-from domain.streams.records import ClipRecord, StreamRecord
+from domain.streams.messages import ClipRecord, StreamRecord
 from infra.db.engine import Database, UnstorableValueError
 from infra.db.repositories import backfills, clips, highlights, streams
 

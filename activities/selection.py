@@ -10,7 +10,7 @@ from activities.interfaces import Selection
 from app.services.profiles import PinnedProfiles
 from app.services.webhooks import WebhookDispatcher
 from domain.highlights.commentary import heed
-from domain.highlights.marker_effect import honour_mark
+from domain.highlights.markers import honour_mark
 from domain.highlights.selection import (
     HighlightSelector,
     SelectHighlightsInput,

@@ -1,16 +1,21 @@
-r"""Text from outside: what may be stored, signed and sent again.
+"""Text from outside: what may be stored, signed and sent again.
 
 Decoders are more lenient than encoders. JSON's `"\ud800"` (half of a surrogate pair) decodes to a
 string that UTF-8 cannot encode, and PostgreSQL takes no NUL in text. Such text fails long after it
 came in, each time it is tried; so it is refused or cleaned where it enters.
+
+Languages whose word forms the search knows.
 """
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Final
 
 REPLACEMENT: Final = "\ufffd"
+
+
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -29,3 +34,45 @@ def clean_text(value: str, limit: int) -> str:
         value = value.replace("\x00", "")
         value = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return value[:limit]
+
+
+class Language(StrEnum):
+    """ISO 639-1 codes of the languages that stock PostgreSQL (14 and later) can stem.
+
+    The names are those of its text search configurations (PostgreSQL manual, 12.7); in other
+    languages words are found as they are written.
+    """
+
+    ARABIC = "ar"
+    ARMENIAN = "hy"
+    BASQUE = "eu"
+    CATALAN = "ca"
+    DANISH = "da"
+    DUTCH = "nl"
+    ENGLISH = "en"
+    FINNISH = "fi"
+    FRENCH = "fr"
+    GERMAN = "de"
+    GREEK = "el"
+    HINDI = "hi"
+    HUNGARIAN = "hu"
+    INDONESIAN = "id"
+    IRISH = "ga"
+    ITALIAN = "it"
+    LITHUANIAN = "lt"
+    NEPALI = "ne"
+    NORWEGIAN = "no"
+    PORTUGUESE = "pt"
+    ROMANIAN = "ro"
+    RUSSIAN = "ru"
+    SERBIAN = "sr"
+    SPANISH = "es"
+    SWEDISH = "sv"
+    TAMIL = "ta"
+    TURKISH = "tr"
+    YIDDISH = "yi"
+
+    @property
+    def configuration(self) -> str:
+        """PostgreSQL's text search configuration."""
+        return self.name.lower()

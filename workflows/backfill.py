@@ -35,8 +35,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.streams.report import clock
     from domain.streams.status import EndReason, StreamEnd
     from workflows import steps
-    from workflows.causes import cause_of, tenant_message
     from workflows.clip import ClipWorkflow
+    from workflows.steps import cause_of, tenant_message
 
 _UNREADABLE = "The recording could not be read in any of our attempts."
 

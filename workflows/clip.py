@@ -13,9 +13,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Clips, Records
     from domain import task_queues
     from domain.clips.models import ClipInput, ClipOutcome, ClipStatus, RenderedClip
-    from domain.streams.records import ClipRecord
+    from domain.streams.messages import ClipRecord
     from workflows import steps
-    from workflows.causes import cause_of, tenant_message
+    from workflows.steps import cause_of, tenant_message
 
 _INTERNAL = "The clip could not be made because of an internal error of ours."
 

@@ -1,26 +1,100 @@
-"""The activities of a stream as its workflow calls them: queue, timeouts and retries of each."""
+"""Why an activity failed, in words.
+
+Search attributes by which an operator finds a stream; plain text, so never personal data.
+
+The activities of a stream as its workflow calls them: queue, timeouts and retries of each.
+
+The activities of a backfill as its workflow calls them: queue, timeouts and retries of each.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
-    from activities.interfaces import Analysis, Clips, Ingest, Records, Selection
+    from activities.interfaces import (
+        Analysis,
+        BackfillRecords,
+        Clips,
+        Ingest,
+        Recordings,
+        Records,
+        Selection,
+    )
     from domain import task_queues
     from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
     from domain.clips.models import ClipSpec, ClipStatus
     from domain.highlights.selection import SelectHighlightsInput, SelectHighlightsResult
+    from domain.ids import SearchAttribute
     from domain.ingest.messages import FetchWindowInput, FetchWindowResult
-    from domain.streams.messages import StreamTiming
-    from domain.streams.records import ClipRecord, MediaRelease, StreamRecord
+    from domain.streams.backfill.messages import (
+        BackfillRecord,
+        BackfillTiming,
+        FetchRecordingInput,
+        FetchRecordingResult,
+        RecordingRelease,
+        RecordingSurvey,
+        StreamRef,
+        StreamSoFar,
+        SurveyInput,
+    )
+    from domain.streams.messages import ClipRecord, MediaRelease, StreamRecord, StreamTiming
     from domain.streams.report import clock
+
+
+_OUR_CODE: Final = re.compile(r"[a-z]+(_[a-z]+)+")
+
+
+LONGEST = 500
+"""Characters; a cause is kept in history, so it must stay short."""
+
+
+def tenant_message(error: BaseException, *, otherwise: str) -> str:
+    """Return what a tenant may read of an error: our own sentence about it, or `otherwise`.
+
+    Errors that we raise for tenants have a code such as `media_gone` as their type. Any other
+    exception has the name of its class there, and a text that says how we are built.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ApplicationError) and _OUR_CODE.fullmatch(cause.type or ""):
+            return cause.message[:LONGEST]
+        cause = cause.__cause__
+    return otherwise
+
+
+def cause_of(error: BaseException) -> str:
+    """Return the messages of all that lies behind `error`, the nearest first."""
+    words: list[str] = []
+    cause = error.__cause__
+    while cause is not None:
+        words.append(str(cause))
+        cause = cause.__cause__
+    return (": ".join(words) or str(error))[:LONGEST]
+
+
+TENANT_ID: Final = SearchAttributeKey.for_keyword(SearchAttribute.TENANT_ID)
+
+
+STREAM_ID: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_ID)
+
+
+GAME: Final = SearchAttributeKey.for_keyword(SearchAttribute.GAME)
+
+
+STREAM_STATUS: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_STATUS)
+
 
 # The name of `RecordMissingError` in `infra.db.repositories.errors`: a deleted row stays deleted.
 RECORD_MISSING = "RecordMissingError"
+
 
 # The names of what fails alike each time: a value that the database refuses, or that is no UTF-8.
 PERMANENT = (
@@ -30,6 +104,7 @@ PERMANENT = (
     "PydanticSerializationError",
 )
 
+
 # What must not be lost is retried for as long as its workflow lives: the wait is for our own
 # database or store to come back, and the stream goes on being fetched meanwhile.
 UNTIL_DONE = RetryPolicy(
@@ -37,9 +112,13 @@ UNTIL_DONE = RetryPolicy(
     maximum_interval=timedelta(seconds=15),
     non_retryable_error_types=[RECORD_MISSING, *PERMANENT],
 )
+
+
 # Of a few statements or deletions: a dead worker costs no more than this. What may take longer
 # sends heartbeats instead.
 BRIEF = timedelta(seconds=15)
+
+
 HEARTBEAT = timedelta(seconds=10)
 
 
@@ -140,4 +219,80 @@ async def release_media(request: MediaRelease) -> None:
         heartbeat_timeout=HEARTBEAT,
         retry_policy=RetryPolicy(maximum_attempts=5),
         summary=before,
+    )
+
+
+_RECORDING_ATTEMPTS = 5
+
+
+async def recall_stream(stream: StreamRef) -> StreamSoFar | None:
+    """Read what is recorded of the stream."""
+    return await workflow.execute_activity_method(
+        BackfillRecords.recall_stream,
+        stream,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=BRIEF,
+        retry_policy=UNTIL_DONE,
+        summary="what is missing",
+    )
+
+
+async def survey_recording(request: SurveyInput, timing: BackfillTiming) -> RecordingSurvey:
+    """Read the recording's playlist, for as long as it may still come; an archive takes a while."""
+    return await workflow.execute_activity_method(
+        Recordings.survey_recording,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=1200),
+        heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
+        schedule_to_close_timeout=timedelta(seconds=timing.recording_patience),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=timing.retry_interval),
+            maximum_interval=timedelta(seconds=60),
+        ),
+        summary="the recording's playlist",
+    )
+
+
+async def fetch_recording(
+    request: FetchRecordingInput, timing: BackfillTiming
+) -> FetchRecordingResult:
+    """Fetch a piece; one that fails five times is given up, not the backfill."""
+    return await workflow.execute_activity_method(
+        Recordings.fetch_recording,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
+        heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=timing.retry_interval),
+            maximum_attempts=_RECORDING_ATTEMPTS,
+        ),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=f"recording from {clock(request.piece.start)}",
+    )
+
+
+async def record_backfill(request: BackfillRecord) -> None:
+    """Write what came of gaps, and the stream's state."""
+    await workflow.execute_activity_method(
+        BackfillRecords.record_backfill,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=BRIEF,
+        retry_policy=UNTIL_DONE,
+        summary=f"{len(request.outcomes)} gaps",
+    )
+
+
+async def release_recording(request: RecordingRelease) -> None:
+    """Delete stored media of the recording; failing to is retried, then left."""
+    await workflow.execute_activity_method(
+        Recordings.release_recording,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=120),
+        heartbeat_timeout=HEARTBEAT,
+        retry_policy=RetryPolicy(maximum_attempts=5),
+        summary="all" if request.before is None else f"before {clock(request.before)}",
     )

@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.streams.ledger import StreamLedger
     from domain.streams.messages import (
         ClipCorrection,
+        MediaRelease,
         RecordingReady,
         SourceFailure,
         StopRequest,
@@ -32,14 +33,12 @@ with workflow.unsafe.imports_passed_through():
         StreamResult,
         StreamTimeline,
     )
-    from domain.streams.records import MediaRelease
     from domain.streams.report import clock
     from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
     from workflows import steps
     from workflows.backfill import BackfillWorkflow
-    from workflows.causes import cause_of
     from workflows.clip import ClipWorkflow
-    from workflows.search_attributes import STREAM_STATUS
+    from workflows.steps import STREAM_STATUS, cause_of
 
 # A run takes at most 10,000 signals, and the server's suggestion does not come in time for them.
 _SIGNALS_PER_RUN = 5_000

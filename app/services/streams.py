@@ -32,7 +32,6 @@ from domain import task_queues
 from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
 from domain.ids import SearchAttribute, backfill_workflow_id, clip_workflow_id, stream_workflow_id
 from domain.ingest.messages import IngestLimits
-from domain.language import Language
 from domain.media.segments import VariantPolicy
 from domain.model import Model
 from domain.streams.backfill.messages import BackfillInput
@@ -42,12 +41,13 @@ from domain.streams.messages import (
     SourceFailure,
     StopRequest,
     StreamInput,
+    StreamRecord,
     StreamTiming,
 )
-from domain.streams.records import StreamRecord
 from domain.streams.report import clock, stream_details, stream_title
 from domain.streams.status import EndReason, StreamEnd, StreamProgress
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
+from domain.text import Language
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import profiles, stream_quota, streams, tenants
 from infra.db.tables import Stream

@@ -1,16 +1,19 @@
-"""The books of one stream: everything its workflow knows, and what follows from it."""
+"""How long stored media is kept while its stream is live.
+
+The books of one stream: everything its workflow knows, and what follows from it.
+"""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
-from domain.clips.planning import wants_clip
-from domain.clips.tracker import ClipBook
+from domain.clips.tracker import ClipBook, wants_clip
 from domain.highlights.markers import count_refused
 from domain.highlights.selection import (
     Decision,
@@ -20,18 +23,19 @@ from domain.highlights.selection import (
     needs_selection,
 )
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
-from domain.media.segments import Gap, Window
+from domain.media.segments import Gap, SegmentRef, Window
 from domain.streams.backfill.messages import BackfillInput, BackfillTiming
 from domain.streams.messages import (
     ClipCorrection,
+    MediaRelease,
     RecordingReady,
     StreamInput,
+    StreamRecord,
     StreamState,
     StreamTimeline,
+    WindowRecord,
 )
-from domain.streams.records import MediaRelease, StreamRecord, WindowRecord
 from domain.streams.report import match_report
-from domain.streams.retention import keep_from, latest_gaps, segments_from
 from domain.streams.status import (
     TERMINAL,
     EndReason,
@@ -44,12 +48,45 @@ from domain.streams.status import (
     may_become,
 )
 
+KEPT_GAPS = 500
+"""Gaps remembered for the timeline query; the database has them all."""
+
+
+def keep_from(
+    *, analyzed: float, horizon: float, backlog: Iterable[Window], clip_starts: Iterable[float]
+) -> float:
+    """Return the media time (s) before which stored media may be deleted.
+
+    Media stays until analysis is `horizon` seconds past it, since a moment that is found now may
+    begin, or be shown after a better one fell, that far back; and longer while a window waits for
+    analysis or a clip for its renderer.
+    """
+    return max(
+        0.0,
+        min(
+            [analyzed - horizon, *(window.start for window in backlog), *clip_starts],
+        ),
+    )
+
+
+def segments_from(segments: Sequence[SegmentRef], start: float) -> list[SegmentRef]:
+    """Return the segments that reach beyond `start` seconds."""
+    return [segment for segment in segments if segment.end > start]
+
+
+def latest_gaps(gaps: Sequence[Gap]) -> tuple[Gap, ...]:
+    """Return the gaps worth remembering."""
+    return tuple(gaps[-KEPT_GAPS:])
+
+
 BATCH = 20
 """Windows analysed in one call when analysis has fallen behind: two minutes of media."""
+
 
 RECORDED_WINDOWS = 15
 """Windows analysed after which the state is written down though only counters have changed: a
 minute of media, so that usage is never older and a record never large."""
+
 
 KEPT_DECISIONS = 200
 """Decisions remembered for the timeline query and the report; the database has them all."""
@@ -57,6 +94,7 @@ KEPT_DECISIONS = 200
 
 MOST_SEGMENTS = 2000
 """Segments at hand for clips, however short they are: continue-as-new carries them all."""
+
 
 _INGEST: Final = (
     ProblemCode.STORE_FULL,
@@ -68,10 +106,14 @@ _INGEST: Final = (
 )
 """Problems that ingest reports, at most one at a time."""
 
+
 _BEHIND: Final = 60.0
 """Seconds of media by which analysis lags behind before that is a problem."""
 
+
 _CAUGHT_UP: Final = 30.0
+
+
 _FAILING_CLIPS: Final = 2
 """Clips that fail in a row before that is a problem of the stream."""
 

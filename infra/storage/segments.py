@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import structlog
 
-from domain.media.shedding import StoredObject, media_to_shed
+from domain.media.segments import StoredObject, media_to_shed
 
 _SCRATCH: Final = ".scratch"
 _KEY_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -194,7 +194,7 @@ class LocalSegmentStore:
         await asyncio.to_thread(self._sweep, older_than)
 
     async def shed(self) -> int:
-        """Delete the least needed media (`domain.streams.retention`); return the bytes freed.
+        """Delete the least needed media (`domain.streams.ledger`); return the bytes freed.
 
         Calls that come together, or soon after another, share one deletion.
         """

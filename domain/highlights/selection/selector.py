@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 
 from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.clip_bounds import ClipBounds, clip_bounds
 from domain.highlights.selection import reasons
 from domain.highlights.selection.models import (
     DecisionFields,
@@ -20,7 +19,15 @@ from domain.highlights.selection.models import (
     Tier,
 )
 from domain.highlights.selection.resolution import Cause, Resolution, Verdict
-from domain.highlights.selection.timeline import Board, Conflict, Contender, Rules, same_seconds
+from domain.highlights.selection.timeline import (
+    Board,
+    ClipBounds,
+    Conflict,
+    Contender,
+    Rules,
+    clip_bounds,
+    same_seconds,
+)
 from domain.media.segments import Gap
 from domain.profiles.model import GameProfile
 from domain.score import combination

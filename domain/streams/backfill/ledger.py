@@ -18,7 +18,6 @@ from domain.highlights.selection import (
 )
 from domain.ingest.messages import IngestCursor
 from domain.media.segments import Gap, GapStatus, SegmentRef, Window
-from domain.streams.backfill.existing import newly_seen, selection_with
 from domain.streams.backfill.messages import (
     AnalyzedMedia,
     BackfillInput,
@@ -33,9 +32,11 @@ from domain.streams.backfill.messages import (
     judge_again,
     judge_gaps,
     judge_whole,
+    newly_seen,
+    selection_with,
 )
 from domain.streams.backfill.planning import GapOutcome, Piece, RecordingRange, gap_outcome
-from domain.streams.retention import segments_from
+from domain.streams.ledger import segments_from
 from domain.streams.status import StreamStatus, conclude
 
 HORIZON: Final = 120.0

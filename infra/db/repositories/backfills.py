@@ -13,8 +13,7 @@ from domain.highlights.selection import DecisionStatus
 from domain.highlights.selection.resolution import Cause
 from domain.media.segments import Gap, GapReason, GapStatus
 from domain.media.timestamps import ClockAnchor
-from domain.streams.backfill.existing import SHOWN, Standing
-from domain.streams.backfill.messages import BackfillRecord, StreamRef, StreamSoFar
+from domain.streams.backfill.messages import SHOWN, BackfillRecord, Standing, StreamRef, StreamSoFar
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.repositories import streams
 from infra.db.tables import Highlight, Stream, StreamGap

@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tenants.audit import SYSTEM
 from domain.tenants.usage import UsageKind, usage_event
-from domain.webhooks.endpoints import (
+from domain.webhooks.events import (
     DeliveryStatus,
     DisabledReason,
     EndpointStatus,
+    Event,
     fails_lastingly,
 )
-from domain.webhooks.events import Event
 from infra.db.repositories import endpoints, usage
 from infra.db.repositories.delivery_locks import lock_deliveries
 from infra.db.repositories.events import event_of

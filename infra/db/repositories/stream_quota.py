@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.streams.status import TERMINAL, StreamStatus
-from domain.tenants.plans import PLANS, PlanName, require_room
+from domain.tenants.usage import PLANS, PlanName, require_room
 from infra.db.repositories import tenants
 from infra.db.tables import Stream
 

@@ -29,7 +29,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.clips.models import ClipStatus
 from domain.highlights.feedback import Verdict
 from domain.highlights.selection import DecisionStatus, Tier
-from domain.language import Language
+from domain.text import Language
 from infra.db.tables.base import Base, WideInteger, one_of
 
 

@@ -34,7 +34,7 @@ from domain.hms.messages import ConnectionRef, ReconcileReport, RelayInput, Rela
 from domain.ids import stream_workflow_id
 from domain.streams.messages import StreamResult
 from domain.streams.status import EndReason
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
 from infra.db.repositories import connections, inbound_events

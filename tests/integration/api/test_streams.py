@@ -9,8 +9,7 @@ from temporalio.common import SearchAttributeKey
 
 from domain.ids import stream_workflow_id
 from domain.media.segments import Gap, GapReason
-from domain.streams.messages import StreamResult
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord, StreamResult
 from domain.streams.status import (
     EndReason,
     ProblemCode,

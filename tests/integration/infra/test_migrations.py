@@ -23,14 +23,12 @@ from domain.clips.models import ClipStatus
 from domain.highlights.feedback import Verdict
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.hms.beam import Outcome
-from domain.language import Language
 from domain.media.segments import GapReason, GapStatus
 from domain.streams.status import EndReason, StreamStatus
 from domain.tenants.audit import ActorKind
-from domain.tenants.plans import PlanName
-from domain.tenants.usage import UsageKind
-from domain.webhooks.endpoints import DeliveryStatus, DisabledReason, EndpointStatus
-from domain.webhooks.events import EventType
+from domain.tenants.usage import PlanName, UsageKind
+from domain.text import Language
+from domain.webhooks.events import DeliveryStatus, DisabledReason, EndpointStatus, EventType
 from infra.api_keys import KeyMode
 from infra.db.engine import Database, asyncpg_url
 from infra.db.migration import (

@@ -32,8 +32,14 @@ from domain.ids import highlight_id, stream_workflow_id
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
 from domain.media.segments import Gap, GapReason, SegmentRef, Window
 from domain.score import DIMENSIONS, HighlightScore
-from domain.streams.messages import StreamInput, StreamResult, StreamTiming
-from domain.streams.records import ClipRecord, MediaRelease, StreamRecord
+from domain.streams.messages import (
+    ClipRecord,
+    MediaRelease,
+    StreamInput,
+    StreamRecord,
+    StreamResult,
+    StreamTiming,
+)
 from domain.streams.status import EndReason, StreamEnd, StreamProblem
 from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult, RecordKind
 from workflows.clip import ClipWorkflow

@@ -27,8 +27,7 @@ from domain.streams.messages import (
 )
 from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem, StreamStatus
 from tests.integration.workflows.scripted import QUICK, Script, failing, result_of, running, start
-from workflows.search_attributes import STREAM_STATUS
-from workflows.steps import RECORD_MISSING
+from workflows.steps import RECORD_MISSING, STREAM_STATUS
 from workflows.stream import StreamWorkflow
 
 Stream = WorkflowHandle[StreamWorkflow, StreamResult]

@@ -11,7 +11,7 @@ from domain.highlights.selection import DecisionStatus
 from domain.media.segments import Gap, GapReason, GapStatus
 from domain.streams.backfill.messages import BackfillRecord, StreamRef, StreamSoFar
 from domain.streams.backfill.planning import GapOutcome
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.engine import Database
 from infra.db.repositories import backfills, streams

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.highlights.feedback import Verdict
 from domain.hms.effects import BeamRef, EndSession
-from domain.profiles.overrides import ProfileOverride
-from domain.streams.records import StreamRecord, WindowRecord
+from domain.profiles.documents import ProfileOverride
+from domain.streams.messages import StreamRecord, WindowRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from domain.tenants.audit import SYSTEM, AuditAction
 from domain.tenants.keys import Scope

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from domain.profiles.overrides import ProfileOverride
+from domain.profiles.documents import ProfileOverride
 from infra.db.engine import Database
 from infra.db.repositories import profiles
 from infra.db.repositories.errors import RevisionConflictError

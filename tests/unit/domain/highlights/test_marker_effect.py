@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.highlights.candidate import HighlightCandidate, Mark
-from domain.highlights.marker_effect import honour_mark
+from domain.highlights.markers import honour_mark
 from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.media.segments import Window
-from domain.media.shedding import StoredObject, media_to_shed
-from domain.streams.retention import KEPT_GAPS, keep_from, latest_gaps, segments_from
+from domain.media.segments import StoredObject, Window, media_to_shed
+from domain.streams.ledger import KEPT_GAPS, keep_from, latest_gaps, segments_from
 from tests.unit.domain.clip_cases import gap, segments_of, window
 
 positions = st.floats(0.0, 1e5)

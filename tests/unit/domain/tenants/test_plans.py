@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.tenants.plans import PLANS, Plan, PlanName, StreamQuotaExceededError, require_room
+from domain.tenants.usage import PLANS, Plan, PlanName, StreamQuotaExceededError, require_room
 
 PAGE = Path(__file__).parents[4] / "docs" / "limits.md"
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from domain.webhooks.endpoints import SUBSCRIBABLE, fails_lastingly, wants
-from domain.webhooks.events import EventType
+from domain.webhooks.events import SUBSCRIBABLE, EventType, fails_lastingly, wants
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

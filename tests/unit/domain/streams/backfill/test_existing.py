@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.highlights.selection import DecisionStatus
-from domain.streams.backfill.existing import Standing, newly_seen, selection_with
+from domain.streams.backfill.messages import Standing, newly_seen, selection_with
 from tests.unit.domain.selection_cases import Stream, candidate, profile
 
 CONFIRMED, REJECTED = DecisionStatus.CONFIRMED, DecisionStatus.REJECTED
