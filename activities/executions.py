@@ -322,14 +322,12 @@ async def _attempt(
 
 
 def _ended(progress: StreamProgress, row: Stream, end: StreamEnd) -> StreamProgress:
-    return progress.model_copy(
-        update={
-            "status": end.status,
-            "end": end,
-            "position": max(progress.position, row.position),
-            "analyzed": max(progress.analyzed, row.analyzed),
-            "problems": (),
-        }
+    return progress.replace(
+        status=end.status,
+        end=end,
+        position=max(progress.position, row.position),
+        analyzed=max(progress.analyzed, row.analyzed),
+        problems=(),
     )
 
 

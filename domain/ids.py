@@ -10,6 +10,8 @@ _CLIP = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a002")
 _EVENT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
 _DELIVERY = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a004")
 _USAGE = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a006")
+# `domain.hms.effects.beam_stream_id` uses the same namespace. The names differ in their first part:
+# a highlight id (version 5) here, a tenant id (version 4) there.
 _FEEDBACK = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a007")
 _JOB = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a008")
 

@@ -43,6 +43,20 @@ class HighlightScore(Model):
         """Return the eight dimensions by name, in their canonical order."""
         return {name: getattr(self, name) for name in DIMENSIONS}
 
+    def with_narrative_value(self, value: float) -> HighlightScore:
+        """Return a copy with another `narrative_value`, from 0 to 1."""
+        return HighlightScore(
+            skill_execution=self.skill_execution,
+            game_impact=self.game_impact,
+            rarity=self.rarity,
+            visual_spectacle=self.visual_spectacle,
+            emotional_intensity=self.emotional_intensity,
+            narrative_value=value,
+            timing_importance=self.timing_importance,
+            momentum_shift=self.momentum_shift,
+            confidence=self.confidence,
+        )
+
     def calculate_combined_score(self, weights: Mapping[str, float]) -> float:
         """Return the weighted mean in [0, 1]; `weights` name all dimensions and sum to 1.
 

@@ -44,6 +44,19 @@ class ClipSpec(Model):
         """Seconds."""
         return self.end - self.start
 
+    def without_segments(self) -> ClipSpec:
+        """Return a copy that names the clip, without the media that it is cut from."""
+        return ClipSpec(
+            id=self.id,
+            tenant_id=self.tenant_id,
+            stream_id=self.stream_id,
+            highlight_id=self.highlight_id,
+            start=self.start,
+            end=self.end,
+            peak=self.peak,
+            segments=(),
+        )
+
 
 class RenderedClip(Model):
     """A finished file: names in the clip store, true bounds (s of media time) and properties.

@@ -6,6 +6,7 @@ Which highlights of a stream have a clip, wait for one, or no longer want theirs
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -15,7 +16,6 @@ from domain.highlights.feedback import Correction
 from domain.highlights.selection import Decision, DecisionStatus
 from domain.ids import clip_id
 from domain.media.segments import SegmentRef
-from domain.model import Model
 
 SEAM: Final = 0.25
 """Seconds by which neighbouring segments may miss each other and still count as continuous.
@@ -160,7 +160,8 @@ class ClipPhase(StrEnum):
     NO_MEDIA = "no_media"  # nothing of it could be stored
 
 
-class ClipEntry(Model):
+@dataclass(frozen=True, kw_only=True)
+class ClipEntry:
     """The clip of one highlight; `unwanted` when it was retracted while being rendered.
 
     After a correction the bounds of `decision` are the corrected ones. `former` are the clips that
@@ -191,22 +192,20 @@ class ClipEntry(Model):
 
     def corrected(self, correction: Correction) -> ClipEntry:
         """Return it with a clip to be cut at other bounds; those that are ready stay."""
-        bounds = {"clip_start": correction.start, "clip_end": correction.end}
-        return ClipEntry(decision=self.decision.model_copy(update=bounds), former=self.ready)
+        decision = self.decision.with_clip(correction.start, correction.end)
+        return ClipEntry(decision=decision, former=self.ready)
 
     def without_clip(self, phase: ClipPhase) -> ClipEntry:
         """Return it as it is when a clip could not be made: with the one before, if any."""
         if not self.former:
-            return self.model_copy(update={"phase": phase})
+            return replace(self, phase=phase)
         *former, spec = self.former
-        bounds = {"clip_start": spec.start, "clip_end": spec.end}
-        return self.model_copy(
-            update={
-                "decision": self.decision.model_copy(update=bounds),
-                "phase": ClipPhase.READY,
-                "spec": spec,
-                "former": tuple(former),
-            }
+        return replace(
+            self,
+            decision=self.decision.with_clip(spec.start, spec.end),
+            phase=ClipPhase.READY,
+            spec=spec,
+            former=tuple(former),
         )
 
 
@@ -262,7 +261,7 @@ class ClipBook:
         is_new = bounds != (correction.start, correction.end)
         if entry.phase is ClipPhase.RENDERING:
             later = correction if is_new else None
-            self._entries[highlight_id] = entry.model_copy(update={"correction": later})
+            self._entries[highlight_id] = replace(entry, correction=later)
             return is_new
         if is_new or entry.phase in {ClipPhase.FAILED, ClipPhase.NO_MEDIA}:
             self._entries[highlight_id] = entry.corrected(correction)
@@ -279,9 +278,7 @@ class ClipBook:
         if entry is None or entry.unwanted:
             return None
         if entry.phase is ClipPhase.RENDERING:
-            self._entries[highlight_id] = entry.model_copy(
-                update={"unwanted": True, "former": (), "correction": None}
-            )
+            self._entries[highlight_id] = replace(entry, unwanted=True, former=(), correction=None)
         else:
             del self._entries[highlight_id]
         return entry.phase, entry.ready
@@ -313,8 +310,7 @@ class ClipBook:
                 taken = entry.without_clip(ClipPhase.NO_MEDIA)
             else:
                 specs.append(spec)
-                named = spec.model_copy(update={"segments": ()})
-                taken = entry.model_copy(update={"phase": ClipPhase.RENDERING, "spec": named})
+                taken = replace(entry, phase=ClipPhase.RENDERING, spec=spec.without_segments())
             self._entries[entry.decision.highlight_id] = taken
         return tuple(specs)
 
@@ -329,9 +325,9 @@ class ClipBook:
             del self._entries[outcome.highlight_id]
             return entry.spec
         if outcome.status is ClipStatus.READY:
-            done = entry.model_copy(update={"phase": ClipPhase.READY, "correction": None})
+            done = replace(entry, phase=ClipPhase.READY, correction=None)
         else:
-            done = entry.without_clip(ClipPhase.FAILED).model_copy(update={"correction": None})
+            done = replace(entry.without_clip(ClipPhase.FAILED), correction=None)
         self._entries[outcome.highlight_id] = done
         if entry.correction is not None:
             self.correct(outcome.highlight_id, entry.correction)

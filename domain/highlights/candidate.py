@@ -75,8 +75,45 @@ class HighlightCandidate(Model):
         if self.end <= media_end:
             return self
         peak = min(self.peak, media_end)
-        bounds = {"start": min(self.start, peak), "peak": peak, "end": media_end}
-        return self.model_copy(update=bounds)
+        return self.replace(start=min(self.start, peak), peak=peak, end=media_end)
+
+    def replace(
+        self,
+        *,
+        start: float | None = None,
+        peak: float | None = None,
+        end: float | None = None,
+        score: HighlightScore | None = None,
+        description: str | None = None,
+        tags: tuple[str, ...] | None = None,
+        evidence: tuple[Evidence, ...] | None = None,
+        corrections: tuple[str, ...] | None = None,
+        safe_starts: tuple[float, ...] | None = None,
+        safe_ends: tuple[float, ...] | None = None,
+        commentary: str | None = None,
+    ) -> HighlightCandidate:
+        """Return a validated copy with the given fields changed; None leaves a field as it is."""
+        return HighlightCandidate(
+            id=self.id,
+            start=self.start if start is None else start,
+            peak=self.peak if peak is None else peak,
+            end=self.end if end is None else end,
+            settled_at=self.settled_at,
+            score=self.score if score is None else score,
+            analyzer=self.analyzer,
+            title=self.title,
+            description=self.description if description is None else description,
+            tags=self.tags if tags is None else tags,
+            evidence=self.evidence if evidence is None else evidence,
+            corrections=self.corrections if corrections is None else corrections,
+            safe_starts=self.safe_starts if safe_starts is None else safe_starts,
+            safe_ends=self.safe_ends if safe_ends is None else safe_ends,
+            peak_wall_clock=self.peak_wall_clock,
+            thumbnail_hash=self.thumbnail_hash,
+            commentary=self.commentary if commentary is None else commentary,
+            mark=self.mark,
+            unmarked=self.unmarked,
+        )
 
 
 def propose(

@@ -143,7 +143,7 @@ def with_commentary(
     candidates: Sequence[HighlightCandidate], lines: Sequence[Line]
 ) -> tuple[HighlightCandidate, ...]:
     """Return the candidates with what is said over each."""
-    return tuple(each.model_copy(update={"commentary": said(lines, each)}) for each in candidates)
+    return tuple(each.replace(commentary=said(lines, each)) for each in candidates)
 
 
 def heed(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
@@ -162,19 +162,17 @@ def heed(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandid
         return candidate
     lift = min(MOST_LIFTED, LIFT * len(named))
     value = candidate.score.narrative_value
-    score = candidate.score.model_copy(update={"narrative_value": round(min(1.0, value + lift), 4)})
+    score = candidate.score.with_narrative_value(round(min(1.0, value + lift), 4))
     words = ", ".join(tag.replace("_", " ") for tag in named)
     evidence = Evidence(
         signal="commentary",
         strength=float(len(named)),
         words=f"the commentary says {words} (narrative value +{lift:.2f})",
     )
-    return candidate.model_copy(
-        update={
-            "score": score,
-            "tags": tuple(dict.fromkeys((*candidate.tags, *named))),
-            "evidence": (*candidate.evidence, evidence),
-        }
+    return candidate.replace(
+        score=score,
+        tags=tuple(dict.fromkeys((*candidate.tags, *named))),
+        evidence=(*candidate.evidence, evidence),
     )
 
 

@@ -97,7 +97,7 @@ def mark_of(metadata: TimedMetadata) -> Mark | None:
 def where_meant(metadata: Iterable[TimedMetadata]) -> list[TimedMetadata]:
     """Return what of `metadata` marks a moment, each at the moment that its sender means."""
     return [
-        each.model_copy(update={"at": max(0.0, each.at + mark.offset)})
+        each.moved_to(max(0.0, each.at + mark.offset))
         for each in metadata
         if (mark := mark_of(each)) is not None
     ]
@@ -194,16 +194,15 @@ def honour_mark(candidate: HighlightCandidate, profile: GameProfile) -> Highligh
     tags = tags_of(mark, profile)
     known = bool(tags) or mark.label in profile.moments
     others = tuple(tag for tag in candidate.tags if tag != mark.label and tag not in tags)
-    changes: dict[str, object] = {
-        "score": _lifted(candidate, mark, profile, known=known),
-        "tags": (*others, *tags),
-    }
+    corrections = candidate.corrections
     if not known:
-        changes["corrections"] = (
-            *candidate.corrections,
-            f"the tenant's label `{mark.label}` is no tag: {profile.name} does not know it",
-        )
-    return candidate.model_copy(update=changes)
+        unknown = f"the tenant's label `{mark.label}` is no tag: {profile.name} does not know it"
+        corrections = (*corrections, unknown)
+    return candidate.replace(
+        score=_lifted(candidate, mark, profile, known=known),
+        tags=(*others, *tags),
+        corrections=corrections,
+    )
 
 
 def tags_of(mark: Mark, profile: GameProfile) -> tuple[str, ...]:

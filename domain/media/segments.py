@@ -169,6 +169,16 @@ class TimedMetadata(Model):
     payload: str = ""
     problem: str = ""
 
+    def moved_to(self, at: float) -> TimedMetadata:
+        """Return a copy at another media time (s)."""
+        return TimedMetadata(
+            id=self.id,
+            at=at,
+            duration=self.duration,
+            payload=self.payload,
+            problem=self.problem,
+        )
+
 
 class Line(Model):
     """A line of the stream's captions as plain text, from `at` to `until` (s of media time)."""

@@ -113,7 +113,9 @@ def place(
 def skip(point: TimelinePoint, duration: float) -> TimelinePoint:
     """Return where the next segment is expected when `duration` seconds of media are lost."""
     expected = None if point.expected is None else point.expected + duration
-    return point.model_copy(update={"position": point.position + duration, "expected": expected})
+    return TimelinePoint(
+        position=point.position + duration, expected=expected, discontinuity=point.discontinuity
+    )
 
 
 def unwrap(timestamp: float, *, near: float) -> float:
@@ -170,7 +172,8 @@ def _untimed(
 ) -> tuple[Placement, TimelinePoint]:
     new_clock = declared or point.expected is not None
     placement, following = _anchor(point, timestamp, duration, point.discontinuity + new_clock)
-    return placement, following.model_copy(update={"expected": None})
+    unknown = TimelinePoint(position=following.position, discontinuity=following.discontinuity)
+    return placement, unknown
 
 
 def _duration(listed: float, measured: float | None) -> float:

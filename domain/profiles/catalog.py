@@ -203,7 +203,7 @@ class TenantProfiles:
             f"profiles: {'; '.join(map(str, problems))}"
             for profile_id, problems in sorted(self.refused.items())
         )
-        return self.catalog.match(text).model_copy(update={"notes": notes})
+        return self.catalog.match(text).replace(notes=notes)
 
     def _changed(self, overrides: Mapping[str, ProfileOverride], *, about: str) -> Self:
         """Return these with other overrides; those refused before stay so, but for `about`."""

@@ -217,7 +217,7 @@ def _resolve(profile_id: str, documents: Documents) -> GameProfile:
             for path, words in problems_of(error)
         ) from None
     version = content_version(profile.model_dump(mode="json", exclude={"version"}))
-    return profile.model_copy(update={"version": version})
+    return profile.with_version(version)
 
 
 def _lineage(profile_id: str, documents: Documents) -> list[str]:

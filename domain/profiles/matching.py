@@ -360,6 +360,25 @@ class ProfileMatch(Model):
     alternatives: tuple[Alternative, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def replace(
+        self,
+        *,
+        profile_id: str | None = None,
+        reason: str | None = None,
+        notes: tuple[str, ...] | None = None,
+    ) -> ProfileMatch:
+        """Return a copy with the given fields changed; None leaves a field as it is."""
+        return ProfileMatch(
+            query=self.query,
+            profile_id=self.profile_id if profile_id is None else profile_id,
+            score=self.score,
+            alias=self.alias,
+            reason=self.reason if reason is None else reason,
+            fallback=self.fallback,
+            alternatives=self.alternatives,
+            notes=self.notes if notes is None else notes,
+        )
+
 
 class NameIndex:
     """The aliases of a set of profiles, ready to be searched."""
@@ -473,9 +492,9 @@ class NameIndex:
         variant = self._variants.get(match.profile_id)
         if variant is None:
             reason = f"{match.reason}; it has no betting variant, though “{word}” asks for one"
-            return match.model_copy(update={"reason": reason})
+            return match.replace(reason=reason)
         reason = f"{match.reason}; “{word}” asks for its betting variant"
-        return match.model_copy(update={"profile_id": variant, "reason": reason})
+        return match.replace(profile_id=variant, reason=reason)
 
 
 def _settle(hits: list[Hit]) -> list[Hit]:

@@ -300,6 +300,28 @@ class GameProfile(Model):
     prompt: PromptVocabulary = PromptVocabulary()
     analyzer: AnalyzerHints = AnalyzerHints()
 
+    def with_version(self, version: str) -> GameProfile:
+        """Return a copy that carries `version`, the hash of its content."""
+        return GameProfile(
+            id=self.id,
+            version=version,
+            name=self.name,
+            kind=self.kind,
+            description=self.description,
+            extends=self.extends,
+            aliases=self.aliases,
+            weights=self.weights,
+            thresholds=self.thresholds,
+            selection=self.selection,
+            clip=self.clip,
+            similarity=self.similarity,
+            tags=self.tags,
+            markets=self.markets,
+            moments=self.moments,
+            prompt=self.prompt,
+            analyzer=self.analyzer,
+        )
+
     def all_tags(self) -> frozenset[str]:
         """Return every tag of the taxonomy."""
         return frozenset(tag for group in self.tags.values() for tag in group)

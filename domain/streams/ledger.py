@@ -172,7 +172,7 @@ class StreamLedger:
         """Change the state where that is allowed; tell whether anything changed."""
         if not may_become(self._progress.status, status):
             return False
-        self._update(status=status)
+        self._progress = self._progress.replace(status=status)
         return True
 
     def fetch_request(self) -> FetchWindowInput:
@@ -239,7 +239,7 @@ class StreamLedger:
         self._record_windows(request, result, at=at)
         self._note_gaps(result.gaps)
         notice = None if result.gemini is None else result.gemini.notice
-        self._update(
+        self._progress = self._progress.replace(
             analyzed=max(self._progress.analyzed, result.watermark),
             notice=self._progress.notice if notice is None else notice,
         )
@@ -259,7 +259,7 @@ class StreamLedger:
         )
         self._leave_backlog(request.windows)
         self._record_windows(request, result, at=None)
-        self._update(analyzed=max(self._progress.analyzed, watermark))
+        self._progress = self._progress.replace(analyzed=max(self._progress.analyzed, watermark))
         self._set_problem(
             ProblemCode.ANALYSIS_FAILING,
             "The latest seconds of the stream could not be analysed because of an internal error "
@@ -300,7 +300,7 @@ class StreamLedger:
         for decision in result.decisions:
             self._decisions[decision.highlight_id] = decision
             if wants_clip(decision) and self._clips.want(decision):
-                self._update(highlights=self._progress.highlights + 1)
+                self._progress = self._progress.replace(highlights=self._progress.highlights + 1)
             elif decision.status is DecisionStatus.RETRACTED:
                 discarded += self._retract(decision)
         self._decisions = dict(list(self._decisions.items())[-KEPT_DECISIONS:])
@@ -329,7 +329,7 @@ class StreamLedger:
         before = self._clips.is_ready(outcome.highlight_id)
         unwanted = self._clips.finished(outcome)
         if self._clips.is_ready(outcome.highlight_id) and not before:
-            self._update(clips=self._progress.clips + 1)
+            self._progress = self._progress.replace(clips=self._progress.clips + 1)
         return unwanted
 
     def correct_clip(self, request: ClipCorrection) -> bool:
@@ -467,7 +467,7 @@ class StreamLedger:
         self._backlog.append(window)
         self._segments = [*self._segments, *window.segments][-MOST_SEGMENTS:]
         self._note_gaps(window.gaps)
-        self._update(
+        self._progress = self._progress.replace(
             position=max(self._progress.position, window.end),
             segments=self._progress.segments + len(window.segments),
             windows=self._progress.windows + 1,
@@ -486,7 +486,9 @@ class StreamLedger:
         self._new_gaps += gaps
         together = sorted([*self._gaps, *gaps], key=lambda gap: gap.start)
         self._gaps = list(latest_gaps(together))
-        self._update(missed=self._progress.missed + sum(gap.segments for gap in gaps))
+        self._progress = self._progress.replace(
+            missed=self._progress.missed + sum(gap.segments for gap in gaps)
+        )
 
     def _leave_backlog(self, windows: tuple[Window, ...]) -> None:
         for _ in windows:
@@ -509,7 +511,9 @@ class StreamLedger:
             return []
         _, ready = retracted
         counted = 1 if ready else 0  # a highlight's corrected clips count as one
-        self._update(highlights=self._progress.highlights - 1, clips=self._progress.clips - counted)
+        self._progress = self._progress.replace(
+            highlights=self._progress.highlights - 1, clips=self._progress.clips - counted
+        )
         return list(ready)
 
     def _release_point(self) -> float:
@@ -526,7 +530,7 @@ class StreamLedger:
         self._problems.clear()
         self._show_problems()
         final = conclude(end, self._progress)
-        self._update(end=final, status=final.status)
+        self._progress = self._progress.replace(end=final, status=final.status)
         return final
 
     def _release(self, *, before: float | None) -> MediaRelease:
@@ -561,10 +565,7 @@ class StreamLedger:
     def _show_problems(self) -> None:
         shown = tuple(self._problems[code] for code in ProblemCode if code in self._problems)
         if shown != self._progress.problems:
-            self._update(problems=shown)
-
-    def _update(self, **changes: object) -> None:
-        self._progress = self._progress.model_copy(update=changes)
+            self._progress = self._progress.replace(problems=shown)
 
 
 def _window_record(

@@ -127,6 +127,40 @@ class StreamProgress(Model):
     end: StreamEnd | None = None
     last_segment_at: datetime | None = None
 
+    def replace(
+        self,
+        *,
+        status: StreamStatus | None = None,
+        position: float | None = None,
+        analyzed: float | None = None,
+        segments: int | None = None,
+        missed: int | None = None,
+        windows: int | None = None,
+        highlights: int | None = None,
+        clips: int | None = None,
+        refused_marks: int | None = None,
+        notice: str | None = None,
+        problems: tuple[StreamProblem, ...] | None = None,
+        end: StreamEnd | None = None,
+        last_segment_at: datetime | None = None,
+    ) -> StreamProgress:
+        """Return a validated copy with the given fields changed; None leaves a field as it is."""
+        return StreamProgress(
+            status=self.status if status is None else status,
+            position=self.position if position is None else position,
+            analyzed=self.analyzed if analyzed is None else analyzed,
+            segments=self.segments if segments is None else segments,
+            missed=self.missed if missed is None else missed,
+            windows=self.windows if windows is None else windows,
+            highlights=self.highlights if highlights is None else highlights,
+            clips=self.clips if clips is None else clips,
+            refused_marks=self.refused_marks if refused_marks is None else refused_marks,
+            notice=self.notice if notice is None else notice,
+            problems=self.problems if problems is None else problems,
+            end=self.end if end is None else end,
+            last_segment_at=self.last_segment_at if last_segment_at is None else last_segment_at,
+        )
+
 
 def may_become(before: StreamStatus, after: StreamStatus) -> bool:
     """Tell whether a stream in state `before` may change to state `after`."""

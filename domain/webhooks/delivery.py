@@ -8,6 +8,7 @@ What a delivery workflow has to do, in order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -94,7 +95,8 @@ class DeliveryOrder(Model):
     at_once: bool = False
 
 
-class DeliveryEntry(Model):
+@dataclass(frozen=True, kw_only=True)
+class DeliveryEntry:
     """A delivery in the queue.
 
     `attempt` is the number (from 0) of its next attempt, which is due at `due`; None is now.
@@ -116,6 +118,14 @@ class DeliveryResult(Model):
     succeeded: NonNegativeInt = 0
     failed: NonNegativeInt = 0
     dropped: NonNegativeInt = 0
+
+    def plus(self, outcome: AttemptOutcome) -> DeliveryResult:
+        """Return the counts with one more delivery finished."""
+        return DeliveryResult(
+            succeeded=self.succeeded + (outcome is AttemptOutcome.SUCCEEDED),
+            failed=self.failed + (outcome is AttemptOutcome.FAILED),
+            dropped=self.dropped + (outcome is AttemptOutcome.DROPPED),
+        )
 
 
 class DeliveryInput(Model):
@@ -230,9 +240,7 @@ class DeliveryQueue:
             self._asked_again = True
         elif order.at_once:
             scheduled = entry.scheduled or entry.due
-            self._entries[order.delivery_id] = entry.model_copy(
-                update={"due": None, "scheduled": scheduled}
-            )
+            self._entries[order.delivery_id] = replace(entry, due=None, scheduled=scheduled)
 
     def begin(self) -> DeliveryEntry:
         """Take the first for an attempt."""
@@ -256,18 +264,11 @@ class DeliveryQueue:
         entry = self._entries.pop(self._under_way)
         if outcome is AttemptOutcome.FAILED and next_attempt_at is not None:
             number = entry.attempt if extra else entry.attempt + 1
-            self._entries[entry.delivery_id] = entry.model_copy(
-                update={
-                    "attempt": number,
-                    "began": began,
-                    "due": next_attempt_at,
-                    "scheduled": None,
-                }
+            self._entries[entry.delivery_id] = replace(
+                entry, attempt=number, began=began, due=next_attempt_at, scheduled=None
             )
         else:
-            name = outcome.value
-            finished = {name: getattr(self.result, name) + 1}
-            self.result = self.result.model_copy(update=finished)
+            self.result = self.result.plus(outcome)
             if self._asked_again:
                 self.enter(DeliveryOrder(delivery_id=entry.delivery_id, position=entry.position))
         self._under_way = None

@@ -83,8 +83,28 @@ class Decision(Model):
         """Return it with the bounds of its clip within the media, which ends at `media_end` (s)."""
         if self.clip_end <= media_end:
             return self
-        bounds = {"clip_start": min(self.clip_start, media_end), "clip_end": media_end}
-        return self.model_copy(update=bounds | {"peak": min(self.peak, media_end)})
+        return self._replace(
+            peak=min(self.peak, media_end),
+            clip_start=min(self.clip_start, media_end),
+            clip_end=media_end,
+        )
+
+    def with_clip(self, start: float, end: float) -> Decision:
+        """Return a copy with other bounds of the clip (s of media time)."""
+        return self._replace(peak=self.peak, clip_start=start, clip_end=end)
+
+    def _replace(self, *, peak: float, clip_start: float, clip_end: float) -> Decision:
+        return Decision(
+            highlight_id=self.highlight_id,
+            status=self.status,
+            tier=self.tier,
+            score=self.score,
+            peak=peak,
+            clip_start=clip_start,
+            clip_end=clip_end,
+            decided_at=self.decided_at,
+            reasons=self.reasons,
+        )
 
 
 class DecisionFields(TypedDict):

@@ -119,17 +119,6 @@ def _nearest(points: Sequence[float], target: float, *, low: float, high: float)
     return min(reachable, key=lambda point: (abs(point - target), point), default=target)
 
 
-_SETTLED = {
-    "description": "",
-    "commentary": "",
-    "evidence": (),
-    "corrections": (),
-    "safe_starts": (),
-    "safe_ends": (),
-}
-"""What of a candidate no longer matters once its text is condensed and its bounds are set."""
-
-
 class Contender:
     """A candidate with its combined score, tier and rank; `peak` in seconds of media time.
 
@@ -169,7 +158,14 @@ class Contender:
     def entrant(self, bounds: ClipBounds) -> Entrant:
         """Return what the next call must know of it."""
         return Entrant(
-            candidate=self.candidate.model_copy(update=_SETTLED),
+            candidate=self.candidate.replace(
+                description="",
+                commentary="",
+                evidence=(),
+                corrections=(),
+                safe_starts=(),
+                safe_ends=(),
+            ),
             score=self.score,
             tier=self.tier,
             clip_start=bounds.start,

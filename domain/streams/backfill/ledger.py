@@ -73,7 +73,7 @@ class BackfillLedger:
         if survey.problem is not None:
             self._settle([GapOutcome.lost(gap, survey.problem.message) for gap in stream.gaps])
         if stream.missed_altogether:
-            self._update(status=StreamStatus.ENDING)
+            self._progress = self._progress.replace(status=StreamStatus.ENDING)
 
     @property
     def ranges(self) -> tuple[RecordingRange, ...]:
@@ -110,7 +110,7 @@ class BackfillLedger:
         self._holes += window.gaps
         self._position = max(self._position, window.end)
         if self._stream.missed_altogether:
-            self._update(
+            self._progress = self._progress.replace(
                 position=window.end,
                 segments=self._progress.segments + len(window.segments),
                 missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
@@ -149,9 +149,11 @@ class BackfillLedger:
         if not self._request.again:  # what is analysed once more was counted the first time
             self._unmetered += _analyzed_media(request, result)
         if self._stream.missed_altogether:
-            self._update(analyzed=max(self._progress.analyzed, result.watermark))
+            self._progress = self._progress.replace(
+                analyzed=max(self._progress.analyzed, result.watermark)
+            )
         if self._request.again and result.gemini and result.gemini.notice is not None:
-            self._update(notice=result.gemini.notice)
+            self._progress = self._progress.replace(notice=result.gemini.notice)
 
     def selection_request(
         self, span: RecordingRange, result: AnalyzeWindowResult
@@ -222,14 +224,13 @@ class BackfillLedger:
 
     def record(self) -> BackfillRecord:
         """Return what to write down now: the state, and outcomes not yet written."""
-        added = {
-            "highlights": self._stream.progress.highlights + self._highlights,
-            "clips": self._stream.progress.clips + self._ready,
-        }
         return BackfillRecord(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
-            progress=self._progress.model_copy(update=added),
+            progress=self._progress.replace(
+                highlights=self._stream.progress.highlights + self._highlights,
+                clips=self._stream.progress.clips + self._ready,
+            ),
             outcomes=tuple(self._unwritten),
             analyzed=tuple(self._unmetered),
         )
@@ -243,7 +244,7 @@ class BackfillLedger:
         """Enter the end of a stream that was missed altogether; another one has had its own."""
         if self._stream.missed_altogether:
             end = conclude(end_of(self._survey.problem), self._progress)
-            self._update(status=end.status, end=end)
+            self._progress = self._progress.replace(status=end.status, end=end)
 
     def result(self) -> BackfillResult:
         """Return what came of it."""
@@ -301,9 +302,6 @@ class BackfillLedger:
         return RecordingRelease(
             tenant_id=self._request.tenant_id, stream_id=self._request.stream_id, before=before
         )
-
-    def _update(self, **changes: object) -> None:
-        self._progress = self._progress.model_copy(update=changes)
 
 
 def _analyzed_media(

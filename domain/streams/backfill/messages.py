@@ -96,7 +96,7 @@ def newly_seen(
     """
     shown = [each for each in standing if each.status in SHOWN]
     return tuple(
-        each.model_copy(update={"evidence": (*each.evidence, SEEN_LATER)})
+        each.replace(evidence=(*each.evidence, SEEN_LATER))
         for each in candidates
         if not any(_shares(each, other) for other in shown)
     )
@@ -296,7 +296,14 @@ class BackfillResult(Model):
 
     def told(self, outcome: BackfillOutcome, message: str) -> BackfillResult:
         """Return it with what it means, for programs and in a sentence."""
-        return self.model_copy(update={"outcome": outcome, "message": message})
+        return BackfillResult(
+            outcome=outcome,
+            message=message,
+            filled=self.filled,
+            lost=self.lost,
+            highlights=self.highlights,
+            clips=self.clips,
+        )
 
 
 def judge_gaps(result: BackfillResult, problem: StreamEnd | None) -> BackfillResult:

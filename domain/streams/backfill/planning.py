@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate
@@ -296,7 +297,8 @@ class _Tie(Model):
     joined_by: JoinedBy
 
 
-class _Wanted(Model):
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
     tie: _Tie
     start: float
     end: float
@@ -368,9 +370,7 @@ def _merge(wanted: list[_Wanted], gap: Gap, tie: _Tie) -> None:
     before = wanted[-1] if wanted else None
     start, end = max(0.0, gap.start - LEAD), gap.end + TAIL
     if before is not None and start <= before.end and _agree(tie, before.tie):
-        wanted[-1] = before.model_copy(
-            update={"end": max(end, before.end), "gaps": (*before.gaps, gap)}
-        )
+        wanted[-1] = replace(before, end=max(end, before.end), gaps=(*before.gaps, gap))
     else:
         wanted.append(_Wanted(tie=tie, start=start, end=end, gaps=(gap,)))
 
@@ -472,7 +472,10 @@ def plan_again(
     )
     return BackfillPlan(
         ranges=tuple(
-            span.model_copy(update={"gaps": tuple(gaps), "whole": True}) for span in plan.ranges
+            RecordingRange(
+                joined_by=span.joined_by, gaps=tuple(gaps), pieces=span.pieces, whole=True
+            )
+            for span in plan.ranges
         ),
         lost=tuple(GapOutcome.lost(gap, why.resolution) for why in plan.lost for gap in gaps),
     )
