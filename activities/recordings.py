@@ -37,7 +37,12 @@ from domain.streams.backfill.messages import (
     RecordingSurvey,
     SurveyInput,
 )
-from domain.streams.backfill.planning import BackfillPlan, plan_again, plan_backfill, plan_whole
+from domain.streams.backfill.planning import (
+    BackfillPlan,
+    plan_backfill,
+    plan_reanalysis,
+    plan_whole,
+)
 from domain.streams.status import EndReason, StreamEnd
 from infra.media.hls_client import (
     FetchError,
@@ -457,7 +462,7 @@ def _plan(request: SurveyInput, playlist: MediaPlaylist) -> BackfillPlan:
     if request.gaps is None:
         plan = plan_whole(playlist)
     elif request.again:
-        plan = plan_again(
+        plan = plan_reanalysis(
             request.gaps, playlist, anchor=request.anchor, stream_end=request.stream_end
         )
     else:

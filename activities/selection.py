@@ -9,8 +9,8 @@ from temporalio import activity
 from activities.interfaces import Selection
 from app.services.profiles import PinnedProfiles
 from app.services.webhooks import WebhookDispatcher
-from domain.highlights.commentary import heed
-from domain.highlights.markers import honour_mark
+from domain.highlights.commentary import apply_commentary
+from domain.highlights.markers import apply_marker
 from domain.highlights.selection import (
     HighlightSelector,
     SelectHighlightsInput,
@@ -51,8 +51,8 @@ class SelectionActivities(Selection):
         pinned = await self._profiles.find(
             request.tenant_id, request.profile_id, request.profile_version
         )
-        marked = [honour_mark(each, pinned.profile) for each in request.candidates]
-        candidates = [heed(each, pinned.profile) for each in marked]
+        marked = [apply_marker(each, pinned.profile) for each in request.candidates]
+        candidates = [apply_commentary(each, pinned.profile) for each in marked]
         media_end = math.inf if request.media_end is None else request.media_end
         candidates = [each.until(media_end) for each in candidates]
         result = HighlightSelector(pinned.profile).select(

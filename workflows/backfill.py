@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
         StreamSoFar,
         survey_request,
     )
-    from domain.streams.backfill.planning import Piece, RecordingRange
+    from domain.streams.backfill.planning import RecordingChunk, RecordingRange
     from domain.streams.report import clock
     from domain.streams.status import EndReason, StreamEnd
     from workflows import steps
@@ -86,7 +86,7 @@ class BackfillWorkflow:
     def clip_finished(self, outcome: ClipOutcome) -> None:
         """Enter how a clip ended."""
         if self._ledger is not None:
-            self._ledger.clip_finished(outcome)
+            self._ledger.record_clip_outcome(outcome)
 
     async def _survey(self, stream: StreamSoFar) -> RecordingSurvey:
         try:
@@ -103,31 +103,35 @@ class BackfillWorkflow:
 
     async def _fill(self, ledger: BackfillLedger) -> None:
         for span in ledger.ranges:
-            await self._select(ledger, ledger.passing_on(span))
+            await self._select(ledger, ledger.selection_request_before(span))
             previous: int | None = None
             for piece in span.pieces:
                 previous = await self._take(ledger, span, piece, previous)
                 await self._cut(ledger, range_over=piece is span.pieces[-1])
                 await self._release(ledger.due_release())
-            ledger.range_over(span)
+            ledger.record_range_end(span)
             await self._record(ledger)
-        await self._select(ledger, ledger.last_selection())
+        await self._select(ledger, ledger.final_selection_request())
         await self._cut(ledger, range_over=True)
 
     async def _take(
-        self, ledger: BackfillLedger, span: RecordingRange, piece: Piece, previous: int | None
+        self,
+        ledger: BackfillLedger,
+        span: RecordingRange,
+        piece: RecordingChunk,
+        previous: int | None,
     ) -> int | None:
         """Fetch, analyse and select a piece; return the last window that has been analysed."""
         try:
             fetched = await steps.fetch_recording(
                 ledger.fetch_request(span, piece), self._request.timing
             )
-            ledger.fetched(fetched)
+            ledger.record_fetched(fetched)
             windows = (fetched.window,) if fetched.window is not None else ()
         except ActivityError as error:
             _pass_on_cancellation(error)
             workflow.logger.warning("piece given up", extra={"cause": cause_of(error)})
-            ledger.fetch_failed()
+            ledger.record_fetch_failure()
             windows = ()
         last = piece is span.pieces[-1]
         if not windows and not (last and previous is not None):
@@ -139,7 +143,7 @@ class BackfillWorkflow:
             _pass_on_cancellation(error)
             workflow.logger.warning("windows given up", extra={"cause": cause_of(error)})
             return previous
-        ledger.analyzed(request, result)
+        ledger.record_analyzed(request, result)
         await self._choose(ledger, span, result)
         return piece.window if windows else previous
 
@@ -151,10 +155,10 @@ class BackfillWorkflow:
 
     async def _select(self, ledger: BackfillLedger, request: SelectHighlightsInput | None) -> None:
         if request is not None:
-            ledger.decided(await steps.select(request))
+            ledger.record_decisions(await steps.select(request))
 
     async def _cut(self, ledger: BackfillLedger, *, range_over: bool) -> None:
-        for spec in ledger.take_cuttable(range_over=range_over):
+        for spec in ledger.pop_ready_to_render(range_over=range_over):
             await self._start_clip(spec)
 
     async def _start_clip(self, spec: ClipSpec) -> None:
@@ -186,7 +190,7 @@ class BackfillWorkflow:
     async def _record(self, ledger: BackfillLedger) -> None:
         record = ledger.record()
         await steps.record_backfill(record)
-        ledger.recorded(record)
+        ledger.mark_recorded(record)
 
     async def _release(self, release: RecordingRelease | None) -> None:
         if release is None:

@@ -30,8 +30,8 @@ with workflow.unsafe.imports_passed_through():
         SourceFailure,
         StopRequest,
         StreamInput,
-        StreamResult,
         StreamTimeline,
+        StreamWorkflowResult,
     )
     from domain.streams.report import clock
     from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
@@ -58,17 +58,17 @@ class StreamWorkflow:
         self._ledger = StreamLedger(request)
         self._fetch: ActivityHandle[FetchWindowResult] | None = None
         self._stop: StreamEnd | None = None
-        self._holding = False  # analysis is asked to pause, because a rotation is due
-        self._held = False  # analysis has paused
+        self._rotation_due = False  # analysis is asked to pause, because a rotation is due
+        self._analysis_paused = False  # analysis has paused
         self._rotating = False
-        self._settled = False  # the last window is analysed and the last decision taken
+        self._analysis_done = False  # the last window is analysed and the last decision taken
         self._closing = False
         self._discards: list[ClipSpec] = []
         self._signals = 0
         self._fault: BaseException | None = None  # of ours; only operators see its text
 
     @workflow.run
-    async def run(self, request: StreamInput) -> StreamResult:
+    async def run(self, request: StreamInput) -> StreamWorkflowResult:
         """Follow the stream to its end.
 
         Raises:
@@ -90,7 +90,7 @@ class StreamWorkflow:
                 raise
             workflow.logger.error("the stream failed", extra={"cause": cause_of(error)})
             self._fault = error
-            self._ledger.media_ended(_internal("following the stream to its end"))
+            self._ledger.record_media_end(_internal("following the stream to its end"))
         self._closing = True
         await workflow.wait([recorder])
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -99,7 +99,7 @@ class StreamWorkflow:
         end = self._ledger.close()
         await self._close(end)
         await self._backfill()
-        result = StreamResult(end=end, progress=self._ledger.progress)
+        result = StreamWorkflowResult(end=end, progress=self._ledger.progress)
         if end.status is StreamStatus.FAILED and workflow.patched("failed-streams-fail"):
             # All is recorded; this is only how Temporal shows it. Benign: no fault of the worker's.
             raise ApplicationError(
@@ -126,13 +126,13 @@ class StreamWorkflow:
     def recording_ready(self, recording: RecordingReady) -> None:
         """Enter that the source offers a recording, from which gaps can be filled."""
         self._signals += 1
-        self._ledger.note_recording(recording)
+        self._ledger.set_recording(recording)
 
     @workflow.signal
     def correct_clip(self, request: ClipCorrection) -> None:
         """Cut a highlight's clip anew at other bounds, if its media is still stored."""
         self._signals += 1
-        if self._settled or not self._ledger.correct_clip(request):
+        if self._analysis_done or not self._ledger.correct_clip(request):
             workflow.logger.info(
                 "the clip stays as it is", extra={"highlight_id": str(request.highlight_id)}
             )
@@ -141,7 +141,7 @@ class StreamWorkflow:
     def clip_finished(self, outcome: ClipOutcome) -> None:
         """Enter how a clip ended."""
         self._signals += 1
-        unwanted = self._ledger.clip_finished(outcome)
+        unwanted = self._ledger.record_clip_outcome(outcome)
         if unwanted is not None:
             self._discards.append(unwanted)
         self._show()
@@ -159,7 +159,7 @@ class StreamWorkflow:
     async def _fetch_windows(self) -> None:
         while self._ledger.end is None:
             if self._stop is not None:
-                self._ledger.media_ended(self._stop)
+                self._ledger.record_media_end(self._stop)
             elif self._should_rotate():
                 return
             else:
@@ -169,7 +169,7 @@ class StreamWorkflow:
     async def _fetch_window(self) -> None:
         self._fetch = steps.start_fetch(self._ledger.fetch_request(), self._request.timing)
         try:
-            self._ledger.fetched(await self._fetch)
+            self._ledger.record_fetched(await self._fetch)
         except (ActivityError, asyncio.CancelledError) as error:
             # An activity that is cancelled before it has begun says so without an ActivityError.
             if is_cancelled_exception(error) and self._stop is not None:
@@ -178,7 +178,7 @@ class StreamWorkflow:
                 raise
             workflow.logger.error("fetching failed", extra={"cause": cause_of(error)})
             self._fault = error
-            self._ledger.media_ended(_internal("reading the stream"))
+            self._ledger.record_media_end(_internal("reading the stream"))
         finally:
             self._fetch = None
 
@@ -203,51 +203,53 @@ class StreamWorkflow:
         """
         info = workflow.info()
         limit = self._request.history_limit
-        self._holding = (
+        self._rotation_due = (
             info.is_continue_as_new_suggested()
             or self._signals >= _SIGNALS_PER_RUN
             or (limit is not None and info.get_current_history_length() >= limit)
         )
-        self._rotating = self._holding and self._held and not self._has_paperwork()
+        self._rotating = (
+            self._rotation_due and self._analysis_paused and not self._has_pending_writes()
+        )
         return self._rotating
 
     async def _analyze_windows(self) -> None:
-        while not self._settled:
+        while not self._analysis_done:
             await workflow.wait_condition(self._may_analyze)
             if self._rotating:
                 return
             request = self._ledger.analysis_request()
             try:
                 result = await steps.analyze(request, self._request.timing)
-                self._ledger.analyzed(request, result, at=workflow.now())
+                self._ledger.record_analyzed(request, result, at=workflow.now())
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
                 workflow.logger.warning("windows given up", extra={"cause": cause_of(error)})
-                result = self._ledger.analysis_failed(request)
+                result = self._ledger.record_analysis_failure(request)
             await self._decide(result, ended=request.last)
-            self._settled = request.last
+            self._analysis_done = request.last
             self._show()
 
     def _may_analyze(self) -> bool:
-        self._held = self._holding and self._ledger.end is None
-        if self._held:
+        self._analysis_paused = self._rotation_due and self._ledger.end is None
+        if self._analysis_paused:
             return self._rotating
         return self._ledger.has_backlog or self._ledger.end is not None
 
     async def _decide(self, result: AnalyzeWindowResult, *, ended: bool) -> None:
         if self._ledger.selection_is_due(result, ended=ended):
             decided = await steps.select(self._ledger.selection_request(result, ended=ended))
-            self._discards += self._ledger.decided(decided)
+            self._discards += self._ledger.record_decisions(decided)
 
     async def _cut_clips(self) -> None:
         while not self._rotating:
             await workflow.wait_condition(
-                lambda: self._ledger.has_cuttable or self._settled or self._rotating
+                lambda: self._ledger.has_ready_to_render or self._analysis_done or self._rotating
             )
-            if self._settled and not self._ledger.has_cuttable:
+            if self._analysis_done and not self._ledger.has_ready_to_render:
                 return
-            for spec in self._ledger.take_cuttable():
+            for spec in self._ledger.pop_ready_to_render():
                 await self._start_clip(spec)
 
     async def _start_clip(self, spec: ClipSpec) -> None:
@@ -271,8 +273,8 @@ class StreamWorkflow:
     async def _record_changes(self) -> None:
         """Write down what has changed, beside the loops, so that no write delays a fetch."""
         while True:
-            await workflow.wait_condition(lambda: self._has_paperwork() or self._closing)
-            if not self._has_paperwork():
+            await workflow.wait_condition(lambda: self._has_pending_writes() or self._closing)
+            if not self._has_pending_writes():
                 return
             if self._ledger.record_is_due and not await self._try_to_record():
                 return
@@ -283,14 +285,14 @@ class StreamWorkflow:
             if release is not None:
                 await self._release(release)
 
-    def _has_paperwork(self) -> bool:
+    def _has_pending_writes(self) -> bool:
         return self._ledger.record_is_due or bool(self._discards) or self._ledger.release_is_due
 
     async def _record(self) -> None:
         record = self._ledger.record()
         workflow.upsert_search_attributes([STREAM_STATUS.value_set(record.progress.status)])
         await steps.record_stream(record)
-        self._ledger.recorded(record)
+        self._ledger.mark_recorded(record)
 
     async def _try_to_record(self) -> bool:
         """Write the state down; when its row is gone, its tenant has deleted it: end the stream."""

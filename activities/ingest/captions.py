@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from domain.highlights.commentary import MOST_LINES, Cue, Unroller
+from domain.highlights.commentary import MOST_LINES, CaptionDeduplicator, Cue
 from domain.ingest.messages import IngestLimits
 from domain.ingest.playlist import ListedSegment, MediaPlaylist
 from infra.media.hls_client import FetchError, HlsSession, Validators
@@ -56,7 +56,7 @@ class CaptionFollower:
         self._validators = Validators()
         self._next: int | None = None
         self._cues: list[Cue] = []
-        self._unroller = Unroller()
+        self._unroller = CaptionDeduplicator()
         self._task = asyncio.create_task(self._follow(), name="follow-captions")
 
     def take(self) -> tuple[Cue, ...]:

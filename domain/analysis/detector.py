@@ -22,7 +22,7 @@ from domain.analysis.scoring import Cues, evidence, excitement, score, tags
 from domain.analysis.signals import SignalFrame
 from domain.highlights.candidate import HighlightCandidate, Mark
 from domain.highlights.commentary import remembered, with_commentary
-from domain.highlights.markers import mark_of, where_meant
+from domain.highlights.markers import mark_of, marks_on_timeline
 from domain.ids import highlight_id
 from domain.media.segments import Line, TimedMetadata
 from domain.media.timestamps import ClockAnchor
@@ -427,7 +427,7 @@ class _Detector:
         self._open_since = state.open_since
         self._rest = state.rest
         self._clock = clock or state.clock
-        self._marks = sorted((*state.marks, *where_meant(marks)), key=lambda m: (m.at, m.id))
+        self._marks = sorted((*state.marks, *marks_on_timeline(marks)), key=lambda m: (m.at, m.id))
         self.candidates: list[HighlightCandidate] = []
 
     @property

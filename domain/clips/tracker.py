@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
-from domain.highlights.feedback import Correction
+from domain.highlights.feedback import HighlightCorrection
 from domain.highlights.selection import Decision, DecisionStatus
 from domain.ids import clip_id
 from domain.media.segments import SegmentRef
@@ -161,7 +161,7 @@ class ClipPhase(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipEntry:
+class TrackedClip:
     """The clip of one highlight; `unwanted` when it was retracted while being rendered.
 
     After a correction the bounds of `decision` are the corrected ones. `former` are the clips that
@@ -174,7 +174,7 @@ class ClipEntry:
     spec: ClipSpec | None = None
     unwanted: bool = False
     former: tuple[ClipSpec, ...] = ()
-    correction: Correction | None = None
+    correction: HighlightCorrection | None = None
 
     @property
     def ready(self) -> tuple[ClipSpec, ...]:
@@ -190,12 +190,12 @@ class ClipEntry:
             begins.append(self.correction.start)
         return min(begins)
 
-    def corrected(self, correction: Correction) -> ClipEntry:
+    def with_correction(self, correction: HighlightCorrection) -> TrackedClip:
         """Return it with a clip to be cut at other bounds; those that are ready stay."""
         decision = self.decision.with_clip(correction.start, correction.end)
-        return ClipEntry(decision=decision, former=self.ready)
+        return TrackedClip(decision=decision, former=self.ready)
 
-    def without_clip(self, phase: ClipPhase) -> ClipEntry:
+    def falling_back(self, phase: ClipPhase) -> TrackedClip:
         """Return it as it is when a clip could not be made: with the one before, if any."""
         if not self.former:
             return replace(self, phase=phase)
@@ -209,18 +209,18 @@ class ClipEntry:
         )
 
 
-class ClipBook:
+class ClipTracker:
     """One entry for each highlight, so that a highlight gets one clip and keeps it.
 
     Only a correction brings another one; until that is ready, and if it never is, the clip before
     stays the highlight's.
     """
 
-    def __init__(self, entries: Iterable[ClipEntry] = ()) -> None:
+    def __init__(self, entries: Iterable[TrackedClip] = ()) -> None:
         self._entries = {entry.decision.highlight_id: entry for entry in entries}
 
     @property
-    def entries(self) -> tuple[ClipEntry, ...]:
+    def entries(self) -> tuple[TrackedClip, ...]:
         """All entries, for the next run of the workflow."""
         return tuple(self._entries.values())
 
@@ -241,14 +241,14 @@ class ClipBook:
             entry.needed_from for entry in self._entries.values() if entry.phase in unfinished
         )
 
-    def want(self, decision: Decision) -> bool:
+    def track(self, decision: Decision) -> bool:
         """Enter a highlight; tell whether it is new."""
         known = self._entries.get(decision.highlight_id)
         if known is None:
-            self._entries[decision.highlight_id] = ClipEntry(decision=decision)
+            self._entries[decision.highlight_id] = TrackedClip(decision=decision)
         return known is None
 
-    def correct(self, highlight_id: UUID, correction: Correction) -> bool:
+    def correct(self, highlight_id: UUID, correction: HighlightCorrection) -> bool:
         """Have the clip of a highlight cut at other bounds; tell whether that changes anything.
 
         It does not where the highlight has no clip (any more), or one that is cut like that. One
@@ -264,7 +264,7 @@ class ClipBook:
             self._entries[highlight_id] = replace(entry, correction=later)
             return is_new
         if is_new or entry.phase in {ClipPhase.FAILED, ClipPhase.NO_MEDIA}:
-            self._entries[highlight_id] = entry.corrected(correction)
+            self._entries[highlight_id] = entry.with_correction(correction)
             return True
         return False
 
@@ -283,11 +283,11 @@ class ClipBook:
             del self._entries[highlight_id]
         return entry.phase, entry.ready
 
-    def has_cuttable(self, *, media_end: float, ended: bool) -> bool:
-        """Tell whether `take_cuttable` has anything to do."""
-        return bool(self._cuttable(media_end=media_end, ended=ended))
+    def has_ready_to_render(self, *, media_end: float, ended: bool) -> bool:
+        """Tell whether `pop_ready_to_render` has anything to do."""
+        return bool(self._ready_to_render(media_end=media_end, ended=ended))
 
-    def take_cuttable(
+    def pop_ready_to_render(
         self,
         segments: Sequence[SegmentRef],
         *,
@@ -298,7 +298,7 @@ class ClipBook:
     ) -> tuple[ClipSpec, ...]:
         """Return the clips whose media is complete; they count as rendering from now on."""
         specs = []
-        for entry in self._cuttable(media_end=media_end, ended=ended):
+        for entry in self._ready_to_render(media_end=media_end, ended=ended):
             spec = plan_clip(
                 entry.decision,
                 segments,
@@ -307,14 +307,14 @@ class ClipBook:
                 cut=len(entry.former),
             )
             if spec is None:
-                taken = entry.without_clip(ClipPhase.NO_MEDIA)
+                updated = entry.falling_back(ClipPhase.NO_MEDIA)
             else:
                 specs.append(spec)
-                taken = replace(entry, phase=ClipPhase.RENDERING, spec=spec.without_segments())
-            self._entries[entry.decision.highlight_id] = taken
+                updated = replace(entry, phase=ClipPhase.RENDERING, spec=spec.without_segments())
+            self._entries[entry.decision.highlight_id] = updated
         return tuple(specs)
 
-    def finished(self, outcome: ClipOutcome) -> ClipSpec | None:
+    def record_outcome(self, outcome: ClipOutcome) -> ClipSpec | None:
         """Enter how a clip ended; return it if it must be deleted, its highlight being gone."""
         entry = self._entries.get(outcome.highlight_id)
         if entry is None or entry.phase is not ClipPhase.RENDERING or entry.spec is None:
@@ -327,7 +327,7 @@ class ClipBook:
         if outcome.status is ClipStatus.READY:
             done = replace(entry, phase=ClipPhase.READY, correction=None)
         else:
-            done = replace(entry.without_clip(ClipPhase.FAILED), correction=None)
+            done = replace(entry.falling_back(ClipPhase.FAILED), correction=None)
         self._entries[outcome.highlight_id] = done
         if entry.correction is not None:
             self.correct(outcome.highlight_id, entry.correction)
@@ -338,7 +338,7 @@ class ClipBook:
         entry = self._entries.get(highlight_id)
         return entry is not None and not entry.unwanted and bool(entry.ready)
 
-    def forget(self, before: float) -> None:
+    def forget_before(self, before: float) -> None:
         """Drop finished clips that end `FORGET_AFTER` seconds before `before`."""
         unfinished = {ClipPhase.WAITING, ClipPhase.RENDERING}
         self._entries = {
@@ -347,7 +347,7 @@ class ClipBook:
             if entry.phase in unfinished or entry.decision.clip_end > before - FORGET_AFTER
         }
 
-    def _cuttable(self, *, media_end: float, ended: bool) -> list[ClipEntry]:
+    def _ready_to_render(self, *, media_end: float, ended: bool) -> list[TrackedClip]:
         return [
             entry
             for entry in self._entries.values()

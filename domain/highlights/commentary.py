@@ -58,7 +58,7 @@ def plain(text: str) -> str:
     return " ".join(words.split())[:LONGEST_LINE].rstrip()
 
 
-class Unroller:
+class CaptionDeduplicator:
     """Takes repeated text out of captions.
 
     Roll-up captions show the last lines again with each new one, live captions a line again with
@@ -146,7 +146,7 @@ def with_commentary(
     return tuple(each.replace(commentary=said(lines, each)) for each in candidates)
 
 
-def heed(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
+def apply_commentary(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
     """Return the candidate with what its commentary means in a game.
 
     Only tags of the profile's taxonomy are heard, as whole words; the evidence repeats those, never

@@ -13,7 +13,7 @@ LONGEST_CORRECTION: Final = 300.0
 """Seconds; what is longer is no moment any more."""
 
 
-class Verdict(StrEnum):
+class FeedbackVerdict(StrEnum):
     """Whether a highlight was liked."""
 
     LIKE = "like"
@@ -24,7 +24,7 @@ class CorrectionError(ValueError):
     """Boundaries that a highlight cannot have; the sentence says which it could."""
 
 
-class Correction(Model):
+class HighlightCorrection(Model):
     """Where a highlight really starts and ends, in seconds of its stream's media time."""
 
     start: FiniteFloat
@@ -39,8 +39,8 @@ class Correction(Model):
 
 
 def check_correction(
-    correction: Correction, *, start: float, end: float, media_end: float
-) -> Correction:
+    correction: HighlightCorrection, *, start: float, end: float, media_end: float
+) -> HighlightCorrection:
     """Return a correction that is possible.
 
     Args:

@@ -61,7 +61,7 @@ _OTHER_USES: Final = frozenset(
 )  # fmt: skip
 
 
-class Refusal(Model):
+class InvalidMark(Model):
     """A payload that was meant as a mark, or might have been, and cannot be read as one."""
 
     reason: str
@@ -77,24 +77,24 @@ class _Documented(Model):
     offset: float = Field(default=0.0, ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)
 
 
-def read_mark(payload: str) -> Mark | Refusal | None:
+def parse_mark(payload: str) -> Mark | InvalidMark | None:
     """Return the moment that `payload` marks; None when it is there for something else.
 
     Besides the documented form, JSON that names an event in one of the usual fields is understood.
     Metadata with another well-known use (adverts, polls, chat), numbers and sentences mark nothing.
     """
     if len(payload) > LONGEST_PAYLOAD:
-        return Refusal(reason=f"longer than {LONGEST_PAYLOAD} characters")
+        return InvalidMark(reason=f"longer than {LONGEST_PAYLOAD} characters")
     return _read(payload, 0)
 
 
 def mark_of(metadata: TimedMetadata) -> Mark | None:
     """Return the moment that timed metadata marks; None when it marks none, or is refused."""
-    read = read_mark(metadata.payload)
+    read = parse_mark(metadata.payload)
     return read if isinstance(read, Mark) else None
 
 
-def where_meant(metadata: Iterable[TimedMetadata]) -> list[TimedMetadata]:
+def marks_on_timeline(metadata: Iterable[TimedMetadata]) -> list[TimedMetadata]:
     """Return what of `metadata` marks a moment, each at the moment that its sender means."""
     return [
         each.moved_to(max(0.0, each.at + mark.offset))
@@ -103,24 +103,24 @@ def where_meant(metadata: Iterable[TimedMetadata]) -> list[TimedMetadata]:
     ]
 
 
-def refusals(metadata: Iterable[TimedMetadata]) -> tuple[str, ...]:
+def invalid_mark_reasons(metadata: Iterable[TimedMetadata]) -> tuple[str, ...]:
     """Return why marks among `metadata` were refused, one reason for each."""
     reasons: list[str] = []
     for each in metadata:
-        read = read_mark(each.payload)
+        read = parse_mark(each.payload)
         if each.problem:
             reasons.append(each.problem)
-        elif isinstance(read, Refusal):
+        elif isinstance(read, InvalidMark):
             reasons.append(read.reason)
     return tuple(reasons)
 
 
-def count_refused(window: Window) -> int:
+def count_invalid_marks(window: Window) -> int:
     """Return how many marks of a window were refused, those beyond its bounds included."""
-    return len(refusals(window.metadata)) + window.dropped_metadata
+    return len(invalid_mark_reasons(window.metadata)) + window.dropped_metadata
 
 
-def _read(value: object, depth: int) -> Mark | Refusal | None:
+def _read(value: object, depth: int) -> Mark | InvalidMark | None:
     if isinstance(value, str):
         return _read_text(value, depth)
     if not isinstance(value, dict):
@@ -129,17 +129,17 @@ def _read(value: object, depth: int) -> Mark | Refusal | None:
     if isinstance(documented, dict):
         return _read_documented(documented)
     if documented is not None and not isinstance(documented, str):
-        return Refusal(reason="`highlight` is neither an object nor a label")
+        return InvalidMark(reason="`highlight` is neither an object nor a label")
     named = next((value[name] for name in _NAMES if name in value), None)
     return _read(named, depth + 1) if depth < _DEEPEST else None
 
 
-def _read_text(text: str, depth: int) -> Mark | Refusal | None:
+def _read_text(text: str, depth: int) -> Mark | InvalidMark | None:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         if text.lstrip().startswith(("{", "[")):
-            return Refusal(reason="broken JSON")
+            return InvalidMark(reason="broken JSON")
         return _named(text)
     return _read(value, depth + 1) if depth < _DEEPEST else None
 
@@ -153,16 +153,16 @@ def _named(text: str) -> Mark | None:
     return Mark(label=label)
 
 
-def _read_documented(fields: dict[str, object]) -> Mark | Refusal:
+def _read_documented(fields: dict[str, object]) -> Mark | InvalidMark:
     try:
         said = _Documented.model_validate(fields)
     except ValidationError as error:
         problem = error.errors(include_input=False)[0]
         field = problem["loc"][0] if problem["loc"] else _DOCUMENTED
-        return Refusal(reason=f"`{field}`: {problem['msg']}")
+        return InvalidMark(reason=f"`{field}`: {problem['msg']}")
     label = "_".join(_words(said.label))[:_LONGEST_LABEL].strip("_")
     if not label:
-        return Refusal(reason="`label`: no letter a-z and no digit in it")
+        return InvalidMark(reason="`label`: no letter a-z and no digit in it")
     return Mark(label=label, importance=said.importance, offset=said.offset)
 
 
@@ -182,7 +182,7 @@ KNOWN: Final = 0.5
 _SURE: Final = 1e-4
 
 
-def honour_mark(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
+def apply_marker(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
     """Return the candidate with what its mark means by `profile`; unmarked ones as they are.
 
     A label that is a kind of moment gives that kind's tags, one of the taxonomy gives itself; any
@@ -191,7 +191,7 @@ def honour_mark(candidate: HighlightCandidate, profile: GameProfile) -> Highligh
     mark = candidate.mark
     if mark is None:
         return candidate
-    tags = tags_of(mark, profile)
+    tags = marker_tags(mark, profile)
     known = bool(tags) or mark.label in profile.moments
     others = tuple(tag for tag in candidate.tags if tag != mark.label and tag not in tags)
     corrections = candidate.corrections
@@ -205,7 +205,7 @@ def honour_mark(candidate: HighlightCandidate, profile: GameProfile) -> Highligh
     )
 
 
-def tags_of(mark: Mark, profile: GameProfile) -> tuple[str, ...]:
+def marker_tags(mark: Mark, profile: GameProfile) -> tuple[str, ...]:
     """Return the tags that a mark gives in a game.
 
     Of a kind of moment with several tags only the one of its own name is certain; without such a

@@ -71,7 +71,7 @@ class WallClockAnchor(Model):
         return _utc(self.at) + timedelta(seconds=seconds - self.media_time)
 
 
-class Span(NamedTuple):
+class OrderedSpan(NamedTuple):
     """A moment in order, `start` <= `peak` <= `end` in seconds, and what was corrected."""
 
     start: float
@@ -117,7 +117,7 @@ def format_timestamp(seconds: float) -> str:
 
 def order_span(
     *, start: float, peak: float, end: float, earliest: float = 0.0, latest: float = math.inf
-) -> Span:
+) -> OrderedSpan:
     """Return the moment within `earliest`..`latest` and in order, with a reason per correction.
 
     All in seconds of media time. Times outside are clamped, a start after the end is exchanged
@@ -144,7 +144,7 @@ def order_span(
         corrections.append(
             f"peak {peak:.3f} s lies outside {start:.3f}..{end:.3f} s; moved to {inside:.3f} s"
         )
-    return Span(start, inside, end, tuple(corrections))
+    return OrderedSpan(start, inside, end, tuple(corrections))
 
 
 def _from_text(text: str, *, offset: float, anchor: WallClockAnchor | None) -> float:

@@ -173,7 +173,7 @@ class Alias(NamedTuple):
     words: int
 
 
-class Hit(NamedTuple):
+class AliasHit(NamedTuple):
     """An alias found on the words `start`..`end` (end excluded) of a text; `score` in [0, 1]."""
 
     alias: Alias
@@ -190,11 +190,11 @@ class Hit(NamedTuple):
         """Return the positions of the words that the hit explains."""
         return range(self.start, self.end)
 
-    def spans(self, other: Hit) -> bool:
+    def spans(self, other: AliasHit) -> bool:
         """Tell whether this hit stands on the words of the other and on more."""
         return set(self.words()) > set(other.words())
 
-    def covers(self, other: Hit) -> bool:
+    def covers(self, other: AliasHit) -> bool:
         """Tell whether this hit explains the words of the other and more."""
         return (
             self.start <= other.start
@@ -236,7 +236,7 @@ class ExactFinder:
             if is_unspaced(alias.name):
                 self._unspaced.append(alias)
 
-    def hits(self, words: list[str]) -> Iterator[Hit]:
+    def hits(self, words: list[str]) -> Iterator[AliasHit]:
         """Yield every alias that is the whole of a normalised text, or stands within it."""
         wholes = {
             "".join(without_noise(words)): WITHOUT_NOISE,
@@ -245,10 +245,10 @@ class ExactFinder:
         }
         for joined, score in wholes.items():
             for alias in self._by_joined.get(joined, ()):
-                yield Hit(alias, score, 0, len(words))
+                yield AliasHit(alias, score, 0, len(words))
         letters = sum(map(len, words))
         for alias, start, end in self._within(words):
-            yield Hit(alias, _WITHIN + 0.1 * min(1.0, len(alias.joined) / letters), start, end)
+            yield AliasHit(alias, _WITHIN + 0.1 * min(1.0, len(alias.joined) / letters), start, end)
 
     def _within(self, words: list[str]) -> Iterator[tuple[Alias, int, int]]:
         for start, end in _runs(words, self._longest):
@@ -280,12 +280,12 @@ class TypoFinder:
         self._names = [alias.joined for alias in self._aliases]
         self._longest = 1 + max((alias.words for alias in self._aliases), default=0)
 
-    def hits(self, words: list[str]) -> Iterator[Hit]:
+    def hits(self, words: list[str]) -> Iterator[AliasHit]:
         """Yield every alias near any run of the words; words may be joined or split by mistake."""
         for start, end in _runs(words, self._longest):
             yield from self._hits_at(words, start, end)
 
-    def _hits_at(self, words: list[str], start: int, end: int) -> Iterator[Hit]:
+    def _hits_at(self, words: list[str], start: int, end: int) -> Iterator[AliasHit]:
         piece = "".join(words[start:end])
         near = process.extract_iter(
             piece, self._names, scorer=OSA.distance, score_cutoff=_allowed_typos(len(piece))
@@ -295,7 +295,7 @@ class TypoFinder:
             alias = self._aliases[index]
             if abs(alias.words - (end - start)) <= 1 and distance <= _allowed_typos(len(name)):
                 score = factor * (1 - distance / max(len(name), len(piece)))
-                yield Hit(alias, score, start, end)
+                yield AliasHit(alias, score, start, end)
 
 
 def _allowed_typos(length: int) -> int:
@@ -447,7 +447,9 @@ class NameIndex:
             text, hit, f"it resembles “{hit.alias.text}” ({hit.score:.0%})", best[1:]
         )
 
-    def _by_longer_typo(self, text: str, words: list[str], hits: list[Hit]) -> ProfileMatch | None:
+    def _by_longer_typo(
+        self, text: str, words: list[str], hits: list[AliasHit]
+    ) -> ProfileMatch | None:
         """Settle an unclear word by the misspelt longer name around it: "americn football"."""
         longer = [near for near in self._near_hits(words) if all(near.spans(h) for h in hits)]
         best = _best_by_profile(longer)
@@ -456,12 +458,12 @@ class NameIndex:
         hit = best[0]
         return self._found(text, hit, f"it resembles “{hit.alias.text}” ({hit.score:.0%})", hits)
 
-    def _exact_hits(self, words: list[str]) -> list[Hit]:
+    def _exact_hits(self, words: list[str]) -> list[AliasHit]:
         spaced = split_digits(" ".join(words)).split()
         readings = [words] if spaced == words else [words, spaced]
         return [hit for reading in readings for hit in self._exact.hits(reading)]
 
-    def _near_hits(self, words: list[str]) -> list[Hit]:
+    def _near_hits(self, words: list[str]) -> list[AliasHit]:
         named = without_noise(words)
         readings = [words] if named in ([], words) else [words, named]
         return [hit for reading in readings for hit in self._typos.hits(reading)]
@@ -476,7 +478,9 @@ class NameIndex:
             reason=f"{profile.name}: it is the profile's id",
         )
 
-    def _found(self, text: str, hit: Hit, why: str, others: Iterable[Hit] = ()) -> ProfileMatch:
+    def _found(
+        self, text: str, hit: AliasHit, why: str, others: Iterable[AliasHit] = ()
+    ) -> ProfileMatch:
         return ProfileMatch(
             query=text,
             profile_id=hit.profile_id,
@@ -497,7 +501,7 @@ class NameIndex:
         return match.replace(profile_id=variant, reason=reason)
 
 
-def _settle(hits: list[Hit]) -> list[Hit]:
+def _settle(hits: list[AliasHit]) -> list[AliasHit]:
     """Drop what a longer name explains, then leagues where a game is named."""
     kept = [hit for hit in hits if not any(other.covers(hit) for other in hits)]
     whole = [hit for hit in kept if hit.score == WHOLE]
@@ -507,7 +511,7 @@ def _settle(hits: list[Hit]) -> list[Hit]:
     return named or kept
 
 
-def _explaining_most(hits: list[Hit], best: list[Hit]) -> Hit | None:
+def _explaining_most(hits: list[AliasHit], best: list[AliasHit]) -> AliasHit | None:
     """Return the best hit of the one profile that explains all that others do and more, if any."""
     explained = {
         hit.profile_id: {i for h in hits if h.profile_id == hit.profile_id for i in h.words()}
@@ -520,15 +524,15 @@ def _explaining_most(hits: list[Hit], best: list[Hit]) -> Hit | None:
     return None
 
 
-def _best_by_profile(hits: Iterable[Hit]) -> list[Hit]:
-    best: dict[str, Hit] = {}
+def _best_by_profile(hits: Iterable[AliasHit]) -> list[AliasHit]:
+    best: dict[str, AliasHit] = {}
     for hit in hits:
         if hit.profile_id not in best or hit.score > best[hit.profile_id].score:
             best[hit.profile_id] = hit
     return sorted(best.values(), key=lambda hit: (-hit.score, hit.profile_id))
 
 
-def _fallback(text: str, best: list[Hit], why: str) -> ProfileMatch:
+def _fallback(text: str, best: list[AliasHit], why: str) -> ProfileMatch:
     return ProfileMatch(
         query=text,
         profile_id=DEFAULT_PROFILE,
@@ -540,7 +544,7 @@ def _fallback(text: str, best: list[Hit], why: str) -> ProfileMatch:
     )
 
 
-def _alternatives(hits: Iterable[Hit]) -> tuple[Alternative, ...]:
+def _alternatives(hits: Iterable[AliasHit]) -> tuple[Alternative, ...]:
     others = [hit for hit in hits if hit.profile_id != DEFAULT_PROFILE][:_ALTERNATIVES]
     return tuple(
         Alternative(profile_id=h.profile_id, score=round(h.score, 3), alias=h.alias.text)
@@ -548,5 +552,5 @@ def _alternatives(hits: Iterable[Hit]) -> tuple[Alternative, ...]:
     )
 
 
-def _list(hits: list[Hit]) -> str:
+def _list(hits: list[AliasHit]) -> str:
     return " or ".join(f"{hit.profile_id} (“{hit.alias.text}”)" for hit in hits)

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
-from domain.clips.tracker import ClipBook, wants_clip
-from domain.highlights.markers import count_refused
+from domain.clips.tracker import ClipTracker, wants_clip
+from domain.highlights.markers import count_invalid_marks
 from domain.highlights.selection import (
     Decision,
     DecisionStatus,
@@ -130,7 +130,7 @@ class StreamLedger:
         self._decisions = {decision.highlight_id: decision for decision in state.decisions}
         self._segments = list(state.segments)
         self._backlog = deque(state.backlog)
-        self._clips = ClipBook(state.clips)
+        self._clips = ClipTracker(state.clips)
         self._gaps = list(state.gaps)
         self._new_gaps: list[Gap] = []
         self._new_windows = list(state.new_windows)
@@ -168,7 +168,7 @@ class StreamLedger:
         """Whether windows wait for analysis."""
         return bool(self._backlog)
 
-    def become(self, status: StreamStatus) -> bool:
+    def transition_to(self, status: StreamStatus) -> bool:
         """Change the state where that is allowed; tell whether anything changed."""
         if not may_become(self._progress.status, status):
             return False
@@ -189,28 +189,28 @@ class StreamLedger:
             ),
         )
 
-    def fetched(self, result: FetchWindowResult) -> None:
+    def record_fetched(self, result: FetchWindowResult) -> None:
         """Enter a window, and with it the state that ingest reports."""
         self._cursor = result.cursor
         if result.window is not None:
-            self._enter(result.window)
+            self._add_window(result.window)
         for code in _INGEST:
             self._set_problem(code, None)
         if result.problem is not None and result.end is None:
             self._set_problem(result.problem.code, result.problem.message)
         self._note_lag()
         if result.end is not None:
-            self.media_ended(result.end)
+            self.record_media_end(result.end)
         elif result.stalled:
-            self.become(StreamStatus.STALLED)
+            self.transition_to(StreamStatus.STALLED)
         elif result.window is not None:
-            self.become(StreamStatus.LIVE)
+            self.transition_to(StreamStatus.LIVE)
 
-    def media_ended(self, end: StreamEnd) -> None:
+    def record_media_end(self, end: StreamEnd) -> None:
         """Enter how the media ended; the first end counts."""
         if self._end is None:
             self._end = end
-            self.become(StreamStatus.ENDING)
+            self.transition_to(StreamStatus.ENDING)
 
     def analysis_request(self) -> AnalyzeWindowInput:
         """Return the next windows to analyse, oldest first; none of them leaves the backlog yet."""
@@ -225,7 +225,7 @@ class StreamLedger:
             last=self._end is not None and len(windows) == len(self._backlog),
         )
 
-    def analyzed(
+    def record_analyzed(
         self,
         request: AnalyzeWindowInput,
         result: AnalyzeWindowResult,
@@ -246,7 +246,7 @@ class StreamLedger:
         self._set_problem(ProblemCode.ANALYSIS_FAILING, None)
         self._note_lag()
 
-    def analysis_failed(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+    def record_analysis_failure(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
         """Give up windows that cannot be analysed, so that those after them can be.
 
         The analyzer goes on from what it remembered of the windows before them.
@@ -293,22 +293,22 @@ class StreamLedger:
             media_end=self._media_end if ended else None,
         )
 
-    def decided(self, result: SelectHighlightsResult) -> tuple[ClipSpec, ...]:
+    def record_decisions(self, result: SelectHighlightsResult) -> tuple[ClipSpec, ...]:
         """Enter decisions; return the finished clips of highlights that were retracted."""
         self._selection = result.state
         discarded: list[ClipSpec] = []
         for decision in result.decisions:
             self._decisions[decision.highlight_id] = decision
-            if wants_clip(decision) and self._clips.want(decision):
+            if wants_clip(decision) and self._clips.track(decision):
                 self._progress = self._progress.replace(highlights=self._progress.highlights + 1)
             elif decision.status is DecisionStatus.RETRACTED:
                 discarded += self._retract(decision)
         self._decisions = dict(list(self._decisions.items())[-KEPT_DECISIONS:])
         return tuple(discarded)
 
-    def take_cuttable(self) -> tuple[ClipSpec, ...]:
+    def pop_ready_to_render(self) -> tuple[ClipSpec, ...]:
         """Return the clips whose media is complete; they count as rendering from now on."""
-        return self._clips.take_cuttable(
+        return self._clips.pop_ready_to_render(
             self._segments,
             media_end=self._progress.position,
             ended=self._end is not None,
@@ -317,17 +317,17 @@ class StreamLedger:
         )
 
     @property
-    def has_cuttable(self) -> bool:
-        """Whether `take_cuttable` has anything to do."""
-        return self._clips.has_cuttable(
+    def has_ready_to_render(self) -> bool:
+        """Whether `pop_ready_to_render` has anything to do."""
+        return self._clips.has_ready_to_render(
             media_end=self._progress.position, ended=self._end is not None
         )
 
-    def clip_finished(self, outcome: ClipOutcome) -> ClipSpec | None:
+    def record_clip_outcome(self, outcome: ClipOutcome) -> ClipSpec | None:
         """Enter a clip's end; return it when its highlight was retracted in the meantime."""
         self._note_clip(outcome)
         before = self._clips.is_ready(outcome.highlight_id)
-        unwanted = self._clips.finished(outcome)
+        unwanted = self._clips.record_outcome(outcome)
         if self._clips.is_ready(outcome.highlight_id) and not before:
             self._progress = self._progress.replace(clips=self._progress.clips + 1)
         return unwanted
@@ -342,7 +342,7 @@ class StreamLedger:
             return False
         return self._clips.correct(request.highlight_id, request.correction)
 
-    def note_recording(self, recording: RecordingReady) -> None:
+    def set_recording(self, recording: RecordingReady) -> None:
         """Remember that the source offers a recording."""
         self._recording = recording
 
@@ -357,7 +357,7 @@ class StreamLedger:
             return None
         self._released = self._release_point()
         self._segments = segments_from(self._segments, self._released)
-        self._clips.forget(self._progress.analyzed)
+        self._clips.forget_before(self._progress.analyzed)
         return self._release(before=self._released)
 
     def final_release(self) -> MediaRelease:
@@ -417,7 +417,7 @@ class StreamLedger:
             return None
         return self._segments[-1].end
 
-    def recorded(self, record: StreamRecord) -> None:
+    def mark_recorded(self, record: StreamRecord) -> None:
         """Enter that `record` has been written."""
         self._new_gaps = self._new_gaps[len(record.gaps) :]
         self._new_windows = self._new_windows[len(record.windows) :]
@@ -463,7 +463,7 @@ class StreamLedger:
             runs=self._request.state.runs + 1,
         )
 
-    def _enter(self, window: Window) -> None:
+    def _add_window(self, window: Window) -> None:
         self._backlog.append(window)
         self._segments = [*self._segments, *window.segments][-MOST_SEGMENTS:]
         self._note_gaps(window.gaps)
@@ -471,7 +471,7 @@ class StreamLedger:
             position=max(self._progress.position, window.end),
             segments=self._progress.segments + len(window.segments),
             windows=self._progress.windows + 1,
-            refused_marks=self._progress.refused_marks + count_refused(window),
+            refused_marks=self._progress.refused_marks + count_invalid_marks(window),
             last_segment_at=(
                 window.segments[-1].published_at
                 if window.segments

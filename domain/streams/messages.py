@@ -11,8 +11,8 @@ from uuid import UUID
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from domain.clips.models import ClipSpec, ClipStatus, ClipTiming, RenderedClip
-from domain.clips.tracker import ClipEntry
-from domain.highlights.feedback import Correction
+from domain.clips.tracker import TrackedClip
+from domain.highlights.feedback import HighlightCorrection
 from domain.highlights.selection import Decision, SelectionState
 from domain.ingest.messages import IngestCursor, IngestLimits
 from domain.media.segments import Gap, SegmentRef, VariantPolicy, Window
@@ -142,7 +142,7 @@ class ClipCorrection(Model):
     """Someone corrects where a highlight starts and ends, and its clip is to be cut like that."""
 
     highlight_id: UUID
-    correction: Correction
+    correction: HighlightCorrection
 
 
 class StreamState(Model):
@@ -166,7 +166,7 @@ class StreamState(Model):
     decisions: tuple[Decision, ...] = ()
     segments: tuple[SegmentRef, ...] = ()
     backlog: tuple[Window, ...] = ()
-    clips: tuple[ClipEntry, ...] = ()
+    clips: tuple[TrackedClip, ...] = ()
     gaps: tuple[Gap, ...] = ()
     recording: RecordingReady | None = None
     new_windows: tuple[WindowRecord, ...] = ()
@@ -209,7 +209,7 @@ class StreamTimeline(Model):
     recording: RecordingReady | None = None
 
 
-class StreamResult(Model):
+class StreamWorkflowResult(Model):
     """How a stream ended, and what came of it."""
 
     end: StreamEnd

@@ -124,11 +124,11 @@ class DecisionFields(TypedDict):
     reasons: tuple[Reason | ReasonFields, ...]
 
 
-Span = tuple[float, float]
+TimeRange = tuple[float, float]
 """Start and end in seconds of media time."""
 
 
-class Entrant(Model):
+class OpenCandidateState(Model):
     """A candidate above the threshold whose fate is open.
 
     Attributes:
@@ -153,7 +153,7 @@ class Entrant(Model):
     late: bool = False
 
 
-class Placed(Model):
+class ConfirmedHighlight(Model):
     """A confirmed highlight near enough to matter for spacing and similarity.
 
     `clip_start` and `clip_end` bound its clip (s); None where only the moment's span is known.
@@ -172,14 +172,14 @@ class Placed(Model):
     override: bool = False
 
     @property
-    def shown(self) -> Span:
+    def shown(self) -> TimeRange:
         """What its clip shows."""
         if self.clip_start is None or self.clip_end is None:
             return self.start, self.end
         return self.clip_start, self.clip_end
 
 
-class Past(NamedTuple):
+class ConfirmedPeak(NamedTuple):
     """An older confirmed highlight, remembered for quotas and for late candidates only.
 
     `start` and `end` bound the seconds that it shows; None in states of before they were kept.
@@ -192,7 +192,7 @@ class Past(NamedTuple):
     end: float | None = None
 
     @property
-    def shown(self) -> Span:
+    def shown(self) -> TimeRange:
         """What its clip shows; nothing but the peak where that is not known."""
         return (
             self.peak if self.start is None else self.start,
@@ -200,7 +200,7 @@ class Past(NamedTuple):
         )
 
 
-class Refused(NamedTuple):
+class RejectedCandidate(NamedTuple):
     """A recent refusal, remembered so that a candidate sent twice is answered once."""
 
     id: UUID
@@ -215,10 +215,10 @@ class SelectionState(Model):
     candidates would decide anything, None when nothing is open.
     """
 
-    open: tuple[Entrant, ...] = ()
-    placed: tuple[Placed, ...] = ()
-    past: tuple[Past, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    open: tuple[OpenCandidateState, ...] = ()
+    placed: tuple[ConfirmedHighlight, ...] = ()
+    past: tuple[ConfirmedPeak, ...] = ()
+    refused: tuple[RejectedCandidate, ...] = ()
     watermark: NonNegativeFloat = 0.0
     ended: bool = False
     next_decision_at: float | None = None

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.highlights.candidate import Mark
 from domain.highlights.selection.models import Reason, ReasonFields, Tier
-from domain.highlights.selection.resolution import Cause, Verdict
+from domain.highlights.selection.resolution import Cause, SelectionVerdict
 from domain.highlights.selection.timeline import Conflict
 from domain.media.segments import Gap
 from domain.media.timestamps import format_timestamp
@@ -127,7 +127,9 @@ def gap_reason(gap: Gap) -> Reason:
     )
 
 
-def ground(why: Verdict | Reason, limits: SelectionLimits) -> Reason | ReasonFields:
+def decisive_reason(
+    why: SelectionVerdict | Reason, limits: SelectionLimits
+) -> Reason | ReasonFields:
     """Say what settled a candidate's fate, where that is not said yet."""
     return why if isinstance(why, Reason) else _SENTENCES[why.cause](why, limits)
 
@@ -145,8 +147,8 @@ def _named(title: str, peak: float) -> str:
     return f"{name} at {format_timestamp(peak)}"
 
 
-def _spacing(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
-    conflict = _given(verdict)
+def _spacing(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
+    conflict = _required_conflict(verdict)
     return {
         "code": verdict.cause,
         "words": (
@@ -159,8 +161,8 @@ def _spacing(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _similar(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
-    conflict = _given(verdict)
+def _similar(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
+    conflict = _required_conflict(verdict)
     return {
         "code": verdict.cause,
         "words": f"The same moment as {_near(conflict)}, which was chosen: {conflict.sameness}.",
@@ -168,8 +170,8 @@ def _similar(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:  # noqa
     }
 
 
-def _next_window(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
-    conflict = _given(verdict)
+def _next_window(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
+    conflict = _required_conflict(verdict)
     return {
         "code": verdict.cause,
         "words": (
@@ -182,7 +184,7 @@ def _next_window(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _override(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+def _override(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
     return {
         "code": verdict.cause,
         "words": (
@@ -194,7 +196,7 @@ def _override(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _override_limit(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+def _override_limit(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
     return {
         "code": verdict.cause,
         "words": (
@@ -206,7 +208,7 @@ def _override_limit(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _broken(verdict: Verdict, limits: SelectionLimits) -> str:
+def _broken(verdict: SelectionVerdict, limits: SelectionLimits) -> str:
     if verdict.conflict is not None:
         return f"it peaks {verdict.conflict.distance:.1f} s from {_near(verdict.conflict)}"
     if verdict.overridden is Cause.HOUR_QUOTA:
@@ -214,7 +216,7 @@ def _broken(verdict: Verdict, limits: SelectionLimits) -> str:
     return f"its window already has its {limits.per_window} highlights"
 
 
-def _window_quota(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+def _window_quota(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
     return {
         "code": verdict.cause,
         "words": (
@@ -225,7 +227,7 @@ def _window_quota(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _hour_quota(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+def _hour_quota(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
     return {
         "code": verdict.cause,
         "words": f"The hour around it already has its {limits.per_hour} highlights.",
@@ -233,7 +235,7 @@ def _hour_quota(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _variety(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+def _variety(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
     return {
         "code": verdict.cause,
         "words": (
@@ -243,20 +245,20 @@ def _variety(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _plainly(words: str) -> Callable[[Verdict, SelectionLimits], ReasonFields]:
-    def sentence(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
+def _fixed(words: str) -> Callable[[SelectionVerdict, SelectionLimits], ReasonFields]:
+    def sentence(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
         return {"code": verdict.cause, "words": words}
 
     return sentence
 
 
-_SENTENCES: Final[dict[Cause, Callable[[Verdict, SelectionLimits], ReasonFields]]] = {
-    Cause.EXCEPTIONAL: _plainly("Exceptional, so it is confirmed at once."),
+_SENTENCES: Final[dict[Cause, Callable[[SelectionVerdict, SelectionLimits], ReasonFields]]] = {
+    Cause.EXCEPTIONAL: _fixed("Exceptional, so it is confirmed at once."),
     Cause.OVERRIDE: _override,
     Cause.OVERRIDE_LIMIT: _override_limit,
-    Cause.WINDOW_CLOSED: _plainly("Its window is over, and it is among the window's best."),
-    Cause.SAFE_EARLY: _plainly("Nothing that may still come could take its place."),
-    Cause.LATE_FREE: _plainly("Its place in the window that has closed was free."),
+    Cause.WINDOW_CLOSED: _fixed("Its window is over, and it is among the window's best."),
+    Cause.SAFE_EARLY: _fixed("Nothing that may still come could take its place."),
+    Cause.LATE_FREE: _fixed("Its place in the window that has closed was free."),
     Cause.SPACING: _spacing,
     Cause.SIMILAR: _similar,
     Cause.NEXT_WINDOW: _next_window,
@@ -266,7 +268,7 @@ _SENTENCES: Final[dict[Cause, Callable[[Verdict, SelectionLimits], ReasonFields]
 }
 
 
-def _given(verdict: Verdict) -> Conflict:
+def _required_conflict(verdict: SelectionVerdict) -> Conflict:
     if verdict.conflict is None:
         raise ValueError(f"a verdict by {verdict.cause} names what it conflicts with")
     return verdict.conflict

@@ -15,7 +15,12 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.selection.models import Entrant, Past, Placed, Tier
+from domain.highlights.selection.models import (
+    ConfirmedHighlight,
+    ConfirmedPeak,
+    OpenCandidateState,
+    Tier,
+)
 from domain.highlights.similarity import (
     SHARED,
     SIMILAR_WITHIN,
@@ -119,7 +124,7 @@ def _nearest(points: Sequence[float], target: float, *, low: float, high: float)
     return min(reachable, key=lambda point: (abs(point - target), point), default=target)
 
 
-class Contender:
+class OpenCandidate:
     """A candidate with its combined score, tier and rank; `peak` in seconds of media time.
 
     A plain class: a stream may bring a hundred thousand, most of which are refused on sight.
@@ -145,19 +150,19 @@ class Contender:
         self._text: str | None = None
 
     @classmethod
-    def of(cls, entrant: Entrant) -> Contender:
-        """Return the contender that an earlier call left open."""
-        contender = cls(entrant.candidate, entrant.score, entrant.tier)
-        contender.bounds = ClipBounds(
-            entrant.clip_start, entrant.clip_end, entrant.start_moved, entrant.end_moved
+    def of(cls, state: OpenCandidateState) -> OpenCandidate:
+        """Return the entry that an earlier call left open."""
+        entry = cls(state.candidate, state.score, state.tier)
+        entry.bounds = ClipBounds(
+            state.clip_start, state.clip_end, state.start_moved, state.end_moved
         )
-        contender.shown, contender.late = entrant.shown, entrant.late
-        contender._text = entrant.text
-        return contender
+        entry.shown, entry.late = state.shown, state.late
+        entry._text = state.text
+        return entry
 
-    def entrant(self, bounds: ClipBounds) -> Entrant:
+    def state(self, bounds: ClipBounds) -> OpenCandidateState:
         """Return what the next call must know of it."""
-        return Entrant(
+        return OpenCandidateState(
             candidate=self.candidate.replace(
                 description="",
                 commentary="",
@@ -223,7 +228,7 @@ class Contender:
 HOUR: Final = 3600.0
 
 
-Item = TypeVar("Item", Contender, Placed)
+Item = TypeVar("Item", OpenCandidate, ConfirmedHighlight)
 
 
 class Conflict(NamedTuple):
@@ -232,14 +237,14 @@ class Conflict(NamedTuple):
     `other` is None for one so old that only its peak is remembered; `distance` in seconds.
     """
 
-    other: Contender | Placed | None
+    other: OpenCandidate | ConfirmedHighlight | None
     distance: float
     sameness: str | None
 
 
-def same_seconds(one: Contender, two: Contender | Placed) -> str | None:
+def same_seconds(one: OpenCandidate, two: OpenCandidate | ConfirmedHighlight) -> str | None:
     """Return in words that the clips of two moments share most of their seconds, else None."""
-    shown = two.shown if isinstance(two, Placed) else two.clip
+    shown = two.shown if isinstance(two, ConfirmedHighlight) else two.clip
     share = max(
         share_of_shorter(one.clip, shown),
         share_of_shorter((one.start, one.end), (two.start, two.end)),
@@ -247,7 +252,7 @@ def same_seconds(one: Contender, two: Contender | Placed) -> str | None:
     return f"they share {share:.0%} of the shorter one's seconds" if share > SHARED else None
 
 
-class Rules:
+class SelectionRules:
     """A profile's limits in the form in which selection applies them; lengths in seconds."""
 
     def __init__(self, profile: GameProfile) -> None:
@@ -283,10 +288,10 @@ class Rules:
         return window
 
 
-class Spread(Generic[Item]):
+class SpacingIndex(Generic[Item]):
     """Moments in order of peak, asked for the one that a newcomer conflicts with."""
 
-    def __init__(self, rules: Rules, items: Iterable[Item] = ()) -> None:
+    def __init__(self, rules: SelectionRules, items: Iterable[Item] = ()) -> None:
         self._rules = rules
         self._items: list[Item] = sorted(items, key=lambda item: item.peak)
         self._peaks: list[float] = [item.peak for item in self._items]
@@ -300,15 +305,15 @@ class Spread(Generic[Item]):
         self._peaks.insert(at, item.peak)
         self._items.insert(at, item)
 
-    def copy(self) -> Spread[Item]:
+    def copy(self) -> SpacingIndex[Item]:
         """Return an independent copy."""
-        twin: Spread[Item] = Spread(self._rules)
+        twin: SpacingIndex[Item] = SpacingIndex(self._rules)
         twin._items, twin._peaks = self._items.copy(), self._peaks.copy()
         return twin
 
-    def too_near(self, contender: Contender) -> Conflict | None:
+    def too_near(self, entry: OpenCandidate) -> Conflict | None:
         """Return the nearest one within the minimum spacing, if any; O(log n)."""
-        peaks, peak = self._peaks, contender.peak
+        peaks, peak = self._peaks, entry.peak
         at = bisect_left(peaks, peak)
         nearest, distance = -1, self._rules.spacing
         if at > 0 and (before := peak - peaks[at - 1]) < distance:
@@ -317,32 +322,35 @@ class Spread(Generic[Item]):
             nearest, distance = at, after
         return None if nearest < 0 else Conflict(self._items[nearest], distance, None)
 
-    def same(self, contender: Contender) -> Conflict | None:
+    def same(self, entry: OpenCandidate) -> Conflict | None:
         """Return the first one that is the same moment, if any."""
-        low = bisect_right(self._peaks, contender.peak - self._rules.reach)
-        high = bisect_left(self._peaks, contender.peak + self._rules.reach)
+        low = bisect_right(self._peaks, entry.peak - self._rules.reach)
+        high = bisect_left(self._peaks, entry.peak + self._rules.reach)
         for item in self._items[low:high]:
-            words = same_seconds(contender, item) or same_moment(
-                contender, item, self._rules.similarity
-            )
+            words = same_seconds(entry, item) or same_moment(entry, item, self._rules.similarity)
             if words is not None:
-                return Conflict(item, abs(item.peak - contender.peak), words)
+                return Conflict(item, abs(item.peak - entry.peak), words)
         return None
 
-    def conflict(self, contender: Contender) -> Conflict | None:
-        """Return what forbids `contender` here, if anything."""
-        return self.too_near(contender) or self.same(contender)
+    def conflict(self, entry: OpenCandidate) -> Conflict | None:
+        """Return what forbids `entry` here, if anything."""
+        return self.too_near(entry) or self.same(entry)
 
 
-class Board:
+class SelectionTimeline:
     """The confirmed highlights: their places, and how many each window and hour holds.
 
     Only those in a regular place count towards quotas: an override takes nobody's place.
     """
 
-    def __init__(self, rules: Rules, placed: Iterable[Placed], past: Iterable[Past]) -> None:
+    def __init__(
+        self,
+        rules: SelectionRules,
+        placed: Iterable[ConfirmedHighlight],
+        past: Iterable[ConfirmedPeak],
+    ) -> None:
         self._rules = rules
-        self.placed: Spread[Placed] = Spread(rules)
+        self.placed: SpacingIndex[ConfirmedHighlight] = SpacingIndex(rules)
         self._regular: Counter[int] = Counter()
         self._overrides: Counter[int] = Counter()
         self.past = tuple(past)
@@ -352,32 +360,32 @@ class Board:
         for one in (*self.past, *self.placed):
             self._count(one.peak, override=one.override)
 
-    def copy(self) -> Board:
+    def copy(self) -> SelectionTimeline:
         """Return an independent copy."""
-        twin = Board(self._rules, (), ())
+        twin = SelectionTimeline(self._rules, (), ())
         twin.placed = self.placed.copy()
         twin._regular, twin._overrides = self._regular.copy(), self._overrides.copy()
         twin.past, twin._past_peaks = self.past, self._past_peaks
         return twin
 
-    def place(self, contender: Contender, *, override: bool = False) -> None:
-        """Let `contender` stand from now on."""
+    def place(self, entry: OpenCandidate, *, override: bool = False) -> None:
+        """Let `entry` stand from now on."""
         self.placed.add(
-            Placed(
-                id=contender.id,
-                start=contender.start,
-                peak=contender.peak,
-                end=contender.end,
-                clip_start=contender.clip[0],
-                clip_end=contender.clip[1],
-                title=contender.title,
-                text=contender.text,
-                tags=contender.tags,
-                thumbnail_hash=contender.thumbnail_hash,
+            ConfirmedHighlight(
+                id=entry.id,
+                start=entry.start,
+                peak=entry.peak,
+                end=entry.end,
+                clip_start=entry.clip[0],
+                clip_end=entry.clip[1],
+                title=entry.title,
+                text=entry.text,
+                tags=entry.tags,
+                thumbnail_hash=entry.thumbnail_hash,
                 override=override,
             )
         )
-        self._count(contender.peak, override=override)
+        self._count(entry.peak, override=override)
 
     def near_past(self, peak: float) -> float | None:
         """Return the distance (s) to an older highlight closer than the minimum spacing."""
@@ -385,15 +393,15 @@ class Board:
         near = (abs(other - peak) for other in self._past_peaks[max(0, at - 1) : at + 1])
         return min((gap for gap in near if gap < self._rules.spacing), default=None)
 
-    def shows(self, contender: Contender) -> Past | None:
+    def shows(self, entry: OpenCandidate) -> ConfirmedPeak | None:
         """Return an older highlight that shows most of the same seconds, if any."""
         reach = self._rules.reach
         return next(
             (
                 one
                 for one in self.past
-                if abs(one.peak - contender.peak) < reach
-                and share_of_shorter(contender.clip, one.shown) > SHARED
+                if abs(one.peak - entry.peak) < reach
+                and share_of_shorter(entry.clip, one.shown) > SHARED
             ),
             None,
         )

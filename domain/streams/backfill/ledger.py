@@ -7,9 +7,9 @@ from uuid import UUID
 
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipOutcome, ClipSpec
-from domain.clips.tracker import ClipBook
+from domain.clips.tracker import ClipTracker
 from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.markers import count_refused
+from domain.highlights.markers import count_invalid_marks
 from domain.highlights.selection import (
     DecisionStatus,
     SelectHighlightsInput,
@@ -29,13 +29,13 @@ from domain.streams.backfill.messages import (
     RecordingSurvey,
     StreamSoFar,
     end_of,
-    judge_again,
-    judge_gaps,
-    judge_whole,
-    newly_seen,
+    exclude_existing,
     selection_with,
+    summarize_gap_filling,
+    summarize_reanalysis,
+    summarize_whole_stream,
 )
-from domain.streams.backfill.planning import GapOutcome, Piece, RecordingRange, gap_outcome
+from domain.streams.backfill.planning import GapOutcome, RecordingChunk, RecordingRange, gap_outcome
 from domain.streams.ledger import segments_from
 from domain.streams.status import StreamStatus, conclude
 
@@ -62,7 +62,7 @@ class BackfillLedger:
         self._outcomes: list[GapOutcome] = []
         self._unwritten: list[GapOutcome] = []
         self._unmetered: list[AnalyzedMedia] = []
-        self._clips = ClipBook()
+        self._clips = ClipTracker()
         self._position = 0.0
         self._released = 0.0
         self._highlights = 0
@@ -85,7 +85,7 @@ class BackfillLedger:
         """The ids of clips being rendered."""
         return self._clips.rendering
 
-    def fetch_request(self, span: RecordingRange, piece: Piece) -> FetchRecordingInput:
+    def fetch_request(self, span: RecordingRange, piece: RecordingChunk) -> FetchRecordingInput:
         """Return what to ask for a piece; the first of a range begins a new clock."""
         if piece is span.pieces[0] or self._cursor is None:
             self._cursor = IngestCursor(position=piece.start, variant=VARIANT)
@@ -100,7 +100,7 @@ class BackfillLedger:
             last=piece is span.pieces[-1],
         )
 
-    def fetched(self, result: FetchRecordingResult) -> None:
+    def record_fetched(self, result: FetchRecordingResult) -> None:
         """Enter a piece."""
         self._cursor = result.cursor
         window = result.window
@@ -115,10 +115,10 @@ class BackfillLedger:
                 segments=self._progress.segments + len(window.segments),
                 missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
                 windows=self._progress.windows + 1,
-                refused_marks=self._progress.refused_marks + count_refused(window),
+                refused_marks=self._progress.refused_marks + count_invalid_marks(window),
             )
 
-    def fetch_failed(self) -> None:
+    def record_fetch_failure(self) -> None:
         """Enter that a piece could not be had; the next begins where the playlist says."""
         self._cursor = None
 
@@ -136,7 +136,7 @@ class BackfillLedger:
             last=last,
         )
 
-    def analyzed(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
+    def record_analyzed(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
         """Enter that windows have been analysed."""
         unread = [(gap.start, gap.end) for gap in result.gaps]
         self._analyzed += [
@@ -159,32 +159,32 @@ class BackfillLedger:
         self, span: RecordingRange, result: AnalyzeWindowResult
     ) -> SelectHighlightsInput | None:
         """Return what to ask selection of a range's moments; None when it could decide nothing."""
-        missed = newly_seen(
+        missed = exclude_existing(
             [each for each in result.candidates if span.counts(each.peak)], self._stream.standing
         )
         return self._select(missed, watermark=result.watermark)
 
-    def passing_on(self, span: RecordingRange) -> SelectHighlightsInput | None:
+    def selection_request_before(self, span: RecordingRange) -> SelectHighlightsInput | None:
         """Return what to ask selection before a range begins, with those before it all over."""
         return self._select((), watermark=span.counts_from)
 
-    def last_selection(self) -> SelectHighlightsInput | None:
+    def final_selection_request(self) -> SelectHighlightsInput | None:
         """Return what to ask selection in the end; None when nothing is open any more."""
         if not self._selection.open:
             return None
         return self._select((), watermark=self._position, ended=True)
 
-    def decided(self, result: SelectHighlightsResult) -> None:
+    def record_decisions(self, result: SelectHighlightsResult) -> None:
         """Enter decisions; a clip is made of what is certain, since nobody waits for it live."""
         self._selection = result.state
         for decision in result.decisions:
             confirmed = decision.status is DecisionStatus.CONFIRMED
-            if confirmed and self._clips.want(decision):
+            if confirmed and self._clips.track(decision):
                 self._highlights += 1
 
-    def take_cuttable(self, *, range_over: bool) -> tuple[ClipSpec, ...]:
+    def pop_ready_to_render(self, *, range_over: bool) -> tuple[ClipSpec, ...]:
         """Return the clips whose media is complete; they count as rendering from now on."""
-        return self._clips.take_cuttable(
+        return self._clips.pop_ready_to_render(
             self._segments,
             media_end=self._position,
             ended=range_over,
@@ -192,13 +192,13 @@ class BackfillLedger:
             stream_id=self._request.stream_id,
         )
 
-    def clip_finished(self, outcome: ClipOutcome) -> None:
+    def record_clip_outcome(self, outcome: ClipOutcome) -> None:
         """Enter a clip's end."""
         before = self._clips.is_ready(outcome.highlight_id)
-        self._clips.finished(outcome)
+        self._clips.record_outcome(outcome)
         self._ready += self._clips.is_ready(outcome.highlight_id) and not before
 
-    def range_over(self, span: RecordingRange) -> None:
+    def record_range_end(self, span: RecordingRange) -> None:
         """Enter that all pieces of a range have been dealt with."""
         self._settle([gap_outcome(gap, self._analyzed, span.joined_by) for gap in span.gaps])
         self._analyzed.clear()
@@ -235,7 +235,7 @@ class BackfillLedger:
             analyzed=tuple(self._unmetered),
         )
 
-    def recorded(self, record: BackfillRecord) -> None:
+    def mark_recorded(self, record: BackfillRecord) -> None:
         """Enter that `record` has been written."""
         self._unwritten = self._unwritten[len(record.outcomes) :]
         self._unmetered = self._unmetered[len(record.analyzed) :]
@@ -256,10 +256,10 @@ class BackfillLedger:
         )
         problem = self._survey.problem
         if self._stream.missed_altogether:
-            return judge_whole(result, conclude(end_of(problem), self._progress))
+            return summarize_whole_stream(result, conclude(end_of(problem), self._progress))
         if self._request.again:
-            return judge_again(result, problem, ranges=len(self.ranges))
-        return judge_gaps(result, problem)
+            return summarize_reanalysis(result, problem, ranges=len(self.ranges))
+        return summarize_gap_filling(result, problem)
 
     def report(self) -> str:
         """Return where the backfill is, in Markdown."""

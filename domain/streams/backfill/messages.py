@@ -16,13 +16,13 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.highlights.selection import DecisionStatus, SelectionState
-from domain.highlights.selection.models import Past, Placed, Refused
+from domain.highlights.selection.models import ConfirmedHighlight, ConfirmedPeak, RejectedCandidate
 from domain.highlights.similarity import describe
 from domain.ingest.messages import IngestCursor, IngestLimits
 from domain.media.segments import Gap, VariantPolicy, Window
 from domain.media.timestamps import ClockAnchor
 from domain.model import Model
-from domain.streams.backfill.planning import BackfillPlan, GapOutcome, Piece
+from domain.streams.backfill.planning import BackfillPlan, GapOutcome, RecordingChunk
 from domain.streams.messages import RecordingReady, StreamTiming
 from domain.streams.status import EndReason, StreamEnd, StreamProgress
 
@@ -34,7 +34,7 @@ the others the peaks are, for spacing and quotas."""
 SHOWN: Final = frozenset({DecisionStatus.PENDING, DecisionStatus.CONFIRMED})
 
 
-class Standing(Model):
+class ExistingHighlight(Model):
     """A highlight as it was decided live; times in seconds of media time."""
 
     id: UUID
@@ -61,7 +61,7 @@ Stretch = tuple[float, float]
 
 
 def selection_with(
-    standing: Iterable[Standing], stretches: Sequence[Stretch], *, watermark: float
+    standing: Iterable[ExistingHighlight], stretches: Sequence[Stretch], *, watermark: float
 ) -> SelectionState:
     """Return the state from which selection goes on in `stretches` (s of media time).
 
@@ -69,25 +69,25 @@ def selection_with(
     where the first stretch begins, so that moments found in it are chosen among each other by the
     same rules as live ones, and take the places that are left.
     """
-    placed: list[Placed] = []
-    past: list[Past] = []
-    refused: list[Refused] = []
+    placed: list[ConfirmedHighlight] = []
+    past: list[ConfirmedPeak] = []
+    refused: list[RejectedCandidate] = []
     for each in sorted(standing, key=lambda each: (each.peak, each.id.int)):
         near = any(start - NEAR <= each.peak <= end + NEAR for start, end in stretches)
         if each.status not in SHOWN:
             if near:
-                refused.append(Refused(each.id, each.peak))
+                refused.append(RejectedCandidate(each.id, each.peak))
         elif near:
             placed.append(_placed(each))
         else:
-            past.append(Past(each.id, each.peak, each.override, each.start, each.end))
+            past.append(ConfirmedPeak(each.id, each.peak, each.override, each.start, each.end))
     return SelectionState(
         placed=tuple(placed), past=tuple(past), refused=tuple(refused), watermark=watermark
     )
 
 
-def newly_seen(
-    candidates: Iterable[HighlightCandidate], standing: Sequence[Standing]
+def exclude_existing(
+    candidates: Iterable[HighlightCandidate], standing: Sequence[ExistingHighlight]
 ) -> tuple[HighlightCandidate, ...]:
     """Return the candidates that are no second sight of a highlight shown already.
 
@@ -102,13 +102,13 @@ def newly_seen(
     )
 
 
-def _shares(one: HighlightCandidate, two: Standing) -> bool:
+def _shares(one: HighlightCandidate, two: ExistingHighlight) -> bool:
     common = min(one.end, two.end) - max(one.start, two.start)
     return common > SHARED * min(one.end - one.start, two.end - two.start)
 
 
-def _placed(each: Standing) -> Placed:
-    return Placed(
+def _placed(each: ExistingHighlight) -> ConfirmedHighlight:
+    return ConfirmedHighlight(
         id=each.id,
         start=each.start,
         peak=each.peak,
@@ -165,7 +165,7 @@ class StreamSoFar(Model):
     profile_version: str
     progress: StreamProgress
     gaps: tuple[Gap, ...] = ()
-    standing: tuple[Standing, ...] = ()
+    standing: tuple[ExistingHighlight, ...] = ()
     anchor: ClockAnchor | None = None
 
     @property
@@ -213,7 +213,7 @@ class FetchRecordingInput(Model):
     tenant_id: UUID
     stream_id: UUID
     playlist_url: str
-    piece: Piece
+    piece: RecordingChunk
     cursor: IngestCursor
     limits: IngestLimits
     last: bool = False
@@ -306,7 +306,7 @@ class BackfillResult(Model):
         )
 
 
-def judge_gaps(result: BackfillResult, problem: StreamEnd | None) -> BackfillResult:
+def summarize_gap_filling(result: BackfillResult, problem: StreamEnd | None) -> BackfillResult:
     """Say what came of filling gaps, given what was wrong with the recording."""
     filled, lost = result.filled, result.lost
     if problem is not None:
@@ -322,7 +322,7 @@ def judge_gaps(result: BackfillResult, problem: StreamEnd | None) -> BackfillRes
     return result.told(BackfillOutcome.FILLED, f"The recording filled all {filled} gaps.")
 
 
-def judge_again(
+def summarize_reanalysis(
     result: BackfillResult, problem: StreamEnd | None, *, ranges: int
 ) -> BackfillResult:
     """Say what came of analysing a stream once more."""
@@ -342,7 +342,7 @@ def end_of(problem: StreamEnd | None) -> StreamEnd:
     )
 
 
-def judge_whole(result: BackfillResult, end: StreamEnd) -> BackfillResult:
+def summarize_whole_stream(result: BackfillResult, end: StreamEnd) -> BackfillResult:
     """Say what came of analysing a stream that was missed, given how that ended."""
     analyzed = end.reason is EndReason.PLAYLIST_ENDED
     outcome = BackfillOutcome.FILLED if analyzed else BackfillOutcome.NO_RECORDING

@@ -181,7 +181,7 @@ class JoinedBy(StrEnum):
     WHOLE = "nothing else"  # the recording is all there is of the stream: its timeline is ours
 
 
-class Piece(Model):
+class RecordingChunk(Model):
     """Segments fetched in one call, as one window; `start` in seconds of media time.
 
     `first` and `last` are places in the recording's playlist, counted from 0; `skip` is how many
@@ -203,7 +203,7 @@ class RecordingRange(Model):
 
     joined_by: JoinedBy
     gaps: tuple[Gap, ...] = ()
-    pieces: tuple[Piece, ...]
+    pieces: tuple[RecordingChunk, ...]
     whole: bool = False
 
     @property
@@ -401,16 +401,16 @@ def _pieces(
     offset: float,
     number: int,
     piece: float = PIECE,
-) -> tuple[Piece, ...]:
+) -> tuple[RecordingChunk, ...]:
     """Cut the segments from place `first` to place `last` into pieces of about `piece` seconds."""
-    pieces: list[Piece] = []
+    pieces: list[RecordingChunk] = []
     begin = first
     for place in range(first, last + 1):
         if starts[place + 1] - starts[begin] >= piece or place == last:
             window = (number + 1) * WINDOWS + len(pieces)
             start = starts[begin] + offset
             pieces.append(
-                Piece(
+                RecordingChunk(
                     window=window,
                     first=begin,
                     last=place,
@@ -431,7 +431,7 @@ MOST_PIECES: Final = 1000
 """Of a longer stream the pieces are longer, which bounds its workflow's history."""
 
 
-def plan_again(
+def plan_reanalysis(
     gaps: Sequence[Gap],
     recording: MediaPlaylist,
     *,

@@ -13,7 +13,13 @@ from domain.highlights.selection import DecisionStatus
 from domain.highlights.selection.resolution import Cause
 from domain.media.segments import Gap, GapReason, GapStatus
 from domain.media.timestamps import ClockAnchor
-from domain.streams.backfill.messages import SHOWN, BackfillRecord, Standing, StreamRef, StreamSoFar
+from domain.streams.backfill.messages import (
+    SHOWN,
+    BackfillRecord,
+    ExistingHighlight,
+    StreamRef,
+    StreamSoFar,
+)
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.repositories import streams
 from infra.db.tables import Highlight, Stream, StreamGap
@@ -70,13 +76,15 @@ async def _decided(
     return rows.all()
 
 
-def _standing(row: Highlight) -> Standing:
+def _standing(row: Highlight) -> ExistingHighlight:
     """Return a highlight as selection remembers it: of one that was refused the peak, and no words.
 
     A stream may have thousands of those, and all of them together must fit into a message.
     """
     status = DecisionStatus(row.status)
-    standing = Standing(id=row.id, status=status, start=row.start, peak=row.peak, end=row.end)
+    standing = ExistingHighlight(
+        id=row.id, status=status, start=row.start, peak=row.peak, end=row.end
+    )
     if status not in SHOWN:
         return standing
     words = {
@@ -100,7 +108,7 @@ def _anchor(rows: Sequence[Highlight]) -> ClockAnchor | None:
     )
 
 
-def _matters(each: Standing, gaps: Sequence[Gap]) -> bool:
+def _matters(each: ExistingHighlight, gaps: Sequence[Gap]) -> bool:
     """Leave out what was refused far from any gap: of those a stream may have thousands."""
     return each.status in SHOWN or any(
         gap.start - NEARBY <= each.peak <= gap.end + NEARBY for gap in gaps

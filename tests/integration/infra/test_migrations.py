@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.dev.postgres import DatabaseUrls
 from domain.clips.models import ClipStatus
-from domain.highlights.feedback import Verdict
+from domain.highlights.feedback import FeedbackVerdict
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.hms.beam import Outcome
 from domain.media.segments import GapReason, GapStatus
@@ -496,7 +496,7 @@ async def test_of_a_tenant_the_application_may_change_nothing_but_the_plan(
         ("ck_usage_events_kind", UsageKind),
         ("ck_usage_hourly_kind", UsageKind),
         ("ck_usage_budgets_kind", UsageKind),
-        ("ck_highlight_feedback_verdict", Verdict),
+        ("ck_highlight_feedback_verdict", FeedbackVerdict),
         ("ck_events_type", EventType),
         ("ck_webhook_endpoints_status", EndpointStatus),
         ("ck_webhook_endpoints_disabled_reason", DisabledReason),

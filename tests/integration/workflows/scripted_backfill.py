@@ -32,7 +32,7 @@ from domain.streams.backfill.messages import (
     StreamSoFar,
     SurveyInput,
 )
-from domain.streams.backfill.planning import BackfillPlan, JoinedBy, Piece, RecordingRange
+from domain.streams.backfill.planning import BackfillPlan, JoinedBy, RecordingChunk, RecordingRange
 from domain.streams.messages import RecordingReady
 from domain.streams.status import StreamEnd, StreamProgress, StreamStatus
 from tests.integration.workflows.scripted import (
@@ -62,7 +62,8 @@ MISSED = OVER.model_copy(update={"progress": StreamProgress(), "gaps": ()})
 def one_range(pieces: int = 3, *, gaps: tuple[Gap, ...] = (GAP,)) -> BackfillPlan:
     """A plan of one range, in pieces of one window of 6 s each."""
     found = tuple(
-        Piece(window=100_000 + n, first=3 * n, last=3 * n + 2, start=6.0 * n) for n in range(pieces)
+        RecordingChunk(window=100_000 + n, first=3 * n, last=3 * n + 2, start=6.0 * n)
+        for n in range(pieces)
     )
     return BackfillPlan(
         ranges=(RecordingRange(joined_by=JoinedBy.WALL_CLOCK, gaps=gaps, pieces=found),)

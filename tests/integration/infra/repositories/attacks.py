@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import make_transient_to_detached
 
 import infra.db.repositories as package
-from domain.highlights.feedback import Verdict
+from domain.highlights.feedback import FeedbackVerdict
 from domain.highlights.selection import DecisionStatus
 from domain.hms.beam import Outcome
 from domain.hms.effects import BeamRef, EndSession
@@ -490,7 +490,7 @@ ATTACKS: dict[str, Attack] = {
         tenant_id=it.tenant,
         highlight_id=it.highlight,
         author=it.author,
-        verdict=Verdict.DISLIKE,
+        verdict=FeedbackVerdict.DISLIKE,
         correction=None,
         note="mine",
     ),

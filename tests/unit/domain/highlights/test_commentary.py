@@ -12,9 +12,9 @@ from domain.highlights.commentary import (
     MOST_LIFTED,
     MOST_LINES,
     TAGS,
+    CaptionDeduplicator,
     Cue,
-    Unroller,
-    heed,
+    apply_commentary,
     place,
     plain,
     remembered,
@@ -98,7 +98,7 @@ def heard(
     text: str, *, value: float = 0.5, tags: tuple[str, ...] = ()
 ) -> tuple[tuple[str, ...], float, list[str]]:
     said_over = candidate(1, 60.0, value, tags=tags).model_copy(update={"commentary": text})
-    found = heed(said_over, PROFILE)
+    found = apply_commentary(said_over, PROFILE)
     return found.tags, found.score.narrative_value, [each.words for each in found.evidence]
 
 
@@ -126,7 +126,7 @@ def test_all_words_together_lift_no_more_than_allowed() -> None:
 @given(st.text(max_size=LONGEST))
 def test_whatever_is_said_only_the_taxonomy_is_heard(text: str) -> None:
     before = candidate(1, 60.0, 0.5).model_copy(update={"commentary": text})
-    after = heed(before, PROFILE)
+    after = apply_commentary(before, PROFILE)
     assert set(after.tags) <= PROFILE.all_tags()
     assert 0.5 <= after.score.narrative_value <= 0.5 + MOST_LIFTED
     assert (
@@ -138,7 +138,7 @@ def test_whatever_is_said_only_the_taxonomy_is_heard(text: str) -> None:
 
 
 def unrolled(*texts: str, every: float = 1.0) -> list[str]:
-    unroller = Unroller()
+    unroller = CaptionDeduplicator()
     cues = [Cue(start=n * every, end=n * every + 1.0, text=text) for n, text in enumerate(texts)]
     return [cue.text for each in cues for cue in unroller.take([each])]
 
