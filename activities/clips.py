@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +10,7 @@ from typing import NamedTuple
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import heartbeating
 from activities.interfaces import Clips
 from domain.clips.models import ClipSpec, RenderedClip
 from domain.clips.tracker import undamaged_part
@@ -62,17 +61,6 @@ class ClipActivities(Clips):
 
     @activity.defn(name="render_clip")
     async def render_clip(self, spec: ClipSpec) -> RenderedClip:
-        """Cut, encode, check and store a clip and its thumbnail; doing it again replaces them.
-
-        Where picture or sound is damaged, the clip is the undamaged part around its peak.
-
-        Raises:
-            ApplicationError: `media_gone` (not retryable) when the segments have been deleted,
-                `media_damaged` (not retryable) when the peak cannot be shown.
-            SpliceError: nothing in the segments can be read.
-            FfmpegError: the encoder failed.
-            UnplayableClipError: the encoder's file does not play.
-        """
         first = spec.segments[0].start
         sources = tuple([await self._source(segment, first) for segment in spec.segments])
         cut = Cut(
@@ -83,13 +71,19 @@ class ClipActivities(Clips):
             watermark=self._watermark,
         )
         with scratch_directory(self._scratch) as scratch:
-            async with _heartbeating() as tell:
-                rendering, file = await self._render(cut, scratch, tell)
+            rendered = 0.0
+
+            def report(seconds: float) -> None:
+                nonlocal rendered
+                rendered = seconds
+
+            async with heartbeating(lambda: rendered, interval=_HEARTBEAT_INTERVAL):
+                rendering, file = await self._render(cut, scratch, report)
                 if file.width is None and any(segment.has_video for segment in spec.segments):
                     raise _damaged([(0.0, file.duration)])
                 if holes := (*file.holes, *rendering.silences):
                     damaged = _Damaged(rendering.start, file.duration, holes)
-                    rendering, file = await self._render_undamaged(cut, damaged, scratch, tell)
+                    rendering, file = await self._render_undamaged(cut, damaged, scratch, report)
                 seen = None
                 if rendering.thumbnail is not None:
                     seen = await self._pool.run(hash_of_file, rendering.thumbnail)
@@ -97,12 +91,11 @@ class ClipActivities(Clips):
 
     @activity.defn(name="delete_clip")
     async def delete_clip(self, spec: ClipSpec) -> None:
-        """Remove a clip's files; removing what is not there is no error."""
         await self._clips.delete(clip_key(spec))
         await self._clips.delete(thumbnail_key(spec))
 
     async def _render(
-        self, cut: Cut, directory: Path, tell: Callable[[float], None]
+        self, cut: Cut, directory: Path, on_progress: Callable[[float], None]
     ) -> tuple[Rendering, ClipFile]:
         rendering = await render(
             cut,
@@ -110,7 +103,7 @@ class ClipActivities(Clips):
             binary=self._ffmpeg,
             directory=directory,
             limits=self._limits,
-            on_progress=tell,
+            on_progress=on_progress,
         )
         file = await self._pool.run(
             inspect, rendering.clip, rendering.longest_still, rendering.pauses
@@ -118,7 +111,7 @@ class ClipActivities(Clips):
         return rendering, file
 
     async def _render_undamaged(
-        self, cut: Cut, damaged: _Damaged, directory: Path, tell: Callable[[float], None]
+        self, cut: Cut, damaged: _Damaged, directory: Path, on_progress: Callable[[float], None]
     ) -> tuple[Rendering, ClipFile]:
         """Render the part of a clip whose pictures and sound are all there."""
         part = undamaged_part(
@@ -129,7 +122,7 @@ class ClipActivities(Clips):
         narrowed = cut.model_copy(
             update={"offset": damaged.start + part[0], "duration": part[1] - part[0]}
         )
-        rendering, file = await self._render(narrowed, directory, tell)
+        rendering, file = await self._render(narrowed, directory, on_progress)
         if holes := (*file.holes, *rendering.silences):
             raise _damaged(holes)
         return rendering, file
@@ -198,29 +191,3 @@ def clip_key(spec: ClipSpec) -> str:
 def thumbnail_key(spec: ClipSpec) -> str:
     """Return the name of a clip's thumbnail in the clip store."""
     return f"{spec.tenant_id}/{spec.stream_id}/{spec.id}.jpg"
-
-
-@contextlib.asynccontextmanager
-async def _heartbeating() -> AsyncIterator[Callable[[float], None]]:
-    """Tell the server that the work goes on, so that a dead worker is noticed in seconds.
-
-    Yields what is to be called with the seconds rendered, which the heartbeats carry.
-    """
-    rendered = 0.0
-
-    def tell(seconds: float) -> None:
-        nonlocal rendered
-        rendered = seconds
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat(rendered)
-            await asyncio.sleep(_HEARTBEAT_INTERVAL)
-
-    task = asyncio.create_task(beat())
-    try:
-        yield tell
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -50,6 +50,8 @@ _NOTHING: Final = ReconcileExecutionsReport()
 _FAILED: Final = ReconcileExecutionsReport(failed=1)
 _log = structlog.get_logger(__name__)
 
+_Unfinished = TypeVar("_Unfinished", UnfinishedStream, UnfinishedClip)
+
 
 class ExecutionActivities(ExecutionReconciler):
     """Repairs rows whose execution is missing or has stopped; each repair is idempotent.
@@ -81,12 +83,6 @@ class ExecutionActivities(ExecutionReconciler):
     async def reconcile_executions(
         self, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
-        """Compare the rows of all tenants with their executions, and repair the difference.
-
-        Raises:
-            TemporalUnavailableError: Temporal does not answer, so that nothing is known.
-            DatabaseUnavailableError: PostgreSQL does not.
-        """
         report = _NOTHING
         async with heartbeating():
             for tenant_id in await self._database.tenant_ids():
@@ -102,10 +98,38 @@ class ExecutionActivities(ExecutionReconciler):
     async def _streams(
         self, tenant_id: UUID, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
+        report = await self._repair_pages(
+            unfinished.streams, self._repair_stream, tenant_id=tenant_id, request=request
+        )
+        if report.streams_ended:
+            await self._dispatcher.try_dispatch(tenant_id)
+        return report
+
+    async def _clips(
+        self, tenant_id: UUID, request: ReconcileExecutionsInput
+    ) -> ReconcileExecutionsReport:
+        report = await self._repair_pages(
+            unfinished.clips, self._repair_clip, tenant_id=tenant_id, request=request
+        )
+        if report.clips_failed:
+            await self._dispatcher.try_dispatch(tenant_id)
+        return report
+
+    async def _repair_pages(
+        self,
+        find_page: Callable[..., Awaitable[list[_Unfinished]]],
+        repair: Callable[
+            [_Unfinished, ReconcileExecutionsInput], Awaitable[ReconcileExecutionsReport]
+        ],
+        *,
+        tenant_id: UUID,
+        request: ReconcileExecutionsInput,
+    ) -> ReconcileExecutionsReport:
+        """Repair all unfinished rows of a tenant, one page at a time, ordered by id."""
         report, after = _NOTHING, None
         while True:
             async with self._database.session(tenant_id) as session:
-                page = await unfinished.streams(
+                page = await find_page(
                     session,
                     tenant_id=tenant_id,
                     quiet_for=request.grace,
@@ -113,15 +137,10 @@ class ExecutionActivities(ExecutionReconciler):
                     limit=request.batch,
                 )
             for each in page:
-                report = report.plus(
-                    await _attempt(self._repair_stream(each, request), each.row.id)
-                )
+                report = report.plus(await _attempt(repair(each, request), each.row.id))
             if len(page) < request.batch:
-                break
+                return report
             after = page[-1].row.id
-        if report.streams_ended:
-            await self._dispatcher.try_dispatch(tenant_id)
-        return report
 
     async def _repair_stream(
         self, stream: UnfinishedStream, request: ReconcileExecutionsInput
@@ -157,28 +176,6 @@ class ExecutionActivities(ExecutionReconciler):
             )
         if not is_needed:
             await self._stored(row.tenant_id, row.id).release(before=None)
-
-    async def _clips(
-        self, tenant_id: UUID, request: ReconcileExecutionsInput
-    ) -> ReconcileExecutionsReport:
-        report, after = _NOTHING, None
-        while True:
-            async with self._database.session(tenant_id) as session:
-                page = await unfinished.clips(
-                    session,
-                    tenant_id=tenant_id,
-                    quiet_for=request.grace,
-                    after=after,
-                    limit=request.batch,
-                )
-            for each in page:
-                report = report.plus(await _attempt(self._repair_clip(each, request), each.row.id))
-            if len(page) < request.batch:
-                break
-            after = page[-1].row.id
-        if report.clips_failed:
-            await self._dispatcher.try_dispatch(tenant_id)
-        return report
 
     async def _repair_clip(
         self, clip: UnfinishedClip, request: ReconcileExecutionsInput

@@ -1,7 +1,7 @@
-"""The activities as workflows see them: names, inputs and outputs, without any I/O behind them.
+"""Interfaces of the activities: names, inputs and outputs, without any I/O.
 
 Workflows import this module only, so that their sandbox never loads media or database libraries.
-Each class is implemented by the module of the same name in this package.
+Each class is implemented by the module of the same name in this package; the docstrings stand here.
 """
 
 from __future__ import annotations
@@ -71,7 +71,11 @@ class Selection(ABC):
     @abstractmethod
     @activity.defn(name="select_highlights")
     async def select_highlights(self, request: SelectHighlightsInput) -> SelectHighlightsResult:
-        """Decide, record candidates and decisions, and answer what has changed."""
+        """Decide on candidates, record the decisions, and return what has changed.
+
+        Candidates and decisions are written in one transaction. The decisions depend on the
+        request alone, so that a retry after a lost answer decides and records the same again.
+        """
 
 
 class Clips(ABC):
@@ -80,26 +84,40 @@ class Clips(ABC):
     @abstractmethod
     @activity.defn(name="render_clip")
     async def render_clip(self, spec: ClipSpec) -> RenderedClip:
-        """Cut, encode and store a clip and its thumbnail, atomically."""
+        """Cut, encode, check and store a clip and its thumbnail. Idempotent.
+
+        Where picture or sound is damaged, the clip is the undamaged part around its peak.
+
+        Raises:
+            ApplicationError: `media_gone` (not retryable) when the segments have been deleted,
+                `media_damaged` (not retryable) when the peak cannot be shown.
+            SpliceError: nothing in the segments can be read.
+            FfmpegError: the encoder failed.
+            UnplayableClipError: the encoder's file does not play.
+        """
 
     @abstractmethod
     @activity.defn(name="delete_clip")
     async def delete_clip(self, spec: ClipSpec) -> None:
-        """Remove a clip's files; removing what is not there is no error."""
+        """Delete a clip's files. Idempotent: a file that does not exist is no error."""
 
 
 class Records(ABC):
-    """What tenants read, written to PostgreSQL; queue `io`."""
+    """Streams and clips in PostgreSQL; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="record_stream")
     async def record_stream(self, record: StreamRecord) -> None:
-        """Write a stream's state."""
+        """Write a stream's state and its gaps. Idempotent.
+
+        Raises:
+            UnstorableValueError: the record can never be written; the stream is marked as failed.
+        """
 
     @abstractmethod
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
-        """Write a clip's state."""
+        """Write a clip's state. Idempotent."""
 
 
 class Webhooks(ABC):
@@ -108,32 +126,48 @@ class Webhooks(ABC):
     @abstractmethod
     @activity.defn(name="deliver")
     async def deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
-        """Send an event to an endpoint once, and record the outcome."""
+        """Send an event to an endpoint once, and record the outcome.
+
+        A failed request is an outcome, not an error. A retry after a lost record sends the event
+        again; receivers recognize it by its `webhook-id`.
+
+        Raises:
+            ApplicationError: `endpoint_busy` when the endpoint has too many requests in progress.
+        """
 
     @abstractmethod
     @activity.defn(name="relay_events")
     async def relay_events(self) -> OutboxRelayPass:
-        """Hand over to workflows what was committed to the outbox and not handed over."""
+        """Send committed outbox events that no delivery workflow has received yet."""
 
 
 class Maintenance(ABC):
-    """What keeps the database small; queue `io`."""
+    """Deletion of expired records; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="expire_records")
     async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
-        """Delete the old records of all tenants."""
+        """Delete expired records of all tenants.
+
+        A retry starts over and finds fewer records; the result does not count what a failed
+        attempt deleted.
+        """
 
 
 class ExecutionReconciler(ABC):
-    """Rows compared with workflow executions; queue `io`."""
+    """Comparison of rows with workflow executions; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="reconcile_executions")
     async def reconcile_executions(
         self, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
-        """Compare the rows of all tenants with their executions, and repair the difference."""
+        """Compare the rows of all tenants with their executions, and repair differences.
+
+        Raises:
+            TemporalUnavailableError: Temporal cannot be reached.
+            DatabaseUnavailableError: PostgreSQL cannot be reached.
+        """
 
 
 class Inbound(ABC):
@@ -156,33 +190,51 @@ class Inbound(ABC):
 
 
 class Recordings(ABC):
-    """A stream's recording to segment store; queue `io`."""
+    """Recording of a stream to segment store; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="survey_recording")
     async def survey_recording(self, request: SurveyInput) -> RecordingSurvey:
-        """Read the recording's playlist and plan what to fetch of it."""
+        """Read the recording's playlist and plan what to fetch from it.
+
+        The URLs are tried in order; if none works, the definite problem of the first one is the
+        result. URLs are never logged, because a presigned one is a credential. Sends heartbeats,
+        since an archive must be downloaded first.
+
+        Raises:
+            FetchError: an origin does not answer; retryable.
+            ApplicationError: `recording_unfinished` when the playlist has no end yet.
+        """
 
     @abstractmethod
     @activity.defn(name="fetch_recording")
     async def fetch_recording(self, request: FetchRecordingInput) -> FetchRecordingResult:
-        """Store one piece of the recording as a window, heartbeating the cursor."""
+        """Store one chunk of the recording as a window, heartbeating the cursor.
+
+        A retry resumes at the last heartbeat. Segments that cannot be fetched become gaps.
+
+        Raises:
+            FetchError: the playlist cannot be read (any more).
+            NotAPlaylistError: the URL now returns something else.
+            UrlForbiddenError: the SSRF guard rejects the URL.
+            StoreError: the segment store cannot write the media.
+        """
 
     @abstractmethod
     @activity.defn(name="release_recording")
     async def release_recording(self, request: RecordingRelease) -> None:
-        """Delete stored media of the recording that ends before a point, or all of it."""
+        """Delete stored media of the recording that ends before a media time, or all of it."""
 
 
 class BackfillRecords(ABC):
-    """What is recorded of a stream and of its gaps; queue `io`."""
+    """Stored state of a stream and its gaps, for backfills; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="recall_stream")
     async def recall_stream(self, request: StreamRef) -> StreamSoFar | None:
-        """Read a stream's state, its gaps not yet filled and its highlights; None: it is gone."""
+        """Return a stream's state, open gaps and highlights; None if the stream was deleted."""
 
     @abstractmethod
     @activity.defn(name="record_backfill")
     async def record_backfill(self, record: BackfillRecord) -> None:
-        """Write what came of gaps, and the stream's state."""
+        """Write the outcomes of gaps and the stream's state. Idempotent."""

@@ -22,10 +22,6 @@ class MaintenanceActivities(Maintenance):
 
     @activity.defn(name="expire_records")
     async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
-        """Delete the old records of all tenants.
-
-        A retry begins anew and finds less to do; what a failed attempt deleted is not counted.
-        """
         tenants = await self._database.tenant_ids()
         deleted = dict.fromkeys(RecordKind, 0)
         async with heartbeating():

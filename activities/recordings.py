@@ -252,16 +252,6 @@ class RecordingActivities(Recordings):
 
     @activity.defn(name="survey_recording")
     async def survey_recording(self, request: SurveyInput) -> RecordingSurvey:
-        """Read the recording's playlist and plan what to fetch of it.
-
-        The addresses are tried in order; what is definitely wrong with the first is the answer
-        when none will do. No address is logged: a presigned one is a key. Heartbeats, since an
-        archive has to be downloaded first.
-
-        Raises:
-            FetchError: an origin does not answer; worth another try.
-            ApplicationError: `recording_unfinished`; the playlist has no end yet.
-        """
         async with heartbeating(interval=self._heartbeat_interval):
             return await self._survey(request)
 
@@ -292,16 +282,6 @@ class RecordingActivities(Recordings):
 
     @activity.defn(name="fetch_recording")
     async def fetch_recording(self, request: FetchRecordingInput) -> FetchRecordingResult:
-        """Store one piece of the recording as a window, heartbeating the cursor.
-
-        A retry goes on where the last heartbeat says. Segments that cannot be had are holes.
-
-        Raises:
-            FetchError: the playlist is not to be had (any more).
-            NotAPlaylistError: something else is there now.
-            UrlForbiddenError: the guard refuses the address.
-            StoreError: the store does not take the media.
-        """
         details = activity.info().heartbeat_details
         progress = (
             IngestProgress.model_validate(details[0])
@@ -331,7 +311,6 @@ class RecordingActivities(Recordings):
 
     @activity.defn(name="release_recording")
     async def release_recording(self, request: RecordingRelease) -> None:
-        """Delete stored media of the recording that ends before a point, or all of it."""
         async with heartbeating(interval=self._heartbeat_interval):
             await self._release(request)
 

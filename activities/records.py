@@ -37,12 +37,6 @@ class RecordActivities(Records):
 
     @activity.defn(name="record_stream")
     async def record_stream(self, record: StreamRecord) -> None:
-        """Write a stream's state and its gaps.
-
-        Raises:
-            UnstorableValueError: the record cannot be written, now or later; the stream has failed,
-                and says so.
-        """
         try:
             async with self._database.session(record.tenant_id) as session:
                 told = await streams.record_stream(session, record)
@@ -63,7 +57,6 @@ class RecordActivities(Records):
 
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
-        """Write a clip's state."""
         async with self._database.session(record.spec.tenant_id) as session:
             told = await clips.record_clip(session, record)
         if told and self._dispatcher is not None:
@@ -78,13 +71,11 @@ class BackfillRecordActivities(BackfillRecords):
 
     @activity.defn(name="recall_stream")
     async def recall_stream(self, request: StreamRef) -> StreamSoFar | None:
-        """Read a stream's state, its gaps not yet filled and its highlights; None: it is gone."""
         async with self._database.session(request.tenant_id) as session:
             return await backfills.recall(session, request)
 
     @activity.defn(name="record_backfill")
     async def record_backfill(self, record: BackfillRecord) -> None:
-        """Write what came of gaps, and the stream's state."""
         async with self._database.session(record.tenant_id) as session:
             await streams.record_stream(
                 session,

@@ -43,11 +43,6 @@ class SelectionActivities(Selection):
 
     @activity.defn(name="select_highlights")
     async def select_highlights(self, request: SelectHighlightsInput) -> SelectHighlightsResult:
-        """Decide, record candidates and decisions in one transaction, answer what has changed.
-
-        The decision depends on the request alone, so that a retry after a lost answer decides and
-        records the same again.
-        """
         pinned = await self._profiles.find(
             request.tenant_id, request.profile_id, request.profile_version
         )

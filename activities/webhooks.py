@@ -68,14 +68,6 @@ class WebhookActivities(Webhooks):
 
     @activity.defn(name="deliver")
     async def deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
-        """Send an event to an endpoint once, and record the outcome.
-
-        A failed request is an outcome, no error. A retry after a lost record sends again:
-        receivers tell by `webhook-id`.
-
-        Raises:
-            ApplicationError: `endpoint_busy` when enough requests to it are under way.
-        """
         endpoint = request.endpoint_id
         if self._under_way[endpoint] >= self._endpoint_concurrency:
             raise ApplicationError(
@@ -95,7 +87,6 @@ class WebhookActivities(Webhooks):
 
     @activity.defn(name="relay_events")
     async def relay_events(self) -> OutboxRelayPass:
-        """Hand over to workflows what was committed to the outbox and not handed over."""
         tenants = await self._database.tenants_to_send_for()
         async with heartbeating():
             for tenant in tenants:
