@@ -1,4 +1,7 @@
-"""Deterministic identities, so that doing a step twice finds what the first time made."""
+"""Deterministic ids, so that a repeated step finds what the first one created.
+
+Each function returns the id of one kind, derived (uuid5) from what identifies it.
+"""
 
 from __future__ import annotations
 
@@ -43,17 +46,17 @@ def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
 
 
 def clip_id(*, highlight: UUID, start: float, end: float, cut: int = 0) -> UUID:
-    """Return the id of the clip of a highlight cut at `start`..`end` seconds of media time.
+    """Return the id of the clip of a highlight cut at `start`..`end` (s of media time).
 
-    `cut` counts the clips that the highlight had before, so that one that goes back to earlier
-    bounds is another clip.
+    `cut` is the number of clips that the highlight had before, so that a clip that returns to
+    earlier bounds has a new id.
     """
     name = f"{highlight}/{round(start * 1000)}/{round(end * 1000)}"
     return uuid5(_CLIP, f"{name}/{cut}" if cut else name)
 
 
 def event_id(*, tenant_id: UUID, kind: str, subject: str, revision: int) -> UUID:
-    """Return the id of the event that tells change `revision` of a subject."""
+    """Return the id of the event that publishes change `revision` of a subject."""
     return uuid5(_EVENT, f"{tenant_id}/{kind}/{subject}/{revision}")
 
 
@@ -63,22 +66,22 @@ def delivery_id(*, endpoint_id: UUID, event: UUID) -> UUID:
 
 
 def delivery_workflow_id(*, tenant_id: UUID, endpoint_id: UUID, ordering_key: str) -> str:
-    """Return the Temporal workflow id of the deliveries to an endpoint that keep one order."""
+    """Return the Temporal workflow id of an endpoint's deliveries with one ordering key."""
     return f"deliver/{tenant_id}/{endpoint_id}/{ordering_key}"
 
 
 def usage_id(*, kind: str, subject: str) -> UUID:
-    """Return the id of the usage of one kind that `subject` names uniquely within its tenant."""
+    """Return the id of a usage record; `subject` is unique per kind and tenant."""
     return uuid5(_USAGE, f"{kind}/{subject}")
 
 
 def feedback_id(*, highlight: UUID, author: str) -> UUID:
-    """Return the id of what one person says about a highlight."""
+    """Return the id of one author's feedback on a highlight."""
     return uuid5(_FEEDBACK, f"{highlight}/{author}")
 
 
 def job_stream_id(*, tenant_id: UUID, job_id: str) -> UUID:
-    """Return the id of the stream that a queued job of the tenant's starts, each time it comes."""
+    """Return the id of the stream that a tenant's queued job starts; equal for each retry."""
     return uuid5(_JOB, f"{tenant_id}/{job_id}")
 
 

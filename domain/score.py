@@ -1,4 +1,4 @@
-"""The eight dimensions on which a moment is scored."""
+"""Highlight scores on eight dimensions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Unit = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
 class HighlightScore(Model):
-    """A moment's score on each dimension, in [0, 1], and how sure the analyzer is of them."""
+    """Score on each dimension, in [0, 1], and the analyzer's confidence in it."""
 
     skill_execution: Unit
     game_impact: Unit
@@ -66,7 +66,7 @@ class HighlightScore(Model):
 
 
 def combination(weights: Mapping[str, float]) -> Callable[[HighlightScore], float]:
-    """Return `calculate_combined_score` by `weights`, for many scores: the weights put in order.
+    """Return `calculate_combined_score` for fixed `weights`, optimized for many scores.
 
     Raises:
         KeyError: a dimension has no weight.

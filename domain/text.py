@@ -1,10 +1,8 @@
-"""Text from outside: what may be stored, signed and sent again.
+r"""Untrusted text: validation, cleaning, and languages with full-text search.
 
 Decoders are more lenient than encoders. JSON's `"\ud800"` (half of a surrogate pair) decodes to a
-string that UTF-8 cannot encode, and PostgreSQL takes no NUL in text. Such text fails long after it
-came in, each time it is tried; so it is refused or cleaned where it enters.
-
-Languages whose word forms the search knows.
+string that UTF-8 cannot encode, and PostgreSQL does not accept NUL in text. Such text would fail
+long after it was received, on every attempt; so it is rejected or cleaned on input.
 """
 
 from __future__ import annotations
@@ -20,15 +18,15 @@ _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def is_storable(value: str) -> bool:
-    """Return True if text encodes to UTF-8 and holds no NUL."""
+    """Return True if the text encodes to UTF-8 and contains no NUL."""
     return _UNSTORABLE.search(value) is None
 
 
 def clean_text(value: str, limit: int) -> str:
-    """Return text of at most `limit` characters that encodes to UTF-8 and holds no NUL.
+    """Return text of at most `limit` characters that encodes to UTF-8 and contains no NUL.
 
-    A pair of surrogates that was decoded apart becomes its character again; half a pair becomes
-    U+FFFD, and NUL is left out.
+    A surrogate pair that was decoded separately becomes its character; an unpaired surrogate
+    becomes U+FFFD, and NUL is removed.
     """
     if not is_storable(value):
         value = value.replace("\x00", "")

@@ -1,7 +1,4 @@
-"""Which stored segments a clip is cut from, and when it can be cut.
-
-Which highlights of a stream have a clip, wait for one, or no longer want theirs.
-"""
+"""Planning of clips, and the clip state of each highlight of a stream."""
 
 from __future__ import annotations
 
@@ -40,12 +37,15 @@ REACH: Final = 2.0
 
 
 def wants_clip(decision: Decision) -> bool:
-    """Tell whether a decision calls for a clip: pending ones too, so that none has to wait."""
+    """Return True if a decision calls for a clip.
+
+    Pending highlights get one too, so that a clip is ready when they are confirmed.
+    """
     return decision.status in {DecisionStatus.PENDING, DecisionStatus.CONFIRMED}
 
 
 def can_cut(decision: Decision, *, media_end: float, ended: bool) -> bool:
-    """Tell whether all media of a clip has been stored, given that it ends at `media_end` s."""
+    """Return True if all media of a clip is stored; stored media ends at `media_end` (s)."""
     return ended or media_end >= decision.clip_end
 
 
@@ -59,12 +59,12 @@ def plan_clip(
 ) -> ClipSpec | None:
     """Return what to cut for `decision` out of `segments` (in order of `start`).
 
-    `cut` counts the clips that the highlight had before.
+    `cut` is the number of clips that the highlight had before.
 
-    Where media is missing in the middle, the clip keeps to the unbroken run around the peak: a
-    jump inside a clip looks like a fault. The segments begin with the last keyframe before it,
-    which may lie in one that ends before the clip starts. Returns None when there is no media near
-    the peak, or less than `SHORTEST` seconds of it.
+    If media is missing, the clip covers only the continuous run of segments around the peak,
+    because a jump inside a clip looks like a defect. The segments start at the last keyframe before
+    the clip, which may lie in a segment that ends before the clip starts. Returns None if there is
+    no media near the peak, or less than `SHORTEST` seconds of it.
     """
     run = _run_around(decision.peak, segments)
     segments = [
@@ -98,7 +98,7 @@ def undamaged_part(
 ) -> tuple[float, float] | None:
     """Return the part of a clip without `holes` that shows its peak; all in seconds of the clip.
 
-    Returns None when there is none of at least `SHORTEST` seconds.
+    Returns None if no such part lasts at least `SHORTEST` seconds.
     """
     parts: list[tuple[float, float]] = []
     at = 0.0
@@ -115,7 +115,7 @@ def undamaged_part(
 
 
 def _lead_in(run: Sequence[SegmentRef], first: SegmentRef) -> list[SegmentRef]:
-    """Return the segments before `first` that its pictures refer to: from the last keyframe on."""
+    """Return the segments before `first` that it depends on, from the last keyframe on."""
     if first.starts_with_keyframe or not first.has_video:
         return []
     lead: list[SegmentRef] = []
@@ -129,7 +129,7 @@ def _lead_in(run: Sequence[SegmentRef], first: SegmentRef) -> list[SegmentRef]:
 
 
 def _run_around(peak: float, segments: Sequence[SegmentRef]) -> list[SegmentRef]:
-    """Return the unbroken run of segments that holds `peak`, or the nearest within `REACH`."""
+    """Return the continuous run of segments around `peak`, or the nearest within `REACH`."""
     runs: list[list[SegmentRef]] = []
     for segment in segments:
         if runs and segment.start - runs[-1][-1].end <= SEAM:
@@ -151,7 +151,7 @@ FORGET_AFTER: Final = 3600.0
 
 
 class ClipPhase(StrEnum):
-    """How far the clip of one highlight has come."""
+    """Progress of a highlight's clip."""
 
     WAITING = "waiting"  # its last seconds have not been published yet
     RENDERING = "rendering"
@@ -162,11 +162,15 @@ class ClipPhase(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TrackedClip:
-    """The clip of one highlight; `unwanted` when it was retracted while being rendered.
+    """Clip state of one highlight.
 
-    After a correction the bounds of `decision` are the corrected ones. `former` are the clips that
-    were ready before, which stay; `correction` is one that came while a clip was being rendered,
-    and waits for that.
+    Attributes:
+        decision: the highlight; after a correction, with the corrected bounds.
+        phase: progress of the current clip.
+        spec: the current clip, without its segments; None before rendering.
+        unwanted: True if the highlight was retracted during rendering.
+        former: earlier clips that are ready and stay available.
+        correction: bounds requested during rendering; applied when rendering ends.
     """
 
     decision: Decision
@@ -178,25 +182,25 @@ class TrackedClip:
 
     @property
     def ready(self) -> tuple[ClipSpec, ...]:
-        """The finished clips, the newest last."""
+        """The finished clips, oldest first."""
         own = self.spec is not None and self.phase is ClipPhase.READY
         return (*self.former, self.spec) if own and self.spec is not None else self.former
 
     @property
     def needed_from(self) -> float:
-        """Where its media begins, in seconds of media time."""
+        """Media time (s) from which the clip's media must be kept."""
         begins = [self.decision.clip_start]
         if self.correction is not None:
             begins.append(self.correction.start)
         return min(begins)
 
     def with_correction(self, correction: HighlightCorrection) -> TrackedClip:
-        """Return it with a clip to be cut at other bounds; those that are ready stay."""
+        """Return the state that waits for a clip with corrected bounds; finished clips are kept."""
         decision = self.decision.with_clip(correction.start, correction.end)
         return TrackedClip(decision=decision, former=self.ready)
 
     def falling_back(self, phase: ClipPhase) -> TrackedClip:
-        """Return it as it is when a clip could not be made: with the one before, if any."""
+        """Return the state after a clip could not be made: the previous clip, else `phase`."""
         if not self.former:
             return replace(self, phase=phase)
         *former, spec = self.former
@@ -210,10 +214,10 @@ class TrackedClip:
 
 
 class ClipTracker:
-    """One entry for each highlight, so that a highlight gets one clip and keeps it.
+    """Tracks the clip of each highlight of a stream. Pure: no I/O and no clock.
 
-    Only a correction brings another one; until that is ready, and if it never is, the clip before
-    stays the highlight's.
+    A highlight has one clip. A correction replaces it; until the new clip is ready, and if it
+    fails, the previous clip stays available.
     """
 
     def __init__(self, entries: Iterable[TrackedClip] = ()) -> None:
@@ -221,12 +225,12 @@ class ClipTracker:
 
     @property
     def entries(self) -> tuple[TrackedClip, ...]:
-        """All entries, for the next run of the workflow."""
+        """All entries, to carry across continue-as-new."""
         return tuple(self._entries.values())
 
     @property
     def rendering(self) -> tuple[UUID, ...]:
-        """The ids of clips being rendered, oldest highlight first."""
+        """IDs of the clips being rendered, oldest highlight first."""
         return tuple(
             entry.spec.id
             for entry in self._entries.values()
@@ -235,24 +239,24 @@ class ClipTracker:
 
     @property
     def needed_from(self) -> tuple[float, ...]:
-        """Where the unfinished clips begin, in seconds of media time."""
+        """Media times (s) at which the unfinished clips start."""
         unfinished = {ClipPhase.WAITING, ClipPhase.RENDERING}
         return tuple(
             entry.needed_from for entry in self._entries.values() if entry.phase in unfinished
         )
 
     def track(self, decision: Decision) -> bool:
-        """Enter a highlight; tell whether it is new."""
+        """Track a highlight. Return True if it is new."""
         known = self._entries.get(decision.highlight_id)
         if known is None:
             self._entries[decision.highlight_id] = TrackedClip(decision=decision)
         return known is None
 
     def correct(self, highlight_id: UUID, correction: HighlightCorrection) -> bool:
-        """Have the clip of a highlight cut at other bounds; tell whether that changes anything.
+        """Request a clip with other bounds. Return True if a new clip will be made.
 
-        It does not where the highlight has no clip (any more), or one that is cut like that. One
-        that is being rendered is finished first.
+        Returns False if the highlight has no clip, or has one with these bounds. A clip that is
+        being rendered is finished first.
         """
         entry = self._entries.get(highlight_id)
         if entry is None or entry.unwanted:
@@ -269,10 +273,10 @@ class ClipTracker:
         return False
 
     def retract(self, highlight_id: UUID) -> tuple[ClipPhase, tuple[ClipSpec, ...]] | None:
-        """Take a highlight out; return how far its clip was, and the clips that must be deleted.
+        """Stop tracking a highlight. Return the phase of its clip, and the clips to delete.
 
-        A clip that is being rendered is deleted when it is finished. Returns None when the
-        highlight is not known, or was retracted before.
+        A clip that is being rendered is deleted when rendering ends. Returns None if the highlight
+        is unknown or was retracted before.
         """
         entry = self._entries.get(highlight_id)
         if entry is None or entry.unwanted:
@@ -284,7 +288,7 @@ class ClipTracker:
         return entry.phase, entry.ready
 
     def has_ready_to_render(self, *, media_end: float, ended: bool) -> bool:
-        """Tell whether `pop_ready_to_render` has anything to do."""
+        """Return True if `pop_ready_to_render` would return a clip or change the state."""
         return bool(self._ready_to_render(media_end=media_end, ended=ended))
 
     def pop_ready_to_render(
@@ -296,7 +300,7 @@ class ClipTracker:
         tenant_id: UUID,
         stream_id: UUID,
     ) -> tuple[ClipSpec, ...]:
-        """Return the clips whose media is complete; they count as rendering from now on."""
+        """Return the clips whose media is complete, and mark them as rendering."""
         specs = []
         for entry in self._ready_to_render(media_end=media_end, ended=ended):
             spec = plan_clip(
@@ -315,7 +319,11 @@ class ClipTracker:
         return tuple(specs)
 
     def record_outcome(self, outcome: ClipOutcome) -> ClipSpec | None:
-        """Enter how a clip ended; return it if it must be deleted, its highlight being gone."""
+        """Record a finished or failed clip.
+
+        Returns its spec if the highlight was retracted during rendering, so that the caller can
+        delete the file.
+        """
         entry = self._entries.get(outcome.highlight_id)
         if entry is None or entry.phase is not ClipPhase.RENDERING or entry.spec is None:
             return None
@@ -334,12 +342,12 @@ class ClipTracker:
         return None
 
     def is_ready(self, highlight_id: UUID) -> bool:
-        """Tell whether a clip of a highlight is finished and wanted."""
+        """Return True if the highlight has a finished clip and was not retracted."""
         entry = self._entries.get(highlight_id)
         return entry is not None and not entry.unwanted and bool(entry.ready)
 
     def forget_before(self, before: float) -> None:
-        """Drop finished clips that end `FORGET_AFTER` seconds before `before`."""
+        """Drop finished clips that ended more than `FORGET_AFTER` seconds before `before` (s)."""
         unfinished = {ClipPhase.WAITING, ClipPhase.RENDERING}
         self._entries = {
             key: entry

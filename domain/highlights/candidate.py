@@ -1,4 +1,4 @@
-"""A moment that an analyzer proposes as a highlight."""
+"""Highlight candidates: moments that an analyzer proposes as highlights."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Evidence(Model):
 
 
 class Mark(Model):
-    """A moment that the tenant marks.
+    """A moment that the tenant marked with timed metadata.
 
-    `label` is lower case letters, digits and underscores; `offset` tells by how many seconds the
-    moment lies before (negative) or after the place of the metadata.
+    `label` consists of lower case letters, digits and underscores. `offset` is the distance (s) of
+    the moment from the metadata's position; negative if the moment came before.
     """
 
     label: str
@@ -43,11 +43,13 @@ class Mark(Model):
 class HighlightCandidate(Model):
     """A proposed moment: `start` <= `peak` <= `end`, in seconds of media time.
 
-    `settled_at` is the media time at which the analyzer had seen enough to propose it;
-    `safe_starts` and `safe_ends` are points near the bounds (seconds of media time) where a cut
-    does not hurt, such as a scene change or a pause in the sound. `commentary` is what the stream's
-    captions say over it: words of a stranger. `mark` is the tenant's own, if
-    it marked the moment, and `unmarked` what the score would be without it.
+    Attributes:
+        settled_at: media time (s) at which the analyzer had seen enough to propose it.
+        safe_starts, safe_ends: media times (s) near the bounds where a cut is unobtrusive, such as
+            a scene change or a pause in the sound.
+        commentary: text of the stream's captions around the moment. Untrusted.
+        mark: the tenant's marker, if there is one.
+        unmarked: the score without the marker.
     """
 
     id: UUID
@@ -71,7 +73,7 @@ class HighlightCandidate(Model):
     unmarked: HighlightScore | None = None
 
     def until(self, media_end: float) -> HighlightCandidate:
-        """Return it with bounds within the media, which ends at `media_end` (s)."""
+        """Return a copy with bounds limited to the media, which ends at `media_end` (s)."""
         if self.end <= media_end:
             return self
         peak = min(self.peak, media_end)
@@ -134,15 +136,15 @@ def propose(
     tags: tuple[str, ...] = (),
     evidence: tuple[Evidence, ...] = (),
 ) -> HighlightCandidate:
-    """Return the candidate that an analyzer described, its times read, clamped and put in order.
+    """Return a candidate from an analyzer's description: times parsed, clamped and ordered.
 
-    `start`, `peak` and `end` come in any form that `parse_timestamp` reads, relative ones counted
-    from `offset`, the media time (s) at which the analysed piece starts. `earliest` and `latest`
-    are the media time (s) of the first and last instant analysed. `settled_at` is by default the
-    end. `anchor` ties wall-clock times to media time; with one, `peak_wall_clock` is filled in.
+    `start`, `peak` and `end` have any form that `parse_timestamp` accepts. Relative times count
+    from `offset`, the media time (s) at which the analyzed range starts. `earliest` and `latest`
+    are the media time (s) of the first and last analyzed instant. `settled_at` defaults to the end.
+    With an `anchor`, which maps wall clock to media time, `peak_wall_clock` is set.
 
     Raises:
-        TimestampError: a time cannot be read.
+        TimestampError: a time cannot be parsed.
     """
     span = order_span(
         start=parse_timestamp(start, offset=offset, anchor=anchor),

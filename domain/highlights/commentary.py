@@ -1,7 +1,7 @@
-"""What is said over a moment, by the stream's captions: words of a stranger, heard with care.
+"""Commentary: caption text around a moment, and how it affects a candidate.
 
-They may name what the game's profile knows, and lift a little how much of a story the moment
-tells. They never become a title, nor a tag of their own.
+Captions are untrusted text. They can add tags of the game profile's taxonomy and raise
+`narrative_value` a little. They never become a title or a tag of their own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MARKUP: Final = re.compile(r"<[^>]*>")
 
 
 class Cue(Model):
-    """A caption as its file has it: from `start` to `end`, seconds of the container's clock."""
+    """A caption as it stands in its file; `start` and `end` in seconds of the container's clock."""
 
     start: float
     end: float
@@ -49,7 +49,7 @@ class Cue(Model):
 
 
 def plain(text: str) -> str:
-    """Return the words of a caption: no markup, entities, control characters or line breaks."""
+    """Return a caption as plain text: no markup, entities, control characters or line breaks."""
     unescaped = html.unescape(_MARKUP.sub(" ", text))
     # What was escaped may be markup again: angle brackets are never words.
     words = "".join(
@@ -59,10 +59,10 @@ def plain(text: str) -> str:
 
 
 class CaptionDeduplicator:
-    """Takes repeated text out of captions.
+    """Removes repeated text from captions.
 
-    Roll-up captions show the last lines again with each new one, live captions a line again with
-    each new word, and packagers repeat in a segment the cues that began in the one before it.
+    Roll-up captions repeat the previous lines with each new line, live captions repeat a line with
+    each new word, and packagers repeat in a segment the cues that began in the previous one.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class CaptionDeduplicator:
         self._end = 0.0
 
     def take(self, cues: Iterable[Cue]) -> list[Cue]:
-        """Return the cues with what is new in them; those without anything new are left out."""
+        """Return the cues with their new text only; cues without new text are dropped."""
         fresh = []
         for cue in cues:
             lines = tuple(line for line in map(plain, cue.text.splitlines()) if line)
@@ -86,7 +86,7 @@ class CaptionDeduplicator:
 
 
 def _new_lines(lines: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what `lines` add to the lines shown before."""
+    """Return what `lines` add to the lines shown `before`."""
     for shown in range(min(len(lines), len(before)), 0, -1):
         if lines[:shown] == before[-shown:]:
             return lines[shown:]
@@ -97,7 +97,7 @@ def _new_lines(lines: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ..
 
 
 def _added_words(grown: str, before: str) -> str:
-    """Return the words that a line has grown by; a word that was cut off counts as new."""
+    """Return the words added to a line; a word that was cut off counts as added."""
     end = len(before)
     if end < len(grown) and not grown[end].isspace():
         end = grown.rfind(" ", 0, end) + 1
@@ -108,12 +108,12 @@ def place(cues: Iterable[Cue], *, at: float, timestamp: float) -> tuple[Line, ..
     """Return the lines of cues on the media timeline, in order.
 
     Args:
-        cues: on the container's clock, which wraps.
-        at: media time (s) of a segment close by, and
-        timestamp: the container's time (s) there.
+        cues: captions on the container's clock, which wraps.
+        at: media time (s) of a nearby segment.
+        timestamp: the container's time (s) of that segment.
 
     Returns:
-        Cues more than a minute away are of another clock, and left out.
+        Cues more than a minute away belong to another clock and are dropped.
     """
     lines = []
     for cue in cues:
@@ -127,13 +127,13 @@ def place(cues: Iterable[Cue], *, at: float, timestamp: float) -> tuple[Line, ..
 
 
 def remembered(before: Sequence[Line], new: Sequence[Line], *, position: float) -> tuple[Line, ...]:
-    """Return the lines worth keeping at a position (s of media time), each once."""
+    """Return the lines to keep at a position (s of media time), without duplicates."""
     lines = {(line.at, line.text): line for line in (*before, *new)}
     return tuple(line for _, line in sorted(lines.items()) if line.until >= position - REMEMBERED)
 
 
 def said(lines: Sequence[Line], candidate: HighlightCandidate) -> str:
-    """Return what is said from shortly before a moment to its reaction; rolling captions once."""
+    """Return the commentary from just before a moment until its reaction, deduplicated."""
     first, last = candidate.start - _BEFORE, candidate.end + _AFTER
     texts = [line.text for line in lines if line.until >= first and line.at <= last]
     return " ".join(dict.fromkeys(texts))[:LONGEST].rstrip()
@@ -142,15 +142,15 @@ def said(lines: Sequence[Line], candidate: HighlightCandidate) -> str:
 def with_commentary(
     candidates: Sequence[HighlightCandidate], lines: Sequence[Line]
 ) -> tuple[HighlightCandidate, ...]:
-    """Return the candidates with what is said over each."""
+    """Return the candidates with the commentary around each."""
     return tuple(each.replace(commentary=said(lines, each)) for each in candidates)
 
 
 def apply_commentary(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
-    """Return the candidate with what its commentary means in a game.
+    """Return the candidate with tags and score adjusted to its commentary.
 
-    Only tags of the profile's taxonomy are heard, as whole words; the evidence repeats those, never
-    the commentary itself.
+    Only tags of the profile's taxonomy count, as whole words. The evidence names these tags and
+    never quotes the commentary.
     """
     if not candidate.commentary:
         return candidate
@@ -177,6 +177,6 @@ def apply_commentary(candidate: HighlightCandidate, profile: GameProfile) -> Hig
 
 
 def _spaced(text: str) -> str:
-    """Return the words between single spaces, in one case: so whole words can be looked for."""
+    """Return the casefolded words separated by single spaces, to search for whole words."""
     words = "".join(letter if letter.isalnum() else " " for letter in text.casefold())
     return f" {' '.join(words.split())} "

@@ -1,4 +1,4 @@
-"""What people say about a highlight, and whether it can be true."""
+"""Feedback on highlights: likes and corrected bounds."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LONGEST_CORRECTION: Final = 300.0
 
 
 class FeedbackVerdict(StrEnum):
-    """Whether a highlight was liked."""
+    """Whether a user liked a highlight."""
 
     LIKE = "like"
     DISLIKE = "dislike"
 
 
 class CorrectionError(ValueError):
-    """Boundaries that a highlight cannot have; the sentence says which it could."""
+    """The highlight cannot have these bounds; the message says which bounds are possible."""
 
 
 class HighlightCorrection(Model):
@@ -41,16 +41,16 @@ class HighlightCorrection(Model):
 def check_correction(
     correction: HighlightCorrection, *, start: float, end: float, media_end: float
 ) -> HighlightCorrection:
-    """Return a correction that is possible.
+    """Return the correction if it is possible.
 
     Args:
-        correction: the boundaries that someone wishes.
-        start: of the highlight as it is, in s of media time.
-        end: of the highlight as it is, in s.
-        media_end: of the stream as far as it is known, in s.
+        correction: the requested bounds.
+        start: start of the highlight (s of media time).
+        end: end of the highlight (s of media time).
+        media_end: end of the stream's media so far (s).
 
     Raises:
-        CorrectionError: they reach beyond the stream, are those of another moment, or too long.
+        CorrectionError: the bounds exceed the stream, do not overlap the moment, or are too long.
     """
     if correction.end > media_end:
         message = f"the stream has {media_end:.1f} s so far: end the highlight before"

@@ -1,14 +1,12 @@
-"""What a tenant's timed metadata says about the moment at which it is placed.
+"""Markers: timed metadata by which a tenant marks moments, and its effect on a candidate.
 
 The documented payload is `{"highlight": {"label": "goal", "importance": 0.9, "offset": -4}}`, or
-the label alone as plain text (docs/timed-metadata.md). Reading never fails: what cannot be read is
-refused with a reason, for a stream does not end because of a sender's slip.
+the label as plain text (docs/timed-metadata.md). Parsing never raises: an invalid payload is
+rejected with a reason, because a sender's mistake must not end the stream.
 
-What a tenant's mark means in a game: which tags it gives, and what it lifts.
-
-The analyzer has weighed the mark as one more witness, knowing nothing of the game. Here the game's
-profile has its say: its taxonomy decides which tags there are, its trust in timed metadata how far
-a mark is believed, and its weights which dimensions a known kind of moment lifts most.
+The analyzer treats a marker as one more signal and knows nothing of the game. `apply_marker` adds
+what the game profile says: which tags exist, how far timed metadata is trusted, and which
+dimensions a known kind of moment raises.
 """
 
 from __future__ import annotations
@@ -62,13 +60,13 @@ _OTHER_USES: Final = frozenset(
 
 
 class InvalidMark(Model):
-    """A payload that was meant as a mark, or might have been, and cannot be read as one."""
+    """A payload that looks like a marker and cannot be parsed as one."""
 
     reason: str
 
 
 class _Documented(Model):
-    """The documented form as it is sent; what else it holds is for others and passed over."""
+    """The documented payload; other fields are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -78,10 +76,10 @@ class _Documented(Model):
 
 
 def parse_mark(payload: str) -> Mark | InvalidMark | None:
-    """Return the moment that `payload` marks; None when it is there for something else.
+    """Return the marker in `payload`; None if the metadata has another purpose.
 
-    Besides the documented form, JSON that names an event in one of the usual fields is understood.
-    Metadata with another well-known use (adverts, polls, chat), numbers and sentences mark nothing.
+    Besides the documented form, JSON that names an event in one of the usual fields is accepted.
+    Metadata with another well-known use (ads, polls, chat), numbers and sentences are not markers.
     """
     if len(payload) > LONGEST_PAYLOAD:
         return InvalidMark(reason=f"longer than {LONGEST_PAYLOAD} characters")
@@ -89,13 +87,13 @@ def parse_mark(payload: str) -> Mark | InvalidMark | None:
 
 
 def mark_of(metadata: TimedMetadata) -> Mark | None:
-    """Return the moment that timed metadata marks; None when it marks none, or is refused."""
+    """Return the marker in timed metadata; None if there is none, or it is invalid."""
     read = parse_mark(metadata.payload)
     return read if isinstance(read, Mark) else None
 
 
 def marks_on_timeline(metadata: Iterable[TimedMetadata]) -> list[TimedMetadata]:
-    """Return what of `metadata` marks a moment, each at the moment that its sender means."""
+    """Return the metadata that marks moments, moved to the media time of its moment."""
     return [
         each.moved_to(max(0.0, each.at + mark.offset))
         for each in metadata
@@ -104,7 +102,7 @@ def marks_on_timeline(metadata: Iterable[TimedMetadata]) -> list[TimedMetadata]:
 
 
 def invalid_mark_reasons(metadata: Iterable[TimedMetadata]) -> tuple[str, ...]:
-    """Return why marks among `metadata` were refused, one reason for each."""
+    """Return the reason for each invalid marker in `metadata`."""
     reasons: list[str] = []
     for each in metadata:
         read = parse_mark(each.payload)
@@ -116,7 +114,7 @@ def invalid_mark_reasons(metadata: Iterable[TimedMetadata]) -> tuple[str, ...]:
 
 
 def count_invalid_marks(window: Window) -> int:
-    """Return how many marks of a window were refused, those beyond its bounds included."""
+    """Return the number of invalid markers of a window, those dropped by its limits included."""
     return len(invalid_mark_reasons(window.metadata)) + window.dropped_metadata
 
 
@@ -183,10 +181,11 @@ _SURE: Final = 1e-4
 
 
 def apply_marker(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
-    """Return the candidate with what its mark means by `profile`; unmarked ones as they are.
+    """Return the candidate with tags and score adjusted to its marker by `profile`.
 
-    A label that is a kind of moment gives that kind's tags, one of the taxonomy gives itself; any
-    other gives no tag, which `corrections` says, and leaves the mark's own weight.
+    A label that names a kind of moment adds the tags of that kind; a label that is a tag adds
+    itself. Any other label adds no tag: `corrections` says so, and only the marker's own weight
+    counts. A candidate without a marker is returned unchanged.
     """
     mark = candidate.mark
     if mark is None:
@@ -206,10 +205,10 @@ def apply_marker(candidate: HighlightCandidate, profile: GameProfile) -> Highlig
 
 
 def marker_tags(mark: Mark, profile: GameProfile) -> tuple[str, ...]:
-    """Return the tags that a mark gives in a game.
+    """Return the tags that a marker adds.
 
-    Of a kind of moment with several tags only the one of its own name is certain; without such a
-    one, the kind's first, by which its author files it.
+    If a kind of moment has several tags, only the one with its own name is certain; without one,
+    the first tag of the kind is used.
     """
     if mark.label in profile.all_tags():
         return (mark.label,)
@@ -242,7 +241,7 @@ def _between(none: float, all_of_it: float, share: float) -> float:
 
 
 def _shifted(value: float, nats: float) -> float:
-    """Return a probability moved by so many nats; 0 and 1 are not beyond reach."""
+    """Return a probability moved by `nats` (log odds); 0 and 1 are clamped first."""
     if nats == 0.0:
         return value
     within = min(1.0 - _SURE, max(_SURE, value))

@@ -1,9 +1,4 @@
-"""When two candidates are the same moment seen twice, and how alike two moments are.
-
-How much a highlight resembles another, of whichever stream and time.
-
-Choosing for variety: a little score given up for a selection that repeats itself less.
-"""
+"""Similarity of highlights: duplicate detection, resemblance, and diverse selection."""
 
 from __future__ import annotations
 
@@ -36,7 +31,7 @@ SHARED: Final = 0.5
 
 
 class Describable(Protocol):
-    """What similarity looks at."""
+    """Attributes that similarity compares."""
 
     @property
     def start(self) -> float:
@@ -48,15 +43,15 @@ class Describable(Protocol):
 
     @property
     def text(self) -> str:
-        """What it says, as `describe` returns it."""
+        """Normalized text, as `describe` returns it."""
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What it is filed under."""
+        """Tags of the moment."""
 
     @property
     def thumbnail_hash(self) -> str | None:
-        """A perceptual hash in hexadecimal."""
+        """Perceptual hash in hexadecimal."""
 
 
 def describe(title: str, description: str) -> str:
@@ -76,7 +71,7 @@ def time_overlap(one: Describable, two: Describable) -> float:
 
 
 def share_of_shorter(one: tuple[float, float], two: tuple[float, float]) -> float:
-    """Return which share of the shorter of two spans (s) lies within the other, in [0, 1]."""
+    """Return the share of the shorter span (s) that lies within the other, in [0, 1]."""
     shared = min(one[1], two[1]) - max(one[0], two[0])
     shorter = min(one[1] - one[0], two[1] - two[0])
     return min(1.0, shared / shorter) if shared > 0 and shorter > 0 else 0.0
@@ -128,7 +123,7 @@ def same_moment(one: Describable, two: Describable, limits: SimilarityThresholds
 def agreeing_signs(
     one: Describable, two: Describable, limits: SimilarityThresholds
 ) -> tuple[str, ...]:
-    """Return in words what of picture, text and tags agrees; nothing when the pictures do not."""
+    """Return which of picture, text and tags agree, as words; empty if the pictures differ."""
     signs: list[str] = []
     distance = hash_distance(one.thumbnail_hash, two.thumbnail_hash)
     if distance is not None:

@@ -1,4 +1,4 @@
-"""The reasons of a decision, as codes for programs and sentences for people."""
+"""Reasons of decisions, as codes for programs and sentences for people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN_DIMENSIONS: Final = 3
 
 
 def tier_of(score: float, thresholds: Thresholds) -> Tier:
-    """Return the tier to which a combined score belongs."""
+    """Return the tier of a combined score."""
     if score >= thresholds.exceptional:
         return Tier.EXCEPTIONAL
     if score >= thresholds.high_quality:
@@ -30,12 +30,12 @@ def tier_of(score: float, thresholds: Thresholds) -> Tier:
 
 
 def threshold_of(tier: Tier, thresholds: Thresholds) -> float:
-    """Return the score from which `tier` begins; for one below, the score that it missed."""
+    """Return the threshold of `tier`; for BELOW, the threshold that the score missed."""
     return thresholds.standard if tier is Tier.BELOW else float(getattr(thresholds, tier.value))
 
 
 def score_reason(score: float, dimensions: HighlightScore, weights: Mapping[str, float]) -> Reason:
-    """Say what the score is made of, the largest contributions first."""
+    """Return the reason that names the largest contributions to the score."""
     values = dimensions.dimensions()
     leading = sorted(values, key=lambda name: -weights[name] * values[name])[:SHOWN_DIMENSIONS]
     parts = ", ".join(
@@ -53,7 +53,7 @@ def score_reason(score: float, dimensions: HighlightScore, weights: Mapping[str,
 
 
 def mark_reason(mark: Mark) -> Reason:
-    """Say that the tenant marked the moment."""
+    """Return the reason of a moment that the tenant marked."""
     return Reason(
         code="mark",
         words=f"The tenant marked it as {mark.label.replace('_', ' ')}, "
@@ -63,7 +63,7 @@ def mark_reason(mark: Mark) -> Reason:
 
 
 def threshold_reason(tier: Tier, thresholds: Thresholds) -> Reason:
-    """Say which threshold the score reached, or missed."""
+    """Return the reason that names the threshold reached or missed."""
     limit = threshold_of(tier, thresholds)
     verb = "is below" if tier is Tier.BELOW else "reaches"
     name = (Tier.STANDARD if tier is Tier.BELOW else tier).replace("_", " ")
@@ -75,7 +75,7 @@ def threshold_reason(tier: Tier, thresholds: Thresholds) -> Reason:
 
 
 def pending_reason() -> Reason:
-    """Say what pending means."""
+    """Return the reason of a pending highlight."""
     return Reason(
         code="pending",
         words="Good enough to be chosen if nothing better follows; not certain yet.",
@@ -83,7 +83,7 @@ def pending_reason() -> Reason:
 
 
 def bounds_reason(start_moved: float, end_moved: float) -> Reason:
-    """Say by how many seconds safe cuts moved the clip's bounds."""
+    """Return the reason that names how far safe cuts moved the clip's bounds (s)."""
     moves = [
         f"{bound} {abs(moved):.1f} s {'later' if moved > 0 else 'earlier'}"
         for bound, moved in (("starts", start_moved), ("ends", end_moved))
@@ -96,7 +96,7 @@ def bounds_reason(start_moved: float, end_moved: float) -> Reason:
 
 
 def late_reason(peak: float, watermark: float) -> Reason:
-    """Say that the candidate came after its time, and what that means."""
+    """Return the reason of a candidate that arrived late."""
     return Reason(
         code="late",
         words=(
@@ -109,7 +109,7 @@ def late_reason(peak: float, watermark: float) -> Reason:
 
 
 def too_late_reason() -> Reason:
-    """Say that the candidate's time is no longer remembered."""
+    """Return the reason of a candidate that arrived too late to be compared."""
     return Reason(
         code="too_late",
         words="Arrived more than an hour of media after its peak; what stands there is settled.",
@@ -117,7 +117,7 @@ def too_late_reason() -> Reason:
 
 
 def gap_reason(gap: Gap) -> Reason:
-    """Say that there is no media to show at the peak."""
+    """Return the reason of a candidate without media at its peak."""
     return Reason(
         code="gap",
         words=(
@@ -130,7 +130,7 @@ def gap_reason(gap: Gap) -> Reason:
 def decisive_reason(
     why: SelectionVerdict | Reason, limits: SelectionLimits
 ) -> Reason | ReasonFields:
-    """Say what settled a candidate's fate, where that is not said yet."""
+    """Return the reason that settled the decision."""
     return why if isinstance(why, Reason) else _SENTENCES[why.cause](why, limits)
 
 
@@ -142,7 +142,7 @@ def _near(conflict: Conflict) -> str:
 
 @lru_cache(maxsize=256)
 def _named(title: str, peak: float) -> str:
-    """Name a highlight; remembered, since one often stands in the way of dozens."""
+    """Return a phrase for a highlight; cached, since one often conflicts with dozens."""
     name = f"“{title}”" if title else "the highlight"
     return f"{name} at {format_timestamp(peak)}"
 

@@ -1,9 +1,9 @@
-"""Decisions in media time: each sees what was decided before it, and nothing after.
+"""Decisions in order of media time.
 
-Two kinds of event decide. An exceptional candidate is decided at its own peak; the others of a
-window together, when the window closes. Events happen in order of media time, whenever the
-watermark makes them known, so that the outcome depends on the candidates alone and not on how
-they were delivered. `settle_early` only draws conclusions that no further candidate can change.
+There are two kinds of event: an exceptional candidate is decided at its own peak; the other
+candidates of a window are decided together when the window closes. Events are processed in order of
+media time, not of arrival, so that the outcome depends on the candidates alone. `settle_early`
+decides earlier only what no later candidate can change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ POOL: Final = 4
 
 
 class Cause(StrEnum):
-    """What settled a candidate's fate; also the code of its reason."""
+    """Cause of a decision; also the code of its reason."""
 
     __hash__ = str.__hash__  # an enumeration's own is slow, and this one is looked up by thousands
 
@@ -60,7 +60,7 @@ CONFIRMING: Final = frozenset(
 
 
 class SelectionVerdict(NamedTuple):
-    """The fate of one candidate, why, and for an override which limit it overrode."""
+    """Decision on one candidate: its cause, and for an override the limit that it overrode."""
 
     entry: OpenCandidate
     cause: Cause
@@ -69,12 +69,12 @@ class SelectionVerdict(NamedTuple):
 
     @property
     def confirmed(self) -> bool:
-        """Whether it becomes a highlight."""
+        """True if the candidate becomes a highlight."""
         return self.cause in CONFIRMING
 
 
 class Resolution:
-    """The timeline, the open candidates, and the verdicts reached so far."""
+    """The confirmed timeline, the open candidates, and the verdicts so far."""
 
     def __init__(
         self, rules: SelectionRules, timeline: SelectionTimeline, entries: Iterable[OpenCandidate]
@@ -92,7 +92,7 @@ class Resolution:
         return Resolution(self._rules, self._timeline.copy(), self.open())
 
     def open(self) -> list[OpenCandidate]:
-        """Return the undecided, in no particular order."""
+        """Return the undecided candidates, unordered."""
         return [*self._exceptional, *(item for items in self._ordinary.values() for item in items)]
 
     def _admit(self, entry: OpenCandidate) -> None:
@@ -102,10 +102,10 @@ class Resolution:
             self._ordinary[self._rules.window_of(entry.peak)].append(entry)
 
     def decide_late_arrival(self, entry: OpenCandidate, first_open: float) -> None:
-        """Take in a candidate whose peak the watermark has passed: what stands is fixed.
+        """Process a candidate whose peak the watermark has passed; confirmed highlights stay.
 
-        An exceptional one, or one whose window has closed, is decided at once; another joins its
-        window's open candidates.
+        An exceptional candidate, or one whose window is closed, is decided at once; another joins
+        the open candidates of its window.
         """
         if entry.tier is Tier.EXCEPTIONAL:
             self._decide_exceptional(entry)
@@ -125,7 +125,7 @@ class Resolution:
             self._confirm(entry, Cause.LATE_FREE)
 
     def advance(self, until: float) -> None:
-        """Let every event happen that is known at watermark `until` (s, or infinity)."""
+        """Process every event up to the watermark `until` (s, or infinity)."""
         due = sorted(
             (entry for entry in self._exceptional if entry.peak < until),
             key=lambda entry: (entry.peak, entry.rank),
@@ -213,8 +213,8 @@ class Resolution:
     def settle_early(self, watermark: float) -> None:
         """Decide what no candidate with a peak at or after `watermark` can change.
 
-        Only in the first open window: what the later ones hold depends on it. Repeated until
-        nothing follows any more, since each decision may make another certain.
+        Only in the first open window, on which the later windows depend. Repeats until nothing
+        changes, since each decision may make another certain.
         """
         window = self._rules.first_open(watermark)
         reached = -1
@@ -224,9 +224,9 @@ class Resolution:
         self._refuse_shown()
 
     def _refuse_shown(self) -> None:
-        """Refuse in all windows what a confirmed highlight shows: both must not be seen together.
+        """Reject candidates of all windows whose seconds a confirmed highlight shows.
 
-        Their own events would refuse them too, since what is confirmed stays.
+        Their own events would reject them too, since confirmed highlights stay.
         """
         for item in self._exceptional:
             if self._is_shown(item):
@@ -318,7 +318,7 @@ class Resolution:
         )
 
     def _shown_before(self, entry: OpenCandidate) -> Conflict | None:
-        """Return the conflict with a highlight so old that only its bounds are remembered."""
+        """Return the conflict with a highlight of which only the bounds are still known."""
         past = self._timeline.shows(entry)
         if past is None:
             return None
@@ -335,7 +335,7 @@ class Resolution:
         return Cause.HOUR_QUOTA if self._timeline.hour_room(window) <= 0 else None
 
     def _short(self, window: int) -> Cause:
-        """Return which of the two quotas is the tighter."""
+        """Return the tighter of the two quotas."""
         tight = self._timeline.hour_room(window) < self._timeline.window_room(window)
         return Cause.HOUR_QUOTA if tight else Cause.WINDOW_QUOTA
 
@@ -359,9 +359,9 @@ def _capacity(start: float, end: float, spacing: float) -> float:
 
 
 class _NextWindow:
-    """The ordinary candidates just after a window's end, asked for one that a better one follows.
+    """The ordinary candidates just after a window's end; finds a better one that follows.
 
-    They lie within one spacing of each other, so that the best of those near enough is enough.
+    They lie within one spacing of each other, so that checking the best one nearby is enough.
     """
 
     def __init__(self, items: Iterable[OpenCandidate], rules: SelectionRules) -> None:

@@ -1,4 +1,7 @@
-"""The selector: candidates in, decisions out; pure, and the same however candidates arrive."""
+"""HighlightSelector: decides which candidates become highlights. Pure.
+
+The decisions do not depend on how the candidates were batched.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,9 @@ Reasons = tuple[Reason | ReasonFields, ...]
 
 
 class HighlightSelector:
-    """Chooses highlights by one profile's thresholds, spacing, quotas and taste for variety.
+    """Selects highlights by a profile's thresholds, spacing, quotas and diversity.
 
-    See docs/selection.md for what holds whatever the order of arrival.
+    See docs/selection.md for the invariants.
     """
 
     def __init__(self, profile: GameProfile) -> None:
@@ -61,15 +64,15 @@ class HighlightSelector:
         ended: bool = False,
         gaps: Sequence[Gap] = (),
     ) -> SelectHighlightsResult:
-        """Decide what can be decided, and answer what is new or has changed, in order of peak.
+        """Decide what can be decided; return what is new or changed, in order of peak.
 
         Args:
-            state: what the previous call returned, or a fresh one.
-            candidates: those that have arrived since, in any order.
-            watermark: seconds of media time before which no further candidate's peak will lie;
-                one lower than before is taken as before. A candidate that breaks this promise is
-                late: it is judged, against what has been confirmed.
-            ended: no candidate will follow at all; `watermark` is then the stream's end.
+            state: state returned by the previous call, or a new one.
+            candidates: candidates that arrived since, in any order.
+            watermark: media time (s) before which no further candidate will peak; a value lower
+                than before is ignored. A candidate with an earlier peak is late: it is compared
+                with the highlights that are already confirmed.
+            ended: True if no candidate will follow; `watermark` is then the end of the stream.
             gaps: stretches without media, which clips cannot show.
         """
         call = _Call(
@@ -84,7 +87,7 @@ class HighlightSelector:
 
 
 class _Call:
-    """One call of the selector: the state taken apart, worked on, and put together again."""
+    """One call of the selector, with its working state."""
 
     def __init__(
         self,
@@ -114,7 +117,7 @@ class _Call:
         ] = []
 
     def admit(self, candidates: Iterable[HighlightCandidate], gaps: Sequence[Gap]) -> None:
-        """Score the newcomers, and refuse those that cannot take part."""
+        """Score the new candidates, and reject those that are not eligible."""
         self._gaps = gaps
         before = self._before
         decided = {item.id.int for item in before.refused}
@@ -145,9 +148,9 @@ class _Call:
         return next((gap for gap in self._gaps if gap.start <= peak < gap.end), None)
 
     def _enter(self, entry: OpenCandidate) -> None:
-        """Let a newcomer in; of two versions of one candidate the better stands.
+        """Add a new candidate; of two versions of one candidate the better one is kept.
 
-        A clip that has been announced keeps its bounds.
+        A clip that was published keeps its bounds.
         """
         key = entry.id.int
         known = self._entries.get(key)
@@ -165,7 +168,7 @@ class _Call:
         self._bounds(entry)  # what the clips show decides what is the same
 
     def decide(self) -> SelectHighlightsResult:
-        """Reach every decision that is due, and answer with the state that is left."""
+        """Make every decision that is due, and return it with the remaining state."""
         resolution = Resolution(self._rules, self._timeline, self._entries.values())
         first_open = (
             math.inf if self._before.ended else self._rules.first_open(self._before.watermark)
@@ -192,10 +195,10 @@ class _Call:
         )
 
     def _announce_pending(self, resolution: Resolution) -> None:
-        """Announce as pending those that would be confirmed if nothing followed, improved or new.
+        """Publish as pending the candidates that would be confirmed if nothing followed.
 
-        Other newcomers are held: they come in again when what stands against them goes. So is one
-        whose seconds a highlight shows that is still pending, until that one is retracted.
+        Other new candidates are held until their conflict disappears. A candidate is also held
+        while a pending highlight shows the same seconds.
         """
         trial = resolution.copy()
         trial.advance(math.inf)
@@ -220,29 +223,29 @@ class _Call:
                 self._show(verdict.entry, DecisionStatus.HELD, verdict)
 
     def _refuse(self, entry: OpenCandidate, why: Explanation = None) -> None:
-        """Record a refusal of one never shown."""
+        """Record the rejection of a candidate that was never shown."""
         if entry.peak >= self._refusals_from:
             self._remember_refusal(entry)
         self._record(entry, DecisionStatus.REJECTED, why)
 
     def _remember_refusal(self, entry: OpenCandidate) -> None:
-        """Remember a refusal, since the candidate might be delivered again."""
+        """Remember a rejection, since the candidate might be delivered again."""
         self._refused.append(RejectedCandidate(entry.id, entry.peak))
 
     def _show(self, entry: OpenCandidate, status: DecisionStatus, why: Explanation) -> None:
-        """Record a decision that is shown, with the bounds of its clip."""
+        """Record a visible decision, with the bounds of its clip."""
         self._bounds(entry)
         self._record(entry, status, why)
 
     def _record(self, entry: OpenCandidate, status: DecisionStatus, why: Explanation) -> None:
-        """Add a decision, to be answered in order of peak (then id, then as decided)."""
+        """Add a decision; decisions are returned in order of peak, then id, then insertion."""
         rank = entry.rank
         self._decisions.append((rank[2], rank[3], len(self._decisions), entry, status, why))
 
     def _fields(
         self, entry: OpenCandidate, status: DecisionStatus, why: Explanation
     ) -> DecisionFields:
-        """Return a decision to be validated; without a clip to come, the moment's span will do."""
+        """Return the fields of a decision; without a clip, the bounds are the moment's span."""
         candidate = entry.candidate
         bounds = entry.bounds or candidate
         return {
@@ -258,7 +261,7 @@ class _Call:
         }
 
     def _explain(self, entry: OpenCandidate, status: DecisionStatus, why: Explanation) -> Reasons:
-        """Say what led to a decision: of a refusal, only what speaks against the candidate."""
+        """Return the reasons of a decision; for a rejection, only those against the candidate."""
         found: list[Reason | ReasonFields] = [self._thresholds[entry.tier]]
         if status is not DecisionStatus.REJECTED:
             score, weights = entry.candidate.score, self._profile.weights
@@ -275,7 +278,7 @@ class _Call:
         return tuple(found)
 
     def _bounds(self, entry: OpenCandidate) -> ClipBounds:
-        """Return the bounds of its clip, settled in the call in which it arrived."""
+        """Return the bounds of the clip, computed in the call in which the candidate arrived."""
         if entry.bounds is None:
             candidate, peak = entry.candidate, entry.peak
             end_of_stream = max(self._watermark, peak) if self._ended else math.inf
@@ -299,7 +302,7 @@ class _Call:
     def _remember(
         self, entries: Sequence[OpenCandidate], next_decision_at: float | None
     ) -> SelectionState:
-        """Return the state without what can no longer matter."""
+        """Return the state to carry to the next call, without what can no longer matter."""
         rules, first = self._rules, self._rules.first_open(self._watermark)
         near = min(first * rules.window, self._watermark) - rules.reach - rules.window
         oldest = (first - REMEMBERED_HOURS * rules.hour) * rules.window
@@ -330,7 +333,7 @@ class _Call:
 
 
 def _shown_already(entry: OpenCandidate, shown: Iterable[OpenCandidate]) -> Conflict | None:
-    """Return the conflict with a pending highlight whose clip shows most of the same seconds."""
+    """Return the conflict with a pending highlight whose clip shows the same seconds."""
     for other in shown:
         if (words := same_seconds(entry, other)) is not None:
             return Conflict(other, abs(other.peak - entry.peak), words)

@@ -1,8 +1,7 @@
-"""Where a clip begins and ends: around its moment, at points where a cut does not hurt.
+"""Clip bounds, open candidates, and the timeline of confirmed highlights.
 
-A candidate while its fate is open, in the light form in which many are compared.
-
-What stands already: where a newcomer would stand too near, be the same, or be too many.
+`SelectionTimeline` answers whether a candidate would be too near to, or the same moment as, a
+confirmed highlight, and whether its window and hour have room left.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ what follows must be waited for."""
 
 
 class ClipBounds(NamedTuple):
-    """`start`..`end` in seconds of media time, and how safe points moved them (s; 0: not)."""
+    """Clip bounds `start`..`end` (s of media time), and how far safe cuts moved them (s)."""
 
     start: float
     end: float
@@ -62,13 +61,13 @@ def clip_bounds(
     safe_ends: Sequence[float] = (),
     available: tuple[float, float] = (0.0, float("inf")),
 ) -> ClipBounds:
-    """Return the bounds of the clip of the moment `start` <= `peak` <= `end` (seconds).
+    """Return the clip bounds of the moment `start` <= `peak` <= `end` (seconds).
 
-    Pre- and post-roll are added; a moment that is too long is cut around its peak, a clip that is
-    too short grows; then each bound moves to the nearest safe point within `SEARCH`, if that
-    keeps the length within the shape's limits. The result lies within `available`, holds the
-    peak exactly, is at most `max_length` long, and at least `min_length` where so much is available
-    (both up to the rounding of floats).
+    Pre- and post-roll are added. A moment that is too long is cut around its peak, a clip that is
+    too short is extended. Then each bound moves to the nearest safe point within `SEARCH`, if the
+    length stays within the shape's limits. The result lies within `available`, contains the peak,
+    is at most `max_length` long, and at least `min_length` if that much is available (both up to
+    floating-point rounding).
 
     Raises:
         ValueError: the peak lies outside `available`.
@@ -125,11 +124,11 @@ def _nearest(points: Sequence[float], target: float, *, low: float, high: float)
 
 
 class OpenCandidate:
-    """A candidate with its combined score, tier and rank; `peak` in seconds of media time.
+    """An undecided candidate with combined score, tier and rank; `peak` in s of media time.
 
-    A plain class: a stream may bring a hundred thousand, most of which are refused on sight.
-    `rank` sorts the best first: score, then confidence, then the earlier, then the id. `improved`
-    tells that a better version of a known candidate has come in this call.
+    A plain class for speed: a stream may deliver a hundred thousand, most of which are rejected on
+    arrival. `rank` sorts the best first: score, confidence, earlier peak, id. `improved` is True if
+    this call delivered a better version of a known candidate.
     """
 
     __slots__ = (
@@ -151,7 +150,7 @@ class OpenCandidate:
 
     @classmethod
     def of(cls, state: OpenCandidateState) -> OpenCandidate:
-        """Return the entry that an earlier call left open."""
+        """Return the open candidate that an earlier call stored."""
         entry = cls(state.candidate, state.score, state.tier)
         entry.bounds = ClipBounds(
             state.clip_start, state.clip_end, state.start_moved, state.end_moved
@@ -161,7 +160,7 @@ class OpenCandidate:
         return entry
 
     def state(self, bounds: ClipBounds) -> OpenCandidateState:
-        """Return what the next call must know of it."""
+        """Return the state to store for the next call."""
         return OpenCandidateState(
             candidate=self.candidate.replace(
                 description="",
@@ -204,12 +203,12 @@ class OpenCandidate:
 
     @property
     def clip(self) -> tuple[float, float]:
-        """What its clip shows (s), or the moment's span while its bounds are open."""
+        """Span (s) of its clip; the moment's span until its bounds are fixed."""
         return (self.start, self.end) if self.bounds is None else self.bounds[:2]
 
     @property
     def text(self) -> str:
-        """The words of title and description, as similarity compares them."""
+        """Normalized words of title and description, for similarity."""
         if self._text is None:
             self._text = describe(self.candidate.title, self.candidate.description)
         return self._text
@@ -232,9 +231,9 @@ Item = TypeVar("Item", OpenCandidate, ConfirmedHighlight)
 
 
 class Conflict(NamedTuple):
-    """One that stands in the way: `sameness` in words if it is the same moment, else too near.
+    """A highlight that conflicts with a candidate: the same moment (`sameness`), or too near.
 
-    `other` is None for one so old that only its peak is remembered; `distance` in seconds.
+    `other` is None if only the peak of the other is still known; `distance` is in seconds.
     """
 
     other: OpenCandidate | ConfirmedHighlight | None
@@ -243,7 +242,7 @@ class Conflict(NamedTuple):
 
 
 def same_seconds(one: OpenCandidate, two: OpenCandidate | ConfirmedHighlight) -> str | None:
-    """Return in words that the clips of two moments share most of their seconds, else None."""
+    """Return a phrase if the clips of two moments share most of their seconds, else None."""
     shown = two.shown if isinstance(two, ConfirmedHighlight) else two.clip
     share = max(
         share_of_shorter(one.clip, shown),
@@ -253,7 +252,7 @@ def same_seconds(one: OpenCandidate, two: OpenCandidate | ConfirmedHighlight) ->
 
 
 class SelectionRules:
-    """A profile's limits in the form in which selection applies them; lengths in seconds."""
+    """A profile's limits as selection applies them; lengths in seconds."""
 
     def __init__(self, profile: GameProfile) -> None:
         limits = profile.selection
@@ -266,22 +265,22 @@ class SelectionRules:
         """Windows that together hold any hour, however it lies across their edges."""
 
     def window_of(self, peak: float) -> int:
-        """Return the number of the window that holds `peak`."""
+        """Return the number of the window that contains `peak`."""
         return int(peak // self.window)
 
     def ends_at(self, window: int) -> float:
-        """Return the media time (s) just after the window's last instant."""
+        """Return the media time (s) at which the window ends."""
         return (window + 1) * self.window
 
     def closes_at(self, window: int) -> float:
         """Return the watermark (s) at which the window is decided.
 
-        One spacing after its end, so that what follows just across the edge is known.
+        That is one spacing after its end, so that candidates just after the end are known.
         """
         return self.ends_at(window) + self.spacing
 
     def first_open(self, watermark: float) -> int:
-        """Return the number of the first window that is not decided at `watermark`."""
+        """Return the number of the first window that is undecided at `watermark`."""
         window = max(0, self.window_of(watermark) - 2)
         while self.closes_at(window) <= watermark:
             window += 1
@@ -289,7 +288,7 @@ class SelectionRules:
 
 
 class SpacingIndex(Generic[Item]):
-    """Moments in order of peak, asked for the one that a newcomer conflicts with."""
+    """Moments sorted by peak; finds the one that conflicts with a candidate."""
 
     def __init__(self, rules: SelectionRules, items: Iterable[Item] = ()) -> None:
         self._rules = rules
@@ -300,7 +299,7 @@ class SpacingIndex(Generic[Item]):
         return iter(self._items)
 
     def add(self, item: Item) -> None:
-        """Take in one more; O(log n) comparisons."""
+        """Add a moment; O(log n) comparisons."""
         at = bisect_right(self._peaks, item.peak)
         self._peaks.insert(at, item.peak)
         self._items.insert(at, item)
@@ -312,7 +311,7 @@ class SpacingIndex(Generic[Item]):
         return twin
 
     def too_near(self, entry: OpenCandidate) -> Conflict | None:
-        """Return the nearest one within the minimum spacing, if any; O(log n)."""
+        """Return the nearest moment within the minimum spacing, if any; O(log n)."""
         peaks, peak = self._peaks, entry.peak
         at = bisect_left(peaks, peak)
         nearest, distance = -1, self._rules.spacing
@@ -323,7 +322,7 @@ class SpacingIndex(Generic[Item]):
         return None if nearest < 0 else Conflict(self._items[nearest], distance, None)
 
     def same(self, entry: OpenCandidate) -> Conflict | None:
-        """Return the first one that is the same moment, if any."""
+        """Return the first moment that is the same as `entry`, if any."""
         low = bisect_right(self._peaks, entry.peak - self._rules.reach)
         high = bisect_left(self._peaks, entry.peak + self._rules.reach)
         for item in self._items[low:high]:
@@ -333,14 +332,14 @@ class SpacingIndex(Generic[Item]):
         return None
 
     def conflict(self, entry: OpenCandidate) -> Conflict | None:
-        """Return what forbids `entry` here, if anything."""
+        """Return the conflict with `entry`, if any."""
         return self.too_near(entry) or self.same(entry)
 
 
 class SelectionTimeline:
-    """The confirmed highlights: their places, and how many each window and hour holds.
+    """The confirmed highlights, and how many of them each window and hour has.
 
-    Only those in a regular place count towards quotas: an override takes nobody's place.
+    Overrides do not count towards the quotas of windows and hours.
     """
 
     def __init__(
@@ -369,7 +368,7 @@ class SelectionTimeline:
         return twin
 
     def place(self, entry: OpenCandidate, *, override: bool = False) -> None:
-        """Let `entry` stand from now on."""
+        """Add `entry` as a confirmed highlight."""
         self.placed.add(
             ConfirmedHighlight(
                 id=entry.id,
@@ -388,13 +387,13 @@ class SelectionTimeline:
         self._count(entry.peak, override=override)
 
     def near_past(self, peak: float) -> float | None:
-        """Return the distance (s) to an older highlight closer than the minimum spacing."""
+        """Return the distance (s) to an older highlight within the minimum spacing."""
         at = bisect_left(self._past_peaks, peak)
         near = (abs(other - peak) for other in self._past_peaks[max(0, at - 1) : at + 1])
         return min((gap for gap in near if gap < self._rules.spacing), default=None)
 
     def shows(self, entry: OpenCandidate) -> ConfirmedPeak | None:
-        """Return an older highlight that shows most of the same seconds, if any."""
+        """Return an older highlight whose clip shows most of the same seconds, if any."""
         reach = self._rules.reach
         return next(
             (
@@ -411,7 +410,7 @@ class SelectionTimeline:
         return self._rules.limits.exceptional_per_window - self._overrides[window]
 
     def window_room(self, window: int) -> int:
-        """Return how many more regular places the window has."""
+        """Return how many more highlights fit into the window's quota."""
         return self._rules.limits.per_window - self._regular[window]
 
     def hour_room(self, window: int) -> int:
