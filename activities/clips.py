@@ -1,4 +1,4 @@
-"""Rendering: from stored segments to a clip and its thumbnail in the clip store."""
+"""Activities that render clips from stored segments into the clip store."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _HEARTBEAT_INTERVAL = 2.0
 
 
 class ClipActivities(Clips):
-    """Clip rendering on one machine.
+    """Renders clips on one machine.
 
     Args:
-        segments: where the stored media is read.
-        clips: where finished files go.
-        pool: children that touch the media.
-        ffmpeg: the encoder's program.
-        limits: what one encoder may use.
-        watermark: a picture for the corner of each clip.
-        scratch: directory for files in the making; the system's temporary one if None.
+        segments: store of the media.
+        clips: store of finished files.
+        pool: child processes that decode media.
+        ffmpeg: path of the encoder.
+        limits: resource limits of one encoder.
+        watermark: picture for the corner of each clip.
+        scratch: directory for temporary files; by default the system's.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class ClipActivities(Clips):
     async def _render_undamaged(
         self, cut: Cut, damaged: _Damaged, directory: Path, on_progress: Callable[[float], None]
     ) -> tuple[Rendering, ClipFile]:
-        """Render the part of a clip whose pictures and sound are all there."""
+        """Render the part of a clip without damaged pictures and sound."""
         part = undamaged_part(
             damaged.duration, damaged.holes, peak=cut.thumbnail_at - damaged.start
         )
@@ -167,7 +167,7 @@ class ClipActivities(Clips):
 
 
 class _Damaged(NamedTuple):
-    """A rendering with `holes` (s of the clip); `start` in seconds after the first source."""
+    """A rendering with `holes` (s of the clip); `start` is in seconds after the first source."""
 
     start: float
     duration: float
@@ -184,10 +184,10 @@ def _damaged(holes: Sequence[Span]) -> ApplicationError:
 
 
 def clip_key(spec: ClipSpec) -> str:
-    """Return the name of a clip in the clip store."""
+    """Return the key of a clip in the clip store."""
     return f"{spec.tenant_id}/{spec.stream_id}/{spec.id}.mp4"
 
 
 def thumbnail_key(spec: ClipSpec) -> str:
-    """Return the name of a clip's thumbnail in the clip store."""
+    """Return the key of a clip's thumbnail in the clip store."""
     return f"{spec.tenant_id}/{spec.stream_id}/{spec.id}.jpg"

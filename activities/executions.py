@@ -1,4 +1,4 @@
-"""Reconciliation: rows that are not final are compared with their workflow executions."""
+"""Activity that reconciles unfinished rows with their workflow executions."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ class ExecutionActivities(ExecutionReconciler):
 async def _attempt(
     repair: Awaitable[ReconcileExecutionsReport], subject: UUID
 ) -> ReconcileExecutionsReport:
-    """Await a repair; one that fails by itself is left to the next pass, and the others go on."""
+    """Await a repair; one that fails is left to the next pass, and the others continue."""
     try:
         return await repair
     except RecordMissingError:
@@ -329,5 +329,5 @@ def _ended(progress: StreamProgress, row: Stream, end: StreamEnd) -> StreamProgr
 
 
 def _covers(segments: Sequence[SegmentRef], start: float, end: float) -> bool:
-    """Return True if the segments hold the range, but for gaps within it."""
+    """Return True if the segments cover the range, except for gaps within it."""
     return bool(segments) and segments[0].start <= start and segments[-1].end >= end - _ROUNDING

@@ -1,4 +1,4 @@
-"""Maintenance: going round all tenants to delete what is too old."""
+"""Activity that deletes expired records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infra.db.repositories import expiry
 
 
 class MaintenanceActivities(Maintenance):
-    """Deletes by batches, each in a short transaction of its tenant, so that nobody waits."""
+    """Deletes in batches, each in a short transaction of its tenant, so that nothing blocks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,7 +1,4 @@
-"""Records: what tenants read, written through the application's own database role.
-
-What a backfill reads and writes of a stream, through the application's own database role.
-"""
+"""Activities that write streams and clips, and read and write the state of backfills."""
 
 from __future__ import annotations
 
@@ -24,11 +21,11 @@ _log = structlog.get_logger(__name__)
 
 
 class RecordActivities(Records):
-    """Writes streams and clips; each is an upsert, so that doing it twice is doing it once.
+    """Writes streams and clips as upserts, so that each write is idempotent.
 
     Args:
-        database: where they go.
-        dispatcher: is told when there is something to tell; without one the relay finds it.
+        database: receives the records.
+        dispatcher: sends events at once; without it, the outbox relay does.
     """
 
     def __init__(self, database: Database, dispatcher: WebhookDispatcher | None = None) -> None:
@@ -64,7 +61,7 @@ class RecordActivities(Records):
 
 
 class BackfillRecordActivities(BackfillRecords):
-    """Reads and writes by upserts, so that doing it twice is doing it once."""
+    """Reads and writes the state of backfills; each write is idempotent."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Selection: the domain decides, this records what it decided."""
+"""Activity `select_highlights`: decides on candidates and records the decisions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from infra.profiles.store import ProfileStore
 
 
 class SelectionActivities(Selection):
-    """Decides by the profile that the stream was started with, over changes and restarts.
+    """Selects highlights by the profile version that the stream pinned at its start.
 
     Args:
-        database: where decisions go.
-        profiles: the profiles as shipped.
-        dispatcher: is told when there is something to tell; without one the relay finds it.
+        database: receives the decisions.
+        profiles: the shipped profiles.
+        dispatcher: sends events at once; without it, the outbox relay does.
     """
 
     def __init__(

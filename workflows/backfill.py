@@ -1,4 +1,4 @@
-"""What a live stream left out, analysed from its recording."""
+"""BackfillWorkflow: analyzes from the recording what a live stream missed."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _UNREADABLE = "The recording could not be read in any of our attempts."
 
 @workflow.defn(name="BackfillWorkflow")
 class BackfillWorkflow:
-    """Fills the gaps of a stream that is over, or analyses one that was missed, or all of it again.
+    """Fills the gaps of an ended stream, or analyzes a missed stream, or reanalyzes all of one.
 
-    It goes by what is recorded of the stream, not by what its workflow remembered, so that it can
-    be started at any time after, and again when another recording comes.
+    It uses the stored state of the stream, not the state of its workflow, so that it can start at
+    any time later, and again when another recording is available.
     """
 
     @workflow.init
@@ -56,7 +56,7 @@ class BackfillWorkflow:
 
     @workflow.run
     async def run(self, request: BackfillInput) -> BackfillResult:
-        """Fetch, analyse, select, cut; a recording that cannot be had is a result, no error."""
+        """Fetch, analyze, select, cut. An unreadable recording is a result, not an error."""
         stream = await steps.recall_stream(
             StreamRef(tenant_id=request.tenant_id, stream_id=request.stream_id, again=request.again)
         )
@@ -84,7 +84,7 @@ class BackfillWorkflow:
 
     @workflow.signal
     def clip_finished(self, outcome: ClipOutcome) -> None:
-        """Enter how a clip ended."""
+        """Record a finished or failed clip."""
         if self._ledger is not None:
             self._ledger.record_clip_outcome(outcome)
 
@@ -121,7 +121,7 @@ class BackfillWorkflow:
         piece: RecordingChunk,
         previous: int | None,
     ) -> int | None:
-        """Fetch, analyse and select a piece; return the last window that has been analysed."""
+        """Fetch, analyze and select a chunk; return the number of the last analyzed window."""
         try:
             fetched = await steps.fetch_recording(
                 ledger.fetch_request(span, piece), self._request.timing
@@ -207,13 +207,13 @@ class BackfillWorkflow:
 
 
 def _pass_on_cancellation(error: ActivityError) -> None:
-    """Raise if a step failed because its workflow was cancelled.
+    """Raise if a step failed because the workflow was cancelled.
 
-    A worker that dies with the step leaves a timeout where the cancellation would have been.
+    If the worker dies during the step, the error is a timeout instead of the cancellation.
 
     Raises:
-        ActivityError: the step says that it was cancelled.
-        CancelledError: the workflow was, while the step failed otherwise.
+        ActivityError: the step was cancelled.
+        CancelledError: the workflow was cancelled, and the step failed otherwise.
     """
     if is_cancelled_exception(error):
         raise error

@@ -1,11 +1,4 @@
-"""Why an activity failed, in words.
-
-Search attributes by which an operator finds a stream; plain text, so never personal data.
-
-The activities of a stream as its workflow calls them: queue, timeouts and retries of each.
-
-The activities of a backfill as its workflow calls them: queue, timeouts and retries of each.
-"""
+"""Activity calls shared by workflows (queue, timeouts, retries), and failures as text."""
 
 from __future__ import annotations
 
@@ -57,10 +50,10 @@ LONGEST = 500
 
 
 def tenant_message(error: BaseException, *, otherwise: str) -> str:
-    """Return what a tenant may read of an error: our own sentence about it, or `otherwise`.
+    """Return the message of an error that a tenant may read, or `otherwise`.
 
-    Errors that we raise for tenants have a code such as `media_gone` as their type. Any other
-    exception has the name of its class there, and a text that says how we are built.
+    Errors raised for tenants have a code such as `media_gone` as their type. Any other exception
+    has its class name there, and its text reveals internals.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -71,7 +64,7 @@ def tenant_message(error: BaseException, *, otherwise: str) -> str:
 
 
 def cause_of(error: BaseException) -> str:
-    """Return the messages of all that lies behind `error`, the nearest first."""
+    """Return the messages of all causes of `error`, the nearest first."""
     words: list[str] = []
     cause = error.__cause__
     while cause is not None:
@@ -125,10 +118,10 @@ HEARTBEAT = timedelta(seconds=10)
 def start_fetch(
     request: FetchWindowInput, timing: StreamTiming
 ) -> ActivityHandle[FetchWindowResult]:
-    """Start following the playlist for one window; its retries lose less than a live playlist.
+    """Start to follow the playlist for one window; retries are fast enough for a live playlist.
 
-    Attempts are bounded, not the time from the first one on: an outage of ours, in which no worker
-    takes the task, must not end the stream.
+    The number of attempts is limited, not the total time: an outage during which no worker runs
+    must not end the stream.
     """
     longest_pause = timing.heartbeat_timeout / 2
     return workflow.start_activity_method(
@@ -149,7 +142,7 @@ def start_fetch(
 
 
 async def analyze(request: AnalyzeWindowInput, timing: StreamTiming) -> AnalyzeWindowResult:
-    """Analyse windows; a window that fails five times is given up, not the stream."""
+    """Analyze windows; windows that fail five times are skipped, the stream continues."""
     names = [window.index for window in request.windows]
     return await workflow.execute_activity_method(
         Analysis.analyze_window,
@@ -165,7 +158,7 @@ async def analyze(request: AnalyzeWindowInput, timing: StreamTiming) -> AnalyzeW
 
 
 async def select(request: SelectHighlightsInput) -> SelectHighlightsResult:
-    """Decide and record."""
+    """Decide on candidates, and record the decisions."""
     return await workflow.execute_activity_method(
         Selection.select_highlights,
         request,
@@ -177,7 +170,7 @@ async def select(request: SelectHighlightsInput) -> SelectHighlightsResult:
 
 
 async def record_stream(record: StreamRecord) -> None:
-    """Write the stream's state."""
+    """Write the stream's record."""
     await workflow.execute_activity_method(
         Records.record_stream,
         record,
@@ -189,7 +182,7 @@ async def record_stream(record: StreamRecord) -> None:
 
 
 async def discard_clip(spec: ClipSpec, message: str) -> None:
-    """Delete a clip's files and say so in its record; the record goes first: no dead links."""
+    """Mark a clip as deleted, then delete its files, so that no record has dead links."""
     await workflow.execute_activity_method(
         Records.record_clip,
         ClipRecord(spec=spec, status=ClipStatus.DELETED, message=message),
@@ -209,7 +202,7 @@ async def discard_clip(spec: ClipSpec, message: str) -> None:
 
 
 async def release_media(request: MediaRelease) -> None:
-    """Delete stored segments; failing to is retried, then left to the next release."""
+    """Delete stored segments; after failed retries, the next release deletes them."""
     before = "all" if request.before is None else f"before {clock(request.before)}"
     await workflow.execute_activity_method(
         Ingest.release_media,
@@ -226,7 +219,7 @@ _RECORDING_ATTEMPTS = 5
 
 
 async def recall_stream(stream: StreamRef) -> StreamSoFar | None:
-    """Read what is recorded of the stream."""
+    """Read the stored state of the stream."""
     return await workflow.execute_activity_method(
         BackfillRecords.recall_stream,
         stream,
@@ -238,7 +231,7 @@ async def recall_stream(stream: StreamRef) -> StreamSoFar | None:
 
 
 async def survey_recording(request: SurveyInput, timing: BackfillTiming) -> RecordingSurvey:
-    """Read the recording's playlist, for as long as it may still come; an archive takes a while."""
+    """Read the recording's playlist, for as long as it may still appear."""
     return await workflow.execute_activity_method(
         Recordings.survey_recording,
         request,
@@ -257,7 +250,7 @@ async def survey_recording(request: SurveyInput, timing: BackfillTiming) -> Reco
 async def fetch_recording(
     request: FetchRecordingInput, timing: BackfillTiming
 ) -> FetchRecordingResult:
-    """Fetch a piece; one that fails five times is given up, not the backfill."""
+    """Fetch a chunk; one that fails five times is skipped, the backfill continues."""
     return await workflow.execute_activity_method(
         Recordings.fetch_recording,
         request,
@@ -274,7 +267,7 @@ async def fetch_recording(
 
 
 async def record_backfill(request: BackfillRecord) -> None:
-    """Write what came of gaps, and the stream's state."""
+    """Write the outcomes of gaps, and the stream's record."""
     await workflow.execute_activity_method(
         BackfillRecords.record_backfill,
         request,
@@ -286,7 +279,7 @@ async def record_backfill(request: BackfillRecord) -> None:
 
 
 async def release_recording(request: RecordingRelease) -> None:
-    """Delete stored media of the recording; failing to is retried, then left."""
+    """Delete stored media of the recording; gives up after a few retries."""
     await workflow.execute_activity_method(
         Recordings.release_recording,
         request,

@@ -1,4 +1,4 @@
-"""One live stream, from its first segment to its last clip."""
+"""StreamWorkflow: follows one live stream, from its first segment to its last clip."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ _SIGNALS_PER_RUN = 5_000
 
 @workflow.defn(name="StreamWorkflow")
 class StreamWorkflow:
-    """Follows one stream in four loops that share one ledger: fetch, analyse, cut, record.
+    """Follows one stream in four loops that share one ledger: fetch, analyze, cut, record.
 
-    Fetching runs ahead and waits for nothing but the playlist, since what has left the playlist
-    is gone; the other loops take what it brings.
+    Fetching runs ahead and waits only for the playlist, because what has left a live playlist is
+    lost. The other loops process what it fetched.
     """
 
     @workflow.init
@@ -72,7 +72,7 @@ class StreamWorkflow:
         """Follow the stream to its end.
 
         Raises:
-            ApplicationError: the stream failed. The reason is its type, the result its detail.
+            ApplicationError: the stream failed; its type is the reason, its detail the result.
         """
         if workflow.patched("stream-problems"):
             self._ledger.track_problems()
@@ -113,24 +113,24 @@ class StreamWorkflow:
 
     @workflow.signal
     def stop(self, request: StopRequest) -> None:
-        """End the stream in good order: what was fetched is analysed, its clips are made."""
+        """End the stream gracefully: fetched media is analyzed and its clips are rendered."""
         self._end_media(StreamEnd(reason=EndReason.STOPPED, message=request.message))
 
     @workflow.signal
     def source_failed(self, failure: SourceFailure) -> None:
-        """Enter that the source failed; what was fetched before is still analysed."""
+        """Record that the source failed; media fetched before is still analyzed."""
         message = f"{failure.error_type}: {failure.message}".removeprefix(": ")
         self._end_media(StreamEnd(reason=EndReason.SOURCE_FAILED, message=message))
 
     @workflow.signal
     def recording_ready(self, recording: RecordingReady) -> None:
-        """Enter that the source offers a recording, from which gaps can be filled."""
+        """Record that the source offers a recording, from which gaps can be filled."""
         self._signals += 1
         self._ledger.set_recording(recording)
 
     @workflow.signal
     def correct_clip(self, request: ClipCorrection) -> None:
-        """Cut a highlight's clip anew at other bounds, if its media is still stored."""
+        """Render a highlight's clip with other bounds, if its media is still stored."""
         self._signals += 1
         if self._analysis_done or not self._ledger.correct_clip(request):
             workflow.logger.info(
@@ -139,7 +139,7 @@ class StreamWorkflow:
 
     @workflow.signal
     def clip_finished(self, outcome: ClipOutcome) -> None:
-        """Enter how a clip ended."""
+        """Record a finished or failed clip."""
         self._signals += 1
         unwanted = self._ledger.record_clip_outcome(outcome)
         if unwanted is not None:
@@ -148,12 +148,12 @@ class StreamWorkflow:
 
     @workflow.query
     def status(self) -> StreamProgress:
-        """Return where the stream is."""
+        """Return the progress of the stream."""
         return self._ledger.progress
 
     @workflow.query
     def timeline(self) -> StreamTimeline:
-        """Return what is stored, what is missing and what was decided."""
+        """Return the stored range, the gaps and the decisions."""
         return self._ledger.timeline()
 
     async def _fetch_windows(self) -> None:
@@ -183,7 +183,7 @@ class StreamWorkflow:
             self._fetch = None
 
     async def _stop_fetching(self) -> None:
-        """Let no segment be stored after the last release: nobody would delete it."""
+        """Cancel fetching and wait for it, so that nothing is stored after the last release."""
         if self._fetch is not None:
             self._fetch.cancel()
         await workflow.wait_condition(lambda: self._fetch is None)
@@ -196,10 +196,10 @@ class StreamWorkflow:
                 self._fetch.cancel()
 
     def _should_rotate(self) -> bool:
-        """Decide on continue-as-new, between two fetches and with all other loops at rest.
+        """Return True if the workflow continues as new now: between two fetches, other loops idle.
 
-        While analysis or a write to the database is under way, fetching goes on instead: either
-        may take long, and a live playlist forgets in seconds.
+        While analysis or a database write is in progress, fetching continues instead: either may
+        take long, and a live playlist drops segments within seconds.
         """
         info = workflow.info()
         limit = self._request.history_limit
@@ -271,7 +271,7 @@ class StreamWorkflow:
             workflow.logger.info("the clip is being made", extra={"clip_id": str(spec.id)})
 
     async def _record_changes(self) -> None:
-        """Write down what has changed, beside the loops, so that no write delays a fetch."""
+        """Write changes in a loop of its own, so that no write delays a fetch."""
         while True:
             await workflow.wait_condition(lambda: self._has_pending_writes() or self._closing)
             if not self._has_pending_writes():
@@ -295,7 +295,7 @@ class StreamWorkflow:
         self._ledger.mark_recorded(record)
 
     async def _try_to_record(self) -> bool:
-        """Write the state down; when its row is gone, its tenant has deleted it: end the stream."""
+        """Write the record. Return False, and end the stream, if its row was deleted."""
         try:
             await self._record()
         except ActivityError as error:
@@ -325,14 +325,14 @@ class StreamWorkflow:
                 workflow.logger.info("the clip was finished", extra={"clip_id": str(clip)})
 
     async def _close(self, end: StreamEnd) -> None:
-        """Write the last record and delete the stored media, of which clips have been made."""
+        """Write the last record and delete the stored media, from which clips have been made."""
         workflow.logger.info("stream closed", extra={"reason": end.reason})
         await self._try_to_record()
         await self._release(self._ledger.final_release())
         self._show()
 
     async def _backfill(self) -> None:
-        """Let what was missed be filled from the recording, if one has been announced so far."""
+        """Start a backfill if media is missing and a recording has been announced."""
         request = self._ledger.backfill_request()
         if request is None or not workflow.patched("backfill"):
             return
@@ -363,7 +363,7 @@ class StreamWorkflow:
 
 
 def _internal(task: str) -> StreamEnd:
-    """Return the end of a stream that a fault of ours ended; `task` is what we could not do."""
+    """Return the end of a stream that failed by our fault; `task` is what could not be done."""
     return StreamEnd(
         reason=EndReason.INTERNAL,
         message=f"A fault in our service kept us from {task}. Report it with the stream's id.",

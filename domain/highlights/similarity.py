@@ -55,7 +55,7 @@ class Describable(Protocol):
 
 
 def describe(title: str, description: str) -> str:
-    """Return the text that is compared: the words of title and description, each once, sorted."""
+    """Return the normalized text to compare: distinct words of title and description, sorted."""
     words = "".join(
         letter if letter.isalnum() else " " for letter in f"{title} {description}".lower()
     )
@@ -163,7 +163,7 @@ _UNRELATED: Final = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Impression:
-    """What is compared: bounds in seconds of media time, words as `describe` gives them."""
+    """A highlight to compare: bounds (s of media time), and words as `describe` returns them."""
 
     start: float
     end: float
@@ -174,12 +174,12 @@ class Impression:
 
 @dataclass(frozen=True, kw_only=True)
 class Resemblance:
-    """How alike two highlights are.
+    """Similarity of two highlights.
 
     Attributes:
         similarity: from 0 to 1.
-        picture_distance: bits of 64; None when a picture is missing.
-        signs: in words what agrees within the profile's limits.
+        picture_distance: differing bits of 64; None if a picture is missing.
+        signs: phrases for what agrees within the profile's limits.
     """
 
     similarity: float
@@ -188,19 +188,19 @@ class Resemblance:
 
     @property
     def looks_alike(self) -> bool:
-        """Whether the pictures are near."""
+        """True if the pictures are similar."""
         return self.picture_distance is not None and self.picture_distance <= PICTURE_REACH
 
     @property
     def is_near_duplicate(self) -> bool:
-        """Whether two signs agree, as selection asks of one moment seen twice."""
+        """True if two signs agree, as selection requires of duplicates."""
         return len(self.signs) >= SIGNS
 
 
 def resemblance(one: Impression, two: Impression, limits: SimilarityThresholds) -> Resemblance:
     """Compare two highlights: half by their pictures, half by texts and tags.
 
-    What is missing on either side does not count against them.
+    What is missing on either side does not reduce the similarity.
     """
     distance = hash_distance(one.thumbnail_hash, two.thumbnail_hash)
     parts: list[tuple[float, float]] = []

@@ -1,9 +1,7 @@
-"""Media as the rest of the system speaks of it: segments, gaps and windows on one timeline.
+"""Segments, gaps and windows on one media timeline.
 
-All positions are seconds of the stream's own media timeline: 0 is the first instant we know of,
-it is continuous over discontinuities and PTS wraps, and lost media occupies its time as a gap.
-
-Stored media that a full segment store deletes first.
+All positions are seconds of media time: 0 is the first known instant, the timeline is continuous
+across discontinuities and PTS wraps, and lost media takes up its time as a gap.
 """
 
 from __future__ import annotations
@@ -20,12 +18,12 @@ from domain.model import Model
 
 
 class AudioTrack(Model):
-    """An audio track that can be decoded.
+    """A decodable audio track.
 
     Attributes:
-        id: the container's own number of it: the PID of MPEG-TS, the track id of fMP4.
-        language: ISO 639 code as the container gives it; empty without one.
-        default: whether the container marks it as the default.
+        id: number in the container: the PID of MPEG-TS, the track id of fMP4.
+        language: ISO 639 code in the container; empty if there is none.
+        default: True if the container marks it as the default.
         codec: FFmpeg's name of its codec.
     """
 
@@ -38,11 +36,11 @@ class AudioTrack(Model):
 def choose_audio(
     tracks: Sequence[AudioTrack], preferred: AudioTrack | None = None
 ) -> AudioTrack | None:
-    """Return the track to listen to; None when there is none.
+    """Return the audio track to use; None if there is none.
 
-    The order of tracks changes when an encoder restarts, so that an index means nothing. Without
-    `preferred`, the track chosen before, it is the default one, else the first. Otherwise the same
-    language counts most, then the same number, then the same codec.
+    The order of tracks can change when an encoder restarts, so an index identifies nothing. Without
+    `preferred`, the previously chosen track, it is the default track, else the first. Otherwise
+    language, then id, then codec decide.
     """
     if not tracks:
         return None
@@ -115,7 +113,7 @@ class GapReason(StrEnum):
 
 
 class GapStatus(StrEnum):
-    """Whether the media of a gap was had in the end."""
+    """Whether a gap was filled from a recording."""
 
     OPEN = "open"  # no recording has been looked at yet
     FILLED = "filled"  # analysed from a recording
@@ -123,18 +121,18 @@ class GapStatus(StrEnum):
 
 
 class Gap(Model):
-    """A stretch of the timeline whose media we do not have (yet).
+    """A stretch of the timeline without media.
 
     Attributes:
-        start: seconds of media time.
-        duration: seconds.
-        first_sequence: media sequence of the first segment lost.
-        last_sequence: that of the last.
-        reason: why it was lost.
-        detail: what happened, in words.
-        anchor_at: seconds of media time of the first frame of a segment near the gap, and
-        anchor_wall: its program date time (UTC): where the gap lies in a recording. None where
-            the playlist tells no dates.
+        start: start in seconds of media time.
+        duration: length in seconds.
+        first_sequence: media sequence of the first missing segment.
+        last_sequence: media sequence of the last missing segment.
+        reason: why the media is missing.
+        detail: details as text.
+        anchor_at: media time (s) of the first frame of a segment near the gap.
+        anchor_wall: program date time (UTC) of that frame, which locates the gap in a recording.
+            Both are None if the playlist has no dates.
     """
 
     start: NonNegativeFloat
@@ -153,14 +151,14 @@ class Gap(Model):
 
     @property
     def segments(self) -> int:
-        """How many media segments were lost."""
+        """Number of missing segments."""
         return self.last_sequence - self.first_sequence + 1
 
 
 class TimedMetadata(Model):
-    """An `EXT-X-DATERANGE` on the timeline: `at` in seconds of media time.
+    """An `EXT-X-DATERANGE` on the timeline; `at` in seconds of media time.
 
-    `problem` says why its payload could not be read.
+    `problem` says why its payload could not be decoded.
     """
 
     id: str
@@ -181,7 +179,7 @@ class TimedMetadata(Model):
 
 
 class Line(Model):
-    """A line of the stream's captions as plain text, from `at` to `until` (s of media time)."""
+    """A line of captions as plain text, from `at` to `until` (s of media time)."""
 
     at: float
     until: float
@@ -191,8 +189,8 @@ class Line(Model):
 class Window(Model):
     """A run of whole segments, the unit of fetching and analysis.
 
-    `commentary` is what captions came while it was filled; they may be about what was before.
-    `dropped_metadata` counts timed metadata beyond what a window may hold.
+    `commentary` holds the captions received while the window was filled; they may refer to earlier
+    media. `dropped_metadata` counts timed metadata beyond the limit of a window.
     """
 
     index: NonNegativeInt
@@ -217,7 +215,7 @@ class Window(Model):
 
 
 class VariantPolicy(Model):
-    """Which variant of a master playlist to follow: the best that is at most `max_height`."""
+    """Which variant of a master playlist to follow: the best one of at most `max_height` pixels."""
 
     max_height: int = Field(default=720, ge=1, le=4320)
 
@@ -233,7 +231,7 @@ SHED_AFTER = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """An object of the segment store; `age` in seconds since it was written, `size` in bytes."""
+    """An object in the segment store; `age` in seconds since it was written, `size` in bytes."""
 
     tenant: str
     stream: str
@@ -243,10 +241,10 @@ class StoredObject:
 
 
 def media_to_shed(objects: Iterable[StoredObject], *, target: int) -> list[StoredObject]:
-    """Return what a full store deletes to free `target` bytes, the least needed first.
+    """Return the objects to delete from a full store to free `target` bytes, in that order.
 
-    Media of streams that were left behind goes first, oldest first. Then the tenant that holds
-    most gives up its oldest media, again and again, so that no tenant pays for another.
+    Media of abandoned streams is deleted first, oldest first. Then the tenant that uses most space
+    loses its oldest media, repeatedly, so that no tenant suffers from another.
     """
     by_stream: dict[tuple[str, str], list[StoredObject]] = defaultdict(list)
     for each in objects:

@@ -1,7 +1,4 @@
-"""All profiles at one moment, with the older versions that running streams still hold.
-
-The profiles as one tenant sees them: the shipped ones with the tenant's overrides laid over.
-"""
+"""Catalogs of game profiles: the shipped ones, and those of a tenant with its overrides."""
 
 from __future__ import annotations
 
@@ -28,15 +25,15 @@ _KEPT_VERSIONS: Final = 16
 
 
 class UnknownProfileError(LookupError):
-    """There is no profile of that id."""
+    """There is no profile with that id."""
 
     code: Final = "profile_unknown"
 
 
 class PinnedProfile(Model):
-    """The profile to use for a stream that pinned a version, and, if it is another, why.
+    """The profile for a stream that pinned a version; `note` says why it is another one.
 
-    `note` is empty when the pinned version was found.
+    `note` is empty if the pinned version was found.
     """
 
     profile: GameProfile
@@ -45,7 +42,10 @@ class PinnedProfile(Model):
 
 @dataclass(frozen=True)
 class ProfileCatalog:
-    """An immutable set of profiles; build it with `of` or, from files, in infra."""
+    """An immutable set of profiles, with older versions that running streams still use.
+
+    Build it with `of` or, from files, in infra.
+    """
 
     documents: Documents
     profiles: Mapping[str, GameProfile]
@@ -53,10 +53,10 @@ class ProfileCatalog:
 
     @classmethod
     def of(cls, documents: Documents) -> Self:
-        """Resolve documents into a catalogue.
+        """Resolve documents into a catalog.
 
         Raises:
-            InvalidProfilesError: with everything wrong in any document.
+            InvalidProfilesError: with all problems of all documents.
         """
         return cls(documents=documents, profiles=resolve_documents(documents))
 
@@ -65,10 +65,10 @@ class ProfileCatalog:
         return tuple(sorted(self.profiles))
 
     def get(self, profile_id: str, version: str | None = None) -> GameProfile:
-        """Return a profile: its current version, or the pinned one as `pinned` finds it.
+        """Return the current version of a profile, or the pinned one as `pinned` finds it.
 
         Raises:
-            UnknownProfileError: no version was asked for and there is no such profile.
+            UnknownProfileError: no version was given and there is no such profile.
         """
         if version is not None:
             return self.pinned(profile_id, version).profile
@@ -79,10 +79,10 @@ class ProfileCatalog:
         return self.profiles[profile_id]
 
     def pinned(self, profile_id: str, version: str) -> PinnedProfile:
-        """Return the pinned version, else the nearest there is, so that a stream can go on.
+        """Return the pinned version, or the best substitute, so that a stream can continue.
 
-        A version that is no longer known gives the profile's current version, and a profile that
-        is gone gives `default`; the note says so.
+        If the version is unknown, it is the profile's current version; if the profile no longer
+        exists, it is `default`. The note says so.
         """
         current = self.profiles.get(profile_id)
         known = self.older.get(profile_id, ())
@@ -101,16 +101,16 @@ class ProfileCatalog:
         )
 
     def match(self, text: str) -> ProfileMatch:
-        """Find the profile that `text` (a game, league, team or title) speaks of."""
+        """Find the profile that `text` (a game, league, team or title) refers to."""
         return self._index.match(text)
 
     def with_overrides(self, overrides: Iterable[ProfileOverride]) -> ProfileCatalog:
-        """Return this catalogue as one tenant sees it, with its overrides laid over.
+        """Return this catalog with a tenant's overrides applied.
 
-        The older versions stay known, and so do the versions without the overrides.
+        Older versions and the versions without the overrides remain known.
 
         Raises:
-            InvalidProfilesError: an override is wrong; the problems name it.
+            InvalidProfilesError: an override is invalid; the problems name it.
         """
         documents = dict(self.documents)
         for override in sorted(overrides, key=lambda o: (o.profile_id, o.revision)):
@@ -119,7 +119,7 @@ class ProfileCatalog:
         return ProfileCatalog.of(documents).succeeding(self)
 
     def succeeding(self, previous: ProfileCatalog) -> ProfileCatalog:
-        """Return this catalogue with the versions of `previous` still known."""
+        """Return this catalog with the versions of `previous` still known."""
         older: dict[str, tuple[GameProfile, ...]] = {}
         for profile_id in {*previous.older, *previous.profiles}:
             known = previous.older.get(profile_id, ())
@@ -137,15 +137,15 @@ class ProfileCatalog:
 
 @dataclass(frozen=True)
 class TenantProfiles:
-    """One tenant's profiles, immutable.
+    """Profiles of one tenant, immutable.
 
     Attributes:
-        shipped: the catalogue without overrides.
-        catalog: the catalogue with them.
-        overrides: what the tenant has stored, by profile id.
-        refused: which of them were valid when they were stored and no longer fit the shipped
-            profiles, with what is wrong. They are left out, so that a new release never keeps a
-            tenant from starting streams.
+        shipped: the catalog without overrides.
+        catalog: the catalog with overrides.
+        overrides: the tenant's stored overrides, by profile id.
+        refused: overrides that were valid when stored and no longer fit the shipped profiles, with
+            their problems. They are ignored, so that a new release never prevents a tenant from
+            starting streams.
     """
 
     shipped: ProfileCatalog
@@ -155,7 +155,7 @@ class TenantProfiles:
 
     @classmethod
     def of(cls, shipped: ProfileCatalog, overrides: Iterable[ProfileOverride]) -> Self:
-        """Lay overrides (one for each profile, none of them empty) over the shipped profiles."""
+        """Apply overrides (at most one per profile, none of them empty) to the shipped profiles."""
         stored = {override.profile_id: override for override in overrides}
         kept, catalog = dict(stored), shipped
         refused: dict[str, tuple[ProfileProblem, ...]] = {}
@@ -174,11 +174,11 @@ class TenantProfiles:
         return cls(shipped=shipped, catalog=catalog, overrides=stored, refused=refused)
 
     def with_override(self, override: ProfileOverride) -> Self:
-        """Return these with one override more, or in place of the former one.
+        """Return the profiles with one override added or replaced.
 
         Raises:
-            InvalidProfilesError: the override is wrong, or makes another profile wrong; or it is
-                one too many.
+            InvalidProfilesError: the override is invalid, makes another profile invalid, or exceeds
+                the maximum number.
         """
         override.check()
         changed = {**self.overrides, override.profile_id: override}
@@ -188,16 +188,16 @@ class TenantProfiles:
         return self._changed(changed, about=override.profile_id)
 
     def without_override(self, profile_id: str) -> Self:
-        """Return these with a profile's shipped rules back, or without a profile of one's own.
+        """Return the profiles without the override of a profile.
 
         Raises:
-            InvalidProfilesError: another override builds upon this one.
+            InvalidProfilesError: another override depends on this one.
         """
         changed = {key: value for key, value in self.overrides.items() if key != profile_id}
         return self._changed(changed, about=profile_id)
 
     def match(self, text: str) -> ProfileMatch:
-        """Find the profile that a text speaks of; notes tell which overrides were left out."""
+        """Find the profile that a text refers to; notes name the ignored overrides."""
         notes = tuple(
             f"the override of `{profile_id}` was left out, since it no longer fits the shipped "
             f"profiles: {'; '.join(map(str, problems))}"
@@ -206,7 +206,7 @@ class TenantProfiles:
         return self.catalog.match(text).replace(notes=notes)
 
     def _changed(self, overrides: Mapping[str, ProfileOverride], *, about: str) -> Self:
-        """Return these with other overrides; those refused before stay so, but for `about`."""
+        """Return the profiles with other overrides; refused ones stay refused, except `about`."""
         refused = {key: value for key, value in self.refused.items() if key != about}
         in_force = [value for key, value in overrides.items() if key not in refused]
         return type(self)(

@@ -1,12 +1,7 @@
-"""What is wrong with a profile, said so that its author can put it right.
+"""Profile documents: layers, inheritance, validation, JSON Schema and tenants' overrides.
 
-How one layer of a profile is laid over another.
-
-From what authors and tenants write to complete profiles: layers, inheritance, validation.
-
-The JSON Schema by which editors complete and check profile files.
-
-A tenant's own changes to the shipped profiles.
+Documents are merged (JSON Merge Patch) along `extends:` and validated; problems are reported so
+that authors can fix them.
 """
 
 from __future__ import annotations
@@ -34,9 +29,9 @@ Path = tuple[str | int, ...]
 
 
 class ProfileProblem(Model):
-    """One thing wrong: where (`source` names the document, `path` the place in it), and what.
+    """One problem of a profile: document (`source`), `path` in it, and message.
 
-    `line` counts from 1 and is known for documents read from a file.
+    `line` counts from 1 and is set for documents read from a file.
     """
 
     source: str
@@ -51,7 +46,7 @@ class ProfileProblem(Model):
 
 
 class InvalidProfilesError(Exception):
-    """Profiles that cannot be used, with everything that is wrong with them."""
+    """Profiles are invalid; carries all their problems."""
 
     code: Final = "profile_invalid"
 
@@ -61,12 +56,12 @@ class InvalidProfilesError(Exception):
 
 
 def problems_of(error: ValidationError) -> list[tuple[Path, str]]:
-    """Return each problem of a validation of `GameProfile` as a path and a sentence."""
+    """Return the problems of a validation of `GameProfile` as path and message."""
     return [_explain(details) for details in error.errors(include_url=False)]
 
 
 def nearest_key(key: str, valid: Iterable[str]) -> str:
-    """Return advice on what was meant by `key`, given the keys that are valid in its place."""
+    """Return a hint which of the `valid` keys was meant by `key`."""
     choices = sorted(valid)
     if not choices:
         return "nothing may stand here"
@@ -75,7 +70,7 @@ def nearest_key(key: str, valid: Iterable[str]) -> str:
 
 
 def valid_keys(path: Path) -> tuple[str, ...]:
-    """Return the keys that the schema allows beside the last one of `path`."""
+    """Return the keys that the schema allows at the last element of `path`."""
     kind: Any = GameProfile
     for key in path[:-1]:
         kind = _child(kind, key)
@@ -119,10 +114,10 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 
 def merge_patch(target: Mapping[str, Json], patch: Mapping[str, Json]) -> dict[str, Json]:
-    """Return `target` with `patch` laid over it, by JSON Merge Patch (RFC 7396).
+    """Return `target` with `patch` applied, by JSON Merge Patch (RFC 7396).
 
-    Mappings merge key by key, anything else (lists too) is replaced, and null takes a key away.
-    Neither argument is changed. Merging is idempotent, and an empty patch changes nothing.
+    Mappings are merged key by key, anything else (lists too) is replaced, and null removes a key.
+    The arguments are not modified. Merging is idempotent, and an empty patch changes nothing.
     """
     merged = dict(target)
     for key, value in patch.items():
@@ -154,7 +149,7 @@ COMPUTED: Final = ("id", "version")
 
 
 class Layer(Model):
-    """What one author says about a profile; `source` names the file or override it came from."""
+    """One author's part of a profile; `source` names the file or override."""
 
     source: str
     data: dict[str, object]
@@ -165,10 +160,10 @@ Documents = Mapping[str, tuple[Layer, ...]]
 
 
 def resolve_documents(documents: Documents) -> dict[str, GameProfile]:
-    """Return every profile complete: its ancestors' layers merged under its own, and validated.
+    """Return all profiles, merged with their ancestors and validated.
 
     Raises:
-        InvalidProfilesError: with every problem of every document, each said once.
+        InvalidProfilesError: with the problems of all documents, without duplicates.
     """
     profiles: dict[str, GameProfile] = {}
     problems: dict[tuple[str, Path, str], ProfileProblem] = {}
@@ -188,7 +183,7 @@ def resolve_documents(documents: Documents) -> dict[str, GameProfile]:
 
 
 def content_version(content: Mapping[str, object]) -> str:
-    """Return the version of a profile's content: SHA-256 of its canonical JSON, shortened."""
+    """Return the version of a profile's content: truncated SHA-256 of its canonical JSON."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:VERSION_LENGTH]
 
@@ -265,7 +260,7 @@ def _refuse_computed(layers: tuple[Layer, ...]) -> None:
 
 
 def _author(path: Path, layers: list[Layer]) -> str:
-    """Return the source of the last layer that speaks of `path`, or of as much of it as any."""
+    """Return the source of the last layer that sets `path`, or its longest prefix."""
     for length in range(len(path), 0, -1):
         for layer in reversed(layers):
             if _has(layer.data, path[:length]):
@@ -283,7 +278,7 @@ def _has(value: object, path: Path) -> bool:
 
 
 def _json(value: object) -> Json:
-    """Return the value as plain JSON; what JSON does not know becomes text."""
+    """Return the value as plain JSON; values that JSON does not support become text."""
     if isinstance(value, Mapping):
         return {str(key): _json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -296,10 +291,10 @@ _NULLABLE_VALUES: Final = frozenset({"moments", "tags", "markets", "terms"})
 
 
 def profile_json_schema() -> dict[str, Any]:
-    """Return the schema (JSON Schema 2020-12) of what may be written in one profile file.
+    """Return the JSON Schema (2020-12) of a profile file.
 
-    A file states only what differs from its parent, so nothing below the top is required and no
-    default is shown; unknown keys are errors.
+    A file contains only what differs from its parent, so nothing below the top level is required
+    and no default is shown. Unknown keys are errors.
     """
     schema = GameProfile.model_json_schema(mode="validation")
     for name in COMPUTED:
@@ -346,11 +341,11 @@ MAX_NESTING: Final = 8
 
 
 class ProfileOverride(Model):
-    """One revision of what a tenant says about one profile.
+    """One revision of a tenant's override of one profile.
 
-    `patch` is laid over the shipped document by JSON Merge Patch, so what extends that profile
-    inherits the change too. An id that is not shipped makes a profile of the tenant's own.
-    An empty patch takes earlier revisions back. `created_at` is UTC; `created_by` is the API key.
+    `patch` is applied to the shipped document by JSON Merge Patch, so profiles that extend it
+    inherit the change. An id that is not shipped defines a profile of the tenant's own. An empty
+    patch reverts earlier revisions. `created_at` is UTC; `created_by` is the API key.
     """
 
     tenant_id: UUID
@@ -362,7 +357,7 @@ class ProfileOverride(Model):
 
     @property
     def source(self) -> str:
-        """How problems name this override."""
+        """Name of this override in problems."""
         return f"override {self.profile_id} revision {self.revision}"
 
     def layer(self) -> Layer:
@@ -370,11 +365,11 @@ class ProfileOverride(Model):
         return Layer(source=self.source, data=self.patch)
 
     def check(self) -> None:
-        """Refuse what no profile could hold, before anything is merged.
+        """Validate the patch itself, before it is merged.
 
         Raises:
-            InvalidProfilesError: the patch is empty, too deep, or has a number that is not finite
-                or a text with control characters, which no store takes.
+            InvalidProfilesError: the patch is empty or too deep, or contains a number that is not
+                finite or text with control characters, which cannot be stored.
         """
         problems = [
             ProfileProblem(source=self.source, path=path, words=words)
@@ -388,7 +383,7 @@ class ProfileOverride(Model):
 
 
 def _unusable(patch: Mapping[str, object]) -> Iterator[tuple[Path, str]]:
-    """Yield paths and what is wrong there; no recursion, since the depth is the client's."""
+    """Yield paths and their problems; iterative, since the client determines the depth."""
     waiting: list[tuple[Path, object]] = [((), patch)]
     while waiting:
         path, value = waiting.pop()
@@ -409,7 +404,7 @@ def _unusable(patch: Mapping[str, object]) -> Iterator[tuple[Path, str]]:
 
 
 def _is_storable(text: str) -> bool:
-    """Tell whether a text is free of control characters and of halves of surrogate pairs."""
+    """Return True if the text has no control characters and no unpaired surrogates."""
     return not any(
         character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff"
         for character in text

@@ -1,13 +1,7 @@
-"""Names of games as people type them, brought to a form in which they can be compared.
+"""Matching of free text to game profiles: a game, league, team or title as people type it.
 
-How people say, in several languages, that they mean to bet.
-
-Where a known name stands in a text, exactly or with a few typos.
-
-Which profile a text speaks of: a game, league, team or title as people type it.
-
-Exact names are looked for first, then names with a few typos. Whatever stays unclear falls back
-to `default`, and the match says why: a wrong profile costs more than a general one.
+Exact names are searched first, then names with a few typos. Unclear matches fall back to `default`
+with an explanation, because a wrong profile costs more than a general one.
 """
 
 from __future__ import annotations
@@ -57,7 +51,7 @@ _SPLIT: Final = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
 
 
 def normalize(text: str) -> str:
-    """Return lower-case words, single-spaced, with diacritics and punctuation taken away."""
+    """Return lower-case words separated by single spaces, without diacritics and punctuation."""
     folded = unicodedata.normalize("NFKD", text.casefold().translate(_FOLDS))
     bare = "".join(c for c in folded if not unicodedata.combining(c))
     recomposed = unicodedata.normalize("NFKC", bare).casefold().translate(_FOLDS)
@@ -65,12 +59,12 @@ def normalize(text: str) -> str:
 
 
 def compact(name: str) -> str:
-    """Return a normalised name without its spaces: "rocket league" and "rocketleague" agree."""
+    """Return a normalized name without spaces: "rocket league" equals "rocketleague"."""
     return name.replace(" ", "")
 
 
 def without_noise(words: list[str]) -> list[str]:
-    """Return the words that may name something: no numbers and no words of broadcasting."""
+    """Return the words that may be names: without numbers and broadcasting terms."""
     return [word for word in without_numbers(words) if word not in NOISE]
 
 
@@ -80,12 +74,12 @@ def without_numbers(words: list[str]) -> list[str]:
 
 
 def is_unspaced(name: str) -> bool:
-    """Tell whether a name is in a script that does not set words apart."""
+    """Return True if the name is in a script that does not separate words."""
     return bool(_UNSPACED.search(name))
 
 
 def split_digits(name: str) -> str:
-    """Return a name with digits set apart from letters: "nba2k24" is "nba 2 k 24"."""
+    """Return a name with digits separated from letters: "nba2k24" is "nba 2 k 24"."""
     return _SPLIT.sub(" ", name)
 
 
@@ -120,9 +114,9 @@ _JOINERS: Final = frozenset({"on", "na", "на", "de", "di", "of", "for", "the",
 
 
 def without_betting_words(words: list[str]) -> tuple[list[str], str | None]:
-    """Return normalised words without those about betting, and the first such phrase, if any.
+    """Return normalized words without betting terms, and the first such term, if any.
 
-    A text like "odds on the Lakers" thus leaves "Lakers" to be recognised.
+    So "odds on the Lakers" leaves "Lakers" to be matched.
     """
     rest, found = list(words), None
     for phrase in _PHRASES:
@@ -163,7 +157,7 @@ _MIN_TYPO_LENGTH: Final = 5
 
 
 class Alias(NamedTuple):
-    """One name of a profile: as written, normalised, and without spaces."""
+    """One name of a profile: as written, normalized, and without spaces."""
 
     profile_id: str
     text: str
@@ -174,7 +168,7 @@ class Alias(NamedTuple):
 
 
 class AliasHit(NamedTuple):
-    """An alias found on the words `start`..`end` (end excluded) of a text; `score` in [0, 1]."""
+    """An alias found at the words `start`..`end` (exclusive) of a text; `score` in [0, 1]."""
 
     alias: Alias
     score: float
@@ -187,15 +181,15 @@ class AliasHit(NamedTuple):
         return self.alias.profile_id
 
     def words(self) -> range:
-        """Return the positions of the words that the hit explains."""
+        """Return the positions of the matched words."""
         return range(self.start, self.end)
 
     def spans(self, other: AliasHit) -> bool:
-        """Tell whether this hit stands on the words of the other and on more."""
+        """Return True if this hit covers the words of the other and more."""
         return set(self.words()) > set(other.words())
 
     def covers(self, other: AliasHit) -> bool:
-        """Tell whether this hit explains the words of the other and more."""
+        """Return True if this hit explains the words of the other and more."""
         return (
             self.start <= other.start
             and other.end <= self.end
@@ -205,7 +199,7 @@ class AliasHit(NamedTuple):
 
 
 def aliases_of(profile: GameProfile) -> Iterable[Alias]:
-    """Yield every name by which a profile can be found."""
+    """Yield every name of a profile."""
     own = () if profile.kind is ProfileKind.DEFAULT else (profile.name, profile.id)
     groups = (
         (2, (*own, *profile.aliases.names)),
@@ -220,7 +214,7 @@ def aliases_of(profile: GameProfile) -> Iterable[Alias]:
 
 
 class ExactFinder:
-    """Finds names that stand in a text letter by letter."""
+    """Finds names that occur literally in a text."""
 
     def __init__(self, aliases: Iterable[Alias]) -> None:
         self._by_name: dict[str, list[Alias]] = {}
@@ -237,7 +231,7 @@ class ExactFinder:
                 self._unspaced.append(alias)
 
     def hits(self, words: list[str]) -> Iterator[AliasHit]:
-        """Yield every alias that is the whole of a normalised text, or stands within it."""
+        """Yield every alias that equals a normalized text or occurs in it."""
         wholes = {
             "".join(without_noise(words)): WITHOUT_NOISE,
             "".join(without_numbers(words)): WITHOUT_NOISE,
@@ -264,9 +258,10 @@ class ExactFinder:
 
 
 class TypoFinder:
-    """Finds the names that come within a few typos of words of a text.
+    """Finds names within a few typos of words of a text.
 
-    Distances are optimal string alignments: a letter lost, added, changed or swapped counts one.
+    The distance is optimal string alignment: a letter missing, added, changed or swapped counts
+    one.
     """
 
     def __init__(self, aliases: Iterable[Alias]) -> None:
@@ -281,7 +276,7 @@ class TypoFinder:
         self._longest = 1 + max((alias.words for alias in self._aliases), default=0)
 
     def hits(self, words: list[str]) -> Iterator[AliasHit]:
-        """Yield every alias near any run of the words; words may be joined or split by mistake."""
+        """Yield every alias near any run of the words; words may be wrongly joined or split."""
         for start, end in _runs(words, self._longest):
             yield from self._hits_at(words, start, end)
 
@@ -299,7 +294,7 @@ class TypoFinder:
 
 
 def _allowed_typos(length: int) -> int:
-    """One edit from 5 letters, two from 8, three from 13: about the rate of hasty typing."""
+    """Return the allowed edits: one from 5 letters, two from 8, three from 13."""
     return 0 if length < _MIN_TYPO_LENGTH else 1 + (length >= 8) + (length >= 13)  # noqa: PLR2004
 
 
@@ -381,7 +376,7 @@ class ProfileMatch(Model):
 
 
 class NameIndex:
-    """The aliases of a set of profiles, ready to be searched."""
+    """Search index of the aliases of a set of profiles."""
 
     def __init__(self, profiles: Iterable[GameProfile]) -> None:
         self._profiles = {profile.id: profile for profile in profiles}
@@ -402,7 +397,7 @@ class NameIndex:
         self._typos = TypoFinder(aliases)
 
     def match(self, text: str) -> ProfileMatch:
-        """Find the profile that `text` speaks of; the same for any case, spacing and accents."""
+        """Find the profile that `text` refers to, ignoring case, spacing and accents."""
         if text.strip() in self._profiles:
             return self._by_id(text)
         words = normalize(text[:MAX_TEXT]).split()[:MAX_WORDS]
@@ -450,7 +445,7 @@ class NameIndex:
     def _by_longer_typo(
         self, text: str, words: list[str], hits: list[AliasHit]
     ) -> ProfileMatch | None:
-        """Settle an unclear word by the misspelt longer name around it: "americn football"."""
+        """Resolve an ambiguous word by the misspelled longer name around it: "americn football"."""
         longer = [near for near in self._near_hits(words) if all(near.spans(h) for h in hits)]
         best = _best_by_profile(longer)
         if len(best) != 1 or best[0].score < CONFIDENT:
@@ -502,7 +497,7 @@ class NameIndex:
 
 
 def _settle(hits: list[AliasHit]) -> list[AliasHit]:
-    """Drop what a longer name explains, then leagues where a game is named."""
+    """Drop hits within longer names, then leagues if a game is named."""
     kept = [hit for hit in hits if not any(other.covers(hit) for other in hits)]
     whole = [hit for hit in kept if hit.score == WHOLE]
     if whole:
@@ -512,7 +507,7 @@ def _settle(hits: list[AliasHit]) -> list[AliasHit]:
 
 
 def _explaining_most(hits: list[AliasHit], best: list[AliasHit]) -> AliasHit | None:
-    """Return the best hit of the one profile that explains all that others do and more, if any."""
+    """Return the best hit of the one profile that explains more than all others, if any."""
     explained = {
         hit.profile_id: {i for h in hits if h.profile_id == hit.profile_id for i in h.words()}
         for hit in best

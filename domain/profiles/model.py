@@ -1,8 +1,4 @@
-"""The kinds of moment that a game has.
-
-How to watch a game: words for models, trust in signals.
-
-A game profile: what matters in one game or sport, and the limits on what is selected.
+"""Game profiles: what matters in one game or sport, and the limits of selection.
 
 Profiles are written in YAML (`game_configs/`), inherit by `extends:` and are resolved by
 `domain.profiles.documents`; this module is the schema of the resolved result.

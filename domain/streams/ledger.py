@@ -1,6 +1,6 @@
-"""How long stored media is kept while its stream is live.
+"""State of one StreamWorkflow.
 
-The books of one stream: everything its workflow knows, and what follows from it.
+Pure (no I/O, no clock), so it can be unit-tested and carried across continue-as-new.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def keep_from(
 ) -> float:
     """Return the media time (s) before which stored media may be deleted.
 
-    Media stays until analysis is `horizon` seconds past it, since a moment that is found now may
-    begin, or be shown after a better one fell, that far back; and longer while a window waits for
-    analysis or a clip for its renderer.
+    Media is kept until analysis is `horizon` seconds past it, since a moment that is found later
+    may begin that far back. It is kept longer while a window waits for analysis or a clip for
+    rendering.
     """
     return max(
         0.0,
@@ -70,12 +70,12 @@ def keep_from(
 
 
 def segments_from(segments: Sequence[SegmentRef], start: float) -> list[SegmentRef]:
-    """Return the segments that reach beyond `start` seconds."""
+    """Return the segments that end after `start` (s)."""
     return [segment for segment in segments if segment.end > start]
 
 
 def latest_gaps(gaps: Sequence[Gap]) -> tuple[Gap, ...]:
-    """Return the gaps worth remembering."""
+    """Return the latest `KEPT_GAPS` gaps."""
     return tuple(gaps[-KEPT_GAPS:])
 
 
@@ -119,7 +119,7 @@ _FAILING_CLIPS: Final = 2
 
 
 class StreamLedger:
-    """A mutable aggregate without I/O or clock; every change goes through a named event."""
+    """Mutable state of one stream. Each method records one event or returns the next request."""
 
     def __init__(self, request: StreamInput) -> None:
         state = request.state
@@ -145,38 +145,38 @@ class StreamLedger:
         self._failed_clips = _FAILING_CLIPS if ProblemCode.CLIPS_FAILING in self._problems else 0
 
     def track_problems(self) -> None:
-        """Show problems from now on; histories of before that replay without them."""
+        """Start to track problems; histories recorded by older versions replay without them."""
         self._tracks_problems = True
 
     @property
     def progress(self) -> StreamProgress:
-        """What is known of the stream now."""
+        """Progress of the stream, as tenants see it."""
         return self._progress
 
     @property
     def end(self) -> StreamEnd | None:
-        """How the media ended; None while more may come."""
+        """How the media ended; None while more may follow."""
         return self._end
 
     @property
     def rendering(self) -> tuple[UUID, ...]:
-        """The ids of clips being rendered."""
+        """IDs of the clips being rendered."""
         return self._clips.rendering
 
     @property
     def has_backlog(self) -> bool:
-        """Whether windows wait for analysis."""
+        """True if windows are waiting for analysis."""
         return bool(self._backlog)
 
     def transition_to(self, status: StreamStatus) -> bool:
-        """Change the state where that is allowed; tell whether anything changed."""
+        """Change the status if the transition is allowed. Return True if it changed."""
         if not may_become(self._progress.status, status):
             return False
         self._progress = self._progress.replace(status=status)
         return True
 
     def fetch_request(self) -> FetchWindowInput:
-        """Return what to ask ingest for next."""
+        """Return the next request to ingest."""
         return FetchWindowInput(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
@@ -190,7 +190,7 @@ class StreamLedger:
         )
 
     def record_fetched(self, result: FetchWindowResult) -> None:
-        """Enter a window, and with it the state that ingest reports."""
+        """Record a fetched window, and the problem or end that ingest reports."""
         self._cursor = result.cursor
         if result.window is not None:
             self._add_window(result.window)
@@ -207,13 +207,13 @@ class StreamLedger:
             self.transition_to(StreamStatus.LIVE)
 
     def record_media_end(self, end: StreamEnd) -> None:
-        """Enter how the media ended; the first end counts."""
+        """Record how the media ended; only the first end counts."""
         if self._end is None:
             self._end = end
             self.transition_to(StreamStatus.ENDING)
 
     def analysis_request(self) -> AnalyzeWindowInput:
-        """Return the next windows to analyse, oldest first; none of them leaves the backlog yet."""
+        """Return the next windows to analyze, oldest first; they stay in the backlog."""
         windows = tuple(self._backlog)[:BATCH]
         return AnalyzeWindowInput(
             tenant_id=self._request.tenant_id,
@@ -232,7 +232,7 @@ class StreamLedger:
         *,
         at: datetime | None = None,
     ) -> None:
-        """Enter an answer of the analyzer, given at `at`."""
+        """Record a result of the analyzer, returned at `at`."""
         self._leave_backlog(request.windows)
         if request.windows:
             self._analyzed_window = request.windows[-1].index
@@ -247,9 +247,9 @@ class StreamLedger:
         self._note_lag()
 
     def record_analysis_failure(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
-        """Give up windows that cannot be analysed, so that those after them can be.
+        """Skip windows that cannot be analyzed, so that later ones can be.
 
-        The analyzer goes on from what it remembered of the windows before them.
+        The analyzer continues from its state before these windows.
         """
         watermark = max((window.end for window in request.windows), default=self._progress.analyzed)
         result = AnalyzeWindowResult(
@@ -268,7 +268,7 @@ class StreamLedger:
         return result
 
     def selection_is_due(self, result: AnalyzeWindowResult, *, ended: bool) -> bool:
-        """Tell whether selection could change anything, since each call costs history events."""
+        """Return True if selection could change anything; each call costs history events."""
         return needs_selection(
             self._selection,
             watermark=result.watermark,
@@ -279,7 +279,7 @@ class StreamLedger:
     def selection_request(
         self, result: AnalyzeWindowResult, *, ended: bool
     ) -> SelectHighlightsInput:
-        """Return what to ask selection."""
+        """Return the request to selection."""
         return SelectHighlightsInput(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
@@ -294,7 +294,7 @@ class StreamLedger:
         )
 
     def record_decisions(self, result: SelectHighlightsResult) -> tuple[ClipSpec, ...]:
-        """Enter decisions; return the finished clips of highlights that were retracted."""
+        """Record decisions. Return the finished clips of retracted highlights, to be deleted."""
         self._selection = result.state
         discarded: list[ClipSpec] = []
         for decision in result.decisions:
@@ -307,7 +307,7 @@ class StreamLedger:
         return tuple(discarded)
 
     def pop_ready_to_render(self) -> tuple[ClipSpec, ...]:
-        """Return the clips whose media is complete; they count as rendering from now on."""
+        """Return the clips whose media is complete, and mark them as rendering."""
         return self._clips.pop_ready_to_render(
             self._segments,
             media_end=self._progress.position,
@@ -318,13 +318,17 @@ class StreamLedger:
 
     @property
     def has_ready_to_render(self) -> bool:
-        """Whether `pop_ready_to_render` has anything to do."""
+        """True if `pop_ready_to_render` would do anything."""
         return self._clips.has_ready_to_render(
             media_end=self._progress.position, ended=self._end is not None
         )
 
     def record_clip_outcome(self, outcome: ClipOutcome) -> ClipSpec | None:
-        """Enter a clip's end; return it when its highlight was retracted in the meantime."""
+        """Record a finished clip.
+
+        Returns its spec if the highlight was retracted during rendering, so that the caller can
+        delete the file.
+        """
         self._note_clip(outcome)
         before = self._clips.is_ready(outcome.highlight_id)
         unwanted = self._clips.record_outcome(outcome)
@@ -333,9 +337,10 @@ class StreamLedger:
         return unwanted
 
     def correct_clip(self, request: ClipCorrection) -> bool:
-        """Enter other bounds of a highlight; tell whether a clip will be cut at them.
+        """Record corrected bounds of a highlight. Return True if a new clip will be rendered.
 
-        Not where media of it is deleted already: that clip would be worse than the one there is.
+        Returns False if media of the new clip was already deleted: that clip would be worse than
+        the existing one.
         """
         stored_from = self._segments[0].start if self._segments else self._progress.position
         if request.correction.start < stored_from:
@@ -343,16 +348,16 @@ class StreamLedger:
         return self._clips.correct(request.highlight_id, request.correction)
 
     def set_recording(self, recording: RecordingReady) -> None:
-        """Remember that the source offers a recording."""
+        """Record that the source offers a recording."""
         self._recording = recording
 
     @property
     def release_is_due(self) -> bool:
-        """Whether enough stored media may go to be worth the call."""
+        """True if enough stored media can be deleted to be worth a call."""
         return self._release_point() - self._released >= self._request.timing.release_interval
 
     def due_release(self) -> MediaRelease | None:
-        """Return which stored media may go now; None when it is not worth the call."""
+        """Return which stored media to delete now; None if it is not worth a call."""
         if not self.release_is_due:
             return None
         self._released = self._release_point()
@@ -361,11 +366,11 @@ class StreamLedger:
         return self._release(before=self._released)
 
     def final_release(self) -> MediaRelease:
-        """Return that all stored media of the stream may go."""
+        """Return the request to delete all stored media of the stream."""
         return self._release(before=None)
 
     def backfill_request(self) -> BackfillInput | None:
-        """Return how to fill what is missing from the recording; None without either."""
+        """Return the input of the backfill; None if nothing is missing or there is no recording."""
         missing = self._progress.missed > 0 or self._progress.segments == 0
         if self._recording is None or not missing:
             return None
@@ -381,17 +386,17 @@ class StreamLedger:
         )
 
     def close(self) -> StreamEnd:
-        """Enter the final state, after which nothing changes a stream, and return its end."""
+        """Record the final status, after which the stream cannot change, and return its end."""
         end = self._end or StreamEnd(reason=EndReason.INTERNAL, message="ended without a reason")
         return self._close(end)
 
     def cancel(self) -> StreamEnd:
-        """Enter that the stream was cancelled, whatever else was about to happen."""
+        """Record that the stream was cancelled, and return that end."""
         return self._close(StreamEnd(reason=EndReason.CANCELLED, message="cancelled"))
 
     @property
     def record_is_due(self) -> bool:
-        """Whether the written state differs from the true one in more than a few counts."""
+        """True if the stored record differs from the state in more than a few counters."""
         return (
             bool(self._new_gaps)
             or len(self._new_windows) >= RECORDED_WINDOWS
@@ -400,7 +405,7 @@ class StreamLedger:
         )
 
     def record(self) -> StreamRecord:
-        """Return what to write down now: the state, and the gaps and windows not yet written."""
+        """Return the record to write: the progress, and the gaps and windows not yet written."""
         return StreamRecord(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
@@ -412,20 +417,20 @@ class StreamLedger:
 
     @property
     def _media_end(self) -> float | None:
-        """Where the media ends (s of media time), a gap after it not included; None before."""
+        """End of the last segment (s of media time), gaps after it excluded; None until the end."""
         if self._end is None or not self._segments:
             return None
         return self._segments[-1].end
 
     def mark_recorded(self, record: StreamRecord) -> None:
-        """Enter that `record` has been written."""
+        """Record that `record` has been written."""
         self._new_gaps = self._new_gaps[len(record.gaps) :]
         self._new_windows = self._new_windows[len(record.windows) :]
         self._recorded = record.progress.status
         self._recorded_problems = frozenset(each.code for each in record.progress.problems)
 
     def timeline(self) -> StreamTimeline:
-        """Return what is stored, missing and decided."""
+        """Return the stored range, the gaps and the decisions."""
         return StreamTimeline(
             start=self._segments[0].start if self._segments else self._progress.position,
             end=self._progress.position,
@@ -445,7 +450,7 @@ class StreamLedger:
         )
 
     def state(self) -> StreamState:
-        """Return all of it, for the next run of the workflow."""
+        """Return the complete state, to carry across continue-as-new."""
         return StreamState(
             cursor=self._cursor,
             progress=self._progress,
@@ -480,7 +485,7 @@ class StreamLedger:
         )
 
     def _note_gaps(self, gaps: tuple[Gap, ...]) -> None:
-        """Record stretches without media that can be used."""
+        """Record stretches without usable media."""
         if not gaps:
             return
         self._new_gaps += gaps
@@ -539,7 +544,7 @@ class StreamLedger:
         )
 
     def _note_lag(self) -> None:
-        """Note whether analysis lags behind, with a margin, so that it does not come and go."""
+        """Record whether analysis lags behind, with hysteresis."""
         lag = self._progress.position - self._progress.analyzed
         code = ProblemCode.ANALYSIS_BEHIND
         limit = _CAUGHT_UP if code in self._problems else _BEHIND

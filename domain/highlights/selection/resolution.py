@@ -283,7 +283,7 @@ class Resolution:
             del self._ordinary[window]
 
     def next_change(self, watermark: float) -> float | None:
-        """Return the smallest watermark (s) after this one that decides anything by itself."""
+        """Return the smallest later watermark (s) that decides anything by itself."""
         times = sorted(time for time in self._turning_points(watermark) if time > watermark)
         low, high = 0, len(times)
         while low < high:

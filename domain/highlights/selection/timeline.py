@@ -414,7 +414,7 @@ class SelectionTimeline:
         return self._rules.limits.per_window - self._regular[window]
 
     def hour_room(self, window: int) -> int:
-        """Return how many more regular places every hour that touches the window has."""
+        """Return how many more highlights fit into every hour that touches the window."""
         span = self._rules.hour
         counts = [self._regular[index] for index in range(window - span + 1, window + span)]
         held = most = sum(counts[:span])

@@ -1,4 +1,4 @@
-"""The books of one backfill: what its workflow knows, and what follows from it."""
+"""State of one BackfillWorkflow. Pure: no I/O and no clock."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ VARIANT: Final = "recording"
 
 
 class BackfillLedger:
-    """A mutable aggregate without I/O or clock; every change goes through a named event."""
+    """Mutable state of one backfill. Each method records one event or returns the next request."""
 
     def __init__(
         self, request: BackfillInput, stream: StreamSoFar, survey: RecordingSurvey
@@ -77,16 +77,16 @@ class BackfillLedger:
 
     @property
     def ranges(self) -> tuple[RecordingRange, ...]:
-        """What is to be fetched."""
+        """Ranges to fetch."""
         return self._survey.plan.ranges
 
     @property
     def rendering(self) -> tuple[UUID, ...]:
-        """The ids of clips being rendered."""
+        """IDs of the clips being rendered."""
         return self._clips.rendering
 
     def fetch_request(self, span: RecordingRange, piece: RecordingChunk) -> FetchRecordingInput:
-        """Return what to ask for a piece; the first of a range begins a new clock."""
+        """Return the request for a chunk; the first one of a range starts a new clock."""
         if piece is span.pieces[0] or self._cursor is None:
             self._cursor = IngestCursor(position=piece.start, variant=VARIANT)
         return FetchRecordingInput(
@@ -101,7 +101,7 @@ class BackfillLedger:
         )
 
     def record_fetched(self, result: FetchRecordingResult) -> None:
-        """Enter a piece."""
+        """Record a fetched chunk."""
         self._cursor = result.cursor
         window = result.window
         if window is None:
@@ -119,13 +119,13 @@ class BackfillLedger:
             )
 
     def record_fetch_failure(self) -> None:
-        """Enter that a piece could not be had; the next begins where the playlist says."""
+        """Record that a chunk could not be fetched; the next one starts where the playlist says."""
         self._cursor = None
 
     def analysis_request(
         self, windows: tuple[Window, ...], *, previous: int | None, last: bool
     ) -> AnalyzeWindowInput:
-        """Return what to ask the analyzer, whose memory begins anew with each range."""
+        """Return the request to the analyzer, whose state starts fresh with each range."""
         return AnalyzeWindowInput(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
@@ -137,7 +137,7 @@ class BackfillLedger:
         )
 
     def record_analyzed(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
-        """Enter that windows have been analysed."""
+        """Record analyzed windows."""
         unread = [(gap.start, gap.end) for gap in result.gaps]
         self._analyzed += [
             (segment.start, segment.end)
@@ -158,24 +158,24 @@ class BackfillLedger:
     def selection_request(
         self, span: RecordingRange, result: AnalyzeWindowResult
     ) -> SelectHighlightsInput | None:
-        """Return what to ask selection of a range's moments; None when it could decide nothing."""
+        """Return the request to select among a range's candidates; None if nothing is due."""
         missed = exclude_existing(
             [each for each in result.candidates if span.counts(each.peak)], self._stream.standing
         )
         return self._select(missed, watermark=result.watermark)
 
     def selection_request_before(self, span: RecordingRange) -> SelectHighlightsInput | None:
-        """Return what to ask selection before a range begins, with those before it all over."""
+        """Return the request to selection before a range starts; earlier ranges are finished."""
         return self._select((), watermark=span.counts_from)
 
     def final_selection_request(self) -> SelectHighlightsInput | None:
-        """Return what to ask selection in the end; None when nothing is open any more."""
+        """Return the last request to selection; None if no candidate is open."""
         if not self._selection.open:
             return None
         return self._select((), watermark=self._position, ended=True)
 
     def record_decisions(self, result: SelectHighlightsResult) -> None:
-        """Enter decisions; a clip is made of what is certain, since nobody waits for it live."""
+        """Record decisions. Only confirmed highlights get a clip, since nobody is watching live."""
         self._selection = result.state
         for decision in result.decisions:
             confirmed = decision.status is DecisionStatus.CONFIRMED
@@ -183,7 +183,7 @@ class BackfillLedger:
                 self._highlights += 1
 
     def pop_ready_to_render(self, *, range_over: bool) -> tuple[ClipSpec, ...]:
-        """Return the clips whose media is complete; they count as rendering from now on."""
+        """Return the clips whose media is complete, and mark them as rendering."""
         return self._clips.pop_ready_to_render(
             self._segments,
             media_end=self._position,
@@ -193,18 +193,18 @@ class BackfillLedger:
         )
 
     def record_clip_outcome(self, outcome: ClipOutcome) -> None:
-        """Enter a clip's end."""
+        """Record a finished or failed clip."""
         before = self._clips.is_ready(outcome.highlight_id)
         self._clips.record_outcome(outcome)
         self._ready += self._clips.is_ready(outcome.highlight_id) and not before
 
     def record_range_end(self, span: RecordingRange) -> None:
-        """Enter that all pieces of a range have been dealt with."""
+        """Record that all chunks of a range have been processed."""
         self._settle([gap_outcome(gap, self._analyzed, span.joined_by) for gap in span.gaps])
         self._analyzed.clear()
 
     def due_release(self) -> RecordingRelease | None:
-        """Return which stored media may go now; None when it is not worth the call."""
+        """Return which stored media to delete now; None if it is not worth a call."""
         point = min(
             [
                 self._selection.watermark - HORIZON,
@@ -219,11 +219,11 @@ class BackfillLedger:
         return self._release(before=point)
 
     def final_release(self) -> RecordingRelease:
-        """Return that all stored media of the recording may go."""
+        """Return the request to delete all stored media of the recording."""
         return self._release(before=None)
 
     def record(self) -> BackfillRecord:
-        """Return what to write down now: the state, and outcomes not yet written."""
+        """Return the record to write: progress, and outcomes not yet written."""
         return BackfillRecord(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
@@ -236,18 +236,18 @@ class BackfillLedger:
         )
 
     def mark_recorded(self, record: BackfillRecord) -> None:
-        """Enter that `record` has been written."""
+        """Record that `record` has been written."""
         self._unwritten = self._unwritten[len(record.outcomes) :]
         self._unmetered = self._unmetered[len(record.analyzed) :]
 
     def close(self) -> None:
-        """Enter the end of a stream that was missed altogether; another one has had its own."""
+        """Record the end of a stream that was missed entirely; others have already ended."""
         if self._stream.missed_altogether:
             end = conclude(end_of(self._survey.problem), self._progress)
             self._progress = self._progress.replace(status=end.status, end=end)
 
     def result(self) -> BackfillResult:
-        """Return what came of it."""
+        """Return the result of the backfill."""
         result = BackfillResult(
             filled=self._count(GapStatus.FILLED),
             lost=self._count(GapStatus.LOST),
@@ -262,7 +262,7 @@ class BackfillLedger:
         return summarize_gap_filling(result, problem)
 
     def report(self) -> str:
-        """Return where the backfill is, in Markdown."""
+        """Return the progress of the backfill, in Markdown."""
         return (
             f"## {self._stream.game}: filled from the recording\n"
             f"**{len(self.ranges)}** stretches to fetch, {self._count(GapStatus.FILLED)} gaps "
@@ -307,7 +307,7 @@ class BackfillLedger:
 def _analyzed_media(
     request: AnalyzeWindowInput, result: AnalyzeWindowResult
 ) -> list[AnalyzedMedia]:
-    """Return what was analysed of each window; answers of an older analyzer count all of it."""
+    """Return the analyzed media of each window; results of old analyzers count all of it."""
     seconds = result.analyzed_seconds
     if len(seconds) != len(request.windows):
         seconds = tuple(sum(each.duration for each in one.segments) for one in request.windows)

@@ -1,9 +1,4 @@
-"""The highlights that a stream already has, when moments that were missed join them.
-
-What a backfill is started with, and what its steps ask and answer.
-
-What comes of a backfill.
-"""
+"""Messages and results of BackfillWorkflow, and the existing highlights that it respects."""
 
 from __future__ import annotations
 
@@ -63,11 +58,11 @@ Stretch = tuple[float, float]
 def selection_with(
     standing: Iterable[ExistingHighlight], stretches: Sequence[Stretch], *, watermark: float
 ) -> SelectionState:
-    """Return the state from which selection goes on in `stretches` (s of media time).
+    """Return the selection state with which a backfill starts; `stretches` in s of media time.
 
-    What was shown stands and cannot be displaced; what was refused stays refused. The watermark is
-    where the first stretch begins, so that moments found in it are chosen among each other by the
-    same rules as live ones, and take the places that are left.
+    Highlights that were shown are kept and cannot be displaced; rejected ones stay rejected. The
+    watermark is the start of the first stretch, so that its moments are selected by the same rules
+    as live ones, and take the places that are left.
     """
     placed: list[ConfirmedHighlight] = []
     past: list[ConfirmedPeak] = []
@@ -89,10 +84,11 @@ def selection_with(
 def exclude_existing(
     candidates: Iterable[HighlightCandidate], standing: Sequence[ExistingHighlight]
 ) -> tuple[HighlightCandidate, ...]:
-    """Return the candidates that are no second sight of a highlight shown already.
+    """Return the candidates that do not repeat a highlight that was already shown.
 
-    At the edge of a gap the live analysis saw half a moment. Selection's spacing would keep the
-    whole one away, but for an exceptional one, which may ignore it; so spans decide here first.
+    At the edge of a gap, the live analysis saw only part of a moment. The spacing of selection
+    would reject the complete one, except if it is exceptional and may ignore spacing; so spans are
+    compared here first.
     """
     shown = [each for each in standing if each.status in SHOWN]
     return tuple(
@@ -121,19 +117,19 @@ def _placed(each: ExistingHighlight) -> ConfirmedHighlight:
 
 
 class BackfillTiming(StreamTiming):
-    """Every timer and timeout of a backfill, in seconds; what it shares with a stream is as there.
+    """Timers and timeouts of BackfillWorkflow, in seconds; the shared ones as in StreamTiming.
 
-    `recording_patience` is for how long a recording that does not answer, or is still being
-    written, is waited for.
+    `recording_patience` is how long to wait for a recording that does not answer or is still being
+    written.
     """
 
     recording_patience: PositiveFloat = 3600.0
 
 
 class BackfillInput(Model):
-    """Start of a `BackfillWorkflow`, whose id is `domain.ids.backfill_workflow_id`.
+    """Input of BackfillWorkflow, whose id is `domain.ids.backfill_workflow_id`.
 
-    `again` asks for all of the stream to be analysed once more, missing or not.
+    `again` requests the reanalysis of the whole stream, with or without gaps.
     """
 
     tenant_id: UUID
@@ -147,7 +143,7 @@ class BackfillInput(Model):
 
 
 class StreamRef(Model):
-    """A stream of a tenant; `again` that all of it is to be analysed once more."""
+    """A stream of a tenant; `again` requests its reanalysis."""
 
     tenant_id: UUID
     stream_id: UUID
@@ -155,9 +151,9 @@ class StreamRef(Model):
 
 
 class StreamSoFar(Model):
-    """What is recorded of a stream: its state, the gaps not filled yet, and what was decided.
+    """Stored state of a stream: progress, open gaps and decided highlights.
 
-    `anchor` is a point of it known on both clocks, recalled where all of it is analysed again.
+    `anchor` is a point known on both clocks; set only for a reanalysis.
     """
 
     game: str
@@ -170,15 +166,15 @@ class StreamSoFar(Model):
 
     @property
     def missed_altogether(self) -> bool:
-        """Whether nothing of the stream was ever stored, so that its recording is all there is."""
+        """True if nothing of the stream was ever stored, so that only its recording exists."""
         return self.progress.segments == 0 and self.progress.position == 0.0
 
 
 class SurveyInput(Model):
-    """Read a recording's playlist and plan what to fetch of it.
+    """Request to read a recording's playlist and plan what to fetch.
 
-    `gaps` is None when the whole stream was missed, `again` that all of it is wanted once more, for
-    which `anchor` ties it to the recording; `stream_end` in seconds of media time.
+    `gaps` is None if the whole stream was missed. `again` requests the reanalysis of the whole
+    stream, which `anchor` aligns with the recording. `stream_end` is in seconds of media time.
     """
 
     tenant_id: UUID
@@ -193,9 +189,9 @@ class SurveyInput(Model):
 
 
 class RecordingSurvey(Model):
-    """The plan and the playlist it is for; or, as `problem`, why there is no recording.
+    """The plan and its playlist; or, as `problem`, why there is no usable recording.
 
-    `audio_url` is the playlist of its separate audio, empty without.
+    `audio_url` is the playlist of separate audio; empty if there is none.
     """
 
     playlist_url: str = ""
@@ -205,9 +201,9 @@ class RecordingSurvey(Model):
 
 
 class FetchRecordingInput(Model):
-    """Fetch one piece of a recording; `cursor` stands where the piece before it ended.
+    """Request to fetch one chunk of a recording; `cursor` stands at the end of the previous chunk.
 
-    `last` says that no piece of the range follows.
+    `last` is True for the last chunk of a range.
     """
 
     tenant_id: UUID
@@ -221,16 +217,16 @@ class FetchRecordingInput(Model):
 
 
 class FetchRecordingResult(Model):
-    """The piece as a window, None when nothing of it could be had, and where the next begins."""
+    """The chunk as a window (None if nothing was stored), and the cursor for the next chunk."""
 
     cursor: IngestCursor
     window: Window | None = None
 
 
 class RecordingRelease(Model):
-    """Stored media of a recording that is no longer needed: what ends before `before` seconds.
+    """Request to delete stored media of a recording that ends before `before` (s).
 
-    `before` is None when the backfill is over and everything may go.
+    `before` is None when the backfill is over and all of it can be deleted.
     """
 
     tenant_id: UUID
@@ -239,16 +235,16 @@ class RecordingRelease(Model):
 
 
 class AnalyzedMedia(Model):
-    """Media of a recording that was analysed: where its window starts, and how much (s)."""
+    """Analyzed media of a recording: start of its window and duration (s)."""
 
     start: NonNegativeFloat
     seconds: NonNegativeFloat
 
 
 class BackfillRecord(Model):
-    """What came of gaps, and the stream's state with it.
+    """Outcomes of gaps, and the stream's progress.
 
-    `analyzed` is the media analysed since the last record, which usage counts.
+    `analyzed` is the media analyzed since the last record, which usage counts.
     """
 
     tenant_id: UUID
@@ -259,7 +255,7 @@ class BackfillRecord(Model):
 
 
 def survey_request(request: BackfillInput, stream: StreamSoFar) -> SurveyInput:
-    """Return what to ask about the recording of a stream."""
+    """Return the request to survey the recording of a stream."""
     return SurveyInput(
         tenant_id=request.tenant_id,
         stream_id=request.stream_id,
@@ -274,7 +270,7 @@ def survey_request(request: BackfillInput, stream: StreamSoFar) -> SurveyInput:
 
 
 class BackfillOutcome(StrEnum):
-    """What came of a backfill."""
+    """Outcome of a backfill."""
 
     FILLED = "filled"  # all that was missing has been analysed
     PARTLY = "partly"  # some of it
@@ -285,7 +281,7 @@ class BackfillOutcome(StrEnum):
 
 
 class BackfillResult(Model):
-    """What came of a backfill, and the highlights and clips that it added."""
+    """Result of BackfillWorkflow, with the highlights and clips that it added."""
 
     outcome: BackfillOutcome = BackfillOutcome.NOTHING_MISSING
     message: str = "Nothing was missing."
@@ -295,7 +291,7 @@ class BackfillResult(Model):
     clips: NonNegativeInt = 0
 
     def told(self, outcome: BackfillOutcome, message: str) -> BackfillResult:
-        """Return it with what it means, for programs and in a sentence."""
+        """Return a copy with an outcome for programs and a message for people."""
         return BackfillResult(
             outcome=outcome,
             message=message,
@@ -307,7 +303,7 @@ class BackfillResult(Model):
 
 
 def summarize_gap_filling(result: BackfillResult, problem: StreamEnd | None) -> BackfillResult:
-    """Say what came of filling gaps, given what was wrong with the recording."""
+    """Return the result of filling gaps; `problem` is what was wrong with the recording."""
     filled, lost = result.filled, result.lost
     if problem is not None:
         return result.told(BackfillOutcome.NO_RECORDING, problem.message)
@@ -325,7 +321,7 @@ def summarize_gap_filling(result: BackfillResult, problem: StreamEnd | None) -> 
 def summarize_reanalysis(
     result: BackfillResult, problem: StreamEnd | None, *, ranges: int
 ) -> BackfillResult:
-    """Say what came of analysing a stream once more."""
+    """Return the result of a reanalysis; `problem` is what was wrong with the recording."""
     if problem is not None:
         return result.told(BackfillOutcome.NO_RECORDING, problem.message)
     if not ranges:
@@ -336,14 +332,14 @@ def summarize_reanalysis(
 
 
 def end_of(problem: StreamEnd | None) -> StreamEnd:
-    """Return how a stream ends that was missed, given what was wrong with its recording."""
+    """Return the end of a missed stream, given the problem with its recording."""
     return problem or StreamEnd(
         reason=EndReason.PLAYLIST_ENDED, message="Analysed from the stream's recording."
     )
 
 
 def summarize_whole_stream(result: BackfillResult, end: StreamEnd) -> BackfillResult:
-    """Say what came of analysing a stream that was missed, given how that ended."""
+    """Return the result of analyzing a missed stream, given its end."""
     analyzed = end.reason is EndReason.PLAYLIST_ENDED
     outcome = BackfillOutcome.FILLED if analyzed else BackfillOutcome.NO_RECORDING
     return result.told(outcome, end.message)
