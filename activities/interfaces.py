@@ -27,8 +27,8 @@ from domain.streams.backfill.messages import (
     FetchRecordingResult,
     RecordingRelease,
     RecordingSurvey,
+    StoredStreamState,
     StreamRef,
-    StreamSoFar,
     SurveyInput,
 )
 from domain.streams.messages import ClipRecord, MediaRelease, StreamRecord
@@ -231,7 +231,7 @@ class BackfillRecords(ABC):
 
     @abstractmethod
     @activity.defn(name="recall_stream")
-    async def recall_stream(self, request: StreamRef) -> StreamSoFar | None:
+    async def recall_stream(self, request: StreamRef) -> StoredStreamState | None:
         """Return a stream's state, open gaps and highlights; None if the stream was deleted."""
 
     @abstractmethod

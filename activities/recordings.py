@@ -128,7 +128,7 @@ def ends_at(key: str) -> float:
     return int(name.partition("-")[2]) / 1000
 
 
-class PieceFetch:
+class ChunkFetch:
     """Stores the segments of one chunk in order.
 
     Args:
@@ -288,7 +288,7 @@ class RecordingActivities(Recordings):
             source = await self._source(request.playlist_url, _owner(request))
         fetcher = SegmentFetcher(source, self._store, self._pool)
         audio = self._audio(source, request)
-        piece = PieceFetch(request, playlist, progress=progress, store=self._store)
+        piece = ChunkFetch(request, playlist, progress=progress, store=self._store)
         guard, until = StoreGuard(self._store), time.monotonic() + _STORE_PATIENCE
 
         async def obtain() -> None:
@@ -417,7 +417,7 @@ async def _obtain(
 
 
 async def _take(
-    piece: PieceFetch, fetches: Sequence[Coroutine[object, object, Fetched | Lost]]
+    piece: ChunkFetch, fetches: Sequence[Coroutine[object, object, Fetched | Lost]]
 ) -> None:
     """Fetch some segments concurrently and store them in order; no temporary file remains."""
     tasks = [asyncio.ensure_future(each) for each in fetches]

@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.interfaces import BackfillRecords, Records
 from app.services.webhooks import WebhookDispatcher
-from domain.streams.backfill.messages import BackfillRecord, StreamRef, StreamSoFar
+from domain.streams.backfill.messages import BackfillRecord, StoredStreamState, StreamRef
 from domain.streams.messages import ClipRecord, StreamRecord
 from infra.db.engine import Database, UnstorableValueError
 from infra.db.repositories import backfills, clips, highlights, streams
@@ -67,7 +67,7 @@ class BackfillRecordActivities(BackfillRecords):
         self._database = database
 
     @activity.defn(name="recall_stream")
-    async def recall_stream(self, request: StreamRef) -> StreamSoFar | None:
+    async def recall_stream(self, request: StreamRef) -> StoredStreamState | None:
         async with self._database.session(request.tenant_id) as session:
             return await backfills.recall(session, request)
 

@@ -27,8 +27,8 @@ with workflow.unsafe.imports_passed_through():
         BackfillResult,
         RecordingRelease,
         RecordingSurvey,
+        StoredStreamState,
         StreamRef,
-        StreamSoFar,
         survey_request,
     )
     from domain.streams.backfill.planning import RecordingChunk, RecordingRange
@@ -88,7 +88,7 @@ class BackfillWorkflow:
         if self._ledger is not None:
             self._ledger.record_clip_outcome(outcome)
 
-    async def _survey(self, stream: StreamSoFar) -> RecordingSurvey:
+    async def _survey(self, stream: StoredStreamState) -> RecordingSurvey:
         try:
             return await steps.survey_recording(
                 survey_request(self._request, stream), self._request.timing

@@ -62,7 +62,7 @@ class DeliveryWorkflow:
     def deliver(self, order: DeliveryOrder) -> None:
         """Add a delivery."""
         self._signals += 1
-        self._queue.enter(order)
+        self._queue.add(order)
         workflow.set_current_details(self._queue.report())
 
     async def _wait_until_due(self) -> None:

@@ -34,8 +34,8 @@ with workflow.unsafe.imports_passed_through():
         FetchRecordingResult,
         RecordingRelease,
         RecordingSurvey,
+        StoredStreamState,
         StreamRef,
-        StreamSoFar,
         SurveyInput,
     )
     from domain.streams.messages import ClipRecord, MediaRelease, StreamRecord, StreamTiming
@@ -218,7 +218,7 @@ async def release_media(request: MediaRelease) -> None:
 _RECORDING_ATTEMPTS = 5
 
 
-async def recall_stream(stream: StreamRef) -> StreamSoFar | None:
+async def recall_stream(stream: StreamRef) -> StoredStreamState | None:
     """Read the stored state of the stream."""
     return await workflow.execute_activity_method(
         BackfillRecords.recall_stream,

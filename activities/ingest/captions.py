@@ -100,7 +100,7 @@ class CaptionFollower:
             # Before it is read: one that cannot be read is not asked for again.
             self._next = segment.sequence + 1
             cues = await self._read_segment(segment)
-            self._cues += self._unroller.take(cues)
+            self._cues += self._unroller.new_text(cues)
             del self._cues[:-_KEPT]
         return playlist.ended
 

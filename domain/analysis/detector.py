@@ -21,7 +21,7 @@ from domain.analysis.baseline import REMEMBERED, Reading, Spread, Usuals, last_r
 from domain.analysis.scoring import Cues, evidence, excitement, score, tags
 from domain.analysis.signals import SignalFrame
 from domain.highlights.candidate import HighlightCandidate, Mark
-from domain.highlights.commentary import remembered, with_commentary
+from domain.highlights.commentary import attach_commentary, recent_lines
 from domain.highlights.markers import mark_of, marks_on_timeline
 from domain.ids import highlight_id
 from domain.media.segments import Line, TimedMetadata
@@ -405,9 +405,9 @@ def advance(
     detector.reach(until)
     if last:
         detector.finish()
-    lines = remembered(state.commentary, commentary, position=detector.position)
+    lines = recent_lines(state.commentary, commentary, position=detector.position)
     following = detector.state().model_copy(update={"commentary": lines})
-    return following, with_commentary(detector.candidates, lines)
+    return following, attach_commentary(detector.candidates, lines)
 
 
 class _Detector:

@@ -48,7 +48,7 @@ class Cue(Model):
     text: str
 
 
-def plain(text: str) -> str:
+def caption_text(text: str) -> str:
     """Return a caption as plain text: no markup, entities, control characters or line breaks."""
     unescaped = html.unescape(_MARKUP.sub(" ", text))
     # What was escaped may be markup again: angle brackets are never words.
@@ -69,11 +69,11 @@ class CaptionDeduplicator:
         self._lines: tuple[str, ...] = ()
         self._end = 0.0
 
-    def take(self, cues: Iterable[Cue]) -> list[Cue]:
+    def new_text(self, cues: Iterable[Cue]) -> list[Cue]:
         """Return the cues with their new text only; cues without new text are dropped."""
         fresh = []
         for cue in cues:
-            lines = tuple(line for line in map(plain, cue.text.splitlines()) if line)
+            lines = tuple(line for line in map(caption_text, cue.text.splitlines()) if line)
             before = (
                 self._lines if abs(unwrap(cue.start, near=self._end) - self._end) < _APART else ()
             )
@@ -104,7 +104,7 @@ def _added_words(grown: str, before: str) -> str:
     return grown[end:].strip()
 
 
-def place(cues: Iterable[Cue], *, at: float, timestamp: float) -> tuple[Line, ...]:
+def place_cues(cues: Iterable[Cue], *, at: float, timestamp: float) -> tuple[Line, ...]:
     """Return the lines of cues on the media timeline, in order.
 
     Args:
@@ -119,31 +119,33 @@ def place(cues: Iterable[Cue], *, at: float, timestamp: float) -> tuple[Line, ..
     for cue in cues:
         offset = unwrap(cue.start, near=timestamp) - timestamp
         start = at + offset
-        text = plain(cue.text)
+        text = caption_text(cue.text)
         if text and abs(offset) <= _FARTHEST and start >= 0 and cue.end >= cue.start:
             until = start + min(cue.end - cue.start, _FARTHEST)
             lines.append(Line(at=round(start, 3), until=round(until, 3), text=text))
     return tuple(sorted(lines, key=lambda line: (line.at, line.text))[-MOST_LINES:])
 
 
-def remembered(before: Sequence[Line], new: Sequence[Line], *, position: float) -> tuple[Line, ...]:
+def recent_lines(
+    before: Sequence[Line], new: Sequence[Line], *, position: float
+) -> tuple[Line, ...]:
     """Return the lines to keep at a position (s of media time), without duplicates."""
     lines = {(line.at, line.text): line for line in (*before, *new)}
     return tuple(line for _, line in sorted(lines.items()) if line.until >= position - REMEMBERED)
 
 
-def said(lines: Sequence[Line], candidate: HighlightCandidate) -> str:
+def commentary_over(lines: Sequence[Line], candidate: HighlightCandidate) -> str:
     """Return the commentary from just before a moment until its reaction, deduplicated."""
     first, last = candidate.start - _BEFORE, candidate.end + _AFTER
     texts = [line.text for line in lines if line.until >= first and line.at <= last]
     return " ".join(dict.fromkeys(texts))[:LONGEST].rstrip()
 
 
-def with_commentary(
+def attach_commentary(
     candidates: Sequence[HighlightCandidate], lines: Sequence[Line]
 ) -> tuple[HighlightCandidate, ...]:
     """Return the candidates with the commentary around each."""
-    return tuple(each.replace(commentary=said(lines, each)) for each in candidates)
+    return tuple(each.replace(commentary=commentary_over(lines, each)) for each in candidates)
 
 
 def apply_commentary(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:

@@ -240,7 +240,7 @@ class StoredObject:
     age: float
 
 
-def media_to_shed(objects: Iterable[StoredObject], *, target: int) -> list[StoredObject]:
+def media_to_evict(objects: Iterable[StoredObject], *, target: int) -> list[StoredObject]:
     """Return the objects to delete from a full store to free `target` bytes, in that order.
 
     Media of abandoned streams is deleted first, oldest first. Then the tenant that uses most space

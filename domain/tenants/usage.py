@@ -85,7 +85,7 @@ class StreamQuotaExceededError(Exception):
         self.running = tuple(running)
 
 
-def require_room(plan: Plan, running: Sequence[UUID]) -> None:
+def require_stream_quota(plan: Plan, running: Sequence[UUID]) -> None:
     """Raise if a tenant may not start another stream.
 
     Args:

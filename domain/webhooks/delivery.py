@@ -196,8 +196,8 @@ class DeliveryQueue:
         self, entries: Iterable[DeliveryEntry] = (), result: DeliveryResult | None = None
     ) -> None:
         self._entries = {entry.delivery_id: entry for entry in entries}
-        self._under_way: UUID | None = None
-        self._asked_again = False
+        self._in_progress: UUID | None = None
+        self._check_again = False
         self.result = result or DeliveryResult()
 
     def __bool__(self) -> bool:
@@ -222,7 +222,7 @@ class DeliveryQueue:
             lines.append(f"attempt {self.first.attempt + 1} of the first is due {due}")
         return "\n\n".join(lines)
 
-    def enter(self, order: DeliveryOrder) -> None:
+    def add(self, order: DeliveryOrder) -> None:
         """Add a delivery. If it is queued already, only `at_once` has an effect.
 
         If it is being attempted, the order may have been given before or after its completion, so
@@ -233,8 +233,8 @@ class DeliveryQueue:
             self._entries[order.delivery_id] = DeliveryEntry(
                 delivery_id=order.delivery_id, position=order.position
             )
-        elif order.delivery_id == self._under_way:
-            self._asked_again = True
+        elif order.delivery_id == self._in_progress:
+            self._check_again = True
         elif order.at_once:
             scheduled = entry.scheduled or entry.due
             self._entries[order.delivery_id] = replace(entry, due=None, scheduled=scheduled)
@@ -242,7 +242,7 @@ class DeliveryQueue:
     def begin(self) -> DeliveryEntry:
         """Return the first delivery, and mark it as being attempted."""
         entry = self.first
-        self._under_way, self._asked_again = entry.delivery_id, False
+        self._in_progress, self._check_again = entry.delivery_id, False
         return entry
 
     def conclude(
@@ -257,8 +257,8 @@ class DeliveryQueue:
 
         `extra` says that the attempt was made early, so that the scheduled one is still due.
         """
-        assert self._under_way is not None, "begin first"  # noqa: S101
-        entry = self._entries.pop(self._under_way)
+        assert self._in_progress is not None, "begin first"  # noqa: S101
+        entry = self._entries.pop(self._in_progress)
         if outcome is AttemptOutcome.FAILED and next_attempt_at is not None:
             number = entry.attempt if extra else entry.attempt + 1
             self._entries[entry.delivery_id] = replace(
@@ -266,6 +266,6 @@ class DeliveryQueue:
             )
         else:
             self.result = self.result.plus(outcome)
-            if self._asked_again:
-                self.enter(DeliveryOrder(delivery_id=entry.delivery_id, position=entry.position))
-        self._under_way = None
+            if self._check_again:
+                self.add(DeliveryOrder(delivery_id=entry.delivery_id, position=entry.position))
+        self._in_progress = None

@@ -310,7 +310,7 @@ def wants(subscribed: Collection[str], kind: EventType) -> bool:
     return kind in SUBSCRIBABLE and (not subscribed or kind in subscribed)
 
 
-def fails_lastingly(*, failing_since: datetime | None, first_attempt_at: datetime) -> bool:
+def should_disable_endpoint(*, failing_since: datetime | None, first_attempt_at: datetime) -> bool:
     """Return True if an endpoint must be disabled after a delivery failed its last attempt.
 
     Args:

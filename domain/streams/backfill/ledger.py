@@ -27,7 +27,7 @@ from domain.streams.backfill.messages import (
     FetchRecordingResult,
     RecordingRelease,
     RecordingSurvey,
-    StreamSoFar,
+    StoredStreamState,
     end_of,
     exclude_existing,
     selection_with,
@@ -49,7 +49,7 @@ class BackfillLedger:
     """Mutable state of one backfill. Each method records one event or returns the next request."""
 
     def __init__(
-        self, request: BackfillInput, stream: StreamSoFar, survey: RecordingSurvey
+        self, request: BackfillInput, stream: StoredStreamState, survey: RecordingSurvey
     ) -> None:
         self._request = request
         self._stream = stream

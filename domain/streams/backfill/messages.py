@@ -150,7 +150,7 @@ class StreamRef(Model):
     again: bool = False
 
 
-class StreamSoFar(Model):
+class StoredStreamState(Model):
     """Stored state of a stream: progress, open gaps and decided highlights.
 
     `anchor` is a point known on both clocks; set only for a reanalysis.
@@ -254,7 +254,7 @@ class BackfillRecord(Model):
     analyzed: tuple[AnalyzedMedia, ...] = ()
 
 
-def survey_request(request: BackfillInput, stream: StreamSoFar) -> SurveyInput:
+def survey_request(request: BackfillInput, stream: StoredStreamState) -> SurveyInput:
     """Return the request to survey the recording of a stream."""
     return SurveyInput(
         tenant_id=request.tenant_id,
@@ -290,7 +290,7 @@ class BackfillResult(Model):
     highlights: NonNegativeInt = 0
     clips: NonNegativeInt = 0
 
-    def told(self, outcome: BackfillOutcome, message: str) -> BackfillResult:
+    def with_outcome(self, outcome: BackfillOutcome, message: str) -> BackfillResult:
         """Return a copy with an outcome for programs and a message for people."""
         return BackfillResult(
             outcome=outcome,
@@ -306,16 +306,16 @@ def summarize_gap_filling(result: BackfillResult, problem: StreamEnd | None) -> 
     """Return the result of filling gaps; `problem` is what was wrong with the recording."""
     filled, lost = result.filled, result.lost
     if problem is not None:
-        return result.told(BackfillOutcome.NO_RECORDING, problem.message)
+        return result.with_outcome(BackfillOutcome.NO_RECORDING, problem.message)
     if not filled and not lost:
         return result
     if not filled:
         message = f"The recording filled none of {lost} gaps."
-        return result.told(BackfillOutcome.NO_RECORDING, message)
+        return result.with_outcome(BackfillOutcome.NO_RECORDING, message)
     if lost:
         message = f"The recording filled {filled} gaps and not {lost}."
-        return result.told(BackfillOutcome.PARTLY, message)
-    return result.told(BackfillOutcome.FILLED, f"The recording filled all {filled} gaps.")
+        return result.with_outcome(BackfillOutcome.PARTLY, message)
+    return result.with_outcome(BackfillOutcome.FILLED, f"The recording filled all {filled} gaps.")
 
 
 def summarize_reanalysis(
@@ -323,12 +323,12 @@ def summarize_reanalysis(
 ) -> BackfillResult:
     """Return the result of a reanalysis; `problem` is what was wrong with the recording."""
     if problem is not None:
-        return result.told(BackfillOutcome.NO_RECORDING, problem.message)
+        return result.with_outcome(BackfillOutcome.NO_RECORDING, problem.message)
     if not ranges:
         message = "Where the stream lies in the recording cannot be told, or it is too long."
-        return result.told(BackfillOutcome.NO_RECORDING, message)
+        return result.with_outcome(BackfillOutcome.NO_RECORDING, message)
     message = f"Analysed once more: {result.highlights} highlights are new."
-    return result.told(BackfillOutcome.REANALYZED, message)
+    return result.with_outcome(BackfillOutcome.REANALYZED, message)
 
 
 def end_of(problem: StreamEnd | None) -> StreamEnd:
@@ -342,4 +342,4 @@ def summarize_whole_stream(result: BackfillResult, end: StreamEnd) -> BackfillRe
     """Return the result of analyzing a missed stream, given its end."""
     analyzed = end.reason is EndReason.PLAYLIST_ENDED
     outcome = BackfillOutcome.FILLED if analyzed else BackfillOutcome.NO_RECORDING
-    return result.told(outcome, end.message)
+    return result.with_outcome(outcome, end.message)

@@ -260,17 +260,19 @@ def plan_backfill(
         piece: seconds to fetch at a time.
     """
     clock = RecordingClock(recording.segments)
-    ties = [_tie(gap, gaps, recording, clock, stream_end=stream_end) for gap in gaps]
+    alignments = [_align(gap, gaps, recording, clock, stream_end=stream_end) for gap in gaps]
     starts = _starts(recording)
-    wanted: list[_Wanted] = []
+    wanted: list[_RangeRequest] = []
     lost: list[GapOutcome] = []
-    for gap, tie in sorted(zip(gaps, ties, strict=True), key=lambda pair: pair[0].start):
-        if tie is None:
+    for gap, alignment in sorted(
+        zip(gaps, alignments, strict=True), key=lambda pair: pair[0].start
+    ):
+        if alignment is None:
             lost.append(GapOutcome.lost(gap, "Where it lies in the recording cannot be told."))
-        elif not _reaches(starts[-1], gap, tie.offset):
+        elif not _reaches(starts[-1], gap, alignment.offset):
             lost.append(GapOutcome.lost(gap, "The recording does not reach it."))
         else:
-            _merge(wanted, gap, tie)
+            _merge(wanted, gap, alignment)
     ranges: list[RecordingRange] = []
     fetched = 0.0
     for each in wanted:
@@ -283,7 +285,7 @@ def plan_backfill(
     return BackfillPlan(ranges=tuple(ranges), lost=tuple(lost))
 
 
-class _Tie(Model):
+class _Alignment(Model):
     """Alignment: `offset` (s) is added to a position in the recording to get media time."""
 
     offset: float
@@ -291,27 +293,29 @@ class _Tie(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wanted:
-    tie: _Tie
+class _RangeRequest:
+    alignment: _Alignment
     start: float
     end: float
     gaps: tuple[Gap, ...]
 
 
-def _tie(
+def _align(
     gap: Gap,
     gaps: Sequence[Gap],
     recording: MediaPlaylist,
     clock: RecordingClock,
     *,
     stream_end: float,
-) -> _Tie | None:
+) -> _Alignment | None:
     if clock.known and any(each.anchor_wall is not None for each in gaps):
-        return _by_wall_clock(gap, gaps, clock)
-    return _by_sequence(gap, recording, stream_end) or _by_duration(recording, stream_end)
+        return _align_by_wall_clock(gap, gaps, clock)
+    return _align_by_sequence(gap, recording, stream_end) or _align_by_duration(
+        recording, stream_end
+    )
 
 
-def _by_wall_clock(gap: Gap, gaps: Sequence[Gap], clock: RecordingClock) -> _Tie | None:
+def _align_by_wall_clock(gap: Gap, gaps: Sequence[Gap], clock: RecordingClock) -> _Alignment | None:
     """Align by the gap's own anchor, or by that of the nearest gap."""
     anchored = [each for each in gaps if each.anchor_wall is not None]
     nearest = (
@@ -322,10 +326,10 @@ def _by_wall_clock(gap: Gap, gaps: Sequence[Gap], clock: RecordingClock) -> _Tie
     position = clock.position_of(nearest.anchor_wall)
     if position is None:
         return None
-    return _Tie(offset=nearest.anchor_at - position, joined_by=JoinedBy.WALL_CLOCK)
+    return _Alignment(offset=nearest.anchor_at - position, joined_by=JoinedBy.WALL_CLOCK)
 
 
-def _by_sequence(gap: Gap, recording: MediaPlaylist, stream_end: float) -> _Tie | None:
+def _align_by_sequence(gap: Gap, recording: MediaPlaylist, stream_end: float) -> _Alignment | None:
     """Align by media sequence, if the rest is as long as it was live.
 
     Otherwise the numbers may have restarted.
@@ -336,14 +340,14 @@ def _by_sequence(gap: Gap, recording: MediaPlaylist, stream_end: float) -> _Tie 
             live, recorded = stream_end - gap.start, starts[-1] - starts[place]
             if not _equally_long(live, recorded):
                 return None
-            return _Tie(offset=gap.start - starts[place], joined_by=JoinedBy.MEDIA_SEQUENCE)
+            return _Alignment(offset=gap.start - starts[place], joined_by=JoinedBy.MEDIA_SEQUENCE)
     return None
 
 
-def _by_duration(recording: MediaPlaylist, stream_end: float) -> _Tie | None:
+def _align_by_duration(recording: MediaPlaylist, stream_end: float) -> _Alignment | None:
     if not _equally_long(stream_end, _starts(recording)[-1]):
         return None
-    return _Tie(offset=0.0, joined_by=JoinedBy.DURATION)
+    return _Alignment(offset=0.0, joined_by=JoinedBy.DURATION)
 
 
 def _equally_long(one: float, two: float) -> bool:
@@ -361,32 +365,32 @@ def _reaches(total: float, gap: Gap, offset: float) -> bool:
     return held >= min(LEAST, NEARLY * gap.duration)
 
 
-def _merge(wanted: list[_Wanted], gap: Gap, tie: _Tie) -> None:
+def _merge(wanted: list[_RangeRequest], gap: Gap, alignment: _Alignment) -> None:
     """Add a gap, merged with the previous range if they are near each other."""
     before = wanted[-1] if wanted else None
     start, end = max(0.0, gap.start - LEAD), gap.end + TAIL
-    if before is not None and start <= before.end and _agree(tie, before.tie):
+    if before is not None and start <= before.end and _agree(alignment, before.alignment):
         wanted[-1] = replace(before, end=max(end, before.end), gaps=(*before.gaps, gap))
     else:
-        wanted.append(_Wanted(tie=tie, start=start, end=end, gaps=(gap,)))
+        wanted.append(_RangeRequest(alignment=alignment, start=start, end=end, gaps=(gap,)))
 
 
-def _agree(one: _Tie, two: _Tie) -> bool:
+def _agree(one: _Alignment, two: _Alignment) -> bool:
     return one.joined_by is two.joined_by and abs(one.offset - two.offset) <= AGREEMENT
 
 
 def _range(
-    wanted: _Wanted, starts: Sequence[float], *, number: int, piece: float
+    wanted: _RangeRequest, starts: Sequence[float], *, number: int, piece: float
 ) -> RecordingRange:
     """Return the segments of a range, without those before the start of the stream's timeline."""
-    offset = wanted.tie.offset
+    offset = wanted.alignment.offset
     inside = [
         place
         for place, start in enumerate(starts[:-1])
         if starts[place + 1] + offset > max(wanted.start, ROUNDING) and start + offset < wanted.end
     ]
     pieces = _pieces(starts, inside[0], inside[-1], offset=offset, number=number, piece=piece)
-    return RecordingRange(joined_by=wanted.tie.joined_by, gaps=wanted.gaps, pieces=pieces)
+    return RecordingRange(joined_by=wanted.alignment.joined_by, gaps=wanted.gaps, pieces=pieces)
 
 
 def _pieces(

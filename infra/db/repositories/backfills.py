@@ -17,8 +17,8 @@ from domain.streams.backfill.messages import (
     SHOWN,
     BackfillRecord,
     ExistingHighlight,
+    StoredStreamState,
     StreamRef,
-    StreamSoFar,
 )
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.repositories import streams
@@ -28,7 +28,7 @@ NEARBY: Final = 10.0
 """Seconds from a gap within which moments that were refused are recalled, lest they come again."""
 
 
-async def recall(session: AsyncSession, stream: StreamRef) -> StreamSoFar | None:
+async def recall(session: AsyncSession, stream: StreamRef) -> StoredStreamState | None:
     """Return a stream as it is recorded, or None when the tenant has none of this id."""
     tenant_id, stream_id = stream.tenant_id, stream.stream_id
     row = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
@@ -38,7 +38,7 @@ async def recall(session: AsyncSession, stream: StreamRef) -> StreamSoFar | None
     gaps = tuple(_gap(each) for each in rows if each.status != GapStatus.FILLED)
     decided = await _decided(session, tenant_id=tenant_id, stream_id=stream_id)
     standing = [_standing(each) for each in decided]
-    return StreamSoFar(
+    return StoredStreamState(
         game=row.game,
         profile_id=row.profile_id,
         profile_version=row.profile_version,

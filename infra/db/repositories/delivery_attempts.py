@@ -18,7 +18,7 @@ from domain.webhooks.events import (
     DisabledReason,
     EndpointStatus,
     Event,
-    fails_lastingly,
+    should_disable_endpoint,
 )
 from infra.db.repositories import endpoints, usage
 from infra.db.repositories.delivery_locks import lock_deliveries
@@ -246,7 +246,7 @@ async def _judge(
     endpoint.failing_since = endpoint.failing_since or attempt.at
     if attempt.gone:
         reason = DisabledReason.GONE
-    elif last and fails_lastingly(
+    elif last and should_disable_endpoint(
         failing_since=endpoint.failing_since, first_attempt_at=first_attempt_at
     ):
         reason = DisabledReason.FAILING

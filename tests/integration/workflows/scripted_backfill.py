@@ -28,8 +28,8 @@ from domain.streams.backfill.messages import (
     FetchRecordingResult,
     RecordingRelease,
     RecordingSurvey,
+    StoredStreamState,
     StreamRef,
-    StreamSoFar,
     SurveyInput,
 )
 from domain.streams.backfill.planning import BackfillPlan, JoinedBy, RecordingChunk, RecordingRange
@@ -49,7 +49,7 @@ from workflows.stream import StreamWorkflow
 
 RECORDING = RecordingReady(url="https://cdn.example/vod.m3u8")
 GAP = Gap(start=6.0, duration=6.0, first_sequence=3, last_sequence=5, reason=GapReason.ROLLED_OFF)
-OVER = StreamSoFar(
+OVER = StoredStreamState(
     game="soccer",
     profile_id="soccer",
     profile_version="1",
@@ -75,7 +75,7 @@ class BackfillScript(Script):
 
     def __init__(self, *, peaks: tuple[float, ...] = ()) -> None:
         super().__init__(peaks=peaks)
-        self.stream: StreamSoFar | None = OVER
+        self.stream: StoredStreamState | None = OVER
         self.plan = one_range()
         self.problem: StreamEnd | None = None
         self.surveyed: list[SurveyInput] = []
@@ -106,7 +106,7 @@ class ScriptedBackfill(Recordings, BackfillRecords):
         self._script = script
 
     @activity.defn(name="recall_stream")
-    async def recall_stream(self, _request: StreamRef) -> StreamSoFar | None:
+    async def recall_stream(self, _request: StreamRef) -> StoredStreamState | None:
         """Recall what the script says."""
         return self._script.stream
 

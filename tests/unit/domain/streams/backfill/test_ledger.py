@@ -13,7 +13,7 @@ from domain.streams.backfill.messages import (
     BackfillOutcome,
     FetchRecordingResult,
     RecordingSurvey,
-    StreamSoFar,
+    StoredStreamState,
 )
 from domain.streams.backfill.planning import plan_backfill, plan_whole
 from domain.streams.messages import RecordingReady
@@ -28,11 +28,11 @@ REQUEST = BackfillInput(
 FAILED = StreamEnd(reason=EndReason.ORIGIN_UNREACHABLE, message="The recording is not there.")
 
 
-def stream(*gaps: Gap, missed: bool = False) -> StreamSoFar:
+def stream(*gaps: Gap, missed: bool = False) -> StoredStreamState:
     status = StreamStatus.STARTING if missed else StreamStatus.COMPLETED
     counted = {"position": 600.0, "segments": 290, "highlights": 4, "clips": 4}
     progress = StreamProgress(status=status).model_copy(update={} if missed else counted)
-    return StreamSoFar(
+    return StoredStreamState(
         game="soccer", profile_id="soccer", profile_version="1", progress=progress, gaps=gaps
     )
 

@@ -16,7 +16,7 @@ from domain.streams.backfill.messages import (
     BackfillInput,
     BackfillOutcome,
     RecordingSurvey,
-    StreamSoFar,
+    StoredStreamState,
 )
 from domain.streams.backfill.planning import (
     MOST_PIECES,
@@ -51,7 +51,9 @@ def new_ledger(of: BackfillPlan) -> BackfillLedger:
         highlights=4,
         notice="Only the local analyzer is at work.",
     )
-    stream = StreamSoFar(game="soccer", profile_id="soccer", profile_version="1", progress=progress)
+    stream = StoredStreamState(
+        game="soccer", profile_id="soccer", profile_version="1", progress=progress
+    )
     return BackfillLedger(REQUEST, stream, RecordingSurvey(plan=of))
 
 
