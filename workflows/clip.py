@@ -104,7 +104,7 @@ class ClipWorkflow:
         try:
             await stream.signal(ClipListener.clip_finished, outcome)
         except ApplicationError:
-            # The stream has given up waiting; the record already says what came of the clip.
+            # The stream no longer waits; the clip's record already has the outcome.
             workflow.logger.info("the stream is gone", extra={"clip_id": str(self._spec.id)})
 
     async def _discard(self) -> None:

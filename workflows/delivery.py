@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         attempt_at,
     )
 
-# A run takes at most 10,000 signals, and the server's suggestion does not come in time for them.
+# Temporal limits a run to 10,000 signals; its continue-as-new suggestion may come too late.
 _SIGNALS_PER_RUN = 5_000
 _LONGEST_RETRY = timedelta(seconds=30)
 _EXTRA_ATTEMPTS = "extra-attempts-take-none-from-the-schedule"

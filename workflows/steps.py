@@ -41,12 +41,9 @@ with workflow.unsafe.imports_passed_through():
     from domain.streams.messages import ClipRecord, MediaRelease, StreamRecord, StreamTiming
     from domain.streams.report import clock
 
-
 _OUR_CODE: Final = re.compile(r"[a-z]+(_[a-z]+)+")
-
-
 LONGEST = 500
-"""Characters; a cause is kept in history, so it must stay short."""
+"""Maximum length of a message; it is kept in the workflow history."""
 
 
 def tenant_message(error: BaseException, *, otherwise: str) -> str:
@@ -74,22 +71,16 @@ def cause_of(error: BaseException) -> str:
 
 
 TENANT_ID: Final = SearchAttributeKey.for_keyword(SearchAttribute.TENANT_ID)
-
-
 STREAM_ID: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_ID)
-
-
 GAME: Final = SearchAttributeKey.for_keyword(SearchAttribute.GAME)
-
-
 STREAM_STATUS: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_STATUS)
 
 
-# The name of `RecordMissingError` in `infra.db.repositories.errors`: a deleted row stays deleted.
+# Name of `RecordMissingError` in `infra.db.repositories.errors`: the row was deleted for good.
 RECORD_MISSING = "RecordMissingError"
 
 
-# The names of what fails alike each time: a value that the database refuses, or that is no UTF-8.
+# Errors that no retry can fix: the database rejects the value, or it is not UTF-8.
 PERMANENT = (
     "UnstorableValueError",
     "UnicodeEncodeError",
@@ -98,8 +89,8 @@ PERMANENT = (
 )
 
 
-# What must not be lost is retried for as long as its workflow lives: the wait is for our own
-# database or store to come back, and the stream goes on being fetched meanwhile.
+# Writes that must not be lost are retried for as long as the workflow runs, until our database or
+# store is available again. The stream continues to be fetched meanwhile.
 UNTIL_DONE = RetryPolicy(
     initial_interval=timedelta(seconds=0.5),
     maximum_interval=timedelta(seconds=15),
@@ -107,8 +98,8 @@ UNTIL_DONE = RetryPolicy(
 )
 
 
-# Of a few statements or deletions: a dead worker costs no more than this. What may take longer
-# sends heartbeats instead.
+# Timeout of a few statements or deletions, and so the cost of a dead worker. Activities that can
+# take longer send heartbeats instead.
 BRIEF = timedelta(seconds=15)
 
 

@@ -40,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.clip import ClipWorkflow
     from workflows.steps import STREAM_STATUS, cause_of
 
-# A run takes at most 10,000 signals, and the server's suggestion does not come in time for them.
+# Temporal limits a run to 10,000 signals; its continue-as-new suggestion may come too late.
 _SIGNALS_PER_RUN = 5_000
 
 
@@ -58,14 +58,14 @@ class StreamWorkflow:
         self._ledger = StreamLedger(request)
         self._fetch: ActivityHandle[FetchWindowResult] | None = None
         self._stop: StreamEnd | None = None
-        self._rotation_due = False  # analysis is asked to pause, because a rotation is due
-        self._analysis_paused = False  # analysis has paused
+        self._rotation_due = False  # analysis must pause, because continue-as-new is due
+        self._analysis_paused = False  # analysis has paused for continue-as-new
         self._rotating = False
-        self._analysis_done = False  # the last window is analysed and the last decision taken
+        self._analysis_done = False  # the last window is analyzed and the last decision made
         self._closing = False
         self._discards: list[ClipSpec] = []
         self._signals = 0
-        self._fault: BaseException | None = None  # of ours; only operators see its text
+        self._fault: BaseException | None = None  # internal; only operators see its text
 
     @workflow.run
     async def run(self, request: StreamInput) -> StreamWorkflowResult:
@@ -101,7 +101,7 @@ class StreamWorkflow:
         await self._backfill()
         result = StreamWorkflowResult(end=end, progress=self._ledger.progress)
         if end.status is StreamStatus.FAILED and workflow.patched("failed-streams-fail"):
-            # All is recorded; this is only how Temporal shows it. Benign: no fault of the worker's.
+            # Everything is recorded; this only sets Temporal's status. Benign: no worker failure.
             raise ApplicationError(
                 end.message,
                 result,
@@ -171,7 +171,7 @@ class StreamWorkflow:
         try:
             self._ledger.record_fetched(await self._fetch)
         except (ActivityError, asyncio.CancelledError) as error:
-            # An activity that is cancelled before it has begun says so without an ActivityError.
+            # An activity cancelled before it starts raises CancelledError, not ActivityError.
             if is_cancelled_exception(error) and self._stop is not None:
                 return
             if is_cancelled_exception(error):

@@ -15,25 +15,25 @@ from domain.ids import clip_id
 from domain.media.segments import SegmentRef
 
 SEAM: Final = 0.25
-"""Seconds by which neighbouring segments may miss each other and still count as continuous.
+"""Maximum distance (s) of neighboring segments that count as continuous.
 
-Twice the longest frame that players meet in practice (8 fps) and well below a lost segment."""
+Twice the longest frame in practice (8 fps), and well below the length of a segment."""
 
 
 SHORTEST: Final = 1.0
-"""Seconds below which a clip shows nothing worth watching."""
+"""Minimum length of a clip (s)."""
 
 
 LONGEST_LEAD_IN: Final = 30.0
-"""Seconds of media before a clip that are read to find the keyframe its first picture needs."""
+"""Maximum media before a clip (s) that is read to find the keyframe of its first picture."""
 
 
 NEAR_PEAK: Final = 0.5
-"""Seconds that undamaged media may begin after the peak, or end before it, and still show it."""
+"""Maximum distance (s) of undamaged media from the peak."""
 
 
 REACH: Final = 2.0
-"""Seconds from the peak within which media must lie: one segment of a 100ms stream."""
+"""Maximum distance (s) of stored media from the peak: one segment of a 100ms stream."""
 
 
 def wants_clip(decision: Decision) -> bool:
@@ -147,7 +147,7 @@ def _distance(peak: float, run: Sequence[SegmentRef]) -> float:
 
 
 FORGET_AFTER: Final = 3600.0
-"""Media seconds after which a finished clip is forgotten: no decision changes that late."""
+"""Media seconds after which a finished clip is dropped: no decision changes that late."""
 
 
 class ClipPhase(StrEnum):
@@ -327,7 +327,7 @@ class ClipTracker:
         entry = self._entries.get(outcome.highlight_id)
         if entry is None or entry.phase is not ClipPhase.RENDERING or entry.spec is None:
             return None
-        if entry.spec.id != outcome.clip_id:  # a former one, told once more
+        if entry.spec.id != outcome.clip_id:  # repeated outcome of an earlier clip
             return None
         if entry.unwanted:
             del self._entries[outcome.highlight_id]

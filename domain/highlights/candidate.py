@@ -14,7 +14,7 @@ from domain.model import Model
 from domain.score import HighlightScore, Unit
 
 USUAL_IMPORTANCE: Final = 0.8
-"""Of a mark that does not say: enough to make a highlight of calm play, and no more."""
+"""Default importance of a marker: just enough for a highlight in calm play."""
 
 
 class Evidence(Model):

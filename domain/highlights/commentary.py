@@ -20,18 +20,18 @@ from domain.profiles.model import GameProfile
 
 LONGEST_LINE: Final = 200
 MOST_LINES: Final = 24
-"""Of a window, the latest: they go through a workflow's history."""
+"""Maximum lines per window, the latest ones: they are part of a workflow's history."""
 
 LONGEST: Final = 600
-"""Characters kept of what is said over a moment."""
+"""Maximum length of a moment's commentary, in characters."""
 
 REMEMBERED: Final = 60.0
-"""Seconds of lines that the analyzer remembers."""
+"""Seconds for which the analyzer keeps lines."""
 
 TAGS: Final = 3
 LIFT: Final = 0.05
 MOST_LIFTED: Final = 0.1
-"""What each word of the game adds to `narrative_value`, and all of them together at most."""
+"""Added to `narrative_value` per tag, and the maximum in total."""
 
 _BEFORE: Final = 4.0
 _AFTER: Final = 8.0
@@ -51,7 +51,7 @@ class Cue(Model):
 def caption_text(text: str) -> str:
     """Return a caption as plain text: no markup, entities, control characters or line breaks."""
     unescaped = html.unescape(_MARKUP.sub(" ", text))
-    # What was escaped may be markup again: angle brackets are never words.
+    # Unescaped text may be markup again, so angle brackets are dropped.
     words = "".join(
         " " if each in "<>" or unicodedata.category(each)[0] in "CZ" else each for each in unescaped
     )
@@ -158,7 +158,7 @@ def apply_commentary(candidate: HighlightCandidate, profile: GameProfile) -> Hig
         return candidate
     spoken = _spaced(candidate.commentary)
     heard = sorted(tag for tag in profile.all_tags() if _spaced(tag.replace("_", " ")) in spoken)
-    # The longest say the most: `goal` is said by `own goal` as well.
+    # Longer tags are more specific: `own goal` contains `goal`.
     named = sorted(heard, key=lambda tag: (-len(tag), tag))[:TAGS]
     if not named:
         return candidate

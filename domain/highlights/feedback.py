@@ -10,7 +10,7 @@ from pydantic import FiniteFloat, model_validator
 from domain.model import Model
 
 LONGEST_CORRECTION: Final = 300.0
-"""Seconds; what is longer is no moment any more."""
+"""Maximum length of a highlight (s)."""
 
 
 class FeedbackVerdict(StrEnum):

@@ -26,11 +26,11 @@ from domain.profiles.model import GameProfile
 from domain.score import HighlightScore, Unit
 
 LONGEST_PAYLOAD: Final = 4096
-"""Characters that are looked at; nobody needs more to name a moment."""
+"""Maximum length of a payload, in characters."""
 
 
 FARTHEST: Final = 30.0
-"""Seconds by which a moment may lie off its mark: the detector remembers 40 s."""
+"""Maximum offset (s) of a moment from its marker: the detector keeps 40 s."""
 
 
 _DOCUMENTED: Final = "highlight"
@@ -169,12 +169,12 @@ def _words(text: str) -> list[str]:
 
 
 TRUST: Final = 1.0
-"""Nats that one unit of trust beyond neutral adds to a mark of usual importance. Below neutral, the
-score lies between those with and without the mark: at 0 the mark is ignored."""
+"""Nats that one unit of trust above neutral adds to a marker of usual importance. Below neutral,
+the score lies between those with and without the marker; at 0 the marker is ignored."""
 
 
 KNOWN: Final = 0.5
-"""Nats that a label of the game's own lifts the dimension that weighs most in this game."""
+"""Nats that a label known to the game adds to its most important dimension."""
 
 
 _SURE: Final = 1e-4

@@ -49,7 +49,7 @@ from domain.streams.status import (
 )
 
 KEPT_GAPS = 500
-"""Gaps remembered for the timeline query; the database has them all."""
+"""Gaps kept for the timeline query; the database has all of them."""
 
 
 def keep_from(
@@ -80,20 +80,20 @@ def latest_gaps(gaps: Sequence[Gap]) -> tuple[Gap, ...]:
 
 
 BATCH = 20
-"""Windows analysed in one call when analysis has fallen behind: two minutes of media."""
+"""Maximum windows per analysis call, when analysis lags behind: two minutes of media."""
 
 
 RECORDED_WINDOWS = 15
-"""Windows analysed after which the state is written down though only counters have changed: a
-minute of media, so that usage is never older and a record never large."""
+"""Analyzed windows after which the record is written although only counters changed: a minute of
+media, so that usage is up to date and records stay small."""
 
 
 KEPT_DECISIONS = 200
-"""Decisions remembered for the timeline query and the report; the database has them all."""
+"""Decisions kept for the timeline query and the report; the database has all of them."""
 
 
 MOST_SEGMENTS = 2000
-"""Segments at hand for clips, however short they are: continue-as-new carries them all."""
+"""Maximum segments kept for clips: continue-as-new carries all of them."""
 
 
 _INGEST: Final = (
@@ -104,18 +104,18 @@ _INGEST: Final = (
     ProblemCode.AUDIO_UNAVAILABLE,
     ProblemCode.INGEST_FAILING,
 )
-"""Problems that ingest reports, at most one at a time."""
+"""Problems reported by ingest, at most one at a time."""
 
 
 _BEHIND: Final = 60.0
-"""Seconds of media by which analysis lags behind before that is a problem."""
+"""Lag of analysis (s of media) that counts as a problem."""
 
 
 _CAUGHT_UP: Final = 30.0
 
 
 _FAILING_CLIPS: Final = 2
-"""Clips that fail in a row before that is a problem of the stream."""
+"""Consecutive failed clips that count as a problem."""
 
 
 class StreamLedger:

@@ -25,7 +25,7 @@ class DecisionStatus(StrEnum):
 
 
 HIDDEN: Final = frozenset({DecisionStatus.HELD, DecisionStatus.REJECTED})
-"""What a tenant does not see unless asked for."""
+"""Statuses hidden from tenants by default."""
 
 
 class Tier(StrEnum):

@@ -40,7 +40,7 @@ from domain.streams.ledger import segments_from
 from domain.streams.status import StreamStatus, conclude
 
 HORIZON: Final = 120.0
-"""Media seconds for which segments stay at hand behind analysis: the longest lead of a clip."""
+"""Media seconds for which segments are kept behind analysis: the longest lead of a clip."""
 
 VARIANT: Final = "recording"
 
