@@ -1,10 +1,8 @@
-"""Rendering: from stored segments to a clip and its thumbnail in the clip store."""
+"""Activities that render clips from stored segments into the clip store."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +10,10 @@ from typing import NamedTuple
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import heartbeating
 from activities.interfaces import Clips
 from domain.clips.models import ClipSpec, RenderedClip
-from domain.clips.planning import undamaged_part
+from domain.clips.tracker import undamaged_part
 from domain.media.segments import SegmentRef
 from infra.media.concat import SourceFile
 from infra.media.ffmpeg import FfmpegLimits
@@ -29,16 +28,16 @@ _HEARTBEAT_INTERVAL = 2.0
 
 
 class ClipActivities(Clips):
-    """Clip rendering on one machine.
+    """Renders clips on one machine.
 
     Args:
-        segments: where the stored media is read.
-        clips: where finished files go.
-        pool: children that touch the media.
-        ffmpeg: the encoder's program.
-        limits: what one encoder may use.
-        watermark: a picture for the corner of each clip.
-        scratch: directory for files in the making; the system's temporary one if None.
+        segments: store of the media.
+        clips: store of finished files.
+        pool: child processes that decode media.
+        ffmpeg: path of the encoder.
+        limits: resource limits of one encoder.
+        watermark: picture for the corner of each clip.
+        scratch: directory for temporary files; by default the system's.
     """
 
     def __init__(
@@ -62,17 +61,6 @@ class ClipActivities(Clips):
 
     @activity.defn(name="render_clip")
     async def render_clip(self, spec: ClipSpec) -> RenderedClip:
-        """Cut, encode, check and store a clip and its thumbnail; doing it again replaces them.
-
-        Where picture or sound is damaged, the clip is the undamaged part around its peak.
-
-        Raises:
-            ApplicationError: `media_gone` (not retryable) when the segments have been deleted,
-                `media_damaged` (not retryable) when the peak cannot be shown.
-            SpliceError: nothing in the segments can be read.
-            FfmpegError: the encoder failed.
-            UnplayableClipError: the encoder's file does not play.
-        """
         first = spec.segments[0].start
         sources = tuple([await self._source(segment, first) for segment in spec.segments])
         cut = Cut(
@@ -83,13 +71,19 @@ class ClipActivities(Clips):
             watermark=self._watermark,
         )
         with scratch_directory(self._scratch) as scratch:
-            async with _heartbeating() as tell:
-                rendering, file = await self._render(cut, scratch, tell)
+            rendered = 0.0
+
+            def report(seconds: float) -> None:
+                nonlocal rendered
+                rendered = seconds
+
+            async with heartbeating(lambda: rendered, interval=_HEARTBEAT_INTERVAL):
+                rendering, file = await self._render(cut, scratch, report)
                 if file.width is None and any(segment.has_video for segment in spec.segments):
                     raise _damaged([(0.0, file.duration)])
                 if holes := (*file.holes, *rendering.silences):
                     damaged = _Damaged(rendering.start, file.duration, holes)
-                    rendering, file = await self._render_undamaged(cut, damaged, scratch, tell)
+                    rendering, file = await self._render_undamaged(cut, damaged, scratch, report)
                 seen = None
                 if rendering.thumbnail is not None:
                     seen = await self._pool.run(hash_of_file, rendering.thumbnail)
@@ -97,12 +91,11 @@ class ClipActivities(Clips):
 
     @activity.defn(name="delete_clip")
     async def delete_clip(self, spec: ClipSpec) -> None:
-        """Remove a clip's files; removing what is not there is no error."""
         await self._clips.delete(clip_key(spec))
         await self._clips.delete(thumbnail_key(spec))
 
     async def _render(
-        self, cut: Cut, directory: Path, tell: Callable[[float], None]
+        self, cut: Cut, directory: Path, on_progress: Callable[[float], None]
     ) -> tuple[Rendering, ClipFile]:
         rendering = await render(
             cut,
@@ -110,7 +103,7 @@ class ClipActivities(Clips):
             binary=self._ffmpeg,
             directory=directory,
             limits=self._limits,
-            on_progress=tell,
+            on_progress=on_progress,
         )
         file = await self._pool.run(
             inspect, rendering.clip, rendering.longest_still, rendering.pauses
@@ -118,9 +111,9 @@ class ClipActivities(Clips):
         return rendering, file
 
     async def _render_undamaged(
-        self, cut: Cut, damaged: _Damaged, directory: Path, tell: Callable[[float], None]
+        self, cut: Cut, damaged: _Damaged, directory: Path, on_progress: Callable[[float], None]
     ) -> tuple[Rendering, ClipFile]:
-        """Render the part of a clip whose pictures and sound are all there."""
+        """Render the part of a clip without damaged pictures and sound."""
         part = undamaged_part(
             damaged.duration, damaged.holes, peak=cut.thumbnail_at - damaged.start
         )
@@ -129,7 +122,7 @@ class ClipActivities(Clips):
         narrowed = cut.model_copy(
             update={"offset": damaged.start + part[0], "duration": part[1] - part[0]}
         )
-        rendering, file = await self._render(narrowed, directory, tell)
+        rendering, file = await self._render(narrowed, directory, on_progress)
         if holes := (*file.holes, *rendering.silences):
             raise _damaged(holes)
         return rendering, file
@@ -174,7 +167,7 @@ class ClipActivities(Clips):
 
 
 class _Damaged(NamedTuple):
-    """A rendering with `holes` (s of the clip); `start` in seconds after the first source."""
+    """A rendering with `holes` (s of the clip); `start` is in seconds after the first source."""
 
     start: float
     duration: float
@@ -191,36 +184,10 @@ def _damaged(holes: Sequence[Span]) -> ApplicationError:
 
 
 def clip_key(spec: ClipSpec) -> str:
-    """Return the name of a clip in the clip store."""
+    """Return the key of a clip in the clip store."""
     return f"{spec.tenant_id}/{spec.stream_id}/{spec.id}.mp4"
 
 
 def thumbnail_key(spec: ClipSpec) -> str:
-    """Return the name of a clip's thumbnail in the clip store."""
+    """Return the key of a clip's thumbnail in the clip store."""
     return f"{spec.tenant_id}/{spec.stream_id}/{spec.id}.jpg"
-
-
-@contextlib.asynccontextmanager
-async def _heartbeating() -> AsyncIterator[Callable[[float], None]]:
-    """Tell the server that the work goes on, so that a dead worker is noticed in seconds.
-
-    Yields what is to be called with the seconds rendered, which the heartbeats carry.
-    """
-    rendered = 0.0
-
-    def tell(seconds: float) -> None:
-        nonlocal rendered
-        rendered = seconds
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat(rendered)
-            await asyncio.sleep(_HEARTBEAT_INTERVAL)
-
-    task = asyncio.create_task(beat())
-    try:
-        yield tell
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

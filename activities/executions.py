@@ -1,9 +1,9 @@
-"""Reconciliation: rows that are not final are compared with their workflow executions."""
+"""Activity that reconciles unfinished rows with their workflow executions."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -22,7 +22,7 @@ from domain.ids import (
     stream_workflow_id,
 )
 from domain.media.segments import SegmentRef
-from domain.streams.messages import RecordingReady
+from domain.streams.messages import ClipRecord, RecordingReady, StreamRecord
 from domain.streams.reconciliation import (
     ClipAction,
     ReconcileExecutionsInput,
@@ -34,7 +34,6 @@ from domain.streams.reconciliation import (
     lost_stream_end,
     stream_action,
 )
-from domain.streams.records import ClipRecord, StreamRecord
 from domain.streams.status import StreamEnd, StreamProgress
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import clips, streams, unfinished
@@ -50,6 +49,8 @@ _ROUNDING: Final = 0.01
 _NOTHING: Final = ReconcileExecutionsReport()
 _FAILED: Final = ReconcileExecutionsReport(failed=1)
 _log = structlog.get_logger(__name__)
+
+_Unfinished = TypeVar("_Unfinished", UnfinishedStream, UnfinishedClip)
 
 
 class ExecutionActivities(ExecutionReconciler):
@@ -82,12 +83,6 @@ class ExecutionActivities(ExecutionReconciler):
     async def reconcile_executions(
         self, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
-        """Compare the rows of all tenants with their executions, and repair the difference.
-
-        Raises:
-            TemporalUnavailableError: Temporal does not answer, so that nothing is known.
-            DatabaseUnavailableError: PostgreSQL does not.
-        """
         report = _NOTHING
         async with heartbeating():
             for tenant_id in await self._database.tenant_ids():
@@ -103,10 +98,38 @@ class ExecutionActivities(ExecutionReconciler):
     async def _streams(
         self, tenant_id: UUID, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
+        report = await self._repair_pages(
+            unfinished.streams, self._repair_stream, tenant_id=tenant_id, request=request
+        )
+        if report.streams_ended:
+            await self._dispatcher.try_dispatch(tenant_id)
+        return report
+
+    async def _clips(
+        self, tenant_id: UUID, request: ReconcileExecutionsInput
+    ) -> ReconcileExecutionsReport:
+        report = await self._repair_pages(
+            unfinished.clips, self._repair_clip, tenant_id=tenant_id, request=request
+        )
+        if report.clips_failed:
+            await self._dispatcher.try_dispatch(tenant_id)
+        return report
+
+    async def _repair_pages(
+        self,
+        find_page: Callable[..., Awaitable[list[_Unfinished]]],
+        repair: Callable[
+            [_Unfinished, ReconcileExecutionsInput], Awaitable[ReconcileExecutionsReport]
+        ],
+        *,
+        tenant_id: UUID,
+        request: ReconcileExecutionsInput,
+    ) -> ReconcileExecutionsReport:
+        """Repair all unfinished rows of a tenant, one page at a time, ordered by id."""
         report, after = _NOTHING, None
         while True:
             async with self._database.session(tenant_id) as session:
-                page = await unfinished.streams(
+                page = await find_page(
                     session,
                     tenant_id=tenant_id,
                     quiet_for=request.grace,
@@ -114,15 +137,10 @@ class ExecutionActivities(ExecutionReconciler):
                     limit=request.batch,
                 )
             for each in page:
-                report = report.plus(
-                    await _attempt(self._repair_stream(each, request), each.row.id)
-                )
+                report = report.plus(await _attempt(repair(each, request), each.row.id))
             if len(page) < request.batch:
-                break
+                return report
             after = page[-1].row.id
-        if report.streams_ended:
-            await self._dispatcher.try_dispatch(tenant_id)
-        return report
 
     async def _repair_stream(
         self, stream: UnfinishedStream, request: ReconcileExecutionsInput
@@ -158,28 +176,6 @@ class ExecutionActivities(ExecutionReconciler):
             )
         if not is_needed:
             await self._stored(row.tenant_id, row.id).release(before=None)
-
-    async def _clips(
-        self, tenant_id: UUID, request: ReconcileExecutionsInput
-    ) -> ReconcileExecutionsReport:
-        report, after = _NOTHING, None
-        while True:
-            async with self._database.session(tenant_id) as session:
-                page = await unfinished.clips(
-                    session,
-                    tenant_id=tenant_id,
-                    quiet_for=request.grace,
-                    after=after,
-                    limit=request.batch,
-                )
-            for each in page:
-                report = report.plus(await _attempt(self._repair_clip(each, request), each.row.id))
-            if len(page) < request.batch:
-                break
-            after = page[-1].row.id
-        if report.clips_failed:
-            await self._dispatcher.try_dispatch(tenant_id)
-        return report
 
     async def _repair_clip(
         self, clip: UnfinishedClip, request: ReconcileExecutionsInput
@@ -309,7 +305,7 @@ class ExecutionActivities(ExecutionReconciler):
 async def _attempt(
     repair: Awaitable[ReconcileExecutionsReport], subject: UUID
 ) -> ReconcileExecutionsReport:
-    """Await a repair; one that fails by itself is left to the next pass, and the others go on."""
+    """Await a repair; one that fails is left to the next pass, and the others continue."""
     try:
         return await repair
     except RecordMissingError:
@@ -323,17 +319,15 @@ async def _attempt(
 
 
 def _ended(progress: StreamProgress, row: Stream, end: StreamEnd) -> StreamProgress:
-    return progress.model_copy(
-        update={
-            "status": end.status,
-            "end": end,
-            "position": max(progress.position, row.position),
-            "analyzed": max(progress.analyzed, row.analyzed),
-            "problems": (),
-        }
+    return progress.replace(
+        status=end.status,
+        end=end,
+        position=max(progress.position, row.position),
+        analyzed=max(progress.analyzed, row.analyzed),
+        problems=(),
     )
 
 
 def _covers(segments: Sequence[SegmentRef], start: float, end: float) -> bool:
-    """Return True if the segments hold the range, but for gaps within it."""
+    """Return True if the segments cover the range, except for gaps within it."""
     return bool(segments) and segments[0].start <= start and segments[-1].end >= end - _ROUNDING

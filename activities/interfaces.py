@@ -1,7 +1,7 @@
-"""Interfaces of all activities: names, inputs, results and their documentation, without I/O.
+"""Interfaces of the activities: names, inputs and outputs, without any I/O.
 
-Workflows import only this module, so that their sandbox never loads media or database libraries.
-Each class is implemented in the module or package of the same name.
+Workflows import this module only, so that their sandbox never loads media or database libraries.
+Each class is implemented by the module of the same name in this package; the docstrings stand here.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from domain.streams.backfill.messages import (
     FetchRecordingResult,
     RecordingRelease,
     RecordingSurvey,
+    StoredStreamState,
     StreamRef,
-    StreamSoFar,
     SurveyInput,
 )
+from domain.streams.messages import ClipRecord, MediaRelease, StreamRecord
 from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
-from domain.streams.records import ClipRecord, MediaRelease, StreamRecord
 from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult
 from domain.webhooks.delivery import (
     AttemptOutcome,
@@ -90,7 +90,11 @@ class Selection(ABC):
     @abstractmethod
     @activity.defn(name="select_highlights")
     async def select_highlights(self, request: SelectHighlightsInput) -> SelectHighlightsResult:
-        """Decide on candidates, record candidates and decisions, and return the changes."""
+        """Decide on candidates, record the decisions, and return what has changed.
+
+        Candidates and decisions are written in one transaction. The decisions depend on the
+        request alone, so that a retry after a lost answer decides and records the same again.
+        """
 
 
 class Clips(ABC):
@@ -99,26 +103,40 @@ class Clips(ABC):
     @abstractmethod
     @activity.defn(name="render_clip")
     async def render_clip(self, spec: ClipSpec) -> RenderedClip:
-        """Render a clip and its thumbnail, and store both atomically."""
+        """Cut, encode, check and store a clip and its thumbnail. Idempotent.
+
+        Where picture or sound is damaged, the clip is the undamaged part around its peak.
+
+        Raises:
+            ApplicationError: `media_gone` (not retryable) when the segments have been deleted,
+                `media_damaged` (not retryable) when the peak cannot be shown.
+            SpliceError: nothing in the segments can be read.
+            FfmpegError: the encoder failed.
+            UnplayableClipError: the encoder's file does not play.
+        """
 
     @abstractmethod
     @activity.defn(name="delete_clip")
     async def delete_clip(self, spec: ClipSpec) -> None:
-        """Delete a clip's files. Idempotent."""
+        """Delete a clip's files. Idempotent: a file that does not exist is no error."""
 
 
 class Records(ABC):
-    """Writes the records that tenants read to PostgreSQL; queue `io`."""
+    """Streams and clips in PostgreSQL; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="record_stream")
     async def record_stream(self, record: StreamRecord) -> None:
-        """Write a stream's state."""
+        """Write a stream's state and its gaps. Idempotent.
+
+        Raises:
+            UnstorableValueError: the record can never be written; the stream is marked as failed.
+        """
 
     @abstractmethod
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
-        """Write a clip's state."""
+        """Write a clip's state. Idempotent."""
 
 
 class Webhooks(ABC):
@@ -127,32 +145,48 @@ class Webhooks(ABC):
     @abstractmethod
     @activity.defn(name="deliver")
     async def deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
-        """Make one attempt to deliver an event to an endpoint, and record the outcome."""
+        """Send an event to an endpoint once, and record the outcome.
+
+        A failed request is an outcome, not an error. A retry after a lost record sends the event
+        again; receivers recognize it by its `webhook-id`.
+
+        Raises:
+            ApplicationError: `endpoint_busy` when the endpoint has too many requests in progress.
+        """
 
     @abstractmethod
     @activity.defn(name="relay_events")
     async def relay_events(self) -> OutboxRelayPass:
-        """Dispatch outbox rows that were committed and not dispatched to their workflows."""
+        """Send committed outbox events that no delivery workflow has received yet."""
 
 
 class Maintenance(ABC):
-    """Deletes expired records; queue `io`."""
+    """Deletion of expired records; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="expire_records")
     async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
-        """Delete the expired records of all tenants."""
+        """Delete expired records of all tenants.
+
+        A retry starts over and finds fewer records; the result does not count what a failed
+        attempt deleted.
+        """
 
 
 class ExecutionReconciler(ABC):
-    """Compares database rows with workflow executions; queue `io`."""
+    """Comparison of rows with workflow executions; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="reconcile_executions")
     async def reconcile_executions(
         self, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
-        """Compare the rows of all tenants with their executions, and repair differences."""
+        """Compare the rows of all tenants with their executions, and repair differences.
+
+        Raises:
+            TemporalUnavailableError: Temporal cannot be reached.
+            DatabaseUnavailableError: PostgreSQL cannot be reached.
+        """
 
 
 class Inbound(ABC):
@@ -175,17 +209,35 @@ class Inbound(ABC):
 
 
 class Recordings(ABC):
-    """Downloads a stream's recording to the segment store; queue `io`."""
+    """Recording of a stream to segment store; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="survey_recording")
     async def survey_recording(self, request: SurveyInput) -> RecordingSurvey:
-        """Read the recording's playlist and plan which parts to download."""
+        """Read the recording's playlist and plan what to fetch from it.
+
+        The URLs are tried in order; if none works, the definite problem of the first one is the
+        result. URLs are never logged, because a presigned one is a credential. Sends heartbeats,
+        since an archive must be downloaded first.
+
+        Raises:
+            FetchError: an origin does not answer; retryable.
+            ApplicationError: `recording_unfinished` when the playlist has no end yet.
+        """
 
     @abstractmethod
     @activity.defn(name="fetch_recording")
     async def fetch_recording(self, request: FetchRecordingInput) -> FetchRecordingResult:
-        """Store one part of the recording as a window, heartbeating the cursor."""
+        """Store one chunk of the recording as a window, heartbeating the cursor.
+
+        A retry resumes at the last heartbeat. Segments that cannot be fetched become gaps.
+
+        Raises:
+            FetchError: the playlist cannot be read (any more).
+            NotAPlaylistError: the URL now returns something else.
+            UrlForbiddenError: the SSRF guard rejects the URL.
+            StoreError: the segment store cannot write the media.
+        """
 
     @abstractmethod
     @activity.defn(name="release_recording")
@@ -194,14 +246,14 @@ class Recordings(ABC):
 
 
 class BackfillRecords(ABC):
-    """Reads and writes the records of a stream and its gaps; queue `io`."""
+    """Stored state of a stream and its gaps, for backfills; queue `io`."""
 
     @abstractmethod
     @activity.defn(name="recall_stream")
-    async def recall_stream(self, request: StreamRef) -> StreamSoFar | None:
+    async def recall_stream(self, request: StreamRef) -> StoredStreamState | None:
         """Return a stream's state, open gaps and highlights; None if the stream was deleted."""
 
     @abstractmethod
     @activity.defn(name="record_backfill")
     async def record_backfill(self, record: BackfillRecord) -> None:
-        """Write the results of filled gaps, and the stream's state."""
+        """Write the outcomes of gaps and the stream's state. Idempotent."""

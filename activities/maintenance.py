@@ -1,4 +1,4 @@
-"""Maintenance: going round all tenants to delete what is too old."""
+"""Activity that deletes expired records."""
 
 from __future__ import annotations
 
@@ -15,17 +15,13 @@ from infra.db.repositories import expiry
 
 
 class MaintenanceActivities(Maintenance):
-    """Deletes by batches, each in a short transaction of its tenant, so that nobody waits."""
+    """Deletes in batches, each in a short transaction of its tenant, so that nothing blocks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn(name="expire_records")
     async def expire_records(self, request: ExpireRecordsInput) -> ExpireRecordsResult:
-        """Delete the old records of all tenants.
-
-        A retry begins anew and finds less to do; what a failed attempt deleted is not counted.
-        """
         tenants = await self._database.tenant_ids()
         deleted = dict.fromkeys(RecordKind, 0)
         async with heartbeating():

@@ -1,9 +1,4 @@
-"""What can be wrong with a recording, in words for its tenant.
-
-One piece of a recording in the making: segments placed on the stream's timeline and stored.
-
-Recording to segment store: what a live stream left out, fetched from its VOD playlist.
-"""
+"""Activities that survey a stream's recording and fetch it into the segment store."""
 
 from __future__ import annotations
 
@@ -37,7 +32,12 @@ from domain.streams.backfill.messages import (
     RecordingSurvey,
     SurveyInput,
 )
-from domain.streams.backfill.planning import BackfillPlan, plan_again, plan_backfill, plan_whole
+from domain.streams.backfill.planning import (
+    BackfillPlan,
+    plan_backfill,
+    plan_reanalysis,
+    plan_whole,
+)
 from domain.streams.status import EndReason, StreamEnd
 from infra.media.hls_client import (
     FetchError,
@@ -61,7 +61,7 @@ from infra.storage.segments import SegmentStore
 
 
 def unusable(playlist: MediaPlaylist) -> StreamEnd | None:
-    """Say why a playlist is no recording that can be analysed; None: it is one.
+    """Return why a playlist cannot be analyzed as a recording; None if it can.
 
     Raises:
         ApplicationError: `recording_unfinished`; the playlist has no end yet.
@@ -86,7 +86,7 @@ def unusable(playlist: MediaPlaylist) -> StreamEnd | None:
 
 
 def problem_of(error: Exception) -> StreamEnd:
-    """Say what is definitely wrong with a recording that could not be read."""
+    """Return what is definitely wrong with a recording that could not be read."""
     reason = EndReason.ORIGIN_UNREACHABLE
     match error:
         case UrlForbiddenError():
@@ -115,26 +115,26 @@ def problem_of(error: Exception) -> StreamEnd:
 
 
 def recording_prefix(*, tenant_id: UUID, stream_id: UUID) -> str:
-    """Return what the names of all stored segments of a stream's recording begin with.
+    """Return the key prefix of all stored segments of a stream's recording.
 
-    Apart from those of the live stream, which is followed and released by rules of its own.
+    They are separate from those of the live stream, which are deleted by other rules.
     """
     return f"{tenant_id}/{stream_id}/recording/"
 
 
 def ends_at(key: str) -> float:
-    """Return the media time (s) at which a stored segment ends, by its name."""
+    """Return the media time (s) at which a stored segment ends, from its key."""
     name = key.rpartition("/")[2].partition(".")[0]
     return int(name.partition("-")[2]) / 1000
 
 
-class PieceFetch:
-    """Takes the segments of one piece in order.
+class ChunkFetch:
+    """Stores the segments of one chunk in order.
 
     Args:
-        request: what the activity was asked.
-        playlist: of the recording.
-        progress: where to begin: at the request's cursor, or where an earlier attempt stopped.
+        request: input of the activity.
+        playlist: playlist of the recording.
+        progress: where to start: the request's cursor, or where an earlier attempt stopped.
         store: receives the segments.
     """
 
@@ -159,7 +159,7 @@ class PieceFetch:
 
     @property
     def progress(self) -> IngestProgress:
-        """The piece so far, to heartbeat."""
+        """Progress of the chunk, for heartbeats."""
         return self._builder.progress
 
     def missing(self, most: int) -> tuple[ListedSegment, ...]:
@@ -168,7 +168,7 @@ class PieceFetch:
         return tuple(each for each in self._wanted if each.sequence >= following)[:most]
 
     async def take(self, outcome: DownloadedSegment | MissingSegment) -> None:
-        """Place and store a segment, or leave a hole where it could not be had."""
+        """Place and store a segment, or leave a gap if it could not be fetched."""
         now = datetime.now(UTC)
         skip = self._skip if outcome.listed.sequence == self._wanted[0].sequence else 0.0
         listed = outcome.listed.without_first(skip) if skip else outcome.listed
@@ -190,7 +190,7 @@ class PieceFetch:
         self._builder.commit(ref, listed, media)
 
     def result(self) -> FetchRecordingResult:
-        """Return the piece, with the timed metadata that lies in it."""
+        """Return the chunk, with the timed metadata in its range."""
         self._builder.take_metadata(self._playlist.date_ranges, final=self._request.last)
         window, cursor = self._builder.build()
         return FetchRecordingResult(cursor=cursor, window=window)
@@ -221,12 +221,12 @@ _Owner = tuple[UUID, UUID]
 
 
 class RecordingActivities(Recordings):
-    """Fetching of recordings on one worker.
+    """Fetches recordings on one worker.
 
     Args:
         store: receives the segments.
-        client: connections to origins, behind a URL guard.
-        pool: where media is looked into.
+        client: HTTP client for untrusted URLs (SSRF guard).
+        pool: child processes that decode media.
         heartbeat_interval: seconds between heartbeats.
     """
 
@@ -247,16 +247,6 @@ class RecordingActivities(Recordings):
 
     @activity.defn(name="survey_recording")
     async def survey_recording(self, request: SurveyInput) -> RecordingSurvey:
-        """Read the recording's playlist and plan what to fetch of it.
-
-        The addresses are tried in order; what is definitely wrong with the first is the answer
-        when none will do. No address is logged: a presigned one is a key. Heartbeats, since an
-        archive has to be downloaded first.
-
-        Raises:
-            FetchError: an origin does not answer; worth another try.
-            ApplicationError: `recording_unfinished`; the playlist has no end yet.
-        """
         async with heartbeating(interval=self._heartbeat_interval):
             return await self._survey(request)
 
@@ -287,16 +277,6 @@ class RecordingActivities(Recordings):
 
     @activity.defn(name="fetch_recording")
     async def fetch_recording(self, request: FetchRecordingInput) -> FetchRecordingResult:
-        """Store one piece of the recording as a window, heartbeating the cursor.
-
-        A retry goes on where the last heartbeat says. Segments that cannot be had are holes.
-
-        Raises:
-            FetchError: the playlist is not to be had (any more).
-            NotAPlaylistError: something else is there now.
-            UrlForbiddenError: the guard refuses the address.
-            StoreError: the store does not take the media.
-        """
         details = activity.info().heartbeat_details
         progress = (
             IngestProgress.model_validate(details[0])
@@ -308,7 +288,7 @@ class RecordingActivities(Recordings):
             source = await self._source(request.playlist_url, _owner(request))
         fetcher = SegmentFetcher(source, self._store, self._pool)
         audio = self._audio(source, request)
-        piece = PieceFetch(request, playlist, progress=progress, store=self._store)
+        piece = ChunkFetch(request, playlist, progress=progress, store=self._store)
         guard, until = StoreGuard(self._store), time.monotonic() + _STORE_PATIENCE
 
         async def obtain() -> None:
@@ -326,7 +306,6 @@ class RecordingActivities(Recordings):
 
     @activity.defn(name="release_recording")
     async def release_recording(self, request: RecordingRelease) -> None:
-        """Delete stored media of the recording that ends before a point, or all of it."""
         async with heartbeating(interval=self._heartbeat_interval):
             await self._release(request)
 
@@ -347,14 +326,14 @@ class RecordingActivities(Recordings):
     async def _open(
         self, url: str, owner: _Owner, limits: IngestLimits, policy: VariantPolicy
     ) -> tuple[str, str, MediaPlaylist]:
-        """Read the playlist at an address; return its URL, that of its separate audio, and itself.
+        """Read the playlist at a URL; return its URL, that of its separate audio, and the playlist.
 
-        An archive's is `address#entry`.
+        A playlist in an archive has the URL `address#entry`.
 
         Raises:
-            FetchError: there is none to be had.
-            NotAPlaylistError: something else is there.
-            UrlForbiddenError: the guard refuses the address.
+            FetchError: it cannot be fetched.
+            NotAPlaylistError: the URL returns something else.
+            UrlForbiddenError: the SSRF guard rejects the URL.
         """
         self._client.guard.check(url)
         archive = await self._archive(url, owner)
@@ -419,7 +398,7 @@ def _owner(request: SurveyInput | FetchRecordingInput) -> _Owner:
 
 
 def _roomy(limits: IngestLimits) -> IngestLimits:
-    """Return limits under which a recording's playlist may be as long as recordings are."""
+    """Return limits that allow a playlist as long as recordings are."""
     return limits.model_copy(update={"max_playlist_bytes": _MAX_PLAYLIST_BYTES})
 
 
@@ -438,10 +417,10 @@ async def _obtain(
 
 
 async def _take(
-    piece: PieceFetch,
+    piece: ChunkFetch,
     fetches: Sequence[Coroutine[object, object, DownloadedSegment | MissingSegment]],
 ) -> None:
-    """Fetch some segments together and take them in order; no file is left behind."""
+    """Fetch some segments concurrently and store them in order; no temporary file remains."""
     tasks = [asyncio.ensure_future(each) for each in fetches]
     try:
         for task in tasks:
@@ -458,7 +437,7 @@ def _plan(request: SurveyInput, playlist: MediaPlaylist) -> BackfillPlan:
     if request.gaps is None:
         plan = plan_whole(playlist)
     elif request.again:
-        plan = plan_again(
+        plan = plan_reanalysis(
             request.gaps, playlist, anchor=request.anchor, stream_end=request.stream_end
         )
     else:

@@ -1,7 +1,4 @@
-"""Records: what tenants read, written through the application's own database role.
-
-What a backfill reads and writes of a stream, through the application's own database role.
-"""
+"""Activities that write streams and clips, and read and write the state of backfills."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ from temporalio import activity
 
 from activities.interfaces import BackfillRecords, Records
 from app.services.webhooks import WebhookDispatcher
-from domain.streams.backfill.messages import BackfillRecord, StreamRef, StreamSoFar
-from domain.streams.records import ClipRecord, StreamRecord
+from domain.streams.backfill.messages import BackfillRecord, StoredStreamState, StreamRef
+from domain.streams.messages import ClipRecord, StreamRecord
 from infra.db.engine import Database, UnstorableValueError
 from infra.db.repositories import backfills, clips, highlights, streams
 
@@ -24,11 +21,11 @@ _log = structlog.get_logger(__name__)
 
 
 class RecordActivities(Records):
-    """Writes streams and clips; each is an upsert, so that doing it twice is doing it once.
+    """Writes streams and clips as upserts, so that each write is idempotent.
 
     Args:
-        database: where they go.
-        dispatcher: is told when there is something to tell; without one the relay finds it.
+        database: receives the records.
+        dispatcher: sends events at once; without it, the outbox relay does.
     """
 
     def __init__(self, database: Database, dispatcher: WebhookDispatcher | None = None) -> None:
@@ -37,12 +34,6 @@ class RecordActivities(Records):
 
     @activity.defn(name="record_stream")
     async def record_stream(self, record: StreamRecord) -> None:
-        """Write a stream's state and its gaps.
-
-        Raises:
-            UnstorableValueError: the record cannot be written, now or later; the stream has failed,
-                and says so.
-        """
         try:
             async with self._database.session(record.tenant_id) as session:
                 told = await streams.record_stream(session, record)
@@ -63,7 +54,6 @@ class RecordActivities(Records):
 
     @activity.defn(name="record_clip")
     async def record_clip(self, record: ClipRecord) -> None:
-        """Write a clip's state."""
         async with self._database.session(record.spec.tenant_id) as session:
             told = await clips.record_clip(session, record)
         if told and self._dispatcher is not None:
@@ -71,20 +61,18 @@ class RecordActivities(Records):
 
 
 class BackfillRecordActivities(BackfillRecords):
-    """Reads and writes by upserts, so that doing it twice is doing it once."""
+    """Reads and writes the state of backfills; each write is idempotent."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn(name="recall_stream")
-    async def recall_stream(self, request: StreamRef) -> StreamSoFar | None:
-        """Read a stream's state, its gaps not yet filled and its highlights; None: it is gone."""
+    async def recall_stream(self, request: StreamRef) -> StoredStreamState | None:
         async with self._database.session(request.tenant_id) as session:
             return await backfills.recall(session, request)
 
     @activity.defn(name="record_backfill")
     async def record_backfill(self, record: BackfillRecord) -> None:
-        """Write what came of gaps, and the stream's state."""
         async with self._database.session(record.tenant_id) as session:
             await streams.record_stream(
                 session,

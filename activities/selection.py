@@ -1,4 +1,4 @@
-"""Selection: the domain decides, this records what it decided."""
+"""Activity `select_highlights`: decides on candidates and records the decisions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from temporalio import activity
 from activities.interfaces import Selection
 from app.services.profiles import PinnedProfiles
 from app.services.webhooks import WebhookDispatcher
-from domain.highlights.commentary import heed
-from domain.highlights.marker_effect import honour_mark
+from domain.highlights.commentary import apply_commentary
+from domain.highlights.markers import apply_marker
 from domain.highlights.selection import (
     HighlightSelector,
     SelectHighlightsInput,
@@ -22,12 +22,12 @@ from infra.profiles.store import ProfileStore
 
 
 class SelectionActivities(Selection):
-    """Decides by the profile that the stream was started with, over changes and restarts.
+    """Selects highlights by the profile version that the stream pinned at its start.
 
     Args:
-        database: where decisions go.
-        profiles: the profiles as shipped.
-        dispatcher: is told when there is something to tell; without one the relay finds it.
+        database: receives the decisions.
+        profiles: the shipped profiles.
+        dispatcher: sends events at once; without it, the outbox relay does.
     """
 
     def __init__(
@@ -43,16 +43,11 @@ class SelectionActivities(Selection):
 
     @activity.defn(name="select_highlights")
     async def select_highlights(self, request: SelectHighlightsInput) -> SelectHighlightsResult:
-        """Decide, record candidates and decisions in one transaction, answer what has changed.
-
-        The decision depends on the request alone, so that a retry after a lost answer decides and
-        records the same again.
-        """
         pinned = await self._profiles.find(
             request.tenant_id, request.profile_id, request.profile_version
         )
-        marked = [honour_mark(each, pinned.profile) for each in request.candidates]
-        candidates = [heed(each, pinned.profile) for each in marked]
+        marked = [apply_marker(each, pinned.profile) for each in request.candidates]
+        candidates = [apply_commentary(each, pinned.profile) for each in marked]
         media_end = math.inf if request.media_end is None else request.media_end
         candidates = [each.until(media_end) for each in candidates]
         result = HighlightSelector(pinned.profile).select(

@@ -1,4 +1,4 @@
-"""Webhooks: one attempt at a delivery, and the relay's look at the outbox."""
+"""Activities that deliver webhook events and relay the outbox."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class WebhookActivities(Webhooks):
     """Sends events to tenants' endpoints.
 
     Args:
-        database: with the outbox and what came of it.
+        database: holds the outbox and the deliveries.
         sender: makes the requests.
-        secrets: opens the endpoints' secrets.
+        secrets: decrypts the endpoints' secrets.
         links: signs links to clips.
-        dispatcher: hands deliveries to their workflows.
-        endpoint_concurrency: requests to one endpoint at a time. The next gives its place in the
-            queue back and comes again, so that a slow endpoint never holds them all.
-        busy_delay: seconds after which it comes again; twice as long each time.
+        dispatcher: signals DeliveryWorkflow.
+        endpoint_concurrency: concurrent requests per endpoint. Further attempts release their slot
+            and retry later, so that a slow endpoint never occupies all slots.
+        busy_delay: seconds until such a retry; doubles each time.
     """
 
     def __init__(
@@ -68,14 +68,6 @@ class WebhookActivities(Webhooks):
 
     @activity.defn(name="deliver")
     async def deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
-        """Send an event to an endpoint once, and record the outcome.
-
-        A failed request is an outcome, no error. A retry after a lost record sends again:
-        receivers tell by `webhook-id`.
-
-        Raises:
-            ApplicationError: `endpoint_busy` when enough requests to it are under way.
-        """
         endpoint = request.endpoint_id
         if self._under_way[endpoint] >= self._endpoint_concurrency:
             raise ApplicationError(
@@ -95,7 +87,6 @@ class WebhookActivities(Webhooks):
 
     @activity.defn(name="relay_events")
     async def relay_events(self) -> OutboxRelayPass:
-        """Hand over to workflows what was committed to the outbox and not handed over."""
         tenants = await self._database.tenants_to_send_for()
         async with heartbeating():
             for tenant in tenants:
@@ -103,7 +94,7 @@ class WebhookActivities(Webhooks):
         return OutboxRelayPass(tenants=len(tenants))
 
     def _delay(self, attempt: int) -> timedelta:
-        """Return how long to stay away: whoever comes at the same time returns at another."""
+        """Return how long to wait before the retry, with jitter."""
         longest = min(_LONGEST_BUSY_DELAY, self._busy_delay * 2 ** min(attempt - 1, 10))
         return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311
 
@@ -151,7 +142,7 @@ class WebhookActivities(Webhooks):
         return AttemptOutcome.DROPPED if answer.gone else AttemptOutcome.FAILED
 
     async def _release_waiting(self, request: AttemptRequest) -> None:
-        """Attempt the endpoint's other waiting deliveries now, since it answers again."""
+        """Attempt the endpoint's waiting deliveries now, since it has recovered."""
         async with self._database.session(request.tenant_id) as session:
             released = await delivery_attempts.release_waiting(
                 session, tenant_id=request.tenant_id, endpoint_id=request.endpoint_id

@@ -22,7 +22,7 @@ from domain.highlights.selection import (
     needs_selection,
 )
 from domain.highlights.selection.models import Tier
-from domain.highlights.selection.timeline import Contender
+from domain.highlights.selection.timeline import OpenCandidate
 from domain.highlights.similarity import likeness
 from domain.profiles.model import DiversityMethod, GameProfile, SelectionLimits
 from domain.score import DIMENSIONS, HighlightScore
@@ -182,11 +182,11 @@ def variety(streams: int) -> None:
             result = HighlightSelector(rules).select(
                 SelectionState(), candidates.values(), watermark=7200.0, ended=True
             )
-            windows: dict[int, list[Contender]] = {}
+            windows: dict[int, list[OpenCandidate]] = {}
             for item in result.decisions:
                 if item.status is DecisionStatus.CONFIRMED:
                     scores.append(item.score)
-                    chosen = Contender(candidates[item.highlight_id], item.score, Tier.STANDARD)
+                    chosen = OpenCandidate(candidates[item.highlight_id], item.score, Tier.STANDARD)
                     windows.setdefault(int(item.peak // 300), []).append(chosen)
             for group in windows.values():
                 kinds.append(len({item.tags for item in group}))

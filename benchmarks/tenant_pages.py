@@ -8,8 +8,7 @@ from uuid import UUID
 from benchmarks.list_rows import START, id_of
 from benchmarks.search_pages import Page
 from domain.tenants.audit import AuditAction, AuditTarget
-from domain.webhooks.endpoints import DeliveryStatus
-from domain.webhooks.events import EventType
+from domain.webhooks.events import DeliveryStatus, EventType
 from infra.db.repositories import (
     api_keys,
     audit,

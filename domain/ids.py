@@ -1,7 +1,11 @@
-"""Deterministic identities, so that doing a step twice finds what the first time made."""
+"""Deterministic ids, so that a repeated step finds what the first one created.
+
+Each function returns the id of one kind, derived (uuid5) from what identifies it.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from uuid import UUID, uuid5
 
 _HIGHLIGHT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a001")
@@ -9,11 +13,27 @@ _CLIP = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a002")
 _EVENT = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
 _DELIVERY = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a004")
 _USAGE = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a006")
+# `domain.hms.effects.beam_stream_id` uses the same namespace. The names differ in their first part:
+# a highlight id (version 5) here, a tenant id (version 4) there.
 _FEEDBACK = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a007")
 _JOB = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a008")
 
 OUTBOX_RELAY_WORKFLOW_ID = "outbox-relay"
 """The Temporal workflow id of the one relay of the outbox."""
+
+
+class SearchAttribute(StrEnum):
+    """Temporal search attributes by which an operator finds a stream's workflow.
+
+    They are stored as plain text, so they never hold personal data. `STREAM_TITLE` is tenant, room
+    and title in one line; it is optional, because a Temporal server may not have it registered.
+    """
+
+    TENANT_ID = "TenantId"
+    STREAM_ID = "StreamId"
+    GAME = "Game"
+    STREAM_STATUS = "StreamStatus"
+    STREAM_TITLE = "StreamTitle"
 
 
 def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
@@ -26,17 +46,17 @@ def highlight_id(*, tenant_id: UUID, stream_id: UUID, peak: float) -> UUID:
 
 
 def clip_id(*, highlight: UUID, start: float, end: float, cut: int = 0) -> UUID:
-    """Return the id of the clip of a highlight cut at `start`..`end` seconds of media time.
+    """Return the id of the clip of a highlight cut at `start`..`end` (s of media time).
 
-    `cut` counts the clips that the highlight had before, so that one that goes back to earlier
-    bounds is another clip.
+    `cut` is the number of clips that the highlight had before, so that a clip that returns to
+    earlier bounds has a new id.
     """
     name = f"{highlight}/{round(start * 1000)}/{round(end * 1000)}"
     return uuid5(_CLIP, f"{name}/{cut}" if cut else name)
 
 
 def event_id(*, tenant_id: UUID, kind: str, subject: str, revision: int) -> UUID:
-    """Return the id of the event that tells change `revision` of a subject."""
+    """Return the id of the event that publishes change `revision` of a subject."""
     return uuid5(_EVENT, f"{tenant_id}/{kind}/{subject}/{revision}")
 
 
@@ -46,22 +66,22 @@ def delivery_id(*, endpoint_id: UUID, event: UUID) -> UUID:
 
 
 def delivery_workflow_id(*, tenant_id: UUID, endpoint_id: UUID, ordering_key: str) -> str:
-    """Return the Temporal workflow id of the deliveries to an endpoint that keep one order."""
+    """Return the Temporal workflow id of an endpoint's deliveries with one ordering key."""
     return f"deliver/{tenant_id}/{endpoint_id}/{ordering_key}"
 
 
 def usage_id(*, kind: str, subject: str) -> UUID:
-    """Return the id of the usage of one kind that `subject` names uniquely within its tenant."""
+    """Return the id of a usage record; `subject` is unique per kind and tenant."""
     return uuid5(_USAGE, f"{kind}/{subject}")
 
 
 def feedback_id(*, highlight: UUID, author: str) -> UUID:
-    """Return the id of what one person says about a highlight."""
+    """Return the id of one author's feedback on a highlight."""
     return uuid5(_FEEDBACK, f"{highlight}/{author}")
 
 
 def job_stream_id(*, tenant_id: UUID, job_id: str) -> UUID:
-    """Return the id of the stream that a queued job of the tenant's starts, each time it comes."""
+    """Return the id of the stream that a tenant's queued job starts; equal for each retry."""
     return uuid5(_JOB, f"{tenant_id}/{job_id}")
 
 

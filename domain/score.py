@@ -1,4 +1,4 @@
-"""The eight dimensions on which a moment is scored."""
+"""Highlight scores on eight dimensions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Unit = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
 class HighlightScore(Model):
-    """A moment's score on each dimension, in [0, 1], and how sure the analyzer is of them."""
+    """Score on each dimension, in [0, 1], and the analyzer's confidence in it."""
 
     skill_execution: Unit
     game_impact: Unit
@@ -43,6 +43,20 @@ class HighlightScore(Model):
         """Return the eight dimensions by name, in their canonical order."""
         return {name: getattr(self, name) for name in DIMENSIONS}
 
+    def with_narrative_value(self, value: float) -> HighlightScore:
+        """Return a copy with another `narrative_value`, from 0 to 1."""
+        return HighlightScore(
+            skill_execution=self.skill_execution,
+            game_impact=self.game_impact,
+            rarity=self.rarity,
+            visual_spectacle=self.visual_spectacle,
+            emotional_intensity=self.emotional_intensity,
+            narrative_value=value,
+            timing_importance=self.timing_importance,
+            momentum_shift=self.momentum_shift,
+            confidence=self.confidence,
+        )
+
     def calculate_combined_score(self, weights: Mapping[str, float]) -> float:
         """Return the weighted mean in [0, 1]; `weights` name all dimensions and sum to 1.
 
@@ -52,7 +66,7 @@ class HighlightScore(Model):
 
 
 def combination(weights: Mapping[str, float]) -> Callable[[HighlightScore], float]:
-    """Return `calculate_combined_score` by `weights`, for many scores: the weights put in order.
+    """Return `calculate_combined_score` for fixed `weights`, optimized for many scores.
 
     Raises:
         KeyError: a dimension has no weight.

@@ -1,4 +1,4 @@
-"""Task queues, one per resource class, so that a slow step never starves a quick one."""
+"""Temporal task queues, one per resource class, so that slow work does not delay quick work."""
 
 from __future__ import annotations
 

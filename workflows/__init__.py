@@ -1,1 +1,1 @@
-"""Orchestration only: what happens when, and what is retried."""
+"""Temporal workflows: one per file. Orchestration and retries only, no business rules."""

@@ -1,4 +1,4 @@
-"""What a live stream left out, analysed from its recording."""
+"""BackfillWorkflow: analyzes from the recording what a live stream missed."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ with workflow.unsafe.imports_passed_through():
         BackfillResult,
         RecordingRelease,
         RecordingSurvey,
+        StoredStreamState,
         StreamRef,
-        StreamSoFar,
         survey_request,
     )
-    from domain.streams.backfill.planning import Piece, RecordingRange
+    from domain.streams.backfill.planning import RecordingChunk, RecordingRange
     from domain.streams.report import clock
     from domain.streams.status import EndReason, StreamEnd
-    from workflows import backfill_steps, steps
-    from workflows.causes import cause_of, tenant_message
+    from workflows import steps
     from workflows.clip import ClipWorkflow
+    from workflows.steps import cause_of, tenant_message
 
 _UNREADABLE = "The recording could not be read in any of our attempts."
 
 
 @workflow.defn(name="BackfillWorkflow")
 class BackfillWorkflow:
-    """Fills the gaps of a stream that is over, or analyses one that was missed, or all of it again.
+    """Fills the gaps of an ended stream, or analyzes a missed stream, or reanalyzes all of one.
 
-    It goes by what is recorded of the stream, not by what its workflow remembered, so that it can
-    be started at any time after, and again when another recording comes.
+    It uses the stored state of the stream, not the state of its workflow, so that it can start at
+    any time later, and again when another recording is available.
     """
 
     @workflow.init
@@ -56,8 +56,8 @@ class BackfillWorkflow:
 
     @workflow.run
     async def run(self, request: BackfillInput) -> BackfillResult:
-        """Fetch, analyse, select, cut; a recording that cannot be had is a result, no error."""
-        stream = await backfill_steps.recall(
+        """Fetch, analyze, select, cut. An unreadable recording is a result, not an error."""
+        stream = await steps.recall_stream(
             StreamRef(tenant_id=request.tenant_id, stream_id=request.stream_id, again=request.again)
         )
         if stream is None:
@@ -84,13 +84,13 @@ class BackfillWorkflow:
 
     @workflow.signal
     def clip_finished(self, outcome: ClipOutcome) -> None:
-        """Enter how a clip ended."""
+        """Record a finished or failed clip."""
         if self._ledger is not None:
-            self._ledger.clip_finished(outcome)
+            self._ledger.record_clip_outcome(outcome)
 
-    async def _survey(self, stream: StreamSoFar) -> RecordingSurvey:
+    async def _survey(self, stream: StoredStreamState) -> RecordingSurvey:
         try:
-            return await backfill_steps.survey(
+            return await steps.survey_recording(
                 survey_request(self._request, stream), self._request.timing
             )
         except ActivityError as error:
@@ -103,31 +103,35 @@ class BackfillWorkflow:
 
     async def _fill(self, ledger: BackfillLedger) -> None:
         for span in ledger.ranges:
-            await self._select(ledger, ledger.passing_on(span))
+            await self._select(ledger, ledger.selection_request_before(span))
             previous: int | None = None
             for piece in span.pieces:
                 previous = await self._take(ledger, span, piece, previous)
                 await self._cut(ledger, range_over=piece is span.pieces[-1])
                 await self._release(ledger.due_release())
-            ledger.range_over(span)
+            ledger.record_range_end(span)
             await self._record(ledger)
-        await self._select(ledger, ledger.last_selection())
+        await self._select(ledger, ledger.final_selection_request())
         await self._cut(ledger, range_over=True)
 
     async def _take(
-        self, ledger: BackfillLedger, span: RecordingRange, piece: Piece, previous: int | None
+        self,
+        ledger: BackfillLedger,
+        span: RecordingRange,
+        piece: RecordingChunk,
+        previous: int | None,
     ) -> int | None:
-        """Fetch, analyse and select a piece; return the last window that has been analysed."""
+        """Fetch, analyze and select a chunk; return the number of the last analyzed window."""
         try:
-            fetched = await backfill_steps.fetch(
+            fetched = await steps.fetch_recording(
                 ledger.fetch_request(span, piece), self._request.timing
             )
-            ledger.fetched(fetched)
+            ledger.record_fetched(fetched)
             windows = (fetched.window,) if fetched.window is not None else ()
         except ActivityError as error:
             _pass_on_cancellation(error)
             workflow.logger.warning("piece given up", extra={"cause": cause_of(error)})
-            ledger.fetch_failed()
+            ledger.record_fetch_failure()
             windows = ()
         last = piece is span.pieces[-1]
         if not windows and not (last and previous is not None):
@@ -139,7 +143,7 @@ class BackfillWorkflow:
             _pass_on_cancellation(error)
             workflow.logger.warning("windows given up", extra={"cause": cause_of(error)})
             return previous
-        ledger.analyzed(request, result)
+        ledger.record_analyzed(request, result)
         await self._choose(ledger, span, result)
         return piece.window if windows else previous
 
@@ -151,10 +155,10 @@ class BackfillWorkflow:
 
     async def _select(self, ledger: BackfillLedger, request: SelectHighlightsInput | None) -> None:
         if request is not None:
-            ledger.decided(await steps.select(request))
+            ledger.record_decisions(await steps.select(request))
 
     async def _cut(self, ledger: BackfillLedger, *, range_over: bool) -> None:
-        for spec in ledger.take_cuttable(range_over=range_over):
+        for spec in ledger.pop_ready_to_render(range_over=range_over):
             await self._start_clip(spec)
 
     async def _start_clip(self, spec: ClipSpec) -> None:
@@ -185,14 +189,14 @@ class BackfillWorkflow:
 
     async def _record(self, ledger: BackfillLedger) -> None:
         record = ledger.record()
-        await backfill_steps.record(record)
-        ledger.recorded(record)
+        await steps.record_backfill(record)
+        ledger.mark_recorded(record)
 
     async def _release(self, release: RecordingRelease | None) -> None:
         if release is None:
             return
         try:
-            await backfill_steps.release(release)
+            await steps.release_recording(release)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -203,13 +207,13 @@ class BackfillWorkflow:
 
 
 def _pass_on_cancellation(error: ActivityError) -> None:
-    """Raise if a step failed because its workflow was cancelled.
+    """Raise if a step failed because the workflow was cancelled.
 
-    A worker that dies with the step leaves a timeout where the cancellation would have been.
+    If the worker dies during the step, the error is a timeout instead of the cancellation.
 
     Raises:
-        ActivityError: the step says that it was cancelled.
-        CancelledError: the workflow was, while the step failed otherwise.
+        ActivityError: the step was cancelled.
+        CancelledError: the workflow was cancelled, and the step failed otherwise.
     """
     if is_cancelled_exception(error):
         raise error

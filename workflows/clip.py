@@ -1,4 +1,4 @@
-"""One clip: rendered, recorded, and told to its stream."""
+"""ClipWorkflow: renders one clip, records it, and signals its stream."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Clips, Records
     from domain import task_queues
     from domain.clips.models import ClipInput, ClipOutcome, ClipStatus, RenderedClip
-    from domain.streams.records import ClipRecord
+    from domain.streams.messages import ClipRecord
     from workflows import steps
-    from workflows.causes import cause_of, tenant_message
+    from workflows.steps import cause_of, tenant_message
 
 _INTERNAL = "The clip could not be made because of an internal error of ours."
 
 
+class ClipListener:
+    """A workflow that receives the outcomes of its clips: a stream's or a backfill's."""
+
+    @workflow.signal(name="clip_finished")
+    def clip_finished(self, outcome: ClipOutcome) -> None:
+        """Record a finished or failed clip."""
+
+
 @workflow.defn(name="ClipWorkflow")
 class ClipWorkflow:
-    """Renders one clip; its id is derived from the clip's, so that a clip is made once."""
+    """Renders one clip. The workflow id is derived from the clip's id, so it runs once."""
 
     @workflow.init
     def __init__(self, request: ClipInput) -> None:
@@ -31,9 +39,9 @@ class ClipWorkflow:
 
     @workflow.run
     async def run(self, request: ClipInput) -> ClipOutcome:  # noqa: ARG002 -- see __init__
-        """Render, record, tell the stream. A clip that cannot be made is an outcome, no error.
+        """Render, record, and signal the stream. A failed clip is an outcome, not an error.
 
-        Nor is one whose highlight its tenant has deleted meanwhile: nothing of it is kept.
+        If the highlight was deleted meanwhile, all files of the clip are deleted.
         """
         try:
             return await self._make()
@@ -94,9 +102,9 @@ class ClipWorkflow:
     async def _tell_stream(self, outcome: ClipOutcome) -> None:
         stream = workflow.get_external_workflow_handle(self._request.stream_workflow)
         try:
-            await stream.signal("clip_finished", outcome)
+            await stream.signal(ClipListener.clip_finished, outcome)
         except ApplicationError:
-            # The stream has given up waiting; the record already says what came of the clip.
+            # The stream no longer waits; the clip's record already has the outcome.
             workflow.logger.info("the stream is gone", extra={"clip_id": str(self._spec.id)})
 
     async def _discard(self) -> None:

@@ -1,4 +1,4 @@
-"""What an endpoint is told about one thing, in order, each until it has arrived or is given up."""
+"""DeliveryWorkflow: delivers the events of one endpoint and ordering key, in order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         attempt_at,
     )
 
-# A run takes at most 10,000 signals, and the server's suggestion does not come in time for them.
+# Temporal limits a run to 10,000 signals; its continue-as-new suggestion may come too late.
 _SIGNALS_PER_RUN = 5_000
 _LONGEST_RETRY = timedelta(seconds=30)
 _EXTRA_ATTEMPTS = "extra-attempts-take-none-from-the-schedule"
@@ -31,11 +31,10 @@ _EXTRA_ATTEMPTS = "extra-attempts-take-none-from-the-schedule"
 
 @workflow.defn(name="DeliveryWorkflow")
 class DeliveryWorkflow:
-    """Delivers what shares an endpoint and an ordering key, one after the other.
+    """Delivers the events with one endpoint and one ordering key, one after the other.
 
-    Whoever has something to deliver signals it, which starts the workflow if there is none; it
-    ends when nothing is left. Other endpoints and other keys have workflows of their own, so that
-    nothing waits for what it need not follow.
+    Signal-with-start adds a delivery; the workflow ends when none is left. Other endpoints and
+    other keys have workflows of their own, so that they never wait for each other.
     """
 
     @workflow.init
@@ -46,7 +45,7 @@ class DeliveryWorkflow:
 
     @workflow.run
     async def run(self, request: DeliveryInput) -> DeliveryResult:
-        """Deliver until nothing is left."""
+        """Deliver until the queue is empty."""
         await workflow.wait_condition(lambda: bool(self._queue))
         while self._queue:
             await self._wait_until_due()
@@ -61,13 +60,13 @@ class DeliveryWorkflow:
 
     @workflow.signal
     def deliver(self, order: DeliveryOrder) -> None:
-        """Enter a delivery."""
+        """Add a delivery."""
         self._signals += 1
-        self._queue.enter(order)
+        self._queue.add(order)
         workflow.set_current_details(self._queue.report())
 
     async def _wait_until_due(self) -> None:
-        """Wait for the first delivery's next attempt; another may become the first meanwhile."""
+        """Wait for the next attempt of the first delivery, which can change while waiting."""
         while not self._should_rotate():
             first = self._queue.first
             wait = first.due - workflow.now() if first.due else timedelta(0)

@@ -1,4 +1,4 @@
-"""A round of maintenance, started by a schedule."""
+"""MaintenanceWorkflow: deletes expired records; started by a schedule."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="MaintenanceWorkflow")
 class MaintenanceWorkflow:
-    """Deletes the old records of all tenants, once."""
+    """Deletes the expired records of all tenants, once."""
 
     @workflow.run
     async def run(self, request: MaintenanceInput) -> ExpireRecordsResult:
-        """Do it, and answer what was deleted; the next round is the schedule's business."""
+        """Delete expired records, and return how many; the schedule starts the next run."""
         return await workflow.execute_activity_method(
             Maintenance.expire_records,
             request.expire,

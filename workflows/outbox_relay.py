@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Webhooks
     from domain import task_queues
     from domain.webhooks.delivery import OutboxRelayInput
-    from workflows.causes import cause_of
+    from workflows.steps import cause_of
 
 HEARTBEAT = timedelta(seconds=10)
 

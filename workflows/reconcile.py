@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.interfaces import Inbound
     from domain import task_queues
     from domain.hms.messages import ConnectionRef, ReconcileInput, ReconcileReport
-    from workflows.causes import cause_of
+    from workflows.steps import cause_of
 
 
 @workflow.defn(name="ReconcileWorkflow")

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.interfaces import ExecutionReconciler
     from domain import task_queues
     from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
-    from workflows.causes import cause_of
+    from workflows.steps import cause_of
 
 
 @workflow.defn(name="ReconcileExecutionsWorkflow")

@@ -1,4 +1,4 @@
-"""The sandbox of workflow code: what it may import as it is, because it is free of side effects."""
+"""The workflow sandbox, with the modules that pass through it because they are pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
-    """Return the runner of all our workers and replayers.
+    """Return the sandboxed runner of all workers and replayers.
 
-    Pydantic, the domain and the activities' interfaces pass through: they are pure, and loading
-    them anew for every workflow would cost most of a worker's CPU.
+    Pydantic, the domain and the activities' interfaces pass through: they are pure, and reloading
+    them for every workflow would cost most of a worker's CPU.
     """
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(

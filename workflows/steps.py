@@ -1,28 +1,86 @@
-"""The activities of a stream as its workflow calls them: queue, timeouts and retries of each."""
+"""Activity calls shared by workflows (queue, timeouts, retries), and failures as text."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
-    from activities.interfaces import Analysis, Clips, Ingest, Records, Selection
+    from activities.interfaces import (
+        Analysis,
+        BackfillRecords,
+        Clips,
+        Ingest,
+        Recordings,
+        Records,
+        Selection,
+    )
     from domain import task_queues
     from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
     from domain.clips.models import ClipSpec, ClipStatus
     from domain.highlights.selection import SelectHighlightsInput, SelectHighlightsResult
+    from domain.ids import SearchAttribute
     from domain.ingest.messages import FetchWindowInput, FetchWindowResult
-    from domain.streams.messages import StreamTiming
-    from domain.streams.records import ClipRecord, MediaRelease, StreamRecord
+    from domain.streams.backfill.messages import (
+        BackfillRecord,
+        BackfillTiming,
+        FetchRecordingInput,
+        FetchRecordingResult,
+        RecordingRelease,
+        RecordingSurvey,
+        StoredStreamState,
+        StreamRef,
+        SurveyInput,
+    )
+    from domain.streams.messages import ClipRecord, MediaRelease, StreamRecord, StreamTiming
     from domain.streams.report import clock
 
-# The name of `RecordMissingError` in `infra.db.repositories.errors`: a deleted row stays deleted.
+_OUR_CODE: Final = re.compile(r"[a-z]+(_[a-z]+)+")
+LONGEST = 500
+"""Maximum length of a message; it is kept in the workflow history."""
+
+
+def tenant_message(error: BaseException, *, otherwise: str) -> str:
+    """Return the message of an error that a tenant may read, or `otherwise`.
+
+    Errors raised for tenants have a code such as `media_gone` as their type. Any other exception
+    has its class name there, and its text reveals internals.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ApplicationError) and _OUR_CODE.fullmatch(cause.type or ""):
+            return cause.message[:LONGEST]
+        cause = cause.__cause__
+    return otherwise
+
+
+def cause_of(error: BaseException) -> str:
+    """Return the messages of all causes of `error`, the nearest first."""
+    words: list[str] = []
+    cause = error.__cause__
+    while cause is not None:
+        words.append(str(cause))
+        cause = cause.__cause__
+    return (": ".join(words) or str(error))[:LONGEST]
+
+
+TENANT_ID: Final = SearchAttributeKey.for_keyword(SearchAttribute.TENANT_ID)
+STREAM_ID: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_ID)
+GAME: Final = SearchAttributeKey.for_keyword(SearchAttribute.GAME)
+STREAM_STATUS: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_STATUS)
+
+
+# Name of `RecordMissingError` in `infra.db.repositories.errors`: the row was deleted for good.
 RECORD_MISSING = "RecordMissingError"
 
-# The names of what fails alike each time: a value that the database refuses, or that is no UTF-8.
+
+# Errors that no retry can fix: the database rejects the value, or it is not UTF-8.
 PERMANENT = (
     "UnstorableValueError",
     "UnicodeEncodeError",
@@ -30,26 +88,31 @@ PERMANENT = (
     "PydanticSerializationError",
 )
 
-# What must not be lost is retried for as long as its workflow lives: the wait is for our own
-# database or store to come back, and the stream goes on being fetched meanwhile.
+
+# Writes that must not be lost are retried for as long as the workflow runs, until our database or
+# store is available again. The stream continues to be fetched meanwhile.
 UNTIL_DONE = RetryPolicy(
     initial_interval=timedelta(seconds=0.5),
     maximum_interval=timedelta(seconds=15),
     non_retryable_error_types=[RECORD_MISSING, *PERMANENT],
 )
-# Of a few statements or deletions: a dead worker costs no more than this. What may take longer
-# sends heartbeats instead.
+
+
+# Timeout of a few statements or deletions, and so the cost of a dead worker. Activities that can
+# take longer send heartbeats instead.
 BRIEF = timedelta(seconds=15)
+
+
 HEARTBEAT = timedelta(seconds=10)
 
 
 def start_fetch(
     request: FetchWindowInput, timing: StreamTiming
 ) -> ActivityHandle[FetchWindowResult]:
-    """Start following the playlist for one window; its retries lose less than a live playlist.
+    """Start to follow the playlist for one window; retries are fast enough for a live playlist.
 
-    Attempts are bounded, not the time from the first one on: an outage of ours, in which no worker
-    takes the task, must not end the stream.
+    The number of attempts is limited, not the total time: an outage during which no worker runs
+    must not end the stream.
     """
     longest_pause = timing.heartbeat_timeout / 2
     return workflow.start_activity_method(
@@ -70,7 +133,7 @@ def start_fetch(
 
 
 async def analyze(request: AnalyzeWindowInput, timing: StreamTiming) -> AnalyzeWindowResult:
-    """Analyse windows; a window that fails five times is given up, not the stream."""
+    """Analyze windows; windows that fail five times are skipped, the stream continues."""
     names = [window.index for window in request.windows]
     return await workflow.execute_activity_method(
         Analysis.analyze_window,
@@ -86,7 +149,7 @@ async def analyze(request: AnalyzeWindowInput, timing: StreamTiming) -> AnalyzeW
 
 
 async def select(request: SelectHighlightsInput) -> SelectHighlightsResult:
-    """Decide and record."""
+    """Decide on candidates, and record the decisions."""
     return await workflow.execute_activity_method(
         Selection.select_highlights,
         request,
@@ -98,7 +161,7 @@ async def select(request: SelectHighlightsInput) -> SelectHighlightsResult:
 
 
 async def record_stream(record: StreamRecord) -> None:
-    """Write the stream's state."""
+    """Write the stream's record."""
     await workflow.execute_activity_method(
         Records.record_stream,
         record,
@@ -110,7 +173,7 @@ async def record_stream(record: StreamRecord) -> None:
 
 
 async def discard_clip(spec: ClipSpec, message: str) -> None:
-    """Delete a clip's files and say so in its record; the record goes first: no dead links."""
+    """Mark a clip as deleted, then delete its files, so that no record has dead links."""
     await workflow.execute_activity_method(
         Records.record_clip,
         ClipRecord(spec=spec, status=ClipStatus.DELETED, message=message),
@@ -130,7 +193,7 @@ async def discard_clip(spec: ClipSpec, message: str) -> None:
 
 
 async def release_media(request: MediaRelease) -> None:
-    """Delete stored segments; failing to is retried, then left to the next release."""
+    """Delete stored segments; after failed retries, the next release deletes them."""
     before = "all" if request.before is None else f"before {clock(request.before)}"
     await workflow.execute_activity_method(
         Ingest.release_media,
@@ -140,4 +203,80 @@ async def release_media(request: MediaRelease) -> None:
         heartbeat_timeout=HEARTBEAT,
         retry_policy=RetryPolicy(maximum_attempts=5),
         summary=before,
+    )
+
+
+_RECORDING_ATTEMPTS = 5
+
+
+async def recall_stream(stream: StreamRef) -> StoredStreamState | None:
+    """Read the stored state of the stream."""
+    return await workflow.execute_activity_method(
+        BackfillRecords.recall_stream,
+        stream,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=BRIEF,
+        retry_policy=UNTIL_DONE,
+        summary="what is missing",
+    )
+
+
+async def survey_recording(request: SurveyInput, timing: BackfillTiming) -> RecordingSurvey:
+    """Read the recording's playlist, for as long as it may still appear."""
+    return await workflow.execute_activity_method(
+        Recordings.survey_recording,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=1200),
+        heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
+        schedule_to_close_timeout=timedelta(seconds=timing.recording_patience),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=timing.retry_interval),
+            maximum_interval=timedelta(seconds=60),
+        ),
+        summary="the recording's playlist",
+    )
+
+
+async def fetch_recording(
+    request: FetchRecordingInput, timing: BackfillTiming
+) -> FetchRecordingResult:
+    """Fetch a chunk; one that fails five times is skipped, the backfill continues."""
+    return await workflow.execute_activity_method(
+        Recordings.fetch_recording,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
+        heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=timing.retry_interval),
+            maximum_attempts=_RECORDING_ATTEMPTS,
+        ),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=f"recording from {clock(request.piece.start)}",
+    )
+
+
+async def record_backfill(request: BackfillRecord) -> None:
+    """Write the outcomes of gaps, and the stream's record."""
+    await workflow.execute_activity_method(
+        BackfillRecords.record_backfill,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=BRIEF,
+        retry_policy=UNTIL_DONE,
+        summary=f"{len(request.outcomes)} gaps",
+    )
+
+
+async def release_recording(request: RecordingRelease) -> None:
+    """Delete stored media of the recording; gives up after a few retries."""
+    await workflow.execute_activity_method(
+        Recordings.release_recording,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=120),
+        heartbeat_timeout=HEARTBEAT,
+        retry_policy=RetryPolicy(maximum_attempts=5),
+        summary="all" if request.before is None else f"before {clock(request.before)}",
     )

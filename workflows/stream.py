@@ -1,4 +1,4 @@
-"""One live stream, from its first segment to its last clip."""
+"""StreamWorkflow: follows one live stream, from its first segment to its last clip."""
 
 from __future__ import annotations
 
@@ -25,32 +25,31 @@ with workflow.unsafe.imports_passed_through():
     from domain.streams.ledger import StreamLedger
     from domain.streams.messages import (
         ClipCorrection,
+        MediaRelease,
         RecordingReady,
         SourceFailure,
         StopRequest,
         StreamInput,
-        StreamResult,
         StreamTimeline,
+        StreamWorkflowResult,
     )
-    from domain.streams.records import MediaRelease
     from domain.streams.report import clock
     from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
     from workflows import steps
     from workflows.backfill import BackfillWorkflow
-    from workflows.causes import cause_of
     from workflows.clip import ClipWorkflow
-    from workflows.search_attributes import STREAM_STATUS
+    from workflows.steps import STREAM_STATUS, cause_of
 
-# A run takes at most 10,000 signals, and the server's suggestion does not come in time for them.
+# Temporal limits a run to 10,000 signals; its continue-as-new suggestion may come too late.
 _SIGNALS_PER_RUN = 5_000
 
 
 @workflow.defn(name="StreamWorkflow")
 class StreamWorkflow:
-    """Follows one stream in four loops that share one ledger: fetch, analyse, cut, record.
+    """Follows one stream in four loops that share one ledger: fetch, analyze, cut, record.
 
-    Fetching runs ahead and waits for nothing but the playlist, since what has left the playlist
-    is gone; the other loops take what it brings.
+    Fetching runs ahead and waits only for the playlist, because what has left a live playlist is
+    lost. The other loops process what it fetched.
     """
 
     @workflow.init
@@ -59,21 +58,21 @@ class StreamWorkflow:
         self._ledger = StreamLedger(request)
         self._fetch: ActivityHandle[FetchWindowResult] | None = None
         self._stop: StreamEnd | None = None
-        self._holding = False  # analysis is asked to pause, because a rotation is due
-        self._held = False  # analysis has paused
+        self._rotation_due = False  # analysis must pause, because continue-as-new is due
+        self._analysis_paused = False  # analysis has paused for continue-as-new
         self._rotating = False
-        self._settled = False  # the last window is analysed and the last decision taken
+        self._analysis_done = False  # the last window is analyzed and the last decision made
         self._closing = False
         self._discards: list[ClipSpec] = []
         self._signals = 0
-        self._fault: BaseException | None = None  # of ours; only operators see its text
+        self._fault: BaseException | None = None  # internal; only operators see its text
 
     @workflow.run
-    async def run(self, request: StreamInput) -> StreamResult:
+    async def run(self, request: StreamInput) -> StreamWorkflowResult:
         """Follow the stream to its end.
 
         Raises:
-            ApplicationError: the stream failed. The reason is its type, the result its detail.
+            ApplicationError: the stream failed; its type is the reason, its detail the result.
         """
         if workflow.patched("stream-problems"):
             self._ledger.track_problems()
@@ -91,7 +90,7 @@ class StreamWorkflow:
                 raise
             workflow.logger.error("the stream failed", extra={"cause": cause_of(error)})
             self._fault = error
-            self._ledger.media_ended(_internal("following the stream to its end"))
+            self._ledger.record_media_end(_internal("following the stream to its end"))
         self._closing = True
         await workflow.wait([recorder])
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -100,9 +99,9 @@ class StreamWorkflow:
         end = self._ledger.close()
         await self._close(end)
         await self._backfill()
-        result = StreamResult(end=end, progress=self._ledger.progress)
+        result = StreamWorkflowResult(end=end, progress=self._ledger.progress)
         if end.status is StreamStatus.FAILED and workflow.patched("failed-streams-fail"):
-            # All is recorded; this is only how Temporal shows it. Benign: no fault of the worker's.
+            # Everything is recorded; this only sets Temporal's status. Benign: no worker failure.
             raise ApplicationError(
                 end.message,
                 result,
@@ -114,53 +113,53 @@ class StreamWorkflow:
 
     @workflow.signal
     def stop(self, request: StopRequest) -> None:
-        """End the stream in good order: what was fetched is analysed, its clips are made."""
+        """End the stream gracefully: fetched media is analyzed and its clips are rendered."""
         self._end_media(StreamEnd(reason=EndReason.STOPPED, message=request.message))
 
     @workflow.signal
     def source_failed(self, failure: SourceFailure) -> None:
-        """Enter that the source failed; what was fetched before is still analysed."""
+        """Record that the source failed; media fetched before is still analyzed."""
         message = f"{failure.error_type}: {failure.message}".removeprefix(": ")
         self._end_media(StreamEnd(reason=EndReason.SOURCE_FAILED, message=message))
 
     @workflow.signal
     def recording_ready(self, recording: RecordingReady) -> None:
-        """Enter that the source offers a recording, from which gaps can be filled."""
+        """Record that the source offers a recording, from which gaps can be filled."""
         self._signals += 1
-        self._ledger.note_recording(recording)
+        self._ledger.set_recording(recording)
 
     @workflow.signal
     def correct_clip(self, request: ClipCorrection) -> None:
-        """Cut a highlight's clip anew at other bounds, if its media is still stored."""
+        """Render a highlight's clip with other bounds, if its media is still stored."""
         self._signals += 1
-        if self._settled or not self._ledger.correct_clip(request):
+        if self._analysis_done or not self._ledger.correct_clip(request):
             workflow.logger.info(
                 "the clip stays as it is", extra={"highlight_id": str(request.highlight_id)}
             )
 
     @workflow.signal
     def clip_finished(self, outcome: ClipOutcome) -> None:
-        """Enter how a clip ended."""
+        """Record a finished or failed clip."""
         self._signals += 1
-        unwanted = self._ledger.clip_finished(outcome)
+        unwanted = self._ledger.record_clip_outcome(outcome)
         if unwanted is not None:
             self._discards.append(unwanted)
         self._show()
 
     @workflow.query
     def status(self) -> StreamProgress:
-        """Return where the stream is."""
+        """Return the progress of the stream."""
         return self._ledger.progress
 
     @workflow.query
     def timeline(self) -> StreamTimeline:
-        """Return what is stored, what is missing and what was decided."""
+        """Return the stored range, the gaps and the decisions."""
         return self._ledger.timeline()
 
     async def _fetch_windows(self) -> None:
         while self._ledger.end is None:
             if self._stop is not None:
-                self._ledger.media_ended(self._stop)
+                self._ledger.record_media_end(self._stop)
             elif self._should_rotate():
                 return
             else:
@@ -170,21 +169,21 @@ class StreamWorkflow:
     async def _fetch_window(self) -> None:
         self._fetch = steps.start_fetch(self._ledger.fetch_request(), self._request.timing)
         try:
-            self._ledger.fetched(await self._fetch)
+            self._ledger.record_fetched(await self._fetch)
         except (ActivityError, asyncio.CancelledError) as error:
-            # An activity that is cancelled before it has begun says so without an ActivityError.
+            # An activity cancelled before it starts raises CancelledError, not ActivityError.
             if is_cancelled_exception(error) and self._stop is not None:
                 return
             if is_cancelled_exception(error):
                 raise
             workflow.logger.error("fetching failed", extra={"cause": cause_of(error)})
             self._fault = error
-            self._ledger.media_ended(_internal("reading the stream"))
+            self._ledger.record_media_end(_internal("reading the stream"))
         finally:
             self._fetch = None
 
     async def _stop_fetching(self) -> None:
-        """Let no segment be stored after the last release: nobody would delete it."""
+        """Cancel fetching and wait for it, so that nothing is stored after the last release."""
         if self._fetch is not None:
             self._fetch.cancel()
         await workflow.wait_condition(lambda: self._fetch is None)
@@ -197,58 +196,60 @@ class StreamWorkflow:
                 self._fetch.cancel()
 
     def _should_rotate(self) -> bool:
-        """Decide on continue-as-new, between two fetches and with all other loops at rest.
+        """Return True if the workflow continues as new now: between two fetches, other loops idle.
 
-        While analysis or a write to the database is under way, fetching goes on instead: either
-        may take long, and a live playlist forgets in seconds.
+        While analysis or a database write is in progress, fetching continues instead: either may
+        take long, and a live playlist drops segments within seconds.
         """
         info = workflow.info()
         limit = self._request.history_limit
-        self._holding = (
+        self._rotation_due = (
             info.is_continue_as_new_suggested()
             or self._signals >= _SIGNALS_PER_RUN
             or (limit is not None and info.get_current_history_length() >= limit)
         )
-        self._rotating = self._holding and self._held and not self._has_paperwork()
+        self._rotating = (
+            self._rotation_due and self._analysis_paused and not self._has_pending_writes()
+        )
         return self._rotating
 
     async def _analyze_windows(self) -> None:
-        while not self._settled:
+        while not self._analysis_done:
             await workflow.wait_condition(self._may_analyze)
             if self._rotating:
                 return
             request = self._ledger.analysis_request()
             try:
                 result = await steps.analyze(request, self._request.timing)
-                self._ledger.analyzed(request, result, at=workflow.now())
+                self._ledger.record_analyzed(request, result, at=workflow.now())
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
                 workflow.logger.warning("windows given up", extra={"cause": cause_of(error)})
-                result = self._ledger.analysis_failed(request)
+                result = self._ledger.record_analysis_failure(request)
             await self._decide(result, ended=request.last)
-            self._settled = request.last
+            self._analysis_done = request.last
             self._show()
 
     def _may_analyze(self) -> bool:
-        self._held = self._holding and self._ledger.end is None
-        if self._held:
+        self._analysis_paused = self._rotation_due and self._ledger.end is None
+        if self._analysis_paused:
             return self._rotating
         return self._ledger.has_backlog or self._ledger.end is not None
 
     async def _decide(self, result: AnalyzeWindowResult, *, ended: bool) -> None:
         if self._ledger.selection_is_due(result, ended=ended):
             decided = await steps.select(self._ledger.selection_request(result, ended=ended))
-            self._discards += self._ledger.decided(decided)
+            self._discards += self._ledger.record_decisions(decided)
 
     async def _cut_clips(self) -> None:
         while not self._rotating:
             await workflow.wait_condition(
-                lambda: self._ledger.has_cuttable or self._settled or self._rotating
+                lambda: self._ledger.has_ready_to_render or self._analysis_done or self._rotating
             )
-            if self._settled and not self._ledger.has_cuttable:
+            if self._analysis_done and not self._ledger.has_ready_to_render:
                 return
-            for spec in self._ledger.take_cuttable():
+            for spec in self._ledger.pop_ready_to_render():
                 await self._start_clip(spec)
 
     async def _start_clip(self, spec: ClipSpec) -> None:
@@ -270,10 +271,10 @@ class StreamWorkflow:
             workflow.logger.info("the clip is being made", extra={"clip_id": str(spec.id)})
 
     async def _record_changes(self) -> None:
-        """Write down what has changed, beside the loops, so that no write delays a fetch."""
+        """Write changes in a loop of its own, so that no write delays a fetch."""
         while True:
-            await workflow.wait_condition(lambda: self._has_paperwork() or self._closing)
-            if not self._has_paperwork():
+            await workflow.wait_condition(lambda: self._has_pending_writes() or self._closing)
+            if not self._has_pending_writes():
                 return
             if self._ledger.record_is_due and not await self._try_to_record():
                 return
@@ -284,17 +285,17 @@ class StreamWorkflow:
             if release is not None:
                 await self._release(release)
 
-    def _has_paperwork(self) -> bool:
+    def _has_pending_writes(self) -> bool:
         return self._ledger.record_is_due or bool(self._discards) or self._ledger.release_is_due
 
     async def _record(self) -> None:
         record = self._ledger.record()
         workflow.upsert_search_attributes([STREAM_STATUS.value_set(record.progress.status)])
         await steps.record_stream(record)
-        self._ledger.recorded(record)
+        self._ledger.mark_recorded(record)
 
     async def _try_to_record(self) -> bool:
-        """Write the state down; when its row is gone, its tenant has deleted it: end the stream."""
+        """Write the record. Return False, and end the stream, if its row was deleted."""
         try:
             await self._record()
         except ActivityError as error:
@@ -324,14 +325,14 @@ class StreamWorkflow:
                 workflow.logger.info("the clip was finished", extra={"clip_id": str(clip)})
 
     async def _close(self, end: StreamEnd) -> None:
-        """Write the last record and delete the stored media, of which clips have been made."""
+        """Write the last record and delete the stored media, from which clips have been made."""
         workflow.logger.info("stream closed", extra={"reason": end.reason})
         await self._try_to_record()
         await self._release(self._ledger.final_release())
         self._show()
 
     async def _backfill(self) -> None:
-        """Let what was missed be filled from the recording, if one has been announced so far."""
+        """Start a backfill if media is missing and a recording has been announced."""
         request = self._ledger.backfill_request()
         if request is None or not workflow.patched("backfill"):
             return
@@ -362,7 +363,7 @@ class StreamWorkflow:
 
 
 def _internal(task: str) -> StreamEnd:
-    """Return the end of a stream that a fault of ours ended; `task` is what we could not do."""
+    """Return the end of a stream that failed by our fault; `task` is what could not be done."""
     return StreamEnd(
         reason=EndReason.INTERNAL,
         message=f"A fault in our service kept us from {task}. Report it with the stream's id.",

@@ -31,7 +31,7 @@ from domain.ingest.messages import (
     IngestProgress,
 )
 from domain.ingest.retries import RepeatedFailure
-from domain.streams.records import MediaRelease
+from domain.streams.messages import MediaRelease
 from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem
 from infra.media.hls_client import HlsClient, HlsSession
 from infra.media.pool import MediaPool

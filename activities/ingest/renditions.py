@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from activities.ingest.fetcher import DownloadedSegment, MissingSegment, SegmentFetcher
-from domain.highlights.commentary import MOST_LINES, Cue, Unroller
+from domain.highlights.commentary import MOST_LINES, CaptionDeduplicator, Cue
 from domain.ingest.audio_alignment import AudioCover, AudioSpan, find_audio
 from domain.ingest.messages import IngestLimits
 from domain.ingest.playlist import ListedSegment, MediaPlaylist
@@ -79,7 +79,7 @@ class CaptionFollower:
         self._validators = Validators()
         self._next: int | None = None
         self._cues: list[Cue] = []
-        self._unroller = Unroller()
+        self._unroller = CaptionDeduplicator()
         self._task = asyncio.create_task(self._follow(), name="follow-captions")
 
     def take(self) -> tuple[Cue, ...]:

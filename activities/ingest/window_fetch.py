@@ -15,7 +15,7 @@ from activities.ingest.fetcher import DownloadedSegment, MissingSegment
 from activities.ingest.follower import PlaylistFollower
 from activities.ingest.follower_events import SegmentGap, SegmentReady, encrypted_end, unread_gap
 from activities.ingest.store import StoredSegment, StoredSegments
-from domain.highlights.commentary import place
+from domain.highlights.commentary import place_cues
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestProgress
 from domain.ingest.playlist import ListedSegment
 from domain.ingest.window import WindowBuilder
@@ -149,7 +149,7 @@ class WindowFetch:
             _log.warning("timed_metadata_dropped", count=window.dropped_metadata)
         if window is not None and window.segments:
             nearest = window.segments[-1]
-            lines = place(
+            lines = place_cues(
                 self._follower.take_cues(), at=nearest.start, timestamp=nearest.first_timestamp
             )
             window = window.model_copy(update={"commentary": lines})

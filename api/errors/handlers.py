@@ -24,7 +24,7 @@ from api.errors.problems import (
     UnavailableProblem,
 )
 from api.middleware.request_id import request_id_of
-from domain.tenants.plans import StreamQuotaExceededError
+from domain.tenants.usage import StreamQuotaExceededError
 from infra.db.engine import DatabaseUnavailableError, UnstorableValueError
 from infra.temporal.client import TemporalUnavailableError
 

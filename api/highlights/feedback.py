@@ -28,7 +28,12 @@ from api.middleware.content_type import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import Name, RequestModel, Title
 from api.services import ServicesDependency
-from domain.highlights.feedback import Correction, CorrectionError, Verdict, check_correction
+from domain.highlights.feedback import (
+    CorrectionError,
+    FeedbackVerdict,
+    HighlightCorrection,
+    check_correction,
+)
 from domain.streams.messages import ClipCorrection
 from domain.streams.status import TERMINAL
 from infra.db.repositories import feedback, highlights, streams
@@ -63,8 +68,8 @@ class FeedbackRequest(RequestModel):
         description="Your own name for who says so, such as an id of theirs; without one it is "
         "the API key. A user has one opinion of a highlight, the latest.",
     )
-    verdict: Verdict | None = None
-    correction: Correction | None = Field(
+    verdict: FeedbackVerdict | None = None
+    correction: HighlightCorrection | None = Field(
         default=None, description="Where the highlight really starts and ends, in s of media time."
     )
     note: Title = ""
@@ -95,8 +100,8 @@ class FeedbackModel(BaseModel):
 
     highlight_id: UUID
     user: str
-    verdict: Verdict | None
-    correction: Correction | None
+    verdict: FeedbackVerdict | None
+    correction: HighlightCorrection | None
     note: str
     created_at: datetime
     updated_at: datetime
@@ -108,8 +113,8 @@ class FeedbackModel(BaseModel):
         return cls(
             highlight_id=row.highlight_id,
             user=row.author,
-            verdict=None if row.verdict is None else Verdict(row.verdict),
-            correction=Correction(start=row.start, end=row.end) if corrected else None,
+            verdict=None if row.verdict is None else FeedbackVerdict(row.verdict),
+            correction=HighlightCorrection(start=row.start, end=row.end) if corrected else None,
             note=row.note,
             created_at=row.created_at,
             updated_at=row.updated_at,
@@ -196,7 +201,7 @@ async def _give(
     return given, stream
 
 
-def _check(correction: Correction, *, start: float, end: float, media_end: float) -> None:
+def _check(correction: HighlightCorrection, *, start: float, end: float, media_end: float) -> None:
     try:
         check_correction(correction, start=start, end=end, media_end=media_end)
     except CorrectionError as error:

@@ -23,9 +23,7 @@ NAMES: Final = {
     "ChecksPatch": "ConnectionChecksPatch",
     "ClipModel": "Clip",
     "ConnectionModel": "Connection",
-    "Correction": "HighlightCorrection",
-    "Correction-Input": "HighlightCorrection",
-    "Correction-Output": "HighlightCorrection",
+    "Correction": "SpellingCorrection",
     "CreatedKey": "ApiKeyWithSecret",
     "CreateKeyRequest": "CreateApiKeyRequest",
     "DeliveryModel": "Delivery",
@@ -80,9 +78,6 @@ NAMES: Final = {
     "Tier": "HighlightTier",
     "UpdateKeyRequest": "UpdateApiKeyRequest",
     "UsageModel": "UsageItem",
-    "Verdict": "FeedbackVerdict",
-    "api__highlights__search__Correction": "SpellingCorrection",
-    "domain__highlights__feedback__Correction": "HighlightCorrection",
 }
 """Public names by FastAPI's; what is not in it is called as its class is."""
 

@@ -39,9 +39,8 @@ from api.profiles.schemas import (
     ProfileSummary,
 )
 from api.services import ServicesDependency
-from domain.profiles.documents import InvalidProfilesError
+from domain.profiles.documents import InvalidProfilesError, ProfileOverride
 from domain.profiles.matching import ProfileMatch
-from domain.profiles.overrides import ProfileOverride
 from domain.tenants.audit import AuditAction
 from infra.db.repositories import audit
 from infra.db.repositories.profiles import ProfileOverrides

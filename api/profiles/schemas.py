@@ -10,9 +10,9 @@ from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from api.request_model import Name, RequestModel
+from domain.profiles.catalog import TenantProfiles
+from domain.profiles.documents import ProfileOverride
 from domain.profiles.model import GameProfile, ProfileKind, Slug
-from domain.profiles.overrides import ProfileOverride
-from domain.profiles.tenant_profiles import TenantProfiles
 
 ProfileId = Annotated[Slug, Path(description="Such as `soccer`.", examples=["soccer"])]
 IfMatch = Annotated[

@@ -18,7 +18,7 @@ from api.streams.schemas import AnalyzeRequest
 from app.services.streams import NewStream, StreamCreation, StreamStarter
 from domain.ids import job_stream_id
 from domain.streams.status import TERMINAL
-from domain.tenants.plans import StreamQuotaExceededError
+from domain.tenants.usage import StreamQuotaExceededError
 from infra.amqp import JobDelayedError, JobRefusedError
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import streams, tenants

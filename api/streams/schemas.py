@@ -10,7 +10,6 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.request_model import Name, RequestModel, Title, Url
-from domain.language import Language
 from domain.media.segments import GapReason, GapStatus
 from domain.profiles.matching import ProfileMatch
 from domain.streams.status import (
@@ -21,6 +20,7 @@ from domain.streams.status import (
     StreamStatus,
     may_follow,
 )
+from domain.text import Language
 from infra.db.tables import Stream, StreamGap
 
 

@@ -32,8 +32,7 @@ from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
 from api.webhooks.schemas import DeliveryDetail, DeliveryModel, ReplayRequest, ReplayResult
 from domain.tenants.keys import Scope, permits
-from domain.webhooks.endpoints import DeliveryStatus, EndpointStatus
-from domain.webhooks.events import EndpointPayload, EventType, event
+from domain.webhooks.events import DeliveryStatus, EndpointPayload, EndpointStatus, EventType, event
 from infra.db.repositories import deliveries, delivery_attempts, endpoints, events
 from infra.db.repositories.deliveries import DeliveryFilter, TooManyEventsError
 from infra.db.tables import WebhookEndpoint

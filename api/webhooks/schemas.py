@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from api.request_model import Moment, RequestModel, Title, Url
-from domain.webhooks.endpoints import DeliveryStatus, DisabledReason, EndpointStatus
-from domain.webhooks.events import EventType
+from domain.webhooks.events import DeliveryStatus, DisabledReason, EndpointStatus, EventType
 from infra.db.tables import Delivery, DeliveryAttempt, WebhookEndpoint
 
 # Plain text: of members of an enumeration pydantic's messages show the representation.

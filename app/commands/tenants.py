@@ -8,7 +8,7 @@ import typer
 
 from app.settings import read_settings
 from domain.tenants.audit import OPERATOR
-from domain.tenants.plans import PLANS, PlanName
+from domain.tenants.usage import PLANS, PlanName
 
 Tenant = Annotated[str, typer.Option(help="Short name of the tenant.")]
 _DEFAULT: Final = "default"

@@ -13,7 +13,7 @@ from app.services import api_keys as key_service
 from app.services.api_keys import NewKey
 from domain.tenants.audit import OPERATOR, SYSTEM, Actor
 from domain.tenants.keys import Scope
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from infra import api_keys
 from infra.api_keys import KeyMode, PlainKey
 from infra.db.engine import Database

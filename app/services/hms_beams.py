@@ -21,7 +21,7 @@ from domain.hms.beam import (
 from domain.hms.effects import BeamRef, EndKind, EndSession, EndStream, OfferRecording, StartStream
 from domain.streams.messages import RecordingReady
 from domain.streams.status import TERMINAL
-from domain.tenants.plans import StreamQuotaExceededError
+from domain.tenants.usage import StreamQuotaExceededError
 from infra.db.engine import Database
 from infra.db.repositories import beams, connections, streams
 from infra.db.tables import BeamRow, Connection, Stream

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tenants.audit import Actor, AuditAction
-from domain.tenants.plans import PLANS, Plan, PlanName
+from domain.tenants.usage import PLANS, Plan, PlanName
 from infra.db.engine import Database
 from infra.db.repositories import audit, tenants
 from infra.db.repositories.errors import RecordMissingError

@@ -15,10 +15,9 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.profiles.catalog import PinnedProfile, ProfileCatalog
+from domain.profiles.catalog import PinnedProfile, ProfileCatalog, TenantProfiles
+from domain.profiles.documents import ProfileOverride
 from domain.profiles.model import GameProfile
-from domain.profiles.overrides import ProfileOverride
-from domain.profiles.tenant_profiles import TenantProfiles
 from infra.db.engine import Database
 from infra.db.repositories import profiles
 from infra.db.repositories.profiles import ProfileOverrides

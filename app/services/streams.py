@@ -28,11 +28,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from app.services.profiles import TenantProfileStore
-from domain import task_queues, temporal_names
+from domain import task_queues
 from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
-from domain.ids import backfill_workflow_id, clip_workflow_id, stream_workflow_id
+from domain.ids import SearchAttribute, backfill_workflow_id, clip_workflow_id, stream_workflow_id
 from domain.ingest.messages import IngestLimits
-from domain.language import Language
 from domain.media.segments import VariantPolicy
 from domain.model import Model
 from domain.streams.backfill.messages import BackfillInput
@@ -42,12 +41,13 @@ from domain.streams.messages import (
     SourceFailure,
     StopRequest,
     StreamInput,
+    StreamRecord,
     StreamTiming,
 )
-from domain.streams.records import StreamRecord
 from domain.streams.report import clock, stream_details, stream_title
 from domain.streams.status import EndReason, StreamEnd, StreamProgress
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
+from domain.text import Language
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import profiles, stream_quota, streams, tenants
 from infra.db.tables import Stream
@@ -436,10 +436,10 @@ class StreamStarter:
             try:
                 await start(_attributes(stream, title=name))
             except RPCError as error:
-                is_unknown = temporal_names.STREAM_TITLE in error.message
+                is_unknown = SearchAttribute.STREAM_TITLE in error.message
                 if error.status is not RPCStatusCode.INVALID_ARGUMENT or not is_unknown:
                     raise
-                _log.warning("no_stream_titles", missing=temporal_names.STREAM_TITLE)
+                _log.warning("no_stream_titles", missing=SearchAttribute.STREAM_TITLE)
                 self._takes_titles = False
             else:
                 return
@@ -473,11 +473,11 @@ class StreamStarter:
 
 def _attributes(stream: Stream, *, title: str | None) -> TypedSearchAttributes:
     values = {
-        temporal_names.TENANT_ID: str(stream.tenant_id),
-        temporal_names.STREAM_ID: str(stream.id),
-        temporal_names.GAME: stream.game,
-        temporal_names.STREAM_STATUS: stream.status,
-        **({} if title is None else {temporal_names.STREAM_TITLE: title}),
+        SearchAttribute.TENANT_ID: str(stream.tenant_id),
+        SearchAttribute.STREAM_ID: str(stream.id),
+        SearchAttribute.GAME: stream.game,
+        SearchAttribute.STREAM_STATUS: stream.status,
+        **({} if title is None else {SearchAttribute.STREAM_TITLE: title}),
     }
     return TypedSearchAttributes(
         [

@@ -44,7 +44,7 @@ from benchmarks.api_throughput.report import Comparison, Report, Round, percenti
 from benchmarks.api_throughput.rows import fill
 from benchmarks.quality.report import machine
 from domain.tenants.keys import Scope
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from infra.child_process import ChildProcess
 from infra.db.engine import Database
 from infra.db.migration import migrate

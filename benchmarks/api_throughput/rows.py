@@ -13,7 +13,7 @@ from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.ids import clip_id, highlight_id
 from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
-from domain.streams.records import ClipRecord
+from domain.streams.messages import ClipRecord
 from infra.db.engine import Database
 from infra.db.repositories import clips, highlights, streams
 

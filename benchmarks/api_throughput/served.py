@@ -14,7 +14,7 @@ from uuid import UUID
 from api.app import create_app
 from app.serve import serve
 from benchmarks.api_throughput.bare import create_bare_app
-from domain.tenants.plans import PLANS, Plan, PlanName
+from domain.tenants.usage import PLANS, Plan, PlanName
 from infra import telemetry
 from infra.settings import Settings
 

@@ -17,7 +17,7 @@ from app.services.profiles import TenantProfileStore
 from app.services.streams import StreamCreation, StreamStarter
 from benchmarks.inbound.stage import SECRET, Stage
 from domain.hms.messages import RelayInput
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
 from infra.hms_api import HmsApi

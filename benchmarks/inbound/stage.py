@@ -29,7 +29,7 @@ from app.dev.temporal_server import TemporalServer
 from app.services.bootstrap import TenantKey, create_key
 from benchmarks.inbound.load import Load, Outcome
 from domain.tenants.keys import Scope
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from infra.child_process import ChildProcess
 from infra.db.engine import Database
 from infra.db.migration import migrate

@@ -26,9 +26,9 @@ from domain.analysis.baseline import (
 )
 from domain.analysis.scoring import Cues, evidence, excitement, score, tags
 from domain.analysis.signals import SignalFrame
-from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.commentary import remembered, with_commentary
-from domain.highlights.markers import Mark, mark_of, where_meant
+from domain.highlights.candidate import HighlightCandidate, Mark
+from domain.highlights.commentary import attach_commentary, recent_lines
+from domain.highlights.markers import mark_of, marks_on_timeline
 from domain.ids import highlight_id
 from domain.media.segments import Line, TimedMetadata
 from domain.media.timestamps import ClockAnchor
@@ -487,8 +487,8 @@ def advance(
     detector.reach(until)
     if last:
         detector.finish()
-    lines = remembered(state.commentary, commentary, position=detector.position)
-    return detector.state(lines), with_commentary(detector.candidates, lines)
+    lines = recent_lines(state.commentary, commentary, position=detector.position)
+    return detector.state(lines), attach_commentary(detector.candidates, lines)
 
 
 class _Detector:
@@ -508,7 +508,7 @@ class _Detector:
         self._open_since = state.open_since
         self._cooldown = state.cooldown
         self._clock = clock or state.clock
-        self._marks = sorted((*state.marks, *where_meant(marks)), key=lambda m: (m.at, m.id))
+        self._marks = sorted((*state.marks, *marks_on_timeline(marks)), key=lambda m: (m.at, m.id))
         self.candidates: list[HighlightCandidate] = []
 
     @property

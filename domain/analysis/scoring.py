@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from domain.highlights.candidate import Evidence
-from domain.highlights.markers import USUAL_IMPORTANCE, Mark
+from domain.highlights.candidate import USUAL_IMPORTANCE, Evidence, Mark
 from domain.model import Model
 from domain.score import DIMENSIONS, HighlightScore
 

@@ -1,7 +1,4 @@
-"""A clip: what is to be cut, and what came of it.
-
-What a clip's workflow is started with.
-"""
+"""Clips: what to cut, its result, and the messages of ClipWorkflow."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from domain.model import Model
 
 
 class ClipStatus(StrEnum):
-    """Where a clip is in its life."""
+    """Status of a clip."""
 
     RENDERING = "rendering"
     READY = "ready"
@@ -25,9 +22,10 @@ class ClipStatus(StrEnum):
 
 
 class ClipSpec(Model):
-    """What to cut: `start`..`end` seconds of media time out of `segments`.
+    """What to cut: media time `start`..`end` (s) out of `segments`.
 
-    They cover it, and may begin earlier, with the keyframe that its first picture refers to.
+    The segments cover that range. They may begin earlier, at the keyframe that the first picture
+    depends on.
     """
 
     id: UUID
@@ -44,9 +42,22 @@ class ClipSpec(Model):
         """Seconds."""
         return self.end - self.start
 
+    def without_segments(self) -> ClipSpec:
+        """Return a copy without segments, which is enough to identify the clip."""
+        return ClipSpec(
+            id=self.id,
+            tenant_id=self.tenant_id,
+            stream_id=self.stream_id,
+            highlight_id=self.highlight_id,
+            start=self.start,
+            end=self.end,
+            peak=self.peak,
+            segments=(),
+        )
+
 
 class RenderedClip(Model):
-    """A finished file: names in the clip store, true bounds (s of media time) and properties.
+    """A rendered clip: keys in the clip store, actual bounds (s of media time), properties.
 
     `thumbnail_hash` is the thumbnail's perceptual hash in hexadecimal.
     """
@@ -66,7 +77,7 @@ class RenderedClip(Model):
 
 
 class ClipOutcome(Model):
-    """How a clip ended, told to its stream."""
+    """Result of a clip, sent to the stream's workflow as a signal."""
 
     clip_id: UUID
     highlight_id: UUID
@@ -75,9 +86,9 @@ class ClipOutcome(Model):
 
 
 class ClipTiming(Model):
-    """Timeouts of rendering, in seconds, and how often it is tried.
+    """Timeouts of rendering (s) and number of attempts.
 
-    `start_timeout` bounds the wait for a free renderer; `retry_interval` doubles at each attempt.
+    `retry_interval` is the wait before the first retry (s); it doubles after each attempt.
     """
 
     render_timeout: PositiveFloat = 300.0
@@ -87,7 +98,7 @@ class ClipTiming(Model):
 
 
 class ClipInput(Model):
-    """Start of a clip's workflow; it tells `stream_workflow` how it ended."""
+    """Input of ClipWorkflow, which signals its outcome to `stream_workflow`."""
 
     spec: ClipSpec
     stream_workflow: str

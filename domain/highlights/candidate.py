@@ -1,17 +1,20 @@
-"""A moment that an analyzer proposes as a highlight."""
+"""Highlight candidates: moments that an analyzer proposes as highlights."""
 
 from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from pydantic import NonNegativeFloat
 
-from domain.highlights.markers import Mark
 from domain.media.timestamps import WallClockAnchor, order_span, parse_timestamp
 from domain.model import Model
-from domain.score import HighlightScore
+from domain.score import HighlightScore, Unit
+
+USUAL_IMPORTANCE: Final = 0.8
+"""Default importance of a marker: just enough for a highlight in calm play."""
 
 
 class Evidence(Model):
@@ -25,14 +28,28 @@ class Evidence(Model):
     words: str
 
 
+class Mark(Model):
+    """A moment that the tenant marked with timed metadata.
+
+    `label` consists of lower case letters, digits and underscores. `offset` is the distance (s) of
+    the moment from the metadata's position; negative if the moment came before.
+    """
+
+    label: str
+    importance: Unit = USUAL_IMPORTANCE
+    offset: float = 0.0
+
+
 class HighlightCandidate(Model):
     """A proposed moment: `start` <= `peak` <= `end`, in seconds of media time.
 
-    `settled_at` is the media time at which the analyzer had seen enough to propose it;
-    `safe_starts` and `safe_ends` are points near the bounds (seconds of media time) where a cut
-    does not hurt, such as a scene change or a pause in the sound. `commentary` is what the stream's
-    captions say over it: words of a stranger. `mark` is the tenant's own, if
-    it marked the moment, and `unmarked` what the score would be without it.
+    Attributes:
+        settled_at: media time (s) at which the analyzer had seen enough to propose it.
+        safe_starts, safe_ends: media times (s) near the bounds where a cut is unobtrusive, such as
+            a scene change or a pause in the sound.
+        commentary: text of the stream's captions around the moment. Untrusted.
+        mark: the tenant's marker, if there is one.
+        unmarked: the score without the marker.
     """
 
     id: UUID
@@ -56,12 +73,49 @@ class HighlightCandidate(Model):
     unmarked: HighlightScore | None = None
 
     def until(self, media_end: float) -> HighlightCandidate:
-        """Return it with bounds within the media, which ends at `media_end` (s)."""
+        """Return a copy with bounds limited to the media, which ends at `media_end` (s)."""
         if self.end <= media_end:
             return self
         peak = min(self.peak, media_end)
-        bounds = {"start": min(self.start, peak), "peak": peak, "end": media_end}
-        return self.model_copy(update=bounds)
+        return self.replace(start=min(self.start, peak), peak=peak, end=media_end)
+
+    def replace(
+        self,
+        *,
+        start: float | None = None,
+        peak: float | None = None,
+        end: float | None = None,
+        score: HighlightScore | None = None,
+        description: str | None = None,
+        tags: tuple[str, ...] | None = None,
+        evidence: tuple[Evidence, ...] | None = None,
+        corrections: tuple[str, ...] | None = None,
+        safe_starts: tuple[float, ...] | None = None,
+        safe_ends: tuple[float, ...] | None = None,
+        commentary: str | None = None,
+    ) -> HighlightCandidate:
+        """Return a validated copy with the given fields changed; None leaves a field as it is."""
+        return HighlightCandidate(
+            id=self.id,
+            start=self.start if start is None else start,
+            peak=self.peak if peak is None else peak,
+            end=self.end if end is None else end,
+            settled_at=self.settled_at,
+            score=self.score if score is None else score,
+            analyzer=self.analyzer,
+            title=self.title,
+            description=self.description if description is None else description,
+            tags=self.tags if tags is None else tags,
+            evidence=self.evidence if evidence is None else evidence,
+            corrections=self.corrections if corrections is None else corrections,
+            safe_starts=self.safe_starts if safe_starts is None else safe_starts,
+            safe_ends=self.safe_ends if safe_ends is None else safe_ends,
+            peak_wall_clock=self.peak_wall_clock,
+            thumbnail_hash=self.thumbnail_hash,
+            commentary=self.commentary if commentary is None else commentary,
+            mark=self.mark,
+            unmarked=self.unmarked,
+        )
 
 
 def propose(
@@ -82,15 +136,15 @@ def propose(
     tags: tuple[str, ...] = (),
     evidence: tuple[Evidence, ...] = (),
 ) -> HighlightCandidate:
-    """Return the candidate that an analyzer described, its times read, clamped and put in order.
+    """Return a candidate from an analyzer's description: times parsed, clamped and ordered.
 
-    `start`, `peak` and `end` come in any form that `parse_timestamp` reads, relative ones counted
-    from `offset`, the media time (s) at which the analysed piece starts. `earliest` and `latest`
-    are the media time (s) of the first and last instant analysed. `settled_at` is by default the
-    end. `anchor` ties wall-clock times to media time; with one, `peak_wall_clock` is filled in.
+    `start`, `peak` and `end` have any form that `parse_timestamp` accepts. Relative times count
+    from `offset`, the media time (s) at which the analyzed range starts. `earliest` and `latest`
+    are the media time (s) of the first and last analyzed instant. `settled_at` defaults to the end.
+    With an `anchor`, which maps wall clock to media time, `peak_wall_clock` is set.
 
     Raises:
-        TimestampError: a time cannot be read.
+        TimestampError: a time cannot be parsed.
     """
     span = order_span(
         start=parse_timestamp(start, offset=offset, anchor=anchor),

@@ -1,7 +1,7 @@
-"""What is said over a moment, by the stream's captions: words of a stranger, heard with care.
+"""Commentary: caption text around a moment, and how it affects a candidate.
 
-They may name what the game's profile knows, and lift a little how much of a story the moment
-tells. They never become a title, nor a tag of their own.
+Captions are untrusted text. They can add tags of the game profile's taxonomy and raise
+`narrative_value` a little. They never become a title or a tag of their own.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from domain.profiles.model import GameProfile
 
 LONGEST_LINE: Final = 200
 MOST_LINES: Final = 24
-"""Of a window, the latest: they go through a workflow's history."""
+"""Maximum lines per window, the latest ones: they are part of a workflow's history."""
 
 LONGEST: Final = 600
-"""Characters kept of what is said over a moment."""
+"""Maximum length of a moment's commentary, in characters."""
 
 REMEMBERED: Final = 60.0
-"""Seconds of lines that the analyzer remembers."""
+"""Seconds for which the analyzer keeps lines."""
 
 TAGS: Final = 3
 LIFT: Final = 0.05
 MOST_LIFTED: Final = 0.1
-"""What each word of the game adds to `narrative_value`, and all of them together at most."""
+"""Added to `narrative_value` per tag, and the maximum in total."""
 
 _BEFORE: Final = 4.0
 _AFTER: Final = 8.0
@@ -41,39 +41,39 @@ _MARKUP: Final = re.compile(r"<[^>]*>")
 
 
 class Cue(Model):
-    """A caption as its file has it: from `start` to `end`, seconds of the container's clock."""
+    """A caption as it stands in its file; `start` and `end` in seconds of the container's clock."""
 
     start: float
     end: float
     text: str
 
 
-def plain(text: str) -> str:
-    """Return the words of a caption: no markup, entities, control characters or line breaks."""
+def caption_text(text: str) -> str:
+    """Return a caption as plain text: no markup, entities, control characters or line breaks."""
     unescaped = html.unescape(_MARKUP.sub(" ", text))
-    # What was escaped may be markup again: angle brackets are never words.
+    # Unescaped text may be markup again, so angle brackets are dropped.
     words = "".join(
         " " if each in "<>" or unicodedata.category(each)[0] in "CZ" else each for each in unescaped
     )
     return " ".join(words.split())[:LONGEST_LINE].rstrip()
 
 
-class Unroller:
-    """Takes repeated text out of captions.
+class CaptionDeduplicator:
+    """Removes repeated text from captions.
 
-    Roll-up captions show the last lines again with each new one, live captions a line again with
-    each new word, and packagers repeat in a segment the cues that began in the one before it.
+    Roll-up captions repeat the previous lines with each new line, live captions repeat a line with
+    each new word, and packagers repeat in a segment the cues that began in the previous one.
     """
 
     def __init__(self) -> None:
         self._lines: tuple[str, ...] = ()
         self._end = 0.0
 
-    def take(self, cues: Iterable[Cue]) -> list[Cue]:
-        """Return the cues with what is new in them; those without anything new are left out."""
+    def new_text(self, cues: Iterable[Cue]) -> list[Cue]:
+        """Return the cues with their new text only; cues without new text are dropped."""
         fresh = []
         for cue in cues:
-            lines = tuple(line for line in map(plain, cue.text.splitlines()) if line)
+            lines = tuple(line for line in map(caption_text, cue.text.splitlines()) if line)
             before = (
                 self._lines if abs(unwrap(cue.start, near=self._end) - self._end) < _APART else ()
             )
@@ -86,7 +86,7 @@ class Unroller:
 
 
 def _new_lines(lines: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what `lines` add to the lines shown before."""
+    """Return what `lines` add to the lines shown `before`."""
     for shown in range(min(len(lines), len(before)), 0, -1):
         if lines[:shown] == before[-shown:]:
             return lines[shown:]
@@ -97,88 +97,88 @@ def _new_lines(lines: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ..
 
 
 def _added_words(grown: str, before: str) -> str:
-    """Return the words that a line has grown by; a word that was cut off counts as new."""
+    """Return the words added to a line; a word that was cut off counts as added."""
     end = len(before)
     if end < len(grown) and not grown[end].isspace():
         end = grown.rfind(" ", 0, end) + 1
     return grown[end:].strip()
 
 
-def place(cues: Iterable[Cue], *, at: float, timestamp: float) -> tuple[Line, ...]:
+def place_cues(cues: Iterable[Cue], *, at: float, timestamp: float) -> tuple[Line, ...]:
     """Return the lines of cues on the media timeline, in order.
 
     Args:
-        cues: on the container's clock, which wraps.
-        at: media time (s) of a segment close by, and
-        timestamp: the container's time (s) there.
+        cues: captions on the container's clock, which wraps.
+        at: media time (s) of a nearby segment.
+        timestamp: the container's time (s) of that segment.
 
     Returns:
-        Cues more than a minute away are of another clock, and left out.
+        Cues more than a minute away belong to another clock and are dropped.
     """
     lines = []
     for cue in cues:
         offset = unwrap(cue.start, near=timestamp) - timestamp
         start = at + offset
-        text = plain(cue.text)
+        text = caption_text(cue.text)
         if text and abs(offset) <= _FARTHEST and start >= 0 and cue.end >= cue.start:
             until = start + min(cue.end - cue.start, _FARTHEST)
             lines.append(Line(at=round(start, 3), until=round(until, 3), text=text))
     return tuple(sorted(lines, key=lambda line: (line.at, line.text))[-MOST_LINES:])
 
 
-def remembered(before: Sequence[Line], new: Sequence[Line], *, position: float) -> tuple[Line, ...]:
-    """Return the lines worth keeping at a position (s of media time), each once."""
+def recent_lines(
+    before: Sequence[Line], new: Sequence[Line], *, position: float
+) -> tuple[Line, ...]:
+    """Return the lines to keep at a position (s of media time), without duplicates."""
     lines = {(line.at, line.text): line for line in (*before, *new)}
     return tuple(line for _, line in sorted(lines.items()) if line.until >= position - REMEMBERED)
 
 
-def said(lines: Sequence[Line], candidate: HighlightCandidate) -> str:
-    """Return what is said from shortly before a moment to its reaction; rolling captions once."""
+def commentary_over(lines: Sequence[Line], candidate: HighlightCandidate) -> str:
+    """Return the commentary from just before a moment until its reaction, deduplicated."""
     first, last = candidate.start - _BEFORE, candidate.end + _AFTER
     texts = [line.text for line in lines if line.until >= first and line.at <= last]
     return " ".join(dict.fromkeys(texts))[:LONGEST].rstrip()
 
 
-def with_commentary(
+def attach_commentary(
     candidates: Sequence[HighlightCandidate], lines: Sequence[Line]
 ) -> tuple[HighlightCandidate, ...]:
-    """Return the candidates with what is said over each."""
-    return tuple(each.model_copy(update={"commentary": said(lines, each)}) for each in candidates)
+    """Return the candidates with the commentary around each."""
+    return tuple(each.replace(commentary=commentary_over(lines, each)) for each in candidates)
 
 
-def heed(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
-    """Return the candidate with what its commentary means in a game.
+def apply_commentary(candidate: HighlightCandidate, profile: GameProfile) -> HighlightCandidate:
+    """Return the candidate with tags and score adjusted to its commentary.
 
-    Only tags of the profile's taxonomy are heard, as whole words; the evidence repeats those, never
-    the commentary itself.
+    Only tags of the profile's taxonomy count, as whole words. The evidence names these tags and
+    never quotes the commentary.
     """
     if not candidate.commentary:
         return candidate
     spoken = _spaced(candidate.commentary)
     heard = sorted(tag for tag in profile.all_tags() if _spaced(tag.replace("_", " ")) in spoken)
-    # The longest say the most: `goal` is said by `own goal` as well.
+    # Longer tags are more specific: `own goal` contains `goal`.
     named = sorted(heard, key=lambda tag: (-len(tag), tag))[:TAGS]
     if not named:
         return candidate
     lift = min(MOST_LIFTED, LIFT * len(named))
     value = candidate.score.narrative_value
-    score = candidate.score.model_copy(update={"narrative_value": round(min(1.0, value + lift), 4)})
+    score = candidate.score.with_narrative_value(round(min(1.0, value + lift), 4))
     words = ", ".join(tag.replace("_", " ") for tag in named)
     evidence = Evidence(
         signal="commentary",
         strength=float(len(named)),
         words=f"the commentary says {words} (narrative value +{lift:.2f})",
     )
-    return candidate.model_copy(
-        update={
-            "score": score,
-            "tags": tuple(dict.fromkeys((*candidate.tags, *named))),
-            "evidence": (*candidate.evidence, evidence),
-        }
+    return candidate.replace(
+        score=score,
+        tags=tuple(dict.fromkeys((*candidate.tags, *named))),
+        evidence=(*candidate.evidence, evidence),
     )
 
 
 def _spaced(text: str) -> str:
-    """Return the words between single spaces, in one case: so whole words can be looked for."""
+    """Return the casefolded words separated by single spaces, to search for whole words."""
     words = "".join(letter if letter.isalnum() else " " for letter in text.casefold())
     return f" {' '.join(words.split())} "

@@ -1,9 +1,7 @@
-"""What a highlight is called when nobody has given it a title.
+"""Titles of highlights without a title, and explanations of decisions as text.
 
-Only Gemini writes titles. Without it a highlight is named after what is known for certain: the
-game, the time, and either a tag that names a kind of moment or the signals that carried it.
-
-A decision in words, for people who ask why.
+Only Gemini writes titles. Without one, a highlight is named after known facts: the game, the time,
+and a tag that names a kind of moment or the strongest signals.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ _MOST: Final = 2
 
 
 def headline(title: str, *, game: str, tags: Collection[str], peak: float) -> str:
-    """Return a title to show.
+    """Return the title to display.
 
     Args:
         title: the highlight's own, which comes first; empty when it has none.
@@ -66,7 +64,7 @@ _VERDICTS: Final = {
 def explain(
     candidate: HighlightCandidate, decision: Decision, profile: GameProfile
 ) -> tuple[str, ...]:
-    """Return why `decision` was taken, a sentence or table row a line, the verdict first."""
+    """Return why `decision` was made, the outcome first, one sentence or table row per line."""
     title = f"“{candidate.title}”" if candidate.title else "The moment"
     verdict = _VERDICTS[decision.status]
     lines = [
@@ -88,7 +86,7 @@ def explain(
 def _score_lines(
     candidate: HighlightCandidate, decision: Decision, profile: GameProfile
 ) -> list[str]:
-    """Return what each dimension gave, the largest contribution first."""
+    """Return the contribution of each dimension, the largest first."""
     values = candidate.score.dimensions()
     gave = {name: values[name] * profile.weights[name] for name in DIMENSIONS}
     heading = (

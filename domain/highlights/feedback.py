@@ -1,4 +1,4 @@
-"""What people say about a highlight, and whether it can be true."""
+"""Feedback on highlights: likes and corrected bounds."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pydantic import FiniteFloat, model_validator
 from domain.model import Model
 
 LONGEST_CORRECTION: Final = 300.0
-"""Seconds; what is longer is no moment any more."""
+"""Maximum length of a highlight (s)."""
 
 
-class Verdict(StrEnum):
-    """Whether a highlight was liked."""
+class FeedbackVerdict(StrEnum):
+    """Whether a user liked a highlight."""
 
     LIKE = "like"
     DISLIKE = "dislike"
 
 
 class CorrectionError(ValueError):
-    """Boundaries that a highlight cannot have; the sentence says which it could."""
+    """The highlight cannot have these bounds; the message says which bounds are possible."""
 
 
-class Correction(Model):
+class HighlightCorrection(Model):
     """Where a highlight really starts and ends, in seconds of its stream's media time."""
 
     start: FiniteFloat
@@ -39,18 +39,18 @@ class Correction(Model):
 
 
 def check_correction(
-    correction: Correction, *, start: float, end: float, media_end: float
-) -> Correction:
-    """Return a correction that is possible.
+    correction: HighlightCorrection, *, start: float, end: float, media_end: float
+) -> HighlightCorrection:
+    """Return the correction if it is possible.
 
     Args:
-        correction: the boundaries that someone wishes.
-        start: of the highlight as it is, in s of media time.
-        end: of the highlight as it is, in s.
-        media_end: of the stream as far as it is known, in s.
+        correction: the requested bounds.
+        start: start of the highlight (s of media time).
+        end: end of the highlight (s of media time).
+        media_end: end of the stream's media so far (s).
 
     Raises:
-        CorrectionError: they reach beyond the stream, are those of another moment, or too long.
+        CorrectionError: the bounds exceed the stream, do not overlap the moment, or are too long.
     """
     if correction.end > media_end:
         message = f"the stream has {media_end:.1f} s so far: end the highlight before"

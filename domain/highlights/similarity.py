@@ -1,9 +1,4 @@
-"""When two candidates are the same moment seen twice, and how alike two moments are.
-
-How much a highlight resembles another, of whichever stream and time.
-
-Choosing for variety: a little score given up for a selection that repeats itself less.
-"""
+"""Similarity of highlights: duplicate detection, resemblance, and diverse selection."""
 
 from __future__ import annotations
 
@@ -36,7 +31,7 @@ SHARED: Final = 0.5
 
 
 class Describable(Protocol):
-    """What similarity looks at."""
+    """Attributes that similarity compares."""
 
     @property
     def start(self) -> float:
@@ -48,19 +43,19 @@ class Describable(Protocol):
 
     @property
     def text(self) -> str:
-        """What it says, as `describe` returns it."""
+        """Normalized text, as `describe` returns it."""
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What it is filed under."""
+        """Tags of the moment."""
 
     @property
     def thumbnail_hash(self) -> str | None:
-        """A perceptual hash in hexadecimal."""
+        """Perceptual hash in hexadecimal."""
 
 
 def describe(title: str, description: str) -> str:
-    """Return the text that is compared: the words of title and description, each once, sorted."""
+    """Return the normalized text to compare: distinct words of title and description, sorted."""
     words = "".join(
         letter if letter.isalnum() else " " for letter in f"{title} {description}".lower()
     )
@@ -76,7 +71,7 @@ def time_overlap(one: Describable, two: Describable) -> float:
 
 
 def share_of_shorter(one: tuple[float, float], two: tuple[float, float]) -> float:
-    """Return which share of the shorter of two spans (s) lies within the other, in [0, 1]."""
+    """Return the share of the shorter span (s) that lies within the other, in [0, 1]."""
     shared = min(one[1], two[1]) - max(one[0], two[0])
     shorter = min(one[1] - one[0], two[1] - two[0])
     return min(1.0, shared / shorter) if shared > 0 and shorter > 0 else 0.0
@@ -128,7 +123,7 @@ def same_moment(one: Describable, two: Describable, limits: SimilarityThresholds
 def agreeing_signs(
     one: Describable, two: Describable, limits: SimilarityThresholds
 ) -> tuple[str, ...]:
-    """Return in words what of picture, text and tags agrees; nothing when the pictures do not."""
+    """Return which of picture, text and tags agree, as words; empty if the pictures differ."""
     signs: list[str] = []
     distance = hash_distance(one.thumbnail_hash, two.thumbnail_hash)
     if distance is not None:
@@ -168,7 +163,7 @@ _UNRELATED: Final = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Impression:
-    """What is compared: bounds in seconds of media time, words as `describe` gives them."""
+    """A highlight to compare: bounds (s of media time), and words as `describe` returns them."""
 
     start: float
     end: float
@@ -179,12 +174,12 @@ class Impression:
 
 @dataclass(frozen=True, kw_only=True)
 class Resemblance:
-    """How alike two highlights are.
+    """Similarity of two highlights.
 
     Attributes:
         similarity: from 0 to 1.
-        picture_distance: bits of 64; None when a picture is missing.
-        signs: in words what agrees within the profile's limits.
+        picture_distance: differing bits of 64; None if a picture is missing.
+        signs: phrases for what agrees within the profile's limits.
     """
 
     similarity: float
@@ -193,19 +188,19 @@ class Resemblance:
 
     @property
     def looks_alike(self) -> bool:
-        """Whether the pictures are near."""
+        """True if the pictures are similar."""
         return self.picture_distance is not None and self.picture_distance <= PICTURE_REACH
 
     @property
     def is_near_duplicate(self) -> bool:
-        """Whether two signs agree, as selection asks of one moment seen twice."""
+        """True if two signs agree, as selection requires of duplicates."""
         return len(self.signs) >= SIGNS
 
 
 def resemblance(one: Impression, two: Impression, limits: SimilarityThresholds) -> Resemblance:
     """Compare two highlights: half by their pictures, half by texts and tags.
 
-    What is missing on either side does not count against them.
+    What is missing on either side does not reduce the similarity.
     """
     distance = hash_distance(one.thumbnail_hash, two.thumbnail_hash)
     parts: list[tuple[float, float]] = []

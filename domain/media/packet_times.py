@@ -1,7 +1,7 @@
-"""Usable timestamps for a segment's packets: wraps undone, bad ones derived from neighbors.
+"""Repair of packet timestamps: wraps are undone, bad timestamps derived from their neighbors.
 
-All times are integer ticks of `TICKS` per second, relative to the segment's own beginning. Packets
-come in decode order. No packet is dropped here: a bad timestamp must not cost more than its frame.
+All times are integer ticks of `TICKS` per second, relative to the start of the segment. Packets are
+in decode order. No packet is dropped: a bad timestamp costs no more than its own frame.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
-"""Media as the rest of the system speaks of it: segments, gaps and windows on one timeline.
+"""Segments, gaps and windows on one media timeline.
 
-All positions are seconds of the stream's own media timeline: 0 is the first instant we know of,
-it is continuous over discontinuities and PTS wraps, and lost media occupies its time as a gap.
+All positions are seconds of media time: 0 is the first known instant, the timeline is continuous
+across discontinuities and PTS wraps, and lost media takes up its time as a gap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -16,12 +18,12 @@ from domain.model import Model
 
 
 class AudioTrack(Model):
-    """An audio track that can be decoded.
+    """A decodable audio track.
 
     Attributes:
-        id: the container's own number of it: the PID of MPEG-TS, the track id of fMP4.
-        language: ISO 639 code as the container gives it; empty without one.
-        default: whether the container marks it as the default.
+        id: number in the container: the PID of MPEG-TS, the track id of fMP4.
+        language: ISO 639 code in the container; empty if there is none.
+        default: True if the container marks it as the default.
         codec: FFmpeg's name of its codec.
     """
 
@@ -34,11 +36,11 @@ class AudioTrack(Model):
 def choose_audio(
     tracks: Sequence[AudioTrack], preferred: AudioTrack | None = None
 ) -> AudioTrack | None:
-    """Return the track to listen to; None when there is none.
+    """Return the audio track to use; None if there is none.
 
-    The order of tracks changes when an encoder restarts, so that an index means nothing. Without
-    `preferred`, the track chosen before, it is the default one, else the first. Otherwise the same
-    language counts most, then the same number, then the same codec.
+    The order of tracks can change when an encoder restarts, so an index identifies nothing. Without
+    `preferred`, the previously chosen track, it is the default track, else the first. Otherwise
+    language, then id, then codec decide.
     """
     if not tracks:
         return None
@@ -111,7 +113,7 @@ class GapReason(StrEnum):
 
 
 class GapStatus(StrEnum):
-    """Whether the media of a gap was had in the end."""
+    """Whether a gap was filled from a recording."""
 
     OPEN = "open"  # no recording has been looked at yet
     FILLED = "filled"  # analysed from a recording
@@ -119,18 +121,18 @@ class GapStatus(StrEnum):
 
 
 class Gap(Model):
-    """A stretch of the timeline whose media we do not have (yet).
+    """A stretch of the timeline without media.
 
     Attributes:
-        start: seconds of media time.
-        duration: seconds.
-        first_sequence: media sequence of the first segment lost.
-        last_sequence: that of the last.
-        reason: why it was lost.
-        detail: what happened, in words.
-        anchor_at: seconds of media time of the first frame of a segment near the gap, and
-        anchor_wall: its program date time (UTC): where the gap lies in a recording. None where
-            the playlist tells no dates.
+        start: start in seconds of media time.
+        duration: length in seconds.
+        first_sequence: media sequence of the first missing segment.
+        last_sequence: media sequence of the last missing segment.
+        reason: why the media is missing.
+        detail: details as text.
+        anchor_at: media time (s) of the first frame of a segment near the gap.
+        anchor_wall: program date time (UTC) of that frame, which locates the gap in a recording.
+            Both are None if the playlist has no dates.
     """
 
     start: NonNegativeFloat
@@ -149,14 +151,14 @@ class Gap(Model):
 
     @property
     def segments(self) -> int:
-        """How many media segments were lost."""
+        """Number of missing segments."""
         return self.last_sequence - self.first_sequence + 1
 
 
 class TimedMetadata(Model):
-    """An `EXT-X-DATERANGE` on the timeline: `at` in seconds of media time.
+    """An `EXT-X-DATERANGE` on the timeline; `at` in seconds of media time.
 
-    `problem` says why its payload could not be read.
+    `problem` says why its payload could not be decoded.
     """
 
     id: str
@@ -165,9 +167,19 @@ class TimedMetadata(Model):
     payload: str = ""
     problem: str = ""
 
+    def moved_to(self, at: float) -> TimedMetadata:
+        """Return a copy at another media time (s)."""
+        return TimedMetadata(
+            id=self.id,
+            at=at,
+            duration=self.duration,
+            payload=self.payload,
+            problem=self.problem,
+        )
+
 
 class Line(Model):
-    """A line of the stream's captions as plain text, from `at` to `until` (s of media time)."""
+    """A line of captions as plain text, from `at` to `until` (s of media time)."""
 
     at: float
     until: float
@@ -177,8 +189,8 @@ class Line(Model):
 class Window(Model):
     """A run of whole segments, the unit of fetching and analysis.
 
-    `commentary` is what captions came while it was filled; they may be about what was before.
-    `dropped_metadata` counts timed metadata beyond what a window may hold.
+    `commentary` holds the captions received while the window was filled; they may refer to earlier
+    media. `dropped_metadata` counts timed metadata beyond the limit of a window.
     """
 
     index: NonNegativeInt
@@ -203,6 +215,67 @@ class Window(Model):
 
 
 class VariantPolicy(Model):
-    """Which variant of a master playlist to follow: the best that is at most `max_height`."""
+    """Which variant of a master playlist to follow: the best one of at most `max_height` pixels."""
 
     max_height: int = Field(default=720, ge=1, le=4320)
+
+
+ABANDONED_AFTER = 1800.0
+"""Seconds without a new object after which a stream's media is taken for left behind: longer than
+the clips of a stream that has ended need it."""
+
+
+SHED_AFTER = 60.0
+"""Seconds for which media is kept even in a full store: analysis is about to read it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """An object in the segment store; `age` in seconds since it was written, `size` in bytes."""
+
+    tenant: str
+    stream: str
+    key: str
+    size: int
+    age: float
+
+
+def media_to_evict(objects: Iterable[StoredObject], *, target: int) -> list[StoredObject]:
+    """Return the objects to delete from a full store to free `target` bytes, in that order.
+
+    Media of abandoned streams is deleted first, oldest first. Then the tenant that uses most space
+    loses its oldest media, repeatedly, so that no tenant suffers from another.
+    """
+    by_stream: dict[tuple[str, str], list[StoredObject]] = defaultdict(list)
+    for each in objects:
+        by_stream[each.tenant, each.stream].append(each)
+    shed: list[StoredObject] = []
+    freed = 0
+    live: dict[str, list[StoredObject]] = defaultdict(list)
+    abandoned: list[StoredObject] = []
+    for (tenant, _), found in by_stream.items():
+        left_behind = min(each.age for each in found) > ABANDONED_AFTER
+        (abandoned if left_behind else live[tenant]).extend(found)
+    for each in sorted(abandoned, key=_oldest_first):
+        if freed >= target:
+            return shed
+        shed.append(each)
+        freed += each.size
+    held = {tenant: sum(each.size for each in found) for tenant, found in live.items()}
+    for tenant, found in live.items():
+        live[tenant] = sorted(
+            (each for each in found if each.age > SHED_AFTER), key=_oldest_first, reverse=True
+        )
+    while freed < target:
+        tenant = max((name for name in live if live[name]), key=lambda name: held[name], default="")
+        if not tenant:
+            break
+        each = live[tenant].pop()
+        shed.append(each)
+        freed += each.size
+        held[tenant] -= each.size
+    return shed
+
+
+def _oldest_first(each: StoredObject) -> tuple[float, str]:
+    return (-each.age, each.key)

@@ -1,10 +1,10 @@
-"""The media timeline: where each segment lies, whatever its container's clock does.
+"""The media timeline: maps container timestamps of segments to media time.
 
 MPEG-TS timestamps are 33 bits of a 90 kHz clock (ISO/IEC 13818-1, 2.4.3.7): they wrap every 26.5
-hours, start anywhere, and start anew when an encoder does. Media time is ours: it starts at 0,
-follows the container's clock as long as that runs on from segment to segment, and is continuous
-over all the rest. EXTINF counts only where the container says nothing usable: packagers write
-constants, rounded values and zeros there.
+hours, start anywhere, and restart with the encoder. Media time starts at 0, follows the container's
+clock while that is continuous, and is continuous across everything else. EXTINF is used only if the
+container has no usable timestamps, because packagers write constants, rounded values and zeros
+there.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class TimelinePoint(Model):
 
     Attributes:
         position: seconds of media time.
-        expected: its container timestamp (s, unwrapped); None where nothing is known of it.
-        discontinuity: number of discontinuities before it.
+        expected: container timestamp (s, unwrapped); None if unknown.
+        discontinuity: number of preceding discontinuities.
     """
 
     position: NonNegativeFloat = 0.0
@@ -44,7 +44,7 @@ class TimelinePoint(Model):
 
 
 class Placement(Model):
-    """Where a segment lies, in seconds; `first_timestamp` is the container's clock at `start`."""
+    """Position of a segment (s); `first_timestamp` is the container's timestamp at `start`."""
 
     start: NonNegativeFloat
     duration: PositiveFloat
@@ -67,22 +67,22 @@ def place(
     lost: float = 0.0,
     timed: bool = True,
 ) -> tuple[Placement, TimelinePoint]:
-    """Place the next segment and say where the one after it is expected.
+    """Place the next segment; return its placement and where the following one is expected.
 
     Args:
         point: where the segment is expected.
-        timestamp: its first container timestamp, in seconds, as read.
-        listed_duration: its EXTINF, in seconds.
-        measured_duration: what its packets cover, in seconds; None when that is unknown.
-        declared_discontinuity: the playlist says that its clock is new.
-        lost: seconds of the gap that ends at `point`. Its length was an estimate, so the segment
-            may start up to that much before `point`, and the gap is then as much shorter.
-        timed: False when the segment carries no clock (packed audio without an ID3 timestamp), so
-            that it follows the one before it without a discontinuity.
+        timestamp: its first container timestamp (s), as read.
+        listed_duration: its EXTINF (s).
+        measured_duration: duration of its packets (s); None if unknown.
+        declared_discontinuity: True if the playlist declares a new clock.
+        lost: length (s) of the gap that ends at `point`. It was an estimate, so the segment may
+            start up to that much before `point`, which shortens the gap.
+        timed: False if the segment has no timestamps (packed audio without an ID3 timestamp), so
+            that it follows the previous one without a discontinuity.
 
     Returns:
-        Segments placed one after the other never overlap nor go back. Where a timestamp follows on
-        from the media before, it decides, whatever the playlist says, so that nothing drifts.
+        Placements never overlap or go back. A timestamp that continues the previous media takes
+        precedence over the playlist, so that nothing drifts.
     """
     duration = _duration(listed_duration, measured_duration)
     if not timed:
@@ -111,13 +111,15 @@ def place(
 
 
 def skip(point: TimelinePoint, duration: float) -> TimelinePoint:
-    """Return where the next segment is expected when `duration` seconds of media are lost."""
+    """Return where the next segment is expected after `duration` seconds of lost media."""
     expected = None if point.expected is None else point.expected + duration
-    return point.model_copy(update={"position": point.position + duration, "expected": expected})
+    return TimelinePoint(
+        position=point.position + duration, expected=expected, discontinuity=point.discontinuity
+    )
 
 
 def unwrap(timestamp: float, *, near: float) -> float:
-    """Return the value of a wrapping timestamp that lies nearest to `near`; all in seconds."""
+    """Return the value of a wrapping timestamp that is nearest to `near`; all in seconds."""
     return timestamp + round((near - timestamp) / TIMESTAMP_PERIOD) * TIMESTAMP_PERIOD
 
 
@@ -131,14 +133,14 @@ def lost_duration(
 ) -> float:
     """Estimate how many seconds of media were lost.
 
-    The lost segments' own durations, as far as they were listed, and the typical one for the
-    others; the wall clock of the media on both sides decides where it says that more was lost,
-    or a little less. (Much less is what a recording played faster than it happened would say.)
+    The estimate is the sum of the listed durations, and the typical one for unlisted segments. The
+    wall clock on both sides takes precedence if it says that more was lost, or slightly less. (A
+    recording played faster than real time would say that much less was lost.)
 
     Args:
-        listed: EXTINF of the lost segments that were seen in the playlist, in seconds.
-        unlisted: how many were never seen.
-        typical: seconds of a usual segment.
+        listed: EXTINF (s) of the lost segments that were listed.
+        unlisted: number of lost segments that were never listed.
+        typical: duration (s) of a typical segment.
         last_end: program date time at which the last segment before ended.
         next_start: program date time of the next segment.
     """
@@ -170,13 +172,15 @@ def _untimed(
 ) -> tuple[Placement, TimelinePoint]:
     new_clock = declared or point.expected is not None
     placement, following = _anchor(point, timestamp, duration, point.discontinuity + new_clock)
-    return placement, following.model_copy(update={"expected": None})
+    unknown = TimelinePoint(position=following.position, discontinuity=following.discontinuity)
+    return placement, unknown
 
 
 def _duration(listed: float, measured: float | None) -> float:
-    """Prefer what the packets cover; EXTINF where they cannot say, or say the absurd.
+    """Return the duration of the packets; EXTINF if that is unknown or implausible.
 
-    One picture alone covers nothing, and a span of minutes comes from timestamps, not from media.
+    A single picture has no duration, and a span of minutes comes from bad timestamps, not from
+    media.
     """
     believed = max(2 * listed + 0.5, _LONGEST_MEASURED)
     if measured is not None and _ONE_PICTURE <= measured <= believed:
@@ -187,11 +191,11 @@ def _duration(listed: float, measured: float | None) -> float:
 
 
 def _plausible(late: float, duration: float, listed: float, lost: float) -> bool:
-    """Return True if the container's clock may have moved on by `late` more seconds than expected.
+    """Return True if a timestamp `late` seconds after the expected one continues the same clock.
 
-    A truncated segment or a dropped frame moves the next one by less than a segment or so; a new
-    clock, by anything. After a gap, whose length is an estimate, half of it more is believed, or
-    any part of it less.
+    A truncated segment or a dropped frame moves the next one by about a segment at most; a new
+    clock moves it by any amount. After a gap, whose length is an estimate, half of it more is
+    accepted, or any part of it less.
     """
     latest = max(1.0, 1.5 * max(duration, min(listed, _LONGEST_USUAL))) + lost / 2
     return -max(0.5, duration / 2) - lost <= late <= latest

@@ -1,7 +1,4 @@
-"""Which wall clock time a point of the media timeline corresponds to.
-
-Times as analyzers write them, read as seconds of media time and put in order.
-"""
+"""Conversion between media time, wall clock, and times as analyzers write them."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ class ClockAnchor(Model):
 
 
 def anchor_of(segments: Iterable[SegmentRef]) -> ClockAnchor | None:
-    """Return the anchor of the first segment that tells its date; None when none does."""
+    """Return the anchor of the first segment with a program date time; None if there is none."""
     for segment in segments:
         if segment.program_date_time is not None:
             return ClockAnchor(at=segment.start, wall=segment.program_date_time)
@@ -50,20 +47,20 @@ _ISO_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[T ].*")
 
 
 class TimestampError(ValueError):
-    """A time that cannot be read; the message says what was given and which forms are read."""
+    """A time cannot be parsed; the message names the value and the accepted forms."""
 
 
 class WallClockAnchor(Model):
-    """Ties the two clocks together: at `media_time` seconds the wall clock (UTC) was `at`.
+    """Maps between the clocks: at `media_time` (s) the wall clock (UTC) was `at`.
 
-    From `EXT-X-PROGRAM-DATE-TIME` where the playlist has it.
+    From `EXT-X-PROGRAM-DATE-TIME`, if the playlist has it.
     """
 
     at: datetime
     media_time: float = 0.0
 
     def media_time_of(self, moment: datetime) -> float:
-        """Return the media time (s) of a wall-clock `moment`; one without a zone is UTC."""
+        """Return the media time (s) of a wall-clock `moment`; UTC if it has no time zone."""
         return self.media_time + (_utc(moment) - _utc(self.at)).total_seconds()
 
     def wall_clock_of(self, seconds: float) -> datetime:
@@ -71,8 +68,8 @@ class WallClockAnchor(Model):
         return _utc(self.at) + timedelta(seconds=seconds - self.media_time)
 
 
-class Span(NamedTuple):
-    """A moment in order, `start` <= `peak` <= `end` in seconds, and what was corrected."""
+class OrderedSpan(NamedTuple):
+    """A moment with `start` <= `peak` <= `end` (s), and the corrections that were made."""
 
     start: float
     peak: float
@@ -88,12 +85,12 @@ def parse_timestamp(
 ) -> float:
     """Return a time as seconds of media time.
 
-    Read are seconds (`83.5`, `"83.5"`, `"83.5s"`, a timedelta), `"MM:SS"`, `"HH:MM:SS.mmm"` (a
-    decimal comma too) and ISO 8601 with date. The first three count from `offset`, the media
-    time (s) at which the analysed piece starts; an ISO time is absolute and needs `anchor`.
+    Accepted are seconds (`83.5`, `"83.5"`, `"83.5s"`, a timedelta), `"MM:SS"`, `"HH:MM:SS.mmm"` (or
+    a decimal comma) and ISO 8601 with date. The first three are relative to `offset`, the media
+    time (s) at which the analyzed range starts; an ISO time is absolute and requires `anchor`.
 
     Raises:
-        TimestampError: it is in none of these forms, or is a wall clock without an anchor.
+        TimestampError: the value has none of these forms, or is a wall clock without an anchor.
     """
     if isinstance(value, datetime):
         return _from_wall_clock(value, anchor)
@@ -109,7 +106,7 @@ def parse_timestamp(
 
 
 def format_timestamp(seconds: float) -> str:
-    """Return media time as people read it: `M:SS`, or `H:MM:SS` from an hour on."""
+    """Return media time for display: `M:SS`, or `H:MM:SS` from an hour on."""
     minutes, second = divmod(int(seconds), MINUTE)
     hours, minute = divmod(minutes, MINUTE)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
@@ -117,11 +114,11 @@ def format_timestamp(seconds: float) -> str:
 
 def order_span(
     *, start: float, peak: float, end: float, earliest: float = 0.0, latest: float = math.inf
-) -> Span:
-    """Return the moment within `earliest`..`latest` and in order, with a reason per correction.
+) -> OrderedSpan:
+    """Return the moment in order and within `earliest`..`latest`, with a reason per correction.
 
-    All in seconds of media time. Times outside are clamped, a start after the end is exchanged
-    with it, and a peak outside is moved to the nearer bound.
+    All in seconds of media time. Times outside are clamped, a start after the end is swapped with
+    it, and a peak outside is moved to the nearer bound.
     """
     corrections: list[str] = []
     times = {"start": start, "peak": peak, "end": end}
@@ -144,7 +141,7 @@ def order_span(
         corrections.append(
             f"peak {peak:.3f} s lies outside {start:.3f}..{end:.3f} s; moved to {inside:.3f} s"
         )
-    return Span(start, inside, end, tuple(corrections))
+    return OrderedSpan(start, inside, end, tuple(corrections))
 
 
 def _from_text(text: str, *, offset: float, anchor: WallClockAnchor | None) -> float:

@@ -1,20 +1,20 @@
-"""What is wrong with a profile, said so that its author can put it right.
+"""Profile documents: layers, inheritance, validation, JSON Schema and tenants' overrides.
 
-How one layer of a profile is laid over another.
-
-From what authors and tenants write to complete profiles: layers, inheritance, validation.
-
-The JSON Schema by which editors complete and check profile files.
+Documents are merged (JSON Merge Patch) along `extends:` and validated; problems are reported so
+that authors can fix them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final, TypeAlias, cast, get_args, get_origin
+from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import PositiveInt, ValidationError
 from pydantic_core import ErrorDetails
 from rapidfuzz import fuzz, process
 
@@ -29,9 +29,9 @@ Path = tuple[str | int, ...]
 
 
 class ProfileProblem(Model):
-    """One thing wrong: where (`source` names the document, `path` the place in it), and what.
+    """One problem of a profile: document (`source`), `path` in it, and message.
 
-    `line` counts from 1 and is known for documents read from a file.
+    `line` counts from 1 and is set for documents read from a file.
     """
 
     source: str
@@ -46,7 +46,7 @@ class ProfileProblem(Model):
 
 
 class InvalidProfilesError(Exception):
-    """Profiles that cannot be used, with everything that is wrong with them."""
+    """Profiles are invalid; carries all their problems."""
 
     code: Final = "profile_invalid"
 
@@ -56,12 +56,12 @@ class InvalidProfilesError(Exception):
 
 
 def problems_of(error: ValidationError) -> list[tuple[Path, str]]:
-    """Return each problem of a validation of `GameProfile` as a path and a sentence."""
+    """Return the problems of a validation of `GameProfile` as path and message."""
     return [_explain(details) for details in error.errors(include_url=False)]
 
 
 def nearest_key(key: str, valid: Iterable[str]) -> str:
-    """Return advice on what was meant by `key`, given the keys that are valid in its place."""
+    """Return a hint which of the `valid` keys was meant by `key`."""
     choices = sorted(valid)
     if not choices:
         return "nothing may stand here"
@@ -70,7 +70,7 @@ def nearest_key(key: str, valid: Iterable[str]) -> str:
 
 
 def valid_keys(path: Path) -> tuple[str, ...]:
-    """Return the keys that the schema allows beside the last one of `path`."""
+    """Return the keys that the schema allows at the last element of `path`."""
     kind: Any = GameProfile
     for key in path[:-1]:
         kind = _child(kind, key)
@@ -114,10 +114,10 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 
 def merge_patch(target: Mapping[str, Json], patch: Mapping[str, Json]) -> dict[str, Json]:
-    """Return `target` with `patch` laid over it, by JSON Merge Patch (RFC 7396).
+    """Return `target` with `patch` applied, by JSON Merge Patch (RFC 7396).
 
-    Mappings merge key by key, anything else (lists too) is replaced, and null takes a key away.
-    Neither argument is changed. Merging is idempotent, and an empty patch changes nothing.
+    Mappings are merged key by key, anything else (lists too) is replaced, and null removes a key.
+    The arguments are not modified. Merging is idempotent, and an empty patch changes nothing.
     """
     merged = dict(target)
     for key, value in patch.items():
@@ -149,7 +149,7 @@ COMPUTED: Final = ("id", "version")
 
 
 class Layer(Model):
-    """What one author says about a profile; `source` names the file or override it came from."""
+    """One author's part of a profile; `source` names the file or override."""
 
     source: str
     data: dict[str, object]
@@ -160,10 +160,10 @@ Documents = Mapping[str, tuple[Layer, ...]]
 
 
 def resolve_documents(documents: Documents) -> dict[str, GameProfile]:
-    """Return every profile complete: its ancestors' layers merged under its own, and validated.
+    """Return all profiles, merged with their ancestors and validated.
 
     Raises:
-        InvalidProfilesError: with every problem of every document, each said once.
+        InvalidProfilesError: with the problems of all documents, without duplicates.
     """
     profiles: dict[str, GameProfile] = {}
     problems: dict[tuple[str, Path, str], ProfileProblem] = {}
@@ -183,7 +183,7 @@ def resolve_documents(documents: Documents) -> dict[str, GameProfile]:
 
 
 def content_version(content: Mapping[str, object]) -> str:
-    """Return the version of a profile's content: SHA-256 of its canonical JSON, shortened."""
+    """Return the version of a profile's content: truncated SHA-256 of its canonical JSON."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:VERSION_LENGTH]
 
@@ -212,7 +212,7 @@ def _resolve(profile_id: str, documents: Documents) -> GameProfile:
             for path, words in problems_of(error)
         ) from None
     version = content_version(profile.model_dump(mode="json", exclude={"version"}))
-    return profile.model_copy(update={"version": version})
+    return profile.with_version(version)
 
 
 def _lineage(profile_id: str, documents: Documents) -> list[str]:
@@ -260,7 +260,7 @@ def _refuse_computed(layers: tuple[Layer, ...]) -> None:
 
 
 def _author(path: Path, layers: list[Layer]) -> str:
-    """Return the source of the last layer that speaks of `path`, or of as much of it as any."""
+    """Return the source of the last layer that sets `path`, or its longest prefix."""
     for length in range(len(path), 0, -1):
         for layer in reversed(layers):
             if _has(layer.data, path[:length]):
@@ -278,7 +278,7 @@ def _has(value: object, path: Path) -> bool:
 
 
 def _json(value: object) -> Json:
-    """Return the value as plain JSON; what JSON does not know becomes text."""
+    """Return the value as plain JSON; values that JSON does not support become text."""
     if isinstance(value, Mapping):
         return {str(key): _json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -291,10 +291,10 @@ _NULLABLE_VALUES: Final = frozenset({"moments", "tags", "markets", "terms"})
 
 
 def profile_json_schema() -> dict[str, Any]:
-    """Return the schema (JSON Schema 2020-12) of what may be written in one profile file.
+    """Return the JSON Schema (2020-12) of a profile file.
 
-    A file states only what differs from its parent, so nothing below the top is required and no
-    default is shown; unknown keys are errors.
+    A file contains only what differs from its parent, so nothing below the top level is required
+    and no default is shown. Unknown keys are errors.
     """
     schema = GameProfile.model_json_schema(mode="validation")
     for name in COMPUTED:
@@ -330,3 +330,82 @@ def _allow_null(field: dict[str, Any]) -> None:
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [schema, {"type": "null"}]}
+
+
+MAX_OVERRIDES: Final = 50
+"""Most profiles that a tenant may change or add; all of them are resolved and searched together."""
+
+
+MAX_NESTING: Final = 8
+"""Most levels of a patch; a profile has four."""
+
+
+class ProfileOverride(Model):
+    """One revision of a tenant's override of one profile.
+
+    `patch` is applied to the shipped document by JSON Merge Patch, so profiles that extend it
+    inherit the change. An id that is not shipped defines a profile of the tenant's own. An empty
+    patch reverts earlier revisions. `created_at` is UTC; `created_by` is the API key.
+    """
+
+    tenant_id: UUID
+    profile_id: str
+    revision: PositiveInt
+    patch: dict[str, object]
+    created_at: datetime
+    created_by: UUID | None = None
+
+    @property
+    def source(self) -> str:
+        """Name of this override in problems."""
+        return f"override {self.profile_id} revision {self.revision}"
+
+    def layer(self) -> Layer:
+        """Return the override as a layer over the shipped document."""
+        return Layer(source=self.source, data=self.patch)
+
+    def check(self) -> None:
+        """Validate the patch itself, before it is merged.
+
+        Raises:
+            InvalidProfilesError: the patch is empty or too deep, or contains a number that is not
+                finite or text with control characters, which cannot be stored.
+        """
+        problems = [
+            ProfileProblem(source=self.source, path=path, words=words)
+            for path, words in _unusable(self.patch)
+        ]
+        if not self.patch:
+            words = "changes nothing: say what differs, or delete the override"
+            problems = [ProfileProblem(source=self.source, words=words)]
+        if problems:
+            raise InvalidProfilesError(problems)
+
+
+def _unusable(patch: Mapping[str, object]) -> Iterator[tuple[Path, str]]:
+    """Yield paths and their problems; iterative, since the client determines the depth."""
+    waiting: list[tuple[Path, object]] = [((), patch)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict | list):
+            if len(path) >= MAX_NESTING:
+                yield path, f"is nested more than {MAX_NESTING} levels deep"
+                continue
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, item in items:
+                if isinstance(key, str) and not _is_storable(key):
+                    yield path, "has a key with control characters"
+                else:
+                    waiting.append(((*path, key), item))
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield path, "must be a finite number"
+        elif isinstance(value, str) and not _is_storable(value):
+            yield path, "has control characters: remove them"
+
+
+def _is_storable(text: str) -> bool:
+    """Return True if the text has no control characters and no unpaired surrogates."""
+    return not any(
+        character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff"
+        for character in text
+    )

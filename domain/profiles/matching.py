@@ -1,13 +1,7 @@
-"""Names of games as people type them, brought to a form in which they can be compared.
+"""Matching of free text to game profiles: a game, league, team or title as people type it.
 
-How people say, in several languages, that they mean to bet.
-
-Where a known name stands in a text, exactly or with a few typos.
-
-Which profile a text speaks of: a game, league, team or title as people type it.
-
-Exact names are looked for first, then names with a few typos. Whatever stays unclear falls back
-to `default`, and the match says why: a wrong profile costs more than a general one.
+Exact names are searched first, then names with a few typos. Unclear matches fall back to `default`
+with an explanation, because a wrong profile costs more than a general one.
 """
 
 from __future__ import annotations
@@ -57,7 +51,7 @@ _SPLIT: Final = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
 
 
 def normalize(text: str) -> str:
-    """Return lower-case words, single-spaced, with diacritics and punctuation taken away."""
+    """Return lower-case words separated by single spaces, without diacritics and punctuation."""
     folded = unicodedata.normalize("NFKD", text.casefold().translate(_FOLDS))
     bare = "".join(c for c in folded if not unicodedata.combining(c))
     recomposed = unicodedata.normalize("NFKC", bare).casefold().translate(_FOLDS)
@@ -65,12 +59,12 @@ def normalize(text: str) -> str:
 
 
 def compact(name: str) -> str:
-    """Return a normalised name without its spaces: "rocket league" and "rocketleague" agree."""
+    """Return a normalized name without spaces: "rocket league" equals "rocketleague"."""
     return name.replace(" ", "")
 
 
 def without_noise(words: list[str]) -> list[str]:
-    """Return the words that may name something: no numbers and no words of broadcasting."""
+    """Return the words that may be names: without numbers and broadcasting terms."""
     return [word for word in without_numbers(words) if word not in NOISE]
 
 
@@ -80,12 +74,12 @@ def without_numbers(words: list[str]) -> list[str]:
 
 
 def is_unspaced(name: str) -> bool:
-    """Tell whether a name is in a script that does not set words apart."""
+    """Return True if the name is in a script that does not separate words."""
     return bool(_UNSPACED.search(name))
 
 
 def split_digits(name: str) -> str:
-    """Return a name with digits set apart from letters: "nba2k24" is "nba 2 k 24"."""
+    """Return a name with digits separated from letters: "nba2k24" is "nba 2 k 24"."""
     return _SPLIT.sub(" ", name)
 
 
@@ -120,9 +114,9 @@ _JOINERS: Final = frozenset({"on", "na", "на", "de", "di", "of", "for", "the",
 
 
 def without_betting_words(words: list[str]) -> tuple[list[str], str | None]:
-    """Return normalised words without those about betting, and the first such phrase, if any.
+    """Return normalized words without betting terms, and the first such term, if any.
 
-    A text like "odds on the Lakers" thus leaves "Lakers" to be recognised.
+    So "odds on the Lakers" leaves "Lakers" to be matched.
     """
     rest, found = list(words), None
     for phrase in _PHRASES:
@@ -163,7 +157,7 @@ _MIN_TYPO_LENGTH: Final = 5
 
 
 class Alias(NamedTuple):
-    """One name of a profile: as written, normalised, and without spaces."""
+    """One name of a profile: as written, normalized, and without spaces."""
 
     profile_id: str
     text: str
@@ -173,8 +167,8 @@ class Alias(NamedTuple):
     words: int
 
 
-class Hit(NamedTuple):
-    """An alias found on the words `start`..`end` (end excluded) of a text; `score` in [0, 1]."""
+class AliasHit(NamedTuple):
+    """An alias found at the words `start`..`end` (exclusive) of a text; `score` in [0, 1]."""
 
     alias: Alias
     score: float
@@ -187,15 +181,15 @@ class Hit(NamedTuple):
         return self.alias.profile_id
 
     def words(self) -> range:
-        """Return the positions of the words that the hit explains."""
+        """Return the positions of the matched words."""
         return range(self.start, self.end)
 
-    def spans(self, other: Hit) -> bool:
-        """Tell whether this hit stands on the words of the other and on more."""
+    def spans(self, other: AliasHit) -> bool:
+        """Return True if this hit covers the words of the other and more."""
         return set(self.words()) > set(other.words())
 
-    def covers(self, other: Hit) -> bool:
-        """Tell whether this hit explains the words of the other and more."""
+    def covers(self, other: AliasHit) -> bool:
+        """Return True if this hit explains the words of the other and more."""
         return (
             self.start <= other.start
             and other.end <= self.end
@@ -205,7 +199,7 @@ class Hit(NamedTuple):
 
 
 def aliases_of(profile: GameProfile) -> Iterable[Alias]:
-    """Yield every name by which a profile can be found."""
+    """Yield every name of a profile."""
     own = () if profile.kind is ProfileKind.DEFAULT else (profile.name, profile.id)
     groups = (
         (2, (*own, *profile.aliases.names)),
@@ -220,7 +214,7 @@ def aliases_of(profile: GameProfile) -> Iterable[Alias]:
 
 
 class ExactFinder:
-    """Finds names that stand in a text letter by letter."""
+    """Finds names that occur literally in a text."""
 
     def __init__(self, aliases: Iterable[Alias]) -> None:
         self._by_name: dict[str, list[Alias]] = {}
@@ -236,8 +230,8 @@ class ExactFinder:
             if is_unspaced(alias.name):
                 self._unspaced.append(alias)
 
-    def hits(self, words: list[str]) -> Iterator[Hit]:
-        """Yield every alias that is the whole of a normalised text, or stands within it."""
+    def hits(self, words: list[str]) -> Iterator[AliasHit]:
+        """Yield every alias that equals a normalized text or occurs in it."""
         wholes = {
             "".join(without_noise(words)): WITHOUT_NOISE,
             "".join(without_numbers(words)): WITHOUT_NOISE,
@@ -245,10 +239,10 @@ class ExactFinder:
         }
         for joined, score in wholes.items():
             for alias in self._by_joined.get(joined, ()):
-                yield Hit(alias, score, 0, len(words))
+                yield AliasHit(alias, score, 0, len(words))
         letters = sum(map(len, words))
         for alias, start, end in self._within(words):
-            yield Hit(alias, _WITHIN + 0.1 * min(1.0, len(alias.joined) / letters), start, end)
+            yield AliasHit(alias, _WITHIN + 0.1 * min(1.0, len(alias.joined) / letters), start, end)
 
     def _within(self, words: list[str]) -> Iterator[tuple[Alias, int, int]]:
         for start, end in _runs(words, self._longest):
@@ -264,9 +258,10 @@ class ExactFinder:
 
 
 class TypoFinder:
-    """Finds the names that come within a few typos of words of a text.
+    """Finds names within a few typos of words of a text.
 
-    Distances are optimal string alignments: a letter lost, added, changed or swapped counts one.
+    The distance is optimal string alignment: a letter missing, added, changed or swapped counts
+    one.
     """
 
     def __init__(self, aliases: Iterable[Alias]) -> None:
@@ -280,12 +275,12 @@ class TypoFinder:
         self._names = [alias.joined for alias in self._aliases]
         self._longest = 1 + max((alias.words for alias in self._aliases), default=0)
 
-    def hits(self, words: list[str]) -> Iterator[Hit]:
-        """Yield every alias near any run of the words; words may be joined or split by mistake."""
+    def hits(self, words: list[str]) -> Iterator[AliasHit]:
+        """Yield every alias near any run of the words; words may be wrongly joined or split."""
         for start, end in _runs(words, self._longest):
             yield from self._hits_at(words, start, end)
 
-    def _hits_at(self, words: list[str], start: int, end: int) -> Iterator[Hit]:
+    def _hits_at(self, words: list[str], start: int, end: int) -> Iterator[AliasHit]:
         piece = "".join(words[start:end])
         near = process.extract_iter(
             piece, self._names, scorer=OSA.distance, score_cutoff=_allowed_typos(len(piece))
@@ -295,11 +290,11 @@ class TypoFinder:
             alias = self._aliases[index]
             if abs(alias.words - (end - start)) <= 1 and distance <= _allowed_typos(len(name)):
                 score = factor * (1 - distance / max(len(name), len(piece)))
-                yield Hit(alias, score, start, end)
+                yield AliasHit(alias, score, start, end)
 
 
 def _allowed_typos(length: int) -> int:
-    """One edit from 5 letters, two from 8, three from 13: about the rate of hasty typing."""
+    """Return the allowed edits: one from 5 letters, two from 8, three from 13."""
     return 0 if length < _MIN_TYPO_LENGTH else 1 + (length >= 8) + (length >= 13)  # noqa: PLR2004
 
 
@@ -360,9 +355,28 @@ class ProfileMatch(Model):
     alternatives: tuple[Alternative, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def replace(
+        self,
+        *,
+        profile_id: str | None = None,
+        reason: str | None = None,
+        notes: tuple[str, ...] | None = None,
+    ) -> ProfileMatch:
+        """Return a copy with the given fields changed; None leaves a field as it is."""
+        return ProfileMatch(
+            query=self.query,
+            profile_id=self.profile_id if profile_id is None else profile_id,
+            score=self.score,
+            alias=self.alias,
+            reason=self.reason if reason is None else reason,
+            fallback=self.fallback,
+            alternatives=self.alternatives,
+            notes=self.notes if notes is None else notes,
+        )
+
 
 class NameIndex:
-    """The aliases of a set of profiles, ready to be searched."""
+    """Search index of the aliases of a set of profiles."""
 
     def __init__(self, profiles: Iterable[GameProfile]) -> None:
         self._profiles = {profile.id: profile for profile in profiles}
@@ -383,7 +397,7 @@ class NameIndex:
         self._typos = TypoFinder(aliases)
 
     def match(self, text: str) -> ProfileMatch:
-        """Find the profile that `text` speaks of; the same for any case, spacing and accents."""
+        """Find the profile that `text` refers to, ignoring case, spacing and accents."""
         if text.strip() in self._profiles:
             return self._by_id(text)
         words = normalize(text[:MAX_TEXT]).split()[:MAX_WORDS]
@@ -428,8 +442,10 @@ class NameIndex:
             text, hit, f"it resembles “{hit.alias.text}” ({hit.score:.0%})", best[1:]
         )
 
-    def _by_longer_typo(self, text: str, words: list[str], hits: list[Hit]) -> ProfileMatch | None:
-        """Settle an unclear word by the misspelt longer name around it: "americn football"."""
+    def _by_longer_typo(
+        self, text: str, words: list[str], hits: list[AliasHit]
+    ) -> ProfileMatch | None:
+        """Resolve an ambiguous word by the misspelled longer name around it: "americn football"."""
         longer = [near for near in self._near_hits(words) if all(near.spans(h) for h in hits)]
         best = _best_by_profile(longer)
         if len(best) != 1 or best[0].score < CONFIDENT:
@@ -437,12 +453,12 @@ class NameIndex:
         hit = best[0]
         return self._found(text, hit, f"it resembles “{hit.alias.text}” ({hit.score:.0%})", hits)
 
-    def _exact_hits(self, words: list[str]) -> list[Hit]:
+    def _exact_hits(self, words: list[str]) -> list[AliasHit]:
         spaced = split_digits(" ".join(words)).split()
         readings = [words] if spaced == words else [words, spaced]
         return [hit for reading in readings for hit in self._exact.hits(reading)]
 
-    def _near_hits(self, words: list[str]) -> list[Hit]:
+    def _near_hits(self, words: list[str]) -> list[AliasHit]:
         named = without_noise(words)
         readings = [words] if named in ([], words) else [words, named]
         return [hit for reading in readings for hit in self._typos.hits(reading)]
@@ -457,7 +473,9 @@ class NameIndex:
             reason=f"{profile.name}: it is the profile's id",
         )
 
-    def _found(self, text: str, hit: Hit, why: str, others: Iterable[Hit] = ()) -> ProfileMatch:
+    def _found(
+        self, text: str, hit: AliasHit, why: str, others: Iterable[AliasHit] = ()
+    ) -> ProfileMatch:
         return ProfileMatch(
             query=text,
             profile_id=hit.profile_id,
@@ -473,13 +491,13 @@ class NameIndex:
         variant = self._variants.get(match.profile_id)
         if variant is None:
             reason = f"{match.reason}; it has no betting variant, though “{word}” asks for one"
-            return match.model_copy(update={"reason": reason})
+            return match.replace(reason=reason)
         reason = f"{match.reason}; “{word}” asks for its betting variant"
-        return match.model_copy(update={"profile_id": variant, "reason": reason})
+        return match.replace(profile_id=variant, reason=reason)
 
 
-def _settle(hits: list[Hit]) -> list[Hit]:
-    """Drop what a longer name explains, then leagues where a game is named."""
+def _settle(hits: list[AliasHit]) -> list[AliasHit]:
+    """Drop hits within longer names, then leagues if a game is named."""
     kept = [hit for hit in hits if not any(other.covers(hit) for other in hits)]
     whole = [hit for hit in kept if hit.score == WHOLE]
     if whole:
@@ -488,8 +506,8 @@ def _settle(hits: list[Hit]) -> list[Hit]:
     return named or kept
 
 
-def _explaining_most(hits: list[Hit], best: list[Hit]) -> Hit | None:
-    """Return the best hit of the one profile that explains all that others do and more, if any."""
+def _explaining_most(hits: list[AliasHit], best: list[AliasHit]) -> AliasHit | None:
+    """Return the best hit of the one profile that explains more than all others, if any."""
     explained = {
         hit.profile_id: {i for h in hits if h.profile_id == hit.profile_id for i in h.words()}
         for hit in best
@@ -501,15 +519,15 @@ def _explaining_most(hits: list[Hit], best: list[Hit]) -> Hit | None:
     return None
 
 
-def _best_by_profile(hits: Iterable[Hit]) -> list[Hit]:
-    best: dict[str, Hit] = {}
+def _best_by_profile(hits: Iterable[AliasHit]) -> list[AliasHit]:
+    best: dict[str, AliasHit] = {}
     for hit in hits:
         if hit.profile_id not in best or hit.score > best[hit.profile_id].score:
             best[hit.profile_id] = hit
     return sorted(best.values(), key=lambda hit: (-hit.score, hit.profile_id))
 
 
-def _fallback(text: str, best: list[Hit], why: str) -> ProfileMatch:
+def _fallback(text: str, best: list[AliasHit], why: str) -> ProfileMatch:
     return ProfileMatch(
         query=text,
         profile_id=DEFAULT_PROFILE,
@@ -521,7 +539,7 @@ def _fallback(text: str, best: list[Hit], why: str) -> ProfileMatch:
     )
 
 
-def _alternatives(hits: Iterable[Hit]) -> tuple[Alternative, ...]:
+def _alternatives(hits: Iterable[AliasHit]) -> tuple[Alternative, ...]:
     others = [hit for hit in hits if hit.profile_id != DEFAULT_PROFILE][:_ALTERNATIVES]
     return tuple(
         Alternative(profile_id=h.profile_id, score=round(h.score, 3), alias=h.alias.text)
@@ -529,5 +547,5 @@ def _alternatives(hits: Iterable[Hit]) -> tuple[Alternative, ...]:
     )
 
 
-def _list(hits: list[Hit]) -> str:
+def _list(hits: list[AliasHit]) -> str:
     return " or ".join(f"{hit.profile_id} (“{hit.alias.text}”)" for hit in hits)

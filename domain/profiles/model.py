@@ -1,8 +1,4 @@
-"""The kinds of moment that a game has.
-
-How to watch a game: words for models, trust in signals.
-
-A game profile: what matters in one game or sport, and the limits on what is selected.
+"""Game profiles: what matters in one game or sport, and the limits of selection.
 
 Profiles are written in YAML (`game_configs/`), inherit by `extends:` and are resolved by
 `domain.profiles.documents`; this module is the schema of the resolved result.
@@ -299,6 +295,28 @@ class GameProfile(Model):
     moments: dict[Slug, MomentKind] = Field(default_factory=dict)
     prompt: PromptVocabulary = PromptVocabulary()
     analyzer: AnalyzerHints = AnalyzerHints()
+
+    def with_version(self, version: str) -> GameProfile:
+        """Return a copy that carries `version`, the hash of its content."""
+        return GameProfile(
+            id=self.id,
+            version=version,
+            name=self.name,
+            kind=self.kind,
+            description=self.description,
+            extends=self.extends,
+            aliases=self.aliases,
+            weights=self.weights,
+            thresholds=self.thresholds,
+            selection=self.selection,
+            clip=self.clip,
+            similarity=self.similarity,
+            tags=self.tags,
+            markets=self.markets,
+            moments=self.moments,
+            prompt=self.prompt,
+            analyzer=self.analyzer,
+        )
 
     def all_tags(self) -> frozenset[str]:
         """Return every tag of the taxonomy."""

@@ -1,1 +1,1 @@
-"""The state of one stream, and the messages of its workflow."""
+"""State of a stream, and the messages of StreamWorkflow."""

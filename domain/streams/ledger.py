@@ -1,17 +1,20 @@
-"""The books of one stream: everything its workflow knows, and what follows from it."""
+"""State of one StreamWorkflow.
+
+Pure (no I/O, no clock), so it can be unit-tested and carried across continue-as-new.
+"""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
-from domain.clips.planning import wants_clip
-from domain.clips.tracker import ClipBook
-from domain.highlights.markers import count_refused
+from domain.clips.tracker import ClipTracker, wants_clip
+from domain.highlights.markers import count_invalid_marks
 from domain.highlights.selection import (
     Decision,
     DecisionStatus,
@@ -20,18 +23,19 @@ from domain.highlights.selection import (
     needs_selection,
 )
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
-from domain.media.segments import Gap, Window
+from domain.media.segments import Gap, SegmentRef, Window
 from domain.streams.backfill.messages import BackfillInput, BackfillTiming
 from domain.streams.messages import (
     ClipCorrection,
+    MediaRelease,
     RecordingReady,
     StreamInput,
+    StreamRecord,
     StreamState,
     StreamTimeline,
+    WindowRecord,
 )
-from domain.streams.records import MediaRelease, StreamRecord, WindowRecord
 from domain.streams.report import match_report
-from domain.streams.retention import keep_from, latest_gaps, segments_from
 from domain.streams.status import (
     TERMINAL,
     EndReason,
@@ -44,19 +48,53 @@ from domain.streams.status import (
     may_become,
 )
 
+KEPT_GAPS = 500
+"""Gaps kept for the timeline query; the database has all of them."""
+
+
+def keep_from(
+    *, analyzed: float, horizon: float, backlog: Iterable[Window], clip_starts: Iterable[float]
+) -> float:
+    """Return the media time (s) before which stored media may be deleted.
+
+    Media is kept until analysis is `horizon` seconds past it, since a moment that is found later
+    may begin that far back. It is kept longer while a window waits for analysis or a clip for
+    rendering.
+    """
+    return max(
+        0.0,
+        min(
+            [analyzed - horizon, *(window.start for window in backlog), *clip_starts],
+        ),
+    )
+
+
+def segments_from(segments: Sequence[SegmentRef], start: float) -> list[SegmentRef]:
+    """Return the segments that end after `start` (s)."""
+    return [segment for segment in segments if segment.end > start]
+
+
+def latest_gaps(gaps: Sequence[Gap]) -> tuple[Gap, ...]:
+    """Return the latest `KEPT_GAPS` gaps."""
+    return tuple(gaps[-KEPT_GAPS:])
+
+
 BATCH = 20
-"""Windows analysed in one call when analysis has fallen behind: two minutes of media."""
+"""Maximum windows per analysis call, when analysis lags behind: two minutes of media."""
+
 
 RECORDED_WINDOWS = 15
-"""Windows analysed after which the state is written down though only counters have changed: a
-minute of media, so that usage is never older and a record never large."""
+"""Analyzed windows after which the record is written although only counters changed: a minute of
+media, so that usage is up to date and records stay small."""
+
 
 KEPT_DECISIONS = 200
-"""Decisions remembered for the timeline query and the report; the database has them all."""
+"""Decisions kept for the timeline query and the report; the database has all of them."""
 
 
 MOST_SEGMENTS = 2000
-"""Segments at hand for clips, however short they are: continue-as-new carries them all."""
+"""Maximum segments kept for clips: continue-as-new carries all of them."""
+
 
 _INGEST: Final = (
     ProblemCode.STORE_FULL,
@@ -66,18 +104,22 @@ _INGEST: Final = (
     ProblemCode.AUDIO_UNAVAILABLE,
     ProblemCode.INGEST_FAILING,
 )
-"""Problems that ingest reports, at most one at a time."""
+"""Problems reported by ingest, at most one at a time."""
+
 
 _BEHIND: Final = 60.0
-"""Seconds of media by which analysis lags behind before that is a problem."""
+"""Lag of analysis (s of media) that counts as a problem."""
+
 
 _CAUGHT_UP: Final = 30.0
+
+
 _FAILING_CLIPS: Final = 2
-"""Clips that fail in a row before that is a problem of the stream."""
+"""Consecutive failed clips that count as a problem."""
 
 
 class StreamLedger:
-    """A mutable aggregate without I/O or clock; every change goes through a named event."""
+    """Mutable state of one stream. Each method records one event or returns the next request."""
 
     def __init__(self, request: StreamInput) -> None:
         state = request.state
@@ -88,7 +130,7 @@ class StreamLedger:
         self._decisions = {decision.highlight_id: decision for decision in state.decisions}
         self._segments = list(state.segments)
         self._backlog = deque(state.backlog)
-        self._clips = ClipBook(state.clips)
+        self._clips = ClipTracker(state.clips)
         self._gaps = list(state.gaps)
         self._new_gaps: list[Gap] = []
         self._new_windows = list(state.new_windows)
@@ -103,38 +145,38 @@ class StreamLedger:
         self._failed_clips = _FAILING_CLIPS if ProblemCode.CLIPS_FAILING in self._problems else 0
 
     def track_problems(self) -> None:
-        """Show problems from now on; histories of before that replay without them."""
+        """Start to track problems; histories recorded by older versions replay without them."""
         self._tracks_problems = True
 
     @property
     def progress(self) -> StreamProgress:
-        """What is known of the stream now."""
+        """Progress of the stream, as tenants see it."""
         return self._progress
 
     @property
     def end(self) -> StreamEnd | None:
-        """How the media ended; None while more may come."""
+        """How the media ended; None while more may follow."""
         return self._end
 
     @property
     def rendering(self) -> tuple[UUID, ...]:
-        """The ids of clips being rendered."""
+        """IDs of the clips being rendered."""
         return self._clips.rendering
 
     @property
     def has_backlog(self) -> bool:
-        """Whether windows wait for analysis."""
+        """True if windows are waiting for analysis."""
         return bool(self._backlog)
 
-    def become(self, status: StreamStatus) -> bool:
-        """Change the state where that is allowed; tell whether anything changed."""
+    def transition_to(self, status: StreamStatus) -> bool:
+        """Change the status if the transition is allowed. Return True if it changed."""
         if not may_become(self._progress.status, status):
             return False
-        self._update(status=status)
+        self._progress = self._progress.replace(status=status)
         return True
 
     def fetch_request(self) -> FetchWindowInput:
-        """Return what to ask ingest for next."""
+        """Return the next request to ingest."""
         return FetchWindowInput(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
@@ -147,31 +189,31 @@ class StreamLedger:
             ),
         )
 
-    def fetched(self, result: FetchWindowResult) -> None:
-        """Enter a window, and with it the state that ingest reports."""
+    def record_fetched(self, result: FetchWindowResult) -> None:
+        """Record a fetched window, and the problem or end that ingest reports."""
         self._cursor = result.cursor
         if result.window is not None:
-            self._enter(result.window)
+            self._add_window(result.window)
         for code in _INGEST:
             self._set_problem(code, None)
         if result.problem is not None and result.end is None:
             self._set_problem(result.problem.code, result.problem.message)
         self._note_lag()
         if result.end is not None:
-            self.media_ended(result.end)
+            self.record_media_end(result.end)
         elif result.stalled:
-            self.become(StreamStatus.STALLED)
+            self.transition_to(StreamStatus.STALLED)
         elif result.window is not None:
-            self.become(StreamStatus.LIVE)
+            self.transition_to(StreamStatus.LIVE)
 
-    def media_ended(self, end: StreamEnd) -> None:
-        """Enter how the media ended; the first end counts."""
+    def record_media_end(self, end: StreamEnd) -> None:
+        """Record how the media ended; only the first end counts."""
         if self._end is None:
             self._end = end
-            self.become(StreamStatus.ENDING)
+            self.transition_to(StreamStatus.ENDING)
 
     def analysis_request(self) -> AnalyzeWindowInput:
-        """Return the next windows to analyse, oldest first; none of them leaves the backlog yet."""
+        """Return the next windows to analyze, oldest first; they stay in the backlog."""
         windows = tuple(self._backlog)[:BATCH]
         return AnalyzeWindowInput(
             tenant_id=self._request.tenant_id,
@@ -183,31 +225,31 @@ class StreamLedger:
             last=self._end is not None and len(windows) == len(self._backlog),
         )
 
-    def analyzed(
+    def record_analyzed(
         self,
         request: AnalyzeWindowInput,
         result: AnalyzeWindowResult,
         *,
         at: datetime | None = None,
     ) -> None:
-        """Enter an answer of the analyzer, given at `at`."""
+        """Record a result of the analyzer, returned at `at`."""
         self._leave_backlog(request.windows)
         if request.windows:
             self._analyzed_window = request.windows[-1].index
         self._record_windows(request, result, at=at)
         self._note_gaps(result.gaps)
         notice = None if result.gemini is None else result.gemini.status_message
-        self._update(
+        self._progress = self._progress.replace(
             analyzed=max(self._progress.analyzed, result.watermark),
             notice=self._progress.notice if notice is None else notice,
         )
         self._set_problem(ProblemCode.ANALYSIS_FAILING, None)
         self._note_lag()
 
-    def analysis_failed(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
-        """Give up windows that cannot be analysed, so that those after them can be.
+    def record_analysis_failure(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+        """Skip windows that cannot be analyzed, so that later ones can be.
 
-        The analyzer goes on from what it remembered of the windows before them.
+        The analyzer continues from its state before these windows.
         """
         watermark = max((window.end for window in request.windows), default=self._progress.analyzed)
         result = AnalyzeWindowResult(
@@ -217,7 +259,7 @@ class StreamLedger:
         )
         self._leave_backlog(request.windows)
         self._record_windows(request, result, at=None)
-        self._update(analyzed=max(self._progress.analyzed, watermark))
+        self._progress = self._progress.replace(analyzed=max(self._progress.analyzed, watermark))
         self._set_problem(
             ProblemCode.ANALYSIS_FAILING,
             "The latest seconds of the stream could not be analysed because of an internal error "
@@ -226,7 +268,7 @@ class StreamLedger:
         return result
 
     def selection_is_due(self, result: AnalyzeWindowResult, *, ended: bool) -> bool:
-        """Tell whether selection could change anything, since each call costs history events."""
+        """Return True if selection could change anything; each call costs history events."""
         return needs_selection(
             self._selection,
             watermark=result.watermark,
@@ -237,7 +279,7 @@ class StreamLedger:
     def selection_request(
         self, result: AnalyzeWindowResult, *, ended: bool
     ) -> SelectHighlightsInput:
-        """Return what to ask selection."""
+        """Return the request to selection."""
         return SelectHighlightsInput(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
@@ -251,22 +293,22 @@ class StreamLedger:
             media_end=self._media_end if ended else None,
         )
 
-    def decided(self, result: SelectHighlightsResult) -> tuple[ClipSpec, ...]:
-        """Enter decisions; return the finished clips of highlights that were retracted."""
+    def record_decisions(self, result: SelectHighlightsResult) -> tuple[ClipSpec, ...]:
+        """Record decisions. Return the finished clips of retracted highlights, to be deleted."""
         self._selection = result.state
         discarded: list[ClipSpec] = []
         for decision in result.decisions:
             self._decisions[decision.highlight_id] = decision
-            if wants_clip(decision) and self._clips.want(decision):
-                self._update(highlights=self._progress.highlights + 1)
+            if wants_clip(decision) and self._clips.track(decision):
+                self._progress = self._progress.replace(highlights=self._progress.highlights + 1)
             elif decision.status is DecisionStatus.RETRACTED:
                 discarded += self._retract(decision)
         self._decisions = dict(list(self._decisions.items())[-KEPT_DECISIONS:])
         return tuple(discarded)
 
-    def take_cuttable(self) -> tuple[ClipSpec, ...]:
-        """Return the clips whose media is complete; they count as rendering from now on."""
-        return self._clips.take_cuttable(
+    def pop_ready_to_render(self) -> tuple[ClipSpec, ...]:
+        """Return the clips whose media is complete, and mark them as rendering."""
+        return self._clips.pop_ready_to_render(
             self._segments,
             media_end=self._progress.position,
             ended=self._end is not None,
@@ -275,55 +317,60 @@ class StreamLedger:
         )
 
     @property
-    def has_cuttable(self) -> bool:
-        """Whether `take_cuttable` has anything to do."""
-        return self._clips.has_cuttable(
+    def has_ready_to_render(self) -> bool:
+        """True if `pop_ready_to_render` would do anything."""
+        return self._clips.has_ready_to_render(
             media_end=self._progress.position, ended=self._end is not None
         )
 
-    def clip_finished(self, outcome: ClipOutcome) -> ClipSpec | None:
-        """Enter a clip's end; return it when its highlight was retracted in the meantime."""
+    def record_clip_outcome(self, outcome: ClipOutcome) -> ClipSpec | None:
+        """Record a finished clip.
+
+        Returns its spec if the highlight was retracted during rendering, so that the caller can
+        delete the file.
+        """
         self._note_clip(outcome)
         before = self._clips.is_ready(outcome.highlight_id)
-        unwanted = self._clips.finished(outcome)
+        unwanted = self._clips.record_outcome(outcome)
         if self._clips.is_ready(outcome.highlight_id) and not before:
-            self._update(clips=self._progress.clips + 1)
+            self._progress = self._progress.replace(clips=self._progress.clips + 1)
         return unwanted
 
     def correct_clip(self, request: ClipCorrection) -> bool:
-        """Enter other bounds of a highlight; tell whether a clip will be cut at them.
+        """Record corrected bounds of a highlight. Return True if a new clip will be rendered.
 
-        Not where media of it is deleted already: that clip would be worse than the one there is.
+        Returns False if media of the new clip was already deleted: that clip would be worse than
+        the existing one.
         """
         stored_from = self._segments[0].start if self._segments else self._progress.position
         if request.correction.start < stored_from:
             return False
         return self._clips.correct(request.highlight_id, request.correction)
 
-    def note_recording(self, recording: RecordingReady) -> None:
-        """Remember that the source offers a recording."""
+    def set_recording(self, recording: RecordingReady) -> None:
+        """Record that the source offers a recording."""
         self._recording = recording
 
     @property
     def release_is_due(self) -> bool:
-        """Whether enough stored media may go to be worth the call."""
+        """True if enough stored media can be deleted to be worth a call."""
         return self._release_point() - self._released >= self._request.timing.release_interval
 
     def due_release(self) -> MediaRelease | None:
-        """Return which stored media may go now; None when it is not worth the call."""
+        """Return which stored media to delete now; None if it is not worth a call."""
         if not self.release_is_due:
             return None
         self._released = self._release_point()
         self._segments = segments_from(self._segments, self._released)
-        self._clips.forget(self._progress.analyzed)
+        self._clips.forget_before(self._progress.analyzed)
         return self._release(before=self._released)
 
     def final_release(self) -> MediaRelease:
-        """Return that all stored media of the stream may go."""
+        """Return the request to delete all stored media of the stream."""
         return self._release(before=None)
 
     def backfill_request(self) -> BackfillInput | None:
-        """Return how to fill what is missing from the recording; None without either."""
+        """Return the input of the backfill; None if nothing is missing or there is no recording."""
         missing = self._progress.missed > 0 or self._progress.segments == 0
         if self._recording is None or not missing:
             return None
@@ -339,17 +386,17 @@ class StreamLedger:
         )
 
     def close(self) -> StreamEnd:
-        """Enter the final state, after which nothing changes a stream, and return its end."""
+        """Record the final status, after which the stream cannot change, and return its end."""
         end = self._end or StreamEnd(reason=EndReason.INTERNAL, message="ended without a reason")
         return self._close(end)
 
     def cancel(self) -> StreamEnd:
-        """Enter that the stream was cancelled, whatever else was about to happen."""
+        """Record that the stream was cancelled, and return that end."""
         return self._close(StreamEnd(reason=EndReason.CANCELLED, message="cancelled"))
 
     @property
     def record_is_due(self) -> bool:
-        """Whether the written state differs from the true one in more than a few counts."""
+        """True if the stored record differs from the state in more than a few counters."""
         return (
             bool(self._new_gaps)
             or len(self._new_windows) >= RECORDED_WINDOWS
@@ -358,7 +405,7 @@ class StreamLedger:
         )
 
     def record(self) -> StreamRecord:
-        """Return what to write down now: the state, and the gaps and windows not yet written."""
+        """Return the record to write: the progress, and the gaps and windows not yet written."""
         return StreamRecord(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
@@ -370,20 +417,20 @@ class StreamLedger:
 
     @property
     def _media_end(self) -> float | None:
-        """Where the media ends (s of media time), a gap after it not included; None before."""
+        """End of the last segment (s of media time), gaps after it excluded; None until the end."""
         if self._end is None or not self._segments:
             return None
         return self._segments[-1].end
 
-    def recorded(self, record: StreamRecord) -> None:
-        """Enter that `record` has been written."""
+    def mark_recorded(self, record: StreamRecord) -> None:
+        """Record that `record` has been written."""
         self._new_gaps = self._new_gaps[len(record.gaps) :]
         self._new_windows = self._new_windows[len(record.windows) :]
         self._recorded = record.progress.status
         self._recorded_problems = frozenset(each.code for each in record.progress.problems)
 
     def timeline(self) -> StreamTimeline:
-        """Return what is stored, missing and decided."""
+        """Return the stored range, the gaps and the decisions."""
         return StreamTimeline(
             start=self._segments[0].start if self._segments else self._progress.position,
             end=self._progress.position,
@@ -403,7 +450,7 @@ class StreamLedger:
         )
 
     def state(self) -> StreamState:
-        """Return all of it, for the next run of the workflow."""
+        """Return the complete state, to carry across continue-as-new."""
         return StreamState(
             cursor=self._cursor,
             progress=self._progress,
@@ -421,15 +468,15 @@ class StreamLedger:
             runs=self._request.state.runs + 1,
         )
 
-    def _enter(self, window: Window) -> None:
+    def _add_window(self, window: Window) -> None:
         self._backlog.append(window)
         self._segments = [*self._segments, *window.segments][-MOST_SEGMENTS:]
         self._note_gaps(window.gaps)
-        self._update(
+        self._progress = self._progress.replace(
             position=max(self._progress.position, window.end),
             segments=self._progress.segments + len(window.segments),
             windows=self._progress.windows + 1,
-            refused_marks=self._progress.refused_marks + count_refused(window),
+            refused_marks=self._progress.refused_marks + count_invalid_marks(window),
             last_segment_at=(
                 window.segments[-1].published_at
                 if window.segments
@@ -438,13 +485,15 @@ class StreamLedger:
         )
 
     def _note_gaps(self, gaps: tuple[Gap, ...]) -> None:
-        """Record stretches without media that can be used."""
+        """Record stretches without usable media."""
         if not gaps:
             return
         self._new_gaps += gaps
         together = sorted([*self._gaps, *gaps], key=lambda gap: gap.start)
         self._gaps = list(latest_gaps(together))
-        self._update(missed=self._progress.missed + sum(gap.segments for gap in gaps))
+        self._progress = self._progress.replace(
+            missed=self._progress.missed + sum(gap.segments for gap in gaps)
+        )
 
     def _leave_backlog(self, windows: tuple[Window, ...]) -> None:
         for _ in windows:
@@ -467,7 +516,9 @@ class StreamLedger:
             return []
         _, ready = retracted
         counted = 1 if ready else 0  # a highlight's corrected clips count as one
-        self._update(highlights=self._progress.highlights - 1, clips=self._progress.clips - counted)
+        self._progress = self._progress.replace(
+            highlights=self._progress.highlights - 1, clips=self._progress.clips - counted
+        )
         return list(ready)
 
     def _release_point(self) -> float:
@@ -484,7 +535,7 @@ class StreamLedger:
         self._problems.clear()
         self._show_problems()
         final = conclude(end, self._progress)
-        self._update(end=final, status=final.status)
+        self._progress = self._progress.replace(end=final, status=final.status)
         return final
 
     def _release(self, *, before: float | None) -> MediaRelease:
@@ -493,7 +544,7 @@ class StreamLedger:
         )
 
     def _note_lag(self) -> None:
-        """Note whether analysis lags behind, with a margin, so that it does not come and go."""
+        """Record whether analysis lags behind, with hysteresis."""
         lag = self._progress.position - self._progress.analyzed
         code = ProblemCode.ANALYSIS_BEHIND
         limit = _CAUGHT_UP if code in self._problems else _BEHIND
@@ -519,10 +570,7 @@ class StreamLedger:
     def _show_problems(self) -> None:
         shown = tuple(self._problems[code] for code in ProblemCode if code in self._problems)
         if shown != self._progress.problems:
-            self._update(problems=shown)
-
-    def _update(self, **changes: object) -> None:
-        self._progress = self._progress.model_copy(update=changes)
+            self._progress = self._progress.replace(problems=shown)
 
 
 def _window_record(

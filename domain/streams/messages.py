@@ -1,24 +1,86 @@
-"""What a stream's workflow is started with, what it is told, and what it remembers."""
+"""Messages of StreamWorkflow: input, signals, state across continue-as-new, and records.
+
+Records are what the workflow writes to the database for tenants to read.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from domain.clips.models import ClipTiming
-from domain.clips.tracker import ClipEntry
-from domain.highlights.feedback import Correction
+from domain.clips.models import ClipSpec, ClipStatus, ClipTiming, RenderedClip
+from domain.clips.tracker import TrackedClip
+from domain.highlights.feedback import HighlightCorrection
 from domain.highlights.selection import Decision, SelectionState
 from domain.ingest.messages import IngestCursor, IngestLimits
 from domain.media.segments import Gap, SegmentRef, VariantPolicy, Window
 from domain.model import Model
-from domain.streams.records import WindowRecord
 from domain.streams.status import StreamEnd, StreamProgress
 
 
+class WindowRecord(Model):
+    """An analyzed window (times in s of media time, size in bytes).
+
+    `analyzer` and `analyzed_at` are None if the window was skipped. `analyzed_seconds` is the
+    duration of the media that could be analyzed, which usage counts; None in records written by old
+    versions.
+    """
+
+    index: NonNegativeInt
+    start: NonNegativeFloat
+    end: NonNegativeFloat
+    segments: NonNegativeInt
+    size: NonNegativeInt
+    analyzer: str | None = None
+    analyzed_at: datetime | None = None
+    analyzed_seconds: NonNegativeFloat | None = None
+
+    @property
+    def billable_seconds(self) -> float:
+        """Seconds of media that were analyzed."""
+        if self.analyzed_seconds is not None:
+            return self.analyzed_seconds
+        return self.end - self.start if self.analyzer is not None else 0.0
+
+
+class StreamRecord(Model):
+    """A stream's progress, with the gaps and windows added since it was last written.
+
+    `media_end` is the end of its media (s), once it has ended.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    progress: StreamProgress
+    gaps: tuple[Gap, ...] = ()
+    windows: tuple[WindowRecord, ...] = ()
+    media_end: NonNegativeFloat | None = None
+
+
+class ClipRecord(Model):
+    """A clip's status; `rendered` is set if it is ready."""
+
+    spec: ClipSpec
+    status: ClipStatus
+    rendered: RenderedClip | None = None
+    message: str = ""
+
+
+class MediaRelease(Model):
+    """Request to delete stored media of a stream that ends before `before` (s).
+
+    `before` is None when the stream is over and all of it can be deleted.
+    """
+
+    tenant_id: UUID
+    stream_id: UUID
+    before: NonNegativeFloat | None = None
+
+
 class StreamTiming(Model):
-    """Every timer and timeout of a stream's workflow, in seconds.
+    """Timers and timeouts of StreamWorkflow, in seconds.
 
     They are fields of the input, not constants of the code: a test runs a life of hours in
     milliseconds, and a replay of an old history finds the values it was recorded with.
@@ -52,23 +114,23 @@ class StreamTiming(Model):
 
 
 class StopRequest(Model):
-    """Ends a stream in good order: what has been fetched is analysed and its clips are made."""
+    """Signal to end a stream gracefully: fetched media is analyzed and clips are rendered."""
 
     message: str = "stopped by the tenant"
 
 
 class SourceFailure(Model):
-    """The source says that its stream failed (100ms: `hls.failure`)."""
+    """Signal that the source reports a failure of its stream (100ms: `hls.failure`)."""
 
     error_type: str = ""
     message: str
 
 
 class RecordingReady(Model):
-    """The source says that a recording of the stream can be had (100ms: `hls.recording.success`).
+    """Signal that a recording of the stream is available (100ms: `hls.recording.success`).
 
-    `url` is the VOD playlist of the whole stream; `alternatives` are tried in order where it is not
-    to be had (100ms gives a presigned URL and a path). `duration` in seconds.
+    `url` is the VOD playlist of the whole stream; `alternatives` are tried in order if it cannot be
+    read (100ms gives a presigned URL and a path). `duration` is in seconds.
     """
 
     url: str
@@ -77,24 +139,24 @@ class RecordingReady(Model):
 
 
 class ClipCorrection(Model):
-    """Someone corrects where a highlight starts and ends, and its clip is to be cut like that."""
+    """Signal that corrects the bounds of a highlight and requests a new clip."""
 
     highlight_id: UUID
-    correction: Correction
+    correction: HighlightCorrection
 
 
 class StreamState(Model):
-    """What one run of a stream's workflow hands to the next (continue-as-new).
+    """State that one run of StreamWorkflow hands to the next (continue-as-new).
 
     Attributes:
         decisions: the latest decisions.
         segments: stored segments within the media horizon, from which clips are cut.
-        backlog: windows fetched but not yet analysed.
-        clips: how far the clip of each highlight has come.
-        gaps: the latest holes in the timeline.
-        new_windows: windows analysed but not yet written down.
+        backlog: windows that are fetched but not analyzed.
+        clips: clip state of each highlight.
+        gaps: the latest gaps.
+        new_windows: analyzed windows that are not recorded yet.
         released: media time (s) before which segments have been deleted.
-        analyzed_window: number of the last window analysed.
+        analyzed_window: number of the last analyzed window.
         runs: how often the workflow has continued as new.
     """
 
@@ -104,7 +166,7 @@ class StreamState(Model):
     decisions: tuple[Decision, ...] = ()
     segments: tuple[SegmentRef, ...] = ()
     backlog: tuple[Window, ...] = ()
-    clips: tuple[ClipEntry, ...] = ()
+    clips: tuple[TrackedClip, ...] = ()
     gaps: tuple[Gap, ...] = ()
     recording: RecordingReady | None = None
     new_windows: tuple[WindowRecord, ...] = ()
@@ -115,11 +177,10 @@ class StreamState(Model):
 
 
 class StreamInput(Model):
-    """Start of a stream's workflow.
+    """Input of StreamWorkflow.
 
-    `history_limit` forces continue-as-new after that many history events, for tests; None leaves
-    it to the server's suggestion. `name` is the line that names the stream to operators
-    (`domain.streams.report`).
+    `history_limit` forces continue-as-new after that many history events, for tests; None uses the
+    server's suggestion. `name` identifies the stream to operators (`domain.streams.report`).
     """
 
     tenant_id: UUID
@@ -138,7 +199,7 @@ class StreamInput(Model):
 
 
 class StreamTimeline(Model):
-    """The answer to the timeline query: what is stored, what is missing, what was decided."""
+    """Result of the timeline query: stored range, gaps and decisions."""
 
     start: NonNegativeFloat
     end: NonNegativeFloat
@@ -147,8 +208,8 @@ class StreamTimeline(Model):
     recording: RecordingReady | None = None
 
 
-class StreamResult(Model):
-    """How a stream ended, and what came of it."""
+class StreamWorkflowResult(Model):
+    """Result of StreamWorkflow: how the stream ended, and its final progress."""
 
     end: StreamEnd
     progress: StreamProgress

@@ -1,4 +1,7 @@
-"""Rows compared with the workflow executions that advance them: what is lost, and its repair."""
+"""Reconciliation of rows with the workflow executions that should advance them.
+
+A row whose execution is lost gets a repair.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from domain.streams.status import EndReason, StreamEnd
 
 
 class ExecutionState(StrEnum):
-    """State of a workflow execution; MISSING when Temporal has none of the id (any more)."""
+    """State of a workflow execution; MISSING if Temporal does not know its id (any more)."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -24,7 +27,7 @@ class ExecutionState(StrEnum):
 
     @property
     def is_running(self) -> bool:
-        """Whether the execution goes on."""
+        """True if the execution is running."""
         return self is ExecutionState.RUNNING
 
 
@@ -77,7 +80,7 @@ class ReconcileExecutionsInput(Model):
 
 
 class ReconcileExecutionsReport(Model):
-    """What was repaired; `failed` counts repairs that failed and are left to the next pass."""
+    """Number of repairs by kind; `failed` ones are retried by the next pass."""
 
     streams_started: NonNegativeInt = 0
     streams_ended: NonNegativeInt = 0
@@ -88,12 +91,12 @@ class ReconcileExecutionsReport(Model):
     failed: NonNegativeInt = 0
 
     def plus(self, other: ReconcileExecutionsReport) -> ReconcileExecutionsReport:
-        """Return both together."""
+        """Return the sum of both reports."""
         mine, theirs = self.model_dump(), other.model_dump()
         return ReconcileExecutionsReport(**{name: mine[name] + theirs[name] for name in mine})
 
     def summary(self) -> str:
-        """Return what was repaired in words."""
+        """Return the repairs as text."""
         done = ", ".join(
             f"{count} {name.replace('_', ' ')}"
             for name, count in self.model_dump().items()
@@ -126,15 +129,14 @@ def stream_action(
 ) -> StreamAction:
     """Return the repair of a stream whose row is not final.
 
-    A stream that never began is started, as its caller asked for it. One that lost its execution
-    later is ended: what was decided and not yet recorded is gone, and a new run would cut the same
-    moments again.
+    A stream that never began is started, as its caller requested. One that lost its execution later
+    is ended: its unrecorded decisions are lost, and a new run would select the same moments again.
 
     Args:
-        state: of its execution.
-        has_begun: whether anything of it was ever recorded.
+        state: state of its execution.
+        has_begun: True if anything about it was ever recorded.
         age: seconds since its row was created.
-        start_within: age up to which it is started.
+        start_within: age (s) up to which it is started.
     """
     if state.is_running:
         return StreamAction.NONE
@@ -144,7 +146,7 @@ def stream_action(
 
 
 def lost_stream_end(state: ExecutionState, *, has_begun: bool) -> StreamEnd:
-    """Return how a stream ends whose execution stopped without recording an end."""
+    """Return the end of a stream whose execution stopped without recording one."""
     if state is ExecutionState.CANCELED:
         return StreamEnd(reason=EndReason.CANCELLED, message="cancelled")
     if state is ExecutionState.MISSING and not has_begun:
@@ -157,7 +159,7 @@ def lost_stream_end(state: ExecutionState, *, has_begun: bool) -> StreamEnd:
 def clip_action(
     state: ExecutionState, *, age: float, has_media: bool, render_within: float
 ) -> ClipAction:
-    """Return the repair of a clip whose row says that it is being rendered.
+    """Return the repair of a clip whose row says it is being rendered.
 
     Args:
         state: of its execution.

@@ -1,7 +1,4 @@
-"""A stream told as a match report, in Markdown, for the operator's screen.
-
-Names under which operators find a stream's workflows in the Temporal UI.
-"""
+"""Reports and titles of streams for operators, shown in the Temporal UI (Markdown)."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ def match_report(
     decisions: Sequence[Decision],
     name: str = "",
 ) -> str:
-    """Return the report: state, how far it has come, what was lost, the latest highlights."""
+    """Return the report: status, progress, losses, and the latest highlights."""
     lines = [
         f"## {name or game}: {progress.status}",
         (
@@ -77,7 +74,7 @@ _LONGEST: Final = 180
 
 
 def stream_title(*, tenant: str, room: str | None, title: str, game: str) -> str:
-    """Return one line that names a stream: tenant, room, title; the game where it has no title."""
+    """Return a one-line title: tenant, room and title, or the game if there is no title."""
     parts = (" ".join(part.split()) for part in (tenant, room or "", title or game))
     line = " · ".join(part for part in parts if part)
     shown = "".join(each if each.isprintable() else "?" for each in line)
@@ -86,7 +83,7 @@ def stream_title(*, tenant: str, room: str | None, title: str, game: str) -> str
 
 
 def stream_details(request: StreamInput) -> str:
-    """Return what the UI shows beside the summary, in Markdown; no URL, which may be a key."""
+    """Return the details for the Temporal UI, in Markdown; no URL, since it may be a credential."""
     lines = (
         ("Game", request.game),
         ("Profile", f"{request.profile_id} {request.profile_version}"),

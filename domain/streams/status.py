@@ -1,4 +1,4 @@
-"""The life of a stream: its states, the reasons it ends, and which changes are allowed."""
+"""Status of a stream: states, allowed transitions, end reasons and problems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.model import Model
 
 
 class StreamStatus(StrEnum):
-    """Where a stream is in its life."""
+    """Status of a stream."""
 
     STARTING = "starting"  # accepted; no media yet
     LIVE = "live"
@@ -69,21 +69,21 @@ NORMAL_ENDS: Final = frozenset(
 
 
 class StreamEnd(Model):
-    """How a stream ended: a reason for programs and a sentence for people."""
+    """How a stream ended: a reason for programs and a message for people."""
 
     reason: EndReason
     message: str
 
     @property
     def status(self) -> StreamStatus:
-        """The terminal status that this end leads to."""
+        """Terminal status that this end leads to."""
         if self.reason is EndReason.CANCELLED:
             return StreamStatus.CANCELLED
         return StreamStatus.COMPLETED if self.reason in NORMAL_ENDS else StreamStatus.FAILED
 
 
 class ProblemCode(StrEnum):
-    """What keeps a stream from being followed or analysed as it should be, while that lasts."""
+    """Problems that keep a stream from being followed or analyzed, while they last."""
 
     STORE_FULL = "store_full"  # our media store has no space left
     STORE_UNAVAILABLE = "store_unavailable"  # our media store cannot be written
@@ -97,20 +97,24 @@ class ProblemCode(StrEnum):
 
 
 class StreamProblem(Model):
-    """A problem of a stream that lasts: a code for programs and a sentence for its owner."""
+    """An ongoing problem of a stream: a code for programs and a message for its owner."""
 
     code: ProblemCode
     message: str
 
 
 class StreamProgress(Model):
-    """What is known of a stream at one moment, as shown to its owner.
+    """Progress of a stream, as shown to its owner.
 
-    `position` is how far ingest has come and `analyzed` how far analysis has, both in seconds of
-    media time; `segments` counts stored segments, `missed` those recorded as gaps, and
-    `refused_marks` timed metadata that was meant as a mark and could not be read. `notice` is a
-    sentence for its owner about how it is analysed, empty when all is well. `problems` is what is
-    wrong at this moment, the most severe first.
+    Attributes:
+        position: media time (s) up to which segments are fetched.
+        analyzed: media time (s) up to which media is analyzed.
+        segments: number of stored segments.
+        missed: number of segments recorded as gaps.
+        windows: number of fetched windows.
+        refused_marks: number of markers that could not be parsed.
+        notice: status message about the analysis for the owner; empty if all is well.
+        problems: current problems, the most severe first.
     """
 
     status: StreamStatus = StreamStatus.STARTING
@@ -127,17 +131,51 @@ class StreamProgress(Model):
     end: StreamEnd | None = None
     last_segment_at: datetime | None = None
 
+    def replace(
+        self,
+        *,
+        status: StreamStatus | None = None,
+        position: float | None = None,
+        analyzed: float | None = None,
+        segments: int | None = None,
+        missed: int | None = None,
+        windows: int | None = None,
+        highlights: int | None = None,
+        clips: int | None = None,
+        refused_marks: int | None = None,
+        notice: str | None = None,
+        problems: tuple[StreamProblem, ...] | None = None,
+        end: StreamEnd | None = None,
+        last_segment_at: datetime | None = None,
+    ) -> StreamProgress:
+        """Return a validated copy with the given fields changed; None leaves a field as it is."""
+        return StreamProgress(
+            status=self.status if status is None else status,
+            position=self.position if position is None else position,
+            analyzed=self.analyzed if analyzed is None else analyzed,
+            segments=self.segments if segments is None else segments,
+            missed=self.missed if missed is None else missed,
+            windows=self.windows if windows is None else windows,
+            highlights=self.highlights if highlights is None else highlights,
+            clips=self.clips if clips is None else clips,
+            refused_marks=self.refused_marks if refused_marks is None else refused_marks,
+            notice=self.notice if notice is None else notice,
+            problems=self.problems if problems is None else problems,
+            end=self.end if end is None else end,
+            last_segment_at=self.last_segment_at if last_segment_at is None else last_segment_at,
+        )
+
 
 def may_become(before: StreamStatus, after: StreamStatus) -> bool:
-    """Tell whether a stream in state `before` may change to state `after`."""
+    """Return True if a stream may change from `before` to `after`."""
     return after in _ALLOWED[before]
 
 
 def conclude(end: StreamEnd, progress: StreamProgress) -> StreamEnd:
-    """Return how the stream really ended, given what came of it.
+    """Return the final end of a stream, given its progress.
 
-    An end that looks normal is a failure when segments were published and none could be stored:
-    an empty list of highlights would say that the match was dull.
+    A normal end becomes a failure if segments were published and none could be stored: an empty
+    list of highlights would suggest that nothing happened.
     """
     if end.reason in NORMAL_ENDS and progress.segments == 0 and progress.missed > 0:
         return StreamEnd(
@@ -148,9 +186,9 @@ def conclude(end: StreamEnd, progress: StreamProgress) -> StreamEnd:
 
 
 def may_follow(before: StreamStatus, after: StreamStatus) -> bool:
-    """Tell whether a stream seen in `before` may be seen in `after` later, steps between unseen.
+    """Return True if `after` can follow `before`, directly or through other states.
 
-    Writes that arrive late or out of order are judged by this: nothing follows a terminal state.
+    Used for writes that arrive late or out of order: nothing follows a terminal state.
     """
     reachable: set[StreamStatus] = set()
     frontier = {before}

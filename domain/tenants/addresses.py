@@ -1,7 +1,7 @@
-"""Where a request comes from, when proxies that we trust stand before us.
+"""Client addresses behind trusted proxies, and IP networks.
 
-Each proxy appends the address it was called from to `X-Forwarded-For`, so the header is true from
-the right for as long as the hops are ours, and anyone's invention left of that.
+Each proxy appends its peer's address to `X-Forwarded-For`. So the header is reliable from the
+right, as far as the hops are trusted; the rest can be forged.
 """
 
 from __future__ import annotations
@@ -26,19 +26,18 @@ _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 def client_address(
     peer: str, forwarded_for: Sequence[str], trusted: Sequence[IPNetwork]
 ) -> IPAddress:
-    """Return the address nearest to the client that someone we trust has seen.
+    """Return the client's address: the first one from the right that is not a trusted proxy.
 
-    That is the first one from the right that is no trusted proxy. A hop that cannot be read
-    (`unknown`, say) ends the search: what lies beyond it has no witness.
+    A hop that cannot be parsed (`unknown`, for example) ends the search, because nothing confirms
+    the hops before it.
 
     Args:
-        peer: the other end of the connection.
-        forwarded_for: the values of `X-Forwarded-For` in the order of their header lines, each
-            with one or more hops.
-        trusted: the networks of our proxies.
+        peer: address of the other end of the connection.
+        forwarded_for: values of `X-Forwarded-For` in header order, each with one or more hops.
+        trusted: networks of our proxies.
 
     Raises:
-        ValueError: `peer` is no address.
+        ValueError: `peer` is not an address.
     """
     seen = _address(peer)
     for hop in _from_the_right(forwarded_for):
@@ -52,10 +51,10 @@ def client_address(
 
 
 def network(text: str) -> IPNetwork:
-    """Return the network that a text such as `203.0.113.0/24` names; one address is one too.
+    """Return the network written as `203.0.113.0/24`; a single address is a network too.
 
     Raises:
-        ValueError: it names none, or an address within a network.
+        ValueError: the text is not a network, or is an address within a network.
     """
     named = ip_network(text.strip())
     if isinstance(named, IPv6Network) and named.subnet_of(_MAPPED):
@@ -65,14 +64,14 @@ def network(text: str) -> IPNetwork:
 
 
 def is_within(address: IPAddress, networks: Iterable[IPNetwork]) -> bool:
-    """Tell whether an address lies in one of the networks."""
+    """Return True if the address lies in one of the networks."""
     return any(address in network for network in networks)
 
 
 def is_part(part: IPNetwork, networks: Iterable[IPNetwork]) -> bool:
-    """Return True if a network lies in one of the others.
+    """Return True if the network lies within one of the others.
 
-    One that only several of them cover together counts as none.
+    A network that only several of them cover together does not count.
     """
     return any(
         part.network_address in whole and part.broadcast_address in whole for whole in networks
@@ -85,10 +84,10 @@ def _from_the_right(values: Sequence[str]) -> Iterator[str]:
 
 
 def _address(text: str) -> IPAddress:
-    """Return the address of a hop, which may have a port, in the one form we compare.
+    """Return the address of a hop, which may have a port, in canonical form.
 
-    An IPv4 client of a socket that listens on both versions shows as `::ffff:192.0.2.1`, and a
-    zone (`fe80::1%eth0`) means something on the machine that wrote it only.
+    An IPv4 client of a dual-stack socket appears as `::ffff:192.0.2.1`, and a zone (`fe80::1%eth0`)
+    has a meaning only on its own machine.
     """
     host = text.strip()
     if host.startswith("["):

@@ -1,4 +1,4 @@
-"""The audit log: who changed what a tenant's access, rules and data depend on."""
+"""Audit log: who changed a tenant's access, rules or data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.model import Model
 
 
 class ActorKind(StrEnum):
-    """Who can change something."""
+    """Kind of actor."""
 
     API_KEY = "api_key"
     OPERATOR = "operator"  # someone with the `highlights` command and the database
@@ -18,7 +18,7 @@ class ActorKind(StrEnum):
 
 
 class AuditTarget(StrEnum):
-    """What a change is made to."""
+    """Kind of object that was changed."""
 
     KEY = "key"
     PROFILE_OVERRIDE = "profile_override"
@@ -28,7 +28,7 @@ class AuditTarget(StrEnum):
 
 
 class AuditAction(StrEnum):
-    """What was done; the part before the dot is the target."""
+    """Audited action; the part before the dot is the target."""
 
     KEY_CREATED = "key.created"
     KEY_UPDATED = "key.updated"
@@ -50,12 +50,12 @@ class AuditAction(StrEnum):
 
     @property
     def target(self) -> AuditTarget:
-        """What it is done to."""
+        """Kind of object that the action changes."""
         return AuditTarget(self.value.partition(".")[0])
 
 
 class Actor(Model):
-    """Who makes a change, in which request, from which address, as far as that is known."""
+    """Who makes a change, in which request and from which address, if known."""
 
     kind: ActorKind
     id: UUID | None = None

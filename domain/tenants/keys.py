@@ -1,7 +1,4 @@
-"""What an API key may do.
-
-The life of an API key: it works, is replaced, expires, or is revoked.
-"""
+"""API keys: scopes, lifetime, rotation and allowed addresses."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from domain.tenants.addresses import IPAddress, is_part, is_within, network
 
 
 class Scope(StrEnum):
-    """A right of an API key; `admin` includes all others."""
+    """A scope of an API key; `admin` includes all others."""
 
     READ = "read"
     WRITE = "write"
@@ -25,7 +22,7 @@ class Scope(StrEnum):
 
 
 def permits(granted: frozenset[Scope], needed: Scope) -> bool:
-    """Tell whether a key with the scopes `granted` may do what needs `needed`."""
+    """Return True if the scopes `granted` include what requires `needed`."""
     return needed in granted or Scope.ADMIN in granted
 
 
@@ -44,23 +41,23 @@ LEAST_ADMINISTRATION: Final = timedelta(days=30)
 
 
 class KeyChangeRefusedError(Exception):
-    """A key may not be changed like this; the subclass says why."""
+    """The change of a key is rejected; the subclass says why."""
 
 
 class KeyEndedError(KeyChangeRefusedError):
-    """The key is revoked or has expired, which is for good."""
+    """The key is revoked or expired, which is final."""
 
 
 class KeyReplacedError(KeyChangeRefusedError):
-    """The key has a successor already."""
+    """The key was already rotated."""
 
 
 class LastAdministratorError(KeyChangeRefusedError):
-    """Without this key no one could administer the tenant's keys any more."""
+    """Without this key nobody could administer the tenant's keys."""
 
 
 class KeyStatus(StrEnum):
-    """What has become of a key."""
+    """Status of a key."""
 
     ACTIVE = "active"
     REPLACED = "replaced"  # rotated; it works until its overlap ends
@@ -69,7 +66,7 @@ class KeyStatus(StrEnum):
 
 
 class KeyLife(Model):
-    """When a key was made, and what ends it."""
+    """Lifetime of a key: creation, expiry, revocation and replacement."""
 
     created_at: datetime
     expires_at: datetime | None = None
@@ -78,18 +75,18 @@ class KeyLife(Model):
     allowed_ips: tuple[str, ...] = ()
 
     def usable_from(self, address: IPAddress | None) -> bool:
-        """Return True if the key may be used from an address; None stands for an unknown one."""
+        """Return True if the key may be used from `address`; None is an unknown address."""
         if not self.allowed_ips:
             return True
         return address is not None and is_within(address, map(network, self.allowed_ips))
 
     def reaches_within(self, other: KeyLife) -> bool:
-        """Return True if the other key may be used from everywhere that this one may."""
+        """Return True if the other key may be used from every address that this one may."""
         own, others = (list(map(network, key.allowed_ips)) for key in (self, other))
         return not others or (bool(own) and all(is_part(part, others) for part in own))
 
     def status(self, now: datetime) -> KeyStatus:
-        """Return what the key is at `now`."""
+        """Return the status at `now`."""
         if self.revoked_at is not None:
             return KeyStatus.REVOKED
         if self.expires_at is not None and self.expires_at <= now:
@@ -97,24 +94,24 @@ class KeyLife(Model):
         return KeyStatus.ACTIVE if self.replaced_by is None else KeyStatus.REPLACED
 
     def works(self, now: datetime) -> bool:
-        """Tell whether the key opens anything at `now`."""
+        """Return True if the key is accepted at `now`."""
         return self.status(now) in {KeyStatus.ACTIVE, KeyStatus.REPLACED}
 
     def require_working(self, now: datetime) -> None:
-        """Let only a key be changed that still opens something.
+        """Raise unless the key is accepted at `now`.
 
         Raises:
-            KeyEndedError: it is revoked or has expired.
+            KeyEndedError: it is revoked or expired.
         """
         if not self.works(now):
             raise KeyEndedError(f"The key is {self.status(now)}, which is for good.")
 
     def end_after_rotation(self, now: datetime, *, overlap: timedelta) -> datetime:
-        """Return when this key ends if it is replaced at `now`: never later than it would anyway.
+        """Return when this key ends if it is rotated at `now`; never later than before.
 
         Raises:
             KeyEndedError: it has ended already.
-            KeyReplacedError: it has a successor already.
+            KeyReplacedError: it was rotated already.
         """
         self.require_working(now)
         if self.replaced_by is not None:
@@ -123,7 +120,7 @@ class KeyLife(Model):
         return end if self.expires_at is None else min(end, self.expires_at)
 
     def end_of_successor(self, now: datetime) -> datetime | None:
-        """Return when a key made at `now` ends that is given as long a life as this one had."""
+        """Return the expiry of a successor created at `now`, with the same lifetime as this key."""
         return None if self.expires_at is None else now + (self.expires_at - self.created_at)
 
 
@@ -134,22 +131,22 @@ def require_administrator(
     *,
     address: IPAddress | None,
 ) -> None:
-    """Refuse a change of keys after which nobody could administer a tenant's keys for long.
+    """Reject a change of keys that would leave a tenant without an administrator key soon.
 
-    A key can be bound to addresses that the tenant does not have, and which those are cannot be
-    known. So a key counts as usable from the address of the change if it may be used from there.
-    Neither the time for which some key is usable from that address, nor the time for which any key
-    works at all, may become short; a key that the change itself binds to other addresses does not
-    count for the latter. It is no concern of this change if the time was short before.
+    A key can be bound to addresses that the tenant does not have, which cannot be verified. So a
+    key counts as usable if it may be used from the address of this change. Neither the time during
+    which some key is usable from that address, nor the time during which any key is accepted, may
+    become short; a key that the change itself binds to other addresses does not count for the
+    latter. A time that was short before is no reason to reject the change.
 
     Args:
-        before: the tenant's keys with the scope `admin` before the change, by id.
-        after: the same and new ones, after it.
-        now: the time of the change.
-        address: where the change comes from; None if that is not known.
+        before: the tenant's keys with scope `admin` before the change, by id.
+        after: those keys and new ones, after the change.
+        now: time of the change.
+        address: address that the change comes from; None if unknown.
 
     Raises:
-        LastAdministratorError: the last key that could make others ends with this change, or soon.
+        LastAdministratorError: the last key that can create others would end now or soon.
     """
     _require_as_long(
         [key for key in before.values() if key.usable_from(address)],

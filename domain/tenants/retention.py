@@ -1,4 +1,4 @@
-"""How long records are kept, and what going round to delete them is asked for and answers."""
+"""Retention of records, and the messages of MaintenanceWorkflow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORTEST_AUDIT: Final = 90 * DAY
 
 
 class RecordKind(StrEnum):
-    """Records that are deleted when they are old."""
+    """Kinds of records that expire."""
 
     IDEMPOTENCY_KEYS = "idempotency_keys"
     USAGE_EVENTS = "usage_events"  # their hourly sums stay
@@ -32,11 +32,11 @@ class RecordKind(StrEnum):
 
 
 class RetentionPolicy(Model):
-    """Seconds for which records of each kind are kept.
+    """Retention of each kind of record, in seconds.
 
-    Usage events must outlive whatever might write them again: a retry that comes later counts
-    twice. So must inbound events: 100ms could send one again as if it were new. Beams and closed
-    sessions outlive these, since a start that comes after the end must still find the end.
+    Usage events must outlive every retry that could write them again, or it would count twice. So
+    must inbound events: 100ms could send one again. Beams and closed sessions outlive these, since
+    a start that arrives after the end must find the end.
     """
 
     idempotency_keys: float = Field(default=2 * DAY, ge=SHORTEST_IDEMPOTENCY)
@@ -49,27 +49,27 @@ class RetentionPolicy(Model):
     audit_log: float = Field(default=400 * DAY, ge=SHORTEST_AUDIT)
 
     def age_of(self, kind: RecordKind) -> float:
-        """Return the seconds for which records of a kind are kept."""
+        """Return the retention (s) of a kind of record."""
         age: float = getattr(self, kind.value)
         return age
 
 
 class ExpireRecordsInput(Model):
-    """Delete what is older than the policy says, `batch` rows a transaction."""
+    """Request to delete expired records, `batch` rows per transaction."""
 
     policy: RetentionPolicy = RetentionPolicy()
     batch: PositiveInt = 1000
 
 
 class ExpireRecordsResult(Model):
-    """How many records of each kind were deleted, in all tenants together."""
+    """Number of deleted records of each kind, over all tenants."""
 
     tenants: NonNegativeInt = 0
     deleted: dict[RecordKind, NonNegativeInt] = Field(default_factory=dict)
 
 
 class MaintenanceInput(Model):
-    """One round of maintenance; times in seconds."""
+    """Input of MaintenanceWorkflow; times in seconds."""
 
     expire: ExpireRecordsInput = ExpireRecordsInput()
     timeout: PositiveFloat = 3600.0

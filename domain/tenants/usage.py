@@ -1,45 +1,127 @@
-"""Budgets: how much of a kind of usage a tenant wants to be told of within a month.
-
-Usage: what is metered, in which units, and what it costs.
-"""
+"""Plans and their limits, metered usage, and budgets of tenants."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from domain.ids import usage_id
 from domain.model import Model
+
+
+class PlanName(StrEnum):
+    """Plans, smallest first."""
+
+    FREE = "free"
+    STARTER = "starter"
+    PRO = "pro"
+    ENTERPRISE = "enterprise"
+
+
+class Plan(Model):
+    """Limits of a plan.
+
+    Requests are weighted by their cost. One key may use only a part of its tenant's requests, so
+    that a misbehaving program does not block the tenant's others.
+    """
+
+    name: PlanName
+    requests_per_minute: PositiveInt
+    key_requests_per_minute: PositiveInt
+    concurrent_streams: PositiveInt
+
+
+PLANS: Final[Mapping[PlanName, Plan]] = {
+    plan.name: plan
+    for plan in (
+        Plan(
+            name=PlanName.FREE,
+            requests_per_minute=60,
+            key_requests_per_minute=60,
+            concurrent_streams=1,
+        ),
+        Plan(
+            name=PlanName.STARTER,
+            requests_per_minute=600,
+            key_requests_per_minute=300,
+            concurrent_streams=5,
+        ),
+        Plan(
+            name=PlanName.PRO,
+            requests_per_minute=6_000,
+            key_requests_per_minute=3_000,
+            concurrent_streams=50,
+        ),
+        Plan(
+            name=PlanName.ENTERPRISE,
+            requests_per_minute=60_000,
+            key_requests_per_minute=30_000,
+            concurrent_streams=1_000,
+        ),
+    )
+}
+
+
+class StreamQuotaExceededError(Exception):
+    """A tenant has as many active streams as its plan allows.
+
+    Attributes:
+        plan: the tenant's plan.
+        running: active streams, oldest first.
+    """
+
+    def __init__(self, plan: Plan, running: Sequence[UUID]) -> None:
+        super().__init__(
+            f"the plan {plan.name} allows {plan.concurrent_streams} streams at a time, "
+            f"and {len(running)} are under way"
+        )
+        self.plan = plan
+        self.running = tuple(running)
+
+
+def require_stream_quota(plan: Plan, running: Sequence[UUID]) -> None:
+    """Raise if a tenant may not start another stream.
+
+    Args:
+        plan: the tenant's plan.
+        running: its active streams, oldest first.
+
+    Raises:
+        StreamQuotaExceededError: the plan allows no more.
+    """
+    if len(running) >= plan.concurrent_streams:
+        raise StreamQuotaExceededError(plan, running)
+
 
 THRESHOLDS: Final = (50, 80, 100)
 """Percent of a budget at which a tenant is told."""
 
 
 def reached(*, used: Decimal, budget: Decimal) -> tuple[int, ...]:
-    """Return the thresholds that `used` has reached of a budget above 0, lowest first."""
+    """Return the thresholds (percent) that `used` has reached of `budget` (> 0), lowest first."""
     return tuple(percent for percent in THRESHOLDS if used * 100 >= budget * percent)
 
 
 def month_of(at: datetime) -> datetime:
-    """Return the start of the month (UTC) in which a moment lies."""
+    """Return the start of the month (UTC) that contains `at`."""
     return at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def month_after(month: datetime) -> datetime:
-    """Return the start of the month after the one that starts at `month`."""
+    """Return the start of the month after `month`."""
     if month.month == 12:  # noqa: PLR2004 - December
         return month.replace(year=month.year + 1, month=1)
     return month.replace(month=month.month + 1)
 
 
 def period_of(month: datetime) -> str:
-    """Return a month as tenants are told it: `2026-11`."""
+    """Return a month as shown to tenants: `2026-11`."""
     return f"{month:%Y-%m}"
 
 
@@ -48,7 +130,7 @@ NO_STREAM: Final = UUID(int=0)
 
 
 class UsageKind(StrEnum):
-    """What is metered; the name says the unit."""
+    """What is metered; the name states the unit."""
 
     ANALYZED_SECONDS = "analyzed_seconds"  # seconds of media that were analysed
     CLIP_RENDERED = "clip_rendered"  # clips that became ready
@@ -60,7 +142,7 @@ class UsageKind(StrEnum):
 
 
 class UsageEvent(Model):
-    """Something used, counted once under its id; without `at` it is used as it is written."""
+    """Metered usage, counted once per id; without `at`, its time is that of the write."""
 
     id: UUID
     kind: UsageKind
@@ -77,15 +159,14 @@ def usage_event(
     stream_id: UUID | None = None,
     at: datetime | None = None,
 ) -> UsageEvent:
-    """Return the event of using `quantity`, rounded to a millionth.
+    """Return the event for `quantity`, rounded to a millionth.
 
     Args:
-        kind: what was used, and its unit.
-        quantity: how much, more than 0.
-        subject: what happened, unique within its kind and tenant: the same words are the same
-            event, however often it is written.
-        stream_id: what it was used for.
-        at: when.
+        kind: kind of usage, which determines the unit.
+        quantity: amount, more than 0.
+        subject: what was used, unique per kind and tenant; equal subjects are the same event.
+        stream_id: stream that it was used for.
+        at: time of use.
     """
     exact = Decimal(str(quantity)).quantize(Decimal("0.000001"))
     identity = usage_id(kind=kind, subject=subject)
@@ -93,5 +174,5 @@ def usage_event(
 
 
 def cost(kind: UsageKind, quantity: Decimal, prices: Mapping[UsageKind, Decimal]) -> Decimal:
-    """Return what `quantity` costs in US dollars; what has no price costs nothing."""
+    """Return the cost of `quantity` in US dollars; kinds without a price cost nothing."""
     return quantity * prices.get(kind, Decimal(0))

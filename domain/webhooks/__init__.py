@@ -1,1 +1,1 @@
-"""Events for tenants and their delivery."""
+"""Webhook events and their delivery."""

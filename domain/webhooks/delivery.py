@@ -1,13 +1,9 @@
-"""When a delivery is attempted.
-
-Deliveries as their workflow sees them: what it is started with, told and remembers.
-
-What a delivery workflow has to do, in order.
-"""
+"""Delivery of webhook events: retry schedule, messages of DeliveryWorkflow, and its queue."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -49,14 +45,14 @@ def attempt_at(
     jitter: float = JITTER,
     chance: float = 0.0,
 ) -> datetime | None:
-    """Return when attempt `number` (from 0) is due, or None when there is no such attempt.
+    """Return when attempt `number` (from 0) is due, or None if there is no such attempt.
 
     Args:
-        number: which attempt.
-        began: when the first one was made.
+        number: number of the attempt.
+        began: time of the first attempt.
         offsets: seconds from the first attempt to each, ascending.
-        jitter: the greatest share by which a wait is lengthened.
-        chance: from 0 to 1, drawn for this attempt.
+        jitter: maximum share by which a wait is extended.
+        chance: random number from 0 to 1 for this attempt.
     """
     if number >= len(offsets):
         return None
@@ -65,15 +61,14 @@ def attempt_at(
 
 
 class DeliveryTiming(Model):
-    """Every wait of a delivery, in seconds.
+    """Timers and timeouts of a delivery, in seconds.
 
     Attributes:
-        offsets: from the first attempt to each, ascending; their number is that of the attempts.
-        jitter: the greatest share by which a wait is lengthened.
-        attempt_timeout: longest run of one attempt, records included.
+        offsets: from the first attempt to each, ascending; one entry per attempt.
+        jitter: maximum share by which a wait is extended.
+        attempt_timeout: longest run of one attempt, database writes included.
         heartbeat_timeout: after this long without a heartbeat another worker takes over.
-        retry_interval: wait before an attempt that could not be made or recorded, our database
-            being away, is made again.
+        retry_interval: wait before an attempt that our own failure interrupted is repeated.
     """
 
     offsets: tuple[NonNegativeFloat, ...] = Field(default=OFFSETS, min_length=1)
@@ -84,9 +79,9 @@ class DeliveryTiming(Model):
 
 
 class DeliveryOrder(Model):
-    """Something to deliver. `position` is its event's: the lowest is delivered first.
+    """Signal to deliver an event. The lowest `position`, that of the event, is delivered first.
 
-    `at_once` cuts short the wait for its next attempt.
+    `at_once` skips the wait for the next attempt.
     """
 
     delivery_id: UUID
@@ -94,12 +89,16 @@ class DeliveryOrder(Model):
     at_once: bool = False
 
 
-class DeliveryEntry(Model):
+@dataclass(frozen=True, kw_only=True)
+class DeliveryEntry:
     """A delivery in the queue.
 
-    `attempt` is the number (from 0) of its next attempt, which is due at `due`; None is now.
-    `began` is when the first was made. `scheduled` is when the attempt was due before its wait was
-    cut short: an extra attempt that fails takes none from the schedule.
+    Attributes:
+        attempt: number (from 0) of the next attempt.
+        began: time of the first attempt.
+        due: when the next attempt is due; None for now.
+        scheduled: when the attempt was due before its wait was skipped. An extra attempt that fails
+            does not use up a scheduled one.
     """
 
     delivery_id: UUID
@@ -111,18 +110,26 @@ class DeliveryEntry(Model):
 
 
 class DeliveryResult(Model):
-    """How many deliveries a workflow has finished."""
+    """Number of finished deliveries by outcome."""
 
     succeeded: NonNegativeInt = 0
     failed: NonNegativeInt = 0
     dropped: NonNegativeInt = 0
 
+    def plus(self, outcome: AttemptOutcome) -> DeliveryResult:
+        """Return the counts with one more finished delivery."""
+        return DeliveryResult(
+            succeeded=self.succeeded + (outcome is AttemptOutcome.SUCCEEDED),
+            failed=self.failed + (outcome is AttemptOutcome.FAILED),
+            dropped=self.dropped + (outcome is AttemptOutcome.DROPPED),
+        )
+
 
 class DeliveryInput(Model):
-    """Start of the deliveries of one ordering key to one endpoint.
+    """Input of DeliveryWorkflow: one ordering key of one endpoint.
 
-    `history_limit` forces continue-as-new after that many history events, for tests; None leaves
-    it to the server's suggestion. `queue` and `result` are what a run hands to the next.
+    `history_limit` forces continue-as-new after that many history events, for tests; None uses the
+    server's suggestion. `queue` and `result` are carried across continue-as-new.
     """
 
     tenant_id: UUID
@@ -135,7 +142,7 @@ class DeliveryInput(Model):
 
 
 class AttemptRequest(Model):
-    """One attempt; `next_attempt_at` is when the next one is due if it fails, None if never."""
+    """One attempt; `next_attempt_at` is when the next is due if it fails, None if never."""
 
     tenant_id: UUID
     endpoint_id: UUID
@@ -144,7 +151,7 @@ class AttemptRequest(Model):
 
 
 class AttemptOutcome(StrEnum):
-    """What came of an attempt."""
+    """Outcome of an attempt."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # attempted again if another attempt is due
@@ -152,17 +159,17 @@ class AttemptOutcome(StrEnum):
 
 
 class PostponedAttempt(Model):
-    """A failed attempt whose endpoint asked for a pause: no attempt before `retry_at` (UTC)."""
+    """A failed attempt whose endpoint sent `Retry-After`: no attempt before `retry_at` (UTC)."""
 
     retry_at: datetime
 
 
 class OutboxRelayInput(Model):
-    """Start of the relay, which sends what was committed but not sent.
+    """Input of the outbox relay, which sends events that were committed but not sent.
 
     Attributes:
-        interval: seconds between two looks at the outbox.
-        pass_timeout: seconds that one look may take.
+        interval: polling interval of the outbox (s).
+        pass_timeout: timeout of one pass (s).
         history_limit: as for a delivery.
     """
 
@@ -172,25 +179,25 @@ class OutboxRelayInput(Model):
 
 
 class OutboxRelayPass(Model):
-    """What one look at the outbox found: how many tenants had something to send."""
+    """Result of one pass over the outbox: the number of tenants with events to send."""
 
     tenants: NonNegativeInt
 
 
 class DeliveryQueue:
-    """Deliveries by their events' order: only the first is ever attempted.
+    """Deliveries in the order of their events; only the first is attempted.
 
     Args:
-        entries: what an earlier run has left.
-        result: what it has finished.
+        entries: entries left by an earlier run.
+        result: counts of an earlier run.
     """
 
     def __init__(
         self, entries: Iterable[DeliveryEntry] = (), result: DeliveryResult | None = None
     ) -> None:
         self._entries = {entry.delivery_id: entry for entry in entries}
-        self._under_way: UUID | None = None
-        self._asked_again = False
+        self._in_progress: UUID | None = None
+        self._check_again = False
         self.result = result or DeliveryResult()
 
     def __bool__(self) -> bool:
@@ -198,15 +205,15 @@ class DeliveryQueue:
 
     @property
     def first(self) -> DeliveryEntry:
-        """What is to be delivered before all others."""
+        """The delivery to attempt next."""
         return min(self._entries.values(), key=lambda each: (each.position, each.delivery_id))
 
     def entries(self) -> tuple[DeliveryEntry, ...]:
-        """Return all that is left, for the next run."""
+        """Return all entries, to carry across continue-as-new."""
         return tuple(self._entries.values())
 
     def report(self) -> str:
-        """Return where the deliveries are, in Markdown."""
+        """Return the state of the deliveries, in Markdown."""
         counts = self.result.model_dump()
         done = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         lines = [f"**{len(self._entries)} waiting**" + (f", {done}" if done else "")]
@@ -215,29 +222,27 @@ class DeliveryQueue:
             lines.append(f"attempt {self.first.attempt + 1} of the first is due {due}")
         return "\n\n".join(lines)
 
-    def enter(self, order: DeliveryOrder) -> None:
-        """Add a delivery; of one that is there only the wait can be cut short.
+    def add(self, order: DeliveryOrder) -> None:
+        """Add a delivery. If it is queued already, only `at_once` has an effect.
 
-        Should it be under way, nobody knows whether the order was given before or after it was
-        done: it will be looked at once more.
+        If it is being attempted, the order may have been given before or after its completion, so
+        it is checked once more afterwards.
         """
         entry = self._entries.get(order.delivery_id)
         if entry is None:
             self._entries[order.delivery_id] = DeliveryEntry(
                 delivery_id=order.delivery_id, position=order.position
             )
-        elif order.delivery_id == self._under_way:
-            self._asked_again = True
+        elif order.delivery_id == self._in_progress:
+            self._check_again = True
         elif order.at_once:
             scheduled = entry.scheduled or entry.due
-            self._entries[order.delivery_id] = entry.model_copy(
-                update={"due": None, "scheduled": scheduled}
-            )
+            self._entries[order.delivery_id] = replace(entry, due=None, scheduled=scheduled)
 
     def begin(self) -> DeliveryEntry:
-        """Take the first for an attempt."""
+        """Return the first delivery, and mark it as being attempted."""
         entry = self.first
-        self._under_way, self._asked_again = entry.delivery_id, False
+        self._in_progress, self._check_again = entry.delivery_id, False
         return entry
 
     def conclude(
@@ -248,26 +253,19 @@ class DeliveryQueue:
         next_attempt_at: datetime | None,
         extra: bool = False,
     ) -> None:
-        """Record the outcome of the attempt; a failed one is made again if another is due.
+        """Record the outcome of the attempt; a failed one is repeated if another attempt is due.
 
-        `extra` says that the attempt was made before its time, so that it still is to come.
+        `extra` says that the attempt was made early, so that the scheduled one is still due.
         """
-        assert self._under_way is not None, "begin first"  # noqa: S101
-        entry = self._entries.pop(self._under_way)
+        assert self._in_progress is not None, "begin first"  # noqa: S101
+        entry = self._entries.pop(self._in_progress)
         if outcome is AttemptOutcome.FAILED and next_attempt_at is not None:
             number = entry.attempt if extra else entry.attempt + 1
-            self._entries[entry.delivery_id] = entry.model_copy(
-                update={
-                    "attempt": number,
-                    "began": began,
-                    "due": next_attempt_at,
-                    "scheduled": None,
-                }
+            self._entries[entry.delivery_id] = replace(
+                entry, attempt=number, began=began, due=next_attempt_at, scheduled=None
             )
         else:
-            name = outcome.value
-            finished = {name: getattr(self.result, name) + 1}
-            self.result = self.result.model_copy(update=finished)
-            if self._asked_again:
-                self.enter(DeliveryOrder(delivery_id=entry.delivery_id, position=entry.position))
-        self._under_way = None
+            self.result = self.result.plus(outcome)
+            if self._check_again:
+                self.add(DeliveryOrder(delivery_id=entry.delivery_id, position=entry.position))
+        self._in_progress = None

@@ -1,15 +1,15 @@
-"""What tenants are told as it happens: the catalogue of events, and what each carries.
+"""Webhook events, their payloads, and the endpoints that receive them.
 
-An event is written in the transaction that makes it true (an outbox) and sent from there: to the
-tenant's webhook endpoints, and to the broker if there is one. Its id is derived from what it is
-about, so that a step done twice tells it once, and receivers can drop what they have seen.
+An event is written in the same transaction as the change it describes (outbox), and sent from there
+to the tenant's webhook endpoints and to the message broker, if there is one. Its id is derived from
+its subject, so that a repeated step publishes it once, and receivers can deduplicate.
 
-Payloads only grow: a field is never removed and never changes its meaning under one `version`.
+Payloads only grow: under one `version` no field is removed or changes its meaning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -152,6 +152,7 @@ class EndpointPayload(Model):
 
 Payload = StreamPayload | HighlightPayload | ClipPayload | UsagePayload | EndpointPayload
 
+
 PAYLOADS: Final[Mapping[EventType, type[Payload]]] = {
     EventType.STREAM_STARTED: StreamPayload,
     EventType.STREAM_ENDED: StreamPayload,
@@ -199,20 +200,20 @@ def event(
     stream_id: UUID | None = None,
     ordering_key: str | None = None,
 ) -> Event:
-    """Return an event; the same change always makes the same one.
+    """Return an event; the same change always yields the same event.
 
     Args:
-        kind: what happened.
-        payload: of that type.
-        tenant_id: whose it is.
-        subject: what it is about.
-        revision: which change of the subject it tells.
-        created_at: when it became true.
-        stream_id: the stream it belongs to, if any.
-        ordering_key: what it must be kept in order with; by default its subject.
+        kind: type of the event.
+        payload: payload of that type.
+        tenant_id: tenant that the event belongs to.
+        subject: what the event is about.
+        revision: number of the subject's change.
+        created_at: when the change happened.
+        stream_id: stream that the event belongs to, if any.
+        ordering_key: events with the same key are delivered in order; by default the subject.
 
     Raises:
-        TypeError: the payload is another type's.
+        TypeError: the payload belongs to another type.
     """
     if type(payload) is not PAYLOADS[kind]:
         raise TypeError(f"{kind} carries {PAYLOADS[kind].__name__}, not {type(payload).__name__}")
@@ -231,9 +232,9 @@ def event(
 def of_stream(
     before: StreamStatus, after: StreamStatus, *, has_media: bool
 ) -> tuple[EventType, ...]:
-    """Return what a change of a stream's state is told as.
+    """Return the event types that publish a stream's change of status.
 
-    States may pass unseen: a stream that is first seen again when it is over has also started.
+    Statuses may be skipped: a stream that is first seen when it has ended has also started.
     """
     if before == after:
         return ()
@@ -248,9 +249,9 @@ def of_stream(
 
 
 def of_highlight(before: DecisionStatus | None, after: DecisionStatus) -> EventType | None:
-    """Return what a decision is told as; None when there is nothing to tell.
+    """Return the event type that publishes a decision; None if there is none.
 
-    What was never shown need not be retracted.
+    The retraction of a highlight that was never shown is not published.
     """
     if before == after:
         return None
@@ -264,10 +265,57 @@ def of_highlight(before: DecisionStatus | None, after: DecisionStatus) -> EventT
 
 
 def of_clip(before: ClipStatus | None, after: ClipStatus) -> EventType | None:
-    """Return what a change of a clip's state is told as; None when there is nothing to tell."""
+    """Return the event type that publishes a clip's change of status; None if there is none."""
     if before == after:
         return None
     return {
         ClipStatus.READY: EventType.CLIP_READY,
         ClipStatus.FAILED: EventType.CLIP_FAILED,
     }.get(after)
+
+
+SUBSCRIBABLE: Final = frozenset(EventType) - {EventType.ENDPOINT_TEST}
+"""What an endpoint can ask for; a test goes to the endpoint that is tested, whatever it asks."""
+
+
+class EndpointStatus(StrEnum):
+    """Whether events are sent to an endpoint."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class DisabledReason(StrEnum):
+    """Why no events are sent to an endpoint."""
+
+    TENANT = "tenant"  # its owner said so
+    GONE = "gone"  # it answered 410
+    FAILING = "failing"  # a delivery failed to its last attempt, and nothing succeeded meanwhile
+
+
+class DeliveryStatus(StrEnum):
+    """Status of an event's delivery to one endpoint."""
+
+    PENDING = "pending"  # to be sent, for the first time or again
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # its last attempt failed
+    CANCELLED = "cancelled"  # its endpoint was disabled before it could be delivered
+
+
+def wants(subscribed: Collection[str], kind: EventType) -> bool:
+    """Return True if an endpoint with the types `subscribed` receives events of type `kind`.
+
+    An endpoint that subscribes to no type receives all.
+    """
+    return kind in SUBSCRIBABLE and (not subscribed or kind in subscribed)
+
+
+def should_disable_endpoint(*, failing_since: datetime | None, first_attempt_at: datetime) -> bool:
+    """Return True if an endpoint must be disabled after a delivery failed its last attempt.
+
+    Args:
+        failing_since: first failed attempt after the endpoint's last success; None if its last
+            attempt succeeded.
+        first_attempt_at: first attempt of the delivery.
+    """
+    return failing_since is not None and failing_since <= first_attempt_at

@@ -26,7 +26,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, Posi
 from pydantic_settings import NoDecode
 
 from domain.tenants.addresses import IPNetwork, network
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from infra.settings.base import (
     AmqpUrl,
     DirectoryLocation,

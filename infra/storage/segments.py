@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import structlog
 
-from domain.streams.retention import StoredObject, media_to_shed
+from domain.media.segments import StoredObject, media_to_evict
 
 _SCRATCH: Final = ".scratch"
 _KEY_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -194,7 +194,7 @@ class LocalSegmentStore:
         await asyncio.to_thread(self._sweep, older_than)
 
     async def shed(self) -> int:
-        """Delete the least needed media (`domain.streams.retention`); return the bytes freed.
+        """Delete the least needed media (`domain.streams.ledger`); return the bytes freed.
 
         Calls that come together, or soon after another, share one deletion.
         """
@@ -211,7 +211,7 @@ class LocalSegmentStore:
         self._sweep(_SHED_SCRATCH_AFTER)
         objects = self._objects()
         target = max(sum(each.size for each in objects) // _SHED_SHARE, _SHED_AT_LEAST)
-        shed = media_to_shed(objects, target=target)
+        shed = media_to_evict(objects, target=target)
         self._delete([each.key for each in shed])
         return sum(each.size for each in shed)
 

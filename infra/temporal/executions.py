@@ -16,7 +16,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.streams.messages import StreamResult
+from domain.streams.messages import StreamWorkflowResult
 from domain.streams.reconciliation import ExecutionState
 from infra.temporal.client import TemporalUnavailableError
 
@@ -60,21 +60,21 @@ class Executions:
         # A status that this SDK does not know is none of a lost execution.
         return _STATES.get(found.status or WorkflowExecutionStatus.RUNNING, ExecutionState.RUNNING)
 
-    async def stream_result(self, workflow_id: str) -> StreamResult | None:
+    async def stream_result(self, workflow_id: str) -> StreamWorkflowResult | None:
         """Return how a closed stream workflow says that its stream ended; None if it does not.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
         client = await self._client()
-        handle = client.get_workflow_handle(workflow_id, result_type=StreamResult)
+        handle = client.get_workflow_handle(workflow_id, result_type=StreamWorkflowResult)
         try:
-            result: StreamResult = await handle.result(rpc_timeout=_RPC_TIMEOUT)
+            result: StreamWorkflowResult = await handle.result(rpc_timeout=_RPC_TIMEOUT)
         except WorkflowFailureError as error:
             cause = error.cause
             details = cause.details if isinstance(cause, ApplicationError) else ()
             try:
-                return StreamResult.model_validate(details[0]) if details else None
+                return StreamWorkflowResult.model_validate(details[0]) if details else None
             except ValidationError:
                 return None
         except WorkflowContinuedAsNewError:

@@ -10,10 +10,10 @@ from domain.clips.models import ClipSpec, ClipStatus, RenderedClip
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.ids import clip_id, highlight_id
-from domain.language import Language
 from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
-from domain.streams.records import ClipRecord
+from domain.streams.messages import ClipRecord
+from domain.text import Language
 from domain.webhooks.events import Event, EventType, UsagePayload, event
 from infra.db.engine import Database
 from infra.db.repositories import api_keys, clips, deliveries, endpoints, highlights, streams, usage

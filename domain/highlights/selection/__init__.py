@@ -1,4 +1,4 @@
-"""Selection: which candidates become highlights, when that is certain, and why."""
+"""Selection: which candidates become highlights, when, and why."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What was decided about a candidate, and why.
-
-What selection must remember between calls, and what it is asked and answers.
-"""
+"""Selection: decisions, state carried between calls, and messages of the activity."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from domain.model import Model
 
 
 class DecisionStatus(StrEnum):
-    """What was decided about a candidate."""
+    """Outcome of selection for a candidate."""
 
     PENDING = "pending"  # good enough today; a better neighbour may still displace it
     CONFIRMED = "confirmed"  # final
@@ -28,11 +25,11 @@ class DecisionStatus(StrEnum):
 
 
 HIDDEN: Final = frozenset({DecisionStatus.HELD, DecisionStatus.REJECTED})
-"""What a tenant does not see unless asked for."""
+"""Statuses hidden from tenants by default."""
 
 
 class Tier(StrEnum):
-    """How good a highlight is, by its profile's thresholds."""
+    """Quality of a highlight, by its profile's thresholds."""
 
     __hash__ = str.__hash__  # an enumeration's own is slow, and this one is looked up by thousands
 
@@ -43,7 +40,7 @@ class Tier(StrEnum):
 
 
 class Reason(Model):
-    """One reason of a decision: a code for programs, a sentence for people, and its numbers."""
+    """One reason of a decision: a code for programs, a sentence for people, and numbers."""
 
     code: str
     words: str
@@ -53,7 +50,7 @@ class Reason(Model):
 
 
 class ReasonFields(TypedDict):
-    """A reason not yet validated."""
+    """Fields of a Reason before validation."""
 
     code: str
     words: str
@@ -63,10 +60,10 @@ class ReasonFields(TypedDict):
 
 
 class Decision(Model):
-    """What was decided about one candidate, with every reason.
+    """Decision on one candidate, with all reasons.
 
-    `clip_start`..`clip_end` are the optimised bounds (seconds of media time) of its clip, which
-    never change once decided; `decided_at` is the media time (watermark) of the decision.
+    `clip_start`..`clip_end` are the optimized bounds of its clip (s of media time), which never
+    change once decided. `decided_at` is the media time (watermark) of the decision.
     """
 
     highlight_id: UUID
@@ -80,17 +77,38 @@ class Decision(Model):
     reasons: tuple[Reason, ...] = ()
 
     def until(self, media_end: float) -> Decision:
-        """Return it with the bounds of its clip within the media, which ends at `media_end` (s)."""
+        """Return a copy with the clip limited to the media, which ends at `media_end` (s)."""
         if self.clip_end <= media_end:
             return self
-        bounds = {"clip_start": min(self.clip_start, media_end), "clip_end": media_end}
-        return self.model_copy(update=bounds | {"peak": min(self.peak, media_end)})
+        return self._replace(
+            peak=min(self.peak, media_end),
+            clip_start=min(self.clip_start, media_end),
+            clip_end=media_end,
+        )
+
+    def with_clip(self, start: float, end: float) -> Decision:
+        """Return a copy with other clip bounds (s of media time)."""
+        return self._replace(peak=self.peak, clip_start=start, clip_end=end)
+
+    def _replace(self, *, peak: float, clip_start: float, clip_end: float) -> Decision:
+        return Decision(
+            highlight_id=self.highlight_id,
+            status=self.status,
+            tier=self.tier,
+            score=self.score,
+            peak=peak,
+            clip_start=clip_start,
+            clip_end=clip_end,
+            decided_at=self.decided_at,
+            reasons=self.reasons,
+        )
 
 
 class DecisionFields(TypedDict):
-    """A decision not yet validated.
+    """Fields of a Decision before validation.
 
-    A call may reach a hundred thousand: validated in one go they cost less than built one by one.
+    A call may return a hundred thousand decisions; validating them together is faster than one by
+    one.
     """
 
     highlight_id: UUID
@@ -104,21 +122,21 @@ class DecisionFields(TypedDict):
     reasons: tuple[Reason | ReasonFields, ...]
 
 
-Span = tuple[float, float]
+TimeRange = tuple[float, float]
 """Start and end in seconds of media time."""
 
 
-class Entrant(Model):
-    """A candidate above the threshold whose fate is open.
+class OpenCandidateState(Model):
+    """An undecided candidate above the threshold, as stored in SelectionState.
 
     Attributes:
-        candidate: stripped of what no longer matters (description, evidence, safe cuts).
+        candidate: without the fields that no longer matter (description, evidence, safe cuts).
         score: combined score by the profile's weights.
-        clip_start, clip_end: bounds of its clip (s), fixed when it arrived.
+        clip_start, clip_end: bounds of its clip (s), fixed on arrival.
         start_moved, end_moved: seconds by which safe cuts moved those bounds.
-        text: the words of title and description, as similarity compares them.
-        shown: whether it has been announced as pending.
-        late: whether it arrived after the watermark had passed its peak.
+        text: normalized words of title and description, for similarity.
+        shown: True if it was published as pending.
+        late: True if it arrived after the watermark had passed its peak.
     """
 
     candidate: HighlightCandidate
@@ -133,10 +151,10 @@ class Entrant(Model):
     late: bool = False
 
 
-class Placed(Model):
-    """A confirmed highlight near enough to matter for spacing and similarity.
+class ConfirmedHighlight(Model):
+    """A confirmed highlight that is recent enough to matter for spacing and similarity.
 
-    `clip_start` and `clip_end` bound its clip (s); None where only the moment's span is known.
+    `clip_start` and `clip_end` bound its clip (s); None if only the moment's span is known.
     """
 
     id: UUID
@@ -152,17 +170,18 @@ class Placed(Model):
     override: bool = False
 
     @property
-    def shown(self) -> Span:
-        """What its clip shows."""
+    def shown(self) -> TimeRange:
+        """Span (s) that its clip shows."""
         if self.clip_start is None or self.clip_end is None:
             return self.start, self.end
         return self.clip_start, self.clip_end
 
 
-class Past(NamedTuple):
-    """An older confirmed highlight, remembered for quotas and for late candidates only.
+class ConfirmedPeak(NamedTuple):
+    """An older confirmed highlight, kept for quotas and for late candidates.
 
-    `start` and `end` bound the seconds that it shows; None in states of before they were kept.
+    `start` and `end` bound the span that its clip shows (s); None in states written by old
+    versions.
     """
 
     id: UUID
@@ -172,43 +191,44 @@ class Past(NamedTuple):
     end: float | None = None
 
     @property
-    def shown(self) -> Span:
-        """What its clip shows; nothing but the peak where that is not known."""
+    def shown(self) -> TimeRange:
+        """Span (s) that its clip shows; only the peak if it is unknown."""
         return (
             self.peak if self.start is None else self.start,
             self.peak if self.end is None else self.end,
         )
 
 
-class Refused(NamedTuple):
-    """A recent refusal, remembered so that a candidate sent twice is answered once."""
+class RejectedCandidate(NamedTuple):
+    """A recent rejection, kept so that a candidate delivered twice is decided once."""
 
     id: UUID
     peak: float
 
 
 class SelectionState(Model):
-    """What selection must remember between calls; carried by the stream's workflow.
+    """State of selection between calls, carried by the stream's workflow.
 
-    Bounded: open candidates of the windows not yet closed, two hours of confirmed peaks, two
-    windows of refusals. `next_decision_at` is the smallest watermark at which a call without new
-    candidates would decide anything, None when nothing is open.
+    Bounded: open candidates of the windows that are not closed, two hours of confirmed peaks, two
+    windows of rejections. `next_decision_at` is the smallest watermark (s) at which a call without
+    new candidates would decide anything; None if nothing is open.
     """
 
-    open: tuple[Entrant, ...] = ()
-    placed: tuple[Placed, ...] = ()
-    past: tuple[Past, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    open: tuple[OpenCandidateState, ...] = ()
+    placed: tuple[ConfirmedHighlight, ...] = ()
+    past: tuple[ConfirmedPeak, ...] = ()
+    refused: tuple[RejectedCandidate, ...] = ()
     watermark: NonNegativeFloat = 0.0
     ended: bool = False
     next_decision_at: float | None = None
 
 
 class SelectHighlightsInput(Model):
-    """New candidates, and how far analysis has come: no candidate will peak before `watermark`.
+    """Input of `select_highlights`: new candidates and the watermark.
 
-    `gaps` are the stretches without media known so far that could touch these candidates' clips.
-    `media_end` is where the stream's media ends (s), once it has ended.
+    `watermark` is the media time (s) before which no further candidate will peak. `gaps` are the
+    known stretches without media that could touch these candidates' clips. `media_end` is the end
+    of the stream's media (s), once it has ended.
     """
 
     tenant_id: UUID
@@ -224,7 +244,7 @@ class SelectHighlightsInput(Model):
 
 
 class SelectHighlightsResult(Model):
-    """The new state, and the decisions that are new or have changed, in order of peak."""
+    """The new state, and the decisions that are new or changed, in order of peak."""
 
     state: SelectionState
     decisions: tuple[Decision, ...] = ()
@@ -237,7 +257,7 @@ def needs_selection(
     candidates: Sequence[HighlightCandidate] = (),
     ended: bool = False,
 ) -> bool:
-    """Tell whether a call to select could decide anything; if not, it may be skipped.
+    """Return True if a call to select could decide anything; otherwise it can be skipped.
 
     A skipped watermark is not lost: the next call carries a later one.
     """

@@ -1,4 +1,4 @@
-"""The reasons of a decision, as codes for programs and sentences for people."""
+"""Reasons of decisions, as codes for programs and sentences for people."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from domain.highlights.markers import Mark
+from domain.highlights.candidate import Mark
 from domain.highlights.selection.models import Reason, ReasonFields, Tier
-from domain.highlights.selection.resolution import Cause, Verdict
+from domain.highlights.selection.resolution import Cause, SelectionVerdict
 from domain.highlights.selection.timeline import Conflict
 from domain.media.segments import Gap
 from domain.media.timestamps import format_timestamp
@@ -21,7 +21,7 @@ SHOWN_DIMENSIONS: Final = 3
 
 
 def tier_of(score: float, thresholds: Thresholds) -> Tier:
-    """Return the tier to which a combined score belongs."""
+    """Return the tier of a combined score."""
     if score >= thresholds.exceptional:
         return Tier.EXCEPTIONAL
     if score >= thresholds.high_quality:
@@ -30,12 +30,12 @@ def tier_of(score: float, thresholds: Thresholds) -> Tier:
 
 
 def threshold_of(tier: Tier, thresholds: Thresholds) -> float:
-    """Return the score from which `tier` begins; for one below, the score that it missed."""
+    """Return the threshold of `tier`; for BELOW, the threshold that the score missed."""
     return thresholds.standard if tier is Tier.BELOW else float(getattr(thresholds, tier.value))
 
 
 def score_reason(score: float, dimensions: HighlightScore, weights: Mapping[str, float]) -> Reason:
-    """Say what the score is made of, the largest contributions first."""
+    """Return the reason that names the largest contributions to the score."""
     values = dimensions.dimensions()
     leading = sorted(values, key=lambda name: -weights[name] * values[name])[:SHOWN_DIMENSIONS]
     parts = ", ".join(
@@ -53,7 +53,7 @@ def score_reason(score: float, dimensions: HighlightScore, weights: Mapping[str,
 
 
 def mark_reason(mark: Mark) -> Reason:
-    """Say that the tenant marked the moment."""
+    """Return the reason of a moment that the tenant marked."""
     return Reason(
         code="mark",
         words=f"The tenant marked it as {mark.label.replace('_', ' ')}, "
@@ -63,7 +63,7 @@ def mark_reason(mark: Mark) -> Reason:
 
 
 def threshold_reason(tier: Tier, thresholds: Thresholds) -> Reason:
-    """Say which threshold the score reached, or missed."""
+    """Return the reason that names the threshold reached or missed."""
     limit = threshold_of(tier, thresholds)
     verb = "is below" if tier is Tier.BELOW else "reaches"
     name = (Tier.STANDARD if tier is Tier.BELOW else tier).replace("_", " ")
@@ -75,7 +75,7 @@ def threshold_reason(tier: Tier, thresholds: Thresholds) -> Reason:
 
 
 def pending_reason() -> Reason:
-    """Say what pending means."""
+    """Return the reason of a pending highlight."""
     return Reason(
         code="pending",
         words="Good enough to be chosen if nothing better follows; not certain yet.",
@@ -83,7 +83,7 @@ def pending_reason() -> Reason:
 
 
 def bounds_reason(start_moved: float, end_moved: float) -> Reason:
-    """Say by how many seconds safe cuts moved the clip's bounds."""
+    """Return the reason that names how far safe cuts moved the clip's bounds (s)."""
     moves = [
         f"{bound} {abs(moved):.1f} s {'later' if moved > 0 else 'earlier'}"
         for bound, moved in (("starts", start_moved), ("ends", end_moved))
@@ -96,7 +96,7 @@ def bounds_reason(start_moved: float, end_moved: float) -> Reason:
 
 
 def late_reason(peak: float, watermark: float) -> Reason:
-    """Say that the candidate came after its time, and what that means."""
+    """Return the reason of a candidate that arrived late."""
     return Reason(
         code="late",
         words=(
@@ -109,7 +109,7 @@ def late_reason(peak: float, watermark: float) -> Reason:
 
 
 def too_late_reason() -> Reason:
-    """Say that the candidate's time is no longer remembered."""
+    """Return the reason of a candidate that arrived too late to be compared."""
     return Reason(
         code="too_late",
         words="Arrived more than an hour of media after its peak; what stands there is settled.",
@@ -117,7 +117,7 @@ def too_late_reason() -> Reason:
 
 
 def gap_reason(gap: Gap) -> Reason:
-    """Say that there is no media to show at the peak."""
+    """Return the reason of a candidate without media at its peak."""
     return Reason(
         code="gap",
         words=(
@@ -127,8 +127,10 @@ def gap_reason(gap: Gap) -> Reason:
     )
 
 
-def ground(why: Verdict | Reason, limits: SelectionLimits) -> Reason | ReasonFields:
-    """Say what settled a candidate's fate, where that is not said yet."""
+def decisive_reason(
+    why: SelectionVerdict | Reason, limits: SelectionLimits
+) -> Reason | ReasonFields:
+    """Return the reason that settled the decision."""
     return why if isinstance(why, Reason) else _SENTENCES[why.cause](why, limits)
 
 
@@ -140,13 +142,13 @@ def _near(conflict: Conflict) -> str:
 
 @lru_cache(maxsize=256)
 def _named(title: str, peak: float) -> str:
-    """Name a highlight; remembered, since one often stands in the way of dozens."""
+    """Return a phrase for a highlight; cached, since one often conflicts with dozens."""
     name = f"“{title}”" if title else "the highlight"
     return f"{name} at {format_timestamp(peak)}"
 
 
-def _spacing(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
-    conflict = _given(verdict)
+def _spacing(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
+    conflict = _required_conflict(verdict)
     return {
         "code": verdict.cause,
         "words": (
@@ -159,8 +161,8 @@ def _spacing(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _similar(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
-    conflict = _given(verdict)
+def _similar(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
+    conflict = _required_conflict(verdict)
     return {
         "code": verdict.cause,
         "words": f"The same moment as {_near(conflict)}, which was chosen: {conflict.sameness}.",
@@ -168,8 +170,8 @@ def _similar(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:  # noqa
     }
 
 
-def _next_window(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
-    conflict = _given(verdict)
+def _next_window(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
+    conflict = _required_conflict(verdict)
     return {
         "code": verdict.cause,
         "words": (
@@ -182,7 +184,7 @@ def _next_window(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _override(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+def _override(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
     return {
         "code": verdict.cause,
         "words": (
@@ -194,7 +196,7 @@ def _override(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _override_limit(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+def _override_limit(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
     return {
         "code": verdict.cause,
         "words": (
@@ -206,7 +208,7 @@ def _override_limit(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _broken(verdict: Verdict, limits: SelectionLimits) -> str:
+def _broken(verdict: SelectionVerdict, limits: SelectionLimits) -> str:
     if verdict.conflict is not None:
         return f"it peaks {verdict.conflict.distance:.1f} s from {_near(verdict.conflict)}"
     if verdict.overridden is Cause.HOUR_QUOTA:
@@ -214,7 +216,7 @@ def _broken(verdict: Verdict, limits: SelectionLimits) -> str:
     return f"its window already has its {limits.per_window} highlights"
 
 
-def _window_quota(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+def _window_quota(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
     return {
         "code": verdict.cause,
         "words": (
@@ -225,7 +227,7 @@ def _window_quota(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _hour_quota(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+def _hour_quota(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
     return {
         "code": verdict.cause,
         "words": f"The hour around it already has its {limits.per_hour} highlights.",
@@ -233,7 +235,7 @@ def _hour_quota(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _variety(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
+def _variety(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
     return {
         "code": verdict.cause,
         "words": (
@@ -243,20 +245,20 @@ def _variety(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:
     }
 
 
-def _plainly(words: str) -> Callable[[Verdict, SelectionLimits], ReasonFields]:
-    def sentence(verdict: Verdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
+def _fixed(words: str) -> Callable[[SelectionVerdict, SelectionLimits], ReasonFields]:
+    def sentence(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
         return {"code": verdict.cause, "words": words}
 
     return sentence
 
 
-_SENTENCES: Final[dict[Cause, Callable[[Verdict, SelectionLimits], ReasonFields]]] = {
-    Cause.EXCEPTIONAL: _plainly("Exceptional, so it is confirmed at once."),
+_SENTENCES: Final[dict[Cause, Callable[[SelectionVerdict, SelectionLimits], ReasonFields]]] = {
+    Cause.EXCEPTIONAL: _fixed("Exceptional, so it is confirmed at once."),
     Cause.OVERRIDE: _override,
     Cause.OVERRIDE_LIMIT: _override_limit,
-    Cause.WINDOW_CLOSED: _plainly("Its window is over, and it is among the window's best."),
-    Cause.SAFE_EARLY: _plainly("Nothing that may still come could take its place."),
-    Cause.LATE_FREE: _plainly("Its place in the window that has closed was free."),
+    Cause.WINDOW_CLOSED: _fixed("Its window is over, and it is among the window's best."),
+    Cause.SAFE_EARLY: _fixed("Nothing that may still come could take its place."),
+    Cause.LATE_FREE: _fixed("Its place in the window that has closed was free."),
     Cause.SPACING: _spacing,
     Cause.SIMILAR: _similar,
     Cause.NEXT_WINDOW: _next_window,
@@ -266,7 +268,7 @@ _SENTENCES: Final[dict[Cause, Callable[[Verdict, SelectionLimits], ReasonFields]
 }
 
 
-def _given(verdict: Verdict) -> Conflict:
+def _required_conflict(verdict: SelectionVerdict) -> Conflict:
     if verdict.conflict is None:
         raise ValueError(f"a verdict by {verdict.cause} names what it conflicts with")
     return verdict.conflict

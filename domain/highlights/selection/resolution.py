@@ -1,9 +1,9 @@
-"""Decisions in media time: each sees what was decided before it, and nothing after.
+"""Decisions in order of media time.
 
-Two kinds of event decide. An exceptional candidate is decided at its own peak; the others of a
-window together, when the window closes. Events happen in order of media time, whenever the
-watermark makes them known, so that the outcome depends on the candidates alone and not on how
-they were delivered. `settle_early` only draws conclusions that no further candidate can change.
+There are two kinds of event: an exceptional candidate is decided at its own peak; the other
+candidates of a window are decided together when the window closes. Events are processed in order of
+media time, not of arrival, so that the outcome depends on the candidates alone. `settle_early`
+decides earlier only what no later candidate can change.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from domain.highlights.selection.models import Tier
-from domain.highlights.selection.timeline import Board, Conflict, Contender, Rules, Spread
+from domain.highlights.selection.timeline import (
+    Conflict,
+    OpenCandidate,
+    SelectionRules,
+    SelectionTimeline,
+    SpacingIndex,
+)
 from domain.highlights.similarity import choose_diverse
 
 POOL: Final = 4
@@ -24,7 +30,7 @@ POOL: Final = 4
 
 
 class Cause(StrEnum):
-    """What settled a candidate's fate; also the code of its reason."""
+    """Cause of a decision; also the code of its reason."""
 
     __hash__ = str.__hash__  # an enumeration's own is slow, and this one is looked up by thousands
 
@@ -53,78 +59,78 @@ CONFIRMING: Final = frozenset(
 )
 
 
-class Verdict(NamedTuple):
-    """The fate of one candidate, why, and for an override which limit it overrode."""
+class SelectionVerdict(NamedTuple):
+    """Decision on one candidate: its cause, and for an override the limit that it overrode."""
 
-    contender: Contender
+    entry: OpenCandidate
     cause: Cause
     conflict: Conflict | None = None
     overridden: Cause | None = None
 
     @property
     def confirmed(self) -> bool:
-        """Whether it becomes a highlight."""
+        """True if the candidate becomes a highlight."""
         return self.cause in CONFIRMING
 
 
 class Resolution:
-    """The board, the open candidates, and the verdicts reached so far."""
+    """The confirmed timeline, the open candidates, and the verdicts so far."""
 
-    def __init__(self, rules: Rules, board: Board, contenders: Iterable[Contender]) -> None:
+    def __init__(
+        self, rules: SelectionRules, timeline: SelectionTimeline, entries: Iterable[OpenCandidate]
+    ) -> None:
         self._rules = rules
-        self._board = board
-        self._ordinary: defaultdict[int, list[Contender]] = defaultdict(list)
-        self._exceptional: list[Contender] = []
-        self.verdicts: list[Verdict] = []
-        for contender in contenders:
-            self._admit(contender)
+        self._timeline = timeline
+        self._ordinary: defaultdict[int, list[OpenCandidate]] = defaultdict(list)
+        self._exceptional: list[OpenCandidate] = []
+        self.verdicts: list[SelectionVerdict] = []
+        for entry in entries:
+            self._admit(entry)
 
     def copy(self) -> Resolution:
         """Return an independent copy without the verdicts."""
-        return Resolution(self._rules, self._board.copy(), self.open())
+        return Resolution(self._rules, self._timeline.copy(), self.open())
 
-    def open(self) -> list[Contender]:
-        """Return the undecided, in no particular order."""
+    def open(self) -> list[OpenCandidate]:
+        """Return the undecided candidates, unordered."""
         return [*self._exceptional, *(item for items in self._ordinary.values() for item in items)]
 
-    def _admit(self, contender: Contender) -> None:
-        if contender.tier is Tier.EXCEPTIONAL:
-            self._exceptional.append(contender)
+    def _admit(self, entry: OpenCandidate) -> None:
+        if entry.tier is Tier.EXCEPTIONAL:
+            self._exceptional.append(entry)
         else:
-            self._ordinary[self._rules.window_of(contender.peak)].append(contender)
+            self._ordinary[self._rules.window_of(entry.peak)].append(entry)
 
-    def judge_late(self, contender: Contender, first_open: float) -> None:
-        """Take in a candidate whose peak the watermark has passed: what stands is fixed.
+    def decide_late_arrival(self, entry: OpenCandidate, first_open: float) -> None:
+        """Process a candidate whose peak the watermark has passed; confirmed highlights stay.
 
-        An exceptional one, or one whose window has closed, is decided at once; another joins its
-        window's open candidates.
+        An exceptional candidate, or one whose window is closed, is decided at once; another joins
+        the open candidates of its window.
         """
-        if contender.tier is Tier.EXCEPTIONAL:
-            self._decide_exceptional(contender)
-        elif (window := self._rules.window_of(contender.peak)) >= first_open:
-            self._ordinary[window].append(contender)
+        if entry.tier is Tier.EXCEPTIONAL:
+            self._decide_exceptional(entry)
+        elif (window := self._rules.window_of(entry.peak)) >= first_open:
+            self._ordinary[window].append(entry)
         else:
-            self._decide_late(contender, window)
+            self._decide_late(entry, window)
 
-    def _decide_late(self, contender: Contender, window: int) -> None:
-        ahead = Spread(self._rules, (item for item in self.open() if item.rank < contender.rank))
-        conflict = self._standing(contender) or ahead.conflict(contender)
+    def _decide_late(self, entry: OpenCandidate, window: int) -> None:
+        ahead = SpacingIndex(self._rules, (item for item in self.open() if item.rank < entry.rank))
+        conflict = self._conflict_with_confirmed(entry) or ahead.conflict(entry)
         if conflict is not None:
-            self._refuse(contender, _kind(conflict), conflict)
+            self._refuse(entry, _kind(conflict), conflict)
         elif (full := self._full(window)) is not None:
-            self._refuse(contender, full)
+            self._refuse(entry, full)
         else:
-            self._confirm(contender, Cause.LATE_FREE)
+            self._confirm(entry, Cause.LATE_FREE)
 
     def advance(self, until: float) -> None:
-        """Let every event happen that is known at watermark `until` (s, or infinity)."""
+        """Process every event up to the watermark `until` (s, or infinity)."""
         due = sorted(
-            (contender for contender in self._exceptional if contender.peak < until),
-            key=lambda contender: (contender.peak, contender.rank),
+            (entry for entry in self._exceptional if entry.peak < until),
+            key=lambda entry: (entry.peak, entry.rank),
         )
-        self._exceptional = [
-            contender for contender in self._exceptional if contender.peak >= until
-        ]
+        self._exceptional = [entry for entry in self._exceptional if entry.peak >= until]
         peaks = deque(due)
         for window in sorted(self._ordinary):
             close = self._rules.closes_at(window)
@@ -133,51 +139,53 @@ class Resolution:
             while peaks and peaks[0].peak < close:
                 self._decide_exceptional(peaks.popleft())
             self._close(window)
-        for contender in peaks:
-            self._decide_exceptional(contender)
+        for entry in peaks:
+            self._decide_exceptional(entry)
 
-    def _decide_exceptional(self, contender: Contender) -> None:
-        window = self._rules.window_of(contender.peak)
-        same = self._board.placed.same(contender) or self._shown_before(contender)
+    def _decide_exceptional(self, entry: OpenCandidate) -> None:
+        window = self._rules.window_of(entry.peak)
+        same = self._timeline.placed.same(entry) or self._shown_before(entry)
         if same is not None:
-            self._refuse(contender, Cause.SIMILAR, same)
+            self._refuse(entry, Cause.SIMILAR, same)
             return
-        near = self._board.placed.too_near(contender) or self._near_past(contender)
+        near = self._timeline.placed.too_near(entry) or self._near_past(entry)
         broken = Cause.SPACING if near is not None else self._full(window)
         if broken is None:
-            self._confirm(contender, Cause.EXCEPTIONAL)
-        elif self._board.overrides_left(window) > 0:
-            self._board.place(contender, override=True)
-            self.verdicts.append(Verdict(contender, Cause.OVERRIDE, near, broken))
+            self._confirm(entry, Cause.EXCEPTIONAL)
+        elif self._timeline.overrides_left(window) > 0:
+            self._timeline.place(entry, override=True)
+            self.verdicts.append(SelectionVerdict(entry, Cause.OVERRIDE, near, broken))
         else:
-            self.verdicts.append(Verdict(contender, Cause.OVERRIDE_LIMIT, near, broken))
+            self.verdicts.append(SelectionVerdict(entry, Cause.OVERRIDE_LIMIT, near, broken))
 
     def _close(self, window: int) -> None:
         """Decide the ordinary candidates of a window, best first."""
         items = sorted(self._ordinary.pop(window), key=lambda item: item.rank)
-        following = self._following(window)
-        survivors: list[Contender] = []
-        spread = Spread(self._rules)
+        next_window = self._next_window(window)
+        survivors: list[OpenCandidate] = []
+        spacing = SpacingIndex(self._rules)
         limits = self._rules.limits
-        places = min(self._board.window_room(window), self._board.hour_room(window))
+        places = min(self._timeline.window_room(window), self._timeline.hour_room(window))
         scarce = self._short(window)
         wanted = places if limits.diversity == 0 else POOL * limits.per_window
-        for contender in items:
+        for entry in items:
             if len(survivors) >= max(0, wanted):
-                near = spread.too_near(contender) or self._board.placed.too_near(contender)
-                self._refuse(contender, Cause.SPACING if near else scarce, near)
-            elif (conflict := self._standing(contender)) is not None:
-                self._refuse(contender, _kind(conflict), conflict)
-            elif (across := following.ahead_of(contender)) is not None:
-                self._refuse(contender, Cause.NEXT_WINDOW, across)
-            elif (conflict := spread.conflict(contender)) is not None:
-                self._refuse(contender, _kind(conflict), conflict)
+                near = spacing.too_near(entry) or self._timeline.placed.too_near(entry)
+                self._refuse(entry, Cause.SPACING if near else scarce, near)
+            elif (conflict := self._conflict_with_confirmed(entry)) is not None:
+                self._refuse(entry, _kind(conflict), conflict)
+            elif (across := next_window.ahead_of(entry)) is not None:
+                self._refuse(entry, Cause.NEXT_WINDOW, across)
+            elif (conflict := spacing.conflict(entry)) is not None:
+                self._refuse(entry, _kind(conflict), conflict)
             else:
-                survivors.append(contender)
-                spread.add(contender)
-        self._seat(survivors, places, scarce)
+                survivors.append(entry)
+                spacing.add(entry)
+        self._assign_places(survivors, places, scarce)
 
-    def _seat(self, survivors: Sequence[Contender], places: int, scarce: Cause) -> None:
+    def _assign_places(
+        self, survivors: Sequence[OpenCandidate], places: int, scarce: Cause
+    ) -> None:
         limits = self._rules.limits
         chosen = set(range(max(0, places)))
         if limits.diversity > 0 and places < len(survivors):
@@ -190,23 +198,23 @@ class Resolution:
                     method=limits.diversity_method,
                 )
             )
-        for index, contender in enumerate(survivors):
+        for index, entry in enumerate(survivors):
             if index in chosen:
-                self._confirm(contender, Cause.WINDOW_CLOSED)
+                self._confirm(entry, Cause.WINDOW_CLOSED)
             else:
-                self._refuse(contender, Cause.VARIETY if index < places else scarce)
+                self._refuse(entry, Cause.VARIETY if index < places else scarce)
 
-    def _following(self, window: int) -> _Following:
+    def _next_window(self, window: int) -> _NextWindow:
         close = self._rules.closes_at(window)
         later = self._ordinary.get(window + 1, ())
         near = (item for item in later if item.peak < close)
-        return _Following((item for item in near if not self._is_shown(item)), self._rules)
+        return _NextWindow((item for item in near if not self._is_shown(item)), self._rules)
 
     def settle_early(self, watermark: float) -> None:
         """Decide what no candidate with a peak at or after `watermark` can change.
 
-        Only in the first open window: what the later ones hold depends on it. Repeated until
-        nothing follows any more, since each decision may make another certain.
+        Only in the first open window, on which the later windows depend. Repeats until nothing
+        changes, since each decision may make another certain.
         """
         window = self._rules.first_open(watermark)
         reached = -1
@@ -216,66 +224,66 @@ class Resolution:
         self._refuse_shown()
 
     def _refuse_shown(self) -> None:
-        """Refuse in all windows what a confirmed highlight shows: both must not be seen together.
+        """Reject candidates of all windows whose seconds a confirmed highlight shows.
 
-        Their own events would refuse them too, since what is confirmed stays.
+        Their own events would reject them too, since confirmed highlights stay.
         """
         for item in self._exceptional:
             if self._is_shown(item):
-                self._refuse(item, Cause.SIMILAR, self._board.placed.same(item))
+                self._refuse(item, Cause.SIMILAR, self._timeline.placed.same(item))
         self._exceptional = [item for item in self._exceptional if not self._is_shown(item)]
         for window, items in list(self._ordinary.items()):
             left = [item for item in items if not self._is_shown(item)]
             for item in items:
                 if item not in left:
-                    self._refuse(item, Cause.SIMILAR, self._board.placed.same(item))
+                    self._refuse(item, Cause.SIMILAR, self._timeline.placed.same(item))
             if left:
                 self._ordinary[window] = left
             else:
                 del self._ordinary[window]
 
-    def _is_shown(self, contender: Contender) -> bool:
-        return self._board.placed.same(contender) is not None
+    def _is_shown(self, entry: OpenCandidate) -> bool:
+        return self._timeline.placed.same(entry) is not None
 
     def _settle_window(self, window: int, watermark: float) -> None:
         rules = self._rules
         items = sorted(self._ordinary[window], key=lambda item: item.rank)
         close = rules.closes_at(window)
         coming = [item for item in self._exceptional if item.peak < close + rules.reach]
-        unsettled = Spread(rules, coming)
-        following = self._following(window)
+        unsettled = SpacingIndex(rules, coming)
+        next_window = self._next_window(window)
         ahead_window = sum(rules.window_of(item.peak) == window for item in coming)
         ahead_hour = sum(item.peak < close for item in coming)
         future_window = _capacity(watermark, rules.ends_at(window), rules.spacing)
         future_hour = _capacity(watermark, close, rules.spacing)
-        left: list[Contender] = []
-        for index, contender in enumerate(items):
+        left: list[OpenCandidate] = []
+        for index, entry in enumerate(items):
             others = (
                 len(left) if rules.limits.diversity == 0 else len(left) + len(items) - index - 1
             )
-            conflict = self._standing(contender)
+            conflict = self._conflict_with_confirmed(entry)
             if conflict is not None:
-                self._refuse(contender, _kind(conflict), conflict)
+                self._refuse(entry, _kind(conflict), conflict)
             elif (full := self._full(window)) is not None:
-                self._refuse(contender, full)
+                self._refuse(entry, full)
             elif (
-                watermark >= contender.peak + rules.reach
-                and ahead_window + others + future_window < self._board.window_room(window)
-                and ahead_hour + others + future_hour < self._board.hour_room(window)
-                and unsettled.conflict(contender) is None
-                and following.ahead_of(contender) is None
+                watermark >= entry.peak + rules.reach
+                and ahead_window + others + future_window < self._timeline.window_room(window)
+                and ahead_hour + others + future_hour < self._timeline.hour_room(window)
+                and unsettled.conflict(entry) is None
+                and next_window.ahead_of(entry) is None
             ):
-                self._confirm(contender, Cause.SAFE_EARLY)
+                self._confirm(entry, Cause.SAFE_EARLY)
             else:
-                left.append(contender)
-                unsettled.add(contender)
+                left.append(entry)
+                unsettled.add(entry)
         if left:
             self._ordinary[window] = left
         else:
             del self._ordinary[window]
 
     def next_change(self, watermark: float) -> float | None:
-        """Return the smallest watermark (s) after this one that decides anything by itself."""
+        """Return the smallest later watermark (s) that decides anything by itself."""
         times = sorted(time for time in self._turning_points(watermark) if time > watermark)
         low, high = 0, len(times)
         while low < high:
@@ -302,41 +310,41 @@ class Resolution:
                     points.update(bound - step * rules.spacing for step in range(int(steps) + 1))
         return points
 
-    def _standing(self, contender: Contender) -> Conflict | None:
+    def _conflict_with_confirmed(self, entry: OpenCandidate) -> Conflict | None:
         return (
-            self._board.placed.conflict(contender)
-            or self._near_past(contender)
-            or self._shown_before(contender)
+            self._timeline.placed.conflict(entry)
+            or self._near_past(entry)
+            or self._shown_before(entry)
         )
 
-    def _shown_before(self, contender: Contender) -> Conflict | None:
-        """Return the conflict with a highlight so old that only its bounds are remembered."""
-        past = self._board.shows(contender)
+    def _shown_before(self, entry: OpenCandidate) -> Conflict | None:
+        """Return the conflict with a highlight of which only the bounds are still known."""
+        past = self._timeline.shows(entry)
         if past is None:
             return None
         words = "it shows the same seconds as a highlight confirmed long before"
-        return Conflict(None, abs(past.peak - contender.peak), words)
+        return Conflict(None, abs(past.peak - entry.peak), words)
 
-    def _near_past(self, contender: Contender) -> Conflict | None:
-        distance = self._board.near_past(contender.peak)
+    def _near_past(self, entry: OpenCandidate) -> Conflict | None:
+        distance = self._timeline.near_past(entry.peak)
         return None if distance is None else Conflict(None, distance, None)
 
     def _full(self, window: int) -> Cause | None:
-        if self._board.window_room(window) <= 0:
+        if self._timeline.window_room(window) <= 0:
             return Cause.WINDOW_QUOTA
-        return Cause.HOUR_QUOTA if self._board.hour_room(window) <= 0 else None
+        return Cause.HOUR_QUOTA if self._timeline.hour_room(window) <= 0 else None
 
     def _short(self, window: int) -> Cause:
-        """Return which of the two quotas is the tighter."""
-        tight = self._board.hour_room(window) < self._board.window_room(window)
+        """Return the tighter of the two quotas."""
+        tight = self._timeline.hour_room(window) < self._timeline.window_room(window)
         return Cause.HOUR_QUOTA if tight else Cause.WINDOW_QUOTA
 
-    def _confirm(self, contender: Contender, cause: Cause) -> None:
-        self._board.place(contender)
-        self.verdicts.append(Verdict(contender, cause))
+    def _confirm(self, entry: OpenCandidate, cause: Cause) -> None:
+        self._timeline.place(entry)
+        self.verdicts.append(SelectionVerdict(entry, cause))
 
-    def _refuse(self, contender: Contender, cause: Cause, conflict: Conflict | None = None) -> None:
-        self.verdicts.append(Verdict(contender, cause, conflict))
+    def _refuse(self, entry: OpenCandidate, cause: Cause, conflict: Conflict | None = None) -> None:
+        self.verdicts.append(SelectionVerdict(entry, cause, conflict))
 
 
 def _kind(conflict: Conflict) -> Cause:
@@ -350,24 +358,24 @@ def _capacity(start: float, end: float, spacing: float) -> float:
     return math.inf if spacing == 0 else math.ceil((end - start) / spacing)
 
 
-class _Following:
-    """The ordinary candidates just after a window's end, asked for one that a better one follows.
+class _NextWindow:
+    """The ordinary candidates just after a window's end; finds a better one that follows.
 
-    They lie within one spacing of each other, so that the best of those near enough is enough.
+    They lie within one spacing of each other, so that checking the best one nearby is enough.
     """
 
-    def __init__(self, items: Iterable[Contender], rules: Rules) -> None:
+    def __init__(self, items: Iterable[OpenCandidate], rules: SelectionRules) -> None:
         self._spacing = rules.spacing
-        self._best: list[Contender] = []
+        self._best: list[OpenCandidate] = []
         for item in sorted(items, key=lambda item: item.peak):
             if not self._best or item.rank < self._best[-1].rank:
                 self._best.append(item)
         self._peaks = [item.peak for item in self._best]
 
-    def ahead_of(self, contender: Contender) -> Conflict | None:
-        """Return the best one less than the minimum spacing after `contender`, if it is better."""
-        near = bisect_left(self._peaks, contender.peak + self._spacing)
-        if near == 0 or self._best[near - 1].rank > contender.rank:
+    def ahead_of(self, entry: OpenCandidate) -> Conflict | None:
+        """Return the best one less than the minimum spacing after `entry`, if it is better."""
+        near = bisect_left(self._peaks, entry.peak + self._spacing)
+        if near == 0 or self._best[near - 1].rank > entry.rank:
             return None
         other = self._best[near - 1]
-        return Conflict(other, other.peak - contender.peak, None)
+        return Conflict(other, other.peak - entry.peak, None)

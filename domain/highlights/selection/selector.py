@@ -1,4 +1,7 @@
-"""The selector: candidates in, decisions out; pure, and the same however candidates arrive."""
+"""HighlightSelector: decides which candidates become highlights. Pure.
+
+The decisions do not depend on how the candidates were batched.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,28 @@ import math
 from collections.abc import Iterable, Sequence
 
 from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.clip_bounds import ClipBounds, clip_bounds
 from domain.highlights.selection import reasons
 from domain.highlights.selection.models import (
+    ConfirmedPeak,
     DecisionFields,
     DecisionStatus,
-    Past,
     Reason,
     ReasonFields,
-    Refused,
+    RejectedCandidate,
     SelectHighlightsResult,
     SelectionState,
     Tier,
 )
-from domain.highlights.selection.resolution import Cause, Resolution, Verdict
-from domain.highlights.selection.timeline import Board, Conflict, Contender, Rules, same_seconds
+from domain.highlights.selection.resolution import Cause, Resolution, SelectionVerdict
+from domain.highlights.selection.timeline import (
+    ClipBounds,
+    Conflict,
+    OpenCandidate,
+    SelectionRules,
+    SelectionTimeline,
+    clip_bounds,
+    same_seconds,
+)
 from domain.media.segments import Gap
 from domain.profiles.model import GameProfile
 from domain.score import combination
@@ -31,19 +41,19 @@ REMEMBERED_HOURS = 2
 REFUSALS_KEPT = 2
 """Windows for which refused ids are kept, so that a repeated delivery is not judged twice."""
 
-Why = Verdict | Reason | None
-Grounds = tuple[Reason | ReasonFields, ...]
+Explanation = SelectionVerdict | Reason | None
+Reasons = tuple[Reason | ReasonFields, ...]
 
 
 class HighlightSelector:
-    """Chooses highlights by one profile's thresholds, spacing, quotas and taste for variety.
+    """Selects highlights by a profile's thresholds, spacing, quotas and diversity.
 
-    See docs/selection.md for what holds whatever the order of arrival.
+    See docs/selection.md for the invariants.
     """
 
     def __init__(self, profile: GameProfile) -> None:
         self._profile = profile
-        self._rules = Rules(profile)
+        self._rules = SelectionRules(profile)
 
     def select(
         self,
@@ -54,15 +64,15 @@ class HighlightSelector:
         ended: bool = False,
         gaps: Sequence[Gap] = (),
     ) -> SelectHighlightsResult:
-        """Decide what can be decided, and answer what is new or has changed, in order of peak.
+        """Decide what can be decided; return what is new or changed, in order of peak.
 
         Args:
-            state: what the previous call returned, or a fresh one.
-            candidates: those that have arrived since, in any order.
-            watermark: seconds of media time before which no further candidate's peak will lie;
-                one lower than before is taken as before. A candidate that breaks this promise is
-                late: it is judged, against what has been confirmed.
-            ended: no candidate will follow at all; `watermark` is then the stream's end.
+            state: state returned by the previous call, or a new one.
+            candidates: candidates that arrived since, in any order.
+            watermark: media time (s) before which no further candidate will peak; a value lower
+                than before is ignored. A candidate with an earlier peak is late: it is compared
+                with the highlights that are already confirmed.
+            ended: True if no candidate will follow; `watermark` is then the end of the stream.
             gaps: stretches without media, which clips cannot show.
         """
         call = _Call(
@@ -77,12 +87,12 @@ class HighlightSelector:
 
 
 class _Call:
-    """One call of the selector: the state taken apart, worked on, and put together again."""
+    """One call of the selector, with its working state."""
 
     def __init__(
         self,
         profile: GameProfile,
-        rules: Rules,
+        rules: SelectionRules,
         before: SelectionState,
         *,
         watermark: float,
@@ -93,87 +103,89 @@ class _Call:
         self._before = before
         self._watermark = watermark
         self._ended = ended
-        self._contenders = {item.candidate.id.int: Contender.of(item) for item in before.open}
-        self._late: list[Contender] = []
+        self._entries = {item.candidate.id.int: OpenCandidate.of(item) for item in before.open}
+        self._late: list[OpenCandidate] = []
         self._thresholds = {
             tier: reasons.threshold_reason(tier, profile.thresholds) for tier in Tier
         }
         self._gaps: Sequence[Gap] = ()
-        self._board = Board(rules, before.placed, before.past)
+        self._timeline = SelectionTimeline(rules, before.placed, before.past)
         self._refused = list(before.refused)
         self._refusals_from = watermark - REFUSALS_KEPT * rules.window
-        self._decisions: list[tuple[float, int, int, Contender, DecisionStatus, Why]] = []
+        self._decisions: list[
+            tuple[float, int, int, OpenCandidate, DecisionStatus, Explanation]
+        ] = []
 
     def admit(self, candidates: Iterable[HighlightCandidate], gaps: Sequence[Gap]) -> None:
-        """Score the newcomers, and refuse those that cannot take part."""
+        """Score the new candidates, and reject those that are not eligible."""
         self._gaps = gaps
         before = self._before
         decided = {item.id.int for item in before.refused}
         decided.update(item.id.int for item in before.placed)
         decided.update(item.id.int for item in before.past)
         combined, thresholds = combination(self._profile.weights), self._profile.thresholds
-        best: dict[int, Contender] = {}
+        best: dict[int, OpenCandidate] = {}
         for candidate in candidates:
             if (key := candidate.id.int) in decided:
                 continue
             score = combined(candidate.score)
-            contender = Contender(candidate, score, reasons.tier_of(score, thresholds))
-            twin = best.setdefault(key, contender)
-            if twin is not contender and contender.rank < twin.rank:
-                best[key] = contender
+            entry = OpenCandidate(candidate, score, reasons.tier_of(score, thresholds))
+            twin = best.setdefault(key, entry)
+            if twin is not entry and entry.rank < twin.rank:
+                best[key] = entry
         oldest = self._rules.first_open(self._before.watermark) - self._rules.hour
-        for contender in best.values():
-            if contender.tier is Tier.BELOW:
-                self._refuse(contender)
-            elif gaps and (gap := self._gap_at(contender.peak)) is not None:
-                self._refuse(contender, reasons.gap_reason(gap))
-            elif self._rules.window_of(contender.peak) < oldest:
-                self._refuse(contender, reasons.too_late_reason())
+        for entry in best.values():
+            if entry.tier is Tier.BELOW:
+                self._refuse(entry)
+            elif gaps and (gap := self._gap_at(entry.peak)) is not None:
+                self._refuse(entry, reasons.gap_reason(gap))
+            elif self._rules.window_of(entry.peak) < oldest:
+                self._refuse(entry, reasons.too_late_reason())
             else:
-                self._enter(contender)
+                self._enter(entry)
 
     def _gap_at(self, peak: float) -> Gap | None:
         return next((gap for gap in self._gaps if gap.start <= peak < gap.end), None)
 
-    def _enter(self, contender: Contender) -> None:
-        """Let a newcomer in; of two versions of one candidate the better stands.
+    def _enter(self, entry: OpenCandidate) -> None:
+        """Add a new candidate; of two versions of one candidate the better one is kept.
 
-        A clip that has been announced keeps its bounds.
+        A clip that was published keeps its bounds.
         """
-        key = contender.id.int
-        known = self._contenders.get(key)
+        key = entry.id.int
+        known = self._entries.get(key)
         if known is None:
-            contender.late = contender.peak < self._before.watermark or self._before.ended
-            if contender.late:
-                self._late.append(contender)
+            entry.late = entry.peak < self._before.watermark or self._before.ended
+            if entry.late:
+                self._late.append(entry)
             else:
-                self._contenders[key] = contender
-        elif contender.rank < known.rank:
-            contender.shown, contender.late = known.shown, known.late
-            contender.bounds = known.bounds if known.shown else None
-            contender.improved = True
-            self._contenders[key] = contender
-        self._bounds(contender)  # what the clips show decides what is the same
+                self._entries[key] = entry
+        elif entry.rank < known.rank:
+            entry.shown, entry.late = known.shown, known.late
+            entry.bounds = known.bounds if known.shown else None
+            entry.improved = True
+            self._entries[key] = entry
+        self._bounds(entry)  # what the clips show decides what is the same
 
     def decide(self) -> SelectHighlightsResult:
-        """Reach every decision that is due, and answer with the state that is left."""
-        resolution = Resolution(self._rules, self._board, self._contenders.values())
+        """Make every decision that is due, and return it with the remaining state."""
+        resolution = Resolution(self._rules, self._timeline, self._entries.values())
         first_open = (
             math.inf if self._before.ended else self._rules.first_open(self._before.watermark)
         )
-        for contender in sorted(self._late, key=lambda item: (item.peak, item.rank)):
-            resolution.judge_late(contender, first_open)
+        for entry in sorted(self._late, key=lambda item: (item.peak, item.rank)):
+            resolution.decide_late_arrival(entry, first_open)
         resolution.advance(math.inf if self._ended else self._watermark)
         resolution.settle_early(self._watermark)
         for verdict in resolution.verdicts:
             if verdict.confirmed:
-                self._show(verdict.contender, DecisionStatus.CONFIRMED, verdict)
-            elif verdict.contender.shown:
-                self._show(verdict.contender, DecisionStatus.RETRACTED, verdict)
-                if verdict.contender.peak >= self._refusals_from:
-                    self._forget_later(verdict.contender)
+                self._show(verdict.entry, DecisionStatus.CONFIRMED, verdict)
+            elif verdict.entry.shown:
+                self._show(verdict.entry, DecisionStatus.RETRACTED, verdict)
+                if verdict.entry.peak >= self._refusals_from:
+                    self._remember_refusal(verdict.entry)
             else:
-                self._refuse(verdict.contender, verdict)
+                self._refuse(verdict.entry, verdict)
         still_open = resolution.open()
         self._announce_pending(resolution)
         self._decisions.sort()
@@ -183,92 +195,94 @@ class _Call:
         )
 
     def _announce_pending(self, resolution: Resolution) -> None:
-        """Announce as pending those that would be confirmed if nothing followed, improved or new.
+        """Publish as pending the candidates that would be confirmed if nothing followed.
 
-        Other newcomers are held: they come in again when what stands against them goes. So is one
-        whose seconds a highlight shows that is still pending, until that one is retracted.
+        Other new candidates are held until their conflict disappears. A candidate is also held
+        while a pending highlight shows the same seconds.
         """
         trial = resolution.copy()
         trial.advance(math.inf)
-        arrived = self._contenders.keys() | {item.id.int for item in self._late}
+        arrived = self._entries.keys() | {item.id.int for item in self._late}
         arrived -= {item.candidate.id.int for item in self._before.open}
         shown = [item for item in resolution.open() if item.shown]
-        held: list[Verdict] = []
+        held: list[SelectionVerdict] = []
         for verdict in trial.verdicts:
-            contender = verdict.contender
-            if not verdict.confirmed or contender.shown:
-                if verdict.confirmed and contender.improved:
-                    self._show(contender, DecisionStatus.PENDING, reasons.pending_reason())
+            entry = verdict.entry
+            if not verdict.confirmed or entry.shown:
+                if verdict.confirmed and entry.improved:
+                    self._show(entry, DecisionStatus.PENDING, reasons.pending_reason())
                 held.append(verdict)
-            elif (conflict := _shown_already(contender, shown)) is not None:
-                held.append(Verdict(contender, Cause.SIMILAR, conflict))
+            elif (conflict := _shown_already(entry, shown)) is not None:
+                held.append(SelectionVerdict(entry, Cause.SIMILAR, conflict))
             else:
-                contender.shown = True
-                shown.append(contender)
-                self._show(contender, DecisionStatus.PENDING, reasons.pending_reason())
+                entry.shown = True
+                shown.append(entry)
+                self._show(entry, DecisionStatus.PENDING, reasons.pending_reason())
         for verdict in held:
-            if verdict.contender.id.int in arrived and not verdict.contender.shown:
-                self._show(verdict.contender, DecisionStatus.HELD, verdict)
+            if verdict.entry.id.int in arrived and not verdict.entry.shown:
+                self._show(verdict.entry, DecisionStatus.HELD, verdict)
 
-    def _refuse(self, contender: Contender, why: Why = None) -> None:
-        """Record a refusal of one never shown."""
-        if contender.peak >= self._refusals_from:
-            self._forget_later(contender)
-        self._record(contender, DecisionStatus.REJECTED, why)
+    def _refuse(self, entry: OpenCandidate, why: Explanation = None) -> None:
+        """Record the rejection of a candidate that was never shown."""
+        if entry.peak >= self._refusals_from:
+            self._remember_refusal(entry)
+        self._record(entry, DecisionStatus.REJECTED, why)
 
-    def _forget_later(self, contender: Contender) -> None:
-        """Remember a refusal, since the candidate might be delivered again."""
-        self._refused.append(Refused(contender.id, contender.peak))
+    def _remember_refusal(self, entry: OpenCandidate) -> None:
+        """Remember a rejection, since the candidate might be delivered again."""
+        self._refused.append(RejectedCandidate(entry.id, entry.peak))
 
-    def _show(self, contender: Contender, status: DecisionStatus, why: Why) -> None:
-        """Record a decision that is shown, with the bounds of its clip."""
-        self._bounds(contender)
-        self._record(contender, status, why)
+    def _show(self, entry: OpenCandidate, status: DecisionStatus, why: Explanation) -> None:
+        """Record a visible decision, with the bounds of its clip."""
+        self._bounds(entry)
+        self._record(entry, status, why)
 
-    def _record(self, contender: Contender, status: DecisionStatus, why: Why) -> None:
-        """Add a decision, to be answered in order of peak (then id, then as decided)."""
-        rank = contender.rank
-        self._decisions.append((rank[2], rank[3], len(self._decisions), contender, status, why))
+    def _record(self, entry: OpenCandidate, status: DecisionStatus, why: Explanation) -> None:
+        """Add a decision; decisions are returned in order of peak, then id, then insertion."""
+        rank = entry.rank
+        self._decisions.append((rank[2], rank[3], len(self._decisions), entry, status, why))
 
-    def _fields(self, contender: Contender, status: DecisionStatus, why: Why) -> DecisionFields:
-        """Return a decision to be validated; without a clip to come, the moment's span will do."""
-        candidate = contender.candidate
-        bounds = contender.bounds or candidate
+    def _fields(
+        self, entry: OpenCandidate, status: DecisionStatus, why: Explanation
+    ) -> DecisionFields:
+        """Return the fields of a decision; without a clip, the bounds are the moment's span."""
+        candidate = entry.candidate
+        bounds = entry.bounds or candidate
         return {
             "highlight_id": candidate.id,
             "status": status,
-            "tier": contender.tier,
-            "score": contender.score,
-            "peak": contender.peak,
+            "tier": entry.tier,
+            "score": entry.score,
+            "peak": entry.peak,
             "clip_start": bounds.start,
             "clip_end": bounds.end,
             "decided_at": self._watermark,
-            "reasons": self._grounds(contender, status, why),
+            "reasons": self._explain(entry, status, why),
         }
 
-    def _grounds(self, contender: Contender, status: DecisionStatus, why: Why) -> Grounds:
-        """Say what led to a decision: of a refusal, only what speaks against the candidate."""
-        grounds: list[Reason | ReasonFields] = [self._thresholds[contender.tier]]
+    def _explain(self, entry: OpenCandidate, status: DecisionStatus, why: Explanation) -> Reasons:
+        """Return the reasons of a decision; for a rejection, only those against the candidate."""
+        found: list[Reason | ReasonFields] = [self._thresholds[entry.tier]]
         if status is not DecisionStatus.REJECTED:
-            score, weights = contender.candidate.score, self._profile.weights
-            grounds.insert(0, reasons.score_reason(contender.score, score, weights))
-            bounds = self._bounds(contender)
+            score, weights = entry.candidate.score, self._profile.weights
+            found.insert(0, reasons.score_reason(entry.score, score, weights))
+            bounds = self._bounds(entry)
             if bounds.start_moved or bounds.end_moved:
-                grounds.append(reasons.bounds_reason(bounds.start_moved, bounds.end_moved))
-        if contender.candidate.mark is not None:
-            grounds.append(reasons.mark_reason(contender.candidate.mark))
-        if contender.late:
-            grounds.append(reasons.late_reason(contender.peak, self._before.watermark))
+                found.append(reasons.bounds_reason(bounds.start_moved, bounds.end_moved))
+        if entry.candidate.mark is not None:
+            found.append(reasons.mark_reason(entry.candidate.mark))
+        if entry.late:
+            found.append(reasons.late_reason(entry.peak, self._before.watermark))
         if why is not None:
-            grounds.append(reasons.ground(why, self._rules.limits))
-        return tuple(grounds)
+            found.append(reasons.decisive_reason(why, self._rules.limits))
+        return tuple(found)
 
-    def _bounds(self, contender: Contender) -> ClipBounds:
-        """Return the bounds of its clip, settled in the call in which it arrived."""
-        if contender.bounds is None:
-            candidate, peak = contender.candidate, contender.peak
+    def _bounds(self, entry: OpenCandidate) -> ClipBounds:
+        """Return the bounds of the clip, computed in the call in which the candidate arrived."""
+        if entry.bounds is None:
+            candidate, peak = entry.candidate, entry.peak
             end_of_stream = max(self._watermark, peak) if self._ended else math.inf
-            contender.bounds = clip_bounds(
+            entry.bounds = clip_bounds(
                 start=candidate.start,
                 peak=peak,
                 end=candidate.end,
@@ -283,26 +297,26 @@ class _Call:
                     ),
                 ),
             )
-        return contender.bounds
+        return entry.bounds
 
     def _remember(
-        self, contenders: Sequence[Contender], next_decision_at: float | None
+        self, entries: Sequence[OpenCandidate], next_decision_at: float | None
     ) -> SelectionState:
-        """Return the state without what can no longer matter."""
+        """Return the state to carry to the next call, without what can no longer matter."""
         rules, first = self._rules, self._rules.first_open(self._watermark)
         near = min(first * rules.window, self._watermark) - rules.reach - rules.window
         oldest = (first - REMEMBERED_HOURS * rules.hour) * rules.window
-        confirmed = [item for item in self._board.placed if item.peak >= oldest]
+        confirmed = [item for item in self._timeline.placed if item.peak >= oldest]
         faded = (
-            Past(item.id, item.peak, item.override, *item.shown)
+            ConfirmedPeak(item.id, item.peak, item.override, *item.shown)
             for item in confirmed
             if item.peak < near
         )
-        past = [item for item in (*self._board.past, *faded) if item.peak >= oldest]
+        past = [item for item in (*self._timeline.past, *faded) if item.peak >= oldest]
         return SelectionState(
             open=tuple(
-                item.entrant(self._bounds(item))
-                for item in sorted(contenders, key=lambda item: (item.peak, item.rank))
+                item.state(self._bounds(item))
+                for item in sorted(entries, key=lambda item: (item.peak, item.rank))
             ),
             placed=tuple(item for item in confirmed if item.peak >= near),
             past=tuple(sorted(past, key=lambda item: (item.peak, item.id.int))),
@@ -318,9 +332,9 @@ class _Call:
         )
 
 
-def _shown_already(contender: Contender, shown: Iterable[Contender]) -> Conflict | None:
-    """Return the conflict with a pending highlight whose clip shows most of the same seconds."""
+def _shown_already(entry: OpenCandidate, shown: Iterable[OpenCandidate]) -> Conflict | None:
+    """Return the conflict with a pending highlight whose clip shows the same seconds."""
     for other in shown:
-        if (words := same_seconds(contender, other)) is not None:
-            return Conflict(other, abs(other.peak - contender.peak), words)
+        if (words := same_seconds(entry, other)) is not None:
+            return Conflict(other, abs(other.peak - entry.peak), words)
     return None

@@ -1,6 +1,7 @@
-"""A candidate while its fate is open, in the light form in which many are compared.
+"""Clip bounds, open candidates, and the timeline of confirmed highlights.
 
-What stands already: where a newcomer would stand too near, be the same, or be too many.
+`SelectionTimeline` answers whether a candidate would be too near to, or the same moment as, a
+confirmed highlight, and whether its window and hour have room left.
 """
 
 from __future__ import annotations
@@ -8,13 +9,17 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.clip_bounds import ClipBounds
-from domain.highlights.selection.models import Entrant, Past, Placed, Tier
+from domain.highlights.selection.models import (
+    ConfirmedHighlight,
+    ConfirmedPeak,
+    OpenCandidateState,
+    Tier,
+)
 from domain.highlights.similarity import (
     SHARED,
     SIMILAR_WITHIN,
@@ -22,25 +27,108 @@ from domain.highlights.similarity import (
     same_moment,
     share_of_shorter,
 )
-from domain.profiles.model import GameProfile
+from domain.profiles.model import ClipShape, GameProfile
 
-_SETTLED = {
-    "description": "",
-    "commentary": "",
-    "evidence": (),
-    "corrections": (),
-    "safe_starts": (),
-    "safe_ends": (),
-}
-"""What of a candidate no longer matters once its text is condensed and its bounds are set."""
+SEARCH: Final = 1.5
+"""Seconds by which a bound may move to reach a safe point: more would change what is shown."""
 
 
-class Contender:
-    """A candidate with its combined score, tier and rank; `peak` in seconds of media time.
+PEAK_MARGIN: Final = 0.5
+"""Seconds that a cut at a safe point keeps from the peak, so that it is seen, not glimpsed."""
 
-    A plain class: a stream may bring a hundred thousand, most of which are refused on sight.
-    `rank` sorts the best first: score, then confidence, then the earlier, then the id. `improved`
-    tells that a better version of a known candidate has come in this call.
+
+LEAD_SHARE: Final = 2 / 3
+"""Share of added or kept length that lies before the peak: what leads up explains the moment, and
+what follows must be waited for."""
+
+
+class ClipBounds(NamedTuple):
+    """Clip bounds `start`..`end` (s of media time), and how far safe cuts moved them (s)."""
+
+    start: float
+    end: float
+    start_moved: float = 0.0
+    end_moved: float = 0.0
+
+
+def clip_bounds(
+    *,
+    start: float,
+    peak: float,
+    end: float,
+    shape: ClipShape,
+    safe_starts: Sequence[float] = (),
+    safe_ends: Sequence[float] = (),
+    available: tuple[float, float] = (0.0, float("inf")),
+) -> ClipBounds:
+    """Return the clip bounds of the moment `start` <= `peak` <= `end` (seconds).
+
+    Pre- and post-roll are added. A moment that is too long is cut around its peak, a clip that is
+    too short is extended. Then each bound moves to the nearest safe point within `SEARCH`, if the
+    length stays within the shape's limits. The result lies within `available`, contains the peak,
+    is at most `max_length` long, and at least `min_length` if that much is available (both up to
+    floating-point rounding).
+
+    Raises:
+        ValueError: the peak lies outside `available`.
+    """
+    earliest, latest = available
+    if not earliest <= peak <= latest:
+        raise ValueError(f"the peak at {peak:.3f} s lies outside {earliest:.3f}..{latest:.3f} s")
+    first = max(earliest, start - shape.pre_roll)
+    last = min(latest, end + shape.post_roll)
+    first, last = _shorten(first, peak, last, shape.max_length)
+    first, last = _lengthen(first, last, shape.min_length, available)
+    least = min(shape.min_length, last - first)
+
+    begin = _nearest(
+        safe_starts,
+        first,
+        low=max(earliest, last - shape.max_length),
+        high=min(max(start, first), peak - PEAK_MARGIN, last - least),
+    )
+    finish = _nearest(
+        safe_ends,
+        last,
+        low=max(min(end, last), peak + PEAK_MARGIN, begin + least),
+        high=min(latest, begin + shape.max_length),
+    )
+    return ClipBounds(begin, finish, begin - first, finish - last)
+
+
+def _shorten(first: float, peak: float, last: float, longest: float) -> tuple[float, float]:
+    if last - first <= longest:
+        return first, last
+    first = max(first, min(peak - longest * LEAD_SHARE, last - longest))
+    # A sum of floats may round to just before a peak that is the last instant there is.
+    return first, max(peak, min(last, first + longest))
+
+
+def _lengthen(
+    first: float, last: float, shortest: float, available: tuple[float, float]
+) -> tuple[float, float]:
+    missing = shortest - (last - first)
+    if missing <= 0:
+        return first, last
+    last = min(available[1], last + missing * (1 - LEAD_SHARE))
+    first = max(available[0], min(first, last - shortest))
+    return first, min(available[1], max(last, first + shortest))
+
+
+def _nearest(points: Sequence[float], target: float, *, low: float, high: float) -> float:
+    """Return the point nearest to `target` within `SEARCH` and `low`..`high`, else `target`."""
+    reachable = [
+        point for point in points if low <= point <= high and abs(point - target) <= SEARCH
+    ]
+    return min(reachable, key=lambda point: (abs(point - target), point), default=target)
+
+
+class OpenCandidate:
+    """An undecided candidate with combined score, tier and rank; `peak` in s of media time.
+
+    A plain class for speed: a stream may deliver a hundred thousand, most of which are rejected on
+    arrival. `rank` sorts the best first: score, confidence, earlier peak, id. `improved` is True if
+    this call delivered a better version of a known candidate.
     """
 
     __slots__ = (
@@ -61,20 +149,27 @@ class Contender:
         self._text: str | None = None
 
     @classmethod
-    def of(cls, entrant: Entrant) -> Contender:
-        """Return the contender that an earlier call left open."""
-        contender = cls(entrant.candidate, entrant.score, entrant.tier)
-        contender.bounds = ClipBounds(
-            entrant.clip_start, entrant.clip_end, entrant.start_moved, entrant.end_moved
+    def of(cls, state: OpenCandidateState) -> OpenCandidate:
+        """Return the open candidate that an earlier call stored."""
+        entry = cls(state.candidate, state.score, state.tier)
+        entry.bounds = ClipBounds(
+            state.clip_start, state.clip_end, state.start_moved, state.end_moved
         )
-        contender.shown, contender.late = entrant.shown, entrant.late
-        contender._text = entrant.text
-        return contender
+        entry.shown, entry.late = state.shown, state.late
+        entry._text = state.text
+        return entry
 
-    def entrant(self, bounds: ClipBounds) -> Entrant:
-        """Return what the next call must know of it."""
-        return Entrant(
-            candidate=self.candidate.model_copy(update=_SETTLED),
+    def state(self, bounds: ClipBounds) -> OpenCandidateState:
+        """Return the state to store for the next call."""
+        return OpenCandidateState(
+            candidate=self.candidate.replace(
+                description="",
+                commentary="",
+                evidence=(),
+                corrections=(),
+                safe_starts=(),
+                safe_ends=(),
+            ),
             score=self.score,
             tier=self.tier,
             clip_start=bounds.start,
@@ -108,12 +203,12 @@ class Contender:
 
     @property
     def clip(self) -> tuple[float, float]:
-        """What its clip shows (s), or the moment's span while its bounds are open."""
+        """Span (s) of its clip; the moment's span until its bounds are fixed."""
         return (self.start, self.end) if self.bounds is None else self.bounds[:2]
 
     @property
     def text(self) -> str:
-        """The words of title and description, as similarity compares them."""
+        """Normalized words of title and description, for similarity."""
         if self._text is None:
             self._text = describe(self.candidate.title, self.candidate.description)
         return self._text
@@ -132,23 +227,23 @@ class Contender:
 HOUR: Final = 3600.0
 
 
-Item = TypeVar("Item", Contender, Placed)
+Item = TypeVar("Item", OpenCandidate, ConfirmedHighlight)
 
 
 class Conflict(NamedTuple):
-    """One that stands in the way: `sameness` in words if it is the same moment, else too near.
+    """A highlight that conflicts with a candidate: the same moment (`sameness`), or too near.
 
-    `other` is None for one so old that only its peak is remembered; `distance` in seconds.
+    `other` is None if only the peak of the other is still known; `distance` is in seconds.
     """
 
-    other: Contender | Placed | None
+    other: OpenCandidate | ConfirmedHighlight | None
     distance: float
     sameness: str | None
 
 
-def same_seconds(one: Contender, two: Contender | Placed) -> str | None:
-    """Return in words that the clips of two moments share most of their seconds, else None."""
-    shown = two.shown if isinstance(two, Placed) else two.clip
+def same_seconds(one: OpenCandidate, two: OpenCandidate | ConfirmedHighlight) -> str | None:
+    """Return a phrase if the clips of two moments share most of their seconds, else None."""
+    shown = two.shown if isinstance(two, ConfirmedHighlight) else two.clip
     share = max(
         share_of_shorter(one.clip, shown),
         share_of_shorter((one.start, one.end), (two.start, two.end)),
@@ -156,8 +251,8 @@ def same_seconds(one: Contender, two: Contender | Placed) -> str | None:
     return f"they share {share:.0%} of the shorter one's seconds" if share > SHARED else None
 
 
-class Rules:
-    """A profile's limits in the form in which selection applies them; lengths in seconds."""
+class SelectionRules:
+    """A profile's limits as selection applies them; lengths in seconds."""
 
     def __init__(self, profile: GameProfile) -> None:
         limits = profile.selection
@@ -170,32 +265,32 @@ class Rules:
         """Windows that together hold any hour, however it lies across their edges."""
 
     def window_of(self, peak: float) -> int:
-        """Return the number of the window that holds `peak`."""
+        """Return the number of the window that contains `peak`."""
         return int(peak // self.window)
 
     def ends_at(self, window: int) -> float:
-        """Return the media time (s) just after the window's last instant."""
+        """Return the media time (s) at which the window ends."""
         return (window + 1) * self.window
 
     def closes_at(self, window: int) -> float:
         """Return the watermark (s) at which the window is decided.
 
-        One spacing after its end, so that what follows just across the edge is known.
+        That is one spacing after its end, so that candidates just after the end are known.
         """
         return self.ends_at(window) + self.spacing
 
     def first_open(self, watermark: float) -> int:
-        """Return the number of the first window that is not decided at `watermark`."""
+        """Return the number of the first window that is undecided at `watermark`."""
         window = max(0, self.window_of(watermark) - 2)
         while self.closes_at(window) <= watermark:
             window += 1
         return window
 
 
-class Spread(Generic[Item]):
-    """Moments in order of peak, asked for the one that a newcomer conflicts with."""
+class SpacingIndex(Generic[Item]):
+    """Moments sorted by peak; finds the one that conflicts with a candidate."""
 
-    def __init__(self, rules: Rules, items: Iterable[Item] = ()) -> None:
+    def __init__(self, rules: SelectionRules, items: Iterable[Item] = ()) -> None:
         self._rules = rules
         self._items: list[Item] = sorted(items, key=lambda item: item.peak)
         self._peaks: list[float] = [item.peak for item in self._items]
@@ -204,20 +299,20 @@ class Spread(Generic[Item]):
         return iter(self._items)
 
     def add(self, item: Item) -> None:
-        """Take in one more; O(log n) comparisons."""
+        """Add a moment; O(log n) comparisons."""
         at = bisect_right(self._peaks, item.peak)
         self._peaks.insert(at, item.peak)
         self._items.insert(at, item)
 
-    def copy(self) -> Spread[Item]:
+    def copy(self) -> SpacingIndex[Item]:
         """Return an independent copy."""
-        twin: Spread[Item] = Spread(self._rules)
+        twin: SpacingIndex[Item] = SpacingIndex(self._rules)
         twin._items, twin._peaks = self._items.copy(), self._peaks.copy()
         return twin
 
-    def too_near(self, contender: Contender) -> Conflict | None:
-        """Return the nearest one within the minimum spacing, if any; O(log n)."""
-        peaks, peak = self._peaks, contender.peak
+    def too_near(self, entry: OpenCandidate) -> Conflict | None:
+        """Return the nearest moment within the minimum spacing, if any; O(log n)."""
+        peaks, peak = self._peaks, entry.peak
         at = bisect_left(peaks, peak)
         nearest, distance = -1, self._rules.spacing
         if at > 0 and (before := peak - peaks[at - 1]) < distance:
@@ -226,32 +321,35 @@ class Spread(Generic[Item]):
             nearest, distance = at, after
         return None if nearest < 0 else Conflict(self._items[nearest], distance, None)
 
-    def same(self, contender: Contender) -> Conflict | None:
-        """Return the first one that is the same moment, if any."""
-        low = bisect_right(self._peaks, contender.peak - self._rules.reach)
-        high = bisect_left(self._peaks, contender.peak + self._rules.reach)
+    def same(self, entry: OpenCandidate) -> Conflict | None:
+        """Return the first moment that is the same as `entry`, if any."""
+        low = bisect_right(self._peaks, entry.peak - self._rules.reach)
+        high = bisect_left(self._peaks, entry.peak + self._rules.reach)
         for item in self._items[low:high]:
-            words = same_seconds(contender, item) or same_moment(
-                contender, item, self._rules.similarity
-            )
+            words = same_seconds(entry, item) or same_moment(entry, item, self._rules.similarity)
             if words is not None:
-                return Conflict(item, abs(item.peak - contender.peak), words)
+                return Conflict(item, abs(item.peak - entry.peak), words)
         return None
 
-    def conflict(self, contender: Contender) -> Conflict | None:
-        """Return what forbids `contender` here, if anything."""
-        return self.too_near(contender) or self.same(contender)
+    def conflict(self, entry: OpenCandidate) -> Conflict | None:
+        """Return the conflict with `entry`, if any."""
+        return self.too_near(entry) or self.same(entry)
 
 
-class Board:
-    """The confirmed highlights: their places, and how many each window and hour holds.
+class SelectionTimeline:
+    """The confirmed highlights, and how many of them each window and hour has.
 
-    Only those in a regular place count towards quotas: an override takes nobody's place.
+    Overrides do not count towards the quotas of windows and hours.
     """
 
-    def __init__(self, rules: Rules, placed: Iterable[Placed], past: Iterable[Past]) -> None:
+    def __init__(
+        self,
+        rules: SelectionRules,
+        placed: Iterable[ConfirmedHighlight],
+        past: Iterable[ConfirmedPeak],
+    ) -> None:
         self._rules = rules
-        self.placed: Spread[Placed] = Spread(rules)
+        self.placed: SpacingIndex[ConfirmedHighlight] = SpacingIndex(rules)
         self._regular: Counter[int] = Counter()
         self._overrides: Counter[int] = Counter()
         self.past = tuple(past)
@@ -261,48 +359,48 @@ class Board:
         for one in (*self.past, *self.placed):
             self._count(one.peak, override=one.override)
 
-    def copy(self) -> Board:
+    def copy(self) -> SelectionTimeline:
         """Return an independent copy."""
-        twin = Board(self._rules, (), ())
+        twin = SelectionTimeline(self._rules, (), ())
         twin.placed = self.placed.copy()
         twin._regular, twin._overrides = self._regular.copy(), self._overrides.copy()
         twin.past, twin._past_peaks = self.past, self._past_peaks
         return twin
 
-    def place(self, contender: Contender, *, override: bool = False) -> None:
-        """Let `contender` stand from now on."""
+    def place(self, entry: OpenCandidate, *, override: bool = False) -> None:
+        """Add `entry` as a confirmed highlight."""
         self.placed.add(
-            Placed(
-                id=contender.id,
-                start=contender.start,
-                peak=contender.peak,
-                end=contender.end,
-                clip_start=contender.clip[0],
-                clip_end=contender.clip[1],
-                title=contender.title,
-                text=contender.text,
-                tags=contender.tags,
-                thumbnail_hash=contender.thumbnail_hash,
+            ConfirmedHighlight(
+                id=entry.id,
+                start=entry.start,
+                peak=entry.peak,
+                end=entry.end,
+                clip_start=entry.clip[0],
+                clip_end=entry.clip[1],
+                title=entry.title,
+                text=entry.text,
+                tags=entry.tags,
+                thumbnail_hash=entry.thumbnail_hash,
                 override=override,
             )
         )
-        self._count(contender.peak, override=override)
+        self._count(entry.peak, override=override)
 
     def near_past(self, peak: float) -> float | None:
-        """Return the distance (s) to an older highlight closer than the minimum spacing."""
+        """Return the distance (s) to an older highlight within the minimum spacing."""
         at = bisect_left(self._past_peaks, peak)
         near = (abs(other - peak) for other in self._past_peaks[max(0, at - 1) : at + 1])
         return min((gap for gap in near if gap < self._rules.spacing), default=None)
 
-    def shows(self, contender: Contender) -> Past | None:
-        """Return an older highlight that shows most of the same seconds, if any."""
+    def shows(self, entry: OpenCandidate) -> ConfirmedPeak | None:
+        """Return an older highlight whose clip shows most of the same seconds, if any."""
         reach = self._rules.reach
         return next(
             (
                 one
                 for one in self.past
-                if abs(one.peak - contender.peak) < reach
-                and share_of_shorter(contender.clip, one.shown) > SHARED
+                if abs(one.peak - entry.peak) < reach
+                and share_of_shorter(entry.clip, one.shown) > SHARED
             ),
             None,
         )
@@ -312,11 +410,11 @@ class Board:
         return self._rules.limits.exceptional_per_window - self._overrides[window]
 
     def window_room(self, window: int) -> int:
-        """Return how many more regular places the window has."""
+        """Return how many more highlights fit into the window's quota."""
         return self._rules.limits.per_window - self._regular[window]
 
     def hour_room(self, window: int) -> int:
-        """Return how many more regular places every hour that touches the window has."""
+        """Return how many more highlights fit into every hour that touches the window."""
         span = self._rules.hour
         counts = [self._regular[index] for index in range(window - span + 1, window + span)]
         held = most = sum(counts[:span])

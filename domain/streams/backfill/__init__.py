@@ -1,1 +1,1 @@
-"""Filling the gaps of a stream from its recording."""
+"""Backfill: filling the gaps of a stream from its recording."""

@@ -1,4 +1,4 @@
-"""The books of one backfill: what its workflow knows, and what follows from it."""
+"""State of one BackfillWorkflow. Pure: no I/O and no clock."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from uuid import UUID
 
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipOutcome, ClipSpec
-from domain.clips.tracker import ClipBook
+from domain.clips.tracker import ClipTracker
 from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.markers import count_refused
+from domain.highlights.markers import count_invalid_marks
 from domain.highlights.selection import (
     DecisionStatus,
     SelectHighlightsInput,
@@ -18,7 +18,6 @@ from domain.highlights.selection import (
 )
 from domain.ingest.messages import IngestCursor
 from domain.media.segments import Gap, GapStatus, SegmentRef, Window
-from domain.streams.backfill.existing import newly_seen, selection_with
 from domain.streams.backfill.messages import (
     AnalyzedMedia,
     BackfillInput,
@@ -28,27 +27,29 @@ from domain.streams.backfill.messages import (
     FetchRecordingResult,
     RecordingRelease,
     RecordingSurvey,
-    StreamSoFar,
+    StoredStreamState,
     end_of,
-    judge_again,
-    judge_gaps,
-    judge_whole,
+    exclude_existing,
+    selection_with,
+    summarize_gap_filling,
+    summarize_reanalysis,
+    summarize_whole_stream,
 )
-from domain.streams.backfill.planning import GapOutcome, Piece, RecordingRange, gap_outcome
-from domain.streams.retention import segments_from
+from domain.streams.backfill.planning import GapOutcome, RecordingChunk, RecordingRange, gap_outcome
+from domain.streams.ledger import segments_from
 from domain.streams.status import StreamStatus, conclude
 
 HORIZON: Final = 120.0
-"""Media seconds for which segments stay at hand behind analysis: the longest lead of a clip."""
+"""Media seconds for which segments are kept behind analysis: the longest lead of a clip."""
 
 VARIANT: Final = "recording"
 
 
 class BackfillLedger:
-    """A mutable aggregate without I/O or clock; every change goes through a named event."""
+    """Mutable state of one backfill. Each method records one event or returns the next request."""
 
     def __init__(
-        self, request: BackfillInput, stream: StreamSoFar, survey: RecordingSurvey
+        self, request: BackfillInput, stream: StoredStreamState, survey: RecordingSurvey
     ) -> None:
         self._request = request
         self._stream = stream
@@ -61,7 +62,7 @@ class BackfillLedger:
         self._outcomes: list[GapOutcome] = []
         self._unwritten: list[GapOutcome] = []
         self._unmetered: list[AnalyzedMedia] = []
-        self._clips = ClipBook()
+        self._clips = ClipTracker()
         self._position = 0.0
         self._released = 0.0
         self._highlights = 0
@@ -72,20 +73,20 @@ class BackfillLedger:
         if survey.problem is not None:
             self._settle([GapOutcome.lost(gap, survey.problem.message) for gap in stream.gaps])
         if stream.missed_altogether:
-            self._update(status=StreamStatus.ENDING)
+            self._progress = self._progress.replace(status=StreamStatus.ENDING)
 
     @property
     def ranges(self) -> tuple[RecordingRange, ...]:
-        """What is to be fetched."""
+        """Ranges to fetch."""
         return self._survey.plan.ranges
 
     @property
     def rendering(self) -> tuple[UUID, ...]:
-        """The ids of clips being rendered."""
+        """IDs of the clips being rendered."""
         return self._clips.rendering
 
-    def fetch_request(self, span: RecordingRange, piece: Piece) -> FetchRecordingInput:
-        """Return what to ask for a piece; the first of a range begins a new clock."""
+    def fetch_request(self, span: RecordingRange, piece: RecordingChunk) -> FetchRecordingInput:
+        """Return the request for a chunk; the first one of a range starts a new clock."""
         if piece is span.pieces[0] or self._cursor is None:
             self._cursor = IngestCursor(position=piece.start, variant=VARIANT)
         return FetchRecordingInput(
@@ -99,8 +100,8 @@ class BackfillLedger:
             last=piece is span.pieces[-1],
         )
 
-    def fetched(self, result: FetchRecordingResult) -> None:
-        """Enter a piece."""
+    def record_fetched(self, result: FetchRecordingResult) -> None:
+        """Record a fetched chunk."""
         self._cursor = result.cursor
         window = result.window
         if window is None:
@@ -109,22 +110,22 @@ class BackfillLedger:
         self._holes += window.gaps
         self._position = max(self._position, window.end)
         if self._stream.missed_altogether:
-            self._update(
+            self._progress = self._progress.replace(
                 position=window.end,
                 segments=self._progress.segments + len(window.segments),
                 missed=self._progress.missed + sum(gap.segments for gap in window.gaps),
                 windows=self._progress.windows + 1,
-                refused_marks=self._progress.refused_marks + count_refused(window),
+                refused_marks=self._progress.refused_marks + count_invalid_marks(window),
             )
 
-    def fetch_failed(self) -> None:
-        """Enter that a piece could not be had; the next begins where the playlist says."""
+    def record_fetch_failure(self) -> None:
+        """Record that a chunk could not be fetched; the next one starts where the playlist says."""
         self._cursor = None
 
     def analysis_request(
         self, windows: tuple[Window, ...], *, previous: int | None, last: bool
     ) -> AnalyzeWindowInput:
-        """Return what to ask the analyzer, whose memory begins anew with each range."""
+        """Return the request to the analyzer, whose state starts fresh with each range."""
         return AnalyzeWindowInput(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
@@ -135,8 +136,8 @@ class BackfillLedger:
             last=last,
         )
 
-    def analyzed(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
-        """Enter that windows have been analysed."""
+    def record_analyzed(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
+        """Record analyzed windows."""
         unread = [(gap.start, gap.end) for gap in result.gaps]
         self._analyzed += [
             (segment.start, segment.end)
@@ -148,40 +149,42 @@ class BackfillLedger:
         if not self._request.again:  # what is analysed once more was counted the first time
             self._unmetered += _analyzed_media(request, result)
         if self._stream.missed_altogether:
-            self._update(analyzed=max(self._progress.analyzed, result.watermark))
+            self._progress = self._progress.replace(
+                analyzed=max(self._progress.analyzed, result.watermark)
+            )
         if self._request.again and result.gemini and result.gemini.status_message is not None:
-            self._update(notice=result.gemini.status_message)
+            self._progress = self._progress.replace(notice=result.gemini.status_message)
 
     def selection_request(
         self, span: RecordingRange, result: AnalyzeWindowResult
     ) -> SelectHighlightsInput | None:
-        """Return what to ask selection of a range's moments; None when it could decide nothing."""
-        missed = newly_seen(
+        """Return the request to select among a range's candidates; None if nothing is due."""
+        missed = exclude_existing(
             [each for each in result.candidates if span.counts(each.peak)], self._stream.standing
         )
         return self._select(missed, watermark=result.watermark)
 
-    def passing_on(self, span: RecordingRange) -> SelectHighlightsInput | None:
-        """Return what to ask selection before a range begins, with those before it all over."""
+    def selection_request_before(self, span: RecordingRange) -> SelectHighlightsInput | None:
+        """Return the request to selection before a range starts; earlier ranges are finished."""
         return self._select((), watermark=span.counts_from)
 
-    def last_selection(self) -> SelectHighlightsInput | None:
-        """Return what to ask selection in the end; None when nothing is open any more."""
+    def final_selection_request(self) -> SelectHighlightsInput | None:
+        """Return the last request to selection; None if no candidate is open."""
         if not self._selection.open:
             return None
         return self._select((), watermark=self._position, ended=True)
 
-    def decided(self, result: SelectHighlightsResult) -> None:
-        """Enter decisions; a clip is made of what is certain, since nobody waits for it live."""
+    def record_decisions(self, result: SelectHighlightsResult) -> None:
+        """Record decisions. Only confirmed highlights get a clip, since nobody is watching live."""
         self._selection = result.state
         for decision in result.decisions:
             confirmed = decision.status is DecisionStatus.CONFIRMED
-            if confirmed and self._clips.want(decision):
+            if confirmed and self._clips.track(decision):
                 self._highlights += 1
 
-    def take_cuttable(self, *, range_over: bool) -> tuple[ClipSpec, ...]:
-        """Return the clips whose media is complete; they count as rendering from now on."""
-        return self._clips.take_cuttable(
+    def pop_ready_to_render(self, *, range_over: bool) -> tuple[ClipSpec, ...]:
+        """Return the clips whose media is complete, and mark them as rendering."""
+        return self._clips.pop_ready_to_render(
             self._segments,
             media_end=self._position,
             ended=range_over,
@@ -189,19 +192,19 @@ class BackfillLedger:
             stream_id=self._request.stream_id,
         )
 
-    def clip_finished(self, outcome: ClipOutcome) -> None:
-        """Enter a clip's end."""
+    def record_clip_outcome(self, outcome: ClipOutcome) -> None:
+        """Record a finished or failed clip."""
         before = self._clips.is_ready(outcome.highlight_id)
-        self._clips.finished(outcome)
+        self._clips.record_outcome(outcome)
         self._ready += self._clips.is_ready(outcome.highlight_id) and not before
 
-    def range_over(self, span: RecordingRange) -> None:
-        """Enter that all pieces of a range have been dealt with."""
+    def record_range_end(self, span: RecordingRange) -> None:
+        """Record that all chunks of a range have been processed."""
         self._settle([gap_outcome(gap, self._analyzed, span.joined_by) for gap in span.gaps])
         self._analyzed.clear()
 
     def due_release(self) -> RecordingRelease | None:
-        """Return which stored media may go now; None when it is not worth the call."""
+        """Return which stored media to delete now; None if it is not worth a call."""
         point = min(
             [
                 self._selection.watermark - HORIZON,
@@ -216,36 +219,35 @@ class BackfillLedger:
         return self._release(before=point)
 
     def final_release(self) -> RecordingRelease:
-        """Return that all stored media of the recording may go."""
+        """Return the request to delete all stored media of the recording."""
         return self._release(before=None)
 
     def record(self) -> BackfillRecord:
-        """Return what to write down now: the state, and outcomes not yet written."""
-        added = {
-            "highlights": self._stream.progress.highlights + self._highlights,
-            "clips": self._stream.progress.clips + self._ready,
-        }
+        """Return the record to write: progress, and outcomes not yet written."""
         return BackfillRecord(
             tenant_id=self._request.tenant_id,
             stream_id=self._request.stream_id,
-            progress=self._progress.model_copy(update=added),
+            progress=self._progress.replace(
+                highlights=self._stream.progress.highlights + self._highlights,
+                clips=self._stream.progress.clips + self._ready,
+            ),
             outcomes=tuple(self._unwritten),
             analyzed=tuple(self._unmetered),
         )
 
-    def recorded(self, record: BackfillRecord) -> None:
-        """Enter that `record` has been written."""
+    def mark_recorded(self, record: BackfillRecord) -> None:
+        """Record that `record` has been written."""
         self._unwritten = self._unwritten[len(record.outcomes) :]
         self._unmetered = self._unmetered[len(record.analyzed) :]
 
     def close(self) -> None:
-        """Enter the end of a stream that was missed altogether; another one has had its own."""
+        """Record the end of a stream that was missed entirely; others have already ended."""
         if self._stream.missed_altogether:
             end = conclude(end_of(self._survey.problem), self._progress)
-            self._update(status=end.status, end=end)
+            self._progress = self._progress.replace(status=end.status, end=end)
 
     def result(self) -> BackfillResult:
-        """Return what came of it."""
+        """Return the result of the backfill."""
         result = BackfillResult(
             filled=self._count(GapStatus.FILLED),
             lost=self._count(GapStatus.LOST),
@@ -254,13 +256,13 @@ class BackfillLedger:
         )
         problem = self._survey.problem
         if self._stream.missed_altogether:
-            return judge_whole(result, conclude(end_of(problem), self._progress))
+            return summarize_whole_stream(result, conclude(end_of(problem), self._progress))
         if self._request.again:
-            return judge_again(result, problem, ranges=len(self.ranges))
-        return judge_gaps(result, problem)
+            return summarize_reanalysis(result, problem, ranges=len(self.ranges))
+        return summarize_gap_filling(result, problem)
 
     def report(self) -> str:
-        """Return where the backfill is, in Markdown."""
+        """Return the progress of the backfill, in Markdown."""
         return (
             f"## {self._stream.game}: filled from the recording\n"
             f"**{len(self.ranges)}** stretches to fetch, {self._count(GapStatus.FILLED)} gaps "
@@ -301,14 +303,11 @@ class BackfillLedger:
             tenant_id=self._request.tenant_id, stream_id=self._request.stream_id, before=before
         )
 
-    def _update(self, **changes: object) -> None:
-        self._progress = self._progress.model_copy(update=changes)
-
 
 def _analyzed_media(
     request: AnalyzeWindowInput, result: AnalyzeWindowResult
 ) -> list[AnalyzedMedia]:
-    """Return what was analysed of each window; answers of an older analyzer count all of it."""
+    """Return the analyzed media of each window; results of old analyzers count all of it."""
     seconds = result.analyzed_seconds
     if len(seconds) != len(request.windows):
         seconds = tuple(sum(each.duration for each in one.segments) for one in request.windows)

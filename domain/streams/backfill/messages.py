@@ -1,39 +1,135 @@
-"""What a backfill is started with, and what its steps ask and answer.
-
-What comes of a backfill.
-"""
+"""Messages and results of BackfillWorkflow, and the existing highlights that it respects."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
+from domain.highlights.candidate import Evidence, HighlightCandidate
+from domain.highlights.selection import DecisionStatus, SelectionState
+from domain.highlights.selection.models import ConfirmedHighlight, ConfirmedPeak, RejectedCandidate
+from domain.highlights.similarity import describe
 from domain.ingest.messages import IngestCursor, IngestLimits
 from domain.media.segments import Gap, VariantPolicy, Window
 from domain.media.timestamps import ClockAnchor
 from domain.model import Model
-from domain.streams.backfill.existing import Standing
-from domain.streams.backfill.planning import BackfillPlan, GapOutcome, Piece
+from domain.streams.backfill.planning import BackfillPlan, GapOutcome, RecordingChunk
 from domain.streams.messages import RecordingReady, StreamTiming
 from domain.streams.status import EndReason, StreamEnd, StreamProgress
 
+NEAR: Final = 300.0
+"""Seconds from a stretch within which a highlight is remembered whole: sameness reaches 90 s. Of
+the others the peaks are, for spacing and quotas."""
+
+
+SHOWN: Final = frozenset({DecisionStatus.PENDING, DecisionStatus.CONFIRMED})
+
+
+class ExistingHighlight(Model):
+    """A highlight as it was decided live; times in seconds of media time."""
+
+    id: UUID
+    status: DecisionStatus
+    start: NonNegativeFloat
+    peak: NonNegativeFloat
+    end: NonNegativeFloat
+    title: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    override: bool = False
+
+
+SHARED: Final = 0.5
+"""Share of the shorter of two spans from which on both are taken for one moment."""
+
+
+SEEN_LATER: Final = Evidence(
+    signal="recording", strength=0.0, words="seen in the recording, after the stream"
+)
+
+
+Stretch = tuple[float, float]
+
+
+def selection_with(
+    standing: Iterable[ExistingHighlight], stretches: Sequence[Stretch], *, watermark: float
+) -> SelectionState:
+    """Return the selection state with which a backfill starts; `stretches` in s of media time.
+
+    Highlights that were shown are kept and cannot be displaced; rejected ones stay rejected. The
+    watermark is the start of the first stretch, so that its moments are selected by the same rules
+    as live ones, and take the places that are left.
+    """
+    placed: list[ConfirmedHighlight] = []
+    past: list[ConfirmedPeak] = []
+    refused: list[RejectedCandidate] = []
+    for each in sorted(standing, key=lambda each: (each.peak, each.id.int)):
+        near = any(start - NEAR <= each.peak <= end + NEAR for start, end in stretches)
+        if each.status not in SHOWN:
+            if near:
+                refused.append(RejectedCandidate(each.id, each.peak))
+        elif near:
+            placed.append(_placed(each))
+        else:
+            past.append(ConfirmedPeak(each.id, each.peak, each.override, each.start, each.end))
+    return SelectionState(
+        placed=tuple(placed), past=tuple(past), refused=tuple(refused), watermark=watermark
+    )
+
+
+def exclude_existing(
+    candidates: Iterable[HighlightCandidate], standing: Sequence[ExistingHighlight]
+) -> tuple[HighlightCandidate, ...]:
+    """Return the candidates that do not repeat a highlight that was already shown.
+
+    At the edge of a gap, the live analysis saw only part of a moment. The spacing of selection
+    would reject the complete one, except if it is exceptional and may ignore spacing; so spans are
+    compared here first.
+    """
+    shown = [each for each in standing if each.status in SHOWN]
+    return tuple(
+        each.replace(evidence=(*each.evidence, SEEN_LATER))
+        for each in candidates
+        if not any(_shares(each, other) for other in shown)
+    )
+
+
+def _shares(one: HighlightCandidate, two: ExistingHighlight) -> bool:
+    common = min(one.end, two.end) - max(one.start, two.start)
+    return common > SHARED * min(one.end - one.start, two.end - two.start)
+
+
+def _placed(each: ExistingHighlight) -> ConfirmedHighlight:
+    return ConfirmedHighlight(
+        id=each.id,
+        start=each.start,
+        peak=each.peak,
+        end=each.end,
+        title=each.title,
+        text=describe(each.title, each.description),
+        tags=each.tags,
+        override=each.override,
+    )
+
 
 class BackfillTiming(StreamTiming):
-    """Every timer and timeout of a backfill, in seconds; what it shares with a stream is as there.
+    """Timers and timeouts of BackfillWorkflow, in seconds; the shared ones as in StreamTiming.
 
-    `recording_patience` is for how long a recording that does not answer, or is still being
-    written, is waited for.
+    `recording_patience` is how long to wait for a recording that does not answer or is still being
+    written.
     """
 
     recording_patience: PositiveFloat = 3600.0
 
 
 class BackfillInput(Model):
-    """Start of a `BackfillWorkflow`, whose id is `domain.ids.backfill_workflow_id`.
+    """Input of BackfillWorkflow, whose id is `domain.ids.backfill_workflow_id`.
 
-    `again` asks for all of the stream to be analysed once more, missing or not.
+    `again` requests the reanalysis of the whole stream, with or without gaps.
     """
 
     tenant_id: UUID
@@ -47,17 +143,17 @@ class BackfillInput(Model):
 
 
 class StreamRef(Model):
-    """A stream of a tenant; `again` that all of it is to be analysed once more."""
+    """A stream of a tenant; `again` requests its reanalysis."""
 
     tenant_id: UUID
     stream_id: UUID
     again: bool = False
 
 
-class StreamSoFar(Model):
-    """What is recorded of a stream: its state, the gaps not filled yet, and what was decided.
+class StoredStreamState(Model):
+    """Stored state of a stream: progress, open gaps and decided highlights.
 
-    `anchor` is a point of it known on both clocks, recalled where all of it is analysed again.
+    `anchor` is a point known on both clocks; set only for a reanalysis.
     """
 
     game: str
@@ -65,20 +161,20 @@ class StreamSoFar(Model):
     profile_version: str
     progress: StreamProgress
     gaps: tuple[Gap, ...] = ()
-    standing: tuple[Standing, ...] = ()
+    standing: tuple[ExistingHighlight, ...] = ()
     anchor: ClockAnchor | None = None
 
     @property
     def missed_altogether(self) -> bool:
-        """Whether nothing of the stream was ever stored, so that its recording is all there is."""
+        """True if nothing of the stream was ever stored, so that only its recording exists."""
         return self.progress.segments == 0 and self.progress.position == 0.0
 
 
 class SurveyInput(Model):
-    """Read a recording's playlist and plan what to fetch of it.
+    """Request to read a recording's playlist and plan what to fetch.
 
-    `gaps` is None when the whole stream was missed, `again` that all of it is wanted once more, for
-    which `anchor` ties it to the recording; `stream_end` in seconds of media time.
+    `gaps` is None if the whole stream was missed. `again` requests the reanalysis of the whole
+    stream, which `anchor` aligns with the recording. `stream_end` is in seconds of media time.
     """
 
     tenant_id: UUID
@@ -93,9 +189,9 @@ class SurveyInput(Model):
 
 
 class RecordingSurvey(Model):
-    """The plan and the playlist it is for; or, as `problem`, why there is no recording.
+    """The plan and its playlist; or, as `problem`, why there is no usable recording.
 
-    `audio_url` is the playlist of its separate audio, empty without.
+    `audio_url` is the playlist of separate audio; empty if there is none.
     """
 
     playlist_url: str = ""
@@ -105,15 +201,15 @@ class RecordingSurvey(Model):
 
 
 class FetchRecordingInput(Model):
-    """Fetch one piece of a recording; `cursor` stands where the piece before it ended.
+    """Request to fetch one chunk of a recording; `cursor` stands at the end of the previous chunk.
 
-    `last` says that no piece of the range follows.
+    `last` is True for the last chunk of a range.
     """
 
     tenant_id: UUID
     stream_id: UUID
     playlist_url: str
-    piece: Piece
+    piece: RecordingChunk
     cursor: IngestCursor
     limits: IngestLimits
     last: bool = False
@@ -121,16 +217,16 @@ class FetchRecordingInput(Model):
 
 
 class FetchRecordingResult(Model):
-    """The piece as a window, None when nothing of it could be had, and where the next begins."""
+    """The chunk as a window (None if nothing was stored), and the cursor for the next chunk."""
 
     cursor: IngestCursor
     window: Window | None = None
 
 
 class RecordingRelease(Model):
-    """Stored media of a recording that is no longer needed: what ends before `before` seconds.
+    """Request to delete stored media of a recording that ends before `before` (s).
 
-    `before` is None when the backfill is over and everything may go.
+    `before` is None when the backfill is over and all of it can be deleted.
     """
 
     tenant_id: UUID
@@ -139,16 +235,16 @@ class RecordingRelease(Model):
 
 
 class AnalyzedMedia(Model):
-    """Media of a recording that was analysed: where its window starts, and how much (s)."""
+    """Analyzed media of a recording: start of its window and duration (s)."""
 
     start: NonNegativeFloat
     seconds: NonNegativeFloat
 
 
 class BackfillRecord(Model):
-    """What came of gaps, and the stream's state with it.
+    """Outcomes of gaps, and the stream's progress.
 
-    `analyzed` is the media analysed since the last record, which usage counts.
+    `analyzed` is the media analyzed since the last record, which usage counts.
     """
 
     tenant_id: UUID
@@ -158,8 +254,8 @@ class BackfillRecord(Model):
     analyzed: tuple[AnalyzedMedia, ...] = ()
 
 
-def survey_request(request: BackfillInput, stream: StreamSoFar) -> SurveyInput:
-    """Return what to ask about the recording of a stream."""
+def survey_request(request: BackfillInput, stream: StoredStreamState) -> SurveyInput:
+    """Return the request to survey the recording of a stream."""
     return SurveyInput(
         tenant_id=request.tenant_id,
         stream_id=request.stream_id,
@@ -174,7 +270,7 @@ def survey_request(request: BackfillInput, stream: StreamSoFar) -> SurveyInput:
 
 
 class BackfillOutcome(StrEnum):
-    """What came of a backfill."""
+    """Outcome of a backfill."""
 
     FILLED = "filled"  # all that was missing has been analysed
     PARTLY = "partly"  # some of it
@@ -185,7 +281,7 @@ class BackfillOutcome(StrEnum):
 
 
 class BackfillResult(Model):
-    """What came of a backfill, and the highlights and clips that it added."""
+    """Result of BackfillWorkflow, with the highlights and clips that it added."""
 
     outcome: BackfillOutcome = BackfillOutcome.NOTHING_MISSING
     message: str = "Nothing was missing."
@@ -194,49 +290,56 @@ class BackfillResult(Model):
     highlights: NonNegativeInt = 0
     clips: NonNegativeInt = 0
 
-    def told(self, outcome: BackfillOutcome, message: str) -> BackfillResult:
-        """Return it with what it means, for programs and in a sentence."""
-        return self.model_copy(update={"outcome": outcome, "message": message})
+    def with_outcome(self, outcome: BackfillOutcome, message: str) -> BackfillResult:
+        """Return a copy with an outcome for programs and a message for people."""
+        return BackfillResult(
+            outcome=outcome,
+            message=message,
+            filled=self.filled,
+            lost=self.lost,
+            highlights=self.highlights,
+            clips=self.clips,
+        )
 
 
-def judge_gaps(result: BackfillResult, problem: StreamEnd | None) -> BackfillResult:
-    """Say what came of filling gaps, given what was wrong with the recording."""
+def summarize_gap_filling(result: BackfillResult, problem: StreamEnd | None) -> BackfillResult:
+    """Return the result of filling gaps; `problem` is what was wrong with the recording."""
     filled, lost = result.filled, result.lost
     if problem is not None:
-        return result.told(BackfillOutcome.NO_RECORDING, problem.message)
+        return result.with_outcome(BackfillOutcome.NO_RECORDING, problem.message)
     if not filled and not lost:
         return result
     if not filled:
         message = f"The recording filled none of {lost} gaps."
-        return result.told(BackfillOutcome.NO_RECORDING, message)
+        return result.with_outcome(BackfillOutcome.NO_RECORDING, message)
     if lost:
         message = f"The recording filled {filled} gaps and not {lost}."
-        return result.told(BackfillOutcome.PARTLY, message)
-    return result.told(BackfillOutcome.FILLED, f"The recording filled all {filled} gaps.")
+        return result.with_outcome(BackfillOutcome.PARTLY, message)
+    return result.with_outcome(BackfillOutcome.FILLED, f"The recording filled all {filled} gaps.")
 
 
-def judge_again(
+def summarize_reanalysis(
     result: BackfillResult, problem: StreamEnd | None, *, ranges: int
 ) -> BackfillResult:
-    """Say what came of analysing a stream once more."""
+    """Return the result of a reanalysis; `problem` is what was wrong with the recording."""
     if problem is not None:
-        return result.told(BackfillOutcome.NO_RECORDING, problem.message)
+        return result.with_outcome(BackfillOutcome.NO_RECORDING, problem.message)
     if not ranges:
         message = "Where the stream lies in the recording cannot be told, or it is too long."
-        return result.told(BackfillOutcome.NO_RECORDING, message)
+        return result.with_outcome(BackfillOutcome.NO_RECORDING, message)
     message = f"Analysed once more: {result.highlights} highlights are new."
-    return result.told(BackfillOutcome.REANALYZED, message)
+    return result.with_outcome(BackfillOutcome.REANALYZED, message)
 
 
 def end_of(problem: StreamEnd | None) -> StreamEnd:
-    """Return how a stream ends that was missed, given what was wrong with its recording."""
+    """Return the end of a missed stream, given the problem with its recording."""
     return problem or StreamEnd(
         reason=EndReason.PLAYLIST_ENDED, message="Analysed from the stream's recording."
     )
 
 
-def judge_whole(result: BackfillResult, end: StreamEnd) -> BackfillResult:
-    """Say what came of analysing a stream that was missed, given how that ended."""
+def summarize_whole_stream(result: BackfillResult, end: StreamEnd) -> BackfillResult:
+    """Return the result of analyzing a missed stream, given its end."""
     analyzed = end.reason is EndReason.PLAYLIST_ENDED
     outcome = BackfillOutcome.FILLED if analyzed else BackfillOutcome.NO_RECORDING
-    return result.told(outcome, end.message)
+    return result.with_outcome(outcome, end.message)

@@ -1,22 +1,16 @@
-"""What came of a gap: filled from a recording, or lost for good.
+"""Planning of backfills: which ranges of a recording are fetched to fill gaps.
 
-Where an instant of the wall clock lies in a recording.
-
-Which stretches of a recording are fetched to fill a stream's gaps: gaps and recording to ranges.
-
-A recording has a timeline of its own: it begins at 0, where ours began when we joined. What ties
-the two is, in this order: the wall clock (EXT-X-PROGRAM-DATE-TIME), on which the start of a segment
-that we saw live is looked up in the recording; the media sequence, where the first lost number is
-listed and what follows it is as long as what followed it live; the length, where recording and
-stream are equally long. What cannot be tied is not guessed.
-
-Which pieces of its recording are fetched when a whole stream is analysed once more.
+A recording has a timeline of its own, which starts at 0; the stream's timeline starts where we
+joined it. They are aligned by, in this order: the wall clock (EXT-X-PROGRAM-DATE-TIME) of a segment
+near the gap; the media sequence, if the media after the first missing number is as long as it was
+live; the duration, if recording and stream are equally long. What cannot be aligned is not guessed.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate
@@ -34,7 +28,7 @@ NEARLY: Final = 0.9
 
 
 class GapOutcome(Model):
-    """What came of a gap (named by its start and first sequence), and why, in a sentence."""
+    """Outcome of a gap, identified by its start and first sequence, with an explanation."""
 
     start: NonNegativeFloat
     first_sequence: NonNegativeInt
@@ -43,7 +37,7 @@ class GapOutcome(Model):
 
     @classmethod
     def lost(cls, gap: Gap, why: str) -> GapOutcome:
-        """Return that a gap stays."""
+        """Return the outcome of a gap that stays open for the reason `why`."""
         return cls(
             start=gap.start,
             first_sequence=gap.first_sequence,
@@ -53,7 +47,7 @@ class GapOutcome(Model):
 
 
 def gap_outcome(gap: Gap, analyzed: Sequence[tuple[float, float]], found_by: str) -> GapOutcome:
-    """Say what came of a gap, given the stretches (s of media time) that have been analysed."""
+    """Return the outcome of a gap, given the analyzed stretches (s of media time)."""
     held = sum(max(0.0, min(end, gap.end) - max(start, gap.start)) for start, end in analyzed)
     if held < NEARLY * gap.duration:
         return GapOutcome.lost(
@@ -74,10 +68,10 @@ packagers correct their clocks."""
 
 
 class RecordingClock:
-    """The program date times of a recording's segments.
+    """Maps wall clock to positions in a recording by its program date times.
 
-    Between two dates the rate is measured, not taken to be 1: recordings are also made of streams
-    that were played faster than they happened. Where the recording paused, nothing is found.
+    Between two dates the rate is measured, not assumed to be 1, because a recording can be made
+    from a stream that was played faster. Times at which the recording was paused are not found.
     """
 
     def __init__(self, segments: Sequence[ListedSegment]) -> None:
@@ -92,18 +86,18 @@ class RecordingClock:
 
     @property
     def known(self) -> bool:
-        """Whether the recording tells any date."""
+        """True if the recording contains program date times."""
         return bool(self._placed)
 
     def position_of(self, wall: datetime) -> float | None:
-        """Return the seconds of the recording at which `wall` happened; None if it is not in it."""
+        """Return the position (s) in the recording at `wall`; None if it is not covered."""
         place = bisect_right(self._dates, wall) - 1
         near = [self._within(each, wall) for each in (place, place + 1)]
         found = [each for each in near if each is not None and each[0] <= TOLERANCE]
         return min(found)[1] if found else None
 
     def _within(self, place: int, wall: datetime) -> tuple[float, float] | None:
-        """Return by how many seconds `wall` misses a segment, and the position nearest to it."""
+        """Return how far (s) `wall` lies outside a segment, and the nearest position in it (s)."""
         if not 0 <= place < len(self._placed):
             return None
         date, position, duration = self._placed[place]
@@ -114,7 +108,7 @@ class RecordingClock:
         return missed, position + share * duration
 
     def _lasted(self, place: int) -> float:
-        """Return the seconds of wall clock that a segment took: until the next, if it followed."""
+        """Return the wall-clock duration (s) of a segment: until the next, if that follows it."""
         date, position, duration = self._placed[place]
         if place + 1 < len(self._placed):
             following, next_position, _ = self._placed[place + 1]
@@ -172,7 +166,7 @@ analyzer keeps its memory by number."""
 
 
 class JoinedBy(StrEnum):
-    """What tied the recording's timeline to the stream's."""
+    """What aligned the recording's timeline with the stream's."""
 
     WALL_CLOCK = "wall clock"
     MEDIA_SEQUENCE = "media sequence"
@@ -180,11 +174,11 @@ class JoinedBy(StrEnum):
     WHOLE = "nothing else"  # the recording is all there is of the stream: its timeline is ours
 
 
-class Piece(Model):
+class RecordingChunk(Model):
     """Segments fetched in one call, as one window; `start` in seconds of media time.
 
-    `first` and `last` are places in the recording's playlist, counted from 0; `skip` is how many
-    seconds of the first segment lie before the stream's timeline.
+    `first` and `last` are indexes in the recording's playlist, from 0. `skip` is how many seconds
+    of the first segment lie before the stream's timeline.
     """
 
     window: NonNegativeInt
@@ -195,57 +189,57 @@ class Piece(Model):
 
 
 class RecordingRange(Model):
-    """A stretch to fetch, and the gaps in it; none when the whole stream was missed.
+    """A range to fetch, and the gaps in it; without gaps if the whole stream was missed.
 
-    `whole` says that all of the stream counts, with or without gaps in it.
+    `whole` is True if all moments of the range count, not only those in gaps.
     """
 
     joined_by: JoinedBy
     gaps: tuple[Gap, ...] = ()
-    pieces: tuple[Piece, ...]
+    pieces: tuple[RecordingChunk, ...]
     whole: bool = False
 
     @property
     def missed(self) -> tuple[Gap, ...]:
-        """The gaps that alone count; none where everything does."""
+        """The gaps to which counting is limited; empty if all moments count."""
         return () if self.whole else self.gaps
 
     @property
     def counts_from(self) -> float:
-        """Seconds of media time before which no peak counts."""
+        """Media time (s) before which no peak counts."""
         return max(0.0, self.missed[0].start - SEAM) if self.missed else 0.0
 
     @property
     def stretches(self) -> tuple[tuple[float, float], ...]:
-        """From where to where media was missed, in seconds of media time."""
+        """Start and end (s of media time) of the missing stretches."""
         return tuple((gap.start, gap.end) for gap in self.missed) or ((0.0, LONGEST),)
 
     def counts(self, peak: float) -> bool:
-        """Tell whether a moment that peaks at `peak` seconds was missed live."""
+        """Return True if a moment that peaks at `peak` (s) was missed live."""
         return not self.missed or any(
             gap.start - SEAM <= peak < gap.end + SEAM for gap in self.missed
         )
 
 
 class BackfillPlan(Model):
-    """What to fetch, in order of media time, and which gaps the recording cannot fill."""
+    """Ranges to fetch, in order of media time, and the gaps that the recording cannot fill."""
 
     ranges: tuple[RecordingRange, ...] = ()
     lost: tuple[GapOutcome, ...] = ()
 
     @property
     def begins(self) -> float:
-        """Seconds of media time before which no peak counts."""
+        """Media time (s) before which no peak counts."""
         return self.ranges[0].counts_from if self.ranges else 0.0
 
     @property
     def stretches(self) -> tuple[tuple[float, float], ...]:
-        """From where to where media was missed, in seconds of media time."""
+        """Start and end (s of media time) of the missing stretches."""
         return tuple(stretch for each in self.ranges for stretch in each.stretches)
 
 
 def plan_whole(recording: MediaPlaylist) -> BackfillPlan:
-    """Plan the analysis of a stream of which there is nothing but its recording."""
+    """Plan the analysis of a stream of which only the recording exists."""
     starts = _starts(recording)
     last = max((n for n, start in enumerate(starts[:-1]) if start < LONGEST), default=-1)
     if last < 0:
@@ -260,23 +254,25 @@ def plan_backfill(
     """Plan the filling of gaps.
 
     Args:
-        gaps: those not filled yet.
-        recording: its playlist.
-        stream_end: seconds of media time at which the stream ended.
-        piece: seconds fetched at a time.
+        gaps: the open gaps.
+        recording: the recording's playlist.
+        stream_end: media time (s) at which the stream ended.
+        piece: seconds to fetch at a time.
     """
     clock = RecordingClock(recording.segments)
-    ties = [_tie(gap, gaps, recording, clock, stream_end=stream_end) for gap in gaps]
+    alignments = [_align(gap, gaps, recording, clock, stream_end=stream_end) for gap in gaps]
     starts = _starts(recording)
-    wanted: list[_Wanted] = []
+    wanted: list[_RangeRequest] = []
     lost: list[GapOutcome] = []
-    for gap, tie in sorted(zip(gaps, ties, strict=True), key=lambda pair: pair[0].start):
-        if tie is None:
+    for gap, alignment in sorted(
+        zip(gaps, alignments, strict=True), key=lambda pair: pair[0].start
+    ):
+        if alignment is None:
             lost.append(GapOutcome.lost(gap, "Where it lies in the recording cannot be told."))
-        elif not _reaches(starts[-1], gap, tie.offset):
+        elif not _reaches(starts[-1], gap, alignment.offset):
             lost.append(GapOutcome.lost(gap, "The recording does not reach it."))
         else:
-            _merge(wanted, gap, tie)
+            _merge(wanted, gap, alignment)
     ranges: list[RecordingRange] = []
     fetched = 0.0
     for each in wanted:
@@ -289,35 +285,38 @@ def plan_backfill(
     return BackfillPlan(ranges=tuple(ranges), lost=tuple(lost))
 
 
-class _Tie(Model):
-    """`offset` (s) is added to a position in the recording to get media time."""
+class _Alignment(Model):
+    """Alignment: `offset` (s) is added to a position in the recording to get media time."""
 
     offset: float
     joined_by: JoinedBy
 
 
-class _Wanted(Model):
-    tie: _Tie
+@dataclass(frozen=True, kw_only=True)
+class _RangeRequest:
+    alignment: _Alignment
     start: float
     end: float
     gaps: tuple[Gap, ...]
 
 
-def _tie(
+def _align(
     gap: Gap,
     gaps: Sequence[Gap],
     recording: MediaPlaylist,
     clock: RecordingClock,
     *,
     stream_end: float,
-) -> _Tie | None:
+) -> _Alignment | None:
     if clock.known and any(each.anchor_wall is not None for each in gaps):
-        return _by_wall_clock(gap, gaps, clock)
-    return _by_sequence(gap, recording, stream_end) or _by_duration(recording, stream_end)
+        return _align_by_wall_clock(gap, gaps, clock)
+    return _align_by_sequence(gap, recording, stream_end) or _align_by_duration(
+        recording, stream_end
+    )
 
 
-def _by_wall_clock(gap: Gap, gaps: Sequence[Gap], clock: RecordingClock) -> _Tie | None:
-    """Tie by the gap's own anchor; one without lies as its nearest neighbour does."""
+def _align_by_wall_clock(gap: Gap, gaps: Sequence[Gap], clock: RecordingClock) -> _Alignment | None:
+    """Align by the gap's own anchor, or by that of the nearest gap."""
     anchored = [each for each in gaps if each.anchor_wall is not None]
     nearest = (
         gap if gap in anchored else min(anchored, key=lambda each: abs(each.start - gap.start))
@@ -327,25 +326,28 @@ def _by_wall_clock(gap: Gap, gaps: Sequence[Gap], clock: RecordingClock) -> _Tie
     position = clock.position_of(nearest.anchor_wall)
     if position is None:
         return None
-    return _Tie(offset=nearest.anchor_at - position, joined_by=JoinedBy.WALL_CLOCK)
+    return _Alignment(offset=nearest.anchor_at - position, joined_by=JoinedBy.WALL_CLOCK)
 
 
-def _by_sequence(gap: Gap, recording: MediaPlaylist, stream_end: float) -> _Tie | None:
-    """Tie by number, if what follows is as long as it was live: numbers may have begun anew."""
+def _align_by_sequence(gap: Gap, recording: MediaPlaylist, stream_end: float) -> _Alignment | None:
+    """Align by media sequence, if the rest is as long as it was live.
+
+    Otherwise the numbers may have restarted.
+    """
     starts = _starts(recording)
     for place, segment in enumerate(recording.segments):
         if segment.sequence == gap.first_sequence:
             live, recorded = stream_end - gap.start, starts[-1] - starts[place]
             if not _equally_long(live, recorded):
                 return None
-            return _Tie(offset=gap.start - starts[place], joined_by=JoinedBy.MEDIA_SEQUENCE)
+            return _Alignment(offset=gap.start - starts[place], joined_by=JoinedBy.MEDIA_SEQUENCE)
     return None
 
 
-def _by_duration(recording: MediaPlaylist, stream_end: float) -> _Tie | None:
+def _align_by_duration(recording: MediaPlaylist, stream_end: float) -> _Alignment | None:
     if not _equally_long(stream_end, _starts(recording)[-1]):
         return None
-    return _Tie(offset=0.0, joined_by=JoinedBy.DURATION)
+    return _Alignment(offset=0.0, joined_by=JoinedBy.DURATION)
 
 
 def _equally_long(one: float, two: float) -> bool:
@@ -353,44 +355,42 @@ def _equally_long(one: float, two: float) -> bool:
 
 
 def _starts(recording: MediaPlaylist) -> list[float]:
-    """Return where each segment starts (s of the recording), and after the last its end."""
+    """Return the start of each segment (s of the recording), followed by the total duration."""
     return list(accumulate((each.duration for each in recording.segments), initial=0.0))
 
 
 def _reaches(total: float, gap: Gap, offset: float) -> bool:
-    """Tell whether a recording of `total` seconds holds enough of a gap to be worth fetching."""
+    """Return True if a recording of `total` seconds covers enough of a gap to be worth fetching."""
     held = min(gap.end - offset, total) - max(gap.start - offset, 0.0)
     return held >= min(LEAST, NEARLY * gap.duration)
 
 
-def _merge(wanted: list[_Wanted], gap: Gap, tie: _Tie) -> None:
-    """Take a gap in, together with the one before if they are near each other."""
+def _merge(wanted: list[_RangeRequest], gap: Gap, alignment: _Alignment) -> None:
+    """Add a gap, merged with the previous range if they are near each other."""
     before = wanted[-1] if wanted else None
     start, end = max(0.0, gap.start - LEAD), gap.end + TAIL
-    if before is not None and start <= before.end and _agree(tie, before.tie):
-        wanted[-1] = before.model_copy(
-            update={"end": max(end, before.end), "gaps": (*before.gaps, gap)}
-        )
+    if before is not None and start <= before.end and _agree(alignment, before.alignment):
+        wanted[-1] = replace(before, end=max(end, before.end), gaps=(*before.gaps, gap))
     else:
-        wanted.append(_Wanted(tie=tie, start=start, end=end, gaps=(gap,)))
+        wanted.append(_RangeRequest(alignment=alignment, start=start, end=end, gaps=(gap,)))
 
 
-def _agree(one: _Tie, two: _Tie) -> bool:
+def _agree(one: _Alignment, two: _Alignment) -> bool:
     return one.joined_by is two.joined_by and abs(one.offset - two.offset) <= AGREEMENT
 
 
 def _range(
-    wanted: _Wanted, starts: Sequence[float], *, number: int, piece: float
+    wanted: _RangeRequest, starts: Sequence[float], *, number: int, piece: float
 ) -> RecordingRange:
-    """Return the whole segments of a stretch; what lies before our timeline's 0 has no place."""
-    offset = wanted.tie.offset
+    """Return the segments of a range, without those before the start of the stream's timeline."""
+    offset = wanted.alignment.offset
     inside = [
         place
         for place, start in enumerate(starts[:-1])
         if starts[place + 1] + offset > max(wanted.start, ROUNDING) and start + offset < wanted.end
     ]
     pieces = _pieces(starts, inside[0], inside[-1], offset=offset, number=number, piece=piece)
-    return RecordingRange(joined_by=wanted.tie.joined_by, gaps=wanted.gaps, pieces=pieces)
+    return RecordingRange(joined_by=wanted.alignment.joined_by, gaps=wanted.gaps, pieces=pieces)
 
 
 def _pieces(
@@ -401,16 +401,16 @@ def _pieces(
     offset: float,
     number: int,
     piece: float = PIECE,
-) -> tuple[Piece, ...]:
-    """Cut the segments from place `first` to place `last` into pieces of about `piece` seconds."""
-    pieces: list[Piece] = []
+) -> tuple[RecordingChunk, ...]:
+    """Divide the segments from index `first` to `last` into chunks of about `piece` seconds."""
+    pieces: list[RecordingChunk] = []
     begin = first
     for place in range(first, last + 1):
         if starts[place + 1] - starts[begin] >= piece or place == last:
             window = (number + 1) * WINDOWS + len(pieces)
             start = starts[begin] + offset
             pieces.append(
-                Piece(
+                RecordingChunk(
                     window=window,
                     first=begin,
                     last=place,
@@ -431,20 +431,20 @@ MOST_PIECES: Final = 1000
 """Of a longer stream the pieces are longer, which bounds its workflow's history."""
 
 
-def plan_again(
+def plan_reanalysis(
     gaps: Sequence[Gap],
     recording: MediaPlaylist,
     *,
     anchor: ClockAnchor | None,
     stream_end: float,
 ) -> BackfillPlan:
-    """Plan to analyse all of a stream again; gaps that are still open are filled by it.
+    """Plan the reanalysis of a whole stream, which also fills its open gaps.
 
     Args:
-        gaps: those not filled yet.
-        recording: its playlist.
-        anchor: a point of the stream known on both clocks; without one a gap's is taken.
-        stream_end: seconds of media time at which the stream ended.
+        gaps: the open gaps.
+        recording: the recording's playlist.
+        anchor: a point of the stream known on both clocks; by default that of a gap.
+        stream_end: media time (s) at which the stream ended.
     """
     known = anchor or next(
         (
@@ -472,7 +472,10 @@ def plan_again(
     )
     return BackfillPlan(
         ranges=tuple(
-            span.model_copy(update={"gaps": tuple(gaps), "whole": True}) for span in plan.ranges
+            RecordingRange(
+                joined_by=span.joined_by, gaps=tuple(gaps), pieces=span.pieces, whole=True
+            )
+            for span in plan.ranges
         ),
         lost=tuple(GapOutcome.lost(gap, why.resolution) for why in plan.lost for gap in gaps),
     )

@@ -13,8 +13,13 @@ from domain.highlights.selection import DecisionStatus
 from domain.highlights.selection.resolution import Cause
 from domain.media.segments import Gap, GapReason, GapStatus
 from domain.media.timestamps import ClockAnchor
-from domain.streams.backfill.existing import SHOWN, Standing
-from domain.streams.backfill.messages import BackfillRecord, StreamRef, StreamSoFar
+from domain.streams.backfill.messages import (
+    SHOWN,
+    BackfillRecord,
+    ExistingHighlight,
+    StoredStreamState,
+    StreamRef,
+)
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.repositories import streams
 from infra.db.tables import Highlight, Stream, StreamGap
@@ -23,7 +28,7 @@ NEARBY: Final = 10.0
 """Seconds from a gap within which moments that were refused are recalled, lest they come again."""
 
 
-async def recall(session: AsyncSession, stream: StreamRef) -> StreamSoFar | None:
+async def recall(session: AsyncSession, stream: StreamRef) -> StoredStreamState | None:
     """Return a stream as it is recorded, or None when the tenant has none of this id."""
     tenant_id, stream_id = stream.tenant_id, stream.stream_id
     row = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
@@ -33,7 +38,7 @@ async def recall(session: AsyncSession, stream: StreamRef) -> StreamSoFar | None
     gaps = tuple(_gap(each) for each in rows if each.status != GapStatus.FILLED)
     decided = await _decided(session, tenant_id=tenant_id, stream_id=stream_id)
     standing = [_standing(each) for each in decided]
-    return StreamSoFar(
+    return StoredStreamState(
         game=row.game,
         profile_id=row.profile_id,
         profile_version=row.profile_version,
@@ -71,13 +76,15 @@ async def _decided(
     return rows.all()
 
 
-def _standing(row: Highlight) -> Standing:
+def _standing(row: Highlight) -> ExistingHighlight:
     """Return a highlight as selection remembers it: of one that was refused the peak, and no words.
 
     A stream may have thousands of those, and all of them together must fit into a message.
     """
     status = DecisionStatus(row.status)
-    standing = Standing(id=row.id, status=status, start=row.start, peak=row.peak, end=row.end)
+    standing = ExistingHighlight(
+        id=row.id, status=status, start=row.start, peak=row.peak, end=row.end
+    )
     if status not in SHOWN:
         return standing
     words = {
@@ -101,7 +108,7 @@ def _anchor(rows: Sequence[Highlight]) -> ClockAnchor | None:
     )
 
 
-def _matters(each: Standing, gaps: Sequence[Gap]) -> bool:
+def _matters(each: ExistingHighlight, gaps: Sequence[Gap]) -> bool:
     """Leave out what was refused far from any gap: of those a stream may have thousands."""
     return each.status in SHOWN or any(
         gap.start - NEARBY <= each.peak <= gap.end + NEARBY for gap in gaps

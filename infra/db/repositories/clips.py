@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clips.models import ClipSpec, ClipStatus
-from domain.streams.records import ClipRecord
+from domain.streams.messages import ClipRecord
 from domain.tenants.usage import UsageKind, usage_event
 from infra.db.repositories import usage
 from infra.db.repositories.announcements import announce_clip

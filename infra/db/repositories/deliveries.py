@@ -14,8 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import delivery_id as id_of
-from domain.webhooks.endpoints import DeliveryStatus, wants
-from domain.webhooks.events import Event, EventType
+from domain.webhooks.events import DeliveryStatus, Event, EventType, wants
 from infra.db.repositories import events
 from infra.db.repositories.keyset import Order, Position
 from infra.db.tables import Delivery, EventRow, WebhookEndpoint

@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tenants.audit import SYSTEM
 from domain.tenants.usage import UsageKind, usage_event
-from domain.webhooks.endpoints import (
+from domain.webhooks.events import (
     DeliveryStatus,
     DisabledReason,
     EndpointStatus,
-    fails_lastingly,
+    Event,
+    should_disable_endpoint,
 )
-from domain.webhooks.events import Event
 from infra.db.repositories import endpoints, usage
 from infra.db.repositories.delivery_locks import lock_deliveries
 from infra.db.repositories.events import event_of
@@ -246,7 +246,7 @@ async def _judge(
     endpoint.failing_since = endpoint.failing_since or attempt.at
     if attempt.gone:
         reason = DisabledReason.GONE
-    elif last and fails_lastingly(
+    elif last and should_disable_endpoint(
         failing_since=endpoint.failing_since, first_attempt_at=first_attempt_at
     ):
         reason = DisabledReason.FAILING

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import delivery_id
-from domain.webhooks.endpoints import DeliveryStatus, EndpointStatus, wants
+from domain.webhooks.events import DeliveryStatus, EndpointStatus, wants
 from infra.db.repositories import events
 from infra.db.repositories.delivery_locks import lock_deliveries
 from infra.db.tables import Delivery, EventRow, WebhookEndpoint

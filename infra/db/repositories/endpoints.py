@@ -12,8 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tenants.audit import Actor, AuditAction
-from domain.webhooks.endpoints import DisabledReason, EndpointStatus
-from domain.webhooks.events import EndpointPayload, EventType, event
+from domain.webhooks.events import DisabledReason, EndpointPayload, EndpointStatus, EventType, event
 from infra.db.repositories import audit, events
 from infra.db.repositories.delivery_locks import lock_deliveries
 from infra.db.repositories.keyset import Order, Position

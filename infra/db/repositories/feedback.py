@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.highlights.feedback import Correction, Verdict
+from domain.highlights.feedback import FeedbackVerdict, HighlightCorrection
 from domain.ids import feedback_id
 from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.keyset import Order, Position
@@ -26,8 +26,8 @@ async def put(
     tenant_id: UUID,
     highlight_id: UUID,
     author: str,
-    verdict: Verdict | None,
-    correction: Correction | None,
+    verdict: FeedbackVerdict | None,
+    correction: HighlightCorrection | None,
     note: str,
 ) -> HighlightFeedbackRow:
     """Keep what someone thinks of a highlight, in place of what they thought before.

@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from domain.language import Language
+from domain.text import Language
 from infra.db.repositories.highlight_filter import HighlightFilter, conditions
 from infra.db.repositories.keyset import Position
 from infra.db.tables import Highlight, HighlightTerm, HighlightWord, Stream

@@ -9,8 +9,8 @@ from sqlalchemy import Select, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.profiles.documents import ProfileOverride
 from domain.profiles.model import GameProfile
-from domain.profiles.overrides import ProfileOverride
 from infra.db.repositories.errors import RevisionConflictError
 from infra.db.tables import PinnedProfileRow, ProfileOverrideRow
 
@@ -36,7 +36,7 @@ _PINNED: Final = select(_pin.version).where(
 
 
 class ProfileOverrides:
-    """The overrides of the session's tenant; fulfils `domain.ProfileOverrideRepository`."""
+    """Profile overrides of the session's tenant, append-only."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session

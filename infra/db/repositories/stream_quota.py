@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.streams.status import TERMINAL, StreamStatus
-from domain.tenants.plans import PLANS, PlanName, require_room
+from domain.tenants.usage import PLANS, PlanName, require_stream_quota
 from infra.db.repositories import tenants
 from infra.db.tables import Stream
 
@@ -45,4 +45,4 @@ async def reserve(session: AsyncSession, *, tenant_id: UUID, default_plan: PlanN
         return
     # Only a refusal names them; by now there may be room after all.
     running = await session.scalars(_RUNNING, {"tenant_id": tenant_id})
-    require_room(plan, list(running))
+    require_stream_quota(plan, list(running))

@@ -11,9 +11,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.language import Language
 from domain.streams.backfill.messages import BackfillRecord
-from domain.streams.records import StreamRecord, WindowRecord
+from domain.streams.messages import StreamRecord, WindowRecord
 from domain.streams.status import (
     TERMINAL,
     EndReason,
@@ -23,6 +22,7 @@ from domain.streams.status import (
     may_follow,
 )
 from domain.tenants.usage import UsageKind, usage_event
+from domain.text import Language
 from infra.db.repositories import usage
 from infra.db.repositories.announcements import announce_stream
 from infra.db.repositories.errors import RecordMissingError

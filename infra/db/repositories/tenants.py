@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from infra.db.repositories.errors import RecordMissingError
 from infra.db.tables import Tenant
 

@@ -15,7 +15,7 @@ from domain.clips.models import ClipStatus
 from domain.hms.beam import BeamRecording
 from domain.media.segments import GapStatus
 from domain.streams.status import TERMINAL, StreamStatus
-from domain.webhooks.endpoints import DeliveryStatus
+from domain.webhooks.events import DeliveryStatus
 from infra.db.repositories.delivery_locks import lock_deliveries
 from infra.db.tables import BeamRow, Clip, Delivery, EventRow, Highlight, Stream, StreamGap
 

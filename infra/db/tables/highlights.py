@@ -27,9 +27,9 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.clips.models import ClipStatus
-from domain.highlights.feedback import Verdict
+from domain.highlights.feedback import FeedbackVerdict
 from domain.highlights.selection import DecisionStatus, Tier
-from domain.language import Language
+from domain.text import Language
 from infra.db.tables.base import Base, WideInteger, one_of
 
 
@@ -211,7 +211,7 @@ class HighlightFeedbackRow(Base):
             ["highlights.tenant_id", "highlights.id"],
             ondelete="CASCADE",
         ),
-        one_of("verdict", Verdict),
+        one_of("verdict", FeedbackVerdict),
         CheckConstraint('start < "end"', name="bounds"),
         CheckConstraint('(start IS NULL) = ("end" IS NULL)', name="both_bounds"),
         Index(None, "tenant_id", "highlight_id", "created_at", "id"),

@@ -21,9 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.language import Language
 from domain.media.segments import GapReason, GapStatus
 from domain.streams.status import EndReason, StreamStatus
+from domain.text import Language
 from infra.db.tables.base import Base, WideInteger, one_of
 
 

@@ -30,8 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.tenants.audit import ActorKind
-from domain.tenants.plans import PlanName
-from domain.tenants.usage import UsageKind
+from domain.tenants.usage import PlanName, UsageKind
 from infra.api_keys import KeyMode
 from infra.db.tables.base import Base, one_of
 

@@ -22,8 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.webhooks.endpoints import DeliveryStatus, DisabledReason, EndpointStatus
-from domain.webhooks.events import EventType
+from domain.webhooks.events import DeliveryStatus, DisabledReason, EndpointStatus, EventType
 from infra.db.tables.base import Base, WideInteger, one_of
 
 

@@ -19,7 +19,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.clips import ClipActivities, clip_key, thumbnail_key
 from demo.ffmpeg import ffmpeg_path
 from domain.clips.models import ClipSpec, RenderedClip
-from domain.clips.planning import plan_clip
+from domain.clips.tracker import plan_clip
 from domain.media.segments import SegmentRef
 from infra.media.concat import SpliceError
 from infra.media.ffmpeg import FfmpegError, FfmpegLimits, find_ffmpeg

@@ -32,9 +32,9 @@ from domain.hms.effects import beam_stream_id
 from domain.hms.events import parse_event
 from domain.hms.messages import ConnectionRef, ReconcileReport, RelayInput, RelayReport
 from domain.ids import stream_workflow_id
-from domain.streams.messages import StreamResult
+from domain.streams.messages import StreamWorkflowResult
 from domain.streams.status import EndReason
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
 from infra.db.repositories import connections, inbound_events
@@ -215,7 +215,9 @@ async def test_the_relay_delivers_what_waits_in_order(
     await relay(activities)
     assert await room.outcomes() == ["started", "ended", "started", "ended"]
     for beam in ("a", "b"):
-        handle = temporal.get_workflow_handle(room.workflow_id(beam), result_type=StreamResult)
+        handle = temporal.get_workflow_handle(
+            room.workflow_id(beam), result_type=StreamWorkflowResult
+        )
         assert (await handle.result()).end.reason is EndReason.STOPPED
 
 
@@ -320,7 +322,7 @@ async def test_a_missed_end_is_repaired(
     await relay(activities)
     remote.add("a", status)
     assert (await reconcile(activities, room.ref)).ended == 1
-    handle = temporal.get_workflow_handle(room.workflow_id("a"), result_type=StreamResult)
+    handle = temporal.get_workflow_handle(room.workflow_id("a"), result_type=StreamWorkflowResult)
     assert (await handle.result()).end.reason is reason
     assert (await reconcile(activities, room.ref)).ended == 0
 

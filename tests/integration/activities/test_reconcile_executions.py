@@ -29,14 +29,14 @@ from domain.ids import (
 from domain.ingest.playlist import ListedSegment, Resource
 from domain.ingest.window import FetchedMedia, segment_key
 from domain.media.segments import Gap, GapReason, SegmentRef
+from domain.streams.messages import StreamRecord
 from domain.streams.reconciliation import (
     ExecutionState,
     ReconcileExecutionsInput,
     ReconcileExecutionsReport,
 )
-from domain.streams.records import StreamRecord
 from domain.streams.status import EndReason, StreamProgress, StreamStatus
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from domain.webhooks.events import EventType
 from infra.db.engine import Database
 from infra.db.repositories import clips, delivery_queue, events, stream_quota, streams, tenants

@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.records import RecordActivities
 from domain.clips.models import ClipStatus
-from domain.streams.records import StreamRecord, WindowRecord
+from domain.streams.messages import StreamRecord, WindowRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.engine import Database, UnstorableValueError
 from infra.db.repositories import clips, highlights, streams

@@ -7,8 +7,7 @@ from uuid import UUID
 import pytest
 
 from activities.selection import SelectionActivities
-from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.markers import Mark
+from domain.highlights.candidate import HighlightCandidate, Mark
 from domain.highlights.selection import DecisionStatus, SelectHighlightsInput, SelectionState
 from domain.score import DIMENSIONS, HighlightScore
 from infra.db.engine import Database

@@ -35,7 +35,7 @@ from domain.streams.backfill.messages import (
     SurveyInput,
 )
 from domain.streams.backfill.planning import plan_backfill, plan_whole
-from domain.streams.records import MediaRelease
+from domain.streams.messages import MediaRelease
 from infra.db.engine import Database
 from infra.profiles.store import ProfileStore
 from tests.integration.workflows.scripted import ENDED, candidate

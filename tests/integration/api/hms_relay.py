@@ -12,7 +12,7 @@ from app.services.hms_events import InboundDelivery
 from app.services.profiles import TenantProfileStore
 from app.services.streams import StreamCreation, StreamStarter
 from domain.hms.messages import RelayInput, RelayReport
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
 from infra.hms_api import HmsApi

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
         SourceFailure,
         StopRequest,
         StreamInput,
-        StreamResult,
+        StreamWorkflowResult,
     )
     from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 
@@ -27,10 +27,10 @@ class StandInStreamWorkflow:
         self._corrections: list[ClipCorrection] = []
 
     @workflow.run
-    async def run(self, _request: StreamInput) -> StreamResult:
+    async def run(self, _request: StreamInput) -> StreamWorkflowResult:
         await workflow.wait_condition(lambda: self._end is not None)
         assert self._end is not None
-        return StreamResult(end=self._end, progress=self._progress)
+        return StreamWorkflowResult(end=self._end, progress=self._progress)
 
     @workflow.signal
     def stop(self, request: StopRequest) -> None:

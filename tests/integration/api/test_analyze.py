@@ -16,7 +16,7 @@ from infra.db.engine import Database
 from infra.db.repositories import streams
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, OpenClient
-from workflows.search_attributes import GAME, STREAM_ID, STREAM_STATUS, TENANT_ID
+from workflows.steps import GAME, STREAM_ID, STREAM_STATUS, TENANT_ID
 
 BODY = {"url": "https://cdn.example.com/live/master.m3u8", "game": "football", "title": "Final"}
 PATH = "/v1/streams/analyze"

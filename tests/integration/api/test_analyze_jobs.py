@@ -18,7 +18,7 @@ from app.services.profiles import TenantProfileStore
 from app.services.streams import StreamCreation, StreamStarter, close_orphan
 from domain.ids import job_stream_id, stream_workflow_id
 from domain.streams.status import StreamStatus
-from domain.tenants.plans import PLANS, PlanName
+from domain.tenants.usage import PLANS, PlanName
 from infra.amqp import JobDelayedError, JobRefusedError
 from infra.db.engine import Database
 from infra.db.repositories import streams

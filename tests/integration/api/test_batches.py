@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import Client
 
 from domain.ids import stream_workflow_id
-from domain.streams.messages import StreamResult
+from domain.streams.messages import StreamWorkflowResult
 from infra.db.engine import Database
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, OpenClient
@@ -49,7 +49,7 @@ async def test_streams_are_stopped_each_by_itself(
     assert results[2]["problem"]["code"] == "stream_not_found"
     handle = workflows.get_workflow_handle(
         stream_workflow_id(tenant_id=account.tenant_id, stream_id=UUID(running)),
-        result_type=StreamResult,
+        result_type=StreamWorkflowResult,
     )
     assert (await handle.result()).end.message == "stopped by the tenant"
 

@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from domain.ids import delivery_workflow_id
 from domain.tenants.audit import OPERATOR
-from domain.webhooks.endpoints import DisabledReason
+from domain.webhooks.events import DisabledReason
 from infra.db.engine import Database
 from infra.db.repositories import delivery_attempts, endpoints, events
 from infra.db.repositories.delivery_attempts import Attempt

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from temporalio.client import Client
 
-from domain.highlights.feedback import Correction
+from domain.highlights.feedback import HighlightCorrection
 from domain.ids import stream_workflow_id
 from domain.streams.messages import ClipCorrection
 from infra.db.engine import Database
@@ -115,7 +115,7 @@ async def test_a_correction_reaches_the_stream_that_runs(
     )
     told = await handle.query("corrections", result_type=list[ClipCorrection])
     assert told == [
-        ClipCorrection(highlight_id=highlight, correction=Correction(start=56.5, end=64.0))
+        ClipCorrection(highlight_id=highlight, correction=HighlightCorrection(start=56.5, end=64.0))
     ]
     await account.http.post(f"/v1/streams/{stream}/stop")
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain.highlights.selection import DecisionStatus
-from domain.language import Language
+from domain.text import Language
 from infra.db.engine import Database
 from tests.integration.api.conftest import Account, NewAccount
 from tests.integration.rows import new_clip, new_highlight, new_stream

@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 
 from domain.ids import backfill_workflow_id
 from domain.streams.backfill.messages import BackfillInput
-from domain.streams.messages import RecordingReady, StreamInput, StreamResult
+from domain.streams.messages import RecordingReady, StreamInput, StreamWorkflowResult
 from domain.streams.status import EndReason
 from tests.integration.api.conftest import Account
 from tests.integration.api.hms_sender import Sender, connect
@@ -26,9 +26,9 @@ async def sender(account: Account, workflows: Client) -> Sender:
     return await connect(account, game="Premier League", title="Cup, room {room}")
 
 
-async def result_of(client: Client, sender: Sender, beam: str = "beam-1") -> StreamResult:
-    handle = client.get_workflow_handle(sender.workflow_id(beam), result_type=StreamResult)
-    result: StreamResult = await handle.result()
+async def result_of(client: Client, sender: Sender, beam: str = "beam-1") -> StreamWorkflowResult:
+    handle = client.get_workflow_handle(sender.workflow_id(beam), result_type=StreamWorkflowResult)
+    result: StreamWorkflowResult = await handle.result()
     return result
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from domain.streams.messages import RecordingReady, StreamResult
+from domain.streams.messages import RecordingReady, StreamWorkflowResult
 from domain.streams.status import EndReason
 from infra.db.engine import Database
 from infra.settings import Settings
@@ -58,7 +58,9 @@ async def test_a_burst_during_an_outage_arrives_in_order_afterwards(
         ["started", "recording", "ended"] * len(beams)
     )
     for beam in beams:
-        handle = workflows.get_workflow_handle(sender.workflow_id(beam), result_type=StreamResult)
+        handle = workflows.get_workflow_handle(
+            sender.workflow_id(beam), result_type=StreamWorkflowResult
+        )
         assert (await handle.result()).end.reason is EndReason.STOPPED
         told = await handle.query("recordings", result_type=list[RecordingReady])
         assert len(told) == 1, "the recording came before the stop, as it was sent"
@@ -74,7 +76,7 @@ async def test_an_event_after_the_outage_waits_for_those_before_it(
         await sender.post(sender.event("hls.started.success"), client=cut_off)
     await sender.send("hls.stopped.success")
     assert await sender.outcomes() == ["started_before", "ended"]
-    handle = workflows.get_workflow_handle(sender.workflow_id(), result_type=StreamResult)
+    handle = workflows.get_workflow_handle(sender.workflow_id(), result_type=StreamWorkflowResult)
     assert (await handle.result()).end.reason is EndReason.STOPPED
 
 

@@ -24,7 +24,7 @@ from domain.hms.effects import beam_stream_id
 from domain.hms.events import parse_event
 from domain.hms.messages import ConnectionRef, ReconcileReport
 from domain.ids import stream_workflow_id
-from domain.streams.messages import StreamResult
+from domain.streams.messages import StreamWorkflowResult
 from domain.streams.status import EndReason
 from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
@@ -116,12 +116,12 @@ def stream_of(sender: Sender, beam: Beam) -> UUID:
     )
 
 
-async def result_of(client: Client, sender: Sender, beam: Beam) -> StreamResult:
+async def result_of(client: Client, sender: Sender, beam: Beam) -> StreamWorkflowResult:
     workflow_id = stream_workflow_id(
         tenant_id=sender.account.tenant_id, stream_id=stream_of(sender, beam)
     )
-    handle = client.get_workflow_handle(workflow_id, result_type=StreamResult)
-    result: StreamResult = await handle.result()
+    handle = client.get_workflow_handle(workflow_id, result_type=StreamWorkflowResult)
+    result: StreamWorkflowResult = await handle.result()
     return result
 
 
@@ -245,7 +245,7 @@ async def test_a_stream_that_the_list_told_of_is_the_one_that_later_events_mean(
         (stream,) = await sender.streams()
         handle = workflows.get_workflow_handle(
             stream_workflow_id(tenant_id=sender.account.tenant_id, stream_id=UUID(stream["id"])),
-            result_type=StreamResult,
+            result_type=StreamWorkflowResult,
         )
         assert (await handle.result()).end.message == "100ms: client request"
         assert (await reconcile(simulator)).started == 0

@@ -16,7 +16,7 @@ from api.app import create_app
 from api.middleware.rate_limits import BY_ADDRESS, is_limited, routes_with_costs
 from app.services.bootstrap import create_key
 from domain.tenants.keys import Scope
-from domain.tenants.plans import PLANS, PlanName
+from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
 from infra.db.repositories import tenants
 from infra.settings import Settings

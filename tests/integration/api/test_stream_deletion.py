@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 
 from domain.clips.models import ClipStatus
 from domain.ids import stream_workflow_id
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from infra.db.engine import Database
 from infra.db.repositories import clips, highlights, streams

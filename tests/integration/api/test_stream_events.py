@@ -16,7 +16,7 @@ import pytest
 
 from domain.clips.models import ClipStatus
 from domain.highlights.selection import DecisionStatus
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from infra.db.engine import Database
 from infra.db.repositories import streams

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress
-from domain.tenants.plans import PLANS, PlanName
+from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
 from infra.db.repositories import streams
 from infra.settings import Settings

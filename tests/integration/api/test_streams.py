@@ -9,8 +9,7 @@ from temporalio.common import SearchAttributeKey
 
 from domain.ids import stream_workflow_id
 from domain.media.segments import Gap, GapReason
-from domain.streams.messages import StreamResult
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord, StreamWorkflowResult
 from domain.streams.status import (
     EndReason,
     ProblemCode,
@@ -130,7 +129,7 @@ async def test_stopping_ends_the_workflow_in_good_order(
     assert (response.status_code, response.json()["status"]) == (202, "ending")
     handle = workflows.get_workflow_handle(
         stream_workflow_id(tenant_id=account.tenant_id, stream_id=UUID(made["id"])),
-        result_type=StreamResult,
+        result_type=StreamWorkflowResult,
     )
     assert (await handle.result()).end.message == "stopped by the tenant"
 

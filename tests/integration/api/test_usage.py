@@ -11,11 +11,10 @@ import httpx
 import pytest
 
 from api.middleware.rate_limits import cost_of
-from domain.streams.records import StreamRecord, WindowRecord
+from domain.streams.messages import StreamRecord, WindowRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from domain.tenants.keys import Scope
-from domain.tenants.plans import PLANS, PlanName
-from domain.tenants.usage import UsageKind, usage_event
+from domain.tenants.usage import PLANS, PlanName, UsageKind, usage_event
 from infra.db.engine import Database
 from infra.db.repositories import streams, tenants, usage
 from infra.settings import Settings

@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from api.webhooks.schemas import Subscribable
 from domain.tenants.keys import Scope
-from domain.webhooks.endpoints import SUBSCRIBABLE
+from domain.webhooks.events import SUBSCRIBABLE
 from infra.db.engine import Database
 from infra.db.repositories import endpoints
 from infra.settings import Settings

@@ -22,7 +22,7 @@ from app.dev.ports import free_ports
 from app.dev.postgres import DatabaseUrls
 from app.dev.temporal_server import TemporalServer
 from domain.ids import job_stream_id
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from infra.amqp import consumer
 from infra.amqp.relay import EXCHANGE

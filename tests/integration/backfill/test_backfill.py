@@ -30,8 +30,7 @@ from domain.streams.backfill.messages import (
     BackfillResult,
     BackfillTiming,
 )
-from domain.streams.messages import RecordingReady, StreamInput
-from domain.streams.records import StreamRecord
+from domain.streams.messages import RecordingReady, StreamInput, StreamRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.engine import Database
 from infra.db.repositories import clips, streams

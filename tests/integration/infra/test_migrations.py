@@ -20,17 +20,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.dev.postgres import DatabaseUrls
 from domain.clips.models import ClipStatus
-from domain.highlights.feedback import Verdict
+from domain.highlights.feedback import FeedbackVerdict
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.hms.beam import Outcome
-from domain.language import Language
 from domain.media.segments import GapReason, GapStatus
 from domain.streams.status import EndReason, StreamStatus
 from domain.tenants.audit import ActorKind
-from domain.tenants.plans import PlanName
-from domain.tenants.usage import UsageKind
-from domain.webhooks.endpoints import DeliveryStatus, DisabledReason, EndpointStatus
-from domain.webhooks.events import EventType
+from domain.tenants.usage import PlanName, UsageKind
+from domain.text import Language
+from domain.webhooks.events import DeliveryStatus, DisabledReason, EndpointStatus, EventType
 from infra.api_keys import KeyMode
 from infra.db.engine import Database, asyncpg_url
 from infra.db.migration import (
@@ -498,7 +496,7 @@ async def test_of_a_tenant_the_application_may_change_nothing_but_the_plan(
         ("ck_usage_events_kind", UsageKind),
         ("ck_usage_hourly_kind", UsageKind),
         ("ck_usage_budgets_kind", UsageKind),
-        ("ck_highlight_feedback_verdict", Verdict),
+        ("ck_highlight_feedback_verdict", FeedbackVerdict),
         ("ck_events_type", EventType),
         ("ck_webhook_endpoints_status", EndpointStatus),
         ("ck_webhook_endpoints_disabled_reason", DisabledReason),

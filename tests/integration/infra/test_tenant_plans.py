@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.services.plans import LIFETIME, TenantPlans
-from domain.tenants.plans import PlanName
+from domain.tenants.usage import PlanName
 from infra.db.engine import Database
 from infra.db.repositories import tenants
 from infra.db.repositories.errors import RecordMissingError

@@ -21,7 +21,7 @@ from activities.ingest import IngestActivities
 from demo.origin.server import bind, serving
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestLimits, IngestProgress
 from domain.media.segments import Gap, SegmentRef, TimedMetadata, VariantPolicy
-from domain.streams.records import MediaRelease
+from domain.streams.messages import MediaRelease
 from domain.streams.status import EndReason
 from infra.media.hls_client import HlsClient
 from infra.media.pool import MediaPool

@@ -32,8 +32,14 @@ from domain.ids import highlight_id, stream_workflow_id
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
 from domain.media.segments import Gap, GapReason, SegmentRef, Window
 from domain.score import DIMENSIONS, HighlightScore
-from domain.streams.messages import StreamInput, StreamResult, StreamTiming
-from domain.streams.records import ClipRecord, MediaRelease, StreamRecord
+from domain.streams.messages import (
+    ClipRecord,
+    MediaRelease,
+    StreamInput,
+    StreamRecord,
+    StreamTiming,
+    StreamWorkflowResult,
+)
 from domain.streams.status import EndReason, StreamEnd, StreamProblem
 from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult, RecordKind
 from workflows.clip import ClipWorkflow
@@ -299,14 +305,16 @@ def failing(times: int, error: Exception | None = None) -> Callable[[], Awaitabl
     return fail
 
 
-async def result_of(stream: WorkflowHandle[StreamWorkflow, StreamResult]) -> StreamResult:
+async def result_of(
+    stream: WorkflowHandle[StreamWorkflow, StreamWorkflowResult],
+) -> StreamWorkflowResult:
     """How a stream ended, also where its workflow failed with it."""
     try:
         return await stream.result()
     except WorkflowFailureError as error:
         cause = error.cause
         assert isinstance(cause, ApplicationError)
-        return StreamResult.model_validate(cause.details[0])
+        return StreamWorkflowResult.model_validate(cause.details[0])
 
 
 @asynccontextmanager
@@ -341,7 +349,7 @@ async def running(client: Client, script: Script) -> AsyncIterator[None]:
 
 async def start(
     client: Client, *, timing: StreamTiming = QUICK, history_limit: int | None = None
-) -> WorkflowHandle[StreamWorkflow, StreamResult]:
+) -> WorkflowHandle[StreamWorkflow, StreamWorkflowResult]:
     """Start a stream of a new tenant."""
     request = StreamInput(
         tenant_id=uuid4(),

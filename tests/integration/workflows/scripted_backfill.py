@@ -28,11 +28,11 @@ from domain.streams.backfill.messages import (
     FetchRecordingResult,
     RecordingRelease,
     RecordingSurvey,
+    StoredStreamState,
     StreamRef,
-    StreamSoFar,
     SurveyInput,
 )
-from domain.streams.backfill.planning import BackfillPlan, JoinedBy, Piece, RecordingRange
+from domain.streams.backfill.planning import BackfillPlan, JoinedBy, RecordingChunk, RecordingRange
 from domain.streams.messages import RecordingReady
 from domain.streams.status import StreamEnd, StreamProgress, StreamStatus
 from tests.integration.workflows.scripted import (
@@ -49,7 +49,7 @@ from workflows.stream import StreamWorkflow
 
 RECORDING = RecordingReady(url="https://cdn.example/vod.m3u8")
 GAP = Gap(start=6.0, duration=6.0, first_sequence=3, last_sequence=5, reason=GapReason.ROLLED_OFF)
-OVER = StreamSoFar(
+OVER = StoredStreamState(
     game="soccer",
     profile_id="soccer",
     profile_version="1",
@@ -62,7 +62,8 @@ MISSED = OVER.model_copy(update={"progress": StreamProgress(), "gaps": ()})
 def one_range(pieces: int = 3, *, gaps: tuple[Gap, ...] = (GAP,)) -> BackfillPlan:
     """A plan of one range, in pieces of one window of 6 s each."""
     found = tuple(
-        Piece(window=100_000 + n, first=3 * n, last=3 * n + 2, start=6.0 * n) for n in range(pieces)
+        RecordingChunk(window=100_000 + n, first=3 * n, last=3 * n + 2, start=6.0 * n)
+        for n in range(pieces)
     )
     return BackfillPlan(
         ranges=(RecordingRange(joined_by=JoinedBy.WALL_CLOCK, gaps=gaps, pieces=found),)
@@ -74,7 +75,7 @@ class BackfillScript(Script):
 
     def __init__(self, *, peaks: tuple[float, ...] = ()) -> None:
         super().__init__(peaks=peaks)
-        self.stream: StreamSoFar | None = OVER
+        self.stream: StoredStreamState | None = OVER
         self.plan = one_range()
         self.problem: StreamEnd | None = None
         self.surveyed: list[SurveyInput] = []
@@ -105,7 +106,7 @@ class ScriptedBackfill(Recordings, BackfillRecords):
         self._script = script
 
     @activity.defn(name="recall_stream")
-    async def recall_stream(self, _request: StreamRef) -> StreamSoFar | None:
+    async def recall_stream(self, _request: StreamRef) -> StoredStreamState | None:
         """Recall what the script says."""
         return self._script.stream
 

@@ -16,22 +16,21 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from domain.clips.models import ClipOutcome, ClipStatus
-from domain.highlights.feedback import Correction
+from domain.highlights.feedback import HighlightCorrection
 from domain.ids import clip_id, clip_workflow_id
 from domain.streams.messages import (
     ClipCorrection,
     RecordingReady,
     SourceFailure,
     StopRequest,
-    StreamResult,
+    StreamWorkflowResult,
 )
 from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem, StreamStatus
 from tests.integration.workflows.scripted import QUICK, Script, failing, result_of, running, start
-from workflows.search_attributes import STREAM_STATUS
-from workflows.steps import RECORD_MISSING
+from workflows.steps import RECORD_MISSING, STREAM_STATUS
 from workflows.stream import StreamWorkflow
 
-Stream = WorkflowHandle[StreamWorkflow, StreamResult]
+Stream = WorkflowHandle[StreamWorkflow, StreamWorkflowResult]
 
 
 async def test_a_stream_is_followed_to_its_end(temporal_client: Client) -> None:
@@ -77,8 +76,8 @@ async def test_a_correction_cuts_another_clip_and_the_first_one_stays(
                 pass
             (first,) = script.rendered
             for correction in (
-                Correction(start=8.0, end=11.0),
-                Correction(start=8.0, end=11.0),  # told twice
+                HighlightCorrection(start=8.0, end=11.0),
+                HighlightCorrection(start=8.0, end=11.0),  # told twice
             ):
                 await stream.signal(
                     StreamWorkflow.correct_clip,
@@ -106,7 +105,9 @@ async def test_a_correction_of_an_unknown_highlight_changes_nothing(
         await script.waiting_at_edge.wait()
         await stream.signal(
             StreamWorkflow.correct_clip,
-            ClipCorrection(highlight_id=UUID(int=7), correction=Correction(start=0.0, end=3.0)),
+            ClipCorrection(
+                highlight_id=UUID(int=7), correction=HighlightCorrection(start=0.0, end=3.0)
+            ),
         )
         await stream.signal(StreamWorkflow.stop, StopRequest())
         result = await stream.result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.middleware.rate_limits import cost_of, highest_cost, is_limited
-from domain.tenants.plans import PLANS
+from domain.tenants.usage import PLANS
 
 
 def test_what_is_not_in_the_table_costs_one() -> None:

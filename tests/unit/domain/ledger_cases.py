@@ -1,4 +1,4 @@
-"""A stream's books, and short words for what happens to them."""
+"""A stream's ledger, and short words for what happens to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OVER = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="the playlist ended")
 STOPPED = StreamEnd(reason=EndReason.STOPPED, message="stopped")
 
 
-def ledger(state: StreamState | None = None) -> StreamLedger:
+def new_ledger(state: StreamState | None = None) -> StreamLedger:
     return StreamLedger(
         StreamInput(
             tenant_id=TENANT,
@@ -32,33 +32,37 @@ def ledger(state: StreamState | None = None) -> StreamLedger:
     )
 
 
-def reloaded(books: StreamLedger) -> StreamLedger:
+def reloaded(ledger: StreamLedger) -> StreamLedger:
     """As the next run of the workflow gets them, through Temporal's JSON."""
-    return ledger(StreamState.model_validate_json(books.state().model_dump_json()))
+    return new_ledger(StreamState.model_validate_json(ledger.state().model_dump_json()))
 
 
 def fetch(
-    books: StreamLedger,
+    ledger: StreamLedger,
     *windows: Window | None,
     end: StreamEnd | None = None,
     stalled: bool = False,
 ) -> None:
     for each in windows:
         cursor = IngestCursor(window_index=each.index + 1 if each else 0)
-        books.fetched(FetchWindowResult(cursor=cursor, window=each, end=end, stalled=stalled))
+        ledger.record_fetched(
+            FetchWindowResult(cursor=cursor, window=each, end=end, stalled=stalled)
+        )
 
 
-def analyze(books: StreamLedger, watermark: float | None = None) -> AnalyzeWindowResult:
-    request = books.analysis_request()
-    last = request.windows[-1].end if request.windows else books.progress.analyzed
+def analyze(ledger: StreamLedger, watermark: float | None = None) -> AnalyzeWindowResult:
+    request = ledger.analysis_request()
+    last = request.windows[-1].end if request.windows else ledger.progress.analyzed
     result = AnalyzeWindowResult(watermark=last if watermark is None else watermark)
-    books.analyzed(request, result)
+    ledger.record_analyzed(request, result)
     return result
 
 
-def decide(books: StreamLedger, *decisions: Decision) -> tuple[ClipSpec, ...]:
-    return books.decided(SelectHighlightsResult(state=SelectionState(), decisions=decisions))
+def decide(ledger: StreamLedger, *decisions: Decision) -> tuple[ClipSpec, ...]:
+    return ledger.record_decisions(
+        SelectHighlightsResult(state=SelectionState(), decisions=decisions)
+    )
 
 
-def status(books: StreamLedger) -> StreamStatus:
-    return books.progress.status
+def status(ledger: StreamLedger) -> StreamStatus:
+    return ledger.progress.status

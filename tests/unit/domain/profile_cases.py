@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from domain.profiles.overrides import ProfileOverride
+from domain.profiles.documents import ProfileOverride
 
 
 def override(profile_id: str = "soccer", revision: int = 1, **patch: object) -> ProfileOverride:

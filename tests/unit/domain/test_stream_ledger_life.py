@@ -1,4 +1,4 @@
-"""A stream's books over whole lives, with continue-as-new at any point."""
+"""A stream's ledger over whole lives, with continue-as-new at any point."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.domain.ledger_cases import (
     analyze,
     decide,
     fetch,
-    ledger,
+    new_ledger,
     reloaded,
 )
 
@@ -27,7 +27,7 @@ class Life:
     """A stream that lives by a script, as its workflow would lead it."""
 
     def __init__(self, *, reload: bool) -> None:
-        self.books = ledger()
+        self.ledger = new_ledger()
         self._reload = reload
         self._next_window = 0
         self._shown: dict[int, Decision] = {}
@@ -43,22 +43,22 @@ class Life:
         self._check_media_in_need()
 
     def _fetch(self, number: int) -> None:
-        if self.books.end is None:
-            fetch(self.books, window(self._next_window, lost=[number] if number < 3 else []))
+        if self.ledger.end is None:
+            fetch(self.ledger, window(self._next_window, lost=[number] if number < 3 else []))
             self._next_window += 1
 
     def _stall(self, _number: int) -> None:
-        if self.books.end is None:
-            fetch(self.books, None, stalled=True)
+        if self.ledger.end is None:
+            fetch(self.ledger, None, stalled=True)
 
     def _analyze(self, number: int) -> None:
         if number == 0:
-            self.books.analysis_failed(self.books.analysis_request())
+            self.ledger.record_analysis_failure(self.ledger.analysis_request())
         else:
-            analyze(self.books)
+            analyze(self.ledger)
 
     def _decide(self, number: int) -> None:
-        peak = max(0.0, self.books.progress.analyzed - 5.0)
+        peak = max(0.0, self.ledger.progress.analyzed - 5.0)
         if number not in self._shown:
             wanted = decision(number + 1, peak=peak, status=DecisionStatus.PENDING)
         else:
@@ -66,16 +66,16 @@ class Life:
         if number in self._shown and self._shown[number].status is DecisionStatus.RETRACTED:
             return
         self._shown[number] = wanted
-        self._discard(decide(self.books, wanted))
+        self._discard(decide(self.ledger, wanted))
 
     def _retract(self, number: int) -> None:
         if number in self._shown:
             gone = self._shown[number].model_copy(update={"status": DecisionStatus.RETRACTED})
             self._shown[number] = gone
-            self._discard(decide(self.books, gone))
+            self._discard(decide(self.ledger, gone))
 
     def _cut(self, _number: int) -> None:
-        for spec in self.books.take_cuttable():
+        for spec in self.ledger.pop_ready_to_render():
             assert spec.id not in self.started, "a highlight gets one clip"
             self.started[spec.id] = self.unfinished[spec.id] = spec
 
@@ -83,11 +83,11 @@ class Life:
         if self.unfinished:
             key = sorted(self.unfinished)[number % len(self.unfinished)]
             status = ClipStatus.FAILED if number == 0 else ClipStatus.READY
-            doomed = self.books.clip_finished(outcome(self.unfinished.pop(key), status))
+            doomed = self.ledger.record_clip_outcome(outcome(self.unfinished.pop(key), status))
             self._discard((doomed,) if doomed else ())
 
     def _release(self, _number: int) -> None:
-        release = self.books.due_release()
+        release = self.ledger.due_release()
         if release is not None and release.before is not None:
             assert release.before > self.released
             self.released = release.before
@@ -95,38 +95,38 @@ class Life:
     def _rotate(self, number: int) -> None:
         self._record(number)  # the workflow rotates when nothing is left to write
         if self._reload:
-            self.books = reloaded(self.books)
+            self.ledger = reloaded(self.ledger)
 
     def _record(self, _number: int) -> None:
-        if self.books.record_is_due:
-            record = self.books.record()
+        if self.ledger.record_is_due:
+            record = self.ledger.record()
             self.recorded += record.gaps
             self.windows += [each.index for each in record.windows]
-            self.books.recorded(record)
+            self.ledger.mark_recorded(record)
 
     def _end(self, number: int) -> None:
         if number == 0:
-            self.books.media_ended(OVER)
+            self.ledger.record_media_end(OVER)
 
     def finish(self) -> None:
         """Do what is left to do, as the workflow does at the end."""
-        self.books.media_ended(OVER)
-        while self.books.has_backlog:
-            analyze(self.books)
+        self.ledger.record_media_end(OVER)
+        while self.ledger.has_backlog:
+            analyze(self.ledger)
         self._cut(0)
         while self.unfinished:
             self._finish(1)
-        self.books.close()
+        self.ledger.close()
         self._record(0)
 
     def _discard(self, specs: tuple[ClipSpec, ...]) -> None:
         self.discarded.update(spec.id for spec in specs)
 
     def _check_media_in_need(self) -> None:
-        backlog = self.books.analysis_request().windows
+        backlog = self.ledger.analysis_request().windows
         assert all(self.released <= each.start for each in backlog)
         in_need = {ClipPhase.WAITING, ClipPhase.RENDERING}
-        for entry in self.books.state().clips:
+        for entry in self.ledger.state().clips:
             assert entry.phase not in in_need or self.released <= entry.decision.clip_start
 
 
@@ -147,13 +147,13 @@ def test_any_life_ends_the_same_however_often_it_continues_as_new(
         for kind, number in script:
             life.step(kind, number)
         life.finish()
-    assert rotated.books.progress == plain.books.progress
+    assert rotated.ledger.progress == plain.ledger.progress
     assert rotated.started == plain.started
     assert rotated.discarded == plain.discarded
     assert rotated.recorded == plain.recorded
-    assert rotated.windows == plain.windows == list(range(plain.books.progress.windows))
+    assert rotated.windows == plain.windows == list(range(plain.ledger.progress.windows))
     assert rotated.released == plain.released
-    assert rotated.books.timeline() == plain.books.timeline()
+    assert rotated.ledger.timeline() == plain.ledger.timeline()
 
 
 @given(scripts)
@@ -169,5 +169,5 @@ def test_in_any_life_the_books_agree_with_the_clips_that_are_there(
     assert len(highlights) == len(set(highlights))
     assert max(life.discarded.values(), default=1) == 1
     assert set(life.discarded) <= set(life.started)
-    assert len(life.recorded) == life.books.progress.missed
-    assert life.books.rendering == ()
+    assert len(life.recorded) == life.ledger.progress.missed
+    assert life.ledger.rendering == ()

@@ -12,13 +12,13 @@ from domain.ingest.retries import RepeatedFailure
 from domain.streams.ledger import StreamLedger
 from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem
 from tests.unit.domain.clip_cases import STREAM, TENANT, outcome, window
-from tests.unit.domain.ledger_cases import analyze, fetch, ledger, reloaded
+from tests.unit.domain.ledger_cases import analyze, fetch, new_ledger, reloaded
 
 FULL = StreamProblem(code=ProblemCode.STORE_FULL, message="Our media store is full.")
 
 
 def tracking() -> StreamLedger:
-    state = ledger()
+    state = new_ledger()
     state.track_problems()
     return state
 
@@ -41,11 +41,11 @@ def spec_of(number: int) -> ClipSpec:
 
 
 def report(state: StreamLedger, problem: StreamProblem | None) -> None:
-    state.fetched(FetchWindowResult(cursor=IngestCursor(), problem=problem))
+    state.record_fetched(FetchWindowResult(cursor=IngestCursor(), problem=problem))
 
 
 def written(state: StreamLedger) -> None:
-    state.recorded(state.record())
+    state.mark_recorded(state.record())
 
 
 def test_a_problem_of_ingest_is_recorded_at_once_and_so_is_its_end() -> None:
@@ -91,7 +91,7 @@ def test_analysis_that_falls_behind_is_said_until_it_has_caught_up() -> None:
 def test_windows_given_up_are_said_until_one_is_analysed() -> None:
     state = tracking()
     fetch(state, window(0))
-    state.analysis_failed(state.analysis_request())
+    state.record_analysis_failure(state.analysis_request())
     assert codes(state) == [ProblemCode.ANALYSIS_FAILING]
     fetch(state, window(1))
     analyze(state)
@@ -100,11 +100,11 @@ def test_windows_given_up_are_said_until_one_is_analysed() -> None:
 
 def test_clips_that_fail_one_after_the_other_are_said_until_one_is_ready() -> None:
     state = tracking()
-    state.clip_finished(outcome(spec_of(1), ClipStatus.FAILED))
+    state.record_clip_outcome(outcome(spec_of(1), ClipStatus.FAILED))
     assert codes(state) == []
-    state.clip_finished(outcome(spec_of(2), ClipStatus.FAILED))
+    state.record_clip_outcome(outcome(spec_of(2), ClipStatus.FAILED))
     assert codes(state) == [ProblemCode.CLIPS_FAILING]
-    state.clip_finished(outcome(spec_of(3), ClipStatus.READY))
+    state.record_clip_outcome(outcome(spec_of(3), ClipStatus.READY))
     assert codes(state) == []
 
 
@@ -121,18 +121,18 @@ def test_problems_outlive_continue_as_new() -> None:
 def test_a_stream_that_is_over_has_no_problems() -> None:
     state = tracking()
     report(state, FULL)
-    state.media_ended(StreamEnd(reason=EndReason.STOPPED, message="stopped"))
+    state.record_media_end(StreamEnd(reason=EndReason.STOPPED, message="stopped"))
     state.close()
     assert codes(state) == []
 
 
 def test_histories_of_before_replay_without_problems() -> None:
-    state = ledger()
+    state = new_ledger()
     for index in range(12):
         fetch(state, window(index))
     written(state)
     report(state, FULL)
-    state.analysis_failed(state.analysis_request())
+    state.record_analysis_failure(state.analysis_request())
     assert codes(state) == []
     assert not state.record_is_due
 

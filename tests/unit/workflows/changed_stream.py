@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.streams.messages import StreamInput, StreamResult
+    from domain.streams.messages import StreamInput, StreamWorkflowResult
     from workflows.stream import StreamWorkflow
 
 
@@ -18,7 +18,7 @@ class ChangedStreamWorkflow(StreamWorkflow):
         super().__init__(request)
 
     @workflow.run
-    async def run(self, request: StreamInput) -> StreamResult:
+    async def run(self, request: StreamInput) -> StreamWorkflowResult:
         """Record, then follow the stream."""
         await self._record()
         return await super().run(request)

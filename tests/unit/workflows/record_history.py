@@ -22,9 +22,9 @@ from app.dev import temporal_binary
 from app.dev.ports import free_ports
 from app.dev.temporal_server import TemporalServer
 from domain import task_queues
-from domain.highlights.feedback import Correction
+from domain.highlights.feedback import HighlightCorrection
 from domain.ids import clip_workflow_id
-from domain.streams.messages import ClipCorrection, StopRequest, StreamResult
+from domain.streams.messages import ClipCorrection, StopRequest, StreamWorkflowResult
 from domain.tenants.retention import MaintenanceInput
 from infra.settings import Settings
 from infra.temporal.client import connect
@@ -53,7 +53,7 @@ HISTORIES: Final = Path(__file__).with_name("histories")
 _PROCESS: Final = re.compile(r"^\d+@[\w.-]+")
 _RECORDER: Final = "recorder"
 
-Stream = WorkflowHandle[StreamWorkflow, StreamResult]
+Stream = WorkflowHandle[StreamWorkflow, StreamWorkflowResult]
 Recording = Callable[[Client], Awaitable[None]]
 
 
@@ -100,7 +100,7 @@ async def record_corrected(client: Client) -> None:
         await script.waiting_at_edge.wait()
         while (await stream.query(StreamWorkflow.status)).clips < 1:
             pass
-        correction = Correction(start=8.0, end=11.0)
+        correction = HighlightCorrection(start=8.0, end=11.0)
         highlight = script.rendered[0].highlight_id
         await stream.signal(
             StreamWorkflow.correct_clip,

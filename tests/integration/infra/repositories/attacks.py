@@ -20,24 +20,29 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import make_transient_to_detached
 
 import infra.db.repositories as package
-from domain.highlights.feedback import Verdict
+from domain.highlights.feedback import FeedbackVerdict
 from domain.highlights.selection import DecisionStatus
 from domain.hms.beam import Outcome
 from domain.hms.effects import BeamRef, EndSession
 from domain.media.segments import GapStatus
-from domain.profiles.overrides import ProfileOverride
+from domain.profiles.documents import ProfileOverride
 from domain.score import DIMENSIONS
 from domain.streams.backfill.messages import AnalyzedMedia, BackfillRecord, StreamRef
 from domain.streams.backfill.planning import GapOutcome
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from domain.tenants.audit import SYSTEM, AuditAction
 from domain.tenants.keys import Scope
-from domain.tenants.plans import PlanName
 from domain.tenants.retention import RecordKind
-from domain.tenants.usage import UsageKind, usage_event
-from domain.webhooks.endpoints import DisabledReason, EndpointStatus
-from domain.webhooks.events import Event, EventType, UsagePayload, event
+from domain.tenants.usage import PlanName, UsageKind, usage_event
+from domain.webhooks.events import (
+    DisabledReason,
+    EndpointStatus,
+    Event,
+    EventType,
+    UsagePayload,
+    event,
+)
 from infra.db.repositories import (
     announcements,
     api_keys,
@@ -485,7 +490,7 @@ ATTACKS: dict[str, Attack] = {
         tenant_id=it.tenant,
         highlight_id=it.highlight,
         author=it.author,
-        verdict=Verdict.DISLIKE,
+        verdict=FeedbackVerdict.DISLIKE,
         correction=None,
         note="mine",
     ),

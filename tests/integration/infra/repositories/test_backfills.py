@@ -9,9 +9,9 @@ import pytest
 
 from domain.highlights.selection import DecisionStatus
 from domain.media.segments import Gap, GapReason, GapStatus
-from domain.streams.backfill.messages import BackfillRecord, StreamRef, StreamSoFar
+from domain.streams.backfill.messages import BackfillRecord, StoredStreamState, StreamRef
 from domain.streams.backfill.planning import GapOutcome
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.engine import Database
 from infra.db.repositories import backfills, streams
@@ -50,7 +50,7 @@ async def stream(database: Database, tenant: UUID) -> UUID:
 
 async def recalled(
     database: Database, tenant: UUID, stream: UUID, *, again: bool = False
-) -> StreamSoFar | None:
+) -> StoredStreamState | None:
     ref = StreamRef(tenant_id=tenant, stream_id=stream, again=again)
     async with database.session(tenant) as session:
         return await backfills.recall(session, ref)

@@ -11,7 +11,7 @@ import pytest
 from domain.clips.models import ClipStatus
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from domain.webhooks.events import Event, EventType, UsagePayload, event
 from infra.db.engine import Database

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.highlights.feedback import Verdict
+from domain.highlights.feedback import FeedbackVerdict
 from domain.hms.effects import BeamRef, EndSession
-from domain.profiles.overrides import ProfileOverride
-from domain.streams.records import StreamRecord, WindowRecord
+from domain.profiles.documents import ProfileOverride
+from domain.streams.messages import StreamRecord, WindowRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from domain.tenants.audit import SYSTEM, AuditAction
 from domain.tenants.keys import Scope
@@ -95,7 +95,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
             tenant_id=tenant,
             highlight_id=highlight,
             author="a",
-            verdict=Verdict.LIKE,
+            verdict=FeedbackVerdict.LIKE,
             correction=None,
             note="",
         )

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import delivery_id
 from domain.tenants.retention import RecordKind
-from domain.webhooks.endpoints import DeliveryStatus
+from domain.webhooks.events import DeliveryStatus
 from infra.db.engine import Database
 from infra.db.repositories import deliveries, delivery_queue, endpoints, events, expiry
 from infra.db.tables import Delivery, EventRow

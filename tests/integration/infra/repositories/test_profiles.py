@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from domain.profiles.overrides import ProfileOverride, ProfileOverrideRepository
+from domain.profiles.documents import ProfileOverride
 from infra.db.engine import Database
 from infra.db.repositories import profiles
 from infra.db.repositories.errors import RevisionConflictError
@@ -41,7 +41,7 @@ async def test_the_latest_revision_of_each_profile_is_current(
     latest = revision(tenant, 2, clip={"pre_roll": 1.0})
     await append(database, revision(tenant, 1, name="Old"), tennis, latest)
     async with database.session(tenant) as session:
-        stored: ProfileOverrideRepository = ProfileOverrides(session)
+        stored = ProfileOverrides(session)
         assert await stored.current(tenant) == (latest, tennis)
         assert await ProfileOverrides(session).heads(tenant) == (("soccer", 2), ("tennis", 1))
 

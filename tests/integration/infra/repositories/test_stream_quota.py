@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.streams.records import StreamRecord
+from domain.streams.messages import StreamRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress
-from domain.tenants.plans import PLANS, PlanName, StreamQuotaExceededError
+from domain.tenants.usage import PLANS, PlanName, StreamQuotaExceededError
 from infra.db.engine import Database
 from infra.db.repositories import stream_quota, streams, tenants
 from tests.integration.rows import PROFILE, URL, new_stream

@@ -10,7 +10,7 @@ import pytest
 
 from domain.media.segments import Gap, GapReason
 from domain.streams.backfill.messages import AnalyzedMedia, BackfillRecord
-from domain.streams.records import StreamRecord, WindowRecord
+from domain.streams.messages import StreamRecord, WindowRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.engine import Database
 from infra.db.repositories import streams

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.analysis.scoring import SIGNAL_TAGS, Cues, evidence, excitement, score, tags
-from domain.highlights.markers import Mark
+from domain.highlights.candidate import Mark
 from domain.score import DIMENSIONS
 
 ROUNDED = 0.5e-4 + 1e-9  # by which a figure of four decimals may be off

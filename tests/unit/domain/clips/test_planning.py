@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.clips.models import ClipSpec
-from domain.clips.planning import (
+from domain.clips.tracker import (
     LONGEST_LEAD_IN,
     REACH,
     SEAM,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.highlights.clip_bounds import PEAK_MARGIN, SEARCH, clip_bounds
+from domain.highlights.selection.timeline import PEAK_MARGIN, SEARCH, clip_bounds
 from domain.profiles.model import ClipShape
 
 SHAPE = ClipShape(pre_roll=2.0, post_roll=1.5, min_length=6.0, max_length=40.0)

@@ -12,13 +12,13 @@ from domain.highlights.commentary import (
     MOST_LIFTED,
     MOST_LINES,
     TAGS,
+    CaptionDeduplicator,
     Cue,
-    Unroller,
-    heed,
-    place,
-    plain,
-    remembered,
-    said,
+    apply_commentary,
+    caption_text,
+    commentary_over,
+    place_cues,
+    recent_lines,
 )
 from domain.media.segments import Line
 from domain.profiles.model import GameProfile
@@ -48,39 +48,39 @@ def line(at: float, text: str) -> Line:
     ],
 )
 def test_a_caption_is_plain_bounded_text(caption: str, words: str) -> None:
-    assert plain(caption) == words
+    assert caption_text(caption) == words
 
 
 @given(st.text())
 def test_whatever_is_said_holds_no_markup_and_no_control_characters(text: str) -> None:
-    found = plain(text)
+    found = caption_text(text)
     assert len(found) <= LONGEST_LINE
     assert not set(found) & {"<", ">", "\n", "\x00"}
-    assert plain(found.replace("&", "")) == " ".join(found.replace("&", "").split())
+    assert caption_text(found.replace("&", "")) == " ".join(found.replace("&", "").split())
 
 
 def test_cues_lie_on_the_media_timeline_over_a_wrap_of_the_clock() -> None:
     cues = [Cue(start=1.0, end=2.0, text="after"), Cue(start=WRAP - 3.0, end=WRAP, text="before")]
-    found = place(cues, at=100.0, timestamp=WRAP - 1.0)
+    found = place_cues(cues, at=100.0, timestamp=WRAP - 1.0)
     assert [(each.at, each.text) for each in found] == [(98.0, "before"), (102.0, "after")]
 
 
 def test_cues_of_another_clock_and_of_before_the_stream_are_left_out() -> None:
     cues = [Cue(start=start, end=start + 1.0, text="x") for start in (0.0, 500.0, 9.0)]
-    assert [each.at for each in place(cues, at=2.0, timestamp=10.0)] == [1.0]
-    assert place([Cue(start=5.0, end=6.0, text="x")], at=2.0, timestamp=10.0) == ()
+    assert [each.at for each in place_cues(cues, at=2.0, timestamp=10.0)] == [1.0]
+    assert place_cues([Cue(start=5.0, end=6.0, text="x")], at=2.0, timestamp=10.0) == ()
 
 
 def test_of_too_many_lines_the_latest_are_kept() -> None:
     cues = [Cue(start=n / 10, end=n / 10 + 1, text=str(n)) for n in range(2 * MOST_LINES)]
-    found = place(cues, at=0.0, timestamp=0.0)
+    found = place_cues(cues, at=0.0, timestamp=0.0)
     assert len(found) == MOST_LINES
     assert found[-1].text == str(2 * MOST_LINES - 1)
 
 
 def test_lines_are_remembered_once_and_for_a_minute() -> None:
     before = (line(10.0, "a"), line(60.0, "b"))
-    assert remembered(before, (line(60.0, "b"), line(80.0, "c")), position=90.0) == (
+    assert recent_lines(before, (line(60.0, "b"), line(80.0, "c")), position=90.0) == (
         line(60.0, "b"),
         line(80.0, "c"),
     )
@@ -89,16 +89,18 @@ def test_lines_are_remembered_once_and_for_a_minute() -> None:
 def test_what_is_said_over_a_moment_is_told_once() -> None:
     times = {40.0: "earlier", 60.0: "He shoots", 61.0: "He shoots", 62.0: "Goal", 90.0: "later"}
     moment = candidate(1, 60.0, 0.8)
-    assert said([line(at, text) for at, text in times.items()], moment) == "He shoots Goal"
+    assert (
+        commentary_over([line(at, text) for at, text in times.items()], moment) == "He shoots Goal"
+    )
     talkative = [line(60.0 + n / 50, f"{n:0>50}") for n in range(50)]
-    assert len(said(talkative, moment)) <= LONGEST
+    assert len(commentary_over(talkative, moment)) <= LONGEST
 
 
 def heard(
     text: str, *, value: float = 0.5, tags: tuple[str, ...] = ()
 ) -> tuple[tuple[str, ...], float, list[str]]:
     said_over = candidate(1, 60.0, value, tags=tags).model_copy(update={"commentary": text})
-    found = heed(said_over, PROFILE)
+    found = apply_commentary(said_over, PROFILE)
     return found.tags, found.score.narrative_value, [each.words for each in found.evidence]
 
 
@@ -126,7 +128,7 @@ def test_all_words_together_lift_no_more_than_allowed() -> None:
 @given(st.text(max_size=LONGEST))
 def test_whatever_is_said_only_the_taxonomy_is_heard(text: str) -> None:
     before = candidate(1, 60.0, 0.5).model_copy(update={"commentary": text})
-    after = heed(before, PROFILE)
+    after = apply_commentary(before, PROFILE)
     assert set(after.tags) <= PROFILE.all_tags()
     assert 0.5 <= after.score.narrative_value <= 0.5 + MOST_LIFTED
     assert (
@@ -138,9 +140,9 @@ def test_whatever_is_said_only_the_taxonomy_is_heard(text: str) -> None:
 
 
 def unrolled(*texts: str, every: float = 1.0) -> list[str]:
-    unroller = Unroller()
+    unroller = CaptionDeduplicator()
     cues = [Cue(start=n * every, end=n * every + 1.0, text=text) for n, text in enumerate(texts)]
-    return [cue.text for each in cues for cue in unroller.take([each])]
+    return [cue.text for each in cues for cue in unroller.new_text([each])]
 
 
 @pytest.mark.parametrize(

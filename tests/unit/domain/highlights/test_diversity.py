@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.highlights.selection.models import Tier
-from domain.highlights.selection.timeline import Contender
+from domain.highlights.selection.timeline import OpenCandidate
 from domain.highlights.similarity import choose_diverse
 from domain.profiles.model import DiversityMethod
 from tests.unit.domain.selection_cases import candidate
@@ -18,10 +18,10 @@ ITEMS = st.lists(
 )
 
 
-def group(rows: list[tuple[float, set[str]]]) -> tuple[list[Contender], list[float]]:
+def group(rows: list[tuple[float, set[str]]]) -> tuple[list[OpenCandidate], list[float]]:
     ranked = sorted(rows, key=lambda row: -row[0])
     items = [
-        Contender(candidate(n, n * 60.0, value, tags=tuple(sorted(tags))), value, Tier.STANDARD)
+        OpenCandidate(candidate(n, n * 60.0, value, tags=tuple(sorted(tags))), value, Tier.STANDARD)
         for n, (value, tags) in enumerate(ranked)
     ]
     return items, [value for value, _ in ranked]

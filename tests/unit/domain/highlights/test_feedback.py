@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from domain.highlights.feedback import Correction, CorrectionError, check_correction
+from domain.highlights.feedback import CorrectionError, HighlightCorrection, check_correction
 
 
-def check(start: float, end: float) -> Correction:
+def check(start: float, end: float) -> HighlightCorrection:
     return check_correction(
-        Correction(start=start, end=end), start=100.0, end=110.0, media_end=500.0
+        HighlightCorrection(start=start, end=end), start=100.0, end=110.0, media_end=500.0
     )
 
 
 @pytest.mark.parametrize(("start", "end"), [(95, 112), (101, 105), (109.9, 120), (80, 100.1)])
 def test_boundaries_around_or_within_the_moment_are_accepted(start: float, end: float) -> None:
-    assert check(start, end) == Correction(start=start, end=end)
+    assert check(start, end) == HighlightCorrection(start=start, end=end)
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ def test_impossible_boundaries_are_refused_in_words(start: float, end: float, wo
 @pytest.mark.parametrize(("start", "end"), [(-1, 5), (5, 5), (6, 5), (0, float("inf"))])
 def test_what_is_no_stretch_of_time_is_no_correction(start: float, end: float) -> None:
     with pytest.raises(ValidationError):
-        Correction(start=start, end=end)
+        HighlightCorrection(start=start, end=end)

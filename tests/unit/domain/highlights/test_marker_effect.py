@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.marker_effect import honour_mark
-from domain.highlights.markers import Mark
+from domain.highlights.candidate import HighlightCandidate, Mark
+from domain.highlights.markers import apply_marker
 from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
 
@@ -55,28 +54,28 @@ def marked(mark: Mark | None, *, value: float = 0.75) -> HighlightCandidate:
 
 
 def test_an_unmarked_moment_is_left_alone() -> None:
-    assert honour_mark(marked(None), soccer()) == marked(None)
+    assert apply_marker(marked(None), soccer()) == marked(None)
 
 
 def test_a_label_of_the_taxonomy_becomes_a_tag() -> None:
-    honoured = honour_mark(marked(Mark(label="goal")), soccer())
+    honoured = apply_marker(marked(Mark(label="goal")), soccer())
     assert honoured.tags == ("loud_crowd", "goal")
     assert honoured.corrections == ()
 
 
 def test_a_kind_of_moment_gives_its_first_tag() -> None:
-    assert honour_mark(marked(Mark(label="penalty")), soccer()).tags == ("loud_crowd", "goal")
+    assert apply_marker(marked(Mark(label="penalty")), soccer()).tags == ("loud_crowd", "goal")
 
 
 def test_a_kind_of_moment_without_tags_is_known_all_the_same() -> None:
-    honoured = honour_mark(marked(Mark(label="warm_up")), soccer())
+    honoured = apply_marker(marked(Mark(label="warm_up")), soccer())
     assert honoured.tags == ("loud_crowd",)
     assert honoured.corrections == ()
     assert honoured.score.rarity > 0.75
 
 
 def test_an_unknown_label_gives_no_tag_and_says_so() -> None:
-    honoured = honour_mark(marked(Mark(label="bet_settled")), soccer())
+    honoured = apply_marker(marked(Mark(label="bet_settled")), soccer())
     assert honoured.tags == ("loud_crowd",)
     assert honoured.corrections == (
         "the tenant's label `bet_settled` is no tag: Soccer does not know it",
@@ -85,12 +84,12 @@ def test_an_unknown_label_gives_no_tag_and_says_so() -> None:
 
 def test_an_unknown_label_keeps_the_weight_that_the_analyzer_gave_the_mark() -> None:
     plain = marked(Mark(label="bet_settled"))
-    assert honour_mark(plain, soccer()).score == plain.score
+    assert apply_marker(plain, soccer()).score == plain.score
 
 
 def test_a_known_label_lifts_most_what_weighs_most_in_the_game() -> None:
     profile = soccer()
-    values = honour_mark(marked(Mark(label="goal")), profile).score.dimensions()
+    values = apply_marker(marked(Mark(label="goal")), profile).score.dimensions()
     assert min(values.values()) > 0.75
     assert max(values, key=lambda name: values[name]) == max(
         profile.weights, key=lambda name: profile.weights[name]
@@ -99,13 +98,13 @@ def test_a_known_label_lifts_most_what_weighs_most_in_the_game() -> None:
 
 def test_a_game_that_ignores_marks_scores_as_if_there_were_none() -> None:
     plain = marked(Mark(label="goal"))
-    assert honour_mark(plain, soccer(trust=0.0)).score == plain.unmarked
+    assert apply_marker(plain, soccer(trust=0.0)).score == plain.unmarked
 
 
 @pytest.mark.parametrize(("trust", "direction"), [(0.0, -1), (0.5, -1), (1.5, 1), (2.0, 1)])
 def test_the_profile_decides_how_far_a_mark_is_believed(trust: float, direction: int) -> None:
     plain = marked(Mark(label="unheard_of"))
-    honoured = honour_mark(plain, soccer(trust))
+    honoured = apply_marker(plain, soccer(trust))
     assert (honoured.score.rarity - plain.score.rarity) * direction > 0
 
 
@@ -121,7 +120,7 @@ def test_a_weightier_mark_never_lifts_less(
 ) -> None:
     weights, profile = soccer().weights, soccer(trust)
     high, low = (
-        honour_mark(marked(Mark(label=label, importance=each), value=value), profile)
+        apply_marker(marked(Mark(label=label, importance=each), value=value), profile)
         for each in (importance, importance * less)
     )
     more = high.score.calculate_combined_score(weights)

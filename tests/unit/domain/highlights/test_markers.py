@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.highlights.candidate import Mark
 from domain.highlights.markers import (
     LONGEST_PAYLOAD,
-    Mark,
-    Refusal,
-    read_mark,
-    refusals,
-    where_meant,
+    InvalidMark,
+    invalid_mark_reasons,
+    marks_on_timeline,
+    parse_mark,
 )
 from domain.media.segments import TimedMetadata
 
@@ -40,16 +40,16 @@ def documented(**fields: object) -> str:
 
 def test_the_documented_payload_says_what_how_important_and_where() -> None:
     payload = '{"highlight": {"label": "goal", "importance": 0.9, "offset": -4}}'
-    assert read_mark(payload) == Mark(label="goal", importance=0.9, offset=-4.0)
+    assert parse_mark(payload) == Mark(label="goal", importance=0.9, offset=-4.0)
 
 
 def test_only_the_label_is_needed() -> None:
-    assert read_mark(documented(label="Bet settled")) == Mark(label="bet_settled")
+    assert parse_mark(documented(label="Bet settled")) == Mark(label="bet_settled")
 
 
 def test_what_else_the_payload_holds_is_passed_over() -> None:
     payload = json.dumps({"highlight": {"label": "goal", "by": "Kane"}, "score": [1, 0]})
-    assert read_mark(payload) == Mark(label="goal")
+    assert parse_mark(payload) == Mark(label="goal")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_else_the_payload_holds_is_passed_over() -> None:
     ],
 )
 def test_a_label_alone_marks_a_moment_of_usual_importance(payload: str, label: str) -> None:
-    assert read_mark(payload) == Mark(label=label)
+    assert parse_mark(payload) == Mark(label=label)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_label_alone_marks_a_moment_of_usual_importance(payload: str, label: s
     ],
 )
 def test_what_is_there_for_something_else_marks_nothing_and_is_no_fault(payload: str) -> None:
-    assert read_mark(payload) is None
+    assert parse_mark(payload) is None
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_what_is_there_for_something_else_marks_nothing_and_is_no_fault(payload:
     ],
 )
 def test_a_mark_that_cannot_be_read_is_refused_with_a_reason(payload: str, reason: str) -> None:
-    read = read_mark(payload)
-    assert isinstance(read, Refusal)
+    read = parse_mark(payload)
+    assert isinstance(read, InvalidMark)
     assert read.reason.startswith(reason)
 
 
@@ -114,7 +114,7 @@ def test_refused_marks_are_counted_and_others_are_not() -> None:
     payloads = ["goal", "[broken", "", documented(label=1)]
     metadata = [TimedMetadata(id=p, at=1.0, payload=p) for p in payloads]
     undecoded = TimedMetadata(id="x", at=1.0, problem="not the base64")
-    assert refusals([*metadata, undecoded]) == (
+    assert invalid_mark_reasons([*metadata, undecoded]) == (
         "broken JSON",
         "`label`: Input should be a valid string",
         "not the base64",
@@ -125,7 +125,7 @@ def test_a_mark_lies_where_its_sender_means() -> None:
     late = TimedMetadata(id="1", at=40.0, payload=documented(label="goal", offset=-4))
     early = TimedMetadata(id="2", at=2.0, payload=documented(label="goal", offset=-4))
     other = TimedMetadata(id="3", at=9.0, payload="quiz")
-    assert [(each.id, each.at) for each in where_meant([late, early, other])] == [
+    assert [(each.id, each.at) for each in marks_on_timeline([late, early, other])] == [
         ("1", 36.0),
         ("2", 0.0),
     ]
@@ -133,7 +133,7 @@ def test_a_mark_lies_where_its_sender_means() -> None:
 
 @given(st.text(max_size=200) | JSON.map(json.dumps))
 def test_any_payload_gives_a_plain_bounded_mark_a_reason_or_nothing(payload: str) -> None:
-    read = read_mark(payload)
+    read = parse_mark(payload)
     if isinstance(read, Mark):
         assert 0 < len(read.label) <= 32
         assert all(c.islower() or c.isdigit() or c == "_" for c in read.label)
@@ -146,5 +146,5 @@ def test_any_payload_gives_a_plain_bounded_mark_a_reason_or_nothing(payload: str
 @given(st.integers(1, 5000))
 def test_nesting_is_bounded(depth: int) -> None:
     for opening, closing in (("[", "]"), ('{"payload":', "}")):
-        read = read_mark(opening * depth + '"goal"' + closing * depth)
-        assert read is None or isinstance(read, Mark | Refusal)
+        read = parse_mark(opening * depth + '"goal"' + closing * depth)
+        assert read is None or isinstance(read, Mark | InvalidMark)

@@ -7,8 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.markers import Mark
+from domain.highlights.candidate import HighlightCandidate, Mark
 from domain.highlights.selection import (
     Decision,
     DecisionStatus,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.highlights.selection.models import Tier
-from domain.highlights.selection.timeline import Contender
+from domain.highlights.selection.timeline import OpenCandidate
 from domain.highlights.similarity import hash_distance, likeness, same_moment
 from domain.profiles.model import SimilarityThresholds
 from tests.unit.domain.selection_cases import TAGS, TITLES, candidate
@@ -22,9 +22,9 @@ def seen(
     title: str = "",
     tags: tuple[str, ...] = (),
     picture: str | None = None,
-) -> Contender:
+) -> OpenCandidate:
     moment = candidate(1, peak + 10, 0.8, title=title, tags=tags, thumbnail_hash=picture)
-    return Contender(moment, 0.8, Tier.STANDARD)
+    return OpenCandidate(moment, 0.8, Tier.STANDARD)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def seen(
     ],
 )
 def test_the_same_moment_seen_twice_is_recognised_and_said_why(
-    one: Contender, two: Contender, why: str
+    one: OpenCandidate, two: OpenCandidate, why: str
 ) -> None:
     assert same_moment(one, two, LIMITS) == why
 
@@ -75,7 +75,9 @@ def test_the_same_moment_seen_twice_is_recognised_and_said_why(
         "different texts",
     ],
 )
-def test_one_sign_alone_does_not_make_two_moments_one(one: Contender, two: Contender) -> None:
+def test_one_sign_alone_does_not_make_two_moments_one(
+    one: OpenCandidate, two: OpenCandidate
+) -> None:
     assert same_moment(one, two, LIMITS) is None
 
 

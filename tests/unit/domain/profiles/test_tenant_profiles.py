@@ -6,10 +6,8 @@ import math
 
 import pytest
 
-from domain.profiles.catalog import ProfileCatalog
-from domain.profiles.documents import InvalidProfilesError, Layer
-from domain.profiles.overrides import MAX_NESTING, MAX_OVERRIDES
-from domain.profiles.tenant_profiles import TenantProfiles
+from domain.profiles.catalog import ProfileCatalog, TenantProfiles
+from domain.profiles.documents import MAX_NESTING, MAX_OVERRIDES, InvalidProfilesError, Layer
 from tests.unit.domain.profile_cases import override
 
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.media.segments import Window
-from domain.streams.retention import (
-    KEPT_GAPS,
-    StoredObject,
-    keep_from,
-    latest_gaps,
-    media_to_shed,
-    segments_from,
-)
+from domain.media.segments import StoredObject, Window, media_to_evict
+from domain.streams.ledger import KEPT_GAPS, keep_from, latest_gaps, segments_from
 from tests.unit.domain.clip_cases import gap, segments_of, window
 
 positions = st.floats(0.0, 1e5)
@@ -72,7 +65,7 @@ def stored(stream: str, *ages: float, tenant: str = "a", size: int = 10) -> list
 
 
 def shed(objects: list[StoredObject], target: int) -> list[str]:
-    return [each.key for each in media_to_shed(objects, target=target)]
+    return [each.key for each in media_to_evict(objects, target=target)]
 
 
 def test_a_full_store_sheds_what_streams_left_behind_first_and_oldest_first() -> None:
@@ -108,7 +101,7 @@ def test_shedding_frees_what_was_asked_or_all_it_may(
         StoredObject(tenant=tenant, stream=stream, key=str(number), size=size, age=age)
         for number, (tenant, stream, size, age) in enumerate(rows)
     ]
-    gone = media_to_shed(objects, target=target)
+    gone = media_to_evict(objects, target=target)
     assert len({each.key for each in gone}) == len(gone)
     kept = [each for each in objects if each not in gone]
     if sum(each.size for each in gone) < target:

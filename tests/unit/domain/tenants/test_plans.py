@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.tenants.plans import PLANS, Plan, PlanName, StreamQuotaExceededError, require_room
+from domain.tenants.usage import (
+    PLANS,
+    Plan,
+    PlanName,
+    StreamQuotaExceededError,
+    require_stream_quota,
+)
 
 PAGE = Path(__file__).parents[4] / "docs" / "limits.md"
 
@@ -42,8 +48,8 @@ def test_a_key_never_has_more_than_its_tenant() -> None:
 def test_there_is_room_exactly_below_the_quota(plan: Plan, count: int) -> None:
     running = [UUID(int=number) for number in range(count)]
     if count < plan.concurrent_streams:
-        require_room(plan, running)
+        require_stream_quota(plan, running)
     else:
         with pytest.raises(StreamQuotaExceededError) as raised:
-            require_room(plan, running)
+            require_stream_quota(plan, running)
         assert (raised.value.plan, raised.value.running) == (plan, tuple(running))

@@ -26,7 +26,7 @@ def order(number: int, *, at_once: bool = False) -> DeliveryOrder:
 def queue(*numbers: int) -> DeliveryQueue:
     filled = DeliveryQueue()
     for number in numbers:
-        filled.enter(order(number))
+        filled.add(order(number))
     return filled
 
 
@@ -71,7 +71,7 @@ def test_what_there_is_nothing_to_send_of_holds_nobody_up() -> None:
 def test_an_older_delivery_goes_before_one_that_waits_for_its_next_attempt() -> None:
     filled = queue(2)
     attempt(filled, FAILED)
-    filled.enter(order(1))
+    filled.add(order(1))
     assert filled.first.position == 1
     attempt(filled, SUCCEEDED)
     assert (filled.first.position, filled.first.attempt) == (2, 1)
@@ -80,16 +80,16 @@ def test_an_older_delivery_goes_before_one_that_waits_for_its_next_attempt() -> 
 def test_a_wait_can_be_cut_short() -> None:
     filled = queue(1)
     attempt(filled, FAILED)
-    filled.enter(order(1))
+    filled.add(order(1))
     waiting = filled.first
-    filled.enter(order(1, at_once=True))
+    filled.add(order(1, at_once=True))
     assert (waiting.due, filled.first.due, filled.first.scheduled) == (LATER, None, LATER)
 
 
 def test_an_extra_attempt_that_fails_takes_none_from_the_schedule() -> None:
     filled = queue(1)
     attempt(filled, FAILED)
-    filled.enter(order(1, at_once=True))
+    filled.add(order(1, at_once=True))
     filled.begin()
     filled.conclude(FAILED, began=NOON, next_attempt_at=LATER, extra=True)
     first = filled.first
@@ -99,7 +99,7 @@ def test_an_extra_attempt_that_fails_takes_none_from_the_schedule() -> None:
 def test_an_order_for_what_is_under_way_is_not_lost() -> None:
     filled = queue(1)
     filled.begin()
-    filled.enter(order(1))
+    filled.add(order(1))
     filled.conclude(SUCCEEDED, began=NOON, next_attempt_at=LATER)
     assert (filled.first.position, filled.first.attempt) == (1, 0)
 

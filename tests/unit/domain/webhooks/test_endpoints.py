@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from domain.webhooks.endpoints import SUBSCRIBABLE, fails_lastingly, wants
-from domain.webhooks.events import EventType
+from domain.webhooks.events import SUBSCRIBABLE, EventType, should_disable_endpoint, wants
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -25,10 +24,10 @@ def test_a_test_goes_to_no_subscriber() -> None:
 
 
 def test_an_endpoint_is_given_up_when_nothing_succeeded_while_a_delivery_failed() -> None:
-    assert fails_lastingly(failing_since=NOON - HOUR, first_attempt_at=NOON)
-    assert fails_lastingly(failing_since=NOON, first_attempt_at=NOON)
+    assert should_disable_endpoint(failing_since=NOON - HOUR, first_attempt_at=NOON)
+    assert should_disable_endpoint(failing_since=NOON, first_attempt_at=NOON)
 
 
 def test_an_endpoint_that_took_something_meanwhile_is_not_given_up() -> None:
-    assert not fails_lastingly(failing_since=NOON + HOUR, first_attempt_at=NOON)
-    assert not fails_lastingly(failing_since=None, first_attempt_at=NOON)
+    assert not should_disable_endpoint(failing_since=NOON + HOUR, first_attempt_at=NOON)
+    assert not should_disable_endpoint(failing_since=None, first_attempt_at=NOON)

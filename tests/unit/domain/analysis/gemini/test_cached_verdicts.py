@@ -16,8 +16,7 @@ from domain.analysis.gemini.results import (
     publish_local_only,
     publish_unusable,
 )
-from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.markers import Mark
+from domain.highlights.candidate import HighlightCandidate, Mark
 from domain.score import DIMENSIONS, HighlightScore
 from tests.unit.domain.analysis.gemini.test_chunks import candidate, window
 from tests.unit.domain.analysis.gemini.test_results import HEARD, STREAM, TENANT, seen

@@ -20,8 +20,7 @@ from domain.analysis.gemini.fusion import (
     local_only,
     not_confirmed,
 )
-from domain.highlights.candidate import Evidence, HighlightCandidate
-from domain.highlights.markers import Mark
+from domain.highlights.candidate import Evidence, HighlightCandidate, Mark
 from domain.media.timestamps import ClockAnchor
 from domain.score import DIMENSIONS, HighlightScore
 

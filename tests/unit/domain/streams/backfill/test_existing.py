@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.highlights.selection import DecisionStatus
-from domain.streams.backfill.existing import Standing, newly_seen, selection_with
+from domain.streams.backfill.messages import ExistingHighlight, exclude_existing, selection_with
 from tests.unit.domain.selection_cases import Stream, candidate, profile
 
 CONFIRMED, REJECTED = DecisionStatus.CONFIRMED, DecisionStatus.REJECTED
@@ -15,8 +15,8 @@ CONFIRMED, REJECTED = DecisionStatus.CONFIRMED, DecisionStatus.REJECTED
 
 def shown(
     number: int, peak: float, status: DecisionStatus = CONFIRMED, *, override: bool = False
-) -> Standing:
-    return Standing(
+) -> ExistingHighlight:
+    return ExistingHighlight(
         id=UUID(int=number),
         status=status,
         start=max(0.0, peak - 2),
@@ -26,7 +26,7 @@ def shown(
     )
 
 
-def going_on(*standing: Standing, gap: tuple[float, float] = (300.0, 400.0)) -> Stream:
+def going_on(*standing: ExistingHighlight, gap: tuple[float, float] = (300.0, 400.0)) -> Stream:
     stream = Stream(profile(per_window=2))
     stream.state = selection_with(standing, [gap], watermark=gap[0])
     return stream
@@ -78,13 +78,13 @@ def test_far_highlights_are_remembered_by_their_peaks_alone() -> None:
 def test_the_second_sight_of_a_highlight_is_left_out_however_exceptional() -> None:
     half_seen = shown(1, 298.0)
     whole = candidate(3, 299.0, 0.99, length=6.0)
-    assert newly_seen([whole], [half_seen]) == ()
+    assert exclude_existing([whole], [half_seen]) == ()
 
 
 def test_what_is_new_says_where_it_was_seen() -> None:
-    (seen,) = newly_seen([candidate(3, 350.0, 0.8)], [shown(1, 298.0)])
+    (seen,) = exclude_existing([candidate(3, 350.0, 0.8)], [shown(1, 298.0)])
     assert seen.evidence[-1].words == "seen in the recording, after the stream"
 
 
 def test_a_refused_moment_does_not_keep_another_away() -> None:
-    assert newly_seen([candidate(3, 299.0, 0.8)], [shown(1, 299.0, REJECTED)]) != ()
+    assert exclude_existing([candidate(3, 299.0, 0.8)], [shown(1, 299.0, REJECTED)]) != ()

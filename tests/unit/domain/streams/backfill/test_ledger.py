@@ -1,4 +1,4 @@
-"""The books of a backfill."""
+"""The ledger of a backfill."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from domain.streams.backfill.messages import (
     BackfillOutcome,
     FetchRecordingResult,
     RecordingSurvey,
-    StreamSoFar,
+    StoredStreamState,
 )
 from domain.streams.backfill.planning import plan_backfill, plan_whole
 from domain.streams.messages import RecordingReady
@@ -28,11 +28,11 @@ REQUEST = BackfillInput(
 FAILED = StreamEnd(reason=EndReason.ORIGIN_UNREACHABLE, message="The recording is not there.")
 
 
-def stream(*gaps: Gap, missed: bool = False) -> StreamSoFar:
+def stream(*gaps: Gap, missed: bool = False) -> StoredStreamState:
     status = StreamStatus.STARTING if missed else StreamStatus.COMPLETED
     counted = {"position": 600.0, "segments": 290, "highlights": 4, "clips": 4}
     progress = StreamProgress(status=status).model_copy(update={} if missed else counted)
-    return StreamSoFar(
+    return StoredStreamState(
         game="soccer", profile_id="soccer", profile_version="1", progress=progress, gaps=gaps
     )
 
@@ -81,10 +81,10 @@ def take(ledger: BackfillLedger, *, lost: bool = False) -> None:
             asked = ledger.fetch_request(span, piece)
             end = piece.start + 2.0 * (piece.last - piece.first + 1)
             got = window(piece.window, piece.start, end, lost=lost)
-            ledger.fetched(FetchRecordingResult(cursor=asked.cursor, window=got))
+            ledger.record_fetched(FetchRecordingResult(cursor=asked.cursor, window=got))
             request = ledger.analysis_request((got,), previous=None, last=asked.last)
-            ledger.analyzed(request, AnalyzeWindowResult(watermark=end))
-        ledger.range_over(span)
+            ledger.record_analyzed(request, AnalyzeWindowResult(watermark=end))
+        ledger.record_range_end(span)
 
 
 def test_gaps_that_were_analysed_are_filled() -> None:
@@ -104,7 +104,7 @@ def test_gaps_that_the_recording_lacks_too_are_lost() -> None:
 def test_what_has_been_written_is_not_written_again() -> None:
     ledger = filling(gap(100.0, 10.0))
     take(ledger)
-    ledger.recorded(ledger.record())
+    ledger.mark_recorded(ledger.record())
     assert ledger.record().outcomes == ()
 
 
@@ -155,10 +155,12 @@ def test_a_piece_after_one_that_failed_begins_where_the_playlist_says() -> None:
     ledger = filling(gap(200.0, 100.0))
     first, second, *_ = ledger.ranges[0].pieces
     ledger.fetch_request(ledger.ranges[0], first)
-    ledger.fetched(FetchRecordingResult(cursor=IngestCursor(position=201.5, last_timestamp=7.0)))
+    ledger.record_fetched(
+        FetchRecordingResult(cursor=IngestCursor(position=201.5, last_timestamp=7.0))
+    )
     going_on = ledger.fetch_request(ledger.ranges[0], second)
     assert going_on.cursor.position == 201.5
-    ledger.fetch_failed()
+    ledger.record_fetch_failure()
     anew = ledger.fetch_request(ledger.ranges[0], second)
     assert (anew.cursor.position, anew.cursor.last_timestamp) == (second.start, None)
 

@@ -16,14 +16,14 @@ from domain.streams.backfill.messages import (
     BackfillInput,
     BackfillOutcome,
     RecordingSurvey,
-    StreamSoFar,
+    StoredStreamState,
 )
 from domain.streams.backfill.planning import (
     MOST_PIECES,
     REANALYSIS_PIECE,
     BackfillPlan,
     JoinedBy,
-    plan_again,
+    plan_reanalysis,
 )
 from domain.streams.messages import RecordingReady
 from domain.streams.status import StreamProgress, StreamStatus
@@ -40,10 +40,10 @@ REQUEST = BackfillInput(
 def plan(
     *gaps: Gap, anchor: ClockAnchor | None = None, segments: int = 300, dated: bool = True
 ) -> BackfillPlan:
-    return plan_again(gaps, recording(segments, dated=dated), anchor=anchor, stream_end=600.0)
+    return plan_reanalysis(gaps, recording(segments, dated=dated), anchor=anchor, stream_end=600.0)
 
 
-def ledger(of: BackfillPlan) -> BackfillLedger:
+def new_ledger(of: BackfillPlan) -> BackfillLedger:
     progress = StreamProgress(
         status=StreamStatus.COMPLETED,
         position=600.0,
@@ -51,7 +51,9 @@ def ledger(of: BackfillPlan) -> BackfillLedger:
         highlights=4,
         notice="Only the local analyzer is at work.",
     )
-    stream = StreamSoFar(game="soccer", profile_id="soccer", profile_version="1", progress=progress)
+    stream = StoredStreamState(
+        game="soccer", profile_id="soccer", profile_version="1", progress=progress
+    )
     return BackfillLedger(REQUEST, stream, RecordingSurvey(plan=of))
 
 
@@ -69,7 +71,7 @@ def test_its_pieces_are_as_small_as_a_gate_needs_them() -> None:
 
 
 def test_of_a_long_stream_there_are_no_more_pieces_than_a_history_holds() -> None:
-    whole = plan_again((), recording(18_000), anchor=None, stream_end=36_000.0)
+    whole = plan_reanalysis((), recording(18_000), anchor=None, stream_end=36_000.0)
     assert len(whole.ranges[0].pieces) <= MOST_PIECES
 
 
@@ -88,16 +90,16 @@ def test_so_does_a_gap_which_is_filled_on_the_way() -> None:
 
 
 def test_what_cannot_be_tied_is_not_guessed() -> None:
-    found = ledger(plan(segments=100, dated=False))
+    found = new_ledger(plan(segments=100, dated=False))
     assert found.ranges == ()
     assert found.result().outcome is BackfillOutcome.NO_RECORDING
 
 
 def test_it_says_what_is_new_and_leaves_the_end_of_the_stream_as_it_was() -> None:
-    books = ledger(plan())
-    books.close()
-    assert books.result().outcome is BackfillOutcome.REANALYZED
-    assert books.record().progress.status is StreamStatus.COMPLETED
+    ledger = new_ledger(plan())
+    ledger.close()
+    assert ledger.result().outcome is BackfillOutcome.REANALYZED
+    assert ledger.record().progress.status is StreamStatus.COMPLETED
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_it_says_what_is_new_and_leaves_the_end_of_the_stream_as_it_was() -> Non
 def test_once_gemini_has_looked_the_stream_no_longer_says_that_it_has_not(
     report: GeminiReport | None, notice: str
 ) -> None:
-    books = ledger(plan())
+    ledger = new_ledger(plan())
     request = AnalyzeWindowInput(
         tenant_id=REQUEST.tenant_id,
         stream_id=REQUEST.stream_id,
@@ -119,5 +121,5 @@ def test_once_gemini_has_looked_the_stream_no_longer_says_that_it_has_not(
         profile_id="soccer",
         profile_version="1",
     )
-    books.analyzed(request, AnalyzeWindowResult(watermark=10.0, gemini=report))
-    assert books.record().progress.notice == notice
+    ledger.record_analyzed(request, AnalyzeWindowResult(watermark=10.0, gemini=report))
+    assert ledger.record().progress.notice == notice

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from workflows.causes import tenant_message
+from workflows.steps import tenant_message
 
 
 def behind(cause: BaseException) -> Exception:
