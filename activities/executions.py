@@ -37,9 +37,9 @@ from domain.streams.reconciliation import (
 from domain.streams.records import ClipRecord, StreamRecord
 from domain.streams.status import StreamEnd, StreamProgress
 from infra.db.engine import Database, DatabaseUnavailableError
-from infra.db.repositories import clips, streams, unfinished
-from infra.db.repositories.errors import RecordMissingError
-from infra.db.repositories.unfinished import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
+from infra.db.errors import RecordMissingError
+from infra.db.repositories import backfills, clips, streams
+from infra.db.repositories.backfills import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
 from infra.db.tables import Stream
 from infra.storage.segments import SegmentStore
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
@@ -106,7 +106,7 @@ class ExecutionActivities(ExecutionReconciler):
         report, after = _NOTHING, None
         while True:
             async with self._database.session(tenant_id) as session:
-                page = await unfinished.streams(
+                page = await backfills.unfinished_streams(
                     session,
                     tenant_id=tenant_id,
                     quiet_for=request.grace,
@@ -153,7 +153,7 @@ class ExecutionActivities(ExecutionReconciler):
                 StreamRecord(tenant_id=row.tenant_id, stream_id=row.id, progress=progress),
             )
         async with self._database.session(row.tenant_id) as session:
-            is_needed = await unfinished.are_clips_rendering(
+            is_needed = await backfills.are_clips_rendering(
                 session, tenant_id=row.tenant_id, stream_id=row.id
             )
         if not is_needed:
@@ -165,7 +165,7 @@ class ExecutionActivities(ExecutionReconciler):
         report, after = _NOTHING, None
         while True:
             async with self._database.session(tenant_id) as session:
-                page = await unfinished.clips(
+                page = await backfills.unfinished_clips(
                     session,
                     tenant_id=tenant_id,
                     quiet_for=request.grace,
@@ -235,7 +235,7 @@ class ExecutionActivities(ExecutionReconciler):
         self, tenant_id: UUID, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
         async with self._database.session(tenant_id) as session:
-            queues = await unfinished.overdue_queues(
+            queues = await backfills.overdue_queues(
                 session,
                 tenant_id=tenant_id,
                 overdue_by=request.delivery_grace,
@@ -263,7 +263,7 @@ class ExecutionActivities(ExecutionReconciler):
         if state.is_running:
             return _NOTHING
         async with self._database.session(tenant_id) as session:
-            count = await unfinished.release_queue(
+            count = await backfills.release_queue(
                 session, tenant_id=tenant_id, queue=queue, overdue_by=request.delivery_grace
             )
         _log.warning("lost_deliveries_resumed", count=count, execution=state.value)
@@ -273,7 +273,7 @@ class ExecutionActivities(ExecutionReconciler):
         self, tenant_id: UUID, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
         async with self._database.session(tenant_id) as session:
-            found = await unfinished.unfilled_streams(
+            found = await backfills.unfilled_streams(
                 session,
                 tenant_id=tenant_id,
                 quiet_for=request.grace,

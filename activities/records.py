@@ -80,7 +80,7 @@ class BackfillRecordActivities(BackfillRecords):
     async def recall_stream(self, request: StreamRef) -> StreamSoFar | None:
         """Read a stream's state, its gaps not yet filled and its highlights; None: it is gone."""
         async with self._database.session(request.tenant_id) as session:
-            return await backfills.recall(session, request)
+            return await backfills.load_stream(session, request)
 
     @activity.defn(name="record_backfill")
     async def record_backfill(self, record: BackfillRecord) -> None:

@@ -20,8 +20,8 @@ from domain.webhooks.delivery import (
     PostponedAttempt,
 )
 from infra.db.engine import Database
-from infra.db.repositories import delivery_attempts
-from infra.db.repositories.delivery_attempts import Attempt, Parcel
+from infra.db.repositories import deliveries
+from infra.db.repositories.deliveries import Attempt, PendingDelivery
 from infra.encryption import SealBrokenError
 from infra.storage.signed_urls import ClipLinks
 from infra.webhooks.message import message_of
@@ -110,7 +110,7 @@ class WebhookActivities(Webhooks):
     async def _deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
         now = datetime.now(UTC)
         async with self._database.session(request.tenant_id) as session:
-            parcel = await delivery_attempts.take(
+            parcel = await deliveries.claim(
                 session, tenant_id=request.tenant_id, delivery_id=request.delivery_id, now=now
             )
         if parcel is None:
@@ -122,7 +122,7 @@ class WebhookActivities(Webhooks):
             retry_at = datetime.now(UTC) + timedelta(seconds=answer.retry_after)
             next_attempt_at = next_attempt_at and max(next_attempt_at, retry_at)
         async with self._database.session(request.tenant_id) as session:
-            recorded = await delivery_attempts.record(
+            recorded = await deliveries.record_attempt(
                 session,
                 Attempt(
                     at=now,
@@ -153,13 +153,15 @@ class WebhookActivities(Webhooks):
     async def _release_waiting(self, request: AttemptRequest) -> None:
         """Attempt the endpoint's other waiting deliveries now, since it answers again."""
         async with self._database.session(request.tenant_id) as session:
-            released = await delivery_attempts.release_waiting(
+            released = await deliveries.release_waiting(
                 session, tenant_id=request.tenant_id, endpoint_id=request.endpoint_id
             )
         if released:
             await self._dispatcher.try_dispatch(request.tenant_id, at_once=released)
 
-    async def _send(self, request: AttemptRequest, parcel: Parcel, now: datetime) -> Answer:
+    async def _send(
+        self, request: AttemptRequest, parcel: PendingDelivery, now: datetime
+    ) -> Answer:
         try:
             secrets = [
                 self._secrets.open(

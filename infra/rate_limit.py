@@ -138,11 +138,7 @@ class MovingWindows(MemoryStorage):
 
 
 T = TypeVar("T")
-
-
 _PREFIX: Final = "highlights"
-
-
 _log = structlog.get_logger(__name__)
 
 

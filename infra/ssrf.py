@@ -27,11 +27,7 @@ import httpcore
 import httpx
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
 _NOT_PUBLIC_V4: Final = tuple(
     ipaddress.IPv4Network(block)
     for block in (
@@ -52,8 +48,6 @@ _NOT_PUBLIC_V4: Final = tuple(
         "240.0.0.0/4",  # reserved, and the limited broadcast address
     )
 )
-
-
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 """All of IPv6 that IANA allocates; what lies outside is special, or reserved."""
 
@@ -66,29 +60,13 @@ _NOT_PUBLIC_V6: Final = tuple(
         "3fff::/20",  # documentation
     )
 )
-
-
 _TEREDO: Final = ipaddress.IPv6Network("2001::/32")
-
-
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
-
-
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-
-
 _SIX_TO_FOUR: Final = ipaddress.IPv6Network("2002::/16")
-
-
 _LOW_32: Final = 0xFFFF_FFFF
-
-
 _ISATAP: Final = 0x0000_5EFE
-
-
 _UNIVERSAL_BIT: Final = 0x0200_0000
-
-
 _NEVER: Final = tuple(
     ipaddress.ip_network(block)
     for block in (

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.streams.records import ClipRecord, MediaRelease, StreamRecord
     from domain.streams.report import clock
 
-# The name of `RecordMissingError` in `infra.db.repositories.errors`: a deleted row stays deleted.
+# The name of `RecordMissingError` in `infra.db.errors`: a deleted row stays deleted.
 RECORD_MISSING = "RecordMissingError"
 
 # The names of what fails alike each time: a value that the database refuses, or that is no UTF-8.

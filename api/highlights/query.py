@@ -10,7 +10,7 @@ from pydantic import FiniteFloat
 
 from api.request_model import Moment, Name
 from domain.highlights.selection import DecisionStatus
-from infra.db.repositories.highlight_filter import HighlightFilter
+from infra.db.repositories.highlights import HighlightFilter
 
 _Seconds = Annotated[FiniteFloat | None, Query(description="Seconds of media time.")]
 _Score = Annotated[float | None, Query(ge=0, le=1)]

@@ -42,8 +42,8 @@ from api.webhooks.schemas import (
     SubscribeRequest,
 )
 from app.services import webhook_endpoints
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import endpoints
-from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.tables import WebhookEndpoint
 from infra.ssrf import UrlForbiddenError

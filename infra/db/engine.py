@@ -33,7 +33,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
 from domain.text import clean_text, is_storable
-from infra.db.repositories import publication, tenants
+from infra.db.repositories import events, tenants
 from infra.db.tables.base import LONGEST_TEXT
 
 
@@ -104,14 +104,8 @@ def set_locally(name: str, value: str) -> str:
 
 
 _SETTING: Final = "setting"
-
-
 _BROKE: Final = "the connection to PostgreSQL broke"
-
-
 _DATA_EXCEPTION: Final = "22"
-
-
 _QUERY_CANCELED: Final = "57014"
 
 
@@ -275,7 +269,7 @@ class Database:
             DatabaseUnavailableError: there is no connection to be had, or it broke.
         """
         async with self._scoped("app.tenant_id", "") as session:
-            return await publication.tenants_with_unpublished(session)
+            return await events.tenants_to_publish_for(session)
 
     async def ping(self) -> None:
         """Make a round trip to the server.

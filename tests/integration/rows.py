@@ -17,8 +17,7 @@ from domain.streams.records import ClipRecord
 from domain.webhooks.events import Event, EventType, UsagePayload, event
 from infra.db.engine import Database
 from infra.db.repositories import api_keys, clips, deliveries, endpoints, highlights, streams, usage
-from infra.db.repositories.highlight_filter import HighlightFilter
-from infra.db.repositories.highlights import Sort
+from infra.db.repositories.highlights import HighlightFilter, Sort
 from infra.db.tables import Highlight
 from infra.webhooks.signing import EndpointSecrets
 

@@ -25,9 +25,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.clips.models import ClipSpec, ClipStatus
 from domain.streams.records import ClipRecord
 from domain.tenants.usage import UsageKind, usage_event
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import usage
-from infra.db.repositories.announcements import announce_clip
-from infra.db.repositories.errors import RecordMissingError
+from infra.db.repositories.events import append_clip_event
 from infra.db.repositories.stored import Snapshot, snapshots, stored_columns
 from infra.db.tables import Clip, Highlight
 
@@ -42,8 +42,6 @@ _STAGE: Final = {
     ClipStatus.READY.value: 2,
     ClipStatus.DELETED.value: 3,
 }
-
-
 _column: Final = Clip.__table__.c
 _SHOWN: Final = (
     select(*stored_columns(Clip))
@@ -114,7 +112,7 @@ async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:
         return False
     await _meter(session, record)
     about = await session.get_one(Highlight, (changed.tenant_id, changed.highlight_id))
-    return await announce_clip(
+    return await append_clip_event(
         session, changed, about, before=ClipStatus(before) if before is not None else None
     )
 

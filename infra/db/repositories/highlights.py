@@ -1,8 +1,11 @@
-"""Highlights: candidates with the decisions about them."""
+"""Highlights: candidates, the decisions about them, filters and feedback."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -10,8 +13,11 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     and_,
+    exists,
+    false,
     func,
     literal,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -21,17 +27,17 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
-from domain.highlights.candidate import HighlightCandidate
-from domain.highlights.selection import Decision, DecisionStatus
+from domain.highlights.candidate import Evidence, HighlightCandidate
+from domain.highlights.feedback import Correction, Verdict
+from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
+from domain.ids import feedback_id
 from domain.profiles.model import GameProfile
-from infra.db.repositories.announcements import announce_highlight
-from infra.db.repositories.errors import RecordMissingError
-from infra.db.repositories.happened import happened
-from infra.db.repositories.highlight_filter import HighlightFilter, conditions
-from infra.db.repositories.highlight_values import candidate_values, decision_values
-from infra.db.repositories.keyset import Order, Position
+from domain.score import DIMENSIONS, HighlightScore
+from infra.db.errors import RecordMissingError
+from infra.db.keyset import Order, Position
+from infra.db.repositories.events import append_highlight_event
 from infra.db.repositories.stored import Snapshot, snapshots, stored_columns
-from infra.db.tables import Highlight, Stream
+from infra.db.tables import Highlight, HighlightFeedbackRow, HighlightTerm, Stream
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
 _CONTENT: Final = tuple(
@@ -93,7 +99,7 @@ async def list_page(
     limit: int = 50,
 ) -> list[Snapshot]:
     """Return the highlights that match, in order, after a position: what lists show of them."""
-    then = await happened(session, tenant_id=tenant_id, criteria=criteria)
+    then = await plan_occurred(session, tenant_id=tenant_id, criteria=criteria)
     wanted = await conditions(session, tenant_id=tenant_id, criteria=then.criteria)
     query, order = _LISTED.where(_column.tenant_id == tenant_id, *wanted), ORDERS[sort]
     if then.is_few:
@@ -211,7 +217,7 @@ async def _announce(
         .execution_options(populate_existing=True)
     )
     for row in rows:
-        await announce_highlight(session, row, before=before.get(row.id))
+        await append_highlight_event(session, row, before=before.get(row.id))
 
 
 def _upsert(rows: list[dict[str, Any]]) -> ReturningInsert[tuple[UUID]]:
@@ -262,3 +268,314 @@ def _supersedes(
         >= tuple_(Highlight.decided_at, Highlight.status.not_in(_PROVISIONAL)),
         or_(Highlight.status != confirmed, status == confirmed),
     )
+
+
+def candidate_values(candidate: HighlightCandidate) -> dict[str, Any]:
+    """Return what is stored of a candidate."""
+    return {
+        "id": candidate.id,
+        "start": candidate.start,
+        "peak": candidate.peak,
+        "end": candidate.end,
+        "settled_at": candidate.settled_at,
+        "confidence": candidate.score.confidence,
+        **candidate.score.dimensions(),
+        "peak_wall_clock": candidate.peak_wall_clock,
+        "title": candidate.title,
+        "description": candidate.description,
+        "commentary": candidate.commentary,
+        "analyzer": candidate.analyzer,
+        "tags": list(candidate.tags),
+        "evidence": [evidence.model_dump(mode="json") for evidence in candidate.evidence],
+        "corrections": list(candidate.corrections),
+    }
+
+
+def decision_values(decision: Decision) -> dict[str, Any]:
+    """Return what is stored of a decision, by itself and not of its candidate."""
+    return {
+        "status": decision.status.value,
+        "tier": decision.tier.value,
+        "score": decision.score,
+        "clip_start": decision.clip_start,
+        "clip_end": decision.clip_end,
+        "decided_at": decision.decided_at,
+        "reasons": [reason.model_dump(mode="json") for reason in decision.reasons],
+    }
+
+
+def candidate_of(row: Highlight) -> HighlightCandidate:
+    """Return the candidate as it was recorded; what served the choice of its clip is not kept."""
+    return HighlightCandidate(
+        id=row.id,
+        start=row.start,
+        peak=row.peak,
+        end=row.end,
+        settled_at=row.settled_at,
+        score=HighlightScore(
+            **{name: getattr(row, name) for name in DIMENSIONS}, confidence=row.confidence
+        ),
+        analyzer=row.analyzer,
+        title=row.title,
+        description=row.description,
+        commentary=row.commentary,
+        tags=tuple(row.tags),
+        evidence=tuple(Evidence.model_validate(evidence) for evidence in row.evidence),
+        corrections=tuple(row.corrections),
+        peak_wall_clock=row.peak_wall_clock,
+    )
+
+
+def decision_of(row: Highlight) -> Decision:
+    """Return the latest decision about a candidate."""
+    return Decision(
+        highlight_id=row.id,
+        status=DecisionStatus(row.status),
+        tier=Tier(row.tier),
+        score=row.score,
+        peak=row.peak,
+        clip_start=row.clip_start,
+        clip_end=row.clip_end,
+        decided_at=row.decided_at,
+        reasons=tuple(Reason.model_validate(reason) for reason in row.reasons),
+    )
+
+
+_MAX_WORDS: Final = 8
+_term: Final = HighlightTerm.__table__.c
+# Written out, not bound: PostgreSQL must see that the condition implies the partial indexes.
+HIDDEN: Final[tuple[ColumnElement[str], ...]] = (
+    literal_column("'held'"),
+    literal_column("'rejected'"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HighlightFilter:
+    """Which highlights to list; None leaves a property open. Peaks are seconds of media time.
+
+    With no `statuses` everything but the held and the rejected is listed. `text` is words that
+    title, description or tags hold, whole and all of them (the eight longest count). `dimensions`
+    are their names with least values. `created` and `happened` include their first instant, not
+    their last; the latter is the wall clock of the peak, where the stream says it.
+    """
+
+    stream_id: UUID | None = None
+    statuses: tuple[DecisionStatus, ...] = ()
+    game: str | None = None
+    tag: str | None = None
+    text: str | None = None
+    min_score: float | None = None
+    max_score: float | None = None
+    dimensions: tuple[tuple[str, float], ...] = ()
+    peak_from: float | None = None
+    peak_to: float | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    happened_from: datetime | None = None
+    happened_to: datetime | None = None
+
+
+async def conditions(
+    session: AsyncSession, *, tenant_id: UUID, criteria: HighlightFilter
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of a filter; texts are taken apart as those stored were."""
+    found = [_of_statuses(criteria.statuses), *_bounds(criteria)]
+    if criteria.stream_id is not None:
+        found.append(_column.stream_id == criteria.stream_id)
+    if criteria.game is not None:
+        found.append(_column.game == criteria.game)
+    if criteria.tag is not None:
+        found.append(_has_term(tenant_id, f"#{criteria.tag}"))
+    if criteria.text is not None:
+        words = await _words(session, criteria.text)
+        found += [_has_term(tenant_id, word) for word in words] or [false()]
+    return found
+
+
+def _of_statuses(statuses: Iterable[DecisionStatus]) -> ColumnElement[bool]:
+    wanted = [status.value for status in statuses]
+    return _column.status.in_(wanted) if wanted else _column.status.not_in(HIDDEN)
+
+
+def _bounds(criteria: HighlightFilter) -> list[ColumnElement[bool]]:
+    least = (
+        (_column.score, criteria.min_score),
+        (_column.peak, criteria.peak_from),
+        (_column.created_at, criteria.created_from),
+        (_column.peak_wall_clock, criteria.happened_from),
+        *((_column[name], value) for name, value in criteria.dimensions),
+    )
+    most = (
+        (_column.score, criteria.max_score),
+        (_column.peak, criteria.peak_to),
+    )
+    before = (
+        (_column.created_at, criteria.created_to),
+        (_column.peak_wall_clock, criteria.happened_to),
+    )
+    return [
+        *(column >= value for column, value in least if value is not None),
+        *(column <= value for column, value in most if value is not None),
+        *(column < value for column, value in before if value is not None),
+    ]
+
+
+def _has_term(tenant_id: UUID, term: str) -> ColumnElement[bool]:
+    return exists().where(
+        _term.tenant_id == tenant_id,
+        _term.term == term,
+        _term.highlight_id == _column.id,
+    )
+
+
+async def _words(session: AsyncSession, text: str) -> list[str]:
+    words = await session.scalar(
+        select(func.tsvector_to_array(func.to_tsvector(literal_column("'simple'"), text)))
+    )
+    return sorted(words or (), key=lambda word: (-len(word), word))[:_MAX_WORDS]
+
+
+FEW: Final = 4_000
+"""Highlights that are read and sorted, whatever the order, within a page's 5 ms."""
+
+
+_lag: Final = _column.created_at - _column.peak_wall_clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedFilter:
+    """A filter that says when its highlights were made, and whether they are few."""
+
+    criteria: HighlightFilter
+    is_few: bool
+
+
+async def plan_occurred(
+    session: AsyncSession, *, tenant_id: UUID, criteria: HighlightFilter
+) -> PlannedFilter:
+    """Add the range of creation times that a filter's `occurred_from` and `occurred_to` imply.
+
+    The filter matches the same highlights afterwards. PostgreSQL assumes that the highlights of one
+    hour are spread evenly over the table, and would walk the newest (or best, or oldest) rows until
+    it has met enough of them. The lag between peak and creation is bounded by the tenant's shortest
+    and longest lag, which stand at both ends of an index; where few rows match, the caller reads
+    and sorts them all.
+    """
+    within = _within(criteria)
+    if not within:
+        return PlannedFilter(criteria=criteria, is_few=False)
+    own = _column.tenant_id == tenant_id
+    some = select(literal(1)).where(own, *within).limit(FEW + 1).subquery()
+    known = (own, _column.peak_wall_clock.is_not(None))
+    row = (
+        await session.execute(
+            select(
+                select(func.count()).select_from(some).scalar_subquery().label("found"),
+                select(func.min(_lag)).where(*known).scalar_subquery().label("shortest"),
+                select(func.max(_lag)).where(*known).scalar_subquery().label("longest"),
+            )
+        )
+    ).one()
+    made = replace(
+        criteria,
+        created_from=_later(criteria.created_from, _after(criteria.happened_from, row.shortest)),
+        created_to=_earlier(criteria.created_to, _after(criteria.happened_to, row.longest)),
+    )
+    return PlannedFilter(criteria=made, is_few=row.found <= FEW)
+
+
+def _within(criteria: HighlightFilter) -> list[ColumnElement[bool]]:
+    at = _column.peak_wall_clock
+    return [
+        *([at >= criteria.happened_from] if criteria.happened_from is not None else ()),
+        *([at < criteria.happened_to] if criteria.happened_to is not None else ()),
+    ]
+
+
+def _after(moment: datetime | None, lag: timedelta | None) -> datetime | None:
+    """Return when what plan_occurred at a moment was made, or None to leave that open."""
+    if moment is not None and lag is not None:
+        with suppress(OverflowError):  # the moment is at the end of all time
+            return moment + lag
+    return None
+
+
+def _later(*moments: datetime | None) -> datetime | None:
+    return max(filter(None, moments), default=None)
+
+
+def _earlier(*moments: datetime | None) -> datetime | None:
+    return min(filter(None, moments), default=None)
+
+
+NEWEST_FEEDBACK: Final = Order(
+    column=HighlightFeedbackRow.created_at, id=HighlightFeedbackRow.id, descending=True
+)
+
+
+async def put_feedback(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    highlight_id: UUID,
+    author: str,
+    verdict: Verdict | None,
+    correction: Correction | None,
+    note: str,
+) -> HighlightFeedbackRow:
+    """Keep what someone thinks of a highlight, in place of what they thought before.
+
+    Raises:
+        RecordMissingError: the highlight does not exist.
+    """
+    held = await session.scalar(
+        select(Highlight.id)
+        .where(Highlight.tenant_id == tenant_id, Highlight.id == highlight_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    if held is None:
+        raise RecordMissingError("highlight", highlight_id)
+    opinion = {
+        "verdict": verdict.value if verdict is not None else None,
+        "start": correction.start if correction is not None else None,
+        "end": correction.end if correction is not None else None,
+        "note": note,
+    }
+    await session.execute(
+        insert(HighlightFeedbackRow)
+        .values(
+            tenant_id=tenant_id,
+            highlight_id=highlight_id,
+            author=author,
+            id=feedback_id(highlight=highlight_id, author=author),
+            **opinion,
+        )
+        .on_conflict_do_update(
+            index_elements=[
+                HighlightFeedbackRow.tenant_id,
+                HighlightFeedbackRow.highlight_id,
+                HighlightFeedbackRow.author,
+            ],
+            set_=opinion | {"updated_at": func.now()},
+        )
+    )
+    return await session.get_one(
+        HighlightFeedbackRow, (tenant_id, highlight_id, author), populate_existing=True
+    )
+
+
+async def list_feedback(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    highlight_id: UUID,
+    after: Position | None = None,
+    limit: int = 50,
+) -> list[HighlightFeedbackRow]:
+    """Return what people think of a highlight, the newest of them first."""
+    query = select(HighlightFeedbackRow).where(
+        HighlightFeedbackRow.tenant_id == tenant_id,
+        HighlightFeedbackRow.highlight_id == highlight_id,
+    )
+    return list(await session.scalars(NEWEST_FEEDBACK.page(query, after=after, limit=limit)))

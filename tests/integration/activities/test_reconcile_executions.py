@@ -39,7 +39,7 @@ from domain.streams.status import EndReason, StreamProgress, StreamStatus
 from domain.tenants.plans import PlanName
 from domain.webhooks.events import EventType
 from infra.db.engine import Database
-from infra.db.repositories import clips, delivery_queue, events, stream_quota, streams, tenants
+from infra.db.repositories import clips, deliveries, events, streams, tenants
 from infra.db.tables import BeamRow, Clip, Connection, EventRow, Stream
 from infra.settings import Settings
 from infra.storage.segments import LocalSegmentStore
@@ -197,7 +197,7 @@ async def test_a_terminated_stream_ends_with_a_reason_and_one_event_and_frees_it
     assert await _count(stage, EventType.STREAM_FAILED) == 1
     assert await stage.segments.list("") == []
     async with stage.database.session(stage.tenant_id) as session:
-        await stream_quota.reserve(session, tenant_id=stage.tenant_id, default_plan=PlanName.FREE)
+        await streams.reserve_slot(session, tenant_id=stage.tenant_id, default_plan=PlanName.FREE)
 
 
 async def test_a_stream_whose_caller_died_before_the_start_is_started_once(stage: Stage) -> None:
@@ -329,7 +329,7 @@ async def test_deliveries_of_a_terminated_workflow_are_handed_over_again(stage: 
     assert (await stage.reconcile()).deliveries_resumed == 1
     assert await stage.executions.state(name) is ExecutionState.RUNNING
     async with stage.database.session(stage.tenant_id) as session:
-        assert await delivery_queue.unqueued(session, tenant_id=stage.tenant_id) == []
+        assert await deliveries.unqueued(session, tenant_id=stage.tenant_id) == []
 
 
 async def test_a_terminated_backfill_is_started_again(stage: Stage) -> None:

@@ -39,47 +39,32 @@ from domain.tenants.usage import UsageKind, usage_event
 from domain.webhooks.endpoints import DisabledReason, EndpointStatus
 from domain.webhooks.events import Event, EventType, UsagePayload, event
 from infra.db.repositories import (
-    announcements,
     api_keys,
     audit,
     backfills,
     beams,
-    budgets,
     clips,
     connections,
     deliveries,
-    delivery_attempts,
-    delivery_locks,
-    delivery_queue,
     endpoints,
     events,
-    expiry,
-    feedback,
-    happened,
-    highlight_search,
     highlights,
     idempotency,
     inbound_events,
     profiles,
-    publication,
-    similar_highlights,
-    stream_changes,
-    stream_quota,
+    search,
     streams,
     tenants,
-    unfinished,
     usage,
 )
 from infra.db.repositories.audit import AuditFilter
-from infra.db.repositories.deliveries import DeliveryFilter
-from infra.db.repositories.delivery_attempts import Attempt
-from infra.db.repositories.delivery_queue import WaitingDelivery
-from infra.db.repositories.highlight_filter import HighlightFilter
-from infra.db.repositories.highlight_search import TextQuery
+from infra.db.repositories.backfills import DeliveryQueueRef
+from infra.db.repositories.deliveries import Attempt, DeliveryFilter, WaitingDelivery
+from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.repositories.inbound_events import Lane, NewEvent
 from infra.db.repositories.profiles import ProfileOverrides
-from infra.db.repositories.unfinished import DeliveryQueueRef
+from infra.db.repositories.search import TextQuery
 from infra.db.tables import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
 from tests.integration.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
 
@@ -272,7 +257,7 @@ async def _pending(session: AsyncSession, it: Target) -> object:
 
 
 ATTACKS: dict[str, Attack] = {
-    "backfills.recall": lambda s, it: backfills.recall(
+    "backfills.recall": lambda s, it: backfills.load_stream(
         s, StreamRef(tenant_id=it.tenant, stream_id=it.stream)
     ),
     "backfills.record_outcomes": lambda s, it: backfills.record_outcomes(s, _outcomes(it)),
@@ -343,13 +328,13 @@ ATTACKS: dict[str, Attack] = {
         event_id=it.beam,
         outcome=Outcome.NOTED,
     ),
-    "announcements.announce_stream": lambda s, it: announcements.announce_stream(
+    "announcements.announce_stream": lambda s, it: events.append_stream_event(
         s, _stream_row(it), before=StreamStatus.STARTING
     ),
-    "announcements.announce_highlight": lambda s, it: announcements.announce_highlight(
+    "announcements.announce_highlight": lambda s, it: events.append_highlight_event(
         s, _highlight_row(it), before=None
     ),
-    "announcements.announce_clip": lambda s, it: announcements.announce_clip(
+    "announcements.announce_clip": lambda s, it: events.append_clip_event(
         s, _clip_row(it), _highlight_row(it), before=None
     ),
     "api_keys.ensure_tenant": lambda s, it: api_keys.ensure_tenant(
@@ -377,15 +362,17 @@ ATTACKS: dict[str, Attack] = {
     "audit.list_page": lambda s, it: audit.list_page(
         s, tenant_id=it.tenant, criteria=AuditFilter(target_id=str(it.key))
     ),
-    "budgets.put": lambda s, it: budgets.put(
+    "budgets.put": lambda s, it: usage.put_budget(
         s, tenant_id=it.tenant, kind=UsageKind.CLIP_BYTES, monthly=Decimal(7)
     ),
-    "budgets.list_all": lambda s, it: budgets.list_all(s, tenant_id=it.tenant),
-    "budgets.remove": lambda s, it: budgets.remove(
+    "budgets.list_all": lambda s, it: usage.list_budgets(s, tenant_id=it.tenant),
+    "budgets.remove": lambda s, it: usage.delete_budget(
         s, tenant_id=it.tenant, kind=UsageKind.CLIP_RENDERED
     ),
-    "budgets.lock": lambda s, it: budgets.lock(s, tenant_id=it.tenant, kinds=list(UsageKind)),
-    "budgets.tell": lambda s, it: budgets.tell(s, _budget_row(it), month=WHEN, used=Decimal(1)),
+    "budgets.lock": lambda s, it: usage.lock_budgets(s, tenant_id=it.tenant, kinds=list(UsageKind)),
+    "budgets.tell": lambda s, it: usage.notify_thresholds(
+        s, _budget_row(it), month=WHEN, used=Decimal(1)
+    ),
     "clips.get": lambda s, it: clips.get(s, tenant_id=it.tenant, clip_id=it.clip),
     "clips.latest_by_highlight": lambda s, it: clips.latest_by_highlight(
         s, tenant_id=it.tenant, highlight_ids=[it.highlight]
@@ -411,25 +398,25 @@ ATTACKS: dict[str, Attack] = {
         types=[],
         limit=99,
     ),
-    "delivery_attempts.take": lambda s, it: delivery_attempts.take(
+    "delivery_attempts.take": lambda s, it: deliveries.claim(
         s, tenant_id=it.tenant, delivery_id=it.delivery, now=WHEN
     ),
-    "delivery_attempts.record": lambda s, it: delivery_attempts.record(
+    "delivery_attempts.record": lambda s, it: deliveries.record_attempt(
         s,
         Attempt(at=WHEN, duration=1.0, succeeded=False, gone=True),
         tenant_id=it.tenant,
         delivery_id=it.delivery,
         next_attempt_at=None,
     ),
-    "delivery_attempts.release_waiting": lambda s, it: delivery_attempts.release_waiting(
+    "delivery_attempts.release_waiting": lambda s, it: deliveries.release_waiting(
         s, tenant_id=it.tenant, endpoint_id=it.endpoint
     ),
-    "delivery_attempts.of_delivery": lambda s, it: delivery_attempts.of_delivery(
+    "delivery_attempts.of_delivery": lambda s, it: deliveries.attempts(
         s, tenant_id=it.tenant, delivery_id=it.delivery
     ),
-    "delivery_queue.fan_out": lambda s, it: delivery_queue.fan_out(s, tenant_id=it.tenant),
-    "delivery_queue.unqueued": lambda s, it: delivery_queue.unqueued(s, tenant_id=it.tenant),
-    "delivery_queue.mark_queued": lambda s, it: delivery_queue.mark_queued(
+    "delivery_queue.fan_out": lambda s, it: deliveries.fan_out(s, tenant_id=it.tenant),
+    "delivery_queue.unqueued": lambda s, it: deliveries.unqueued(s, tenant_id=it.tenant),
+    "delivery_queue.mark_queued": lambda s, it: deliveries.mark_queued(
         s,
         tenant_id=it.tenant,
         deliveries=[
@@ -468,7 +455,7 @@ ATTACKS: dict[str, Attack] = {
     "events.get": lambda s, it: events.get(s, tenant_id=it.tenant, event_id=it.event),
     "events.undispatched": lambda s, it: events.undispatched(s, tenant_id=it.tenant),
     "events.keep": lambda s, it: events.keep(s, tenant_id=it.tenant, event_ids=[it.event]),
-    "delivery_locks.lock_deliveries": lambda s, it: delivery_locks.lock_deliveries(
+    "delivery_locks.lock_deliveries": lambda s, it: events.lock_deliveries(
         s, tenant_id=it.tenant, which=true()
     ),
     "events.mark_dispatched": lambda s, it: events.mark_dispatched(
@@ -477,10 +464,10 @@ ATTACKS: dict[str, Attack] = {
     "events.mark_published": lambda s, it: events.mark_published(
         s, tenant_id=it.tenant, event_ids=[it.event]
     ),
-    "expiry.delete_expired": lambda s, it: expiry.delete_expired(
+    "expiry.delete_expired": lambda s, it: tenants.delete_expired(
         s, tenant_id=it.tenant, kind=RecordKind.EVENTS, age=timedelta(days=-1), limit=9
     ),
-    "feedback.put": lambda s, it: feedback.put(
+    "feedback.put": lambda s, it: highlights.put_feedback(
         s,
         tenant_id=it.tenant,
         highlight_id=it.highlight,
@@ -489,23 +476,19 @@ ATTACKS: dict[str, Attack] = {
         correction=None,
         note="mine",
     ),
-    "feedback.list_page": lambda s, it: feedback.list_page(
+    "feedback.list_page": lambda s, it: highlights.list_feedback(
         s, tenant_id=it.tenant, highlight_id=it.highlight
     ),
-    "happened.happened": lambda s, it: happened.happened(
+    "happened.happened": lambda s, it: highlights.plan_occurred(
         s, tenant_id=it.tenant, criteria=HighlightFilter(happened_from=WHEN - EVER)
     ),
-    "highlight_search.languages": lambda s, it: highlight_search.languages(s, tenant_id=it.tenant),
-    "highlight_search.vocabulary": lambda s, it: highlight_search.vocabulary(
-        s, tenant_id=it.tenant, most=99
-    ),
-    "highlight_search.known": lambda s, it: highlight_search.known(
-        s, tenant_id=it.tenant, words=["crowd"]
-    ),
-    "highlight_search.find": lambda s, it: highlight_search.find(
+    "highlight_search.languages": lambda s, it: search.languages(s, tenant_id=it.tenant),
+    "highlight_search.vocabulary": lambda s, it: search.vocabulary(s, tenant_id=it.tenant, most=99),
+    "highlight_search.known": lambda s, it: search.known(s, tenant_id=it.tenant, words=["crowd"]),
+    "highlight_search.find": lambda s, it: search.find(
         s, tenant_id=it.tenant, query=CROWD, criteria=HighlightFilter()
     ),
-    "highlight_search.excerpts": lambda s, it: highlight_search.excerpts(
+    "highlight_search.excerpts": lambda s, it: search.excerpts(
         s, tenant_id=it.tenant, highlight_ids=[it.highlight], query=CROWD
     ),
     "highlights.get": lambda s, it: highlights.get(
@@ -552,20 +535,18 @@ ATTACKS: dict[str, Attack] = {
     "profiles.pinned": lambda s, it: profiles.pinned(
         s, tenant_id=it.tenant, profile_id=it.profile, version=PROFILE.version
     ),
-    "publication.claim": lambda s, it: publication.claim(s, tenant_id=it.tenant),
-    "publication.unpublished": lambda s, it: publication.unpublished(
-        s, tenant_id=it.tenant, limit=9
-    ),
-    "similar_highlights.by_picture": lambda s, it: similar_highlights.by_picture(
+    "publication.claim": lambda s, it: events.try_lock_publishing(s, tenant_id=it.tenant),
+    "publication.unpublished": lambda s, it: events.unpublished(s, tenant_id=it.tenant, limit=9),
+    "similar_highlights.by_picture": lambda s, it: search.by_picture(
         s, tenant_id=it.tenant, highlight_id=it.stream, thumbnail_hash=PICTURE
     ),
-    "similar_highlights.by_title": lambda s, it: similar_highlights.by_title(
+    "similar_highlights.by_title": lambda s, it: search.by_title(
         s, tenant_id=it.tenant, highlight_id=it.stream, title="Crowd roar"
     ),
-    "stream_changes.since": lambda s, it: stream_changes.since(
+    "stream_changes.since": lambda s, it: streams.changes_since(
         s, tenant_id=it.tenant, stream_id=it.stream, start=WHEN - EVER
     ),
-    "stream_quota.reserve": lambda s, it: stream_quota.reserve(
+    "stream_quota.reserve": lambda s, it: streams.reserve_slot(
         s, tenant_id=it.tenant, default_plan=PlanName.FREE
     ),
     "streams.create": lambda s, it: streams.create(
@@ -622,25 +603,25 @@ ATTACKS: dict[str, Attack] = {
     "tenants.set_plan": lambda s, it: tenants.set_plan(
         s, tenant_id=it.tenant, plan=PlanName.ENTERPRISE
     ),
-    "unfinished.streams": lambda s, it: unfinished.streams(
+    "unfinished.streams": lambda s, it: backfills.unfinished_streams(
         s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
     ),
-    "unfinished.clips": lambda s, it: unfinished.clips(
+    "unfinished.clips": lambda s, it: backfills.unfinished_clips(
         s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
     ),
-    "unfinished.are_clips_rendering": lambda s, it: unfinished.are_clips_rendering(
+    "unfinished.are_clips_rendering": lambda s, it: backfills.are_clips_rendering(
         s, tenant_id=it.tenant, stream_id=it.stream
     ),
-    "unfinished.overdue_queues": lambda s, it: unfinished.overdue_queues(
+    "unfinished.overdue_queues": lambda s, it: backfills.overdue_queues(
         s, tenant_id=it.tenant, overdue_by=-1e6, limit=9
     ),
-    "unfinished.release_queue": lambda s, it: unfinished.release_queue(
+    "unfinished.release_queue": lambda s, it: backfills.release_queue(
         s,
         tenant_id=it.tenant,
         queue=DeliveryQueueRef(endpoint_id=it.endpoint, ordering_key="x"),
         overdue_by=-1e6,
     ),
-    "unfinished.unfilled_streams": lambda s, it: unfinished.unfilled_streams(
+    "unfinished.unfilled_streams": lambda s, it: backfills.unfilled_streams(
         s, tenant_id=it.tenant, quiet_for=-1.0, within=1e6, limit=9
     ),
     "usage.meter": lambda s, it: usage.meter(

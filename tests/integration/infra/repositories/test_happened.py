@@ -8,10 +8,9 @@ from uuid import UUID
 import pytest
 
 from infra.db.engine import Database
-from infra.db.repositories import happened, highlights
-from infra.db.repositories.highlight_filter import HighlightFilter
-from infra.db.repositories.highlights import Sort
-from infra.db.repositories.keyset import Position
+from infra.db.keyset import Position
+from infra.db.repositories import highlights
+from infra.db.repositories.highlights import HighlightFilter, Sort
 from tests.integration.rows import new_highlight, new_stream
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -20,10 +19,10 @@ LATE = 3
 """Made first, and so listed last, but of what had happened last: as it is with recordings."""
 
 
-@pytest.fixture(params=[0, happened.FEW])
+@pytest.fixture(params=[0, highlights.FEW])
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What counts as few: nothing, and what does."""
-    monkeypatch.setattr(happened, "FEW", request.param)
+    monkeypatch.setattr(highlights, "FEW", request.param)
 
 
 @pytest.fixture

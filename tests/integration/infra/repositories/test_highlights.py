@@ -10,11 +10,10 @@ import pytest
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus
 from infra.db.engine import Database
+from infra.db.errors import RecordMissingError
+from infra.db.keyset import Position
 from infra.db.repositories import highlights
-from infra.db.repositories.errors import RecordMissingError
-from infra.db.repositories.highlight_filter import HighlightFilter
-from infra.db.repositories.highlights import Sort
-from infra.db.repositories.keyset import Position
+from infra.db.repositories.highlights import HighlightFilter, Sort
 from infra.db.tables import Highlight
 from tests.integration.rows import PROFILE, candidate, decision, new_highlight, new_stream
 
