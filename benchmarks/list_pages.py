@@ -87,15 +87,15 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
         "highlights with a rare word, best first": listed(Sort.BEST, only=Only(text="player123")),
         "highlights of an hour": listed(only=Only(created_from=middle, created_to=later)),
         "highlights that happened in an hour": listed(
-            only=Only(happened_from=middle, happened_to=later)
+            only=Only(occurred_from=middle, occurred_to=later)
         ),
         "highlights that happened in an hour, best first": listed(
-            Sort.BEST, only=Only(happened_from=middle, happened_to=later)
+            Sort.BEST, only=Only(occurred_from=middle, occurred_to=later)
         ),
-        "highlights that happened before": listed(only=Only(happened_to=middle)),
-        "highlights that happened after": listed(only=Only(happened_from=middle)),
+        "highlights that happened before": listed(only=Only(occurred_to=middle)),
+        "highlights that happened after": listed(only=Only(occurred_from=middle)),
         "highlights that happened after, oldest first": listed(
-            Sort.OLDEST, only=Only(happened_from=middle)
+            Sort.OLDEST, only=Only(occurred_from=middle)
         ),
         "highlights with a score of 0.9 or more": listed(only=Only(min_score=0.9)),
         "highlights with a rarity of 0.9 or more": listed(only=Only(dimensions=(("rarity", 0.9),))),

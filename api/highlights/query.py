@@ -83,8 +83,8 @@ async def highlight_filter(
         peak_to=peak_to,
         created_from=created_from,
         created_to=created_to,
-        happened_from=happened_from,
-        happened_to=happened_to,
+        occurred_from=happened_from,
+        occurred_to=happened_to,
     )
 
 

@@ -23,8 +23,8 @@ from api.services import ServicesDependency
 from domain.highlights.selection import HIDDEN
 from domain.highlights.similarity import Impression, Resemblance, describe, resemblance
 from infra.db.repositories import clips, highlights, search
-from infra.db.repositories.stored import Stored
-from infra.db.tables import Clip, Highlight
+from infra.db.repositories.clips import ClipRow
+from infra.db.tables import Highlight
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
 _EXAMPLE: Final[dict[str, Any]] = {
@@ -132,7 +132,7 @@ async def find_similar_highlights(
     )
 
 
-def _impression(row: Highlight, clip: Stored[Clip] | None) -> Impression:
+def _impression(row: Highlight, clip: ClipRow | None) -> Impression:
     return Impression(
         start=row.start,
         end=row.end,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -28,13 +29,41 @@ from domain.tenants.usage import UsageKind, usage_event
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import usage
 from infra.db.repositories.events import append_clip_event
-from infra.db.repositories.stored import Snapshot, snapshots, stored_columns
 from infra.db.tables import Clip, Highlight
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
 _CONTENT: Final = tuple(
-    column.name for column in stored_columns(Clip) if column.name not in _MANAGED
+    column.name
+    for column in Clip.__table__.columns
+    if column.computed is None and column.name not in _MANAGED
 )
+
+
+class ClipRow(NamedTuple):
+    """The columns of a clip that lists show (see `HighlightRow`)."""
+
+    tenant_id: UUID
+    id: UUID
+    stream_id: UUID
+    highlight_id: UUID
+    status: str
+    start: float
+    duration: float
+    key: str | None
+    thumbnail_key: str | None
+    size: int | None
+    width: int | None
+    height: int | None
+    has_audio: bool | None
+    sha256: str | None
+    thumbnail_hash: str | None
+    message: str
+    ready_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+
+
 # A clip goes on only: a repeated or late write of an earlier state changes nothing.
 _STAGE: Final = {
     ClipStatus.RENDERING.value: 0,
@@ -42,21 +71,20 @@ _STAGE: Final = {
     ClipStatus.READY.value: 2,
     ClipStatus.DELETED.value: 3,
 }
-_column: Final = Clip.__table__.c
 _SHOWN: Final = (
-    select(*stored_columns(Clip))
+    select(*(Clip.__table__.c[name] for name in ClipRow._fields))
     .where(
-        _column.tenant_id == bindparam("tenant_id"),
+        Clip.tenant_id == bindparam("tenant_id"),
         # An array is one parameter, and the statement the same for any number of ids.
-        _column.highlight_id == any_(bindparam("highlight_ids", type_=ARRAY(Uuid))),
-        _column.status != ClipStatus.DELETED,
+        Clip.highlight_id == any_(bindparam("highlight_ids", type_=ARRAY(Uuid))),
+        Clip.status != ClipStatus.DELETED,
     )
-    .ext(distinct_on(_column.highlight_id))
+    .ext(distinct_on(Clip.highlight_id))
     .order_by(
-        _column.highlight_id,
-        (_column.status == ClipStatus.READY).desc(),
-        _column.created_at.desc(),
-        _column.id,
+        Clip.highlight_id,
+        (Clip.status == ClipStatus.READY).desc(),
+        Clip.created_at.desc(),
+        Clip.id,
     )
 )
 """The clip that each of some highlights shows."""
@@ -69,14 +97,14 @@ async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip 
 
 async def latest_by_highlight(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
-) -> dict[UUID, Snapshot]:
+) -> dict[UUID, ClipRow]:
     """Return the clip of each highlight that has one, deleted ones aside.
 
     It is the newest that is ready, so that one that is being cut anew takes the place of the one
     before in the moment it is finished; without a ready one it is the newest.
     """
     found = await session.execute(_SHOWN, {"tenant_id": tenant_id, "highlight_ids": highlight_ids})
-    return {clip.highlight_id: clip for clip in snapshots(found)}
+    return {row.highlight_id: ClipRow(*row) for row in found}
 
 
 async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:

@@ -275,14 +275,6 @@ def _clip_payload(row: Clip, about: Highlight) -> ClipPayload:
 _LOCK_SPACE: Final = 0x616D7170  # any constant of ours, beside other uses of advisory locks
 
 
-async def tenants_to_publish_for(session: AsyncSession) -> list[UUID]:
-    """Return the ids of the tenants that have something to publish, whosever session it is.
-
-    It is a function of migration 0009, which tells nothing else of other tenants.
-    """
-    return list(await session.scalars(select(func.tenants_to_publish_for())))
-
-
 async def try_lock_publishing(session: AsyncSession, *, tenant_id: UUID) -> bool:
     """Take the tenant's turn for this transaction; answer whether nobody else has it.
 

@@ -1,7 +1,8 @@
 """Full-text search and similarity of highlights.
 
-The queries use indexes that row-level security leaves usable. A row is found by equality of lexemes (`highlight_words`), and only then is its document matched and
-ranked: docs/decisions/0017-search.md.
+The queries use indexes that row-level security leaves usable. Rows are found by equality of lexemes
+(`highlight_words`); only then are their documents matched and ranked
+(docs/decisions/0017-search.md).
 """
 
 from __future__ import annotations

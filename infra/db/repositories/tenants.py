@@ -67,16 +67,6 @@ async def set_plan(session: AsyncSession, *, tenant_id: UUID, plan: PlanName | N
     return changed is not None
 
 
-async def all_ids(session: AsyncSession) -> list[UUID]:
-    """Return the ids of all tenants, in order, whosever session it is.
-
-    The function `tenant_ids()` (migration 0006) is the one place where a session learns of other
-    tenants: it runs as the owner of the tables and gives ids only. What belongs to them is read in
-    a session of each.
-    """
-    return list(await session.scalars(select(func.tenant_ids())))
-
-
 _HIDDEN: Final = (DecisionStatus.HELD.value, DecisionStatus.REJECTED.value)
 
 

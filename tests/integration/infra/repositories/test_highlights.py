@@ -216,8 +216,8 @@ async def test_filters_narrow_a_list(database: Database, tenant: UUID, stream: U
         HighlightFilter(dimensions=(("rarity", 0.8), ("game_impact", 0.81))): [],
         HighlightFilter(created_from=EARLIER, created_to=LATER): [10, 20, 40],
         HighlightFilter(created_to=EARLIER): [],
-        HighlightFilter(happened_from=HAPPENED, happened_to=LATER): [10, 20, 40],
-        HighlightFilter(happened_to=HAPPENED): [],
+        HighlightFilter(occurred_from=HAPPENED, occurred_to=LATER): [10, 20, 40],
+        HighlightFilter(occurred_to=HAPPENED): [],
         HighlightFilter(min_score=0.8): [20, 40],
         HighlightFilter(peak_from=20.0, peak_to=39.0): [20],
     }
