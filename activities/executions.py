@@ -42,8 +42,7 @@ from infra.db.repositories import backfills, clips, streams
 from infra.db.repositories.backfills import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
 from infra.db.tables import Stream
 from infra.storage.segments import SegmentStore
-from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
-from infra.temporal.executions import Executions
+from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError, WorkflowExecutions
 
 _QUEUES_PER_PASS: Final = 50
 _ROUNDING: Final = 0.01
@@ -67,7 +66,7 @@ class ExecutionActivities(ExecutionReconciler):
         self,
         *,
         database: Database,
-        executions: Executions,
+        executions: WorkflowExecutions,
         starter: StreamStarter,
         segments: SegmentStore,
         dispatcher: WebhookDispatcher,

@@ -22,11 +22,10 @@ from domain.webhooks.delivery import (
 from infra.db.engine import Database
 from infra.db.repositories import deliveries
 from infra.db.repositories.deliveries import Attempt, PendingDelivery
-from infra.encryption import SealBrokenError
+from infra.encryption import SecretDecryptionError
 from infra.storage.signed_urls import ClipLinks
-from infra.webhooks.message import message_of
-from infra.webhooks.sender import Answer, WebhookSender
-from infra.webhooks.signing import EndpointSecrets, headers
+from infra.webhooks.message import EndpointSecrets, headers, message_of
+from infra.webhooks.sender import WebhookResponse, WebhookSender
 
 _BUSY_DELAY: Final = 0.5
 _LONGEST_BUSY_DELAY: Final = 20.0
@@ -161,17 +160,19 @@ class WebhookActivities(Webhooks):
 
     async def _send(
         self, request: AttemptRequest, parcel: PendingDelivery, now: datetime
-    ) -> Answer:
+    ) -> WebhookResponse:
         try:
             secrets = [
-                self._secrets.open(
+                self._secrets.decrypt(
                     sealed, tenant_id=request.tenant_id, endpoint_id=request.endpoint_id
                 )
                 for sealed in parcel.secrets
             ]
-        except SealBrokenError:
+        except SecretDecryptionError:
             activity.logger.exception("a webhook secret cannot be opened")
-            return Answer(duration=0.0, error="the endpoint's secret cannot be read; rotate it")
+            return WebhookResponse(
+                duration=0.0, error="the endpoint's secret cannot be read; rotate it"
+            )
         body = message_of(parcel.event, self._links)
         signed = headers(body, message_id=parcel.event.id, timestamp=now, secrets=secrets)
         return await self._sender.send(parcel.url, body, signed)

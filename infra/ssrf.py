@@ -1,15 +1,13 @@
-"""Addresses that are not on the public internet, after the IANA special-purpose registries.
+"""Protection of requests to untrusted URLs against server-side request forgery.
 
-The tables are our own, since `ipaddress.is_global` differs between Python releases. They follow the
-IPv4 and IPv6 Special-Purpose Address Registries as of 2026 and, where a registry calls a block
-globally reachable that no origin can be served from (anycast services of the local network), they
-are stricter.
+The address is checked where the connection is made, on the address that is connected to, so a name
+that resolves differently a moment later (DNS rebinding) gains nothing. TLS still verifies the name.
+Every redirect is a request of its own and is checked again.
 
-Requests to addresses that strangers name, kept away from our own network.
-
-The address is checked where the connection is made, on the very address that is connected to, so
-that a name which resolves differently a moment later (DNS rebinding) gains nothing. TLS still
-verifies the name. Every redirect is a request of its own and is checked again.
+The special-purpose address tables are our own, since `ipaddress.is_global` differs between Python
+releases. They follow the IANA IPv4 and IPv6 Special-Purpose Address Registries as of 2026 and are
+stricter where a registry calls a block globally reachable that cannot host an origin (such as
+anycast services of the local network).
 """
 
 from __future__ import annotations

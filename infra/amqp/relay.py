@@ -1,6 +1,6 @@
-"""A lifecycle event as a message; `docs/amqp.md` is its contract.
+"""Publishes lifecycle events from the outbox to the broker (contract: `docs/amqp.md`).
 
-From the outbox to the broker: an event is published once the broker has said so.
+An event counts as published once the broker has confirmed it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 _Row = TypeVar("_Row")
 
@@ -25,8 +26,8 @@ class Position:
 class Order:
     """An order of rows: by `column`, ties by `id`, both in one direction."""
 
-    column: InstrumentedAttribute[Any]
-    id: InstrumentedAttribute[UUID]
+    column: InstrumentedAttribute[Any] | KeyedColumnElement[Any]
+    id: InstrumentedAttribute[UUID] | KeyedColumnElement[UUID]
     descending: bool
 
     def page(self, query: Select[_Row], *, after: Position | None, limit: int) -> Select[_Row]:

@@ -1,8 +1,7 @@
-"""What all groups of settings share.
+"""Base class and value types of the settings.
 
-Types of settings: each refuses, when the settings are read, what a process could not use.
-
-The messages say what is allowed. They never repeat the value, which may hold a password.
+Each type validates its value when the settings are read. Error messages say what is allowed and
+never repeat the value, which may contain a password.
 """
 
 from __future__ import annotations

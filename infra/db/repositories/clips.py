@@ -71,20 +71,21 @@ _STAGE: Final = {
     ClipStatus.READY.value: 2,
     ClipStatus.DELETED.value: 3,
 }
+_COLUMN: Final = Clip.__table__.c
 _SHOWN: Final = (
-    select(*(Clip.__table__.c[name] for name in ClipRow._fields))
+    select(*(_COLUMN[name] for name in ClipRow._fields))
     .where(
-        Clip.tenant_id == bindparam("tenant_id"),
+        _COLUMN.tenant_id == bindparam("tenant_id"),
         # An array is one parameter, and the statement the same for any number of ids.
-        Clip.highlight_id == any_(bindparam("highlight_ids", type_=ARRAY(Uuid))),
-        Clip.status != ClipStatus.DELETED,
+        _COLUMN.highlight_id == any_(bindparam("highlight_ids", type_=ARRAY(Uuid))),
+        _COLUMN.status != ClipStatus.DELETED,
     )
-    .ext(distinct_on(Clip.highlight_id))
+    .ext(distinct_on(_COLUMN.highlight_id))
     .order_by(
-        Clip.highlight_id,
-        (Clip.status == ClipStatus.READY).desc(),
-        Clip.created_at.desc(),
-        Clip.id,
+        _COLUMN.highlight_id,
+        (_COLUMN.status == ClipStatus.READY).desc(),
+        _COLUMN.created_at.desc(),
+        _COLUMN.id,
     )
 )
 """The clip that each of some highlights shows."""

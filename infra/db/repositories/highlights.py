@@ -88,7 +88,10 @@ class HighlightRow(NamedTuple):
     revision: int
 
 
-_ROW: Final = select(*(Highlight.__table__.c[name] for name in HighlightRow._fields))
+# Columns of the table, not of the entity: one of the latter makes it a query of the ORM.
+_COLUMN: Final = Highlight.__table__.c
+_TERM: Final = HighlightTerm.__table__.c
+_ROW: Final = select(*(_COLUMN[name] for name in HighlightRow._fields))
 
 
 class Sort(StrEnum):
@@ -101,10 +104,10 @@ class Sort(StrEnum):
 
 
 ORDERS: Final = {
-    Sort.NEWEST: Order(column=Highlight.created_at, id=Highlight.id, descending=True),
-    Sort.OLDEST: Order(column=Highlight.created_at, id=Highlight.id, descending=False),
-    Sort.PEAK: Order(column=Highlight.peak, id=Highlight.id, descending=False),
-    Sort.BEST: Order(column=Highlight.score, id=Highlight.id, descending=True),
+    Sort.NEWEST: Order(column=_COLUMN.created_at, id=_COLUMN.id, descending=True),
+    Sort.OLDEST: Order(column=_COLUMN.created_at, id=_COLUMN.id, descending=False),
+    Sort.PEAK: Order(column=_COLUMN.peak, id=_COLUMN.id, descending=False),
+    Sort.BEST: Order(column=_COLUMN.score, id=_COLUMN.id, descending=True),
 }
 
 
@@ -135,7 +138,7 @@ async def list_page(
     """Return the highlights that match, in order, after a position."""
     implied = await imply_creation_times(session, tenant_id=tenant_id, criteria=criteria)
     wanted = await conditions(session, tenant_id=tenant_id, criteria=implied)
-    query = _ROW.where(Highlight.tenant_id == tenant_id, *wanted)
+    query = _ROW.where(_COLUMN.tenant_id == tenant_id, *wanted)
     found = await session.execute(ORDERS[sort].page(query, after=after, limit=limit))
     return [HighlightRow(*row) for row in found]
 
@@ -414,9 +417,9 @@ async def conditions(
     """Return the conditions of a filter; texts are taken apart as those stored were."""
     found = [_of_statuses(criteria.statuses), *_bounds(criteria)]
     if criteria.stream_id is not None:
-        found.append(Highlight.stream_id == criteria.stream_id)
+        found.append(_COLUMN.stream_id == criteria.stream_id)
     if criteria.game is not None:
-        found.append(Highlight.game == criteria.game)
+        found.append(_COLUMN.game == criteria.game)
     if criteria.tag is not None:
         found.append(_has_term(tenant_id, f"#{criteria.tag}"))
     if criteria.text is not None:
@@ -427,24 +430,24 @@ async def conditions(
 
 def _of_statuses(statuses: Iterable[DecisionStatus]) -> ColumnElement[bool]:
     wanted = [status.value for status in statuses]
-    return Highlight.status.in_(wanted) if wanted else Highlight.status.not_in(HIDDEN)
+    return _COLUMN.status.in_(wanted) if wanted else _COLUMN.status.not_in(HIDDEN)
 
 
 def _bounds(criteria: HighlightFilter) -> list[ColumnElement[bool]]:
     least = (
-        (Highlight.score, criteria.min_score),
-        (Highlight.peak, criteria.peak_from),
-        (Highlight.created_at, criteria.created_from),
-        (Highlight.peak_wall_clock, criteria.occurred_from),
-        *((getattr(Highlight, name), value) for name, value in criteria.dimensions),
+        (_COLUMN.score, criteria.min_score),
+        (_COLUMN.peak, criteria.peak_from),
+        (_COLUMN.created_at, criteria.created_from),
+        (_COLUMN.peak_wall_clock, criteria.occurred_from),
+        *((_COLUMN[name], value) for name, value in criteria.dimensions),
     )
     most = (
-        (Highlight.score, criteria.max_score),
-        (Highlight.peak, criteria.peak_to),
+        (_COLUMN.score, criteria.max_score),
+        (_COLUMN.peak, criteria.peak_to),
     )
     before = (
-        (Highlight.created_at, criteria.created_to),
-        (Highlight.peak_wall_clock, criteria.occurred_to),
+        (_COLUMN.created_at, criteria.created_to),
+        (_COLUMN.peak_wall_clock, criteria.occurred_to),
     )
     return [
         *(column >= value for column, value in least if value is not None),
@@ -455,9 +458,9 @@ def _bounds(criteria: HighlightFilter) -> list[ColumnElement[bool]]:
 
 def _has_term(tenant_id: UUID, term: str) -> ColumnElement[bool]:
     return exists().where(
-        HighlightTerm.tenant_id == tenant_id,
-        HighlightTerm.term == term,
-        HighlightTerm.highlight_id == Highlight.id,
+        _TERM.tenant_id == tenant_id,
+        _TERM.term == term,
+        _TERM.highlight_id == _COLUMN.id,
     )
 
 

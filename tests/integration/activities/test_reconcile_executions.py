@@ -43,8 +43,7 @@ from infra.db.repositories import clips, deliveries, events, streams, tenants
 from infra.db.tables import BeamRow, Clip, Connection, EventRow, Stream
 from infra.settings import Settings
 from infra.storage.segments import LocalSegmentStore
-from infra.temporal.client import TemporalUnavailableError, connected
-from infra.temporal.executions import Executions
+from infra.temporal.client import TemporalUnavailableError, WorkflowExecutions, connected
 from tests.integration.api.stand_in import StandInStreamWorkflow
 from tests.integration.rows import (
     new_clip,
@@ -73,7 +72,7 @@ class Stage:
         self.tenant_id = tenant_id
         self.segments = segments
         self.starter = StreamStarter(connected(client), limits=Settings().ingest_limits())
-        self.executions = Executions(connected(client))
+        self.executions = WorkflowExecutions(connected(client))
 
         async def only_this() -> list[UUID]:
             return [tenant_id]
@@ -273,7 +272,7 @@ async def test_a_temporal_that_is_away_ends_no_stream(stage: Stage) -> None:
     async def away() -> Client:
         raise TemporalUnavailableError("away")
 
-    stage.executions = Executions(away)
+    stage.executions = WorkflowExecutions(away)
     with pytest.raises(TemporalUnavailableError):
         await stage.reconcile()
     assert (await stage.row(stream_id)).status == StreamStatus.LIVE
@@ -291,7 +290,7 @@ async def test_an_answer_that_is_not_found_missing_is_no_lost_execution() -> Non
         return Refusing()  # type: ignore[return-value]
 
     with pytest.raises(TemporalUnavailableError):
-        await Executions(client).state("stream/x/y")
+        await WorkflowExecutions(client).state("stream/x/y")
 
 
 async def test_a_lost_clip_is_rendered_again_from_the_stored_media(stage: Stage) -> None:

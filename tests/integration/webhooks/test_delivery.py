@@ -22,7 +22,7 @@ from domain.webhooks.delivery import DeliveryInput, DeliveryTiming
 from domain.webhooks.events import Event
 from infra.db.repositories import deliveries, endpoints, highlights
 from infra.db.tables import Delivery
-from infra.webhooks.signing import EndpointSecrets, new_secret
+from infra.webhooks.message import EndpointSecrets, new_secret
 from tests.integration.rows import (
     PROFILE,
     SIGNING_SECRET,
@@ -371,7 +371,7 @@ async def test_a_secret_that_cannot_be_opened_is_a_failure_that_says_what_to_do(
 
 
 async def rotate(post: Post, endpoint: UUID, secret: str, *, overlap: int) -> None:
-    sealed = EndpointSecrets(SIGNING_SECRET).seal(
+    sealed = EndpointSecrets(SIGNING_SECRET).encrypt(
         secret, tenant_id=post.tenant_id, endpoint_id=endpoint
     )
     async with post.database.session(post.tenant_id) as session:
