@@ -36,13 +36,12 @@ from domain.streams.reconciliation import (
 )
 from domain.streams.status import StreamEnd, StreamProgress
 from infra.db.engine import Database, DatabaseUnavailableError
-from infra.db.repositories import clips, streams, unfinished
-from infra.db.repositories.errors import RecordMissingError
-from infra.db.repositories.unfinished import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
+from infra.db.errors import RecordMissingError
+from infra.db.repositories import backfills, clips, streams
+from infra.db.repositories.backfills import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
 from infra.db.tables import Stream
 from infra.storage.segments import SegmentStore
-from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
-from infra.temporal.executions import Executions
+from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError, WorkflowExecutions
 
 _QUEUES_PER_PASS: Final = 50
 _ROUNDING: Final = 0.01
@@ -68,7 +67,7 @@ class ExecutionActivities(ExecutionReconciler):
         self,
         *,
         database: Database,
-        executions: Executions,
+        executions: WorkflowExecutions,
         starter: StreamStarter,
         segments: SegmentStore,
         dispatcher: WebhookDispatcher,
@@ -99,7 +98,7 @@ class ExecutionActivities(ExecutionReconciler):
         self, tenant_id: UUID, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
         report = await self._repair_pages(
-            unfinished.streams, self._repair_stream, tenant_id=tenant_id, request=request
+            backfills.unfinished_streams, self._repair_stream, tenant_id=tenant_id, request=request
         )
         if report.streams_ended:
             await self._dispatcher.try_dispatch(tenant_id)
@@ -109,7 +108,7 @@ class ExecutionActivities(ExecutionReconciler):
         self, tenant_id: UUID, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
         report = await self._repair_pages(
-            unfinished.clips, self._repair_clip, tenant_id=tenant_id, request=request
+            backfills.unfinished_clips, self._repair_clip, tenant_id=tenant_id, request=request
         )
         if report.clips_failed:
             await self._dispatcher.try_dispatch(tenant_id)
@@ -171,7 +170,7 @@ class ExecutionActivities(ExecutionReconciler):
                 StreamRecord(tenant_id=row.tenant_id, stream_id=row.id, progress=progress),
             )
         async with self._database.session(row.tenant_id) as session:
-            is_needed = await unfinished.are_clips_rendering(
+            is_needed = await backfills.are_clips_rendering(
                 session, tenant_id=row.tenant_id, stream_id=row.id
             )
         if not is_needed:
@@ -231,7 +230,7 @@ class ExecutionActivities(ExecutionReconciler):
         self, tenant_id: UUID, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
         async with self._database.session(tenant_id) as session:
-            queues = await unfinished.overdue_queues(
+            queues = await backfills.overdue_queues(
                 session,
                 tenant_id=tenant_id,
                 overdue_by=request.delivery_grace,
@@ -259,7 +258,7 @@ class ExecutionActivities(ExecutionReconciler):
         if state.is_running:
             return _NOTHING
         async with self._database.session(tenant_id) as session:
-            count = await unfinished.release_queue(
+            count = await backfills.release_queue(
                 session, tenant_id=tenant_id, queue=queue, overdue_by=request.delivery_grace
             )
         _log.warning("lost_deliveries_resumed", count=count, execution=state.value)
@@ -269,7 +268,7 @@ class ExecutionActivities(ExecutionReconciler):
         self, tenant_id: UUID, request: ReconcileExecutionsInput
     ) -> ReconcileExecutionsReport:
         async with self._database.session(tenant_id) as session:
-            found = await unfinished.unfilled_streams(
+            found = await backfills.unfilled_streams(
                 session,
                 tenant_id=tenant_id,
                 quiet_for=request.grace,

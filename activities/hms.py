@@ -25,7 +25,7 @@ from domain.hms.reconciliation import RemoteStream, Repair, repairs
 from infra.connection_secrets import ConnectionSecrets, ManagementKey
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import beams, connections
-from infra.encryption import SealBrokenError
+from infra.encryption import SecretDecryptionError
 from infra.hms_api import HmsApi, HmsApiError
 from infra.temporal.client import TemporalUnavailableError
 
@@ -130,7 +130,7 @@ class InboundActivities(Inbound):
             return None
         try:
             return self._secrets.management_key(row)
-        except SealBrokenError as error:
+        except SecretDecryptionError as error:
             raise ApplicationError(str(error), type=REFUSED, non_retryable=True) from error
 
     async def _ask(self, key: ManagementKey) -> list[RemoteStream]:

@@ -11,7 +11,7 @@ from activities.heartbeat import heartbeating
 from activities.interfaces import Maintenance
 from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult, RecordKind
 from infra.db.engine import Database
-from infra.db.repositories import expiry
+from infra.db.repositories import tenants
 
 
 class MaintenanceActivities(Maintenance):
@@ -34,7 +34,7 @@ class MaintenanceActivities(Maintenance):
         total = 0
         while True:
             async with self._database.session(tenant_id) as session:
-                batch = await expiry.delete_expired(
+                batch = await tenants.delete_expired(
                     session,
                     tenant_id=tenant_id,
                     kind=kind,

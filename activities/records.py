@@ -69,7 +69,7 @@ class BackfillRecordActivities(BackfillRecords):
     @activity.defn(name="recall_stream")
     async def recall_stream(self, request: StreamRef) -> StoredStreamState | None:
         async with self._database.session(request.tenant_id) as session:
-            return await backfills.recall(session, request)
+            return await backfills.load_stream(session, request)
 
     @activity.defn(name="record_backfill")
     async def record_backfill(self, record: BackfillRecord) -> None:

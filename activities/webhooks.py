@@ -20,13 +20,12 @@ from domain.webhooks.delivery import (
     PostponedAttempt,
 )
 from infra.db.engine import Database
-from infra.db.repositories import delivery_attempts
-from infra.db.repositories.delivery_attempts import Attempt, Parcel
-from infra.encryption import SealBrokenError
+from infra.db.repositories import deliveries
+from infra.db.repositories.deliveries import Attempt, PendingDelivery
+from infra.encryption import SecretDecryptionError
 from infra.storage.signed_urls import ClipLinks
-from infra.webhooks.message import message_of
-from infra.webhooks.sender import Answer, WebhookSender
-from infra.webhooks.signing import EndpointSecrets, headers
+from infra.webhooks.message import EndpointSecrets, headers, message_of
+from infra.webhooks.sender import WebhookResponse, WebhookSender
 
 _BUSY_DELAY: Final = 0.5
 _LONGEST_BUSY_DELAY: Final = 20.0
@@ -101,7 +100,7 @@ class WebhookActivities(Webhooks):
     async def _deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
         now = datetime.now(UTC)
         async with self._database.session(request.tenant_id) as session:
-            parcel = await delivery_attempts.take(
+            parcel = await deliveries.claim(
                 session, tenant_id=request.tenant_id, delivery_id=request.delivery_id, now=now
             )
         if parcel is None:
@@ -113,7 +112,7 @@ class WebhookActivities(Webhooks):
             retry_at = datetime.now(UTC) + timedelta(seconds=answer.retry_after)
             next_attempt_at = next_attempt_at and max(next_attempt_at, retry_at)
         async with self._database.session(request.tenant_id) as session:
-            recorded = await delivery_attempts.record(
+            recorded = await deliveries.record_attempt(
                 session,
                 Attempt(
                     at=now,
@@ -144,23 +143,27 @@ class WebhookActivities(Webhooks):
     async def _release_waiting(self, request: AttemptRequest) -> None:
         """Attempt the endpoint's waiting deliveries now, since it has recovered."""
         async with self._database.session(request.tenant_id) as session:
-            released = await delivery_attempts.release_waiting(
+            released = await deliveries.release_waiting(
                 session, tenant_id=request.tenant_id, endpoint_id=request.endpoint_id
             )
         if released:
             await self._dispatcher.try_dispatch(request.tenant_id, at_once=released)
 
-    async def _send(self, request: AttemptRequest, parcel: Parcel, now: datetime) -> Answer:
+    async def _send(
+        self, request: AttemptRequest, parcel: PendingDelivery, now: datetime
+    ) -> WebhookResponse:
         try:
             secrets = [
-                self._secrets.open(
+                self._secrets.decrypt(
                     sealed, tenant_id=request.tenant_id, endpoint_id=request.endpoint_id
                 )
                 for sealed in parcel.secrets
             ]
-        except SealBrokenError:
+        except SecretDecryptionError:
             activity.logger.exception("a webhook secret cannot be opened")
-            return Answer(duration=0.0, error="the endpoint's secret cannot be read; rotate it")
+            return WebhookResponse(
+                duration=0.0, error="the endpoint's secret cannot be read; rotate it"
+            )
         body = message_of(parcel.event, self._links)
         signed = headers(body, message_id=parcel.event.id, timestamp=now, secrets=secrets)
         return await self._sender.send(parcel.url, body, signed)

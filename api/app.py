@@ -61,7 +61,7 @@ from infra.state_directory import signing_secret
 from infra.storage.clips import LocalClipStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
 from infra.temporal.client import TemporalConnection
-from infra.webhooks.signing import EndpointSecrets
+from infra.webhooks.message import EndpointSecrets
 
 _MAX_BODY_BYTES: Final = 64 << 10
 _MAX_URI_BYTES: Final = 8 << 10

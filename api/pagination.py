@@ -16,7 +16,7 @@ from pydantic_core import to_json
 
 from api.errors.problems import InvalidCursorProblem
 from api.request_model import Moment
-from infra.db.repositories.keyset import Position
+from infra.db.keyset import Position
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from infra.ssrf import UrlGuard
 from infra.storage.clips import LocalClipStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
 from infra.temporal.client import TemporalConnection
-from infra.webhooks.signing import EndpointSecrets
+from infra.webhooks.message import EndpointSecrets
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,8 @@ from infra.state_directory import signing_secret
 from infra.storage.clips import LocalClipStore
 from infra.storage.segments import LocalSegmentStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
+from infra.webhooks.message import EndpointSecrets
 from infra.webhooks.sender import WebhookSender
-from infra.webhooks.signing import EndpointSecrets
 
 
 @dataclass(frozen=True)

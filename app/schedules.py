@@ -13,7 +13,7 @@ from domain.hms.messages import ReconcileInput, RelayInput
 from domain.streams.reconciliation import ReconcileExecutionsInput
 from domain.tenants.retention import ExpireRecordsInput, MaintenanceInput
 from infra.settings import Settings
-from infra.temporal.schedules import Rounds, ensure_rounds
+from infra.temporal.schedules import IntervalSchedule, ensure_schedule
 
 _EXECUTION: Final = 3600.0
 """Seconds that one execution of a frequent workflow lasts: each is a row in Temporal's list."""
@@ -21,7 +21,7 @@ _EXECUTION: Final = 3600.0
 _log = structlog.get_logger(__name__)
 
 
-def all_rounds(settings: Settings) -> tuple[Rounds, ...]:
+def all_rounds(settings: Settings) -> tuple[IntervalSchedule, ...]:
     """Return all schedules as they should be.
 
     A schedule starts no execution while the last one runs, so those of frequent work start the
@@ -30,28 +30,28 @@ def all_rounds(settings: Settings) -> tuple[Rounds, ...]:
     relay, reconcile = settings.relay_interval, settings.reconcile_interval
     executions = settings.execution_reconcile_interval
     return (
-        Rounds(
+        IntervalSchedule(
             id="inbound-relay",
             workflow="InboundRelayWorkflow",
             request=RelayInput(interval=relay, passes=_passes(relay)),
             every=timedelta(seconds=relay),
             note="Deliver inbound events that wait",
         ),
-        Rounds(
+        IntervalSchedule(
             id="inbound-reconcile",
             workflow="ReconcileWorkflow",
             request=ReconcileInput(interval=reconcile, passes=_passes(reconcile)),
             every=timedelta(seconds=reconcile),
             note="Compare our streams with 100ms's",
         ),
-        Rounds(
+        IntervalSchedule(
             id="execution-reconcile",
             workflow="ReconcileExecutionsWorkflow",
             request=ReconcileExecutionsInput(interval=executions, passes=_passes(executions)),
             every=timedelta(seconds=executions),
             note="Repair streams, clips and deliveries whose workflow is gone",
         ),
-        Rounds(
+        IntervalSchedule(
             id="maintenance",
             workflow="MaintenanceWorkflow",
             request=MaintenanceInput(expire=ExpireRecordsInput(policy=settings.retention_policy())),
@@ -65,7 +65,7 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
     """Make all schedules, or bring them up to date; a worker that may not goes on without."""
     for rounds in all_rounds(settings):
         try:
-            await ensure_rounds(client, rounds)
+            await ensure_schedule(client, rounds)
         except RPCError as error:
             _log.warning("schedule_not_made", schedule=rounds.id, error=error.message)
 

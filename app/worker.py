@@ -40,8 +40,7 @@ from infra.media.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffm
 from infra.settings import Settings
 from infra.storage.scratch import sweep_scratch
 from infra.telemetry import temporal_interceptors, temporal_runtime
-from infra.temporal.client import connect, connected
-from infra.temporal.executions import Executions
+from infra.temporal.client import WorkflowExecutions, connect, connected
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
@@ -153,7 +152,7 @@ def workers(
     )
     executions = ExecutionActivities(
         database=doors.database,
-        executions=Executions(connected(client)),
+        executions=WorkflowExecutions(connected(client)),
         starter=starter,
         segments=doors.segments,
         dispatcher=dispatcher,

@@ -30,11 +30,11 @@ from benchmarks.tenant_pages import tenant_pages
 from domain.highlights.selection import DecisionStatus
 from domain.streams.status import StreamStatus
 from infra.db.engine import Database
+from infra.db.keyset import Position
 from infra.db.migration import migrate
-from infra.db.repositories import clips, feedback, highlights, stream_changes, streams, usage
-from infra.db.repositories.highlight_filter import HighlightFilter as Only
+from infra.db.repositories import clips, highlights, streams, usage
+from infra.db.repositories.highlights import HighlightFilter as Only
 from infra.db.repositories.highlights import Sort
-from infra.db.repositories.keyset import Position
 
 _ALL: Final = Only()
 
@@ -87,15 +87,15 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
         "highlights with a rare word, best first": listed(Sort.BEST, only=Only(text="player123")),
         "highlights of an hour": listed(only=Only(created_from=middle, created_to=later)),
         "highlights that happened in an hour": listed(
-            only=Only(happened_from=middle, happened_to=later)
+            only=Only(occurred_from=middle, occurred_to=later)
         ),
         "highlights that happened in an hour, best first": listed(
-            Sort.BEST, only=Only(happened_from=middle, happened_to=later)
+            Sort.BEST, only=Only(occurred_from=middle, occurred_to=later)
         ),
-        "highlights that happened before": listed(only=Only(happened_to=middle)),
-        "highlights that happened after": listed(only=Only(happened_from=middle)),
+        "highlights that happened before": listed(only=Only(occurred_to=middle)),
+        "highlights that happened after": listed(only=Only(occurred_from=middle)),
         "highlights that happened after, oldest first": listed(
-            Sort.OLDEST, only=Only(happened_from=middle)
+            Sort.OLDEST, only=Only(occurred_from=middle)
         ),
         "highlights with a score of 0.9 or more": listed(only=Only(min_score=0.9)),
         "highlights with a rarity of 0.9 or more": listed(only=Only(dimensions=(("rarity", 0.9),))),
@@ -113,14 +113,14 @@ def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
         "streams by external id": lambda session: streams.list_page(
             session, tenant_id=tenant, external_id="match-7", limit=51
         ),
-        "feedback": lambda session: feedback.list_page(
+        "feedback": lambda session: highlights.list_feedback(
             session, tenant_id=tenant, highlight_id=id_of("highlight", 7), limit=51
         ),
         "usage of a month": lambda session: usage.stats(
             session, tenant_id=tenant, since=START, until=START + timedelta(days=30)
         ),
         **tenant_pages(tenant, highlights_count),
-        "changes of a stream": lambda session: stream_changes.since(
+        "changes of a stream": lambda session: streams.changes_since(
             session, tenant_id=tenant, stream_id=stream, start=START
         ),
     }

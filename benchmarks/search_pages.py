@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.services.search import MOST_WORDS, QueryReader, Vocabularies
-from infra.db.repositories import highlight_search, similar_highlights
-from infra.db.repositories.highlight_filter import HighlightFilter
-from infra.db.repositories.highlight_search import TextQuery
-from infra.db.repositories.keyset import Position
+from infra.db.keyset import Position
+from infra.db.repositories import search
+from infra.db.repositories.highlights import HighlightFilter
+from infra.db.repositories.search import TextQuery
 
 Page = Callable[[AsyncSession], Awaitable[Any]]
 
@@ -31,7 +31,7 @@ def search_pages(tenant: UUID, *, stream: UUID, seen: UUID) -> dict[str, Page]:
     ) -> Page:
         async def page(session: AsyncSession) -> None:
             read = await QueryReader(Vocabularies()).read(session, tenant_id=tenant, text=text)
-            hits = await highlight_search.find(
+            hits = await search.find(
                 session,
                 tenant_id=tenant,
                 query=read.query,
@@ -55,13 +55,13 @@ def search_pages(tenant: UUID, *, stream: UUID, seen: UUID) -> dict[str, Page]:
         "search for a misspelt word": found("penlaty player123"),
         "search for what nobody wrote": found("xylophone"),
         "search in a stream": found("crowd", only=HighlightFilter(stream_id=stream)),
-        "similar by picture": lambda session: similar_highlights.by_picture(
+        "similar by picture": lambda session: search.by_picture(
             session, tenant_id=tenant, highlight_id=seen, thumbnail_hash="0123456789abcdef"
         ),
-        "similar by title": lambda session: similar_highlights.by_title(
+        "similar by title": lambda session: search.by_title(
             session, tenant_id=tenant, highlight_id=seen, title="Goal by player123"
         ),
-        "words to correct by": lambda session: highlight_search.vocabulary(
+        "words to correct by": lambda session: search.vocabulary(
             session, tenant_id=tenant, most=MOST_WORDS
         ),
     }
@@ -70,6 +70,4 @@ def search_pages(tenant: UUID, *, stream: UUID, seen: UUID) -> dict[str, Page]:
 async def _tell(
     session: AsyncSession, tenant: UUID, highlight_ids: list[UUID], query: TextQuery
 ) -> None:
-    await highlight_search.excerpts(
-        session, tenant_id=tenant, highlight_ids=highlight_ids[:50], query=query
-    )
+    await search.excerpts(session, tenant_id=tenant, highlight_ids=highlight_ids[:50], query=query)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.hms.admission import Checks, Secrets
 from infra.db.tables import Connection
-from infra.encryption import SecretBox, new_secret
+from infra.encryption import SecretCipher, new_secret
 
 OVERLAP: Final = timedelta(hours=24)
 """For how long the secrets before a rotation stay good: time to change 100ms's dashboard."""
@@ -42,7 +42,7 @@ class ConnectionSecrets:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._box = SecretBox(secret, purpose="connection")
+        self._cipher = SecretCipher(secret, purpose="connection")
 
     def generate(self) -> PlainSecrets:
         """Return new secrets."""
@@ -53,22 +53,22 @@ class ConnectionSecrets:
         message = b"connection-header:" + value.encode(errors="replace")
         return hmac.new(self._secret, message, hashlib.sha256).digest()
 
-    def seal(self, value: str, *, connection_id: UUID) -> bytes:
+    def encrypt(self, value: str, *, connection_id: UUID) -> bytes:
         """Return a secret as it is stored with a connection."""
-        return self._box.seal(value.encode(), owner=str(connection_id))
+        return self._cipher.encrypt(value.encode(), owner=str(connection_id))
 
     def stored(self, plain: PlainSecrets, *, connection_id: UUID) -> dict[str, bytes]:
         """Return the columns in which a connection keeps its secrets."""
         return {
             "header_hash": self.hash_header(plain.header),
-            "signing_secret": self.seal(plain.signing, connection_id=connection_id),
+            "signing_secret": self.encrypt(plain.signing, connection_id=connection_id),
         }
 
     def accepted(self, connection: Connection, *, now: datetime | None = None) -> Secrets:
         """Return what requests are compared with; those before a rotation while they are good.
 
         Raises:
-            SealBrokenError: the installation's signing secret is another than it was.
+            SecretDecryptionError: the installation's signing secret is another than it was.
         """
         until = connection.previous_until
         both = until is not None and until > (now or datetime.now(UTC))
@@ -82,7 +82,7 @@ class ConnectionSecrets:
         return Secrets(
             header_hashes=tuple(each for each in hashes if each is not None),
             signing_secrets=tuple(
-                self._box.open(each, owner=str(connection.id))
+                self._cipher.decrypt(each, owner=str(connection.id))
                 for each in sealed
                 if each is not None
             ),
@@ -92,9 +92,9 @@ class ConnectionSecrets:
         """Return what tokens for a connection's workspace are made from; None without it.
 
         Raises:
-            SealBrokenError: the installation's signing secret is another than it was.
+            SecretDecryptionError: the installation's signing secret is another than it was.
         """
         if connection.management_access_key is None or connection.management_secret is None:
             return None
-        secret = self._box.open(connection.management_secret, owner=str(connection.id))
+        secret = self._cipher.decrypt(connection.management_secret, owner=str(connection.id))
         return ManagementKey(access_key=connection.management_access_key, secret=secret)

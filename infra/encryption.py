@@ -1,7 +1,7 @@
-"""Secrets that must be known in plain text, sealed at rest (AES-256-GCM).
+"""Encryption at rest of secrets that are needed in plain text (AES-256-GCM).
 
-A stolen table opens nothing without the installation's signing secret, and a sealed value copied to
-another row does not open either, since what it belongs to is sealed with it.
+Decryption needs the installation's signing secret. The owner of a value is authenticated with it,
+so that a value copied to another row cannot be decrypted.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _NONCE_BYTES: Final = 12
 _SECRET_BYTES: Final = 32
 
 
-class SealBrokenError(ValueError):
-    """A sealed value was changed, belongs to something else, or was sealed under another key."""
+class SecretDecryptionError(ValueError):
+    """A value was altered, belongs to another owner, or was encrypted with another key."""
 
 
-class SecretBox:
-    """Seals and opens the secrets of one purpose.
+class SecretCipher:
+    """Encrypts and decrypts the secrets of one purpose.
 
     Args:
-        secret: the installation's signing secret, of which the key is derived (HKDF, RFC 5869).
-        purpose: mixed into the key, so that what is sealed for another purpose does not open.
+        secret: the installation's signing secret, from which the key is derived (HKDF, RFC 5869).
+        purpose: part of the key derivation, so that purposes cannot decrypt each other's values.
     """
 
     def __init__(self, secret: bytes, *, purpose: str) -> None:
@@ -39,22 +39,22 @@ class SecretBox:
         )
         self._cipher = AESGCM(derivation.derive(secret))
 
-    def seal(self, value: bytes, *, owner: str) -> bytes:
-        """Return `value` sealed for its owner (such as a row's id)."""
+    def encrypt(self, value: bytes, *, owner: str) -> bytes:
+        """Return `value` encrypted for its owner (such as a row's id): nonce and ciphertext."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, value, owner.encode())
 
-    def open(self, sealed: bytes, *, owner: str) -> bytes:
-        """Return what was sealed.
+    def decrypt(self, encrypted: bytes, *, owner: str) -> bytes:
+        """Return the plain text of an encrypted value.
 
         Raises:
-            SealBrokenError: it was not sealed by us for this owner.
+            SecretDecryptionError: the value was not encrypted with this key for this owner.
         """
-        nonce, text = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        nonce, text = encrypted[:_NONCE_BYTES], encrypted[_NONCE_BYTES:]
         try:
             return self._cipher.decrypt(nonce, text, owner.encode())
         except (InvalidTag, ValueError) as error:
-            raise SealBrokenError(
+            raise SecretDecryptionError(
                 "a stored secret cannot be opened: HIGHLIGHTS_SIGNING_SECRET is not the one that "
                 "it was stored with"
             ) from error

@@ -1,17 +1,13 @@
-"""Moving windows counted in this process, exactly, at the same small cost for every request.
+"""Sliding-window rate limits, counted in Redis or in this process.
 
-The memory storage of the library `limits` keeps an entry for each unit, in a list that it copies
-on a thread after every request. This one keeps an entry for each request, in a queue that it takes
-expired ones off, and forgets owners of whom nothing is left. Beside a shared count in Redis it
-also keeps what other processes had used when Redis last answered.
+The library `limits` counts. This adapter adds a deadline, a circuit breaker (no request waits for
+Redis while it is known to be unavailable), and a second count in this process. A request passes
+only if both counts have room. While Redis is unavailable, or comes back empty, a process therefore
+never lets through more than the limit, less what the others had used when Redis last answered.
 
-Counting what was used of a limit, over a moving window, in Redis or in this process.
-
-The library `limits` counts. This adapter adds what a service needs around it: a deadline, no
-attempt at all while Redis is known to be away, so that its outage costs a request nothing, and a
-second count in this process. A request passes only if both counts have room for it. So while Redis
-is away, or comes back empty, a process still lets through no more than the limit, less what the
-others had used when Redis last answered.
+`SlidingWindowStorage` replaces the memory storage of `limits`, which keeps one entry per unit in a
+list that it copies on a thread after every request. This one keeps one entry per request, forgets
+idle owners, and remembers the usage of other processes.
 """
 
 from __future__ import annotations
@@ -79,7 +75,7 @@ class _Window:
         return min(first, self._others_at) if with_others and self._others else first
 
 
-class MovingWindows(MemoryStorage):
+class SlidingWindowStorage(MemoryStorage):
     """Storage of `limits` for its moving-window strategy, in memory.
 
     Attributes:
@@ -138,15 +134,11 @@ class MovingWindows(MemoryStorage):
 
 
 T = TypeVar("T")
-
-
 _PREFIX: Final = "highlights"
-
-
 _log = structlog.get_logger(__name__)
 
 
-class LimiterAwayError(Exception):
+class RateLimiterUnavailableError(Exception):
     """Redis cannot be reached, and counting in this process alone is not wanted."""
 
 
@@ -160,7 +152,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Bucket:
+class RateLimitBucket:
     """A limit as it holds for one owner: a tenant, a key, an address."""
 
     limit: Limit
@@ -168,7 +160,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class RateLimitStatus:
     """What is left of a limit, and in how many seconds the first used unit comes back."""
 
     limit: Limit
@@ -177,11 +169,11 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class RateLimitResult:
     """How each bucket stands, and which of them had too little left, if any."""
 
-    standings: tuple[Standing, ...]
-    refused_by: Standing | None = None
+    standings: tuple[RateLimitStatus, ...]
+    refused_by: RateLimitStatus | None = None
 
 
 class RateLimiter:
@@ -211,7 +203,7 @@ class RateLimiter:
         self._away = False
         self._next_attempt = -math.inf
         self._pool: ConnectionPool | None = None
-        self._windows = MovingWindows()
+        self._windows = SlidingWindowStorage()
         self._local = MovingWindowRateLimiter(self._windows)
         self._shared: MovingWindowRateLimiter | None = None
         if redis_url is not None:
@@ -224,19 +216,19 @@ class RateLimiter:
             )
             self._shared = MovingWindowRateLimiter(storage)
 
-    async def take(self, buckets: Sequence[Bucket], *, cost: int) -> Verdict:
+    async def take(self, buckets: Sequence[RateLimitBucket], *, cost: int) -> RateLimitResult:
         """Use `cost` units of each bucket, in this order, until one has too little left.
 
         A refusal uses nothing of the bucket that refuses and of those after it.
 
         Raises:
-            LimiterAwayError: Redis does not answer, and nobody else is to count.
+            RateLimiterUnavailableError: Redis does not answer, and nobody else is to count.
         """
         if self._shared is None:
             return await self._take(self._local, buckets, cost)
         try:
             verdict = await self._ask(self._take(self._shared, buckets, cost))
-        except LimiterAwayError:
+        except RateLimiterUnavailableError:
             if not self._count_locally:
                 raise
             return await self._take(self._local, buckets, cost)
@@ -248,24 +240,26 @@ class RateLimiter:
         self._note(buckets, verdict.standings)
         return verdict
 
-    async def look(self, bucket: Bucket) -> Standing:
+    async def look(self, bucket: RateLimitBucket) -> RateLimitStatus:
         """Return how a bucket stands; nothing is used.
 
         Raises:
-            LimiterAwayError: Redis does not answer, and nobody else is to count.
+            RateLimiterUnavailableError: Redis does not answer, and nobody else is to count.
         """
         if self._shared is None:
             return await self._standing(self._local, bucket)
         try:
             standing = await self._ask(self._standing(self._shared, bucket))
-        except LimiterAwayError:
+        except RateLimiterUnavailableError:
             if not self._count_locally:
                 raise
             return await self._standing(self._local, bucket)
         self._note([bucket], [standing])
         return standing
 
-    def _note(self, buckets: Sequence[Bucket], standings: Sequence[Standing]) -> None:
+    def _note(
+        self, buckets: Sequence[RateLimitBucket], standings: Sequence[RateLimitStatus]
+    ) -> None:
         """Remember what all processes have used, for the time when Redis does not say."""
         for bucket, standing in zip(buckets, standings, strict=True):
             limit = bucket.limit
@@ -278,42 +272,44 @@ class RateLimiter:
             await self._pool.aclose()
 
     async def _take(
-        self, strategy: MovingWindowRateLimiter, buckets: Sequence[Bucket], cost: int
-    ) -> Verdict:
+        self, strategy: MovingWindowRateLimiter, buckets: Sequence[RateLimitBucket], cost: int
+    ) -> RateLimitResult:
         refused: int | None = None
         for place, bucket in enumerate(buckets):
             if not await strategy.hit(_item(bucket.limit), bucket.owner, cost=cost):
                 refused = place
                 break
         standings = await self._standings(strategy, buckets)
-        return Verdict(
+        return RateLimitResult(
             standings=standings, refused_by=None if refused is None else standings[refused]
         )
 
     async def _standings(
-        self, strategy: MovingWindowRateLimiter, buckets: Sequence[Bucket]
-    ) -> tuple[Standing, ...]:
+        self, strategy: MovingWindowRateLimiter, buckets: Sequence[RateLimitBucket]
+    ) -> tuple[RateLimitStatus, ...]:
         if strategy is self._local:  # tasks would cost more than what they do
             return tuple([await self._standing(strategy, bucket) for bucket in buckets])
         return tuple(await asyncio.gather(*(self._standing(strategy, each) for each in buckets)))
 
-    async def _standing(self, strategy: MovingWindowRateLimiter, bucket: Bucket) -> Standing:
+    async def _standing(
+        self, strategy: MovingWindowRateLimiter, bucket: RateLimitBucket
+    ) -> RateLimitStatus:
         stats = await strategy.get_window_stats(_item(bucket.limit), bucket.owner)
         # Headers count in whole seconds, and Redis' Lua gives times with four decimals only.
         reset = max(1, math.ceil(round(stats.reset_time - time.time(), 2)))
-        return Standing(limit=bucket.limit, remaining=max(0, stats.remaining), reset=reset)
+        return RateLimitStatus(limit=bucket.limit, remaining=max(0, stats.remaining), reset=reset)
 
     async def _ask(self, question: Coroutine[Any, Any, T]) -> T:
         try:
             self._admit()
-        except LimiterAwayError:
+        except RateLimiterUnavailableError:
             question.close()
             raise
         try:
             answer = await within(question, self._timeout)
         except (TimeoutError, OSError, RedisError) as error:
             self._note_away(error)
-            raise LimiterAwayError("Redis does not answer") from error
+            raise RateLimiterUnavailableError("Redis does not answer") from error
         if self._away:
             self._away = self._windows.count_others = False
             _log.info("rate limits are back")
@@ -324,7 +320,7 @@ class RateLimiter:
             return
         now = time.monotonic()
         if now < self._next_attempt:
-            raise LimiterAwayError("Redis did not answer lately")
+            raise RateLimiterUnavailableError("Redis did not answer lately")
         # This request tries, and those beside it do not.
         self._next_attempt = now + self._retry_interval
 

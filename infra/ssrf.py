@@ -1,15 +1,13 @@
-"""Addresses that are not on the public internet, after the IANA special-purpose registries.
+"""Protection of requests to untrusted URLs against server-side request forgery.
 
-The tables are our own, since `ipaddress.is_global` differs between Python releases. They follow the
-IPv4 and IPv6 Special-Purpose Address Registries as of 2026 and, where a registry calls a block
-globally reachable that no origin can be served from (anycast services of the local network), they
-are stricter.
+The address is checked where the connection is made, on the address that is connected to, so a name
+that resolves differently a moment later (DNS rebinding) gains nothing. TLS still verifies the name.
+Every redirect is a request of its own and is checked again.
 
-Requests to addresses that strangers name, kept away from our own network.
-
-The address is checked where the connection is made, on the very address that is connected to, so
-that a name which resolves differently a moment later (DNS rebinding) gains nothing. TLS still
-verifies the name. Every redirect is a request of its own and is checked again.
+The special-purpose address tables are our own, since `ipaddress.is_global` differs between Python
+releases. They follow the IANA IPv4 and IPv6 Special-Purpose Address Registries as of 2026 and are
+stricter where a registry calls a block globally reachable that cannot host an origin (such as
+anycast services of the local network).
 """
 
 from __future__ import annotations
@@ -27,11 +25,7 @@ import httpcore
 import httpx
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
 _NOT_PUBLIC_V4: Final = tuple(
     ipaddress.IPv4Network(block)
     for block in (
@@ -52,8 +46,6 @@ _NOT_PUBLIC_V4: Final = tuple(
         "240.0.0.0/4",  # reserved, and the limited broadcast address
     )
 )
-
-
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 """All of IPv6 that IANA allocates; what lies outside is special, or reserved."""
 
@@ -66,29 +58,13 @@ _NOT_PUBLIC_V6: Final = tuple(
         "3fff::/20",  # documentation
     )
 )
-
-
 _TEREDO: Final = ipaddress.IPv6Network("2001::/32")
-
-
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
-
-
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-
-
 _SIX_TO_FOUR: Final = ipaddress.IPv6Network("2002::/16")
-
-
 _LOW_32: Final = 0xFFFF_FFFF
-
-
 _ISATAP: Final = 0x0000_5EFE
-
-
 _UNIVERSAL_BIT: Final = 0x0200_0000
-
-
 _NEVER: Final = tuple(
     ipaddress.ip_network(block)
     for block in (

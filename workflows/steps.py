@@ -76,7 +76,7 @@ GAME: Final = SearchAttributeKey.for_keyword(SearchAttribute.GAME)
 STREAM_STATUS: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_STATUS)
 
 
-# Name of `RecordMissingError` in `infra.db.repositories.errors`: the row was deleted for good.
+# Name of `RecordMissingError` in `infra.db.errors`: the row was deleted for good.
 RECORD_MISSING = "RecordMissingError"
 
 

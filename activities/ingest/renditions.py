@@ -123,7 +123,7 @@ class CaptionFollower:
             # Set before reading, so that an unreadable segment is not requested again.
             self._next = segment.sequence + 1
             cues = await self._read_segment(segment)
-            self._cues += self._unroller.take(cues)
+            self._cues += self._unroller.new_text(cues)
             del self._cues[:-_KEPT]
         return playlist.ended
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.services import Services
 from domain.clips.models import ClipStatus
-from infra.db.repositories.stored import Stored
+from infra.db.repositories.clips import ClipRow
 from infra.db.tables import Clip
 from infra.storage.signed_urls import clip_path
 
@@ -56,12 +56,12 @@ class ClipModel(BaseModel):
     size: int | None
 
     @classmethod
-    def of(cls, row: Stored[Clip], services: Services) -> Self:
+    def of(cls, row: Clip | ClipRow, services: Services) -> Self:
         """Return a clip, with links when it is ready."""
         return cls.model_validate(clip_document_of(row, services))
 
 
-def clip_document_of(row: Stored[Clip], services: Services) -> dict[str, Any]:
+def clip_document_of(row: Clip | ClipRow, services: Services) -> dict[str, Any]:
     """Return what a `ClipModel` shows of a clip."""
     is_ready = row.status == ClipStatus.READY and row.key is not None
     return {
@@ -99,7 +99,7 @@ class ClipDetail(ClipModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: Stored[Clip], services: Services) -> Self:
+    def of(cls, row: Clip | ClipRow, services: Services) -> Self:
         """Return a clip with all that is known of it."""
         return cls(
             **ClipModel.of(row, services).model_dump(),

@@ -59,5 +59,5 @@ def management_columns(
     secret = body.management.secret.get_secret_value()
     return {
         "management_access_key": body.management.access_key,
-        "management_secret": secrets.seal(secret, connection_id=connection_id),
+        "management_secret": secrets.encrypt(secret, connection_id=connection_id),
     }

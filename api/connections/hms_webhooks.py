@@ -42,7 +42,7 @@ from domain.hms.admission import (
 )
 from domain.hms.events import HmsEvent, NotAnEventError, parse_event
 from domain.tenants.addresses import IPAddress, client_address
-from infra.db.repositories.errors import RecordMissingError
+from infra.db.errors import RecordMissingError
 
 PREFIX: Final = "/v1/webhooks/100ms"
 NAMES: Final = frozenset({"receive_connection_event", "receive_workspace_event"})

@@ -36,8 +36,8 @@ from domain.highlights.feedback import (
 )
 from domain.streams.messages import ClipCorrection
 from domain.streams.status import TERMINAL
-from infra.db.repositories import feedback, highlights, streams
-from infra.db.repositories.errors import RecordMissingError
+from infra.db.errors import RecordMissingError
+from infra.db.repositories import highlights, streams
 from infra.db.tables import HighlightFeedbackRow, Stream
 
 _NEWEST: Final = "-created_at"
@@ -164,7 +164,7 @@ async def list_feedback(
     async with services.database.session(caller.tenant_id) as session:
         if not await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id):
             raise HighlightNotFoundProblem
-        rows = await feedback.list_page(
+        rows = await highlights.list_feedback(
             session,
             tenant_id=caller.tenant_id,
             highlight_id=highlight_id,
@@ -189,7 +189,7 @@ async def _give(
         # A running stream's row may be a minute behind it.
         known = max(row.end, row.clip_end, stream.position if stream is not None else 0.0)
         _check(body.correction, start=row.start, end=row.end, media_end=known)
-    given = await feedback.put(
+    given = await highlights.put_feedback(
         session,
         tenant_id=caller.tenant_id,
         highlight_id=highlight_id,

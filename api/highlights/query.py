@@ -10,7 +10,7 @@ from pydantic import FiniteFloat
 
 from api.request_model import Moment, Name
 from domain.highlights.selection import DecisionStatus
-from infra.db.repositories.highlight_filter import HighlightFilter
+from infra.db.repositories.highlights import HighlightFilter
 
 _Seconds = Annotated[FiniteFloat | None, Query(description="Seconds of media time.")]
 _Score = Annotated[float | None, Query(ge=0, le=1)]
@@ -83,8 +83,8 @@ async def highlight_filter(
         peak_to=peak_to,
         created_from=created_from,
         created_to=created_to,
-        happened_from=happened_from,
-        happened_to=happened_to,
+        occurred_from=happened_from,
+        occurred_to=happened_to,
     )
 
 

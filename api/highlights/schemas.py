@@ -18,8 +18,9 @@ from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Reason, Tier
 from domain.model import Model
 from domain.score import DIMENSIONS
-from infra.db.repositories.stored import Stored
-from infra.db.tables import Clip, Highlight
+from infra.db.repositories.clips import ClipRow
+from infra.db.repositories.highlights import HighlightRow
+from infra.db.tables import Highlight
 
 EXAMPLE: dict[str, Any] = {
     "id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
@@ -106,13 +107,13 @@ class HighlightModel(BaseModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: Stored[Highlight], clip: Stored[Clip] | None, services: Services) -> Self:
+    def of(cls, row: Highlight | HighlightRow, clip: ClipRow | None, services: Services) -> Self:
         """Return a highlight with its newest clip."""
         return cls.model_validate(document_of(row, clip, services))
 
 
 def document_of(
-    row: Stored[Highlight], clip: Stored[Clip] | None, services: Services
+    row: Highlight | HighlightRow, clip: ClipRow | None, services: Services
 ) -> dict[str, Any]:
     """Return what a `HighlightModel` shows of a highlight and its newest clip.
 

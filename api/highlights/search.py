@@ -25,8 +25,8 @@ from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import Name
 from api.services import ServicesDependency
 from app.services.search import NothingToSearchForError, ReadQuery
-from infra.db.repositories import clips, highlight_search, highlights
-from infra.db.repositories.highlight_search import MARKS, Excerpts
+from infra.db.repositories import clips, highlights, search
+from infra.db.repositories.search import MARKS, Excerpts
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
 _EXAMPLE: Final[dict[str, Any]] = {
@@ -118,7 +118,7 @@ async def search_highlights(
         except NothingToSearchForError:
             raise NothingToSearchForProblem from None
         order = _order(read)
-        hits = await highlight_search.find(
+        hits = await search.find(
             session,
             tenant_id=caller.tenant_id,
             query=read.query,
@@ -131,7 +131,7 @@ async def search_highlights(
         newest = await clips.latest_by_highlight(
             session, tenant_id=caller.tenant_id, highlight_ids=ids
         )
-        texts = await highlight_search.excerpts(
+        texts = await search.excerpts(
             session, tenant_id=caller.tenant_id, highlight_ids=ids, query=read.query
         )
     return SearchPage(

@@ -22,9 +22,9 @@ from api.pagination import MAX_LIMIT
 from api.services import ServicesDependency
 from domain.highlights.selection import HIDDEN
 from domain.highlights.similarity import Impression, Resemblance, describe, resemblance
-from infra.db.repositories import clips, highlights, similar_highlights
-from infra.db.repositories.stored import Stored
-from infra.db.tables import Clip, Highlight
+from infra.db.repositories import clips, highlights, search
+from infra.db.repositories.clips import ClipRow
+from infra.db.tables import Highlight
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
 _EXAMPLE: Final[dict[str, Any]] = {
@@ -104,10 +104,10 @@ async def find_similar_highlights(
             session, tenant_id=tenant, highlight_ids=[highlight_id]
         )
         impression = _impression(about, own.get(highlight_id))
-        titled = await similar_highlights.by_title(
+        titled = await search.by_title(
             session, tenant_id=tenant, highlight_id=highlight_id, title=about.title
         )
-        pictured = await similar_highlights.by_picture(
+        pictured = await search.by_picture(
             session,
             tenant_id=tenant,
             highlight_id=highlight_id,
@@ -132,7 +132,7 @@ async def find_similar_highlights(
     )
 
 
-def _impression(row: Highlight, clip: Stored[Clip] | None) -> Impression:
+def _impression(row: Highlight, clip: ClipRow | None) -> Impression:
     return Impression(
         start=row.start,
         end=row.end,

@@ -47,8 +47,8 @@ from api.services import ServicesDependency
 from app.services import api_keys as key_service
 from app.services.api_keys import MadeKey
 from domain.tenants.keys import KeyEndedError, KeyReplacedError, LastAdministratorError
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import api_keys
-from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.idempotency import StoredResponse
 
 _NEWEST: Final = "-created_at"

@@ -12,7 +12,7 @@ from api.errors.problems import Problem
 from api.middleware.rate_limits import RateLimits, account_of, is_limited
 from api.middleware.request_id import request_id_of
 from api.services import ServicesDependency
-from infra.rate_limit import Standing
+from infra.rate_limit import RateLimitStatus
 
 POLICY_HEADER: Final = "RateLimit-Policy"
 LIMIT_HEADER: Final = "RateLimit"
@@ -66,13 +66,13 @@ async def charge_file(request: Request, services: ServicesDependency) -> None:
     await services.limits.charge_file(request.scope)
 
 
-def policies(standings: tuple[Standing, ...]) -> str:
+def policies(standings: tuple[RateLimitStatus, ...]) -> str:
     """Return the value of `RateLimit-Policy`."""
     limits = [standing.limit for standing in standings]
     return ", ".join(f'"{limit.name}";q={limit.quota};w={limit.window}' for limit in limits)
 
 
-def remainders(standings: tuple[Standing, ...]) -> str:
+def remainders(standings: tuple[RateLimitStatus, ...]) -> str:
     """Return the value of `RateLimit`."""
     return ", ".join(
         f'"{standing.limit.name}";r={standing.remaining};t={standing.reset}'
@@ -80,7 +80,7 @@ def remainders(standings: tuple[Standing, ...]) -> str:
     )
 
 
-def _add_headers(message: Message, standings: tuple[Standing, ...]) -> None:
+def _add_headers(message: Message, standings: tuple[RateLimitStatus, ...]) -> None:
     if standings:
         headers = MutableHeaders(scope=message)
         headers[POLICY_HEADER] = policies(standings)

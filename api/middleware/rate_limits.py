@@ -20,7 +20,13 @@ from starlette.types import Scope
 from api.errors.problems import Problem, RateLimitedProblem, UnavailableProblem
 from app.services.plans import TenantPlans
 from domain.tenants.addresses import client_address
-from infra.rate_limit import Bucket, Limit, LimiterAwayError, RateLimiter, Standing
+from infra.rate_limit import (
+    Limit,
+    RateLimitBucket,
+    RateLimiter,
+    RateLimiterUnavailableError,
+    RateLimitStatus,
+)
 from infra.settings import Settings
 
 _COSTS: Final[Mapping[str, int]] = {
@@ -81,7 +87,7 @@ _UNKNOWN_ADDRESS: Final = "unknown"
 class Account:
     """What a request under way has used, for the headers of its answer."""
 
-    standings: tuple[Standing, ...] = ()
+    standings: tuple[RateLimitStatus, ...] = ()
     paid: bool = False
 
 
@@ -116,8 +122,8 @@ class RateLimits:
         # The key first: what its own limit refuses costs the tenant's other keys nothing.
         await self._charge(
             scope,
-            Bucket(key, f"{tenant_id}/{key_id}"),
-            Bucket(tenant, str(tenant_id)),
+            RateLimitBucket(key, f"{tenant_id}/{key_id}"),
+            RateLimitBucket(tenant, str(tenant_id)),
             cost=cost_of(scope["route"].name),
         )
 
@@ -130,7 +136,9 @@ class RateLimits:
         """
         name = scope["route"].name
         if name in BY_ADDRESS:
-            await self._charge(scope, Bucket(self._files, self._address(scope)), cost=cost_of(name))
+            await self._charge(
+                scope, RateLimitBucket(self._files, self._address(scope)), cost=cost_of(name)
+            )
 
     async def admit_address(self, scope: Scope) -> None:
         """Let in whoever has not been refused too often of late, before a key is looked at.
@@ -141,7 +149,7 @@ class RateLimits:
         """
         account = account_of(scope)
         standing = await self._counted(
-            self._limiter.look(Bucket(self._refusals, self._address(scope)))
+            self._limiter.look(RateLimitBucket(self._refusals, self._address(scope)))
         )
         account.standings = (standing,)
         if standing.remaining == 0:
@@ -154,9 +162,9 @@ class RateLimits:
             return
         try:
             verdict = await self._limiter.take(
-                [Bucket(self._refusals, self._address(scope))], cost=1
+                [RateLimitBucket(self._refusals, self._address(scope))], cost=1
             )
-        except LimiterAwayError:
+        except RateLimiterUnavailableError:
             return  # the answer is a refusal in any case
         account.standings = verdict.standings
 
@@ -170,15 +178,15 @@ class RateLimits:
             RateLimitedProblem: it has asked for too many that there are not.
             UnavailableProblem: nobody counts, and then nothing is to be served.
         """
-        bucket = Bucket(self._lookups, self._address(scope))
+        bucket = RateLimitBucket(self._lookups, self._address(scope))
         standing = await self._counted(self._limiter.look(bucket))
         if standing is not None and standing.remaining == 0:
             raise _refusal(standing)
 
     async def note_unknown(self, scope: Scope) -> None:
         """Charge a look-up that found no connection to its address."""
-        with suppress(LimiterAwayError):
-            await self._limiter.take([Bucket(self._lookups, self._address(scope))], cost=1)
+        with suppress(RateLimiterUnavailableError):
+            await self._limiter.take([RateLimitBucket(self._lookups, self._address(scope))], cost=1)
 
     async def refused_inbound(self, scope: Scope, problem: Problem) -> Problem:
         """Charge a refused event of 100ms to its address; return what to answer.
@@ -188,9 +196,9 @@ class RateLimits:
         """
         try:
             verdict = await self._limiter.take(
-                [Bucket(self._inbound, self._address(scope))], cost=1
+                [RateLimitBucket(self._inbound, self._address(scope))], cost=1
             )
-        except LimiterAwayError:
+        except RateLimiterUnavailableError:
             return problem
         return problem if verdict.refused_by is None else _refusal(verdict.refused_by)
 
@@ -198,7 +206,7 @@ class RateLimits:
         """Close the connections."""
         await self._limiter.close()
 
-    async def _charge(self, scope: Scope, *buckets: Bucket, cost: int) -> None:
+    async def _charge(self, scope: Scope, *buckets: RateLimitBucket, cost: int) -> None:
         account = account_of(scope)
         account.paid = True
         verdict = await self._counted(self._limiter.take(buckets, cost=cost))
@@ -210,7 +218,7 @@ class RateLimits:
     async def _counted(self, count: Awaitable[T]) -> T:
         try:
             return await count
-        except LimiterAwayError as error:
+        except RateLimiterUnavailableError as error:
             raise UnavailableProblem(
                 "Rate limits cannot be checked. " + UnavailableProblem.advice
             ) from error
@@ -235,7 +243,7 @@ def account_of(scope: Scope) -> Account:
     return account
 
 
-def _refusal(standing: Standing) -> RateLimitedProblem:
+def _refusal(standing: RateLimitStatus) -> RateLimitedProblem:
     limit = standing.limit
     return RateLimitedProblem(
         f"Of the limit `{limit.name}`, {limit.quota} in {limit.window} s, too little is left. "

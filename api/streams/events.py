@@ -39,8 +39,8 @@ from domain.highlights.selection import DecisionStatus
 from domain.streams.status import TERMINAL
 from domain.tenants.keys import Scope
 from infra.db.engine import DatabaseUnavailableError
-from infra.db.repositories import clips, highlights, stream_changes, streams
-from infra.db.repositories.stream_changes import Change
+from infra.db.repositories import clips, highlights, streams
+from infra.db.repositories.streams import HighlightChange
 from infra.settings.services import EventSettings
 
 # Longer than any transaction that writes a highlight or a clip (`Database`'s statement timeout).
@@ -113,7 +113,7 @@ class StreamFollower:
         return events
 
     async def _changed_highlights(self, session: AsyncSession) -> list[bytes]:
-        changes = await stream_changes.since(
+        changes = await streams.changes_since(
             session,
             tenant_id=self._tenant_id,
             stream_id=self._stream_id,
@@ -123,7 +123,7 @@ class StreamFollower:
         self.behind = len(new) > _AT_A_TIME
         return await self._tell(session, new[:_AT_A_TIME])
 
-    async def _tell(self, session: AsyncSession, changes: Sequence[Change]) -> list[bytes]:
+    async def _tell(self, session: AsyncSession, changes: Sequence[HighlightChange]) -> list[bytes]:
         last = {each.highlight_id: each.at for each in changes}
         rows = await highlights.get_many(
             session, tenant_id=self._tenant_id, highlight_ids=list(last)
@@ -147,7 +147,7 @@ class StreamFollower:
         ]
 
 
-def _key(change: Change) -> tuple[UUID, bool]:
+def _key(change: HighlightChange) -> tuple[UUID, bool]:
     return change.highlight_id, change.of_clip
 
 

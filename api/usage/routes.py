@@ -26,7 +26,7 @@ from api.request_model import Moment
 from api.services import ServicesDependency
 from api.usage.schemas import BudgetList, BudgetModel, BudgetRequest, UsageModel, UsageReport
 from domain.tenants.usage import UsageKind, month_of
-from infra.db.repositories import budgets, usage
+from infra.db.repositories import usage
 from infra.db.repositories.usage import Bucket
 
 _DEFAULT_RANGE: Final = timedelta(days=30)
@@ -96,7 +96,7 @@ async def get_usage(
 async def list_budgets(caller: Reader, services: ServicesDependency) -> BudgetList:
     """List your budgets, with what is used of each this month."""
     async with services.database.session(caller.tenant_id) as session:
-        rows = await budgets.list_all(session, tenant_id=caller.tenant_id)
+        rows = await usage.list_budgets(session, tenant_id=caller.tenant_id)
         used = [
             await usage.used(
                 session,
@@ -122,7 +122,7 @@ async def put_budget(
 ) -> BudgetModel:
     """Set how much of a kind you mean to use in a month. It is told of, never enforced."""
     async with services.database.session(caller.tenant_id) as session:
-        row = await budgets.put(
+        row = await usage.put_budget(
             session, tenant_id=caller.tenant_id, kind=kind, monthly=body.monthly
         )
         used = await usage.used(
@@ -146,7 +146,7 @@ async def delete_budget(
 ) -> Response:
     """Take a budget away: nothing is told of this kind any more."""
     async with services.database.session(caller.tenant_id) as session:
-        if not await budgets.remove(session, tenant_id=caller.tenant_id, kind=kind):
+        if not await usage.delete_budget(session, tenant_id=caller.tenant_id, kind=kind):
             raise BudgetNotFoundProblem
     return Response(status_code=204)
 

@@ -33,7 +33,7 @@ from api.services import Services, ServicesDependency
 from api.webhooks.schemas import DeliveryDetail, DeliveryModel, ReplayRequest, ReplayResult
 from domain.tenants.keys import Scope, permits
 from domain.webhooks.events import DeliveryStatus, EndpointPayload, EndpointStatus, EventType, event
-from infra.db.repositories import deliveries, delivery_attempts, endpoints, events
+from infra.db.repositories import deliveries, endpoints, events
 from infra.db.repositories.deliveries import DeliveryFilter, TooManyEventsError
 from infra.db.tables import WebhookEndpoint
 
@@ -84,9 +84,7 @@ async def get_delivery(
         if row is None:
             raise DeliveryNotFoundProblem
         about = await events.get(session, tenant_id=tenant, event_id=row.event_id)
-        attempts = await delivery_attempts.of_delivery(
-            session, tenant_id=tenant, delivery_id=delivery_id
-        )
+        attempts = await deliveries.attempts(session, tenant_id=tenant, delivery_id=delivery_id)
     data = None
     if permits(caller.scopes, Scope.READ):
         data = about.data if about else {}

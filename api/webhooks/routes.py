@@ -42,12 +42,12 @@ from api.webhooks.schemas import (
     SubscribeRequest,
 )
 from app.services import webhook_endpoints
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import endpoints
-from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.tables import WebhookEndpoint
 from infra.ssrf import UrlForbiddenError
-from infra.webhooks.signing import new_secret
+from infra.webhooks.message import new_secret
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -98,7 +98,7 @@ async def subscribe(
             url=body.url,
             description=body.description,
             event_types=sorted(set(body.event_types)),
-            secret=services.endpoint_secrets.seal(
+            secret=services.endpoint_secrets.encrypt(
                 secret, tenant_id=caller.tenant_id, endpoint_id=endpoint_id
             ),
             actor=actor,
@@ -215,7 +215,7 @@ async def rotate_secret(
             session,
             endpoint_id,
             tenant_id=caller.tenant_id,
-            secret=services.endpoint_secrets.seal(
+            secret=services.endpoint_secrets.encrypt(
                 secret, tenant_id=caller.tenant_id, endpoint_id=endpoint_id
             ),
             overlap=timedelta(seconds=body.overlap),

@@ -13,7 +13,7 @@ from app.settings import read_settings, require_database
 from domain.tenants.addresses import network
 from domain.tenants.keys import DEFAULT_OVERLAP, LONGEST_OVERLAP, KeyChangeRefusedError, Scope
 from infra.api_keys import KeyMode
-from infra.db.repositories.errors import RecordMissingError
+from infra.db.errors import RecordMissingError
 from infra.state_directory import signing_secret
 
 _WIDTH: Final = 80

@@ -20,9 +20,9 @@ from domain.tenants.audit import Actor, AuditAction
 from domain.tenants.keys import DEFAULT_OVERLAP, KeyLife, Scope, require_administrator
 from infra import api_keys
 from infra.api_keys import KeyMode, PlainKey
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import api_keys as stored_keys
 from infra.db.repositories import audit
-from infra.db.repositories.errors import RecordMissingError
 from infra.db.tables import ApiKey
 
 CHANGEABLE: Final = frozenset({"name", "allowed_ips", "expires_at"})

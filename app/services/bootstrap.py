@@ -17,9 +17,9 @@ from domain.tenants.usage import PlanName
 from infra import api_keys
 from infra.api_keys import KeyMode, PlainKey
 from infra.db.engine import Database
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import api_keys as stored_keys
 from infra.db.repositories import tenants
-from infra.db.repositories.errors import RecordMissingError
 from infra.db.tables import ApiKey
 from infra.state_directory import move_aside_directory, write_private
 

@@ -23,7 +23,7 @@ from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
 from infra.db.repositories import connections
 from infra.db.tables import Connection
-from infra.encryption import SealBrokenError
+from infra.encryption import SecretDecryptionError
 
 LIFETIME: Final = 5.0
 """Seconds for which another process may go by what was changed; docs/webhooks-100ms.md has it."""
@@ -171,7 +171,7 @@ class KnownConnections:
     def _accepted(self, row: Connection, now: datetime) -> Secrets | None:
         try:
             return self._secrets.accepted(row, now=now)
-        except SealBrokenError:
+        except SecretDecryptionError:
             _log.exception("connection_secret_unreadable", connection_id=str(row.id))
             return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain.highlights.explanation import explain
 from domain.profiles.catalog import PinnedProfile
-from infra.db.repositories.highlight_values import candidate_of, decision_of
+from infra.db.repositories.highlights import candidate_of, decision_of
 from infra.db.tables import Highlight
 
 

@@ -45,8 +45,8 @@ from domain.hms.effects import (
 from domain.hms.events import HmsEvent
 from domain.hms.reconciliation import Repair, repair_id
 from infra.db.engine import Database, DatabaseUnavailableError
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import inbound_events
-from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.inbound_events import Lane, NewEvent, PendingEvent
 from infra.ssrf import UrlGuard
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError

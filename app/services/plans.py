@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.tenants.audit import Actor, AuditAction
 from domain.tenants.usage import PLANS, Plan, PlanName
 from infra.db.engine import Database
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import audit, tenants
-from infra.db.repositories.errors import RecordMissingError
 
 LIFETIME: Final = 30.0
 _CAPACITY: Final = 10_000

@@ -24,8 +24,8 @@ from domain.highlights.search_query import (
     words,
     write,
 )
-from infra.db.repositories import highlight_search
-from infra.db.repositories.highlight_search import TextQuery
+from infra.db.repositories import search
+from infra.db.repositories.search import TextQuery
 
 LIFETIME: Final = 300.0
 
@@ -56,7 +56,7 @@ class Vocabularies:
         expires, words = self._known.get(tenant_id, (now, ()))
         if now < expires:
             return words
-        found = await highlight_search.vocabulary(session, tenant_id=tenant_id, most=MOST_WORDS)
+        found = await search.vocabulary(session, tenant_id=tenant_id, most=MOST_WORDS)
         words = tuple(word for word in found if not word.startswith("#"))
         self._known[tenant_id] = (now + LIFETIME, words)
         self._known.move_to_end(tenant_id)
@@ -108,18 +108,18 @@ class QueryReader:
         Raises:
             NothingToSearchForError: there is no word in it, or none that is not excluded.
         """
-        node = parse(await highlight_search.read_query(session, text))
+        node = parse(await search.read_query(session, text))
         if node is None:
             raise NothingToSearchForError
-        spoken = await highlight_search.languages(session, tenant_id=tenant_id)
-        stems = await highlight_search.stems(session, words=words(node), languages=spoken)
+        spoken = await search.languages(session, tenant_id=tenant_id)
+        stems = await search.stems(session, words=words(node), languages=spoken)
         forms = {word: _forms(word, found) for word, found in stems.items()}
         node = without(
             node, frozenset(word for word, found in stems.items() if any(not f for f in found))
         )
         corrections = await self._correct(session, tenant_id, node, forms)
         misread = [each for correction in corrections for each in correction.instead]
-        more = await highlight_search.stems(session, words=misread, languages=spoken)
+        more = await search.stems(session, words=misread, languages=spoken)
         for correction in corrections:
             instead = (form for each in correction.instead for form in _forms(each, more[each]))
             forms[correction.word] = tuple(dict.fromkeys((*forms[correction.word], *instead)))
@@ -140,7 +140,7 @@ class QueryReader:
     ) -> list[Correction]:
         wanted = words(node, wanted_only=True)
         looked_up = {form for word in wanted for form in forms[word]}
-        known = await highlight_search.known(session, tenant_id=tenant_id, words=looked_up)
+        known = await search.known(session, tenant_id=tenant_id, words=looked_up)
         unknown = [word for word in wanted if known.isdisjoint(forms[word])][:_MOST_CORRECTED]
         if not unknown:
             return []

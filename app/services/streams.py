@@ -49,7 +49,7 @@ from domain.streams.status import EndReason, StreamEnd, StreamProgress
 from domain.tenants.usage import PlanName
 from domain.text import Language
 from infra.db.engine import Database, DatabaseUnavailableError
-from infra.db.repositories import profiles, stream_quota, streams, tenants
+from infra.db.repositories import profiles, streams, tenants
 from infra.db.tables import Stream
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 
@@ -135,7 +135,7 @@ class StreamCreation:
         )
         await profiles.pin(session, tenant_id=new.tenant_id, profile=profile)
         # Last, since the tenant's other requests wait from here to the end of the transaction.
-        await stream_quota.reserve(
+        await streams.reserve_slot(
             session, tenant_id=new.tenant_id, default_plan=self._default_plan
         )
         return await streams.create(

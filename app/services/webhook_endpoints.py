@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tenants.audit import Actor, AuditAction
 from domain.webhooks.events import DisabledReason, EndpointStatus
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import audit, endpoints
-from infra.db.repositories.errors import RecordMissingError
 from infra.db.tables import WebhookEndpoint
 
 

@@ -28,8 +28,8 @@ from domain import task_queues
 from domain.ids import delivery_workflow_id
 from domain.webhooks.delivery import DeliveryInput, DeliveryOrder, DeliveryTiming
 from infra.db.engine import Database, DatabaseUnavailableError
-from infra.db.repositories import delivery_queue
-from infra.db.repositories.delivery_queue import WaitingDelivery
+from infra.db.repositories import deliveries
+from infra.db.repositories.deliveries import WaitingDelivery
 from infra.temporal.client import TemporalUnavailableError
 
 WORKFLOW: Final = "DeliveryWorkflow"
@@ -97,7 +97,7 @@ class WebhookDispatcher:
                 break
         for _ in range(_BATCHES):
             async with self._database.session(tenant_id) as session:
-                waiting = await delivery_queue.unqueued(session, tenant_id=tenant_id, limit=_BATCH)
+                waiting = await deliveries.unqueued(session, tenant_id=tenant_id, limit=_BATCH)
             if waiting:
                 await self._hand_over(tenant_id, waiting, at_once)
             if len(waiting) < _BATCH:
@@ -105,7 +105,7 @@ class WebhookDispatcher:
 
     async def _fan_out(self, tenant_id: UUID) -> int:
         async with self._database.session(tenant_id) as session:
-            return await delivery_queue.fan_out(session, tenant_id=tenant_id, limit=_BATCH)
+            return await deliveries.fan_out(session, tenant_id=tenant_id, limit=_BATCH)
 
     async def _hand_over(
         self, tenant_id: UUID, waiting: Sequence[WaitingDelivery], at_once: Collection[UUID]
@@ -136,7 +136,7 @@ class WebhookDispatcher:
             )
         )
         async with self._database.session(tenant_id) as session:
-            await delivery_queue.mark_queued(session, tenant_id=tenant_id, deliveries=waiting)
+            await deliveries.mark_queued(session, tenant_id=tenant_id, deliveries=waiting)
 
 
 async def _tell(

@@ -1,6 +1,6 @@
-"""A lifecycle event as a message; `docs/amqp.md` is its contract.
+"""Publishes lifecycle events from the outbox to the broker (contract: `docs/amqp.md`).
 
-From the outbox to the broker: an event is published once the broker has said so.
+An event counts as published once the broker has confirmed it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aio_pika.exceptions import AMQPError, DeliveryError
 
 from domain.webhooks.events import Event
 from infra.db.engine import Database
-from infra.db.repositories import events, publication
+from infra.db.repositories import events
 from infra.storage.signed_urls import ClipLinks
 from infra.webhooks.message import message_of
 
@@ -48,8 +48,6 @@ BATCH: Final = 100
 
 
 _DECLARE_INTERVAL: Final = 5.0
-
-
 _log = structlog.get_logger(__name__)
 
 
@@ -107,9 +105,9 @@ class EventRelay:
         confirmed: list[UUID] = []
         outage: Exception | None = None
         async with self._database.session(tenant_id) as session:
-            if not await publication.claim(session, tenant_id=tenant_id):
+            if not await events.try_lock_publishing(session, tenant_id=tenant_id):
                 return 0
-            waiting = await publication.unpublished(session, tenant_id=tenant_id, limit=BATCH)
+            waiting = await events.unpublished(session, tenant_id=tenant_id, limit=BATCH)
             try:
                 await self._publish(waiting, exchange, confirmed)
             except DeliveryError:

@@ -1,10 +1,8 @@
-"""asyncpg's connection, which begins a transaction and says whose it is in one message.
+"""PostgreSQL sessions, each scoped to one tenant.
 
-PostgreSQL: sessions that always belong to a tenant.
-
-The application connects as a role that owns nothing; row-level security compares each row with
-the transaction-local setting `app.tenant_id`. This module is the only way to a session, and sets
-it at the start of every transaction: there is no session without a tenant.
+The application connects as a role that owns no tables. Row-level security compares each row with
+the transaction-local setting `app.tenant_id`. Only this module opens sessions, and it sets that
+setting at the start of every transaction: there is no session without a tenant.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-import asyncpg
 from asyncpg import DataError as DriverDataError
 from asyncpg import PostgresError
 from pydantic_core import from_json
@@ -33,85 +30,18 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import NullPool
 
 from domain.text import clean_text, is_storable
-from infra.db.repositories import publication, tenants
 from infra.db.tables.base import LONGEST_TEXT
 
 
 class StaleConnectionError(Exception):
-    """A pooled connection broke while it was idle; nothing has been done by it yet."""
-
-
-class DriverConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
-    """asyncpg's connection, that may be told what its next transaction has to begin with."""
-
-    opening: str | None = None
-
-    async def execute(self, query: str, *args: object, **options: object) -> str:
-        """Send a statement; BEGIN together with what the transaction has to begin with."""
-        if self.opening is not None and query.startswith("BEGIN"):
-            query, self.opening = f"{query} {self.opening}", None
-        status: str = await super().execute(query, *args, **options)
-        return status
-
-
-def begin(connection: Connection, opening: str) -> None:
-    """Begin a transaction by a statement, in one round trip.
-
-    SQLAlchemy would begin with the first query: BEGIN, the statement and the query would each take
-    a round trip. Beginning at once also tells a broken connection from a usable one while another
-    can still take its place, as a ping would, at the price of one more. SQLAlchemy has no public
-    name for it; tests/integration/infra/test_transaction_begin.py watches what is sent, and tells
-    when another version does otherwise.
-
-    Raises:
-        StaleConnectionError: the connection had broken, and is done with.
-        TimeoutError: the server did not answer in time; this one is done with too.
-    """
-    adapted: Any = connection.connection.dbapi_connection
-    try:
-        adapted.run_async(lambda driver: _begin(adapted, driver, opening))
-    except BaseException as error:
-        # A BEGIN that was cut short, by cancellation too, may have begun: nobody else may get it.
-        connection.invalidate(error)
-        if isinstance(error, (ConnectionError, adapted.dbapi.Error)):
-            raise StaleConnectionError from error
-        raise
-
-
-async def _begin(adapted: Any, driver: DriverConnection, opening: str) -> None:  # noqa: ANN401 - SQLAlchemy's, without a type
-    driver.opening = opening
-    try:
-        await adapted._start_transaction()  # noqa: SLF001
-        if driver.opening is not None:
-            raise RuntimeError("the transaction began without saying whose it is")
-    finally:
-        driver.opening = None
-
-
-def set_locally(name: str, value: str) -> str:
-    """Return the statement that sets a setting of ours until the transaction ends.
-
-    Such a message has no parameters, and the value may be anybody's words: it goes as hex, in which
-    nothing can end a literal.
-
-    Raises:
-        ValueError: the value holds a NUL, which PostgreSQL's texts cannot.
-    """
-    if "\0" in value:
-        raise ValueError(f"{name} holds a NUL")
-    encoded = value.encode().hex()
-    return f"SELECT set_config('{name}', convert_from(decode('{encoded}', 'hex'), 'UTF8'), true)"
+    """A pooled connection broke while it was idle; no statement of the caller was sent on it."""
 
 
 _SETTING: Final = "setting"
-
-
+# `is_local`: the value ends with the transaction, so neither the pool nor a pooler can leak it.
+_SET_LOCAL: Final = text("SELECT set_config(:name, :value, true)")
 _BROKE: Final = "the connection to PostgreSQL broke"
-
-
 _DATA_EXCEPTION: Final = "22"
-
-
 _QUERY_CANCELED: Final = "57014"
 
 
@@ -131,17 +61,34 @@ class UnstorableValueError(Exception):
 
 
 class _ScopedSession(Session):
-    """A session whose every transaction starts by saying whose it is."""
+    """A session that sets its scope (`info`) at the start of every transaction."""
 
 
 @event.listens_for(_ScopedSession, "after_begin")
-def _scope(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
-    # set_config(…, is_local => true) is SET LOCAL: it ends with the transaction, so that neither
-    # the pool nor a pooler can leak it.
+def _set_scope(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    """Set the session's scope until the transaction ends.
+
+    It is the first statement on a connection from the pool, so it also detects one that broke while
+    idle, in time to take another.
+
+    Raises:
+        MissingTenantError: the session was not opened by `Database`.
+        StaleConnectionError: the connection is broken.
+        TimeoutError: the server did not answer in time.
+    """
     if _SETTING not in session.info:
         raise MissingTenantError("open sessions by Database.session(tenant_id)")
-    if not transaction.nested:  # a savepoint is within one that has said it
-        begin(connection, set_locally(*session.info[_SETTING]))
+    if transaction.nested:  # a savepoint keeps the scope of its transaction
+        return
+    name, value = session.info[_SETTING]
+    try:
+        connection.execute(_SET_LOCAL, {"name": name, "value": value})
+    except BaseException as error:
+        # Cancelled or failed, the connection may be in an open transaction: drop it.
+        connection.invalidate(error)
+        if isinstance(error, ConnectionError | DBAPIError):
+            raise StaleConnectionError from error
+        raise
 
 
 class Database:
@@ -171,11 +118,10 @@ class Database:
     ) -> None:
         options: dict[str, Any] = {
             "json_serializer": _json,
-            "json_deserializer": from_json,  # half the time of `json.loads`, which pages notice
+            "json_deserializer": from_json,  # takes half the time of `json.loads`
             "connect_args": {
                 "timeout": connect_timeout,
                 "command_timeout": statement_timeout,
-                "connection_class": DriverConnection,
                 # A pooler may hand each transaction another server connection, where a statement
                 # prepared earlier does not exist, or exists with another meaning.
                 "prepared_statement_name_func": lambda: f"__hl_{uuid4()}__",
@@ -266,7 +212,7 @@ class Database:
             DatabaseUnavailableError: there is no connection to be had, or it broke.
         """
         async with self._scoped("app.tenant_id", "") as session:
-            return await tenants.all_ids(session)
+            return list(await session.scalars(text("SELECT tenant_ids()")))
 
     async def tenants_to_publish_for(self) -> list[UUID]:
         """Return the ids of the tenants that have events which no broker has confirmed.
@@ -275,7 +221,7 @@ class Database:
             DatabaseUnavailableError: there is no connection to be had, or it broke.
         """
         async with self._scoped("app.tenant_id", "") as session:
-            return await publication.tenants_with_unpublished(session)
+            return list(await session.scalars(text("SELECT tenants_to_publish_for()")))
 
     async def ping(self) -> None:
         """Make a round trip to the server.
@@ -317,7 +263,14 @@ class Database:
             raise
 
     async def _begin(self, name: str, value: str) -> tuple[AsyncSession, AsyncExitStack]:
-        """Return a session in a transaction that has begun, and what ends both."""
+        """Return a session in an open transaction, and the stack that closes both.
+
+        Raises:
+            ValueError: `value` contains NUL, which PostgreSQL cannot store.
+            DatabaseUnavailableError: no usable connection.
+        """
+        if "\0" in value:
+            raise ValueError(f"{name} holds a NUL")
         broken: StaleConnectionError | None = None
         for _ in range(self._attempts):
             try:

@@ -1,8 +1,7 @@
-"""What all groups of settings share.
+"""Base class and value types of the settings.
 
-Types of settings: each refuses, when the settings are read, what a process could not use.
-
-The messages say what is allowed. They never repeat the value, which may hold a password.
+Each type validates its value when the settings are read. Error messages say what is allowed and
+never repeat the value, which may contain a password.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ from sqlalchemy.exc import ArgumentError
 from infra.redaction import header_problem, register
 
 PREFIX: Final = "HIGHLIGHTS_"
-
-
 # Hashed as it is: another form of it would void every key and signature made so far.
 _AS_IT_IS: Final = frozenset({"signing_secret"})
 
@@ -82,20 +79,10 @@ def _is_secret(annotation: Any) -> bool:  # noqa: ANN401 whatever a field may be
 
 
 _MINIMUM_SECRET: Final = 32
-
-
 _HIGHEST_PORT: Final = 65535
-
-
 _HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
-
-
 _POSTGRESQL: Final = ("postgresql", "postgresql+asyncpg", "postgres")
-
-
 _REDIS: Final = ("redis", "rediss", "unix")
-
-
 _AMQP: Final = ("amqp", "amqps")
 
 
@@ -197,30 +184,12 @@ def _require_scheme(url: str, schemes: tuple[str, ...], example: str) -> None:
 
 
 PostgresqlUrl = Annotated[SecretStr, AfterValidator(_postgresql_url)]
-
-
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
-
-
 AmqpUrl = Annotated[SecretStr, AfterValidator(_amqp_url)]
-
-
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
-
-
 Origin = Annotated[str, AfterValidator(_origin)]
-
-
 HostPort = Annotated[str, AfterValidator(_host_and_port)]
-
-
 LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]
-
-
 ReadableFile = Annotated[Path, AfterValidator(_readable_file)]
-
-
 Program = Annotated[Path, AfterValidator(_program)]
-
-
 DirectoryLocation = Annotated[str, AfterValidator(_directory)]

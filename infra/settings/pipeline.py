@@ -1,17 +1,4 @@
-"""The multimodal analyzer; without a key the local one works alone.
-
-100ms: where its API is, and how often we look after what its webhooks brought.
-
-What one stream may make us do.
-
-How long records are kept.
-
-What usage costs.
-
-Events sent to tenants.
-
-How much a worker does at a time.
-"""
+"""Settings of the pipeline: Gemini, 100ms, ingest, retention, usage, webhooks and workers."""
 
 from __future__ import annotations
 

@@ -1,21 +1,4 @@
-"""The message broker that the platform shares; without a URL there is none.
-
-The HTTP API.
-
-Which PostgreSQL to use; with no URL, `highlights dev` starts its own.
-
-Server-sent events.
-
-How much clients may ask of us.
-
-Where things are kept on this machine.
-
-Where media goes.
-
-Logs, traces and metrics.
-
-Which Temporal to use; with no address, `highlights dev` starts its own.
-"""
+"""Settings of the services: state, Temporal, PostgreSQL, storage, API, limits, AMQP and logs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The door to Temporal: one client, configured from settings.
-
-Temporal as something that may be away: a client made when first needed.
-"""
+"""The Temporal client: connection, data converter and state of workflow executions."""
 
 from __future__ import annotations
 
@@ -12,13 +9,24 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
 from temporalio.api.failure.v1 import Failure
-from temporalio.client import Client, Interceptor, KeepAliveConfig
+from temporalio.client import (
+    Client,
+    Interceptor,
+    KeepAliveConfig,
+    WorkflowContinuedAsNewError,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
+from temporalio.exceptions import ApplicationError
 from temporalio.runtime import Runtime
-from temporalio.service import TLSConfig
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from domain.streams.messages import StreamWorkflowResult
+from domain.streams.reconciliation import ExecutionState
 from infra.errors import NotConfiguredError, SetupError, StartFailedError
 from infra.redaction import redact
 from infra.settings import Settings
@@ -129,7 +137,7 @@ def _pem(path: Path | None) -> bytes | None:
         ) from error
 
 
-_CONNECT_TIMEOUT: Final = timedelta(seconds=3)
+_LAZY_CONNECT_TIMEOUT: Final = timedelta(seconds=3)
 
 
 class TemporalUnavailableError(Exception):
@@ -160,7 +168,7 @@ class TemporalConnection:
                     self._client = await connect(
                         self._settings,
                         interceptors=temporal_interceptors(self._settings),
-                        patience=_CONNECT_TIMEOUT,
+                        patience=_LAZY_CONNECT_TIMEOUT,
                     )
                 except SetupError as error:
                     raise TemporalUnavailableError(str(error)) from error
@@ -174,3 +182,71 @@ def connected(client: Client) -> Callable[[], Awaitable[Client]]:
         return client
 
     return given
+
+
+_RPC_TIMEOUT: Final = timedelta(seconds=5)
+_EXECUTION_STATES: Final = {
+    WorkflowExecutionStatus.RUNNING: ExecutionState.RUNNING,
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: ExecutionState.RUNNING,
+    WorkflowExecutionStatus.COMPLETED: ExecutionState.COMPLETED,
+    WorkflowExecutionStatus.FAILED: ExecutionState.FAILED,
+    WorkflowExecutionStatus.CANCELED: ExecutionState.CANCELED,
+    WorkflowExecutionStatus.TERMINATED: ExecutionState.TERMINATED,
+    WorkflowExecutionStatus.TIMED_OUT: ExecutionState.TIMED_OUT,
+}
+
+
+class WorkflowExecutions:
+    """Reads the state of workflow executions.
+
+    Args:
+        client: gives Temporal's client, or raises TemporalUnavailableError.
+    """
+
+    def __init__(self, client: Callable[[], Awaitable[Client]]) -> None:
+        self._client = client
+
+    async def state(self, workflow_id: str) -> ExecutionState:
+        """Return the state of the latest run of a workflow.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer. That is not MISSING.
+        """
+        client = await self._client()
+        try:
+            found = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return ExecutionState.MISSING
+            raise TemporalUnavailableError(
+                f"the workflow service does not answer: {error.message}"
+            ) from error
+        # A status that this SDK does not know is none of a lost execution.
+        return _EXECUTION_STATES.get(
+            found.status or WorkflowExecutionStatus.RUNNING, ExecutionState.RUNNING
+        )
+
+    async def stream_result(self, workflow_id: str) -> StreamWorkflowResult | None:
+        """Return how a closed stream workflow says that its stream ended; None if it does not.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        handle = client.get_workflow_handle(workflow_id, result_type=StreamWorkflowResult)
+        try:
+            result: StreamWorkflowResult = await handle.result(rpc_timeout=_RPC_TIMEOUT)
+        except WorkflowFailureError as error:
+            cause = error.cause
+            details = cause.details if isinstance(cause, ApplicationError) else ()
+            try:
+                return StreamWorkflowResult.model_validate(details[0]) if details else None
+            except ValidationError:
+                return None
+        except WorkflowContinuedAsNewError:
+            return None
+        except RPCError as error:
+            raise TemporalUnavailableError(
+                f"the workflow service does not answer: {error.message}"
+            ) from error
+        return result

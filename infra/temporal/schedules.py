@@ -28,7 +28,7 @@ _CATCH_UP: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rounds:
+class IntervalSchedule:
     """Rounds of a workflow, one every so often and never two at once.
 
     Attributes:
@@ -46,7 +46,7 @@ class Rounds:
     note: str
 
 
-async def ensure_rounds(client: Client, rounds: Rounds) -> None:
+async def ensure_schedule(client: Client, rounds: IntervalSchedule) -> None:
     """Make a schedule, or bring it up to date; one that an operator has paused stays paused.
 
     Raises:
@@ -72,7 +72,7 @@ async def ensure_rounds(client: Client, rounds: Rounds) -> None:
         )
 
 
-def _schedule(rounds: Rounds) -> Schedule:
+def _schedule(rounds: IntervalSchedule) -> Schedule:
     return Schedule(
         action=ScheduleActionStartWorkflow(
             rounds.workflow,

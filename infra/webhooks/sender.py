@@ -30,7 +30,7 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class WebhookResponse:
     """What came back: a status with the start of the body, or an error in half a sentence.
 
     `retry_after` is how many seconds the endpoint asked to wait (429 and 503 only).
@@ -74,7 +74,7 @@ class WebhookSender:
             trust_env=False,
         )
 
-    async def send(self, url: str, body: str, headers: Mapping[str, str]) -> Answer:
+    async def send(self, url: str, body: str, headers: Mapping[str, str]) -> WebhookResponse:
         """Post a JSON document; whatever goes wrong is an answer too."""
         began = time.monotonic()
         status: int | None = None
@@ -106,7 +106,7 @@ class WebhookSender:
         except httpx.HTTPError as failure:
             if status is None:
                 error = f"the connection failed ({str(failure) or type(failure).__name__})"
-        return Answer(
+        return WebhookResponse(
             duration=time.monotonic() - began,
             status_code=status,
             error=redact(error)[:_ERROR] if error else None,

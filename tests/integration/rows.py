@@ -17,10 +17,9 @@ from domain.text import Language
 from domain.webhooks.events import Event, EventType, UsagePayload, event
 from infra.db.engine import Database
 from infra.db.repositories import api_keys, clips, deliveries, endpoints, highlights, streams, usage
-from infra.db.repositories.highlight_filter import HighlightFilter
-from infra.db.repositories.highlights import Sort
+from infra.db.repositories.highlights import HighlightFilter, Sort
 from infra.db.tables import Highlight
-from infra.webhooks.signing import EndpointSecrets
+from infra.webhooks.message import EndpointSecrets
 
 PROFILE = GameProfile(id="default", version="1", name="Default")
 PICTURE = "0f1e2d3c4b5a6978"
@@ -139,7 +138,7 @@ async def new_endpoint(
             url=url,
             description="",
             event_types=list(event_types),
-            secret=EndpointSecrets(signing_secret).seal(
+            secret=EndpointSecrets(signing_secret).encrypt(
                 secret, tenant_id=tenant_id, endpoint_id=endpoint_id
             ),
         )

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tenants.keys import Scope
 from infra.api_keys import KeyMode
-from infra.db.repositories.keyset import Order, Position
+from infra.db.keyset import Order, Position
 from infra.db.tables import ApiKey, Tenant
 
 NEWEST: Final = Order(column=ApiKey.created_at, id=ApiKey.id, descending=True)

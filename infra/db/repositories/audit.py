@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tenants.audit import Actor, AuditAction, AuditTarget
-from infra.db.repositories.keyset import Order, Position
+from infra.db.keyset import Order, Position
 from infra.db.tables import AuditEntry
 
 NEWEST: Final = Order(column=AuditEntry.at, id=AuditEntry.id, descending=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -25,16 +26,44 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.clips.models import ClipSpec, ClipStatus
 from domain.streams.messages import ClipRecord
 from domain.tenants.usage import UsageKind, usage_event
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import usage
-from infra.db.repositories.announcements import announce_clip
-from infra.db.repositories.errors import RecordMissingError
-from infra.db.repositories.stored import Snapshot, snapshots, stored_columns
+from infra.db.repositories.events import append_clip_event
 from infra.db.tables import Clip, Highlight
 
 _MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
 _CONTENT: Final = tuple(
-    column.name for column in stored_columns(Clip) if column.name not in _MANAGED
+    column.name
+    for column in Clip.__table__.columns
+    if column.computed is None and column.name not in _MANAGED
 )
+
+
+class ClipRow(NamedTuple):
+    """The columns of a clip that lists show (see `HighlightRow`)."""
+
+    tenant_id: UUID
+    id: UUID
+    stream_id: UUID
+    highlight_id: UUID
+    status: str
+    start: float
+    duration: float
+    key: str | None
+    thumbnail_key: str | None
+    size: int | None
+    width: int | None
+    height: int | None
+    has_audio: bool | None
+    sha256: str | None
+    thumbnail_hash: str | None
+    message: str
+    ready_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+
+
 # A clip goes on only: a repeated or late write of an earlier state changes nothing.
 _STAGE: Final = {
     ClipStatus.RENDERING.value: 0,
@@ -42,23 +71,21 @@ _STAGE: Final = {
     ClipStatus.READY.value: 2,
     ClipStatus.DELETED.value: 3,
 }
-
-
-_column: Final = Clip.__table__.c
+_COLUMN: Final = Clip.__table__.c
 _SHOWN: Final = (
-    select(*stored_columns(Clip))
+    select(*(_COLUMN[name] for name in ClipRow._fields))
     .where(
-        _column.tenant_id == bindparam("tenant_id"),
+        _COLUMN.tenant_id == bindparam("tenant_id"),
         # An array is one parameter, and the statement the same for any number of ids.
-        _column.highlight_id == any_(bindparam("highlight_ids", type_=ARRAY(Uuid))),
-        _column.status != ClipStatus.DELETED,
+        _COLUMN.highlight_id == any_(bindparam("highlight_ids", type_=ARRAY(Uuid))),
+        _COLUMN.status != ClipStatus.DELETED,
     )
-    .ext(distinct_on(_column.highlight_id))
+    .ext(distinct_on(_COLUMN.highlight_id))
     .order_by(
-        _column.highlight_id,
-        (_column.status == ClipStatus.READY).desc(),
-        _column.created_at.desc(),
-        _column.id,
+        _COLUMN.highlight_id,
+        (_COLUMN.status == ClipStatus.READY).desc(),
+        _COLUMN.created_at.desc(),
+        _COLUMN.id,
     )
 )
 """The clip that each of some highlights shows."""
@@ -71,14 +98,14 @@ async def get(session: AsyncSession, *, tenant_id: UUID, clip_id: UUID) -> Clip 
 
 async def latest_by_highlight(
     session: AsyncSession, *, tenant_id: UUID, highlight_ids: Sequence[UUID]
-) -> dict[UUID, Snapshot]:
+) -> dict[UUID, ClipRow]:
     """Return the clip of each highlight that has one, deleted ones aside.
 
     It is the newest that is ready, so that one that is being cut anew takes the place of the one
     before in the moment it is finished; without a ready one it is the newest.
     """
     found = await session.execute(_SHOWN, {"tenant_id": tenant_id, "highlight_ids": highlight_ids})
-    return {clip.highlight_id: clip for clip in snapshots(found)}
+    return {row.highlight_id: ClipRow(*row) for row in found}
 
 
 async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:
@@ -114,7 +141,7 @@ async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:
         return False
     await _meter(session, record)
     about = await session.get_one(Highlight, (changed.tenant_id, changed.highlight_id))
-    return await announce_clip(
+    return await append_clip_event(
         session, changed, about, before=ClipStatus(before) if before is not None else None
     )
 

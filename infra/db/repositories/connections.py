@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.db.repositories.keyset import Order, Position
+from infra.db.keyset import Order, Position
 from infra.db.tables import Connection
 
 NEWEST: Final = Order(column=Connection.created_at, id=Connection.id, descending=True)

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tenants.audit import Actor, AuditAction
 from domain.webhooks.events import DisabledReason, EndpointPayload, EndpointStatus, EventType, event
+from infra.db.keyset import Order, Position
 from infra.db.repositories import audit, events
-from infra.db.repositories.delivery_locks import lock_deliveries
-from infra.db.repositories.keyset import Order, Position
+from infra.db.repositories.events import lock_deliveries
 from infra.db.tables import Delivery, WebhookEndpoint
 
 NEWEST: Final = Order(column=WebhookEndpoint.created_at, id=WebhookEndpoint.id, descending=True)

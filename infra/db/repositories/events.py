@@ -1,18 +1,35 @@
-"""The outbox of events: appended with the change they tell, read by the relays."""
+"""The outbox of lifecycle events: appended in the transaction of the change, read by the relays."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from domain.webhooks.events import Event, EventType
-from infra.db.tables import EventRow
+from domain.clips.models import ClipStatus
+from domain.highlights.explanation import headline
+from domain.highlights.selection import DecisionStatus, Tier
+from domain.score import DIMENSIONS
+from domain.streams.status import EndReason, StreamStatus
+from domain.webhooks.events import (
+    ClipPayload,
+    Event,
+    EventType,
+    HighlightPayload,
+    StreamPayload,
+    event,
+    of_clip,
+    of_highlight,
+    of_stream,
+)
+from infra.db.tables import Clip, Delivery, EventRow, Highlight, Stream
+from infra.storage.signed_urls import clip_path
 
 
 async def append(session: AsyncSession, event: Event) -> bool:
@@ -119,3 +136,180 @@ def event_of(row: EventRow) -> Event:
         created_at=row.created_at,
         data=row.data,
     )
+
+
+async def append_stream_event(session: AsyncSession, row: Stream, *, before: StreamStatus) -> bool:
+    """Append what a stream's change of state is told as; answer whether it is told at all."""
+    told = of_stream(before, StreamStatus(row.status), has_media=row.segments > 0)
+    if told:
+        await session.refresh(row)
+    for kind in told:
+        await append(
+            session,
+            event(
+                kind,
+                _stream_payload(row),
+                tenant_id=row.tenant_id,
+                subject=f"stream/{row.id}",
+                revision=row.revision,
+                created_at=row.updated_at,
+                stream_id=row.id,
+            ),
+        )
+    return bool(told)
+
+
+async def append_highlight_event(
+    session: AsyncSession, row: Highlight, *, before: DecisionStatus | None
+) -> bool:
+    """Append what a decision is told as; answer whether it is told at all."""
+    kind = of_highlight(before, DecisionStatus(row.status))
+    if kind is None:
+        return False
+    return await append(
+        session,
+        event(
+            kind,
+            _highlight_payload(row),
+            tenant_id=row.tenant_id,
+            subject=f"highlight/{row.id}",
+            revision=row.revision,
+            created_at=row.updated_at,
+            stream_id=row.stream_id,
+        ),
+    )
+
+
+async def append_clip_event(
+    session: AsyncSession, row: Clip, about: Highlight, *, before: ClipStatus | None
+) -> bool:
+    """Append what a clip's change of state is told as; answer whether it is told at all.
+
+    A clip is kept in order with its highlight.
+    """
+    kind = of_clip(before, ClipStatus(row.status))
+    if kind is None:
+        return False
+    return await append(
+        session,
+        event(
+            kind,
+            _clip_payload(row, about),
+            tenant_id=row.tenant_id,
+            subject=f"clip/{row.id}",
+            ordering_key=f"highlight/{about.id}",
+            revision=row.revision,
+            created_at=row.updated_at,
+            stream_id=row.stream_id,
+        ),
+    )
+
+
+def _stream_payload(row: Stream) -> StreamPayload:
+    return StreamPayload(
+        stream_id=row.id,
+        external_id=row.external_id,
+        title=row.title,
+        game=row.game,
+        status=StreamStatus(row.status),
+        duration=row.position,
+        highlights=row.highlights,
+        clips=row.clips,
+        end_reason=EndReason(row.end_reason) if row.end_reason else None,
+        end_message=row.end_message,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _highlight_payload(row: Highlight) -> HighlightPayload:
+    return HighlightPayload(
+        highlight_id=row.id,
+        stream_id=row.stream_id,
+        game=row.game,
+        status=DecisionStatus(row.status),
+        tier=Tier(row.tier),
+        score=row.score,
+        dimensions={name: getattr(row, name) for name in DIMENSIONS},
+        confidence=row.confidence,
+        title=_title(row),
+        description=row.description,
+        tags=tuple(row.tags),
+        start=row.start,
+        peak=row.peak,
+        end=row.end,
+        peak_wall_clock=row.peak_wall_clock,
+        revision=row.revision,
+    )
+
+
+def _title(row: Highlight) -> str:
+    return headline(row.title, game=row.game, tags=row.tags, peak=row.peak)
+
+
+def _clip_payload(row: Clip, about: Highlight) -> ClipPayload:
+    is_ready = row.status == ClipStatus.READY
+    return ClipPayload(
+        clip_id=row.id,
+        highlight_id=about.id,
+        stream_id=row.stream_id,
+        status=ClipStatus(row.status),
+        title=_title(about),
+        score=about.score,
+        tags=tuple(about.tags),
+        peak=about.peak,
+        start=row.start,
+        duration=row.duration,
+        size=row.size,
+        width=row.width,
+        height=row.height,
+        has_audio=row.has_audio,
+        sha256=row.sha256,
+        url=clip_path(row.id, "download") if is_ready else None,
+        thumbnail_url=clip_path(row.id, "thumbnail") if is_ready and row.thumbnail_key else None,
+        message=row.message,
+        ready_at=row.ready_at,
+    )
+
+
+_LOCK_SPACE: Final = 0x616D7170  # any constant of ours, beside other uses of advisory locks
+
+
+async def try_lock_publishing(session: AsyncSession, *, tenant_id: UUID) -> bool:
+    """Take the tenant's turn for this transaction; answer whether nobody else has it.
+
+    Only one may publish a tenant's events at a time, or they would overtake each other. It is an
+    advisory lock, not one of rows: whoever publishes waits for a broker meanwhile, and nobody
+    else who works with these rows must wait with it.
+    """
+    turn = func.pg_try_advisory_xact_lock(_LOCK_SPACE, func.hashtext(str(tenant_id)))
+    return bool(await session.scalar(select(turn)))
+
+
+async def unpublished(session: AsyncSession, *, tenant_id: UUID, limit: int) -> Sequence[Event]:
+    """Return the oldest events that no broker has confirmed, in the order they happened."""
+    rows = await session.scalars(
+        select(EventRow)
+        .where(EventRow.tenant_id == tenant_id, EventRow.published_at.is_(None))
+        .order_by(EventRow.position)
+        .limit(limit)
+    )
+    return [event_of(row) for row in rows]
+
+
+async def lock_deliveries(
+    session: AsyncSession, *, tenant_id: UUID, which: ColumnElement[bool]
+) -> int:
+    """Lock the tenant's deliveries that match, by their order, until the transaction ends.
+
+    Returns:
+        How many there are.
+    """
+    held = (
+        select(Delivery.id)
+        .where(Delivery.tenant_id == tenant_id, which)
+        .order_by(Delivery.id)
+        .with_for_update()
+        .subquery()
+    )
+    return await session.scalar(select(func.count()).select_from(held)) or 0

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.profiles.documents import ProfileOverride
 from domain.profiles.model import GameProfile
-from infra.db.repositories.errors import RevisionConflictError
+from infra.db.errors import RevisionConflictError
 from infra.db.tables import PinnedProfileRow, ProfileOverrideRow
 
 _LOCK: Final = "profile_overrides"

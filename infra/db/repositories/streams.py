@@ -1,13 +1,15 @@
-"""Streams and their gaps."""
+"""Streams with their gaps, windows, quota and changes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, bindparam, delete, func, literal, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,13 +23,13 @@ from domain.streams.status import (
     StreamStatus,
     may_follow,
 )
-from domain.tenants.usage import UsageKind, usage_event
+from domain.tenants.usage import PLANS, PlanName, UsageKind, require_stream_quota, usage_event
 from domain.text import Language
-from infra.db.repositories import usage
-from infra.db.repositories.announcements import announce_stream
-from infra.db.repositories.errors import RecordMissingError
-from infra.db.repositories.keyset import Order, Position
-from infra.db.tables import Clip, Stream, StreamGap, StreamWindow
+from infra.db.errors import RecordMissingError
+from infra.db.keyset import Order, Position
+from infra.db.repositories import tenants, usage
+from infra.db.repositories.events import append_stream_event
+from infra.db.tables import Clip, Highlight, Stream, StreamGap, StreamWindow
 
 _INSERT: Final = insert(Stream).returning(Stream)  # the row in one statement, with its defaults
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
@@ -215,7 +217,7 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
         await session.flush()
     await _record_gaps(session, record)
     await _meter(session, stream, await _record_windows(session, record))
-    return await announce_stream(session, stream, before=before)
+    return await append_stream_event(session, stream, before=before)
 
 
 async def fail(session: AsyncSession, record: StreamRecord, *, message: str) -> None:
@@ -318,3 +320,78 @@ async def _record_windows(session: AsyncSession, record: StreamRecord) -> list[W
         )
     )
     return [window for window in record.windows if window.index in written]
+
+
+_quota_column: Final = Stream.__table__.c
+_UNDER_WAY: Final = and_(
+    _quota_column.tenant_id == bindparam("tenant_id"),
+    _quota_column.status.in_([status for status in StreamStatus if status not in TERMINAL]),
+)
+_COUNT: Final = select(func.count()).where(_UNDER_WAY)
+_RUNNING: Final = (
+    select(_quota_column.id).where(_UNDER_WAY).order_by(_quota_column.created_at, _quota_column.id)
+)
+
+
+async def reserve_slot(session: AsyncSession, *, tenant_id: UUID, default_plan: PlanName) -> None:
+    """Make sure that the tenant may have one stream more; call it just before creating that.
+
+    Transactions that ask for the same tenant follow one another: the next one counts the stream
+    that this one creates. Every way of creating a stream has to come through here.
+
+    Args:
+        session: the tenant's, in the transaction that creates the stream.
+        tenant_id: the tenant.
+        default_plan: the installation's, for tenants without one of their own.
+
+    Raises:
+        StreamQuotaExceededError: its plan allows no more than are under way.
+        RecordMissingError: there is no such tenant.
+    """
+    own = await tenants.plan_of(session, tenant_id=tenant_id, lock=True)
+    # Only after the lock: READ COMMITTED shows a statement what was committed when it began.
+    count = await session.scalar(_COUNT, {"tenant_id": tenant_id})
+    plan = PLANS[own or default_plan]
+    if (count or 0) < plan.concurrent_streams:
+        return
+    # Only a refusal names them; by now there may be room after all.
+    running = await session.scalars(_RUNNING, {"tenant_id": tenant_id})
+    require_stream_quota(plan, list(running))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HighlightChange:
+    """A highlight, or its clip, as it became at a time."""
+
+    highlight_id: UUID
+    of_clip: bool
+    at: datetime
+
+
+async def changes_since(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, start: datetime
+) -> list[HighlightChange]:
+    """Return what of a stream has changed at `start` or later, each at its last change, in order.
+
+    Times are those at which transactions began: one that ends later may add a change that lies
+    before what was seen. Ask again for as long a time as a transaction may take.
+    """
+    changed = union_all(
+        select(
+            Highlight.id.label("highlight_id"),
+            literal(value=False).label("of_clip"),
+            Highlight.updated_at.label("at"),
+        ).where(
+            Highlight.tenant_id == tenant_id,
+            Highlight.stream_id == stream_id,
+            Highlight.updated_at >= start,
+        ),
+        select(Clip.highlight_id, literal(value=True), Clip.updated_at).where(
+            Clip.tenant_id == tenant_id, Clip.stream_id == stream_id, Clip.updated_at >= start
+        ),
+    ).subquery()
+    rows = await session.execute(select(changed).order_by(changed.c.at, changed.c.highlight_id))
+    return [
+        HighlightChange(highlight_id=row.highlight_id, of_clip=row.of_clip, at=row.at)
+        for row in rows
+    ]

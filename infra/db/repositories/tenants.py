@@ -1,16 +1,33 @@
-"""Which tenants there are, and their plans."""
+"""Tenants: their plans, and deletion of their expired records."""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
+from domain.highlights.selection import DecisionStatus
+from domain.tenants.retention import RecordKind
 from domain.tenants.usage import PlanName
-from infra.db.repositories.errors import RecordMissingError
-from infra.db.tables import Tenant
+from infra.db.errors import RecordMissingError
+from infra.db.repositories.events import lock_deliveries
+from infra.db.tables import (
+    Base,
+    BeamRow,
+    ClosedSession,
+    Delivery,
+    EventRow,
+    Highlight,
+    IdempotencyKey,
+    InboundEvent,
+    Tenant,
+    UsageEventRow,
+)
 
 _PLAN: Final = select(Tenant.__table__.c.plan).where(
     Tenant.__table__.c.id == bindparam("tenant_id")
@@ -50,11 +67,103 @@ async def set_plan(session: AsyncSession, *, tenant_id: UUID, plan: PlanName | N
     return changed is not None
 
 
-async def all_ids(session: AsyncSession) -> list[UUID]:
-    """Return the ids of all tenants, in order, whosever session it is.
+_HIDDEN: Final = (DecisionStatus.HELD.value, DecisionStatus.REJECTED.value)
 
-    The function `tenant_ids()` (migration 0006) is the one place where a session learns of other
-    tenants: it runs as the owner of the tables and gives ids only. What belongs to them is read in
-    a session of each.
+
+@dataclass(frozen=True, kw_only=True)
+class _Records:
+    """Where records of a kind are: their table, their key in it, and since when they are there.
+
+    Those that are `written_once` are held by nobody, and the application may not lock them.
     """
-    return list(await session.scalars(select(func.tenant_ids())))
+
+    table: type[Base]
+    tenant_id: InstrumentedAttribute[UUID]
+    key: tuple[InstrumentedAttribute[Any], ...]
+    since: InstrumentedAttribute[Any]
+    only: tuple[ColumnElement[bool], ...] = ()
+    written_once: bool = False
+
+
+_RECORDS: Final = {
+    RecordKind.IDEMPOTENCY_KEYS: _Records(
+        table=IdempotencyKey,
+        tenant_id=IdempotencyKey.tenant_id,
+        key=(IdempotencyKey.key,),
+        since=IdempotencyKey.created_at,
+    ),
+    RecordKind.USAGE_EVENTS: _Records(
+        table=UsageEventRow,
+        tenant_id=UsageEventRow.tenant_id,
+        key=(UsageEventRow.id,),
+        since=UsageEventRow.at,
+        written_once=True,
+    ),
+    RecordKind.EVENTS: _Records(
+        table=EventRow, tenant_id=EventRow.tenant_id, key=(EventRow.id,), since=EventRow.created_at
+    ),
+    RecordKind.HIDDEN_HIGHLIGHTS: _Records(
+        table=Highlight,
+        tenant_id=Highlight.tenant_id,
+        key=(Highlight.id,),
+        since=Highlight.created_at,
+        only=(Highlight.status.in_(_HIDDEN),),
+    ),
+    RecordKind.INBOUND_EVENTS: _Records(
+        table=InboundEvent,
+        tenant_id=InboundEvent.tenant_id,
+        key=(InboundEvent.connection_id, InboundEvent.event_id),
+        since=InboundEvent.received_at,
+        only=(InboundEvent.delivered_at.is_not(None),),
+    ),
+    RecordKind.BEAMS: _Records(
+        table=BeamRow,
+        tenant_id=BeamRow.tenant_id,
+        key=(BeamRow.connection_id, BeamRow.key),
+        since=BeamRow.updated_at,
+        only=(or_(BeamRow.ended_at.is_not(None), BeamRow.opened_at.is_(None)),),
+    ),
+    RecordKind.CLOSED_SESSIONS: _Records(
+        table=ClosedSession,
+        tenant_id=ClosedSession.tenant_id,
+        key=(ClosedSession.connection_id, ClosedSession.session_id),
+        since=ClosedSession.closed_at,
+        written_once=True,
+    ),
+}
+
+
+async def delete_expired(
+    session: AsyncSession, *, tenant_id: UUID, kind: RecordKind, age: timedelta, limit: int
+) -> int:
+    """Delete at most `limit` records older than `age`, by the server's clock; answer how many.
+
+    Fewer than `limit` are all there are, but for those that someone holds: nobody is waited for,
+    and the next round finds them.
+    """
+    if kind is RecordKind.AUDIT_LOG:
+        return await _delete_audit_entries(session, age=age, limit=limit)
+    records = _RECORDS[kind]
+    old = (
+        select(*records.key)
+        .where(records.tenant_id == tenant_id, records.since < func.now() - age, *records.only)
+        .limit(limit)
+    )
+    if not records.written_once:
+        old = old.with_for_update(skip_locked=True)
+    keys = [tuple(row) for row in await session.execute(old)]
+    if kind is RecordKind.EVENTS:
+        await lock_deliveries(
+            session, tenant_id=tenant_id, which=tuple_(Delivery.event_id).in_(keys)
+        )
+    await session.execute(
+        delete(records.table)
+        .where(records.tenant_id == tenant_id, tuple_(*records.key).in_(keys))
+        .execution_options(synchronize_session=False)
+    )
+    return len(keys)
+
+
+async def _delete_audit_entries(session: AsyncSession, *, age: timedelta, limit: int) -> int:
+    """Have the database do it (migration 0012): the application may not delete entries itself."""
+    return await session.scalar(select(func.delete_old_audit_entries(age, limit))) or 0

@@ -1,11 +1,4 @@
-"""Highlights and their clips.
-
-What people think of highlights.
-
-The words of highlights, so that they are found by them.
-
-The words that highlights are searched by.
-"""
+"""Highlights, their clips, feedback, and the terms by which both are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""100ms workspaces of tenants, what they sent, and the beams it was about."""
+"""100ms connections of tenants, the events they received, and the beams of those events."""
 
 from __future__ import annotations
 

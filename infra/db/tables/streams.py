@@ -1,7 +1,4 @@
-"""Streams and the holes in them.
-
-The windows of a stream, as they were analysed.
-"""
+"""Streams, their gaps and their analyzed windows."""
 
 from __future__ import annotations
 

@@ -1,11 +1,4 @@
-"""Tenants, their keys, and their repeated requests.
-
-The audit log of each tenant.
-
-What tenants have used: each event once, and their sums by the hour.
-
-Tenants' game profiles: what they override, and what their streams were pinned to.
-"""
+"""Tenants: API keys, idempotency keys, audit log, usage, and game profiles."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The outbox: what tenants are to be told.
-
-Webhook endpoints, and what is delivered to them.
-"""
+"""The event outbox, webhook endpoints, deliveries and their attempts."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ async def ref(database: Database, tenant: UUID) -> ConnectionRef:
             title="",
             checks=Checks().model_dump(mode="json"),
             management_access_key="access",
-            management_secret=SECRETS.seal(MANAGEMENT_SECRET, connection_id=identity),
+            management_secret=SECRETS.encrypt(MANAGEMENT_SECRET, connection_id=identity),
             **SECRETS.stored(plain, connection_id=identity),
         )
     return ConnectionRef(tenant_id=tenant, connection_id=identity)

@@ -23,7 +23,7 @@ from domain.tenants.retention import (
 )
 from domain.tenants.usage import UsageKind, usage_event
 from infra.db.engine import Database
-from infra.db.repositories import connections, expiry, highlights, idempotency, usage
+from infra.db.repositories import connections, highlights, idempotency, tenants, usage
 from infra.db.tables import (
     AuditEntry,
     Base,
@@ -203,7 +203,7 @@ async def test_old_audit_entries_go_in_batches_tenant_by_tenant(
     for each in (tenant, other_tenant):
         await log(database, each, *old, policy.audit_log - DAY)
     async with database.session(tenant) as session:
-        deleted = await expiry.delete_expired(
+        deleted = await tenants.delete_expired(
             session,
             tenant_id=other_tenant,
             kind=RecordKind.AUDIT_LOG,
@@ -224,7 +224,7 @@ async def test_young_audit_entries_stay_whatever_the_application_asks(
     await log(database, tenant, SHORTEST_AUDIT - DAY, SHORTEST_AUDIT + DAY)
     async with database.session(tenant) as session:
         for age in (timedelta(0), timedelta(days=-1)):
-            await expiry.delete_expired(
+            await tenants.delete_expired(
                 session, tenant_id=tenant, kind=RecordKind.AUDIT_LOG, age=age, limit=100
             )
     assert await logged(database, tenant) == {SHORTEST_AUDIT - DAY}

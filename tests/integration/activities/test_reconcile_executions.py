@@ -39,12 +39,11 @@ from domain.streams.status import EndReason, StreamProgress, StreamStatus
 from domain.tenants.usage import PlanName
 from domain.webhooks.events import EventType
 from infra.db.engine import Database
-from infra.db.repositories import clips, delivery_queue, events, stream_quota, streams, tenants
+from infra.db.repositories import clips, deliveries, events, streams, tenants
 from infra.db.tables import BeamRow, Clip, Connection, EventRow, Stream
 from infra.settings import Settings
 from infra.storage.segments import LocalSegmentStore
-from infra.temporal.client import TemporalUnavailableError, connected
-from infra.temporal.executions import Executions
+from infra.temporal.client import TemporalUnavailableError, WorkflowExecutions, connected
 from tests.integration.api.stand_in import StandInStreamWorkflow
 from tests.integration.rows import (
     new_clip,
@@ -73,7 +72,7 @@ class Stage:
         self.tenant_id = tenant_id
         self.segments = segments
         self.starter = StreamStarter(connected(client), limits=Settings().ingest_limits())
-        self.executions = Executions(connected(client))
+        self.executions = WorkflowExecutions(connected(client))
 
         async def only_this() -> list[UUID]:
             return [tenant_id]
@@ -197,7 +196,7 @@ async def test_a_terminated_stream_ends_with_a_reason_and_one_event_and_frees_it
     assert await _count(stage, EventType.STREAM_FAILED) == 1
     assert await stage.segments.list("") == []
     async with stage.database.session(stage.tenant_id) as session:
-        await stream_quota.reserve(session, tenant_id=stage.tenant_id, default_plan=PlanName.FREE)
+        await streams.reserve_slot(session, tenant_id=stage.tenant_id, default_plan=PlanName.FREE)
 
 
 async def test_a_stream_whose_caller_died_before_the_start_is_started_once(stage: Stage) -> None:
@@ -273,7 +272,7 @@ async def test_a_temporal_that_is_away_ends_no_stream(stage: Stage) -> None:
     async def away() -> Client:
         raise TemporalUnavailableError("away")
 
-    stage.executions = Executions(away)
+    stage.executions = WorkflowExecutions(away)
     with pytest.raises(TemporalUnavailableError):
         await stage.reconcile()
     assert (await stage.row(stream_id)).status == StreamStatus.LIVE
@@ -291,7 +290,7 @@ async def test_an_answer_that_is_not_found_missing_is_no_lost_execution() -> Non
         return Refusing()  # type: ignore[return-value]
 
     with pytest.raises(TemporalUnavailableError):
-        await Executions(client).state("stream/x/y")
+        await WorkflowExecutions(client).state("stream/x/y")
 
 
 async def test_a_lost_clip_is_rendered_again_from_the_stored_media(stage: Stage) -> None:
@@ -329,7 +328,7 @@ async def test_deliveries_of_a_terminated_workflow_are_handed_over_again(stage: 
     assert (await stage.reconcile()).deliveries_resumed == 1
     assert await stage.executions.state(name) is ExecutionState.RUNNING
     async with stage.database.session(stage.tenant_id) as session:
-        assert await delivery_queue.unqueued(session, tenant_id=stage.tenant_id) == []
+        assert await deliveries.unqueued(session, tenant_id=stage.tenant_id) == []
 
 
 async def test_a_terminated_backfill_is_started_again(stage: Stage) -> None:

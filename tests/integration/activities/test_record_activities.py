@@ -15,8 +15,8 @@ from domain.clips.models import ClipStatus
 from domain.streams.messages import StreamRecord, WindowRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.engine import Database, UnstorableValueError
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips, highlights, streams
-from infra.db.repositories.errors import RecordMissingError
 from infra.db.tables import Stream
 from tests.integration.rows import clip_record, new_highlight, new_stream
 from tests.unit.domain.clip_cases import gap

@@ -12,8 +12,7 @@ from domain.highlights.selection import DecisionStatus, SelectHighlightsInput, S
 from domain.score import DIMENSIONS, HighlightScore
 from infra.db.engine import Database
 from infra.db.repositories import highlights
-from infra.db.repositories.highlight_filter import HighlightFilter
-from infra.db.repositories.highlights import Sort
+from infra.db.repositories.highlights import HighlightFilter, Sort
 from infra.profiles.store import ProfileStore
 from tests.integration.rows import candidate, new_stream
 

@@ -12,8 +12,8 @@ from domain.ids import delivery_workflow_id
 from domain.tenants.audit import OPERATOR
 from domain.webhooks.events import DisabledReason
 from infra.db.engine import Database
-from infra.db.repositories import delivery_attempts, endpoints, events
-from infra.db.repositories.delivery_attempts import Attempt
+from infra.db.repositories import deliveries, endpoints, events
+from infra.db.repositories.deliveries import Attempt
 from tests.integration.api.conftest import Account
 from tests.integration.rows import new_delivery, new_endpoint, usage_event
 
@@ -31,7 +31,7 @@ async def fail(database: Database, account: Account, delivery: UUID) -> None:
         at=datetime.now(UTC), duration=0.2, succeeded=False, status_code=503, error="it answers 503"
     )
     async with database.session(account.tenant_id) as session:
-        await delivery_attempts.record(
+        await deliveries.record_attempt(
             session,
             attempt,
             tenant_id=account.tenant_id,

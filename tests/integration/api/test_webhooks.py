@@ -17,7 +17,7 @@ from domain.webhooks.events import SUBSCRIBABLE
 from infra.db.engine import Database
 from infra.db.repositories import endpoints
 from infra.settings import Settings
-from infra.webhooks.signing import EndpointSecrets
+from infra.webhooks.message import EndpointSecrets
 from tests.integration.api.conftest import SECRET, Account, NewAccount, OpenClient
 from tests.integration.rows import new_endpoint
 
@@ -41,7 +41,7 @@ async def secrets_of(database: Database, account: Account, endpoint: str) -> lis
         row = await endpoints.get(session, tenant_id=account.tenant_id, endpoint_id=UUID(endpoint))
     assert row is not None
     return [
-        EndpointSecrets(SECRET.encode()).open(
+        EndpointSecrets(SECRET.encode()).decrypt(
             sealed, tenant_id=account.tenant_id, endpoint_id=row.id
         )
         for sealed in (row.secret, row.previous_secret)

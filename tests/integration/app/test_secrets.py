@@ -20,7 +20,7 @@ from infra.connection_secrets import ManagementKey
 from infra.db.engine import Database
 from infra.gemini import GeminiClient, GeminiError, GeminiOptions
 from infra.hms_api import HmsApi, HmsApiError
-from infra.rate_limit import Bucket, Limit, RateLimiter
+from infra.rate_limit import Limit, RateLimitBucket, RateLimiter
 from infra.redaction import redact
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
@@ -105,7 +105,7 @@ async def _gemini(settings: Settings) -> None:
 
 async def _limits(url: str) -> None:
     limiter = RateLimiter(url, timeout=5.0)
-    await limiter.take([Bucket(Limit(name="default", quota=1), "owner")], cost=1)
+    await limiter.take([RateLimitBucket(Limit(name="default", quota=1), "owner")], cost=1)
     await limiter.close()
 
 

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.services.hms_events import MOST_EVENTS, InboundJournal
 from domain.hms.effects import Ignore
 from infra.db.engine import Database, DatabaseUnavailableError, UnstorableValueError
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import inbound_events
-from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.inbound_events import NewEvent
 from tests.integration.infra.repositories.test_connections import new_connection
 

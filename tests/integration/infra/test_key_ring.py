@@ -14,8 +14,8 @@ from app.services.api_keys import MadeKey, NewKey
 from domain.tenants.audit import SYSTEM
 from domain.tenants.keys import LastAdministratorError, Scope
 from infra.db.engine import Database
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import api_keys
-from infra.db.repositories.errors import RecordMissingError
 
 SECRET = b"0" * 32
 

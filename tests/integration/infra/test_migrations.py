@@ -42,7 +42,7 @@ from infra.db.migration import (
     migrate,
 )
 from infra.db.repositories import api_keys, events, highlights
-from infra.db.repositories.highlight_filter import HighlightFilter
+from infra.db.repositories.highlights import HighlightFilter
 from infra.db.tables import Base
 from tests.integration.infra.one_row_each import act_as, counts, fill, reflected
 from tests.integration.rows import usage_event

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from infra.rate_limit import Bucket, Limit, LimiterAwayError, RateLimiter
+from infra.rate_limit import Limit, RateLimitBucket, RateLimiter, RateLimiterUnavailableError
 from tests.redis_server import RedisServer
 
 TEN = Limit(name="default", quota=10, window=60)
@@ -34,8 +34,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def bucket(limit: Limit = TEN) -> Bucket:
-    return Bucket(limit, f"owner-{uuid4()}")
+def bucket(limit: Limit = TEN) -> RateLimitBucket:
+    return RateLimitBucket(limit, f"owner-{uuid4()}")
 
 
 async def test_an_untouched_limit_is_whole(limiter: RateLimiter, clock: list[float]) -> None:
@@ -109,7 +109,7 @@ async def test_an_outage_is_told_once_and_so_is_its_end(redis_server: RedisServe
         await limiter.take([own], cost=1)
         redis_server.stop()
         for _ in range(3):
-            with pytest.raises(LimiterAwayError):
+            with pytest.raises(RateLimiterUnavailableError):
                 await limiter.take([own], cost=1)
         redis_server.start()
         await limiter.take([own], cost=1)
@@ -170,7 +170,7 @@ class SlowPath:
         target.close()
 
 
-async def granted(limiter: RateLimiter, own: Bucket, times: int) -> int:
+async def granted(limiter: RateLimiter, own: RateLimitBucket, times: int) -> int:
     verdicts = await asyncio.gather(*(limiter.take([own], cost=1) for _ in range(times)))
     return sum(verdict.refused_by is None for verdict in verdicts)
 

@@ -9,8 +9,8 @@ import pytest
 from app.services.plans import LIFETIME, TenantPlans
 from domain.tenants.usage import PlanName
 from infra.db.engine import Database
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import tenants
-from infra.db.repositories.errors import RecordMissingError
 
 
 async def set_plan(database: Database, tenant: UUID, plan: PlanName | None) -> bool:

@@ -1,4 +1,4 @@
-"""A transaction begins and says whose it is in one message, or its connection is done with."""
+"""A transaction sets its scope before any other statement, or its connection is dropped."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import event, text
 
 from app.dev.postgres import DatabaseUrls
-from infra.db.engine import Database, DriverConnection, set_locally
+from infra.db.engine import Database
 from tests.integration.rows import new_stream, new_tenant
 
 ONE = text("SELECT 1")
@@ -29,20 +28,22 @@ async def single(postgres: DatabaseUrls) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def driver_of(session: AsyncSession) -> asyncpg.Connection:
-    connection = await session.connection()
-    return (await connection.get_raw_connection()).driver_connection
-
-
-async def test_one_message_begins_and_scopes(single: Database) -> None:
+async def test_the_first_statement_sets_the_scope(single: Database) -> None:
     tenant = uuid4()
-    sent: list[str] = []
-    async with single.session(tenant) as session:
-        (await driver_of(session)).add_query_logger(lambda record: sent.append(record.query))
-    sent.clear()  # of what is not prepared, all is told
+    sent: list[tuple[str, object]] = []
+
+    def note(
+        _connection: object, _cursor: object, statement: str, parameters: object, *_: object
+    ) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(single._engine.sync_engine, "before_cursor_execute", note)
     async with single.session(tenant) as session:
         assert await session.scalar(ONE) == 1
-    assert sent == [f"BEGIN; {set_locally('app.tenant_id', str(tenant))}", "COMMIT;"]
+    (first, parameters), second = sent
+    assert "set_config" in first
+    assert parameters == ("app.tenant_id", str(tenant))
+    assert second == ("SELECT 1", ())
 
 
 async def test_what_is_written_after_a_savepoint_is_committed(single: Database) -> None:
@@ -83,18 +84,6 @@ async def test_a_begin_that_is_cancelled_leaves_no_transaction_to_the_next(
     other = uuid4()
     async with single.session(other) as session:
         assert await session.scalar(TENANT) == str(other)
-
-
-async def test_a_transaction_that_would_not_say_whose_it_is_does_not_begin(
-    single: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(DriverConnection, "execute", asyncpg.Connection.execute)
-        with pytest.raises(RuntimeError, match="whose"):
-            async with single.session(uuid4()):
-                pass
-    async with single.session(uuid4()) as session:
-        assert await session.scalar(ONE) == 1
 
 
 @pytest.mark.parametrize("words", ["", "it's", "', true); SELECT pg_sleep(9); --", "\\'", "ö$$"])

@@ -22,8 +22,8 @@ from infra.db.repositories.deliveries import DeliveryFilter
 from infra.db.tables import Delivery, WebhookEndpoint
 from infra.ssrf import UrlGuard
 from infra.storage.signed_urls import ClipLinks, UrlSigner
+from infra.webhooks.message import EndpointSecrets
 from infra.webhooks.sender import WebhookSender
-from infra.webhooks.signing import EndpointSecrets
 from tests.integration.rows import SIGNING_SECRET, new_endpoint
 from tests.integration.webhooks.receiver import SECRET
 from workflows.delivery import DeliveryWorkflow

@@ -20,9 +20,9 @@ from domain.highlights.selection import DecisionStatus
 from domain.ids import delivery_workflow_id
 from domain.webhooks.delivery import DeliveryInput, DeliveryTiming
 from domain.webhooks.events import Event
-from infra.db.repositories import deliveries, delivery_attempts, endpoints, highlights
+from infra.db.repositories import deliveries, endpoints, highlights
 from infra.db.tables import Delivery
-from infra.webhooks.signing import EndpointSecrets, new_secret
+from infra.webhooks.message import EndpointSecrets, new_secret
 from tests.integration.rows import (
     PROFILE,
     SIGNING_SECRET,
@@ -250,7 +250,7 @@ async def test_an_extra_attempt_that_fails_keeps_the_delivery_on_its_schedule(
         await hook.until(1)
         first = await attempted(post, endpoint)
         async with post.database.session(post.tenant_id) as session:
-            released = await delivery_attempts.release_waiting(
+            released = await deliveries.release_waiting(
                 session, tenant_id=post.tenant_id, endpoint_id=endpoint
             )
         await post.dispatcher.dispatch(post.tenant_id, at_once=released)
@@ -307,7 +307,7 @@ async def test_a_short_pause_is_over_before_the_next_attempt(
         await workflow_of(temporal_client, post, endpoint).result()
         async with post.database.session(post.tenant_id) as session:
             (delivery,) = await post.sent(endpoint)
-            last, first = await delivery_attempts.of_delivery(
+            last, first = await deliveries.attempts(
                 session, tenant_id=post.tenant_id, delivery_id=delivery.id
             )
     assert (last.at - first.at).total_seconds() >= 1.0
@@ -371,7 +371,7 @@ async def test_a_secret_that_cannot_be_opened_is_a_failure_that_says_what_to_do(
 
 
 async def rotate(post: Post, endpoint: UUID, secret: str, *, overlap: int) -> None:
-    sealed = EndpointSecrets(SIGNING_SECRET).seal(
+    sealed = EndpointSecrets(SIGNING_SECRET).encrypt(
         secret, tenant_id=post.tenant_id, endpoint_id=endpoint
     )
     async with post.database.session(post.tenant_id) as session:

@@ -19,7 +19,7 @@ from domain import task_queues
 from domain.ids import delivery_id
 from domain.webhooks.delivery import OutboxRelayInput
 from infra.db.engine import Database
-from infra.db.repositories import delivery_queue, events
+from infra.db.repositories import deliveries, events
 from tests.integration.rows import new_endpoint, new_tenant, usage_event
 from tests.integration.webhooks.conftest import Post
 from tests.integration.webhooks.receiver import SECRET, receiver
@@ -32,7 +32,7 @@ async def away() -> Client:
 
 async def unqueued(post: Post) -> int:
     async with post.database.session(post.tenant_id) as session:
-        return len(await delivery_queue.unqueued(session, tenant_id=post.tenant_id))
+        return len(await deliveries.unqueued(session, tenant_id=post.tenant_id))
 
 
 async def test_events_whose_writer_died_after_the_commit_are_sent_by_the_relay(post: Post) -> None:
@@ -51,7 +51,7 @@ async def test_deliveries_that_were_made_and_not_handed_over_are_sent_by_the_rel
         await post.endpoint(hook.url)
         await post.commit(usage_event(post.tenant_id))
         async with post.database.session(post.tenant_id) as session:
-            await delivery_queue.fan_out(session, tenant_id=post.tenant_id)
+            await deliveries.fan_out(session, tenant_id=post.tenant_id)
         await ActivityEnvironment().run(post.activities.relay_events)
         await hook.until(1)
     assert await unqueued(post) == 0
@@ -123,11 +123,11 @@ async def test_an_event_that_is_dispatched_twice_makes_one_delivery(
 
     async def fan_out() -> int:
         async with database.session(tenant) as session:
-            return await delivery_queue.fan_out(session, tenant_id=tenant)
+            return await deliveries.fan_out(session, tenant_id=tenant)
 
     assert sorted(await asyncio.gather(fan_out(), fan_out(), fan_out())) == [0, 0, 1]
     async with database.session(tenant) as session:
-        assert len(await delivery_queue.unqueued(session, tenant_id=tenant)) == 1
+        assert len(await deliveries.unqueued(session, tenant_id=tenant)) == 1
 
 
 @pytest.mark.parametrize("attempts_since", [0, 1])
@@ -138,13 +138,13 @@ async def test_one_that_was_attempted_meanwhile_is_told_of_again(
     await new_endpoint(database, tenant, secret=SECRET)
     async with database.session(tenant) as session:
         await events.append(session, usage_event(tenant))
-        await delivery_queue.fan_out(session, tenant_id=tenant)
+        await deliveries.fan_out(session, tenant_id=tenant)
     async with database.session(tenant) as session:
-        (waiting,) = await delivery_queue.unqueued(session, tenant_id=tenant)
+        (waiting,) = await deliveries.unqueued(session, tenant_id=tenant)
         seen = dataclasses.replace(waiting, attempts=waiting.attempts - attempts_since)
-        await delivery_queue.mark_queued(session, tenant_id=tenant, deliveries=[seen])
+        await deliveries.mark_queued(session, tenant_id=tenant, deliveries=[seen])
     async with database.session(tenant) as session:
-        left = await delivery_queue.unqueued(session, tenant_id=tenant)
+        left = await deliveries.unqueued(session, tenant_id=tenant)
     assert len(left) == attempts_since
 
 
@@ -164,7 +164,7 @@ async def test_a_backlog_is_dispatched_in_parts_in_order(
         assert not await dispatcher.try_dispatch(tenant)
         async with database.session(tenant) as session:
             assert len(await events.undispatched(session, tenant_id=tenant)) == left
-            waiting = await delivery_queue.unqueued(session, tenant_id=tenant)
+            waiting = await deliveries.unqueued(session, tenant_id=tenant)
     expected = [delivery_id(endpoint_id=waiting[0].endpoint_id, event=each.id) for each in told]
     assert [each.id for each in waiting] == expected
 
@@ -176,16 +176,16 @@ async def test_a_delivery_whose_workflow_was_lost_is_taken_up_again(
     await new_endpoint(database, tenant, secret=SECRET)
     async with database.session(tenant) as session:
         await events.append(session, usage_event(tenant))
-        await delivery_queue.fan_out(session, tenant_id=tenant)
+        await deliveries.fan_out(session, tenant_id=tenant)
         await session.execute(
             text("UPDATE deliveries SET queued_at = now() - make_interval(mins => :minutes)"),
             {"minutes": minutes},
         )
     assert (tenant in await database.tenants_to_send_for()) is is_lost
     async with database.session(tenant) as session:
-        found = await delivery_queue.unqueued(session, tenant_id=tenant)
+        found = await deliveries.unqueued(session, tenant_id=tenant)
         assert len(found) == int(is_lost)
-        await delivery_queue.mark_queued(session, tenant_id=tenant, deliveries=found)
+        await deliveries.mark_queued(session, tenant_id=tenant, deliveries=found)
     assert tenant not in await database.tenants_to_send_for()
 
 
@@ -195,7 +195,7 @@ async def test_a_delivery_that_waits_for_its_next_attempt_is_not_lost(
     await new_endpoint(database, tenant, secret=SECRET)
     async with database.session(tenant) as session:
         await events.append(session, usage_event(tenant))
-        await delivery_queue.fan_out(session, tenant_id=tenant)
+        await deliveries.fan_out(session, tenant_id=tenant)
         await session.execute(
             text(
                 "UPDATE deliveries SET queued_at = now() - interval '9 hours',"

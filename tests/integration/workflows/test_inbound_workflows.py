@@ -18,7 +18,7 @@ from app.schedules import all_rounds, ensure_schedules
 from domain import task_queues
 from domain.hms.messages import ReconcileReport, RelayReport
 from infra.settings import Settings
-from infra.temporal.schedules import Rounds, ensure_rounds
+from infra.temporal.schedules import IntervalSchedule, ensure_schedule
 from tests.integration.workflows.inbound_script import (
     QUICK_RECONCILE,
     QUICK_RELAY,
@@ -123,8 +123,8 @@ def test_frequent_work_takes_an_execution_an_hour() -> None:
         assert found[name]["passes"] * found[name]["interval"] == 3600.0
 
 
-def rounds(name: str, *, hours: float) -> Rounds:
-    return Rounds(
+def rounds(name: str, *, hours: float) -> IntervalSchedule:
+    return IntervalSchedule(
         id=name,
         workflow="InboundRelayWorkflow",
         request=QUICK_RELAY,
@@ -136,9 +136,9 @@ def rounds(name: str, *, hours: float) -> Rounds:
 async def test_a_schedule_is_made_once_and_brought_up_to_date(temporal_client: Client) -> None:
     name = f"test-{uuid4()}"
     handle = temporal_client.get_schedule_handle(name)
-    await ensure_rounds(temporal_client, rounds(name, hours=1))
+    await ensure_schedule(temporal_client, rounds(name, hours=1))
     await handle.pause(note="by an operator")
-    await ensure_rounds(temporal_client, rounds(name, hours=2))
+    await ensure_schedule(temporal_client, rounds(name, hours=2))
     found = (await handle.describe()).schedule
     assert [each.every for each in found.spec.intervals] == [timedelta(hours=2)]
     assert found.state.paused
@@ -157,7 +157,7 @@ async def test_a_schedule_starts_its_rounds(temporal_client: Client) -> None:
     name = f"test-{uuid4()}"
     handle = temporal_client.get_schedule_handle(name)
     async with running(temporal_client, ScriptedInbound()):
-        await ensure_rounds(temporal_client, rounds(name, hours=1))
+        await ensure_schedule(temporal_client, rounds(name, hours=1))
         await handle.trigger()
         started = await first_action(handle)
         result = await temporal_client.get_workflow_handle(started.workflow_id).result()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from unittest.mock import patch
 
 from hypothesis import given
@@ -21,7 +21,8 @@ from domain.highlights.candidate import Evidence
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Reason, Tier
 from domain.score import DIMENSIONS
-from infra.db.repositories.stored import Snapshot
+from infra.db.repositories.clips import ClipRow
+from infra.db.repositories.highlights import HighlightRow
 from infra.db.tables import Clip, Highlight
 from infra.storage.signed_urls import ClipLinks, UrlSigner, clip_path
 
@@ -31,6 +32,7 @@ SERVICES = cast(
         links=ClipLinks(UrlSigner(b"s" * 32), base_url="https://api.test", lifetime=3600.0),
     ),
 )
+RowT = TypeVar("RowT", HighlightRow, ClipRow)
 NOW = 1_800_000_000.0
 
 VALUES: dict[type, st.SearchStrategy[Any]] = {
@@ -65,22 +67,27 @@ def values(
 
 
 def rows(
-    table: type[Highlight | Clip], **own: st.SearchStrategy[Any]
-) -> st.SearchStrategy[Snapshot]:
-    """Return rows with each column of a table."""
-    columns = {column.key: values(column, **own) for column in table.__table__.columns}
-    return st.fixed_dictionaries(columns).map(Snapshot)
+    row: type[RowT], table: type[Highlight | Clip], **own: st.SearchStrategy[Any]
+) -> st.SearchStrategy[RowT]:
+    """Return rows with any values that the columns may hold."""
+    columns = {
+        column.key: values(column, **own)
+        for column in table.__table__.columns
+        if column.key in row._fields
+    }
+    return st.fixed_dictionaries(columns).map(lambda values: row(**values))
 
 
 HIGHLIGHTS = rows(
+    HighlightRow,
     Highlight,
     status=st.sampled_from([status.value for status in DecisionStatus]),
     tier=st.sampled_from([tier.value for tier in Tier]),
 )
-CLIPS = rows(Clip, status=st.sampled_from([status.value for status in ClipStatus]))
+CLIPS = rows(ClipRow, Clip, status=st.sampled_from([status.value for status in ClipStatus]))
 
 
-def clip_model(row: Snapshot) -> ClipModel:
+def clip_model(row: ClipRow) -> ClipModel:
     ready = row.status == "ready" and row.key is not None
 
     def url(file: Any, *, exists: bool) -> str | None:  # noqa: ANN401
@@ -103,7 +110,7 @@ def clip_model(row: Snapshot) -> ClipModel:
     )
 
 
-def model(row: Snapshot, clip: Snapshot | None) -> HighlightModel:
+def model(row: HighlightRow, clip: ClipRow | None) -> HighlightModel:
     """Return the model of a row, made field by field and validated."""
     return HighlightModel(
         id=row.id,
@@ -132,7 +139,7 @@ def model(row: Snapshot, clip: Snapshot | None) -> HighlightModel:
 
 @given(st.lists(st.tuples(HIGHLIGHTS, st.none() | CLIPS), max_size=2), st.none() | st.text())
 def test_a_page_is_what_its_model_would_write(
-    shown: list[tuple[Snapshot, Snapshot | None]], cursor: str | None
+    shown: list[tuple[HighlightRow, ClipRow | None]], cursor: str | None
 ) -> None:
     with patch("time.time", return_value=NOW):
         documents = [document_of(row, clip, SERVICES) for row, clip in shown]
@@ -142,7 +149,7 @@ def test_a_page_is_what_its_model_would_write(
 
 
 @given(HIGHLIGHTS, st.none() | CLIPS)
-def test_one_highlight_is_what_its_row_says(row: Snapshot, clip: Snapshot | None) -> None:
+def test_one_highlight_is_what_its_row_says(row: HighlightRow, clip: ClipRow | None) -> None:
     with patch("time.time", return_value=NOW):
         made, expected = HighlightModel.of(row, clip, SERVICES), model(row, clip)
     assert made.model_dump_json() == expected.model_dump_json()

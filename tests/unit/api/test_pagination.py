@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from api.errors.problems import InvalidCursorProblem
 from api.pagination import decode, encode
 from api.request_model import LATEST
-from infra.db.repositories.keyset import Position
+from infra.db.keyset import Position
 
 TIMES = st.datetimes(
     min_value=datetime(1970, 1, 1),  # noqa: DTZ001

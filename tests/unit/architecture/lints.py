@@ -36,6 +36,7 @@ _SQL_HOMES = ("infra/db/repositories/", "infra/db/tables/", "migrations/")
 _SQL_FILES = {
     "benchmarks/list_pages.py": "explains the repositories' statements",
     "benchmarks/list_rows.py": "makes a million rows to find them among",
+    "infra/db/keyset.py": "adds order, position and limit to a repository's query",
     "infra/db/engine.py": "opens the sessions and begins their transactions: a setting, no query",
     "infra/db/migration.py": "applies revisions and reads the catalog, as the owner of the tables",
     "infra/settings/base.py": "parses the database's URL: no query",

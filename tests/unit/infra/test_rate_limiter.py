@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import NotConfiguredError
-from infra.rate_limit import Bucket, Limit, RateLimiter
+from infra.rate_limit import Limit, RateLimitBucket, RateLimiter
 
 LIMIT = Limit(name="default", quota=7, window=4)
-BUCKET = Bucket(LIMIT, "owner")
+BUCKET = RateLimitBucket(LIMIT, "owner")
 START = 1_800_000_000.0
 # Pauses that floats hold exactly and that never add up to a window, at whose very edge a unit may
 # count or not; and what each request costs.

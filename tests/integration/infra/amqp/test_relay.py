@@ -20,7 +20,7 @@ from domain.webhooks.events import ClipPayload, Event, EventType, UsagePayload, 
 from infra.amqp import EventRelay, stay_connected
 from infra.amqp.relay import EXCHANGE
 from infra.db.engine import Database
-from infra.db.repositories import events, publication
+from infra.db.repositories import events
 from infra.storage.signed_urls import ClipLinks, UrlSigner
 from tests.integration.broker import Broker, eventually
 from tests.integration.rows import new_tenant
@@ -74,7 +74,7 @@ async def happen(database: Database, *what: Event) -> None:
 
 async def unpublished(database: Database, tenant: UUID) -> list[Event]:
     async with database.session(tenant) as session:
-        return list(await publication.unpublished(session, tenant_id=tenant, limit=1000))
+        return list(await events.unpublished(session, tenant_id=tenant, limit=1000))
 
 
 async def listen(channel: AbstractChannel, binding: str, name: str | None = None) -> AbstractQueue:
@@ -227,10 +227,10 @@ async def test_nobody_elses_events_are_seen_while_looking_for_work(
 
 async def test_only_one_has_a_tenants_turn(database: Database, tenant: UUID) -> None:
     async with database.session(tenant) as one, database.session(tenant) as other:
-        assert await publication.claim(one, tenant_id=tenant)
-        assert not await publication.claim(other, tenant_id=tenant)
+        assert await events.try_lock_publishing(one, tenant_id=tenant)
+        assert not await events.try_lock_publishing(other, tenant_id=tenant)
     async with database.session(tenant) as next_one:
-        assert await publication.claim(next_one, tenant_id=tenant)
+        assert await events.try_lock_publishing(next_one, tenant_id=tenant)
 
 
 async def test_publishing_locks_no_row_that_others_work_with(
@@ -238,8 +238,8 @@ async def test_publishing_locks_no_row_that_others_work_with(
 ) -> None:
     await happen(database, usage(tenant, 1))
     async with database.session(tenant) as publishing, database.session(tenant) as delivering:
-        await publication.claim(publishing, tenant_id=tenant)
-        await publication.unpublished(publishing, tenant_id=tenant, limit=10)
+        await events.try_lock_publishing(publishing, tenant_id=tenant)
+        await events.unpublished(publishing, tenant_id=tenant, limit=10)
         assert len(await events.undispatched(delivering, tenant_id=tenant)) == 1
 
 

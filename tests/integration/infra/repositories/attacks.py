@@ -44,47 +44,32 @@ from domain.webhooks.events import (
     event,
 )
 from infra.db.repositories import (
-    announcements,
     api_keys,
     audit,
     backfills,
     beams,
-    budgets,
     clips,
     connections,
     deliveries,
-    delivery_attempts,
-    delivery_locks,
-    delivery_queue,
     endpoints,
     events,
-    expiry,
-    feedback,
-    happened,
-    highlight_search,
     highlights,
     idempotency,
     inbound_events,
     profiles,
-    publication,
-    similar_highlights,
-    stream_changes,
-    stream_quota,
+    search,
     streams,
     tenants,
-    unfinished,
     usage,
 )
 from infra.db.repositories.audit import AuditFilter
-from infra.db.repositories.deliveries import DeliveryFilter
-from infra.db.repositories.delivery_attempts import Attempt
-from infra.db.repositories.delivery_queue import WaitingDelivery
-from infra.db.repositories.highlight_filter import HighlightFilter
-from infra.db.repositories.highlight_search import TextQuery
+from infra.db.repositories.backfills import DeliveryQueueRef
+from infra.db.repositories.deliveries import Attempt, DeliveryFilter, WaitingDelivery
+from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.repositories.inbound_events import Lane, NewEvent
 from infra.db.repositories.profiles import ProfileOverrides
-from infra.db.repositories.unfinished import DeliveryQueueRef
+from infra.db.repositories.search import TextQuery
 from infra.db.tables import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
 from tests.integration.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
 
@@ -277,7 +262,7 @@ async def _pending(session: AsyncSession, it: Target) -> object:
 
 
 ATTACKS: dict[str, Attack] = {
-    "backfills.recall": lambda s, it: backfills.recall(
+    "backfills.load_stream": lambda s, it: backfills.load_stream(
         s, StreamRef(tenant_id=it.tenant, stream_id=it.stream)
     ),
     "backfills.record_outcomes": lambda s, it: backfills.record_outcomes(s, _outcomes(it)),
@@ -348,13 +333,13 @@ ATTACKS: dict[str, Attack] = {
         event_id=it.beam,
         outcome=Outcome.NOTED,
     ),
-    "announcements.announce_stream": lambda s, it: announcements.announce_stream(
+    "events.append_stream_event": lambda s, it: events.append_stream_event(
         s, _stream_row(it), before=StreamStatus.STARTING
     ),
-    "announcements.announce_highlight": lambda s, it: announcements.announce_highlight(
+    "events.append_highlight_event": lambda s, it: events.append_highlight_event(
         s, _highlight_row(it), before=None
     ),
-    "announcements.announce_clip": lambda s, it: announcements.announce_clip(
+    "events.append_clip_event": lambda s, it: events.append_clip_event(
         s, _clip_row(it), _highlight_row(it), before=None
     ),
     "api_keys.ensure_tenant": lambda s, it: api_keys.ensure_tenant(
@@ -382,15 +367,19 @@ ATTACKS: dict[str, Attack] = {
     "audit.list_page": lambda s, it: audit.list_page(
         s, tenant_id=it.tenant, criteria=AuditFilter(target_id=str(it.key))
     ),
-    "budgets.put": lambda s, it: budgets.put(
+    "usage.put_budget": lambda s, it: usage.put_budget(
         s, tenant_id=it.tenant, kind=UsageKind.CLIP_BYTES, monthly=Decimal(7)
     ),
-    "budgets.list_all": lambda s, it: budgets.list_all(s, tenant_id=it.tenant),
-    "budgets.remove": lambda s, it: budgets.remove(
+    "usage.list_budgets": lambda s, it: usage.list_budgets(s, tenant_id=it.tenant),
+    "usage.delete_budget": lambda s, it: usage.delete_budget(
         s, tenant_id=it.tenant, kind=UsageKind.CLIP_RENDERED
     ),
-    "budgets.lock": lambda s, it: budgets.lock(s, tenant_id=it.tenant, kinds=list(UsageKind)),
-    "budgets.tell": lambda s, it: budgets.tell(s, _budget_row(it), month=WHEN, used=Decimal(1)),
+    "usage.lock_budgets": lambda s, it: usage.lock_budgets(
+        s, tenant_id=it.tenant, kinds=list(UsageKind)
+    ),
+    "usage.notify_thresholds": lambda s, it: usage.notify_thresholds(
+        s, _budget_row(it), month=WHEN, used=Decimal(1)
+    ),
     "clips.get": lambda s, it: clips.get(s, tenant_id=it.tenant, clip_id=it.clip),
     "clips.latest_by_highlight": lambda s, it: clips.latest_by_highlight(
         s, tenant_id=it.tenant, highlight_ids=[it.highlight]
@@ -416,25 +405,25 @@ ATTACKS: dict[str, Attack] = {
         types=[],
         limit=99,
     ),
-    "delivery_attempts.take": lambda s, it: delivery_attempts.take(
+    "deliveries.claim": lambda s, it: deliveries.claim(
         s, tenant_id=it.tenant, delivery_id=it.delivery, now=WHEN
     ),
-    "delivery_attempts.record": lambda s, it: delivery_attempts.record(
+    "deliveries.record_attempt": lambda s, it: deliveries.record_attempt(
         s,
         Attempt(at=WHEN, duration=1.0, succeeded=False, gone=True),
         tenant_id=it.tenant,
         delivery_id=it.delivery,
         next_attempt_at=None,
     ),
-    "delivery_attempts.release_waiting": lambda s, it: delivery_attempts.release_waiting(
+    "deliveries.release_waiting": lambda s, it: deliveries.release_waiting(
         s, tenant_id=it.tenant, endpoint_id=it.endpoint
     ),
-    "delivery_attempts.of_delivery": lambda s, it: delivery_attempts.of_delivery(
+    "deliveries.attempts": lambda s, it: deliveries.attempts(
         s, tenant_id=it.tenant, delivery_id=it.delivery
     ),
-    "delivery_queue.fan_out": lambda s, it: delivery_queue.fan_out(s, tenant_id=it.tenant),
-    "delivery_queue.unqueued": lambda s, it: delivery_queue.unqueued(s, tenant_id=it.tenant),
-    "delivery_queue.mark_queued": lambda s, it: delivery_queue.mark_queued(
+    "deliveries.fan_out": lambda s, it: deliveries.fan_out(s, tenant_id=it.tenant),
+    "deliveries.unqueued": lambda s, it: deliveries.unqueued(s, tenant_id=it.tenant),
+    "deliveries.mark_queued": lambda s, it: deliveries.mark_queued(
         s,
         tenant_id=it.tenant,
         deliveries=[
@@ -473,7 +462,7 @@ ATTACKS: dict[str, Attack] = {
     "events.get": lambda s, it: events.get(s, tenant_id=it.tenant, event_id=it.event),
     "events.undispatched": lambda s, it: events.undispatched(s, tenant_id=it.tenant),
     "events.keep": lambda s, it: events.keep(s, tenant_id=it.tenant, event_ids=[it.event]),
-    "delivery_locks.lock_deliveries": lambda s, it: delivery_locks.lock_deliveries(
+    "events.lock_deliveries": lambda s, it: events.lock_deliveries(
         s, tenant_id=it.tenant, which=true()
     ),
     "events.mark_dispatched": lambda s, it: events.mark_dispatched(
@@ -482,10 +471,10 @@ ATTACKS: dict[str, Attack] = {
     "events.mark_published": lambda s, it: events.mark_published(
         s, tenant_id=it.tenant, event_ids=[it.event]
     ),
-    "expiry.delete_expired": lambda s, it: expiry.delete_expired(
+    "tenants.delete_expired": lambda s, it: tenants.delete_expired(
         s, tenant_id=it.tenant, kind=RecordKind.EVENTS, age=timedelta(days=-1), limit=9
     ),
-    "feedback.put": lambda s, it: feedback.put(
+    "highlights.put_feedback": lambda s, it: highlights.put_feedback(
         s,
         tenant_id=it.tenant,
         highlight_id=it.highlight,
@@ -494,23 +483,19 @@ ATTACKS: dict[str, Attack] = {
         correction=None,
         note="mine",
     ),
-    "feedback.list_page": lambda s, it: feedback.list_page(
+    "highlights.list_feedback": lambda s, it: highlights.list_feedback(
         s, tenant_id=it.tenant, highlight_id=it.highlight
     ),
-    "happened.happened": lambda s, it: happened.happened(
-        s, tenant_id=it.tenant, criteria=HighlightFilter(happened_from=WHEN - EVER)
+    "highlights.imply_creation_times": lambda s, it: highlights.imply_creation_times(
+        s, tenant_id=it.tenant, criteria=HighlightFilter(occurred_from=WHEN - EVER)
     ),
-    "highlight_search.languages": lambda s, it: highlight_search.languages(s, tenant_id=it.tenant),
-    "highlight_search.vocabulary": lambda s, it: highlight_search.vocabulary(
-        s, tenant_id=it.tenant, most=99
-    ),
-    "highlight_search.known": lambda s, it: highlight_search.known(
-        s, tenant_id=it.tenant, words=["crowd"]
-    ),
-    "highlight_search.find": lambda s, it: highlight_search.find(
+    "search.languages": lambda s, it: search.languages(s, tenant_id=it.tenant),
+    "search.vocabulary": lambda s, it: search.vocabulary(s, tenant_id=it.tenant, most=99),
+    "search.known": lambda s, it: search.known(s, tenant_id=it.tenant, words=["crowd"]),
+    "search.find": lambda s, it: search.find(
         s, tenant_id=it.tenant, query=CROWD, criteria=HighlightFilter()
     ),
-    "highlight_search.excerpts": lambda s, it: highlight_search.excerpts(
+    "search.excerpts": lambda s, it: search.excerpts(
         s, tenant_id=it.tenant, highlight_ids=[it.highlight], query=CROWD
     ),
     "highlights.get": lambda s, it: highlights.get(
@@ -557,20 +542,18 @@ ATTACKS: dict[str, Attack] = {
     "profiles.pinned": lambda s, it: profiles.pinned(
         s, tenant_id=it.tenant, profile_id=it.profile, version=PROFILE.version
     ),
-    "publication.claim": lambda s, it: publication.claim(s, tenant_id=it.tenant),
-    "publication.unpublished": lambda s, it: publication.unpublished(
-        s, tenant_id=it.tenant, limit=9
-    ),
-    "similar_highlights.by_picture": lambda s, it: similar_highlights.by_picture(
+    "events.try_lock_publishing": lambda s, it: events.try_lock_publishing(s, tenant_id=it.tenant),
+    "events.unpublished": lambda s, it: events.unpublished(s, tenant_id=it.tenant, limit=9),
+    "search.by_picture": lambda s, it: search.by_picture(
         s, tenant_id=it.tenant, highlight_id=it.stream, thumbnail_hash=PICTURE
     ),
-    "similar_highlights.by_title": lambda s, it: similar_highlights.by_title(
+    "search.by_title": lambda s, it: search.by_title(
         s, tenant_id=it.tenant, highlight_id=it.stream, title="Crowd roar"
     ),
-    "stream_changes.since": lambda s, it: stream_changes.since(
+    "streams.changes_since": lambda s, it: streams.changes_since(
         s, tenant_id=it.tenant, stream_id=it.stream, start=WHEN - EVER
     ),
-    "stream_quota.reserve": lambda s, it: stream_quota.reserve(
+    "streams.reserve_slot": lambda s, it: streams.reserve_slot(
         s, tenant_id=it.tenant, default_plan=PlanName.FREE
     ),
     "streams.create": lambda s, it: streams.create(
@@ -627,25 +610,25 @@ ATTACKS: dict[str, Attack] = {
     "tenants.set_plan": lambda s, it: tenants.set_plan(
         s, tenant_id=it.tenant, plan=PlanName.ENTERPRISE
     ),
-    "unfinished.streams": lambda s, it: unfinished.streams(
+    "backfills.unfinished_streams": lambda s, it: backfills.unfinished_streams(
         s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
     ),
-    "unfinished.clips": lambda s, it: unfinished.clips(
+    "backfills.unfinished_clips": lambda s, it: backfills.unfinished_clips(
         s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
     ),
-    "unfinished.are_clips_rendering": lambda s, it: unfinished.are_clips_rendering(
+    "backfills.are_clips_rendering": lambda s, it: backfills.are_clips_rendering(
         s, tenant_id=it.tenant, stream_id=it.stream
     ),
-    "unfinished.overdue_queues": lambda s, it: unfinished.overdue_queues(
+    "backfills.overdue_queues": lambda s, it: backfills.overdue_queues(
         s, tenant_id=it.tenant, overdue_by=-1e6, limit=9
     ),
-    "unfinished.release_queue": lambda s, it: unfinished.release_queue(
+    "backfills.release_queue": lambda s, it: backfills.release_queue(
         s,
         tenant_id=it.tenant,
         queue=DeliveryQueueRef(endpoint_id=it.endpoint, ordering_key="x"),
         overdue_by=-1e6,
     ),
-    "unfinished.unfilled_streams": lambda s, it: unfinished.unfilled_streams(
+    "backfills.unfilled_streams": lambda s, it: backfills.unfilled_streams(
         s, tenant_id=it.tenant, quiet_for=-1.0, within=1e6, limit=9
     ),
     "usage.meter": lambda s, it: usage.meter(
@@ -661,11 +644,9 @@ ATTACKS: dict[str, Attack] = {
     ),
 }
 EXEMPT = {
-    "tenants.all_ids": "tells the ids of all tenants, by design (test_tenants.py)",
-    "publication.tenants_with_unpublished": "tells the ids of tenants, by design (test_relay.py)",
-    "highlight_filter.conditions": "reads no table",
-    "highlight_search.read_query": "reads no table",
-    "highlight_search.stems": "reads no table",
+    "highlights.conditions": "reads no table",
+    "search.read_query": "reads no table",
+    "search.stems": "reads no table",
 }
 
 

@@ -53,7 +53,7 @@ async def recalled(
 ) -> StoredStreamState | None:
     ref = StreamRef(tenant_id=tenant, stream_id=stream, again=again)
     async with database.session(tenant) as session:
-        return await backfills.recall(session, ref)
+        return await backfills.load_stream(session, ref)
 
 
 async def settle(

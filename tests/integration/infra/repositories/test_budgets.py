@@ -12,7 +12,7 @@ import pytest
 from domain.tenants.usage import UsageKind, usage_event
 from domain.webhooks.events import EventType
 from infra.db.engine import Database
-from infra.db.repositories import budgets, events, usage
+from infra.db.repositories import events, usage
 
 MAY = datetime(2026, 5, 15, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ async def budget(database: Database, tenant: UUID) -> Decimal:
 
 async def put(database: Database, tenant: UUID, monthly: int) -> Decimal:
     async with database.session(tenant) as session:
-        row = await budgets.put(
+        row = await usage.put_budget(
             session,
             tenant_id=tenant,
             kind=UsageKind.CLIP_RENDERED,
@@ -97,7 +97,7 @@ async def test_a_budget_is_taken_away_once(
 ) -> None:
     kind = UsageKind.CLIP_RENDERED
     async with database.session(tenant) as session:
-        assert [each.kind for each in await budgets.list_all(session, tenant_id=tenant)] == [kind]
-        assert await budgets.remove(session, tenant_id=tenant, kind=kind)
-        assert not await budgets.remove(session, tenant_id=tenant, kind=kind)
-        assert await budgets.list_all(session, tenant_id=tenant) == []
+        assert [each.kind for each in await usage.list_budgets(session, tenant_id=tenant)] == [kind]
+        assert await usage.delete_budget(session, tenant_id=tenant, kind=kind)
+        assert not await usage.delete_budget(session, tenant_id=tenant, kind=kind)
+        assert await usage.list_budgets(session, tenant_id=tenant) == []

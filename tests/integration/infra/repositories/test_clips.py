@@ -9,8 +9,8 @@ import pytest
 from domain.clips.models import ClipStatus
 from domain.webhooks.events import EventType
 from infra.db.engine import Database
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips, events
-from infra.db.repositories.errors import RecordMissingError
 from tests.integration.rows import clip_record, new_clip, new_highlight, new_stream, used
 
 

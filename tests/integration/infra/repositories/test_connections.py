@@ -100,7 +100,7 @@ async def test_connections_with_a_management_key_are_those_that_can_be_asked_for
     async with database.session(tenant) as session:
         values = {
             "management_access_key": "access",
-            "management_secret": SECRETS.seal("secret", connection_id=with_key),
+            "management_secret": SECRETS.encrypt("secret", connection_id=with_key),
         }
         await connections.update(session, tenant_id=tenant, connection_id=with_key, values=values)
         (found,) = await connections.list_managed(session, tenant_id=tenant)

@@ -9,9 +9,9 @@ import pytest
 
 from domain.tenants.usage import UsageKind
 from infra.db.engine import Database
-from infra.db.repositories import audit, deliveries, delivery_attempts, endpoints, events, usage
+from infra.db.repositories import audit, deliveries, endpoints, events, usage
 from infra.db.repositories.audit import AuditFilter
-from infra.db.repositories.delivery_attempts import Attempt, RecordedAttempt
+from infra.db.repositories.deliveries import Attempt, RecordedAttempt
 from infra.db.repositories.usage import Bucket
 from infra.db.tables import Delivery, WebhookEndpoint
 from tests.integration.rows import new_delivery, new_endpoint, usage_event
@@ -37,7 +37,7 @@ async def record(
     database: Database, tenant: UUID, delivery: UUID, attempt: Attempt, *, last: bool = False
 ) -> RecordedAttempt:
     async with database.session(tenant) as session:
-        return await delivery_attempts.record(
+        return await deliveries.record_attempt(
             session,
             attempt,
             tenant_id=tenant,
@@ -67,9 +67,7 @@ async def test_a_failed_attempt_is_kept_with_its_answer_and_the_next(
     assert (row.last_status_code, row.last_error) == (500, "it answers 500")
     assert about.failing_since == NOON
     async with database.session(tenant) as session:
-        (kept,) = await delivery_attempts.of_delivery(
-            session, tenant_id=tenant, delivery_id=delivery
-        )
+        (kept,) = await deliveries.attempts(session, tenant_id=tenant, delivery_id=delivery)
     assert (kept.number, kept.at, kept.status_code) == (1, NOON, 500)
 
 
@@ -176,7 +174,7 @@ async def test_what_was_deleted_meanwhile_is_left_alone(
     assert not (await record(database, tenant, delivery, failed())).disabled
     async with database.session(tenant) as session:
         assert (
-            await delivery_attempts.take(session, tenant_id=tenant, delivery_id=delivery, now=NOON)
+            await deliveries.claim(session, tenant_id=tenant, delivery_id=delivery, now=NOON)
             is None
         )
 
@@ -188,9 +186,7 @@ async def test_another_tenants_delivery_is_neither_sent_nor_written(
     async with database.session(other_tenant) as session:
         for asked in (tenant, other_tenant):
             assert (
-                await delivery_attempts.take(
-                    session, tenant_id=asked, delivery_id=delivery, now=NOON
-                )
+                await deliveries.claim(session, tenant_id=asked, delivery_id=delivery, now=NOON)
                 is None
             )
     assert not (await record(database, other_tenant, delivery, succeeded())).disabled
@@ -201,6 +197,5 @@ async def test_another_tenants_delivery_is_neither_sent_nor_written(
 async def test_an_unknown_delivery_is_nothing_to_send(database: Database, tenant: UUID) -> None:
     async with database.session(tenant) as session:
         assert (
-            await delivery_attempts.take(session, tenant_id=tenant, delivery_id=uuid4(), now=NOON)
-            is None
+            await deliveries.claim(session, tenant_id=tenant, delivery_id=uuid4(), now=NOON) is None
         )

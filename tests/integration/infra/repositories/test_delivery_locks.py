@@ -12,20 +12,20 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.db.engine import Database
-from infra.db.repositories import delivery_attempts, endpoints
-from infra.db.repositories.delivery_attempts import Attempt
+from infra.db.repositories import deliveries, endpoints
+from infra.db.repositories.deliveries import Attempt
 from tests.integration.rows import new_delivery, new_endpoint
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 async def take(session: AsyncSession, tenant: UUID, delivery: UUID) -> bool:
-    parcel = await delivery_attempts.take(session, tenant_id=tenant, delivery_id=delivery, now=NOON)
+    parcel = await deliveries.claim(session, tenant_id=tenant, delivery_id=delivery, now=NOON)
     return parcel is not None
 
 
 async def record(session: AsyncSession, tenant: UUID, delivery: UUID) -> bool:
-    recorded = await delivery_attempts.record(
+    recorded = await deliveries.record_attempt(
         session,
         Attempt(at=NOON, duration=0.1, succeeded=True, status_code=200),
         tenant_id=tenant,

@@ -10,11 +10,10 @@ import pytest
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus
 from infra.db.engine import Database
+from infra.db.errors import RecordMissingError
+from infra.db.keyset import Position
 from infra.db.repositories import highlights
-from infra.db.repositories.errors import RecordMissingError
-from infra.db.repositories.highlight_filter import HighlightFilter
-from infra.db.repositories.highlights import Sort
-from infra.db.repositories.keyset import Position
+from infra.db.repositories.highlights import HighlightFilter, Sort
 from infra.db.tables import Highlight
 from tests.integration.rows import PROFILE, candidate, decision, new_highlight, new_stream
 
@@ -217,8 +216,8 @@ async def test_filters_narrow_a_list(database: Database, tenant: UUID, stream: U
         HighlightFilter(dimensions=(("rarity", 0.8), ("game_impact", 0.81))): [],
         HighlightFilter(created_from=EARLIER, created_to=LATER): [10, 20, 40],
         HighlightFilter(created_to=EARLIER): [],
-        HighlightFilter(happened_from=HAPPENED, happened_to=LATER): [10, 20, 40],
-        HighlightFilter(happened_to=HAPPENED): [],
+        HighlightFilter(occurred_from=HAPPENED, occurred_to=LATER): [10, 20, 40],
+        HighlightFilter(occurred_to=HAPPENED): [],
         HighlightFilter(min_score=0.8): [20, 40],
         HighlightFilter(peak_from=20.0, peak_to=39.0): [20],
     }

@@ -25,16 +25,16 @@ from infra.db.repositories import (
     api_keys,
     audit,
     beams,
-    budgets,
     connections,
-    delivery_attempts,
-    feedback,
+    deliveries,
+    highlights,
     idempotency,
     inbound_events,
     profiles,
     streams,
+    usage,
 )
-from infra.db.repositories.delivery_attempts import Attempt
+from infra.db.repositories.deliveries import Attempt
 from infra.db.repositories.inbound_events import NewEvent
 from infra.db.repositories.profiles import ProfileOverrides
 from infra.db.tables import Base, EventRow
@@ -79,18 +79,18 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
             target_id=key.id,
             actor=SYSTEM,
         )
-        await delivery_attempts.record(
+        await deliveries.record_attempt(
             session,
             Attempt(at=WHEN, duration=0.1, succeeded=False, error="no answer"),
             tenant_id=tenant,
             delivery_id=delivery,
             next_attempt_at=WHEN,
         )
-        await budgets.put(
+        await usage.put_budget(
             session, tenant_id=tenant, kind=UsageKind.CLIP_RENDERED, monthly=Decimal(9)
         )
         await _record(session, tenant, stream)
-        await feedback.put(
+        await highlights.put_feedback(
             session,
             tenant_id=tenant,
             highlight_id=highlight,

@@ -16,7 +16,7 @@ from domain.ids import delivery_id
 from domain.tenants.retention import RecordKind
 from domain.webhooks.events import DeliveryStatus
 from infra.db.engine import Database
-from infra.db.repositories import deliveries, delivery_queue, endpoints, events, expiry
+from infra.db.repositories import deliveries, endpoints, events, tenants
 from infra.db.tables import Delivery, EventRow
 from tests.integration.infra.repositories.test_delivery_locks import until_it_waits
 from tests.integration.rows import new_endpoint, usage_event
@@ -25,8 +25,8 @@ Step = Callable[[AsyncSession, UUID, UUID], Awaitable[Any]]
 
 
 async def mark_queued(session: AsyncSession, tenant: UUID, _endpoint: UUID) -> None:
-    waiting = await delivery_queue.unqueued(session, tenant_id=tenant)
-    await delivery_queue.mark_queued(session, tenant_id=tenant, deliveries=waiting)
+    waiting = await deliveries.unqueued(session, tenant_id=tenant)
+    await deliveries.mark_queued(session, tenant_id=tenant, deliveries=waiting)
 
 
 async def delete(session: AsyncSession, tenant: UUID, endpoint: UUID) -> None:
@@ -34,7 +34,7 @@ async def delete(session: AsyncSession, tenant: UUID, endpoint: UUID) -> None:
 
 
 async def expire(session: AsyncSession, tenant: UUID, _endpoint: UUID) -> int:
-    return await expiry.delete_expired(
+    return await tenants.delete_expired(
         session, tenant_id=tenant, kind=RecordKind.EVENTS, age=timedelta(days=-1), limit=100
     )
 

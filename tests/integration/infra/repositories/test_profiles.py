@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.profiles.documents import ProfileOverride
 from infra.db.engine import Database
+from infra.db.errors import RevisionConflictError
 from infra.db.repositories import profiles
-from infra.db.repositories.errors import RevisionConflictError
 from infra.db.repositories.profiles import ProfileOverrides
 from infra.profiles.store import load_shipped_catalog
 

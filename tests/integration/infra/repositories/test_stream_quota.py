@@ -11,7 +11,7 @@ from domain.streams.messages import StreamRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress
 from domain.tenants.usage import PLANS, PlanName, StreamQuotaExceededError
 from infra.db.engine import Database
-from infra.db.repositories import stream_quota, streams, tenants
+from infra.db.repositories import streams, tenants
 from tests.integration.rows import PROFILE, URL, new_stream
 
 STARTER = PLANS[PlanName.STARTER]
@@ -21,7 +21,7 @@ ENDED = StreamEnd(reason=EndReason.STOPPED, message="stopped")
 async def start(database: Database, tenant: UUID, default: PlanName = PlanName.STARTER) -> UUID:
     stream_id = uuid4()
     async with database.session(tenant) as session:
-        await stream_quota.reserve(session, tenant_id=tenant, default_plan=default)
+        await streams.reserve_slot(session, tenant_id=tenant, default_plan=default)
         await streams.create(
             session,
             tenant_id=tenant,
@@ -71,7 +71,7 @@ async def test_a_tenants_start_holds_up_neither_other_tenants_nor_its_own_rows(
     database: Database, tenant: UUID, other_tenant: UUID
 ) -> None:
     async with database.session(tenant) as session:
-        await stream_quota.reserve(session, tenant_id=tenant, default_plan=PlanName.FREE)
+        await streams.reserve_slot(session, tenant_id=tenant, default_plan=PlanName.FREE)
         await start(database, other_tenant)
         await new_stream(database, tenant)
 

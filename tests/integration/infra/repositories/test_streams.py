@@ -13,9 +13,9 @@ from domain.streams.backfill.messages import AnalyzedMedia, BackfillRecord
 from domain.streams.messages import StreamRecord, WindowRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
 from infra.db.engine import Database
+from infra.db.errors import RecordMissingError
+from infra.db.keyset import Position
 from infra.db.repositories import streams
-from infra.db.repositories.errors import RecordMissingError
-from infra.db.repositories.keyset import Position
 from infra.db.tables import Stream
 from tests.integration.rows import new_stream, used
 

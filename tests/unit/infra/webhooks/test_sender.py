@@ -10,7 +10,7 @@ import pytest
 
 from app.dev.ports import free_ports
 from infra.ssrf import UrlGuard
-from infra.webhooks.sender import MAX_RESPONSE_BYTES, Answer, WebhookSender
+from infra.webhooks.sender import MAX_RESPONSE_BYTES, WebhookResponse, WebhookSender
 
 Serve = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -39,7 +39,7 @@ async def endpoint(serve: Serve) -> AsyncIterator[str]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def send(url: str, *, timeout: float = 30.0) -> Answer:  # noqa: ASYNC109 the sender's own
+async def send(url: str, *, timeout: float = 30.0) -> WebhookResponse:  # noqa: ASYNC109 the sender's own
     guard = UrlGuard(allow_private=True)
     async with WebhookSender(guard, timeout=timeout, max_connections=2) as sender:
         return await sender.send(url, "{}", {"webhook-id": "a"})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-from infra.rate_limit import MovingWindows
+from infra.rate_limit import SlidingWindowStorage
 
 START = 1_800_000_000.0
 
 
 async def test_owners_of_whom_nothing_is_left_are_forgotten() -> None:
-    windows = MovingWindows()
+    windows = SlidingWindowStorage()
     for number in range(100):
         with patch("time.time", return_value=START + number):
             assert await windows.acquire_entry(f"owner-{number}", 5, 10)
@@ -18,7 +18,7 @@ async def test_owners_of_whom_nothing_is_left_are_forgotten() -> None:
 
 
 async def test_who_comes_back_in_time_is_remembered() -> None:
-    windows = MovingWindows()
+    windows = SlidingWindowStorage()
     for second in range(0, 60, 5):
         with patch("time.time", return_value=START + second):
             assert await windows.acquire_entry("regular", 100, 10)
@@ -28,7 +28,7 @@ async def test_who_comes_back_in_time_is_remembered() -> None:
 
 
 async def test_a_look_leaves_nothing_behind() -> None:
-    windows = MovingWindows()
+    windows = SlidingWindowStorage()
     with patch("time.time", return_value=START):
         assert await windows.get_moving_window("nobody", 5, 10) == (START, 0)
     assert len(windows) == 0

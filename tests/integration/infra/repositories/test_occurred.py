@@ -1,4 +1,4 @@
-"""Highlights by when they happened: the same ones, few or many, from live streams or recordings."""
+"""Filters by `occurred_from` and `occurred_to`, of live streams and of recordings."""
 
 from __future__ import annotations
 
@@ -8,22 +8,15 @@ from uuid import UUID
 import pytest
 
 from infra.db.engine import Database
-from infra.db.repositories import happened, highlights
-from infra.db.repositories.highlight_filter import HighlightFilter
-from infra.db.repositories.highlights import Sort
-from infra.db.repositories.keyset import Position
+from infra.db.keyset import Position
+from infra.db.repositories import highlights
+from infra.db.repositories.highlights import HighlightFilter, Sort
 from tests.integration.rows import new_highlight, new_stream
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LATE = 3
 """Made first, and so listed last, but of what had happened last: as it is with recordings."""
-
-
-@pytest.fixture(params=[0, happened.FEW])
-def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What counts as few: nothing, and what does."""
-    monkeypatch.setattr(happened, "FEW", request.param)
 
 
 @pytest.fixture
@@ -53,42 +46,39 @@ async def listed(
     return [row.peak for row in rows]
 
 
-@pytest.mark.usefixtures("few")
-async def test_the_same_are_listed_whether_they_count_as_few_or_not(
+async def test_lists_by_time_of_occurrence(
     database: Database, tenant: UUID, peaks: list[float]
 ) -> None:
-    narrow = HighlightFilter(happened_from=NOON + HOUR, happened_to=NOON + 3 * HOUR)
+    narrow = HighlightFilter(occurred_from=NOON + HOUR, occurred_to=NOON + 3 * HOUR)
     assert await listed(database, tenant, narrow) == [12, 11]
     assert await listed(database, tenant, narrow, Sort.OLDEST) == [11, 12]
     assert await listed(database, tenant, narrow, Sort.PEAK) == [11, 12]
-    assert await listed(database, tenant, HighlightFilter(happened_from=NOON)) == peaks
-    assert await listed(database, tenant, HighlightFilter(happened_to=NOON)) == []
-    late = HighlightFilter(happened_from=NOON + LATE * HOUR)
+    assert await listed(database, tenant, HighlightFilter(occurred_from=NOON)) == peaks
+    assert await listed(database, tenant, HighlightFilter(occurred_to=NOON)) == []
+    late = HighlightFilter(occurred_from=NOON + LATE * HOUR)
     assert await listed(database, tenant, late) == [10 + LATE]
 
 
-@pytest.mark.usefixtures("few")
 async def test_pages_go_on_and_other_filters_count(
     database: Database, tenant: UUID, peaks: list[float]
 ) -> None:
-    first = HighlightFilter(happened_from=NOON, happened_to=NOON + 3 * HOUR)
+    first = HighlightFilter(occurred_from=NOON, occurred_to=NOON + 3 * HOUR)
     async with database.session(tenant) as session:
         (row,) = await highlights.list_page(session, tenant_id=tenant, criteria=first, limit=1)
     after = Position(value=row.created_at, id=row.id)
     assert await listed(database, tenant, first, after=after) == peaks[1:3]
-    other = HighlightFilter(happened_from=NOON, peak_from=11.5, created_to=row.created_at)
+    other = HighlightFilter(occurred_from=NOON, peak_from=11.5, created_to=row.created_at)
     assert await listed(database, tenant, other) == [10 + LATE]
 
 
-@pytest.mark.usefixtures("few")
 async def test_the_ends_of_all_time_can_be_asked_for(
     database: Database, tenant: UUID, peaks: list[float]
 ) -> None:
     ever = HighlightFilter(
-        happened_from=datetime.min.replace(tzinfo=UTC), happened_to=datetime.max.replace(tzinfo=UTC)
+        occurred_from=datetime.min.replace(tzinfo=UTC), occurred_to=datetime.max.replace(tzinfo=UTC)
     )
     assert await listed(database, tenant, ever) == peaks
 
 
 async def test_a_tenant_without_highlights_can_ask_too(database: Database, tenant: UUID) -> None:
-    assert await listed(database, tenant, HighlightFilter(happened_from=NOON)) == []
+    assert await listed(database, tenant, HighlightFilter(occurred_from=NOON)) == []

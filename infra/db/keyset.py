@@ -1,4 +1,4 @@
-"""Keyset pagination: go on after the last row seen, whatever was inserted meanwhile."""
+"""Keyset pagination: each page continues after the last row of the one before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.elements import KeyedColumnElement
 
@@ -38,16 +38,6 @@ class Order:
         return query.order_by(*(key.desc() if self.descending else key for key in keys)).limit(
             limit
         )
-
-    def apart_from(self, query: Select[Any]) -> tuple[Select[Any], Order]:
-        """Return `query` so that it is planned without regard to its order, and that order of it.
-
-        Where few rows match, all of them are found and then sorted: PostgreSQL does not look
-        through a query with an OFFSET, be it of none.
-        """
-        rows = query.offset(0).subquery("matched")
-        column, identity = rows.c[self.column.key], rows.c[self.id.key]
-        return select(rows), Order(column=column, id=identity, descending=self.descending)
 
     def _beyond(self, after: Position) -> ColumnElement[bool]:
         row, last = tuple_(self.column, self.id), tuple_(after.value, after.id)

@@ -1,7 +1,8 @@
-"""Highlights found by words, in SQL that finds an index under row-level security.
+"""Full-text search and similarity of highlights.
 
-A row is found by equality of words (`highlight_words`), and only then is its document matched and
-ranked: docs/decisions/0017-search.md.
+The queries use indexes that row-level security leaves usable. Rows are found by equality of lexemes
+(`highlight_words`); only then are their documents matched and ranked
+(docs/decisions/0017-search.md).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
     true,
     tuple_,
@@ -32,16 +34,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.selectable import TableValuedAlias
 
+from domain.clips.models import ClipStatus
+from domain.highlights.similarity import nearby_parts
 from domain.text import Language
-from infra.db.repositories.highlight_filter import HighlightFilter, conditions
-from infra.db.repositories.keyset import Position
-from infra.db.tables import Highlight, HighlightTerm, HighlightWord, Stream
+from infra.db.keyset import Position
+from infra.db.repositories.highlights import HIDDEN, HighlightFilter, conditions
+from infra.db.tables import Clip, Highlight, HighlightTerm, HighlightWord, Stream
 
 RANKED: Final = 1_000
 """Of more highlights that match, those with the best scores are ranked: a bound on the work."""
 
+
 MARKS: Final = ("\ue000", "\ue001")
 """Around what matched in an excerpt; of the private use area, and taken out of the texts."""
+
 
 _MAX_SETS: Final = 8
 _WEIGHTS: Final[ColumnElement[Any]] = literal_column(
@@ -238,3 +244,65 @@ async def _distinct(
     steps = steps.union_all(select(further).where(steps.c.value.is_not(None)))
     found = select(steps.c.value).where(steps.c.value.is_not(None)).limit(most)
     return list(await session.scalars(found))
+
+
+MAX_SIMILAR: Final = 500
+"""Of each kind, the newest: a bound on what is compared."""
+
+
+_MAX_WORDS: Final = 8
+
+
+async def by_picture(
+    session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID, thumbnail_hash: str | None
+) -> set[UUID]:
+    """Return other highlights with a clip whose thumbnail may be near; none to no picture."""
+    if thumbnail_hash is None:
+        return set()
+    parts = (Clip.picture_a, Clip.picture_b, Clip.picture_c, Clip.picture_d)
+    near = zip(parts, nearby_parts(thumbnail_hash), strict=True)
+    found = await session.scalars(
+        select(Clip.highlight_id)
+        .where(
+            Clip.tenant_id == tenant_id,
+            Clip.thumbnail_hash.is_not(None),
+            or_(*(part.in_(values) for part, values in near)),
+            Clip.status == ClipStatus.READY,
+            Clip.highlight_id != highlight_id,
+        )
+        .order_by(Clip.created_at.desc(), Clip.id)
+        .limit(MAX_SIMILAR)
+    )
+    return set(found)
+
+
+async def by_title(
+    session: AsyncSession, *, tenant_id: UUID, highlight_id: UUID, title: str
+) -> set[UUID]:
+    """Return other highlights that hold the words of a title, the eight longest of them."""
+    words = await session.scalar(
+        select(func.tsvector_to_array(func.to_tsvector(literal_column("'simple'"), title)))
+    )
+    if not words:
+        return set()
+    longest = sorted(words, key=lambda word: (-len(word), word))[:_MAX_WORDS]
+    holds = (
+        exists().where(
+            HighlightTerm.tenant_id == tenant_id,
+            HighlightTerm.term == word,
+            HighlightTerm.highlight_id == Highlight.id,
+        )
+        for word in longest
+    )
+    found = await session.scalars(
+        select(Highlight.id)
+        .where(
+            Highlight.tenant_id == tenant_id,
+            Highlight.status.not_in(HIDDEN),
+            Highlight.id != highlight_id,
+            *holds,
+        )
+        .order_by(Highlight.created_at.desc(), Highlight.id.desc())
+        .limit(MAX_SIMILAR)
+    )
+    return set(found)
