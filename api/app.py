@@ -26,7 +26,8 @@ from api.middleware.cors import allow_origins
 from api.middleware.json_body import JsonBodies
 from api.middleware.methods import Methods, all_routes
 from api.middleware.parameters import DeclaredParameters, require_declared_without_key
-from api.middleware.rate_limiting import RateLimiting, charge_file
+from api.auth import charge_file
+from api.middleware.rate_limiting import RateLimiting
 from api.middleware.rate_limits import RateLimits
 from api.middleware.request_context import RequestContext
 from api.middleware.size_limits import BodyLimit, HeadLimit

@@ -142,6 +142,16 @@ async def authenticate(
     return Caller(tenant_id=known.tenant_id, key_id=known.id, scopes=known.scopes, permit=permit)
 
 
+async def charge_file(request: Request, services: ServicesDependency) -> None:
+    """Charge what is served without a key; what is served with one, `authenticate` charges.
+
+    Raises:
+        RateLimitedProblem: too much was asked for.
+        UnavailableProblem: nobody counts, and then nothing is to be served.
+    """
+    await services.limits.charge_file(request.scope)
+
+
 def require_scope(granted: frozenset[Scope], scope: Scope) -> None:
     """Refuse a key without a scope.
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors.problems import Problem
 from api.middleware.rate_limits import RateLimits, account_of, is_limited
 from api.middleware.request_id import request_id_of
-from api.services import ServicesDependency
 from infra.rate_limit import Standing
 
 POLICY_HEADER: Final = "RateLimit-Policy"
@@ -54,16 +52,6 @@ class RateLimiting:
             await problem.response(request_id_of(scope))(scope, receive, answer)
             return
         await self._app(scope, receive, answer)
-
-
-async def charge_file(request: Request, services: ServicesDependency) -> None:
-    """Charge what is served without a key; what is served with one, `authenticate` charges.
-
-    Raises:
-        RateLimitedProblem: too much was asked for.
-        UnavailableProblem: nobody counts, and then nothing is to be served.
-    """
-    await services.limits.charge_file(request.scope)
 
 
 def policies(standings: tuple[Standing, ...]) -> str:
