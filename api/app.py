@@ -12,33 +12,31 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from api import audit, batches, health
+from api.auth import charge_file
 from api.clips import routes as clips
+from api.concurrency import EventConnections, Turns
 from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.errors.handlers import answer_with_problems
-from api.highlights import feedback, search, similar
+from api.highlights import feedback, search
 from api.highlights import routes as highlights
-from api.highlights.turns import Turns
+from api.highlights import search as similar
 from api.keys import routes as keys
 from api.middleware.conditional import ConditionalReads
-from api.middleware.content_type import require_acceptable
 from api.middleware.cors import allow_origins
-from api.middleware.json_body import JsonBodies
+from api.middleware.json_content import JsonBodies, require_acceptable
 from api.middleware.methods import Methods, all_routes
 from api.middleware.parameters import DeclaredParameters, require_declared_without_key
-from api.auth import charge_file
-from api.middleware.rate_limiting import RateLimiting
-from api.middleware.rate_limits import RateLimits
+from api.middleware.rate_limits import RateLimiting, RateLimits
 from api.middleware.request_context import RequestContext
 from api.middleware.size_limits import BodyLimit, HeadLimit
 from api.openapi.document import add_documentation, complete_document
 from api.openapi.events import document_events
 from api.profiles import routes as profiles
 from api.services import Services
-from api.streams import deletion
 from api.streams import events as stream_events
+from api.streams import routes as deletion
 from api.streams import routes as streams
-from api.streams.event_connections import EventConnections
 from api.usage import routes as usage
 from api.webhooks import deliveries
 from api.webhooks import routes as webhooks

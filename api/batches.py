@@ -24,7 +24,7 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.highlights.schemas import HighlightModel
-from api.middleware.content_type import require_json
+from api.middleware.json_content import require_json
 from api.request_model import RequestModel
 from api.services import Services, ServicesDependency
 from api.streams.schemas import StreamModel

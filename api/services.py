@@ -7,9 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.highlights.turns import Turns
+from api.concurrency import EventConnections, Turns
 from api.middleware.rate_limits import RateLimits
-from api.streams.event_connections import EventConnections
 from app.services.connections import KnownConnections
 from app.services.hms_events import InboundDelivery, InboundDispatch
 from app.services.key_cache import KeyCache

@@ -12,13 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.auth import Administrator, AuditActor
-from api.connections.changes import checks_after, management_columns, plain_columns
 from api.connections.schemas import (
     ConnectionModel,
     ConnectionPatch,
     ConnectionRequest,
     InboundEventList,
     InboundEventModel,
+    checks_after,
+    management_columns,
+    plain_columns,
 )
 from api.errors.problems import (
     BodyTooLargeProblem,
@@ -35,7 +37,7 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
-from api.middleware.content_type import require_json
+from api.middleware.json_content import require_json
 from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
 from domain.hms.admission import Checks

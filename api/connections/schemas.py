@@ -1,21 +1,30 @@
-"""100ms connections as clients send and see them."""
+"""100ms connections as clients send and see them.
+
+What a request changes of a 100ms connection, as columns.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
+from api.errors.handlers import message_of
+from api.errors.problems import FieldProblem, InvalidRequestProblem
 from api.request_model import Name, RequestModel, Title
 from domain.hms.admission import DEFAULT_HEADER, DEFAULT_TOLERANCE, SIGNATURE_HEADER, Checks
 from domain.hms.beam import Outcome
-from infra.connection_secrets import PlainSecrets
+from infra.connection_secrets import ConnectionSecrets, PlainSecrets
 from infra.db.tables import Connection, InboundEvent
 
 _Network = Annotated[str, StringConstraints(max_length=50, pattern=r"^[0-9A-Fa-f:.]+(/\d{1,3})?$")]
+
+
 _HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+
+
 _Key = Annotated[SecretStr, Field(min_length=1, max_length=500)]
 
 
@@ -217,3 +226,52 @@ class InboundEventList(BaseModel):
     """A connection's latest events, the newest first."""
 
     data: list[InboundEventModel]
+
+
+def plain_columns(body: ConnectionPatch) -> dict[str, Any]:
+    """Return the columns that a request sets as they are; null clears what may be empty."""
+    given = body.model_dump(
+        exclude_unset=True, include={"name", "account_id", "app_id", "game", "title"}
+    )
+    return {
+        name: value
+        for name, value in given.items()
+        if value is not None or name in {"account_id", "app_id", "game"}
+    }
+
+
+def checks_after(body: ConnectionPatch, before: Checks) -> Checks:
+    """Return the checks that a request leaves.
+
+    Raises:
+        InvalidRequestProblem: together they make no sense.
+    """
+    if body.checks is None:
+        return before
+    try:
+        return body.checks.over(before)
+    except ValidationError as error:
+        raise InvalidRequestProblem(
+            errors=[
+                FieldProblem(
+                    pointer="/".join(("/checks", *(str(part) for part in each["loc"]))),
+                    detail=message_of(each),
+                )
+                for each in error.errors()
+            ]
+        ) from error
+
+
+def management_columns(
+    body: ConnectionPatch, secrets: ConnectionSecrets, *, connection_id: UUID
+) -> dict[str, str | bytes | None]:
+    """Return the columns of the management key; none where the request does not speak of it."""
+    if "management" not in body.model_fields_set:
+        return {}
+    if body.management is None:
+        return {"management_access_key": None, "management_secret": None}
+    secret = body.management.secret.get_secret_value()
+    return {
+        "management_access_key": body.management.access_key,
+        "management_secret": secrets.seal(secret, connection_id=connection_id),
+    }

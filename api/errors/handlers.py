@@ -23,7 +23,7 @@ from api.errors.problems import (
     StreamQuotaExceededProblem,
     UnavailableProblem,
 )
-from api.middleware.request_id import request_id_of
+from api.middleware.request_context import request_id_of
 from domain.tenants.plans import StreamQuotaExceededError
 from infra.db.engine import DatabaseUnavailableError, UnstorableValueError
 from infra.temporal.client import TemporalUnavailableError

@@ -24,7 +24,7 @@ from api.errors.problems import (
     UnsupportedMediaTypeProblem,
 )
 from api.errors.reference import documented
-from api.middleware.content_type import require_json
+from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import Name, RequestModel, Title
 from api.services import ServicesDependency

@@ -18,8 +18,7 @@ from api.errors.problems import (
     UnavailableProblem,
 )
 from api.errors.reference import documented
-from api.highlights.query import HighlightQuery
-from api.highlights.schemas import HighlightDetail, HighlightModel, document_of
+from api.highlights.schemas import HighlightDetail, HighlightModel, HighlightQuery, document_of
 from api.pagination import Cursor, Limit, Page, decode, next_cursor, page_response
 from api.services import ServicesDependency
 from app.services.highlights import explanation_of

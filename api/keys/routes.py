@@ -41,7 +41,7 @@ from api.keys.schemas import (
     RotateKeyRequest,
     UpdateKeyRequest,
 )
-from api.middleware.content_type import require_json
+from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import ServicesDependency
 from app.services import api_keys as key_service

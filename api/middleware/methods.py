@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors.problems import MethodNotAllowedProblem, RouteNotFoundProblem
-from api.middleware.request_id import request_id_of
+from api.middleware.request_context import request_id_of
 from domain.text import REPLACEMENT, is_storable
 
 _ORDER: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -1,15 +1,42 @@
-"""What surrounds every request: an id, the log's context, headers, and a last net for errors."""
+"""The id of a request: from the client or made by us, and the same everywhere.
+
+What surrounds every request: an id, the log's context, headers, and a last net for errors.
+"""
 
 from __future__ import annotations
 
+import re
+import secrets
 from typing import Any, Final
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors.problems import InternalProblem
-from api.middleware.request_id import HEADER, assign_request_id
+
+HEADER: Final = "X-Request-Id"
+
+
+_STATE_KEY: Final = "request_id"
+
+
+_ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+
+
+def assign_request_id(scope: Scope) -> str:
+    """Keep the client's id if it is harmless in a log, else make one; return it."""
+    given = Headers(scope=scope).get(HEADER, "")
+    request_id = given if _ACCEPTABLE.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    scope.setdefault("state", {})[_STATE_KEY] = request_id
+    return request_id
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the id of the request under way."""
+    identity: str = scope["state"][_STATE_KEY]
+    return identity
+
 
 _SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -18,7 +45,11 @@ _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+
+
 _TRANSPORT_SECURITY: Final = "max-age=31536000; includeSubDomains"
+
+
 _log = structlog.get_logger(__name__)
 
 

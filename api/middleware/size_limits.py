@@ -19,7 +19,7 @@ from api.errors.problems import (
     Problem,
     UriTooLongProblem,
 )
-from api.middleware.request_id import request_id_of
+from api.middleware.request_context import request_id_of
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 

@@ -31,7 +31,7 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.highlights.schemas import HighlightModel
-from api.middleware.request_id import request_id_of
+from api.middleware.request_context import request_id_of
 from api.services import Services, ServicesDependency
 from api.streams.schemas import StreamModel
 from app.services.key_cache import LIFETIME

@@ -1,12 +1,16 @@
-"""Streams: start an analysis, look at it, stop it."""
+"""Streams: start an analysis, look at it, stop it.
+
+Deleting a stream with all that was made of it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,11 +32,11 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
-from api.middleware.content_type import require_json
-from api.middleware.request_id import request_id_of
+from api.middleware.json_content import require_json
+from api.middleware.request_context import request_id_of
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import Name
-from api.services import ServicesDependency
+from api.services import Services, ServicesDependency
 from api.streams.schemas import AnalyzeRequest, StreamDetail, StreamModel
 from api.streams.stopping import stop
 from app.services.streams import NewStream
@@ -43,7 +47,11 @@ from infra.db.tables import Stream
 from infra.ssrf import UrlForbiddenError
 
 _NEWEST: Final = "-created_at"
+
+
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
+
+
 _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
 
 
@@ -188,3 +196,44 @@ async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDepende
     if row is None:
         raise StreamNotFoundProblem
     return await stop(services, row)
+
+
+@router.delete(
+    "/{stream_id}",
+    operation_id="deleteStream",
+    status_code=204,
+    response_class=Response,
+    responses=documented(
+        UnauthenticatedProblem,
+        MissingScopeProblem,
+        InvalidRequestProblem,
+        UnavailableProblem,
+        StreamNotFoundProblem,
+    ),
+)
+async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDependency) -> Response:
+    """Delete a stream, its highlights, feedback and clips, files included. What it used stays.
+
+    One that is running is stopped at once. Send the request again if it fails: it goes on where
+    it was; when the stream is gone, the answer is 404.
+    """
+    tenant_id = caller.tenant_id
+    async with services.database.session(tenant_id) as session:
+        row = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
+        if row is None:
+            raise StreamNotFoundProblem
+        files = await streams.clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
+    if row.status not in TERMINAL:
+        await services.starter.cancel(row)
+    # Files go while rows still name them: what is interrupted here can be done again.
+    await _delete_files(services, files)
+    async with services.database.session(tenant_id) as session:
+        left = await streams.delete_with_contents(session, tenant_id=tenant_id, stream_id=stream_id)
+    # A clip that became ready meanwhile; later ones find no row and delete themselves.
+    await _delete_files(services, left or ())
+    return Response(status_code=204)
+
+
+async def _delete_files(services: Services, keys: Iterable[str]) -> None:
+    for key in keys:
+        await services.clips.delete(key)

@@ -21,7 +21,7 @@ from api.errors.problems import (
     UnsupportedMediaTypeProblem,
 )
 from api.errors.reference import documented
-from api.middleware.content_type import require_json
+from api.middleware.json_content import require_json
 from api.request_model import Moment
 from api.services import ServicesDependency
 from api.usage.schemas import BudgetList, BudgetModel, BudgetRequest, UsageModel, UsageReport

@@ -31,7 +31,7 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
-from api.middleware.content_type import require_json
+from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
 from api.webhooks.schemas import (

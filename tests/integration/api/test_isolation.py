@@ -12,12 +12,13 @@ from api import audit, batches
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
-from api.highlights import feedback, search, similar
+from api.highlights import feedback, search
 from api.highlights import routes as highlights
+from api.highlights import search as similar
 from api.keys import routes as keys
 from api.profiles import routes as profiles
-from api.streams import deletion
 from api.streams import events as stream_events
+from api.streams import routes as deletion
 from api.streams import routes as streams
 from api.usage import routes as usage
 from api.webhooks import deliveries

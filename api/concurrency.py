@@ -1,17 +1,22 @@
-"""Turns: costly reads of one tenant at the same time, so that none waits for another's."""
+"""Turns: costly reads of one tenant at the same time, so that none waits for another's.
+
+How many connections a tenant holds open.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 from uuid import UUID
 
-from api.errors.problems import RateLimitedProblem
+from api.errors.problems import RateLimitedProblem, TooManyConnectionsProblem
 
 AT_A_TIME: Final = 4
 """Costly reads of one tenant that this process does at once, fewer than it has connections."""
+
 
 MOST_WAITING: Final = 256
 """Further ones that wait, in order; what comes on top of these is refused."""
@@ -48,3 +53,28 @@ class Turns:
             self._present[tenant_id] -= 1
             if not self._present[tenant_id]:
                 del self._present[tenant_id], self._turns[tenant_id]
+
+
+class EventConnections:
+    """Counts the open connections of this process, so that no tenant takes them all."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: Counter[UUID] = Counter()
+
+    @contextmanager
+    def one_more(self, tenant_id: UUID) -> Iterator[None]:
+        """Hold one connection.
+
+        Raises:
+            TooManyConnectionsProblem: the tenant has as many as it may.
+        """
+        if self._open[tenant_id] >= self._limit:
+            raise TooManyConnectionsProblem
+        self._open[tenant_id] += 1
+        try:
+            yield
+        finally:
+            self._open[tenant_id] -= 1
+            if not self._open[tenant_id]:
+                del self._open[tenant_id]
