@@ -11,7 +11,7 @@ from typing import Any, Final
 from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, batches, health
+from api import audit, health
 from api.auth import charge_file
 from api.clips import routes as clips
 from api.concurrency import EventConnections, Turns
@@ -20,7 +20,6 @@ from api.connections import routes as connections
 from api.errors.handlers import answer_with_problems
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
-from api.highlights import search as similar
 from api.keys import routes as keys
 from api.middleware.conditional import ConditionalReads
 from api.middleware.cors import allow_origins
@@ -35,7 +34,6 @@ from api.openapi.events import document_events
 from api.profiles import routes as profiles
 from api.services import Services
 from api.streams import events as stream_events
-from api.streams import routes as deletion
 from api.streams import routes as streams
 from api.usage import routes as usage
 from api.webhooks import deliveries
@@ -72,8 +70,8 @@ _GZIP_LEVEL: Final = 5
 # by far are 100ms's.
 _RESOURCES: Final = (
     hms_webhooks,
-    *(streams, deletion, stream_events),
-    *(search, highlights, similar, feedback, batches, clips, profiles),
+    *(streams, stream_events),
+    *(search, highlights, feedback, clips, profiles),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )

@@ -19,8 +19,9 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
-from api.request_model import Moment, Name
+from api.request_model import Moment
 from api.services import ServicesDependency
+from domain.fields import Name
 from domain.tenants.audit import ActorKind, AuditAction, AuditTarget
 from infra.db.repositories import audit
 from infra.db.repositories.audit import AuditFilter

@@ -1,9 +1,4 @@
-"""Text as requests may carry it: bounded, and without control characters, which no store takes.
-
-Timestamps as requests may carry them: ISO 8601 with a zone, in years that every store takes.
-
-The base of every body: unknown members are refused, and JSON's types are taken as they are.
-"""
+"""The base model of request bodies, and the timestamp type of requests."""
 
 from __future__ import annotations
 
@@ -18,28 +13,11 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
-    StringConstraints,
     TypeAdapter,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import to_json
-
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-
-
-# At least one character that can be seen.
-_NOT_BLANK = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
-
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NOT_BLANK)]
-
-
-Title = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
-
-
-Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[\x21-\x7e]+$")]
-
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

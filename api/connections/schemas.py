@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 
 from api.errors.handlers import message_of
 from api.errors.problems import FieldProblem, InvalidRequestProblem
-from api.request_model import Name, RequestModel, Title
+from api.request_model import RequestModel
+from domain.fields import Name, Title
 from domain.hms.admission import DEFAULT_HEADER, DEFAULT_TOLERANCE, SIGNATURE_HEADER, Checks
 from domain.hms.beam import Outcome
 from infra.connection_secrets import ConnectionSecrets, PlainSecrets

@@ -37,6 +37,14 @@ class ProblemDocument(BaseModel):
     errors: list[FieldProblem] | None = None
 
 
+class ItemProblem(BaseModel):
+    """Why there is no result for one id; as in a problem document."""
+
+    code: str
+    status: int
+    detail: str
+
+
 class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
     """The root of all errors that the API answers with."""
 
@@ -69,8 +77,12 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
             errors=self.errors or None,
         )
 
+    def of_item(self) -> ItemProblem:
+        """Return this as the result of one item of a batch."""
+        return ItemProblem(code=self.code, status=self.status, detail=self.detail)
+
     def response(self, request_id: str) -> JSONResponse:
-        """Return the answer."""
+        """Return the HTTP response."""
         return JSONResponse(
             self.document(request_id).model_dump(exclude_none=True),
             status_code=self.status,

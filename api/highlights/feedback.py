@@ -26,8 +26,9 @@ from api.errors.problems import (
 from api.errors.reference import documented
 from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
-from api.request_model import Name, RequestModel, Title
+from api.request_model import RequestModel
 from api.services import ServicesDependency
+from domain.fields import Name, Title
 from domain.highlights.feedback import Correction, CorrectionError, Verdict, check_correction
 from domain.streams.messages import ClipCorrection
 from domain.streams.status import TERMINAL

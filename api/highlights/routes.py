@@ -5,20 +5,32 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from api.auth import Reader, ReaderInTurn
 from api.errors.problems import (
+    BodyTooLargeProblem,
     HighlightNotFoundProblem,
     InvalidCursorProblem,
     InvalidRequestProblem,
+    MalformedJsonProblem,
     MissingScopeProblem,
     UnauthenticatedProblem,
     UnavailableProblem,
+    UnsupportedMediaTypeProblem,
 )
 from api.errors.reference import documented
-from api.highlights.schemas import HighlightDetail, HighlightModel, HighlightQuery, document_of
+from api.highlights.schemas import (
+    HighlightDetail,
+    HighlightIds,
+    HighlightModel,
+    HighlightQuery,
+    HighlightResult,
+    HighlightResults,
+    document_of,
+)
+from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor, page_response
 from api.services import ServicesDependency
 from app.services.highlights import explanation_of
@@ -26,6 +38,7 @@ from infra.db.repositories import clips, highlights
 from infra.db.repositories.highlights import ORDERS, Sort
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
+_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
 
 
@@ -64,6 +77,36 @@ async def list_highlights(
     return page_response(
         [document_of(row, newest.get(row.id), services) for row in page],
         next_cursor=next_cursor(rows, limit=limit, column=order.column.key, sort=sort),
+    )
+
+
+@router.post(
+    "/batch-get",
+    operation_id="batchGetHighlights",
+    dependencies=[Depends(require_json)],
+    responses=documented(*_ALWAYS, *_BODY),
+)
+async def batch_get_highlights(
+    body: HighlightIds, caller: Reader, services: ServicesDependency
+) -> HighlightResults:
+    """Read up to 100 highlights, with their clips, in one request."""
+    ids = list(dict.fromkeys(body.ids))
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await highlights.get_many(session, tenant_id=caller.tenant_id, highlight_ids=ids)
+        newest = await clips.latest_by_highlight(
+            session, tenant_id=caller.tenant_id, highlight_ids=list(rows)
+        )
+    missing = HighlightNotFoundProblem().of_item()
+    return HighlightResults(
+        data=[
+            HighlightResult(
+                id=identity,
+                highlight=HighlightModel.of(rows[identity], newest.get(identity), services),
+            )
+            if identity in rows
+            else HighlightResult(id=identity, problem=missing)
+            for identity in ids
+        ]
     )
 
 

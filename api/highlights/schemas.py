@@ -1,7 +1,4 @@
-"""Highlights as clients see them.
-
-Which highlights a list holds, as clients ask for them.
-"""
+"""Request and response models of highlights, and the filters of their lists."""
 
 from __future__ import annotations
 
@@ -12,12 +9,14 @@ from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
 from api.clips.schemas import ClipModel, clip_document_of
-from api.request_model import Moment, Name
+from api.errors.problems import ItemProblem
+from api.request_model import Moment, RequestModel
 from api.services import Services
 from api.streams.schemas import ProfileRef
+from domain.fields import Name
 from domain.highlights.candidate import Evidence
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Reason, Tier
@@ -27,6 +26,11 @@ from infra.db.repositories.highlight_filter import HighlightFilter
 from infra.db.repositories.stored import Stored
 from infra.db.tables import Clip, Highlight
 
+_MAX_IDS: Final = 100
+_EXAMPLE_IDS: Final[list[JsonValue]] = [
+    "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
+    "8f1d2c3b-0a9e-5d77-8b6f-1c2d3e4f5a6b",
+]
 EXAMPLE: dict[str, Any] = {
     "id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
     "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
@@ -273,3 +277,25 @@ async def highlight_filter(
 
 
 HighlightQuery = Annotated[HighlightFilter, Depends(highlight_filter)]
+
+
+class HighlightIds(RequestModel):
+    """The highlights to read."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": _EXAMPLE_IDS}]})
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=_MAX_IDS)]
+
+
+class HighlightResult(BaseModel):
+    """A highlight, or why there is none."""
+
+    id: UUID
+    highlight: HighlightModel | None = None
+    problem: ItemProblem | None = None
+
+
+class HighlightResults(BaseModel):
+    """A result for each id, in the order of the request; each id once."""
+
+    data: list[HighlightResult]

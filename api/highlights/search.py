@@ -26,9 +26,9 @@ from api.errors.problems import (
 from api.errors.reference import documented
 from api.highlights.schemas import EXAMPLE, HighlightModel, HighlightQuery
 from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
-from api.request_model import Name
 from api.services import ServicesDependency
 from app.services.search import NothingToSearchForError, ReadQuery
+from domain.fields import Name
 from domain.highlights.selection import HIDDEN
 from domain.highlights.similarity import Impression, Resemblance, describe, resemblance
 from infra.db.repositories import clips, highlight_search, highlights, similar_highlights

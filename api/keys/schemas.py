@@ -8,8 +8,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.request_model import Moment, Name, RequestModel
+from api.request_model import Moment, RequestModel
 from app.services.api_keys import MadeKey, NewKey, life_of
+from domain.fields import Name
 from domain.tenants.addresses import network
 from domain.tenants.keys import DEFAULT_OVERLAP, LONGEST_OVERLAP, KeyStatus, Scope
 from infra.api_keys import KeyMode

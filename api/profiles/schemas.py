@@ -9,7 +9,8 @@ from uuid import UUID
 from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from api.request_model import Name, RequestModel
+from api.request_model import RequestModel
+from domain.fields import Name
 from domain.profiles.model import GameProfile, ProfileKind, Slug
 from domain.profiles.overrides import ProfileOverride
 from domain.profiles.tenant_profiles import TenantProfiles

@@ -1,11 +1,8 @@
-"""Streams: start an analysis, look at it, stop it.
-
-Deleting a stream with all that was made of it.
-"""
+"""Routes of streams: start an analysis, read, stop and delete streams."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
 from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
@@ -35,16 +32,24 @@ from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.middleware.json_content import require_json
 from api.middleware.request_context import request_id_of
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
-from api.request_model import Name
 from api.services import Services, ServicesDependency
-from api.streams.schemas import AnalyzeRequest, StreamDetail, StreamModel
-from api.streams.stopping import stop
-from app.services.streams import NewStream
+from api.streams.schemas import (
+    AnalyzeRequest,
+    StreamDetail,
+    StreamIds,
+    StreamModel,
+    StreamResult,
+    StreamResults,
+)
+from app.services.streams import NewStream, delete, stop
+from domain.fields import Name
 from domain.streams.status import TERMINAL, StreamStatus
 from infra.db.repositories import streams
+from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.tables import Stream
 from infra.ssrf import UrlForbiddenError
+from infra.temporal.client import TemporalUnavailableError
 
 _NEWEST: Final = "-created_at"
 
@@ -52,6 +57,8 @@ _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
 
+_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+_CONCURRENT_STOPS: Final = 8
 _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
 
 
@@ -195,7 +202,32 @@ async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDepende
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
     if row is None:
         raise StreamNotFoundProblem
-    return await stop(services, row)
+    return await _stop(services, row)
+
+
+@router.post(
+    "/batch-stop",
+    operation_id="batchStopStreams",
+    dependencies=[Depends(require_json)],
+    responses=documented(*_ALWAYS, *_BODY),
+)
+async def batch_stop_streams(
+    body: StreamIds, caller: Writer, services: ServicesDependency
+) -> StreamResults:
+    """Stop up to 50 streams in good order, in one request. What fails for one fails for it alone.
+
+    Send the request again for those that failed: stopping twice is stopping once.
+    """
+    ids = list(dict.fromkeys(body.ids))
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await streams.get_many(session, tenant_id=caller.tenant_id, stream_ids=ids)
+    slots = asyncio.Semaphore(_CONCURRENT_STOPS)
+
+    async def result(identity: UUID) -> StreamResult:
+        async with slots:
+            return await _stop_one(services, identity, rows.get(identity))
+
+    return StreamResults(data=await asyncio.gather(*map(result, ids)))
 
 
 @router.delete(
@@ -217,23 +249,28 @@ async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDepen
     One that is running is stopped at once. Send the request again if it fails: it goes on where
     it was; when the stream is gone, the answer is 404.
     """
-    tenant_id = caller.tenant_id
-    async with services.database.session(tenant_id) as session:
-        row = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
-        if row is None:
-            raise StreamNotFoundProblem
-        files = await streams.clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
-    if row.status not in TERMINAL:
-        await services.starter.cancel(row)
-    # Files go while rows still name them: what is interrupted here can be done again.
-    await _delete_files(services, files)
-    async with services.database.session(tenant_id) as session:
-        left = await streams.delete_with_contents(session, tenant_id=tenant_id, stream_id=stream_id)
-    # A clip that became ready meanwhile; later ones find no row and delete themselves.
-    await _delete_files(services, left or ())
+    try:
+        await delete(
+            services.database,
+            services.starter,
+            services.clips,
+            tenant_id=caller.tenant_id,
+            stream_id=stream_id,
+        )
+    except RecordMissingError:
+        raise StreamNotFoundProblem from None
     return Response(status_code=204)
 
 
-async def _delete_files(services: Services, keys: Iterable[str]) -> None:
-    for key in keys:
-        await services.clips.delete(key)
+async def _stop(services: Services, row: Stream) -> StreamModel:
+    stream, status = await stop(services.database, services.starter, row)
+    return StreamModel.of(stream, status=status)
+
+
+async def _stop_one(services: Services, identity: UUID, row: Stream | None) -> StreamResult:
+    if row is None:
+        return StreamResult(id=identity, problem=StreamNotFoundProblem().of_item())
+    try:
+        return StreamResult(id=identity, stream=await _stop(services, row))
+    except TemporalUnavailableError:
+        return StreamResult(id=identity, problem=UnavailableProblem().of_item())

@@ -1,18 +1,20 @@
-"""Streams as clients send and see them."""
+"""Request and response models of streams."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from api.request_model import Name, RequestModel, Title, Url
+from api.errors.problems import ItemProblem
+from api.request_model import RequestModel
 from domain.language import Language
 from domain.media.segments import GapReason, GapStatus
 from domain.profiles.matching import ProfileMatch
+from domain.streams.request import StreamRequest
 from domain.streams.status import (
     TERMINAL,
     EndReason,
@@ -23,28 +25,14 @@ from domain.streams.status import (
 )
 from infra.db.tables import Stream, StreamGap
 
-
-class AnalyzeOptions(RequestModel):
-    """How to follow the stream; times in seconds. What is left out has the server's default."""
-
-    max_height: int | None = Field(
-        default=None, ge=1, le=4320, description="Follow the best variant of at most this height."
-    )
-    window_duration: float | None = Field(
-        default=None, ge=2, le=60, description="Media analysed at a time."
-    )
-    start_timeout: float | None = Field(
-        default=None, ge=10, le=3600, description="How long to wait for the first segment."
-    )
-    stall_timeout: float | None = Field(
-        default=None, ge=10, le=3600, description="End the stream after so long without a segment."
-    )
-    captions: bool | None = Field(
-        default=None, description="Whether to follow the stream's captions, where it has some."
-    )
+_MAX_IDS: Final = 50
+_EXAMPLE_IDS: Final[list[JsonValue]] = [
+    "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
+    "8f1d2c3b-0a9e-5d77-8b6f-1c2d3e4f5a6b",
+]
 
 
-class AnalyzeRequest(RequestModel):
+class AnalyzeRequest(RequestModel, StreamRequest):
     """A live stream to find highlights in."""
 
     model_config = ConfigDict(
@@ -61,20 +49,6 @@ class AnalyzeRequest(RequestModel):
             ]
         },
     )
-
-    url: Url = Field(description="HLS playlist, master or media.")
-    game: Name | None = Field(
-        default=None,
-        description="Game, sport or league as people call it; decides the profile. "
-        "Without one the title is looked at, and `default` serves all.",
-    )
-    title: Title = Field(default="", description="For people.")
-    language: Language | None = Field(
-        default=None,
-        description="Of titles, tags and commentary, so that the search finds words in all forms.",
-    )
-    external_id: Name | None = Field(default=None, description="Your own id of the stream.")
-    options: AnalyzeOptions = AnalyzeOptions()
 
 
 class ProfileRef(BaseModel):
@@ -193,8 +167,8 @@ class StreamModel(BaseModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: Stream) -> Self:
-        """Return what is stored."""
+    def of(cls, row: Stream, *, status: StreamStatus | None = None) -> Self:
+        """Return the stored stream; `status` replaces a stored one that is behind."""
         end = None
         if row.end_reason is not None:
             end = StreamEndModel(reason=EndReason(row.end_reason), message=row.end_message or "")
@@ -210,7 +184,7 @@ class StreamModel(BaseModel):
             profile_match=None
             if row.profile_match is None
             else ProfileMatch.model_validate(row.profile_match),
-            status=StreamStatus(row.status),
+            status=status or StreamStatus(row.status),
             position=row.position,
             analyzed=row.analyzed,
             segments=row.segments,
@@ -285,3 +259,25 @@ class StreamDetail(StreamModel):
 
 def _notice(notice: str, problems: Sequence[StreamProblemModel]) -> str:
     return " ".join(part for part in (*(each.message for each in problems), notice) if part)
+
+
+class StreamIds(RequestModel):
+    """The streams to stop."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": _EXAMPLE_IDS}]})
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=_MAX_IDS)]
+
+
+class StreamResult(BaseModel):
+    """A stream as it is now, or why it could not be stopped."""
+
+    id: UUID
+    stream: StreamModel | None = None
+    problem: ItemProblem | None = None
+
+
+class StreamResults(BaseModel):
+    """A result for each id, in the order of the request; each id once."""
+
+    data: list[StreamResult]

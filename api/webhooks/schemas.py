@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from api.request_model import Moment, RequestModel, Title, Url
+from api.request_model import Moment, RequestModel
+from domain.fields import Title, Url
 from domain.webhooks.endpoints import DeliveryStatus, DisabledReason, EndpointStatus
 from domain.webhooks.events import EventType
 from infra.db.tables import Delivery, DeliveryAttempt, WebhookEndpoint

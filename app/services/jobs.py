@@ -13,10 +13,10 @@ import structlog
 from pydantic import Field, ValidationError
 from sqlalchemy.exc import IntegrityError
 
-from api.request_model import Name
-from api.streams.schemas import AnalyzeRequest
 from app.services.streams import NewStream, StreamCreation, StreamStarter
+from domain.fields import Name
 from domain.ids import job_stream_id
+from domain.streams.request import StreamRequest
 from domain.streams.status import TERMINAL
 from domain.tenants.plans import StreamQuotaExceededError
 from infra.amqp import JobDelayedError, JobRefusedError
@@ -30,7 +30,7 @@ _LARGEST: Final = 64 << 10
 _log = structlog.get_logger(__name__)
 
 
-class AnalyzeJob(AnalyzeRequest):
+class AnalyzeJob(StreamRequest):
     """A job of the kind `stream.analyze.requested`."""
 
     version: Literal["1"] = "1"
