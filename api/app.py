@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from api import audit, health
 from api.auth import charge_file
 from api.clips import routes as clips
-from api.concurrency import EventConnections, Turns
 from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.errors.handlers import answer_with_problems
@@ -22,15 +22,17 @@ from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
 from api.middleware.conditional import ConditionalReads
-from api.middleware.cors import allow_origins
 from api.middleware.json_content import JsonBodies, require_acceptable
-from api.middleware.methods import Methods, all_routes
-from api.middleware.parameters import DeclaredParameters, require_declared_without_key
-from api.middleware.rate_limits import RateLimiting, RateLimits
+from api.middleware.rate_limits import EventConnections, RateLimiting, RateLimits, Turns
 from api.middleware.request_context import RequestContext
+from api.middleware.routing import (
+    DeclaredParameters,
+    Methods,
+    all_routes,
+    require_declared_without_key,
+)
 from api.middleware.size_limits import BodyLimit, HeadLimit
-from api.openapi.document import add_documentation, complete_document
-from api.openapi.events import document_events
+from api.openapi.document import add_documentation, complete_document, document_events
 from api.profiles import routes as profiles
 from api.services import Services
 from api.streams import events as stream_events
@@ -60,6 +62,26 @@ from infra.storage.signed_urls import ClipLinks, UrlSigner
 from infra.temporal.client import TemporalConnection
 from infra.webhooks.signing import EndpointSecrets
 
+_CORS_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_CORS_REQUEST_HEADERS: Final = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+    "X-Request-Id",
+)
+_CORS_RESPONSE_HEADERS: Final = (
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-Id",
+)
+_CORS_MAX_AGE: Final = 600
 _MAX_BODY_BYTES: Final = 64 << 10
 _MAX_URI_BYTES: Final = 8 << 10
 _MAX_HEADERS_BYTES: Final = 16 << 10
@@ -165,7 +187,25 @@ def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
     app.add_middleware(RateLimiting, limits=services.limits)
     app.add_middleware(GZipMiddleware, minimum_size=_MIN_GZIP_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))
-    allow_origins(app, settings.cors_origins)
+    _allow_origins(app, settings.cors_origins)
+
+
+def _allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
+    """Let pages of these origins call the API; without any, browsers let none.
+
+    It surrounds everything else, so that a page can read errors too, and so that preflight
+    requests, which cannot carry a key, cost nobody's limits. Keys travel in a header that pages
+    set themselves, never by themselves as cookies do, so `*` gives away nothing.
+    """
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=_CORS_METHODS,
+            allow_headers=_CORS_REQUEST_HEADERS,
+            expose_headers=_CORS_RESPONSE_HEADERS,
+            max_age=_CORS_MAX_AGE,
+        )
 
 
 def _services(settings: Settings) -> Services:

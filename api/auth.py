@@ -22,8 +22,8 @@ from api.errors.problems import (
     MissingScopeProblem,
     UnauthenticatedProblem,
 )
-from api.middleware.parameters import require_declared
 from api.middleware.request_context import request_id_of
+from api.middleware.routing import require_declared
 from api.services import Services, ServicesDependency
 from app.services.key_cache import KeyCache, KnownKey
 from domain.tenants.addresses import IPAddress, client_address, is_within, network

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from temporalio.service import RPCError
 
-from api.middleware.parameters import WITHOUT_KEY
+from api.middleware.routing import WITHOUT_KEY
 from api.services import Services, ServicesDependency
 from infra.db.engine import DatabaseUnavailableError
 from infra.temporal.client import TemporalUnavailableError

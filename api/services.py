@@ -7,8 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.concurrency import EventConnections, Turns
-from api.middleware.rate_limits import RateLimits
+from api.middleware.rate_limits import EventConnections, RateLimits, Turns
 from app.services.connections import KnownConnections
 from app.services.hms_events import InboundDelivery, InboundDispatch
 from app.services.key_cache import KeyCache

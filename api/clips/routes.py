@@ -27,8 +27,8 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.middleware.conditional import matches
-from api.middleware.parameters import WITHOUT_KEY
 from api.middleware.request_context import request_id_of
+from api.middleware.routing import WITHOUT_KEY
 from api.services import Services, ServicesDependency
 from domain.clips.models import ClipStatus
 from infra.db.repositories import clips

@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from api.concurrency import Turns
 from api.errors.problems import RateLimitedProblem
+from api.middleware.rate_limits import Turns
 from api.middleware.size_limits import BodyLimit
 
 PATIENCE = 30.0

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from api.concurrency import EventConnections
 from api.errors.problems import TooManyConnectionsProblem
+from api.middleware.rate_limits import EventConnections
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
