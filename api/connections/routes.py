@@ -95,13 +95,13 @@ async def create_connection(
             details={"name": row.name},
         )
         return Created(
-            answer=_answer(row, services, secrets=secrets), stored=_answer(row, services)
+            response=_answer(row, services, secrets=secrets), stored=_answer(row, services)
         )
 
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="createConnection", body=body
     )
-    answer = await once.answer(services.database, create)
+    answer = await once.respond(services.database, create)
     services.connections.forget_workspaces()
     return answer
 

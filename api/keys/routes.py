@@ -94,7 +94,7 @@ async def create_key(
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="createKey", body=body
     )
-    return await once.answer(services.database, create)
+    return await once.respond(services.database, create)
 
 
 @router.get("", operation_id="listKeys", responses=documented(*_ALWAYS, InvalidCursorProblem))
@@ -215,7 +215,7 @@ async def rotate_key(
         body=body,
     )
     with _refusals_as_problems(), services.keys.changing(key_id):
-        return await once.answer(services.database, create)
+        return await once.respond(services.database, create)
 
 
 @router.post(
@@ -267,4 +267,4 @@ def _answer(created: CreatedKey) -> StoredResponse:
 
 def _shown_once(made: MadeKey) -> Created:
     created = CreatedKey.made(made)
-    return Created(answer=_answer(created), stored=_answer(created.repeated()))
+    return Created(response=_answer(created), stored=_answer(created.repeated()))

@@ -41,7 +41,7 @@ from api.streams.schemas import (
     StreamResult,
     StreamResults,
 )
-from app.services.streams import NewStream, delete, stop
+from app.services.streams import NewStream, delete, find_or_create, start_or_withdraw, stop
 from domain.fields import Name
 from domain.streams.status import TERMINAL, StreamStatus
 from infra.db.repositories import streams
@@ -111,28 +111,21 @@ async def analyze_stream(
             options=body.options.model_dump(exclude_none=True),
             correlation_id=request_id_of(request.scope),
         )
-        return created(await services.creation.create(session, new))
-
-    async def resume(session: AsyncSession, stream_id: UUID) -> Created | None:
-        stream = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
-        return None if stream is None else created(stream)
-
-    def created(stream: Stream) -> Created:
+        stream = await find_or_create(session, services.creation, new)
         return Created(
-            answer=StoredResponse(
+            response=StoredResponse(
                 status=201,
                 headers={"Location": f"/v1/streams/{stream.id}"},
                 body=StreamModel.of(stream).model_dump(mode="json"),
             ),
-            # The row is committed before the workflow starts, whose first act is to write to it.
-            begin=partial(services.starter.start, stream),
-            undo=partial(streams.delete_unstarted, tenant_id=caller.tenant_id, stream_id=stream.id),
+            # After the commit: the first thing the workflow does is to write to this row.
+            start=partial(start_or_withdraw, services.database, services.starter, stream),
         )
 
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="analyzeStream", body=body
     )
-    return await once.answer(services.database, create, resume=resume)
+    return await once.respond(services.database, create)
 
 
 @router.get(

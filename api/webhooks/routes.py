@@ -108,7 +108,7 @@ async def subscribe(
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="subscribeWebhook", body=body
     )
-    return await once.answer(services.database, create)
+    return await once.respond(services.database, create)
 
 
 @router.get("", operation_id="listWebhooks", responses=documented(*_ALWAYS, InvalidCursorProblem))
@@ -230,7 +230,7 @@ async def rotate_secret(
         body=body,
     )
     with _missing_as_problem():
-        return await once.answer(services.database, rotate)
+        return await once.respond(services.database, rotate)
 
 
 @router.delete(
@@ -254,7 +254,7 @@ async def delete_endpoint(
 def _shown_once(row: WebhookEndpoint, secret: str, *, status: int, **headers: str) -> Created:
     document = EndpointModel.of(row).model_dump(mode="json")
     made = StoredResponse(status=status, headers=headers, body=document)
-    return Created(answer=_with(made, secret=secret), stored=_with(made, secret=None))
+    return Created(response=_with(made, secret=secret), stored=_with(made, secret=None))
 
 
 async def _find(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:

@@ -13,7 +13,7 @@ import structlog
 from pydantic import Field, ValidationError
 from sqlalchemy.exc import IntegrityError
 
-from app.services.streams import NewStream, StreamCreation, StreamStarter
+from app.services.streams import NewStream, StreamCreation, StreamStarter, find_or_create
 from domain.fields import Name
 from domain.ids import job_stream_id
 from domain.streams.request import StreamRequest
@@ -21,7 +21,7 @@ from domain.streams.status import TERMINAL
 from domain.tenants.plans import StreamQuotaExceededError
 from infra.amqp import JobDelayedError, JobRefusedError
 from infra.db.engine import Database, DatabaseUnavailableError
-from infra.db.repositories import streams, tenants
+from infra.db.repositories import tenants
 from infra.db.tables import Stream
 from infra.ssrf import UrlForbiddenError, UrlGuard
 from infra.temporal.client import TemporalUnavailableError
@@ -93,9 +93,9 @@ class AnalyzeJobs:
         async with self._database.session(job.tenant_id) as session:
             if await tenants.get(session, tenant_id=job.tenant_id) is None:
                 raise JobRefusedError("unknown_tenant", f"There is no tenant {job.tenant_id}.")
-            found = await streams.get(session, tenant_id=job.tenant_id, stream_id=stream_id)
-            return found or await self._creation.create(
+            return await find_or_create(
                 session,
+                self._creation,
                 NewStream(
                     tenant_id=job.tenant_id,
                     stream_id=stream_id,

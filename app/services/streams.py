@@ -496,6 +496,30 @@ def _unavailable(error: RPCError) -> TemporalUnavailableError:
     return TemporalUnavailableError("the workflow service does not answer")
 
 
+async def find_or_create(session: AsyncSession, creation: StreamCreation, new: NewStream) -> Stream:
+    """Return the stream with this id, created if there is none yet. Idempotent.
+
+    Raises:
+        StreamQuotaExceededError: the tenant's plan allows no more streams.
+    """
+    found = await streams.get(session, tenant_id=new.tenant_id, stream_id=new.stream_id)
+    return found or await creation.create(session, new)
+
+
+async def start_or_withdraw(database: Database, starter: StreamStarter, stream: Stream) -> None:
+    """Start the workflow of a stream that was created, or delete the stream if that fails.
+
+    Raises:
+        TemporalUnavailableError: Temporal does not respond. The stream is deleted.
+    """
+    try:
+        await starter.start(stream)
+    except TemporalUnavailableError:
+        async with database.session(stream.tenant_id) as session:
+            await streams.delete_unstarted(session, tenant_id=stream.tenant_id, stream_id=stream.id)
+        raise
+
+
 async def stop(
     database: Database, starter: StreamStarter, stream: Stream
 ) -> tuple[Stream, StreamStatus]:
