@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from api.connections.schemas import (
     ConnectionRequest,
     InboundEventList,
     InboundEventModel,
-    checks_after,
+    invalid_checks_as_problem,
     management_columns,
     plain_columns,
 )
@@ -40,10 +41,11 @@ from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.middleware.json_content import require_json
 from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
+from app.services.connections import ConnectionService, revised
 from domain.hms.admission import Checks
-from domain.tenants.audit import AuditAction
-from infra.connection_secrets import OVERLAP, PlainSecrets
-from infra.db.repositories import audit, connections, inbound_events
+from infra.connection_secrets import PlainSecrets
+from infra.db.repositories import connections, inbound_events
+from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.tables import Connection
 
@@ -73,26 +75,18 @@ async def create_connection(
     The answer holds the secrets, which cannot be read again, not even by repeating the request
     under its `Idempotency-Key`: rotate them if they were lost.
     """
-    checks = checks_after(body, Checks())
+    with invalid_checks_as_problem():
+        checks = revised(Checks().model_dump(), body.checks.given() if body.checks else {})
 
     async def create(session: AsyncSession, connection_id: UUID) -> Created:
-        secrets = services.connection_secrets.generate()
-        row = await connections.create(
+        row, secrets = await _service(services).create(
             session,
+            connection_id,
+            plain_columns(body)
+            | management_columns(body, services.connection_secrets, connection_id=connection_id),
             tenant_id=caller.tenant_id,
-            id=connection_id,
-            checks=checks.model_dump(mode="json"),
-            **services.connection_secrets.stored(secrets, connection_id=connection_id),
-            **management_columns(body, services.connection_secrets, connection_id=connection_id),
-            **{"title": "", **plain_columns(body)},
-        )
-        await audit.record(
-            session,
-            tenant_id=caller.tenant_id,
-            action=AuditAction.CONNECTION_CREATED,
-            target_id=row.id,
+            checks=checks,
             actor=actor,
-            details={"name": row.name},
         )
         return Created(
             response=_answer(row, services, secrets=secrets), stored=_answer(row, services)
@@ -160,32 +154,15 @@ async def update_connection(
     services: ServicesDependency,
 ) -> ConnectionModel:
     """Change a connection; events that come from now on are judged by it."""
-    async with services.database.session(caller.tenant_id) as session:
-        row = await connections.get(
-            session, tenant_id=caller.tenant_id, connection_id=connection_id
-        )
-        if row is None:
-            raise ConnectionNotFoundProblem
-        values = plain_columns(body) | management_columns(
-            body, services.connection_secrets, connection_id=connection_id
-        )
-        if body.checks is not None:
-            checks = checks_after(body, Checks.model_validate(row.checks))
-            values["checks"] = checks.model_dump(mode="json")
-        changed = await connections.update(
-            session, tenant_id=caller.tenant_id, connection_id=connection_id, values=values
-        )
-        if changed is None:
-            raise ConnectionNotFoundProblem
-        await audit.record(
-            session,
+    with _missing_as_problem(), invalid_checks_as_problem():
+        changed = await _service(services).update(
+            connection_id,
+            plain_columns(body)
+            | management_columns(body, services.connection_secrets, connection_id=connection_id),
             tenant_id=caller.tenant_id,
-            action=AuditAction.CONNECTION_UPDATED,
-            target_id=connection_id,
+            checks=None if body.checks is None else body.checks.given(),
             actor=actor,
-            details={"changed": sorted(values)},
         )
-    services.connections.forget(connection_id)
     return ConnectionModel.of(changed, base_url=services.settings.base_url())
 
 
@@ -199,21 +176,9 @@ async def update_connection(
 async def delete_connection(
     connection_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
 ) -> None:
-    """Delete a connection and what it brought; its streams stay, and go on."""
-    async with services.database.session(caller.tenant_id) as session:
-        removed = await connections.remove(
-            session, tenant_id=caller.tenant_id, connection_id=connection_id
-        )
-        if not removed:
-            raise ConnectionNotFoundProblem
-        await audit.record(
-            session,
-            tenant_id=caller.tenant_id,
-            action=AuditAction.CONNECTION_DELETED,
-            target_id=connection_id,
-            actor=actor,
-        )
-    services.connections.forget(connection_id)
+    """Delete a connection and its stored events. Streams it started are unaffected."""
+    with _missing_as_problem():
+        await _service(services).delete(connection_id, tenant_id=caller.tenant_id, actor=actor)
 
 
 @router.post(
@@ -222,30 +187,16 @@ async def delete_connection(
     responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
 )
 async def rotate_secrets(
-    connection_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
+    connection_id: UUID,
+    caller: Administrator,
+    actor: AuditActor,
+    services: ServicesDependency,
 ) -> ConnectionModel:
     """Make new secrets; those they replace stay good for 24 hours."""
-    secrets = services.connection_secrets.generate()
-    stored = services.connection_secrets.stored(secrets, connection_id=connection_id)
-    async with services.database.session(caller.tenant_id) as session:
-        row = await connections.rotate(
-            session,
-            tenant_id=caller.tenant_id,
-            connection_id=connection_id,
-            header_hash=stored["header_hash"],
-            signing_secret=stored["signing_secret"],
-            previous_until=datetime.now(UTC) + OVERLAP,
+    with _missing_as_problem():
+        row, secrets = await _service(services).rotate(
+            connection_id, tenant_id=caller.tenant_id, actor=actor
         )
-        if row is None:
-            raise ConnectionNotFoundProblem
-        await audit.record(
-            session,
-            tenant_id=caller.tenant_id,
-            action=AuditAction.CONNECTION_ROTATED,
-            target_id=connection_id,
-            actor=actor,
-        )
-    services.connections.forget(connection_id)
     return ConnectionModel.of(row, base_url=services.settings.base_url(), secrets=secrets)
 
 
@@ -282,3 +233,15 @@ def _answer(
         headers={"Location": f"/v1/connections/{row.id}"},
         body=model.model_dump(mode="json"),
     )
+
+
+def _service(services: Services) -> ConnectionService:
+    return ConnectionService(services.database, services.connection_secrets, services.connections)
+
+
+@contextmanager
+def _missing_as_problem() -> Iterator[None]:
+    try:
+        yield
+    except RecordMissingError as error:
+        raise ConnectionNotFoundProblem from error

@@ -5,6 +5,8 @@ What a request changes of a 100ms connection, as columns.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -61,18 +63,13 @@ class ChecksPatch(RequestModel):
         description="Networks of your own proxies, whose `X-Forwarded-For` is believed.",
     )
 
-    def over(self, checks: Checks) -> Checks:
-        """Return `checks` with what this names.
-
-        Raises:
-            ValidationError: the checks together make no sense.
-        """
-        given = {
+    def given(self) -> dict[str, object]:
+        """Return the fields that the request sets."""
+        return {
             name: value
             for name, value in self.model_dump(exclude_unset=True).items()
             if value is not None or name == "timestamp_tolerance"
         }
-        return Checks.model_validate({**checks.model_dump(), **given})
 
 
 class ManagementKeyModel(RequestModel):
@@ -230,7 +227,7 @@ class InboundEventList(BaseModel):
 
 
 def plain_columns(body: ConnectionPatch) -> dict[str, Any]:
-    """Return the columns that a request sets as they are; null clears what may be empty."""
+    """Return the columns that a request sets directly; null clears a nullable one."""
     given = body.model_dump(
         exclude_unset=True, include={"name", "account_id", "app_id", "game", "title"}
     )
@@ -241,16 +238,11 @@ def plain_columns(body: ConnectionPatch) -> dict[str, Any]:
     }
 
 
-def checks_after(body: ConnectionPatch, before: Checks) -> Checks:
-    """Return the checks that a request leaves.
-
-    Raises:
-        InvalidRequestProblem: together they make no sense.
-    """
-    if body.checks is None:
-        return before
+@contextmanager
+def invalid_checks_as_problem() -> Iterator[None]:
+    """Turn checks that contradict each other into an InvalidRequestProblem."""
     try:
-        return body.checks.over(before)
+        yield
     except ValidationError as error:
         raise InvalidRequestProblem(
             errors=[
@@ -266,7 +258,7 @@ def checks_after(body: ConnectionPatch, before: Checks) -> Checks:
 def management_columns(
     body: ConnectionPatch, secrets: ConnectionSecrets, *, connection_id: UUID
 ) -> dict[str, str | bytes | None]:
-    """Return the columns of the management key; none where the request does not speak of it."""
+    """Return the columns of the management key, if the request sets or removes it."""
     if "management" not in body.model_fields_set:
         return {}
     if body.management is None:

@@ -8,9 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Caller, Reader, Writer
+from api.auth import Reader, Writer
 from api.errors.problems import (
     BodyTooLargeProblem,
     FieldProblem,
@@ -28,13 +27,12 @@ from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import RequestModel
 from api.services import ServicesDependency
+from app.services import feedback as feedback_service
 from domain.fields import Name, Title
-from domain.highlights.feedback import Correction, CorrectionError, Verdict, check_correction
-from domain.streams.messages import ClipCorrection
-from domain.streams.status import TERMINAL
-from infra.db.repositories import feedback, highlights, streams
+from domain.highlights.feedback import Correction, CorrectionError, Verdict
+from infra.db.repositories import feedback, highlights
 from infra.db.repositories.errors import RecordMissingError
-from infra.db.tables import HighlightFeedbackRow, Stream
+from infra.db.tables import HighlightFeedbackRow
 
 _NEWEST: Final = "-created_at"
 _OPINION: Final[dict[str, Any]] = {
@@ -134,15 +132,22 @@ async def give_feedback(
     working. Later the clip stays as it is cut.
     """
     try:
-        async with services.database.session(caller.tenant_id) as session:
-            given, stream = await _give(session, body, caller, highlight_id)
+        given = await feedback_service.give(
+            services.database,
+            services.starter,
+            tenant_id=caller.tenant_id,
+            highlight_id=highlight_id,
+            author=body.user or f"key:{caller.key_id}",
+            verdict=body.verdict,
+            correction=body.correction,
+            note=body.note,
+        )
     except RecordMissingError:
         raise HighlightNotFoundProblem from None
-    if body.correction is not None and stream is not None and stream.status not in TERMINAL:
-        # After the commit: whoever repeats a request that failed here changes nothing twice.
-        await services.starter.correct_clip(
-            stream, ClipCorrection(highlight_id=highlight_id, correction=body.correction)
-        )
+    except CorrectionError as error:
+        raise InvalidRequestProblem(
+            errors=[FieldProblem(pointer="/correction", detail=str(error))]
+        ) from error
     return FeedbackModel.of(given)
 
 
@@ -171,36 +176,3 @@ async def list_feedback(
         data=[FeedbackModel.of(row) for row in rows[:limit]],
         next_cursor=next_cursor(rows, limit=limit, column="created_at", sort=_NEWEST),
     )
-
-
-async def _give(
-    session: AsyncSession, body: FeedbackRequest, caller: Caller, highlight_id: UUID
-) -> tuple[HighlightFeedbackRow, Stream | None]:
-    row = await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id)
-    if row is None:
-        raise HighlightNotFoundProblem
-    stream = None
-    if body.correction is not None:
-        stream = await streams.get(session, tenant_id=caller.tenant_id, stream_id=row.stream_id)
-        # A running stream's row may be a minute behind it.
-        known = max(row.end, row.clip_end, stream.position if stream is not None else 0.0)
-        _check(body.correction, start=row.start, end=row.end, media_end=known)
-    given = await feedback.put(
-        session,
-        tenant_id=caller.tenant_id,
-        highlight_id=highlight_id,
-        author=body.user or f"key:{caller.key_id}",
-        verdict=body.verdict,
-        correction=body.correction,
-        note=body.note,
-    )
-    return given, stream
-
-
-def _check(correction: Correction, *, start: float, end: float, media_end: float) -> None:
-    try:
-        check_correction(correction, start=start, end=end, media_end=media_end)
-    except CorrectionError as error:
-        raise InvalidRequestProblem(
-            errors=[FieldProblem(pointer="/correction", detail=str(error))]
-        ) from error

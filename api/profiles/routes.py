@@ -39,11 +39,10 @@ from api.profiles.schemas import (
     ProfileSummary,
 )
 from api.services import ServicesDependency
+from app.services import profiles as override_service
 from domain.profiles.documents import InvalidProfilesError
 from domain.profiles.matching import ProfileMatch
 from domain.profiles.overrides import ProfileOverride
-from domain.tenants.audit import AuditAction
-from infra.db.repositories import audit
 from infra.db.repositories.profiles import ProfileOverrides
 
 router = APIRouter(prefix="/v1/profiles", tags=["profiles"])
@@ -171,24 +170,17 @@ async def put_override(
         former = before.overrides.get(profile_id)
         _check_seen(former, if_match)
         try:
-            override = await services.profiles.override(
+            override = await override_service.put_override(
                 session,
+                services.profiles,
                 before,
                 tenant_id=caller.tenant_id,
                 profile_id=profile_id,
                 patch=body.root,
-                key_id=caller.key_id,
+                actor=actor,
             )
         except InvalidProfilesError as error:
             raise _invalid(error, about=profile_id) from error
-        await audit.record(
-            session,
-            tenant_id=caller.tenant_id,
-            action=AuditAction.OVERRIDE_PUT,
-            target_id=profile_id,
-            actor=actor,
-            details={"revision": override.revision},
-        )
     return JSONResponse(
         OverrideModel.of(override).model_dump(mode="json"),
         status_code=201 if former is None else 200,
@@ -218,23 +210,16 @@ async def delete_override(
             raise OverrideNotFoundProblem
         _check_seen(former, if_match)
         try:
-            await services.profiles.withdraw(
+            await override_service.delete_override(
                 session,
+                services.profiles,
                 before,
                 tenant_id=caller.tenant_id,
                 profile_id=profile_id,
-                key_id=caller.key_id,
+                actor=actor,
             )
         except InvalidProfilesError as error:
             raise _invalid(error, about=profile_id) from error
-        await audit.record(
-            session,
-            tenant_id=caller.tenant_id,
-            action=AuditAction.OVERRIDE_DELETED,
-            target_id=profile_id,
-            actor=actor,
-            details={"deleted_revision": former.revision},
-        )
 
 
 def _etag(override: ProfileOverride) -> str:

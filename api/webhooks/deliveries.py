@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +21,7 @@ from api.errors.problems import (
     InvalidRequestProblem,
     MalformedJsonProblem,
     MissingScopeProblem,
+    Problem,
     UnauthenticatedProblem,
     UnavailableProblem,
     UnsupportedMediaTypeProblem,
@@ -31,17 +31,19 @@ from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
 from api.webhooks.schemas import DeliveryDetail, DeliveryModel, ReplayRequest, ReplayResult
+from app.services.webhook_deliveries import (
+    MAX_REPLAY,
+    EndpointDisabledError,
+    WebhookDeliveryService,
+)
 from domain.tenants.keys import Scope, permits
-from domain.webhooks.endpoints import DeliveryStatus, EndpointStatus
-from domain.webhooks.events import EndpointPayload, EventType, event
+from domain.webhooks.endpoints import DeliveryStatus
+from domain.webhooks.events import EventType
 from infra.db.repositories import deliveries, delivery_attempts, endpoints, events
 from infra.db.repositories.deliveries import DeliveryFilter, TooManyEventsError
-from infra.db.tables import WebhookEndpoint
+from infra.db.repositories.errors import RecordMissingError
 
 _NEWEST: Final = "-created_at"
-_MAX_REPLAY: Final = 10_000
-# More are left to the relay, which is not waited for.
-_SENT_AT_ONCE: Final = 100
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
 _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
@@ -107,16 +109,8 @@ async def redeliver(
 
     It carries the same `webhook-id` as before.
     """
-    tenant = caller.tenant_id
-    async with services.database.session(tenant) as session:
-        row = await deliveries.get(session, tenant_id=tenant, delivery_id=delivery_id)
-        if row is None:
-            raise DeliveryNotFoundProblem
-        await _enabled(session, caller, row.endpoint_id)
-        row = await deliveries.redeliver(session, tenant_id=tenant, delivery_id=delivery_id)
-        if row is None:
-            raise DeliveryNotFoundProblem
-    await _send_on(services, caller, at_once=[delivery_id])
+    with _refusals_as_problems(DeliveryNotFoundProblem):
+        row = await _service(services).redeliver(caller.tenant_id, delivery_id)
     return DeliveryModel.of(row)
 
 
@@ -137,7 +131,7 @@ async def list_endpoint_deliveries(
 ) -> Page[DeliveryModel]:
     """List deliveries to one endpoint, newest first."""
     async with services.database.session(caller.tenant_id) as session:
-        await _find(session, caller, endpoint_id)
+        await _require_endpoint(session, caller, endpoint_id)
     criteria = DeliveryFilter(endpoint_id=endpoint_id, status=status, event_type=event_type)
     return await _page(services, caller, criteria, limit=limit, cursor=cursor)
 
@@ -152,19 +146,8 @@ async def test_endpoint(
     endpoint_id: UUID, caller: WebhookKeeper, services: ServicesDependency
 ) -> DeliveryModel:
     """Send an event of type `endpoint.test` to an endpoint; read the delivery for its answer."""
-    async with services.database.session(caller.tenant_id) as session:
-        endpoint = await _enabled(session, caller, endpoint_id)
-        # A subject of its own, so that a test waits for nothing that failed before.
-        sent = event(
-            EventType.ENDPOINT_TEST,
-            EndpointPayload(endpoint_id=endpoint.id, url=endpoint.url),
-            tenant_id=caller.tenant_id,
-            subject=f"endpoint/{endpoint.id}/test/{uuid4()}",
-            revision=1,
-            created_at=datetime.now(UTC),
-        )
-        row = await deliveries.send_to_one(session, sent, endpoint_id=endpoint.id)
-    await _send_on(services, caller)
+    with _refusals_as_problems(EndpointNotFoundProblem):
+        row = await _service(services).send_test(caller.tenant_id, endpoint_id)
     return DeliveryModel.of(row)
 
 
@@ -183,24 +166,14 @@ async def replay_events(
     Those on their way already are left alone. Events keep their `webhook-id`, so that a receiver
     can drop what it has.
     """
-    async with services.database.session(caller.tenant_id) as session:
-        endpoint = await _enabled(session, caller, endpoint_id)
-        try:
-            count = await deliveries.replay(
-                session,
-                endpoint=endpoint,
-                since=body.since,
-                until=body.until,
-                types=[EventType(each) for each in body.types],
-                limit=_MAX_REPLAY,
-            )
-        except TooManyEventsError as error:
-            detail = f"holds more than {_MAX_REPLAY} events: choose a shorter range"
-            raise InvalidRequestProblem(
-                errors=[FieldProblem(pointer="/to", detail=detail)]
-            ) from error
-    if count <= _SENT_AT_ONCE:
-        await _send_on(services, caller)
+    with _refusals_as_problems(EndpointNotFoundProblem):
+        count = await _service(services).replay(
+            caller.tenant_id,
+            endpoint_id,
+            since=body.since,
+            until=body.until,
+            types=[EventType(each) for each in body.types],
+        )
     return ReplayResult(deliveries=count)
 
 
@@ -222,23 +195,25 @@ async def _page(
     )
 
 
-async def _find(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
-    row = await endpoints.get(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id)
-    if row is None:
+async def _require_endpoint(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> None:
+    if not await endpoints.get(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id):
         raise EndpointNotFoundProblem
-    return row
 
 
-async def _enabled(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
-    row = await endpoints.lock(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id)
-    if row is None:
-        raise EndpointNotFoundProblem
-    if row.status == EndpointStatus.DISABLED:
-        raise EndpointDisabledProblem
-    return row
+def _service(services: Services) -> WebhookDeliveryService:
+    return WebhookDeliveryService(services.database, services.dispatcher)
 
 
-async def _send_on(services: Services, caller: Caller, *, at_once: Collection[UUID] = ()) -> None:
-    """Hand what was committed to its workflows; with Temporal away the relay will."""
-    with suppress(UnavailableProblem):
-        await services.dispatcher.try_dispatch(caller.tenant_id, at_once=at_once)
+@contextmanager
+def _refusals_as_problems(missing: type[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except RecordMissingError as error:
+        # A delivery whose endpoint was deleted is gone too, or about to be.
+        is_endpoint = error.kind == "webhook endpoint"
+        raise (EndpointNotFoundProblem if is_endpoint else missing) from error
+    except EndpointDisabledError as error:
+        raise EndpointDisabledProblem from error
+    except TooManyEventsError as error:
+        detail = f"holds more than {MAX_REPLAY} events: choose a shorter range"
+        raise InvalidRequestProblem(errors=[FieldProblem(pointer="/to", detail=detail)]) from error

@@ -42,6 +42,7 @@ from api.webhooks.schemas import (
     SubscribeRequest,
 )
 from app.services import webhook_endpoints
+from app.services.webhook_endpoints import EndpointLimitError
 from infra.db.repositories import endpoints
 from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.idempotency import StoredResponse
@@ -85,24 +86,23 @@ async def subscribe(
     _check(services, body.url)
 
     async def create(session: AsyncSession, endpoint_id: UUID) -> Created:
-        most = services.settings.webhook_endpoints
-        if await endpoints.count(session, tenant_id=caller.tenant_id) >= most:
-            raise EndpointLimitProblem(
-                f"You may have {most} endpoints. {EndpointLimitProblem.advice}"
+        limit = services.settings.webhook_endpoints
+        try:
+            row, secret = await webhook_endpoints.subscribe(
+                session,
+                tenant_id=caller.tenant_id,
+                endpoint_id=endpoint_id,
+                url=body.url,
+                description=body.description,
+                event_types=sorted(set(body.event_types)),
+                secrets=services.endpoint_secrets,
+                limit=limit,
+                actor=actor,
             )
-        secret = new_secret()
-        row = await webhook_endpoints.make(
-            session,
-            tenant_id=caller.tenant_id,
-            endpoint_id=endpoint_id,
-            url=body.url,
-            description=body.description,
-            event_types=sorted(set(body.event_types)),
-            secret=services.endpoint_secrets.seal(
-                secret, tenant_id=caller.tenant_id, endpoint_id=endpoint_id
-            ),
-            actor=actor,
-        )
+        except EndpointLimitError as error:
+            raise EndpointLimitProblem(
+                f"You may have {limit} endpoints. {EndpointLimitProblem.advice}"
+            ) from error
         return _shown_once(row, secret, status=201, Location=f"/v1/webhooks/{row.id}")
 
     once = IdempotentRequest(
