@@ -17,21 +17,26 @@ from api.auth import charge_file
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
-from api.errors.handlers import answer_with_problems
+from api.errors.handlers import add_exception_handlers
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
 from api.middleware.conditional import ConditionalReads
-from api.middleware.json_content import JsonBodies, require_acceptable
-from api.middleware.rate_limits import EventConnections, RateLimiting, RateLimits, Turns
+from api.middleware.json_content import JsonBodyValidation, require_acceptable
+from api.middleware.rate_limits import (
+    ConnectionLimiter,
+    RateLimiting,
+    RateLimits,
+    TenantConcurrency,
+)
 from api.middleware.request_context import RequestContext
 from api.middleware.routing import (
     DeclaredParameters,
-    Methods,
+    MethodRouting,
     all_routes,
     require_declared_without_key,
 )
-from api.middleware.size_limits import BodyLimit, HeadLimit
+from api.middleware.size_limits import BodyLimit, HeaderLimit
 from api.openapi.document import add_documentation, complete_document, document_events
 from api.profiles import routes as profiles
 from api.services import Services
@@ -165,7 +170,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_documentation(app)
     complete_document(app)
     document_events(app)
-    answer_with_problems(app)
+    add_exception_handlers(app)
     _surround(app, settings, services)
     return app
 
@@ -173,7 +178,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(ConditionalReads)
-    app.add_middleware(JsonBodies, exempt=(hms_webhooks.PREFIX,))
+    app.add_middleware(JsonBodyValidation, exempt=(hms_webhooks.PREFIX,))
     app.add_middleware(
         BodyLimit,
         limit=_MAX_BODY_BYTES,
@@ -181,9 +186,9 @@ def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
         reads=_READS,
     )
     app.add_middleware(
-        Methods, routes=all_routes(app.routes, [resource.router for resource in _RESOURCES])
+        MethodRouting, routes=all_routes(app.routes, [resource.router for resource in _RESOURCES])
     )
-    app.add_middleware(HeadLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
+    app.add_middleware(HeaderLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
     app.add_middleware(RateLimiting, limits=services.limits)
     app.add_middleware(GZipMiddleware, minimum_size=_MIN_GZIP_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))
@@ -261,8 +266,8 @@ def _services(settings: Settings) -> Services:
         keys=KeyCache(database),
         endpoint_secrets=EndpointSecrets(secret),
         dispatcher=WebhookDispatcher(database, temporal.client),
-        event_connections=EventConnections(settings.events_per_tenant),
+        event_connections=ConnectionLimiter(settings.events_per_tenant),
         meter=RequestMeter(database, interval=settings.usage_flush_interval),
         queries=QueryReader(Vocabularies()),
-        turns=Turns(),
+        turns=TenantConcurrency(),
     )

@@ -19,7 +19,7 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
-from api.request_model import Moment
+from api.request_model import Timestamp
 from api.services import ServicesDependency
 from domain.fields import Name
 from domain.tenants.audit import ActorKind, AuditAction, AuditTarget
@@ -109,8 +109,8 @@ async def list_audit_entries(
     target_id: Annotated[
         Name | None, Query(description="Such as a key's id, or a profile's name.")
     ] = None,
-    since: Annotated[Moment | None, Query(description="Entries from this time on.")] = None,
-    until: Annotated[Moment | None, Query(description="Entries before this time.")] = None,
+    since: Annotated[Timestamp | None, Query(description="Entries from this time on.")] = None,
+    until: Annotated[Timestamp | None, Query(description="Entries before this time.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[AuditEntryModel]:

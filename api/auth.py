@@ -64,7 +64,7 @@ _bearer = HTTPBearer(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Permit:
+class KeyAuthorization:
     """A key, and the address that it is used from: whether they are let in can be asked again."""
 
     keys: KeyCache
@@ -102,13 +102,13 @@ class Caller:
     """The tenant on whose behalf a request is made, and what its key may do.
 
     Attributes:
-        permit: what the key was let in by, to be asked again while an answer lasts.
+        authorization: what the key was let in by, to be asked again while an answer lasts.
     """
 
     tenant_id: UUID
     key_id: UUID
     scopes: frozenset[Scope]
-    permit: Permit
+    authorization: KeyAuthorization
 
 
 async def authenticate(
@@ -133,13 +133,15 @@ async def authenticate(
             "The API key is malformed: check that it was copied whole and unchanged."
         )
     key_hash = api_keys.hash_key(key, secret=services.key_secret)
-    permit = Permit(keys=services.keys, key_hash=key_hash, address=address)
-    known = await permit.known_key()
+    authorization = KeyAuthorization(keys=services.keys, key_hash=key_hash, address=address)
+    known = await authorization.known_key()
     structlog.contextvars.bind_contextvars(tenant_id=str(known.tenant_id))
     await services.limits.charge_caller(request.scope, tenant_id=known.tenant_id, key_id=known.id)
     services.meter.count(known.tenant_id)
     await _note_use(services, known, key_hash)
-    return Caller(tenant_id=known.tenant_id, key_id=known.id, scopes=known.scopes, permit=permit)
+    return Caller(
+        tenant_id=known.tenant_id, key_id=known.id, scopes=known.scopes, authorization=authorization
+    )
 
 
 async def charge_file(request: Request, services: ServicesDependency) -> None:
@@ -202,7 +204,7 @@ Reader = Annotated[Caller, _requiring(Scope.READ)]
 Writer = Annotated[Caller, _requiring(Scope.WRITE)]
 
 
-WebhookKeeper = Annotated[Caller, _requiring(Scope.WEBHOOKS)]
+WebhookManager = Annotated[Caller, _requiring(Scope.WEBHOOKS)]
 
 
 Administrator = Annotated[Caller, _requiring(Scope.ADMIN)]
@@ -213,7 +215,7 @@ async def _in_turn(caller: Reader, services: ServicesDependency) -> AsyncIterato
         yield caller
 
 
-ReaderInTurn = Annotated[Caller, Depends(_in_turn, scope="function")]
+SearchReader = Annotated[Caller, Depends(_in_turn, scope="function")]
 """A reader whose request costs much: the tenant's others of this kind have their turns too."""
 
 

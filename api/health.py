@@ -34,7 +34,7 @@ class Check(BaseModel):
     detail: str
 
 
-class Readiness(BaseModel):
+class ReadinessReport(BaseModel):
     """Whether requests can be served, part by part."""
 
     ready: bool
@@ -51,16 +51,16 @@ async def get_health() -> Health:
     "/readyz",
     operation_id="getReadiness",
     openapi_extra=WITHOUT_KEY,
-    responses={503: {"model": Readiness, "description": "Some part is away."}},
+    responses={503: {"model": ReadinessReport, "description": "Some part is away."}},
 )
-async def get_readiness(services: ServicesDependency, response: Response) -> Readiness:
+async def get_readiness(services: ServicesDependency, response: Response) -> ReadinessReport:
     """Tell whether database and workflow service answer."""
     database, temporal = await asyncio.gather(
         _check(services.database.ping()), _check(_ping_temporal(services))
     )
     ready = database.ok and temporal.ok
     response.status_code = 200 if ready else 503
-    return Readiness(ready=ready, checks={"database": database, "temporal": temporal})
+    return ReadinessReport(ready=ready, checks={"database": database, "temporal": temporal})
 
 
 async def _ping_temporal(services: Services) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic_core import to_json
 
 from api.errors.problems import InvalidCursorProblem
-from api.request_model import Moment
+from api.request_model import Timestamp
 from infra.db.repositories.keyset import Position
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class _Token(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sort: str = Field(alias="s")
-    time: Moment | None = Field(default=None, alias="t")
+    time: Timestamp | None = Field(default=None, alias="t")
     number: FiniteFloat | None = Field(default=None, alias="n")
     id: UUID = Field(alias="i")
 

@@ -34,7 +34,7 @@ _FORM: Final = re.compile(
 _PARSED: Final = TypeAdapter(Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)])
 
 
-def moment(value: object) -> datetime:
+def timestamp(value: object) -> datetime:
     """Return the time that a text says; pydantic alone would read `2026` as seconds since 1970.
 
     Raises:
@@ -46,7 +46,7 @@ def moment(value: object) -> datetime:
 
 
 # In strict models too: what is text here is a time in any JSON.
-Moment = Annotated[datetime, BeforeValidator(moment)]
+Timestamp = Annotated[datetime, BeforeValidator(timestamp)]
 
 
 class RequestModel(BaseModel):

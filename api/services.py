@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.middleware.rate_limits import EventConnections, RateLimits, Turns
+from api.middleware.rate_limits import ConnectionLimiter, RateLimits, TenantConcurrency
 from app.services.connections import KnownConnections
 from app.services.hms_events import InboundDelivery, InboundDispatch
 from app.services.key_cache import KeyCache
@@ -50,10 +50,10 @@ class Services:
     keys: KeyCache
     endpoint_secrets: EndpointSecrets
     dispatcher: WebhookDispatcher
-    event_connections: EventConnections
+    event_connections: ConnectionLimiter
     meter: RequestMeter
     queries: QueryReader
-    turns: Turns
+    turns: TenantConcurrency
 
 
 async def services_of(request: Request) -> Services:

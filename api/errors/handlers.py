@@ -33,7 +33,7 @@ _ENUM_MEMBER: Final = re.compile(r"<\w+(?:\.\w+)+: ('[^']*')>")
 _log = structlog.get_logger(__name__)
 
 
-def answer_with_problems(app: FastAPI) -> None:
+def add_exception_handlers(app: FastAPI) -> None:
     """Let every error that reaches the application be answered by a problem document."""
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
@@ -72,7 +72,7 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     """Answer what the framework itself refused."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     kinds: dict[int, type[Problem]] = {
-        400: MalformedJsonProblem,  # a body that is said to be JSON and passed `JsonBodies` unread
+        400: MalformedJsonProblem,  # a JSON body that `JsonBodyValidation` did not read
         404: RouteNotFoundProblem,
         405: MethodNotAllowedProblem,
     }

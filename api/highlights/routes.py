@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
-from api.auth import Reader, ReaderInTurn
+from api.auth import Reader, SearchReader
 from api.errors.problems import (
     BodyTooLargeProblem,
     HighlightNotFoundProblem,
@@ -50,7 +50,7 @@ _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, U
 )
 async def list_highlights(
     *,
-    caller: ReaderInTurn,
+    caller: SearchReader,
     services: ServicesDependency,
     criteria: HighlightQuery,
     sort: Annotated[Sort, Query(description="A minus sign means descending.")] = Sort.NEWEST,

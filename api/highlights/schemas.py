@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
 from api.clips.schemas import ClipModel, clip_document_of
 from api.errors.problems import ItemProblem
-from api.request_model import Moment, RequestModel
+from api.request_model import RequestModel, Timestamp
 from api.services import Services
 from api.streams.schemas import ProfileRef
 from domain.fields import Name
@@ -250,12 +250,12 @@ async def highlight_filter(
     max_score: _Score = None,
     peak_from: _Seconds = None,
     peak_to: _Seconds = None,
-    created_from: Moment | None = None,
-    created_to: Annotated[Moment | None, Query(description="Before this time.")] = None,
+    created_from: Timestamp | None = None,
+    created_to: Annotated[Timestamp | None, Query(description="Before this time.")] = None,
     happened_from: Annotated[
-        Moment | None, Query(description="By the stream's own clock, where it says.")
+        Timestamp | None, Query(description="By the stream's own clock, where it says.")
     ] = None,
-    happened_to: Annotated[Moment | None, Query(description="Before this time.")] = None,
+    happened_to: Annotated[Timestamp | None, Query(description="Before this time.")] = None,
 ) -> HighlightFilter:
     """Return what the query asks for."""
     return HighlightFilter(

@@ -13,7 +13,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import ReaderInTurn
+from api.auth import SearchReader
 from api.errors.problems import (
     HighlightNotFoundProblem,
     InvalidCursorProblem,
@@ -51,20 +51,20 @@ _EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
-class Piece(BaseModel):
+class TextFragment(BaseModel):
     """A piece of a text, as plain text."""
 
     text: str
     match: bool = Field(description="Whether this is what was searched for.")
 
 
-class Match(BaseModel):
+class TextMatch(BaseModel):
     """A text that matches, in pieces: joined, they are the whole text."""
 
     field: str = Field(
         description="`title`, `description`, `commentary`, or one of the `tags` or `reasons`."
     )
-    pieces: list[Piece]
+    pieces: list[TextFragment]
 
 
 class FoundHighlight(BaseModel):
@@ -76,10 +76,10 @@ class FoundHighlight(BaseModel):
     relevance: float = Field(
         description="From 0 to 1: how well the words match, and a quarter of it the score."
     )
-    matches: list[Match]
+    matches: list[TextMatch]
 
 
-class Correction(BaseModel):
+class SpellingCorrection(BaseModel):
     """A word that no highlight of yours holds, and those searched for as well."""
 
     word: str = Field(examples=["penlaty"])
@@ -89,7 +89,7 @@ class Correction(BaseModel):
 class SearchPage(Page[FoundHighlight]):
     """What was found, the most relevant first."""
 
-    corrections: list[Correction] = Field(description="Words taken for misspelt.")
+    corrections: list[SpellingCorrection] = Field(description="Words taken for misspelt.")
 
 
 @router.get(
@@ -106,7 +106,7 @@ class SearchPage(Page[FoundHighlight]):
 )
 async def search_highlights(
     *,
-    caller: ReaderInTurn,
+    caller: SearchReader,
     services: ServicesDependency,
     criteria: HighlightQuery,
     q: Annotated[
@@ -156,7 +156,8 @@ async def search_highlights(
         ],
         next_cursor=next_cursor(hits, limit=limit, column="relevance", sort=order),
         corrections=[
-            Correction(word=each.word, instead=list(each.instead)) for each in read.corrections
+            SpellingCorrection(word=each.word, instead=list(each.instead))
+            for each in read.corrections
         ],
     )
 
@@ -166,7 +167,7 @@ def _order(read: ReadQuery) -> str:
     return f"relevance-{hashlib.sha256(read.query.tsquery.encode()).hexdigest()[:12]}"
 
 
-def _matches(texts: Excerpts) -> list[Match]:
+def _matches(texts: Excerpts) -> list[TextMatch]:
     fields: Iterable[tuple[str, str]] = (
         ("title", texts.title),
         ("description", texts.description),
@@ -174,16 +175,18 @@ def _matches(texts: Excerpts) -> list[Match]:
         *(("reasons", reason) for reason in texts.reasons),
         ("commentary", texts.commentary),
     )
-    return [Match(field=field, pieces=_pieces(text)) for field, text in fields if MARKS[0] in text]
+    return [
+        TextMatch(field=field, pieces=_pieces(text)) for field, text in fields if MARKS[0] in text
+    ]
 
 
-def _pieces(marked: str) -> list[Piece]:
+def _pieces(marked: str) -> list[TextFragment]:
     pieces = []
     for part in marked.split(MARKS[0]):
         match, closed, rest = part.partition(MARKS[1])
         if not closed:
             match, rest = "", part
-        pieces += [Piece(text=match, match=True), Piece(text=rest, match=False)]
+        pieces += [TextFragment(text=match, match=True), TextFragment(text=rest, match=False)]
     return [piece for piece in pieces if piece.text]
 
 
@@ -246,7 +249,7 @@ class SimilarHighlights(BaseModel):
 async def find_similar_highlights(
     *,
     highlight_id: UUID,
-    caller: ReaderInTurn,
+    caller: SearchReader,
     services: ServicesDependency,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Highlights at most.")] = 20,
 ) -> SimilarHighlights:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.request_model import Moment, RequestModel
+from api.request_model import RequestModel, Timestamp
 from app.services.api_keys import MadeKey, NewKey, life_of
 from domain.fields import Name
 from domain.tenants.addresses import network
@@ -72,7 +72,7 @@ class CreateKeyRequest(RequestModel):
     allowed_ips: AllowedIps = Field(
         default=[], description="Addresses or networks (CIDR) that it works from; none: anywhere."
     )
-    expires_at: Moment | None = Field(default=None, description="Null: never.")
+    expires_at: Timestamp | None = Field(default=None, description="Null: never.")
 
     def wanted(self) -> NewKey:
         """Return this as the key ring takes it."""
@@ -95,7 +95,7 @@ class UpdateKeyRequest(RequestModel):
         default_factory=list,
         description="Addresses or networks (CIDR) that it works from; empty: anywhere.",
     )
-    expires_at: Moment | None = Field(default=None, description="A time to come; null: never.")
+    expires_at: Timestamp | None = Field(default=None, description="A time to come; null: never.")
 
     def changes(self) -> dict[str, object]:
         """Return what was given."""
@@ -113,7 +113,7 @@ class RotateKeyRequest(RequestModel):
         le=int(LONGEST_OVERLAP.total_seconds()),
         description="Seconds that the old key still works, unless it would end earlier anyway.",
     )
-    expires_at: Moment | None = Field(
+    expires_at: Timestamp | None = Field(
         default=None,
         description="When the new key ends; by default it lives as long as the old one was to.",
     )

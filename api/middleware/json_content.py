@@ -154,7 +154,7 @@ def decode_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-class JsonBodies:
+class JsonBodyValidation:
     """ASGI middleware that refuses a JSON body which `decode_json` refuses.
 
     Args:

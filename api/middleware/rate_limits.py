@@ -6,7 +6,7 @@ Who pays for a request: the key and its tenant, or the address that it came from
 
 Rate limits around the application: before a key is looked at, and on every answer.
 
-Turns: costly reads of one tenant at the same time, so that none waits for another's.
+TenantConcurrency: costly reads of one tenant at the same time, so that none waits for another's.
 
 How many connections a tenant holds open.
 """
@@ -333,7 +333,7 @@ MOST_WAITING: Final = 256
 """Further ones that wait, in order; what comes on top of these is refused."""
 
 
-class Turns:
+class TenantConcurrency:
     """Lets each tenant do so much at a time; what is more waits for its own, not for others'."""
 
     def __init__(self, *, at_a_time: int = AT_A_TIME, most_waiting: int = MOST_WAITING) -> None:
@@ -366,7 +366,7 @@ class Turns:
                 del self._present[tenant_id], self._turns[tenant_id]
 
 
-class EventConnections:
+class ConnectionLimiter:
     """Counts the open connections of this process, so that no tenant takes them all."""
 
     def __init__(self, limit: int) -> None:

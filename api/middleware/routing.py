@@ -55,7 +55,7 @@ class _Path:
         return sorted(methods, key=_ORDER.index)
 
 
-class Methods:
+class MethodRouting:
     """ASGI middleware that answers what no operation has to.
 
     Args:

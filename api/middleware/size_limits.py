@@ -139,7 +139,7 @@ class _Client:
 _LINE_OVERHEAD = 4  # ": " and CRLF
 
 
-class HeadLimit:
+class HeaderLimit:
     """ASGI middleware that refuses requests by the size of what precedes their body.
 
     uvicorn's parser has no limit of its own.

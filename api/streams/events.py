@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Receive, Send
 from starlette.types import Scope as ConnectionScope
 
-from api.auth import Permit, Reader
+from api.auth import KeyAuthorization, Reader
 from api.errors.problems import (
     InvalidRequestProblem,
     MissingScopeProblem,
@@ -69,7 +69,7 @@ def time_of(event_id: str) -> datetime:
     return _EPOCH + int(event_id) * _MICROSECOND
 
 
-class StreamFollower:
+class StreamEventReader:
     """Looks at a stream again and again; what it has told it does not tell again.
 
     A client that comes back with its last event's id is told what changed since, and what changed
@@ -220,7 +220,7 @@ async def follow_stream(
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
     if row is None:
         raise StreamNotFoundProblem
-    follower = StreamFollower(
+    follower = StreamEventReader(
         services,
         tenant_id=caller.tenant_id,
         stream_id=stream_id,
@@ -229,13 +229,13 @@ async def follow_stream(
     return _EventResponse(
         services,
         follower,
-        permit=caller.permit,
+        authorization=caller.authorization,
         tenant_id=caller.tenant_id,
         request_id=request_id_of(request.scope),
     )
 
 
-class Follower(Protocol):
+class EventSource(Protocol):
     """What is new of a stream, asked again and again."""
 
     over: bool
@@ -253,14 +253,14 @@ class _EventResponse(StreamingResponse):
     def __init__(
         self,
         services: Services,
-        follower: StreamFollower,
+        follower: StreamEventReader,
         *,
-        permit: Permit,
+        authorization: KeyAuthorization,
         tenant_id: UUID,
         request_id: str,
     ) -> None:
         async def authorize() -> None:
-            await permit.require(Scope.READ)
+            await authorization.require(Scope.READ)
 
         sent = events(services.settings, follower, authorize=authorize, request_id=request_id)
         # Proxies that buffer answers (nginx) are asked not to.
@@ -280,7 +280,7 @@ class _EventResponse(StreamingResponse):
 
 async def events(
     settings: EventSettings,
-    follower: Follower,
+    follower: EventSource,
     *,
     authorize: Callable[[], Awaitable[None]],
     request_id: str,

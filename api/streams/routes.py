@@ -35,10 +35,10 @@ from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
 from api.streams.schemas import (
     AnalyzeRequest,
+    BatchStopItem,
     StreamDetail,
     StreamIds,
     StreamModel,
-    StreamResult,
     StreamResults,
 )
 from app.services.streams import NewStream, delete, find_or_create, start_or_withdraw, stop
@@ -216,7 +216,7 @@ async def batch_stop_streams(
         rows = await streams.get_many(session, tenant_id=caller.tenant_id, stream_ids=ids)
     slots = asyncio.Semaphore(_CONCURRENT_STOPS)
 
-    async def result(identity: UUID) -> StreamResult:
+    async def result(identity: UUID) -> BatchStopItem:
         async with slots:
             return await _stop_one(services, identity, rows.get(identity))
 
@@ -260,10 +260,10 @@ async def _stop(services: Services, row: Stream) -> StreamModel:
     return StreamModel.of(stream, status=status)
 
 
-async def _stop_one(services: Services, identity: UUID, row: Stream | None) -> StreamResult:
+async def _stop_one(services: Services, identity: UUID, row: Stream | None) -> BatchStopItem:
     if row is None:
-        return StreamResult(id=identity, problem=StreamNotFoundProblem().of_item())
+        return BatchStopItem(id=identity, problem=StreamNotFoundProblem().of_item())
     try:
-        return StreamResult(id=identity, stream=await _stop(services, row))
+        return BatchStopItem(id=identity, stream=await _stop(services, row))
     except TemporalUnavailableError:
-        return StreamResult(id=identity, problem=UnavailableProblem().of_item())
+        return BatchStopItem(id=identity, problem=UnavailableProblem().of_item())

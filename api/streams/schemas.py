@@ -269,7 +269,7 @@ class StreamIds(RequestModel):
     ids: Annotated[list[UUID], Field(min_length=1, max_length=_MAX_IDS)]
 
 
-class StreamResult(BaseModel):
+class BatchStopItem(BaseModel):
     """A stream as it is now, or why it could not be stopped."""
 
     id: UUID
@@ -280,4 +280,4 @@ class StreamResult(BaseModel):
 class StreamResults(BaseModel):
     """A result for each id, in the order of the request; each id once."""
 
-    data: list[StreamResult]
+    data: list[BatchStopItem]

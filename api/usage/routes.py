@@ -22,7 +22,7 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.middleware.json_content import require_json
-from api.request_model import Moment
+from api.request_model import Timestamp
 from api.services import ServicesDependency
 from api.usage.schemas import BudgetList, BudgetModel, BudgetRequest, UsageModel, UsageReport
 from domain.tenants.usage import UsageKind, month_of
@@ -44,10 +44,11 @@ async def get_usage(
     caller: Reader,
     services: ServicesDependency,
     since: Annotated[
-        Moment | None, Query(description="By default 30 days before `until`; rounded to its hour.")
+        Timestamp | None,
+        Query(description="By default 30 days before `until`; rounded to its hour."),
     ] = None,
     until: Annotated[
-        Moment | None, Query(description="By default now; rounded up to the next hour.")
+        Timestamp | None, Query(description="By default now; rounded up to the next hour.")
     ] = None,
     bucket: Annotated[
         Bucket, Query(description="At most 366 days by day, 31 days by hour.")

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Caller, WebhookKeeper
+from api.auth import Caller, WebhookManager
 from api.errors.problems import (
     BodyTooLargeProblem,
     DeliveryNotFoundProblem,
@@ -56,7 +56,7 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 )
 async def list_deliveries(
     *,
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     services: ServicesDependency,
     endpoint_id: UUID | None = None,
     status: DeliveryStatus | None = None,
@@ -75,7 +75,7 @@ async def list_deliveries(
     responses=documented(*_ALWAYS, DeliveryNotFoundProblem),
 )
 async def get_delivery(
-    delivery_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+    delivery_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> DeliveryDetail:
     """Read a delivery: what is sent, and what the endpoint answered to each attempt.
 
@@ -103,7 +103,7 @@ async def get_delivery(
     responses=documented(*_ALWAYS, DeliveryNotFoundProblem, EndpointDisabledProblem),
 )
 async def redeliver(
-    delivery_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+    delivery_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> DeliveryModel:
     """Send an event to its endpoint once more, whatever came of it, or now instead of later.
 
@@ -122,7 +122,7 @@ async def redeliver(
 async def list_endpoint_deliveries(
     *,
     endpoint_id: UUID,
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     services: ServicesDependency,
     status: DeliveryStatus | None = None,
     event_type: EventType | None = None,
@@ -143,7 +143,7 @@ async def list_endpoint_deliveries(
     responses=documented(*_ALWAYS, EndpointNotFoundProblem, EndpointDisabledProblem),
 )
 async def test_endpoint(
-    endpoint_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+    endpoint_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> DeliveryModel:
     """Send an event of type `endpoint.test` to an endpoint; read the delivery for its answer."""
     with _refusals_as_problems(EndpointNotFoundProblem):
@@ -159,7 +159,7 @@ async def test_endpoint(
     responses=documented(*_ALWAYS, *_BODY, EndpointNotFoundProblem, EndpointDisabledProblem),
 )
 async def replay_events(
-    endpoint_id: UUID, body: ReplayRequest, caller: WebhookKeeper, services: ServicesDependency
+    endpoint_id: UUID, body: ReplayRequest, caller: WebhookManager, services: ServicesDependency
 ) -> ReplayResult:
     """Send the events of a range of time to an endpoint once more, or for the first time.
 

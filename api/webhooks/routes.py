@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import AuditActor, Caller, WebhookKeeper
+from api.auth import AuditActor, Caller, WebhookManager
 from api.errors.problems import (
     BodyTooLargeProblem,
     EndpointLimitProblem,
@@ -73,7 +73,7 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 )
 async def subscribe(
     body: SubscribeRequest,
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     actor: AuditActor,
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
@@ -113,7 +113,7 @@ async def subscribe(
 
 @router.get("", operation_id="listWebhooks", responses=documented(*_ALWAYS, InvalidCursorProblem))
 async def list_endpoints(
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     services: ServicesDependency,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -136,7 +136,7 @@ async def list_endpoints(
     responses=documented(*_ALWAYS, EndpointNotFoundProblem),
 )
 async def get_endpoint(
-    endpoint_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+    endpoint_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> EndpointModel:
     """Read an endpoint: what it is told, and whether it can be reached."""
     async with services.database.session(caller.tenant_id) as session:
@@ -152,7 +152,7 @@ async def get_endpoint(
 async def update_endpoint(
     endpoint_id: UUID,
     body: EndpointPatch,
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     actor: AuditActor,
     services: ServicesDependency,
 ) -> EndpointModel:
@@ -196,7 +196,7 @@ async def rotate_secret(
     *,
     endpoint_id: UUID,
     body: RotateRequest,
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     actor: AuditActor,
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
@@ -241,7 +241,7 @@ async def rotate_secret(
     responses=documented(*_ALWAYS, EndpointNotFoundProblem),
 )
 async def delete_endpoint(
-    endpoint_id: UUID, caller: WebhookKeeper, actor: AuditActor, services: ServicesDependency
+    endpoint_id: UUID, caller: WebhookManager, actor: AuditActor, services: ServicesDependency
 ) -> None:
     """Remove an endpoint with all its deliveries; nothing more is sent to it."""
     with _missing_as_problem():

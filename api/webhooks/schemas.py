@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from api.request_model import Moment, RequestModel
+from api.request_model import RequestModel, Timestamp
 from domain.fields import Title, Url
 from domain.webhooks.endpoints import DeliveryStatus, DisabledReason, EndpointStatus
 from domain.webhooks.events import EventType
@@ -93,8 +93,8 @@ class ReplayRequest(RequestModel):
         },
     )
 
-    since: Moment = Field(alias="from")
-    until: Moment = Field(alias="to")
+    since: Timestamp = Field(alias="from")
+    until: Timestamp = Field(alias="to")
     types: Types = Field(
         default=[], description="Of these types; none means those that the endpoint asks for."
     )

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from api.errors.problems import RateLimitedProblem
-from api.middleware.rate_limits import Turns
+from api.middleware.rate_limits import TenantConcurrency
 from api.middleware.size_limits import BodyLimit
 
 PATIENCE = 30.0
@@ -90,7 +90,7 @@ async def test_cancellation_from_elsewhere_is_passed_on() -> None:
 
 
 async def test_a_tenant_waits_for_its_own_turns_and_no_other_does() -> None:
-    turns, busy, other = Turns(at_a_time=2, most_waiting=1), uuid4(), uuid4()
+    turns, busy, other = TenantConcurrency(at_a_time=2, most_waiting=1), uuid4(), uuid4()
     release = asyncio.Event()
     inside = 0
 
