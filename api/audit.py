@@ -1,4 +1,4 @@
-"""The audit log: who changed keys and rules, when, and from where."""
+"""The audit log: who changed what, when, and from where."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def list_audit_entries(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[AuditEntryModel]:
-    """List changes that match all filters given, newest first. Entries are never altered."""
+    """List audit entries that match all filters, newest first. Entries are never changed."""
     after = decode(cursor, sort=_NEWEST, by_time=True)
     async with services.database.session(caller.tenant_id) as session:
         rows = await audit.list_page(

@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can work."""
+"""Liveness and readiness."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """This process answers."""
+    """The process is alive."""
 
     status: Literal["ok"] = "ok"
 
 
 class Check(BaseModel):
-    """One part that the API depends on."""
+    """State of one dependency."""
 
     ok: bool
     detail: str
 
 
 class ReadinessReport(BaseModel):
-    """Whether requests can be served, part by part."""
+    """Whether requests can be served, by dependency."""
 
     ready: bool
     checks: dict[str, Check]
@@ -43,7 +43,7 @@ class ReadinessReport(BaseModel):
 
 @router.get("/healthz", operation_id="getHealth", openapi_extra=WITHOUT_KEY)
 async def get_health() -> Health:
-    """Tell that this process lives; asks nothing of anything else."""
+    """Return 200 while the process is alive. Checks no dependency."""
     return Health()
 
 
@@ -54,7 +54,7 @@ async def get_health() -> Health:
     responses={503: {"model": ReadinessReport, "description": "Some part is away."}},
 )
 async def get_readiness(services: ServicesDependency, response: Response) -> ReadinessReport:
-    """Tell whether database and workflow service answer."""
+    """Check the database and the workflow service."""
     database, temporal = await asyncio.gather(
         _check(services.database.ping()), _check(_ping_temporal(services))
     )

@@ -1,4 +1,4 @@
-"""Clips: what is known of them, and their files by signed URL."""
+"""Routes of clips, and their files behind signed URLs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _file_responses(media_type: str) -> dict[int | str, dict[str, object]]:
     ),
 )
 async def get_clip(clip_id: UUID, caller: Reader, services: ServicesDependency) -> ClipDetail:
-    """Read a clip's properties and links."""
+    """Read a clip with its links."""
     async with services.database.session(caller.tenant_id) as session:
         row = await clips.get(session, tenant_id=caller.tenant_id, clip_id=clip_id)
     if row is None:
@@ -105,7 +105,7 @@ async def download_clip(
     services: ServicesDependency,
     request: Request,
 ) -> Response:
-    """Download a clip by its signed URL; no key is needed, and ranges are served."""
+    """Download a clip by its signed URL. No API key is needed; ranges are supported."""
     _check(services, clip_id, "download", tenant=tenant, expires=expires, signature=signature)
     row = await _ready_clip(services, tenant, clip_id)
     return await _serve(services, row, row.key, request, etag=row.sha256, expires=expires)
@@ -128,7 +128,7 @@ async def download_thumbnail(
     services: ServicesDependency,
     request: Request,
 ) -> Response:
-    """Download a clip's picture by its signed URL; no key is needed."""
+    """Download a clip's thumbnail by its signed URL. No API key is needed."""
     _check(services, clip_id, "thumbnail", tenant=tenant, expires=expires, signature=signature)
     row = await _ready_clip(services, tenant, clip_id)
     return await _serve(services, row, row.thumbnail_key, request, etag=None, expires=expires)

@@ -1,4 +1,4 @@
-"""Clips as clients see them."""
+"""Response models of clips."""
 
 from __future__ import annotations
 

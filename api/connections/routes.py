@@ -1,4 +1,4 @@
-"""100ms connections: which workspaces' events we follow, and how their senders are known."""
+"""Routes of 100ms connections."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ async def create_connection(
 ) -> JSONResponse:
     """Connect a 100ms workspace.
 
-    The answer holds the secrets, which cannot be read again, not even by repeating the request
-    under its `Idempotency-Key`: rotate them if they were lost.
+    The response contains the secrets. They cannot be read again, not even by a retry with the same
+    `Idempotency-Key`; if you lose them, rotate them.
     """
     with invalid_checks_as_problem():
         checks = revised(Checks().model_dump(), body.checks.given() if body.checks else {})
@@ -153,7 +153,7 @@ async def update_connection(
     actor: AuditActor,
     services: ServicesDependency,
 ) -> ConnectionModel:
-    """Change a connection; events that come from now on are judged by it."""
+    """Change a connection. The change applies to events received from now on."""
     with _missing_as_problem(), invalid_checks_as_problem():
         changed = await _service(services).update(
             connection_id,
@@ -192,7 +192,7 @@ async def rotate_secrets(
     actor: AuditActor,
     services: ServicesDependency,
 ) -> ConnectionModel:
-    """Make new secrets; those they replace stay good for 24 hours."""
+    """Generate new secrets. The previous ones stay valid for 24 hours."""
     with _missing_as_problem():
         row, secrets = await _service(services).rotate(
             connection_id, tenant_id=caller.tenant_id, actor=actor
@@ -211,7 +211,7 @@ async def list_events(
     services: ServicesDependency,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Latest events to show.")] = 50,
 ) -> InboundEventList:
-    """Show the latest events that a connection brought, and what came of each."""
+    """List a connection's latest events with their outcomes, newest first."""
     async with services.database.session(caller.tenant_id) as session:
         row = await connections.get(
             session, tenant_id=caller.tenant_id, connection_id=connection_id

@@ -1,7 +1,4 @@
-"""100ms connections as clients send and see them.
-
-What a request changes of a 100ms connection, as columns.
-"""
+"""Request and response models of 100ms connections."""
 
 from __future__ import annotations
 

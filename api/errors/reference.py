@@ -74,11 +74,11 @@ def reference() -> str:
         "# Errors",
         "",
         f"Every error is a problem document (RFC 9457, `{MEDIA_TYPE}`): `type`, `title`, `status`,",
-        "`code`, `detail`, `request_id`, and `errors` where parts of a request are wrong. Programs",
-        "go by `code`. The API serves this page at `/errors`; both come from",
+        "`code`, `detail`, `request_id`, and `errors` if parts of the request are invalid. Use",
+        "`code` in programs. The API serves this page at `/errors`; both come from",
         "`api/errors/problems.py`.",
         "",
-        "| code | status | what it means | what to do |",
+        "| Code | Status | Meaning | What to do |",
         "|---|---|---|---|",
     ]
     lines += [
@@ -103,10 +103,10 @@ def reference_page() -> str:
 <h1>Errors</h1>
 <p>Every error is a problem document (<a href="https://www.rfc-editor.org/rfc/rfc9457">RFC 9457</a>,
 <code>{MEDIA_TYPE}</code>) with <code>type</code>, <code>title</code>, <code>status</code>,
-<code>code</code>, <code>detail</code> and <code>request_id</code>, and <code>errors</code> where
-parts of a request are wrong. Programs go by <code>code</code>.</p>
+<code>code</code>, <code>detail</code> and <code>request_id</code>, and <code>errors</code> if
+parts of the request are invalid. Use <code>code</code> in programs.</p>
 <table><thead><tr><th scope="col">Code</th><th scope="col">Status</th>
-<th scope="col">What it means</th><th scope="col">What to do</th></tr></thead><tbody>
+<th scope="col">Meaning</th><th scope="col">What to do</th></tr></thead><tbody>
 {rows}</tbody></table></body></html>
 """
 

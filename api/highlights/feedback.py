@@ -1,4 +1,4 @@
-"""Feedback: what people think of a highlight, and where it really starts and ends."""
+"""Routes of feedback on highlights."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 
 
 class FeedbackRequest(RequestModel):
-    """What someone thinks of a highlight; at least a verdict, a correction or a note."""
+    """A user's feedback on a highlight: at least a verdict, a correction or a note."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OPINION]})
 
@@ -77,7 +77,7 @@ class FeedbackRequest(RequestModel):
 
 
 class FeedbackModel(BaseModel):
-    """What someone thinks of a highlight."""
+    """A user's feedback on a highlight."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -124,12 +124,12 @@ class FeedbackModel(BaseModel):
 async def give_feedback(
     highlight_id: UUID, body: FeedbackRequest, caller: Writer, services: ServicesDependency
 ) -> FeedbackModel:
-    """Say what someone thinks of a highlight, in place of what they said before.
+    """Rate a highlight or correct its bounds. Replaces the user's previous feedback.
 
-    A correction is kept for those who tune profiles and analyzers. While the stream runs and the
-    media is still stored (the last ten minutes), the highlight also gets another clip, cut like
-    that, of which `clip.ready` tells. It takes the place of the former one, whose links go on
-    working. Later the clip stays as it is cut.
+    Corrections are kept for tuning profiles and analyzers. While the stream runs and its media is
+    still stored (the last ten minutes), a new clip with the corrected bounds is rendered;
+    `clip.ready` announces it. It replaces the previous clip, whose links keep working. After that,
+    the clip is not changed.
     """
     try:
         given = await feedback_service.give(
@@ -160,7 +160,7 @@ async def list_feedback(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[FeedbackModel]:
-    """List what people think of a highlight, the newest of them first."""
+    """List the feedback on a highlight, newest first."""
     after = decode(cursor, sort=_NEWEST, by_time=True)
     async with services.database.session(caller.tenant_id) as session:
         if not await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id):

@@ -1,4 +1,4 @@
-"""Highlights: the moments found, with why they were chosen."""
+"""Routes of highlights."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def list_highlights(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """List highlights that match all filters given."""
+    """List highlights that match all filters."""
     order = ORDERS[sort]
     by_time = sort in {Sort.NEWEST, Sort.OLDEST}
     after = decode(cursor, sort=sort, by_time=by_time)
@@ -118,7 +118,7 @@ async def batch_get_highlights(
 async def get_highlight(
     highlight_id: UUID, caller: Reader, services: ServicesDependency
 ) -> HighlightDetail:
-    """Read a highlight with its score, its clip, and why it was decided so, in words."""
+    """Read a highlight with its score, its clip and an explanation of the decision."""
     async with services.database.session(caller.tenant_id) as session:
         row = await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id)
         if row is None:

@@ -1,7 +1,4 @@
-"""Highlights found by words, the most relevant first.
-
-Highlights that look and read like another.
-"""
+"""Routes of highlight search: by words, and by similarity."""
 
 from __future__ import annotations
 
@@ -52,14 +49,14 @@ _EXAMPLE: Final[dict[str, Any]] = {
 
 
 class TextFragment(BaseModel):
-    """A piece of a text, as plain text."""
+    """A fragment of a text, as plain text."""
 
     text: str
     match: bool = Field(description="Whether this is what was searched for.")
 
 
 class TextMatch(BaseModel):
-    """A text that matches, in pieces: joined, they are the whole text."""
+    """A matching text in fragments; joined, they are the whole text."""
 
     field: str = Field(
         description="`title`, `description`, `commentary`, or one of the `tags` or `reasons`."
@@ -68,7 +65,7 @@ class TextMatch(BaseModel):
 
 
 class FoundHighlight(BaseModel):
-    """A highlight that was found."""
+    """A search result."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -80,14 +77,14 @@ class FoundHighlight(BaseModel):
 
 
 class SpellingCorrection(BaseModel):
-    """A word that no highlight of yours holds, and those searched for as well."""
+    """A word that none of your highlights contains, and the words searched for instead."""
 
     word: str = Field(examples=["penlaty"])
     instead: list[str] = Field(examples=[["penalty"]])
 
 
 class SearchPage(Page[FoundHighlight]):
-    """What was found, the most relevant first."""
+    """Search results, most relevant first."""
 
     corrections: list[SpellingCorrection] = Field(description="Words taken for misspelt.")
 
@@ -116,11 +113,12 @@ async def search_highlights(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> SearchPage:
-    """Find highlights by the words of title, description, tags, reasons, game and commentary.
+    """Search highlights by title, description, tags, reasons, game and commentary.
 
-    Words count in all their forms in the languages of your streams (`language` of analyzeStream),
-    and those that no highlight holds for the nearest that one does; `corrections` tells which. Of
-    more than 1,000 that match, the 1,000 with the best scores are ranked.
+    Words match in all their forms in the languages of your streams (`language` of analyzeStream). A
+    word that no highlight contains is replaced by the nearest ones that exist; `corrections` lists
+    the replacements. If more than 1,000 highlights match, the 1,000 with the highest scores are
+    ranked.
     """
     async with services.database.session(caller.tenant_id) as session:
         try:
@@ -200,7 +198,7 @@ _SIMILAR_EXAMPLE: Final[dict[str, Any]] = {
 
 
 class SimilarHighlight(BaseModel):
-    """A highlight that resembles the one asked about."""
+    """A highlight that resembles the given one."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SIMILAR_EXAMPLE]})
 
@@ -230,7 +228,7 @@ class SimilarHighlight(BaseModel):
 
 
 class SimilarHighlights(BaseModel):
-    """Highlights that resemble another, the most similar first."""
+    """Similar highlights, most similar first."""
 
     data: list[SimilarHighlight]
 
@@ -253,10 +251,10 @@ async def find_similar_highlights(
     services: ServicesDependency,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Highlights at most.")] = 20,
 ) -> SimilarHighlights:
-    """Find highlights that look like this one or have the words of its title.
+    """Find highlights that look like this one or share words of its title.
 
-    Pictures are the clips' thumbnails, compared by perceptual hash: the same scene encoded or
-    scaled anew is near. Of either kind the 500 newest are compared.
+    Looks are compared by perceptual hashes of the clips' thumbnails, so that the same scene matches
+    in another encoding or size. The 500 newest highlights of each kind are compared.
     """
     tenant = caller.tenant_id
     async with services.database.session(tenant) as session:

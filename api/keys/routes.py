@@ -1,4 +1,4 @@
-"""API keys: made, rotated, changed and revoked by the tenant's administrators."""
+"""Routes of API keys, for the tenant's administrators."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ async def create_key(
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Make a key. The answer shows it, this once.
+    """Create a key. This response is the only one that contains it.
 
-    Only its hash is stored. So a repetition under the same `Idempotency-Key` makes no second key,
-    and is answered with `key` null.
+    Only a hash is stored. A retry with the same `Idempotency-Key` creates no second key; its
+    response has `key` null.
     """
 
     async def create(session: AsyncSession, key_id: UUID) -> Created:
@@ -101,7 +101,7 @@ async def create_key(
 async def list_keys(
     caller: Administrator, services: ServicesDependency, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[KeyModel]:
-    """List keys, newest first, those that no longer work included."""
+    """List keys, newest first, including expired and revoked ones."""
     after = decode(cursor, sort=_NEWEST, by_time=True)
     async with services.database.session(caller.tenant_id) as session:
         rows = await api_keys.list_page(
@@ -115,7 +115,7 @@ async def list_keys(
 
 @router.get("/{key_id}", operation_id="getKey", responses=documented(*_ALWAYS, KeyNotFoundProblem))
 async def get_key(key_id: UUID, caller: Administrator, services: ServicesDependency) -> KeyModel:
-    """Read what may be known of a key: its rights, its end, and when it was last used."""
+    """Read a key's scopes, expiry and last use."""
     async with services.database.session(caller.tenant_id) as session:
         row = await api_keys.get(session, tenant_id=caller.tenant_id, key_id=key_id)
     if row is None:
@@ -145,10 +145,10 @@ async def update_key(
     services: ServicesDependency,
     address: ClientAddress,
 ) -> KeyModel:
-    """Change a key's name, addresses or end. What is left out stays as it is.
+    """Change a key's name, addresses or expiry. Omitted fields stay unchanged.
 
-    A key with the scope `admin` must remain that is good for another 30 days, or as long as
-    before, and that may be used from the address of the request.
+    At least one key with the scope `admin` must remain valid for 30 days, or for as long as before,
+    and usable from the address of this request.
     """
     _require_future(body.expires_at)
     if key_id == caller.key_id:
@@ -189,9 +189,10 @@ async def rotate_key(
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Make a key's successor, with the same name, scopes and addresses, and show it this once.
+    """Create a key that replaces this one, with the same name, scopes and addresses.
 
-    The old key works on for `overlap` seconds, so that both are good while you change over.
+    The old key stays valid for `overlap` seconds, so that you can switch without downtime. This
+    response is the only one that contains the new key.
     """
 
     async def create(session: AsyncSession, successor_id: UUID) -> Created:
@@ -226,10 +227,10 @@ async def rotate_key(
 async def revoke_key(
     key_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
 ) -> KeyModel:
-    """Revoke a key at once and for good. Revoking it again changes nothing.
+    """Revoke a key, immediately and permanently. Idempotent.
 
-    A key with the scope `admin` must remain that is good for another 30 days, or as long as
-    before, and that may be used from the address of the request: you cannot lock yourself out.
+    At least one key with the scope `admin` must remain valid for 30 days, or for as long as before,
+    and usable from the address of this request: you cannot lock yourself out.
     """
     with _refusals_as_problems(), services.keys.changing(key_id):
         async with services.database.session(caller.tenant_id) as session:

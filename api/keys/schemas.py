@@ -1,4 +1,4 @@
-"""API keys as clients send and see them."""
+"""Request and response models of API keys."""
 
 from __future__ import annotations
 

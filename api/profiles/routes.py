@@ -1,4 +1,4 @@
-"""Game profiles: what counts in each game, and a tenant's own rules for it."""
+"""Routes of game profiles and a tenant's overrides of them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _ETAG = {"ETag": {"description": "The revision.", "schema": {"type": "string"}}}
 
 @router.get("", operation_id="listProfiles", responses=documented(*_ALWAYS))
 async def list_profiles(caller: Reader, services: ServicesDependency) -> ProfileList:
-    """List all profiles: those shipped, as you override them, and those of your own."""
+    """List all profiles: the shipped ones with your overrides applied, and your own."""
     async with services.database.session(caller.tenant_id) as session:
         profiles = await services.profiles.read(session, caller.tenant_id)
     catalog = profiles.catalog
@@ -72,7 +72,7 @@ async def list_profiles(caller: Reader, services: ServicesDependency) -> Profile
 async def match_profile(
     body: MatchRequest, caller: Reader, services: ServicesDependency
 ) -> ProfileMatch:
-    """Try which profile a stream would get for a game or title. Nothing is stored."""
+    """Return the profile that a stream with this game or title would get. Stores nothing."""
     async with services.database.session(caller.tenant_id) as session:
         profiles = await services.profiles.read(session, caller.tenant_id)
     return profiles.match(body.text)
@@ -86,7 +86,7 @@ async def match_profile(
 async def get_profile(
     profile_id: ProfileId, caller: Reader, services: ServicesDependency
 ) -> ProfileDetail:
-    """Read a profile complete: weights, thresholds, limits, clip lengths, tags, moments."""
+    """Read a complete profile: weights, thresholds, limits, clip lengths, tags, moments."""
     async with services.database.session(caller.tenant_id) as session:
         profiles = await services.profiles.read(session, caller.tenant_id)
     profile = profiles.catalog.profiles.get(profile_id)
@@ -104,7 +104,7 @@ async def get_profile(
 async def get_override(
     profile_id: ProfileId, caller: Reader, services: ServicesDependency, response: Response
 ) -> OverrideDetail:
-    """Read your override of a profile; its `ETag` is what a change needs as `If-Match`."""
+    """Read your override of a profile. Send its `ETag` as `If-Match` to change it."""
     async with services.database.session(caller.tenant_id) as session:
         profiles = await services.profiles.read(session, caller.tenant_id)
     override = profiles.overrides.get(profile_id)
@@ -129,7 +129,7 @@ async def list_override_revisions(
     ] = None,
     limit: Limit = 50,
 ) -> OverrideHistory:
-    """List the revisions of an override, newest first, deletions included."""
+    """List the revisions of an override, newest first, including deletions."""
     async with services.database.session(caller.tenant_id) as session:
         stored = ProfileOverrides(session)
         if await stored.next_revision(caller.tenant_id, profile_id) == 1:
@@ -160,10 +160,10 @@ async def put_override(
     services: ServicesDependency,
     if_match: IfMatch = None,
 ) -> JSONResponse:
-    """Change a profile for your streams, or add one of your own.
+    """Override a profile for your streams, or add a profile of your own.
 
-    It counts for streams started from now on: a stream keeps the rules that it started with. The
-    former override is replaced, not added to. All profiles are validated with it first.
+    The override replaces the previous one. It applies to streams started from now on; running
+    streams keep their profile. All your profiles are validated with it before it is stored.
     """
     async with services.database.session(caller.tenant_id) as session:
         before = await services.profiles.read_to_change(session, caller.tenant_id)
@@ -202,7 +202,7 @@ async def delete_override(
     services: ServicesDependency,
     if_match: IfMatch = None,
 ) -> None:
-    """Go back to the shipped profile, or take away one of your own. The history stays."""
+    """Return to the shipped profile, or delete one of your own. The history is kept."""
     async with services.database.session(caller.tenant_id) as session:
         before = await services.profiles.read_to_change(session, caller.tenant_id)
         former = before.overrides.get(profile_id)

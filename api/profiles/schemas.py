@@ -1,4 +1,4 @@
-"""Game profiles, and tenants' overrides of them, as clients send and see them."""
+"""Request and response models of game profiles."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What one client has been told of a stream, and what is new to it.
-
-Server-sent events of one stream: its highlights, their clips and its state, as they change.
-"""
+"""Server-sent events of one stream: its highlights, clips and status as they change."""
 
 from __future__ import annotations
 
@@ -60,20 +57,20 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def event_id_of(at: datetime) -> str:
-    """Return the id of an event about a change at this time: microseconds of Unix time."""
+    """Return the event id of a change at this time: Unix time in microseconds."""
     return str((at - _EPOCH) // _MICROSECOND)
 
 
 def time_of(event_id: str) -> datetime:
-    """Return the time that an id of ours stands for."""
+    """Return the time that an event id stands for."""
     return _EPOCH + int(event_id) * _MICROSECOND
 
 
 class StreamEventReader:
-    """Looks at a stream again and again; what it has told it does not tell again.
+    """Reads the changes of a stream that were not sent before.
 
-    A client that comes back with its last event's id is told what changed since, and what changed
-    in the seconds before: a change is told at least once.
+    A client that reconnects with its last event id gets everything since, and changes of the
+    seconds before again: delivery is at least once.
     """
 
     def __init__(
@@ -89,7 +86,7 @@ class StreamEventReader:
         self.over = False
 
     async def news(self) -> list[bytes]:
-        """Return the events that are new, in order; look again at once while `behind`.
+        """Return new events, oldest first. Call it again at once while `behind`.
 
         Raises:
             DatabaseUnavailableError: the database cannot be asked.
@@ -209,12 +206,13 @@ async def follow_stream(
         ),
     ] = None,
 ) -> StreamingResponse:
-    """Follow a stream by server-sent events, from its first highlight or your last event on.
+    """Follow a stream by server-sent events, from its first highlight or your last event.
 
-    A highlight is told again whenever it or its clip has changed: the latest `updated_at` counts.
-    Comments keep the connection alive. It is closed after `end`, and once in a while before; then
-    connect again. It is also closed, after an event `error` with a problem document, within 5
-    seconds of the key's being revoked, expired or no longer allowed from your address.
+    A highlight is sent again whenever it or its clip changes; the latest `updated_at` is current.
+    Comments keep the connection alive. The server closes the connection after `end`, and from time
+    to time before that; then reconnect. It also closes it, after an `error` event with a problem
+    document, within 5 seconds after the key is revoked, expires or may no longer be used from your
+    address.
     """
     async with services.database.session(caller.tenant_id) as session:
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
@@ -236,17 +234,17 @@ async def follow_stream(
 
 
 class EventSource(Protocol):
-    """What is new of a stream, asked again and again."""
+    """A source of server-sent events, read repeatedly."""
 
     over: bool
     behind: bool
 
     async def news(self) -> list[bytes]:
-        """Return new events; `behind` says that there are more, `over` that none will come."""
+        """Return new events; `behind` means that more are ready, `over` that none will follow."""
 
 
 class _EventResponse(StreamingResponse):
-    """The events; it counts as one of its tenant's connections for as long as it is sent."""
+    """The response of an SSE connection. Counts against the tenant's connections while open."""
 
     media_type = _MEDIA_TYPE
 
@@ -270,7 +268,7 @@ class _EventResponse(StreamingResponse):
         self._request_id = request_id
 
     async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
-        """Send the events, or that there are too many connections."""
+        """Send the events, or a problem if the tenant has too many connections."""
         try:
             with self._connections.one_more(self._tenant_id):
                 await super().__call__(scope, receive, send)
@@ -285,13 +283,13 @@ async def events(
     authorize: Callable[[], Awaitable[None]],
     request_id: str,
 ) -> AsyncIterator[bytes]:
-    """Yield a follower's news and, when there is none for a while, a comment; until it is over.
+    """Yield new events, and a comment if there is none for a while, until the source is done.
 
     Args:
-        settings: how often, and for how long.
-        follower: what there is to tell.
-        authorize: raises the problem for which nothing more may be told; asked before each event.
-        request_id: of the request, for such a problem's document.
+        settings: intervals and the connection's lifetime.
+        follower: the source.
+        authorize: raises the problem for which nothing more may be sent; called before each event.
+        request_id: of the request, for that problem's document.
     """
     clock = asyncio.get_running_loop().time
     until = clock() + settings.events_lifetime

@@ -86,13 +86,13 @@ async def analyze_stream(
     request: Request,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Start looking for highlights in a live stream.
+    """Start finding highlights in a live stream.
 
-    The game decides the profile, your overrides included, which holds until the stream's end.
+    The game selects the profile with your overrides, which stays the same until the stream ends.
 
-    The answer comes at once, with the stream in the state `starting`; a URL that turns out not to
-    be a live playlist ends it with a reason. Send an `Idempotency-Key`, so that a repetition after
-    a lost answer does not start a second analysis.
+    The response is immediate, with the stream in status `starting`. If the URL turns out not to be
+    a live playlist, the stream ends with a reason. Send an `Idempotency-Key`, so that a retry does
+    not start a second analysis.
     """
     try:
         services.url_guard.check(body.url)
@@ -167,7 +167,7 @@ async def list_streams(
     responses=documented(*_ALWAYS, StreamNotFoundProblem),
 )
 async def get_stream(stream_id: UUID, caller: Reader, services: ServicesDependency) -> StreamDetail:
-    """Read a stream: what is stored, brought up to date by the running analysis if it answers."""
+    """Read a stream: the stored state, updated from the running analysis if it responds."""
     async with services.database.session(caller.tenant_id) as session:
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
         if row is None:
@@ -187,9 +187,9 @@ async def get_stream(stream_id: UUID, caller: Reader, services: ServicesDependen
     responses=documented(*_ALWAYS, StreamNotFoundProblem),
 )
 async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDependency) -> StreamModel:
-    """Stop following a stream in good order: what was fetched is analysed, its clips are made.
+    """Stop a stream gracefully: fetched media is analyzed and clips are rendered.
 
-    Stopping a stream that is over changes nothing.
+    Does nothing if the stream has ended.
     """
     async with services.database.session(caller.tenant_id) as session:
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
@@ -207,9 +207,9 @@ async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDepende
 async def batch_stop_streams(
     body: StreamIds, caller: Writer, services: ServicesDependency
 ) -> StreamResults:
-    """Stop up to 50 streams in good order, in one request. What fails for one fails for it alone.
+    """Stop up to 50 streams gracefully. A failure affects only its own stream.
 
-    Send the request again for those that failed: stopping twice is stopping once.
+    Retry those that failed; stopping a stream twice is harmless.
     """
     ids = list(dict.fromkeys(body.ids))
     async with services.database.session(caller.tenant_id) as session:
@@ -237,10 +237,10 @@ async def batch_stop_streams(
     ),
 )
 async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDependency) -> Response:
-    """Delete a stream, its highlights, feedback and clips, files included. What it used stays.
+    """Delete a stream with its highlights, feedback and clips, files included.
 
-    One that is running is stopped at once. Send the request again if it fails: it goes on where
-    it was; when the stream is gone, the answer is 404.
+    A running stream is stopped immediately. Usage records are kept. If the request fails, retry it:
+    deletion continues where it stopped, and once the stream is gone the response is 404.
     """
     try:
         await delete(

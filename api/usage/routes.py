@@ -1,4 +1,4 @@
-"""Usage: what was used when, what it costs, and budgets that tell before it is too much."""
+"""Routes of usage, its cost, and monthly budgets."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ async def get_usage(
     ] = [],  # noqa: B006 - FastAPI copies it
     stream_id: UUID | None = None,
 ) -> UsageReport:
-    """Read what was used, by day or hour, kind and stream, with its cost.
+    """Read usage and its cost, by day or hour, kind and stream.
 
-    What happens is counted once, within a minute; requests within seconds, and those of the last
-    seconds before a process was killed are not. What a deleted stream used stays.
+    Everything is counted exactly once, within a minute. Requests are counted within seconds; those
+    of the last seconds before a process was killed are lost. Usage of deleted streams is kept.
     """
     end = _hour_after(until or datetime.now(UTC))
     start = _hour(since) if since is not None else end - _DEFAULT_RANGE
@@ -95,7 +95,7 @@ async def get_usage(
 
 @router.get("/budgets", operation_id="listBudgets", responses=documented(*_ALWAYS))
 async def list_budgets(caller: Reader, services: ServicesDependency) -> BudgetList:
-    """List your budgets, with what is used of each this month."""
+    """List your budgets with this month's usage."""
     async with services.database.session(caller.tenant_id) as session:
         rows = await budgets.list_all(session, tenant_id=caller.tenant_id)
         used = [
@@ -121,7 +121,7 @@ async def list_budgets(caller: Reader, services: ServicesDependency) -> BudgetLi
 async def put_budget(
     kind: UsageKind, body: BudgetRequest, caller: Administrator, services: ServicesDependency
 ) -> BudgetModel:
-    """Set how much of a kind you mean to use in a month. It is told of, never enforced."""
+    """Set a monthly budget for a kind of usage. It notifies you and blocks nothing."""
     async with services.database.session(caller.tenant_id) as session:
         row = await budgets.put(
             session, tenant_id=caller.tenant_id, kind=kind, monthly=body.monthly
@@ -145,7 +145,7 @@ async def put_budget(
 async def delete_budget(
     kind: UsageKind, caller: Administrator, services: ServicesDependency
 ) -> Response:
-    """Take a budget away: nothing is told of this kind any more."""
+    """Delete a budget. You are no longer notified about this kind of usage."""
     async with services.database.session(caller.tenant_id) as session:
         if not await budgets.remove(session, tenant_id=caller.tenant_id, kind=kind):
             raise BudgetNotFoundProblem

@@ -1,4 +1,4 @@
-"""Usage and budgets as clients send and see them."""
+"""Request and response models of usage and budgets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries to webhook endpoints: what was sent and what came of it, sent again on request."""
+"""Routes of webhook deliveries: their history, redelivery, tests and replays."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ async def list_deliveries(
 async def get_delivery(
     delivery_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> DeliveryDetail:
-    """Read a delivery: what is sent, and what the endpoint answered to each attempt.
+    """Read a delivery: its payload, and the endpoint's response to each attempt.
 
-    What is sent is shown to keys that also have the scope `read`.
+    The payload is included only for keys that also have the scope `read`.
     """
     tenant = caller.tenant_id
     async with services.database.session(tenant) as session:
@@ -105,9 +105,9 @@ async def get_delivery(
 async def redeliver(
     delivery_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> DeliveryModel:
-    """Send an event to its endpoint once more, whatever came of it, or now instead of later.
+    """Send an event to its endpoint again, or now if an attempt is scheduled.
 
-    It carries the same `webhook-id` as before.
+    It has the same `webhook-id` as before.
     """
     with _refusals_as_problems(DeliveryNotFoundProblem):
         row = await _service(services).redeliver(caller.tenant_id, delivery_id)
@@ -145,7 +145,7 @@ async def list_endpoint_deliveries(
 async def test_endpoint(
     endpoint_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> DeliveryModel:
-    """Send an event of type `endpoint.test` to an endpoint; read the delivery for its answer."""
+    """Send an `endpoint.test` event to an endpoint. Read the delivery for the result."""
     with _refusals_as_problems(EndpointNotFoundProblem):
         row = await _service(services).send_test(caller.tenant_id, endpoint_id)
     return DeliveryModel.of(row)
@@ -161,10 +161,10 @@ async def test_endpoint(
 async def replay_events(
     endpoint_id: UUID, body: ReplayRequest, caller: WebhookManager, services: ServicesDependency
 ) -> ReplayResult:
-    """Send the events of a range of time to an endpoint once more, or for the first time.
+    """Send the events of a time range to an endpoint, again or for the first time.
 
-    Those on their way already are left alone. Events keep their `webhook-id`, so that a receiver
-    can drop what it has.
+    Deliveries that are under way are left alone. Events keep their `webhook-id`, so that a receiver
+    can discard duplicates.
     """
     with _refusals_as_problems(EndpointNotFoundProblem):
         count = await _service(services).replay(

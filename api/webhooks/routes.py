@@ -78,10 +78,10 @@ async def subscribe(
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Be told of what happens from now on, by requests to a URL of yours.
+    """Subscribe a URL of yours to events from now on.
 
-    The answer holds the secret by which you verify them, this once: a repetition under the same
-    `Idempotency-Key` has `secret` null. If the answer was lost, rotate the secret.
+    The response contains the secret that you verify messages with, this once: a retry with the same
+    `Idempotency-Key` has `secret` null. If you lose the response, rotate the secret.
     """
     _check(services, body.url)
 
@@ -138,7 +138,7 @@ async def list_endpoints(
 async def get_endpoint(
     endpoint_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> EndpointModel:
-    """Read an endpoint: what it is told, and whether it can be reached."""
+    """Read an endpoint: its event types and its health."""
     async with services.database.session(caller.tenant_id) as session:
         return EndpointModel.of(await _find(session, caller, endpoint_id))
 
@@ -156,10 +156,10 @@ async def update_endpoint(
     actor: AuditActor,
     services: ServicesDependency,
 ) -> EndpointModel:
-    """Change an endpoint, or stop and resume calling it.
+    """Change an endpoint, or disable and enable it.
 
-    What is under way goes to where the endpoint is then. Deliveries to a disabled endpoint are
-    cancelled; once it is enabled, replay them.
+    Pending deliveries use the new URL. Deliveries to a disabled endpoint are cancelled; replay them
+    once it is enabled.
     """
     if body.url is not None:
         _check(services, body.url)
@@ -201,12 +201,11 @@ async def rotate_secret(
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Replace an endpoint's secret; the answer shows the new one, once.
+    """Replace an endpoint's secret. The response contains the new one, this once.
 
-    During the overlap messages carry two signatures, so that they verify with either secret. A
-    third one is not kept: rotating again ends the overlap of the first. A repetition under the
-    same `Idempotency-Key` rotates nothing and has `secret` null; if the answer was lost, rotate
-    again.
+    During the overlap, messages carry two signatures, so that they verify with either secret. Only
+    two secrets are kept: rotating again ends the overlap of the first. A retry with the same
+    `Idempotency-Key` rotates nothing and has `secret` null; if you lose the response, rotate again.
     """
 
     async def rotate(session: AsyncSession, _rotation_id: UUID) -> Created:
@@ -243,7 +242,7 @@ async def rotate_secret(
 async def delete_endpoint(
     endpoint_id: UUID, caller: WebhookManager, actor: AuditActor, services: ServicesDependency
 ) -> None:
-    """Remove an endpoint with all its deliveries; nothing more is sent to it."""
+    """Delete an endpoint with all its deliveries. Nothing more is sent to it."""
     with _missing_as_problem():
         async with services.database.session(caller.tenant_id) as session:
             await webhook_endpoints.remove(

@@ -1,4 +1,4 @@
-"""Webhook endpoints and deliveries as clients send and see them."""
+"""Request and response models of webhook endpoints and deliveries."""
 
 from __future__ import annotations
 
