@@ -92,9 +92,8 @@ _MAX_URI_BYTES: Final = 8 << 10
 _MAX_HEADERS_BYTES: Final = 16 << 10
 _MIN_GZIP_BYTES: Final = 1024
 _GZIP_LEVEL: Final = 5
-# `/v1/webhooks/deliveries` must not be taken for an endpoint, so deliveries come first, and so
-# does the search before highlights by their ids. Routes are tried in this order, and most requests
-# by far are 100ms's.
+# Routes are tried in this order: `/v1/webhooks/deliveries` before `/v1/webhooks/{endpoint_id}`,
+# search before `/v1/highlights/{highlight_id}`, and 100ms first, which sends most requests.
 _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events),
@@ -102,19 +101,19 @@ _RESOURCES: Final = (
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
-# They only read, although their arguments are bodies.
+# POST requests that only read.
 _READS: Final = frozenset({"/v1/highlights/batch-get", "/v1/profiles/match"})
 _TAGS: Final[list[dict[str, Any]]] = [
-    {"name": "streams", "description": "Live streams being analysed."},
-    {"name": "highlights", "description": "The moments found in them."},
-    {"name": "clips", "description": "Video files of the moments."},
-    {"name": "profiles", "description": "What counts in each game, and your own rules for it."},
-    {"name": "connections", "description": "100ms workspaces whose events start your streams."},
-    {"name": "100ms", "description": "Where 100ms sends its events."},
-    {"name": "keys", "description": "API keys, and what they may do."},
+    {"name": "streams", "description": "Live streams and their analysis."},
+    {"name": "highlights", "description": "Highlights found in streams."},
+    {"name": "clips", "description": "Video files of highlights."},
+    {"name": "profiles", "description": "Scoring rules of each game, and your overrides."},
+    {"name": "connections", "description": "100ms workspaces whose events start streams."},
+    {"name": "100ms", "description": "Receivers of 100ms webhooks."},
+    {"name": "keys", "description": "API keys and their scopes."},
     {"name": "audit", "description": "Who changed what."},
-    {"name": "webhooks", "description": "What you are told as it happens, and where."},
-    {"name": "usage", "description": "What you have used, and what it costs."},
+    {"name": "webhooks", "description": "Your webhook endpoints and deliveries to them."},
+    {"name": "usage", "description": "Usage, cost and budgets."},
     {"name": "health", "description": "For load balancers and operators."},
 ]
 
@@ -143,8 +142,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Highlight API",
         version="1",
-        summary="A live stream in, scored clips of its best moments out.",
-        description="All times are seconds of the stream's own media time unless they are "
+        summary="Finds the highlights of live streams and renders clips of them.",
+        description="All positions are seconds of the stream's media time; points in time are "
         "timestamps. Errors are problem documents (RFC 9457), listed at `/errors`.",
         openapi_tags=_TAGS,
         servers=[{"url": "/"}],

@@ -35,7 +35,7 @@ class AuditActorModel(BaseModel):
     """Who made the change."""
 
     kind: ActorKind
-    id: UUID | None = Field(description="The API key, where it was one.")
+    id: UUID | None = Field(description="The API key, if the actor is one.")
 
 
 class AuditTargetModel(BaseModel):
@@ -46,7 +46,7 @@ class AuditTargetModel(BaseModel):
 
 
 class AuditEntryModel(BaseModel):
-    """One change."""
+    """An audit entry."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -70,8 +70,10 @@ class AuditEntryModel(BaseModel):
     actor: AuditActorModel
     action: str = Field(examples=["key.revoked"])
     target: AuditTargetModel
-    details: dict[str, Any] = Field(description="What changed; its form depends on the action.")
-    request_id: str | None = Field(description="`X-Request-Id` of the request, if it was one.")
+    details: dict[str, Any] = Field(description="What changed; the format depends on the action.")
+    request_id: str | None = Field(
+        description="`X-Request-Id` of the request, if the change was one."
+    )
     client_address: str | None
 
     @classmethod
@@ -107,9 +109,9 @@ async def list_audit_entries(
     action: AuditAction | None = None,
     target_kind: AuditTarget | None = None,
     target_id: Annotated[
-        Name | None, Query(description="Such as a key's id, or a profile's name.")
+        Name | None, Query(description="Such as a key id or a profile id.")
     ] = None,
-    since: Annotated[Timestamp | None, Query(description="Entries from this time on.")] = None,
+    since: Annotated[Timestamp | None, Query(description="Entries at or after this time.")] = None,
     until: Annotated[Timestamp | None, Query(description="Entries before this time.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,

@@ -21,7 +21,7 @@ from infra.db.repositories.keyset import Position
 T = TypeVar("T")
 
 MAX_LIMIT: Final = 100
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items on a page.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of items per page.")]
 Cursor = Annotated[
     str | None, Query(max_length=512, description="`next_cursor` of the previous page.")
 ]

@@ -48,7 +48,7 @@ class ClipModel(BaseModel):
     start: float
     end: float
     duration: float = Field(description="Seconds.")
-    url: str | None = Field(description="Signed; opens without a key until it expires.")
+    url: str | None = Field(description="Signed URL; needs no API key until it expires.")
     thumbnail_url: str | None
     ready_at: datetime | None
     width: int | None
@@ -86,15 +86,15 @@ def clip_document_of(row: Stored[Clip], services: Services) -> dict[str, Any]:
 
 
 class ClipDetail(ClipModel):
-    """A clip with where it belongs and what came of it."""
+    """A clip with its stream, highlight and file details."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL]})
 
     stream_id: UUID
     highlight_id: UUID
     has_audio: bool | None
-    sha256: str | None = Field(description="Of the file, in hex.")
-    message: str = Field(description="Why it failed, if it did.")
+    sha256: str | None = Field(description="SHA-256 of the file, in hex.")
+    message: str = Field(description="Why rendering failed, if it did.")
     created_at: datetime
     updated_at: datetime
 

@@ -209,7 +209,7 @@ async def list_events(
     connection_id: UUID,
     caller: Administrator,
     services: ServicesDependency,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Latest events to show.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of events.")] = 50,
 ) -> InboundEventList:
     """List a connection's latest events with their outcomes, newest first."""
     async with services.database.session(caller.tenant_id) as session:

@@ -29,13 +29,13 @@ _Key = Annotated[SecretStr, Field(min_length=1, max_length=500)]
 
 
 class ChecksPatch(RequestModel):
-    """Which checks are made of every event; what is left out stays, or has its default."""
+    """Checks to make of each event; omitted fields stay unchanged or have their defaults."""
 
     source: bool | None = Field(
         default=None, description="The sender's address must be one of `sources`."
     )
     secret_header: bool | None = Field(
-        default=None, description="The secret must stand in the header `header_name`."
+        default=None, description="The secret must be in the header `header_name`."
     )
     signature: bool | None = Field(
         default=None,
@@ -45,19 +45,19 @@ class ChecksPatch(RequestModel):
         default=None, max_length=200, description="Addresses and networks (CIDR)."
     )
     header_name: _HeaderName | None = Field(
-        default=None, description="Where the secret is.", examples=[DEFAULT_HEADER]
+        default=None, description="Name of the secret header.", examples=[DEFAULT_HEADER]
     )
     timestamp_tolerance: float | None = Field(
         default=None,
         gt=0,
         le=86_400,
-        description="Seconds by which a signed event's time may differ from ours; null for any.",
+        description="Maximum clock difference of a signed event in seconds; null for no limit.",
         examples=[DEFAULT_TOLERANCE],
     )
     trusted_proxies: list[_Network] | None = Field(
         default=None,
         max_length=50,
-        description="Networks of your own proxies, whose `X-Forwarded-For` is believed.",
+        description="Networks of your proxies, whose `X-Forwarded-For` is trusted.",
     )
 
     def given(self) -> dict[str, object]:
@@ -70,35 +70,35 @@ class ChecksPatch(RequestModel):
 
 
 class ManagementKeyModel(RequestModel):
-    """100ms's access key and app secret, with which missed events are looked for."""
+    """100ms access key and app secret, used to look for missed events."""
 
     access_key: Name
     secret: _Key
 
 
 class ConnectionPatch(RequestModel):
-    """What to change of a connection; what is left out stays."""
+    """Changes to a connection; omitted fields stay unchanged."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"game": "soccer", "checks": {"signature": True}}]},
     )
 
-    name: Name | None = Field(default=None, description="For people.")
-    account_id: Name | None = Field(default=None, description="100ms's account of the workspace.")
-    app_id: Name | None = Field(default=None, description="100ms's app of the workspace.")
+    name: Name | None = Field(default=None, description="Display name.")
+    account_id: Name | None = Field(default=None, description="Account id of the 100ms workspace.")
+    app_id: Name | None = Field(default=None, description="App id of the 100ms workspace.")
     checks: ChecksPatch | None = None
-    management: ManagementKeyModel | None = Field(default=None, description="Null takes it away.")
+    management: ManagementKeyModel | None = Field(default=None, description="Null removes it.")
     game: Name | None = Field(
         default=None,
-        description="Game or sport of its streams; without one the title is looked at.",
+        description="Game or sport of its streams; without one, the title decides.",
     )
     title: Title | None = Field(
-        default=None, description="Title of its streams; `{room}` becomes the room's id."
+        default=None, description="Title of its streams; `{room}` is replaced by the room id."
     )
 
 
 class ConnectionRequest(ConnectionPatch):
-    """A new connection: a 100ms workspace whose events we are to follow."""
+    """A 100ms workspace to connect."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -114,11 +114,11 @@ class ConnectionRequest(ConnectionPatch):
         },
     )
 
-    name: Name = Field(description="For people.")
+    name: Name = Field(description="Display name.")
 
 
 class ChecksModel(BaseModel):
-    """Which checks are made of every event."""
+    """Checks made of each event."""
 
     source: bool
     secret_header: bool
@@ -130,15 +130,15 @@ class ChecksModel(BaseModel):
 
 
 class SecretsModel(BaseModel):
-    """What the sender must know; shown once."""
+    """Secrets that the sender needs; shown once."""
 
     header_name: str
     header_value: str = Field(description="Value of the secret header in 100ms's dashboard.")
-    signing_secret: str = Field(description="Key of the signature, as UTF-8.")
+    signing_secret: str = Field(description="Signing key, UTF-8.")
 
 
 class ConnectionModel(BaseModel):
-    """A 100ms workspace whose events we follow."""
+    """A connected 100ms workspace."""
 
     id: UUID
     name: str
@@ -150,12 +150,13 @@ class ConnectionModel(BaseModel):
     game: str | None
     title: str
     previous_secrets_until: datetime | None = Field(
-        description="Until when the secrets before the last rotation are good too."
+        description="Until when the secrets before the last rotation stay valid."
     )
     created_at: datetime
     updated_at: datetime
     secrets: SecretsModel | None = Field(
-        default=None, description="Only in the answer that made them: they cannot be read again."
+        default=None,
+        description="Only in the response that created them; they cannot be read again.",
     )
 
     @classmethod
@@ -187,12 +188,12 @@ class ConnectionModel(BaseModel):
 
 
 class InboundEventModel(BaseModel):
-    """An event that a connection brought, and what came of it."""
+    """An event received by a connection, and its outcome."""
 
     id: str
     type: str
-    stream_id: UUID | None = Field(description="The stream of the beam that it is about.")
-    outcome: Outcome | None = Field(description="Null as long as it is not delivered.")
+    stream_id: UUID | None = Field(description="The stream that the event is about.")
+    outcome: Outcome | None = Field(description="Null until the event is processed.")
     detail: str
     is_replay: bool
     attempts: int
@@ -218,7 +219,7 @@ class InboundEventModel(BaseModel):
 
 
 class InboundEventList(BaseModel):
-    """A connection's latest events, the newest first."""
+    """A connection's latest events, newest first."""
 
     data: list[InboundEventModel]
 

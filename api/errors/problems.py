@@ -31,9 +31,9 @@ class ProblemDocument(BaseModel):
     type: str = Field(examples=["/errors#stream_not_found"])
     title: str = Field(examples=["Stream not found"])
     status: int = Field(examples=[404])
-    code: str = Field(description="Stable, for programs.", examples=["stream_not_found"])
+    code: str = Field(description="Stable code for programs.", examples=["stream_not_found"])
     detail: str = Field(description="What happened and what to do about it.")
-    request_id: str = Field(description="Quote it when you ask us about this error.")
+    request_id: str = Field(description="Include it when you contact us about this error.")
     errors: list[FieldProblem] | None = None
 
 

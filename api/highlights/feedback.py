@@ -59,12 +59,12 @@ class FeedbackRequest(RequestModel):
 
     user: Name | None = Field(
         default=None,
-        description="Your own name for who says so, such as an id of theirs; without one it is "
-        "the API key. A user has one opinion of a highlight, the latest.",
+        description="Your id or name of the user; defaults to the API key. Each user has one "
+        "feedback per highlight, the latest.",
     )
     verdict: Verdict | None = None
     correction: Correction | None = Field(
-        default=None, description="Where the highlight really starts and ends, in s of media time."
+        default=None, description="The correct start and end, in seconds of media time."
     )
     note: Title = ""
 

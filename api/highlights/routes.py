@@ -53,7 +53,9 @@ async def list_highlights(
     caller: SearchReader,
     services: ServicesDependency,
     criteria: HighlightQuery,
-    sort: Annotated[Sort, Query(description="A minus sign means descending.")] = Sort.NEWEST,
+    sort: Annotated[
+        Sort, Query(description="A leading minus sign means descending.")
+    ] = Sort.NEWEST,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:

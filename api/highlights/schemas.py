@@ -88,7 +88,7 @@ class Dimensions(BaseModel):
 
 
 class HighlightModel(BaseModel):
-    """A moment of a stream; `start`, `peak` and `end` in seconds of media time."""
+    """A highlight; `start`, `peak` and `end` in seconds of media time."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
@@ -101,20 +101,22 @@ class HighlightModel(BaseModel):
     start: float
     peak: float
     end: float
-    score: float = Field(description="The dimensions weighed by the profile, from 0 to 1.")
+    score: float = Field(description="Weighted by the profile from the dimensions, 0 to 1.")
     dimensions: Dimensions
-    confidence: float = Field(description="How sure the analyzer is of the dimensions, 0 to 1.")
+    confidence: float = Field(description="The analyzer's confidence in the dimensions, 0 to 1.")
     title: str = Field(
-        description="What happened, as Gemini titles it; without Gemini, the kind of moment or the "
-        "game, with the time."
+        description="Title by Gemini; without Gemini, the kind of highlight or the game, with "
+        "the time."
     )
     description: str
     tags: list[str]
-    reasons: list[Reason] = Field(description="Why it was decided so.")
-    evidence: list[Evidence] = Field(description="The signals that speak for the moment.")
+    reasons: list[Reason] = Field(description="Reasons of the decision.")
+    evidence: list[Evidence] = Field(description="Signals that support the highlight.")
     game: str
     profile: ProfileRef
-    peak_wall_clock: datetime | None = Field(description="When it happened, if the stream says.")
+    peak_wall_clock: datetime | None = Field(
+        description="Wall-clock time of the peak, if the stream has one."
+    )
     clip: ClipModel | None
     created_at: datetime
     updated_at: datetime
@@ -183,14 +185,15 @@ def _brought_up(
 
 
 class HighlightDetail(HighlightModel):
-    """A moment of a stream, and why it was decided so."""
+    """A highlight with an explanation of the decision."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [EXAMPLE | {"explanation": _EXPLANATION}]}
     )
 
     explanation: list[str] = Field(
-        default_factory=list, description="The decision in words, a sentence or table row a line."
+        default_factory=list,
+        description="Explanation of the decision, one sentence or table row per line.",
     )
 
     def explained(self, lines: tuple[str, ...]) -> Self:
@@ -215,7 +218,7 @@ async def dimension_bounds(
     min_timing_importance: _Score = None,
     min_momentum_shift: _Score = None,
 ) -> tuple[tuple[str, float], ...]:
-    """Return the dimensions of which a least value is asked for, with it."""
+    """Return the requested minimum per dimension."""
     bounds = {
         "skill_execution": min_skill_execution,
         "game_impact": min_game_impact,
@@ -236,7 +239,7 @@ async def highlight_filter(
     status: Annotated[
         list[DecisionStatus],
         Query(
-            description="May be repeated. By default all but the held and the rejected.",
+            description="Repeatable. Defaults to all but `held` and `rejected`.",
             max_length=len(DecisionStatus),
         ),
     ] = [],  # noqa: B006 - FastAPI copies it
@@ -244,7 +247,7 @@ async def highlight_filter(
     tag: Name | None = None,
     text: Annotated[
         Name | None,
-        Query(description="Words, whole and all of them, of title, description or tags."),
+        Query(description="Whole words, all of which occur in title, description or tags."),
     ] = None,
     min_score: _Score = None,
     max_score: _Score = None,
@@ -253,11 +256,12 @@ async def highlight_filter(
     created_from: Timestamp | None = None,
     created_to: Annotated[Timestamp | None, Query(description="Before this time.")] = None,
     happened_from: Annotated[
-        Timestamp | None, Query(description="By the stream's own clock, where it says.")
+        Timestamp | None,
+        Query(description="Wall-clock time of the highlight, if the stream has one."),
     ] = None,
     happened_to: Annotated[Timestamp | None, Query(description="Before this time.")] = None,
 ) -> HighlightFilter:
-    """Return what the query asks for."""
+    """Return the filter of the query parameters."""
     return HighlightFilter(
         stream_id=stream_id,
         statuses=tuple(status),
@@ -280,7 +284,7 @@ HighlightQuery = Annotated[HighlightFilter, Depends(highlight_filter)]
 
 
 class HighlightIds(RequestModel):
-    """The highlights to read."""
+    """Highlights to read."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ids": _EXAMPLE_IDS}]})
 
@@ -288,7 +292,7 @@ class HighlightIds(RequestModel):
 
 
 class HighlightResult(BaseModel):
-    """A highlight, or why there is none."""
+    """A highlight, or why it could not be read."""
 
     id: UUID
     highlight: HighlightModel | None = None
@@ -296,6 +300,6 @@ class HighlightResult(BaseModel):
 
 
 class HighlightResults(BaseModel):
-    """A result for each id, in the order of the request; each id once."""
+    """One result per distinct id, in the order of the request."""
 
     data: list[HighlightResult]

@@ -52,7 +52,7 @@ class TextFragment(BaseModel):
     """A fragment of a text, as plain text."""
 
     text: str
-    match: bool = Field(description="Whether this is what was searched for.")
+    match: bool = Field(description="Whether this fragment matches the query.")
 
 
 class TextMatch(BaseModel):
@@ -71,7 +71,7 @@ class FoundHighlight(BaseModel):
 
     highlight: HighlightModel
     relevance: float = Field(
-        description="From 0 to 1: how well the words match, and a quarter of it the score."
+        description="From 0 to 1: three quarters by word match, one quarter by score."
     )
     matches: list[TextMatch]
 
@@ -86,7 +86,7 @@ class SpellingCorrection(BaseModel):
 class SearchPage(Page[FoundHighlight]):
     """Search results, most relevant first."""
 
-    corrections: list[SpellingCorrection] = Field(description="Words taken for misspelt.")
+    corrections: list[SpellingCorrection] = Field(description="Words treated as misspelled.")
 
 
 @router.get(
@@ -108,7 +108,9 @@ async def search_highlights(
     criteria: HighlightQuery,
     q: Annotated[
         Name,
-        Query(description='Words; "a phrase" in quotes, `or` between alternatives, -not before.'),
+        Query(
+            description='Words, "phrases", `or` between alternatives, `-` before excluded words.'
+        ),
     ],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -204,16 +206,16 @@ class SimilarHighlight(BaseModel):
 
     highlight: HighlightModel
     similarity: float = Field(
-        description="From 0 to 1: half by the picture, half by text and tags, as far as known."
+        description="From 0 to 1: half by picture, half by text and tags, as far as known."
     )
     picture_distance: int | None = Field(
-        description="Bits of 64 in which the perceptual hashes of the thumbnails differ: about 32 "
-        "for pictures that have nothing to do with each other. Null without both."
+        description="Differing bits, of 64, of the thumbnails' perceptual hashes: about 32 for "
+        "unrelated pictures. Null if either has no hash."
     )
     near_duplicate: bool = Field(
-        description="Whether two of picture, text and tags agree within the profile's limits."
+        description="Whether two of picture, text and tags match within the profile's limits."
     )
-    signs: list[str] = Field(description="What agrees, in words.")
+    signs: list[str] = Field(description="What matches, in words.")
 
     @classmethod
     def of(cls, how: Resemblance, highlight: HighlightModel) -> Self:
@@ -249,7 +251,9 @@ async def find_similar_highlights(
     highlight_id: UUID,
     caller: SearchReader,
     services: ServicesDependency,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Highlights at most.")] = 20,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of highlights.")
+    ] = 20,
 ) -> SimilarHighlights:
     """Find highlights that look like this one or share words of its title.
 

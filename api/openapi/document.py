@@ -362,10 +362,10 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 class EventMessage(BaseModel, Generic[T]):
     """What an endpoint receives, signed by the rules of Standard Webhooks."""
 
-    id: UUID = Field(description="The same as `webhook-id`; drop what you have seen.")
+    id: UUID = Field(description="Same as `webhook-id`; use it to discard duplicates.")
     type: EventType
-    version: Literal["1"] = Field(description="Within a version fields are only added.")
-    timestamp: datetime = Field(description="When it happened.")
+    version: Literal["1"] = Field(description="Within a version, fields are only added.")
+    timestamp: datetime = Field(description="Time of the event.")
     data: T
 
 

@@ -125,7 +125,7 @@ async def list_override_revisions(
     caller: Reader,
     services: ServicesDependency,
     before: Annotated[
-        int | None, Query(ge=1, lt=2**31, description="Revisions below this one only.")
+        int | None, Query(ge=1, lt=2**31, description="Return only revisions before this one.")
     ] = None,
     limit: Limit = 50,
 ) -> OverrideHistory:

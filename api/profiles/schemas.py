@@ -21,7 +21,7 @@ IfMatch = Annotated[
     Header(
         alias="If-Match",
         pattern=r'^(\*|"[1-9][0-9]{0,8}")$',
-        description="The `ETag` of the override as you last read it. Needed when there is one.",
+        description="The `ETag` of the override as last read. Required if there is an override.",
         examples=['"3"'],
     ),
 ]
@@ -46,10 +46,10 @@ class ProfileSummary(BaseModel):
     name: str = Field(examples=["Soccer"])
     kind: ProfileKind
     version: str = Field(
-        description="Of the content, your overrides included: equal rules, equal version.",
+        description="Hash of the rules, including your overrides.",
         examples=["5be0f1c2a9d3"],
     )
-    overridden: bool = Field(description="Whether you change it by an override of your own.")
+    overridden: bool = Field(description="Whether you have an override of it.")
     shipped: bool = Field(description="False for a profile of your own.")
 
     @classmethod
@@ -72,10 +72,10 @@ class ProfileList(BaseModel):
 
 
 class ProfileDetail(BaseModel):
-    """A profile, complete: inheritance and your overrides are applied."""
+    """A complete profile, with inheritance and your overrides applied."""
 
     profile: GameProfile
-    overridden: bool = Field(description="Whether you change it by an override of your own.")
+    overridden: bool = Field(description="Whether you have an override of it.")
     shipped: bool = Field(description="False for a profile of your own.")
 
     @classmethod
@@ -104,8 +104,8 @@ class OverrideModel(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE]})
 
     profile_id: str
-    revision: int = Field(description="Counts from 1; in quotes, it is the `ETag`.")
-    patch: dict[str, Any] = Field(description="Empty where the override was deleted.")
+    revision: int = Field(description="Starts at 1; in quotes, it is the `ETag`.")
+    patch: dict[str, Any] = Field(description="Empty if the override was deleted.")
     created_at: datetime
     created_by: UUID | None = Field(description="The API key.")
 
@@ -121,7 +121,7 @@ class OverrideDetail(OverrideModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE | {"problems": []}]})
 
     problems: list[str] = Field(
-        description="Why it is left out, when it no longer fits profiles shipped since."
+        description="Why the override is not applied, if it no longer fits the shipped profiles."
     )
 
 

@@ -201,8 +201,8 @@ async def follow_stream(
         str | None,
         Header(
             pattern=r"^[0-9]{1,16}$",
-            description="The `id` of the last event you have seen; browsers send it themselves. "
-            "What changed since is told, and perhaps once more what changed just before.",
+            description="The `id` of the last event received; browsers send it automatically. "
+            "Later changes are sent, and possibly some earlier ones again.",
         ),
     ] = None,
 ) -> StreamingResponse:

@@ -33,7 +33,7 @@ _EXAMPLE_IDS: Final[list[JsonValue]] = [
 
 
 class AnalyzeRequest(RequestModel, StreamRequest):
-    """A live stream to find highlights in."""
+    """A live stream to analyze."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -52,7 +52,7 @@ class AnalyzeRequest(RequestModel, StreamRequest):
 
 
 class ProfileRef(BaseModel):
-    """The game profile by which highlights are chosen."""
+    """The game profile of the stream."""
 
     id: str
     version: str
@@ -66,21 +66,21 @@ class StreamEndModel(BaseModel):
 
 
 class GapModel(BaseModel):
-    """A stretch without media; seconds of media time."""
+    """A gap in the media; times in seconds of media time."""
 
     start: float
     duration: float
     reason: GapReason
     detail: str
     status: GapStatus = Field(
-        description="`open` until a recording was looked at; `filled` when it was analysed from "
-        "there; `lost` when no recording held it."
+        description="`open` until a recording was checked; `filled` if the gap was analyzed from "
+        "it; `lost` if no recording has it."
     )
-    resolution: str = Field(description="How it was filled, or why it could not be.")
+    resolution: str = Field(description="How it was filled, or why not.")
 
 
 class StreamProblemModel(BaseModel):
-    """A problem of a stream that lasts: a code for programs, a sentence for people."""
+    """A persistent problem of a stream: a code for programs and a message for people."""
 
     code: ProblemCode
     message: str
@@ -139,26 +139,26 @@ class StreamModel(BaseModel):
     external_id: str | None
     profile: ProfileRef
     profile_match: ProfileMatch | None = Field(
-        description="Why this profile; `fallback` says that nothing was found for certain."
+        description="Why this profile was chosen; `fallback` is true if no profile matched."
     )
     status: StreamStatus
-    position: float = Field(description="How far ingest has come.")
-    analyzed: float = Field(description="How far analysis has come.")
+    position: float = Field(description="End of the ingested media.")
+    analyzed: float = Field(description="End of the analyzed media.")
     segments: int = Field(description="Media segments stored.")
     missed: int = Field(description="Media segments lost.")
     windows: int
     highlights: int
     clips: int
     refused_marks: int = Field(
-        description="Marks in timed metadata that could not be read, or were too many at a time."
+        description="Markers in timed metadata that were invalid or exceeded the rate limit."
     )
     notice: str = Field(
-        description="How the stream is analysed, where that is not as usual, in sentences; the "
-        "messages of `problems` are among them."
+        description="Deviations from normal analysis, in sentences, including the messages of "
+        "`problems`."
     )
     problems: list[StreamProblemModel] = Field(
-        description="What keeps the stream from being followed or analysed at this moment, the "
-        "most severe first; empty again once it is mended."
+        description="Problems that affect ingest or analysis now, most severe first; empty once "
+        "they are resolved."
     )
     end: StreamEndModel | None
     last_segment_at: datetime | None
@@ -262,7 +262,7 @@ def _notice(notice: str, problems: Sequence[StreamProblemModel]) -> str:
 
 
 class StreamIds(RequestModel):
-    """The streams to stop."""
+    """Streams to stop."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ids": _EXAMPLE_IDS}]})
 
@@ -270,7 +270,7 @@ class StreamIds(RequestModel):
 
 
 class BatchStopItem(BaseModel):
-    """A stream as it is now, or why it could not be stopped."""
+    """A stream, or why it could not be stopped."""
 
     id: UUID
     stream: StreamModel | None = None
@@ -278,6 +278,6 @@ class BatchStopItem(BaseModel):
 
 
 class StreamResults(BaseModel):
-    """A result for each id, in the order of the request; each id once."""
+    """One result per distinct id, in the order of the request."""
 
     data: list[BatchStopItem]

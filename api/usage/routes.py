@@ -45,18 +45,18 @@ async def get_usage(
     services: ServicesDependency,
     since: Annotated[
         Timestamp | None,
-        Query(description="By default 30 days before `until`; rounded to its hour."),
+        Query(description="Defaults to 30 days before `until`; rounded down to the hour."),
     ] = None,
     until: Annotated[
-        Timestamp | None, Query(description="By default now; rounded up to the next hour.")
+        Timestamp | None, Query(description="Defaults to now; rounded up to the hour.")
     ] = None,
     bucket: Annotated[
-        Bucket, Query(description="At most 366 days by day, 31 days by hour.")
+        Bucket, Query(description="By day at most 366 days, by hour at most 31 days.")
     ] = Bucket.DAY,
-    by_stream: Annotated[bool, Query(description="Keep streams apart.")] = False,
+    by_stream: Annotated[bool, Query(description="Return one row per stream.")] = False,
     kind: Annotated[
         list[UsageKind],
-        Query(description="May be repeated. By default all.", max_length=len(UsageKind)),
+        Query(description="Repeatable. Defaults to all kinds.", max_length=len(UsageKind)),
     ] = [],  # noqa: B006 - FastAPI copies it
     stream_id: UUID | None = None,
 ) -> UsageReport:

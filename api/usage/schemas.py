@@ -38,14 +38,14 @@ _BUDGET: dict[str, Any] = {
 
 
 class UsageModel(BaseModel):
-    """What was used of one kind from `start` on; the name of the kind says the unit."""
+    """Usage of one kind in the period from `start`; the kind names the unit."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SUM]})
 
     start: datetime
     kind: UsageKind
     stream_id: UUID | None = Field(
-        description="Null for all streams together, and for what was used for none."
+        description="Null for all streams together, and for usage without a stream."
     )
     quantity: float
     cost_usd: float
@@ -63,7 +63,7 @@ class UsageModel(BaseModel):
 
 
 class UsageReport(BaseModel):
-    """What was used from `since` until `until`, whole hours of UTC, oldest first."""
+    """Usage from `since` until `until`, in whole UTC hours, oldest first."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -83,7 +83,7 @@ class UsageReport(BaseModel):
     until: datetime
     bucket: Bucket
     data: list[UsageModel]
-    cost_usd: float = Field(description="Of everything in `data`.")
+    cost_usd: float = Field(description="Total of `data`.")
 
 
 _AMOUNT: Final = TypeAdapter(Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6)])
@@ -102,7 +102,7 @@ Amount = Annotated[
 
 
 class BudgetRequest(RequestModel):
-    """How much of a kind is to be used in a month of UTC, in the unit of the kind."""
+    """Monthly budget (UTC) of one kind, in its unit."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"monthly": 360000}]})
 
@@ -110,13 +110,13 @@ class BudgetRequest(RequestModel):
 
 
 class BudgetModel(BaseModel):
-    """A budget; at 50, 80 and 100 % of it you are told by the event `usage.threshold`."""
+    """A budget; at 50, 80 and 100 % of it you get a `usage.threshold` event."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_BUDGET]})
 
     kind: UsageKind
     monthly: float
-    used: float = Field(description="This month so far.")
+    used: float = Field(description="Usage of the current month so far.")
     updated_at: datetime
 
     @classmethod

@@ -30,7 +30,7 @@ Subscribable = Literal[
 ]
 Types = Annotated[
     list[Subscribable],
-    Field(max_length=20, description="Which events to be told of; none means all."),
+    Field(max_length=20, description="Event types to subscribe to; empty means all."),
 ]
 _DAY: Final = 86_400
 _EXAMPLE: Final[JsonDict] = {
@@ -41,17 +41,17 @@ _EXAMPLE: Final[JsonDict] = {
 
 
 class SubscribeRequest(RequestModel):
-    """Where to be told of what."""
+    """An endpoint to create."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    url: Url = Field(description="Public https URL that takes POST requests.")
-    description: Title = Field(default="", description="For people.")
+    url: Url = Field(description="Public https URL that accepts POST requests.")
+    description: Title = Field(default="", description="Free text for people.")
     event_types: Types = Field(default=[])
 
 
 class EndpointPatch(RequestModel):
-    """What to change of an endpoint; what is left out or null stays as it is."""
+    """Changes to an endpoint; omitted and null fields stay unchanged."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"event_types": ["clip.ready"]}]})
 
@@ -60,13 +60,13 @@ class EndpointPatch(RequestModel):
     event_types: Types | None = None
     status: EndpointStatus | None = Field(
         default=None,
-        description="`enabled` calls an endpoint again that was disabled; what was meant for it "
-        "meanwhile can be replayed.",
+        description="`enabled` re-enables a disabled endpoint; events of the meantime can be "
+        "replayed.",
     )
 
 
 class RotateRequest(RequestModel):
-    """How to replace an endpoint's secret."""
+    """How to rotate an endpoint's secret."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap": 3600}]})
 
@@ -74,12 +74,12 @@ class RotateRequest(RequestModel):
         default=_DAY,
         ge=0,
         le=7 * _DAY,
-        description="Seconds for which messages are signed with the former secret too.",
+        description="Seconds for which messages are also signed with the previous secret.",
     )
 
 
 class ReplayRequest(RequestModel):
-    """Which events to send once more: from an instant on, before another."""
+    """Events to send again: from `from` until before `to`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -96,7 +96,7 @@ class ReplayRequest(RequestModel):
     since: Timestamp = Field(alias="from")
     until: Timestamp = Field(alias="to")
     types: Types = Field(
-        default=[], description="Of these types; none means those that the endpoint asks for."
+        default=[], description="Event types; empty means those that the endpoint subscribes to."
     )
 
     @model_validator(mode="after")
@@ -112,15 +112,15 @@ class EndpointModel(BaseModel):
     id: UUID
     url: str
     description: str
-    event_types: list[EventType] = Field(description="None means all.")
+    event_types: list[EventType] = Field(description="Empty means all.")
     status: EndpointStatus
     disabled_reason: DisabledReason | None
     disabled_at: datetime | None
     failing_since: datetime | None = Field(
-        description="The first failed attempt after its last success."
+        description="Time of the first failed attempt since the last success."
     )
     previous_secret_until: datetime | None = Field(
-        description="Until when the former secret signs too, after a rotation."
+        description="Until when messages are also signed with the previous secret."
     )
     created_at: datetime
     updated_at: datetime
@@ -132,27 +132,27 @@ class EndpointModel(BaseModel):
 
 
 class EndpointWithSecret(EndpointModel):
-    """A webhook endpoint with its secret, which is shown now and not again."""
+    """A webhook endpoint with its secret, which is shown only once."""
 
     secret: str | None = Field(
-        description="`whsec_…`: verify what you receive with it, by any library of Standard "
-        "Webhooks. Null where a repetition under the same `Idempotency-Key` is answered.",
+        description="`whsec_…`: verify messages with it, using any Standard Webhooks library. "
+        "Null in the response to a retry with the same `Idempotency-Key`.",
         examples=["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
     )
 
 
 class DeliveryModel(BaseModel):
-    """An event for one endpoint, and how far it has come."""
+    """An event for one endpoint, and its status."""
 
     id: UUID
     endpoint_id: UUID
-    event_id: UUID = Field(description="What the receiver sees as `webhook-id`.")
+    event_id: UUID = Field(description="Sent as `webhook-id`.")
     event_type: EventType
     status: DeliveryStatus
     attempts: int
     last_attempt_at: datetime | None
     next_attempt_at: datetime | None
-    last_status_code: int | None = Field(description="What the endpoint answered.")
+    last_status_code: int | None = Field(description="HTTP status of the last response.")
     last_error: str | None
     created_at: datetime
     finished_at: datetime | None
@@ -171,15 +171,15 @@ class AttemptModel(BaseModel):
     duration: float = Field(description="Seconds.")
     status_code: int | None
     error: str | None
-    response: str = Field(description="How the answer's body begins.")
+    response: str = Field(description="Beginning of the response body.")
 
 
 class DeliveryDetail(DeliveryModel):
-    """A delivery with what is sent and its latest attempts, newest first."""
+    """A delivery with its payload and latest attempts, newest first."""
 
     data: dict[str, Any] | None = Field(
-        description="The event's payload; links are signed when sent. Null for a key without the "
-        "scope `read`: it holds highlights and clips."
+        description="The event's payload; links are signed when sent. Null for keys without the "
+        "scope `read`, since it contains highlights and clips."
     )
     history: list[AttemptModel]
 
@@ -206,7 +206,7 @@ class DeliveryDetail(DeliveryModel):
 
 
 class ReplayResult(BaseModel):
-    """How many events are being sent once more."""
+    """Number of events being sent again."""
 
     deliveries: int
 

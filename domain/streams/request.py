@@ -9,7 +9,7 @@ from domain.language import Language
 
 
 class AnalyzeOptions(BaseModel):
-    """How to follow the stream; times in seconds. What is left out has the server's default."""
+    """How to follow the stream; times in seconds. Omitted options have the server's defaults."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -17,16 +17,19 @@ class AnalyzeOptions(BaseModel):
         default=None, ge=1, le=4320, description="Follow the best variant of at most this height."
     )
     window_duration: float | None = Field(
-        default=None, ge=2, le=60, description="Media analysed at a time."
+        default=None, ge=2, le=60, description="Length of an analysis window."
     )
     start_timeout: float | None = Field(
         default=None, ge=10, le=3600, description="How long to wait for the first segment."
     )
     stall_timeout: float | None = Field(
-        default=None, ge=10, le=3600, description="End the stream after so long without a segment."
+        default=None,
+        ge=10,
+        le=3600,
+        description="End the stream after this long without a segment.",
     )
     captions: bool | None = Field(
-        default=None, description="Whether to follow the stream's captions, where it has some."
+        default=None, description="Whether to use the stream's captions, if it has any."
     )
 
 
@@ -41,13 +44,13 @@ class StreamRequest(BaseModel):
     url: Url = Field(description="HLS playlist, master or media.")
     game: Name | None = Field(
         default=None,
-        description="Game, sport or league as people call it; decides the profile. "
-        "Without one the title is looked at, and `default` serves all.",
+        description="Game, sport or league in plain words; selects the profile. Without one, the "
+        "title decides; `default` fits everything.",
     )
-    title: Title = Field(default="", description="For people.")
+    title: Title = Field(default="", description="Display title.")
     language: Language | None = Field(
         default=None,
-        description="Of titles, tags and commentary, so that the search finds words in all forms.",
+        description="Language of titles, tags and commentary, so that search finds all word forms.",
     )
-    external_id: Name | None = Field(default=None, description="Your own id of the stream.")
+    external_id: Name | None = Field(default=None, description="Your id of the stream.")
     options: AnalyzeOptions = AnalyzeOptions()
