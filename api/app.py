@@ -1,4 +1,4 @@
-"""The HTTP API, put together."""
+"""The FastAPI application: routes, middleware, error handlers and documentation."""
 
 from __future__ import annotations
 
@@ -121,11 +121,11 @@ _TAGS: Final[list[dict[str, Any]]] = [
 def create_app(settings: Settings) -> FastAPI:
     """Return the API.
 
-    It starts, and answers `/healthz`, whether or not database and Temporal do.
+    It starts and serves `/healthz` even if the database and Temporal are unavailable.
 
     Raises:
-        NotConfiguredError: no database is set.
-        InvalidProfilesError: a game profile is wrong.
+        NotConfiguredError: no database is configured.
+        InvalidProfilesError: a shipped game profile is invalid.
     """
     services = _services(settings)
 
@@ -195,11 +195,11 @@ def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
 
 
 def _allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
-    """Let pages of these origins call the API; without any, browsers let none.
+    """Allow browser pages of these origins to call the API; none by default.
 
-    It surrounds everything else, so that a page can read errors too, and so that preflight
-    requests, which cannot carry a key, cost nobody's limits. Keys travel in a header that pages
-    set themselves, never by themselves as cookies do, so `*` gives away nothing.
+    Added last, so that pages can read error responses too and preflight requests, which cannot
+    carry a key, do not count against rate limits. Keys are sent in a header that pages must set
+    themselves, unlike cookies, so `*` is safe.
     """
     if origins:
         app.add_middleware(

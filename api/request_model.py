@@ -35,10 +35,10 @@ _PARSED: Final = TypeAdapter(Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATE
 
 
 def timestamp(value: object) -> datetime:
-    """Return the time that a text says; pydantic alone would read `2026` as seconds since 1970.
+    """Parse a timestamp. Stricter than pydantic, which reads `2026` as seconds since 1970.
 
     Raises:
-        ValueError: it is not a date, a time and a zone, or not in these years.
+        ValueError: it has no date, time and zone, or is outside 1970 to 2200.
     """
     if isinstance(value, datetime) or (isinstance(value, str) and _FORM.fullmatch(value)):
         return _PARSED.validate_python(value)
@@ -50,11 +50,11 @@ Timestamp = Annotated[datetime, BeforeValidator(timestamp)]
 
 
 class RequestModel(BaseModel):
-    """A body, validated as JSON and strictly.
+    """A request body, validated strictly and as JSON.
 
-    FastAPI decodes a body first and validates Python values, of which pydantic takes `true` for 1,
-    `"5"` for 5 and `2.0` for 2. Strictly and as JSON it takes numbers for numbers, and still text
-    for ids, times and names of choices. What models contain is validated alike.
+    FastAPI validates decoded Python values, for which pydantic accepts `true` as 1, `"5"` as 5 and
+    `2.0` as 2. In strict JSON mode it does not, but still accepts text for ids, timestamps and
+    enums. Nested models are validated the same way.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -196,7 +196,7 @@ async def _serve(
 
 
 class _ClipFileResponse(FileResponse):
-    """A file with ranges, whose refusals are problem documents too."""
+    """A file response with ranges, whose errors are problem documents."""
 
     def __init__(
         self,
@@ -219,7 +219,7 @@ class _ClipFileResponse(FileResponse):
         self._size = stat_result.st_size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file or a part of it."""
+        """Send the file or the requested range."""
         refused: list[int] = []
 
         async def watch(message: Message) -> None:

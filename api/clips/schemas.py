@@ -57,12 +57,12 @@ class ClipModel(BaseModel):
 
     @classmethod
     def of(cls, row: Stored[Clip], services: Services) -> Self:
-        """Return a clip, with links when it is ready."""
+        """Return a clip; with links if it is ready."""
         return cls.model_validate(clip_document_of(row, services))
 
 
 def clip_document_of(row: Stored[Clip], services: Services) -> dict[str, Any]:
-    """Return what a `ClipModel` shows of a clip."""
+    """Return a clip as JSON fields of `ClipModel`."""
     is_ready = row.status == ClipStatus.READY and row.key is not None
     return {
         "id": row.id,
@@ -100,7 +100,7 @@ class ClipDetail(ClipModel):
 
     @classmethod
     def of(cls, row: Stored[Clip], services: Services) -> Self:
-        """Return a clip with all that is known of it."""
+        """Return a clip with its details."""
         return cls(
             **ClipModel.of(row, services).model_dump(),
             stream_id=row.stream_id,

@@ -161,7 +161,7 @@ class ConnectionModel(BaseModel):
 
     @classmethod
     def of(cls, row: Connection, *, base_url: str, secrets: PlainSecrets | None = None) -> Self:
-        """Return what is stored, and the secrets if they are new."""
+        """Return a connection, with its secrets if they are new."""
         checks = Checks.model_validate(row.checks)
         shown = None
         if secrets is not None:
@@ -203,7 +203,7 @@ class InboundEventModel(BaseModel):
 
     @classmethod
     def of(cls, row: InboundEvent) -> Self:
-        """Return what is stored."""
+        """Return an event."""
         return cls(
             id=row.event_id,
             type=row.type,

@@ -1,4 +1,4 @@
-"""The documentation of errors: the page at `/errors` and the responses in the OpenAPI document."""
+"""The error reference: the page at `/errors` and the responses in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SCHEMA: Final = f"{_SCHEMAS}{ProblemDocument.__name__}"
 
 
 def problem_schemas() -> dict[str, Any]:
-    """Return the schemas of problem documents, to which the responses refer."""
+    """Return the schemas of problem documents."""
     _, definitions = models_json_schema(
         [(ProblemDocument, "serialization")], ref_template=f"{_SCHEMAS}{{model}}"
     )
@@ -38,9 +38,9 @@ def problem_schemas() -> dict[str, Any]:
 
 
 def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of an operation that may answer with these problems.
+    """Return the OpenAPI responses of an operation for these problems.
 
-    One that asks what a key may do asks first from where it is used.
+    An operation that requires a scope also requires an allowed address.
     """
     responses: dict[int | str, dict[str, Any]] = {}
     by_key = [AddressNotAllowedProblem] if MissingScopeProblem in kinds else []
@@ -69,7 +69,7 @@ def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
 
 
 def reference() -> str:
-    """Return the Markdown page of all errors."""
+    """Return the error reference as Markdown."""
     lines = [
         "# Errors",
         "",
@@ -90,7 +90,7 @@ def reference() -> str:
 
 
 def reference_page() -> str:
-    """Return the HTML page of all errors, to whose anchors the `type` of each leads."""
+    """Return the error reference as HTML; the `type` of each problem links to it."""
     rows = "".join(
         f'<tr id="{kind.code}"><th scope="row"><a href="#{kind.code}"><code>{kind.code}</code></a>'
         f"</th><td>{kind.status}</td><td>{_html(kind.__doc__ or '')}</td>"
@@ -112,5 +112,5 @@ parts of the request are invalid. Use <code>code</code> in programs.</p>
 
 
 def _html(text: str) -> str:
-    """Return text with what stands in backticks as code."""
+    """Return HTML with text in backticks as code."""
     return _CODE.sub(r"<code>\1</code>", html.escape(" ".join(text.split())))

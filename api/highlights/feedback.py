@@ -102,7 +102,7 @@ class FeedbackModel(BaseModel):
 
     @classmethod
     def of(cls, row: HighlightFeedbackRow) -> Self:
-        """Return what is stored."""
+        """Return stored feedback."""
         corrected = row.start is not None and row.end is not None
         return cls(
             highlight_id=row.highlight_id,

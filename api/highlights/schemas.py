@@ -130,11 +130,10 @@ class HighlightModel(BaseModel):
 def document_of(
     row: Stored[Highlight], clip: Stored[Clip] | None, services: Services
 ) -> dict[str, Any]:
-    """Return what a `HighlightModel` shows of a highlight and its newest clip.
+    """Return a highlight and its newest clip as JSON fields of `HighlightModel`.
 
-    Lists are written from these: what comes out of the database needs no validation, which is half
-    of a page's cost. Only what lies in it as JSON may be older than its model, and gets the fields
-    that have come since.
+    Lists use it because rows need no validation, which is half the cost of a page. Only stored JSON
+    may predate its model; missing fields get their defaults.
     """
     return {
         "id": row.id,
@@ -174,7 +173,7 @@ _EVIDENCE: Final = _defaults(Evidence)
 def _brought_up(
     stored: Iterable[dict[str, Any]], defaults: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return a model's fields, and no others, of each that was stored: mostly it has just those."""
+    """Return stored JSON objects with exactly the model's fields."""
     known = defaults.keys()
     return [
         each

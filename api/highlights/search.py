@@ -163,7 +163,7 @@ async def search_highlights(
 
 
 def _order(read: ReadQuery) -> str:
-    """Name the order of what a query finds: a cursor is good for the very same query only."""
+    """Return the name of the result order: a cursor is valid for the same query only."""
     return f"relevance-{hashlib.sha256(read.query.tsquery.encode()).hexdigest()[:12]}"
 
 
@@ -219,7 +219,7 @@ class SimilarHighlight(BaseModel):
 
     @classmethod
     def of(cls, how: Resemblance, highlight: HighlightModel) -> Self:
-        """Return a highlight with how it resembles the other."""
+        """Return a highlight with its similarity."""
         return cls(
             highlight=highlight,
             similarity=how.similarity,

@@ -141,7 +141,7 @@ class KeyModel(BaseModel):
 
     @classmethod
     def of(cls, row: ApiKey) -> Self:
-        """Return what may be shown of a key."""
+        """Return the public part of a key."""
         return cls(**_shown(row))
 
 
@@ -158,11 +158,11 @@ class CreatedKey(KeyModel):
 
     @classmethod
     def made(cls, made: MadeKey) -> Self:
-        """Return the first answer."""
+        """Return the response to the request that created the key."""
         return cls(**_shown(made.row), key=made.plain.value, notice=_SHOWN_ONCE)
 
     def repeated(self) -> Self:
-        """Return what repetitions are answered, which is all that is stored."""
+        """Return the response to retries, which is the only one stored."""
         return self.model_copy(update={"key": None, "notice": _SHOWN_BEFORE})
 
 

@@ -1,10 +1,8 @@
-"""Bodies are JSON, and said to be; answers are too, and have to be acceptable.
+"""Content negotiation and strict decoding of JSON bodies.
 
-JSON bodies as this API reads them: strictly, before any route does.
-
-Python's decoder takes what RFC 8259 does not know (NaN, Infinity) and what no store or encoder
-takes afterwards: halves of surrogate pairs, NUL, numbers beyond 64 bits. Of two members with one
-name it drops the first. Each is refused here, with where it stands, for every operation alike.
+Python's decoder accepts what RFC 8259 does not allow (NaN, Infinity), what cannot be stored or
+encoded later (lone surrogates, NUL, numbers beyond 64 bits), and duplicate members. All of these
+are rejected here with their position, for every operation.
 """
 
 from __future__ import annotations
@@ -37,10 +35,10 @@ _RANGES: Final = (_JSON, "application/*", "*/*")
 
 
 async def require_json(request: Request) -> None:
-    """Refuse a body of another type than JSON.
+    """Require a JSON body.
 
     Raises:
-        UnsupportedMediaTypeProblem: `Content-Type` is missing or names another type.
+        UnsupportedMediaTypeProblem: `Content-Type` is missing or not JSON.
     """
     if not is_json(request.headers.get("content-type", "")):
         raise UnsupportedMediaTypeProblem
@@ -55,10 +53,10 @@ def is_json(content_type: str) -> bool:
 
 
 async def require_acceptable(request: Request) -> None:
-    """Refuse, before anything is done, a client that does not accept JSON where we answer in it.
+    """Require that the client accepts JSON if the route responds with it.
 
     Raises:
-        NotAcceptableProblem: `Accept` leaves no room for JSON.
+        NotAcceptableProblem: `Accept` excludes JSON.
     """
     accept = ", ".join(request.headers.getlist("accept"))
     if _answers_json(request.scope["route"]) and not accepts_json(accept):
@@ -66,7 +64,7 @@ async def require_acceptable(request: Request) -> None:
 
 
 def accepts_json(accept: str) -> bool:
-    """Tell whether an `Accept` header takes JSON (RFC 9110, 12.5.1); an empty one takes all."""
+    """Return True if an `Accept` header allows JSON (RFC 9110, 12.5.1); an empty one does."""
     qualities = dict(_ranges(accept))
     if not qualities:
         return True
@@ -119,15 +117,15 @@ _MOST_SHOWN: Final = 20
 
 
 class _RefusedError(ValueError):
-    """The text is no JSON, or none that means one thing only; the message says why."""
+    """The text is not JSON, or is ambiguous; the message says why."""
 
 
 def decode_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value of a body.
 
     Raises:
-        MalformedJsonProblem: it is no JSON in UTF-8, nests too deeply, or names a member twice.
-        InvalidRequestProblem: a text cannot be encoded again, or a number exceeds 64 bits.
+        MalformedJsonProblem: it is not JSON in UTF-8, is nested too deeply, or repeats a member.
+        InvalidRequestProblem: it has text that cannot be stored, or a number beyond 64 bits.
     """
     try:
         value = json.loads(
@@ -155,11 +153,11 @@ def decode_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 
 class JsonBodyValidation:
-    """ASGI middleware that refuses a JSON body which `decode_json` refuses.
+    """ASGI middleware that rejects JSON bodies that `decode_json` rejects.
 
     Args:
-        app: the application within, which finds the body to be read again.
-        exempt: beginnings of paths whose routes read their bodies themselves.
+        app: the wrapped application, which reads the body again.
+        exempt: path prefixes whose routes read their bodies themselves.
     """
 
     def __init__(self, app: ASGIApp, *, exempt: tuple[str, ...] = ()) -> None:
@@ -167,7 +165,7 @@ class JsonBodyValidation:
         self._exempt = exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, or refuse the body."""
+        """Run the application, or reject the body."""
         content_type = Headers(scope=scope).get("content-type", "") if _is_http(scope) else ""
         if "json" not in content_type.lower() or scope["path"].startswith(self._exempt):
             await self._app(scope, receive, send)
@@ -223,7 +221,7 @@ def _too_deep() -> str:
 
 
 def _errors(value: Any) -> list[FieldProblem]:  # noqa: ANN401 - any JSON value
-    """Return what in a value no store takes, by its place; without recursion."""
+    """Return the problems of values that cannot be stored. Not recursive."""
     found: list[FieldProblem] = []
     left: list[tuple[str, int, Any]] = [("", 0, value)]
     while left:

@@ -1,14 +1,6 @@
-"""What each request costs of a limit: this one table, by the name of the route's function.
+"""Rate limits of keys, tenants and addresses, and limits of concurrent requests.
 
-Whatever is not named costs one unit.
-
-Who pays for a request: the key and its tenant, or the address that it came from.
-
-Rate limits around the application: before a key is looked at, and on every answer.
-
-TenantConcurrency: costly reads of one tenant at the same time, so that none waits for another's.
-
-How many connections a tenant holds open.
+`_COSTS` has the cost of each route by function name; other routes cost one unit.
 """
 
 from __future__ import annotations
@@ -59,22 +51,22 @@ LIMITED_PREFIX: Final = "/v1/"
 
 
 def cost_of(route: str) -> int:
-    """Return the units that a request to the route of this name uses."""
+    """Return the cost of a route in units."""
     return _COSTS.get(route, 1)
 
 
 def is_limited(path: str) -> bool:
-    """Tell whether requests to a path are limited; health and documentation are not."""
+    """Return True if a path is rate limited; health checks and documentation are not."""
     return path.startswith(LIMITED_PREFIX) and not path.startswith(UNLIMITED_PREFIXES)
 
 
 def routes_with_costs() -> frozenset[str]:
-    """Return all names in the table."""
+    """Return the names of all routes with a cost of their own."""
     return frozenset(_COSTS)
 
 
 def highest_cost() -> int:
-    """Return the cost of the dearest request, which every plan has to allow."""
+    """Return the highest cost, which every plan must allow."""
     return max(_COSTS.values())
 
 
@@ -93,18 +85,18 @@ _UNKNOWN_ADDRESS: Final = "unknown"
 
 @dataclass
 class Account:
-    """What a request under way has used, for the headers of its answer."""
+    """What the current request was charged, for its response headers."""
 
     standings: tuple[Standing, ...] = ()
     paid: bool = False
 
 
 class RateLimits:
-    """The limits of the API.
+    """Charges requests to keys, tenants and addresses.
 
     Args:
-        limiter: counts.
-        plans: what each tenant may.
+        limiter: the counters.
+        plans: the tenants' plans.
         settings: the limits of addresses.
     """
 
@@ -121,8 +113,8 @@ class RateLimits:
         """Charge a request to its key and tenant.
 
         Raises:
-            RateLimitedProblem: one of them has too little left.
-            UnavailableProblem: nobody counts, and then nothing is to be served.
+            RateLimitedProblem: one of them exceeds its limit.
+            UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         plan = await self._plans.of(tenant_id)
         tenant = Limit(name="default", quota=plan.requests_per_minute)
@@ -136,22 +128,22 @@ class RateLimits:
         )
 
     async def charge_file(self, scope: Scope) -> None:
-        """Charge a request by signed URL to its address; other requests are left alone.
+        """Charge a request for a signed URL to its address; ignore other requests.
 
         Raises:
-            RateLimitedProblem: the address has too little left.
-            UnavailableProblem: nobody counts, and then nothing is to be served.
+            RateLimitedProblem: the address exceeds its limit.
+            UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         name = scope["route"].name
         if name in BY_ADDRESS:
             await self._charge(scope, Bucket(self._files, self._address(scope)), cost=cost_of(name))
 
     async def admit_address(self, scope: Scope) -> None:
-        """Let in whoever has not been refused too often of late, before a key is looked at.
+        """Check, before the key is read, that the address was not refused too often.
 
         Raises:
             RateLimitedProblem: the address has to wait.
-            UnavailableProblem: nobody counts, and then nothing is to be served.
+            UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         account = account_of(scope)
         standing = await self._counted(
@@ -162,7 +154,7 @@ class RateLimits:
             raise _refusal(standing)
 
     async def note_refusal(self, scope: Scope) -> None:
-        """Charge a refused request that nobody has paid for to its address."""
+        """Charge a refused request to its address, unless a key was charged."""
         account = account_of(scope)
         if account.paid:
             return
@@ -175,14 +167,14 @@ class RateLimits:
         account.standings = verdict.standings
 
     async def admit_lookup(self, scope: Scope) -> None:
-        """Let an address ask for a 100ms connection that is not remembered.
+        """Check that an address may look up a 100ms connection that is not cached.
 
-        What it was refused for otherwise does not count: one tenant's wrong secret must not keep
-        100ms's addresses from reaching another's connection.
+        Other refusals do not count: one tenant's wrong secret must not block 100ms's addresses for
+        others.
 
         Raises:
-            RateLimitedProblem: it has asked for too many that there are not.
-            UnavailableProblem: nobody counts, and then nothing is to be served.
+            RateLimitedProblem: it has looked up too many unknown connections.
+            UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         bucket = Bucket(self._lookups, self._address(scope))
         standing = await self._counted(self._limiter.look(bucket))
@@ -190,15 +182,15 @@ class RateLimits:
             raise _refusal(standing)
 
     async def note_unknown(self, scope: Scope) -> None:
-        """Charge a look-up that found no connection to its address."""
+        """Charge a lookup that found no connection to its address."""
         with suppress(LimiterAwayError):
             await self._limiter.take([Bucket(self._lookups, self._address(scope))], cost=1)
 
     async def refused_inbound(self, scope: Scope, problem: Problem) -> Problem:
-        """Charge a refused event of 100ms to its address; return what to answer.
+        """Charge a refused 100ms event to its address; return the problem to respond with.
 
-        This limit never keeps out an event that would be accepted: only the answer to others
-        changes. `admit_lookup` may, for an address that asks for unknown connections.
+        This limit never rejects a valid event; it only changes the response to invalid ones.
+        `admit_lookup` may reject one, from an address that asks for unknown connections.
         """
         try:
             verdict = await self._limiter.take(
@@ -244,7 +236,7 @@ class RateLimits:
 
 
 def account_of(scope: Scope) -> Account:
-    """Return what the request under way has used."""
+    """Return the account of the current request."""
     account: Account = scope.setdefault("state", {}).setdefault(_STATE_KEY, Account())
     return account
 
@@ -268,14 +260,14 @@ _REFUSALS: Final = range(400, 500)
 
 
 class RateLimiting:
-    """ASGI middleware that keeps out addresses refused too often, and tells clients their limits.
+    """ASGI middleware that rejects addresses refused too often and adds rate limit headers.
 
-    The headers are those of draft-ietf-httpapi-ratelimit-headers: `RateLimit-Policy` has quota
-    and window of each limit, `RateLimit` what remains and the seconds until more does.
+    The headers follow draft-ietf-httpapi-ratelimit-headers: `RateLimit-Policy` has the quota and
+    window of each limit, `RateLimit` the remaining quota and the seconds until it resets.
 
     Args:
-        app: the application within.
-        limits: the limits.
+        app: the wrapped application.
+        limits: the rate limits.
     """
 
     def __init__(self, app: ASGIApp, *, limits: RateLimits) -> None:
@@ -283,7 +275,7 @@ class RateLimiting:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run one request, or refuse it."""
+        """Run one request, or reject it."""
         if scope["type"] != "http" or not is_limited(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -334,7 +326,7 @@ MOST_WAITING: Final = 256
 
 
 class TenantConcurrency:
-    """Lets each tenant do so much at a time; what is more waits for its own, not for others'."""
+    """Limits the concurrent expensive reads of each tenant; others wait in order."""
 
     def __init__(self, *, at_a_time: int = AT_A_TIME, most_waiting: int = MOST_WAITING) -> None:
         self._at_a_time = at_a_time
@@ -344,10 +336,10 @@ class TenantConcurrency:
 
     @asynccontextmanager
     async def turn(self, tenant_id: UUID) -> AsyncIterator[None]:
-        """Wait for a turn and hold it.
+        """Wait for a free slot and hold it.
 
         Raises:
-            RateLimitedProblem: too many wait already.
+            RateLimitedProblem: too many requests are waiting.
         """
         present = self._present.get(tenant_id, 0)
         if present >= self._most:
@@ -367,7 +359,7 @@ class TenantConcurrency:
 
 
 class ConnectionLimiter:
-    """Counts the open connections of this process, so that no tenant takes them all."""
+    """Limits the open SSE connections of each tenant in this process."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -378,7 +370,7 @@ class ConnectionLimiter:
         """Hold one connection.
 
         Raises:
-            TooManyConnectionsProblem: the tenant has as many as it may.
+            TooManyConnectionsProblem: the tenant has the maximum number.
         """
         if self._open[tenant_id] >= self._limit:
             raise TooManyConnectionsProblem

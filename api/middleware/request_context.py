@@ -1,7 +1,4 @@
-"""The id of a request: from the client or made by us, and the same everywhere.
-
-What surrounds every request: an id, the log's context, headers, and a last net for errors.
-"""
+"""Request ids, logging context, security headers, and the last error handler."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 
 
 def assign_request_id(scope: Scope) -> str:
-    """Keep the client's id if it is harmless in a log, else make one; return it."""
+    """Return the client's request id if it is safe to log, else a new one."""
     given = Headers(scope=scope).get(HEADER, "")
     request_id = given if _ACCEPTABLE.fullmatch(given) else f"req_{secrets.token_hex(12)}"
     scope.setdefault("state", {})[_STATE_KEY] = request_id
@@ -33,7 +30,7 @@ def assign_request_id(scope: Scope) -> str:
 
 
 def request_id_of(scope: Scope) -> str:
-    """Return the id of the request under way."""
+    """Return the id of the current request."""
     identity: str = scope["state"][_STATE_KEY]
     return identity
 
@@ -54,14 +51,13 @@ _log = structlog.get_logger(__name__)
 
 
 class RequestContext:
-    """ASGI middleware, the outermost of ours.
+    """The outermost ASGI middleware of ours.
 
-    The client's `X-Request-Id` is kept if it is harmless, else one is made; it goes back in the
-    answer, into every log line, and by the routes into workflows.
+    The request id is returned in the response, added to every log line, and passed on to workflows.
 
     Args:
-        app: the application within.
-        https: whether clients reach us by HTTPS only, as HSTS then tells them.
+        app: the wrapped application.
+        https: whether clients use HTTPS only; adds HSTS.
     """
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
@@ -89,7 +85,7 @@ class RequestContext:
 
 
 class _Answer:
-    """Sends an answer with our headers, unless the route set its own."""
+    """Adds our headers to a response, unless the route has set them."""
 
     def __init__(self, send: Send, headers: dict[str, Any]) -> None:
         self._send = send

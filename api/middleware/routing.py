@@ -1,13 +1,10 @@
-"""Methods: HEAD wherever GET is, OPTIONS everywhere, and 405 with all that a path takes.
+"""Method handling and strict query and header parameters.
 
-Which path a request means is decided by the path alone, the most specific template first: what
-`/v1/streams/analyze` does not take is not asked of `/v1/streams/{stream_id}`.
+HEAD is supported wherever GET is, OPTIONS everywhere, and 405 lists all methods of a path. The most
+specific path template decides: `/v1/streams/analyze` never matches `/v1/streams/{stream_id}`.
 
-Query and header parameters as this API reads them: named exactly, given once, typed as JSON is.
-
-What FastAPI does not know it ignores, so that a typing error in a filter returns everything; of a
-parameter that is repeated it takes one; and pydantic reads `1.0`, `1_0` and ` 1` as integers. Each
-is refused here, by what the route itself declares.
+FastAPI ignores unknown parameters, so that a mistyped filter returns everything; of a repeated
+parameter it takes the last value, and it converts types loosely. All of this is rejected here.
 """
 
 from __future__ import annotations
@@ -42,7 +39,7 @@ _ORDER: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 @dataclass(frozen=True)
 class _Path:
-    """A template of paths, and the methods that its operations declare."""
+    """A path template, and the methods of its operations."""
 
     pattern: Pattern[str]
     specificity: tuple[bool, ...]
@@ -50,17 +47,17 @@ class _Path:
 
     @property
     def allowed(self) -> list[str]:
-        """All methods that it takes, those that every path takes included."""
+        """All allowed methods, including HEAD and OPTIONS."""
         methods = self.declared | {"OPTIONS"} | ({"HEAD"} if "GET" in self.declared else set())
         return sorted(methods, key=_ORDER.index)
 
 
 class MethodRouting:
-    """ASGI middleware that answers what no operation has to.
+    """ASGI middleware that handles HEAD, OPTIONS and unsupported methods.
 
     Args:
-        app: the application within.
-        routes: its routes; paths that none of them has are left to it.
+        app: the wrapped application.
+        routes: its routes; unknown paths are passed on to it.
     """
 
     def __init__(self, app: ASGIApp, *, routes: Iterable[BaseRoute]) -> None:
@@ -68,7 +65,7 @@ class MethodRouting:
         self._paths = sorted(_paths(routes), key=lambda path: path.specificity, reverse=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run one request, or answer it."""
+        """Run one request, or respond to it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -94,10 +91,10 @@ class MethodRouting:
 
 
 class _Head:
-    """Answers HEAD by what GET would be answered, without its body, and without making all of it.
+    """Responds to HEAD like to GET, without a body and without producing all of it.
 
     Args:
-        app: the application, which takes GET at this path.
+        app: the wrapped application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -151,7 +148,7 @@ def _is_readable(path: str) -> bool:
 
 
 def all_routes(app_routes: Iterable[BaseRoute], routers: Iterable[Any]) -> list[BaseRoute]:
-    """Return the routes of an application and of the routers that it includes."""
+    """Return the routes of an application and its routers."""
     return [*app_routes, *(route for router in routers for route in router.routes)]
 
 
@@ -177,7 +174,7 @@ _FORMS: Final = {
 
 @dataclass(frozen=True)
 class _Parameter:
-    """A parameter of the query: whether it may be repeated, and its type where that is no text."""
+    """A query parameter: whether it is repeatable, and its type if it is not text."""
 
     repeatable: bool
     kind: str | None
@@ -193,18 +190,18 @@ class _Parameter:
 
 @dataclass(frozen=True)
 class _Declared:
-    """The parameters that an operation declares."""
+    """The parameters declared by an operation."""
 
     query: Mapping[str, _Parameter]
     headers: frozenset[str]
 
 
 class DeclaredParameters:
-    """What each operation declares, by the name of its function.
+    """The declared parameters of all operations, by function name.
 
     Args:
         routers: of all resources.
-        open_to_any: names of functions whose callers may add parameters of their own to the query.
+        open_to_any: names of functions that accept any query parameter.
     """
 
     def __init__(
@@ -226,10 +223,10 @@ class DeclaredParameters:
         }
 
     def check(self, request: Request) -> None:
-        """Refuse what an operation does not declare.
+        """Reject parameters that the operation does not declare.
 
         Raises:
-            InvalidRequestProblem: it names each such parameter.
+            InvalidRequestProblem: names each of them.
         """
         declared = self._declared.get(request.scope["route"].name)
         if declared is None:
@@ -245,13 +242,13 @@ class DeclaredParameters:
 
 
 def require_declared(request: Request) -> None:
-    """Refuse parameters that the operation of a request does not declare."""
+    """Reject undeclared parameters of the current request."""
     parameters: DeclaredParameters = request.app.state.parameters
     parameters.check(request)
 
 
 async def require_declared_without_key(request: Request) -> None:
-    """Refuse parameters where no key is asked for; elsewhere the key is looked at first."""
+    """Reject undeclared parameters of operations without a key; others check the key first."""
     if request.scope["route"].openapi_extra == WITHOUT_KEY:
         require_declared(request)
 

@@ -1,7 +1,4 @@
-"""No body larger than the limit is read, and nothing is done for a client that has gone.
-
-No path, query or headers larger than the limits reach the application.
-"""
+"""Limits of body, URI and header sizes, and cancellation of abandoned reads."""
 
 from __future__ import annotations
 
@@ -60,7 +57,7 @@ class BodyLimit:
         self._reads = reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body, then run the application or refuse."""
+        """Read the body, then run the application or reject the request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -80,7 +77,7 @@ class BodyLimit:
 
 
 class _Client:
-    """The sender of one request: its body, and whether it still waits for the answer."""
+    """The client of one request: its body, and whether it is still connected."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -89,11 +86,11 @@ class _Client:
 
     @property
     def has_gone(self) -> bool:
-        """Whether the connection was closed."""
+        """Return True once the connection is closed."""
         return self._gone.is_set()
 
     async def read_body(self, limit: int) -> bool:
-        """Read the body to its end; return False if it is larger than `limit` bytes."""
+        """Read the whole body; return False if it exceeds `limit` bytes."""
         body = b""
         while True:
             message = await self._receive()
@@ -108,7 +105,7 @@ class _Client:
                 return True
 
     async def serve(self, app: ASGIApp, scope: Scope, send: Send, *, abandon: bool) -> None:
-        """Run the application; with `abandon`, only for as long as the client is there."""
+        """Run the application; with `abandon`, cancel it if the client disconnects."""
         # The application stays in this task, whose context its log lines are bound to.
         work = asyncio.current_task()
         watcher = asyncio.create_task(self._watch(work if abandon else None))
@@ -140,14 +137,14 @@ _LINE_OVERHEAD = 4  # ": " and CRLF
 
 
 class HeaderLimit:
-    """ASGI middleware that refuses requests by the size of what precedes their body.
+    """ASGI middleware that rejects requests with an overlong URI or headers.
 
-    uvicorn's parser has no limit of its own.
+    uvicorn's parser has no such limits.
 
     Args:
-        app: the application within.
-        uri: bytes of path and query.
-        headers: bytes of all headers.
+        app: the wrapped application.
+        uri: maximum bytes of path and query.
+        headers: maximum bytes of all headers.
     """
 
     def __init__(self, app: ASGIApp, *, uri: int, headers: int) -> None:
@@ -156,7 +153,7 @@ class HeaderLimit:
         self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, or refuse."""
+        """Run the application, or reject the request."""
         problem = self._problem(scope) if scope["type"] == "http" else None
         if problem is None:
             await self._app(scope, receive, send)

@@ -1,10 +1,7 @@
-"""The documentation pages, which work without the internet.
+"""The OpenAPI document and the documentation pages, which work offline.
 
-What can be done with what an operation answers: the links of the OpenAPI document.
-
-An example of every parameter, by its name, which means the same in all operations.
-
-The documentation of events: the `webhooks` of the OpenAPI document.
+Adds to FastAPI's document: common responses and headers, parameter examples, links between
+operations, and the webhook events.
 """
 
 from __future__ import annotations
@@ -64,9 +61,9 @@ _LIMIT_HEADERS: Final = {
 def complete_document(app: FastAPI) -> None:
     """Add to the OpenAPI document what FastAPI leaves out, once.
 
-    That is what holds for all operations, the schemas of problem documents, examples of parameters,
-    links from one operation to the next, and in examples the properties that are null: FastAPI
-    drops them, and then an example breaks its own schema.
+    These are responses common to all operations, the schemas of problem documents, parameter
+    examples, links between operations, and null properties in examples: FastAPI drops them, which
+    makes examples violate their own schema.
     """
     generate = app.openapi
 
@@ -91,7 +88,7 @@ def complete_document(app: FastAPI) -> None:
 
 
 def _restore_nulls(example: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> None:  # noqa: ANN401 - JSON
-    """Give an example each required property that it lacks, and so do its parts."""
+    """Add missing required properties to an example, recursively."""
     schema = _resolved(schema, schemas)
     if isinstance(example, list):
         for item in example:
@@ -104,7 +101,7 @@ def _restore_nulls(example: Any, schema: dict[str, Any], schemas: dict[str, Any]
 
 
 def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Follow a reference, through `anyOf` with null too."""
+    """Follow a reference, also one that may be null."""
     for choice in schema.get("anyOf", ()):
         if choice.get("type") != "null":
             return _resolved(choice, schemas)
@@ -125,9 +122,9 @@ def _document_manners(method: str, responses: dict[str, Any]) -> None:
 
 
 def add_documentation(app: FastAPI) -> None:
-    """Serve Swagger UI at `/docs` and the list of errors at `/errors`.
+    """Serve Swagger UI at `/docs` and the error reference at `/errors`.
 
-    The files of Swagger UI are those that the package `fastapi-offline` carries.
+    The files of Swagger UI come from the package `fastapi-offline`.
     """
     directory = Path(str(resources.files("fastapi_offline"))) / "static"
 
@@ -154,12 +151,12 @@ def add_documentation(app: FastAPI) -> None:
 
 @dataclass(frozen=True)
 class Link:
-    """A value of the answer that another operation takes as a parameter.
+    """A value of the response that another operation takes as a parameter.
 
     Args:
-        to: the other operation.
+        to: operation id of the other operation.
         parameter: its parameter.
-        pointer: where the value stands in the body, as a JSON pointer.
+        pointer: JSON pointer to the value in the body.
     """
 
     to: str
@@ -167,7 +164,7 @@ class Link:
     pointer: str
 
     def document(self) -> dict[str, Any]:
-        """Return this as the OpenAPI document says it."""
+        """Return the OpenAPI link object."""
         expression = f"$response.body#{self.pointer}"
         return {"operationId": self.to, "parameters": {self.parameter: expression}}
 
@@ -268,7 +265,7 @@ LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
 
 
 def add_links(operation: dict[str, Any]) -> None:
-    """Give the answers of an operation of the OpenAPI document their links."""
+    """Add links to the responses of an operation."""
     for status, response in operation["responses"].items():
         links = LINKS.get((operation["operationId"], status), ())
         if links:
@@ -341,7 +338,7 @@ _BY_OPERATION: Final[dict[str, dict[str, Any]]] = {
 
 
 def add_parameter_examples(operation: dict[str, Any]) -> None:
-    """Give each parameter of an operation of the OpenAPI document its example."""
+    """Add examples to the parameters of an operation."""
     own = _BY_OPERATION.get(operation["operationId"], {})
     for parameter in operation.get("parameters", ()):
         name = parameter["name"]
@@ -360,7 +357,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class EventMessage(BaseModel, Generic[T]):
-    """What an endpoint receives, signed by the rules of Standard Webhooks."""
+    """A webhook message, signed according to Standard Webhooks."""
 
     id: UUID = Field(description="Same as `webhook-id`; use it to discard duplicates.")
     type: EventType
@@ -370,7 +367,7 @@ class EventMessage(BaseModel, Generic[T]):
 
 
 def document_events(app: FastAPI) -> None:
-    """Add to the OpenAPI document what tenants' endpoints receive."""
+    """Add the webhook events to the OpenAPI document."""
     for kind in EventType:
         app.webhooks.add_api_route(
             kind.value,
@@ -387,7 +384,7 @@ def document_events(app: FastAPI) -> None:
 
 
 def message_of(kind: EventType) -> type[BaseModel]:
-    """Return the model of the messages of one type, such as `ClipReadyEvent`."""
+    """Return the message model of an event type, such as `ClipReadyEvent`."""
     base: type[BaseModel] = EventMessage.__class_getitem__(PAYLOADS[kind])  # type: ignore[assignment]
     constant: Any = Literal[kind.value]
     message: type[BaseModel] = create_model(
@@ -405,7 +402,7 @@ def _pascal(kind: EventType) -> str:
 
 def _receiver(kind: EventType) -> Callable[..., Awaitable[None]]:
     async def receive(body: Any) -> None:  # noqa: ANN401 - annotated below, by its type
-        """Stand for a tenant's endpoint in the document."""
+        """Document a tenant's endpoint."""
 
     receive.__annotations__["body"] = message_of(kind)
     return receive

@@ -227,7 +227,7 @@ def _etag(override: ProfileOverride) -> str:
 
 
 def _check_seen(override: ProfileOverride | None, if_match: str | None) -> None:
-    """Refuse a change by someone who does not know what there is (RFC 9110, 13.1.1)."""
+    """Check that the client knows the current revision (RFC 9110, 13.1.1)."""
     if override is None:
         if if_match is not None:
             raise PreconditionFailedProblem
@@ -238,7 +238,7 @@ def _check_seen(override: ProfileOverride | None, if_match: str | None) -> None:
 
 
 def _invalid(error: InvalidProfilesError, *, about: str) -> InvalidProfileProblem:
-    """Point into the body where a problem lies in it; else name the document in words."""
+    """Point into the body if the problem is in it; else name the document."""
     own = f"override {about} revision"
     return InvalidProfileProblem(
         errors=[

@@ -54,7 +54,7 @@ class ProfileSummary(BaseModel):
 
     @classmethod
     def of(cls, profile: GameProfile, profiles: TenantProfiles) -> Self:
-        """Return what a list says of a profile."""
+        """Return the summary of a profile."""
         return cls(
             id=profile.id,
             name=profile.name,
@@ -80,7 +80,7 @@ class ProfileDetail(BaseModel):
 
     @classmethod
     def of(cls, profile: GameProfile, profiles: TenantProfiles) -> Self:
-        """Return all of a profile."""
+        """Return a complete profile."""
         return cls(
             profile=profile,
             overridden=_is_overridden(profile.id, profiles),
@@ -89,17 +89,17 @@ class ProfileDetail(BaseModel):
 
 
 class OverridePatch(RootModel[dict[str, object]]):
-    """What differs from the shipped profile, as a JSON Merge Patch (RFC 7396).
+    """Changes to the shipped profile, as a JSON Merge Patch (RFC 7396).
 
-    Mappings merge key by key, lists are replaced, `null` takes an inherited entry away. The keys
-    are those of a profile. For an id that is not shipped, it is a whole profile of your own.
+    Mappings are merged by key, lists are replaced, and `null` removes an inherited entry. The keys
+    are those of a profile. For an id that is not shipped, it is a complete profile of your own.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PATCH]})
 
 
 class OverrideModel(BaseModel):
-    """One revision of an override."""
+    """A revision of an override."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE]})
 
@@ -116,7 +116,7 @@ class OverrideModel(BaseModel):
 
 
 class OverrideDetail(OverrideModel):
-    """The override in force, and whether it is applied."""
+    """The current override, and whether it is applied."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE | {"problems": []}]})
 
@@ -132,7 +132,7 @@ class OverrideHistory(BaseModel):
 
 
 class MatchRequest(RequestModel):
-    """A text to find a profile for."""
+    """A text to match a profile with."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Premier League"}]})
 

@@ -203,9 +203,9 @@ class StreamModel(BaseModel):
         )
 
     def with_progress(self, live: StreamProgress) -> Self:
-        """Return this with what the workflow says now, if that is no older.
+        """Return the stream updated from its running workflow, unless that is behind.
 
-        An end counts once it is written, with its time and all clips before it.
+        An end is shown only once it is stored, with its time and all clips before it.
         """
         if live.status in TERMINAL:
             return self
@@ -242,7 +242,7 @@ class StreamDetail(StreamModel):
     gaps: list[GapModel] = []
 
     def with_gaps(self, gaps: list[StreamGap]) -> Self:
-        """Return this with its gaps, in order of media time."""
+        """Return the stream with its gaps, in order of media time."""
         models = [
             GapModel(
                 start=gap.start,

@@ -52,7 +52,7 @@ class UsageModel(BaseModel):
 
     @classmethod
     def of(cls, used: UsageSum, prices: Mapping[UsageKind, Decimal]) -> Self:
-        """Return a sum with its price."""
+        """Return usage with its cost."""
         return cls(
             start=used.start,
             kind=used.kind,
@@ -121,7 +121,7 @@ class BudgetModel(BaseModel):
 
     @classmethod
     def of(cls, row: UsageBudget, *, used: Decimal) -> Self:
-        """Return a budget with what is used of it."""
+        """Return a budget with this month's usage."""
         return cls(
             kind=UsageKind(row.kind),
             monthly=float(row.monthly),

@@ -1,4 +1,4 @@
-"""Webhook endpoints: where a tenant is told of what happens."""
+"""Routes of webhook endpoints."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def _missing_as_problem() -> Iterator[None]:
 
 
 def _check(services: Services, url: str) -> None:
-    """Refuse what can be seen to be no public URL; its address is checked at each request."""
+    """Reject a URL that is evidently not public; its address is checked at each request."""
     try:
         services.url_guard.check(url)
     except UrlForbiddenError as error:

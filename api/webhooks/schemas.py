@@ -187,7 +187,7 @@ class DeliveryDetail(DeliveryModel):
     def with_history(
         cls, row: Delivery, data: dict[str, Any] | None, attempts: list[DeliveryAttempt]
     ) -> Self:
-        """Return a delivery with all that is known of it."""
+        """Return a delivery with its payload and attempts."""
         return cls(
             **_delivery_values(row),
             data=data,
