@@ -1,7 +1,7 @@
-"""Streams to analyse that come from the platform's broker: the same request by another door.
+"""Analysis jobs from the platform's broker.
 
-A job holds what `POST /v1/streams/analyze` takes, and says whose it is: who may write to the
-queue is trusted to speak for any tenant.
+A job has the fields of `POST /v1/streams/analyze` and a tenant. Producers with access to the queue
+are trusted to act for any tenant.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ _log = structlog.get_logger(__name__)
 
 
 class AnalyzeJob(StreamRequest):
-    """A job of the kind `stream.analyze.requested`."""
+    """A job of kind `stream.analyze.requested`."""
 
     version: Literal["1"] = "1"
-    job_id: Name = Field(description="The platform's own id; one job starts one stream.")
-    tenant_id: UUID = Field(description="Whose stream it is.")
+    job_id: Name = Field(description="The platform's job id; one job starts one stream.")
+    tenant_id: UUID = Field(description="The stream's tenant.")
 
 
 class AnalyzeJobs:
-    """Starts the streams that jobs ask for; a job that comes twice starts one.
+    """Starts the streams that jobs request. A job delivered twice starts one stream.
 
     Args:
-        database: where streams are.
-        creation: makes new streams.
-        starter: of the streams' workflows.
-        guard: what playlists may be requested.
+        database: holds the streams.
+        creation: creates streams.
+        starter: starts their workflows.
+        guard: checks playlist URLs.
     """
 
     kind = "stream.analyze.requested"
@@ -64,11 +64,11 @@ class AnalyzeJobs:
         self._guard = guard
 
     async def handle(self, body: bytes) -> None:
-        """Make the stream's row and start its workflow.
+        """Create the stream and start its workflow.
 
         Raises:
-            JobRefusedError: the job cannot be read, or asks for what is not allowed, or not now.
-            JobDelayedError: database or workflow service are away.
+            JobRefusedError: the job is invalid, or not allowed.
+            JobDelayedError: the database or the workflow service is unavailable.
         """
         job = _read(body)
         try:
@@ -80,12 +80,12 @@ class AnalyzeJobs:
             if stream.status not in TERMINAL:
                 await self._starter.start(stream)
         except StreamQuotaExceededError as error:
-            # It may be hours until a stream ends: by then this one is over, and others have waited.
+            # Not delayed: a stream may take hours to end, and the jobs behind would wait.
             raise JobRefusedError("stream_quota_exceeded", str(error)) from error
         except (DatabaseUnavailableError, TemporalUnavailableError) as error:
             raise JobDelayedError(type(error).__name__) from error
         except IntegrityError as error:
-            raise JobDelayedError("the same job is being done beside this one") from error
+            raise JobDelayedError("the same job is running concurrently") from error
         _log.info("job_done", stream_id=str(stream.id), tenant_id=str(stream.tenant_id))
 
     async def _find_or_create(self, job: AnalyzeJob) -> Stream:
@@ -115,7 +115,7 @@ def _read(body: bytes) -> AnalyzeJob:
     try:
         return AnalyzeJob.model_validate_json(body, strict=True)
     except ValidationError as error:
-        # Where and what, but not what was sent: that is in the message itself.
+        # Locations and messages only: the input itself is in the queue.
         found = error.errors(include_url=False, include_input=False, include_context=False)
         problems = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in found]
         raise JobRefusedError("invalid_job", "; ".join(problems)) from error
