@@ -12,12 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import Administrator
 from api.errors.problems import (
     InvalidCursorProblem,
-    InvalidRequestProblem,
-    MissingScopeProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_KEY, documented
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import Timestamp
 from api.services import ServicesDependency
@@ -95,10 +91,7 @@ class AuditEntryModel(BaseModel):
     "",
     operation_id="listAuditEntries",
     responses=documented(
-        UnauthenticatedProblem,
-        MissingScopeProblem,
-        InvalidRequestProblem,
-        UnavailableProblem,
+        *WITH_KEY,
         InvalidCursorProblem,
     ),
 )

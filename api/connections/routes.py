@@ -24,19 +24,10 @@ from api.connections.schemas import (
     plain_columns,
 )
 from api.errors.problems import (
-    BodyTooLargeProblem,
     ConnectionNotFoundProblem,
-    IdempotencyMismatchProblem,
     InvalidCursorProblem,
-    InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
-    RequestInProgressProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import IDEMPOTENT, WITH_BODY, WITH_KEY, documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.middleware.json_content import require_json
 from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
@@ -51,8 +42,6 @@ from infra.db.tables import Connection
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/connections", tags=["connections"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 
 
 @router.post(
@@ -61,7 +50,7 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
     status_code=201,
     response_model=ConnectionModel,
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, RequestInProgressProblem, IdempotencyMismatchProblem),
+    responses=documented(*WITH_KEY, *WITH_BODY, *IDEMPOTENT),
 )
 async def create_connection(
     body: ConnectionRequest,
@@ -101,7 +90,7 @@ async def create_connection(
 
 
 @router.get(
-    "", operation_id="listConnections", responses=documented(*_ALWAYS, InvalidCursorProblem)
+    "", operation_id="listConnections", responses=documented(*WITH_KEY, InvalidCursorProblem)
 )
 async def list_connections(
     caller: Administrator,
@@ -125,7 +114,7 @@ async def list_connections(
 @router.get(
     "/{connection_id}",
     operation_id="getConnection",
-    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+    responses=documented(*WITH_KEY, ConnectionNotFoundProblem),
 )
 async def get_connection(
     connection_id: UUID, caller: Administrator, services: ServicesDependency
@@ -144,7 +133,7 @@ async def get_connection(
     "/{connection_id}",
     operation_id="updateConnection",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, ConnectionNotFoundProblem),
+    responses=documented(*WITH_KEY, *WITH_BODY, ConnectionNotFoundProblem),
 )
 async def update_connection(
     connection_id: UUID,
@@ -171,7 +160,7 @@ async def update_connection(
     operation_id="deleteConnection",
     status_code=204,
     response_class=Response,
-    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+    responses=documented(*WITH_KEY, ConnectionNotFoundProblem),
 )
 async def delete_connection(
     connection_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
@@ -184,7 +173,7 @@ async def delete_connection(
 @router.post(
     "/{connection_id}/rotate",
     operation_id="rotateConnectionSecrets",
-    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+    responses=documented(*WITH_KEY, ConnectionNotFoundProblem),
 )
 async def rotate_secrets(
     connection_id: UUID,
@@ -203,7 +192,7 @@ async def rotate_secrets(
 @router.get(
     "/{connection_id}/events",
     operation_id="listConnectionEvents",
-    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+    responses=documented(*WITH_KEY, ConnectionNotFoundProblem),
 )
 async def list_events(
     connection_id: UUID,

@@ -11,12 +11,34 @@ from pydantic.json_schema import models_json_schema
 from api.errors.problems import (
     MEDIA_TYPE,
     AddressNotAllowedProblem,
+    BodyTooLargeProblem,
+    IdempotencyMismatchProblem,
     InternalProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
     MissingScopeProblem,
     Problem,
     ProblemDocument,
+    RequestInProgressProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+    UnsupportedMediaTypeProblem,
     all_problems,
 )
+
+WITH_KEY: Final = (
+    UnauthenticatedProblem,
+    MissingScopeProblem,
+    InvalidRequestProblem,
+    UnavailableProblem,
+)
+"""Problems of every operation that requires an API key."""
+
+WITH_BODY: Final = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+"""Problems of every operation with a body."""
+
+IDEMPOTENT: Final = (RequestInProgressProblem, IdempotencyMismatchProblem)
+"""Problems of every operation with an idempotency key."""
 
 _CODE: Final = re.compile(r"`([^`]*)`")
 _STYLE: Final = (

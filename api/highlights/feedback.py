@@ -11,18 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.auth import Reader, Writer
 from api.errors.problems import (
-    BodyTooLargeProblem,
     FieldProblem,
     HighlightNotFoundProblem,
     InvalidCursorProblem,
     InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
 from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import RequestModel
@@ -42,14 +36,7 @@ _OPINION: Final[dict[str, Any]] = {
     "note": "keep the celebration",
 }
 router = APIRouter(prefix="/v1/highlights/{highlight_id}/feedback", tags=["highlights"])
-_ALWAYS = (
-    UnauthenticatedProblem,
-    MissingScopeProblem,
-    InvalidRequestProblem,
-    UnavailableProblem,
-    HighlightNotFoundProblem,
-)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+_ALWAYS = (*WITH_KEY, HighlightNotFoundProblem)
 
 
 class FeedbackRequest(RequestModel):
@@ -119,7 +106,7 @@ class FeedbackModel(BaseModel):
     "",
     operation_id="giveFeedback",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY),
+    responses=documented(*_ALWAYS, *WITH_BODY),
 )
 async def give_feedback(
     highlight_id: UUID, body: FeedbackRequest, caller: Writer, services: ServicesDependency

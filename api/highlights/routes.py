@@ -10,17 +10,10 @@ from fastapi.responses import Response
 
 from api.auth import Reader, SearchReader
 from api.errors.problems import (
-    BodyTooLargeProblem,
     HighlightNotFoundProblem,
     InvalidCursorProblem,
-    InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
 from api.highlights.schemas import (
     HighlightDetail,
     HighlightIds,
@@ -38,15 +31,13 @@ from infra.db.repositories import clips, highlights
 from infra.db.repositories.highlights import ORDERS, Sort
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
 
 
 @router.get(
     "/list",
     operation_id="listHighlights",
     response_model=Page[HighlightModel],
-    responses=documented(*_ALWAYS, InvalidCursorProblem),
+    responses=documented(*WITH_KEY, InvalidCursorProblem),
 )
 async def list_highlights(
     *,
@@ -86,7 +77,7 @@ async def list_highlights(
     "/batch-get",
     operation_id="batchGetHighlights",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY),
+    responses=documented(*WITH_KEY, *WITH_BODY),
 )
 async def batch_get_highlights(
     body: HighlightIds, caller: Reader, services: ServicesDependency
@@ -115,7 +106,7 @@ async def batch_get_highlights(
 @router.get(
     "/{highlight_id}",
     operation_id="getHighlight",
-    responses=documented(*_ALWAYS, HighlightNotFoundProblem),
+    responses=documented(*WITH_KEY, HighlightNotFoundProblem),
 )
 async def get_highlight(
     highlight_id: UUID, caller: Reader, services: ServicesDependency

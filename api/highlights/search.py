@@ -14,13 +14,9 @@ from api.auth import SearchReader
 from api.errors.problems import (
     HighlightNotFoundProblem,
     InvalidCursorProblem,
-    InvalidRequestProblem,
-    MissingScopeProblem,
     NothingToSearchForProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_KEY, documented
 from api.highlights.schemas import EXAMPLE, HighlightModel, HighlightQuery
 from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
 from api.services import ServicesDependency
@@ -93,10 +89,7 @@ class SearchPage(Page[FoundHighlight]):
     "/search",
     operation_id="searchHighlights",
     responses=documented(
-        UnauthenticatedProblem,
-        MissingScopeProblem,
-        InvalidRequestProblem,
-        UnavailableProblem,
+        *WITH_KEY,
         InvalidCursorProblem,
         NothingToSearchForProblem,
     ),
@@ -239,10 +232,7 @@ class SimilarHighlights(BaseModel):
     "/{highlight_id}/similar",
     operation_id="similarHighlights",
     responses=documented(
-        UnauthenticatedProblem,
-        MissingScopeProblem,
-        InvalidRequestProblem,
-        UnavailableProblem,
+        *WITH_KEY,
         HighlightNotFoundProblem,
     ),
 )

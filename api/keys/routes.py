@@ -15,24 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.auth import Administrator, AuditActor, ClientAddress, require_address
 from api.errors.problems import (
     AddressNotAllowedProblem,
-    BodyTooLargeProblem,
     FieldProblem,
-    IdempotencyMismatchProblem,
     InvalidCursorProblem,
     InvalidRequestProblem,
     KeyEndedProblem,
     KeyNotFoundProblem,
     KeyReplacedProblem,
     LastAdministratorProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
     OwnAddressExcludedProblem,
-    RequestInProgressProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import IDEMPOTENT, WITH_BODY, WITH_KEY, documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.keys.schemas import (
     CreatedKey,
@@ -53,9 +45,6 @@ from infra.db.repositories.idempotency import StoredResponse
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
-_ONCE = (RequestInProgressProblem, IdempotencyMismatchProblem)
 
 
 @router.post(
@@ -64,7 +53,7 @@ _ONCE = (RequestInProgressProblem, IdempotencyMismatchProblem)
     status_code=201,
     response_model=CreatedKey,
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, *_ONCE),
+    responses=documented(*WITH_KEY, *WITH_BODY, *IDEMPOTENT),
 )
 async def create_key(
     body: CreateKeyRequest,
@@ -97,7 +86,7 @@ async def create_key(
     return await once.respond(services.database, create)
 
 
-@router.get("", operation_id="listKeys", responses=documented(*_ALWAYS, InvalidCursorProblem))
+@router.get("", operation_id="listKeys", responses=documented(*WITH_KEY, InvalidCursorProblem))
 async def list_keys(
     caller: Administrator, services: ServicesDependency, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[KeyModel]:
@@ -113,7 +102,7 @@ async def list_keys(
     )
 
 
-@router.get("/{key_id}", operation_id="getKey", responses=documented(*_ALWAYS, KeyNotFoundProblem))
+@router.get("/{key_id}", operation_id="getKey", responses=documented(*WITH_KEY, KeyNotFoundProblem))
 async def get_key(key_id: UUID, caller: Administrator, services: ServicesDependency) -> KeyModel:
     """Read a key's scopes, expiry and last use."""
     async with services.database.session(caller.tenant_id) as session:
@@ -128,8 +117,8 @@ async def get_key(key_id: UUID, caller: Administrator, services: ServicesDepende
     operation_id="updateKey",
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS,
-        *_BODY,
+        *WITH_KEY,
+        *WITH_BODY,
         KeyNotFoundProblem,
         KeyEndedProblem,
         OwnAddressExcludedProblem,
@@ -171,9 +160,9 @@ async def update_key(
     response_model=CreatedKey,
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS,
-        *_BODY,
-        *_ONCE,
+        *WITH_KEY,
+        *WITH_BODY,
+        *IDEMPOTENT,
         KeyNotFoundProblem,
         KeyEndedProblem,
         KeyReplacedProblem,
@@ -222,7 +211,7 @@ async def rotate_key(
 @router.post(
     "/{key_id}/revoke",
     operation_id="revokeKey",
-    responses=documented(*_ALWAYS, KeyNotFoundProblem, LastAdministratorProblem),
+    responses=documented(*WITH_KEY, KeyNotFoundProblem, LastAdministratorProblem),
 )
 async def revoke_key(
     key_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency

@@ -9,21 +9,14 @@ from fastapi.responses import JSONResponse
 
 from api.auth import Administrator, AuditActor, Reader
 from api.errors.problems import (
-    BodyTooLargeProblem,
     FieldProblem,
     InvalidProfileProblem,
-    InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
     OverrideNotFoundProblem,
     PreconditionFailedProblem,
     PreconditionRequiredProblem,
     ProfileNotFoundProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
 from api.middleware.json_content import require_json
 from api.pagination import Limit
 from api.profiles.schemas import (
@@ -46,13 +39,11 @@ from domain.profiles.overrides import ProfileOverride
 from infra.db.repositories.profiles import ProfileOverrides
 
 router = APIRouter(prefix="/v1/profiles", tags=["profiles"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 _CHANGE = (InvalidProfileProblem, PreconditionFailedProblem, PreconditionRequiredProblem)
 _ETAG = {"ETag": {"description": "The revision.", "schema": {"type": "string"}}}
 
 
-@router.get("", operation_id="listProfiles", responses=documented(*_ALWAYS))
+@router.get("", operation_id="listProfiles", responses=documented(*WITH_KEY))
 async def list_profiles(caller: Reader, services: ServicesDependency) -> ProfileList:
     """List all profiles: the shipped ones with your overrides applied, and your own."""
     async with services.database.session(caller.tenant_id) as session:
@@ -67,7 +58,7 @@ async def list_profiles(caller: Reader, services: ServicesDependency) -> Profile
     "/match",
     operation_id="matchProfile",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY),
+    responses=documented(*WITH_KEY, *WITH_BODY),
 )
 async def match_profile(
     body: MatchRequest, caller: Reader, services: ServicesDependency
@@ -81,7 +72,7 @@ async def match_profile(
 @router.get(
     "/{profile_id}",
     operation_id="getProfile",
-    responses=documented(*_ALWAYS, ProfileNotFoundProblem),
+    responses=documented(*WITH_KEY, ProfileNotFoundProblem),
 )
 async def get_profile(
     profile_id: ProfileId, caller: Reader, services: ServicesDependency
@@ -99,7 +90,7 @@ async def get_profile(
     "/{profile_id}/override",
     operation_id="getProfileOverride",
     response_model=OverrideDetail,
-    responses={200: {"headers": _ETAG}, **documented(*_ALWAYS, OverrideNotFoundProblem)},
+    responses={200: {"headers": _ETAG}, **documented(*WITH_KEY, OverrideNotFoundProblem)},
 )
 async def get_override(
     profile_id: ProfileId, caller: Reader, services: ServicesDependency, response: Response
@@ -118,7 +109,7 @@ async def get_override(
 @router.get(
     "/{profile_id}/override/history",
     operation_id="listProfileOverrideRevisions",
-    responses=documented(*_ALWAYS, OverrideNotFoundProblem),
+    responses=documented(*WITH_KEY, OverrideNotFoundProblem),
 )
 async def list_override_revisions(
     profile_id: ProfileId,
@@ -148,7 +139,7 @@ async def list_override_revisions(
     responses={
         200: {"description": "A new revision took the former one's place.", "headers": _ETAG},
         201: {"description": "There was none.", "model": OverrideModel, "headers": _ETAG},
-        **documented(*_ALWAYS, *_BODY, *_CHANGE),
+        **documented(*WITH_KEY, *WITH_BODY, *_CHANGE),
     },
 )
 async def put_override(
@@ -193,7 +184,7 @@ async def put_override(
     operation_id="deleteProfileOverride",
     status_code=204,
     response_class=Response,
-    responses=documented(*_ALWAYS, *_CHANGE, OverrideNotFoundProblem),
+    responses=documented(*WITH_KEY, *_CHANGE, OverrideNotFoundProblem),
 )
 async def delete_override(
     profile_id: ProfileId,

@@ -18,15 +18,11 @@ from starlette.types import Scope as ConnectionScope
 
 from api.auth import KeyAuthorization, Reader
 from api.errors.problems import (
-    InvalidRequestProblem,
-    MissingScopeProblem,
     Problem,
     StreamNotFoundProblem,
     TooManyConnectionsProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_KEY, documented
 from api.highlights.schemas import HighlightModel
 from api.middleware.request_context import request_id_of
 from api.services import Services, ServicesDependency
@@ -184,10 +180,7 @@ router = APIRouter(prefix="/v1/streams", tags=["streams"])
     response_class=StreamingResponse,
     responses=_STREAM_OF_EVENTS
     | documented(
-        UnauthenticatedProblem,
-        MissingScopeProblem,
-        InvalidRequestProblem,
-        UnavailableProblem,
+        *WITH_KEY,
         StreamNotFoundProblem,
         TooManyConnectionsProblem,
     ),

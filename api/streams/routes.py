@@ -16,18 +16,15 @@ from api.errors.problems import (
     BodyTooLargeProblem,
     IdempotencyMismatchProblem,
     InvalidCursorProblem,
-    InvalidRequestProblem,
     MalformedJsonProblem,
-    MissingScopeProblem,
     RequestInProgressProblem,
     StreamNotFoundProblem,
     StreamQuotaExceededProblem,
-    UnauthenticatedProblem,
     UnavailableProblem,
     UnsupportedMediaTypeProblem,
     UrlForbiddenProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.middleware.json_content import require_json
 from api.middleware.request_context import request_id_of
@@ -57,9 +54,7 @@ _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
 
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 _CONCURRENT_STOPS: Final = 8
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
 
 
 @router.post(
@@ -69,7 +64,7 @@ _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, U
     response_model=StreamModel,
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS,
+        *WITH_KEY,
         MalformedJsonProblem,
         RequestInProgressProblem,
         StreamQuotaExceededProblem,
@@ -131,7 +126,7 @@ async def analyze_stream(
 @router.get(
     "",
     operation_id="listStreams",
-    responses=documented(*_ALWAYS, InvalidCursorProblem),
+    responses=documented(*WITH_KEY, InvalidCursorProblem),
 )
 async def list_streams(
     *,
@@ -164,7 +159,7 @@ async def list_streams(
 @router.get(
     "/{stream_id}",
     operation_id="getStream",
-    responses=documented(*_ALWAYS, StreamNotFoundProblem),
+    responses=documented(*WITH_KEY, StreamNotFoundProblem),
 )
 async def get_stream(stream_id: UUID, caller: Reader, services: ServicesDependency) -> StreamDetail:
     """Read a stream: the stored state, updated from the running analysis if it responds."""
@@ -184,7 +179,7 @@ async def get_stream(stream_id: UUID, caller: Reader, services: ServicesDependen
     "/{stream_id}/stop",
     operation_id="stopStream",
     status_code=202,
-    responses=documented(*_ALWAYS, StreamNotFoundProblem),
+    responses=documented(*WITH_KEY, StreamNotFoundProblem),
 )
 async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDependency) -> StreamModel:
     """Stop a stream gracefully: fetched media is analyzed and clips are rendered.
@@ -202,7 +197,7 @@ async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDepende
     "/batch-stop",
     operation_id="batchStopStreams",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY),
+    responses=documented(*WITH_KEY, *WITH_BODY),
 )
 async def batch_stop_streams(
     body: StreamIds, caller: Writer, services: ServicesDependency
@@ -229,10 +224,7 @@ async def batch_stop_streams(
     status_code=204,
     response_class=Response,
     responses=documented(
-        UnauthenticatedProblem,
-        MissingScopeProblem,
-        InvalidRequestProblem,
-        UnavailableProblem,
+        *WITH_KEY,
         StreamNotFoundProblem,
     ),
 )

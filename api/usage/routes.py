@@ -10,17 +10,11 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from api.auth import Administrator, Reader
 from api.errors.problems import (
-    BodyTooLargeProblem,
     BudgetNotFoundProblem,
     FieldProblem,
     InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
 from api.middleware.json_content import require_json
 from api.request_model import Timestamp
 from api.services import ServicesDependency
@@ -34,11 +28,9 @@ _LONGEST: Final = {Bucket.HOUR: timedelta(days=31), Bucket.DAY: timedelta(days=3
 _MAX_ROWS: Final = 10_000
 _HOUR: Final = timedelta(hours=1)
 router = APIRouter(prefix="/v1/usage", tags=["usage"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 
 
-@router.get("/stats", operation_id="getUsage", responses=documented(*_ALWAYS))
+@router.get("/stats", operation_id="getUsage", responses=documented(*WITH_KEY))
 async def get_usage(
     *,
     caller: Reader,
@@ -93,7 +85,7 @@ async def get_usage(
     )
 
 
-@router.get("/budgets", operation_id="listBudgets", responses=documented(*_ALWAYS))
+@router.get("/budgets", operation_id="listBudgets", responses=documented(*WITH_KEY))
 async def list_budgets(caller: Reader, services: ServicesDependency) -> BudgetList:
     """List your budgets with this month's usage."""
     async with services.database.session(caller.tenant_id) as session:
@@ -116,7 +108,7 @@ async def list_budgets(caller: Reader, services: ServicesDependency) -> BudgetLi
     "/budgets/{kind}",
     operation_id="putBudget",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY),
+    responses=documented(*WITH_KEY, *WITH_BODY),
 )
 async def put_budget(
     kind: UsageKind, body: BudgetRequest, caller: Administrator, services: ServicesDependency
@@ -140,7 +132,7 @@ async def put_budget(
     operation_id="deleteBudget",
     status_code=204,
     response_class=Response,
-    responses=documented(*_ALWAYS, BudgetNotFoundProblem),
+    responses=documented(*WITH_KEY, BudgetNotFoundProblem),
 )
 async def delete_budget(
     kind: UsageKind, caller: Administrator, services: ServicesDependency

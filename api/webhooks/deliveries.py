@@ -12,21 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller, WebhookManager
 from api.errors.problems import (
-    BodyTooLargeProblem,
     DeliveryNotFoundProblem,
     EndpointDisabledProblem,
     EndpointNotFoundProblem,
     FieldProblem,
     InvalidCursorProblem,
     InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
     Problem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
 from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
@@ -45,14 +39,12 @@ from infra.db.repositories.errors import RecordMissingError
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 
 
 @router.get(
     "/deliveries",
     operation_id="listDeliveries",
-    responses=documented(*_ALWAYS, InvalidCursorProblem),
+    responses=documented(*WITH_KEY, InvalidCursorProblem),
 )
 async def list_deliveries(
     *,
@@ -72,7 +64,7 @@ async def list_deliveries(
 @router.get(
     "/deliveries/{delivery_id}",
     operation_id="getDelivery",
-    responses=documented(*_ALWAYS, DeliveryNotFoundProblem),
+    responses=documented(*WITH_KEY, DeliveryNotFoundProblem),
 )
 async def get_delivery(
     delivery_id: UUID, caller: WebhookManager, services: ServicesDependency
@@ -100,7 +92,7 @@ async def get_delivery(
     "/deliveries/{delivery_id}/redeliver",
     operation_id="redeliver",
     status_code=202,
-    responses=documented(*_ALWAYS, DeliveryNotFoundProblem, EndpointDisabledProblem),
+    responses=documented(*WITH_KEY, DeliveryNotFoundProblem, EndpointDisabledProblem),
 )
 async def redeliver(
     delivery_id: UUID, caller: WebhookManager, services: ServicesDependency
@@ -117,7 +109,7 @@ async def redeliver(
 @router.get(
     "/{endpoint_id}/deliveries",
     operation_id="listWebhookDeliveries",
-    responses=documented(*_ALWAYS, InvalidCursorProblem, EndpointNotFoundProblem),
+    responses=documented(*WITH_KEY, InvalidCursorProblem, EndpointNotFoundProblem),
 )
 async def list_endpoint_deliveries(
     *,
@@ -140,7 +132,7 @@ async def list_endpoint_deliveries(
     "/{endpoint_id}/test",
     operation_id="testWebhook",
     status_code=202,
-    responses=documented(*_ALWAYS, EndpointNotFoundProblem, EndpointDisabledProblem),
+    responses=documented(*WITH_KEY, EndpointNotFoundProblem, EndpointDisabledProblem),
 )
 async def test_endpoint(
     endpoint_id: UUID, caller: WebhookManager, services: ServicesDependency
@@ -156,7 +148,7 @@ async def test_endpoint(
     operation_id="replayEvents",
     status_code=202,
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, EndpointNotFoundProblem, EndpointDisabledProblem),
+    responses=documented(*WITH_KEY, *WITH_BODY, EndpointNotFoundProblem, EndpointDisabledProblem),
 )
 async def replay_events(
     endpoint_id: UUID, body: ReplayRequest, caller: WebhookManager, services: ServicesDependency

@@ -15,21 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import AuditActor, Caller, WebhookManager
 from api.errors.problems import (
-    BodyTooLargeProblem,
     EndpointLimitProblem,
     EndpointNotFoundProblem,
     IdempotencyMismatchProblem,
     InvalidCursorProblem,
-    InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
     RequestInProgressProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
     UrlForbiddenProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import IDEMPOTENT, WITH_BODY, WITH_KEY, documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
@@ -52,8 +45,6 @@ from infra.webhooks.signing import new_secret
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 
 
 @router.post(
@@ -63,8 +54,8 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
     response_model=EndpointWithSecret,
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS,
-        *_BODY,
+        *WITH_KEY,
+        *WITH_BODY,
         RequestInProgressProblem,
         EndpointLimitProblem,
         UrlForbiddenProblem,
@@ -111,7 +102,7 @@ async def subscribe(
     return await once.respond(services.database, create)
 
 
-@router.get("", operation_id="listWebhooks", responses=documented(*_ALWAYS, InvalidCursorProblem))
+@router.get("", operation_id="listWebhooks", responses=documented(*WITH_KEY, InvalidCursorProblem))
 async def list_endpoints(
     caller: WebhookManager,
     services: ServicesDependency,
@@ -133,7 +124,7 @@ async def list_endpoints(
 @router.get(
     "/{endpoint_id}",
     operation_id="getWebhook",
-    responses=documented(*_ALWAYS, EndpointNotFoundProblem),
+    responses=documented(*WITH_KEY, EndpointNotFoundProblem),
 )
 async def get_endpoint(
     endpoint_id: UUID, caller: WebhookManager, services: ServicesDependency
@@ -147,7 +138,7 @@ async def get_endpoint(
     "/{endpoint_id}",
     operation_id="updateWebhook",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, EndpointNotFoundProblem, UrlForbiddenProblem),
+    responses=documented(*WITH_KEY, *WITH_BODY, EndpointNotFoundProblem, UrlForbiddenProblem),
 )
 async def update_endpoint(
     endpoint_id: UUID,
@@ -185,11 +176,10 @@ async def update_endpoint(
     response_model=EndpointWithSecret,
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS,
-        *_BODY,
+        *WITH_KEY,
+        *WITH_BODY,
         EndpointNotFoundProblem,
-        RequestInProgressProblem,
-        IdempotencyMismatchProblem,
+        *IDEMPOTENT,
     ),
 )
 async def rotate_secret(
@@ -237,7 +227,7 @@ async def rotate_secret(
     operation_id="deleteWebhook",
     status_code=204,
     response_class=Response,
-    responses=documented(*_ALWAYS, EndpointNotFoundProblem),
+    responses=documented(*WITH_KEY, EndpointNotFoundProblem),
 )
 async def delete_endpoint(
     endpoint_id: UUID, caller: WebhookManager, actor: AuditActor, services: ServicesDependency
