@@ -206,7 +206,7 @@ Administrator = Annotated[Caller, _requiring(Scope.ADMIN)]
 
 
 async def _in_turn(caller: Reader, services: ServicesDependency) -> AsyncIterator[Caller]:
-    async with services.turns.turn(caller.tenant_id):
+    async with services.turns.slot(caller.tenant_id):
         yield caller
 
 

@@ -335,7 +335,7 @@ class TenantConcurrency:
         self._present: dict[UUID, int] = {}
 
     @asynccontextmanager
-    async def turn(self, tenant_id: UUID) -> AsyncIterator[None]:
+    async def slot(self, tenant_id: UUID) -> AsyncIterator[None]:
         """Wait for a free slot and hold it.
 
         Raises:
@@ -366,7 +366,7 @@ class ConnectionLimiter:
         self._open: Counter[UUID] = Counter()
 
     @contextmanager
-    def one_more(self, tenant_id: UUID) -> Iterator[None]:
+    def hold(self, tenant_id: UUID) -> Iterator[None]:
         """Hold one connection.
 
         Raises:

@@ -40,10 +40,10 @@ from infra.settings.services import EventSettings
 _OVERLAP: Final = timedelta(seconds=20)
 
 
-_AT_A_TIME: Final = 100
+_BATCH_SIZE: Final = 100
 
 
-_NEVER_SHOWN: Final = frozenset({DecisionStatus.HELD, DecisionStatus.REJECTED})
+_HIDDEN_STATUSES: Final = frozenset({DecisionStatus.HELD, DecisionStatus.REJECTED})
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,32 +76,32 @@ class StreamEventReader:
         self._tenant_id = tenant_id
         self._stream_id = stream_id
         self._latest = since if since is not None else _EPOCH + _OVERLAP
-        self._told: dict[tuple[UUID, bool], datetime] = {}
+        self._sent: dict[tuple[UUID, bool], datetime] = {}
         self._revision: int | None = None
-        self.behind = False
-        self.over = False
+        self.has_more = False
+        self.done = False
 
-    async def news(self) -> list[bytes]:
-        """Return new events, oldest first. Call it again at once while `behind`.
+    async def read(self) -> list[bytes]:
+        """Return new events, oldest first. Call it again at once while `has_more`.
 
         Raises:
             DatabaseUnavailableError: the database cannot be asked.
         """
         async with self._services.database.session(self._tenant_id) as session:
-            # The stream first: once it is over, nothing that is read later is missing.
+            # Read the stream first: once it has ended, no change that is read later is missing.
             stream = await streams.get(
                 session, tenant_id=self._tenant_id, stream_id=self._stream_id
             )
             if stream is None:
-                self.over = True
+                self.done = True
                 return [format_sse_event(event="end", data_str='{"reason":"deleted"}')]
             events = await self._changed_highlights(session)
         if stream.revision != self._revision:
             self._revision = stream.revision
             data = StreamModel.of(stream).model_dump_json()
             events.append(format_sse_event(event="stream", data_str=data))
-        if stream.status in TERMINAL and not self.behind:
-            self.over = True
+        if stream.status in TERMINAL and not self.has_more:
+            self.done = True
             events.append(format_sse_event(event="end", data_str='{"reason":"ended"}'))
         return events
 
@@ -112,11 +112,11 @@ class StreamEventReader:
             stream_id=self._stream_id,
             start=self._latest - _OVERLAP,
         )
-        new = [each for each in changes if self._told.get(_key(each)) != each.at]
-        self.behind = len(new) > _AT_A_TIME
-        return await self._tell(session, new[:_AT_A_TIME])
+        new = [each for each in changes if self._sent.get(_key(each)) != each.at]
+        self.has_more = len(new) > _BATCH_SIZE
+        return await self._render(session, new[:_BATCH_SIZE])
 
-    async def _tell(self, session: AsyncSession, changes: Sequence[Change]) -> list[bytes]:
+    async def _render(self, session: AsyncSession, changes: Sequence[Change]) -> list[bytes]:
         last = {each.highlight_id: each.at for each in changes}
         rows = await highlights.get_many(
             session, tenant_id=self._tenant_id, highlight_ids=list(last)
@@ -125,7 +125,7 @@ class StreamEventReader:
             session, tenant_id=self._tenant_id, highlight_ids=list(last)
         )
         for each in changes:
-            self._told[_key(each)] = each.at
+            self._sent[_key(each)] = each.at
             self._latest = max(self._latest, each.at)
         return [
             format_sse_event(
@@ -136,7 +136,7 @@ class StreamEventReader:
                 ).model_dump_json(),
             )
             for identity, at in last.items()
-            if identity in rows and rows[identity].status not in _NEVER_SHOWN
+            if identity in rows and rows[identity].status not in _HIDDEN_STATUSES
         ]
 
 
@@ -211,7 +211,7 @@ async def follow_stream(
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
     if row is None:
         raise StreamNotFoundProblem
-    follower = StreamEventReader(
+    source = StreamEventReader(
         services,
         tenant_id=caller.tenant_id,
         stream_id=stream_id,
@@ -219,7 +219,7 @@ async def follow_stream(
     )
     return _EventResponse(
         services,
-        follower,
+        source,
         authorization=caller.authorization,
         tenant_id=caller.tenant_id,
         request_id=request_id_of(request.scope),
@@ -229,11 +229,11 @@ async def follow_stream(
 class EventSource(Protocol):
     """A source of server-sent events, read repeatedly."""
 
-    over: bool
-    behind: bool
+    done: bool
+    has_more: bool
 
-    async def news(self) -> list[bytes]:
-        """Return new events; `behind` means that more are ready, `over` that none will follow."""
+    async def read(self) -> list[bytes]:
+        """Return new events; `has_more` means that more are ready, `done` that none will follow."""
 
 
 class _EventResponse(StreamingResponse):
@@ -244,7 +244,7 @@ class _EventResponse(StreamingResponse):
     def __init__(
         self,
         services: Services,
-        follower: StreamEventReader,
+        source: StreamEventReader,
         *,
         authorization: KeyAuthorization,
         tenant_id: UUID,
@@ -253,7 +253,7 @@ class _EventResponse(StreamingResponse):
         async def authorize() -> None:
             await authorization.require(Scope.READ)
 
-        sent = events(services.settings, follower, authorize=authorize, request_id=request_id)
+        sent = events(services.settings, source, authorize=authorize, request_id=request_id)
         # Proxies that buffer answers (nginx) are asked not to.
         super().__init__(sent, headers={"X-Accel-Buffering": "no"})
         self._connections = services.event_connections
@@ -263,7 +263,7 @@ class _EventResponse(StreamingResponse):
     async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
         """Send the events, or a problem if the tenant has too many connections."""
         try:
-            with self._connections.one_more(self._tenant_id):
+            with self._connections.hold(self._tenant_id):
                 await super().__call__(scope, receive, send)
         except TooManyConnectionsProblem as problem:
             await problem.response(self._request_id)(scope, receive, send)
@@ -271,7 +271,7 @@ class _EventResponse(StreamingResponse):
 
 async def events(
     settings: EventSettings,
-    follower: EventSource,
+    source: EventSource,
     *,
     authorize: Callable[[], Awaitable[None]],
     request_id: str,
@@ -280,26 +280,26 @@ async def events(
 
     Args:
         settings: intervals and the connection's lifetime.
-        follower: the source.
+        source: the source.
         authorize: raises the problem for which nothing more may be sent; called before each event.
         request_id: of the request, for that problem's document.
     """
     clock = asyncio.get_running_loop().time
     until = clock() + settings.events_lifetime
     yield format_sse_event(retry=_RETRY_MS)
-    spoken = clock()
+    last_sent = clock()
     try:
-        while not follower.over and clock() < until:
+        while not source.done and clock() < until:
             await authorize()
-            news = await follower.news()
-            if not news and clock() - spoken >= settings.events_keep_alive:
-                news = [format_sse_event(comment="still here")]
-            for event in news:
-                # A client that reads slowly may have taken long over the one before.
+            new = await source.read()
+            if not new and clock() - last_sent >= settings.events_keep_alive:
+                new = [format_sse_event(comment="still here")]
+            for event in new:
+                # A client that reads slowly may have taken long over the previous event.
                 await authorize()
                 yield event
-                spoken = clock()
-            if not follower.over and not follower.behind:
+                last_sent = clock()
+            if not source.done and not source.has_more:
                 await asyncio.sleep(min(settings.events_interval, LIFETIME))
     except DatabaseUnavailableError:
         _log.warning("events end early: the database does not answer")

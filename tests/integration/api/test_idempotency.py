@@ -155,3 +155,32 @@ async def test_a_request_that_died_half_way_is_finished_under_its_id(
     await request(tenant, key).respond(database, shop.create_and_start)
     assert shop.made[0] == shop.made[1]
     assert (len(shop.made), shop.started, shop.undone) == (2, 1, 0)
+
+
+async def test_a_key_is_new_again_after_a_day(database: Database, tenant: UUID) -> None:
+    shop, key = Workshop(), str(uuid4())
+    await request(tenant, key).respond(database, shop.create)
+    async with database.session(tenant) as session:
+        await session.execute(
+            text("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'")
+        )
+    second = await request(tenant, key, Body(name="b")).respond(database, shop.create)
+    third = await request(tenant, key, Body(name="b")).respond(database, shop.create)
+    assert len(set(shop.made)) == 2
+    assert json.loads(bytes(second.body))["id"] == str(shop.made[1])
+    assert json.loads(bytes(third.body))["id"] == str(shop.made[1])
+    assert "Idempotent-Replayed" not in second.headers
+    assert third.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_dead_request_is_not_resumed_by_a_different_one(
+    database: Database, tenant: UUID
+) -> None:
+    shop, key = Workshop(failure=ConnectionError()), str(uuid4())
+    with pytest.raises(ConnectionError):
+        await request(tenant, key).respond(database, shop.create_and_start)
+    async with database.session(tenant) as session:
+        await session.execute(text("UPDATE idempotency_keys SET claimed_until = now()"))
+    with pytest.raises(IdempotencyMismatchProblem):
+        await request(tenant, key, Body(name="b")).respond(database, shop.create)
+    assert len(shop.made) == 1

@@ -96,7 +96,7 @@ async def test_a_tenant_waits_for_its_own_turns_and_no_other_does() -> None:
 
     async def read() -> None:
         nonlocal inside
-        async with turns.turn(busy):
+        async with turns.slot(busy):
             inside += 1
             await release.wait()
 
@@ -104,15 +104,15 @@ async def test_a_tenant_waits_for_its_own_turns_and_no_other_does() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert inside == 2
-    async with turns.turn(other):
+    async with turns.slot(other):
         assert inside == 2
     with pytest.raises(RateLimitedProblem):
-        async with turns.turn(busy):
+        async with turns.slot(busy):
             pytest.fail("too many wait")
     reads[2].cancel()  # the client of the one that waits has gone: its place is free
     await asyncio.wait([reads[2]])
     release.set()
     await asyncio.gather(*reads[:2])
-    async with turns.turn(busy):
+    async with turns.slot(busy):
         assert inside == 2
     assert not turns._present
