@@ -21,13 +21,12 @@ from api.highlights.schemas import EXAMPLE, HighlightModel, HighlightQuery
 from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
 from api.services import ServicesDependency
 from app.services.search import NothingToSearchForError, ReadQuery
+from app.services.similar_highlights import find_similar
 from domain.fields import Name
-from domain.highlights.selection import HIDDEN
-from domain.highlights.similarity import Impression, Resemblance, describe, resemblance
-from infra.db.repositories import clips, highlight_search, highlights, similar_highlights
+from domain.highlights.similarity import Resemblance
+from infra.db.repositories import clips, highlight_search, highlights
+from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.highlight_search import MARKS, Excerpts
-from infra.db.repositories.stored import Stored
-from infra.db.tables import Clip, Highlight
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
 
@@ -183,7 +182,7 @@ def _pieces(marked: str) -> list[TextFragment]:
     return [piece for piece in pieces if piece.text]
 
 
-_SIMILAR_EXAMPLE: Final[dict[str, Any]] = {
+_EXAMPLE_OF_SIMILAR: Final[dict[str, Any]] = {
     "highlight": EXAMPLE,
     "similarity": 0.94,
     "picture_distance": 3,
@@ -195,7 +194,7 @@ _SIMILAR_EXAMPLE: Final[dict[str, Any]] = {
 class SimilarHighlight(BaseModel):
     """A highlight that resembles the given one."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_SIMILAR_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE_OF_SIMILAR]})
 
     highlight: HighlightModel
     similarity: float = Field(
@@ -250,48 +249,19 @@ async def find_similar_highlights(
     Looks are compared by perceptual hashes of the clips' thumbnails, so that the same scene matches
     in another encoding or size. The 500 newest highlights of each kind are compared.
     """
-    tenant = caller.tenant_id
-    async with services.database.session(tenant) as session:
-        about = await highlights.get(session, tenant_id=tenant, highlight_id=highlight_id)
-        if about is None:
-            raise HighlightNotFoundProblem
-        own = await clips.latest_by_highlight(
-            session, tenant_id=tenant, highlight_ids=[highlight_id]
-        )
-        impression = _impression(about, own.get(highlight_id))
-        titled = await similar_highlights.by_title(
-            session, tenant_id=tenant, highlight_id=highlight_id, title=about.title
-        )
-        pictured = await similar_highlights.by_picture(
-            session,
-            tenant_id=tenant,
+    try:
+        found = await find_similar(
+            services.database,
+            services.pinned,
+            tenant_id=caller.tenant_id,
             highlight_id=highlight_id,
-            thumbnail_hash=impression.thumbnail_hash,
+            limit=limit,
         )
-        ids = sorted(titled | pictured)
-        rows = await highlights.get_many(session, tenant_id=tenant, highlight_ids=ids)
-        newest = await clips.latest_by_highlight(session, tenant_id=tenant, highlight_ids=ids)
-    pinned = await services.pinned.find(tenant, about.profile_id, about.profile_version)
-    alike = []
-    for row in rows.values():
-        other = _impression(row, newest.get(row.id))
-        how = resemblance(impression, other, pinned.profile.similarity)
-        if row.status not in HIDDEN and (row.id in titled or how.looks_alike):
-            alike.append((how, row))
-    alike.sort(key=lambda each: (-each[0].similarity, each[1].id))
+    except RecordMissingError:
+        raise HighlightNotFoundProblem from None
     return SimilarHighlights(
         data=[
-            SimilarHighlight.of(how, HighlightModel.of(row, newest.get(row.id), services))
-            for how, row in alike[:limit]
+            SimilarHighlight.of(each.how, HighlightModel.of(each.highlight, each.clip, services))
+            for each in found
         ]
-    )
-
-
-def _impression(row: Highlight, clip: Stored[Clip] | None) -> Impression:
-    return Impression(
-        start=row.start,
-        end=row.end,
-        text=describe(row.title, row.description),
-        tags=tuple(row.tags),
-        thumbnail_hash=None if clip is None else clip.thumbnail_hash,
     )
