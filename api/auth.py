@@ -45,11 +45,7 @@ async def client_address_of(request: Request, services: ServicesDependency) -> I
 
 
 ClientAddress = Annotated[IPAddress | None, Depends(client_address_of)]
-
-
 _LAST_USED_INTERVAL: Final = timedelta(minutes=1)
-
-
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="ApiKey",
@@ -194,14 +190,8 @@ def _requiring(scope: Scope) -> Any:  # noqa: ANN401 - FastAPI's own type of a d
 
 
 Reader = Annotated[Caller, _requiring(Scope.READ)]
-
-
 Writer = Annotated[Caller, _requiring(Scope.WRITE)]
-
-
 WebhookManager = Annotated[Caller, _requiring(Scope.WEBHOOKS)]
-
-
 Administrator = Annotated[Caller, _requiring(Scope.ADMIN)]
 
 

@@ -20,17 +20,11 @@ from pydantic import (
 from pydantic_core import to_json
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-
-
 _FORM: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,12})?)?"
     r"([Zz]|[+-][0-9]{2}:?[0-9]{2})"
 )
-
-
 _PARSED: Final = TypeAdapter(Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)])
 
 

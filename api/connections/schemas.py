@@ -20,11 +20,7 @@ from infra.connection_secrets import ConnectionSecrets, PlainSecrets
 from infra.db.tables import Connection, InboundEvent
 
 _Network = Annotated[str, StringConstraints(max_length=50, pattern=r"^[0-9A-Fa-f:.]+(/\d{1,3})?$")]
-
-
 _HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
-
-
 _Key = Annotated[SecretStr, Field(min_length=1, max_length=500)]
 
 

@@ -62,11 +62,7 @@ EXAMPLE: dict[str, Any] = {
     "created_at": "2026-05-02T19:05:16Z",
     "updated_at": "2026-05-02T19:05:16Z",
 }
-
-
 _dimensions = attrgetter(*DIMENSIONS)
-
-
 _EXPLANATION = [
     "“The crowd rises” at 5:07 is a highlight, for good.",
     "0.87 is above 0.85",
@@ -165,8 +161,6 @@ def _defaults(model: type[Model]) -> dict[str, Any]:
 
 
 _REASON: Final = _defaults(Reason)
-
-
 _EVIDENCE: Final = _defaults(Evidence)
 
 
@@ -201,8 +195,6 @@ class HighlightDetail(HighlightModel):
 
 
 _Seconds = Annotated[FiniteFloat | None, Query(description="Seconds of media time.")]
-
-
 _Score = Annotated[float | None, Query(ge=0, le=1)]
 
 

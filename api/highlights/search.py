@@ -29,8 +29,6 @@ from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.highlight_search import MARKS, Excerpts
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
-
-
 _EXAMPLE: Final[dict[str, Any]] = {
     "highlight": EXAMPLE,
     "relevance": 0.61,

@@ -29,8 +29,6 @@ from api.middleware.request_context import request_id_of
 from domain.text import clean_text, is_storable
 
 _JSON: Final = "application/json"
-
-
 _RANGES: Final = (_JSON, "application/*", "*/*")
 
 
@@ -104,15 +102,11 @@ MAX_DEPTH: Final = 64
 
 
 _LARGEST: Final = 2**63
-
-
 _LONGEST_INTEGER: Final = 40
 """Digits that are worth converting; Python refuses to convert more than 4,300."""
 
 
 _SHOWN: Final = 64
-
-
 _MOST_SHOWN: Final = 20
 
 

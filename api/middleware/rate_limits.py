@@ -36,17 +36,11 @@ _COSTS: Final[Mapping[str, int]] = {
     "find_similar_highlights": 5,  # compares up to a thousand
     "search_highlights": 5,  # ranks up to a thousand
 }
-
-
 # Served by a signed URL instead of a key: who asks is known by address only.
 BY_ADDRESS: Final = frozenset({"download_clip", "download_thumbnail"})
-
-
 # 100ms sends the events of all tenants from a few addresses and gives up after three attempts
 # (docs.100ms.live, webhooks): one tenant's wrong secret must not silence the others.
 UNLIMITED_PREFIXES: Final = ("/v1/webhooks/100ms",)
-
-
 LIMITED_PREFIX: Final = "/v1/"
 
 
@@ -71,15 +65,9 @@ def highest_cost() -> int:
 
 
 T = TypeVar("T")
-
-
 _STATE_KEY: Final = "rate_limits"
-
-
 # RFC 6177: a site has a /64 or more, so that single IPv6 addresses cost nothing to change.
 _IPV6_SITE: Final = 64
-
-
 _UNKNOWN_ADDRESS: Final = "unknown"
 
 
@@ -251,11 +239,7 @@ def _refusal(standing: Standing) -> RateLimitedProblem:
 
 
 POLICY_HEADER: Final = "RateLimit-Policy"
-
-
 LIMIT_HEADER: Final = "RateLimit"
-
-
 _REFUSALS: Final = range(400, 500)
 
 

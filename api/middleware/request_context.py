@@ -13,11 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors.problems import InternalProblem
 
 HEADER: Final = "X-Request-Id"
-
-
 _STATE_KEY: Final = "request_id"
-
-
 _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 
 
@@ -42,11 +38,7 @@ _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
-
-
 _TRANSPORT_SECURITY: Final = "max-age=31536000; includeSubDomains"
-
-
 _log = structlog.get_logger(__name__)
 
 

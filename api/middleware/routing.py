@@ -157,11 +157,7 @@ WITHOUT_KEY: Final[dict[str, Any]] = {"security": []}
 
 
 _SHOWN: Final = 64
-
-
 _MOST_SHOWN: Final = 20
-
-
 _FORMS: Final = {
     "integer": (re.compile(r"-?[0-9]{1,19}"), "must be an integer in digits"),
     "number": (

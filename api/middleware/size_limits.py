@@ -19,8 +19,6 @@ from api.errors.problems import (
 from api.middleware.request_context import request_id_of
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
-
-
 _LONGEST_LENGTH: Final = 18
 """Digits of a `Content-Length` that is worth converting."""
 

@@ -27,23 +27,15 @@ from api.openapi.names import name_schemas
 from domain.webhooks.events import MEANINGS, PAYLOADS, EventType
 
 _ASSETS: Final = "/docs/assets"
-
-
 # Swagger UI's page has an inline script and styles, and pictures as data URLs.
 _POLICY: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; frame-ancestors 'none'"
 )
-
-
 _REFERENCE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-
-
 _UNCHANGED: Final[dict[str, Any]] = {
     "description": "Unchanged since the `ETag` in `If-None-Match`."
 }
-
-
 _LIMIT_HEADERS: Final = {
     "RateLimit-Policy": {
         "description": "Quota `q` in a window of `w` seconds, of each limit.",
@@ -175,16 +167,12 @@ _STREAM: Final = (
     Link("listHighlights", "stream_id", "/id"),
     Link("deleteStream", "stream_id", "/id"),
 )
-
-
 _KEY: Final = (
     Link("getKey", "key_id", "/id"),
     Link("updateKey", "key_id", "/id"),
     Link("rotateKey", "key_id", "/id"),
     Link("revokeKey", "key_id", "/id"),
 )
-
-
 _HIGHLIGHT: Final = (
     Link("getStream", "stream_id", "/stream_id"),
     Link("getClip", "clip_id", "/clip/id"),
@@ -192,15 +180,11 @@ _HIGHLIGHT: Final = (
     Link("giveFeedback", "highlight_id", "/id"),
     Link("listFeedback", "highlight_id", "/id"),
 )
-
-
 _OVERRIDE: Final = (
     Link("getProfile", "profile_id", "/profile_id"),
     Link("getProfileOverride", "profile_id", "/profile_id"),
     Link("listProfileOverrideRevisions", "profile_id", "/profile_id"),
 )
-
-
 _ENDPOINT: Final = (
     Link("getWebhook", "endpoint_id", "/id"),
     Link("updateWebhook", "endpoint_id", "/id"),
@@ -210,14 +194,10 @@ _ENDPOINT: Final = (
     Link("listWebhookDeliveries", "endpoint_id", "/id"),
     Link("deleteWebhook", "endpoint_id", "/id"),
 )
-
-
 _DELIVERY: Final = (
     Link("getDelivery", "delivery_id", "/id"),
     Link("redeliver", "delivery_id", "/id"),
 )
-
-
 _CONNECTION: Final = (
     Link("getConnection", "connection_id", "/id"),
     Link("updateConnection", "connection_id", "/id"),
@@ -225,8 +205,6 @@ _CONNECTION: Final = (
     Link("listConnectionEvents", "connection_id", "/id"),
     Link("deleteConnection", "connection_id", "/id"),
 )
-
-
 LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
     ("analyzeStream", "201"): _STREAM,
     ("listStreams", "200"): (
@@ -322,8 +300,6 @@ EXAMPLES: Final[dict[str, Any]] = {
     "text": "crowd",
     "until": "2026-05-02T20:00:00Z",
 }
-
-
 # What means something of its own in each resource.
 _BY_OPERATION: Final[dict[str, dict[str, Any]]] = {
     "deleteBudget": {"kind": "analyzed_seconds"},
@@ -347,8 +323,6 @@ def add_parameter_examples(operation: dict[str, Any]) -> None:
 
 
 T = TypeVar("T")
-
-
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     204: {"description": "You have it; any 2xx says so."},
     410: {"description": "You want no more events: the endpoint is disabled."},

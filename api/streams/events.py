@@ -38,17 +38,9 @@ from infra.settings.services import EventSettings
 
 # Longer than any transaction that writes a highlight or a clip (`Database`'s statement timeout).
 _OVERLAP: Final = timedelta(seconds=20)
-
-
 _BATCH_SIZE: Final = 100
-
-
 _HIDDEN_STATUSES: Final = frozenset({DecisionStatus.HELD, DecisionStatus.REJECTED})
-
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -145,19 +137,13 @@ def _key(change: Change) -> tuple[UUID, bool]:
 
 
 _MEDIA_TYPE: Final = "text/event-stream"
-
-
 _RETRY_MS: Final = 2000
-
-
 _EXAMPLE: Final = (
     "retry: 2000\n\n"
     'event: highlight\nid: 1777748707400000\ndata: {"id": "2d6c7f0a-…", "status": "pending"}\n\n'
     'event: stream\ndata: {"id": "0c7f3f0e-…", "status": "completed"}\n\n'
     'event: end\ndata: {"reason": "ended"}\n\n'
 )
-
-
 _STREAM_OF_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "`highlight` (a highlight with its clip), `stream` (the stream) and, last, "
@@ -166,11 +152,7 @@ _STREAM_OF_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
         "content": {_MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
-
-
 _log = structlog.get_logger(__name__)
-
-
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
 

@@ -49,11 +49,7 @@ from infra.ssrf import UrlForbiddenError
 from infra.temporal.client import TemporalUnavailableError
 
 _NEWEST: Final = "-created_at"
-
-
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
-
-
 _CONCURRENT_STOPS: Final = 8
 
 
