@@ -121,7 +121,7 @@ async def authenticate(
     key = api_keys.parse(credentials.credentials)
     if key is None:
         raise UnauthenticatedProblem(
-            "The API key is malformed: check that it was copied whole and unchanged."
+            "The API key is malformed: check that it was copied completely."
         )
     key_hash = api_keys.hash_key(key, secret=services.key_secret)
     authorization = KeyAuthorization(keys=services.keys, key_hash=key_hash, address=address)

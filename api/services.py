@@ -1,4 +1,4 @@
-"""What the routes work with: one of each, made with the application."""
+"""The services that routes use, created once with the application."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from infra.webhooks.signing import EndpointSecrets
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """The doors to the world, and the rules read at start."""
+    """Adapters and services shared by all routes."""
 
     settings: Settings
     database: Database

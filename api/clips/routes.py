@@ -179,7 +179,7 @@ async def _serve(
     try:
         found = await asyncio.to_thread(path.stat)
     except OSError:
-        raise ClipNotFoundProblem("The clip's file is no longer stored.") from None
+        raise ClipNotFoundProblem("The clip's file was deleted.") from None
     headers = {
         "Cache-Control": f"private, max-age={max(0, expires - int(time.time()))}, immutable",
         "Cross-Origin-Resource-Policy": "cross-origin",

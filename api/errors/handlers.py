@@ -83,7 +83,7 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
 async def on_database_away(request: Request, error: Exception) -> JSONResponse:
     """Respond that the database is unavailable."""
     _log.warning("database unavailable", error=str(error))
-    problem = UnavailableProblem("The database does not answer. " + UnavailableProblem.advice)
+    problem = UnavailableProblem("The database does not respond. " + UnavailableProblem.advice)
     return problem.response(request_id_of(request.scope))
 
 
@@ -91,7 +91,7 @@ async def on_temporal_away(request: Request, error: Exception) -> JSONResponse:
     """Respond that the workflow service is unavailable."""
     _log.warning("temporal unavailable", error=str(error))
     problem = UnavailableProblem(
-        "The workflow service does not answer. " + UnavailableProblem.advice
+        "The workflow service does not respond. " + UnavailableProblem.advice
     )
     return problem.response(request_id_of(request.scope))
 
@@ -100,7 +100,7 @@ async def on_unstorable_value(request: Request, error: Exception) -> JSONRespons
     """Respond that the database rejected a value that validation accepted."""
     _log.error("value refused by the database", error=str(error), path=request.scope["path"])
     problem = InvalidRequestProblem(
-        errors=[FieldProblem(pointer="", detail="a text or number in it cannot be stored")]
+        errors=[FieldProblem(pointer="", detail="contains a text or number that cannot be stored")]
     )
     return problem.response(request_id_of(request.scope))
 
@@ -111,8 +111,8 @@ async def on_stream_quota(request: Request, error: Exception) -> JSONResponse:
     shown = ", ".join(f"`{stream}`" for stream in error.running[:_STREAMS_SHOWN])
     rest = len(error.running) - _STREAMS_SHOWN
     problem = StreamQuotaExceededProblem(
-        f"The plan `{error.plan.name}` allows {error.plan.concurrent_streams} streams at a time. "
-        f"Under way: {shown}{f' and {rest} more' if rest > 0 else ''}. "
+        f"The plan `{error.plan.name}` allows {error.plan.concurrent_streams} concurrent streams. "
+        f"Running: {shown}{f' and {rest} more' if rest > 0 else ''}. "
         + StreamQuotaExceededProblem.advice
     )
     return problem.response(request_id_of(request.scope))

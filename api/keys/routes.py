@@ -243,7 +243,7 @@ def _refusals_as_problems() -> Iterator[None]:
 
 def _require_future(end: datetime | None) -> None:
     if end is not None and end <= datetime.now(UTC):
-        detail = "Give a time to come; to end a key now, revoke it."
+        detail = "Must be in the future; to end a key now, revoke it."
         raise InvalidRequestProblem(errors=[FieldProblem(pointer="/expires_at", detail=detail)])
 
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _RESOURCES: Final = "/v1/"
 _JSON: Final = "application/json"
-# A cache may keep an answer, and has to ask before each use of it.
+# Caches may store responses but must revalidate them before each use.
 _CACHE_CONTROL: Final = "private, no-cache"
 _KEPT_BY_304: Final = frozenset({"cache-control", "content-location", "etag", "vary"})
 

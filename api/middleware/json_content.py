@@ -66,7 +66,7 @@ def accepts_json(accept: str) -> bool:
     qualities = dict(_ranges(accept))
     if not qualities:
         return True
-    # The most specific range that fits decides.
+    # The most specific matching range decides.
     return next((qualities[each] for each in _RANGES if each in qualities), 0.0) > 0.0
 
 
@@ -98,12 +98,12 @@ def _answers_json(route: APIRoute) -> bool:
 
 
 MAX_DEPTH: Final = 64
-"""Arrays and objects within each other; the deepest body that an operation takes has six."""
+"""Maximum nesting of arrays and objects; the deepest valid body has six levels."""
 
 
 _LARGEST: Final = 2**63
 _LONGEST_INTEGER: Final = 40
-"""Digits that are worth converting; Python refuses to convert more than 4,300."""
+"""Maximum digits that are parsed; Python itself rejects more than 4,300."""
 
 
 _SHOWN: Final = 64
@@ -131,7 +131,7 @@ def decode_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         errors = _errors(value)
     except UnicodeDecodeError as error:
         raise MalformedJsonProblem(
-            f"The body is not UTF-8: byte {error.start} cannot be read."
+            f"The body is not UTF-8: byte {error.start} is invalid."
         ) from None
     except RecursionError:
         raise MalformedJsonProblem(_too_deep()) from None
@@ -184,7 +184,7 @@ def _is_http(scope: Scope) -> bool:
 def _problem(body: bytes, content_type: str) -> Problem | None:
     if not body:
         return None
-    if not is_json(content_type):  # the framework would read it as its own kind of JSON
+    if not is_json(content_type):  # FastAPI would accept any +json type
         return UnsupportedMediaTypeProblem()
     try:
         decode_json(body)
@@ -198,12 +198,12 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _RefusedError(f"An object names the member `{_shown(twice)}` more than once.")
+        raise _RefusedError(f"An object repeats the member `{_shown(twice)}`.")
     return members
 
 
 def _constant(name: str) -> NoReturn:
-    raise _RefusedError(f"`{name}` is no JSON number.")
+    raise _RefusedError(f"`{name}` is not a JSON number.")
 
 
 def _integer(text: str) -> int:
@@ -211,7 +211,7 @@ def _integer(text: str) -> int:
 
 
 def _too_deep() -> str:
-    return f"The body nests arrays and objects more than {MAX_DEPTH} deep."
+    return f"The body nests arrays and objects deeper than {MAX_DEPTH} levels."
 
 
 def _errors(value: Any) -> list[FieldProblem]:  # noqa: ANN401 - any JSON value
@@ -235,14 +235,14 @@ def _errors(value: Any) -> list[FieldProblem]:  # noqa: ANN401 - any JSON value
     return found
 
 
-_UNSTORABLE: Final = "holds a NUL or half of a surrogate pair, which UTF-8 text cannot hold."
+_UNSTORABLE: Final = "contains NUL or a lone surrogate, which cannot be stored."
 
 
 def _fault(value: object) -> str | None:
     if isinstance(value, str):
         return None if is_storable(value) else f"The text {_UNSTORABLE}"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Infinite is what a number beyond the range of doubles was read as.
+    # A number beyond the range of doubles was decoded as infinite.
     if is_number and not -_LARGEST <= value < _LARGEST:  # type: ignore[operator]
         return "The number exceeds 64 bits."
     return None

@@ -30,16 +30,16 @@ from infra.rate_limit import Bucket, Limit, LimiterAwayError, RateLimiter, Stand
 from infra.settings import Settings
 
 _COSTS: Final[Mapping[str, int]] = {
-    "analyze_stream": 10,  # a workflow, and media for hours
-    "match_profile": 5,  # a search through all names of all games
+    "analyze_stream": 10,  # starts a workflow that may run for hours
+    "match_profile": 5,  # searches all names of all games
     "put_override": 5,  # validates all profiles
     "find_similar_highlights": 5,  # compares up to a thousand
     "search_highlights": 5,  # ranks up to a thousand
 }
-# Served by a signed URL instead of a key: who asks is known by address only.
+# Served by signed URL without a key: the client is known by address only.
 BY_ADDRESS: Final = frozenset({"download_clip", "download_thumbnail"})
 # 100ms sends the events of all tenants from a few addresses and gives up after three attempts
-# (docs.100ms.live, webhooks): one tenant's wrong secret must not silence the others.
+# (docs.100ms.live, webhooks): one tenant's wrong secret must not block the others.
 UNLIMITED_PREFIXES: Final = ("/v1/webhooks/100ms",)
 LIMITED_PREFIX: Final = "/v1/"
 
@@ -66,7 +66,7 @@ def highest_cost() -> int:
 
 T = TypeVar("T")
 _STATE_KEY: Final = "rate_limits"
-# RFC 6177: a site has a /64 or more, so that single IPv6 addresses cost nothing to change.
+# RFC 6177: a site has a /64 or more, so that changing a single IPv6 address is free.
 _IPV6_SITE: Final = 64
 _UNKNOWN_ADDRESS: Final = "unknown"
 
@@ -107,7 +107,7 @@ class RateLimits:
         plan = await self._plans.of(tenant_id)
         tenant = Limit(name="default", quota=plan.requests_per_minute)
         key = Limit(name="key", quota=plan.key_requests_per_minute)
-        # The key first: what its own limit refuses costs the tenant's other keys nothing.
+        # The key first: requests it is refused do not count against the tenant's other keys.
         await self._charge(
             scope,
             Bucket(key, f"{tenant_id}/{key_id}"),
@@ -328,7 +328,7 @@ class TenantConcurrency:
         present = self._present.get(tenant_id, 0)
         if present >= self._most:
             raise RateLimitedProblem(
-                f"{present} searches of yours wait for their turn. {RateLimitedProblem.advice}",
+                f"{present} of your searches are queued. {RateLimitedProblem.advice}",
                 retry_after=1,
             )
         self._present[tenant_id] = present + 1

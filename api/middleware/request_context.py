@@ -71,7 +71,7 @@ class RequestContext:
             except Exception:
                 _log.exception("request failed", method=scope["method"], path=scope["path"])
                 if answer.status is not None:
-                    raise  # too late for an answer of ours: let the server cut the connection
+                    raise  # the response has started: let the server close the connection
                 await InternalProblem().response(request_id)(scope, receive, answer)
             _log.info("request", method=scope["method"], path=scope["path"], status=answer.status)
 

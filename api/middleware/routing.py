@@ -81,7 +81,7 @@ class MethodRouting:
             await _Head(self._app)(scope, receive, send)
         else:
             problem = MethodNotAllowedProblem(
-                f"This path takes {', '.join(path.allowed)}.",
+                f"This path supports {', '.join(path.allowed)}.",
                 headers={"Allow": ", ".join(path.allowed)},
             )
             await problem.response(request_id_of(scope))(scope, receive, send)
@@ -113,7 +113,7 @@ class _Head:
         work = asyncio.ensure_future(self._run({**scope, "method": "GET"}, receive, send_head))
         waiting = asyncio.create_task(answered.wait())
         try:
-            # An answer without an end, such as a stream of events, is not waited for.
+            # Do not wait for the end of the response: an event stream has none.
             await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if not answered.is_set():
                 await work
@@ -153,7 +153,7 @@ def all_routes(app_routes: Iterable[BaseRoute], routers: Iterable[Any]) -> list[
 
 
 WITHOUT_KEY: Final[dict[str, Any]] = {"security": []}
-"""What the document says of an operation that needs no key."""
+"""OpenAPI security of operations that require no key."""
 
 
 _SHOWN: Final = 64
@@ -229,7 +229,7 @@ class DeclaredParameters:
             return
         errors = [*_query_errors(request.scope["query_string"], declared.query)]
         errors += [
-            FieldProblem(pointer=f"header/{name}", detail="must be given once")
+            FieldProblem(pointer=f"header/{name}", detail="must not be repeated")
             for name in sorted(declared.headers)
             if len(request.headers.getlist(name)) > 1
         ]
@@ -262,13 +262,13 @@ def _query_errors(query: bytes, declared: Mapping[str, _Parameter]) -> Iterator[
     for name, value in dict(reversed(texts)).items():
         parameter = None if name is None else declared.get(name)
         if name is None or not is_storable(name):
-            yield FieldProblem(pointer="query", detail="holds a name that is not UTF-8 text")
+            yield FieldProblem(pointer="query", detail="contains a name that is not UTF-8 text")
         elif parameter is None:
             yield FieldProblem(
                 pointer=f"query/{clean_text(name, _SHOWN)}", detail=_unknown(name, declared)
             )
         elif counts[name] > 1 and not parameter.repeatable:
-            yield FieldProblem(pointer=f"query/{name}", detail="must be given once")
+            yield FieldProblem(pointer=f"query/{name}", detail="must not be repeated")
         elif (detail := _fault(value, parameter)) is not None:
             yield FieldProblem(pointer=f"query/{name}", detail=detail)
         elif parameter.repeatable and any(
@@ -292,8 +292,10 @@ def _fault(value: str | None, parameter: _Parameter) -> str | None:
 def _unknown(name: str, declared: Iterable[str]) -> str:
     near = get_close_matches(name, declared, n=3, cutoff=0.6)
     if not near:
-        return "is no parameter of this operation"
-    return f"is no parameter of this operation; did you mean {' or '.join(f'`{n}`' for n in near)}?"
+        return "is not a parameter of this operation"
+    return (
+        f"is not a parameter of this operation; did you mean {' or '.join(f'`{n}`' for n in near)}?"
+    )
 
 
 def _decoded(part: bytes) -> str | None:

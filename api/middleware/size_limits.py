@@ -20,7 +20,7 @@ from api.middleware.request_context import request_id_of
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _LONGEST_LENGTH: Final = 18
-"""Digits of a `Content-Length` that is worth converting."""
+"""Maximum digits of a `Content-Length` that is parsed."""
 
 
 _log = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ class BodyLimit:
         too_large = announced.isdecimal() and int(announced[:_LONGEST_LENGTH]) > limit
         client = _Client(receive)
         if too_large or not await client.read_body(limit):
-            problem = BodyTooLargeProblem(f"The body is larger than {limit} bytes.")
+            problem = BodyTooLargeProblem(f"The body exceeds {limit} bytes.")
             await problem.response(request_id_of(scope))(scope, receive, send)
         elif not client.has_gone:
             only_reads = scope["method"] in _SAFE or scope["path"] in self._reads
@@ -104,7 +104,7 @@ class _Client:
 
     async def serve(self, app: ASGIApp, scope: Scope, send: Send, *, abandon: bool) -> None:
         """Run the application; with `abandon`, cancel it if the client disconnects."""
-        # The application stays in this task, whose context its log lines are bound to.
+        # Keep the application in this task, whose context variables its log lines need.
         work = asyncio.current_task()
         watcher = asyncio.create_task(self._watch(work if abandon else None))
         try:
@@ -161,8 +161,8 @@ class HeaderLimit:
     def _problem(self, scope: Scope) -> Problem | None:
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         if len(path) + len(scope["query_string"]) > self._uri:
-            return UriTooLongProblem(f"Path and query are longer than {self._uri} bytes.")
+            return UriTooLongProblem(f"Path and query exceed {self._uri} bytes.")
         size = sum(len(name) + len(value) + _LINE_OVERHEAD for name, value in scope["headers"])
         if size > self._headers:
-            return HeadersTooLargeProblem(f"The headers are larger than {self._headers} bytes.")
+            return HeadersTooLargeProblem(f"The headers exceed {self._headers} bytes.")
         return None

@@ -300,7 +300,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "text": "crowd",
     "until": "2026-05-02T20:00:00Z",
 }
-# What means something of its own in each resource.
+# Parameters whose meaning depends on the operation.
 _BY_OPERATION: Final[dict[str, dict[str, Any]]] = {
     "deleteBudget": {"kind": "analyzed_seconds"},
     "getUsage": {"kind": ["analyzed_seconds"]},

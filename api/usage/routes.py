@@ -73,7 +73,9 @@ async def get_usage(
             limit=_MAX_ROWS + 1,
         )
     if len(sums) > _MAX_ROWS:
-        raise _invalid("query/since", f"over {_MAX_ROWS:,} rows: ask for less time or fewer kinds")
+        raise _invalid(
+            "query/since", f"over {_MAX_ROWS:,} rows: request a shorter range or fewer kinds"
+        )
     prices = services.settings.price_table()
     data = [UsageModel.of(each, prices) for each in sums]
     return UsageReport(

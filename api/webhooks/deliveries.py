@@ -207,5 +207,5 @@ def _refusals_as_problems(missing: type[Problem]) -> Iterator[None]:
     except EndpointDisabledError as error:
         raise EndpointDisabledProblem from error
     except TooManyEventsError as error:
-        detail = f"holds more than {MAX_REPLAY} events: choose a shorter range"
+        detail = f"the range has more than {MAX_REPLAY} events: choose a shorter one"
         raise InvalidRequestProblem(errors=[FieldProblem(pointer="/to", detail=detail)]) from error
