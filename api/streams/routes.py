@@ -38,7 +38,8 @@ from api.streams.schemas import (
     StreamModel,
     StreamResults,
 )
-from app.services.streams import NewStream, delete, find_or_create, start_or_withdraw, stop
+from app.services import streams as stream_service
+from app.services.streams import NewStream
 from domain.fields import Name
 from domain.streams.status import TERMINAL, StreamStatus
 from infra.db.repositories import streams
@@ -102,7 +103,7 @@ async def analyze_stream(
             options=body.options.model_dump(exclude_none=True),
             correlation_id=request_id_of(request.scope),
         )
-        stream = await find_or_create(session, services.creation, new)
+        stream = await stream_service.find_or_create(session, services.creation, new)
         return Created(
             response=StoredResponse(
                 status=201,
@@ -110,7 +111,9 @@ async def analyze_stream(
                 body=StreamModel.of(stream).model_dump(mode="json"),
             ),
             # After the commit: the first thing the workflow does is to write to this row.
-            start=partial(start_or_withdraw, services.database, services.starter, stream),
+            start=partial(
+                stream_service.start_or_withdraw, services.database, services.starter, stream
+            ),
         )
 
     once = IdempotentRequest(
@@ -231,7 +234,7 @@ async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDepen
     deletion continues where it stopped, and once the stream is gone the response is 404.
     """
     try:
-        await delete(
+        await stream_service.delete(
             services.database,
             services.starter,
             services.clips,
@@ -244,7 +247,7 @@ async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDepen
 
 
 async def _stop(services: Services, row: Stream) -> StreamModel:
-    stream, status = await stop(services.database, services.starter, row)
+    stream, status = await stream_service.stop(services.database, services.starter, row)
     return StreamModel.of(stream, status=status)
 
 
