@@ -1,43 +1,47 @@
-"""The HTTP API, put together."""
+"""The FastAPI application: routes, middleware, error handlers and documentation."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import audit, batches, health
+from api import audit, health
+from api.auth import charge_file
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
-from api.errors.handlers import answer_with_problems
-from api.highlights import feedback, search, similar
+from api.errors.handlers import add_exception_handlers
+from api.highlights import feedback, search
 from api.highlights import routes as highlights
-from api.highlights.turns import Turns
 from api.keys import routes as keys
 from api.middleware.conditional import ConditionalReads
-from api.middleware.content_type import require_acceptable
-from api.middleware.cors import allow_origins
-from api.middleware.json_body import JsonBodies
-from api.middleware.methods import Methods, all_routes
-from api.middleware.parameters import DeclaredParameters, require_declared_without_key
-from api.middleware.rate_limiting import RateLimiting, charge_file
-from api.middleware.rate_limits import RateLimits
+from api.middleware.json_content import JsonBodyValidation, require_acceptable
+from api.middleware.rate_limits import (
+    ConnectionLimiter,
+    RateLimiting,
+    RateLimits,
+    TenantConcurrency,
+)
 from api.middleware.request_context import RequestContext
-from api.middleware.size_limits import BodyLimit, HeadLimit
-from api.openapi.document import add_documentation, complete_document
-from api.openapi.events import document_events
+from api.middleware.routing import (
+    DeclaredParameters,
+    MethodRouting,
+    all_routes,
+    require_declared_without_key,
+)
+from api.middleware.size_limits import BodyLimit, HeaderLimit
+from api.openapi.document import add_documentation, complete_document, document_events
 from api.profiles import routes as profiles
 from api.services import Services
-from api.streams import deletion
 from api.streams import events as stream_events
 from api.streams import routes as streams
-from api.streams.event_connections import EventConnections
 from api.usage import routes as usage
 from api.webhooks import deliveries
 from api.webhooks import routes as webhooks
@@ -63,34 +67,53 @@ from infra.storage.signed_urls import ClipLinks, UrlSigner
 from infra.temporal.client import TemporalConnection
 from infra.webhooks.message import EndpointSecrets
 
+_CORS_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_CORS_REQUEST_HEADERS: Final = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+    "X-Request-Id",
+)
+_CORS_RESPONSE_HEADERS: Final = (
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-Id",
+)
+_CORS_MAX_AGE: Final = 600
 _MAX_BODY_BYTES: Final = 64 << 10
 _MAX_URI_BYTES: Final = 8 << 10
 _MAX_HEADERS_BYTES: Final = 16 << 10
 _MIN_GZIP_BYTES: Final = 1024
 _GZIP_LEVEL: Final = 5
-# `/v1/webhooks/deliveries` must not be taken for an endpoint, so deliveries come first, and so
-# does the search before highlights by their ids. Routes are tried in this order, and most requests
-# by far are 100ms's.
+# Routes are tried in this order: `/v1/webhooks/deliveries` before `/v1/webhooks/{endpoint_id}`,
+# search before `/v1/highlights/{highlight_id}`, and 100ms first, which sends most requests.
 _RESOURCES: Final = (
     hms_webhooks,
-    *(streams, deletion, stream_events),
-    *(search, highlights, similar, feedback, batches, clips, profiles),
+    *(streams, stream_events),
+    *(search, highlights, feedback, clips, profiles),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
-# They only read, although their arguments are bodies.
+# POST requests that only read.
 _READS: Final = frozenset({"/v1/highlights/batch-get", "/v1/profiles/match"})
 _TAGS: Final[list[dict[str, Any]]] = [
-    {"name": "streams", "description": "Live streams being analysed."},
-    {"name": "highlights", "description": "The moments found in them."},
-    {"name": "clips", "description": "Video files of the moments."},
-    {"name": "profiles", "description": "What counts in each game, and your own rules for it."},
-    {"name": "connections", "description": "100ms workspaces whose events start your streams."},
-    {"name": "100ms", "description": "Where 100ms sends its events."},
-    {"name": "keys", "description": "API keys, and what they may do."},
+    {"name": "streams", "description": "Live streams and their analysis."},
+    {"name": "highlights", "description": "Highlights found in streams."},
+    {"name": "clips", "description": "Video files of highlights."},
+    {"name": "profiles", "description": "Scoring rules of each game, and your overrides."},
+    {"name": "connections", "description": "100ms workspaces whose events start streams."},
+    {"name": "100ms", "description": "Receivers of 100ms webhooks."},
+    {"name": "keys", "description": "API keys and their scopes."},
     {"name": "audit", "description": "Who changed what."},
-    {"name": "webhooks", "description": "What you are told as it happens, and where."},
-    {"name": "usage", "description": "What you have used, and what it costs."},
+    {"name": "webhooks", "description": "Your webhook endpoints and deliveries to them."},
+    {"name": "usage", "description": "Usage, cost and budgets."},
     {"name": "health", "description": "For load balancers and operators."},
 ]
 
@@ -98,11 +121,11 @@ _TAGS: Final[list[dict[str, Any]]] = [
 def create_app(settings: Settings) -> FastAPI:
     """Return the API.
 
-    It starts, and answers `/healthz`, whether or not database and Temporal do.
+    It starts and serves `/healthz` even if the database and Temporal are unavailable.
 
     Raises:
-        NotConfiguredError: no database is set.
-        InvalidProfilesError: a game profile is wrong.
+        NotConfiguredError: no database is configured.
+        InvalidProfilesError: a shipped game profile is invalid.
     """
     services = _services(settings)
 
@@ -119,8 +142,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Highlight API",
         version="1",
-        summary="A live stream in, scored clips of its best moments out.",
-        description="All times are seconds of the stream's own media time unless they are "
+        summary="Finds the highlights of live streams and renders clips of them.",
+        description="All positions are seconds of the stream's media time; points in time are "
         "timestamps. Errors are problem documents (RFC 9457), listed at `/errors`.",
         openapi_tags=_TAGS,
         servers=[{"url": "/"}],
@@ -146,7 +169,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_documentation(app)
     complete_document(app)
     document_events(app)
-    answer_with_problems(app)
+    add_exception_handlers(app)
     _surround(app, settings, services)
     return app
 
@@ -154,7 +177,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(ConditionalReads)
-    app.add_middleware(JsonBodies, exempt=(hms_webhooks.PREFIX,))
+    app.add_middleware(JsonBodyValidation, exempt=(hms_webhooks.PREFIX,))
     app.add_middleware(
         BodyLimit,
         limit=_MAX_BODY_BYTES,
@@ -162,13 +185,31 @@ def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
         reads=_READS,
     )
     app.add_middleware(
-        Methods, routes=all_routes(app.routes, [resource.router for resource in _RESOURCES])
+        MethodRouting, routes=all_routes(app.routes, [resource.router for resource in _RESOURCES])
     )
-    app.add_middleware(HeadLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
+    app.add_middleware(HeaderLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
     app.add_middleware(RateLimiting, limits=services.limits)
     app.add_middleware(GZipMiddleware, minimum_size=_MIN_GZIP_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))
-    allow_origins(app, settings.cors_origins)
+    _allow_origins(app, settings.cors_origins)
+
+
+def _allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
+    """Allow browser pages of these origins to call the API; none by default.
+
+    Added last, so that pages can read error responses too and preflight requests, which cannot
+    carry a key, do not count against rate limits. Keys are sent in a header that pages must set
+    themselves, unlike cookies, so `*` is safe.
+    """
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=_CORS_METHODS,
+            allow_headers=_CORS_REQUEST_HEADERS,
+            expose_headers=_CORS_RESPONSE_HEADERS,
+            max_age=_CORS_MAX_AGE,
+        )
 
 
 def _services(settings: Settings) -> Services:
@@ -224,8 +265,8 @@ def _services(settings: Settings) -> Services:
         keys=KeyCache(database),
         endpoint_secrets=EndpointSecrets(secret),
         dispatcher=WebhookDispatcher(database, temporal.client),
-        event_connections=EventConnections(settings.events_per_tenant),
+        event_connections=ConnectionLimiter(settings.events_per_tenant),
         meter=RequestMeter(database, interval=settings.usage_flush_interval),
         queries=QueryReader(Vocabularies()),
-        turns=Turns(),
+        turns=TenantConcurrency(),
     )

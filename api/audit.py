@@ -1,4 +1,4 @@
-"""The audit log: who changed keys and rules, when, and from where."""
+"""The audit log: who changed what, when, and from where."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import Administrator
 from api.errors.problems import (
     InvalidCursorProblem,
-    InvalidRequestProblem,
-    MissingScopeProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_KEY, documented
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
-from api.request_model import Moment, Name
+from api.request_model import Timestamp
 from api.services import ServicesDependency
+from domain.fields import Name
 from domain.tenants.audit import ActorKind, AuditAction, AuditTarget
 from infra.db.repositories import audit
 from infra.db.repositories.audit import AuditFilter
@@ -34,7 +31,7 @@ class AuditActorModel(BaseModel):
     """Who made the change."""
 
     kind: ActorKind
-    id: UUID | None = Field(description="The API key, where it was one.")
+    id: UUID | None = Field(description="The API key, if the actor is one.")
 
 
 class AuditTargetModel(BaseModel):
@@ -45,7 +42,7 @@ class AuditTargetModel(BaseModel):
 
 
 class AuditEntryModel(BaseModel):
-    """One change."""
+    """An audit entry."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -69,8 +66,10 @@ class AuditEntryModel(BaseModel):
     actor: AuditActorModel
     action: str = Field(examples=["key.revoked"])
     target: AuditTargetModel
-    details: dict[str, Any] = Field(description="What changed; its form depends on the action.")
-    request_id: str | None = Field(description="`X-Request-Id` of the request, if it was one.")
+    details: dict[str, Any] = Field(description="What changed; the format depends on the action.")
+    request_id: str | None = Field(
+        description="`X-Request-Id` of the request, if the change was one."
+    )
     client_address: str | None
 
     @classmethod
@@ -92,10 +91,7 @@ class AuditEntryModel(BaseModel):
     "",
     operation_id="listAuditEntries",
     responses=documented(
-        UnauthenticatedProblem,
-        MissingScopeProblem,
-        InvalidRequestProblem,
-        UnavailableProblem,
+        *WITH_KEY,
         InvalidCursorProblem,
     ),
 )
@@ -106,14 +102,14 @@ async def list_audit_entries(
     action: AuditAction | None = None,
     target_kind: AuditTarget | None = None,
     target_id: Annotated[
-        Name | None, Query(description="Such as a key's id, or a profile's name.")
+        Name | None, Query(description="Such as a key id or a profile id.")
     ] = None,
-    since: Annotated[Moment | None, Query(description="Entries from this time on.")] = None,
-    until: Annotated[Moment | None, Query(description="Entries before this time.")] = None,
+    since: Annotated[Timestamp | None, Query(description="Entries at or after this time.")] = None,
+    until: Annotated[Timestamp | None, Query(description="Entries before this time.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[AuditEntryModel]:
-    """List changes that match all filters given, newest first. Entries are never altered."""
+    """List audit entries that match all filters, newest first. Entries are never changed."""
     after = decode(cursor, sort=_NEWEST, by_time=True)
     async with services.database.session(caller.tenant_id) as session:
         rows = await audit.list_page(

@@ -1,9 +1,4 @@
-"""The address that a request comes from.
-
-Who asks, and whether they may.
-
-Who makes a change, for the audit log.
-"""
+"""Authentication and authorization of requests, and the actor for the audit log."""
 
 from __future__ import annotations
 
@@ -22,8 +17,8 @@ from api.errors.problems import (
     MissingScopeProblem,
     UnauthenticatedProblem,
 )
-from api.middleware.parameters import require_declared
-from api.middleware.request_id import request_id_of
+from api.middleware.request_context import request_id_of
+from api.middleware.routing import require_declared
 from api.services import Services, ServicesDependency
 from app.services.key_cache import KeyCache, KnownKey
 from domain.tenants.addresses import IPAddress, client_address, is_within, network
@@ -36,7 +31,7 @@ _FORWARDED_FOR: Final = "X-Forwarded-For"
 
 
 async def client_address_of(request: Request, services: ServicesDependency) -> IPAddress | None:
-    """Return the client's address, or None when there is none, as on a Unix socket."""
+    """Return the client's address, or None if there is none, such as on a Unix socket."""
     if request.client is None:
         return None
     try:
@@ -50,11 +45,7 @@ async def client_address_of(request: Request, services: ServicesDependency) -> I
 
 
 ClientAddress = Annotated[IPAddress | None, Depends(client_address_of)]
-
-
 _LAST_USED_INTERVAL: Final = timedelta(minutes=1)
-
-
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="ApiKey",
@@ -64,20 +55,20 @@ _bearer = HTTPBearer(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Permit:
-    """A key, and the address that it is used from: whether they are let in can be asked again."""
+class KeyAuthorization:
+    """A key and the address it is used from, to check authorization again on long responses."""
 
     keys: KeyCache
     key_hash: bytes
     address: IPAddress | None
 
     async def known_key(self) -> KnownKey:
-        """Return the key as it is now, or at most `key_cache.LIFETIME` seconds ago.
+        """Return the key's current state, at most `key_cache.LIFETIME` seconds old.
 
         Raises:
-            UnauthenticatedProblem: it is unknown, revoked or has expired.
+            UnauthenticatedProblem: the key is unknown, revoked or expired.
             AddressNotAllowedProblem: it may not be used from this address.
-            DatabaseUnavailableError: the database is away.
+            DatabaseUnavailableError: the database is unavailable.
         """
         known = await self.keys.find_usable(self.key_hash)
         if known is None:
@@ -86,10 +77,10 @@ class Permit:
         return known
 
     async def require(self, scope: Scope) -> None:
-        """Refuse a key that may no longer do what needs `scope`.
+        """Check that the key still has a scope.
 
         Raises:
-            MissingScopeProblem: it has not, or no longer, the scope.
+            MissingScopeProblem: it lacks the scope.
             UnauthenticatedProblem: see `known_key`.
             AddressNotAllowedProblem: see `known_key`.
             DatabaseUnavailableError: see `known_key`.
@@ -99,16 +90,16 @@ class Permit:
 
 @dataclass(frozen=True)
 class Caller:
-    """The tenant on whose behalf a request is made, and what its key may do.
+    """The tenant and the scopes of the request's API key.
 
     Attributes:
-        permit: what the key was let in by, to be asked again while an answer lasts.
+        authorization: to check the key again during a long response.
     """
 
     tenant_id: UUID
     key_id: UUID
     scopes: frozenset[Scope]
-    permit: Permit
+    authorization: KeyAuthorization
 
 
 async def authenticate(
@@ -117,46 +108,58 @@ async def authenticate(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     address: ClientAddress,
 ) -> Caller:
-    """Return the caller whose key the request carries.
+    """Return the caller of the request.
 
     Raises:
-        UnauthenticatedProblem: no key, or one that is malformed, unknown, revoked or expired;
-            which of them is not told.
-        AddressNotAllowedProblem: the key is good, but not from this address.
-        RateLimitedProblem: the key or its tenant has asked for too much.
+        UnauthenticatedProblem: the key is missing, malformed, unknown, revoked or expired; the
+            response does not say which of the last three.
+        AddressNotAllowedProblem: the key may not be used from this address.
+        RateLimitedProblem: the key or its tenant exceeds its rate limit.
     """
     if credentials is None:
         raise UnauthenticatedProblem
     key = api_keys.parse(credentials.credentials)
     if key is None:
         raise UnauthenticatedProblem(
-            "The API key is malformed: check that it was copied whole and unchanged."
+            "The API key is malformed: check that it was copied completely."
         )
     key_hash = api_keys.hash_key(key, secret=services.key_secret)
-    permit = Permit(keys=services.keys, key_hash=key_hash, address=address)
-    known = await permit.known_key()
+    authorization = KeyAuthorization(keys=services.keys, key_hash=key_hash, address=address)
+    known = await authorization.known_key()
     structlog.contextvars.bind_contextvars(tenant_id=str(known.tenant_id))
     await services.limits.charge_caller(request.scope, tenant_id=known.tenant_id, key_id=known.id)
     services.meter.count(known.tenant_id)
     await _note_use(services, known, key_hash)
-    return Caller(tenant_id=known.tenant_id, key_id=known.id, scopes=known.scopes, permit=permit)
+    return Caller(
+        tenant_id=known.tenant_id, key_id=known.id, scopes=known.scopes, authorization=authorization
+    )
+
+
+async def charge_file(request: Request, services: ServicesDependency) -> None:
+    """Charge a request for a signed URL to its address. `authenticate` charges all others.
+
+    Raises:
+        RateLimitedProblem: the address exceeds its rate limit.
+        UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
+    """
+    await services.limits.charge_file(request.scope)
 
 
 def require_scope(granted: frozenset[Scope], scope: Scope) -> None:
-    """Refuse a key without a scope.
+    """Check that a scope is granted.
 
     Raises:
-        MissingScopeProblem: it has neither the scope nor `admin`.
+        MissingScopeProblem: neither the scope nor `admin` is granted.
     """
     if not permits(granted, scope):
         raise MissingScopeProblem(f"This operation needs a key with the scope `{scope}`.")
 
 
 def require_address(allowed: Sequence[str], address: IPAddress | None) -> None:
-    """Let a key be used from the networks that it allows; from anywhere if it names none.
+    """Check that an address is in one of the allowed networks; an empty list allows all.
 
     Raises:
-        AddressNotAllowedProblem: the address lies in none of them, or is not known.
+        AddressNotAllowedProblem: it is in none of them, or unknown.
     """
     if not allowed or (address is not None and is_within(address, map(network, allowed))):
         return
@@ -187,30 +190,24 @@ def _requiring(scope: Scope) -> Any:  # noqa: ANN401 - FastAPI's own type of a d
 
 
 Reader = Annotated[Caller, _requiring(Scope.READ)]
-
-
 Writer = Annotated[Caller, _requiring(Scope.WRITE)]
-
-
-WebhookKeeper = Annotated[Caller, _requiring(Scope.WEBHOOKS)]
-
-
+WebhookManager = Annotated[Caller, _requiring(Scope.WEBHOOKS)]
 Administrator = Annotated[Caller, _requiring(Scope.ADMIN)]
 
 
 async def _in_turn(caller: Reader, services: ServicesDependency) -> AsyncIterator[Caller]:
-    async with services.turns.turn(caller.tenant_id):
+    async with services.turns.slot(caller.tenant_id):
         yield caller
 
 
-ReaderInTurn = Annotated[Caller, Depends(_in_turn, scope="function")]
+SearchReader = Annotated[Caller, Depends(_in_turn, scope="function")]
 """A reader whose request costs much: the tenant's others of this kind have their turns too."""
 
 
 async def actor_of(
     request: Request, caller: Annotated[Caller, Depends(authenticate)], address: ClientAddress
 ) -> Actor:
-    """Return the caller as the audit log names it."""
+    """Return the caller as an actor of the audit log."""
     return Actor(
         kind=ActorKind.API_KEY,
         id=caller.key_id,

@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can work."""
+"""Liveness and readiness."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from temporalio.service import RPCError
 
-from api.middleware.parameters import WITHOUT_KEY
+from api.middleware.routing import WITHOUT_KEY
 from api.services import Services, ServicesDependency
 from infra.db.engine import DatabaseUnavailableError
 from infra.temporal.client import TemporalUnavailableError
@@ -22,20 +22,20 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """This process answers."""
+    """The process is alive."""
 
     status: Literal["ok"] = "ok"
 
 
 class Check(BaseModel):
-    """One part that the API depends on."""
+    """State of one dependency."""
 
     ok: bool
     detail: str
 
 
-class Readiness(BaseModel):
-    """Whether requests can be served, part by part."""
+class ReadinessReport(BaseModel):
+    """Whether requests can be served, by dependency."""
 
     ready: bool
     checks: dict[str, Check]
@@ -43,7 +43,7 @@ class Readiness(BaseModel):
 
 @router.get("/healthz", operation_id="getHealth", openapi_extra=WITHOUT_KEY)
 async def get_health() -> Health:
-    """Tell that this process lives; asks nothing of anything else."""
+    """Return 200 while the process is alive. Checks no dependency."""
     return Health()
 
 
@@ -51,16 +51,16 @@ async def get_health() -> Health:
     "/readyz",
     operation_id="getReadiness",
     openapi_extra=WITHOUT_KEY,
-    responses={503: {"model": Readiness, "description": "Some part is away."}},
+    responses={503: {"model": ReadinessReport, "description": "Some part is away."}},
 )
-async def get_readiness(services: ServicesDependency, response: Response) -> Readiness:
-    """Tell whether database and workflow service answer."""
+async def get_readiness(services: ServicesDependency, response: Response) -> ReadinessReport:
+    """Check the database and the workflow service."""
     database, temporal = await asyncio.gather(
         _check(services.database.ping()), _check(_ping_temporal(services))
     )
     ready = database.ok and temporal.ok
     response.status_code = 200 if ready else 503
-    return Readiness(ready=ready, checks={"database": database, "temporal": temporal})
+    return ReadinessReport(ready=ready, checks={"database": database, "temporal": temporal})
 
 
 async def _ping_temporal(services: Services) -> None:

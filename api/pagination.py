@@ -1,4 +1,4 @@
-"""Lists in pages: an opaque cursor says where the next one starts."""
+"""Keyset pagination with opaque cursors."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic_core import to_json
 
 from api.errors.problems import InvalidCursorProblem
-from api.request_model import Moment
+from api.request_model import Timestamp
 from infra.db.keyset import Position
 
 T = TypeVar("T")
 
 MAX_LIMIT: Final = 100
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items on a page.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of items per page.")]
 Cursor = Annotated[
     str | None, Query(max_length=512, description="`next_cursor` of the previous page.")
 ]
 
 
 class Page(BaseModel, Generic[T]):
-    """Some items of a list; `next_cursor` is null on the last page."""
+    """One page of a list; `next_cursor` is null on the last page."""
 
     data: list[T]
     next_cursor: str | None = None
 
 
 def page_response(documents: Sequence[Mapping[str, Any]], *, next_cursor: str | None) -> Response:
-    """Return a page of items that were written out by field, which no model has to be made of.
+    """Return a page of items that are JSON fields already and need no validation.
 
-    Say the page's model to the route (`response_model`), for its documentation.
+    Set the page's model as `response_model` of the route for the documentation.
     """
     page = {"data": documents, "next_cursor": next_cursor}
     body = to_json(page, inf_nan_mode="null")  # as models write them
@@ -45,18 +45,18 @@ def page_response(documents: Sequence[Mapping[str, Any]], *, next_cursor: str | 
 
 
 class _Token(BaseModel):
-    """What a cursor says: the order it belongs to, and the last row's place in it."""
+    """Content of a cursor: the sort order and the position of the last row."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sort: str = Field(alias="s")
-    time: Moment | None = Field(default=None, alias="t")
+    time: Timestamp | None = Field(default=None, alias="t")
     number: FiniteFloat | None = Field(default=None, alias="n")
     id: UUID = Field(alias="i")
 
 
 def encode(position: Position, *, sort: str) -> str:
-    """Return the cursor of a position in the order `sort`."""
+    """Return the cursor of a position."""
     value = position.value
     is_time = isinstance(value, datetime)
     token = _Token(
@@ -67,15 +67,15 @@ def encode(position: Position, *, sort: str) -> str:
 
 
 def decode(cursor: str | None, *, sort: str, by_time: bool) -> Position | None:
-    """Return the position that a cursor stands for.
+    """Return the position of a cursor.
 
     Args:
         cursor: as the client sent it.
-        sort: the order of the list that it must belong to.
-        by_time: whether that order is one of time.
+        sort: the sort order that it must belong to.
+        by_time: whether that order is by time.
 
     Raises:
-        InvalidCursorProblem: we did not make it, or for another order.
+        InvalidCursorProblem: it is not one of ours, or belongs to another order.
     """
     if cursor is None:
         return None
@@ -91,9 +91,9 @@ def decode(cursor: str | None, *, sort: str, by_time: bool) -> Position | None:
 
 
 def next_cursor(rows: Sequence[object], *, limit: int, column: str, sort: str) -> str | None:
-    """Return the cursor after the first `limit` of `rows`, or None when there are no more.
+    """Return the cursor after the first `limit` rows, or None if there are no more.
 
-    Ask the database for one row more than a page holds, so that the last page is known as such.
+    Query one row more than a page holds to know whether there is a next page.
     """
     if len(rows) <= limit:
         return None

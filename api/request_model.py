@@ -1,9 +1,4 @@
-"""Text as requests may carry it: bounded, and without control characters, which no store takes.
-
-Timestamps as requests may carry them: ISO 8601 with a zone, in years that every store takes.
-
-The base of every body: unknown members are refused, and JSON's types are taken as they are.
-"""
+"""The base model of request bodies, and the timestamp type of requests."""
 
 from __future__ import annotations
 
@@ -18,49 +13,26 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
-    StringConstraints,
     TypeAdapter,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import to_json
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-
-
-# At least one character that can be seen.
-_NOT_BLANK = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
-
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NOT_BLANK)]
-
-
-Title = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
-
-
-Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[\x21-\x7e]+$")]
-
-
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-
-
 _FORM: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,12})?)?"
     r"([Zz]|[+-][0-9]{2}:?[0-9]{2})"
 )
-
-
 _PARSED: Final = TypeAdapter(Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)])
 
 
-def moment(value: object) -> datetime:
-    """Return the time that a text says; pydantic alone would read `2026` as seconds since 1970.
+def timestamp(value: object) -> datetime:
+    """Parse a timestamp. Stricter than pydantic, which reads `2026` as seconds since 1970.
 
     Raises:
-        ValueError: it is not a date, a time and a zone, or not in these years.
+        ValueError: it has no date, time and zone, or is outside 1970 to 2200.
     """
     if isinstance(value, datetime) or (isinstance(value, str) and _FORM.fullmatch(value)):
         return _PARSED.validate_python(value)
@@ -68,15 +40,15 @@ def moment(value: object) -> datetime:
 
 
 # In strict models too: what is text here is a time in any JSON.
-Moment = Annotated[datetime, BeforeValidator(moment)]
+Timestamp = Annotated[datetime, BeforeValidator(timestamp)]
 
 
 class RequestModel(BaseModel):
-    """A body, validated as JSON and strictly.
+    """A request body, validated strictly and as JSON.
 
-    FastAPI decodes a body first and validates Python values, of which pydantic takes `true` for 1,
-    `"5"` for 5 and `2.0` for 2. Strictly and as JSON it takes numbers for numbers, and still text
-    for ids, times and names of choices. What models contain is validated alike.
+    FastAPI validates decoded Python values, for which pydantic accepts `true` as 1, `"5"` as 5 and
+    `2.0` as 2. In strict JSON mode it does not, but still accepts text for ids, timestamps and
+    enums. Nested models are validated the same way.
     """
 
     model_config = ConfigDict(extra="forbid")

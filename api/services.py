@@ -1,4 +1,4 @@
-"""What the routes work with: one of each, made with the application."""
+"""The services that routes use, created once with the application."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.highlights.turns import Turns
-from api.middleware.rate_limits import RateLimits
-from api.streams.event_connections import EventConnections
+from api.middleware.rate_limits import ConnectionLimiter, RateLimits, TenantConcurrency
 from app.services.connections import KnownConnections
 from app.services.hms_events import InboundDelivery, InboundDispatch
 from app.services.key_cache import KeyCache
@@ -30,7 +28,7 @@ from infra.webhooks.message import EndpointSecrets
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """The doors to the world, and the rules read at start."""
+    """Adapters and services shared by all routes."""
 
     settings: Settings
     database: Database
@@ -52,10 +50,10 @@ class Services:
     keys: KeyCache
     endpoint_secrets: EndpointSecrets
     dispatcher: WebhookDispatcher
-    event_connections: EventConnections
+    event_connections: ConnectionLimiter
     meter: RequestMeter
     queries: QueryReader
-    turns: Turns
+    turns: TenantConcurrency
 
 
 async def services_of(request: Request) -> Services:

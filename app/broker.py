@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from temporalio.client import Client
 
-from api.streams.jobs import AnalyzeJobs
 from app.container import Doors
+from app.services.jobs import AnalyzeJobs
 from app.services.streams import StreamStarter, TenantNames
 from infra.amqp import EventRelay, JobConsumer, stay_connected
 from infra.settings import Settings

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import create_app
 from api.errors.problems import MEDIA_TYPE, HeadersTooLargeProblem, OtherHttpProblem, Problem
-from api.middleware.request_id import HEADER
+from api.middleware.request_context import HEADER
 from infra.settings import Settings
 
 MAX_HEAD_BYTES: Final = 64 << 10

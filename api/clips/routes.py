@@ -1,4 +1,4 @@
-"""Clips: what is known of them, and their files by signed URL."""
+"""Routes of clips, and their files behind signed URLs."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.middleware.conditional import matches
-from api.middleware.parameters import WITHOUT_KEY
-from api.middleware.request_id import request_id_of
+from api.middleware.request_context import request_id_of
+from api.middleware.routing import WITHOUT_KEY
 from api.services import Services, ServicesDependency
 from domain.clips.models import ClipStatus
 from infra.db.repositories import clips
@@ -80,7 +80,7 @@ def _file_responses(media_type: str) -> dict[int | str, dict[str, object]]:
     ),
 )
 async def get_clip(clip_id: UUID, caller: Reader, services: ServicesDependency) -> ClipDetail:
-    """Read a clip's properties and links."""
+    """Read a clip with its links."""
     async with services.database.session(caller.tenant_id) as session:
         row = await clips.get(session, tenant_id=caller.tenant_id, clip_id=clip_id)
     if row is None:
@@ -105,7 +105,7 @@ async def download_clip(
     services: ServicesDependency,
     request: Request,
 ) -> Response:
-    """Download a clip by its signed URL; no key is needed, and ranges are served."""
+    """Download a clip by its signed URL. No API key is needed; ranges are supported."""
     _check(services, clip_id, "download", tenant=tenant, expires=expires, signature=signature)
     row = await _ready_clip(services, tenant, clip_id)
     return await _serve(services, row, row.key, request, etag=row.sha256, expires=expires)
@@ -128,7 +128,7 @@ async def download_thumbnail(
     services: ServicesDependency,
     request: Request,
 ) -> Response:
-    """Download a clip's picture by its signed URL; no key is needed."""
+    """Download a clip's thumbnail by its signed URL. No API key is needed."""
     _check(services, clip_id, "thumbnail", tenant=tenant, expires=expires, signature=signature)
     row = await _ready_clip(services, tenant, clip_id)
     return await _serve(services, row, row.thumbnail_key, request, etag=None, expires=expires)
@@ -179,7 +179,7 @@ async def _serve(
     try:
         found = await asyncio.to_thread(path.stat)
     except OSError:
-        raise ClipNotFoundProblem("The clip's file is no longer stored.") from None
+        raise ClipNotFoundProblem("The clip's file was deleted.") from None
     headers = {
         "Cache-Control": f"private, max-age={max(0, expires - int(time.time()))}, immutable",
         "Cross-Origin-Resource-Policy": "cross-origin",
@@ -196,7 +196,7 @@ async def _serve(
 
 
 class _ClipFileResponse(FileResponse):
-    """A file with ranges, whose refusals are problem documents too."""
+    """A file response with ranges, whose errors are problem documents."""
 
     def __init__(
         self,
@@ -219,7 +219,7 @@ class _ClipFileResponse(FileResponse):
         self._size = stat_result.st_size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file or a part of it."""
+        """Send the file or the requested range."""
         refused: list[int] = []
 
         async def watch(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Clips as clients see them."""
+"""Response models of clips."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ClipModel(BaseModel):
     start: float
     end: float
     duration: float = Field(description="Seconds.")
-    url: str | None = Field(description="Signed; opens without a key until it expires.")
+    url: str | None = Field(description="Signed URL; needs no API key until it expires.")
     thumbnail_url: str | None
     ready_at: datetime | None
     width: int | None
@@ -57,12 +57,12 @@ class ClipModel(BaseModel):
 
     @classmethod
     def of(cls, row: Clip | ClipRow, services: Services) -> Self:
-        """Return a clip, with links when it is ready."""
+        """Return a clip; with links if it is ready."""
         return cls.model_validate(clip_document_of(row, services))
 
 
 def clip_document_of(row: Clip | ClipRow, services: Services) -> dict[str, Any]:
-    """Return what a `ClipModel` shows of a clip."""
+    """Return a clip as JSON fields of `ClipModel`."""
     is_ready = row.status == ClipStatus.READY and row.key is not None
     return {
         "id": row.id,
@@ -86,21 +86,21 @@ def clip_document_of(row: Clip | ClipRow, services: Services) -> dict[str, Any]:
 
 
 class ClipDetail(ClipModel):
-    """A clip with where it belongs and what came of it."""
+    """A clip with its stream, highlight and file details."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL]})
 
     stream_id: UUID
     highlight_id: UUID
     has_audio: bool | None
-    sha256: str | None = Field(description="Of the file, in hex.")
-    message: str = Field(description="Why it failed, if it did.")
+    sha256: str | None = Field(description="SHA-256 of the file, in hex.")
+    message: str = Field(description="Why rendering failed, if it did.")
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, row: Clip | ClipRow, services: Services) -> Self:
-        """Return a clip with all that is known of it."""
+        """Return a clip with its details."""
         return cls(
             **ClipModel.of(row, services).model_dump(),
             stream_id=row.stream_id,

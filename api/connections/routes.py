@@ -1,8 +1,9 @@
-"""100ms connections: which workspaces' events we follow, and how their senders are known."""
+"""Routes of 100ms connections."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -12,43 +13,35 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.auth import Administrator, AuditActor
-from api.connections.changes import checks_after, management_columns, plain_columns
 from api.connections.schemas import (
     ConnectionModel,
     ConnectionPatch,
     ConnectionRequest,
     InboundEventList,
     InboundEventModel,
+    invalid_checks_as_problem,
+    management_columns,
+    plain_columns,
 )
 from api.errors.problems import (
-    BodyTooLargeProblem,
     ConnectionNotFoundProblem,
-    IdempotencyMismatchProblem,
     InvalidCursorProblem,
-    InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
-    RequestInProgressProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import IDEMPOTENT, WITH_BODY, WITH_KEY, documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
-from api.middleware.content_type import require_json
+from api.middleware.json_content import require_json
 from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
+from app.services.connections import ConnectionService, revised
 from domain.hms.admission import Checks
-from domain.tenants.audit import AuditAction
-from infra.connection_secrets import OVERLAP, PlainSecrets
-from infra.db.repositories import audit, connections, inbound_events
+from infra.connection_secrets import PlainSecrets
+from infra.db.errors import RecordMissingError
+from infra.db.repositories import connections, inbound_events
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.tables import Connection
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/connections", tags=["connections"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 
 
 @router.post(
@@ -57,7 +50,7 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
     status_code=201,
     response_model=ConnectionModel,
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, RequestInProgressProblem, IdempotencyMismatchProblem),
+    responses=documented(*WITH_KEY, *WITH_BODY, *IDEMPOTENT),
 )
 async def create_connection(
     body: ConnectionRequest,
@@ -68,44 +61,36 @@ async def create_connection(
 ) -> JSONResponse:
     """Connect a 100ms workspace.
 
-    The answer holds the secrets, which cannot be read again, not even by repeating the request
-    under its `Idempotency-Key`: rotate them if they were lost.
+    The response contains the secrets. They cannot be read again, not even by a retry with the same
+    `Idempotency-Key`; if you lose them, rotate them.
     """
-    checks = checks_after(body, Checks())
+    with invalid_checks_as_problem():
+        checks = revised(Checks().model_dump(), body.checks.given() if body.checks else {})
 
     async def create(session: AsyncSession, connection_id: UUID) -> Created:
-        secrets = services.connection_secrets.generate()
-        row = await connections.create(
+        row, secrets = await _service(services).create(
             session,
+            connection_id,
+            plain_columns(body)
+            | management_columns(body, services.connection_secrets, connection_id=connection_id),
             tenant_id=caller.tenant_id,
-            id=connection_id,
-            checks=checks.model_dump(mode="json"),
-            **services.connection_secrets.stored(secrets, connection_id=connection_id),
-            **management_columns(body, services.connection_secrets, connection_id=connection_id),
-            **{"title": "", **plain_columns(body)},
-        )
-        await audit.record(
-            session,
-            tenant_id=caller.tenant_id,
-            action=AuditAction.CONNECTION_CREATED,
-            target_id=row.id,
+            checks=checks,
             actor=actor,
-            details={"name": row.name},
         )
         return Created(
-            answer=_answer(row, services, secrets=secrets), stored=_answer(row, services)
+            response=_answer(row, services, secrets=secrets), stored=_answer(row, services)
         )
 
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="createConnection", body=body
     )
-    answer = await once.answer(services.database, create)
+    answer = await once.respond(services.database, create)
     services.connections.forget_workspaces()
     return answer
 
 
 @router.get(
-    "", operation_id="listConnections", responses=documented(*_ALWAYS, InvalidCursorProblem)
+    "", operation_id="listConnections", responses=documented(*WITH_KEY, InvalidCursorProblem)
 )
 async def list_connections(
     caller: Administrator,
@@ -129,7 +114,7 @@ async def list_connections(
 @router.get(
     "/{connection_id}",
     operation_id="getConnection",
-    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+    responses=documented(*WITH_KEY, ConnectionNotFoundProblem),
 )
 async def get_connection(
     connection_id: UUID, caller: Administrator, services: ServicesDependency
@@ -148,7 +133,7 @@ async def get_connection(
     "/{connection_id}",
     operation_id="updateConnection",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, ConnectionNotFoundProblem),
+    responses=documented(*WITH_KEY, *WITH_BODY, ConnectionNotFoundProblem),
 )
 async def update_connection(
     connection_id: UUID,
@@ -157,33 +142,16 @@ async def update_connection(
     actor: AuditActor,
     services: ServicesDependency,
 ) -> ConnectionModel:
-    """Change a connection; events that come from now on are judged by it."""
-    async with services.database.session(caller.tenant_id) as session:
-        row = await connections.get(
-            session, tenant_id=caller.tenant_id, connection_id=connection_id
-        )
-        if row is None:
-            raise ConnectionNotFoundProblem
-        values = plain_columns(body) | management_columns(
-            body, services.connection_secrets, connection_id=connection_id
-        )
-        if body.checks is not None:
-            checks = checks_after(body, Checks.model_validate(row.checks))
-            values["checks"] = checks.model_dump(mode="json")
-        changed = await connections.update(
-            session, tenant_id=caller.tenant_id, connection_id=connection_id, values=values
-        )
-        if changed is None:
-            raise ConnectionNotFoundProblem
-        await audit.record(
-            session,
+    """Change a connection. The change applies to events received from now on."""
+    with _missing_as_problem(), invalid_checks_as_problem():
+        changed = await _service(services).update(
+            connection_id,
+            plain_columns(body)
+            | management_columns(body, services.connection_secrets, connection_id=connection_id),
             tenant_id=caller.tenant_id,
-            action=AuditAction.CONNECTION_UPDATED,
-            target_id=connection_id,
+            checks=None if body.checks is None else body.checks.given(),
             actor=actor,
-            details={"changed": sorted(values)},
         )
-    services.connections.forget(connection_id)
     return ConnectionModel.of(changed, base_url=services.settings.base_url())
 
 
@@ -192,73 +160,47 @@ async def update_connection(
     operation_id="deleteConnection",
     status_code=204,
     response_class=Response,
-    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+    responses=documented(*WITH_KEY, ConnectionNotFoundProblem),
 )
 async def delete_connection(
     connection_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
 ) -> None:
-    """Delete a connection and what it brought; its streams stay, and go on."""
-    async with services.database.session(caller.tenant_id) as session:
-        removed = await connections.remove(
-            session, tenant_id=caller.tenant_id, connection_id=connection_id
-        )
-        if not removed:
-            raise ConnectionNotFoundProblem
-        await audit.record(
-            session,
-            tenant_id=caller.tenant_id,
-            action=AuditAction.CONNECTION_DELETED,
-            target_id=connection_id,
-            actor=actor,
-        )
-    services.connections.forget(connection_id)
+    """Delete a connection and its stored events. Streams it started are unaffected."""
+    with _missing_as_problem():
+        await _service(services).delete(connection_id, tenant_id=caller.tenant_id, actor=actor)
 
 
 @router.post(
     "/{connection_id}/rotate",
     operation_id="rotateConnectionSecrets",
-    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+    responses=documented(*WITH_KEY, ConnectionNotFoundProblem),
 )
 async def rotate_secrets(
-    connection_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
+    connection_id: UUID,
+    caller: Administrator,
+    actor: AuditActor,
+    services: ServicesDependency,
 ) -> ConnectionModel:
-    """Make new secrets; those they replace stay good for 24 hours."""
-    secrets = services.connection_secrets.generate()
-    stored = services.connection_secrets.stored(secrets, connection_id=connection_id)
-    async with services.database.session(caller.tenant_id) as session:
-        row = await connections.rotate(
-            session,
-            tenant_id=caller.tenant_id,
-            connection_id=connection_id,
-            header_hash=stored["header_hash"],
-            signing_secret=stored["signing_secret"],
-            previous_until=datetime.now(UTC) + OVERLAP,
+    """Generate new secrets. The previous ones stay valid for 24 hours."""
+    with _missing_as_problem():
+        row, secrets = await _service(services).rotate(
+            connection_id, tenant_id=caller.tenant_id, actor=actor
         )
-        if row is None:
-            raise ConnectionNotFoundProblem
-        await audit.record(
-            session,
-            tenant_id=caller.tenant_id,
-            action=AuditAction.CONNECTION_ROTATED,
-            target_id=connection_id,
-            actor=actor,
-        )
-    services.connections.forget(connection_id)
     return ConnectionModel.of(row, base_url=services.settings.base_url(), secrets=secrets)
 
 
 @router.get(
     "/{connection_id}/events",
     operation_id="listConnectionEvents",
-    responses=documented(*_ALWAYS, ConnectionNotFoundProblem),
+    responses=documented(*WITH_KEY, ConnectionNotFoundProblem),
 )
 async def list_events(
     connection_id: UUID,
     caller: Administrator,
     services: ServicesDependency,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Latest events to show.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of events.")] = 50,
 ) -> InboundEventList:
-    """Show the latest events that a connection brought, and what came of each."""
+    """List a connection's latest events with their outcomes, newest first."""
     async with services.database.session(caller.tenant_id) as session:
         row = await connections.get(
             session, tenant_id=caller.tenant_id, connection_id=connection_id
@@ -280,3 +222,15 @@ def _answer(
         headers={"Location": f"/v1/connections/{row.id}"},
         body=model.model_dump(mode="json"),
     )
+
+
+def _service(services: Services) -> ConnectionService:
+    return ConnectionService(services.database, services.connection_secrets, services.connections)
+
+
+@contextmanager
+def _missing_as_problem() -> Iterator[None]:
+    try:
+        yield
+    except RecordMissingError as error:
+        raise ConnectionNotFoundProblem from error

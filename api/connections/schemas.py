@@ -1,17 +1,22 @@
-"""100ms connections as clients send and see them."""
+"""Request and response models of 100ms connections."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
-from api.request_model import Name, RequestModel, Title
+from api.errors.handlers import message_of
+from api.errors.problems import FieldProblem, InvalidRequestProblem
+from api.request_model import RequestModel
+from domain.fields import Name, Title
 from domain.hms.admission import DEFAULT_HEADER, DEFAULT_TOLERANCE, SIGNATURE_HEADER, Checks
 from domain.hms.beam import Outcome
-from infra.connection_secrets import PlainSecrets
+from infra.connection_secrets import ConnectionSecrets, PlainSecrets
 from infra.db.tables import Connection, InboundEvent
 
 _Network = Annotated[str, StringConstraints(max_length=50, pattern=r"^[0-9A-Fa-f:.]+(/\d{1,3})?$")]
@@ -20,13 +25,13 @@ _Key = Annotated[SecretStr, Field(min_length=1, max_length=500)]
 
 
 class ChecksPatch(RequestModel):
-    """Which checks are made of every event; what is left out stays, or has its default."""
+    """Checks to make of each event; omitted fields stay unchanged or have their defaults."""
 
     source: bool | None = Field(
         default=None, description="The sender's address must be one of `sources`."
     )
     secret_header: bool | None = Field(
-        default=None, description="The secret must stand in the header `header_name`."
+        default=None, description="The secret must be in the header `header_name`."
     )
     signature: bool | None = Field(
         default=None,
@@ -36,65 +41,60 @@ class ChecksPatch(RequestModel):
         default=None, max_length=200, description="Addresses and networks (CIDR)."
     )
     header_name: _HeaderName | None = Field(
-        default=None, description="Where the secret is.", examples=[DEFAULT_HEADER]
+        default=None, description="Name of the secret header.", examples=[DEFAULT_HEADER]
     )
     timestamp_tolerance: float | None = Field(
         default=None,
         gt=0,
         le=86_400,
-        description="Seconds by which a signed event's time may differ from ours; null for any.",
+        description="Maximum clock difference of a signed event in seconds; null for no limit.",
         examples=[DEFAULT_TOLERANCE],
     )
     trusted_proxies: list[_Network] | None = Field(
         default=None,
         max_length=50,
-        description="Networks of your own proxies, whose `X-Forwarded-For` is believed.",
+        description="Networks of your proxies, whose `X-Forwarded-For` is trusted.",
     )
 
-    def over(self, checks: Checks) -> Checks:
-        """Return `checks` with what this names.
-
-        Raises:
-            ValidationError: the checks together make no sense.
-        """
-        given = {
+    def given(self) -> dict[str, object]:
+        """Return the fields that the request sets."""
+        return {
             name: value
             for name, value in self.model_dump(exclude_unset=True).items()
             if value is not None or name == "timestamp_tolerance"
         }
-        return Checks.model_validate({**checks.model_dump(), **given})
 
 
 class ManagementKeyModel(RequestModel):
-    """100ms's access key and app secret, with which missed events are looked for."""
+    """100ms access key and app secret, used to look for missed events."""
 
     access_key: Name
     secret: _Key
 
 
 class ConnectionPatch(RequestModel):
-    """What to change of a connection; what is left out stays."""
+    """Changes to a connection; omitted fields stay unchanged."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"game": "soccer", "checks": {"signature": True}}]},
     )
 
-    name: Name | None = Field(default=None, description="For people.")
-    account_id: Name | None = Field(default=None, description="100ms's account of the workspace.")
-    app_id: Name | None = Field(default=None, description="100ms's app of the workspace.")
+    name: Name | None = Field(default=None, description="Display name.")
+    account_id: Name | None = Field(default=None, description="Account id of the 100ms workspace.")
+    app_id: Name | None = Field(default=None, description="App id of the 100ms workspace.")
     checks: ChecksPatch | None = None
-    management: ManagementKeyModel | None = Field(default=None, description="Null takes it away.")
+    management: ManagementKeyModel | None = Field(default=None, description="Null removes it.")
     game: Name | None = Field(
         default=None,
-        description="Game or sport of its streams; without one the title is looked at.",
+        description="Game or sport of its streams; without one, the title decides.",
     )
     title: Title | None = Field(
-        default=None, description="Title of its streams; `{room}` becomes the room's id."
+        default=None, description="Title of its streams; `{room}` is replaced by the room id."
     )
 
 
 class ConnectionRequest(ConnectionPatch):
-    """A new connection: a 100ms workspace whose events we are to follow."""
+    """A 100ms workspace to connect."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -110,11 +110,11 @@ class ConnectionRequest(ConnectionPatch):
         },
     )
 
-    name: Name = Field(description="For people.")
+    name: Name = Field(description="Display name.")
 
 
 class ChecksModel(BaseModel):
-    """Which checks are made of every event."""
+    """Checks made of each event."""
 
     source: bool
     secret_header: bool
@@ -126,15 +126,15 @@ class ChecksModel(BaseModel):
 
 
 class SecretsModel(BaseModel):
-    """What the sender must know; shown once."""
+    """Secrets that the sender needs; shown once."""
 
     header_name: str
     header_value: str = Field(description="Value of the secret header in 100ms's dashboard.")
-    signing_secret: str = Field(description="Key of the signature, as UTF-8.")
+    signing_secret: str = Field(description="Signing key, UTF-8.")
 
 
 class ConnectionModel(BaseModel):
-    """A 100ms workspace whose events we follow."""
+    """A connected 100ms workspace."""
 
     id: UUID
     name: str
@@ -146,17 +146,18 @@ class ConnectionModel(BaseModel):
     game: str | None
     title: str
     previous_secrets_until: datetime | None = Field(
-        description="Until when the secrets before the last rotation are good too."
+        description="Until when the secrets before the last rotation stay valid."
     )
     created_at: datetime
     updated_at: datetime
     secrets: SecretsModel | None = Field(
-        default=None, description="Only in the answer that made them: they cannot be read again."
+        default=None,
+        description="Only in the response that created them; they cannot be read again.",
     )
 
     @classmethod
     def of(cls, row: Connection, *, base_url: str, secrets: PlainSecrets | None = None) -> Self:
-        """Return what is stored, and the secrets if they are new."""
+        """Return a connection, with its secrets if they are new."""
         checks = Checks.model_validate(row.checks)
         shown = None
         if secrets is not None:
@@ -183,12 +184,12 @@ class ConnectionModel(BaseModel):
 
 
 class InboundEventModel(BaseModel):
-    """An event that a connection brought, and what came of it."""
+    """An event received by a connection, and its outcome."""
 
     id: str
     type: str
-    stream_id: UUID | None = Field(description="The stream of the beam that it is about.")
-    outcome: Outcome | None = Field(description="Null as long as it is not delivered.")
+    stream_id: UUID | None = Field(description="The stream that the event is about.")
+    outcome: Outcome | None = Field(description="Null until the event is processed.")
     detail: str
     is_replay: bool
     attempts: int
@@ -198,7 +199,7 @@ class InboundEventModel(BaseModel):
 
     @classmethod
     def of(cls, row: InboundEvent) -> Self:
-        """Return what is stored."""
+        """Return an event."""
         return cls(
             id=row.event_id,
             type=row.type,
@@ -214,6 +215,50 @@ class InboundEventModel(BaseModel):
 
 
 class InboundEventList(BaseModel):
-    """A connection's latest events, the newest first."""
+    """A connection's latest events, newest first."""
 
     data: list[InboundEventModel]
+
+
+def plain_columns(body: ConnectionPatch) -> dict[str, Any]:
+    """Return the columns that a request sets directly; null clears a nullable one."""
+    given = body.model_dump(
+        exclude_unset=True, include={"name", "account_id", "app_id", "game", "title"}
+    )
+    return {
+        name: value
+        for name, value in given.items()
+        if value is not None or name in {"account_id", "app_id", "game"}
+    }
+
+
+@contextmanager
+def invalid_checks_as_problem() -> Iterator[None]:
+    """Turn checks that contradict each other into an InvalidRequestProblem."""
+    try:
+        yield
+    except ValidationError as error:
+        raise InvalidRequestProblem(
+            errors=[
+                FieldProblem(
+                    pointer="/".join(("/checks", *(str(part) for part in each["loc"]))),
+                    detail=message_of(each),
+                )
+                for each in error.errors()
+            ]
+        ) from error
+
+
+def management_columns(
+    body: ConnectionPatch, secrets: ConnectionSecrets, *, connection_id: UUID
+) -> dict[str, str | bytes | None]:
+    """Return the columns of the management key, if the request sets or removes it."""
+    if "management" not in body.model_fields_set:
+        return {}
+    if body.management is None:
+        return {"management_access_key": None, "management_secret": None}
+    secret = body.management.secret.get_secret_value()
+    return {
+        "management_access_key": body.management.access_key,
+        "management_secret": secrets.encrypt(secret, connection_id=connection_id),
+    }

@@ -1,4 +1,4 @@
-"""From exceptions to problem documents, those of the framework and the database included."""
+"""Exception handlers that turn exceptions into problem documents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from api.errors.problems import (
     StreamQuotaExceededProblem,
     UnavailableProblem,
 )
-from api.middleware.request_id import request_id_of
+from api.middleware.request_context import request_id_of
 from domain.tenants.usage import StreamQuotaExceededError
 from infra.db.engine import DatabaseUnavailableError, UnstorableValueError
 from infra.temporal.client import TemporalUnavailableError
@@ -33,8 +33,8 @@ _ENUM_MEMBER: Final = re.compile(r"<\w+(?:\.\w+)+: ('[^']*')>")
 _log = structlog.get_logger(__name__)
 
 
-def answer_with_problems(app: FastAPI) -> None:
-    """Let every error that reaches the application be answered by a problem document."""
+def add_exception_handlers(app: FastAPI) -> None:
+    """Respond to every exception with a problem document."""
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_error)
@@ -45,13 +45,13 @@ def answer_with_problems(app: FastAPI) -> None:
 
 
 async def on_problem(request: Request, error: Exception) -> JSONResponse:
-    """Answer with the problem that was raised."""
+    """Respond with the problem that was raised."""
     assert isinstance(error, Problem)  # noqa: S101 - registered for Problem alone
     return error.response(request_id_of(request.scope))
 
 
 async def on_invalid_request(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request that does not fit the operation's parameters or body."""
+    """Respond to a request with invalid parameters or an invalid body."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
     problem = InvalidRequestProblem(
         errors=[
@@ -63,16 +63,16 @@ async def on_invalid_request(request: Request, error: Exception) -> JSONResponse
 
 
 def message_of(error: Mapping[str, Any]) -> str:
-    """Return pydantic's message without what it says of Python."""
+    """Return pydantic's error message without Python details."""
     message = _ENUM_MEMBER.sub(r"\1", error["msg"])
     return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 async def on_http_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer what the framework itself refused."""
+    """Respond to an error of the framework."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     kinds: dict[int, type[Problem]] = {
-        400: MalformedJsonProblem,  # a body that is said to be JSON and passed `JsonBodies` unread
+        400: MalformedJsonProblem,  # a JSON body that `JsonBodyValidation` did not read
         404: RouteNotFoundProblem,
         405: MethodNotAllowedProblem,
     }
@@ -81,38 +81,38 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def on_database_away(request: Request, error: Exception) -> JSONResponse:
-    """Answer that the database cannot be reached."""
+    """Respond that the database is unavailable."""
     _log.warning("database unavailable", error=str(error))
-    problem = UnavailableProblem("The database does not answer. " + UnavailableProblem.advice)
+    problem = UnavailableProblem("The database does not respond. " + UnavailableProblem.advice)
     return problem.response(request_id_of(request.scope))
 
 
 async def on_temporal_away(request: Request, error: Exception) -> JSONResponse:
-    """Answer that the workflow service cannot be reached."""
+    """Respond that the workflow service is unavailable."""
     _log.warning("temporal unavailable", error=str(error))
     problem = UnavailableProblem(
-        "The workflow service does not answer. " + UnavailableProblem.advice
+        "The workflow service does not respond. " + UnavailableProblem.advice
     )
     return problem.response(request_id_of(request.scope))
 
 
 async def on_unstorable_value(request: Request, error: Exception) -> JSONResponse:
-    """Answer that the database refuses a value that no check of ours has refused."""
+    """Respond that the database rejected a value that validation accepted."""
     _log.error("value refused by the database", error=str(error), path=request.scope["path"])
     problem = InvalidRequestProblem(
-        errors=[FieldProblem(pointer="", detail="a text or number in it cannot be stored")]
+        errors=[FieldProblem(pointer="", detail="contains a text or number that cannot be stored")]
     )
     return problem.response(request_id_of(request.scope))
 
 
 async def on_stream_quota(request: Request, error: Exception) -> JSONResponse:
-    """Answer that the plan allows no stream more, and name some of those under way."""
+    """Respond that the plan's stream quota is exhausted, naming some running streams."""
     assert isinstance(error, StreamQuotaExceededError)  # noqa: S101 - registered for it alone
     shown = ", ".join(f"`{stream}`" for stream in error.running[:_STREAMS_SHOWN])
     rest = len(error.running) - _STREAMS_SHOWN
     problem = StreamQuotaExceededProblem(
-        f"The plan `{error.plan.name}` allows {error.plan.concurrent_streams} streams at a time. "
-        f"Under way: {shown}{f' and {rest} more' if rest > 0 else ''}. "
+        f"The plan `{error.plan.name}` allows {error.plan.concurrent_streams} concurrent streams. "
+        f"Running: {shown}{f' and {rest} more' if rest > 0 else ''}. "
         + StreamQuotaExceededProblem.advice
     )
     return problem.response(request_id_of(request.scope))

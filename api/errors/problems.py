@@ -1,7 +1,7 @@
-"""Errors as answers: RFC 9457 problem documents, from one small tree.
+"""Errors as RFC 9457 problem documents.
 
-Each class has a code for programs, a status, a title, and a sentence that says what to do; the
-tree is also the documentation (`api/errors/reference.py`).
+Each class has a code for programs, an HTTP status, a title, and advice for people. The reference of
+errors is generated from them (`api/errors/reference.py`).
 """
 
 from __future__ import annotations
@@ -31,14 +31,22 @@ class ProblemDocument(BaseModel):
     type: str = Field(examples=["/errors#stream_not_found"])
     title: str = Field(examples=["Stream not found"])
     status: int = Field(examples=[404])
-    code: str = Field(description="Stable, for programs.", examples=["stream_not_found"])
+    code: str = Field(description="Stable code for programs.", examples=["stream_not_found"])
     detail: str = Field(description="What happened and what to do about it.")
-    request_id: str = Field(description="Quote it when you ask us about this error.")
+    request_id: str = Field(description="Include it when you contact us about this error.")
     errors: list[FieldProblem] | None = None
 
 
+class ItemProblem(BaseModel):
+    """Why there is no result for one id; as in a problem document."""
+
+    code: str
+    status: int
+    detail: str
+
+
 class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
-    """The root of all errors that the API answers with."""
+    """Base of all errors that the API responds with."""
 
     code: ClassVar[str]
     status: ClassVar[int]
@@ -58,7 +66,7 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
         self.headers = dict(headers or {})
 
     def document(self, request_id: str) -> ProblemDocument:
-        """Return what the answer says."""
+        """Return the problem document."""
         return ProblemDocument(
             type=f"/errors#{self.code}",
             title=self.title,
@@ -69,8 +77,12 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
             errors=self.errors or None,
         )
 
+    def of_item(self) -> ItemProblem:
+        """Return this as the result of one item of a batch."""
+        return ItemProblem(code=self.code, status=self.status, detail=self.detail)
+
     def response(self, request_id: str) -> JSONResponse:
-        """Return the answer."""
+        """Return the HTTP response."""
         return JSONResponse(
             self.document(request_id).model_dump(exclude_none=True),
             status_code=self.status,
@@ -80,7 +92,7 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
 
 
 class MalformedJsonProblem(Problem):
-    """The body is no JSON."""
+    """The body is not valid JSON."""
 
     code = "malformed_json"
     status = 400
@@ -89,7 +101,7 @@ class MalformedJsonProblem(Problem):
 
 
 class InvalidCursorProblem(Problem):
-    """A cursor was not made by us, or for another order."""
+    """The cursor is not one of ours, or belongs to another sort order."""
 
     code = "invalid_cursor"
     status = 400
@@ -98,16 +110,16 @@ class InvalidCursorProblem(Problem):
 
 
 class NothingToSearchForProblem(Problem):
-    """A search names no word, or only words that must not be there."""
+    """The query contains no word, or only excluded ones."""
 
     code = "nothing_to_search_for"
     status = 400
     title = "Nothing to search for"
-    advice = "Put at least one word into `q` that has no minus sign before it."
+    advice = "Include at least one word without a minus sign in `q`."
 
 
 class UnauthenticatedProblem(Problem):
-    """No key, or none that is valid."""
+    """The API key is missing or invalid."""
 
     code = "unauthenticated"
     status = 401
@@ -119,7 +131,7 @@ class UnauthenticatedProblem(Problem):
 
 
 class MissingScopeProblem(Problem):
-    """The key may not do this."""
+    """The API key lacks the required scope."""
 
     code = "missing_scope"
     status = 403
@@ -128,16 +140,16 @@ class MissingScopeProblem(Problem):
 
 
 class InvalidSignatureProblem(Problem):
-    """A clip URL was changed."""
+    """The clip URL was modified."""
 
     code = "invalid_signature"
     status = 403
     title = "Invalid signature"
-    advice = "Use the URL exactly as the API gave it."
+    advice = "Use the URL exactly as the API returned it."
 
 
 class ExpiredSignatureProblem(Problem):
-    """A clip URL is too old."""
+    """The clip URL has expired."""
 
     code = "expired_signature"
     status = 403
@@ -146,25 +158,25 @@ class ExpiredSignatureProblem(Problem):
 
 
 class WebhookSourceProblem(Problem):
-    """An event came from an address that the connection does not allow."""
+    """The event came from an address that the connection does not allow."""
 
     code = "webhook_source_refused"
     status = 403
     title = "Address not allowed"
-    advice = "Send from an address in the connection's `sources`; mind proxies between us."
+    advice = "Send from an address in the connection's `sources`; check for proxies in between."
 
 
 class WebhookSecretProblem(Problem):
-    """An event came without the connection's secret."""
+    """The event lacks the connection's secret."""
 
     code = "webhook_secret_refused"
     status = 403
     title = "Secret missing or wrong"
-    advice = "Send the connection's secret in its header, as set in the sender's dashboard."
+    advice = "Send the connection's secret in its header, as set in the 100ms dashboard."
 
 
 class WebhookSignatureProblem(Problem):
-    """An event's signature is missing, or of other bytes or another secret."""
+    """The event's signature is missing or does not match."""
 
     code = "webhook_signature_refused"
     status = 403
@@ -173,7 +185,7 @@ class WebhookSignatureProblem(Problem):
 
 
 class WebhookTimestampProblem(Problem):
-    """A signed event's time is too far from ours, or missing."""
+    """The signed event's time is missing or too far from ours."""
 
     code = "webhook_timestamp_refused"
     status = 403
@@ -182,20 +194,20 @@ class WebhookTimestampProblem(Problem):
 
 
 class AddressNotAllowedProblem(Problem):
-    """The key is bound to other addresses."""
+    """The API key may not be used from this address."""
 
     code = "address_not_allowed"
     status = 403
     title = "Address not allowed"
-    advice = "Call from an address that the key allows, or let an administrator change its list."
+    advice = "Call from an address that the key allows, or have an administrator change its list."
 
 
 class RouteNotFoundProblem(Problem):
-    """There is no such path."""
+    """The path does not exist."""
 
     code = "route_not_found"
     status = 404
-    title = "No such path"
+    title = "Path not found"
     advice = "Check the path against the documentation at `/docs`."
 
 
@@ -205,7 +217,7 @@ class StreamNotFoundProblem(Problem):
     code = "stream_not_found"
     status = 404
     title = "Stream not found"
-    advice = "Check the id, and that the key belongs to the tenant that made the stream."
+    advice = "Check the id, and that the key belongs to the stream's tenant."
 
 
 class HighlightNotFoundProblem(Problem):
@@ -218,7 +230,7 @@ class HighlightNotFoundProblem(Problem):
 
 
 class ClipNotFoundProblem(Problem):
-    """The tenant has no such clip, or it has no file (yet, or any more)."""
+    """The tenant has no such clip, or its file is not available."""
 
     code = "clip_not_found"
     status = 404
@@ -236,21 +248,21 @@ class ProfileNotFoundProblem(Problem):
 
 
 class OverrideNotFoundProblem(Problem):
-    """The tenant does not override this profile."""
+    """The tenant has no override of this profile."""
 
     code = "override_not_found"
     status = 404
     title = "Override not found"
-    advice = "The profile is used as it is shipped; put an override to change it."
+    advice = "The shipped profile is in use; put an override to change it."
 
 
 class ConnectionNotFoundProblem(Problem):
-    """There is no such 100ms connection, or none that serves this account."""
+    """There is no such 100ms connection, or none for this account."""
 
     code = "connection_not_found"
     status = 404
     title = "Connection not found"
-    advice = "Check the id; a connection found by its account must check a secret or signature."
+    advice = "Check the id; a connection found by account must require a secret or a signature."
 
 
 class KeyNotFoundProblem(Problem):
@@ -268,7 +280,7 @@ class EndpointNotFoundProblem(Problem):
     code = "webhook_not_found"
     status = 404
     title = "Webhook endpoint not found"
-    advice = "Check the id; list the endpoints to see those you have."
+    advice = "Check the id; list your endpoints to see their ids."
 
 
 class DeliveryNotFoundProblem(Problem):
@@ -277,125 +289,125 @@ class DeliveryNotFoundProblem(Problem):
     code = "delivery_not_found"
     status = 404
     title = "Delivery not found"
-    advice = "Check the id; deliveries go with their endpoint when it is deleted."
+    advice = "Check the id; deleting an endpoint deletes its deliveries."
 
 
 class BudgetNotFoundProblem(Problem):
-    """The tenant has set no budget for this kind of usage."""
+    """The tenant has no budget for this kind of usage."""
 
     code = "budget_not_found"
     status = 404
     title = "Budget not found"
-    advice = "Put a budget for the kind first; `GET /v1/usage/budgets` lists those there are."
+    advice = "Put a budget for this kind first; `GET /v1/usage/budgets` lists your budgets."
 
 
 class MethodNotAllowedProblem(Problem):
-    """The path exists, but not for this method."""
+    """The path does not support this method."""
 
     code = "method_not_allowed"
     status = 405
     title = "Method not allowed"
-    advice = "Use a method that the `Allow` header names."
+    advice = "Use a method listed in the `Allow` header."
 
 
 class NotAcceptableProblem(Problem):
-    """The client accepts no form that this answer has."""
+    """The client does not accept the response's media type."""
 
     code = "not_acceptable"
     status = 406
     title = "Not acceptable"
-    advice = "Answers are JSON: send `Accept: application/json`, or no `Accept` at all."
+    advice = "Responses are JSON: send `Accept: application/json`, or omit `Accept`."
 
 
 class RequestInProgressProblem(Problem):
-    """Another request under the same idempotency key has not ended."""
+    """Another request with the same idempotency key is still running."""
 
     code = "request_in_progress"
     status = 409
     title = "Request in progress"
-    advice = "Wait a moment, then send the same request again to get its answer."
+    advice = "Wait a moment, then retry the same request to get its response."
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": str(_RETRY_AFTER)})
 
 
 class KeyEndedProblem(Problem):
-    """A key that is revoked or has expired is so for good."""
+    """The key is revoked or expired, which is permanent."""
 
     code = "key_ended"
     status = 409
-    title = "Key ended"
-    advice = "Make a new key instead."
+    title = "Key revoked or expired"
+    advice = "Create a new key."
 
 
 class KeyReplacedProblem(Problem):
-    """The key has a successor already."""
+    """The key has already been rotated."""
 
     code = "key_replaced"
     status = 409
-    title = "Key replaced before"
-    advice = "Rotate its successor, which `replaced_by` names."
+    title = "Key already replaced"
+    advice = "Rotate the key in `replaced_by` instead."
 
 
 class LastAdministratorProblem(Problem):
-    """After this change no key usable from here could administer the others for 30 days."""
+    """No `admin` key usable from your address would remain for 30 days."""
 
     code = "last_admin_key"
     status = 409
-    title = "Last key with the scope admin"
+    title = "Last admin key"
     advice = (
-        "Make another key with the scope `admin` first, one that lasts and may be used from your "
-        "address, then change this one."
+        "First create another key with the scope `admin` that does not expire soon and can be used "
+        "from your address, then change this one."
     )
 
 
 class OwnAddressExcludedProblem(Problem):
-    """The request came with this very key, which could not be used from its address any more."""
+    """The key of this request could no longer be used from your address."""
 
     code = "own_address_excluded"
     status = 409
     title = "Own address excluded"
-    advice = "Add the address that you call from, or make the change with another key."
+    advice = "Add the address that you call from, or use another key for this change."
 
 
 class StreamQuotaExceededProblem(Problem):
-    """The plan allows no more streams at a time than are under way."""
+    """The plan allows no more concurrent streams."""
 
     code = "stream_quota_exceeded"
     status = 409
     title = "Too many streams"
-    advice = "Stop a stream or wait for one to end, or ask us for a larger plan."
+    advice = "Stop a stream, wait for one to end, or contact us for a larger plan."
 
 
 class EndpointDisabledProblem(Problem):
-    """The webhook endpoint is disabled, so that nothing is sent to it."""
+    """The webhook endpoint is disabled."""
 
     code = "webhook_disabled"
     status = 409
     title = "Webhook endpoint disabled"
-    advice = "Repair the endpoint, then enable it by `PATCH` with `status: enabled`."
+    advice = "Fix the endpoint, then enable it by `PATCH` with `status: enabled`."
 
 
 class EndpointLimitProblem(Problem):
-    """The tenant has as many webhook endpoints as it may have."""
+    """The tenant has the maximum number of webhook endpoints."""
 
     code = "webhook_limit_reached"
     status = 409
     title = "Too many webhook endpoints"
-    advice = "Delete an endpoint that you no longer need, or change one by `PATCH`."
+    advice = "Delete an unused endpoint, or change an existing one by `PATCH`."
 
 
 class PreconditionFailedProblem(Problem):
-    """What was to be changed is no longer as the client last saw it."""
+    """The resource has changed since the client read it."""
 
     code = "precondition_failed"
     status = 412
-    title = "Changed meanwhile"
-    advice = "Read it again, and send its new `ETag` as `If-Match` if your change still holds."
+    title = "Precondition failed"
+    advice = "Read it again and, if your change still applies, send the new `ETag` as `If-Match`."
 
 
 class BodyTooLargeProblem(Problem):
-    """The body is larger than we read."""
+    """The body exceeds the size limit."""
 
     code = "body_too_large"
     status = 413
@@ -404,16 +416,16 @@ class BodyTooLargeProblem(Problem):
 
 
 class UriTooLongProblem(Problem):
-    """The path and query are longer than we read."""
+    """The path and query exceed the size limit."""
 
     code = "uri_too_long"
     status = 414
     title = "URI too long"
-    advice = "Send a shorter path and query; what is long belongs into a body."
+    advice = "Send a shorter path and query; put long values into the body."
 
 
 class UnsupportedMediaTypeProblem(Problem):
-    """The body is of a type that we do not read."""
+    """The body has an unsupported media type."""
 
     code = "unsupported_media_type"
     status = 415
@@ -422,73 +434,73 @@ class UnsupportedMediaTypeProblem(Problem):
 
 
 class RangeNotSatisfiableProblem(Problem):
-    """The range lies outside of the file."""
+    """The range is outside the file."""
 
     code = "range_not_satisfiable"
     status = 416
     title = "Range not satisfiable"
-    advice = "Ask for a range within the file's size, which `Content-Range` gives."
+    advice = "Request a range within the file size, which is in `Content-Range`."
 
 
 class InvalidRequestProblem(Problem):
-    """Parts of the request are missing or wrong."""
+    """Parts of the request are missing or invalid."""
 
     code = "invalid_request"
     status = 422
     title = "Invalid request"
-    advice = "Correct the parts that `errors` names."
+    advice = "Correct the parts listed in `errors`."
 
 
 class InvalidProfileProblem(Problem):
-    """With this change the game profiles would not be valid."""
+    """The change would make the game profiles invalid."""
 
     code = "invalid_profile"
     status = 422
     title = "Invalid profile"
-    advice = "Correct what `errors` names; nothing was changed."
+    advice = "Correct the parts listed in `errors`. Nothing was changed."
 
 
 class UrlForbiddenProblem(Problem):
-    """The URL is one that we must not request."""
+    """The URL is not one that we may request."""
 
     code = "url_forbidden"
     status = 422
     title = "URL not allowed"
-    advice = "Give a public https URL: of an HLS playlist, or of your webhook endpoint."
+    advice = "Use a public https URL of an HLS playlist or of your webhook endpoint."
 
 
 class IdempotencyMismatchProblem(Problem):
-    """An idempotency key was used again with other content."""
+    """The idempotency key was used for a different request."""
 
     code = "idempotency_key_reused"
     status = 422
-    title = "Idempotency key used before"
-    advice = "Use a new `Idempotency-Key` for a new request; repeat the old one unchanged."
+    title = "Idempotency key reused"
+    advice = "Use a new `Idempotency-Key` for a new request; retry the old one unchanged."
 
 
 class PreconditionRequiredProblem(Problem):
-    """What exists is changed only by who says which state of it they saw."""
+    """The change requires `If-Match`."""
 
     code = "precondition_required"
     status = 428
     title = "If-Match missing"
-    advice = "Read it first, and send its `ETag` as `If-Match`, so that no change is lost."
+    advice = "Read it first and send its `ETag` as `If-Match`, so that no change is lost."
 
 
 class RateLimitedProblem(Problem):
-    """A key, its tenant or an address asks for more than it may."""
+    """A key, its tenant or an address exceeds its rate limit."""
 
     code = "rate_limited"
     status = 429
     title = "Too many requests"
-    advice = "Wait for the seconds in `Retry-After`, and watch `RateLimit` to stay within."
+    advice = "Wait for the seconds in `Retry-After`; use `RateLimit` to stay within your limits."
 
     def __init__(self, detail: str | None = None, *, retry_after: int) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 class HeadersTooLargeProblem(Problem):
-    """The headers are larger than we read."""
+    """The headers exceed the size limit."""
 
     code = "headers_too_large"
     status = 431
@@ -497,19 +509,19 @@ class HeadersTooLargeProblem(Problem):
 
 
 class TooManyConnectionsProblem(Problem):
-    """The tenant follows as many streams by events as it may at a time."""
+    """The tenant has the maximum number of open event connections."""
 
     code = "too_many_connections"
     status = 429
     title = "Too many connections"
-    advice = "Close a connection to `/events` that you no longer need, then try again."
+    advice = "Close a connection to `/events` that you no longer need, then retry."
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": str(_RETRY_AFTER)})
 
 
 class OtherHttpProblem(Problem):
-    """The request cannot be read as HTTP, or the server refuses it for its form."""
+    """The request is not well-formed HTTP, or the server refuses it."""
 
     code = "bad_request"
     status = 400
@@ -518,26 +530,26 @@ class OtherHttpProblem(Problem):
 
 
 class InternalProblem(Problem):
-    """A mistake of ours."""
+    """An error on our side."""
 
     code = "internal_error"
     status = 500
     title = "Internal error"
-    advice = "It is our mistake and has been logged; tell us the `request_id` if it lasts."
+    advice = "The error has been logged. If it persists, contact us with the `request_id`."
 
 
 class UnavailableProblem(Problem):
-    """The database or the workflow service is away."""
+    """The database or the workflow service is unavailable."""
 
     code = "service_unavailable"
     status = 503
     title = "Service unavailable"
-    advice = "Nothing was changed; try again after the seconds in `Retry-After`."
+    advice = "Nothing was changed; retry after the seconds in `Retry-After`."
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail, headers={"Retry-After": str(_RETRY_AFTER)})
 
 
 def all_problems() -> Iterator[type[Problem]]:
-    """Yield every kind of problem, by status."""
+    """Yield all problem classes, by status."""
     yield from sorted(Problem.__subclasses__(), key=lambda kind: (kind.status, kind.code))

@@ -1,4 +1,4 @@
-"""The documentation of errors: the page at `/errors` and the responses in the OpenAPI document."""
+"""The error reference: the page at `/errors` and the responses in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,12 +11,34 @@ from pydantic.json_schema import models_json_schema
 from api.errors.problems import (
     MEDIA_TYPE,
     AddressNotAllowedProblem,
+    BodyTooLargeProblem,
+    IdempotencyMismatchProblem,
     InternalProblem,
+    InvalidRequestProblem,
+    MalformedJsonProblem,
     MissingScopeProblem,
     Problem,
     ProblemDocument,
+    RequestInProgressProblem,
+    UnauthenticatedProblem,
+    UnavailableProblem,
+    UnsupportedMediaTypeProblem,
     all_problems,
 )
+
+WITH_KEY: Final = (
+    UnauthenticatedProblem,
+    MissingScopeProblem,
+    InvalidRequestProblem,
+    UnavailableProblem,
+)
+"""Problems of every operation that requires an API key."""
+
+WITH_BODY: Final = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+"""Problems of every operation with a body."""
+
+IDEMPOTENT: Final = (RequestInProgressProblem, IdempotencyMismatchProblem)
+"""Problems of every operation with an idempotency key."""
 
 _CODE: Final = re.compile(r"`([^`]*)`")
 _STYLE: Final = (
@@ -29,7 +51,7 @@ _SCHEMA: Final = f"{_SCHEMAS}{ProblemDocument.__name__}"
 
 
 def problem_schemas() -> dict[str, Any]:
-    """Return the schemas of problem documents, to which the responses refer."""
+    """Return the schemas of problem documents."""
     _, definitions = models_json_schema(
         [(ProblemDocument, "serialization")], ref_template=f"{_SCHEMAS}{{model}}"
     )
@@ -38,9 +60,9 @@ def problem_schemas() -> dict[str, Any]:
 
 
 def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of an operation that may answer with these problems.
+    """Return the OpenAPI responses of an operation for these problems.
 
-    One that asks what a key may do asks first from where it is used.
+    An operation that requires a scope also requires an allowed address.
     """
     responses: dict[int | str, dict[str, Any]] = {}
     by_key = [AddressNotAllowedProblem] if MissingScopeProblem in kinds else []
@@ -69,16 +91,16 @@ def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
 
 
 def reference() -> str:
-    """Return the Markdown page of all errors."""
+    """Return the error reference as Markdown."""
     lines = [
         "# Errors",
         "",
         f"Every error is a problem document (RFC 9457, `{MEDIA_TYPE}`): `type`, `title`, `status`,",
-        "`code`, `detail`, `request_id`, and `errors` where parts of a request are wrong. Programs",
-        "go by `code`. The API serves this page at `/errors`; both come from",
+        "`code`, `detail`, `request_id`, and `errors` if parts of the request are invalid. Use",
+        "`code` in programs. The API serves this page at `/errors`; both come from",
         "`api/errors/problems.py`.",
         "",
-        "| code | status | what it means | what to do |",
+        "| Code | Status | Meaning | What to do |",
         "|---|---|---|---|",
     ]
     lines += [
@@ -90,7 +112,7 @@ def reference() -> str:
 
 
 def reference_page() -> str:
-    """Return the HTML page of all errors, to whose anchors the `type` of each leads."""
+    """Return the error reference as HTML; the `type` of each problem links to it."""
     rows = "".join(
         f'<tr id="{kind.code}"><th scope="row"><a href="#{kind.code}"><code>{kind.code}</code></a>'
         f"</th><td>{kind.status}</td><td>{_html(kind.__doc__ or '')}</td>"
@@ -103,14 +125,14 @@ def reference_page() -> str:
 <h1>Errors</h1>
 <p>Every error is a problem document (<a href="https://www.rfc-editor.org/rfc/rfc9457">RFC 9457</a>,
 <code>{MEDIA_TYPE}</code>) with <code>type</code>, <code>title</code>, <code>status</code>,
-<code>code</code>, <code>detail</code> and <code>request_id</code>, and <code>errors</code> where
-parts of a request are wrong. Programs go by <code>code</code>.</p>
+<code>code</code>, <code>detail</code> and <code>request_id</code>, and <code>errors</code> if
+parts of the request are invalid. Use <code>code</code> in programs.</p>
 <table><thead><tr><th scope="col">Code</th><th scope="col">Status</th>
-<th scope="col">What it means</th><th scope="col">What to do</th></tr></thead><tbody>
+<th scope="col">Meaning</th><th scope="col">What to do</th></tr></thead><tbody>
 {rows}</tbody></table></body></html>
 """
 
 
 def _html(text: str) -> str:
-    """Return text with what stands in backticks as code."""
+    """Return HTML with text in backticks as code."""
     return _CODE.sub(r"<code>\1</code>", html.escape(" ".join(text.split())))

@@ -1,4 +1,4 @@
-"""Feedback: what people think of a highlight, and where it really starts and ends."""
+"""Routes of feedback on highlights."""
 
 from __future__ import annotations
 
@@ -8,37 +8,25 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Caller, Reader, Writer
+from api.auth import Reader, Writer
 from api.errors.problems import (
-    BodyTooLargeProblem,
     FieldProblem,
     HighlightNotFoundProblem,
     InvalidCursorProblem,
     InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
-from api.middleware.content_type import require_json
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
+from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
-from api.request_model import Name, RequestModel, Title
+from api.request_model import RequestModel
 from api.services import ServicesDependency
-from domain.highlights.feedback import (
-    CorrectionError,
-    FeedbackVerdict,
-    HighlightCorrection,
-    check_correction,
-)
-from domain.streams.messages import ClipCorrection
-from domain.streams.status import TERMINAL
+from app.services import feedback as feedback_service
+from domain.fields import Name, Title
+from domain.highlights.feedback import CorrectionError, FeedbackVerdict, HighlightCorrection
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import highlights, streams
-from infra.db.tables import HighlightFeedbackRow, Stream
+from infra.db.repositories import highlights
+from infra.db.tables import HighlightFeedbackRow
 
 _NEWEST: Final = "-created_at"
 _OPINION: Final[dict[str, Any]] = {
@@ -48,29 +36,22 @@ _OPINION: Final[dict[str, Any]] = {
     "note": "keep the celebration",
 }
 router = APIRouter(prefix="/v1/highlights/{highlight_id}/feedback", tags=["highlights"])
-_ALWAYS = (
-    UnauthenticatedProblem,
-    MissingScopeProblem,
-    InvalidRequestProblem,
-    UnavailableProblem,
-    HighlightNotFoundProblem,
-)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
+_ALWAYS = (*WITH_KEY, HighlightNotFoundProblem)
 
 
 class FeedbackRequest(RequestModel):
-    """What someone thinks of a highlight; at least a verdict, a correction or a note."""
+    """A user's feedback on a highlight: at least a verdict, a correction or a note."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OPINION]})
 
     user: Name | None = Field(
         default=None,
-        description="Your own name for who says so, such as an id of theirs; without one it is "
-        "the API key. A user has one opinion of a highlight, the latest.",
+        description="Your id or name of the user; defaults to the API key. Each user has one "
+        "feedback per highlight, the latest.",
     )
     verdict: FeedbackVerdict | None = None
     correction: HighlightCorrection | None = Field(
-        default=None, description="Where the highlight really starts and ends, in s of media time."
+        default=None, description="The correct start and end, in seconds of media time."
     )
     note: Title = ""
 
@@ -83,7 +64,7 @@ class FeedbackRequest(RequestModel):
 
 
 class FeedbackModel(BaseModel):
-    """What someone thinks of a highlight."""
+    """A user's feedback on a highlight."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -108,7 +89,7 @@ class FeedbackModel(BaseModel):
 
     @classmethod
     def of(cls, row: HighlightFeedbackRow) -> Self:
-        """Return what is stored."""
+        """Return stored feedback."""
         corrected = row.start is not None and row.end is not None
         return cls(
             highlight_id=row.highlight_id,
@@ -125,28 +106,35 @@ class FeedbackModel(BaseModel):
     "",
     operation_id="giveFeedback",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY),
+    responses=documented(*_ALWAYS, *WITH_BODY),
 )
 async def give_feedback(
     highlight_id: UUID, body: FeedbackRequest, caller: Writer, services: ServicesDependency
 ) -> FeedbackModel:
-    """Say what someone thinks of a highlight, in place of what they said before.
+    """Rate a highlight or correct its bounds. Replaces the user's previous feedback.
 
-    A correction is kept for those who tune profiles and analyzers. While the stream runs and the
-    media is still stored (the last ten minutes), the highlight also gets another clip, cut like
-    that, of which `clip.ready` tells. It takes the place of the former one, whose links go on
-    working. Later the clip stays as it is cut.
+    Corrections are kept for tuning profiles and analyzers. While the stream runs and its media is
+    still stored (the last ten minutes), a new clip with the corrected bounds is rendered;
+    `clip.ready` announces it. It replaces the previous clip, whose links keep working. After that,
+    the clip is not changed.
     """
     try:
-        async with services.database.session(caller.tenant_id) as session:
-            given, stream = await _give(session, body, caller, highlight_id)
+        given = await feedback_service.give(
+            services.database,
+            services.starter,
+            tenant_id=caller.tenant_id,
+            highlight_id=highlight_id,
+            author=body.user or f"key:{caller.key_id}",
+            verdict=body.verdict,
+            correction=body.correction,
+            note=body.note,
+        )
     except RecordMissingError:
         raise HighlightNotFoundProblem from None
-    if body.correction is not None and stream is not None and stream.status not in TERMINAL:
-        # After the commit: whoever repeats a request that failed here changes nothing twice.
-        await services.starter.correct_clip(
-            stream, ClipCorrection(highlight_id=highlight_id, correction=body.correction)
-        )
+    except CorrectionError as error:
+        raise InvalidRequestProblem(
+            errors=[FieldProblem(pointer="/correction", detail=str(error))]
+        ) from error
     return FeedbackModel.of(given)
 
 
@@ -159,7 +147,7 @@ async def list_feedback(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[FeedbackModel]:
-    """List what people think of a highlight, the newest of them first."""
+    """List the feedback on a highlight, newest first."""
     after = decode(cursor, sort=_NEWEST, by_time=True)
     async with services.database.session(caller.tenant_id) as session:
         if not await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id):
@@ -175,36 +163,3 @@ async def list_feedback(
         data=[FeedbackModel.of(row) for row in rows[:limit]],
         next_cursor=next_cursor(rows, limit=limit, column="created_at", sort=_NEWEST),
     )
-
-
-async def _give(
-    session: AsyncSession, body: FeedbackRequest, caller: Caller, highlight_id: UUID
-) -> tuple[HighlightFeedbackRow, Stream | None]:
-    row = await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id)
-    if row is None:
-        raise HighlightNotFoundProblem
-    stream = None
-    if body.correction is not None:
-        stream = await streams.get(session, tenant_id=caller.tenant_id, stream_id=row.stream_id)
-        # A running stream's row may be a minute behind it.
-        known = max(row.end, row.clip_end, stream.position if stream is not None else 0.0)
-        _check(body.correction, start=row.start, end=row.end, media_end=known)
-    given = await highlights.put_feedback(
-        session,
-        tenant_id=caller.tenant_id,
-        highlight_id=highlight_id,
-        author=body.user or f"key:{caller.key_id}",
-        verdict=body.verdict,
-        correction=body.correction,
-        note=body.note,
-    )
-    return given, stream
-
-
-def _check(correction: HighlightCorrection, *, start: float, end: float, media_end: float) -> None:
-    try:
-        check_correction(correction, start=start, end=end, media_end=media_end)
-    except CorrectionError as error:
-        raise InvalidRequestProblem(
-            errors=[FieldProblem(pointer="/correction", detail=str(error))]
-        ) from error

@@ -1,25 +1,29 @@
-"""Highlights: the moments found, with why they were chosen."""
+"""Routes of highlights."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
-from api.auth import Reader, ReaderInTurn
+from api.auth import Reader, SearchReader
 from api.errors.problems import (
     HighlightNotFoundProblem,
     InvalidCursorProblem,
-    InvalidRequestProblem,
-    MissingScopeProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
 )
-from api.errors.reference import documented
-from api.highlights.query import HighlightQuery
-from api.highlights.schemas import HighlightDetail, HighlightModel, document_of
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
+from api.highlights.schemas import (
+    HighlightDetail,
+    HighlightIds,
+    HighlightModel,
+    HighlightQuery,
+    HighlightResult,
+    HighlightResults,
+    document_of,
+)
+from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor, page_response
 from api.services import ServicesDependency
 from app.services.highlights import explanation_of
@@ -27,25 +31,26 @@ from infra.db.repositories import clips, highlights
 from infra.db.repositories.highlights import ORDERS, Sort
 
 router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
 
 
 @router.get(
     "/list",
     operation_id="listHighlights",
     response_model=Page[HighlightModel],
-    responses=documented(*_ALWAYS, InvalidCursorProblem),
+    responses=documented(*WITH_KEY, InvalidCursorProblem),
 )
 async def list_highlights(
     *,
-    caller: ReaderInTurn,
+    caller: SearchReader,
     services: ServicesDependency,
     criteria: HighlightQuery,
-    sort: Annotated[Sort, Query(description="A minus sign means descending.")] = Sort.NEWEST,
+    sort: Annotated[
+        Sort, Query(description="A leading minus sign means descending.")
+    ] = Sort.NEWEST,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """List highlights that match all filters given."""
+    """List highlights that match all filters."""
     order = ORDERS[sort]
     by_time = sort in {Sort.NEWEST, Sort.OLDEST}
     after = decode(cursor, sort=sort, by_time=by_time)
@@ -68,15 +73,45 @@ async def list_highlights(
     )
 
 
+@router.post(
+    "/batch-get",
+    operation_id="batchGetHighlights",
+    dependencies=[Depends(require_json)],
+    responses=documented(*WITH_KEY, *WITH_BODY),
+)
+async def batch_get_highlights(
+    body: HighlightIds, caller: Reader, services: ServicesDependency
+) -> HighlightResults:
+    """Read up to 100 highlights, with their clips, in one request."""
+    ids = list(dict.fromkeys(body.ids))
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await highlights.get_many(session, tenant_id=caller.tenant_id, highlight_ids=ids)
+        newest = await clips.latest_by_highlight(
+            session, tenant_id=caller.tenant_id, highlight_ids=list(rows)
+        )
+    missing = HighlightNotFoundProblem().of_item()
+    return HighlightResults(
+        data=[
+            HighlightResult(
+                id=identity,
+                highlight=HighlightModel.of(rows[identity], newest.get(identity), services),
+            )
+            if identity in rows
+            else HighlightResult(id=identity, problem=missing)
+            for identity in ids
+        ]
+    )
+
+
 @router.get(
     "/{highlight_id}",
     operation_id="getHighlight",
-    responses=documented(*_ALWAYS, HighlightNotFoundProblem),
+    responses=documented(*WITH_KEY, HighlightNotFoundProblem),
 )
 async def get_highlight(
     highlight_id: UUID, caller: Reader, services: ServicesDependency
 ) -> HighlightDetail:
-    """Read a highlight with its score, its clip, and why it was decided so, in words."""
+    """Read a highlight with its score, its clip and an explanation of the decision."""
     async with services.database.session(caller.tenant_id) as session:
         row = await highlights.get(session, tenant_id=caller.tenant_id, highlight_id=highlight_id)
         if row is None:

@@ -1,27 +1,36 @@
-"""Highlights as clients see them."""
+"""Request and response models of highlights, and the filters of their lists."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Depends, Query
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
 from api.clips.schemas import ClipModel, clip_document_of
+from api.errors.problems import ItemProblem
+from api.request_model import RequestModel, Timestamp
 from api.services import Services
 from api.streams.schemas import ProfileRef
+from domain.fields import Name
 from domain.highlights.candidate import Evidence
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Reason, Tier
 from domain.model import Model
 from domain.score import DIMENSIONS
 from infra.db.repositories.clips import ClipRow
-from infra.db.repositories.highlights import HighlightRow
+from infra.db.repositories.highlights import HighlightFilter, HighlightRow
 from infra.db.tables import Highlight
 
+_MAX_IDS: Final = 100
+_EXAMPLE_IDS: Final[list[JsonValue]] = [
+    "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
+    "8f1d2c3b-0a9e-5d77-8b6f-1c2d3e4f5a6b",
+]
 EXAMPLE: dict[str, Any] = {
     "id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
     "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
@@ -75,7 +84,7 @@ class Dimensions(BaseModel):
 
 
 class HighlightModel(BaseModel):
-    """A moment of a stream; `start`, `peak` and `end` in seconds of media time."""
+    """A highlight; `start`, `peak` and `end` in seconds of media time."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
@@ -88,20 +97,22 @@ class HighlightModel(BaseModel):
     start: float
     peak: float
     end: float
-    score: float = Field(description="The dimensions weighed by the profile, from 0 to 1.")
+    score: float = Field(description="Weighted by the profile from the dimensions, 0 to 1.")
     dimensions: Dimensions
-    confidence: float = Field(description="How sure the analyzer is of the dimensions, 0 to 1.")
+    confidence: float = Field(description="The analyzer's confidence in the dimensions, 0 to 1.")
     title: str = Field(
-        description="What happened, as Gemini titles it; without Gemini, the kind of moment or the "
-        "game, with the time."
+        description="Title by Gemini; without Gemini, the kind of highlight or the game, with "
+        "the time."
     )
     description: str
     tags: list[str]
-    reasons: list[Reason] = Field(description="Why it was decided so.")
-    evidence: list[Evidence] = Field(description="The signals that speak for the moment.")
+    reasons: list[Reason] = Field(description="Reasons of the decision.")
+    evidence: list[Evidence] = Field(description="Signals that support the highlight.")
     game: str
     profile: ProfileRef
-    peak_wall_clock: datetime | None = Field(description="When it happened, if the stream says.")
+    peak_wall_clock: datetime | None = Field(
+        description="Wall-clock time of the peak, if the stream has one."
+    )
     clip: ClipModel | None
     created_at: datetime
     updated_at: datetime
@@ -115,11 +126,10 @@ class HighlightModel(BaseModel):
 def document_of(
     row: Highlight | HighlightRow, clip: ClipRow | None, services: Services
 ) -> dict[str, Any]:
-    """Return what a `HighlightModel` shows of a highlight and its newest clip.
+    """Return a highlight and its newest clip as JSON fields of `HighlightModel`.
 
-    Lists are written from these: what comes out of the database needs no validation, which is half
-    of a page's cost. Only what lies in it as JSON may be older than its model, and gets the fields
-    that have come since.
+    Lists use it because rows need no validation, which is half the cost of a page. Only stored JSON
+    may predate its model; missing fields get their defaults.
     """
     return {
         "id": row.id,
@@ -157,7 +167,7 @@ _EVIDENCE: Final = _defaults(Evidence)
 def _brought_up(
     stored: Iterable[dict[str, Any]], defaults: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return a model's fields, and no others, of each that was stored: mostly it has just those."""
+    """Return stored JSON objects with exactly the model's fields."""
     known = defaults.keys()
     return [
         each
@@ -168,16 +178,119 @@ def _brought_up(
 
 
 class HighlightDetail(HighlightModel):
-    """A moment of a stream, and why it was decided so."""
+    """A highlight with an explanation of the decision."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [EXAMPLE | {"explanation": _EXPLANATION}]}
     )
 
     explanation: list[str] = Field(
-        default_factory=list, description="The decision in words, a sentence or table row a line."
+        default_factory=list,
+        description="Explanation of the decision, one sentence or table row per line.",
     )
 
     def explained(self, lines: tuple[str, ...]) -> Self:
         """Return this with its explanation."""
         return self.model_copy(update={"explanation": list(lines)})
+
+
+_Seconds = Annotated[FiniteFloat | None, Query(description="Seconds of media time.")]
+_Score = Annotated[float | None, Query(ge=0, le=1)]
+
+
+async def dimension_bounds(
+    *,
+    min_skill_execution: _Score = None,
+    min_game_impact: _Score = None,
+    min_rarity: _Score = None,
+    min_visual_spectacle: _Score = None,
+    min_emotional_intensity: _Score = None,
+    min_narrative_value: _Score = None,
+    min_timing_importance: _Score = None,
+    min_momentum_shift: _Score = None,
+) -> tuple[tuple[str, float], ...]:
+    """Return the requested minimum per dimension."""
+    bounds = {
+        "skill_execution": min_skill_execution,
+        "game_impact": min_game_impact,
+        "rarity": min_rarity,
+        "visual_spectacle": min_visual_spectacle,
+        "emotional_intensity": min_emotional_intensity,
+        "narrative_value": min_narrative_value,
+        "timing_importance": min_timing_importance,
+        "momentum_shift": min_momentum_shift,
+    }
+    return tuple((name, bound) for name, bound in bounds.items() if bound is not None)
+
+
+async def highlight_filter(
+    *,
+    dimensions: Annotated[tuple[tuple[str, float], ...], Depends(dimension_bounds)],
+    stream_id: UUID | None = None,
+    status: Annotated[
+        list[DecisionStatus],
+        Query(
+            description="Repeatable. Defaults to all but `held` and `rejected`.",
+            max_length=len(DecisionStatus),
+        ),
+    ] = [],  # noqa: B006 - FastAPI copies it
+    game: Annotated[Name | None, Query(description="A profile's id, such as `soccer`.")] = None,
+    tag: Name | None = None,
+    text: Annotated[
+        Name | None,
+        Query(description="Whole words, all of which occur in title, description or tags."),
+    ] = None,
+    min_score: _Score = None,
+    max_score: _Score = None,
+    peak_from: _Seconds = None,
+    peak_to: _Seconds = None,
+    created_from: Timestamp | None = None,
+    created_to: Annotated[Timestamp | None, Query(description="Before this time.")] = None,
+    happened_from: Annotated[
+        Timestamp | None,
+        Query(description="Wall-clock time of the highlight, if the stream has one."),
+    ] = None,
+    happened_to: Annotated[Timestamp | None, Query(description="Before this time.")] = None,
+) -> HighlightFilter:
+    """Return the filter of the query parameters."""
+    return HighlightFilter(
+        stream_id=stream_id,
+        statuses=tuple(status),
+        game=game,
+        tag=tag,
+        text=text,
+        min_score=min_score,
+        max_score=max_score,
+        dimensions=dimensions,
+        peak_from=peak_from,
+        peak_to=peak_to,
+        created_from=created_from,
+        created_to=created_to,
+        occurred_from=happened_from,
+        occurred_to=happened_to,
+    )
+
+
+HighlightQuery = Annotated[HighlightFilter, Depends(highlight_filter)]
+
+
+class HighlightIds(RequestModel):
+    """Highlights to read."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": _EXAMPLE_IDS}]})
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=_MAX_IDS)]
+
+
+class HighlightResult(BaseModel):
+    """A highlight, or why it could not be read."""
+
+    id: UUID
+    highlight: HighlightModel | None = None
+    problem: ItemProblem | None = None
+
+
+class HighlightResults(BaseModel):
+    """One result per distinct id, in the order of the request."""
+
+    data: list[HighlightResult]

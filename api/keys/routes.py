@@ -1,4 +1,4 @@
-"""API keys: made, rotated, changed and revoked by the tenant's administrators."""
+"""Routes of API keys, for the tenant's administrators."""
 
 from __future__ import annotations
 
@@ -15,24 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.auth import Administrator, AuditActor, ClientAddress, require_address
 from api.errors.problems import (
     AddressNotAllowedProblem,
-    BodyTooLargeProblem,
     FieldProblem,
-    IdempotencyMismatchProblem,
     InvalidCursorProblem,
     InvalidRequestProblem,
     KeyEndedProblem,
     KeyNotFoundProblem,
     KeyReplacedProblem,
     LastAdministratorProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
     OwnAddressExcludedProblem,
-    RequestInProgressProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import IDEMPOTENT, WITH_BODY, WITH_KEY, documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
 from api.keys.schemas import (
     CreatedKey,
@@ -41,7 +33,7 @@ from api.keys.schemas import (
     RotateKeyRequest,
     UpdateKeyRequest,
 )
-from api.middleware.content_type import require_json
+from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import ServicesDependency
 from app.services import api_keys as key_service
@@ -53,9 +45,6 @@ from infra.db.repositories.idempotency import StoredResponse
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
-_ONCE = (RequestInProgressProblem, IdempotencyMismatchProblem)
 
 
 @router.post(
@@ -64,7 +53,7 @@ _ONCE = (RequestInProgressProblem, IdempotencyMismatchProblem)
     status_code=201,
     response_model=CreatedKey,
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, *_ONCE),
+    responses=documented(*WITH_KEY, *WITH_BODY, *IDEMPOTENT),
 )
 async def create_key(
     body: CreateKeyRequest,
@@ -73,10 +62,10 @@ async def create_key(
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Make a key. The answer shows it, this once.
+    """Create a key. This response is the only one that contains it.
 
-    Only its hash is stored. So a repetition under the same `Idempotency-Key` makes no second key,
-    and is answered with `key` null.
+    Only a hash is stored. A retry with the same `Idempotency-Key` creates no second key; its
+    response has `key` null.
     """
 
     async def create(session: AsyncSession, key_id: UUID) -> Created:
@@ -94,14 +83,14 @@ async def create_key(
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="createKey", body=body
     )
-    return await once.answer(services.database, create)
+    return await once.respond(services.database, create)
 
 
-@router.get("", operation_id="listKeys", responses=documented(*_ALWAYS, InvalidCursorProblem))
+@router.get("", operation_id="listKeys", responses=documented(*WITH_KEY, InvalidCursorProblem))
 async def list_keys(
     caller: Administrator, services: ServicesDependency, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[KeyModel]:
-    """List keys, newest first, those that no longer work included."""
+    """List keys, newest first, including expired and revoked ones."""
     after = decode(cursor, sort=_NEWEST, by_time=True)
     async with services.database.session(caller.tenant_id) as session:
         rows = await api_keys.list_page(
@@ -113,9 +102,9 @@ async def list_keys(
     )
 
 
-@router.get("/{key_id}", operation_id="getKey", responses=documented(*_ALWAYS, KeyNotFoundProblem))
+@router.get("/{key_id}", operation_id="getKey", responses=documented(*WITH_KEY, KeyNotFoundProblem))
 async def get_key(key_id: UUID, caller: Administrator, services: ServicesDependency) -> KeyModel:
-    """Read what may be known of a key: its rights, its end, and when it was last used."""
+    """Read a key's scopes, expiry and last use."""
     async with services.database.session(caller.tenant_id) as session:
         row = await api_keys.get(session, tenant_id=caller.tenant_id, key_id=key_id)
     if row is None:
@@ -128,8 +117,8 @@ async def get_key(key_id: UUID, caller: Administrator, services: ServicesDepende
     operation_id="updateKey",
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS,
-        *_BODY,
+        *WITH_KEY,
+        *WITH_BODY,
         KeyNotFoundProblem,
         KeyEndedProblem,
         OwnAddressExcludedProblem,
@@ -145,10 +134,10 @@ async def update_key(
     services: ServicesDependency,
     address: ClientAddress,
 ) -> KeyModel:
-    """Change a key's name, addresses or end. What is left out stays as it is.
+    """Change a key's name, addresses or expiry. Omitted fields stay unchanged.
 
-    A key with the scope `admin` must remain that is good for another 30 days, or as long as
-    before, and that may be used from the address of the request.
+    At least one key with the scope `admin` must remain valid for 30 days, or for as long as before,
+    and usable from the address of this request.
     """
     _require_future(body.expires_at)
     if key_id == caller.key_id:
@@ -171,9 +160,9 @@ async def update_key(
     response_model=CreatedKey,
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS,
-        *_BODY,
-        *_ONCE,
+        *WITH_KEY,
+        *WITH_BODY,
+        *IDEMPOTENT,
         KeyNotFoundProblem,
         KeyEndedProblem,
         KeyReplacedProblem,
@@ -189,9 +178,10 @@ async def rotate_key(
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Make a key's successor, with the same name, scopes and addresses, and show it this once.
+    """Create a key that replaces this one, with the same name, scopes and addresses.
 
-    The old key works on for `overlap` seconds, so that both are good while you change over.
+    The old key stays valid for `overlap` seconds, so that you can switch without downtime. This
+    response is the only one that contains the new key.
     """
 
     async def create(session: AsyncSession, successor_id: UUID) -> Created:
@@ -215,21 +205,21 @@ async def rotate_key(
         body=body,
     )
     with _refusals_as_problems(), services.keys.changing(key_id):
-        return await once.answer(services.database, create)
+        return await once.respond(services.database, create)
 
 
 @router.post(
     "/{key_id}/revoke",
     operation_id="revokeKey",
-    responses=documented(*_ALWAYS, KeyNotFoundProblem, LastAdministratorProblem),
+    responses=documented(*WITH_KEY, KeyNotFoundProblem, LastAdministratorProblem),
 )
 async def revoke_key(
     key_id: UUID, caller: Administrator, actor: AuditActor, services: ServicesDependency
 ) -> KeyModel:
-    """Revoke a key at once and for good. Revoking it again changes nothing.
+    """Revoke a key, immediately and permanently. Idempotent.
 
-    A key with the scope `admin` must remain that is good for another 30 days, or as long as
-    before, and that may be used from the address of the request: you cannot lock yourself out.
+    At least one key with the scope `admin` must remain valid for 30 days, or for as long as before,
+    and usable from the address of this request: you cannot lock yourself out.
     """
     with _refusals_as_problems(), services.keys.changing(key_id):
         async with services.database.session(caller.tenant_id) as session:
@@ -253,7 +243,7 @@ def _refusals_as_problems() -> Iterator[None]:
 
 def _require_future(end: datetime | None) -> None:
     if end is not None and end <= datetime.now(UTC):
-        detail = "Give a time to come; to end a key now, revoke it."
+        detail = "Must be in the future; to end a key now, revoke it."
         raise InvalidRequestProblem(errors=[FieldProblem(pointer="/expires_at", detail=detail)])
 
 
@@ -267,4 +257,4 @@ def _answer(created: CreatedKey) -> StoredResponse:
 
 def _shown_once(made: MadeKey) -> Created:
     created = CreatedKey.made(made)
-    return Created(answer=_answer(created), stored=_answer(created.repeated()))
+    return Created(response=_answer(created), stored=_answer(created.repeated()))

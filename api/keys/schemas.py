@@ -1,4 +1,4 @@
-"""API keys as clients send and see them."""
+"""Request and response models of API keys."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.request_model import Moment, Name, RequestModel
+from api.request_model import RequestModel, Timestamp
 from app.services.api_keys import MadeKey, NewKey, life_of
+from domain.fields import Name
 from domain.tenants.addresses import network
 from domain.tenants.keys import DEFAULT_OVERLAP, LONGEST_OVERLAP, KeyStatus, Scope
 from infra.api_keys import KeyMode
 from infra.db.tables import ApiKey
 
-_SHOWN_ONCE: Final = "Keep the key now: it is not shown again."
+_SHOWN_ONCE: Final = "Store the key now: it is not shown again."
 _SHOWN_BEFORE: Final = (
-    "The key was shown in the first answer to this request and is not shown again. If that answer "
-    "was lost, rotate the key."
+    "The key was in the first response to this request and is not shown again. If you lost it, "
+    "rotate the key."
 )
 _EXAMPLE: Final[dict[str, Any]] = {
     "id": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
@@ -48,7 +49,7 @@ AllowedIps = Annotated[list[Network], Field(max_length=50)]
 
 
 class CreateKeyRequest(RequestModel):
-    """A key to be made."""
+    """A key to create."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -63,18 +64,18 @@ class CreateKeyRequest(RequestModel):
         },
     )
 
-    name: Name = Field(description="What it is for, for people.")
+    name: Name = Field(description="Display name, such as its purpose.")
     scopes: list[Scope] = Field(
-        min_length=1, max_length=len(Scope), description="What it may do; `admin` includes all."
+        min_length=1, max_length=len(Scope), description="Permissions; `admin` includes all others."
     )
-    mode: KeyMode = Field(default=KeyMode.LIVE, description="Shows in the key's prefix.")
+    mode: KeyMode = Field(default=KeyMode.LIVE, description="Shown in the key's prefix.")
     allowed_ips: AllowedIps = Field(
-        default=[], description="Addresses or networks (CIDR) that it works from; none: anywhere."
+        default=[], description="Addresses or networks (CIDR) it may be used from; empty: any."
     )
-    expires_at: Moment | None = Field(default=None, description="Null: never.")
+    expires_at: Timestamp | None = Field(default=None, description="Null for no expiry.")
 
     def wanted(self) -> NewKey:
-        """Return this as the key ring takes it."""
+        """Return the key to create."""
         return NewKey(
             name=self.name,
             scopes=frozenset(self.scopes),
@@ -85,24 +86,26 @@ class CreateKeyRequest(RequestModel):
 
 
 class UpdateKeyRequest(RequestModel):
-    """What to change of a key; what is left out stays. Scopes stay: for others make a new key."""
+    """Changes to a key; omitted fields stay unchanged. Scopes cannot be changed."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "scoreboard, new hall"}]})
 
-    name: Name = Field(default_factory=str, description="What it is for, for people.")
+    name: Name = Field(default_factory=str, description="Display name, such as its purpose.")
     allowed_ips: AllowedIps = Field(
         default_factory=list,
-        description="Addresses or networks (CIDR) that it works from; empty: anywhere.",
+        description="Addresses or networks (CIDR) it may be used from; empty: any.",
     )
-    expires_at: Moment | None = Field(default=None, description="A time to come; null: never.")
+    expires_at: Timestamp | None = Field(
+        default=None, description="A future time; null for no expiry."
+    )
 
     def changes(self) -> dict[str, object]:
-        """Return what was given."""
+        """Return the fields that the request sets."""
         return self.model_dump(exclude_unset=True)
 
 
 class RotateKeyRequest(RequestModel):
-    """How to replace a key."""
+    """How to rotate a key."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap": 86400}]})
 
@@ -110,11 +113,11 @@ class RotateKeyRequest(RequestModel):
         default=int(DEFAULT_OVERLAP.total_seconds()),
         ge=0,
         le=int(LONGEST_OVERLAP.total_seconds()),
-        description="Seconds that the old key still works, unless it would end earlier anyway.",
+        description="Seconds for which the old key stays valid, unless it expires earlier.",
     )
-    expires_at: Moment | None = Field(
+    expires_at: Timestamp | None = Field(
         default=None,
-        description="When the new key ends; by default it lives as long as the old one was to.",
+        description="Expiry of the new key; defaults to the same lifetime as the old one.",
     )
 
 
@@ -125,41 +128,41 @@ class KeyModel(BaseModel):
 
     id: UUID
     name: str
-    hint: str = Field(description="Prefix and last characters, by which you recognise it.")
+    hint: str = Field(description="Prefix and last characters, to recognize the key.")
     mode: KeyMode
     scopes: list[Scope]
-    status: KeyStatus = Field(description="`replaced` still works, until `expires_at`.")
-    allowed_ips: list[str] = Field(description="Networks that it works from; empty: anywhere.")
+    status: KeyStatus = Field(description="A `replaced` key stays valid until `expires_at`.")
+    allowed_ips: list[str] = Field(description="Networks it may be used from; empty: any.")
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
-    last_used_at: datetime | None = Field(description="To the minute.")
-    replaced_by: UUID | None = Field(description="The key that a rotation made in its place.")
+    last_used_at: datetime | None = Field(description="Accurate to the minute.")
+    replaced_by: UUID | None = Field(description="The key that replaced it in a rotation.")
 
     @classmethod
     def of(cls, row: ApiKey) -> Self:
-        """Return what may be shown of a key."""
+        """Return the public part of a key."""
         return cls(**_shown(row))
 
 
 class CreatedKey(KeyModel):
-    """A new key, shown this once."""
+    """A new key; this response is the only one that contains it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CREATED]})
 
     key: str | None = Field(
-        description="The key itself. Null where a repetition under the same `Idempotency-Key` is "
-        "answered: it is not stored, so that it can be shown only once."
+        description="The key. Null in the response to a retry with the same `Idempotency-Key`: it "
+        "is not stored and can be shown only once."
     )
-    notice: str = Field(description="What to do about it, for people.")
+    notice: str = Field(description="What to do with the key, for people.")
 
     @classmethod
     def made(cls, made: MadeKey) -> Self:
-        """Return the first answer."""
+        """Return the response to the request that created the key."""
         return cls(**_shown(made.row), key=made.plain.value, notice=_SHOWN_ONCE)
 
     def repeated(self) -> Self:
-        """Return what repetitions are answered, which is all that is stored."""
+        """Return the response to retries, which is the only one stored."""
         return self.model_copy(update={"key": None, "notice": _SHOWN_BEFORE})
 
 

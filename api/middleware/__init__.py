@@ -1,1 +1,1 @@
-"""What every request passes through, whatever its route."""
+"""ASGI middleware, and checks that apply to every route."""

@@ -1,4 +1,4 @@
-"""`ETag` and `If-None-Match` on everything that is read as JSON."""
+"""`ETag` and `If-None-Match` for JSON responses."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _RESOURCES: Final = "/v1/"
 _JSON: Final = "application/json"
-# A cache may keep an answer, and has to ask before each use of it.
+# Caches may store responses but must revalidate them before each use.
 _CACHE_CONTROL: Final = "private, no-cache"
 _KEPT_BY_304: Final = frozenset({"cache-control", "content-location", "etag", "vary"})
 
 
 class ConditionalReads:
-    """ASGI middleware that gives JSON a weak `ETag` of its content, and answers 304 by it.
+    """ASGI middleware that adds a weak `ETag` to JSON responses and responds 304 if it matches.
 
-    What is read is put together from several rows, the state of a running workflow and signed
-    URLs, so no revision says whether it changed; its content does. A route's own `ETag` stands.
-    Streams and files pass untouched.
+    The tag is a hash of the body: responses combine several rows, the state of a running workflow
+    and signed URLs, so that no revision number covers them. A route's own `ETag` is kept. Event
+    streams and files pass through.
 
     Args:
-        app: the application within.
+        app: the wrapped application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -40,7 +40,7 @@ class ConditionalReads:
 
 
 class _Answer:
-    """Holds a JSON document back until it is complete and its tag is known."""
+    """Buffers a JSON response until its tag is known."""
 
     def __init__(self, send: Send, asked: str | None) -> None:
         self._send = send
@@ -75,6 +75,6 @@ class _Answer:
 
 
 def matches(if_none_match: str | None, etag: str) -> bool:
-    """Tell whether a client has this version; compared weakly (RFC 9110, 13.1.2)."""
+    """Return True if `If-None-Match` matches an ETag, by weak comparison (RFC 9110, 13.1.2)."""
     candidates = (each.strip().removeprefix("W/") for each in (if_none_match or "").split(","))
     return any(each in {"*", etag.removeprefix("W/")} for each in candidates)

@@ -1,23 +1,29 @@
-"""What each request costs of a limit: this one table, by the name of the route's function.
+"""Rate limits of keys, tenants and addresses, and limits of concurrent requests.
 
-Whatever is not named costs one unit.
-
-Who pays for a request: the key and its tenant, or the address that it came from.
+`_COSTS` has the cost of each route by function name; other routes cost one unit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from contextlib import suppress
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
 from typing import Final, TypeVar
 from uuid import UUID
 
-from starlette.datastructures import Headers
-from starlette.types import Scope
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors.problems import Problem, RateLimitedProblem, UnavailableProblem
+from api.errors.problems import (
+    Problem,
+    RateLimitedProblem,
+    TooManyConnectionsProblem,
+    UnavailableProblem,
+)
+from api.middleware.request_context import request_id_of
 from app.services.plans import TenantPlans
 from domain.tenants.addresses import client_address
 from infra.rate_limit import (
@@ -30,73 +36,61 @@ from infra.rate_limit import (
 from infra.settings import Settings
 
 _COSTS: Final[Mapping[str, int]] = {
-    "analyze_stream": 10,  # a workflow, and media for hours
-    "match_profile": 5,  # a search through all names of all games
+    "analyze_stream": 10,  # starts a workflow that may run for hours
+    "match_profile": 5,  # searches all names of all games
     "put_override": 5,  # validates all profiles
     "find_similar_highlights": 5,  # compares up to a thousand
     "search_highlights": 5,  # ranks up to a thousand
 }
-
-
-# Served by a signed URL instead of a key: who asks is known by address only.
+# Served by signed URL without a key: the client is known by address only.
 BY_ADDRESS: Final = frozenset({"download_clip", "download_thumbnail"})
-
-
 # 100ms sends the events of all tenants from a few addresses and gives up after three attempts
-# (docs.100ms.live, webhooks): one tenant's wrong secret must not silence the others.
+# (docs.100ms.live, webhooks): one tenant's wrong secret must not block the others.
 UNLIMITED_PREFIXES: Final = ("/v1/webhooks/100ms",)
-
-
 LIMITED_PREFIX: Final = "/v1/"
 
 
 def cost_of(route: str) -> int:
-    """Return the units that a request to the route of this name uses."""
+    """Return the cost of a route in units."""
     return _COSTS.get(route, 1)
 
 
 def is_limited(path: str) -> bool:
-    """Tell whether requests to a path are limited; health and documentation are not."""
+    """Return True if a path is rate limited; health checks and documentation are not."""
     return path.startswith(LIMITED_PREFIX) and not path.startswith(UNLIMITED_PREFIXES)
 
 
 def routes_with_costs() -> frozenset[str]:
-    """Return all names in the table."""
+    """Return the names of all routes with a cost of their own."""
     return frozenset(_COSTS)
 
 
 def highest_cost() -> int:
-    """Return the cost of the dearest request, which every plan has to allow."""
+    """Return the highest cost, which every plan must allow."""
     return max(_COSTS.values())
 
 
 T = TypeVar("T")
-
-
 _STATE_KEY: Final = "rate_limits"
-
-
-# RFC 6177: a site has a /64 or more, so that single IPv6 addresses cost nothing to change.
+# RFC 6177: a site has a /64 or more, so that changing a single IPv6 address is free.
 _IPV6_SITE: Final = 64
-
-
 _UNKNOWN_ADDRESS: Final = "unknown"
 
 
 @dataclass
 class Account:
-    """What a request under way has used, for the headers of its answer."""
+    """What the current request was charged, for its response headers."""
 
     standings: tuple[RateLimitStatus, ...] = ()
     paid: bool = False
 
 
 class RateLimits:
-    """The limits of the API.
+    """Charges requests to keys, tenants and addresses.
 
     Args:
-        limiter: counts.
-        plans: what each tenant may.
+        limiter: the counters.
+        plans: the tenants' plans.
         settings: the limits of addresses.
     """
 
@@ -113,13 +107,13 @@ class RateLimits:
         """Charge a request to its key and tenant.
 
         Raises:
-            RateLimitedProblem: one of them has too little left.
-            UnavailableProblem: nobody counts, and then nothing is to be served.
+            RateLimitedProblem: one of them exceeds its limit.
+            UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         plan = await self._plans.of(tenant_id)
         tenant = Limit(name="default", quota=plan.requests_per_minute)
         key = Limit(name="key", quota=plan.key_requests_per_minute)
-        # The key first: what its own limit refuses costs the tenant's other keys nothing.
+        # The key first: requests it is refused do not count against the tenant's other keys.
         await self._charge(
             scope,
             RateLimitBucket(key, f"{tenant_id}/{key_id}"),
@@ -128,11 +122,11 @@ class RateLimits:
         )
 
     async def charge_file(self, scope: Scope) -> None:
-        """Charge a request by signed URL to its address; other requests are left alone.
+        """Charge a request for a signed URL to its address; ignore other requests.
 
         Raises:
-            RateLimitedProblem: the address has too little left.
-            UnavailableProblem: nobody counts, and then nothing is to be served.
+            RateLimitedProblem: the address exceeds its limit.
+            UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         name = scope["route"].name
         if name in BY_ADDRESS:
@@ -141,11 +135,11 @@ class RateLimits:
             )
 
     async def admit_address(self, scope: Scope) -> None:
-        """Let in whoever has not been refused too often of late, before a key is looked at.
+        """Check, before the key is read, that the address was not refused too often.
 
         Raises:
             RateLimitedProblem: the address has to wait.
-            UnavailableProblem: nobody counts, and then nothing is to be served.
+            UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         account = account_of(scope)
         standing = await self._counted(
@@ -156,7 +150,7 @@ class RateLimits:
             raise _refusal(standing)
 
     async def note_refusal(self, scope: Scope) -> None:
-        """Charge a refused request that nobody has paid for to its address."""
+        """Charge a refused request to its address, unless a key was charged."""
         account = account_of(scope)
         if account.paid:
             return
@@ -169,14 +163,14 @@ class RateLimits:
         account.standings = verdict.standings
 
     async def admit_lookup(self, scope: Scope) -> None:
-        """Let an address ask for a 100ms connection that is not remembered.
+        """Check that an address may look up a 100ms connection that is not cached.
 
-        What it was refused for otherwise does not count: one tenant's wrong secret must not keep
-        100ms's addresses from reaching another's connection.
+        Other refusals do not count: one tenant's wrong secret must not block 100ms's addresses for
+        others.
 
         Raises:
-            RateLimitedProblem: it has asked for too many that there are not.
-            UnavailableProblem: nobody counts, and then nothing is to be served.
+            RateLimitedProblem: it has looked up too many unknown connections.
+            UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         bucket = RateLimitBucket(self._lookups, self._address(scope))
         standing = await self._counted(self._limiter.look(bucket))
@@ -184,15 +178,15 @@ class RateLimits:
             raise _refusal(standing)
 
     async def note_unknown(self, scope: Scope) -> None:
-        """Charge a look-up that found no connection to its address."""
+        """Charge a lookup that found no connection to its address."""
         with suppress(RateLimiterUnavailableError):
             await self._limiter.take([RateLimitBucket(self._lookups, self._address(scope))], cost=1)
 
     async def refused_inbound(self, scope: Scope, problem: Problem) -> Problem:
-        """Charge a refused event of 100ms to its address; return what to answer.
+        """Charge a refused 100ms event to its address; return the problem to respond with.
 
-        This limit never keeps out an event that would be accepted: only the answer to others
-        changes. `admit_lookup` may, for an address that asks for unknown connections.
+        This limit never rejects a valid event; it only changes the response to invalid ones.
+        `admit_lookup` may reject one, from an address that asks for unknown connections.
         """
         try:
             verdict = await self._limiter.take(
@@ -238,7 +232,7 @@ class RateLimits:
 
 
 def account_of(scope: Scope) -> Account:
-    """Return what the request under way has used."""
+    """Return the account of the current request."""
     account: Account = scope.setdefault("state", {}).setdefault(_STATE_KEY, Account())
     return account
 
@@ -250,3 +244,132 @@ def _refusal(standing: RateLimitStatus) -> RateLimitedProblem:
         + RateLimitedProblem.advice,
         retry_after=standing.reset,
     )
+
+
+POLICY_HEADER: Final = "RateLimit-Policy"
+LIMIT_HEADER: Final = "RateLimit"
+_REFUSALS: Final = range(400, 500)
+
+
+class RateLimiting:
+    """ASGI middleware that rejects addresses refused too often and adds rate limit headers.
+
+    The headers follow draft-ietf-httpapi-ratelimit-headers: `RateLimit-Policy` has the quota and
+    window of each limit, `RateLimit` the remaining quota and the seconds until it resets.
+
+    Args:
+        app: the wrapped application.
+        limits: the rate limits.
+    """
+
+    def __init__(self, app: ASGIApp, *, limits: RateLimits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request, or reject it."""
+        if scope["type"] != "http" or not is_limited(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if message["status"] in _REFUSALS:
+                    await self._limits.note_refusal(scope)
+                _add_headers(message, account_of(scope).standings)
+            await send(message)
+
+        try:
+            await self._limits.admit_address(scope)
+        except Problem as problem:
+            account_of(scope).paid = True  # waiting longer for having asked would never end
+            await problem.response(request_id_of(scope))(scope, receive, answer)
+            return
+        await self._app(scope, receive, answer)
+
+
+def policies(standings: tuple[RateLimitStatus, ...]) -> str:
+    """Return the value of `RateLimit-Policy`."""
+    limits = [standing.limit for standing in standings]
+    return ", ".join(f'"{limit.name}";q={limit.quota};w={limit.window}' for limit in limits)
+
+
+def remainders(standings: tuple[RateLimitStatus, ...]) -> str:
+    """Return the value of `RateLimit`."""
+    return ", ".join(
+        f'"{standing.limit.name}";r={standing.remaining};t={standing.reset}'
+        for standing in standings
+    )
+
+
+def _add_headers(message: Message, standings: tuple[RateLimitStatus, ...]) -> None:
+    if standings:
+        headers = MutableHeaders(scope=message)
+        headers[POLICY_HEADER] = policies(standings)
+        headers[LIMIT_HEADER] = remainders(standings)
+
+
+AT_A_TIME: Final = 4
+"""Costly reads of one tenant that this process does at once, fewer than it has connections."""
+
+
+MOST_WAITING: Final = 256
+"""Further ones that wait, in order; what comes on top of these is refused."""
+
+
+class TenantConcurrency:
+    """Limits the concurrent expensive reads of each tenant; others wait in order."""
+
+    def __init__(self, *, at_a_time: int = AT_A_TIME, most_waiting: int = MOST_WAITING) -> None:
+        self._at_a_time = at_a_time
+        self._most = at_a_time + most_waiting
+        self._turns: dict[UUID, asyncio.Semaphore] = {}
+        self._present: dict[UUID, int] = {}
+
+    @asynccontextmanager
+    async def slot(self, tenant_id: UUID) -> AsyncIterator[None]:
+        """Wait for a free slot and hold it.
+
+        Raises:
+            RateLimitedProblem: too many requests are waiting.
+        """
+        present = self._present.get(tenant_id, 0)
+        if present >= self._most:
+            raise RateLimitedProblem(
+                f"{present} of your searches are queued. {RateLimitedProblem.advice}",
+                retry_after=1,
+            )
+        self._present[tenant_id] = present + 1
+        turns = self._turns.setdefault(tenant_id, asyncio.Semaphore(self._at_a_time))
+        try:
+            async with turns:
+                yield
+        finally:
+            self._present[tenant_id] -= 1
+            if not self._present[tenant_id]:
+                del self._present[tenant_id], self._turns[tenant_id]
+
+
+class ConnectionLimiter:
+    """Limits the open SSE connections of each tenant in this process."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: Counter[UUID] = Counter()
+
+    @contextmanager
+    def hold(self, tenant_id: UUID) -> Iterator[None]:
+        """Hold one connection.
+
+        Raises:
+            TooManyConnectionsProblem: the tenant has the maximum number.
+        """
+        if self._open[tenant_id] >= self._limit:
+            raise TooManyConnectionsProblem
+        self._open[tenant_id] += 1
+        try:
+            yield
+        finally:
+            self._open[tenant_id] -= 1
+            if not self._open[tenant_id]:
+                del self._open[tenant_id]

@@ -1,15 +1,35 @@
-"""What surrounds every request: an id, the log's context, headers, and a last net for errors."""
+"""Request ids, logging context, security headers, and the last error handler."""
 
 from __future__ import annotations
 
+import re
+import secrets
 from typing import Any, Final
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors.problems import InternalProblem
-from api.middleware.request_id import HEADER, assign_request_id
+
+HEADER: Final = "X-Request-Id"
+_STATE_KEY: Final = "request_id"
+_ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+
+
+def assign_request_id(scope: Scope) -> str:
+    """Return the client's request id if it is safe to log, else a new one."""
+    given = Headers(scope=scope).get(HEADER, "")
+    request_id = given if _ACCEPTABLE.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    scope.setdefault("state", {})[_STATE_KEY] = request_id
+    return request_id
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the id of the current request."""
+    identity: str = scope["state"][_STATE_KEY]
+    return identity
+
 
 _SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -23,14 +43,13 @@ _log = structlog.get_logger(__name__)
 
 
 class RequestContext:
-    """ASGI middleware, the outermost of ours.
+    """The outermost ASGI middleware of ours.
 
-    The client's `X-Request-Id` is kept if it is harmless, else one is made; it goes back in the
-    answer, into every log line, and by the routes into workflows.
+    The request id is returned in the response, added to every log line, and passed on to workflows.
 
     Args:
-        app: the application within.
-        https: whether clients reach us by HTTPS only, as HSTS then tells them.
+        app: the wrapped application.
+        https: whether clients use HTTPS only; adds HSTS.
     """
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
@@ -52,13 +71,13 @@ class RequestContext:
             except Exception:
                 _log.exception("request failed", method=scope["method"], path=scope["path"])
                 if answer.status is not None:
-                    raise  # too late for an answer of ours: let the server cut the connection
+                    raise  # the response has started: let the server close the connection
                 await InternalProblem().response(request_id)(scope, receive, answer)
             _log.info("request", method=scope["method"], path=scope["path"], status=answer.status)
 
 
 class _Answer:
-    """Sends an answer with our headers, unless the route set its own."""
+    """Adds our headers to a response, unless the route has set them."""
 
     def __init__(self, send: Send, headers: dict[str, Any]) -> None:
         self._send = send

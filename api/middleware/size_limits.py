@@ -1,7 +1,4 @@
-"""No body larger than the limit is read, and nothing is done for a client that has gone.
-
-No path, query or headers larger than the limits reach the application.
-"""
+"""Limits of body, URI and header sizes, and cancellation of abandoned reads."""
 
 from __future__ import annotations
 
@@ -19,13 +16,11 @@ from api.errors.problems import (
     Problem,
     UriTooLongProblem,
 )
-from api.middleware.request_id import request_id_of
+from api.middleware.request_context import request_id_of
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
-
-
 _LONGEST_LENGTH: Final = 18
-"""Digits of a `Content-Length` that is worth converting."""
+"""Maximum digits of a `Content-Length` that is parsed."""
 
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +55,7 @@ class BodyLimit:
         self._reads = reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body, then run the application or refuse."""
+        """Read the body, then run the application or reject the request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -72,7 +67,7 @@ class BodyLimit:
         too_large = announced.isdecimal() and int(announced[:_LONGEST_LENGTH]) > limit
         client = _Client(receive)
         if too_large or not await client.read_body(limit):
-            problem = BodyTooLargeProblem(f"The body is larger than {limit} bytes.")
+            problem = BodyTooLargeProblem(f"The body exceeds {limit} bytes.")
             await problem.response(request_id_of(scope))(scope, receive, send)
         elif not client.has_gone:
             only_reads = scope["method"] in _SAFE or scope["path"] in self._reads
@@ -80,7 +75,7 @@ class BodyLimit:
 
 
 class _Client:
-    """The sender of one request: its body, and whether it still waits for the answer."""
+    """The client of one request: its body, and whether it is still connected."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -89,11 +84,11 @@ class _Client:
 
     @property
     def has_gone(self) -> bool:
-        """Whether the connection was closed."""
+        """Return True once the connection is closed."""
         return self._gone.is_set()
 
     async def read_body(self, limit: int) -> bool:
-        """Read the body to its end; return False if it is larger than `limit` bytes."""
+        """Read the whole body; return False if it exceeds `limit` bytes."""
         body = b""
         while True:
             message = await self._receive()
@@ -108,8 +103,8 @@ class _Client:
                 return True
 
     async def serve(self, app: ASGIApp, scope: Scope, send: Send, *, abandon: bool) -> None:
-        """Run the application; with `abandon`, only for as long as the client is there."""
-        # The application stays in this task, whose context its log lines are bound to.
+        """Run the application; with `abandon`, cancel it if the client disconnects."""
+        # Keep the application in this task, whose context variables its log lines need.
         work = asyncio.current_task()
         watcher = asyncio.create_task(self._watch(work if abandon else None))
         try:
@@ -139,15 +134,15 @@ class _Client:
 _LINE_OVERHEAD = 4  # ": " and CRLF
 
 
-class HeadLimit:
-    """ASGI middleware that refuses requests by the size of what precedes their body.
+class HeaderLimit:
+    """ASGI middleware that rejects requests with an overlong URI or headers.
 
-    uvicorn's parser has no limit of its own.
+    uvicorn's parser has no such limits.
 
     Args:
-        app: the application within.
-        uri: bytes of path and query.
-        headers: bytes of all headers.
+        app: the wrapped application.
+        uri: maximum bytes of path and query.
+        headers: maximum bytes of all headers.
     """
 
     def __init__(self, app: ASGIApp, *, uri: int, headers: int) -> None:
@@ -156,7 +151,7 @@ class HeadLimit:
         self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, or refuse."""
+        """Run the application, or reject the request."""
         problem = self._problem(scope) if scope["type"] == "http" else None
         if problem is None:
             await self._app(scope, receive, send)
@@ -166,8 +161,8 @@ class HeadLimit:
     def _problem(self, scope: Scope) -> Problem | None:
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         if len(path) + len(scope["query_string"]) > self._uri:
-            return UriTooLongProblem(f"Path and query are longer than {self._uri} bytes.")
+            return UriTooLongProblem(f"Path and query exceed {self._uri} bytes.")
         size = sum(len(name) + len(value) + _LINE_OVERHEAD for name, value in scope["headers"])
         if size > self._headers:
-            return HeadersTooLargeProblem(f"The headers are larger than {self._headers} bytes.")
+            return HeadersTooLargeProblem(f"The headers exceed {self._headers} bytes.")
         return None

@@ -1,7 +1,7 @@
-"""The names of schemas in the OpenAPI document, which generators make classes of.
+"""Names of the schemas in the OpenAPI document.
 
-FastAPI takes the names of our classes, and of two that are called alike it makes two out of the
-modules they lie in. The public name is chosen here: it stays when a class is renamed or moved.
+FastAPI names schemas after our classes, and adds the module to names that exist twice. The public
+names are fixed here, so that they stay when a class is renamed or moved.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ NAMES: Final = {
     "AuditEntryModel": "AuditEntry",
     "AuditTarget": "AuditTargetKind",
     "AuditTargetModel": "AuditTarget",
+    "BatchStopItem": "StreamResult",
     "Bucket": "UsageBucket",
     "BudgetModel": "Budget",
     "Check": "ReadinessCheck",
@@ -43,7 +44,6 @@ NAMES: Final = {
     "KeyModel": "ApiKey",
     "KeyStatus": "ApiKeyStatus",
     "ManagementKeyModel": "ManagementKey",
-    "Match": "SearchMatch",
     "MatchRequest": "MatchProfileRequest",
     "Outcome": "InboundEventOutcome",
     "OverrideDetail": "ProfileOverrideDetail",
@@ -58,7 +58,7 @@ NAMES: Final = {
     "Page_HighlightModel_": "HighlightList",
     "Page_KeyModel_": "ApiKeyList",
     "Page_StreamModel_": "StreamList",
-    "Piece": "SearchMatchPiece",
+    "ReadinessReport": "Readiness",
     "Reason": "HighlightReason",
     "Receipt": "InboundEventReceipt",
     "ReplayRequest": "ReplayEventsRequest",
@@ -75,22 +75,25 @@ NAMES: Final = {
     "StreamProblemModel": "StreamProblem",
     "StreamResults": "BatchStopStreamsResponse",
     "SubscribeRequest": "SubscribeWebhookRequest",
+    "TextFragment": "SearchMatchPiece",
+    "TextMatch": "SearchMatch",
     "Tier": "HighlightTier",
     "UpdateKeyRequest": "UpdateApiKeyRequest",
     "UsageModel": "UsageItem",
+    "Verdict": "FeedbackVerdict",
 }
 """Public names by FastAPI's; what is not in it is called as its class is."""
 
 
 class AmbiguousSchemaError(Exception):
-    """Two different schemas would have one name."""
+    """Two different schemas have the same name."""
 
 
 def name_schemas(document: dict[str, Any]) -> None:
-    """Give the schemas of an OpenAPI document their public names, in place.
+    """Rename the schemas of an OpenAPI document to their public names, in place.
 
     Raises:
-        AmbiguousSchemaError: the names are not unique.
+        AmbiguousSchemaError: two schemas would have the same name.
     """
     schemas: dict[str, Any] = document["components"]["schemas"]
     _rename_references(document)

@@ -1,4 +1,4 @@
-"""Game profiles: what counts in each game, and a tenant's own rules for it."""
+"""Routes of game profiles and a tenant's overrides of them."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from fastapi.responses import JSONResponse
 
 from api.auth import Administrator, AuditActor, Reader
 from api.errors.problems import (
-    BodyTooLargeProblem,
     FieldProblem,
     InvalidProfileProblem,
-    InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
     OverrideNotFoundProblem,
     PreconditionFailedProblem,
     PreconditionRequiredProblem,
     ProfileNotFoundProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
-from api.middleware.content_type import require_json
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
+from api.middleware.json_content import require_json
 from api.pagination import Limit
 from api.profiles.schemas import (
     IfMatch,
@@ -39,22 +32,19 @@ from api.profiles.schemas import (
     ProfileSummary,
 )
 from api.services import ServicesDependency
+from app.services import profiles as override_service
 from domain.profiles.documents import InvalidProfilesError, ProfileOverride
 from domain.profiles.matching import ProfileMatch
-from domain.tenants.audit import AuditAction
-from infra.db.repositories import audit
 from infra.db.repositories.profiles import ProfileOverrides
 
 router = APIRouter(prefix="/v1/profiles", tags=["profiles"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 _CHANGE = (InvalidProfileProblem, PreconditionFailedProblem, PreconditionRequiredProblem)
 _ETAG = {"ETag": {"description": "The revision.", "schema": {"type": "string"}}}
 
 
-@router.get("", operation_id="listProfiles", responses=documented(*_ALWAYS))
+@router.get("", operation_id="listProfiles", responses=documented(*WITH_KEY))
 async def list_profiles(caller: Reader, services: ServicesDependency) -> ProfileList:
-    """List all profiles: those shipped, as you override them, and those of your own."""
+    """List all profiles: the shipped ones with your overrides applied, and your own."""
     async with services.database.session(caller.tenant_id) as session:
         profiles = await services.profiles.read(session, caller.tenant_id)
     catalog = profiles.catalog
@@ -67,12 +57,12 @@ async def list_profiles(caller: Reader, services: ServicesDependency) -> Profile
     "/match",
     operation_id="matchProfile",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY),
+    responses=documented(*WITH_KEY, *WITH_BODY),
 )
 async def match_profile(
     body: MatchRequest, caller: Reader, services: ServicesDependency
 ) -> ProfileMatch:
-    """Try which profile a stream would get for a game or title. Nothing is stored."""
+    """Return the profile that a stream with this game or title would get. Stores nothing."""
     async with services.database.session(caller.tenant_id) as session:
         profiles = await services.profiles.read(session, caller.tenant_id)
     return profiles.match(body.text)
@@ -81,12 +71,12 @@ async def match_profile(
 @router.get(
     "/{profile_id}",
     operation_id="getProfile",
-    responses=documented(*_ALWAYS, ProfileNotFoundProblem),
+    responses=documented(*WITH_KEY, ProfileNotFoundProblem),
 )
 async def get_profile(
     profile_id: ProfileId, caller: Reader, services: ServicesDependency
 ) -> ProfileDetail:
-    """Read a profile complete: weights, thresholds, limits, clip lengths, tags, moments."""
+    """Read a complete profile: weights, thresholds, limits, clip lengths, tags, moments."""
     async with services.database.session(caller.tenant_id) as session:
         profiles = await services.profiles.read(session, caller.tenant_id)
     profile = profiles.catalog.profiles.get(profile_id)
@@ -99,12 +89,12 @@ async def get_profile(
     "/{profile_id}/override",
     operation_id="getProfileOverride",
     response_model=OverrideDetail,
-    responses={200: {"headers": _ETAG}, **documented(*_ALWAYS, OverrideNotFoundProblem)},
+    responses={200: {"headers": _ETAG}, **documented(*WITH_KEY, OverrideNotFoundProblem)},
 )
 async def get_override(
     profile_id: ProfileId, caller: Reader, services: ServicesDependency, response: Response
 ) -> OverrideDetail:
-    """Read your override of a profile; its `ETag` is what a change needs as `If-Match`."""
+    """Read your override of a profile. Send its `ETag` as `If-Match` to change it."""
     async with services.database.session(caller.tenant_id) as session:
         profiles = await services.profiles.read(session, caller.tenant_id)
     override = profiles.overrides.get(profile_id)
@@ -118,18 +108,18 @@ async def get_override(
 @router.get(
     "/{profile_id}/override/history",
     operation_id="listProfileOverrideRevisions",
-    responses=documented(*_ALWAYS, OverrideNotFoundProblem),
+    responses=documented(*WITH_KEY, OverrideNotFoundProblem),
 )
 async def list_override_revisions(
     profile_id: ProfileId,
     caller: Reader,
     services: ServicesDependency,
     before: Annotated[
-        int | None, Query(ge=1, lt=2**31, description="Revisions below this one only.")
+        int | None, Query(ge=1, lt=2**31, description="Return only revisions before this one.")
     ] = None,
     limit: Limit = 50,
 ) -> OverrideHistory:
-    """List the revisions of an override, newest first, deletions included."""
+    """List the revisions of an override, newest first, including deletions."""
     async with services.database.session(caller.tenant_id) as session:
         stored = ProfileOverrides(session)
         if await stored.next_revision(caller.tenant_id, profile_id) == 1:
@@ -148,7 +138,7 @@ async def list_override_revisions(
     responses={
         200: {"description": "A new revision took the former one's place.", "headers": _ETAG},
         201: {"description": "There was none.", "model": OverrideModel, "headers": _ETAG},
-        **documented(*_ALWAYS, *_BODY, *_CHANGE),
+        **documented(*WITH_KEY, *WITH_BODY, *_CHANGE),
     },
 )
 async def put_override(
@@ -160,34 +150,27 @@ async def put_override(
     services: ServicesDependency,
     if_match: IfMatch = None,
 ) -> JSONResponse:
-    """Change a profile for your streams, or add one of your own.
+    """Override a profile for your streams, or add a profile of your own.
 
-    It counts for streams started from now on: a stream keeps the rules that it started with. The
-    former override is replaced, not added to. All profiles are validated with it first.
+    The override replaces the previous one. It applies to streams started from now on; running
+    streams keep their profile. All your profiles are validated with it before it is stored.
     """
     async with services.database.session(caller.tenant_id) as session:
         before = await services.profiles.read_to_change(session, caller.tenant_id)
         former = before.overrides.get(profile_id)
         _check_seen(former, if_match)
         try:
-            override = await services.profiles.override(
+            override = await override_service.put_override(
                 session,
+                services.profiles,
                 before,
                 tenant_id=caller.tenant_id,
                 profile_id=profile_id,
                 patch=body.root,
-                key_id=caller.key_id,
+                actor=actor,
             )
         except InvalidProfilesError as error:
             raise _invalid(error, about=profile_id) from error
-        await audit.record(
-            session,
-            tenant_id=caller.tenant_id,
-            action=AuditAction.OVERRIDE_PUT,
-            target_id=profile_id,
-            actor=actor,
-            details={"revision": override.revision},
-        )
     return JSONResponse(
         OverrideModel.of(override).model_dump(mode="json"),
         status_code=201 if former is None else 200,
@@ -200,7 +183,7 @@ async def put_override(
     operation_id="deleteProfileOverride",
     status_code=204,
     response_class=Response,
-    responses=documented(*_ALWAYS, *_CHANGE, OverrideNotFoundProblem),
+    responses=documented(*WITH_KEY, *_CHANGE, OverrideNotFoundProblem),
 )
 async def delete_override(
     profile_id: ProfileId,
@@ -209,7 +192,7 @@ async def delete_override(
     services: ServicesDependency,
     if_match: IfMatch = None,
 ) -> None:
-    """Go back to the shipped profile, or take away one of your own. The history stays."""
+    """Return to the shipped profile, or delete one of your own. The history is kept."""
     async with services.database.session(caller.tenant_id) as session:
         before = await services.profiles.read_to_change(session, caller.tenant_id)
         former = before.overrides.get(profile_id)
@@ -217,23 +200,16 @@ async def delete_override(
             raise OverrideNotFoundProblem
         _check_seen(former, if_match)
         try:
-            await services.profiles.withdraw(
+            await override_service.delete_override(
                 session,
+                services.profiles,
                 before,
                 tenant_id=caller.tenant_id,
                 profile_id=profile_id,
-                key_id=caller.key_id,
+                actor=actor,
             )
         except InvalidProfilesError as error:
             raise _invalid(error, about=profile_id) from error
-        await audit.record(
-            session,
-            tenant_id=caller.tenant_id,
-            action=AuditAction.OVERRIDE_DELETED,
-            target_id=profile_id,
-            actor=actor,
-            details={"deleted_revision": former.revision},
-        )
 
 
 def _etag(override: ProfileOverride) -> str:
@@ -241,7 +217,7 @@ def _etag(override: ProfileOverride) -> str:
 
 
 def _check_seen(override: ProfileOverride | None, if_match: str | None) -> None:
-    """Refuse a change by someone who does not know what there is (RFC 9110, 13.1.1)."""
+    """Check that the client knows the current revision (RFC 9110, 13.1.1)."""
     if override is None:
         if if_match is not None:
             raise PreconditionFailedProblem
@@ -252,7 +228,7 @@ def _check_seen(override: ProfileOverride | None, if_match: str | None) -> None:
 
 
 def _invalid(error: InvalidProfilesError, *, about: str) -> InvalidProfileProblem:
-    """Point into the body where a problem lies in it; else name the document in words."""
+    """Point into the body if the problem is in it; else name the document."""
     own = f"override {about} revision"
     return InvalidProfileProblem(
         errors=[

@@ -1,4 +1,4 @@
-"""Game profiles, and tenants' overrides of them, as clients send and see them."""
+"""Request and response models of game profiles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from uuid import UUID
 from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from api.request_model import Name, RequestModel
+from api.request_model import RequestModel
+from domain.fields import Name
 from domain.profiles.catalog import TenantProfiles
 from domain.profiles.documents import ProfileOverride
 from domain.profiles.model import GameProfile, ProfileKind, Slug
@@ -20,7 +21,7 @@ IfMatch = Annotated[
     Header(
         alias="If-Match",
         pattern=r'^(\*|"[1-9][0-9]{0,8}")$',
-        description="The `ETag` of the override as you last read it. Needed when there is one.",
+        description="The `ETag` of the override as last read. Required if there is an override.",
         examples=['"3"'],
     ),
 ]
@@ -45,15 +46,15 @@ class ProfileSummary(BaseModel):
     name: str = Field(examples=["Soccer"])
     kind: ProfileKind
     version: str = Field(
-        description="Of the content, your overrides included: equal rules, equal version.",
+        description="Hash of the rules, including your overrides.",
         examples=["5be0f1c2a9d3"],
     )
-    overridden: bool = Field(description="Whether you change it by an override of your own.")
+    overridden: bool = Field(description="Whether you have an override of it.")
     shipped: bool = Field(description="False for a profile of your own.")
 
     @classmethod
     def of(cls, profile: GameProfile, profiles: TenantProfiles) -> Self:
-        """Return what a list says of a profile."""
+        """Return the summary of a profile."""
         return cls(
             id=profile.id,
             name=profile.name,
@@ -71,15 +72,15 @@ class ProfileList(BaseModel):
 
 
 class ProfileDetail(BaseModel):
-    """A profile, complete: inheritance and your overrides are applied."""
+    """A complete profile, with inheritance and your overrides applied."""
 
     profile: GameProfile
-    overridden: bool = Field(description="Whether you change it by an override of your own.")
+    overridden: bool = Field(description="Whether you have an override of it.")
     shipped: bool = Field(description="False for a profile of your own.")
 
     @classmethod
     def of(cls, profile: GameProfile, profiles: TenantProfiles) -> Self:
-        """Return all of a profile."""
+        """Return a complete profile."""
         return cls(
             profile=profile,
             overridden=_is_overridden(profile.id, profiles),
@@ -88,23 +89,23 @@ class ProfileDetail(BaseModel):
 
 
 class OverridePatch(RootModel[dict[str, object]]):
-    """What differs from the shipped profile, as a JSON Merge Patch (RFC 7396).
+    """Changes to the shipped profile, as a JSON Merge Patch (RFC 7396).
 
-    Mappings merge key by key, lists are replaced, `null` takes an inherited entry away. The keys
-    are those of a profile. For an id that is not shipped, it is a whole profile of your own.
+    Mappings are merged by key, lists are replaced, and `null` removes an inherited entry. The keys
+    are those of a profile. For an id that is not shipped, it is a complete profile of your own.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PATCH]})
 
 
 class OverrideModel(BaseModel):
-    """One revision of an override."""
+    """A revision of an override."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE]})
 
     profile_id: str
-    revision: int = Field(description="Counts from 1; in quotes, it is the `ETag`.")
-    patch: dict[str, Any] = Field(description="Empty where the override was deleted.")
+    revision: int = Field(description="Starts at 1; in quotes, it is the `ETag`.")
+    patch: dict[str, Any] = Field(description="Empty if the override was deleted.")
     created_at: datetime
     created_by: UUID | None = Field(description="The API key.")
 
@@ -115,12 +116,12 @@ class OverrideModel(BaseModel):
 
 
 class OverrideDetail(OverrideModel):
-    """The override in force, and whether it is applied."""
+    """The current override, and whether it is applied."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE | {"problems": []}]})
 
     problems: list[str] = Field(
-        description="Why it is left out, when it no longer fits profiles shipped since."
+        description="Why the override is not applied, if it no longer fits the shipped profiles."
     )
 
 
@@ -131,7 +132,7 @@ class OverrideHistory(BaseModel):
 
 
 class MatchRequest(RequestModel):
-    """A text to find a profile for."""
+    """A text to match a profile with."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Premier League"}]})
 

@@ -1,7 +1,4 @@
-"""What one client has been told of a stream, and what is new to it.
-
-Server-sent events of one stream: its highlights, their clips and its state, as they change.
-"""
+"""Server-sent events of one stream: its highlights, clips and status as they change."""
 
 from __future__ import annotations
 
@@ -19,19 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Receive, Send
 from starlette.types import Scope as ConnectionScope
 
-from api.auth import Permit, Reader
+from api.auth import KeyAuthorization, Reader
 from api.errors.problems import (
-    InvalidRequestProblem,
-    MissingScopeProblem,
     Problem,
     StreamNotFoundProblem,
     TooManyConnectionsProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_KEY, documented
 from api.highlights.schemas import HighlightModel
-from api.middleware.request_id import request_id_of
+from api.middleware.request_context import request_id_of
 from api.services import Services, ServicesDependency
 from api.streams.schemas import StreamModel
 from app.services.key_cache import LIFETIME
@@ -45,35 +38,27 @@ from infra.settings.services import EventSettings
 
 # Longer than any transaction that writes a highlight or a clip (`Database`'s statement timeout).
 _OVERLAP: Final = timedelta(seconds=20)
-
-
-_AT_A_TIME: Final = 100
-
-
-_NEVER_SHOWN: Final = frozenset({DecisionStatus.HELD, DecisionStatus.REJECTED})
-
-
+_BATCH_SIZE: Final = 100
+_HIDDEN_STATUSES: Final = frozenset({DecisionStatus.HELD, DecisionStatus.REJECTED})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def event_id_of(at: datetime) -> str:
-    """Return the id of an event about a change at this time: microseconds of Unix time."""
+    """Return the event id of a change at this time: Unix time in microseconds."""
     return str((at - _EPOCH) // _MICROSECOND)
 
 
 def time_of(event_id: str) -> datetime:
-    """Return the time that an id of ours stands for."""
+    """Return the time that an event id stands for."""
     return _EPOCH + int(event_id) * _MICROSECOND
 
 
-class StreamFollower:
-    """Looks at a stream again and again; what it has told it does not tell again.
+class StreamEventReader:
+    """Reads the changes of a stream that were not sent before.
 
-    A client that comes back with its last event's id is told what changed since, and what changed
-    in the seconds before: a change is told at least once.
+    A client that reconnects with its last event id gets everything since, and changes of the
+    seconds before again: delivery is at least once.
     """
 
     def __init__(
@@ -83,32 +68,32 @@ class StreamFollower:
         self._tenant_id = tenant_id
         self._stream_id = stream_id
         self._latest = since if since is not None else _EPOCH + _OVERLAP
-        self._told: dict[tuple[UUID, bool], datetime] = {}
+        self._sent: dict[tuple[UUID, bool], datetime] = {}
         self._revision: int | None = None
-        self.behind = False
-        self.over = False
+        self.has_more = False
+        self.done = False
 
-    async def news(self) -> list[bytes]:
-        """Return the events that are new, in order; look again at once while `behind`.
+    async def read(self) -> list[bytes]:
+        """Return new events, oldest first. Call it again at once while `has_more`.
 
         Raises:
             DatabaseUnavailableError: the database cannot be asked.
         """
         async with self._services.database.session(self._tenant_id) as session:
-            # The stream first: once it is over, nothing that is read later is missing.
+            # Read the stream first: once it has ended, no change that is read later is missing.
             stream = await streams.get(
                 session, tenant_id=self._tenant_id, stream_id=self._stream_id
             )
             if stream is None:
-                self.over = True
+                self.done = True
                 return [format_sse_event(event="end", data_str='{"reason":"deleted"}')]
             events = await self._changed_highlights(session)
         if stream.revision != self._revision:
             self._revision = stream.revision
             data = StreamModel.of(stream).model_dump_json()
             events.append(format_sse_event(event="stream", data_str=data))
-        if stream.status in TERMINAL and not self.behind:
-            self.over = True
+        if stream.status in TERMINAL and not self.has_more:
+            self.done = True
             events.append(format_sse_event(event="end", data_str='{"reason":"ended"}'))
         return events
 
@@ -119,11 +104,13 @@ class StreamFollower:
             stream_id=self._stream_id,
             start=self._latest - _OVERLAP,
         )
-        new = [each for each in changes if self._told.get(_key(each)) != each.at]
-        self.behind = len(new) > _AT_A_TIME
-        return await self._tell(session, new[:_AT_A_TIME])
+        new = [each for each in changes if self._sent.get(_key(each)) != each.at]
+        self.has_more = len(new) > _BATCH_SIZE
+        return await self._render(session, new[:_BATCH_SIZE])
 
-    async def _tell(self, session: AsyncSession, changes: Sequence[HighlightChange]) -> list[bytes]:
+    async def _render(
+        self, session: AsyncSession, changes: Sequence[HighlightChange]
+    ) -> list[bytes]:
         last = {each.highlight_id: each.at for each in changes}
         rows = await highlights.get_many(
             session, tenant_id=self._tenant_id, highlight_ids=list(last)
@@ -132,7 +119,7 @@ class StreamFollower:
             session, tenant_id=self._tenant_id, highlight_ids=list(last)
         )
         for each in changes:
-            self._told[_key(each)] = each.at
+            self._sent[_key(each)] = each.at
             self._latest = max(self._latest, each.at)
         return [
             format_sse_event(
@@ -143,7 +130,7 @@ class StreamFollower:
                 ).model_dump_json(),
             )
             for identity, at in last.items()
-            if identity in rows and rows[identity].status not in _NEVER_SHOWN
+            if identity in rows and rows[identity].status not in _HIDDEN_STATUSES
         ]
 
 
@@ -152,19 +139,13 @@ def _key(change: HighlightChange) -> tuple[UUID, bool]:
 
 
 _MEDIA_TYPE: Final = "text/event-stream"
-
-
 _RETRY_MS: Final = 2000
-
-
 _EXAMPLE: Final = (
     "retry: 2000\n\n"
     'event: highlight\nid: 1777748707400000\ndata: {"id": "2d6c7f0a-…", "status": "pending"}\n\n'
     'event: stream\ndata: {"id": "0c7f3f0e-…", "status": "completed"}\n\n'
     'event: end\ndata: {"reason": "ended"}\n\n'
 )
-
-
 _STREAM_OF_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "`highlight` (a highlight with its clip), `stream` (the stream) and, last, "
@@ -173,11 +154,7 @@ _STREAM_OF_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
         "content": {_MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
-
-
 _log = structlog.get_logger(__name__)
-
-
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
 
@@ -187,10 +164,7 @@ router = APIRouter(prefix="/v1/streams", tags=["streams"])
     response_class=StreamingResponse,
     responses=_STREAM_OF_EVENTS
     | documented(
-        UnauthenticatedProblem,
-        MissingScopeProblem,
-        InvalidRequestProblem,
-        UnavailableProblem,
+        *WITH_KEY,
         StreamNotFoundProblem,
         TooManyConnectionsProblem,
     ),
@@ -204,23 +178,24 @@ async def follow_stream(
         str | None,
         Header(
             pattern=r"^[0-9]{1,16}$",
-            description="The `id` of the last event you have seen; browsers send it themselves. "
-            "What changed since is told, and perhaps once more what changed just before.",
+            description="The `id` of the last event received; browsers send it automatically. "
+            "Later changes are sent, and possibly some earlier ones again.",
         ),
     ] = None,
 ) -> StreamingResponse:
-    """Follow a stream by server-sent events, from its first highlight or your last event on.
+    """Follow a stream by server-sent events, from its first highlight or your last event.
 
-    A highlight is told again whenever it or its clip has changed: the latest `updated_at` counts.
-    Comments keep the connection alive. It is closed after `end`, and once in a while before; then
-    connect again. It is also closed, after an event `error` with a problem document, within 5
-    seconds of the key's being revoked, expired or no longer allowed from your address.
+    A highlight is sent again whenever it or its clip changes; the latest `updated_at` is current.
+    Comments keep the connection alive. The server closes the connection after `end`, and from time
+    to time before that; then reconnect. It also closes it, after an `error` event with a problem
+    document, within 5 seconds after the key is revoked, expires or may no longer be used from your
+    address.
     """
     async with services.database.session(caller.tenant_id) as session:
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
     if row is None:
         raise StreamNotFoundProblem
-    follower = StreamFollower(
+    source = StreamEventReader(
         services,
         tenant_id=caller.tenant_id,
         stream_id=stream_id,
@@ -228,41 +203,41 @@ async def follow_stream(
     )
     return _EventResponse(
         services,
-        follower,
-        permit=caller.permit,
+        source,
+        authorization=caller.authorization,
         tenant_id=caller.tenant_id,
         request_id=request_id_of(request.scope),
     )
 
 
-class Follower(Protocol):
-    """What is new of a stream, asked again and again."""
+class EventSource(Protocol):
+    """A source of server-sent events, read repeatedly."""
 
-    over: bool
-    behind: bool
+    done: bool
+    has_more: bool
 
-    async def news(self) -> list[bytes]:
-        """Return new events; `behind` says that there are more, `over` that none will come."""
+    async def read(self) -> list[bytes]:
+        """Return new events; `has_more` means that more are ready, `done` that none will follow."""
 
 
 class _EventResponse(StreamingResponse):
-    """The events; it counts as one of its tenant's connections for as long as it is sent."""
+    """The response of an SSE connection. Counts against the tenant's connections while open."""
 
     media_type = _MEDIA_TYPE
 
     def __init__(
         self,
         services: Services,
-        follower: StreamFollower,
+        source: StreamEventReader,
         *,
-        permit: Permit,
+        authorization: KeyAuthorization,
         tenant_id: UUID,
         request_id: str,
     ) -> None:
         async def authorize() -> None:
-            await permit.require(Scope.READ)
+            await authorization.require(Scope.READ)
 
-        sent = events(services.settings, follower, authorize=authorize, request_id=request_id)
+        sent = events(services.settings, source, authorize=authorize, request_id=request_id)
         # Proxies that buffer answers (nginx) are asked not to.
         super().__init__(sent, headers={"X-Accel-Buffering": "no"})
         self._connections = services.event_connections
@@ -270,9 +245,9 @@ class _EventResponse(StreamingResponse):
         self._request_id = request_id
 
     async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
-        """Send the events, or that there are too many connections."""
+        """Send the events, or a problem if the tenant has too many connections."""
         try:
-            with self._connections.one_more(self._tenant_id):
+            with self._connections.hold(self._tenant_id):
                 await super().__call__(scope, receive, send)
         except TooManyConnectionsProblem as problem:
             await problem.response(self._request_id)(scope, receive, send)
@@ -280,35 +255,35 @@ class _EventResponse(StreamingResponse):
 
 async def events(
     settings: EventSettings,
-    follower: Follower,
+    source: EventSource,
     *,
     authorize: Callable[[], Awaitable[None]],
     request_id: str,
 ) -> AsyncIterator[bytes]:
-    """Yield a follower's news and, when there is none for a while, a comment; until it is over.
+    """Yield new events, and a comment if there is none for a while, until the source is done.
 
     Args:
-        settings: how often, and for how long.
-        follower: what there is to tell.
-        authorize: raises the problem for which nothing more may be told; asked before each event.
-        request_id: of the request, for such a problem's document.
+        settings: intervals and the connection's lifetime.
+        source: the source.
+        authorize: raises the problem for which nothing more may be sent; called before each event.
+        request_id: of the request, for that problem's document.
     """
     clock = asyncio.get_running_loop().time
     until = clock() + settings.events_lifetime
     yield format_sse_event(retry=_RETRY_MS)
-    spoken = clock()
+    last_sent = clock()
     try:
-        while not follower.over and clock() < until:
+        while not source.done and clock() < until:
             await authorize()
-            news = await follower.news()
-            if not news and clock() - spoken >= settings.events_keep_alive:
-                news = [format_sse_event(comment="still here")]
-            for event in news:
-                # A client that reads slowly may have taken long over the one before.
+            new = await source.read()
+            if not new and clock() - last_sent >= settings.events_keep_alive:
+                new = [format_sse_event(comment="still here")]
+            for event in new:
+                # A client that reads slowly may have taken long over the previous event.
                 await authorize()
                 yield event
-                spoken = clock()
-            if not follower.over and not follower.behind:
+                last_sent = clock()
+            if not source.done and not source.has_more:
                 await asyncio.sleep(min(settings.events_interval, LIFETIME))
     except DatabaseUnavailableError:
         _log.warning("events end early: the database does not answer")

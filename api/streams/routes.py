@@ -1,12 +1,13 @@
-"""Streams: start an analysis, look at it, stop it."""
+"""Routes of streams: start an analysis, read, stop and delete streams."""
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,36 +16,42 @@ from api.errors.problems import (
     BodyTooLargeProblem,
     IdempotencyMismatchProblem,
     InvalidCursorProblem,
-    InvalidRequestProblem,
     MalformedJsonProblem,
-    MissingScopeProblem,
     RequestInProgressProblem,
     StreamNotFoundProblem,
     StreamQuotaExceededProblem,
-    UnauthenticatedProblem,
     UnavailableProblem,
     UnsupportedMediaTypeProblem,
     UrlForbiddenProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
-from api.middleware.content_type import require_json
-from api.middleware.request_id import request_id_of
+from api.middleware.json_content import require_json
+from api.middleware.request_context import request_id_of
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
-from api.request_model import Name
-from api.services import ServicesDependency
-from api.streams.schemas import AnalyzeRequest, StreamDetail, StreamModel
-from api.streams.stopping import stop
+from api.services import Services, ServicesDependency
+from api.streams.schemas import (
+    AnalyzeRequest,
+    BatchStopItem,
+    StreamDetail,
+    StreamIds,
+    StreamModel,
+    StreamResults,
+)
+from app.services import streams as stream_service
 from app.services.streams import NewStream
+from domain.fields import Name
 from domain.streams.status import TERMINAL, StreamStatus
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import streams
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.tables import Stream
 from infra.ssrf import UrlForbiddenError
+from infra.temporal.client import TemporalUnavailableError
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
+_CONCURRENT_STOPS: Final = 8
 
 
 @router.post(
@@ -54,7 +61,7 @@ _ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, U
     response_model=StreamModel,
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS,
+        *WITH_KEY,
         MalformedJsonProblem,
         RequestInProgressProblem,
         StreamQuotaExceededProblem,
@@ -71,13 +78,13 @@ async def analyze_stream(
     request: Request,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Start looking for highlights in a live stream.
+    """Start finding highlights in a live stream.
 
-    The game decides the profile, your overrides included, which holds until the stream's end.
+    The game selects the profile with your overrides, which stays the same until the stream ends.
 
-    The answer comes at once, with the stream in the state `starting`; a URL that turns out not to
-    be a live playlist ends it with a reason. Send an `Idempotency-Key`, so that a repetition after
-    a lost answer does not start a second analysis.
+    The response is immediate, with the stream in status `starting`. If the URL turns out not to be
+    a live playlist, the stream ends with a reason. Send an `Idempotency-Key`, so that a retry does
+    not start a second analysis.
     """
     try:
         services.url_guard.check(body.url)
@@ -96,34 +103,29 @@ async def analyze_stream(
             options=body.options.model_dump(exclude_none=True),
             correlation_id=request_id_of(request.scope),
         )
-        return created(await services.creation.create(session, new))
-
-    async def resume(session: AsyncSession, stream_id: UUID) -> Created | None:
-        stream = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
-        return None if stream is None else created(stream)
-
-    def created(stream: Stream) -> Created:
+        stream = await stream_service.find_or_create(session, services.creation, new)
         return Created(
-            answer=StoredResponse(
+            response=StoredResponse(
                 status=201,
                 headers={"Location": f"/v1/streams/{stream.id}"},
                 body=StreamModel.of(stream).model_dump(mode="json"),
             ),
-            # The row is committed before the workflow starts, whose first act is to write to it.
-            begin=partial(services.starter.start, stream),
-            undo=partial(streams.delete_unstarted, tenant_id=caller.tenant_id, stream_id=stream.id),
+            # After the commit: the first thing the workflow does is to write to this row.
+            start=partial(
+                stream_service.start_or_withdraw, services.database, services.starter, stream
+            ),
         )
 
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="analyzeStream", body=body
     )
-    return await once.answer(services.database, create, resume=resume)
+    return await once.respond(services.database, create)
 
 
 @router.get(
     "",
     operation_id="listStreams",
-    responses=documented(*_ALWAYS, InvalidCursorProblem),
+    responses=documented(*WITH_KEY, InvalidCursorProblem),
 )
 async def list_streams(
     *,
@@ -156,10 +158,10 @@ async def list_streams(
 @router.get(
     "/{stream_id}",
     operation_id="getStream",
-    responses=documented(*_ALWAYS, StreamNotFoundProblem),
+    responses=documented(*WITH_KEY, StreamNotFoundProblem),
 )
 async def get_stream(stream_id: UUID, caller: Reader, services: ServicesDependency) -> StreamDetail:
-    """Read a stream: what is stored, brought up to date by the running analysis if it answers."""
+    """Read a stream: the stored state, updated from the running analysis if it responds."""
     async with services.database.session(caller.tenant_id) as session:
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
         if row is None:
@@ -176,15 +178,83 @@ async def get_stream(stream_id: UUID, caller: Reader, services: ServicesDependen
     "/{stream_id}/stop",
     operation_id="stopStream",
     status_code=202,
-    responses=documented(*_ALWAYS, StreamNotFoundProblem),
+    responses=documented(*WITH_KEY, StreamNotFoundProblem),
 )
 async def stop_stream(stream_id: UUID, caller: Writer, services: ServicesDependency) -> StreamModel:
-    """Stop following a stream in good order: what was fetched is analysed, its clips are made.
+    """Stop a stream gracefully: fetched media is analyzed and clips are rendered.
 
-    Stopping a stream that is over changes nothing.
+    Does nothing if the stream has ended.
     """
     async with services.database.session(caller.tenant_id) as session:
         row = await streams.get(session, tenant_id=caller.tenant_id, stream_id=stream_id)
     if row is None:
         raise StreamNotFoundProblem
-    return await stop(services, row)
+    return await _stop(services, row)
+
+
+@router.post(
+    "/batch-stop",
+    operation_id="batchStopStreams",
+    dependencies=[Depends(require_json)],
+    responses=documented(*WITH_KEY, *WITH_BODY),
+)
+async def batch_stop_streams(
+    body: StreamIds, caller: Writer, services: ServicesDependency
+) -> StreamResults:
+    """Stop up to 50 streams gracefully. A failure affects only its own stream.
+
+    Retry those that failed; stopping a stream twice is harmless.
+    """
+    ids = list(dict.fromkeys(body.ids))
+    async with services.database.session(caller.tenant_id) as session:
+        rows = await streams.get_many(session, tenant_id=caller.tenant_id, stream_ids=ids)
+    slots = asyncio.Semaphore(_CONCURRENT_STOPS)
+
+    async def result(identity: UUID) -> BatchStopItem:
+        async with slots:
+            return await _stop_one(services, identity, rows.get(identity))
+
+    return StreamResults(data=await asyncio.gather(*map(result, ids)))
+
+
+@router.delete(
+    "/{stream_id}",
+    operation_id="deleteStream",
+    status_code=204,
+    response_class=Response,
+    responses=documented(
+        *WITH_KEY,
+        StreamNotFoundProblem,
+    ),
+)
+async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDependency) -> Response:
+    """Delete a stream with its highlights, feedback and clips, files included.
+
+    A running stream is stopped immediately. Usage records are kept. If the request fails, retry it:
+    deletion continues where it stopped, and once the stream is gone the response is 404.
+    """
+    try:
+        await stream_service.delete(
+            services.database,
+            services.starter,
+            services.clips,
+            tenant_id=caller.tenant_id,
+            stream_id=stream_id,
+        )
+    except RecordMissingError:
+        raise StreamNotFoundProblem from None
+    return Response(status_code=204)
+
+
+async def _stop(services: Services, row: Stream) -> StreamModel:
+    stream, status = await stream_service.stop(services.database, services.starter, row)
+    return StreamModel.of(stream, status=status)
+
+
+async def _stop_one(services: Services, identity: UUID, row: Stream | None) -> BatchStopItem:
+    if row is None:
+        return BatchStopItem(id=identity, problem=StreamNotFoundProblem().of_item())
+    try:
+        return BatchStopItem(id=identity, stream=await _stop(services, row))
+    except TemporalUnavailableError:
+        return BatchStopItem(id=identity, problem=UnavailableProblem().of_item())

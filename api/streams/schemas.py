@@ -1,17 +1,19 @@
-"""Streams as clients send and see them."""
+"""Request and response models of streams."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from api.request_model import Name, RequestModel, Title, Url
+from api.errors.problems import ItemProblem
+from api.request_model import RequestModel
 from domain.media.segments import GapReason, GapStatus
 from domain.profiles.matching import ProfileMatch
+from domain.streams.request import StreamRequest
 from domain.streams.status import (
     TERMINAL,
     EndReason,
@@ -23,29 +25,15 @@ from domain.streams.status import (
 from domain.text import Language
 from infra.db.tables import Stream, StreamGap
 
-
-class AnalyzeOptions(RequestModel):
-    """How to follow the stream; times in seconds. What is left out has the server's default."""
-
-    max_height: int | None = Field(
-        default=None, ge=1, le=4320, description="Follow the best variant of at most this height."
-    )
-    window_duration: float | None = Field(
-        default=None, ge=2, le=60, description="Media analysed at a time."
-    )
-    start_timeout: float | None = Field(
-        default=None, ge=10, le=3600, description="How long to wait for the first segment."
-    )
-    stall_timeout: float | None = Field(
-        default=None, ge=10, le=3600, description="End the stream after so long without a segment."
-    )
-    captions: bool | None = Field(
-        default=None, description="Whether to follow the stream's captions, where it has some."
-    )
+_MAX_IDS: Final = 50
+_EXAMPLE_IDS: Final[list[JsonValue]] = [
+    "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
+    "8f1d2c3b-0a9e-5d77-8b6f-1c2d3e4f5a6b",
+]
 
 
-class AnalyzeRequest(RequestModel):
-    """A live stream to find highlights in."""
+class AnalyzeRequest(RequestModel, StreamRequest):
+    """A live stream to analyze."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -62,23 +50,9 @@ class AnalyzeRequest(RequestModel):
         },
     )
 
-    url: Url = Field(description="HLS playlist, master or media.")
-    game: Name | None = Field(
-        default=None,
-        description="Game, sport or league as people call it; decides the profile. "
-        "Without one the title is looked at, and `default` serves all.",
-    )
-    title: Title = Field(default="", description="For people.")
-    language: Language | None = Field(
-        default=None,
-        description="Of titles, tags and commentary, so that the search finds words in all forms.",
-    )
-    external_id: Name | None = Field(default=None, description="Your own id of the stream.")
-    options: AnalyzeOptions = AnalyzeOptions()
-
 
 class ProfileRef(BaseModel):
-    """The game profile by which highlights are chosen."""
+    """The game profile of the stream."""
 
     id: str
     version: str
@@ -92,21 +66,21 @@ class StreamEndModel(BaseModel):
 
 
 class GapModel(BaseModel):
-    """A stretch without media; seconds of media time."""
+    """A gap in the media; times in seconds of media time."""
 
     start: float
     duration: float
     reason: GapReason
     detail: str
     status: GapStatus = Field(
-        description="`open` until a recording was looked at; `filled` when it was analysed from "
-        "there; `lost` when no recording held it."
+        description="`open` until a recording was checked; `filled` if the gap was analyzed from "
+        "it; `lost` if no recording has it."
     )
-    resolution: str = Field(description="How it was filled, or why it could not be.")
+    resolution: str = Field(description="How it was filled, or why not.")
 
 
 class StreamProblemModel(BaseModel):
-    """A problem of a stream that lasts: a code for programs, a sentence for people."""
+    """A persistent problem of a stream: a code for programs and a message for people."""
 
     code: ProblemCode
     message: str
@@ -165,26 +139,26 @@ class StreamModel(BaseModel):
     external_id: str | None
     profile: ProfileRef
     profile_match: ProfileMatch | None = Field(
-        description="Why this profile; `fallback` says that nothing was found for certain."
+        description="Why this profile was chosen; `fallback` is true if no profile matched."
     )
     status: StreamStatus
-    position: float = Field(description="How far ingest has come.")
-    analyzed: float = Field(description="How far analysis has come.")
+    position: float = Field(description="End of the ingested media.")
+    analyzed: float = Field(description="End of the analyzed media.")
     segments: int = Field(description="Media segments stored.")
     missed: int = Field(description="Media segments lost.")
     windows: int
     highlights: int
     clips: int
     refused_marks: int = Field(
-        description="Marks in timed metadata that could not be read, or were too many at a time."
+        description="Markers in timed metadata that were invalid or exceeded the rate limit."
     )
     notice: str = Field(
-        description="How the stream is analysed, where that is not as usual, in sentences; the "
-        "messages of `problems` are among them."
+        description="Deviations from normal analysis, in sentences, including the messages of "
+        "`problems`."
     )
     problems: list[StreamProblemModel] = Field(
-        description="What keeps the stream from being followed or analysed at this moment, the "
-        "most severe first; empty again once it is mended."
+        description="Problems that affect ingest or analysis now, most severe first; empty once "
+        "they are resolved."
     )
     end: StreamEndModel | None
     last_segment_at: datetime | None
@@ -193,8 +167,8 @@ class StreamModel(BaseModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: Stream) -> Self:
-        """Return what is stored."""
+    def of(cls, row: Stream, *, status: StreamStatus | None = None) -> Self:
+        """Return the stored stream; `status` replaces a stored one that is behind."""
         end = None
         if row.end_reason is not None:
             end = StreamEndModel(reason=EndReason(row.end_reason), message=row.end_message or "")
@@ -210,7 +184,7 @@ class StreamModel(BaseModel):
             profile_match=None
             if row.profile_match is None
             else ProfileMatch.model_validate(row.profile_match),
-            status=StreamStatus(row.status),
+            status=status or StreamStatus(row.status),
             position=row.position,
             analyzed=row.analyzed,
             segments=row.segments,
@@ -229,9 +203,9 @@ class StreamModel(BaseModel):
         )
 
     def with_progress(self, live: StreamProgress) -> Self:
-        """Return this with what the workflow says now, if that is no older.
+        """Return the stream updated from its running workflow, unless that is behind.
 
-        An end counts once it is written, with its time and all clips before it.
+        An end is shown only once it is stored, with its time and all clips before it.
         """
         if live.status in TERMINAL:
             return self
@@ -268,7 +242,7 @@ class StreamDetail(StreamModel):
     gaps: list[GapModel] = []
 
     def with_gaps(self, gaps: list[StreamGap]) -> Self:
-        """Return this with its gaps, in order of media time."""
+        """Return the stream with its gaps, in order of media time."""
         models = [
             GapModel(
                 start=gap.start,
@@ -285,3 +259,25 @@ class StreamDetail(StreamModel):
 
 def _notice(notice: str, problems: Sequence[StreamProblemModel]) -> str:
     return " ".join(part for part in (*(each.message for each in problems), notice) if part)
+
+
+class StreamIds(RequestModel):
+    """Streams to stop."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": _EXAMPLE_IDS}]})
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=_MAX_IDS)]
+
+
+class BatchStopItem(BaseModel):
+    """A stream, or why it could not be stopped."""
+
+    id: UUID
+    stream: StreamModel | None = None
+    problem: ItemProblem | None = None
+
+
+class StreamResults(BaseModel):
+    """One result per distinct id, in the order of the request."""
+
+    data: list[BatchStopItem]

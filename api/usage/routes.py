@@ -1,4 +1,4 @@
-"""Usage: what was used when, what it costs, and budgets that tell before it is too much."""
+"""Routes of usage, its cost, and monthly budgets."""
 
 from __future__ import annotations
 
@@ -10,19 +10,13 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from api.auth import Administrator, Reader
 from api.errors.problems import (
-    BodyTooLargeProblem,
     BudgetNotFoundProblem,
     FieldProblem,
     InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
 )
-from api.errors.reference import documented
-from api.middleware.content_type import require_json
-from api.request_model import Moment
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
+from api.middleware.json_content import require_json
+from api.request_model import Timestamp
 from api.services import ServicesDependency
 from api.usage.schemas import BudgetList, BudgetModel, BudgetRequest, UsageModel, UsageReport
 from domain.tenants.usage import UsageKind, month_of
@@ -34,35 +28,34 @@ _LONGEST: Final = {Bucket.HOUR: timedelta(days=31), Bucket.DAY: timedelta(days=3
 _MAX_ROWS: Final = 10_000
 _HOUR: Final = timedelta(hours=1)
 router = APIRouter(prefix="/v1/usage", tags=["usage"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 
 
-@router.get("/stats", operation_id="getUsage", responses=documented(*_ALWAYS))
+@router.get("/stats", operation_id="getUsage", responses=documented(*WITH_KEY))
 async def get_usage(
     *,
     caller: Reader,
     services: ServicesDependency,
     since: Annotated[
-        Moment | None, Query(description="By default 30 days before `until`; rounded to its hour.")
+        Timestamp | None,
+        Query(description="Defaults to 30 days before `until`; rounded down to the hour."),
     ] = None,
     until: Annotated[
-        Moment | None, Query(description="By default now; rounded up to the next hour.")
+        Timestamp | None, Query(description="Defaults to now; rounded up to the hour.")
     ] = None,
     bucket: Annotated[
-        Bucket, Query(description="At most 366 days by day, 31 days by hour.")
+        Bucket, Query(description="By day at most 366 days, by hour at most 31 days.")
     ] = Bucket.DAY,
-    by_stream: Annotated[bool, Query(description="Keep streams apart.")] = False,
+    by_stream: Annotated[bool, Query(description="Return one row per stream.")] = False,
     kind: Annotated[
         list[UsageKind],
-        Query(description="May be repeated. By default all.", max_length=len(UsageKind)),
+        Query(description="Repeatable. Defaults to all kinds.", max_length=len(UsageKind)),
     ] = [],  # noqa: B006 - FastAPI copies it
     stream_id: UUID | None = None,
 ) -> UsageReport:
-    """Read what was used, by day or hour, kind and stream, with its cost.
+    """Read usage and its cost, by day or hour, kind and stream.
 
-    What happens is counted once, within a minute; requests within seconds, and those of the last
-    seconds before a process was killed are not. What a deleted stream used stays.
+    Everything is counted exactly once, within a minute. Requests are counted within seconds; those
+    of the last seconds before a process was killed are lost. Usage of deleted streams is kept.
     """
     end = _hour_after(until or datetime.now(UTC))
     start = _hour(since) if since is not None else end - _DEFAULT_RANGE
@@ -80,7 +73,9 @@ async def get_usage(
             limit=_MAX_ROWS + 1,
         )
     if len(sums) > _MAX_ROWS:
-        raise _invalid("query/since", f"over {_MAX_ROWS:,} rows: ask for less time or fewer kinds")
+        raise _invalid(
+            "query/since", f"over {_MAX_ROWS:,} rows: request a shorter range or fewer kinds"
+        )
     prices = services.settings.price_table()
     data = [UsageModel.of(each, prices) for each in sums]
     return UsageReport(
@@ -92,9 +87,9 @@ async def get_usage(
     )
 
 
-@router.get("/budgets", operation_id="listBudgets", responses=documented(*_ALWAYS))
+@router.get("/budgets", operation_id="listBudgets", responses=documented(*WITH_KEY))
 async def list_budgets(caller: Reader, services: ServicesDependency) -> BudgetList:
-    """List your budgets, with what is used of each this month."""
+    """List your budgets with this month's usage."""
     async with services.database.session(caller.tenant_id) as session:
         rows = await usage.list_budgets(session, tenant_id=caller.tenant_id)
         used = [
@@ -115,12 +110,12 @@ async def list_budgets(caller: Reader, services: ServicesDependency) -> BudgetLi
     "/budgets/{kind}",
     operation_id="putBudget",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY),
+    responses=documented(*WITH_KEY, *WITH_BODY),
 )
 async def put_budget(
     kind: UsageKind, body: BudgetRequest, caller: Administrator, services: ServicesDependency
 ) -> BudgetModel:
-    """Set how much of a kind you mean to use in a month. It is told of, never enforced."""
+    """Set a monthly budget for a kind of usage. It notifies you and blocks nothing."""
     async with services.database.session(caller.tenant_id) as session:
         row = await usage.put_budget(
             session, tenant_id=caller.tenant_id, kind=kind, monthly=body.monthly
@@ -139,12 +134,12 @@ async def put_budget(
     operation_id="deleteBudget",
     status_code=204,
     response_class=Response,
-    responses=documented(*_ALWAYS, BudgetNotFoundProblem),
+    responses=documented(*WITH_KEY, BudgetNotFoundProblem),
 )
 async def delete_budget(
     kind: UsageKind, caller: Administrator, services: ServicesDependency
 ) -> Response:
-    """Take a budget away: nothing is told of this kind any more."""
+    """Delete a budget. You are no longer notified about this kind of usage."""
     async with services.database.session(caller.tenant_id) as session:
         if not await usage.delete_budget(session, tenant_id=caller.tenant_id, kind=kind):
             raise BudgetNotFoundProblem

@@ -1,4 +1,4 @@
-"""Usage and budgets as clients send and see them."""
+"""Request and response models of usage and budgets."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ _BUDGET: dict[str, Any] = {
 
 
 class UsageModel(BaseModel):
-    """What was used of one kind from `start` on; the name of the kind says the unit."""
+    """Usage of one kind in the period from `start`; the kind names the unit."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SUM]})
 
     start: datetime
     kind: UsageKind
     stream_id: UUID | None = Field(
-        description="Null for all streams together, and for what was used for none."
+        description="Null for all streams together, and for usage without a stream."
     )
     quantity: float
     cost_usd: float
 
     @classmethod
     def of(cls, used: UsageSum, prices: Mapping[UsageKind, Decimal]) -> Self:
-        """Return a sum with its price."""
+        """Return usage with its cost."""
         return cls(
             start=used.start,
             kind=used.kind,
@@ -63,7 +63,7 @@ class UsageModel(BaseModel):
 
 
 class UsageReport(BaseModel):
-    """What was used from `since` until `until`, whole hours of UTC, oldest first."""
+    """Usage from `since` until `until`, in whole UTC hours, oldest first."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -83,7 +83,7 @@ class UsageReport(BaseModel):
     until: datetime
     bucket: Bucket
     data: list[UsageModel]
-    cost_usd: float = Field(description="Of everything in `data`.")
+    cost_usd: float = Field(description="Total of `data`.")
 
 
 _AMOUNT: Final = TypeAdapter(Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6)])
@@ -102,7 +102,7 @@ Amount = Annotated[
 
 
 class BudgetRequest(RequestModel):
-    """How much of a kind is to be used in a month of UTC, in the unit of the kind."""
+    """Monthly budget (UTC) of one kind, in its unit."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"monthly": 360000}]})
 
@@ -110,18 +110,18 @@ class BudgetRequest(RequestModel):
 
 
 class BudgetModel(BaseModel):
-    """A budget; at 50, 80 and 100 % of it you are told by the event `usage.threshold`."""
+    """A budget; at 50, 80 and 100 % of it you get a `usage.threshold` event."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_BUDGET]})
 
     kind: UsageKind
     monthly: float
-    used: float = Field(description="This month so far.")
+    used: float = Field(description="Usage of the current month so far.")
     updated_at: datetime
 
     @classmethod
     def of(cls, row: UsageBudget, *, used: Decimal) -> Self:
-        """Return a budget with what is used of it."""
+        """Return a budget with this month's usage."""
         return cls(
             kind=UsageKind(row.kind),
             monthly=float(row.monthly),

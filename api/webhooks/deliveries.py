@@ -1,59 +1,53 @@
-"""Deliveries to webhook endpoints: what was sent and what came of it, sent again on request."""
+"""Routes of webhook deliveries: their history, redelivery, tests and replays."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Caller, WebhookKeeper
+from api.auth import Caller, WebhookManager
 from api.errors.problems import (
-    BodyTooLargeProblem,
     DeliveryNotFoundProblem,
     EndpointDisabledProblem,
     EndpointNotFoundProblem,
     FieldProblem,
     InvalidCursorProblem,
     InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
+    Problem,
 )
-from api.errors.reference import documented
-from api.middleware.content_type import require_json
+from api.errors.reference import WITH_BODY, WITH_KEY, documented
+from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
 from api.webhooks.schemas import DeliveryDetail, DeliveryModel, ReplayRequest, ReplayResult
+from app.services.webhook_deliveries import (
+    MAX_REPLAY,
+    EndpointDisabledError,
+    WebhookDeliveryService,
+)
 from domain.tenants.keys import Scope, permits
-from domain.webhooks.events import DeliveryStatus, EndpointPayload, EndpointStatus, EventType, event
+from domain.webhooks.events import DeliveryStatus, EventType
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import deliveries, endpoints, events
 from infra.db.repositories.deliveries import DeliveryFilter, TooManyEventsError
-from infra.db.tables import WebhookEndpoint
 
 _NEWEST: Final = "-created_at"
-_MAX_REPLAY: Final = 10_000
-# More are left to the relay, which is not waited for.
-_SENT_AT_ONCE: Final = 100
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 
 
 @router.get(
     "/deliveries",
     operation_id="listDeliveries",
-    responses=documented(*_ALWAYS, InvalidCursorProblem),
+    responses=documented(*WITH_KEY, InvalidCursorProblem),
 )
 async def list_deliveries(
     *,
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     services: ServicesDependency,
     endpoint_id: UUID | None = None,
     status: DeliveryStatus | None = None,
@@ -69,14 +63,14 @@ async def list_deliveries(
 @router.get(
     "/deliveries/{delivery_id}",
     operation_id="getDelivery",
-    responses=documented(*_ALWAYS, DeliveryNotFoundProblem),
+    responses=documented(*WITH_KEY, DeliveryNotFoundProblem),
 )
 async def get_delivery(
-    delivery_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+    delivery_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> DeliveryDetail:
-    """Read a delivery: what is sent, and what the endpoint answered to each attempt.
+    """Read a delivery: its payload, and the endpoint's response to each attempt.
 
-    What is sent is shown to keys that also have the scope `read`.
+    The payload is included only for keys that also have the scope `read`.
     """
     tenant = caller.tenant_id
     async with services.database.session(tenant) as session:
@@ -95,37 +89,29 @@ async def get_delivery(
     "/deliveries/{delivery_id}/redeliver",
     operation_id="redeliver",
     status_code=202,
-    responses=documented(*_ALWAYS, DeliveryNotFoundProblem, EndpointDisabledProblem),
+    responses=documented(*WITH_KEY, DeliveryNotFoundProblem, EndpointDisabledProblem),
 )
 async def redeliver(
-    delivery_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+    delivery_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> DeliveryModel:
-    """Send an event to its endpoint once more, whatever came of it, or now instead of later.
+    """Send an event to its endpoint again, or now if an attempt is scheduled.
 
-    It carries the same `webhook-id` as before.
+    It has the same `webhook-id` as before.
     """
-    tenant = caller.tenant_id
-    async with services.database.session(tenant) as session:
-        row = await deliveries.get(session, tenant_id=tenant, delivery_id=delivery_id)
-        if row is None:
-            raise DeliveryNotFoundProblem
-        await _enabled(session, caller, row.endpoint_id)
-        row = await deliveries.redeliver(session, tenant_id=tenant, delivery_id=delivery_id)
-        if row is None:
-            raise DeliveryNotFoundProblem
-    await _send_on(services, caller, at_once=[delivery_id])
+    with _refusals_as_problems(DeliveryNotFoundProblem):
+        row = await _service(services).redeliver(caller.tenant_id, delivery_id)
     return DeliveryModel.of(row)
 
 
 @router.get(
     "/{endpoint_id}/deliveries",
     operation_id="listWebhookDeliveries",
-    responses=documented(*_ALWAYS, InvalidCursorProblem, EndpointNotFoundProblem),
+    responses=documented(*WITH_KEY, InvalidCursorProblem, EndpointNotFoundProblem),
 )
 async def list_endpoint_deliveries(
     *,
     endpoint_id: UUID,
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     services: ServicesDependency,
     status: DeliveryStatus | None = None,
     event_type: EventType | None = None,
@@ -134,7 +120,7 @@ async def list_endpoint_deliveries(
 ) -> Page[DeliveryModel]:
     """List deliveries to one endpoint, newest first."""
     async with services.database.session(caller.tenant_id) as session:
-        await _find(session, caller, endpoint_id)
+        await _require_endpoint(session, caller, endpoint_id)
     criteria = DeliveryFilter(endpoint_id=endpoint_id, status=status, event_type=event_type)
     return await _page(services, caller, criteria, limit=limit, cursor=cursor)
 
@@ -143,25 +129,14 @@ async def list_endpoint_deliveries(
     "/{endpoint_id}/test",
     operation_id="testWebhook",
     status_code=202,
-    responses=documented(*_ALWAYS, EndpointNotFoundProblem, EndpointDisabledProblem),
+    responses=documented(*WITH_KEY, EndpointNotFoundProblem, EndpointDisabledProblem),
 )
 async def test_endpoint(
-    endpoint_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+    endpoint_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> DeliveryModel:
-    """Send an event of type `endpoint.test` to an endpoint; read the delivery for its answer."""
-    async with services.database.session(caller.tenant_id) as session:
-        endpoint = await _enabled(session, caller, endpoint_id)
-        # A subject of its own, so that a test waits for nothing that failed before.
-        sent = event(
-            EventType.ENDPOINT_TEST,
-            EndpointPayload(endpoint_id=endpoint.id, url=endpoint.url),
-            tenant_id=caller.tenant_id,
-            subject=f"endpoint/{endpoint.id}/test/{uuid4()}",
-            revision=1,
-            created_at=datetime.now(UTC),
-        )
-        row = await deliveries.send_to_one(session, sent, endpoint_id=endpoint.id)
-    await _send_on(services, caller)
+    """Send an `endpoint.test` event to an endpoint. Read the delivery for the result."""
+    with _refusals_as_problems(EndpointNotFoundProblem):
+        row = await _service(services).send_test(caller.tenant_id, endpoint_id)
     return DeliveryModel.of(row)
 
 
@@ -170,34 +145,24 @@ async def test_endpoint(
     operation_id="replayEvents",
     status_code=202,
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, EndpointNotFoundProblem, EndpointDisabledProblem),
+    responses=documented(*WITH_KEY, *WITH_BODY, EndpointNotFoundProblem, EndpointDisabledProblem),
 )
 async def replay_events(
-    endpoint_id: UUID, body: ReplayRequest, caller: WebhookKeeper, services: ServicesDependency
+    endpoint_id: UUID, body: ReplayRequest, caller: WebhookManager, services: ServicesDependency
 ) -> ReplayResult:
-    """Send the events of a range of time to an endpoint once more, or for the first time.
+    """Send the events of a time range to an endpoint, again or for the first time.
 
-    Those on their way already are left alone. Events keep their `webhook-id`, so that a receiver
-    can drop what it has.
+    Deliveries that are under way are left alone. Events keep their `webhook-id`, so that a receiver
+    can discard duplicates.
     """
-    async with services.database.session(caller.tenant_id) as session:
-        endpoint = await _enabled(session, caller, endpoint_id)
-        try:
-            count = await deliveries.replay(
-                session,
-                endpoint=endpoint,
-                since=body.since,
-                until=body.until,
-                types=[EventType(each) for each in body.types],
-                limit=_MAX_REPLAY,
-            )
-        except TooManyEventsError as error:
-            detail = f"holds more than {_MAX_REPLAY} events: choose a shorter range"
-            raise InvalidRequestProblem(
-                errors=[FieldProblem(pointer="/to", detail=detail)]
-            ) from error
-    if count <= _SENT_AT_ONCE:
-        await _send_on(services, caller)
+    with _refusals_as_problems(EndpointNotFoundProblem):
+        count = await _service(services).replay(
+            caller.tenant_id,
+            endpoint_id,
+            since=body.since,
+            until=body.until,
+            types=[EventType(each) for each in body.types],
+        )
     return ReplayResult(deliveries=count)
 
 
@@ -219,23 +184,25 @@ async def _page(
     )
 
 
-async def _find(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
-    row = await endpoints.get(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id)
-    if row is None:
+async def _require_endpoint(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> None:
+    if not await endpoints.get(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id):
         raise EndpointNotFoundProblem
-    return row
 
 
-async def _enabled(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
-    row = await endpoints.lock(session, tenant_id=caller.tenant_id, endpoint_id=endpoint_id)
-    if row is None:
-        raise EndpointNotFoundProblem
-    if row.status == EndpointStatus.DISABLED:
-        raise EndpointDisabledProblem
-    return row
+def _service(services: Services) -> WebhookDeliveryService:
+    return WebhookDeliveryService(services.database, services.dispatcher)
 
 
-async def _send_on(services: Services, caller: Caller, *, at_once: Collection[UUID] = ()) -> None:
-    """Hand what was committed to its workflows; with Temporal away the relay will."""
-    with suppress(UnavailableProblem):
-        await services.dispatcher.try_dispatch(caller.tenant_id, at_once=at_once)
+@contextmanager
+def _refusals_as_problems(missing: type[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except RecordMissingError as error:
+        # A delivery whose endpoint was deleted is gone too, or about to be.
+        is_endpoint = error.kind == "webhook endpoint"
+        raise (EndpointNotFoundProblem if is_endpoint else missing) from error
+    except EndpointDisabledError as error:
+        raise EndpointDisabledProblem from error
+    except TooManyEventsError as error:
+        detail = f"the range has more than {MAX_REPLAY} events: choose a shorter one"
+        raise InvalidRequestProblem(errors=[FieldProblem(pointer="/to", detail=detail)]) from error

@@ -1,4 +1,4 @@
-"""Webhook endpoints: where a tenant is told of what happens."""
+"""Routes of webhook endpoints."""
 
 from __future__ import annotations
 
@@ -13,25 +13,18 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import AuditActor, Caller, WebhookKeeper
+from api.auth import AuditActor, Caller, WebhookManager
 from api.errors.problems import (
-    BodyTooLargeProblem,
     EndpointLimitProblem,
     EndpointNotFoundProblem,
     IdempotencyMismatchProblem,
     InvalidCursorProblem,
-    InvalidRequestProblem,
-    MalformedJsonProblem,
-    MissingScopeProblem,
     RequestInProgressProblem,
-    UnauthenticatedProblem,
-    UnavailableProblem,
-    UnsupportedMediaTypeProblem,
     UrlForbiddenProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import IDEMPOTENT, WITH_BODY, WITH_KEY, documented
 from api.idempotency import Created, IdempotencyKeyHeader, IdempotentRequest
-from api.middleware.content_type import require_json
+from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
 from api.webhooks.schemas import (
@@ -42,6 +35,7 @@ from api.webhooks.schemas import (
     SubscribeRequest,
 )
 from app.services import webhook_endpoints
+from app.services.webhook_endpoints import EndpointLimitError
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import endpoints
 from infra.db.repositories.idempotency import StoredResponse
@@ -51,8 +45,6 @@ from infra.webhooks.message import new_secret
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
-_ALWAYS = (UnauthenticatedProblem, MissingScopeProblem, InvalidRequestProblem, UnavailableProblem)
-_BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 
 
 @router.post(
@@ -62,8 +54,8 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
     response_model=EndpointWithSecret,
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS,
-        *_BODY,
+        *WITH_KEY,
+        *WITH_BODY,
         RequestInProgressProblem,
         EndpointLimitProblem,
         UrlForbiddenProblem,
@@ -72,48 +64,47 @@ _BODY = (MalformedJsonProblem, BodyTooLargeProblem, UnsupportedMediaTypeProblem)
 )
 async def subscribe(
     body: SubscribeRequest,
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     actor: AuditActor,
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Be told of what happens from now on, by requests to a URL of yours.
+    """Subscribe a URL of yours to events from now on.
 
-    The answer holds the secret by which you verify them, this once: a repetition under the same
-    `Idempotency-Key` has `secret` null. If the answer was lost, rotate the secret.
+    The response contains the secret that you verify messages with, this once: a retry with the same
+    `Idempotency-Key` has `secret` null. If you lose the response, rotate the secret.
     """
     _check(services, body.url)
 
     async def create(session: AsyncSession, endpoint_id: UUID) -> Created:
-        most = services.settings.webhook_endpoints
-        if await endpoints.count(session, tenant_id=caller.tenant_id) >= most:
-            raise EndpointLimitProblem(
-                f"You may have {most} endpoints. {EndpointLimitProblem.advice}"
+        limit = services.settings.webhook_endpoints
+        try:
+            row, secret = await webhook_endpoints.subscribe(
+                session,
+                tenant_id=caller.tenant_id,
+                endpoint_id=endpoint_id,
+                url=body.url,
+                description=body.description,
+                event_types=sorted(set(body.event_types)),
+                secrets=services.endpoint_secrets,
+                limit=limit,
+                actor=actor,
             )
-        secret = new_secret()
-        row = await webhook_endpoints.make(
-            session,
-            tenant_id=caller.tenant_id,
-            endpoint_id=endpoint_id,
-            url=body.url,
-            description=body.description,
-            event_types=sorted(set(body.event_types)),
-            secret=services.endpoint_secrets.encrypt(
-                secret, tenant_id=caller.tenant_id, endpoint_id=endpoint_id
-            ),
-            actor=actor,
-        )
+        except EndpointLimitError as error:
+            raise EndpointLimitProblem(
+                f"You may have {limit} endpoints. {EndpointLimitProblem.advice}"
+            ) from error
         return _shown_once(row, secret, status=201, Location=f"/v1/webhooks/{row.id}")
 
     once = IdempotentRequest(
         tenant_id=caller.tenant_id, key=idempotency_key, operation="subscribeWebhook", body=body
     )
-    return await once.answer(services.database, create)
+    return await once.respond(services.database, create)
 
 
-@router.get("", operation_id="listWebhooks", responses=documented(*_ALWAYS, InvalidCursorProblem))
+@router.get("", operation_id="listWebhooks", responses=documented(*WITH_KEY, InvalidCursorProblem))
 async def list_endpoints(
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     services: ServicesDependency,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -133,12 +124,12 @@ async def list_endpoints(
 @router.get(
     "/{endpoint_id}",
     operation_id="getWebhook",
-    responses=documented(*_ALWAYS, EndpointNotFoundProblem),
+    responses=documented(*WITH_KEY, EndpointNotFoundProblem),
 )
 async def get_endpoint(
-    endpoint_id: UUID, caller: WebhookKeeper, services: ServicesDependency
+    endpoint_id: UUID, caller: WebhookManager, services: ServicesDependency
 ) -> EndpointModel:
-    """Read an endpoint: what it is told, and whether it can be reached."""
+    """Read an endpoint: its event types and its health."""
     async with services.database.session(caller.tenant_id) as session:
         return EndpointModel.of(await _find(session, caller, endpoint_id))
 
@@ -147,19 +138,19 @@ async def get_endpoint(
     "/{endpoint_id}",
     operation_id="updateWebhook",
     dependencies=[Depends(require_json)],
-    responses=documented(*_ALWAYS, *_BODY, EndpointNotFoundProblem, UrlForbiddenProblem),
+    responses=documented(*WITH_KEY, *WITH_BODY, EndpointNotFoundProblem, UrlForbiddenProblem),
 )
 async def update_endpoint(
     endpoint_id: UUID,
     body: EndpointPatch,
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     actor: AuditActor,
     services: ServicesDependency,
 ) -> EndpointModel:
-    """Change an endpoint, or stop and resume calling it.
+    """Change an endpoint, or disable and enable it.
 
-    What is under way goes to where the endpoint is then. Deliveries to a disabled endpoint are
-    cancelled; once it is enabled, replay them.
+    Pending deliveries use the new URL. Deliveries to a disabled endpoint are cancelled; replay them
+    once it is enabled.
     """
     if body.url is not None:
         _check(services, body.url)
@@ -185,28 +176,26 @@ async def update_endpoint(
     response_model=EndpointWithSecret,
     dependencies=[Depends(require_json)],
     responses=documented(
-        *_ALWAYS,
-        *_BODY,
+        *WITH_KEY,
+        *WITH_BODY,
         EndpointNotFoundProblem,
-        RequestInProgressProblem,
-        IdempotencyMismatchProblem,
+        *IDEMPOTENT,
     ),
 )
 async def rotate_secret(
     *,
     endpoint_id: UUID,
     body: RotateRequest,
-    caller: WebhookKeeper,
+    caller: WebhookManager,
     actor: AuditActor,
     services: ServicesDependency,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Replace an endpoint's secret; the answer shows the new one, once.
+    """Replace an endpoint's secret. The response contains the new one, this once.
 
-    During the overlap messages carry two signatures, so that they verify with either secret. A
-    third one is not kept: rotating again ends the overlap of the first. A repetition under the
-    same `Idempotency-Key` rotates nothing and has `secret` null; if the answer was lost, rotate
-    again.
+    During the overlap, messages carry two signatures, so that they verify with either secret. Only
+    two secrets are kept: rotating again ends the overlap of the first. A retry with the same
+    `Idempotency-Key` rotates nothing and has `secret` null; if you lose the response, rotate again.
     """
 
     async def rotate(session: AsyncSession, _rotation_id: UUID) -> Created:
@@ -230,7 +219,7 @@ async def rotate_secret(
         body=body,
     )
     with _missing_as_problem():
-        return await once.answer(services.database, rotate)
+        return await once.respond(services.database, rotate)
 
 
 @router.delete(
@@ -238,12 +227,12 @@ async def rotate_secret(
     operation_id="deleteWebhook",
     status_code=204,
     response_class=Response,
-    responses=documented(*_ALWAYS, EndpointNotFoundProblem),
+    responses=documented(*WITH_KEY, EndpointNotFoundProblem),
 )
 async def delete_endpoint(
-    endpoint_id: UUID, caller: WebhookKeeper, actor: AuditActor, services: ServicesDependency
+    endpoint_id: UUID, caller: WebhookManager, actor: AuditActor, services: ServicesDependency
 ) -> None:
-    """Remove an endpoint with all its deliveries; nothing more is sent to it."""
+    """Delete an endpoint with all its deliveries. Nothing more is sent to it."""
     with _missing_as_problem():
         async with services.database.session(caller.tenant_id) as session:
             await webhook_endpoints.remove(
@@ -254,7 +243,7 @@ async def delete_endpoint(
 def _shown_once(row: WebhookEndpoint, secret: str, *, status: int, **headers: str) -> Created:
     document = EndpointModel.of(row).model_dump(mode="json")
     made = StoredResponse(status=status, headers=headers, body=document)
-    return Created(answer=_with(made, secret=secret), stored=_with(made, secret=None))
+    return Created(response=_with(made, secret=secret), stored=_with(made, secret=None))
 
 
 async def _find(session: AsyncSession, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:
@@ -273,7 +262,7 @@ def _missing_as_problem() -> Iterator[None]:
 
 
 def _check(services: Services, url: str) -> None:
-    """Refuse what can be seen to be no public URL; its address is checked at each request."""
+    """Reject a URL that is evidently not public; its address is checked at each request."""
     try:
         services.url_guard.check(url)
     except UrlForbiddenError as error:

@@ -1,4 +1,4 @@
-"""Webhook endpoints and deliveries as clients send and see them."""
+"""Request and response models of webhook endpoints and deliveries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from api.request_model import Moment, RequestModel, Title, Url
+from api.request_model import RequestModel, Timestamp
+from domain.fields import Title, Url
 from domain.webhooks.events import DeliveryStatus, DisabledReason, EndpointStatus, EventType
 from infra.db.tables import Delivery, DeliveryAttempt, WebhookEndpoint
 
@@ -28,7 +29,7 @@ Subscribable = Literal[
 ]
 Types = Annotated[
     list[Subscribable],
-    Field(max_length=20, description="Which events to be told of; none means all."),
+    Field(max_length=20, description="Event types to subscribe to; empty means all."),
 ]
 _DAY: Final = 86_400
 _EXAMPLE: Final[JsonDict] = {
@@ -39,17 +40,17 @@ _EXAMPLE: Final[JsonDict] = {
 
 
 class SubscribeRequest(RequestModel):
-    """Where to be told of what."""
+    """An endpoint to create."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    url: Url = Field(description="Public https URL that takes POST requests.")
-    description: Title = Field(default="", description="For people.")
+    url: Url = Field(description="Public https URL that accepts POST requests.")
+    description: Title = Field(default="", description="Free text for people.")
     event_types: Types = Field(default=[])
 
 
 class EndpointPatch(RequestModel):
-    """What to change of an endpoint; what is left out or null stays as it is."""
+    """Changes to an endpoint; omitted and null fields stay unchanged."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"event_types": ["clip.ready"]}]})
 
@@ -58,13 +59,13 @@ class EndpointPatch(RequestModel):
     event_types: Types | None = None
     status: EndpointStatus | None = Field(
         default=None,
-        description="`enabled` calls an endpoint again that was disabled; what was meant for it "
-        "meanwhile can be replayed.",
+        description="`enabled` re-enables a disabled endpoint; events of the meantime can be "
+        "replayed.",
     )
 
 
 class RotateRequest(RequestModel):
-    """How to replace an endpoint's secret."""
+    """How to rotate an endpoint's secret."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap": 3600}]})
 
@@ -72,12 +73,12 @@ class RotateRequest(RequestModel):
         default=_DAY,
         ge=0,
         le=7 * _DAY,
-        description="Seconds for which messages are signed with the former secret too.",
+        description="Seconds for which messages are also signed with the previous secret.",
     )
 
 
 class ReplayRequest(RequestModel):
-    """Which events to send once more: from an instant on, before another."""
+    """Events to send again: from `from` until before `to`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -91,10 +92,10 @@ class ReplayRequest(RequestModel):
         },
     )
 
-    since: Moment = Field(alias="from")
-    until: Moment = Field(alias="to")
+    since: Timestamp = Field(alias="from")
+    until: Timestamp = Field(alias="to")
     types: Types = Field(
-        default=[], description="Of these types; none means those that the endpoint asks for."
+        default=[], description="Event types; empty means those that the endpoint subscribes to."
     )
 
     @model_validator(mode="after")
@@ -110,15 +111,15 @@ class EndpointModel(BaseModel):
     id: UUID
     url: str
     description: str
-    event_types: list[EventType] = Field(description="None means all.")
+    event_types: list[EventType] = Field(description="Empty means all.")
     status: EndpointStatus
     disabled_reason: DisabledReason | None
     disabled_at: datetime | None
     failing_since: datetime | None = Field(
-        description="The first failed attempt after its last success."
+        description="Time of the first failed attempt since the last success."
     )
     previous_secret_until: datetime | None = Field(
-        description="Until when the former secret signs too, after a rotation."
+        description="Until when messages are also signed with the previous secret."
     )
     created_at: datetime
     updated_at: datetime
@@ -130,27 +131,27 @@ class EndpointModel(BaseModel):
 
 
 class EndpointWithSecret(EndpointModel):
-    """A webhook endpoint with its secret, which is shown now and not again."""
+    """A webhook endpoint with its secret, which is shown only once."""
 
     secret: str | None = Field(
-        description="`whsec_…`: verify what you receive with it, by any library of Standard "
-        "Webhooks. Null where a repetition under the same `Idempotency-Key` is answered.",
+        description="`whsec_…`: verify messages with it, using any Standard Webhooks library. "
+        "Null in the response to a retry with the same `Idempotency-Key`.",
         examples=["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
     )
 
 
 class DeliveryModel(BaseModel):
-    """An event for one endpoint, and how far it has come."""
+    """An event for one endpoint, and its status."""
 
     id: UUID
     endpoint_id: UUID
-    event_id: UUID = Field(description="What the receiver sees as `webhook-id`.")
+    event_id: UUID = Field(description="Sent as `webhook-id`.")
     event_type: EventType
     status: DeliveryStatus
     attempts: int
     last_attempt_at: datetime | None
     next_attempt_at: datetime | None
-    last_status_code: int | None = Field(description="What the endpoint answered.")
+    last_status_code: int | None = Field(description="HTTP status of the last response.")
     last_error: str | None
     created_at: datetime
     finished_at: datetime | None
@@ -169,15 +170,15 @@ class AttemptModel(BaseModel):
     duration: float = Field(description="Seconds.")
     status_code: int | None
     error: str | None
-    response: str = Field(description="How the answer's body begins.")
+    response: str = Field(description="Beginning of the response body.")
 
 
 class DeliveryDetail(DeliveryModel):
-    """A delivery with what is sent and its latest attempts, newest first."""
+    """A delivery with its payload and latest attempts, newest first."""
 
     data: dict[str, Any] | None = Field(
-        description="The event's payload; links are signed when sent. Null for a key without the "
-        "scope `read`: it holds highlights and clips."
+        description="The event's payload; links are signed when sent. Null for keys without the "
+        "scope `read`, since it contains highlights and clips."
     )
     history: list[AttemptModel]
 
@@ -185,7 +186,7 @@ class DeliveryDetail(DeliveryModel):
     def with_history(
         cls, row: Delivery, data: dict[str, Any] | None, attempts: list[DeliveryAttempt]
     ) -> Self:
-        """Return a delivery with all that is known of it."""
+        """Return a delivery with its payload and attempts."""
         return cls(
             **_delivery_values(row),
             data=data,
@@ -204,7 +205,7 @@ class DeliveryDetail(DeliveryModel):
 
 
 class ReplayResult(BaseModel):
-    """How many events are being sent once more."""
+    """Number of events being sent again."""
 
     deliveries: int
 

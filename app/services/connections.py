@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.hms.admission import Checks, Secrets
 from domain.tenants.addresses import IPNetwork, network
-from infra.connection_secrets import ConnectionSecrets
+from domain.tenants.audit import Actor, AuditAction
+from infra.connection_secrets import OVERLAP, ConnectionSecrets, PlainSecrets
 from infra.db.engine import Database
-from infra.db.repositories import connections
+from infra.db.errors import RecordMissingError
+from infra.db.repositories import audit, connections
 from infra.db.tables import Connection
 from infra.encryption import SecretDecryptionError
 
@@ -181,3 +184,148 @@ def _lifetime(row: Connection, now: datetime) -> float:
     if row.previous_until is None or row.previous_until <= now:
         return LIFETIME
     return min(LIFETIME, (row.previous_until - now).total_seconds())
+
+
+class ConnectionService:
+    """Creates, changes, rotates and deletes connections, each with an audit entry.
+
+    Args:
+        database: holds the connections.
+        secrets: generates and encrypts their secrets.
+        cache: forgets a connection once its change is committed.
+    """
+
+    def __init__(
+        self, database: Database, secrets: ConnectionSecrets, cache: KnownConnections
+    ) -> None:
+        self._database = database
+        self._secrets = secrets
+        self._cache = cache
+
+    async def create(
+        self,
+        session: AsyncSession,
+        connection_id: UUID,
+        values: Mapping[str, Any],
+        *,
+        tenant_id: UUID,
+        checks: Checks,
+        actor: Actor,
+    ) -> tuple[Connection, PlainSecrets]:
+        """Insert a connection in the caller's transaction; return it with its new secrets."""
+        secrets = self._secrets.generate()
+        row = await connections.create(
+            session,
+            tenant_id=tenant_id,
+            id=connection_id,
+            checks=checks.model_dump(mode="json"),
+            **self._secrets.stored(secrets, connection_id=connection_id),
+            **{"title": "", **values},
+        )
+        await audit.record(
+            session,
+            tenant_id=tenant_id,
+            action=AuditAction.CONNECTION_CREATED,
+            target_id=row.id,
+            actor=actor,
+            details={"name": row.name},
+        )
+        return row, secrets
+
+    async def update(
+        self,
+        connection_id: UUID,
+        values: Mapping[str, Any],
+        *,
+        tenant_id: UUID,
+        checks: Mapping[str, object] | None,
+        actor: Actor,
+    ) -> Connection:
+        """Change columns and checks of a connection; `checks` has only the fields to change.
+
+        Raises:
+            RecordMissingError: the tenant has no such connection.
+            ValidationError: the checks contradict each other.
+        """
+        async with self._database.session(tenant_id) as session:
+            row = await connections.get(session, tenant_id=tenant_id, connection_id=connection_id)
+            if row is None:
+                raise RecordMissingError("connection", connection_id)
+            changes = dict(values)
+            if checks is not None:
+                changes["checks"] = revised(row.checks, checks).model_dump(mode="json")
+            changed = await connections.update(
+                session, tenant_id=tenant_id, connection_id=connection_id, values=changes
+            )
+            if changed is None:
+                raise RecordMissingError("connection", connection_id)
+            await audit.record(
+                session,
+                tenant_id=tenant_id,
+                action=AuditAction.CONNECTION_UPDATED,
+                target_id=connection_id,
+                actor=actor,
+                details={"changed": sorted(changes)},
+            )
+        self._cache.forget(connection_id)
+        return changed
+
+    async def delete(self, connection_id: UUID, *, tenant_id: UUID, actor: Actor) -> None:
+        """Delete a connection and its stored events. Streams it started are unaffected.
+
+        Raises:
+            RecordMissingError: the tenant has no such connection.
+        """
+        async with self._database.session(tenant_id) as session:
+            if not await connections.remove(
+                session, tenant_id=tenant_id, connection_id=connection_id
+            ):
+                raise RecordMissingError("connection", connection_id)
+            await audit.record(
+                session,
+                tenant_id=tenant_id,
+                action=AuditAction.CONNECTION_DELETED,
+                target_id=connection_id,
+                actor=actor,
+            )
+        self._cache.forget(connection_id)
+
+    async def rotate(
+        self, connection_id: UUID, *, tenant_id: UUID, actor: Actor
+    ) -> tuple[Connection, PlainSecrets]:
+        """Generate new secrets; the replaced ones stay valid for 24 hours.
+
+        Raises:
+            RecordMissingError: the tenant has no such connection.
+        """
+        secrets = self._secrets.generate()
+        stored = self._secrets.stored(secrets, connection_id=connection_id)
+        async with self._database.session(tenant_id) as session:
+            row = await connections.rotate(
+                session,
+                tenant_id=tenant_id,
+                connection_id=connection_id,
+                header_hash=stored["header_hash"],
+                signing_secret=stored["signing_secret"],
+                previous_until=datetime.now(UTC) + OVERLAP,
+            )
+            if row is None:
+                raise RecordMissingError("connection", connection_id)
+            await audit.record(
+                session,
+                tenant_id=tenant_id,
+                action=AuditAction.CONNECTION_ROTATED,
+                target_id=connection_id,
+                actor=actor,
+            )
+        self._cache.forget(connection_id)
+        return row, secrets
+
+
+def revised(checks: Mapping[str, Any], changes: Mapping[str, object]) -> Checks:
+    """Return checks with some fields changed.
+
+    Raises:
+        ValidationError: they contradict each other.
+    """
+    return Checks.model_validate({**checks, **changes})

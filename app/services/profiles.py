@@ -18,8 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.profiles.catalog import PinnedProfile, ProfileCatalog, TenantProfiles
 from domain.profiles.documents import ProfileOverride
 from domain.profiles.model import GameProfile
+from domain.tenants.audit import Actor, AuditAction
 from infra.db.engine import Database
-from infra.db.repositories import profiles
+from infra.db.repositories import audit, profiles
 from infra.db.repositories.profiles import ProfileOverrides
 from infra.profiles.store import ProfileStore
 
@@ -186,3 +187,79 @@ class PinnedProfiles:
         if len(self._cache) > CACHED_PINNED:
             self._cache.popitem(last=False)
         return PinnedProfile(profile=profile)
+
+
+async def put_override(
+    session: AsyncSession,
+    store: TenantProfileStore,
+    before: TenantProfiles,
+    *,
+    tenant_id: UUID,
+    profile_id: str,
+    patch: dict[str, object],
+    actor: Actor,
+) -> ProfileOverride:
+    """Store a new revision of an override, with an audit entry, in the caller's transaction.
+
+    Args:
+        session: a session of the tenant.
+        store: the tenants' profiles.
+        before: as `store.read_to_change` returned them in this transaction.
+        tenant_id: the tenant.
+        profile_id: the profile to override or add.
+        patch: the changes to the shipped profile.
+        actor: the API key.
+
+    Raises:
+        InvalidProfilesError: the profiles would be invalid; the problems say where.
+    """
+    override = await store.override(
+        session,
+        before,
+        tenant_id=tenant_id,
+        profile_id=profile_id,
+        patch=patch,
+        key_id=_key_of(actor),
+    )
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        action=AuditAction.OVERRIDE_PUT,
+        target_id=profile_id,
+        actor=actor,
+        details={"revision": override.revision},
+    )
+    return override
+
+
+async def delete_override(
+    session: AsyncSession,
+    store: TenantProfileStore,
+    before: TenantProfiles,
+    *,
+    tenant_id: UUID,
+    profile_id: str,
+    actor: Actor,
+) -> None:
+    """Withdraw an override, with an audit entry, in the caller's transaction.
+
+    Raises:
+        InvalidProfilesError: another override builds upon it.
+    """
+    await store.withdraw(
+        session, before, tenant_id=tenant_id, profile_id=profile_id, key_id=_key_of(actor)
+    )
+    await audit.record(
+        session,
+        tenant_id=tenant_id,
+        action=AuditAction.OVERRIDE_DELETED,
+        target_id=profile_id,
+        actor=actor,
+        details={"deleted_revision": before.overrides[profile_id].revision},
+    )
+
+
+def _key_of(actor: Actor) -> UUID:
+    if actor.id is None:
+        raise ValueError("overrides are changed with an API key")
+    return actor.id

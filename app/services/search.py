@@ -73,7 +73,7 @@ class NothingToSearchForError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Correction:
+class WordCorrection:
     """A word that no highlight holds, and those searched for instead."""
 
     word: str
@@ -85,7 +85,7 @@ class ReadQuery:
     """A query as it is searched for, and what was corrected in it."""
 
     query: TextQuery
-    corrections: tuple[Correction, ...]
+    corrections: tuple[WordCorrection, ...]
 
 
 class QueryReader:
@@ -137,7 +137,7 @@ class QueryReader:
         tenant_id: UUID,
         node: Node,
         forms: Mapping[str, tuple[str, ...]],
-    ) -> list[Correction]:
+    ) -> list[WordCorrection]:
         wanted = words(node, wanted_only=True)
         looked_up = {form for word in wanted for form in forms[word]}
         known = await search.known(session, tenant_id=tenant_id, words=looked_up)
@@ -145,7 +145,7 @@ class QueryReader:
         if not unknown:
             return []
         vocabulary = await self._vocabularies.of(session, tenant_id)
-        found = [Correction(word=word, instead=nearest(word, vocabulary)) for word in unknown]
+        found = [WordCorrection(word=word, instead=nearest(word, vocabulary)) for word in unknown]
         return [each for each in found if each.instead]
 
 

@@ -45,12 +45,14 @@ from domain.streams.messages import (
     StreamTiming,
 )
 from domain.streams.report import clock, stream_details, stream_title
-from domain.streams.status import EndReason, StreamEnd, StreamProgress
+from domain.streams.status import TERMINAL, EndReason, StreamEnd, StreamProgress, StreamStatus
 from domain.tenants.usage import PlanName
 from domain.text import Language
 from infra.db.engine import Database, DatabaseUnavailableError
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import profiles, streams, tenants
 from infra.db.tables import Stream
+from infra.storage.clips import LocalClipStore
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 
 _KEPT: Final = 10_000
@@ -492,3 +494,79 @@ def _unavailable(error: RPCError) -> TemporalUnavailableError:
     if error.status in _REFUSALS:
         return TemporalRefusedError(f"the workflow service refuses: {error.message}")
     return TemporalUnavailableError("the workflow service does not answer")
+
+
+async def find_or_create(session: AsyncSession, creation: StreamCreation, new: NewStream) -> Stream:
+    """Return the stream with this id, created if there is none yet. Idempotent.
+
+    Raises:
+        StreamQuotaExceededError: the tenant's plan allows no more streams.
+    """
+    found = await streams.get(session, tenant_id=new.tenant_id, stream_id=new.stream_id)
+    return found or await creation.create(session, new)
+
+
+async def start_or_withdraw(database: Database, starter: StreamStarter, stream: Stream) -> None:
+    """Start the workflow of a stream that was created, or delete the stream if that fails.
+
+    Raises:
+        TemporalUnavailableError: Temporal does not respond. The stream is deleted.
+    """
+    try:
+        await starter.start(stream)
+    except TemporalUnavailableError:
+        async with database.session(stream.tenant_id) as session:
+            await streams.delete_unstarted(session, tenant_id=stream.tenant_id, stream_id=stream.id)
+        raise
+
+
+async def stop(
+    database: Database, starter: StreamStarter, stream: Stream
+) -> tuple[Stream, StreamStatus]:
+    """Ask a stream to end in good order. Does nothing if it has ended.
+
+    Returns:
+        The stream and its status, which is `ending` once its workflow has accepted the request,
+        even if that is not stored yet.
+
+    Raises:
+        TemporalUnavailableError: Temporal does not respond.
+    """
+    if stream.status in TERMINAL:
+        return stream, StreamStatus(stream.status)
+    if await starter.stop(stream, message="stopped by the tenant"):
+        return stream, StreamStatus.ENDING
+    closed = await close_orphan(database, stream)
+    return closed, StreamStatus(closed.status)
+
+
+async def delete(
+    database: Database,
+    starter: StreamStarter,
+    clip_files: LocalClipStore,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+) -> None:
+    """Cancel a stream and delete its rows and clip files. Usage records stay.
+
+    It can be retried after any failure: files are deleted while rows still name them.
+
+    Raises:
+        RecordMissingError: the tenant has no such stream.
+        TemporalUnavailableError: Temporal does not respond.
+    """
+    async with database.session(tenant_id) as session:
+        stream = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
+        if stream is None:
+            raise RecordMissingError("stream", stream_id)
+        keys = await streams.clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
+    if stream.status not in TERMINAL:
+        await starter.cancel(stream)
+    for key in keys:
+        await clip_files.delete(key)
+    async with database.session(tenant_id) as session:
+        left = await streams.delete_with_contents(session, tenant_id=tenant_id, stream_id=stream_id)
+    # Clips that became ready meanwhile; later ones find no row and delete their own files.
+    for key in left or ():
+        await clip_files.delete(key)

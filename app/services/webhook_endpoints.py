@@ -19,6 +19,7 @@ from domain.webhooks.events import DisabledReason, EndpointStatus
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import audit, endpoints
 from infra.db.tables import WebhookEndpoint
+from infra.webhooks.message import EndpointSecrets, new_secret
 
 
 async def make(
@@ -137,3 +138,40 @@ async def _record(
 
 def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
+
+
+class EndpointLimitError(Exception):
+    """The tenant has as many endpoints as it may."""
+
+
+async def subscribe(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    endpoint_id: UUID,
+    url: str,
+    description: str,
+    event_types: list[str],
+    secrets: EndpointSecrets,
+    limit: int,
+    actor: Actor,
+) -> tuple[WebhookEndpoint, str]:
+    """Create an endpoint of a tenant that has fewer than `limit`; return it with its new secret.
+
+    Raises:
+        EndpointLimitError: the tenant has `limit` endpoints.
+    """
+    if await endpoints.count(session, tenant_id=tenant_id) >= limit:
+        raise EndpointLimitError
+    secret = new_secret()
+    row = await make(
+        session,
+        tenant_id=tenant_id,
+        endpoint_id=endpoint_id,
+        url=url,
+        description=description,
+        event_types=event_types,
+        secret=secrets.encrypt(secret, tenant_id=tenant_id, endpoint_id=endpoint_id),
+        actor=actor,
+    )
+    return row, secret

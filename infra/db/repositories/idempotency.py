@@ -1,10 +1,9 @@
-"""Requests under a client's own key: made once, answered alike each time."""
+"""Idempotency keys: each creating request runs once, and retries get its response."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -15,10 +14,13 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    and_,
     bindparam,
+    case,
     delete,
     func,
     null,
+    or_,
     select,
     update,
 )
@@ -28,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.db.tables import IdempotencyKey
 
 RETENTION: Final = timedelta(hours=24)
+"""An older key counts as new."""
 
 _table: Final = cast("Table", IdempotencyKey.__table__)
 _column: Final = _table.c
@@ -37,22 +40,29 @@ _given: Final[dict[str, BindParameter[Any]]] = {
     "request_hash": bindparam("hash", type_=LargeBinary()),
     "resource_id": bindparam("resource", type_=Uuid()),
 }
-_AFRESH: Final[dict[str, Any]] = {
-    "created_at": func.now(),
-    "claimed_until": func.now() + bindparam("lease", type_=Interval()),
-    "response_status": None,
-    "response_headers": null(),
-    "response_body": null(),
-}
-# Written once, as every creating request sends it, and SQLAlchemy takes its time to make one.
+_claimed_until: Final = func.now() + bindparam("lease", type_=Interval())
+_expired: Final = _column.created_at < func.now() - RETENTION
+_abandoned: Final = and_(
+    _column.request_hash == _given["request_hash"],
+    _column.response_status.is_(None),
+    _column.claimed_until <= func.now(),
+)
+# Built once: every creating request runs it, and SQLAlchemy takes long to build one.
 _CLAIM: Final = (
     insert(_table)
-    .values({**_given, **_AFRESH})
+    .values({**_given, "created_at": func.now(), "claimed_until": _claimed_until})
     .on_conflict_do_update(
         index_elements=[_column.tenant_id, _column.key],
-        set_={"request_hash": _given["request_hash"], "resource_id": _given["resource_id"]}
-        | _AFRESH,
-        where=_column.created_at < func.now() - RETENTION,
+        set_={
+            "request_hash": _given["request_hash"],
+            "resource_id": case((_expired, _given["resource_id"]), else_=_column.resource_id),
+            "created_at": case((_expired, func.now()), else_=_column.created_at),
+            "claimed_until": _claimed_until,
+            "response_status": None,
+            "response_headers": null(),
+            "response_body": null(),
+        },
+        where=or_(_expired, _abandoned),
     )
     .returning(_column.resource_id)
 )
@@ -67,30 +77,27 @@ _COMPLETE: Final = (
 )
 
 
+class KeyReusedError(Exception):
+    """The key was used for a different request."""
+
+
+class RequestRunningError(Exception):
+    """The same request is running now."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredResponse:
-    """An answer as it was given."""
+    """A response, as it was sent."""
 
     status: int
     headers: dict[str, str]
     body: dict[str, Any]
 
 
-class ClaimOutcome(StrEnum):
-    """What a request may do under its key."""
-
-    NEW = "new"  # go on and make the resource
-    RESUMED = "resumed"  # an earlier request died half-way: finish what it made
-    ANSWERED = "answered"  # give the stored answer
-    IN_PROGRESS = "in_progress"  # another request is at it
-    OTHER_REQUEST = "other_request"  # the key was used with other content
-
-
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """The outcome, the resource that the key stands for, and the answer if there is one."""
+    """The id of the resource that a key stands for, and the response if there is one."""
 
-    outcome: ClaimOutcome
     resource_id: UUID
     response: StoredResponse | None = None
 
@@ -106,17 +113,20 @@ async def claim(
 ) -> Claim:
     """Claim a key in the transaction that creates the resource.
 
-    A concurrent request under the same key waits here until that transaction ends. A key older
-    than `RETENTION` is new again; maintenance deletes the others, so that requests under different
-    keys never wait for each other.
+    A concurrent request with the same key waits here until that transaction ends. A request that
+    has not completed within its lease is taken for dead: the next one gets its resource id.
 
     Args:
-        session: the tenant's.
-        tenant_id: the tenant, which the key is scoped to.
+        session: a session of the tenant.
+        tenant_id: the tenant that the key belongs to.
         key: as the client sent it.
-        request_hash: of everything that the answer depends on.
-        resource_id: the id that the resource will have if the key is new.
-        lease: how long the request may take before another may finish it.
+        request_hash: hash of everything that the response depends on.
+        resource_id: id of the resource if the key is new.
+        lease: time after which an unfinished request may be resumed by another.
+
+    Raises:
+        KeyReusedError: the key was used for a request with another hash.
+        RequestRunningError: the same request is running.
     """
     claimed = await session.scalar(
         _CLAIM,
@@ -129,55 +139,32 @@ async def claim(
         },
     )
     if claimed is not None:
-        return Claim(outcome=ClaimOutcome.NEW, resource_id=resource_id)
-    return await _claim_again(
-        session,
-        tenant_id=tenant_id,
-        key=key,
-        request_hash=request_hash,
-        resource_id=resource_id,
-        lease=lease,
+        return Claim(resource_id=claimed)
+    row = await session.scalar(
+        select(IdempotencyKey).where(
+            IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key
+        )
     )
-
-
-async def _claim_again(
-    session: AsyncSession,
-    *,
-    tenant_id: UUID,
-    key: str,
-    request_hash: bytes,
-    resource_id: UUID,
-    lease: timedelta,
-) -> Claim:
-    found = await session.execute(
-        select(IdempotencyKey, IdempotencyKey.claimed_until <= func.now())
-        .where(IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)
-        .with_for_update()
-    )
-    pair = found.one_or_none()
-    if pair is None:  # released since the insert met it: the client may simply try again
-        return Claim(outcome=ClaimOutcome.IN_PROGRESS, resource_id=resource_id)
-    row, abandoned = pair
+    if row is None:  # released since the insert conflicted with it
+        raise RequestRunningError
     if row.request_hash != request_hash:
-        return Claim(outcome=ClaimOutcome.OTHER_REQUEST, resource_id=row.resource_id)
-    if row.response_status is not None:
-        response = StoredResponse(
+        raise KeyReusedError
+    if row.response_status is None:
+        raise RequestRunningError
+    return Claim(
+        resource_id=row.resource_id,
+        response=StoredResponse(
             status=row.response_status,
             headers=row.response_headers or {},
             body=row.response_body or {},
-        )
-        return Claim(outcome=ClaimOutcome.ANSWERED, resource_id=row.resource_id, response=response)
-    if not abandoned:
-        return Claim(outcome=ClaimOutcome.IN_PROGRESS, resource_id=row.resource_id)
-    row.claimed_until = func.now() + lease
-    await session.flush()
-    return Claim(outcome=ClaimOutcome.RESUMED, resource_id=row.resource_id)
+        ),
+    )
 
 
 async def complete(
     session: AsyncSession, *, tenant_id: UUID, key: str, response: StoredResponse
 ) -> None:
-    """Store the answer."""
+    """Store the response for retries."""
     await session.execute(
         _COMPLETE,
         {
@@ -191,7 +178,7 @@ async def complete(
 
 
 async def release(session: AsyncSession, *, tenant_id: UUID, key: str) -> None:
-    """Forget a key whose request came to nothing, so that it can be tried again at once."""
+    """Delete a key whose request failed, so that it can be retried at once."""
     await session.execute(
         delete(IdempotencyKey).where(
             IdempotencyKey.tenant_id == tenant_id,

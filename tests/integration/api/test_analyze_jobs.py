@@ -12,8 +12,8 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from api.streams.jobs import AnalyzeJobs
 from app.dev.ports import free_ports
+from app.services.jobs import AnalyzeJobs
 from app.services.profiles import TenantProfileStore
 from app.services.streams import StreamCreation, StreamStarter, close_orphan
 from domain.ids import job_stream_id, stream_workflow_id

@@ -83,7 +83,7 @@ async def created(asked: Any) -> dict[str, Any]:  # noqa: ANN401 - an awaitable 
 
 
 def example_of(parameter: dict[str, Any]) -> object:
-    assert "example" in parameter, f"no example in api/openapi/examples.py: {parameter['name']}"
+    assert "example" in parameter, f"no example in api/openapi/document.py: {parameter['name']}"
     return parameter["example"]
 
 
@@ -150,5 +150,5 @@ def test_an_operation_without_example_is_seen() -> None:
     operation = Documented(
         id="x", method="GET", path="/x", spec={"parameters": [{"name": "y", "in": "query"}]}
     )
-    with pytest.raises(AssertionError, match=re.escape("api/openapi/examples.py: y")):
+    with pytest.raises(AssertionError, match=re.escape("api/openapi/document.py: y")):
         examples(operation, "query")

@@ -29,28 +29,27 @@ class Workshop:
 
     made: list[UUID] = field(default_factory=list)
     failure: Exception | None = None
-    begun: int = 0
+    started: int = 0
     undone: int = 0
 
     async def create(self, _session: AsyncSession, identity: UUID) -> Created:
         self.made.append(identity)
-        return Created(answer=answer(identity, secret="s3cret"), stored=answer(identity))
+        return Created(response=answer(identity, secret="s3cret"), stored=answer(identity))
 
     async def fail(self, session: AsyncSession, identity: UUID) -> Created:
         await self.create(session, identity)
         raise ConnectionError
 
-    async def create_and_begin(self, session: AsyncSession, identity: UUID) -> Created:
+    async def create_and_start(self, session: AsyncSession, identity: UUID) -> Created:
         await self.create(session, identity)
-        return Created(answer=answer(identity), begin=self.begin, undo=self.undo)
+        return Created(response=answer(identity), start=self.start)
 
-    async def begin(self) -> None:
+    async def start(self) -> None:
+        if isinstance(self.failure, TemporalUnavailableError):
+            self.undone += 1
         if self.failure is not None:
             raise self.failure
-        self.begun += 1
-
-    async def undo(self, _session: AsyncSession) -> None:
-        self.undone += 1
+        self.started += 1
 
 
 def answer(identity: UUID, *, secret: str | None = None) -> StoredResponse:
@@ -69,8 +68,8 @@ def request(tenant: UUID, key: str | None, body: Body | None = None) -> Idempote
 
 async def test_a_repetition_is_answered_alike(database: Database, tenant: UUID) -> None:
     shop, key = Workshop(), str(uuid4())
-    first = await request(tenant, key).answer(database, shop.create)
-    second = await request(tenant, key).answer(database, shop.create)
+    first = await request(tenant, key).respond(database, shop.create)
+    second = await request(tenant, key).respond(database, shop.create)
     shown, stored = json.loads(bytes(first.body)), json.loads(bytes(second.body))
     assert (first.status_code, shown | {"secret": None}) == (second.status_code, stored)
     assert second.headers["Idempotent-Replayed"] == "true"
@@ -81,7 +80,7 @@ async def test_a_repetition_is_answered_alike(database: Database, tenant: UUID) 
 async def test_repetitions_at_the_same_moment_create_once(database: Database, tenant: UUID) -> None:
     shop, key = Workshop(), str(uuid4())
     answers = await asyncio.gather(
-        *(request(tenant, key).answer(database, shop.create) for _ in range(5))
+        *(request(tenant, key).respond(database, shop.create) for _ in range(5))
     )
     assert len(shop.made) == 1
     assert {json.loads(bytes(each.body))["id"] for each in answers} == {str(shop.made[0])}
@@ -91,15 +90,15 @@ async def test_repetitions_at_the_same_moment_create_once(database: Database, te
 async def test_without_a_key_each_request_creates(database: Database, tenant: UUID) -> None:
     shop = Workshop()
     for _ in range(2):
-        await request(tenant, None).answer(database, shop.create)
+        await request(tenant, None).respond(database, shop.create)
     assert len(set(shop.made)) == 2
 
 
 async def test_a_key_for_something_else_is_refused(database: Database, tenant: UUID) -> None:
     shop, key = Workshop(), str(uuid4())
-    await request(tenant, key).answer(database, shop.create)
+    await request(tenant, key).respond(database, shop.create)
     with pytest.raises(IdempotencyMismatchProblem):
-        await request(tenant, key, Body(name="b")).answer(database, shop.create)
+        await request(tenant, key, Body(name="b")).respond(database, shop.create)
 
 
 async def test_a_request_that_failed_may_be_repeated_at_once(
@@ -107,14 +106,14 @@ async def test_a_request_that_failed_may_be_repeated_at_once(
 ) -> None:
     shop, key = Workshop(), str(uuid4())
     with pytest.raises(ConnectionError):
-        await request(tenant, key).answer(database, shop.fail)
-    assert (await request(tenant, key).answer(database, shop.create)).status_code == 201
+        await request(tenant, key).respond(database, shop.fail)
+    assert (await request(tenant, key).respond(database, shop.create)).status_code == 201
 
 
 async def test_a_secret_is_shown_once_and_stored_never(database: Database, tenant: UUID) -> None:
     shop, key = Workshop(), str(uuid4())
-    first = await request(tenant, key).answer(database, shop.create)
-    second = await request(tenant, key).answer(database, shop.create)
+    first = await request(tenant, key).respond(database, shop.create)
+    second = await request(tenant, key).respond(database, shop.create)
     assert json.loads(bytes(first.body))["secret"] == "s3cret"
     assert json.loads(bytes(second.body)) == {"id": str(shop.made[0]), "secret": None}
     async with database.session(tenant) as session:
@@ -122,24 +121,24 @@ async def test_a_secret_is_shown_once_and_stored_never(database: Database, tenan
         assert "s3cret" not in "".join(rows)
 
 
-async def test_what_is_begun_after_the_rows_is_begun_once(database: Database, tenant: UUID) -> None:
+async def test_what_starts_after_the_commit_starts_once(database: Database, tenant: UUID) -> None:
     shop, key = Workshop(), str(uuid4())
     first, second = [
-        await request(tenant, key).answer(database, shop.create_and_begin) for _ in range(2)
+        await request(tenant, key).respond(database, shop.create_and_start) for _ in range(2)
     ]
     assert first.body == second.body
-    assert (len(shop.made), shop.begun, shop.undone) == (1, 1, 0)
+    assert (len(shop.made), shop.started, shop.undone) == (1, 1, 0)
 
 
-async def test_what_could_not_begin_is_undone_and_may_be_repeated_at_once(
+async def test_what_could_not_start_is_undone_and_may_be_repeated_at_once(
     database: Database, tenant: UUID
 ) -> None:
     shop, key = Workshop(failure=TemporalUnavailableError("it is away")), str(uuid4())
     with pytest.raises(TemporalUnavailableError):
-        await request(tenant, key).answer(database, shop.create_and_begin)
+        await request(tenant, key).respond(database, shop.create_and_start)
     shop.failure = None
-    assert (await request(tenant, key).answer(database, shop.create_and_begin)).status_code == 201
-    assert (len(set(shop.made)), shop.begun, shop.undone) == (2, 1, 1)
+    assert (await request(tenant, key).respond(database, shop.create_and_start)).status_code == 201
+    assert (len(set(shop.made)), shop.started, shop.undone) == (2, 1, 1)
 
 
 async def test_a_request_that_died_half_way_is_finished_under_its_id(
@@ -147,12 +146,41 @@ async def test_a_request_that_died_half_way_is_finished_under_its_id(
 ) -> None:
     shop, key = Workshop(failure=ConnectionError()), str(uuid4())
     with pytest.raises(ConnectionError):
-        await request(tenant, key).answer(database, shop.create_and_begin)
+        await request(tenant, key).respond(database, shop.create_and_start)
     shop.failure = None
     with pytest.raises(RequestInProgressProblem):
-        await request(tenant, key).answer(database, shop.create_and_begin)
+        await request(tenant, key).respond(database, shop.create_and_start)
     async with database.session(tenant) as session:
         await session.execute(text("UPDATE idempotency_keys SET claimed_until = now()"))
-    await request(tenant, key).answer(database, shop.create_and_begin)
+    await request(tenant, key).respond(database, shop.create_and_start)
     assert shop.made[0] == shop.made[1]
-    assert (len(shop.made), shop.begun, shop.undone) == (2, 1, 0)
+    assert (len(shop.made), shop.started, shop.undone) == (2, 1, 0)
+
+
+async def test_a_key_is_new_again_after_a_day(database: Database, tenant: UUID) -> None:
+    shop, key = Workshop(), str(uuid4())
+    await request(tenant, key).respond(database, shop.create)
+    async with database.session(tenant) as session:
+        await session.execute(
+            text("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'")
+        )
+    second = await request(tenant, key, Body(name="b")).respond(database, shop.create)
+    third = await request(tenant, key, Body(name="b")).respond(database, shop.create)
+    assert len(set(shop.made)) == 2
+    assert json.loads(bytes(second.body))["id"] == str(shop.made[1])
+    assert json.loads(bytes(third.body))["id"] == str(shop.made[1])
+    assert "Idempotent-Replayed" not in second.headers
+    assert third.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_dead_request_is_not_resumed_by_a_different_one(
+    database: Database, tenant: UUID
+) -> None:
+    shop, key = Workshop(failure=ConnectionError()), str(uuid4())
+    with pytest.raises(ConnectionError):
+        await request(tenant, key).respond(database, shop.create_and_start)
+    async with database.session(tenant) as session:
+        await session.execute(text("UPDATE idempotency_keys SET claimed_until = now()"))
+    with pytest.raises(IdempotencyMismatchProblem):
+        await request(tenant, key, Body(name="b")).respond(database, shop.create)
+    assert len(shop.made) == 1

@@ -8,15 +8,14 @@ from uuid import UUID
 import pytest
 from fastapi.routing import APIRoute
 
-from api import audit, batches
+from api import audit
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
-from api.highlights import feedback, search, similar
+from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
 from api.profiles import routes as profiles
-from api.streams import deletion
 from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
@@ -33,8 +32,8 @@ from tests.integration.rows import (
 )
 
 RESOURCES = (
-    *(streams, deletion, stream_events),
-    *(search, highlights, similar, feedback, batches, clips, profiles, usage),
+    *(streams, stream_events),
+    *(search, highlights, feedback, clips, profiles, usage),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [

@@ -44,7 +44,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from temporalio.client import Client
 
 from api.app import create_app
-from api.openapi.links import LINKS
+from api.openapi.document import LINKS
 from app.dev.postgres import DatabaseUrls
 from app.services.bootstrap import create_key
 from domain.tenants.keys import Scope

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from api.errors.problems import RateLimitedProblem
-from api.highlights.turns import Turns
+from api.middleware.rate_limits import TenantConcurrency
 from api.middleware.size_limits import BodyLimit
 
 PATIENCE = 30.0
@@ -90,13 +90,13 @@ async def test_cancellation_from_elsewhere_is_passed_on() -> None:
 
 
 async def test_a_tenant_waits_for_its_own_turns_and_no_other_does() -> None:
-    turns, busy, other = Turns(at_a_time=2, most_waiting=1), uuid4(), uuid4()
+    turns, busy, other = TenantConcurrency(at_a_time=2, most_waiting=1), uuid4(), uuid4()
     release = asyncio.Event()
     inside = 0
 
     async def read() -> None:
         nonlocal inside
-        async with turns.turn(busy):
+        async with turns.slot(busy):
             inside += 1
             await release.wait()
 
@@ -104,15 +104,15 @@ async def test_a_tenant_waits_for_its_own_turns_and_no_other_does() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert inside == 2
-    async with turns.turn(other):
+    async with turns.slot(other):
         assert inside == 2
     with pytest.raises(RateLimitedProblem):
-        async with turns.turn(busy):
+        async with turns.slot(busy):
             pytest.fail("too many wait")
     reads[2].cancel()  # the client of the one that waits has gone: its place is free
     await asyncio.wait([reads[2]])
     release.set()
     await asyncio.gather(*reads[:2])
-    async with turns.turn(busy):
+    async with turns.slot(busy):
         assert inside == 2
     assert not turns._present

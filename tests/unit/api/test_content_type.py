@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.middleware.content_type import accepts_json
+from api.middleware.json_content import accepts_json
 
 
 @pytest.mark.parametrize(

@@ -7,24 +7,24 @@ from uuid import UUID
 import pytest
 
 from api.errors.problems import TooManyConnectionsProblem
-from api.streams.event_connections import EventConnections
+from api.middleware.rate_limits import ConnectionLimiter
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
 
 def test_one_tenants_connections_do_not_count_for_another() -> None:
-    connections = EventConnections(1)
+    connections = ConnectionLimiter(1)
     with (
-        connections.one_more(ONE),
-        connections.one_more(OTHER),
+        connections.hold(ONE),
+        connections.hold(OTHER),
         pytest.raises(TooManyConnectionsProblem),
-        connections.one_more(ONE),
+        connections.hold(ONE),
     ):
         pass
 
 
 def test_a_connection_that_breaks_is_given_back() -> None:
-    connections = EventConnections(1)
+    connections = ConnectionLimiter(1)
     for _ in range(3):
-        with pytest.raises(ConnectionResetError), connections.one_more(ONE):
+        with pytest.raises(ConnectionResetError), connections.hold(ONE):
             raise ConnectionResetError

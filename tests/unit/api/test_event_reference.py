@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.openapi.events import EventMessage
+from api.openapi.document import EventMessage
 from domain.clips.models import ClipStatus
 from domain.webhooks.delivery import JITTER, OFFSETS
 from domain.webhooks.events import MEANINGS, PAYLOADS, ClipPayload, EventType, UsagePayload, event

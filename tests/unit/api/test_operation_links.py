@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.openapi.examples import EXAMPLES
-from api.openapi.links import LINKS, Link
+from api.openapi.document import EXAMPLES, LINKS, Link
 from tests.openapi import operations, resolved
 
 

@@ -23,16 +23,16 @@ COMMENT = b": still here\n\n"
 
 
 class Scripted:
-    """Gives its news in turn, and is over with the last; an error is raised."""
+    """Gives its news in turn, and is done with the last; an error is raised."""
 
     def __init__(self, *news: list[bytes] | Exception) -> None:
         self._news = list(news)
-        self.over = False
-        self.behind = False
+        self.done = False
+        self.has_more = False
 
-    async def news(self) -> list[bytes]:
+    async def read(self) -> list[bytes]:
         news = self._news.pop(0)
-        self.over = not self._news
+        self.done = not self._news
         if isinstance(news, Exception):
             raise news
         return news
@@ -68,8 +68,8 @@ async def test_a_database_that_is_away_ends_it_so_that_the_client_comes_back() -
 
 
 async def test_a_lifetime_that_is_over_ends_it() -> None:
-    over = SETTINGS.model_copy(update={"events_lifetime": 1e-9})
-    assert await sent(Scripted([b"a"]), over) == [RETRY]
+    done = SETTINGS.model_copy(update={"events_lifetime": 1e-9})
+    assert await sent(Scripted([b"a"]), done) == [RETRY]
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ async def _claim(session: AsyncSession, it: Target) -> object:
         resource_id=it.stream,
         lease=timedelta(seconds=9),
     )
-    return claim.outcome
+    return claim.resource_id == it.stream, claim.response
 
 
 def _stream_row(it: Target) -> Stream:

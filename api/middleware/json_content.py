@@ -1,15 +1,19 @@
-"""JSON bodies as this API reads them: strictly, before any route does.
+"""Content negotiation and strict decoding of JSON bodies.
 
-Python's decoder takes what RFC 8259 does not know (NaN, Infinity) and what no store or encoder
-takes afterwards: halves of surrogate pairs, NUL, numbers beyond 64 bits. Of two members with one
-name it drops the first. Each is refused here, with where it stands, for every operation alike.
+Python's decoder accepts what RFC 8259 does not allow (NaN, Infinity), what cannot be stored or
+encoded later (lone surrogates, NUL, numbers beyond 64 bits), and duplicate members. All of these
+are rejected here with their position, for every operation.
 """
 
 from __future__ import annotations
 
 import json
+from email.message import Message
 from typing import Any, Final, NoReturn
 
+from fastapi import Request
+from fastapi.datastructures import DefaultPlaceholder
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,34 +21,105 @@ from api.errors.problems import (
     FieldProblem,
     InvalidRequestProblem,
     MalformedJsonProblem,
+    NotAcceptableProblem,
     Problem,
     UnsupportedMediaTypeProblem,
 )
-from api.middleware.content_type import is_json
-from api.middleware.request_id import request_id_of
+from api.middleware.request_context import request_id_of
 from domain.text import clean_text, is_storable
 
+_JSON: Final = "application/json"
+_RANGES: Final = (_JSON, "application/*", "*/*")
+
+
+async def require_json(request: Request) -> None:
+    """Require a JSON body.
+
+    Raises:
+        UnsupportedMediaTypeProblem: `Content-Type` is missing or not JSON.
+    """
+    if not is_json(request.headers.get("content-type", "")):
+        raise UnsupportedMediaTypeProblem
+
+
+def is_json(content_type: str) -> bool:
+    """Return True if a `Content-Type` header names JSON in UTF-8."""
+    header = Message()
+    header["content-type"] = content_type
+    is_type = header.get_content_type() == _JSON
+    return is_type and header.get_content_charset("utf-8") in {"utf-8", "us-ascii"}
+
+
+async def require_acceptable(request: Request) -> None:
+    """Require that the client accepts JSON if the route responds with it.
+
+    Raises:
+        NotAcceptableProblem: `Accept` excludes JSON.
+    """
+    accept = ", ".join(request.headers.getlist("accept"))
+    if _answers_json(request.scope["route"]) and not accepts_json(accept):
+        raise NotAcceptableProblem
+
+
+def accepts_json(accept: str) -> bool:
+    """Return True if an `Accept` header allows JSON (RFC 9110, 12.5.1); an empty one does."""
+    qualities = dict(_ranges(accept))
+    if not qualities:
+        return True
+    # The most specific matching range decides.
+    return next((qualities[each] for each in _RANGES if each in qualities), 0.0) > 0.0
+
+
+def _ranges(accept: str) -> list[tuple[str, float]]:
+    found = []
+    for part in accept.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if name:
+            found.append((name, _quality(parameters)))
+    return found
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _answers_json(route: APIRoute) -> bool:
+    kind = route.response_class
+    if isinstance(kind, DefaultPlaceholder):
+        kind = kind.value
+    return bool(kind.media_type == _JSON)
+
+
 MAX_DEPTH: Final = 64
-"""Arrays and objects within each other; the deepest body that an operation takes has six."""
+"""Maximum nesting of arrays and objects; the deepest valid body has six levels."""
+
 
 _LARGEST: Final = 2**63
 _LONGEST_INTEGER: Final = 40
-"""Digits that are worth converting; Python refuses to convert more than 4,300."""
+"""Maximum digits that are parsed; Python itself rejects more than 4,300."""
+
 
 _SHOWN: Final = 64
 _MOST_SHOWN: Final = 20
 
 
 class _RefusedError(ValueError):
-    """The text is no JSON, or none that means one thing only; the message says why."""
+    """The text is not JSON, or is ambiguous; the message says why."""
 
 
 def decode_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value of a body.
 
     Raises:
-        MalformedJsonProblem: it is no JSON in UTF-8, nests too deeply, or names a member twice.
-        InvalidRequestProblem: a text cannot be encoded again, or a number exceeds 64 bits.
+        MalformedJsonProblem: it is not JSON in UTF-8, is nested too deeply, or repeats a member.
+        InvalidRequestProblem: it has text that cannot be stored, or a number beyond 64 bits.
     """
     try:
         value = json.loads(
@@ -56,7 +131,7 @@ def decode_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         errors = _errors(value)
     except UnicodeDecodeError as error:
         raise MalformedJsonProblem(
-            f"The body is not UTF-8: byte {error.start} cannot be read."
+            f"The body is not UTF-8: byte {error.start} is invalid."
         ) from None
     except RecursionError:
         raise MalformedJsonProblem(_too_deep()) from None
@@ -71,12 +146,12 @@ def decode_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-class JsonBodies:
-    """ASGI middleware that refuses a JSON body which `decode_json` refuses.
+class JsonBodyValidation:
+    """ASGI middleware that rejects JSON bodies that `decode_json` rejects.
 
     Args:
-        app: the application within, which finds the body to be read again.
-        exempt: beginnings of paths whose routes read their bodies themselves.
+        app: the wrapped application, which reads the body again.
+        exempt: path prefixes whose routes read their bodies themselves.
     """
 
     def __init__(self, app: ASGIApp, *, exempt: tuple[str, ...] = ()) -> None:
@@ -84,7 +159,7 @@ class JsonBodies:
         self._exempt = exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, or refuse the body."""
+        """Run the application, or reject the body."""
         content_type = Headers(scope=scope).get("content-type", "") if _is_http(scope) else ""
         if "json" not in content_type.lower() or scope["path"].startswith(self._exempt):
             await self._app(scope, receive, send)
@@ -109,7 +184,7 @@ def _is_http(scope: Scope) -> bool:
 def _problem(body: bytes, content_type: str) -> Problem | None:
     if not body:
         return None
-    if not is_json(content_type):  # the framework would read it as its own kind of JSON
+    if not is_json(content_type):  # FastAPI would accept any +json type
         return UnsupportedMediaTypeProblem()
     try:
         decode_json(body)
@@ -123,12 +198,12 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _RefusedError(f"An object names the member `{_shown(twice)}` more than once.")
+        raise _RefusedError(f"An object repeats the member `{_shown(twice)}`.")
     return members
 
 
 def _constant(name: str) -> NoReturn:
-    raise _RefusedError(f"`{name}` is no JSON number.")
+    raise _RefusedError(f"`{name}` is not a JSON number.")
 
 
 def _integer(text: str) -> int:
@@ -136,11 +211,11 @@ def _integer(text: str) -> int:
 
 
 def _too_deep() -> str:
-    return f"The body nests arrays and objects more than {MAX_DEPTH} deep."
+    return f"The body nests arrays and objects deeper than {MAX_DEPTH} levels."
 
 
 def _errors(value: Any) -> list[FieldProblem]:  # noqa: ANN401 - any JSON value
-    """Return what in a value no store takes, by its place; without recursion."""
+    """Return the problems of values that cannot be stored. Not recursive."""
     found: list[FieldProblem] = []
     left: list[tuple[str, int, Any]] = [("", 0, value)]
     while left:
@@ -160,14 +235,14 @@ def _errors(value: Any) -> list[FieldProblem]:  # noqa: ANN401 - any JSON value
     return found
 
 
-_UNSTORABLE: Final = "holds a NUL or half of a surrogate pair, which UTF-8 text cannot hold."
+_UNSTORABLE: Final = "contains NUL or a lone surrogate, which cannot be stored."
 
 
 def _fault(value: object) -> str | None:
     if isinstance(value, str):
         return None if is_storable(value) else f"The text {_UNSTORABLE}"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Infinite is what a number beyond the range of doubles was read as.
+    # A number beyond the range of doubles was decoded as infinite.
     if is_number and not -_LARGEST <= value < _LARGEST:  # type: ignore[operator]
         return "The number exceeds 64 bits."
     return None

@@ -1,7 +1,7 @@
-"""Streams to analyse that come from the platform's broker: the same request by another door.
+"""Analysis jobs from the platform's broker.
 
-A job holds what `POST /v1/streams/analyze` takes, and says whose it is: who may write to the
-queue is trusted to speak for any tenant.
+A job has the fields of `POST /v1/streams/analyze` and a tenant. Producers with access to the queue
+are trusted to act for any tenant.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import structlog
 from pydantic import Field, ValidationError
 from sqlalchemy.exc import IntegrityError
 
-from api.request_model import Name
-from api.streams.schemas import AnalyzeRequest
-from app.services.streams import NewStream, StreamCreation, StreamStarter
+from app.services.streams import NewStream, StreamCreation, StreamStarter, find_or_create
+from domain.fields import Name
 from domain.ids import job_stream_id
+from domain.streams.request import StreamRequest
 from domain.streams.status import TERMINAL
 from domain.tenants.usage import StreamQuotaExceededError
 from infra.amqp import JobDelayedError, JobRefusedError
 from infra.db.engine import Database, DatabaseUnavailableError
-from infra.db.repositories import streams, tenants
+from infra.db.repositories import tenants
 from infra.db.tables import Stream
 from infra.ssrf import UrlForbiddenError, UrlGuard
 from infra.temporal.client import TemporalUnavailableError
@@ -30,22 +30,22 @@ _LARGEST: Final = 64 << 10
 _log = structlog.get_logger(__name__)
 
 
-class AnalyzeJob(AnalyzeRequest):
-    """A job of the kind `stream.analyze.requested`."""
+class AnalyzeJob(StreamRequest):
+    """A job of kind `stream.analyze.requested`."""
 
     version: Literal["1"] = "1"
-    job_id: Name = Field(description="The platform's own id; one job starts one stream.")
-    tenant_id: UUID = Field(description="Whose stream it is.")
+    job_id: Name = Field(description="The platform's job id; one job starts one stream.")
+    tenant_id: UUID = Field(description="The stream's tenant.")
 
 
 class AnalyzeJobs:
-    """Starts the streams that jobs ask for; a job that comes twice starts one.
+    """Starts the streams that jobs request. A job delivered twice starts one stream.
 
     Args:
-        database: where streams are.
-        creation: makes new streams.
-        starter: of the streams' workflows.
-        guard: what playlists may be requested.
+        database: holds the streams.
+        creation: creates streams.
+        starter: starts their workflows.
+        guard: checks playlist URLs.
     """
 
     kind = "stream.analyze.requested"
@@ -64,11 +64,11 @@ class AnalyzeJobs:
         self._guard = guard
 
     async def handle(self, body: bytes) -> None:
-        """Make the stream's row and start its workflow.
+        """Create the stream and start its workflow.
 
         Raises:
-            JobRefusedError: the job cannot be read, or asks for what is not allowed, or not now.
-            JobDelayedError: database or workflow service are away.
+            JobRefusedError: the job is invalid, or not allowed.
+            JobDelayedError: the database or the workflow service is unavailable.
         """
         job = _read(body)
         try:
@@ -80,12 +80,12 @@ class AnalyzeJobs:
             if stream.status not in TERMINAL:
                 await self._starter.start(stream)
         except StreamQuotaExceededError as error:
-            # It may be hours until a stream ends: by then this one is over, and others have waited.
+            # Not delayed: a stream may take hours to end, and the jobs behind would wait.
             raise JobRefusedError("stream_quota_exceeded", str(error)) from error
         except (DatabaseUnavailableError, TemporalUnavailableError) as error:
             raise JobDelayedError(type(error).__name__) from error
         except IntegrityError as error:
-            raise JobDelayedError("the same job is being done beside this one") from error
+            raise JobDelayedError("the same job is running concurrently") from error
         _log.info("job_done", stream_id=str(stream.id), tenant_id=str(stream.tenant_id))
 
     async def _find_or_create(self, job: AnalyzeJob) -> Stream:
@@ -93,9 +93,9 @@ class AnalyzeJobs:
         async with self._database.session(job.tenant_id) as session:
             if await tenants.get(session, tenant_id=job.tenant_id) is None:
                 raise JobRefusedError("unknown_tenant", f"There is no tenant {job.tenant_id}.")
-            found = await streams.get(session, tenant_id=job.tenant_id, stream_id=stream_id)
-            return found or await self._creation.create(
+            return await find_or_create(
                 session,
+                self._creation,
                 NewStream(
                     tenant_id=job.tenant_id,
                     stream_id=stream_id,
@@ -115,7 +115,7 @@ def _read(body: bytes) -> AnalyzeJob:
     try:
         return AnalyzeJob.model_validate_json(body, strict=True)
     except ValidationError as error:
-        # Where and what, but not what was sent: that is in the message itself.
+        # Locations and messages only: the input itself is in the queue.
         found = error.errors(include_url=False, include_input=False, include_context=False)
         problems = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in found]
         raise JobRefusedError("invalid_job", "; ".join(problems)) from error
