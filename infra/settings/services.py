@@ -1,4 +1,4 @@
-"""Settings of the services: state, Temporal, PostgreSQL, storage, API, limits, AMQP and logs."""
+"""Settings of the services: state directory, Temporal, PostgreSQL, storage, API, limits, AMQP."""
 
 from __future__ import annotations
 

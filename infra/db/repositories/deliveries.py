@@ -80,7 +80,7 @@ async def list_page(
 
 
 async def send_to_one(session: AsyncSession, event: Event, *, endpoint_id: UUID) -> Delivery:
-    """Write an event that one endpoint is told and nobody else."""
+    """Append an event that is delivered to one endpoint only."""
     await events.append(session, event)
     await events.mark_dispatched(session, tenant_id=event.tenant_id, event_ids=[event.id])
     await events.mark_published(session, tenant_id=event.tenant_id, event_ids=[event.id])
@@ -192,7 +192,7 @@ _MAX_RELEASED: Final = 500
 
 @dataclass(frozen=True, kw_only=True)
 class PendingDelivery:
-    """An event on its way to an endpoint, with the sealed secrets that sign it."""
+    """An event to be sent to an endpoint, with the encrypted secrets that sign it."""
 
     event: Event
     url: str
@@ -427,7 +427,7 @@ terminated, or Temporal with it. `tenants_to_send_for` in the database says the 
 
 @dataclass(frozen=True, kw_only=True)
 class WaitingDelivery:
-    """A delivery that its workflow must be told of; `position` is its event's."""
+    """A delivery to be handed to its workflow; `position` is its event's."""
 
     id: UUID
     endpoint_id: UUID

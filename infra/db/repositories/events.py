@@ -139,7 +139,7 @@ def event_of(row: EventRow) -> Event:
 
 
 async def append_stream_event(session: AsyncSession, row: Stream, *, before: StreamStatus) -> bool:
-    """Append what a stream's change of state is told as; answer whether it is told at all."""
+    """Append the events of a stream's change of status. Return True if there were any."""
     told = of_stream(before, StreamStatus(row.status), has_media=row.segments > 0)
     if told:
         await session.refresh(row)
@@ -162,7 +162,7 @@ async def append_stream_event(session: AsyncSession, row: Stream, *, before: Str
 async def append_highlight_event(
     session: AsyncSession, row: Highlight, *, before: DecisionStatus | None
 ) -> bool:
-    """Append what a decision is told as; answer whether it is told at all."""
+    """Append the event of a decision. Return True if there was one."""
     kind = of_highlight(before, DecisionStatus(row.status))
     if kind is None:
         return False
@@ -183,7 +183,7 @@ async def append_highlight_event(
 async def append_clip_event(
     session: AsyncSession, row: Clip, about: Highlight, *, before: ClipStatus | None
 ) -> bool:
-    """Append what a clip's change of state is told as; answer whether it is told at all.
+    """Append the event of a clip's change of status. Return True if there was one.
 
     A clip is kept in order with its highlight.
     """

@@ -187,7 +187,7 @@ def _sum(row: RowMapping) -> UsageSum:
 async def put_budget(
     session: AsyncSession, *, tenant_id: UUID, kind: UsageKind, monthly: Decimal
 ) -> UsageBudget:
-    """Set a budget anew; thresholds already told this month are told again if it changed."""
+    """Set a budget. If it changed, thresholds notified this month are notified again."""
     statement = insert(UsageBudget).values(tenant_id=tenant_id, kind=kind.value, monthly=monthly)
     await session.execute(
         statement.on_conflict_do_update(
@@ -240,7 +240,7 @@ async def lock_budgets(
 async def notify_thresholds(
     session: AsyncSession, budget: UsageBudget, *, month: datetime, used: Decimal
 ) -> None:
-    """Append an event for each threshold that is reached and was not told this month."""
+    """Append an event for each threshold reached and not yet notified this month."""
     told = budget.told_percent if budget.told_month == month else None
     new = [
         percent
