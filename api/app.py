@@ -41,13 +41,13 @@ from api.streams.event_connections import EventConnections
 from api.usage import routes as usage
 from api.webhooks import deliveries
 from api.webhooks import routes as webhooks
+from app.services.api_keys import KeyCache
 from app.services.connections import KnownConnections
 from app.services.hms_events import InboundDelivery, InboundDispatch
-from app.services.key_cache import KeyCache
-from app.services.plans import TenantPlans
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.search import QueryReader, Vocabularies
 from app.services.streams import StreamCreation, StreamStarter, TenantNames
+from app.services.tenants import TenantPlans
 from app.services.usage import RequestMeter
 from app.services.webhooks import WebhookDispatcher
 from infra.connection_secrets import ConnectionSecrets

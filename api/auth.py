@@ -25,7 +25,7 @@ from api.errors.problems import (
 from api.middleware.parameters import require_declared
 from api.middleware.request_id import request_id_of
 from api.services import Services, ServicesDependency
-from app.services.key_cache import KeyCache, KnownKey
+from app.services.api_keys import KeyCache, KnownKey
 from domain.tenants.addresses import IPAddress, client_address, is_within, network
 from domain.tenants.audit import Actor, ActorKind
 from domain.tenants.keys import Scope, permits

@@ -10,9 +10,9 @@ from fastapi import Depends, Request
 from api.highlights.turns import Turns
 from api.middleware.rate_limits import RateLimits
 from api.streams.event_connections import EventConnections
+from app.services.api_keys import KeyCache
 from app.services.connections import KnownConnections
 from app.services.hms_events import InboundDelivery, InboundDispatch
-from app.services.key_cache import KeyCache
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.search import QueryReader
 from app.services.streams import StreamCreation, StreamStarter

@@ -1,7 +1,4 @@
-"""The browser of the browser tests.
-
-`highlights doctor`: what is here, what is missing, and what to do about it.
-"""
+"""`highlights doctor`: which components are present, which are missing, and how to fix it."""
 
 from __future__ import annotations
 
@@ -24,8 +21,9 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from app.dev import postgres, temporal_binary
-from app.gemini_check import check_gemini_once
+from app.dev import postgres
+from app.dev import temporal as temporal_binary
+from app.startup import check_gemini_once
 from infra.db.engine import Database, DatabaseUnavailableError, database_address
 from infra.db.migration import compare_schema, newest_revision, summary
 from infra.errors import ComponentMissingError, InvalidSettingError, SetupError
@@ -170,7 +168,7 @@ def _temporal(settings: Settings) -> Finding:
             return Finding("Temporal", "missing", settings.temporal_address, advice=str(error))
         return Finding("Temporal", "ok", settings.temporal_address, "configured, answers")
     try:
-        binary = temporal_binary.find(
+        binary = temporal_binary.find_binary(
             settings.home_path(), configured=settings.temporal_binary_path
         )
     except ComponentMissingError as error:

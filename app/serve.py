@@ -1,7 +1,4 @@
-"""HTTP as uvicorn reads it, with problem documents for what cannot be read.
-
-`highlights serve`: the API in uvicorn.
-"""
+"""`highlights serve`: runs the API in uvicorn, with problem documents for unreadable requests."""
 
 from __future__ import annotations
 

@@ -27,11 +27,11 @@ from activities.webhooks import WebhookActivities
 from app.analyzer import analyzer
 from app.broker import broker_at_work
 from app.container import Doors, open_doors
-from app.gemini_check import log_gemini_check
 from app.schedules import ensure_schedules
 from app.services.hms_events import InboundDelivery
 from app.services.streams import StreamStarter, TenantNames
 from app.services.webhooks import WebhookDispatcher
+from app.startup import log_gemini_check
 from domain import task_queues
 from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
 from domain.webhooks.delivery import OutboxRelayInput

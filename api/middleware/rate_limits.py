@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from api.errors.problems import Problem, RateLimitedProblem, UnavailableProblem
-from app.services.plans import TenantPlans
+from app.services.tenants import TenantPlans
 from domain.tenants.addresses import client_address
 from infra.rate_limit import Bucket, Limit, LimiterAwayError, RateLimiter, Standing
 from infra.settings import Settings

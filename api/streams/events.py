@@ -34,7 +34,7 @@ from api.highlights.schemas import HighlightModel
 from api.middleware.request_id import request_id_of
 from api.services import Services, ServicesDependency
 from api.streams.schemas import StreamModel
-from app.services.key_cache import LIFETIME
+from app.services.api_keys import KEY_LIFETIME
 from domain.highlights.selection import DecisionStatus
 from domain.streams.status import TERMINAL
 from domain.tenants.keys import Scope
@@ -309,7 +309,7 @@ async def events(
                 yield event
                 spoken = clock()
             if not follower.over and not follower.behind:
-                await asyncio.sleep(min(settings.events_interval, LIFETIME))
+                await asyncio.sleep(min(settings.events_interval, KEY_LIFETIME))
     except DatabaseUnavailableError:
         _log.warning("events end early: the database does not answer")
     except Problem as problem:

@@ -41,7 +41,7 @@ from api.webhooks.schemas import (
     RotateRequest,
     SubscribeRequest,
 )
-from app.services import webhook_endpoints
+from app.services.webhooks import change_endpoint, create_endpoint, remove_endpoint, rotate_endpoint
 from infra.db.repositories import endpoints
 from infra.db.repositories.errors import RecordMissingError
 from infra.db.repositories.idempotency import StoredResponse
@@ -91,7 +91,7 @@ async def subscribe(
                 f"You may have {most} endpoints. {EndpointLimitProblem.advice}"
             )
         secret = new_secret()
-        row = await webhook_endpoints.make(
+        row = await create_endpoint(
             session,
             tenant_id=caller.tenant_id,
             endpoint_id=endpoint_id,
@@ -168,7 +168,7 @@ async def update_endpoint(
         values["event_types"] = sorted(set(body.event_types))
     with _missing_as_problem():
         async with services.database.session(caller.tenant_id) as session:
-            row = await webhook_endpoints.change(
+            row = await change_endpoint(
                 session,
                 endpoint_id,
                 values,
@@ -211,7 +211,7 @@ async def rotate_secret(
 
     async def rotate(session: AsyncSession, _rotation_id: UUID) -> Created:
         secret = new_secret()
-        row = await webhook_endpoints.rotate(
+        row = await rotate_endpoint(
             session,
             endpoint_id,
             tenant_id=caller.tenant_id,
@@ -246,9 +246,7 @@ async def delete_endpoint(
     """Remove an endpoint with all its deliveries; nothing more is sent to it."""
     with _missing_as_problem():
         async with services.database.session(caller.tenant_id) as session:
-            await webhook_endpoints.remove(
-                session, endpoint_id, tenant_id=caller.tenant_id, actor=actor
-            )
+            await remove_endpoint(session, endpoint_id, tenant_id=caller.tenant_id, actor=actor)
 
 
 def _shown_once(row: WebhookEndpoint, secret: str, *, status: int, **headers: str) -> Created:

@@ -1,32 +1,44 @@
-"""Making, rotating, changing and revoking API keys, each with its entry in the audit log.
+"""API keys: create, rotate, change, revoke and look up, with audit log entries.
 
-The functions work within the caller's transaction. What they change is decided by
-`domain/tenants/keys.py`, one change of a tenant's keys at a time.
+`make`, `rotate`, `change` and `revoke` run in the caller's transaction; `domain/tenants/keys.py`
+decides, and one change of a tenant's keys runs at a time. `create_key` and the functions after it
+open their own transaction and take a tenant's short name, for the command line.
+
+`KeyCache` keeps usable keys for `KEY_LIFETIME` seconds. A key that is revoked, rotated or changed
+in this process is invalidated immediately, and one changed by another process within
+`KEY_LIFETIME` seconds. Unknown keys are not cached, so a new key works immediately.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Final
-from uuid import UUID
+from pathlib import Path
+from typing import Final, Self
+from uuid import UUID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.tenants.audit import Actor, AuditAction
+from domain.tenants.audit import OPERATOR, SYSTEM, Actor, AuditAction
 from domain.tenants.keys import DEFAULT_OVERLAP, KeyLife, Scope, require_administrator
+from domain.tenants.plans import PlanName
 from infra import api_keys
 from infra.api_keys import KeyMode, PlainKey
+from infra.db.engine import Database
 from infra.db.repositories import api_keys as stored_keys
-from infra.db.repositories import audit
+from infra.db.repositories import audit, tenants
 from infra.db.repositories.errors import RecordMissingError
 from infra.db.tables import ApiKey
+from infra.state_directory import move_aside_directory, write_private
 
 CHANGEABLE: Final = frozenset({"name", "allowed_ips", "expires_at"})
 """What a key can be given anew; for other rights a new key is made."""
+
 
 _TOLD_OF_A_NEW_KEY: Final = ("name", "mode", "scopes", "allowed_ips", "expires_at")
 
@@ -285,3 +297,250 @@ async def _get(session: AsyncSession, *, tenant_id: UUID, key_id: UUID) -> ApiKe
 
 def _json(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+_TENANT_NAMESPACE: Final = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
+
+
+_DEV_SLUG: Final = "dev"
+
+
+_KEY_FILE: Final = "api-key"
+
+
+@dataclass(frozen=True)
+class TenantKey:
+    """A tenant and a key of its in plain text."""
+
+    tenant_id: UUID
+    key_id: UUID
+    key: PlainKey
+
+
+def tenant_id_of(slug: str) -> UUID:
+    """Return the id of the tenant of this name; one name is one tenant everywhere."""
+    return uuid5(_TENANT_NAMESPACE, slug)
+
+
+async def ensure_dev_tenant(database: Database, *, secret: bytes, directory: Path) -> TenantKey:
+    """Return the development tenant's key, made at the first start and kept for the next.
+
+    The key lies in `directory/api-key`, readable by its owner alone. One that the database does
+    not know (any more) is replaced.
+
+    Args:
+        database: migrated.
+        secret: the installation's signing secret.
+        directory: the state directory, which exists.
+    """
+    path = directory / _KEY_FILE
+    move_aside_directory(path)
+    kept = api_keys.parse(path.read_text(errors="replace").strip()) if path.exists() else None
+    if kept is not None:
+        key_hash = api_keys.hash_key(kept, secret=secret)
+        async with database.key_session(key_hash) as session:
+            row = await stored_keys.find_usable(session, key_hash=key_hash)
+        if row is not None:
+            return TenantKey(tenant_id=row.tenant_id, key_id=row.id, key=kept)
+    created = await create_key(
+        database,
+        secret=secret,
+        slug=_DEV_SLUG,
+        name="development",
+        scopes=(Scope.ADMIN,),
+        mode=KeyMode.TEST,
+        actor=SYSTEM,
+    )
+    async with database.session(created.tenant_id) as session:
+        # Nobody shares a machine's own installation, so nothing there has to be rationed.
+        await tenants.set_plan(session, tenant_id=created.tenant_id, plan=PlanName.ENTERPRISE)
+    write_private(path, created.key.value + "\n")
+    return created
+
+
+async def create_key(
+    database: Database,
+    *,
+    secret: bytes,
+    slug: str,
+    name: str,
+    scopes: Iterable[Scope],
+    mode: KeyMode = KeyMode.LIVE,
+    allowed_ips: Iterable[str] = (),
+    expires_at: datetime | None = None,
+    actor: Actor = OPERATOR,
+) -> TenantKey:
+    """Make a key for the tenant `slug`, and the tenant too when it is new.
+
+    The plain key is in the answer only: it cannot be had again.
+    """
+    tenant_id = tenant_id_of(slug)
+    async with database.session(tenant_id) as session:
+        await stored_keys.ensure_tenant(session, tenant_id=tenant_id, slug=slug, name=slug)
+        made = await make(
+            session,
+            NewKey(
+                name=name,
+                scopes=frozenset(scopes),
+                mode=mode,
+                allowed_ips=tuple(allowed_ips),
+                expires_at=expires_at,
+            ),
+            tenant_id=tenant_id,
+            secret=secret,
+            actor=actor,
+        )
+    return TenantKey(tenant_id=tenant_id, key_id=made.row.id, key=made.plain)
+
+
+async def list_keys(database: Database, *, slug: str) -> list[ApiKey]:
+    """Return the keys of the tenant `slug`, oldest first, revoked ones included."""
+    tenant_id = tenant_id_of(slug)
+    async with database.session(tenant_id) as session:
+        return await stored_keys.list_all(session, tenant_id=tenant_id)
+
+
+async def rotate_key(
+    database: Database, *, secret: bytes, slug: str, key_id: UUID, overlap: timedelta
+) -> TenantKey:
+    """Make the successor of a key of the tenant `slug`; the old one works for `overlap` more.
+
+    Raises:
+        RecordMissingError: the tenant has no such key.
+        KeyChangeRefusedError: it has ended, or was replaced before.
+    """
+    tenant_id = tenant_id_of(slug)
+    async with database.session(tenant_id) as session:
+        made = await rotate(
+            session,
+            key_id,
+            tenant_id=tenant_id,
+            secret=secret,
+            actor=OPERATOR,
+            overlap=overlap,
+            spare_last_administrator=False,
+        )
+    return TenantKey(tenant_id=tenant_id, key_id=made.row.id, key=made.plain)
+
+
+async def revoke_key(database: Database, *, slug: str, key_id: UUID) -> bool:
+    """Revoke a key of the tenant `slug` at once; answer whether there is such a key.
+
+    It may be the last that administers the tenant, since an operator can make another.
+    """
+    tenant_id = tenant_id_of(slug)
+    try:
+        async with database.session(tenant_id) as session:
+            await revoke(
+                session,
+                key_id,
+                tenant_id=tenant_id,
+                actor=OPERATOR,
+                spare_last_administrator=False,
+            )
+    except RecordMissingError:
+        return False
+    return True
+
+
+KEY_LIFETIME: Final = 5.0
+"""Seconds that a revoked key may still be let in by another process; docs/keys.md promises it."""
+
+
+_CAPACITY: Final = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownKey:
+    """What a request needs of its key."""
+
+    tenant_id: UUID
+    id: UUID
+    scopes: frozenset[Scope]
+    allowed_ips: tuple[str, ...]
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, row: ApiKey) -> Self:
+        """Return it from a stored key."""
+        return cls(
+            tenant_id=row.tenant_id,
+            id=row.id,
+            scopes=frozenset(Scope(scope) for scope in row.scopes),
+            allowed_ips=tuple(row.allowed_ips),
+            expires_at=row.expires_at,
+            last_used_at=row.last_used_at,
+        )
+
+
+class KeyCache:
+    """Finds keys by their hash, in the database when not seen lately.
+
+    Args:
+        database: where they are.
+        clock: seconds, never going back.
+        now: the time, by which a remembered key expires.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._now = now
+        self._known: OrderedDict[bytes, tuple[float, KnownKey]] = OrderedDict()
+        self._changes = 0
+
+    async def find_usable(self, key_hash: bytes) -> KnownKey | None:
+        """Return the key with this hash, unless it is unknown, revoked or has expired.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, and the key not remembered.
+        """
+        forgotten_at, key = self._known.get(key_hash, (0.0, None))
+        if key is not None and self._clock() < forgotten_at:
+            return key if key.expires_at is None or self._now() < key.expires_at else None
+        asked, changes = self._clock(), self._changes
+        async with self._database.key_session(key_hash) as session:
+            row = await stored_keys.find_usable(session, key_hash=key_hash)
+        if row is None:
+            self._known.pop(key_hash, None)
+            return None
+        key = KnownKey.of(row)
+        # What was read before a change may be what was changed.
+        if changes == self._changes:
+            self._remember(key_hash, key, until=asked + KEY_LIFETIME)
+        return key
+
+    def note_use(self, key_hash: bytes, at: datetime) -> None:
+        """Remember that a use of a key has been written down."""
+        forgotten_at, key = self._known.get(key_hash, (0.0, None))
+        if key is not None:
+            self._known[key_hash] = (forgotten_at, replace(key, last_used_at=at))
+
+    @contextmanager
+    def changing(self, key_id: UUID) -> Iterator[None]:
+        """Look a key up anew after this block, which changes it and commits that.
+
+        An error is no sign that nothing was committed: then too.
+        """
+        try:
+            yield
+        finally:
+            self._forget(key_id)
+
+    def _forget(self, key_id: UUID) -> None:
+        self._changes += 1
+        for key_hash in [each for each, (_, key) in self._known.items() if key.id == key_id]:
+            del self._known[key_hash]
+
+    def _remember(self, key_hash: bytes, key: KnownKey, *, until: float) -> None:
+        self._known[key_hash] = (until, key)
+        self._known.move_to_end(key_hash)
+        if len(self._known) > _CAPACITY:
+            self._known.popitem(last=False)

@@ -21,10 +21,10 @@ from playwright.async_api import Page, Response, async_playwright
 from pydantic import SecretStr
 
 from api.app import create_app
-from app.dev.ports import free_ports
 from app.dev.postgres import DatabaseUrls
+from app.dev.supervisor import free_ports
 from app.doctor import chromium_path
-from app.services.bootstrap import create_key
+from app.services.api_keys import create_key
 from domain.clips.models import ClipStatus
 from domain.tenants.keys import Scope
 from infra.db.engine import Database

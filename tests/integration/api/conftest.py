@@ -15,10 +15,10 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from api.app import create_app
-from app.dev.ports import free_ports
 from app.dev.postgres import DatabaseUrls
-from app.dev.temporal_server import TemporalServer
-from app.services.bootstrap import create_key
+from app.dev.supervisor import free_ports
+from app.dev.temporal import TemporalServer
+from app.services.api_keys import create_key
 from domain import task_queues
 from domain.tenants.keys import Scope
 from infra.db.engine import Database

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from api.streams.jobs import AnalyzeJobs
-from app.dev.ports import free_ports
+from app.dev.supervisor import free_ports
 from app.services.profiles import TenantProfileStore
 from app.services.streams import StreamCreation, StreamStarter, close_orphan
 from domain.ids import job_stream_id, stream_workflow_id

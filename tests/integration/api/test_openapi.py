@@ -46,7 +46,7 @@ from temporalio.client import Client
 from api.app import create_app
 from api.openapi.links import LINKS
 from app.dev.postgres import DatabaseUrls
-from app.services.bootstrap import create_key
+from app.services.api_keys import create_key
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.settings import Settings

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.app import create_app
-from app.services.bootstrap import create_key, revoke_key
+from app.services.api_keys import create_key, revoke_key
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.settings import Settings

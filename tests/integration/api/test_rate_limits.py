@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.middleware.rate_limits import BY_ADDRESS, is_limited, routes_with_costs
-from app.services.bootstrap import create_key
+from app.services.api_keys import create_key
 from domain.tenants.keys import Scope
 from domain.tenants.plans import PLANS, PlanName
 from infra.db.engine import Database

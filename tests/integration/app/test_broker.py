@@ -18,9 +18,9 @@ from temporalio.client import Client
 
 from app.broker import broker_at_work
 from app.container import open_doors
-from app.dev.ports import free_ports
 from app.dev.postgres import DatabaseUrls
-from app.dev.temporal_server import TemporalServer
+from app.dev.supervisor import free_ports
+from app.dev.temporal import TemporalServer
 from domain.ids import job_stream_id
 from domain.streams.records import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from app.commands.streams import reanalyze
+from app.commands import reanalyze
 from app.dev.postgres import DatabaseUrls
 from app.services.streams import StreamStarter
 from demo.origin import LiveOrigin, OriginOptions

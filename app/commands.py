@@ -1,24 +1,21 @@
-"""`highlights explain`: why a highlight was chosen or not, from the database.
-
-`highlights reanalyze`: a stream that is over is analysed once more, from its recording.
-
-`highlights reconcile`: rows are compared with their executions now, not at the next pass.
-"""
+"""Bodies of `highlights explain`, `reanalyze` and `reconcile`, and database access for commands."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from temporalio.client import WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 
-from app.services.bootstrap import tenant_id_of
+from app.services.api_keys import tenant_id_of
 from app.services.highlights import explanation_of
 from app.services.profiles import PinnedProfiles
 from app.services.streams import StreamStarter
+from app.settings import read_settings, require_database
 from domain import task_queues
 from domain.ids import backfill_workflow_id
 from domain.streams.messages import RecordingReady
@@ -32,6 +29,28 @@ from infra.settings import Settings
 from infra.state_directory import StateDirectory
 from infra.temporal.client import TemporalUnavailableError, connect
 from workflows.reconcile_executions import ReconcileExecutionsWorkflow
+
+T = TypeVar("T")
+
+
+def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
+    """Do `work` with the configured database, or that of the running `highlights dev`.
+
+    Raises:
+        NotConfiguredError: neither is there.
+    """
+    settings = require_database(read_settings())
+
+    async def run() -> T:
+        database = Database(
+            settings.database_url.get_secret_value() if settings.database_url else "", pool_size=1
+        )
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
 
 
 def choose_tenant(settings: Settings, slug: str | None) -> UUID:

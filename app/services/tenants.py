@@ -19,12 +19,12 @@ from infra.db.engine import Database
 from infra.db.repositories import audit, tenants
 from infra.db.repositories.errors import RecordMissingError
 
-LIFETIME: Final = 30.0
+PLAN_LIFETIME: Final = 30.0
 _CAPACITY: Final = 10_000
 
 
 class TenantPlans:
-    """Reads plans through a cache; a changed plan counts within `LIFETIME` seconds.
+    """Reads plans through a cache; a changed plan counts within `PLAN_LIFETIME` seconds.
 
     Args:
         database: where they are.
@@ -58,7 +58,7 @@ class TenantPlans:
         async with self._database.session(tenant_id) as session:
             own = await tenants.plan_of(session, tenant_id=tenant_id)
         plan = PLANS[own or self._default]
-        self._known[tenant_id] = (now + LIFETIME, plan)
+        self._known[tenant_id] = (now + PLAN_LIFETIME, plan)
         self._known.move_to_end(tenant_id)
         if len(self._known) > _CAPACITY:
             self._known.popitem(last=False)
