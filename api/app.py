@@ -1,11 +1,10 @@
-"""The HTTP API, put together."""
+"""The HTTP API: routes, middleware and documentation, assembled."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
@@ -18,7 +17,6 @@ from api.connections import routes as connections
 from api.errors.handlers import answer_with_problems
 from api.highlights import feedback, search, similar
 from api.highlights import routes as highlights
-from api.highlights.turns import Turns
 from api.keys import routes as keys
 from api.middleware.conditional import ConditionalReads
 from api.middleware.content_type import require_acceptable
@@ -27,7 +25,6 @@ from api.middleware.json_body import JsonBodies
 from api.middleware.methods import Methods, all_routes
 from api.middleware.parameters import DeclaredParameters, require_declared_without_key
 from api.middleware.rate_limiting import RateLimiting, charge_file
-from api.middleware.rate_limits import RateLimits
 from api.middleware.request_context import RequestContext
 from api.middleware.size_limits import BodyLimit, HeadLimit
 from api.openapi.document import add_documentation, complete_document
@@ -37,31 +34,10 @@ from api.services import Services
 from api.streams import deletion
 from api.streams import events as stream_events
 from api.streams import routes as streams
-from api.streams.event_connections import EventConnections
 from api.usage import routes as usage
 from api.webhooks import deliveries
 from api.webhooks import routes as webhooks
-from app.services.api_keys import KeyCache
-from app.services.connections import KnownConnections
-from app.services.hms_events import InboundDelivery, InboundDispatch
-from app.services.profiles import PinnedProfiles, TenantProfileStore
-from app.services.search import QueryReader, Vocabularies
-from app.services.streams import StreamCreation, StreamStarter, TenantNames
-from app.services.tenants import TenantPlans
-from app.services.usage import RequestMeter
-from app.services.webhooks import WebhookDispatcher
-from infra.connection_secrets import ConnectionSecrets
-from infra.db.engine import Database
-from infra.errors import NotConfiguredError
-from infra.profiles.store import ProfileStore
-from infra.rate_limit import RateLimiter
-from infra.settings import Settings
-from infra.ssrf import UrlGuard
-from infra.state_directory import signing_secret
-from infra.storage.clips import LocalClipStore
-from infra.storage.signed_urls import ClipLinks, UrlSigner
-from infra.temporal.client import TemporalConnection
-from infra.webhooks.signing import EndpointSecrets
+from app.services.registry import ServiceRegistry
 
 _MAX_BODY_BYTES: Final = 64 << 10
 _MAX_URI_BYTES: Final = 8 << 10
@@ -95,16 +71,12 @@ _TAGS: Final[list[dict[str, Any]]] = [
 ]
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the API.
+def create_app(shared: ServiceRegistry) -> FastAPI:
+    """Return the API, which closes the services when it stops.
 
-    It starts, and answers `/healthz`, whether or not database and Temporal do.
-
-    Raises:
-        NotConfiguredError: no database is set.
-        InvalidProfilesError: a game profile is wrong.
+    It starts, and answers `/healthz`, whether or not PostgreSQL and Temporal are up.
     """
-    services = _services(settings)
+    services = Services.from_registry(shared)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -147,11 +119,11 @@ def create_app(settings: Settings) -> FastAPI:
     complete_document(app)
     document_events(app)
     answer_with_problems(app)
-    _surround(app, settings, services)
+    _add_middleware(app, services)
     return app
 
 
-def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
+def _add_middleware(app: FastAPI, services: Services) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(ConditionalReads)
     app.add_middleware(JsonBodies, exempt=(hms_webhooks.PREFIX,))
@@ -167,65 +139,5 @@ def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
     app.add_middleware(HeadLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
     app.add_middleware(RateLimiting, limits=services.limits)
     app.add_middleware(GZipMiddleware, minimum_size=_MIN_GZIP_BYTES, compresslevel=_GZIP_LEVEL)
-    app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))
-    allow_origins(app, settings.cors_origins)
-
-
-def _services(settings: Settings) -> Services:
-    if settings.database_url is None:
-        raise NotConfiguredError(
-            "No database is configured.",
-            remedy="Set DATABASE_URL, or start everything with `highlights dev`.",
-        )
-    secret = signing_secret(settings)
-    shipped = ProfileStore()
-    database = Database(
-        settings.database_url.get_secret_value(),
-        pool_size=settings.database_pool_size,
-        max_overflow=settings.database_max_overflow,
-        pool_timeout=settings.database_pool_timeout,
-        transaction_pooler=settings.database_transaction_pooler,
-    )
-    temporal = TemporalConnection(settings)
-    starter = StreamStarter(
-        temporal.client, limits=settings.ingest_limits(), names=TenantNames(database)
-    )
-    signer = UrlSigner(secret)
-    guard = UrlGuard(allow_private=settings.allow_private_urls)
-    profiles = TenantProfileStore(shipped)
-    creation = StreamCreation(profiles, default_plan=settings.default_plan)
-    connection_secrets = ConnectionSecrets(secret)
-    inbound = InboundDelivery(database=database, starter=starter, creation=creation, guard=guard)
-    redis_url = settings.redis_url
-    limiter = RateLimiter(
-        None if redis_url is None else redis_url.get_secret_value(),
-        timeout=settings.rate_limit_timeout,
-        retry_interval=settings.rate_limit_retry_interval,
-        count_locally=settings.rate_limit_fail_open,
-    )
-    return Services(
-        settings=settings,
-        database=database,
-        temporal=temporal,
-        starter=starter,
-        creation=creation,
-        clips=LocalClipStore(Path(settings.clip_location())),
-        signer=signer,
-        links=ClipLinks(signer, base_url=settings.base_url(), lifetime=settings.clip_url_lifetime),
-        key_secret=secret,
-        url_guard=guard,
-        profiles=profiles,
-        pinned=PinnedProfiles(database, shipped),
-        connection_secrets=connection_secrets,
-        connections=KnownConnections(database, connection_secrets),
-        inbound=inbound,
-        dispatch=InboundDispatch(inbound),
-        limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
-        keys=KeyCache(database),
-        endpoint_secrets=EndpointSecrets(secret),
-        dispatcher=WebhookDispatcher(database, temporal.client),
-        event_connections=EventConnections(settings.events_per_tenant),
-        meter=RequestMeter(database, interval=settings.usage_flush_interval),
-        queries=QueryReader(Vocabularies()),
-        turns=Turns(),
-    )
+    app.add_middleware(RequestContext, https=services.settings.base_url().startswith("https:"))
+    allow_origins(app, services.settings.cors_origins)

@@ -67,8 +67,8 @@ def create(
     ] = None,
 ) -> None:
     """Make a key, and the tenant if it is new; the key is shown this once."""
-    from app.commands import with_database
     from app.services.api_keys import create_key
+    from app.startup import with_database
 
     secret = signing_secret(require_database(read_settings()))
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
@@ -91,8 +91,8 @@ def create(
 @keys.command("list")
 def list_(*, tenant: Tenant) -> None:
     """List a tenant's keys, without their secret parts; a few lines a key, for 80 columns."""
-    from app.commands import with_database
     from app.services.api_keys import life_of, list_keys
+    from app.startup import with_database
 
     now = datetime.now(UTC)
     for key in with_database(lambda database: list_keys(database, slug=tenant)):
@@ -129,8 +129,8 @@ def rotate(
     ] = int(DEFAULT_OVERLAP.total_seconds()),
 ) -> None:
     """Replace a key by a new one, shown this once; the old one works for a while yet."""
-    from app.commands import with_database
     from app.services.api_keys import rotate_key
+    from app.startup import with_database
 
     secret = signing_secret(require_database(read_settings()))
     try:
@@ -155,8 +155,8 @@ def rotate(
 @keys.command()
 def revoke(*, tenant: Tenant, key_id: KeyId) -> None:
     """Revoke a key at once, be it the tenant's last."""
-    from app.commands import with_database
     from app.services.api_keys import revoke_key
+    from app.startup import with_database
 
     if not with_database(lambda database: revoke_key(database, slug=tenant, key_id=key_id)):
         raise _no_such_key(tenant, key_id)
@@ -180,8 +180,8 @@ tenants = typer.Typer(help="Tenants and their plans.", no_args_is_help=True)
 @tenants.command()
 def show(*, tenant: Tenant) -> None:
     """Show a tenant's plan and what it allows."""
-    from app.commands import with_database
-    from app.services.api_keys import tenant_id_of
+    from app.services.tenants import tenant_id_of
+    from app.startup import with_database
     from infra.db.engine import Database
     from infra.db.repositories import tenants as stored
     from infra.db.tables import Tenant as Row
@@ -211,9 +211,8 @@ def set_plan(
     ],
 ) -> None:
     """Give a tenant a plan; running APIs know it within half a minute."""
-    from app.commands import with_database
-    from app.services.api_keys import tenant_id_of
-    from app.services.tenants import change_plan
+    from app.services.tenants import change_plan, tenant_id_of
+    from app.startup import with_database
     from infra.db.engine import Database
 
     if plan != _DEFAULT and plan not in set(PlanName):
@@ -424,11 +423,11 @@ def explain(
     ] = None,
 ) -> None:
     """Say in words why a highlight was chosen, retracted or rejected."""
-    from app.commands import choose_tenant, explain_highlight, with_database
+    from app.commands import choose_tenant, explain_highlight, with_services
 
     tenant_id = choose_tenant(read_settings(), tenant)
-    lines = with_database(
-        lambda database: explain_highlight(database, tenant_id=tenant_id, highlight_id=highlight_id)
+    lines = with_services(
+        lambda services: explain_highlight(services, tenant_id=tenant_id, highlight_id=highlight_id)
     )
     if lines is None:
         typer.echo(f"{tenant or 'the tenant'} has no highlight {highlight_id}", err=True)
@@ -452,17 +451,13 @@ def reanalyze(
 
     What it has stays as it is; moments that are new join it.
     """
-    from app.commands import choose_tenant, with_database
+    from app.commands import choose_tenant, with_services
     from app.commands import reanalyze as start
-    from app.services.streams import StreamStarter
-    from infra.temporal.client import TemporalConnection
 
-    settings = require_database(read_settings())
-    tenant_id = choose_tenant(settings, tenant)
-    starter = StreamStarter(TemporalConnection(settings).client, limits=settings.ingest_limits())
-    workflow_id = with_database(
-        lambda database: start(
-            database, starter, tenant_id=tenant_id, stream_id=stream_id, recording=recording
+    tenant_id = choose_tenant(require_database(read_settings()), tenant)
+    workflow_id = with_services(
+        lambda services: start(
+            services, tenant_id=tenant_id, stream_id=stream_id, recording=recording
         )
     )
     if workflow_id is None:

@@ -1,20 +1,20 @@
-"""Checks that a process runs before it starts work: PostgreSQL and Gemini."""
+"""Opens the database of a process, and checks it before the process starts work."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import structlog
 
-from domain.analysis.gemini.pricing import is_unavailable, model_warning
+from app.settings import read_settings, require_database
 from infra.db.engine import Database, DatabaseUnavailableError, database_address
 from infra.db.migration import compare_schema, summary
-from infra.errors import StartFailedError
-from infra.gemini import GeminiAccessError, GeminiClient, GeminiError, GeminiOptions
+from infra.errors import NotConfiguredError, StartFailedError
 from infra.settings import Settings
+
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -112,70 +112,43 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     return found
 
 
-WITHIN: Final = 5.0
-"""Seconds that the service has to list its models."""
+def open_database(settings: Settings, *, pool_size: int | None = None) -> Database:
+    """Return the configured database; it connects on first use.
 
-
-@dataclass(frozen=True)
-class GeminiCheck:
-    """What was found.
-
-    Attributes:
-        answers: whether the service listed its models.
-        works: whether the configured models can be used, as far as is known.
-        warnings: what an operator should know, a sentence or two each.
-    """
-
-    answers: bool
-    works: bool
-    warnings: tuple[str, ...] = ()
-
-
-async def check_gemini(settings: Settings, client: GeminiClient) -> GeminiCheck:
-    """Ask Gemini for its models, and compare them with the settings. Raises nothing of Gemini's."""
-    listed: frozenset[str] | None = None
-    warnings: list[str] = []
-    works = True
-    try:
-        listed = await client.models(within=WITHIN)
-    except GeminiAccessError:
-        works = False
-        warnings.append("Gemini refused the key. Check GEMINI_API_KEY.")
-    except GeminiError as error:
-        warnings.append(f"Gemini could not be asked for its models: {error}.")
-    now, prices = datetime.now(UTC), settings.gemini_price_table()
-    for model in settings.gemini_models():
-        warning = model_warning(model, listed=listed, at=now, prices=prices)
-        if warning is not None:
-            warnings.append(warning)
-        if listed is not None and is_unavailable(model, listed):
-            works = False
-    return GeminiCheck(answers=listed is not None, works=works, warnings=tuple(warnings))
-
-
-async def check_gemini_once(settings: Settings) -> GeminiCheck:
-    """Do the same with a client of its own.
+    Args:
+        settings: of the process.
+        pool_size: connections, in place of the settings' number.
 
     Raises:
-        NotConfiguredError: the key is malformed.
+        NotConfiguredError: no database is set.
     """
-    key = settings.gemini_api_key
-    client = GeminiClient(
-        key.get_secret_value() if key is not None else "",
-        GeminiOptions(base_url=settings.gemini_base_url),
+    if settings.database_url is None:
+        raise NotConfiguredError(
+            "No database is configured.",
+            remedy="Set DATABASE_URL, or start everything with `highlights dev`.",
+        )
+    return Database(
+        settings.database_url.get_secret_value(),
+        pool_size=settings.database_pool_size if pool_size is None else pool_size,
+        max_overflow=settings.database_max_overflow,
+        pool_timeout=settings.database_pool_timeout,
+        transaction_pooler=settings.database_transaction_pooler,
     )
-    try:
-        return await check_gemini(settings, client)
-    finally:
-        await client.close()
 
 
-async def log_gemini_check(settings: Settings, client: GeminiClient | None) -> None:
-    """Log what is wrong with the configured models; the worker starts meanwhile."""
-    if client is None:
-        return
-    check = await check_gemini(settings, client)
-    for warning in check.warnings:
-        _log.warning("gemini_model_check", warning=warning)
-    if not check.warnings:
-        _log.info("gemini_model_check", models=settings.gemini_models())
+def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run `work` with the configured database, or that of the running `highlights dev`.
+
+    Raises:
+        NotConfiguredError: neither is there.
+    """
+    settings = require_database(read_settings())
+
+    async def run() -> T:
+        database = open_database(settings, pool_size=1)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())

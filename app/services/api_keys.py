@@ -20,10 +20,11 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Self
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.services.tenants import tenant_id_of
 from domain.tenants.audit import OPERATOR, SYSTEM, Actor, AuditAction
 from domain.tenants.keys import DEFAULT_OVERLAP, KeyLife, Scope, require_administrator
 from domain.tenants.plans import PlanName
@@ -299,9 +300,6 @@ def _json(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-_TENANT_NAMESPACE: Final = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
-
-
 _DEV_SLUG: Final = "dev"
 
 
@@ -315,11 +313,6 @@ class TenantKey:
     tenant_id: UUID
     key_id: UUID
     key: PlainKey
-
-
-def tenant_id_of(slug: str) -> UUID:
-    """Return the id of the tenant of this name; one name is one tenant everywhere."""
-    return uuid5(_TENANT_NAMESPACE, slug)
 
 
 async def ensure_dev_tenant(database: Database, *, secret: bytes, directory: Path) -> TenantKey:

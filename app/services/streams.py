@@ -28,6 +28,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from app.services.profiles import TenantProfileStore
+from app.services.tenants import TenantNames
 from domain import task_queues, temporal_names
 from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
 from domain.ids import backfill_workflow_id, clip_workflow_id, stream_workflow_id
@@ -48,45 +49,12 @@ from domain.streams.records import StreamRecord
 from domain.streams.report import clock, stream_details, stream_title
 from domain.streams.status import EndReason, StreamEnd, StreamProgress
 from domain.tenants.plans import PlanName
-from infra.db.engine import Database, DatabaseUnavailableError
-from infra.db.repositories import profiles, stream_quota, streams, tenants
+from infra.db.engine import Database
+from infra.db.repositories import profiles, stream_quota, streams
 from infra.db.tables import Stream
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 
-_KEPT: Final = 10_000
-
-
 _log = structlog.get_logger(__name__)
-
-
-class TenantNames:
-    """Looks up a tenant's short name, once.
-
-    Args:
-        database: holds the tenants.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._known: dict[UUID, str] = {}
-
-    async def of(self, tenant_id: UUID) -> str:
-        """Return the short name, or the id where there is none to be read."""
-        known = self._known.get(tenant_id)
-        if known is not None:
-            return known
-        try:
-            async with self._database.session(tenant_id) as session:
-                row = await tenants.get(session, tenant_id=tenant_id)
-        except DatabaseUnavailableError as error:
-            _log.info("tenant_name_unknown", tenant_id=str(tenant_id), error=str(error))
-            row = None
-        if row is None:
-            return str(tenant_id)
-        if len(self._known) >= _KEPT:
-            self._known.clear()
-        self._known[tenant_id] = row.slug
-        return row.slug
 
 
 @dataclass(frozen=True, kw_only=True)

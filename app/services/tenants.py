@@ -9,18 +9,63 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tenants.audit import Actor, AuditAction
 from domain.tenants.plans import PLANS, Plan, PlanName
-from infra.db.engine import Database
+from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import audit, tenants
 from infra.db.repositories.errors import RecordMissingError
 
 PLAN_LIFETIME: Final = 30.0
 _CAPACITY: Final = 10_000
+
+
+_TENANT_NAMESPACE: Final = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a003")
+
+
+_log = structlog.get_logger(__name__)
+
+
+def tenant_id_of(slug: str) -> UUID:
+    """Return the id of the tenant of this name; one name is one tenant everywhere."""
+    return uuid5(_TENANT_NAMESPACE, slug)
+
+
+_KEPT: Final = 10_000
+
+
+class TenantNames:
+    """Looks up a tenant's short name, once.
+
+    Args:
+        database: holds the tenants.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[UUID, str] = {}
+
+    async def of(self, tenant_id: UUID) -> str:
+        """Return the short name, or the id where there is none to be read."""
+        known = self._known.get(tenant_id)
+        if known is not None:
+            return known
+        try:
+            async with self._database.session(tenant_id) as session:
+                row = await tenants.get(session, tenant_id=tenant_id)
+        except DatabaseUnavailableError as error:
+            _log.info("tenant_name_unknown", tenant_id=str(tenant_id), error=str(error))
+            row = None
+        if row is None:
+            return str(tenant_id)
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        self._known[tenant_id] = row.slug
+        return row.slug
 
 
 class TenantPlans:

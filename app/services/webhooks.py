@@ -28,7 +28,7 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError
 
-from app.services.streams import TenantNames
+from app.services.tenants import TenantNames
 from domain import task_queues
 from domain.ids import delivery_workflow_id
 from domain.tenants.audit import Actor, AuditAction
