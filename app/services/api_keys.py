@@ -12,7 +12,6 @@ in this process is invalidated immediately, and one changed by another process w
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from domain.tenants.keys import DEFAULT_OVERLAP, KeyLife, Scope, require_adminis
 from domain.tenants.plans import PlanName
 from infra import api_keys
 from infra.api_keys import KeyMode, PlainKey
+from infra.cache import AsyncCache
 from infra.db.engine import Database
 from infra.db.repositories import api_keys as stored_keys
 from infra.db.repositories import audit, tenants
@@ -468,12 +468,12 @@ class KnownKey:
 
 
 class KeyCache:
-    """Finds keys by their hash, in the database when not seen lately.
+    """Finds usable keys by their hash, through a cache.
 
     Args:
-        database: where they are.
-        clock: seconds, never going back.
-        now: the time, by which a remembered key expires.
+        database: where the keys are.
+        clock: seconds, monotonic.
+        now: current time, by which a cached key expires.
     """
 
     def __init__(
@@ -484,56 +484,40 @@ class KeyCache:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
-        self._clock = clock
         self._now = now
-        self._known: OrderedDict[bytes, tuple[float, KnownKey]] = OrderedDict()
-        self._changes = 0
+        self._keys = AsyncCache[bytes, KnownKey | None](
+            capacity=_CAPACITY,
+            lifetime=lambda key: 0.0 if key is None else KEY_LIFETIME,
+            clock=clock,
+        )
 
     async def find_usable(self, key_hash: bytes) -> KnownKey | None:
-        """Return the key with this hash, unless it is unknown, revoked or has expired.
+        """Return the key with this hash; None if it is unknown, revoked or expired.
 
         Raises:
-            DatabaseUnavailableError: the database is away, and the key not remembered.
+            DatabaseUnavailableError: the key is not cached, and the database is unavailable.
         """
-        forgotten_at, key = self._known.get(key_hash, (0.0, None))
-        if key is not None and self._clock() < forgotten_at:
-            return key if key.expires_at is None or self._now() < key.expires_at else None
-        asked, changes = self._clock(), self._changes
-        async with self._database.key_session(key_hash) as session:
-            row = await stored_keys.find_usable(session, key_hash=key_hash)
-        if row is None:
-            self._known.pop(key_hash, None)
+        key = await self._keys.get_or_load(key_hash, lambda: self._load(key_hash))
+        if key is None or (key.expires_at is not None and self._now() >= key.expires_at):
             return None
-        key = KnownKey.of(row)
-        # What was read before a change may be what was changed.
-        if changes == self._changes:
-            self._remember(key_hash, key, until=asked + KEY_LIFETIME)
         return key
 
     def note_use(self, key_hash: bytes, at: datetime) -> None:
-        """Remember that a use of a key has been written down."""
-        forgotten_at, key = self._known.get(key_hash, (0.0, None))
-        if key is not None:
-            self._known[key_hash] = (forgotten_at, replace(key, last_used_at=at))
+        """Record in the cache that a use of a key has been stored."""
+        self._keys.replace(key_hash, lambda key: key and replace(key, last_used_at=at))
 
     @contextmanager
     def changing(self, key_id: UUID) -> Iterator[None]:
-        """Look a key up anew after this block, which changes it and commits that.
+        """Invalidate a key after this block, which changes it and commits.
 
-        An error is no sign that nothing was committed: then too.
+        It is invalidated after an error too, since the commit may have succeeded.
         """
         try:
             yield
         finally:
-            self._forget(key_id)
+            self._keys.invalidate(lambda _, key: key is not None and key.id == key_id)
 
-    def _forget(self, key_id: UUID) -> None:
-        self._changes += 1
-        for key_hash in [each for each, (_, key) in self._known.items() if key.id == key_id]:
-            del self._known[key_hash]
-
-    def _remember(self, key_hash: bytes, key: KnownKey, *, until: float) -> None:
-        self._known[key_hash] = (until, key)
-        self._known.move_to_end(key_hash)
-        if len(self._known) > _CAPACITY:
-            self._known.popitem(last=False)
+    async def _load(self, key_hash: bytes) -> KnownKey | None:
+        async with self._database.key_session(key_hash) as session:
+            row = await stored_keys.find_usable(session, key_hash=key_hash)
+        return None if row is None else KnownKey.of(row)

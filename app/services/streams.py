@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -53,6 +53,11 @@ from infra.db.engine import Database
 from infra.db.repositories import profiles, stream_quota, streams
 from infra.db.tables import Stream
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
+from workflows.backfill import BackfillWorkflow
+from workflows.clip import ClipWorkflow
+from workflows.stream import StreamWorkflow
+
+M = TypeVar("M", bound=Model)
 
 _log = structlog.get_logger(__name__)
 
@@ -137,15 +142,6 @@ async def close_orphan(database: Database, stream: Stream) -> Stream:
     return found or stream
 
 
-WORKFLOW: Final = "StreamWorkflow"
-
-
-BACKFILL_WORKFLOW: Final = "BackfillWorkflow"
-
-
-CLIP_WORKFLOW: Final = "ClipWorkflow"
-
-
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 
 
@@ -191,7 +187,7 @@ class StreamStarter:
 
         async def start(attributes: TypedSearchAttributes) -> None:
             await client.start_workflow(
-                WORKFLOW,
+                StreamWorkflow.run,
                 request,
                 id=stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id),
                 task_queue=task_queues.ORCHESTRATION,
@@ -223,7 +219,7 @@ class StreamStarter:
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
-        return await self._signal(stream, "stop", StopRequest(message=message))
+        return await self._signal(stream, StreamWorkflow.stop, StopRequest(message=message))
 
     async def cancel(self, stream: Stream) -> None:
         """Cancel a stream's workflow, its clips in the making and its stored media, if it runs.
@@ -248,7 +244,7 @@ class StreamStarter:
             TemporalUnavailableError: Temporal does not answer.
         """
         failure = SourceFailure(error_type=error_type, message=message)
-        return await self._signal(stream, "source_failed", failure)
+        return await self._signal(stream, StreamWorkflow.source_failed, failure)
 
     async def correct_clip(self, stream: Stream, request: ClipCorrection) -> bool:
         """Have a highlight's clip cut anew if it can be; answer whether its stream still runs.
@@ -256,7 +252,7 @@ class StreamStarter:
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
-        return await self._signal(stream, "correct_clip", request)
+        return await self._signal(stream, StreamWorkflow.correct_clip, request)
 
     async def offer_recording(self, stream: Stream, recording: RecordingReady) -> bool:
         """Tell a stream's workflow of a recording; answer whether there is one running.
@@ -264,7 +260,7 @@ class StreamStarter:
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
-        return await self._signal(stream, "recording_ready", recording)
+        return await self._signal(stream, StreamWorkflow.recording_ready, recording)
 
     async def backfill(
         self, stream: Stream, recording: RecordingReady, *, again: bool = False
@@ -286,7 +282,7 @@ class StreamStarter:
 
         async def start(attributes: TypedSearchAttributes) -> None:
             await client.start_workflow(
-                BACKFILL_WORKFLOW,
+                BackfillWorkflow.run,
                 BackfillInput(
                     tenant_id=stream.tenant_id,
                     stream_id=stream.id,
@@ -324,7 +320,7 @@ class StreamStarter:
         client = await self._client()
         try:
             await client.start_workflow(
-                CLIP_WORKFLOW,
+                ClipWorkflow.run,
                 ClipInput(
                     spec=spec,
                     stream_workflow=stream_workflow_id(
@@ -351,7 +347,7 @@ class StreamStarter:
             TemporalUnavailableError: Temporal does not answer.
         """
         name = stream_workflow_id(tenant_id=tenant_id, stream_id=stream_id)
-        return await self._send(name, "clip_finished", outcome)
+        return await self._send(name, StreamWorkflow.clip_finished, outcome)
 
     async def live_progress(self, stream: Stream) -> StreamProgress | None:
         """Return what the running workflow knows, or None when it cannot say within a second."""
@@ -360,9 +356,7 @@ class StreamStarter:
             handle = client.get_workflow_handle(
                 stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
             )
-            progress: StreamProgress = await handle.query(
-                "status", result_type=StreamProgress, rpc_timeout=_QUERY_TIMEOUT
-            )
+            progress = await handle.query(StreamWorkflow.status, rpc_timeout=_QUERY_TIMEOUT)
         except (
             TemporalUnavailableError,
             RPCError,
@@ -374,18 +368,17 @@ class StreamStarter:
         return progress
 
     async def _signal(
-        self,
-        stream: Stream,
-        name: str,
-        argument: StopRequest | SourceFailure | RecordingReady | ClipCorrection,
+        self, stream: Stream, signal: Callable[[StreamWorkflow, M], None], argument: M
     ) -> bool:
         workflow_id = stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
-        return await self._send(workflow_id, name, argument)
+        return await self._send(workflow_id, signal, argument)
 
-    async def _send(self, workflow_id: str, name: str, argument: Model) -> bool:
+    async def _send(
+        self, workflow_id: str, signal: Callable[[StreamWorkflow, M], None], argument: M
+    ) -> bool:
         handle = (await self._client()).get_workflow_handle(workflow_id)
         try:
-            await handle.signal(name, argument, rpc_timeout=_RPC_TIMEOUT)
+            await handle.signal(signal, argument, rpc_timeout=_RPC_TIMEOUT)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False

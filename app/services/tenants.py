@@ -1,12 +1,12 @@
-"""The plans of tenants, remembered for a while: every request needs one, and few ever change.
+"""Tenants: ids, short names and plans.
 
-A change is written into the tenant's audit log.
+A change of a plan is recorded in the audit log.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 from uuid import UUID, uuid5
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tenants.audit import Actor, AuditAction
 from domain.tenants.plans import PLANS, Plan, PlanName
+from infra.cache import AsyncCache
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import audit, tenants
 from infra.db.repositories.errors import RecordMissingError
@@ -31,50 +32,45 @@ _log = structlog.get_logger(__name__)
 
 
 def tenant_id_of(slug: str) -> UUID:
-    """Return the id of the tenant of this name; one name is one tenant everywhere."""
+    """Return the id of the tenant with this short name, the same in every installation."""
     return uuid5(_TENANT_NAMESPACE, slug)
 
 
-_KEPT: Final = 10_000
-
-
 class TenantNames:
-    """Looks up a tenant's short name, once.
+    """Looks up tenants' short names, each once.
 
     Args:
-        database: holds the tenants.
+        database: where the tenants are.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[UUID, str] = {}
+        self._names = AsyncCache[UUID, str | None](
+            capacity=_CAPACITY, lifetime=lambda name: 0.0 if name is None else math.inf
+        )
 
     async def of(self, tenant_id: UUID) -> str:
-        """Return the short name, or the id where there is none to be read."""
-        known = self._known.get(tenant_id)
-        if known is not None:
-            return known
+        """Return the short name, or the id if the name cannot be read."""
+        name = await self._names.get_or_load(tenant_id, lambda: self._load(tenant_id))
+        return str(tenant_id) if name is None else name
+
+    async def _load(self, tenant_id: UUID) -> str | None:
         try:
             async with self._database.session(tenant_id) as session:
                 row = await tenants.get(session, tenant_id=tenant_id)
         except DatabaseUnavailableError as error:
             _log.info("tenant_name_unknown", tenant_id=str(tenant_id), error=str(error))
-            row = None
-        if row is None:
-            return str(tenant_id)
-        if len(self._known) >= _KEPT:
-            self._known.clear()
-        self._known[tenant_id] = row.slug
-        return row.slug
+            return None
+        return None if row is None else row.slug
 
 
 class TenantPlans:
-    """Reads plans through a cache; a changed plan counts within `PLAN_LIFETIME` seconds.
+    """Reads plans through a cache; a changed plan takes effect within `PLAN_LIFETIME` seconds.
 
     Args:
-        database: where they are.
-        default: the plan of tenants without one of their own.
-        clock: seconds, never going back.
+        database: where the plans are.
+        default: plan of tenants without one of their own.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -86,34 +82,29 @@ class TenantPlans:
     ) -> None:
         self._database = database
         self._default = default
-        self._clock = clock
-        self._known: OrderedDict[UUID, tuple[float, Plan]] = OrderedDict()
+        self._plans = AsyncCache[UUID, Plan](
+            capacity=_CAPACITY, lifetime=PLAN_LIFETIME, clock=clock
+        )
 
     async def of(self, tenant_id: UUID) -> Plan:
         """Return a tenant's plan.
 
         Raises:
-            DatabaseUnavailableError: the database is away, and the plan not remembered.
+            DatabaseUnavailableError: the plan is not cached, and the database is unavailable.
             RecordMissingError: there is no such tenant.
         """
-        now = self._clock()
-        expires, plan = self._known.get(tenant_id, (now, None))
-        if plan is not None and now < expires:
-            return plan
+        return await self._plans.get_or_load(tenant_id, lambda: self._load(tenant_id))
+
+    async def _load(self, tenant_id: UUID) -> Plan:
         async with self._database.session(tenant_id) as session:
             own = await tenants.plan_of(session, tenant_id=tenant_id)
-        plan = PLANS[own or self._default]
-        self._known[tenant_id] = (now + PLAN_LIFETIME, plan)
-        self._known.move_to_end(tenant_id)
-        if len(self._known) > _CAPACITY:
-            self._known.popitem(last=False)
-        return plan
+        return PLANS[own or self._default]
 
 
 async def change_plan(
     session: AsyncSession, *, tenant_id: UUID, plan: PlanName | None, actor: Actor
 ) -> bool:
-    """Give a tenant a plan of its own, or the default one; answer whether there is a tenant."""
+    """Set a tenant's plan, None for the default one. Return False if there is no such tenant."""
     try:
         before = await tenants.plan_of(session, tenant_id=tenant_id, lock=True)
     except RecordMissingError:

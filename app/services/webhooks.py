@@ -40,6 +40,7 @@ from infra.db.repositories.delivery_queue import WaitingDelivery
 from infra.db.repositories.errors import RecordMissingError
 from infra.db.tables import WebhookEndpoint
 from infra.temporal.client import TemporalUnavailableError
+from workflows.delivery import DeliveryWorkflow
 
 
 async def create_endpoint(
@@ -158,12 +159,6 @@ async def _record(
 
 def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
-
-
-DELIVERY_WORKFLOW: Final = "DeliveryWorkflow"
-
-
-SIGNAL: Final = "deliver"
 
 
 _TENANT_ID: Final = SearchAttributeKey.for_keyword("TenantId")
@@ -287,7 +282,7 @@ async def _tell(
     """Give a workflow its orders, oldest first; it is started unless it is running."""
     for order in orders:
         await client.start_workflow(
-            DELIVERY_WORKFLOW,
+            DeliveryWorkflow.run,
             request,
             id=delivery_workflow_id(
                 tenant_id=request.tenant_id,
@@ -295,7 +290,7 @@ async def _tell(
                 ordering_key=request.ordering_key,
             ),
             task_queue=task_queues.ORCHESTRATION,
-            start_signal=SIGNAL,
+            start_signal=DeliveryWorkflow.deliver.__name__,
             start_signal_args=[order],
             search_attributes=TypedSearchAttributes(
                 [SearchAttributePair(_TENANT_ID, str(request.tenant_id))]

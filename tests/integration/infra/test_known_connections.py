@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.services import connections as connection_cache
 from app.services.connections import LIFETIME, KnownConnections
 from infra.db.engine import Database
 from infra.db.repositories import connections
@@ -121,9 +120,9 @@ async def test_a_connection_made_here_is_found_at_once(
 
 
 async def test_strangers_push_no_known_connection_out(
-    database: Database, tenant: UUID, known: KnownConnections, monkeypatch: pytest.MonkeyPatch
+    database: Database, tenant: UUID, time: Time
 ) -> None:
-    monkeypatch.setattr(connection_cache, "_CAPACITY", 2)
+    known = KnownConnections(database, SECRETS, clock=time.monotonic, now=time.now, capacity=2)
     connection = await new_connection(database, tenant)
     assert await known.find(connection) is not None
     strangers = [uuid4() for _ in range(3)]
