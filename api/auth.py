@@ -25,7 +25,7 @@ from api.errors.problems import (
 from api.middleware.parameters import require_declared
 from api.middleware.request_id import request_id_of
 from api.services import Services, ServicesDependency
-from app.services.api_keys import KeyCache, KnownKey
+from app.services.api_keys import CachedKey, KeyCache
 from domain.tenants.addresses import IPAddress, client_address, is_within, network
 from domain.tenants.audit import Actor, ActorKind
 from domain.tenants.keys import Scope, permits
@@ -71,7 +71,7 @@ class Permit:
     key_hash: bytes
     address: IPAddress | None
 
-    async def known_key(self) -> KnownKey:
+    async def known_key(self) -> CachedKey:
         """Return the key as it is now, or at most `key_cache.LIFETIME` seconds ago.
 
         Raises:
@@ -166,7 +166,7 @@ def require_address(allowed: Sequence[str], address: IPAddress | None) -> None:
     )
 
 
-async def _note_use(services: Services, known: KnownKey, key_hash: bytes) -> None:
+async def _note_use(services: Services, known: CachedKey, key_hash: bytes) -> None:
     now = datetime.now(UTC)
     if known.last_used_at is not None and now - known.last_used_at < _LAST_USED_INTERVAL:
         return

@@ -19,11 +19,11 @@ from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.local import LocalAnalysis
 from activities.interfaces import Analysis
 from app.services.api_keys import KeyCache
-from app.services.connections import KnownConnections
+from app.services.connections import ConnectionCache
 from app.services.hms_events import InboundDelivery, InboundDispatch
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.registry import ServiceRegistry
-from app.services.search import QueryReader, Vocabularies
+from app.services.search import QueryReader, VocabularyCache
 from app.services.streams import StreamCreation, StreamStarter
 from app.services.tenants import TenantNames, TenantPlans
 from app.services.usage import RequestMeter
@@ -118,14 +118,14 @@ class Container:
             plans=TenantPlans(database, default=settings.default_plan),
             limiter=self._limiter(),
             connection_secrets=connection_secrets,
-            connections=KnownConnections(database, connection_secrets),
+            connections=ConnectionCache(database, connection_secrets),
             inbound=inbound,
             dispatch=InboundDispatch(inbound),
             keys=KeyCache(database),
             endpoint_secrets=EndpointSecrets(secret),
             dispatcher=WebhookDispatcher(database, temporal.client),
             meter=RequestMeter(database, interval=settings.usage_flush_interval),
-            queries=QueryReader(Vocabularies()),
+            queries=QueryReader(VocabularyCache()),
         )
 
     @cached_property

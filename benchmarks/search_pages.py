@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.services.search import MOST_WORDS, QueryReader, Vocabularies
+from app.services.search import MOST_WORDS, QueryReader, VocabularyCache
 from infra.db.repositories import highlight_search, similar_highlights
 from infra.db.repositories.highlight_filter import HighlightFilter
 from infra.db.repositories.highlight_search import TextQuery
@@ -30,7 +30,7 @@ def search_pages(tenant: UUID, *, stream: UUID, seen: UUID) -> dict[str, Page]:
         text: str, *, only: HighlightFilter | None = None, after: Position | None = None
     ) -> Page:
         async def page(session: AsyncSession) -> None:
-            read = await QueryReader(Vocabularies()).read(session, tenant_id=tenant, text=text)
+            read = await QueryReader(VocabularyCache()).read(session, tenant_id=tenant, text=text)
             hits = await highlight_search.find(
                 session,
                 tenant_id=tenant,

@@ -444,7 +444,7 @@ _CAPACITY: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownKey:
+class CachedKey:
     """What a request needs of its key."""
 
     tenant_id: UUID
@@ -485,13 +485,13 @@ class KeyCache:
     ) -> None:
         self._database = database
         self._now = now
-        self._keys = AsyncCache[bytes, KnownKey | None](
+        self._keys = AsyncCache[bytes, CachedKey | None](
             capacity=_CAPACITY,
             lifetime=lambda key: 0.0 if key is None else KEY_LIFETIME,
             clock=clock,
         )
 
-    async def find_usable(self, key_hash: bytes) -> KnownKey | None:
+    async def find_usable(self, key_hash: bytes) -> CachedKey | None:
         """Return the key with this hash; None if it is unknown, revoked or expired.
 
         Raises:
@@ -517,7 +517,7 @@ class KeyCache:
         finally:
             self._keys.invalidate(lambda _, key: key is not None and key.id == key_id)
 
-    async def _load(self, key_hash: bytes) -> KnownKey | None:
+    async def _load(self, key_hash: bytes) -> CachedKey | None:
         async with self._database.key_session(key_hash) as session:
             row = await stored_keys.find_usable(session, key_hash=key_hash)
-        return None if row is None else KnownKey.of(row)
+        return None if row is None else CachedKey.of(row)

@@ -36,7 +36,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class KnownConnection:
+class CachedConnection:
     """What checking a request needs of a connection.
 
     Attributes:
@@ -57,11 +57,11 @@ class KnownConnection:
 class _LookUp:
     """The connections that a name has, and the seconds for which that may be cached."""
 
-    found: tuple[KnownConnection, ...]
+    found: tuple[CachedConnection, ...]
     lifetime: float
 
 
-class KnownConnections:
+class ConnectionCache:
     """Finds connections by their id or 100ms workspace, through a cache.
 
     Args:
@@ -99,7 +99,7 @@ class KnownConnections:
         """
         return name in self._existing or name in self._cache
 
-    async def find(self, connection_id: UUID) -> KnownConnection | None:
+    async def find(self, connection_id: UUID) -> CachedConnection | None:
         """Return a connection, or None if there is none with this id.
 
         Raises:
@@ -114,7 +114,7 @@ class KnownConnections:
         found = (await self._cache.get_or_load(connection_id, load)).found
         return found[0] if found else None
 
-    async def find_by_workspace(self, workspace: str) -> tuple[KnownConnection, ...]:
+    async def find_by_workspace(self, workspace: str) -> tuple[CachedConnection, ...]:
         """Return the connections of a 100ms workspace, oldest first.
 
         Raises:
@@ -151,9 +151,9 @@ class KnownConnections:
             lifetime=min((_lifetime(row, now) for row in rows), default=LIFETIME),
         )
 
-    def _known_of(self, row: Connection, now: datetime) -> KnownConnection:
+    def _known_of(self, row: Connection, now: datetime) -> CachedConnection:
         checks = Checks.model_validate(row.checks)
-        return KnownConnection(
+        return CachedConnection(
             tenant_id=row.tenant_id,
             id=row.id,
             account_id=row.account_id,

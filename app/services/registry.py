@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.services.api_keys import KeyCache
-from app.services.connections import KnownConnections
+from app.services.connections import ConnectionCache
 from app.services.hms_events import InboundDelivery, InboundDispatch
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.search import QueryReader
@@ -43,7 +43,7 @@ class ServiceRegistry:
     plans: TenantPlans
     limiter: RateLimiter
     connection_secrets: ConnectionSecrets
-    connections: KnownConnections
+    connections: ConnectionCache
     inbound: InboundDelivery
     dispatch: InboundDispatch
     keys: KeyCache

@@ -33,7 +33,7 @@ MOST_WORDS: Final = 50_000
 _CAPACITY: Final = 64
 
 
-class Vocabularies:
+class VocabularyCache:
     """Words in tenants' highlights, cached for `LIFETIME` seconds, to correct spelling by.
 
     A search for a new word finds it immediately; only corrections lag. Of a tenant with more than
@@ -88,7 +88,7 @@ class QueryReader:
         vocabularies: words to correct spelling by.
     """
 
-    def __init__(self, vocabularies: Vocabularies) -> None:
+    def __init__(self, vocabularies: VocabularyCache) -> None:
         self._vocabularies = vocabularies
 
     async def read(self, session: AsyncSession, *, tenant_id: UUID, text: str) -> ReadQuery:

@@ -258,7 +258,7 @@ class WebhookDispatcher:
             )
         await asyncio.gather(
             *(
-                _tell(
+                _signal_orders(
                     client,
                     DeliveryInput(
                         tenant_id=tenant_id,
@@ -276,10 +276,10 @@ class WebhookDispatcher:
             await delivery_queue.mark_queued(session, tenant_id=tenant_id, deliveries=waiting)
 
 
-async def _tell(
+async def _signal_orders(
     client: Client, request: DeliveryInput, orders: Sequence[DeliveryOrder], *, tenant: str
 ) -> None:
-    """Give a workflow its orders, oldest first; it is started unless it is running."""
+    """Signal a workflow its orders, oldest first; start it unless it is running."""
     for order in orders:
         await client.start_workflow(
             DeliveryWorkflow.run,

@@ -11,8 +11,8 @@ import pytest
 
 from app.services.api_keys import (
     KEY_LIFETIME,
+    CachedKey,
     KeyCache,
-    KnownKey,
     TenantKey,
     create_key,
     revoke_key,
@@ -64,7 +64,7 @@ async def new_key(database: Database, slug: str, expires_at: datetime | None = N
     )
 
 
-async def find(cache: KeyCache, made: TenantKey) -> KnownKey | None:
+async def find(cache: KeyCache, made: TenantKey) -> CachedKey | None:
     return await cache.find_usable(api_keys.hash_key(made.key, secret=SECRET))
 
 
