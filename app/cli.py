@@ -66,7 +66,7 @@ def create(
         ),
     ] = None,
 ) -> None:
-    """Make a key, and the tenant if it is new; the key is shown this once."""
+    """Create a key, and the tenant if it is new. The key is shown only once."""
     from app.services.api_keys import create_key
     from app.startup import with_database
 
@@ -128,7 +128,7 @@ def rotate(
         ),
     ] = int(DEFAULT_OVERLAP.total_seconds()),
 ) -> None:
-    """Replace a key by a new one, shown this once; the old one works for a while yet."""
+    """Replace a key by a new one, shown only once. The old one works until the overlap ends."""
     from app.services.api_keys import rotate_key
     from app.startup import with_database
 
@@ -154,7 +154,7 @@ def rotate(
 
 @keys.command()
 def revoke(*, tenant: Tenant, key_id: KeyId) -> None:
-    """Revoke a key at once, be it the tenant's last."""
+    """Revoke a key immediately, even the last key of the tenant."""
     from app.services.api_keys import revoke_key
     from app.startup import with_database
 
@@ -210,7 +210,7 @@ def set_plan(
         str, typer.Argument(help=f"{', '.join(PlanName)}, or `{_DEFAULT}` for the installation's.")
     ],
 ) -> None:
-    """Give a tenant a plan; running APIs know it within half a minute."""
+    """Set a tenant's plan. It takes effect within 30 seconds."""
     from app.services.tenants import change_plan, tenant_id_of
     from app.startup import with_database
     from infra.db.engine import Database
@@ -395,7 +395,7 @@ def worker(*, after: After = None) -> None:
 
 @cli.command()
 def migrate() -> None:
-    """Bring the database's tables up to date, as their owner."""
+    """Migrate the database, as the owner of its tables."""
     from app.startup import require_schema, wait_for_database
     from infra.db.migration import migrate as run_migrations
 
@@ -422,7 +422,7 @@ def explain(
         str | None, typer.Option(help="Short name of the tenant; else that of the running `dev`.")
     ] = None,
 ) -> None:
-    """Say in words why a highlight was chosen, retracted or rejected."""
+    """Explain why a highlight was chosen, retracted or rejected."""
     from app.commands import choose_tenant, explain_highlight, with_services
 
     tenant_id = choose_tenant(read_settings(), tenant)
@@ -441,15 +441,15 @@ def reanalyze(
     *,
     recording: Annotated[
         str | None,
-        typer.Option(help="Address of its VOD playlist; else the one that its source told."),
+        typer.Option(help="URL of its VOD playlist. Default: the one announced by its source."),
     ] = None,
     tenant: Annotated[
         str | None, typer.Option(help="Short name of the tenant; else that of the running `dev`.")
     ] = None,
 ) -> None:
-    """Analyse a stream once more from its recording, with whatever analyzer the workers have now.
+    """Analyze a finished stream again from its recording, with the workers' current analyzer.
 
-    What it has stays as it is; moments that are new join it.
+    Existing highlights stay unchanged; new ones are added.
     """
     from app.commands import choose_tenant, with_services
     from app.commands import reanalyze as start
@@ -496,7 +496,7 @@ def doctor(
 
 @cli.command()
 def setup() -> None:
-    """Get what `dev` needs and does not find here (the Temporal server), once."""
+    """Install what `dev` needs and this machine lacks: the Temporal server."""
     from app.dev import temporal as temporal_binary
     from app.dev.stack import Steps
 
@@ -513,7 +513,7 @@ def setup() -> None:
 
 
 def main() -> None:
-    """Run the command; say what is wrong, and what to do, in a sentence each."""
+    """Run the command. Print an error and its remedy, one sentence each."""
     print_exceptions_redacted()
     try:
         cli()

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def choose_tenant(settings: Settings, slug: str | None) -> UUID:
-    """Return the tenant of this short name; without one, that of the running `highlights dev`.
+    """Return the tenant with this short name, or that of the running `highlights dev`.
 
     Raises:
         NotConfiguredError: there is no name, and nothing runs.
@@ -99,14 +99,14 @@ async def reanalyze(
         return None
     if stream.status not in TERMINAL:
         raise NotConfiguredError(
-            f"The stream is {stream.status}: only one that is over can be analysed again.",
+            f"The stream is {stream.status}: only one that is over can be analyzed again.",
             remedy="Wait for its end, or stop it.",
         )
     url = recording or (announced.url if announced is not None else None)
     if url is None:
         raise NotConfiguredError(
-            "Where the stream's recording is was never told.",
-            remedy="Name the address of its VOD playlist by --recording.",
+            "The stream's source has announced no recording.",
+            remedy="Pass the URL of its VOD playlist with --recording.",
         )
     try:
         started = await services.starter.backfill(stream, RecordingReady(url=url), again=True)
@@ -128,7 +128,7 @@ when the interpreter ends aborts the process (temporalio/sdk-python issue 300)."
 
 
 async def reconcile_now(settings: Settings) -> ReconcileExecutionsReport:
-    """Have a worker make one pass, and return what it repaired.
+    """Run one reconciliation pass on a worker, and return what it repaired.
 
     Raises:
         NotConfiguredError: no Temporal is configured.

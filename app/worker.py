@@ -1,4 +1,4 @@
-"""The worker process: activities and workflows on their task queues, until it is told to stop."""
+"""The worker process: runs workflows and activities on their task queues until SIGTERM."""
 
 from __future__ import annotations
 

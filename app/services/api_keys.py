@@ -38,15 +38,15 @@ from infra.db.tables import ApiKey
 from infra.state_directory import move_aside_directory, write_private
 
 CHANGEABLE: Final = frozenset({"name", "allowed_ips", "expires_at"})
-"""What a key can be given anew; for other rights a new key is made."""
+"""Fields of a key that can be changed; other rights need a new key."""
 
 
-_TOLD_OF_A_NEW_KEY: Final = ("name", "mode", "scopes", "allowed_ips", "expires_at")
+_AUDITED_FIELDS: Final = ("name", "mode", "scopes", "allowed_ips", "expires_at")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewKey:
-    """What a key is to be; `allowed_ips` are networks in CIDR notation, none for anywhere."""
+    """Fields of a key to create; `allowed_ips` are networks in CIDR notation, none for any."""
 
     name: str
     scopes: frozenset[Scope]
@@ -57,14 +57,14 @@ class NewKey:
 
 @dataclass(frozen=True, kw_only=True)
 class MadeKey:
-    """A key as stored, and in plain text: it cannot be had again."""
+    """A key as stored, and in plain text, which is not stored."""
 
     row: ApiKey
     plain: PlainKey
 
 
 def life_of(row: ApiKey) -> KeyLife:
-    """Return what decides over a key's life."""
+    """Return the fields that decide whether a key works."""
     return KeyLife(
         created_at=row.created_at,
         expires_at=row.expires_at,
@@ -84,7 +84,7 @@ async def make(
     key_id: UUID | None = None,
     replaces: UUID | None = None,
 ) -> MadeKey:
-    """Make a key.
+    """Create a key.
 
     Args:
         session: the tenant's.
@@ -108,7 +108,7 @@ async def make(
         allowed_ips=wanted.allowed_ips,
         expires_at=wanted.expires_at,
     )
-    details = {name: _json(getattr(row, name)) for name in _TOLD_OF_A_NEW_KEY}
+    details = {name: _json(getattr(row, name)) for name in _AUDITED_FIELDS}
     if replaces is not None:
         details["replaces"] = str(replaces)
     await audit.record(
@@ -134,7 +134,7 @@ async def rotate(
     successor_id: UUID | None = None,
     spare_last_administrator: bool = True,
 ) -> MadeKey:
-    """Make a key's successor, with the same rights; the old one ends with the overlap.
+    """Create a key's successor with the same rights; the old key expires after the overlap.
 
     Args:
         session: the tenant's.
@@ -196,7 +196,7 @@ async def change(
     actor: Actor,
     spare_last_administrator: bool = True,
 ) -> ApiKey:
-    """Give a key another name, other addresses or another end; `values` names some of CHANGEABLE.
+    """Change fields of a key; `values` has some of `CHANGEABLE`.
 
     Raises:
         LastAdministratorError: no key that could make others would be left, or not for long.
@@ -238,7 +238,7 @@ async def revoke(
     actor: Actor,
     spare_last_administrator: bool = True,
 ) -> ApiKey:
-    """Revoke a key at once. The first revocation stands.
+    """Revoke a key immediately. Revoking it again changes nothing.
 
     Args:
         session: the tenant's.
@@ -275,7 +275,7 @@ async def revoke(
 async def _keeping_an_administrator(
     session: AsyncSession, tenant_id: UUID, now: datetime, actor: Actor, *, spare: bool
 ) -> AsyncIterator[None]:
-    """Refuse the change that is made within, if it leaves nobody to administer the keys."""
+    """Refuse the change made in this block if it leaves no key that can administer keys."""
     before = await _administrators(session, tenant_id)
     yield
     if spare:
@@ -363,9 +363,9 @@ async def create_key(
     expires_at: datetime | None = None,
     actor: Actor = OPERATOR,
 ) -> TenantKey:
-    """Make a key for the tenant `slug`, and the tenant too when it is new.
+    """Create a key for the tenant `slug`, and the tenant if it is new.
 
-    The plain key is in the answer only: it cannot be had again.
+    The key in plain text is returned only here; it is not stored.
     """
     tenant_id = tenant_id_of(slug)
     async with database.session(tenant_id) as session:
@@ -417,7 +417,7 @@ async def rotate_key(
 
 
 async def revoke_key(database: Database, *, slug: str, key_id: UUID) -> bool:
-    """Revoke a key of the tenant `slug` at once; answer whether there is such a key.
+    """Revoke a key of the tenant `slug` immediately. Return False if there is no such key.
 
     It may be the last that administers the tenant, since an operator can make another.
     """

@@ -1,9 +1,4 @@
-"""Short names of tenants, for people who look at Temporal.
-
-Making a stream's row, whoever asks for it: its profile matched and pinned, all in one place.
-
-A stream's workflow: started from its row alone, told things, asked how far it is.
-"""
+"""Streams: create the row, and start, signal and query the workflows of a stream."""
 
 from __future__ import annotations
 
@@ -64,7 +59,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class NewStream:
-    """A stream that is asked for; `options` are those of `api.streams.schemas.AnalyzeOptions`."""
+    """A requested stream; `options` are those of `api.streams.schemas.AnalyzeOptions`."""
 
     tenant_id: UUID
     stream_id: UUID
@@ -78,7 +73,7 @@ class NewStream:
 
 
 class StreamCreation:
-    """Makes streams: every way to a new one leads through here.
+    """Creates streams. The API, the broker's jobs and 100ms events all use it.
 
     Args:
         profiles: the tenants' game profiles.
@@ -93,7 +88,7 @@ class StreamCreation:
         """Insert a stream that is about to start, in the caller's transaction.
 
         Raises:
-            StreamQuotaExceededError: the tenant's plan allows no stream more.
+            StreamQuotaExceededError: the tenant's plan allows no further stream.
         """
         tenants = await self._profiles.read(session, new.tenant_id)
         match = tenants.match(new.game or new.title)
@@ -129,7 +124,7 @@ class StreamCreation:
 
 
 async def close_orphan(database: Database, stream: Stream) -> Stream:
-    """Close a stream that no workflow follows, so that it does not stay open for ever."""
+    """Mark a stream without a workflow as ended, so that it does not stay open."""
     end = StreamEnd(reason=EndReason.CANCELLED, message="stopped; its analysis was not running")
     progress = StreamProgress(status=end.status, end=end)
     async with database.session(stream.tenant_id) as session:
@@ -156,7 +151,7 @@ _REFUSALS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_
 
 
 class StreamStarter:
-    """Starts the workflows of streams, and speaks to those that run.
+    """Starts, signals and queries the workflows of streams.
 
     Args:
         client: gives Temporal's client, or raises TemporalUnavailableError.
@@ -214,7 +209,7 @@ class StreamStarter:
             raise _unavailable(error) from error
 
     async def stop(self, stream: Stream, *, message: str) -> bool:
-        """Ask a stream's workflow to end in good order; answer whether there is one running.
+        """Ask a stream's workflow to stop gracefully. Return False if none is running.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -238,7 +233,7 @@ class StreamStarter:
                 raise _unavailable(error) from error
 
     async def fail(self, stream: Stream, *, error_type: str, message: str) -> bool:
-        """Tell a stream's workflow that its source failed; answer whether there is one running.
+        """Signal a stream's workflow that its source failed. Return False if none is running.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -247,7 +242,7 @@ class StreamStarter:
         return await self._signal(stream, StreamWorkflow.source_failed, failure)
 
     async def correct_clip(self, stream: Stream, request: ClipCorrection) -> bool:
-        """Have a highlight's clip cut anew if it can be; answer whether its stream still runs.
+        """Request another cut of a highlight's clip. Return False if its stream is not running.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -255,7 +250,7 @@ class StreamStarter:
         return await self._signal(stream, StreamWorkflow.correct_clip, request)
 
     async def offer_recording(self, stream: Stream, recording: RecordingReady) -> bool:
-        """Tell a stream's workflow of a recording; answer whether there is one running.
+        """Signal a stream's workflow that a recording exists. Return False if none is running.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -265,14 +260,14 @@ class StreamStarter:
     async def backfill(
         self, stream: Stream, recording: RecordingReady, *, again: bool = False
     ) -> bool:
-        """Fill a stream that no workflow follows from its recording, unless that is under way.
+        """Start a backfill of a finished stream from its recording, unless one is running.
 
-        Answers whether it is: False where it was to be done again and another one has not ended.
+        Returns False if `again` is set and another backfill has not ended.
 
         Args:
-            stream: which is over.
-            recording: of it.
-            again: analyse all of it once more, whether something is missing or not.
+            stream: the stream, which has ended.
+            recording: its recording.
+            again: analyze all of it again, not only the gaps.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -341,7 +336,7 @@ class StreamStarter:
     async def clip_finished(
         self, *, tenant_id: UUID, stream_id: UUID, outcome: ClipOutcome
     ) -> bool:
-        """Tell a stream's workflow how a clip ended; answer whether there is one running.
+        """Signal a stream's workflow how a clip ended. Return False if none is running.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -350,7 +345,7 @@ class StreamStarter:
         return await self._send(name, StreamWorkflow.clip_finished, outcome)
 
     async def live_progress(self, stream: Stream) -> StreamProgress | None:
-        """Return what the running workflow knows, or None when it cannot say within a second."""
+        """Return the running workflow's progress; None if it does not answer within a second."""
         try:
             client = await self._client()
             handle = client.get_workflow_handle(
