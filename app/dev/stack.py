@@ -98,8 +98,8 @@ class Steps:
             self._console.print(f"[{elapsed:5.1f} s] {step}", markup=False, highlight=False)
 
 
-class Readiness:
-    """Questions to the parts of one stack.
+class ReadinessProbe:
+    """Checks whether the parts of one stack are ready.
 
     Args:
         settings: where the parts are.
@@ -314,7 +314,7 @@ class Stack:
             api = self._supervise(self._clients, "api", lambda: self._spawn("serve"))
 
             telemetry.configure(self._settings, component="dev")
-            ready = Readiness(self._settings, self._state.path)
+            ready = ReadinessProbe(self._settings, self._state.path)
             if postgres is not None:
                 await postgres.prepare()
             self._progress("bringing the tables up to date")
