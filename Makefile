@@ -80,7 +80,7 @@ evaluate: setup .venv/.bench ## Compare what is found in your video with its tru
 
 .PHONY: docs
 docs: $(READY) ## Write the generated pages of docs/
-	@$(BIN)/python -m app.configuration_page >docs/configuration.md.partial
+	@$(BIN)/python -m tools.configuration_page >docs/configuration.md.partial
 	@mv docs/configuration.md.partial docs/configuration.md
 
 .PHONY: schema

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
@@ -24,10 +23,7 @@ from api.keys import routes as keys
 from api.middleware.conditional import ConditionalReads
 from api.middleware.json_content import JsonBodyValidation, require_acceptable
 from api.middleware.rate_limits import (
-    ConnectionLimiter,
     RateLimiting,
-    RateLimits,
-    TenantConcurrency,
 )
 from api.middleware.request_context import RequestContext
 from api.middleware.routing import (
@@ -45,27 +41,7 @@ from api.streams import routes as streams
 from api.usage import routes as usage
 from api.webhooks import deliveries
 from api.webhooks import routes as webhooks
-from app.services.connections import KnownConnections
-from app.services.hms_events import InboundDelivery, InboundDispatch
-from app.services.key_cache import KeyCache
-from app.services.plans import TenantPlans
-from app.services.profiles import PinnedProfiles, TenantProfileStore
-from app.services.search import QueryReader, Vocabularies
-from app.services.streams import StreamCreation, StreamStarter, TenantNames
-from app.services.usage import RequestMeter
-from app.services.webhooks import WebhookDispatcher
-from infra.connection_secrets import ConnectionSecrets
-from infra.db.engine import Database
-from infra.errors import NotConfiguredError
-from infra.profiles.store import ProfileStore
-from infra.rate_limit import RateLimiter
-from infra.settings import Settings
-from infra.ssrf import UrlGuard
-from infra.state_directory import signing_secret
-from infra.storage.clips import LocalClipStore
-from infra.storage.signed_urls import ClipLinks, UrlSigner
-from infra.temporal.client import TemporalConnection
-from infra.webhooks.message import EndpointSecrets
+from app.services.registry import ServiceRegistry
 
 _CORS_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _CORS_REQUEST_HEADERS: Final = (
@@ -118,16 +94,12 @@ _TAGS: Final[list[dict[str, Any]]] = [
 ]
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the API.
+def create_app(shared: ServiceRegistry) -> FastAPI:
+    """Return the API, which closes the services when it stops.
 
-    It starts and serves `/healthz` even if the database and Temporal are unavailable.
-
-    Raises:
-        NotConfiguredError: no database is configured.
-        InvalidProfilesError: a shipped game profile is invalid.
+    It starts, and answers `/healthz`, whether or not PostgreSQL and Temporal are up.
     """
-    services = _services(settings)
+    services = Services.from_registry(shared)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -170,11 +142,11 @@ def create_app(settings: Settings) -> FastAPI:
     complete_document(app)
     document_events(app)
     add_exception_handlers(app)
-    _surround(app, settings, services)
+    _add_middleware(app, services)
     return app
 
 
-def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
+def _add_middleware(app: FastAPI, services: Services) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(ConditionalReads)
     app.add_middleware(JsonBodyValidation, exempt=(hms_webhooks.PREFIX,))
@@ -190,8 +162,8 @@ def _surround(app: FastAPI, settings: Settings, services: Services) -> None:
     app.add_middleware(HeaderLimit, uri=_MAX_URI_BYTES, headers=_MAX_HEADERS_BYTES)
     app.add_middleware(RateLimiting, limits=services.limits)
     app.add_middleware(GZipMiddleware, minimum_size=_MIN_GZIP_BYTES, compresslevel=_GZIP_LEVEL)
-    app.add_middleware(RequestContext, https=settings.base_url().startswith("https:"))
-    _allow_origins(app, settings.cors_origins)
+    app.add_middleware(RequestContext, https=services.settings.base_url().startswith("https:"))
+    _allow_origins(app, services.settings.cors_origins)
 
 
 def _allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
@@ -210,63 +182,3 @@ def _allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
             expose_headers=_CORS_RESPONSE_HEADERS,
             max_age=_CORS_MAX_AGE,
         )
-
-
-def _services(settings: Settings) -> Services:
-    if settings.database_url is None:
-        raise NotConfiguredError(
-            "No database is configured.",
-            remedy="Set DATABASE_URL, or start everything with `highlights dev`.",
-        )
-    secret = signing_secret(settings)
-    shipped = ProfileStore()
-    database = Database(
-        settings.database_url.get_secret_value(),
-        pool_size=settings.database_pool_size,
-        max_overflow=settings.database_max_overflow,
-        pool_timeout=settings.database_pool_timeout,
-        transaction_pooler=settings.database_transaction_pooler,
-    )
-    temporal = TemporalConnection(settings)
-    starter = StreamStarter(
-        temporal.client, limits=settings.ingest_limits(), names=TenantNames(database)
-    )
-    signer = UrlSigner(secret)
-    guard = UrlGuard(allow_private=settings.allow_private_urls)
-    profiles = TenantProfileStore(shipped)
-    creation = StreamCreation(profiles, default_plan=settings.default_plan)
-    connection_secrets = ConnectionSecrets(secret)
-    inbound = InboundDelivery(database=database, starter=starter, creation=creation, guard=guard)
-    redis_url = settings.redis_url
-    limiter = RateLimiter(
-        None if redis_url is None else redis_url.get_secret_value(),
-        timeout=settings.rate_limit_timeout,
-        retry_interval=settings.rate_limit_retry_interval,
-        count_locally=settings.rate_limit_fail_open,
-    )
-    return Services(
-        settings=settings,
-        database=database,
-        temporal=temporal,
-        starter=starter,
-        creation=creation,
-        clips=LocalClipStore(Path(settings.clip_location())),
-        signer=signer,
-        links=ClipLinks(signer, base_url=settings.base_url(), lifetime=settings.clip_url_lifetime),
-        key_secret=secret,
-        url_guard=guard,
-        profiles=profiles,
-        pinned=PinnedProfiles(database, shipped),
-        connection_secrets=connection_secrets,
-        connections=KnownConnections(database, connection_secrets),
-        inbound=inbound,
-        dispatch=InboundDispatch(inbound),
-        limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
-        keys=KeyCache(database),
-        endpoint_secrets=EndpointSecrets(secret),
-        dispatcher=WebhookDispatcher(database, temporal.client),
-        event_connections=ConnectionLimiter(settings.events_per_tenant),
-        meter=RequestMeter(database, interval=settings.usage_flush_interval),
-        queries=QueryReader(Vocabularies()),
-        turns=TenantConcurrency(),
-    )

@@ -20,7 +20,7 @@ from api.errors.problems import (
 from api.middleware.request_context import request_id_of
 from api.middleware.routing import require_declared
 from api.services import Services, ServicesDependency
-from app.services.key_cache import KeyCache, KnownKey
+from app.services.api_keys import CachedKey, KeyCache
 from domain.tenants.addresses import IPAddress, client_address, is_within, network
 from domain.tenants.audit import Actor, ActorKind
 from domain.tenants.keys import Scope, permits
@@ -62,8 +62,8 @@ class KeyAuthorization:
     key_hash: bytes
     address: IPAddress | None
 
-    async def known_key(self) -> KnownKey:
-        """Return the key's current state, at most `key_cache.LIFETIME` seconds old.
+    async def known_key(self) -> CachedKey:
+        """Return the key as it is now, or at most `KEY_LIFETIME` seconds ago.
 
         Raises:
             UnauthenticatedProblem: the key is unknown, revoked or expired.
@@ -169,7 +169,7 @@ def require_address(allowed: Sequence[str], address: IPAddress | None) -> None:
     )
 
 
-async def _note_use(services: Services, known: KnownKey, key_hash: bytes) -> None:
+async def _note_use(services: Services, known: CachedKey, key_hash: bytes) -> None:
     now = datetime.now(UTC)
     if known.last_used_at is not None and now - known.last_used_at < _LAST_USED_INTERVAL:
         return

@@ -2,58 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, fields
+from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
 from api.middleware.rate_limits import ConnectionLimiter, RateLimits, TenantConcurrency
-from app.services.connections import KnownConnections
-from app.services.hms_events import InboundDelivery, InboundDispatch
-from app.services.key_cache import KeyCache
-from app.services.profiles import PinnedProfiles, TenantProfileStore
-from app.services.search import QueryReader
-from app.services.streams import StreamCreation, StreamStarter
-from app.services.usage import RequestMeter
-from app.services.webhooks import WebhookDispatcher
-from infra.connection_secrets import ConnectionSecrets
-from infra.db.engine import Database
-from infra.settings import Settings
-from infra.ssrf import UrlGuard
-from infra.storage.clips import LocalClipStore
-from infra.storage.signed_urls import ClipLinks, UrlSigner
-from infra.temporal.client import TemporalConnection
-from infra.webhooks.message import EndpointSecrets
+from app.services.registry import ServiceRegistry
 
 
 @dataclass(frozen=True, kw_only=True)
-class Services:
-    """Adapters and services shared by all routes."""
+class Services(ServiceRegistry):
+    """The shared services with the API's own state: rate limits, open connections, turns."""
 
-    settings: Settings
-    database: Database
-    temporal: TemporalConnection
-    starter: StreamStarter
-    creation: StreamCreation
-    clips: LocalClipStore
-    signer: UrlSigner
-    links: ClipLinks
-    key_secret: bytes
-    url_guard: UrlGuard
-    profiles: TenantProfileStore
-    pinned: PinnedProfiles
-    connection_secrets: ConnectionSecrets
-    connections: KnownConnections
-    inbound: InboundDelivery
-    dispatch: InboundDispatch
     limits: RateLimits
-    keys: KeyCache
-    endpoint_secrets: EndpointSecrets
-    dispatcher: WebhookDispatcher
     event_connections: ConnectionLimiter
-    meter: RequestMeter
-    queries: QueryReader
     turns: TenantConcurrency
+
+    @classmethod
+    def from_registry(cls, shared: ServiceRegistry) -> Self:
+        """Return `shared` with the API's own state added."""
+        settings = shared.settings
+        return cls(
+            **{each.name: getattr(shared, each.name) for each in fields(ServiceRegistry)},
+            limits=RateLimits(shared.limiter, shared.plans, settings),
+            event_connections=ConnectionLimiter(settings.events_per_tenant),
+            turns=TenantConcurrency(),
+        )
 
 
 async def services_of(request: Request) -> Services:

@@ -1,1 +1,1 @@
-"""The composition root: the `highlights` command and the wiring of settings to doors."""
+"""The `highlights` command, and the wiring of settings to adapters and services."""

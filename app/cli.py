@@ -1,6 +1,6 @@
-"""How a long-running process comes up: load the code quickly, then wait for the others.
+"""The `highlights` command.
 
-The `highlights` command.
+Commands import what they need when they run, so that `--help` stays fast.
 """
 
 from __future__ import annotations
@@ -10,19 +10,229 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from textwrap import fill
+from typing import Annotated, Final, NoReturn
 from uuid import UUID
 
 import typer
 from filelock import FileLock
 from rich.console import Console
 
-from app.commands.keys import keys
-from app.commands.tenants import tenants
 from app.settings import read_settings, require_database, require_temporal
+from domain.tenants.addresses import network
+from domain.tenants.audit import OPERATOR
+from domain.tenants.keys import DEFAULT_OVERLAP, LONGEST_OVERLAP, KeyChangeRefusedError, Scope
+from domain.tenants.usage import PLANS, PlanName
+from infra.api_keys import KeyMode
+from infra.db.errors import RecordMissingError
 from infra.errors import InvalidSettingError, SetupError
 from infra.redaction import print_exceptions_redacted, redact
+from infra.state_directory import signing_secret
+
+_WIDTH: Final = 80
+
+
+Tenant = Annotated[str, typer.Option(help="Short name of the tenant.")]
+
+
+KeyId = Annotated[UUID, typer.Argument(help="Its id.")]
+
+
+keys = typer.Typer(help="API keys of a tenant.", no_args_is_help=True)
+
+
+def _in_cidr(text: str) -> str:
+    return str(network(text))
+
+
+@keys.command()
+def create(
+    *,
+    tenant: Tenant,
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "command line",
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="What it may do; repeat for several. Default: all.")
+    ] = None,
+    mode: Annotated[KeyMode, typer.Option(help="Live or test.")] = KeyMode.LIVE,
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+    allow_ip: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=_in_cidr,
+            metavar="CIDR",
+            help="Address or network that it works from; repeat for several. Default: anywhere.",
+        ),
+    ] = None,
+) -> None:
+    """Create a key, and the tenant if it is new. The key is shown only once."""
+    from app.services.api_keys import create_key
+    from app.startup import with_database
+
+    secret = signing_secret(require_database(read_settings()))
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    created = with_database(
+        lambda database: create_key(
+            database,
+            secret=secret,
+            slug=tenant,
+            name=name,
+            scopes=scope or tuple(Scope),
+            mode=mode,
+            allowed_ips=allow_ip or (),
+            expires_at=expires_at,
+        )
+    )
+    typer.echo(created.key.value)
+    typer.echo(f"tenant {created.tenant_id}, key {created.key_id}; not shown again", err=True)
+
+
+@keys.command("list")
+def list_(*, tenant: Tenant) -> None:
+    """List a tenant's keys, without their secret parts; a few lines a key, for 80 columns."""
+    from app.services.api_keys import life_of, list_keys
+    from app.startup import with_database
+
+    now = datetime.now(UTC)
+    for key in with_database(lambda database: list_keys(database, slug=tenant)):
+        typer.echo(f"{key.id}  {life_of(key).status(now)}  {key.hint}")
+        dates = (
+            f"{what} {_date(moment)}"
+            for what, moment in (
+                ("created", key.created_at),
+                ("expires", key.expires_at),
+                ("last used", key.last_used_at),
+            )
+        )
+        for line in (
+            f"name: {key.name}",
+            f"scopes: {' '.join(key.scopes)}",
+            f"addresses: {' '.join(key.allowed_ips) or 'any'}",
+            ", ".join(dates),
+        ):
+            typer.echo(fill(line, _WIDTH, initial_indent="  ", subsequent_indent="    "))
+
+
+@keys.command()
+def rotate(
+    *,
+    tenant: Tenant,
+    key_id: KeyId,
+    overlap: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=int(LONGEST_OVERLAP.total_seconds()),
+            help="Seconds that the old key still works.",
+        ),
+    ] = int(DEFAULT_OVERLAP.total_seconds()),
+) -> None:
+    """Replace a key by a new one, shown only once. The old one works until the overlap ends."""
+    from app.services.api_keys import rotate_key
+    from app.startup import with_database
+
+    secret = signing_secret(require_database(read_settings()))
+    try:
+        made = with_database(
+            lambda database: rotate_key(
+                database,
+                secret=secret,
+                slug=tenant,
+                key_id=key_id,
+                overlap=timedelta(seconds=overlap),
+            )
+        )
+    except RecordMissingError as error:
+        raise _no_such_key(tenant, key_id) from error
+    except KeyChangeRefusedError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(made.key.value)
+    typer.echo(f"key {made.key_id}; not shown again", err=True)
+
+
+@keys.command()
+def revoke(*, tenant: Tenant, key_id: KeyId) -> None:
+    """Revoke a key immediately, even the last key of the tenant."""
+    from app.services.api_keys import revoke_key
+    from app.startup import with_database
+
+    if not with_database(lambda database: revoke_key(database, slug=tenant, key_id=key_id)):
+        raise _no_such_key(tenant, key_id)
+
+
+def _no_such_key(tenant: str, key_id: UUID) -> typer.Exit:
+    typer.echo(f"{tenant} has no key {key_id}", err=True)
+    return typer.Exit(1)
+
+
+def _date(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment else "never"
+
+
+_DEFAULT: Final = "default"
+
+
+tenants = typer.Typer(help="Tenants and their plans.", no_args_is_help=True)
+
+
+@tenants.command()
+def show(*, tenant: Tenant) -> None:
+    """Show a tenant's plan and what it allows."""
+    from app.services.tenants import tenant_id_of
+    from app.startup import with_database
+    from infra.db.engine import Database
+    from infra.db.repositories import tenants as stored
+    from infra.db.tables import Tenant as Row
+
+    async def read(database: Database) -> Row | None:
+        tenant_id = tenant_id_of(tenant)
+        async with database.session(tenant_id) as session:
+            return await stored.get(session, tenant_id=tenant_id)
+
+    row = with_database(read)
+    if row is None:
+        _give_up(tenant)
+    plan = PLANS[PlanName(row.plan) if row.plan else read_settings().default_plan]
+    typer.echo(f"tenant {row.id}")
+    typer.echo(f"plan {plan.name}{'' if row.plan else ' (the default)'}")
+    typer.echo(f"requests per minute {plan.requests_per_minute}")
+    typer.echo(f"requests per minute of one key {plan.key_requests_per_minute}")
+    typer.echo(f"streams at a time {plan.concurrent_streams}")
+
+
+@tenants.command("set-plan")
+def set_plan(
+    *,
+    tenant: Tenant,
+    plan: Annotated[
+        str, typer.Argument(help=f"{', '.join(PlanName)}, or `{_DEFAULT}` for the installation's.")
+    ],
+) -> None:
+    """Set a tenant's plan. It takes effect within 30 seconds."""
+    from app.services.tenants import change_plan, tenant_id_of
+    from app.startup import with_database
+    from infra.db.engine import Database
+
+    if plan != _DEFAULT and plan not in set(PlanName):
+        raise typer.BadParameter(f"there is no plan {plan!r}", param_hint="PLAN")
+    own = None if plan == _DEFAULT else PlanName(plan)
+
+    async def write(database: Database) -> bool:
+        tenant_id = tenant_id_of(tenant)
+        async with database.session(tenant_id) as session:
+            return await change_plan(session, tenant_id=tenant_id, plan=own, actor=OPERATOR)
+
+    if not with_database(write):
+        _give_up(tenant)
+    typer.echo(f"{tenant} has the plan {plan}")
+
+
+def _give_up(tenant: str) -> NoReturn:
+    typer.echo(f"there is no tenant {tenant}", err=True)
+    raise typer.Exit(1)
+
 
 _POLL_INTERVAL: Final = 0.02
 
@@ -92,7 +302,7 @@ def dev(
 ) -> None:
     """Start everything on this machine: Temporal, PostgreSQL, worker and API."""
     with loading():
-        from app.dev.run import run_dev
+        from app.dev.stack import run_dev
 
     options = {
         "state_dir": state_dir,
@@ -185,7 +395,7 @@ def worker(*, after: After = None) -> None:
 
 @cli.command()
 def migrate() -> None:
-    """Bring the database's tables up to date, as their owner."""
+    """Migrate the database, as the owner of its tables."""
     from app.startup import require_schema, wait_for_database
     from infra.db.migration import migrate as run_migrations
 
@@ -212,13 +422,12 @@ def explain(
         str | None, typer.Option(help="Short name of the tenant; else that of the running `dev`.")
     ] = None,
 ) -> None:
-    """Say in words why a highlight was chosen, retracted or rejected."""
-    from app.commands.session import with_database
-    from app.commands.streams import choose_tenant, explain_highlight
+    """Explain why a highlight was chosen, retracted or rejected."""
+    from app.commands import choose_tenant, explain_highlight, with_services
 
     tenant_id = choose_tenant(read_settings(), tenant)
-    lines = with_database(
-        lambda database: explain_highlight(database, tenant_id=tenant_id, highlight_id=highlight_id)
+    lines = with_services(
+        lambda services: explain_highlight(services, tenant_id=tenant_id, highlight_id=highlight_id)
     )
     if lines is None:
         typer.echo(f"{tenant or 'the tenant'} has no highlight {highlight_id}", err=True)
@@ -232,28 +441,23 @@ def reanalyze(
     *,
     recording: Annotated[
         str | None,
-        typer.Option(help="Address of its VOD playlist; else the one that its source told."),
+        typer.Option(help="URL of its VOD playlist. Default: the one announced by its source."),
     ] = None,
     tenant: Annotated[
         str | None, typer.Option(help="Short name of the tenant; else that of the running `dev`.")
     ] = None,
 ) -> None:
-    """Analyse a stream once more from its recording, with whatever analyzer the workers have now.
+    """Analyze a finished stream again from its recording, with the workers' current analyzer.
 
-    What it has stays as it is; moments that are new join it.
+    Existing highlights stay unchanged; new ones are added.
     """
-    from app.commands.session import with_database
-    from app.commands.streams import choose_tenant
-    from app.commands.streams import reanalyze as start
-    from app.services.streams import StreamStarter
-    from infra.temporal.client import TemporalConnection
+    from app.commands import choose_tenant, with_services
+    from app.commands import reanalyze as start
 
-    settings = require_database(read_settings())
-    tenant_id = choose_tenant(settings, tenant)
-    starter = StreamStarter(TemporalConnection(settings).client, limits=settings.ingest_limits())
-    workflow_id = with_database(
-        lambda database: start(
-            database, starter, tenant_id=tenant_id, stream_id=stream_id, recording=recording
+    tenant_id = choose_tenant(require_database(read_settings()), tenant)
+    workflow_id = with_services(
+        lambda services: start(
+            services, tenant_id=tenant_id, stream_id=stream_id, recording=recording
         )
     )
     if workflow_id is None:
@@ -268,7 +472,7 @@ def reconcile() -> None:
 
     Workers do so every few seconds anyway (HIGHLIGHTS_EXECUTION_RECONCILE_INTERVAL).
     """
-    from app.commands.streams import reconcile_now
+    from app.commands import reconcile_now
 
     report = asyncio.run(reconcile_now(require_temporal(read_settings())))
     typer.echo(report.summary())
@@ -292,14 +496,14 @@ def doctor(
 
 @cli.command()
 def setup() -> None:
-    """Get what `dev` needs and does not find here (the Temporal server), once."""
-    from app.dev import temporal_binary
-    from app.dev.progress import Steps
+    """Install what `dev` needs and this machine lacks: the Temporal server."""
+    from app.dev import temporal as temporal_binary
+    from app.dev.stack import Steps
 
     settings = read_settings()
     console = Console(stderr=True)
     with Steps(console) as steps:
-        binary = temporal_binary.obtain(
+        binary = temporal_binary.obtain_binary(
             settings.home_path(),
             offline=settings.offline,
             progress=steps.show,
@@ -309,7 +513,7 @@ def setup() -> None:
 
 
 def main() -> None:
-    """Run the command; say what is wrong, and what to do, in a sentence each."""
+    """Run the command. Print an error and its remedy, one sentence each."""
     print_exceptions_redacted()
     try:
         cli()

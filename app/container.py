@@ -1,144 +1,293 @@
-"""The one place where settings become doors: stores, pools, connections."""
+"""The composition root: settings become adapters, adapters become services.
+
+The API, the worker and the commands all take theirs from a `Container`, so a setting has the same
+effect in every process.
+"""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from app.services.profiles import TenantProfileStore
-from app.services.streams import StreamCreation
+from temporalio.client import Client
+
+from activities.analysis.chunk_analyzer import ChunkAnalyzer, GeminiAnalyzer
+from activities.analysis.gemini import GeminiAnalysis
+from activities.analysis.gemini_answers import GeminiResources, GeminiSpending
+from activities.analysis.local import LocalAnalysis
+from activities.interfaces import Analysis
+from app.services.api_keys import KeyCache
+from app.services.connections import ConnectionCache
+from app.services.hms_events import InboundDelivery, InboundDispatch
+from app.services.profiles import PinnedProfiles, TenantProfileStore
+from app.services.registry import ServiceRegistry
+from app.services.search import QueryReader, VocabularyCache
+from app.services.streams import StreamCreation, StreamStarter
+from app.services.tenants import TenantNames, TenantPlans
+from app.services.usage import RequestMeter
+from app.services.webhooks import WebhookDispatcher
+from app.startup import open_database
+from domain.analysis.gemini.budget import GateLimits, TenantBudget
+from domain.analysis.gemini.pricing import GeminiModelChoice, bare_name
+from domain.analysis.gemini.prompts import QueryBuilder
 from infra.connection_secrets import ConnectionSecrets
-from infra.db.engine import Database
-from infra.errors import NotConfiguredError
 from infra.gemini import GeminiClient, GeminiOptions, GeminiQuota, QuotaLimits
 from infra.hms_api import HmsApi
 from infra.media.hls_client import HlsClient
 from infra.media.pool import MediaPool
 from infra.profiles.store import ProfileStore
+from infra.rate_limit import RateLimiter
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.state_directory import signing_secret
 from infra.storage.clips import LocalClipStore
 from infra.storage.segments import LocalSegmentStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
+from infra.temporal.client import TemporalConnection
 from infra.webhooks.message import EndpointSecrets
 from infra.webhooks.sender import WebhookSender
 
 
-@dataclass(frozen=True)
-class Doors:
-    """What a worker's activities need of the world."""
+class Container:
+    """Adapters and services of one process, each built on first use and none of them connected.
 
-    database: Database
-    segments: LocalSegmentStore
-    clips: LocalClipStore
-    hls: HlsClient
-    hms: HmsApi
-    probes: MediaPool
-    media: MediaPool
-    profiles: ProfileStore
-    creation: StreamCreation
-    webhooks: WebhookSender
-    guard: UrlGuard
-    endpoint_secrets: EndpointSecrets
-    connection_secrets: ConnectionSecrets
-    clip_links: ClipLinks
-    gemini: GeminiClient | None
-    gemini_quota: GeminiQuota
+    As an async context manager it closes, at the end, the adapters that were used.
 
-
-async def open_doors(settings: Settings, stack: AsyncExitStack) -> Doors:
-    """Open all doors; `stack` closes them.
+    Args:
+        settings: of the process.
+        client: a connected Temporal client; without one, the first use connects.
 
     Raises:
-        NotConfiguredError: a setting is missing.
+        NotConfiguredError: no database is set.
     """
-    if settings.database_url is None:
-        raise NotConfiguredError(
-            "No database is configured.",
-            remedy="Set DATABASE_URL, or start everything with `highlights dev`.",
+
+    def __init__(self, settings: Settings, *, client: Client | None = None) -> None:
+        self.settings = settings
+        self._client = client
+        self._closing = AsyncExitStack()
+        self.database = open_database(settings)
+        self._closing.push_async_callback(self.database.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the adapters that were built, the latest first."""
+        await self._closing.aclose()
+
+    @cached_property
+    def services(self) -> ServiceRegistry:
+        """What every process shares."""
+        settings, database, temporal = self.settings, self.database, self.temporal
+        secret = signing_secret(settings)
+        signer = UrlSigner(secret)
+        profiles = TenantProfileStore(self.profiles)
+        creation = StreamCreation(profiles, default_plan=settings.default_plan)
+        starter = StreamStarter(
+            temporal.client, limits=settings.ingest_limits(), names=TenantNames(database)
         )
-    database = Database(
-        settings.database_url.get_secret_value(),
-        pool_size=settings.database_pool_size,
-        max_overflow=settings.database_max_overflow,
-        pool_timeout=settings.database_pool_timeout,
-        transaction_pooler=settings.database_transaction_pooler,
-    )
-    stack.push_async_callback(database.close)
-    hms = HmsApi(settings.hms_api_url)
-    stack.push_async_callback(hms.close)
-    # Probing has children of its own: ingest must not wait behind an analysis or a check.
-    probes = await stack.enter_async_context(_pool(settings, processes=1))
-    media = await stack.enter_async_context(_pool(settings, processes=settings.analyzer_processes))
-    profiles = ProfileStore()
-    guard = UrlGuard(allow_private=settings.allow_private_urls)
-    secret = signing_secret(settings)
-    return Doors(
-        database=database,
-        segments=LocalSegmentStore(Path(settings.segment_location())),
-        clips=LocalClipStore(Path(settings.clip_location())),
-        hls=await stack.enter_async_context(HlsClient(guard)),
-        hms=hms,
-        probes=probes,
-        media=media,
-        profiles=profiles,
-        creation=StreamCreation(TenantProfileStore(profiles), default_plan=settings.default_plan),
-        webhooks=await stack.enter_async_context(
-            WebhookSender(
-                guard,
-                timeout=settings.webhook_timeout,
-                max_connections=2 * settings.webhook_concurrency,
-            )
-        ),
-        guard=guard,
-        endpoint_secrets=EndpointSecrets(secret),
-        connection_secrets=ConnectionSecrets(secret),
-        clip_links=ClipLinks(
-            UrlSigner(secret),
-            base_url=settings.base_url(),
-            lifetime=settings.clip_url_lifetime,
-        ),
-        gemini=_gemini(settings, stack),
-        gemini_quota=_quota(settings, stack),
-    )
+        connection_secrets = ConnectionSecrets(secret)
+        inbound = InboundDelivery(
+            database=database, starter=starter, creation=creation, guard=self.url_guard
+        )
+        return ServiceRegistry(
+            settings=settings,
+            database=database,
+            temporal=temporal,
+            starter=starter,
+            creation=creation,
+            clips=self.clips,
+            signer=signer,
+            links=ClipLinks(
+                signer, base_url=settings.base_url(), lifetime=settings.clip_url_lifetime
+            ),
+            key_secret=secret,
+            url_guard=self.url_guard,
+            profiles=profiles,
+            pinned=PinnedProfiles(database, self.profiles),
+            plans=TenantPlans(database, default=settings.default_plan),
+            limiter=self._limiter(),
+            connection_secrets=connection_secrets,
+            connections=ConnectionCache(database, connection_secrets),
+            inbound=inbound,
+            dispatch=InboundDispatch(inbound),
+            keys=KeyCache(database),
+            endpoint_secrets=EndpointSecrets(secret),
+            dispatcher=WebhookDispatcher(database, temporal.client),
+            meter=RequestMeter(database, interval=settings.usage_flush_interval),
+            queries=QueryReader(VocabularyCache()),
+        )
 
+    @cached_property
+    def temporal(self) -> TemporalConnection:
+        """The Temporal client."""
+        return TemporalConnection(self.settings, self._client)
 
-def _gemini(settings: Settings, stack: AsyncExitStack) -> GeminiClient | None:
-    """Return the client of Gemini; None without a key."""
-    if settings.gemini_api_key is None:
-        return None
-    client = GeminiClient(
-        settings.gemini_api_key.get_secret_value(),
-        GeminiOptions(
-            base_url=settings.gemini_base_url,
-            call_deadline=settings.gemini_call_deadline,
-            inline_bytes=settings.gemini_inline_bytes,
-        ),
-    )
-    stack.push_async_callback(client.close)
-    return client
+    @cached_property
+    def profiles(self) -> ProfileStore:
+        """The game profiles shipped with the product."""
+        return ProfileStore()
 
+    @cached_property
+    def url_guard(self) -> UrlGuard:
+        """The check of untrusted URLs before a request is sent to them."""
+        return UrlGuard(allow_private=self.settings.allow_private_urls)
 
-def _quota(settings: Settings, stack: AsyncExitStack) -> GeminiQuota:
-    url = settings.redis_url
-    quota = GeminiQuota(
-        QuotaLimits(
-            requests_per_minute=settings.gemini_requests_per_minute,
-            tokens_per_minute=settings.gemini_tokens_per_minute,
-            tenant_share=settings.gemini_tenant_share,
-        ),
-        None if url is None else url.get_secret_value(),
-    )
-    stack.push_async_callback(quota.close)
-    return quota
+    @cached_property
+    def segments(self) -> LocalSegmentStore:
+        """The store of media segments."""
+        return LocalSegmentStore(Path(self.settings.segment_location()))
 
+    @cached_property
+    def clips(self) -> LocalClipStore:
+        """The store of rendered clips."""
+        return LocalClipStore(Path(self.settings.clip_location()))
 
-def _pool(settings: Settings, *, processes: int) -> MediaPool:
-    return MediaPool(
-        processes=processes,
-        memory_bytes=settings.analyzer_memory_bytes,
-        cpu_seconds=settings.analyzer_cpu_seconds,
-        timeout=settings.analyzer_timeout,
-    )
+    @cached_property
+    def hls(self) -> HlsClient:
+        """The client of tenants' playlists and segments."""
+        client = HlsClient(self.url_guard)
+        self._closing.push_async_callback(client.close)
+        return client
+
+    @cached_property
+    def hms(self) -> HmsApi:
+        """The client of 100ms's API."""
+        api = HmsApi(self.settings.hms_api_url)
+        self._closing.push_async_callback(api.close)
+        return api
+
+    @cached_property
+    def probes(self) -> MediaPool:
+        """Processes for probing only, so that ingest never waits for an analysis."""
+        return self._pool(processes=1)
+
+    @cached_property
+    def media(self) -> MediaPool:
+        """Processes for analysis and for checks of rendered clips."""
+        return self._pool(processes=self.settings.analyzer_processes)
+
+    @cached_property
+    def webhooks(self) -> WebhookSender:
+        """The client of tenants' webhook endpoints."""
+        sender = WebhookSender(
+            self.url_guard,
+            timeout=self.settings.webhook_timeout,
+            max_connections=2 * self.settings.webhook_concurrency,
+        )
+        self._closing.push_async_callback(sender.close)
+        return sender
+
+    @cached_property
+    def gemini(self) -> GeminiClient | None:
+        """The client of Gemini; None without a key."""
+        settings = self.settings
+        if settings.gemini_api_key is None:
+            return None
+        client = GeminiClient(
+            settings.gemini_api_key.get_secret_value(),
+            GeminiOptions(
+                base_url=settings.gemini_base_url,
+                call_deadline=settings.gemini_call_deadline,
+                inline_bytes=settings.gemini_inline_bytes,
+            ),
+        )
+        self._closing.push_async_callback(client.close)
+        return client
+
+    @cached_property
+    def gemini_quota(self) -> GeminiQuota:
+        """The rate limits of Gemini calls, shared through Redis where there is one."""
+        settings = self.settings
+        quota = GeminiQuota(
+            QuotaLimits(
+                requests_per_minute=settings.gemini_requests_per_minute,
+                tokens_per_minute=settings.gemini_tokens_per_minute,
+                tenant_share=settings.gemini_tenant_share,
+            ),
+            self._redis_url(),
+        )
+        self._closing.push_async_callback(quota.close)
+        return quota
+
+    @cached_property
+    def analyzer(self) -> Analysis:
+        """The local analyzer, combined with Gemini where there is a key."""
+        settings = self.settings
+        local = LocalAnalysis(segments=self.segments, pool=self.media)
+        if self.gemini is None:
+            return local
+        spending = GeminiSpending(
+            self.database,
+            TenantBudget(
+                dollars_per_hour=settings.gemini_dollars_per_tenant_hour,
+                dollars_per_month=settings.gemini_dollars_per_tenant_month,
+            ),
+        )
+        gemini_analyzer = GeminiAnalyzer(
+            GeminiResources(
+                client=self.gemini,
+                quota=self.gemini_quota,
+                spending=spending,
+                segments=self.segments,
+                pool=self.media,
+                prices=settings.gemini_price_table(),
+            ),
+            self._queries(GeminiModelChoice()),
+            {name: self._queries(each) for name, each in settings.gemini_by_profile.items()},
+        )
+        limits = GateLimits(
+            dollars_per_hour=settings.gemini_dollars_per_stream_hour,
+            video_share=settings.gemini_video_share,
+        )
+        return GeminiAnalysis(
+            local=local,
+            chunk_analyzer=ChunkAnalyzer(gemini_analyzer, spending, limits),
+            segments=self.segments,
+            profiles=self.services.pinned,
+            shipped=self.profiles,
+        )
+
+    def _queries(self, choice: GeminiModelChoice) -> QueryBuilder:
+        settings = self.settings
+        temperature = choice.temperature
+        return QueryBuilder(
+            model=bare_name(choice.model or settings.gemini_model),
+            temperature=settings.gemini_temperature if temperature is None else temperature,
+            language=choice.language or settings.gemini_language,
+        )
+
+    def _limiter(self) -> RateLimiter:
+        settings = self.settings
+        return RateLimiter(
+            self._redis_url(),
+            timeout=settings.rate_limit_timeout,
+            retry_interval=settings.rate_limit_retry_interval,
+            count_locally=settings.rate_limit_fail_open,
+        )
+
+    def _redis_url(self) -> str | None:
+        url = self.settings.redis_url
+        return None if url is None else url.get_secret_value()
+
+    def _pool(self, *, processes: int) -> MediaPool:
+        settings = self.settings
+        pool = MediaPool(
+            processes=processes,
+            memory_bytes=settings.analyzer_memory_bytes,
+            cpu_seconds=settings.analyzer_cpu_seconds,
+            timeout=settings.analyzer_timeout,
+        )
+        self._closing.push_async_callback(pool.close)
+        return pool

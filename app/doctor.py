@@ -1,7 +1,4 @@
-"""The browser of the browser tests.
-
-`highlights doctor`: what is here, what is missing, and what to do about it.
-"""
+"""`highlights doctor`: which components are present, which are missing, and how to fix it."""
 
 from __future__ import annotations
 
@@ -15,24 +12,30 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import av
+import structlog
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from app.dev import postgres, temporal_binary
-from app.gemini_check import check_gemini_once
+from app.dev import postgres
+from app.dev import temporal as temporal_binary
+from domain.analysis.gemini.pricing import is_unavailable, model_warning
 from infra.db.engine import Database, DatabaseUnavailableError, database_address
 from infra.db.migration import compare_schema, newest_revision, summary
 from infra.errors import ComponentMissingError, InvalidSettingError, SetupError
+from infra.gemini import GeminiAccessError, GeminiClient, GeminiError, GeminiOptions
 from infra.media.ffmpeg import FfmpegError, check_ffmpeg, find_ffmpeg
 from infra.redaction import redact
 from infra.settings import Settings
 from infra.temporal.client import connect
+
+_log = structlog.get_logger(__name__)
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 
@@ -170,7 +173,7 @@ def _temporal(settings: Settings) -> Finding:
             return Finding("Temporal", "missing", settings.temporal_address, advice=str(error))
         return Finding("Temporal", "ok", settings.temporal_address, "configured, answers")
     try:
-        binary = temporal_binary.find(
+        binary = temporal_binary.find_binary(
             settings.home_path(), configured=settings.temporal_binary_path
         )
     except ComponentMissingError as error:
@@ -310,3 +313,72 @@ def _first_line(*argv: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         return f"does not run: {type(error).__name__}"
     return (answer.stdout or answer.stderr).partition("\n")[0].strip()
+
+
+_GEMINI_TIMEOUT: Final = 5.0
+"""Seconds that the service has to list its models."""
+
+
+@dataclass(frozen=True)
+class GeminiCheck:
+    """What was found.
+
+    Attributes:
+        answers: whether the service listed its models.
+        works: whether the configured models can be used, as far as is known.
+        warnings: what an operator should know, a sentence or two each.
+    """
+
+    answers: bool
+    works: bool
+    warnings: tuple[str, ...] = ()
+
+
+async def check_gemini(settings: Settings, client: GeminiClient) -> GeminiCheck:
+    """Ask Gemini for its models, and compare them with the settings. Raises nothing of Gemini's."""
+    listed: frozenset[str] | None = None
+    warnings: list[str] = []
+    works = True
+    try:
+        listed = await client.models(within=_GEMINI_TIMEOUT)
+    except GeminiAccessError:
+        works = False
+        warnings.append("Gemini refused the key. Check GEMINI_API_KEY.")
+    except GeminiError as error:
+        warnings.append(f"Gemini could not be asked for its models: {error}.")
+    now, prices = datetime.now(UTC), settings.gemini_price_table()
+    for model in settings.gemini_models():
+        warning = model_warning(model, listed=listed, at=now, prices=prices)
+        if warning is not None:
+            warnings.append(warning)
+        if listed is not None and is_unavailable(model, listed):
+            works = False
+    return GeminiCheck(answers=listed is not None, works=works, warnings=tuple(warnings))
+
+
+async def check_gemini_once(settings: Settings) -> GeminiCheck:
+    """Do the same with a client of its own.
+
+    Raises:
+        NotConfiguredError: the key is malformed.
+    """
+    key = settings.gemini_api_key
+    client = GeminiClient(
+        key.get_secret_value() if key is not None else "",
+        GeminiOptions(base_url=settings.gemini_base_url),
+    )
+    try:
+        return await check_gemini(settings, client)
+    finally:
+        await client.close()
+
+
+async def log_gemini_check(settings: Settings, client: GeminiClient | None) -> None:
+    """Log what is wrong with the configured models; the worker starts meanwhile."""
+    if client is None:
+        return
+    check = await check_gemini(settings, client)
+    for warning in check.warnings:
+        _log.warning("gemini_model_check", warning=warning)
+    if not check.warnings:
+        _log.info("gemini_model_check", models=settings.gemini_models())

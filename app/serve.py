@@ -1,7 +1,4 @@
-"""HTTP as uvicorn reads it, with problem documents for what cannot be read.
-
-`highlights serve`: the API in uvicorn.
-"""
+"""`highlights serve`: runs the API in uvicorn, with problem documents for unreadable requests."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from api.app import create_app
 from api.errors.problems import MEDIA_TYPE, HeadersTooLargeProblem, OtherHttpProblem, Problem
 from api.middleware.request_context import HEADER
+from app.container import Container
 from infra.settings import Settings
 
 MAX_HEAD_BYTES: Final = 64 << 10
@@ -82,7 +80,17 @@ _COLLECT_AFTER: Final = 20_000
 
 def run_api(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; requests under way have 5 seconds to finish."""
-    serve(create_app(settings), host=settings.api_host, port=settings.api_port)
+    serve(build_app(settings), host=settings.api_host, port=settings.api_port)
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """Return the API with services built from `settings`.
+
+    Raises:
+        NotConfiguredError: no database is set.
+        InvalidProfilesError: a game profile is wrong.
+    """
+    return create_app(Container(settings).services)
 
 
 def serve(app: FastAPI, *, host: str, port: int) -> None:

@@ -1,20 +1,27 @@
-"""What a process checks before it starts its work."""
+"""Opens the database of a process, and checks it before the process starts work."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import structlog
 
+from app.settings import read_settings, require_database
 from infra.db.engine import Database, DatabaseUnavailableError, database_address
 from infra.db.migration import compare_schema, summary
-from infra.errors import StartFailedError
+from infra.errors import NotConfiguredError, StartFailedError
 from infra.settings import Settings
+
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
+
 _PAUSE: Final = 1.0
+
+
 _REFUSED: Final = ("28", "3D")  # SQLSTATE classes: wrong credentials, no such database
 
 
@@ -103,3 +110,45 @@ def _chain(error: BaseException | None) -> list[BaseException]:
         found.append(error)
         error = error.__cause__
     return found
+
+
+def open_database(settings: Settings, *, pool_size: int | None = None) -> Database:
+    """Return the configured database; it connects on first use.
+
+    Args:
+        settings: of the process.
+        pool_size: connections, in place of the settings' number.
+
+    Raises:
+        NotConfiguredError: no database is set.
+    """
+    if settings.database_url is None:
+        raise NotConfiguredError(
+            "No database is configured.",
+            remedy="Set DATABASE_URL, or start everything with `highlights dev`.",
+        )
+    return Database(
+        settings.database_url.get_secret_value(),
+        pool_size=settings.database_pool_size if pool_size is None else pool_size,
+        max_overflow=settings.database_max_overflow,
+        pool_timeout=settings.database_pool_timeout,
+        transaction_pooler=settings.database_transaction_pooler,
+    )
+
+
+def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run `work` with the configured database, or that of the running `highlights dev`.
+
+    Raises:
+        NotConfiguredError: neither is there.
+    """
+    settings = require_database(read_settings())
+
+    async def run() -> T:
+        database = open_database(settings, pool_size=1)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())

@@ -1,4 +1,4 @@
-"""The worker process: activities and workflows on their task queues, until it is told to stop."""
+"""The worker process: runs workflows and activities on their task queues until SIGTERM."""
 
 from __future__ import annotations
 
@@ -24,23 +24,20 @@ from activities.recordings import RecordingActivities
 from activities.records import BackfillRecordActivities, RecordActivities
 from activities.selection import SelectionActivities
 from activities.webhooks import WebhookActivities
-from app.analyzer import analyzer
-from app.broker import broker_at_work
-from app.container import Doors, open_doors
-from app.gemini_check import log_gemini_check
+from app.container import Container
+from app.doctor import log_gemini_check
 from app.schedules import ensure_schedules
-from app.services.hms_events import InboundDelivery
-from app.services.streams import StreamStarter, TenantNames
-from app.services.webhooks import WebhookDispatcher
+from app.services.jobs import AnalyzeJobs
 from domain import task_queues
 from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
 from domain.webhooks.delivery import OutboxRelayInput
+from infra.amqp import EventRelay, JobConsumer, stay_connected
 from infra.errors import ComponentMissingError
 from infra.media.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
 from infra.settings import Settings
 from infra.storage.scratch import sweep_scratch
 from infra.telemetry import temporal_interceptors, temporal_runtime
-from infra.temporal.client import WorkflowExecutions, connect, connected
+from infra.temporal.client import WorkflowExecutions, connect
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
@@ -79,26 +76,26 @@ async def run_worker(settings: Settings) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stopping.set)
     await asyncio.to_thread(require_ffmpeg, settings)
+    client = await connect(
+        settings,
+        interceptors=temporal_interceptors(settings),
+        runtime=temporal_runtime(settings),
+    )
     async with AsyncExitStack() as stack:
-        doors = await open_doors(settings, stack)
-        await asyncio.to_thread(_delete_left_over, doors)
-        client = await connect(
-            settings,
-            interceptors=temporal_interceptors(settings),
-            runtime=temporal_runtime(settings),
-        )
-        ingest = IngestActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
+        container = await stack.enter_async_context(Container(settings, client=client))
+        await asyncio.to_thread(_delete_leftovers, container)
+        ingest = ingest_activities(container)
         stack.push_async_callback(ingest.close)
-        await stack.enter_async_context(running(workers(client, settings, doors, ingest)))
+        await stack.enter_async_context(running(workers(container, client, ingest)))
         await ensure_outbox_relay(client, settings)
         # Beside the work: a Temporal that goes away now must not keep us from stopping.
         making = asyncio.create_task(ensure_schedules(client, settings))
         stack.callback(making.cancel)
-        checking = asyncio.create_task(log_gemini_check(settings, doors.gemini))
+        checking = asyncio.create_task(log_gemini_check(settings, container.gemini))
         stack.callback(checking.cancel)
         relaying = asyncio.create_task(_keep_outbox_relay(client, settings))
         stack.callback(relaying.cancel)
-        await stack.enter_async_context(broker_at_work(settings, doors, client))
+        await stack.enter_async_context(broker_tasks(container))
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
@@ -126,52 +123,50 @@ async def running(workers: Sequence[Worker]) -> AsyncIterator[None]:
         await workflows.shutdown()
 
 
-def workers(
-    client: Client, settings: Settings, doors: Doors, ingest: IngestActivities
-) -> Sequence[Worker]:
+def ingest_activities(container: Container) -> IngestActivities:
+    """Return the activities that fetch live streams; the caller closes them."""
+    return IngestActivities(store=container.segments, client=container.hls, pool=container.probes)
+
+
+def workers(container: Container, client: Client, ingest: IngestActivities) -> Sequence[Worker]:
     """Return one worker for each task queue, none of them started: workflows, I/O, the others."""
-    dispatcher = WebhookDispatcher(doors.database, connected(client))
-    records = RecordActivities(doors.database, dispatcher)
+    settings, services = container.settings, container.services
+    database, dispatcher = services.database, services.dispatcher
+    records = RecordActivities(database, dispatcher)
     selection = SelectionActivities(
-        database=doors.database, profiles=doors.profiles, dispatcher=dispatcher
+        database=database, profiles=container.profiles, dispatcher=dispatcher
     )
     webhooks = WebhookActivities(
-        database=doors.database,
-        sender=doors.webhooks,
-        secrets=doors.endpoint_secrets,
-        links=doors.clip_links,
+        database=database,
+        sender=container.webhooks,
+        secrets=services.endpoint_secrets,
+        links=services.links,
         dispatcher=dispatcher,
         endpoint_concurrency=settings.webhook_endpoint_concurrency,
     )
-    maintenance = MaintenanceActivities(doors.database)
-    backfills = BackfillRecordActivities(doors.database)
-    recordings = RecordingActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
-    analysis = analyzer(settings, doors)
-    starter = StreamStarter(
-        connected(client), limits=settings.ingest_limits(), names=TenantNames(doors.database)
+    maintenance = MaintenanceActivities(database)
+    backfills = BackfillRecordActivities(database)
+    recordings = RecordingActivities(
+        store=container.segments, client=container.hls, pool=container.probes
     )
+    analysis = container.analyzer
     executions = ExecutionActivities(
-        database=doors.database,
-        executions=WorkflowExecutions(connected(client)),
-        starter=starter,
-        segments=doors.segments,
+        database=database,
+        executions=WorkflowExecutions(services.temporal.client),
+        starter=services.starter,
+        segments=container.segments,
         dispatcher=dispatcher,
     )
     inbound = InboundActivities(
-        database=doors.database,
-        delivery=InboundDelivery(
-            database=doors.database,
-            starter=starter,
-            creation=doors.creation,
-            guard=doors.guard,
-        ),
-        secrets=doors.connection_secrets,
-        api=doors.hms,
+        database=database,
+        delivery=services.inbound,
+        secrets=services.connection_secrets,
+        api=container.hms,
     )
     clips = ClipActivities(
-        segments=doors.segments,
-        clips=doors.clips,
-        pool=doors.media,
+        segments=container.segments,
+        clips=container.clips,
+        pool=container.media,
         ffmpeg=find_ffmpeg(settings.ffmpeg_path),
         limits=FfmpegLimits(wall_seconds=settings.render_timeout),
         watermark=settings.watermark_path,
@@ -237,11 +232,47 @@ def workers(
     )
 
 
-def _delete_left_over(doors: Doors) -> None:
-    """Delete what renderings have left behind whose worker was killed."""
+@asynccontextmanager
+async def broker_tasks(container: Container) -> AsyncIterator[None]:
+    """Publish events to the message broker and take jobs from it; without AMQP_URL do nothing.
+
+    An unreachable broker does not affect the worker.
+    """
+    settings, services = container.settings, container.services
+    if settings.amqp_url is None:
+        yield
+        return
+    url = settings.amqp_url.get_secret_value()
+    relay = EventRelay(
+        services.database,
+        links=services.links,
+        poll_interval=settings.amqp_poll_interval,
+        publish_timeout=settings.amqp_publish_timeout,
+    )
+    handler = AnalyzeJobs(
+        database=services.database,
+        creation=services.creation,
+        starter=services.starter,
+        guard=services.url_guard,
+    )
+    jobs = JobConsumer(handler, prefetch=settings.amqp_prefetch)
+    tasks = [
+        asyncio.create_task(stay_connected(url, relay.run, name="events")),
+        asyncio.create_task(stay_connected(url, jobs.run, name="jobs")),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _delete_leftovers(container: Container) -> None:
+    """Delete the partial files of renderings whose worker was killed."""
     if directories := sweep_scratch():
         _log.info("scratch_swept", directories=directories)
-    if files := doors.clips.sweep():
+    if files := container.clips.sweep():
         _log.info("partial_clips_swept", files=files)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.services.search import MOST_WORDS, QueryReader, Vocabularies
+from app.services.search import MOST_WORDS, QueryReader, VocabularyCache
 from infra.db.keyset import Position
 from infra.db.repositories import search
 from infra.db.repositories.highlights import HighlightFilter
@@ -30,7 +30,7 @@ def search_pages(tenant: UUID, *, stream: UUID, seen: UUID) -> dict[str, Page]:
         text: str, *, only: HighlightFilter | None = None, after: Position | None = None
     ) -> Page:
         async def page(session: AsyncSession) -> None:
-            read = await QueryReader(Vocabularies()).read(session, tenant_id=tenant, text=text)
+            read = await QueryReader(VocabularyCache()).read(session, tenant_id=tenant, text=text)
             hits = await search.find(
                 session,
                 tenant_id=tenant,

@@ -21,10 +21,9 @@ from temporalio.client import Client
 from temporalio.common import Priority
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from app.dev import temporal_binary
-from app.dev.ports import free_ports
-from app.dev.temporal_binary import TemporalBinary
-from app.dev.temporal_server import TemporalServer
+from app.dev import temporal as temporal_binary
+from app.dev.supervisor import free_ports
+from app.dev.temporal import TemporalBinary, TemporalServer
 from infra.settings import Settings
 from infra.temporal.client import connect
 
@@ -139,7 +138,7 @@ async def main() -> None:
     """Measure each server in turn."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.temporal_server")
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="other Temporal CLIs")
-    found = temporal_binary.find(Settings().home_path())
+    found = temporal_binary.find_binary(Settings().home_path())
     binaries = [found] if found else []
     binaries += [
         TemporalBinary(path=each, version=each.name, source="setting")

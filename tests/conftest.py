@@ -22,10 +22,10 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from app.dev import temporal_binary
-from app.dev.ports import free_ports
+from app.dev import temporal as temporal_binary
 from app.dev.postgres import DatabaseUrls, PostgresServer
-from app.dev.temporal_server import TemporalServer
+from app.dev.supervisor import free_ports
+from app.dev.temporal import TemporalServer
 from infra.db.migration import migrate
 from infra.settings import Settings
 from infra.temporal.client import connect
@@ -118,7 +118,7 @@ def temporal_server(
     home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TemporalServer]:
     """A real Temporal server of this test process, in memory, with our search attributes."""
-    binary = temporal_binary.find(home)
+    binary = temporal_binary.find_binary(home)
     if binary is None:
         pytest.fail("there is no Temporal binary: run `highlights setup` once")
     (port,) = free_ports(1)

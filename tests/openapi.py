@@ -10,7 +10,7 @@ from unittest import mock
 
 from pydantic import SecretStr
 
-from api.app import create_app
+from app.serve import build_app
 from infra.settings import Settings
 
 _URL = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
@@ -58,7 +58,7 @@ def document() -> dict[str, Any]:
     """Return the document."""
     with mock.patch.dict(os.environ, clear=True):
         settings = Settings(database_url=SecretStr(_URL), signing_secret=SecretStr("s" * 32))
-        made: dict[str, Any] = create_app(settings).openapi()
+        made: dict[str, Any] = build_app(settings).openapi()
     return made
 
 

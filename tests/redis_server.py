@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from app.dev.ports import free_ports
+from app.dev.supervisor import free_ports
 from infra.child_process import ChildProcess
 
 _DEADLINE: Final = 20.0

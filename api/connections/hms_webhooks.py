@@ -31,7 +31,7 @@ from api.errors.problems import (
 )
 from api.errors.reference import documented
 from api.services import Services, ServicesDependency
-from app.services.connections import KnownConnection
+from app.services.connections import CachedConnection
 from domain.hms.admission import (
     SIGNATURE_HEADER,
     Presented,
@@ -175,8 +175,8 @@ async def _receive_for_workspace(services: Services, request: Request, body: byt
 
 async def _candidates(
     services: Services, request: Request, event: HmsEvent
-) -> list[KnownConnection]:
-    found: dict[UUID, KnownConnection] = {}
+) -> list[CachedConnection]:
+    found: dict[UUID, CachedConnection] = {}
     named = [each for each in (event.app_id, event.account_id) if each is not None]
     is_new = not all(services.connections.remembers(each) for each in named)
     if is_new:
@@ -195,7 +195,7 @@ async def _candidates(
 
 
 def _judge(
-    services: Services, request: Request, connection: KnownConnection, body: bytes
+    services: Services, request: Request, connection: CachedConnection, body: bytes
 ) -> Refusal | None:
     checks = connection.checks
     value = request.headers.get(checks.header_name)
@@ -210,7 +210,7 @@ def _judge(
     return refusal(checks, connection.secrets, presented)
 
 
-def _source(services: Services, request: Request, connection: KnownConnection) -> IPAddress | None:
+def _source(services: Services, request: Request, connection: CachedConnection) -> IPAddress | None:
     if request.client is None:
         return None
     try:
@@ -233,7 +233,7 @@ def _parse(body: bytes) -> HmsEvent:
         raise _RefusedError(problem) from None
 
 
-def _require_timely(connection: KnownConnection, event: HmsEvent) -> None:
+def _require_timely(connection: CachedConnection, event: HmsEvent) -> None:
     if not is_timely(
         connection.checks,
         timestamp=event.timestamp,
@@ -244,7 +244,7 @@ def _require_timely(connection: KnownConnection, event: HmsEvent) -> None:
 
 
 async def _receive(
-    services: Services, connection: KnownConnection, event: HmsEvent, body: bytes
+    services: Services, connection: CachedConnection, event: HmsEvent, body: bytes
 ) -> Response:
     try:
         recorded = await services.inbound.record(
@@ -273,7 +273,7 @@ async def _receive(
 class _RefusedError(Exception):
     """An event is refused, for a problem and perhaps by a connection's own checks."""
 
-    def __init__(self, problem: Problem, connection: KnownConnection | None = None) -> None:
+    def __init__(self, problem: Problem, connection: CachedConnection | None = None) -> None:
         super().__init__(problem.code)
         self.problem = problem
         self.connection_id = None if connection is None else str(connection.id)

@@ -24,7 +24,7 @@ from api.errors.problems import (
     UnavailableProblem,
 )
 from api.middleware.request_context import request_id_of
-from app.services.plans import TenantPlans
+from app.services.tenants import TenantPlans
 from domain.tenants.addresses import client_address
 from infra.rate_limit import (
     Limit,

@@ -27,7 +27,7 @@ from api.highlights.schemas import HighlightModel
 from api.middleware.request_context import request_id_of
 from api.services import Services, ServicesDependency
 from api.streams.schemas import StreamModel
-from app.services.key_cache import LIFETIME
+from app.services.api_keys import KEY_LIFETIME
 from domain.highlights.selection import DecisionStatus
 from domain.streams.status import TERMINAL
 from domain.tenants.keys import Scope
@@ -284,7 +284,7 @@ async def events(
                 yield event
                 last_sent = clock()
             if not source.done and not source.has_more:
-                await asyncio.sleep(min(settings.events_interval, LIFETIME))
+                await asyncio.sleep(min(settings.events_interval, KEY_LIFETIME))
     except DatabaseUnavailableError:
         _log.warning("events end early: the database does not answer")
     except Problem as problem:

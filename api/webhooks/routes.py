@@ -34,8 +34,13 @@ from api.webhooks.schemas import (
     RotateRequest,
     SubscribeRequest,
 )
-from app.services import webhook_endpoints
-from app.services.webhook_endpoints import EndpointLimitError
+from app.services import webhooks as webhook_service
+from app.services.webhooks import (
+    EndpointLimitError,
+    change_endpoint,
+    remove_endpoint,
+    rotate_endpoint,
+)
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import endpoints
 from infra.db.repositories.idempotency import StoredResponse
@@ -79,7 +84,7 @@ async def subscribe(
     async def create(session: AsyncSession, endpoint_id: UUID) -> Created:
         limit = services.settings.webhook_endpoints
         try:
-            row, secret = await webhook_endpoints.subscribe(
+            row, secret = await webhook_service.subscribe(
                 session,
                 tenant_id=caller.tenant_id,
                 endpoint_id=endpoint_id,
@@ -159,7 +164,7 @@ async def update_endpoint(
         values["event_types"] = sorted(set(body.event_types))
     with _missing_as_problem():
         async with services.database.session(caller.tenant_id) as session:
-            row = await webhook_endpoints.change(
+            row = await change_endpoint(
                 session,
                 endpoint_id,
                 values,
@@ -200,7 +205,7 @@ async def rotate_secret(
 
     async def rotate(session: AsyncSession, _rotation_id: UUID) -> Created:
         secret = new_secret()
-        row = await webhook_endpoints.rotate(
+        row = await rotate_endpoint(
             session,
             endpoint_id,
             tenant_id=caller.tenant_id,
@@ -235,9 +240,7 @@ async def delete_endpoint(
     """Delete an endpoint with all its deliveries. Nothing more is sent to it."""
     with _missing_as_problem():
         async with services.database.session(caller.tenant_id) as session:
-            await webhook_endpoints.remove(
-                session, endpoint_id, tenant_id=caller.tenant_id, actor=actor
-            )
+            await remove_endpoint(session, endpoint_id, tenant_id=caller.tenant_id, actor=actor)
 
 
 def _shown_once(row: WebhookEndpoint, secret: str, *, status: int, **headers: str) -> Created:

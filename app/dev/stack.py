@@ -1,41 +1,41 @@
-"""Whether the parts of the embedded stack answer, and what they need before they can.
+"""The embedded stack of `highlights dev`: starts, watches and stops every part of it.
 
-Apart from `app.dev.stack`, since all that is imported here takes a second to load: the stack's
-processes are started before.
-
-The embedded stack of `highlights dev`: every part real, none configured, all ours to stop.
-
-Started for a short way to "ready": all processes at once, before this one loads what it needs to
-ask whether they answer. Worker and API load their code while the servers start, and wait with the
-first task until the tables are up to date.
+All processes start at once. The worker and the API load their code while the servers start, and
+wait for the gate file's lock until the database is migrated.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from types import FrameType, TracebackType
+from typing import Final, NoReturn, Self
 
 import httpx
 from alembic.util import CommandError
 from filelock import FileLock
 from pydantic import SecretStr
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from app.dev.ports import free_ports, require_free
 from app.dev.postgres import PostgresServer
-from app.dev.supervisor import Service, Supervised
-from app.dev.temporal_binary import TemporalBinary
-from app.dev.temporal_server import HOST, TemporalServer
-from app.services.bootstrap import TenantKey, ensure_dev_tenant
+from app.dev.supervisor import Service, Supervised, free_ports, require_free
+from app.dev.temporal import HOST, Progress, TemporalBinary, TemporalServer, obtain_binary
+from app.services.api_keys import TenantKey, ensure_dev_tenant
 from domain.task_queues import ORCHESTRATION
+from infra import telemetry
 from infra.child_process import ChildProcess
 from infra.db.engine import Database
 from infra.db.migration import migrate
@@ -44,12 +44,62 @@ from infra.settings import Settings
 from infra.state_directory import Running, StateDirectory, signing_secret, usable
 from infra.temporal.client import connect
 
-if TYPE_CHECKING:
-    from app.services.bootstrap import TenantKey
+_LINE_INTERVAL: Final = 10.0
 
 
-class Readiness:
-    """Questions to the parts of one stack.
+_WIDTH: Final = 88
+
+
+class Steps:
+    """The current step, with the time since the first."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = ProgressBar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("starting", total=None)
+        self._last_line = -_LINE_INTERVAL
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Show no more."""
+        self.done()
+
+    def done(self) -> None:
+        """Show no more; what was shown on a terminal disappears."""
+        if self._console.is_terminal:
+            self._progress.stop()
+
+    def show(self, step: str) -> None:
+        """Show the current step; without a terminal, at most one line in ten seconds of a build."""
+        if self._console.is_terminal:
+            self._progress.update(self._task, description=step[:_WIDTH])
+            return
+        elapsed = time.monotonic() - self._started
+        is_package = " " not in step
+        if not is_package or elapsed - self._last_line >= _LINE_INTERVAL:
+            self._last_line = elapsed
+            self._console.print(f"[{elapsed:5.1f} s] {step}", markup=False, highlight=False)
+
+
+class ReadinessProbe:
+    """Checks whether the parts of one stack are ready.
 
     Args:
         settings: where the parts are.
@@ -80,7 +130,7 @@ class Readiness:
             ) from error
 
     async def _development_tenant(self) -> TenantKey:
-        database = Database(plain(self._settings.database_url), pool_size=1)
+        database = Database(_plain(self._settings.database_url), pool_size=1)
         try:
             with usable(self._directory):
                 return await ensure_dev_tenant(
@@ -121,7 +171,7 @@ class Readiness:
         return response.status_code == httpx.codes.OK
 
 
-def plain(secret: SecretStr | None) -> str:
+def _plain(secret: SecretStr | None) -> str:
     """Return a secret's text; an empty one for None."""
     return secret.get_secret_value() if secret is not None else ""
 
@@ -142,9 +192,6 @@ _STOP_MARGIN: Final = 5.0
 # A restart has to be over before a live playlist of ten seconds forgets; what a worker does not
 # finish in this time is retried by the next.
 _WORKER_GRACE: Final = 2.0
-
-
-Progress = Callable[[str], None]
 
 
 def with_ports(settings: Settings, *, choose: bool) -> Settings:
@@ -266,11 +313,8 @@ class Stack:
             worker = self._supervise(self._clients, "worker", lambda: self._spawn("worker"))
             api = self._supervise(self._clients, "api", lambda: self._spawn("serve"))
 
-            from app.dev.stack import Readiness
-            from infra import telemetry
-
             telemetry.configure(self._settings, component="dev")
-            ready = Readiness(self._settings, self._state.path)
+            ready = ReadinessProbe(self._settings, self._state.path)
             if postgres is not None:
                 await postgres.prepare()
             self._progress("bringing the tables up to date")
@@ -370,5 +414,69 @@ class Stack:
             ) from None
 
 
-def _plain(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret is not None else ""
+def run_dev(settings: Settings, *, choose_ports: bool, console: Console) -> None:
+    """Start everything, say where it is, and run until SIGINT or SIGTERM.
+
+    Args:
+        settings: what to start; configured parts are used, the others started.
+        choose_ports: take free ports instead of those of the settings.
+        console: where to write.
+
+    Raises:
+        SetupError: something is missing, taken or does not start.
+    """
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+    path = settings.state_path()
+    with usable(path), StateDirectory(path) as state, Steps(console) as steps:
+        settings = with_ports(settings, choose=choose_ports)
+        binary = None
+        if settings.temporal_address is None:
+            binary = obtain_binary(
+                settings.home_path(),
+                offline=settings.offline,
+                progress=steps.show,
+                configured=settings.temporal_binary_path,
+            )
+        stack = Stack(settings, state, binary=binary, progress=steps.show)
+        asyncio.run(_run(stack, steps, console))
+
+
+async def _run(stack: Stack, steps: Steps, console: Console) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    stopped = asyncio.create_task(stop.wait())
+    running = asyncio.create_task(_run_stack(stack, steps, console))
+    await asyncio.wait({stopped, running}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    running.cancel()
+    try:
+        await running
+    except asyncio.CancelledError:
+        console.print("stopped; the data are kept")
+
+
+async def _run_stack(stack: Stack, steps: Steps, console: Console) -> None:
+    async with stack:
+        steps.done()
+        console.print(_addresses(stack.running()))
+        console.print("Ctrl-C stops everything.")
+        await stack.watch()
+
+
+def _addresses(running: Running) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in (
+        ("API", running.api_url),
+        ("API docs", running.docs_url),
+        ("API key", running.api_key),
+        ("Temporal UI", running.temporal_ui_url or running.temporal_address),
+        ("Clips", running.clips),
+    ):
+        table.add_row(f"[bold]{name}[/bold]", value, style=None)
+    return table
+
+
+def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)

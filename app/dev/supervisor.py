@@ -1,29 +1,81 @@
-"""Keeps the parts of the embedded stack running."""
+"""Processes and TCP ports of the embedded stack: restarts what dies, finds and checks ports."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
 
-from infra.errors import StartFailedError
+from infra.errors import PortTakenError, StartFailedError
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> tuple[int, ...]:
+    """Return distinct ports that are free now. Use them immediately."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((host, 0))
+        return tuple(int(each.getsockname()[1]) for each in sockets)
+
+
+def require_free(port: int, *, purpose: str, setting: str, host: str = "127.0.0.1") -> None:
+    """Check that a port can be listened on.
+
+    Args:
+        port: the port.
+        purpose: what it is for, in the message.
+        setting: the option or variable that changes it, in the message.
+        host: the address to listen on.
+
+    Raises:
+        PortTakenError: another program listens there, or permission is denied.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTakenError(
+                f"Port {port} on {host}, for {purpose}, cannot be used: {error.strerror}.",
+                remedy=f"Stop the program that uses it, or choose another port by {setting}.",
+            ) from error
+
+
+def accepts(port: int, host: str = "127.0.0.1") -> bool:
+    """Return True if something accepts connections on a port."""
+    try:
+        with socket.create_connection((host, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
 
 _POLL_INTERVAL: Final = 0.1
+
+
 _FIRST_DELAY: Final = 0.1
+
+
 _LONGEST_DELAY: Final = 30.0
+
+
 _STABLE_AFTER: Final = 10.0
+
+
 _LEAST_SPACE: Final = 1 << 20
+
 
 logger = structlog.get_logger(__name__)
 
 
 class Service(Protocol):
-    """Something that runs in a process of its own."""
+    """A child process that the supervisor restarts."""
 
     log: Path
 
@@ -32,20 +84,20 @@ class Service(Protocol):
         """Its process id."""
 
     def running(self) -> bool:
-        """Whether its process has not ended."""
+        """Return True if the process has not ended."""
 
     def wait(self) -> int:
-        """Wait for its end and answer its exit code."""
+        """Wait for the process to end. Return its exit code."""
 
     def stop(self) -> None:
-        """End it, and wait until it has."""
+        """Stop the process and wait until it has ended."""
 
     def last_words(self) -> str:
-        """The line of its log that says why it ended."""
+        """Return the line of its log that says why it ended."""
 
 
 class Supervised:
-    """One service, started again when it dies, after a delay that doubles while it keeps dying."""
+    """One service, restarted when it dies, with exponential backoff."""
 
     def __init__(
         self,
@@ -75,7 +127,7 @@ class Supervised:
         return self._service.pid
 
     def require_running(self) -> None:
-        """Make sure that it lives.
+        """Check that the service runs.
 
         Raises:
             StartFailedError: it has ended.
@@ -89,10 +141,10 @@ class Supervised:
             )
 
     async def keep_running(self) -> None:
-        """Start it again whenever it dies, until cancelled.
+        """Restart the service whenever it dies, until cancelled.
 
-        Nothing that goes wrong with this service (a full disk, a directory that was removed) ends
-        the loop: the other services must not pay for it.
+        No error of this service (a full disk, a removed directory) ends the loop, since that would
+        stop the other services.
         """
         delay = self._first_delay
         clock = asyncio.get_running_loop().time
@@ -103,14 +155,14 @@ class Supervised:
                 continue
             if clock() - started > _STABLE_AFTER:
                 delay = self._first_delay
-            await self._bury(restart_in=delay)
+            await self._clean_up(restart_in=delay)
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
             started = clock()
             self._restart()
 
-    async def _bury(self, *, restart_in: float) -> None:
-        """Report the end of a process, and end what is left of its process group."""
+    async def _clean_up(self, *, restart_in: float) -> None:
+        """Log the end of a process, and stop what is left of its process group."""
         code, reason = self._service.wait(), ""
         with suppress(OSError):
             reason = self._service.last_words()

@@ -1,39 +1,52 @@
-"""Making, rotating, changing and revoking API keys, each with its entry in the audit log.
+"""API keys: create, rotate, change, revoke and look up, with audit log entries.
 
-The functions work within the caller's transaction. What they change is decided by
-`domain/tenants/keys.py`, one change of a tenant's keys at a time.
+`make`, `rotate`, `change` and `revoke` run in the caller's transaction; `domain/tenants/keys.py`
+decides, and one change of a tenant's keys runs at a time. `create_key` and the functions after it
+open their own transaction and take a tenant's short name, for the command line.
+
+`KeyCache` keeps usable keys for `KEY_LIFETIME` seconds. A key that is revoked, rotated or changed
+in this process is invalidated immediately, and one changed by another process within
+`KEY_LIFETIME` seconds. Unknown keys are not cached, so a new key works immediately.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Final
+from pathlib import Path
+from typing import Final, Self
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.tenants.audit import Actor, AuditAction
+from app.services.tenants import tenant_id_of
+from domain.tenants.audit import OPERATOR, SYSTEM, Actor, AuditAction
 from domain.tenants.keys import DEFAULT_OVERLAP, KeyLife, Scope, require_administrator
+from domain.tenants.usage import PlanName
 from infra import api_keys
 from infra.api_keys import KeyMode, PlainKey
+from infra.cache import AsyncCache
+from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import api_keys as stored_keys
-from infra.db.repositories import audit
+from infra.db.repositories import audit, tenants
 from infra.db.tables import ApiKey
+from infra.state_directory import move_aside_directory, write_private
 
 CHANGEABLE: Final = frozenset({"name", "allowed_ips", "expires_at"})
-"""What a key can be given anew; for other rights a new key is made."""
+"""Fields of a key that can be changed; other rights need a new key."""
 
-_TOLD_OF_A_NEW_KEY: Final = ("name", "mode", "scopes", "allowed_ips", "expires_at")
+
+_AUDITED_FIELDS: Final = ("name", "mode", "scopes", "allowed_ips", "expires_at")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewKey:
-    """What a key is to be; `allowed_ips` are networks in CIDR notation, none for anywhere."""
+    """Fields of a key to create; `allowed_ips` are networks in CIDR notation, none for any."""
 
     name: str
     scopes: frozenset[Scope]
@@ -44,14 +57,14 @@ class NewKey:
 
 @dataclass(frozen=True, kw_only=True)
 class MadeKey:
-    """A key as stored, and in plain text: it cannot be had again."""
+    """A key as stored, and in plain text, which is not stored."""
 
     row: ApiKey
     plain: PlainKey
 
 
 def life_of(row: ApiKey) -> KeyLife:
-    """Return what decides over a key's life."""
+    """Return the fields that decide whether a key works."""
     return KeyLife(
         created_at=row.created_at,
         expires_at=row.expires_at,
@@ -71,7 +84,7 @@ async def make(
     key_id: UUID | None = None,
     replaces: UUID | None = None,
 ) -> MadeKey:
-    """Make a key.
+    """Create a key.
 
     Args:
         session: the tenant's.
@@ -95,7 +108,7 @@ async def make(
         allowed_ips=wanted.allowed_ips,
         expires_at=wanted.expires_at,
     )
-    details = {name: _json(getattr(row, name)) for name in _TOLD_OF_A_NEW_KEY}
+    details = {name: _json(getattr(row, name)) for name in _AUDITED_FIELDS}
     if replaces is not None:
         details["replaces"] = str(replaces)
     await audit.record(
@@ -121,7 +134,7 @@ async def rotate(
     successor_id: UUID | None = None,
     spare_last_administrator: bool = True,
 ) -> MadeKey:
-    """Make a key's successor, with the same rights; the old one ends with the overlap.
+    """Create a key's successor with the same rights; the old key expires after the overlap.
 
     Args:
         session: the tenant's.
@@ -183,7 +196,7 @@ async def change(
     actor: Actor,
     spare_last_administrator: bool = True,
 ) -> ApiKey:
-    """Give a key another name, other addresses or another end; `values` names some of CHANGEABLE.
+    """Change fields of a key; `values` has some of `CHANGEABLE`.
 
     Raises:
         LastAdministratorError: no key that could make others would be left, or not for long.
@@ -225,7 +238,7 @@ async def revoke(
     actor: Actor,
     spare_last_administrator: bool = True,
 ) -> ApiKey:
-    """Revoke a key at once. The first revocation stands.
+    """Revoke a key immediately. Revoking it again changes nothing.
 
     Args:
         session: the tenant's.
@@ -262,7 +275,7 @@ async def revoke(
 async def _keeping_an_administrator(
     session: AsyncSession, tenant_id: UUID, now: datetime, actor: Actor, *, spare: bool
 ) -> AsyncIterator[None]:
-    """Refuse the change that is made within, if it leaves nobody to administer the keys."""
+    """Refuse the change made in this block if it leaves no key that can administer keys."""
     before = await _administrators(session, tenant_id)
     yield
     if spare:
@@ -285,3 +298,226 @@ async def _get(session: AsyncSession, *, tenant_id: UUID, key_id: UUID) -> ApiKe
 
 def _json(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+_DEV_SLUG: Final = "dev"
+
+
+_KEY_FILE: Final = "api-key"
+
+
+@dataclass(frozen=True)
+class TenantKey:
+    """A tenant and a key of its in plain text."""
+
+    tenant_id: UUID
+    key_id: UUID
+    key: PlainKey
+
+
+async def ensure_dev_tenant(database: Database, *, secret: bytes, directory: Path) -> TenantKey:
+    """Return the development tenant's key, made at the first start and kept for the next.
+
+    The key lies in `directory/api-key`, readable by its owner alone. One that the database does
+    not know (any more) is replaced.
+
+    Args:
+        database: migrated.
+        secret: the installation's signing secret.
+        directory: the state directory, which exists.
+    """
+    path = directory / _KEY_FILE
+    move_aside_directory(path)
+    kept = api_keys.parse(path.read_text(errors="replace").strip()) if path.exists() else None
+    if kept is not None:
+        key_hash = api_keys.hash_key(kept, secret=secret)
+        async with database.key_session(key_hash) as session:
+            row = await stored_keys.find_usable(session, key_hash=key_hash)
+        if row is not None:
+            return TenantKey(tenant_id=row.tenant_id, key_id=row.id, key=kept)
+    created = await create_key(
+        database,
+        secret=secret,
+        slug=_DEV_SLUG,
+        name="development",
+        scopes=(Scope.ADMIN,),
+        mode=KeyMode.TEST,
+        actor=SYSTEM,
+    )
+    async with database.session(created.tenant_id) as session:
+        # Nobody shares a machine's own installation, so nothing there has to be rationed.
+        await tenants.set_plan(session, tenant_id=created.tenant_id, plan=PlanName.ENTERPRISE)
+    write_private(path, created.key.value + "\n")
+    return created
+
+
+async def create_key(
+    database: Database,
+    *,
+    secret: bytes,
+    slug: str,
+    name: str,
+    scopes: Iterable[Scope],
+    mode: KeyMode = KeyMode.LIVE,
+    allowed_ips: Iterable[str] = (),
+    expires_at: datetime | None = None,
+    actor: Actor = OPERATOR,
+) -> TenantKey:
+    """Create a key for the tenant `slug`, and the tenant if it is new.
+
+    The key in plain text is returned only here; it is not stored.
+    """
+    tenant_id = tenant_id_of(slug)
+    async with database.session(tenant_id) as session:
+        await stored_keys.ensure_tenant(session, tenant_id=tenant_id, slug=slug, name=slug)
+        made = await make(
+            session,
+            NewKey(
+                name=name,
+                scopes=frozenset(scopes),
+                mode=mode,
+                allowed_ips=tuple(allowed_ips),
+                expires_at=expires_at,
+            ),
+            tenant_id=tenant_id,
+            secret=secret,
+            actor=actor,
+        )
+    return TenantKey(tenant_id=tenant_id, key_id=made.row.id, key=made.plain)
+
+
+async def list_keys(database: Database, *, slug: str) -> list[ApiKey]:
+    """Return the keys of the tenant `slug`, oldest first, revoked ones included."""
+    tenant_id = tenant_id_of(slug)
+    async with database.session(tenant_id) as session:
+        return await stored_keys.list_all(session, tenant_id=tenant_id)
+
+
+async def rotate_key(
+    database: Database, *, secret: bytes, slug: str, key_id: UUID, overlap: timedelta
+) -> TenantKey:
+    """Make the successor of a key of the tenant `slug`; the old one works for `overlap` more.
+
+    Raises:
+        RecordMissingError: the tenant has no such key.
+        KeyChangeRefusedError: it has ended, or was replaced before.
+    """
+    tenant_id = tenant_id_of(slug)
+    async with database.session(tenant_id) as session:
+        made = await rotate(
+            session,
+            key_id,
+            tenant_id=tenant_id,
+            secret=secret,
+            actor=OPERATOR,
+            overlap=overlap,
+            spare_last_administrator=False,
+        )
+    return TenantKey(tenant_id=tenant_id, key_id=made.row.id, key=made.plain)
+
+
+async def revoke_key(database: Database, *, slug: str, key_id: UUID) -> bool:
+    """Revoke a key of the tenant `slug` immediately. Return False if there is no such key.
+
+    It may be the last that administers the tenant, since an operator can make another.
+    """
+    tenant_id = tenant_id_of(slug)
+    try:
+        async with database.session(tenant_id) as session:
+            await revoke(
+                session,
+                key_id,
+                tenant_id=tenant_id,
+                actor=OPERATOR,
+                spare_last_administrator=False,
+            )
+    except RecordMissingError:
+        return False
+    return True
+
+
+KEY_LIFETIME: Final = 5.0
+"""Seconds that a revoked key may still be let in by another process; docs/keys.md promises it."""
+
+
+_CAPACITY: Final = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedKey:
+    """What a request needs of its key."""
+
+    tenant_id: UUID
+    id: UUID
+    scopes: frozenset[Scope]
+    allowed_ips: tuple[str, ...]
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, row: ApiKey) -> Self:
+        """Return it from a stored key."""
+        return cls(
+            tenant_id=row.tenant_id,
+            id=row.id,
+            scopes=frozenset(Scope(scope) for scope in row.scopes),
+            allowed_ips=tuple(row.allowed_ips),
+            expires_at=row.expires_at,
+            last_used_at=row.last_used_at,
+        )
+
+
+class KeyCache:
+    """Finds usable keys by their hash, through a cache.
+
+    Args:
+        database: where the keys are.
+        clock: seconds, monotonic.
+        now: current time, by which a cached key expires.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._now = now
+        self._keys = AsyncCache[bytes, CachedKey | None](
+            capacity=_CAPACITY,
+            lifetime=lambda key: 0.0 if key is None else KEY_LIFETIME,
+            clock=clock,
+        )
+
+    async def find_usable(self, key_hash: bytes) -> CachedKey | None:
+        """Return the key with this hash; None if it is unknown, revoked or expired.
+
+        Raises:
+            DatabaseUnavailableError: the key is not cached, and the database is unavailable.
+        """
+        key = await self._keys.get_or_load(key_hash, lambda: self._load(key_hash))
+        if key is None or (key.expires_at is not None and self._now() >= key.expires_at):
+            return None
+        return key
+
+    def note_use(self, key_hash: bytes, at: datetime) -> None:
+        """Record in the cache that a use of a key has been stored."""
+        self._keys.replace(key_hash, lambda key: key and replace(key, last_used_at=at))
+
+    @contextmanager
+    def changing(self, key_id: UUID) -> Iterator[None]:
+        """Invalidate a key after this block, which changes it and commits.
+
+        It is invalidated after an error too, since the commit may have succeeded.
+        """
+        try:
+            yield
+        finally:
+            self._keys.invalidate(lambda _, key: key is not None and key.id == key_id)
+
+    async def _load(self, key_hash: bytes) -> CachedKey | None:
+        async with self._database.key_session(key_hash) as session:
+            row = await stored_keys.find_usable(session, key_hash=key_hash)
+        return None if row is None else CachedKey.of(row)

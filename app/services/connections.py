@@ -1,14 +1,13 @@
-"""100ms connections as requests are judged by, remembered for seconds: each event needs one.
+"""100ms connections as needed to check an incoming event, cached for seconds.
 
-A connection that is changed, rotated or deleted in this process is forgotten at once; elsewhere it
-counts as changed within `LIFETIME` seconds. That there is none is remembered for as long, so that
-a sender of refused events costs no look-up each; one that is made in this process works at once.
+A connection that is changed, rotated or deleted in this process is invalidated immediately, and one
+changed by another process within `LIFETIME` seconds. That there is no connection is cached as long,
+so that refused events cost no look-up each; a connection created in this process works immediately.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +15,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from cachetools import LRUCache
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.hms.admission import Checks, Secrets
 from domain.tenants.addresses import IPNetwork, network
 from domain.tenants.audit import Actor, AuditAction
+from infra.cache import AsyncCache
 from infra.connection_secrets import OVERLAP, ConnectionSecrets, PlainSecrets
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
@@ -29,21 +30,21 @@ from infra.db.tables import Connection
 from infra.encryption import SecretDecryptionError
 
 LIFETIME: Final = 5.0
-"""Seconds for which another process may go by what was changed; docs/webhooks-100ms.md has it."""
+"""Seconds until a change takes effect in other processes; documented in docs/webhooks-100ms.md."""
 
 _CAPACITY: Final = 10_000
-"""Of those found; and of those that are not, apart, so that strangers push out nobody."""
+"""Names with connections that are cached, and as many without."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class KnownConnection:
-    """What judging a request needs of a connection.
+class CachedConnection:
+    """What checking a request needs of a connection.
 
     Attributes:
-        secrets: what is accepted now; None when the signing secret cannot be read.
-        trusted_proxies: those that the connection trusts itself.
+        secrets: accepted now; None if the signing secret cannot be decrypted.
+        trusted_proxies: those of the connection itself.
     """
 
     tenant_id: UUID
@@ -55,17 +56,23 @@ class KnownConnection:
     trusted_proxies: tuple[IPNetwork, ...]
 
 
-_Found = tuple[KnownConnection, ...]
+@dataclass(frozen=True)
+class _LookUp:
+    """The connections that a name has, and the seconds for which that may be cached."""
+
+    found: tuple[CachedConnection, ...]
+    lifetime: float
 
 
-class KnownConnections:
-    """Finds connections by what a request names, in the database when not seen lately.
+class ConnectionCache:
+    """Finds connections by their id or 100ms workspace, through a cache.
 
     Args:
-        database: where they are.
-        secrets: opens their secrets.
-        clock: seconds, never going back.
-        now: the time, by which secrets before a rotation lose their worth.
+        database: where the connections are.
+        secrets: decrypts their secrets.
+        clock: seconds, monotonic.
+        now: current time, by which secrets from before a rotation expire.
+        capacity: names with connections that are cached, and as many without.
     """
 
     def __init__(
@@ -75,93 +82,81 @@ class KnownConnections:
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        capacity: int = _CAPACITY,
     ) -> None:
         self._database = database
         self._secrets = secrets
-        self._clock = clock
         self._now = now
-        self._known: OrderedDict[UUID | str, tuple[float, _Found]] = OrderedDict()
-        self._unknown: OrderedDict[UUID | str, float] = OrderedDict()
-        self._changes = 0
+        self._cache = AsyncCache[UUID | str, _LookUp](
+            capacity=capacity,
+            lifetime=lambda look_up: look_up.lifetime,
+            is_absent=lambda look_up: not look_up.found,
+            clock=clock,
+        )
+        self._existing: LRUCache[UUID | str, None] = LRUCache(capacity)
 
     def remembers(self, name: UUID | str) -> bool:
-        """Return True if an id or workspace was found before, or needs no look-up to be refused.
+        """Return True if an id or workspace was found before, or is cached as unknown.
 
-        What was found before may have to be looked up again, but is none that somebody made up.
+        One that was found before may need another look-up, but was not made up by the sender.
         """
-        return name in self._known or self._remembered(name) is not None
+        return name in self._existing or name in self._cache
 
-    async def find(self, connection_id: UUID) -> KnownConnection | None:
-        """Return a connection, or None when there is none of this id.
+    async def find(self, connection_id: UUID) -> CachedConnection | None:
+        """Return a connection, or None if there is none with this id.
 
         Raises:
-            DatabaseUnavailableError: the database is away, and the connection not remembered.
+            DatabaseUnavailableError: it is not cached, and the database is unavailable.
         """
-        found = self._remembered(connection_id)
-        if found is None:
-            asked, changes = self._clock(), self._changes
+
+        async def load() -> _LookUp:
             async with self._database.connection_session(connection_id) as session:
                 row = await connections.find(session, connection_id=connection_id)
-            rows = [] if row is None else [row]
-            found = self._remember(connection_id, rows, asked=asked, changes=changes)
+            return self._looked_up(connection_id, [] if row is None else [row])
+
+        found = (await self._cache.get_or_load(connection_id, load)).found
         return found[0] if found else None
 
-    async def find_by_workspace(self, workspace: str) -> _Found:
+    async def find_by_workspace(self, workspace: str) -> tuple[CachedConnection, ...]:
         """Return the connections of a 100ms workspace, oldest first.
 
         Raises:
-            DatabaseUnavailableError: the database is away, and they are not remembered.
+            DatabaseUnavailableError: they are not cached, and the database is unavailable.
         """
-        found = self._remembered(workspace)
-        if found is None:
-            asked, changes = self._clock(), self._changes
+
+        async def load() -> _LookUp:
             async with self._database.workspace_session(workspace) as session:
                 rows = await connections.find_by_workspace(session, workspace=workspace)
-            found = self._remember(workspace, rows, asked=asked, changes=changes)
-        return found
+            return self._looked_up(workspace, rows)
+
+        return (await self._cache.get_or_load(workspace, load)).found
 
     def forget(self, connection_id: UUID) -> None:
-        """Look a connection up anew from now on: it was changed. Call it once that is committed."""
-        self.forget_workspaces()  # a change may have given it to another, or taken it from one
-        self._known.pop(connection_id, None)
+        """Invalidate a connection that was changed, after the commit."""
+        self.forget_workspaces()  # a change may have moved it from one workspace to another
+        self._existing.pop(connection_id, None)
+        self._cache.invalidate(lambda name, _: name == connection_id)
 
     def forget_workspaces(self) -> None:
-        """Look up anew which connections a workspace has. Call it once a new one is committed."""
-        self._changes += 1
-        self._unknown.clear()
-        for workspace in [each for each in self._known if isinstance(each, str)]:
-            del self._known[workspace]
+        """Invalidate which connections workspaces have, after the commit of a new connection."""
+        for workspace in [each for each in self._existing if isinstance(each, str)]:
+            self._existing.pop(workspace)
+        self._cache.invalidate(lambda name, look_up: isinstance(name, str) or not look_up.found)
 
-    def _remembered(self, name: UUID | str) -> _Found | None:
-        until, found = self._known.get(name, (0.0, None))
-        if self._clock() < until:
-            return found
-        return () if self._clock() < self._unknown.get(name, 0.0) else None
-
-    def _remember(
-        self, name: UUID | str, rows: Sequence[Connection], *, asked: float, changes: int
-    ) -> _Found:
-        now = self._now()
-        found = tuple(self._known_of(row, now) for row in rows)
-        # What was read before a change may be what was changed.
-        if changes != self._changes:
-            return found
-        if not found:
-            self._known.pop(name, None)
-            self._unknown[name] = asked + LIFETIME
-            self._unknown.move_to_end(name)
-            if len(self._unknown) > _CAPACITY:
-                self._unknown.popitem(last=False)
+    def _looked_up(self, name: UUID | str, rows: Sequence[Connection]) -> _LookUp:
+        if rows:
+            self._existing[name] = None
         else:
-            self._known[name] = (asked + min(_lifetime(row, now) for row in rows), found)
-            self._known.move_to_end(name)
-            if len(self._known) > _CAPACITY:
-                self._known.popitem(last=False)
-        return found
+            self._existing.pop(name, None)
+        now = self._now()
+        return _LookUp(
+            found=tuple(self._known_of(row, now) for row in rows),
+            lifetime=min((_lifetime(row, now) for row in rows), default=LIFETIME),
+        )
 
-    def _known_of(self, row: Connection, now: datetime) -> KnownConnection:
+    def _known_of(self, row: Connection, now: datetime) -> CachedConnection:
         checks = Checks.model_validate(row.checks)
-        return KnownConnection(
+        return CachedConnection(
             tenant_id=row.tenant_id,
             id=row.id,
             account_id=row.account_id,
@@ -180,7 +175,7 @@ class KnownConnections:
 
 
 def _lifetime(row: Connection, now: datetime) -> float:
-    """Return for how long a row tells what is accepted: not beyond the end of old secrets."""
+    """Return the seconds for which a row may be cached: not beyond the end of old secrets."""
     if row.previous_until is None or row.previous_until <= now:
         return LIFETIME
     return min(LIFETIME, (row.previous_until - now).total_seconds())
@@ -196,7 +191,7 @@ class ConnectionService:
     """
 
     def __init__(
-        self, database: Database, secrets: ConnectionSecrets, cache: KnownConnections
+        self, database: Database, secrets: ConnectionSecrets, cache: ConnectionCache
     ) -> None:
         self._database = database
         self._secrets = secrets

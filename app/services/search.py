@@ -1,12 +1,8 @@
-"""The words that tenants' highlights hold, remembered for a while, to correct slips by.
-
-From what somebody typed to what is searched for: other forms of words, and slips corrected.
-"""
+"""Full-text search: turns a query as typed into a query of PostgreSQL, with spelling corrected."""
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +20,7 @@ from domain.highlights.search_query import (
     words,
     write,
 )
+from infra.cache import AsyncCache
 from infra.db.repositories import search
 from infra.db.repositories.search import TextQuery
 
@@ -36,45 +33,41 @@ MOST_WORDS: Final = 50_000
 _CAPACITY: Final = 64
 
 
-class Vocabularies:
-    """Reads vocabularies through a cache; a new word serves to correct slips after `LIFETIME` (s).
+class VocabularyCache:
+    """Words in tenants' highlights, cached for `LIFETIME` seconds, to correct spelling by.
 
-    Searching for the word itself finds it at once. Of a tenant with more than `MOST_WORDS` the
-    first ones by the alphabet are known.
+    A search for a new word finds it immediately; only corrections lag. Of a tenant with more than
+    `MOST_WORDS` words, the alphabetically first ones are used.
 
     Args:
-        clock: seconds, never going back.
+        clock: seconds, monotonic.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._known: OrderedDict[UUID, tuple[float, tuple[str, ...]]] = OrderedDict()
+        self._words = AsyncCache[UUID, tuple[str, ...]](
+            capacity=_CAPACITY, lifetime=LIFETIME, clock=clock
+        )
 
     async def of(self, session: AsyncSession, tenant_id: UUID) -> tuple[str, ...]:
-        """Return a tenant's words, in its session."""
-        now = self._clock()
-        expires, words = self._known.get(tenant_id, (now, ()))
-        if now < expires:
-            return words
+        """Return a tenant's words, read in its session."""
+        return await self._words.get_or_load(tenant_id, lambda: self._load(session, tenant_id))
+
+    @staticmethod
+    async def _load(session: AsyncSession, tenant_id: UUID) -> tuple[str, ...]:
         found = await search.vocabulary(session, tenant_id=tenant_id, most=MOST_WORDS)
-        words = tuple(word for word in found if not word.startswith("#"))
-        self._known[tenant_id] = (now + LIFETIME, words)
-        self._known.move_to_end(tenant_id)
-        if len(self._known) > _CAPACITY:
-            self._known.popitem(last=False)
-        return words
+        return tuple(word for word in found if not word.startswith("#"))
 
 
 _MOST_CORRECTED: Final = 4
 
 
 class NothingToSearchForError(Exception):
-    """The query holds no word that is looked for."""
+    """The query has no word to search for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WordCorrection:
-    """A word that no highlight holds, and those searched for instead."""
+    """A word that no highlight contains, and the words searched for instead."""
 
     word: str
     instead: tuple[str, ...]
@@ -82,7 +75,7 @@ class WordCorrection:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadQuery:
-    """A query as it is searched for, and what was corrected in it."""
+    """A query as it is searched for, and the corrections made."""
 
     query: TextQuery
     corrections: tuple[WordCorrection, ...]
@@ -92,21 +85,20 @@ class QueryReader:
     """Reads queries in all languages of a tenant's streams.
 
     Args:
-        vocabularies: what slips are corrected by.
+        vocabularies: words to correct spelling by.
     """
 
-    def __init__(self, vocabularies: Vocabularies) -> None:
+    def __init__(self, vocabularies: VocabularyCache) -> None:
         self._vocabularies = vocabularies
 
     async def read(self, session: AsyncSession, *, tenant_id: UUID, text: str) -> ReadQuery:
         """Return what to search for.
 
-        A word stands for its stem in each language as well. One that is too common to mean
-        anything in one of them need not be there, if others are asked for. One that nobody wrote
-        also stands for the nearest that somebody did.
+        A word also matches by its stem in each language. A stop word of one of the languages is
+        not required, if other words are given. An unknown word also matches the nearest known ones.
 
         Raises:
-            NothingToSearchForError: there is no word in it, or none that is not excluded.
+            NothingToSearchForError: the query has no word, or excludes all of them.
         """
         node = parse(await search.read_query(session, text))
         if node is None:

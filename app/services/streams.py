@@ -1,16 +1,11 @@
-"""Short names of tenants, for people who look at Temporal.
-
-Making a stream's row, whoever asks for it: its profile matched and pinned, all in one place.
-
-A stream's workflow: started from its row alone, told things, asked how far it is.
-"""
+"""Streams: create the row, and start, signal and query the workflows of a stream."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -28,6 +23,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from app.services.profiles import TenantProfileStore
+from app.services.tenants import TenantNames
 from domain import task_queues
 from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
 from domain.ids import SearchAttribute, backfill_workflow_id, clip_workflow_id, stream_workflow_id
@@ -48,52 +44,24 @@ from domain.streams.report import clock, stream_details, stream_title
 from domain.streams.status import TERMINAL, EndReason, StreamEnd, StreamProgress, StreamStatus
 from domain.tenants.usage import PlanName
 from domain.text import Language
-from infra.db.engine import Database, DatabaseUnavailableError
+from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import profiles, streams, tenants
+from infra.db.repositories import profiles, streams
 from infra.db.tables import Stream
 from infra.storage.clips import LocalClipStore
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
+from workflows.backfill import BackfillWorkflow
+from workflows.clip import ClipWorkflow
+from workflows.stream import StreamWorkflow
 
-_KEPT: Final = 10_000
-
+M = TypeVar("M", bound=Model)
 
 _log = structlog.get_logger(__name__)
 
 
-class TenantNames:
-    """Looks up a tenant's short name, once.
-
-    Args:
-        database: holds the tenants.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._known: dict[UUID, str] = {}
-
-    async def of(self, tenant_id: UUID) -> str:
-        """Return the short name, or the id where there is none to be read."""
-        known = self._known.get(tenant_id)
-        if known is not None:
-            return known
-        try:
-            async with self._database.session(tenant_id) as session:
-                row = await tenants.get(session, tenant_id=tenant_id)
-        except DatabaseUnavailableError as error:
-            _log.info("tenant_name_unknown", tenant_id=str(tenant_id), error=str(error))
-            row = None
-        if row is None:
-            return str(tenant_id)
-        if len(self._known) >= _KEPT:
-            self._known.clear()
-        self._known[tenant_id] = row.slug
-        return row.slug
-
-
 @dataclass(frozen=True, kw_only=True)
 class NewStream:
-    """A stream that is asked for; `options` are those of `api.streams.schemas.AnalyzeOptions`."""
+    """A requested stream; `options` are those of `api.streams.schemas.AnalyzeOptions`."""
 
     tenant_id: UUID
     stream_id: UUID
@@ -107,7 +75,7 @@ class NewStream:
 
 
 class StreamCreation:
-    """Makes streams: every way to a new one leads through here.
+    """Creates streams. The API, the broker's jobs and 100ms events all use it.
 
     Args:
         profiles: the tenants' game profiles.
@@ -122,7 +90,7 @@ class StreamCreation:
         """Insert a stream that is about to start, in the caller's transaction.
 
         Raises:
-            StreamQuotaExceededError: the tenant's plan allows no stream more.
+            StreamQuotaExceededError: the tenant's plan allows no further stream.
         """
         tenants = await self._profiles.read(session, new.tenant_id)
         match = tenants.match(new.game or new.title)
@@ -158,7 +126,7 @@ class StreamCreation:
 
 
 async def close_orphan(database: Database, stream: Stream) -> Stream:
-    """Close a stream that no workflow follows, so that it does not stay open for ever."""
+    """Mark a stream without a workflow as ended, so that it does not stay open."""
     end = StreamEnd(reason=EndReason.CANCELLED, message="stopped; its analysis was not running")
     progress = StreamProgress(status=end.status, end=end)
     async with database.session(stream.tenant_id) as session:
@@ -169,15 +137,6 @@ async def close_orphan(database: Database, stream: Stream) -> Stream:
     async with database.session(stream.tenant_id) as session:
         found = await streams.get(session, tenant_id=stream.tenant_id, stream_id=stream.id)
     return found or stream
-
-
-WORKFLOW: Final = "StreamWorkflow"
-
-
-BACKFILL_WORKFLOW: Final = "BackfillWorkflow"
-
-
-CLIP_WORKFLOW: Final = "ClipWorkflow"
 
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
@@ -194,7 +153,7 @@ _REFUSALS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_
 
 
 class StreamStarter:
-    """Starts the workflows of streams, and speaks to those that run.
+    """Starts, signals and queries the workflows of streams.
 
     Args:
         client: gives Temporal's client, or raises TemporalUnavailableError.
@@ -225,7 +184,7 @@ class StreamStarter:
 
         async def start(attributes: TypedSearchAttributes) -> None:
             await client.start_workflow(
-                WORKFLOW,
+                StreamWorkflow.run,
                 request,
                 id=stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id),
                 task_queue=task_queues.ORCHESTRATION,
@@ -252,12 +211,12 @@ class StreamStarter:
             raise _unavailable(error) from error
 
     async def stop(self, stream: Stream, *, message: str) -> bool:
-        """Ask a stream's workflow to end in good order; answer whether there is one running.
+        """Ask a stream's workflow to stop gracefully. Return False if none is running.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
-        return await self._signal(stream, "stop", StopRequest(message=message))
+        return await self._signal(stream, StreamWorkflow.stop, StopRequest(message=message))
 
     async def cancel(self, stream: Stream) -> None:
         """Cancel a stream's workflow, its clips in the making and its stored media, if it runs.
@@ -276,41 +235,41 @@ class StreamStarter:
                 raise _unavailable(error) from error
 
     async def fail(self, stream: Stream, *, error_type: str, message: str) -> bool:
-        """Tell a stream's workflow that its source failed; answer whether there is one running.
+        """Signal a stream's workflow that its source failed. Return False if none is running.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
         failure = SourceFailure(error_type=error_type, message=message)
-        return await self._signal(stream, "source_failed", failure)
+        return await self._signal(stream, StreamWorkflow.source_failed, failure)
 
     async def correct_clip(self, stream: Stream, request: ClipCorrection) -> bool:
-        """Have a highlight's clip cut anew if it can be; answer whether its stream still runs.
+        """Request another cut of a highlight's clip. Return False if its stream is not running.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
-        return await self._signal(stream, "correct_clip", request)
+        return await self._signal(stream, StreamWorkflow.correct_clip, request)
 
     async def offer_recording(self, stream: Stream, recording: RecordingReady) -> bool:
-        """Tell a stream's workflow of a recording; answer whether there is one running.
+        """Signal a stream's workflow that a recording exists. Return False if none is running.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
-        return await self._signal(stream, "recording_ready", recording)
+        return await self._signal(stream, StreamWorkflow.recording_ready, recording)
 
     async def backfill(
         self, stream: Stream, recording: RecordingReady, *, again: bool = False
     ) -> bool:
-        """Fill a stream that no workflow follows from its recording, unless that is under way.
+        """Start a backfill of a finished stream from its recording, unless one is running.
 
-        Answers whether it is: False where it was to be done again and another one has not ended.
+        Returns False if `again` is set and another backfill has not ended.
 
         Args:
-            stream: which is over.
-            recording: of it.
-            again: analyse all of it once more, whether something is missing or not.
+            stream: the stream, which has ended.
+            recording: its recording.
+            again: analyze all of it again, not only the gaps.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -320,7 +279,7 @@ class StreamStarter:
 
         async def start(attributes: TypedSearchAttributes) -> None:
             await client.start_workflow(
-                BACKFILL_WORKFLOW,
+                BackfillWorkflow.run,
                 BackfillInput(
                     tenant_id=stream.tenant_id,
                     stream_id=stream.id,
@@ -358,7 +317,7 @@ class StreamStarter:
         client = await self._client()
         try:
             await client.start_workflow(
-                CLIP_WORKFLOW,
+                ClipWorkflow.run,
                 ClipInput(
                     spec=spec,
                     stream_workflow=stream_workflow_id(
@@ -379,24 +338,22 @@ class StreamStarter:
     async def clip_finished(
         self, *, tenant_id: UUID, stream_id: UUID, outcome: ClipOutcome
     ) -> bool:
-        """Tell a stream's workflow how a clip ended; answer whether there is one running.
+        """Signal a stream's workflow how a clip ended. Return False if none is running.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
         name = stream_workflow_id(tenant_id=tenant_id, stream_id=stream_id)
-        return await self._send(name, "clip_finished", outcome)
+        return await self._send(name, StreamWorkflow.clip_finished, outcome)
 
     async def live_progress(self, stream: Stream) -> StreamProgress | None:
-        """Return what the running workflow knows, or None when it cannot say within a second."""
+        """Return the running workflow's progress; None if it does not answer within a second."""
         try:
             client = await self._client()
             handle = client.get_workflow_handle(
                 stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
             )
-            progress: StreamProgress = await handle.query(
-                "status", result_type=StreamProgress, rpc_timeout=_QUERY_TIMEOUT
-            )
+            progress = await handle.query(StreamWorkflow.status, rpc_timeout=_QUERY_TIMEOUT)
         except (
             TemporalUnavailableError,
             RPCError,
@@ -408,18 +365,17 @@ class StreamStarter:
         return progress
 
     async def _signal(
-        self,
-        stream: Stream,
-        name: str,
-        argument: StopRequest | SourceFailure | RecordingReady | ClipCorrection,
+        self, stream: Stream, signal: Callable[[StreamWorkflow, M], None], argument: M
     ) -> bool:
         workflow_id = stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
-        return await self._send(workflow_id, name, argument)
+        return await self._send(workflow_id, signal, argument)
 
-    async def _send(self, workflow_id: str, name: str, argument: Model) -> bool:
+    async def _send(
+        self, workflow_id: str, signal: Callable[[StreamWorkflow, M], None], argument: M
+    ) -> bool:
         handle = (await self._client()).get_workflow_handle(workflow_id)
         try:
-            await handle.signal(name, argument, rpc_timeout=_RPC_TIMEOUT)
+            await handle.signal(signal, argument, rpc_timeout=_RPC_TIMEOUT)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False

@@ -1,7 +1,7 @@
 """Requests to the API, counted in memory and written to usage every few seconds.
 
 No request waits for it. What is lost when a process is killed are the requests since its last
-flush; one that is told to stop writes what it has counted.
+flush; a process that stops normally writes what it has counted.
 """
 
 from __future__ import annotations

@@ -34,11 +34,11 @@ from typing import Final
 import psutil
 from rich.console import Console
 
-from app.dev import temporal_binary
-from app.dev.ports import accepts, free_ports
+from app.dev import temporal as temporal_binary
 from app.dev.postgres import APPLICATION, DatabaseUrls, PostgresServer
-from app.dev.temporal_server import TemporalServer
-from app.services.bootstrap import TenantKey, create_key
+from app.dev.supervisor import accepts, free_ports
+from app.dev.temporal import TemporalServer
+from app.services.api_keys import TenantKey, create_key
 from benchmarks.api_throughput.load import Load, Outcome
 from benchmarks.api_throughput.report import Comparison, Report, Round, percentile, table
 from benchmarks.api_throughput.rows import fill
@@ -122,7 +122,7 @@ def _options() -> argparse.Namespace:
 
 @contextmanager
 def _servers() -> Iterator[tuple[dict[str, _Server], TenantKey]]:
-    binary = temporal_binary.find(Settings().home_path())
+    binary = temporal_binary.find_binary(Settings().home_path())
     if binary is None:
         raise SystemExit("There is no Temporal server: run `highlights setup` once.")
     with ExitStack() as stack:

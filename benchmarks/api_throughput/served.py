@@ -11,8 +11,7 @@ from typing import Final
 from unittest.mock import patch
 from uuid import UUID
 
-from api.app import create_app
-from app.serve import serve
+from app.serve import build_app, serve
 from benchmarks.api_throughput.bare import create_bare_app
 from domain.tenants.usage import PLANS, Plan, PlanName
 from infra import telemetry
@@ -34,7 +33,7 @@ def main() -> None:
     telemetry.configure(settings, component="api")
     with patch.dict(PLANS, {PlanName.ENTERPRISE: _BOUNDLESS}):
         app = (
-            create_app(settings) if kind == "ours" else create_bare_app(dsn, settings, UUID(tenant))
+            build_app(settings) if kind == "ours" else create_bare_app(dsn, settings, UUID(tenant))
         )
         serve(app, host="127.0.0.1", port=int(port))
 

@@ -14,8 +14,7 @@ from typing import Final
 from unittest.mock import patch
 from uuid import UUID
 
-from api.app import create_app
-from app.serve import serve
+from app.serve import build_app, serve
 from benchmarks.inbound.bare import create_bare_app
 from domain.tenants.usage import PLANS, Plan, PlanName
 from infra import telemetry
@@ -36,7 +35,7 @@ def main() -> None:
     settings = Settings()
     telemetry.configure(settings, component="api")
     with patch.dict(PLANS, {PlanName.ENTERPRISE: _BOUNDLESS}):
-        app = create_app(settings) if kind == "ours" else create_bare_app(dsn, UUID(tenant))
+        app = build_app(settings) if kind == "ours" else create_bare_app(dsn, UUID(tenant))
         if not profile:
             serve(app, host="127.0.0.1", port=int(port))
             return

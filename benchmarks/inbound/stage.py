@@ -22,11 +22,11 @@ from uuid import UUID
 import httpx
 import psutil
 
-from app.dev import temporal_binary
-from app.dev.ports import accepts, free_ports
+from app.dev import temporal as temporal_binary
 from app.dev.postgres import APPLICATION, DatabaseUrls, PostgresServer
-from app.dev.temporal_server import TemporalServer
-from app.services.bootstrap import TenantKey, create_key
+from app.dev.supervisor import accepts, free_ports
+from app.dev.temporal import TemporalServer
+from app.services.api_keys import TenantKey, create_key
 from benchmarks.inbound.load import Load, Outcome
 from domain.tenants.keys import Scope
 from domain.tenants.usage import PlanName
@@ -104,7 +104,7 @@ def stage(*, profile: Path | None = None, durable_temporal: bool = False) -> Ite
         profile: where our server's profile is written when it stops.
         durable_temporal: Temporal keeps its data in a file, as under `highlights dev`.
     """
-    binary = temporal_binary.find(Settings().home_path())
+    binary = temporal_binary.find_binary(Settings().home_path())
     if binary is None:
         raise SystemExit("There is no Temporal server: run `highlights setup` once.")
     with ExitStack() as stack:

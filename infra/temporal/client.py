@@ -151,9 +151,9 @@ class TemporalRefusedError(TemporalUnavailableError):
 class TemporalConnection:
     """A client of Temporal that is made when first needed, so that the API starts without it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, client: Client | None = None) -> None:
         self._settings = settings
-        self._client: Client | None = None
+        self._client = client
         self._connecting = asyncio.Lock()
 
     async def client(self) -> Client:

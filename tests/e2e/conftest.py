@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.dev.ports import free_ports
+from app.dev.supervisor import free_ports
 from demo.match import Match, ensure_match
 from infra.state_directory import Running, StateDirectory
 from tests.conftest import server_directory

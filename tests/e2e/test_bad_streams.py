@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.dev.ports import free_ports
+from app.dev.supervisor import free_ports
 from demo.origin import LiveOrigin, OriginOptions
 from demo.origin.faults import CorruptSegment, Faults, Redirect, Regression
 from domain.media.segments import GapReason

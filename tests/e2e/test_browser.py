@@ -20,11 +20,11 @@ import uvicorn
 from playwright.async_api import Page, Response, async_playwright
 from pydantic import SecretStr
 
-from api.app import create_app
-from app.dev.ports import free_ports
 from app.dev.postgres import DatabaseUrls
+from app.dev.supervisor import free_ports
 from app.doctor import chromium_path
-from app.services.bootstrap import create_key
+from app.serve import build_app
+from app.services.api_keys import create_key
 from domain.clips.models import ClipStatus
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
@@ -169,7 +169,7 @@ async def _render(folder: Path) -> Path:
 @asynccontextmanager
 async def _serving(settings: Settings, port: int) -> AsyncIterator[None]:
     server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_config=None)
+        uvicorn.Config(build_app(settings), host="127.0.0.1", port=port, log_config=None)
     )
     task = asyncio.create_task(server.serve())
     while not server.started:

@@ -16,7 +16,7 @@ import av
 import httpx
 import pytest
 
-from app.dev.ports import free_ports
+from app.dev.supervisor import free_ports
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
 from demo.playback import playback_problem

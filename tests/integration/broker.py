@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from app.dev.ports import accepts, free_ports
+from app.dev.supervisor import accepts, free_ports
 from infra.child_process import ChildProcess
 
 _STARTS_WITHIN: Final = 120.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from app.services.bootstrap import tenant_id_of
+from app.services.tenants import tenant_id_of
 from domain.clips.models import ClipSpec, ClipStatus, RenderedClip
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier

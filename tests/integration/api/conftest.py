@@ -14,11 +14,11 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from api.app import create_app
-from app.dev.ports import free_ports
 from app.dev.postgres import DatabaseUrls
-from app.dev.temporal_server import TemporalServer
-from app.services.bootstrap import create_key
+from app.dev.supervisor import free_ports
+from app.dev.temporal import TemporalServer
+from app.serve import build_app
+from app.services.api_keys import create_key
 from domain import task_queues
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
@@ -71,7 +71,7 @@ def settings_without_temporal(settings: Settings) -> Settings:
 def open_client() -> OpenClient:
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-        app = create_app(settings)
+        app = build_app(settings)
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(

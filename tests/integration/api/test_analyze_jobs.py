@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from app.dev.ports import free_ports
+from app.dev.supervisor import free_ports
 from app.services.jobs import AnalyzeJobs
 from app.services.profiles import TenantProfileStore
 from app.services.streams import StreamCreation, StreamStarter, close_orphan

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.hms import InboundActivities
-from api.app import create_app
+from app.serve import build_app
 from app.services.hms_events import InboundDelivery
 from app.services.profiles import TenantProfileStore
 from app.services.streams import StreamCreation, StreamStarter
@@ -58,7 +58,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 async def endpoint(settings: Settings) -> AsyncIterator[str]:
     """The API, on a port of its own."""
-    app = create_app(settings)
+    app = build_app(settings)
     listener = bind("127.0.0.1", 0)
     async with app.router.lifespan_context(app), serving(app, listener):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1/webhooks/100ms"

@@ -18,9 +18,9 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from app.dev import temporal_binary
-from app.dev.ports import free_ports
-from app.dev.temporal_server import TemporalServer
+from app.dev import temporal as temporal_binary
+from app.dev.supervisor import free_ports
+from app.dev.temporal import TemporalServer
 from infra.db.engine import Database
 from infra.settings import Settings
 from infra.temporal.client import connect as connect_temporal
@@ -37,7 +37,7 @@ class Stoppable:
     """A Temporal server that can be frozen or killed, and comes back at the same address."""
 
     def __init__(self, how: str, home: Path, directory: Path) -> None:
-        binary = temporal_binary.find(home)
+        binary = temporal_binary.find_binary(home)
         assert binary is not None
         self._how = how
         self._binary = binary

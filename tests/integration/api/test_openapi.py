@@ -43,10 +43,10 @@ from schemathesis.specs.openapi.checks import (
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 from temporalio.client import Client
 
-from api.app import create_app
 from api.openapi.document import LINKS
 from app.dev.postgres import DatabaseUrls
-from app.services.bootstrap import create_key
+from app.serve import build_app
+from app.services.api_keys import create_key
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.settings import Settings
@@ -81,7 +81,7 @@ def api_url(settings: Settings) -> Iterator[str]:
     # Every scenario is refused now and then, and all come from one address.
     patient = settings.model_copy(update={"address_refusals_per_minute": 100_000})
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(patient), log_config=None))
+    server = uvicorn.Server(uvicorn.Config(build_app(patient), log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from api.app import create_app
-from app.services.bootstrap import create_key, revoke_key
+from app.serve import build_app
+from app.services.api_keys import create_key, revoke_key
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.settings import Settings
@@ -191,7 +191,7 @@ async def test_the_database_away(
 
 
 async def test_a_mistake_of_ours(settings: Settings) -> None:
-    app = create_app(settings)
+    app = build_app(settings)
 
     async def broken() -> None:
         raise ZeroDivisionError("secret detail")

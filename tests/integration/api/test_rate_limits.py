@@ -12,9 +12,9 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
 
-from api.app import create_app
 from api.middleware.rate_limits import BY_ADDRESS, is_limited, routes_with_costs
-from app.services.bootstrap import create_key
+from app.serve import build_app
+from app.services.api_keys import create_key
 from domain.tenants.keys import Scope
 from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
@@ -67,7 +67,7 @@ async def second_key(database: Database, slug: str) -> tuple[str, str]:
 
 
 async def test_every_operation_under_v1_is_limited(account: Account, settings: Settings) -> None:
-    document = create_app(settings).openapi()
+    document = build_app(settings).openapi()
     operations = [
         (method, path, operation)
         for path, methods in document["paths"].items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -10,8 +9,7 @@ from pydantic import SecretStr
 from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.local import LocalAnalysis
 from activities.interfaces import Analysis
-from app.analyzer import analyzer
-from app.container import open_doors
+from app.container import Container
 from app.dev.postgres import DatabaseUrls
 from infra.settings import Settings
 
@@ -25,8 +23,8 @@ async def analyzer_of(tmp_path: Path, postgres: DatabaseUrls, **values: object) 
             **values,
         }
     )
-    async with AsyncExitStack() as stack:
-        return analyzer(settings, await open_doors(settings, stack))
+    async with Container(settings) as container:
+        return container.analyzer
 
 
 async def test_without_a_key_nothing_changes(tmp_path: Path, postgres: DatabaseUrls) -> None:

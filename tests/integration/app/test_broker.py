@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -16,11 +16,11 @@ from aio_pika.exceptions import PublishError
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from app.broker import broker_at_work
-from app.container import open_doors
-from app.dev.ports import free_ports
+from app.container import Container
 from app.dev.postgres import DatabaseUrls
-from app.dev.temporal_server import TemporalServer
+from app.dev.supervisor import free_ports
+from app.dev.temporal import TemporalServer
+from app.worker import broker_tasks
 from domain.ids import job_stream_id
 from domain.streams.messages import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus
@@ -48,16 +48,16 @@ def settings(postgres: DatabaseUrls, temporal_server: TemporalServer, tmp_path: 
 
 
 @pytest.fixture
-async def at_work(settings: Settings, temporal_client: Client) -> AsyncIterator[AtWork]:
+async def at_work(settings: Settings, temporal_client: Client) -> AtWork:
     """The broker's part of a worker, given the broker's address."""
-    async with AsyncExitStack() as stack:
-        doors = await open_doors(settings, stack)
 
-        def given(url: str | None) -> AbstractAsyncContextManager[None]:
-            changed = settings.model_copy(update={"amqp_url": SecretStr(url) if url else None})
-            return broker_at_work(changed, doors, temporal_client)
+    @asynccontextmanager
+    async def given(url: str | None) -> AsyncIterator[None]:
+        changed = settings.model_copy(update={"amqp_url": SecretStr(url) if url else None})
+        async with Container(changed, client=temporal_client) as container, broker_tasks(container):
+            yield
 
-        yield given
+    return given
 
 
 async def go_live(database: Database, tenant: UUID, stream_id: UUID) -> None:

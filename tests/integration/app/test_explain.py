@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.dev.postgres import DatabaseUrls
-from app.services.bootstrap import tenant_id_of
+from app.services.tenants import tenant_id_of
 from infra.db.engine import Database
 from infra.db.repositories import api_keys, highlights, profiles, streams
 from infra.errors import NotConfiguredError

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from app.doctor import Finding, examine_gemini
-from app.gemini_check import check_gemini_once, log_gemini_check
+from app.doctor import Finding, check_gemini_once, examine_gemini, log_gemini_check
 from infra.gemini import GeminiClient, GeminiOptions
 from infra.settings import Settings
 from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On

@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.dev.postgres import DatabaseUrls
-from app.services.api_keys import life_of
-from app.services.bootstrap import list_keys, tenant_id_of
+from app.services.api_keys import life_of, list_keys
+from app.services.tenants import tenant_id_of
 from domain.tenants.keys import KeyStatus
 from infra import api_keys
 from infra.db.engine import Database

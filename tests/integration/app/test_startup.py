@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from structlog.testing import capture_logs
 
-from app.dev.ports import free_ports
 from app.dev.postgres import DatabaseUrls, PostgresServer
+from app.dev.supervisor import free_ports
 from app.doctor import examine
 from app.startup import check_database, require_schema, wait_for_database
 from infra.db.engine import asyncpg_url, database_address

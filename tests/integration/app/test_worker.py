@@ -14,10 +14,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities import interfaces
-from activities.ingest import IngestActivities
-from app.container import open_doors
+from app.container import Container
 from app.dev.postgres import DatabaseUrls
-from app.worker import workers
+from app.worker import ingest_activities, workers
 from domain import task_queues
 from infra.settings import Settings
 
@@ -32,10 +31,10 @@ async def served(
         segment_store=str(tmp_path / "segments"),
     )
     async with AsyncExitStack() as stack:
-        doors = await open_doors(settings, stack)
-        ingest = IngestActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
+        container = await stack.enter_async_context(Container(settings, client=temporal_client))
+        ingest = ingest_activities(container)
         stack.push_async_callback(ingest.close)
-        yield workers(temporal_client, settings, doors, ingest)
+        yield workers(container, temporal_client, ingest)
 
 
 def activities_of(worker: Worker) -> set[str]:

@@ -10,10 +10,9 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from activities.ingest import IngestActivities
-from app.container import Doors, open_doors
+from app.container import Container
 from app.dev.postgres import DatabaseUrls
-from app.worker import workers
+from app.worker import ingest_activities, workers
 from infra.settings import Settings
 from tests.integration.activities.scene import film_scene
 
@@ -31,10 +30,10 @@ def match(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def worker(
     temporal_client: Client, postgres: DatabaseUrls, tmp_path: Path
-) -> AsyncIterator[Doors]:
+) -> AsyncIterator[Container]:
     """A worker for all queues; yields what its activities work with."""
-    async with working(temporal_client, settings_of(postgres, tmp_path)) as doors:
-        yield doors
+    async with working(temporal_client, settings_of(postgres, tmp_path)) as container:
+        yield container
 
 
 def settings_of(postgres: DatabaseUrls, folder: Path) -> Settings:
@@ -48,12 +47,12 @@ def settings_of(postgres: DatabaseUrls, folder: Path) -> Settings:
 
 
 @asynccontextmanager
-async def working(client: Client, settings: Settings) -> AsyncIterator[Doors]:
+async def working(client: Client, settings: Settings) -> AsyncIterator[Container]:
     """A worker for all queues, with these settings."""
     async with AsyncExitStack() as stack:
-        doors = await open_doors(settings, stack)
-        ingest = IngestActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
+        container = await stack.enter_async_context(Container(settings, client=client))
+        ingest = ingest_activities(container)
         stack.push_async_callback(ingest.close)
-        for each in workers(client, settings, doors, ingest):
+        for each in workers(container, client, ingest):
             await stack.enter_async_context(each)
-        yield doors
+        yield container

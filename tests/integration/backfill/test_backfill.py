@@ -15,7 +15,7 @@ import pytest
 from starlette.responses import Response
 from temporalio.client import Client
 
-from app.container import Doors
+from app.container import Container
 from demo.hms.recording import Recording
 from demo.origin import Faults, LiveOrigin, Mark, OriginOptions
 from domain import task_queues
@@ -173,7 +173,7 @@ async def recording_of(live: LiveOrigin) -> AsyncIterator[str]:
 
 
 async def test_a_moment_in_a_gap_is_found_once_and_nothing_is_doubled(
-    stream: Match, match: Path, worker: Doors
+    stream: Match, match: Path, worker: Container
 ) -> None:
     faults = Faults(missing=(*OVER_THE_MOMENT, *BESIDE_THE_MARK))
     options = OriginOptions(pace=PACE, marks=MARKS, faults=faults)
@@ -200,7 +200,7 @@ async def test_a_moment_in_a_gap_is_found_once_and_nothing_is_doubled(
 
 
 async def test_a_moment_cut_by_the_edge_of_a_gap_is_shown_once(
-    stream: Match, match: Path, worker: Doors
+    stream: Match, match: Path, worker: Container
 ) -> None:
     faults = Faults(missing=ACROSS_THE_MOMENT)
     async with LiveOrigin(match, OriginOptions(pace=PACE, faults=faults)) as live:
@@ -214,7 +214,7 @@ async def test_a_moment_cut_by_the_edge_of_a_gap_is_shown_once(
 
 
 async def test_a_stream_missed_altogether_is_analysed_from_its_recording(
-    stream: Match, match: Path, worker: Doors
+    stream: Match, match: Path, worker: Container
 ) -> None:
     options = OriginOptions(playlist_type="vod", pace=PACE, marks=MARKS)
     async with LiveOrigin(match, options) as recording:
@@ -229,7 +229,7 @@ async def test_a_stream_missed_altogether_is_analysed_from_its_recording(
 
 
 async def test_a_recording_may_come_as_an_archive(
-    stream: Match, match: Path, worker: Doors
+    stream: Match, match: Path, worker: Container
 ) -> None:
     options = OriginOptions(pace=PACE, keep_all=True)
     async with LiveOrigin(match, options) as live:
@@ -243,7 +243,7 @@ async def test_a_recording_may_come_as_an_archive(
 
 
 async def test_a_short_recording_fills_what_it_reaches_and_says_so_of_the_rest(
-    stream: Match, match: Path, worker: Doors
+    stream: Match, match: Path, worker: Container
 ) -> None:
     options = OriginOptions(playlist_type="vod", pace=PACE, faults=Faults(stop_after=20))
     async with LiveOrigin(match, options) as recording:
@@ -261,7 +261,7 @@ async def test_a_short_recording_fills_what_it_reaches_and_says_so_of_the_rest(
 
 
 async def test_a_recording_that_may_not_be_read_leaves_the_stream_as_it_was(
-    stream: Match, worker: Doors
+    stream: Match, worker: Container
 ) -> None:
     await stream.ended_with_gaps(lost_media(20.0, 12.0))
     async with static_origin({"vod.m3u8": lambda _: Response(status_code=403)}) as (base, _):
@@ -273,7 +273,7 @@ async def test_a_recording_that_may_not_be_read_leaves_the_stream_as_it_was(
 
 
 async def test_a_missed_stream_without_a_recording_has_failed_and_says_why(
-    stream: Match, worker: Doors
+    stream: Match, worker: Container
 ) -> None:
     async with static_origin({}) as (base, _):
         result = await stream.fill(f"{base}/vod.m3u8")

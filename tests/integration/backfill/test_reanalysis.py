@@ -10,15 +10,14 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from app.commands.streams import reanalyze
+from app.commands import reanalyze
+from app.container import Container
 from app.dev.postgres import DatabaseUrls
-from app.services.streams import StreamStarter
 from demo.origin import LiveOrigin, OriginOptions
 from domain.streams.backfill.messages import BackfillOutcome, BackfillResult
 from infra.db.engine import Database
 from infra.errors import AlreadyRunningError, NotConfiguredError
 from infra.settings import Settings
-from infra.temporal.client import connected
 from tests.gemini_stand_in import KEY, GeminiStandIn
 from tests.integration.backfill.conftest import PEAK, settings_of, working
 from tests.integration.backfill.test_backfill import PACE, Match
@@ -62,15 +61,16 @@ async def recording(match: Path) -> AsyncIterator[str]:
 class Again:
     """`highlights reanalyze`, followed to its end."""
 
-    def __init__(self, client: Client, database: Database) -> None:
+    def __init__(self, client: Client, database_url: str) -> None:
         self._client = client
-        self._database = database
+        self._database_url = database_url
 
     async def start(self, tenant: UUID, stream: UUID, url: str | None) -> str | None:
-        starter = StreamStarter(connected(self._client), limits=Settings().ingest_limits())
-        return await reanalyze(
-            self._database, starter, tenant_id=tenant, stream_id=stream, recording=url
-        )
+        settings = Settings(database_url=SecretStr(self._database_url))
+        async with Container(settings, client=self._client) as container:
+            return await reanalyze(
+                container.services, tenant_id=tenant, stream_id=stream, recording=url
+            )
 
     async def run(self, match: Match, url: str) -> BackfillResult:
         workflow = await self.start(match.tenant, match.stream, url)
@@ -85,8 +85,8 @@ class Again:
 
 
 @pytest.fixture
-def again(temporal_client: Client, database: Database) -> Again:
-    return Again(temporal_client, database)
+def again(temporal_client: Client, postgres: DatabaseUrls) -> Again:
+    return Again(temporal_client, postgres.application)
 
 
 async def test_what_gemini_sees_joins_the_stream_once_and_is_paid_once(

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from activities.analysis.gemini_answers import GeminiSpending
-from app.dev.ports import free_ports
+from app.dev.supervisor import free_ports
 from domain.analysis.gemini.budget import TenantBudget
 from domain.analysis.gemini.pricing import TokenUsage
 from domain.tenants.usage import UsageKind

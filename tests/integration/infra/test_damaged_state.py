@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from app.dev import temporal_binary
-from app.dev.ports import free_ports
+from app.dev import temporal as temporal_binary
 from app.dev.postgres import PostgresServer
-from app.dev.temporal_server import TemporalServer
-from app.services.bootstrap import ensure_dev_tenant
+from app.dev.supervisor import free_ports
+from app.dev.temporal import TemporalServer
+from app.services.api_keys import ensure_dev_tenant
 from infra.db.engine import Database
 from infra.db.migration import migrate
 from infra.errors import SetupError
@@ -194,7 +194,7 @@ def workflows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def temporal(database: Path) -> TemporalServer:
-    binary = temporal_binary.find(database.parent)
+    binary = temporal_binary.find_binary(database.parent)
     assert binary is not None
     (port,) = free_ports(1)
     return TemporalServer(

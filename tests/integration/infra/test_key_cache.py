@@ -9,8 +9,14 @@ from uuid import uuid4
 
 import pytest
 
-from app.services.bootstrap import TenantKey, create_key, revoke_key
-from app.services.key_cache import LIFETIME, KeyCache, KnownKey
+from app.services.api_keys import (
+    KEY_LIFETIME,
+    CachedKey,
+    KeyCache,
+    TenantKey,
+    create_key,
+    revoke_key,
+)
 from domain.tenants.keys import Scope
 from infra import api_keys
 from infra.db.engine import Database
@@ -58,7 +64,7 @@ async def new_key(database: Database, slug: str, expires_at: datetime | None = N
     )
 
 
-async def find(cache: KeyCache, made: TenantKey) -> KnownKey | None:
+async def find(cache: KeyCache, made: TenantKey) -> CachedKey | None:
     return await cache.find_usable(api_keys.hash_key(made.key, secret=SECRET))
 
 
@@ -74,9 +80,9 @@ async def test_a_key_revoked_elsewhere_is_refused_within_its_lifetime(
         frozenset({Scope.READ}),
     )
     await revoke_key(database, slug=slug, key_id=made.key_id)
-    clock.seconds = LIFETIME - 0.001
+    clock.seconds = KEY_LIFETIME - 0.001
     assert await find(cache, made) == known
-    clock.seconds = LIFETIME
+    clock.seconds = KEY_LIFETIME
     assert await find(cache, made) is None
 
 

@@ -10,8 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.services import connections as connection_cache
-from app.services.connections import LIFETIME, KnownConnections
+from app.services.connections import LIFETIME, ConnectionCache
 from infra.db.engine import Database
 from infra.db.repositories import connections
 from tests.integration.infra.repositories.test_connections import SECRETS, new_connection
@@ -38,8 +37,8 @@ def time() -> Time:
 
 
 @pytest.fixture
-def known(database: Database, time: Time) -> KnownConnections:
-    return KnownConnections(database, SECRETS, clock=time.monotonic, now=time.now)
+def known(database: Database, time: Time) -> ConnectionCache:
+    return ConnectionCache(database, SECRETS, clock=time.monotonic, now=time.now)
 
 
 async def rename(database: Database, tenant: UUID, connection: UUID, account: str) -> None:
@@ -53,7 +52,7 @@ async def rename(database: Database, tenant: UUID, connection: UUID, account: st
 
 
 async def test_a_change_made_elsewhere_counts_after_seconds(
-    database: Database, tenant: UUID, known: KnownConnections, time: Time
+    database: Database, tenant: UUID, known: ConnectionCache, time: Time
 ) -> None:
     connection = await new_connection(database, tenant, account="before")
     seen = []
@@ -67,7 +66,7 @@ async def test_a_change_made_elsewhere_counts_after_seconds(
 
 
 async def test_a_change_made_here_counts_at_once(
-    database: Database, tenant: UUID, known: KnownConnections
+    database: Database, tenant: UUID, known: ConnectionCache
 ) -> None:
     account, other = uuid4().hex, uuid4().hex
     connection = await new_connection(database, tenant, account=account)
@@ -86,7 +85,7 @@ async def test_a_change_made_here_counts_at_once(
 
 
 async def test_a_second_connection_of_a_workspace_is_found_at_once(
-    database: Database, tenant: UUID, other_tenant: UUID, known: KnownConnections
+    database: Database, tenant: UUID, other_tenant: UUID, known: ConnectionCache
 ) -> None:
     account = uuid4().hex
     first = await new_connection(database, tenant, account=account)
@@ -97,7 +96,7 @@ async def test_a_second_connection_of_a_workspace_is_found_at_once(
 
 
 async def test_that_there_is_no_connection_is_remembered_for_seconds(
-    database: Database, tenant: UUID, known: KnownConnections, time: Time
+    database: Database, tenant: UUID, known: ConnectionCache, time: Time
 ) -> None:
     account = uuid4().hex
     assert not known.remembers(account)
@@ -111,7 +110,7 @@ async def test_that_there_is_no_connection_is_remembered_for_seconds(
 
 
 async def test_a_connection_made_here_is_found_at_once(
-    database: Database, tenant: UUID, known: KnownConnections
+    database: Database, tenant: UUID, known: ConnectionCache
 ) -> None:
     account = uuid4().hex
     assert await known.find_by_workspace(account) == ()
@@ -121,9 +120,9 @@ async def test_a_connection_made_here_is_found_at_once(
 
 
 async def test_strangers_push_no_known_connection_out(
-    database: Database, tenant: UUID, known: KnownConnections, monkeypatch: pytest.MonkeyPatch
+    database: Database, tenant: UUID, time: Time
 ) -> None:
-    monkeypatch.setattr(connection_cache, "_CAPACITY", 2)
+    known = ConnectionCache(database, SECRETS, clock=time.monotonic, now=time.now, capacity=2)
     connection = await new_connection(database, tenant)
     assert await known.find(connection) is not None
     strangers = [uuid4() for _ in range(3)]
@@ -134,7 +133,7 @@ async def test_strangers_push_no_known_connection_out(
 
 
 async def test_old_secrets_lose_their_worth_to_the_moment(
-    database: Database, tenant: UUID, known: KnownConnections, time: Time
+    database: Database, tenant: UUID, known: ConnectionCache, time: Time
 ) -> None:
     connection = await new_connection(database, tenant)
     stored = SECRETS.stored(SECRETS.generate(), connection_id=connection)
@@ -158,7 +157,7 @@ async def test_old_secrets_lose_their_worth_to_the_moment(
 
 
 async def test_what_was_read_before_a_change_is_not_remembered_after_it(
-    database: Database, tenant: UUID, known: KnownConnections, monkeypatch: pytest.MonkeyPatch
+    database: Database, tenant: UUID, known: ConnectionCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = await new_connection(database, tenant, account="before")
     session = database.connection_session
@@ -181,7 +180,7 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it(
 
 
 async def test_what_was_found_is_known_to_exist_until_it_is_not_found(
-    database: Database, tenant: UUID, known: KnownConnections, time: Time
+    database: Database, tenant: UUID, known: ConnectionCache, time: Time
 ) -> None:
     connection = await new_connection(database, tenant, account=uuid4().hex)
     assert await known.find(connection) is not None

@@ -9,9 +9,8 @@ import pytest
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-from app.dev.ports import free_ports
-from app.dev.temporal_binary import TemporalBinary
-from app.dev.temporal_server import SEARCH_ATTRIBUTES, TemporalServer
+from app.dev.supervisor import free_ports
+from app.dev.temporal import SEARCH_ATTRIBUTES, TemporalBinary, TemporalServer
 from infra.errors import NotConfiguredError, StartFailedError
 from infra.settings import Settings
 from infra.temporal.client import connect

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.services.plans import LIFETIME, TenantPlans
+from app.services.tenants import PLAN_LIFETIME, TenantPlans
 from domain.tenants.usage import PlanName
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
@@ -32,7 +32,7 @@ async def test_a_changed_plan_counts_once_the_old_one_is_forgotten(
     plans = TenantPlans(database, default=PlanName.FREE, clock=lambda: now[0])
     assert (await plans.of(tenant)).name == PlanName.FREE
     assert await set_plan(database, tenant, PlanName.PRO)
-    now[0] += LIFETIME - 1
+    now[0] += PLAN_LIFETIME - 1
     assert (await plans.of(tenant)).name == PlanName.FREE
     now[0] += 1
     assert (await plans.of(tenant)).name == PlanName.PRO

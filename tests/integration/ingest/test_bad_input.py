@@ -11,7 +11,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from app.dev.ports import free_ports
+from app.dev.supervisor import free_ports
 from demo.origin import Faults, LiveOrigin, OriginOptions
 from demo.origin.faults import CorruptSegment, Redirect
 from domain.media.segments import GapReason

@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from api.app import create_app
 from api.openapi.document import EventMessage
+from app.serve import build_app
 from domain.clips.models import ClipStatus
 from domain.webhooks.delivery import JITTER, OFFSETS
 from domain.webhooks.events import MEANINGS, PAYLOADS, ClipPayload, EventType, UsagePayload, event
@@ -64,7 +64,7 @@ def document() -> dict[str, Any]:
         database_url=SecretStr("postgresql://nobody@localhost/none"),
         signing_secret=SecretStr("s" * 32),
     )
-    return create_app(settings).openapi()
+    return build_app(settings).openapi()
 
 
 def test_a_message_is_as_documented() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.configuration_page import render
 from infra.settings import Settings
+from tools.configuration_page import render
 
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from app.dev import temporal_binary
-from app.dev.ports import free_ports
-from app.dev.temporal_server import TemporalServer
+from app.dev import temporal as temporal_binary
+from app.dev.supervisor import free_ports
+from app.dev.temporal import TemporalServer
 from app.doctor import Finding, examine, show
 from app.worker import require_ffmpeg
 from infra.errors import ComponentMissingError

@@ -6,7 +6,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from app.dev.progress import Steps
+from app.dev.stack import Steps
 
 
 def test_steps_are_lines_and_the_packages_of_a_build_are_thinned_out() -> None:

@@ -41,7 +41,7 @@ _SQL_FILES = {
     "infra/db/migration.py": "applies revisions and reads the catalog, as the owner of the tables",
     "infra/settings/base.py": "parses the database's URL: no query",
     "app/dev/postgres.py": "makes roles and databases, before there is any tenant",
-    "app/dev/temporal_server.py": "checks the SQLite file of Temporal itself",
+    "app/dev/temporal.py": "checks the SQLite file of Temporal itself",
 }
 _SQL_METHODS = {
     "execute",

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
-from app.dev import temporal_binary
-from app.dev.ports import free_ports
-from app.dev.temporal_server import TemporalServer
+from app.dev import temporal as temporal_binary
+from app.dev.supervisor import free_ports
+from app.dev.temporal import TemporalServer
 from domain import task_queues
 from domain.highlights.feedback import HighlightCorrection
 from domain.ids import clip_workflow_id
@@ -212,7 +212,7 @@ RECORDINGS: Final[tuple[Recording, ...]] = (
 
 async def record_on_own_server(recordings: Iterable[Recording]) -> None:
     """Make recordings on a server of our own."""
-    binary = temporal_binary.find(Settings().home_path())
+    binary = temporal_binary.find_binary(Settings().home_path())
     if binary is None:
         raise SystemExit("There is no Temporal binary: run `highlights setup` once.")
     (port,) = free_ports(1)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from app.services.bootstrap import create_key, ensure_dev_tenant, list_keys, revoke_key
+from app.services.api_keys import create_key, ensure_dev_tenant, list_keys, revoke_key
 from domain.tenants.keys import Scope
 from infra import api_keys
 from infra.db.engine import Database

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from app.dev.ports import accepts, free_ports, require_free
+from app.dev.supervisor import accepts, free_ports, require_free
 from infra.errors import PortTakenError
 
 

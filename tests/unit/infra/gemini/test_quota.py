@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.dev.ports import free_ports
+from app.dev.supervisor import free_ports
 from infra.gemini import GeminiBusyError, GeminiQuota, QuotaLimits
 from tests.redis_server import RedisServer
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from app.dev.ports import free_ports
+from app.dev.supervisor import free_ports
 from infra.ssrf import UrlGuard
 from infra.webhooks.sender import MAX_RESPONSE_BYTES, WebhookResponse, WebhookSender
 

@@ -1,41 +1,38 @@
-"""`highlights explain`: why a highlight was chosen or not, from the database.
-
-`highlights reanalyze`: a stream that is over is analysed once more, from its recording.
-
-`highlights reconcile`: rows are compared with their executions now, not at the next pass.
-"""
+"""Bodies of `highlights explain`, `reanalyze` and `reconcile`, and database access for commands."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from temporalio.client import WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 
-from app.services.bootstrap import tenant_id_of
+from app.container import Container
 from app.services.highlights import explanation_of
-from app.services.profiles import PinnedProfiles
-from app.services.streams import StreamStarter
+from app.services.registry import ServiceRegistry
+from app.services.tenants import tenant_id_of
+from app.settings import read_settings, require_database
 from domain import task_queues
 from domain.ids import backfill_workflow_id
 from domain.streams.messages import RecordingReady
 from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
 from domain.streams.status import TERMINAL
-from infra.db.engine import Database
 from infra.db.repositories import beams, highlights, streams
 from infra.errors import AlreadyRunningError, NotConfiguredError, SetupError, StartFailedError
-from infra.profiles.store import ProfileStore
 from infra.settings import Settings
 from infra.state_directory import StateDirectory
 from infra.temporal.client import TemporalUnavailableError, connect
 from workflows.reconcile_executions import ReconcileExecutionsWorkflow
 
+T = TypeVar("T")
+
 
 def choose_tenant(settings: Settings, slug: str | None) -> UUID:
-    """Return the tenant of this short name; without one, that of the running `highlights dev`.
+    """Return the tenant with this short name, or that of the running `highlights dev`.
 
     Raises:
         NotConfiguredError: there is no name, and nothing runs.
@@ -51,58 +48,68 @@ def choose_tenant(settings: Settings, slug: str | None) -> UUID:
     return UUID(running.tenant_id)
 
 
+def with_services(work: Callable[[ServiceRegistry], Awaitable[T]]) -> T:
+    """Run `work` with the services of this installation, or of the running `highlights dev`.
+
+    Raises:
+        NotConfiguredError: neither has a database.
+    """
+    settings = require_database(read_settings())
+
+    async def run() -> T:
+        async with Container(settings) as container:
+            return await work(container.services)
+
+    return asyncio.run(run())
+
+
 async def explain_highlight(
-    database: Database, *, tenant_id: UUID, highlight_id: UUID
+    services: ServiceRegistry, *, tenant_id: UUID, highlight_id: UUID
 ) -> tuple[str, ...] | None:
-    """Return the decision in words, a line each, or None when the tenant has no such highlight."""
-    async with database.session(tenant_id) as session:
+    """Return the explanation of a decision in lines; None if the tenant has no such highlight."""
+    async with services.database.session(tenant_id) as session:
         row = await highlights.get(session, tenant_id=tenant_id, highlight_id=highlight_id)
     if row is None:
         return None
-    pinned = await PinnedProfiles(database, ProfileStore()).find(
-        tenant_id, row.profile_id, row.profile_version
-    )
+    pinned = await services.pinned.find(tenant_id, row.profile_id, row.profile_version)
     return explanation_of(row, pinned)
 
 
 async def reanalyze(
-    database: Database,
-    starter: StreamStarter,
-    *,
-    tenant_id: UUID,
-    stream_id: UUID,
-    recording: str | None,
+    services: ServiceRegistry, *, tenant_id: UUID, stream_id: UUID, recording: str | None
 ) -> str | None:
-    """Start it; return the id of its workflow, or None when the tenant has no such stream.
+    """Start the analysis of a finished stream from its recording.
 
     Args:
-        database: where the stream is recorded.
-        starter: starts the workflow.
-        tenant_id: whose stream it is.
-        stream_id: which.
-        recording: address of the recording's playlist; None takes the one that the source told.
+        services: of this installation.
+        tenant_id: the tenant.
+        stream_id: the stream, which has ended.
+        recording: URL of the recording's VOD playlist; None takes the one the source announced.
+
+    Returns:
+        The id of the workflow; None if the tenant has no such stream.
 
     Raises:
-        SetupError: it cannot be done now, or not without an address; says what to do.
+        SetupError: it cannot be started now, or not without a URL; the remedy says what to do.
     """
-    async with database.session(tenant_id) as session:
+    async with services.database.session(tenant_id) as session:
         stream = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
-        told = await beams.recording_of(session, tenant_id=tenant_id, stream_id=stream_id)
+        announced = await beams.recording_of(session, tenant_id=tenant_id, stream_id=stream_id)
     if stream is None:
         return None
     if stream.status not in TERMINAL:
         raise NotConfiguredError(
-            f"The stream is {stream.status}: only one that is over can be analysed again.",
+            f"The stream is {stream.status}: only one that is over can be analyzed again.",
             remedy="Wait for its end, or stop it.",
         )
-    url = recording or (told.url if told is not None else None)
+    url = recording or (announced.url if announced is not None else None)
     if url is None:
         raise NotConfiguredError(
-            "Where the stream's recording is was never told.",
-            remedy="Name the address of its VOD playlist by --recording.",
+            "The stream's source has announced no recording.",
+            remedy="Pass the URL of its VOD playlist with --recording.",
         )
     try:
-        started = await starter.backfill(stream, RecordingReady(url=url), again=True)
+        started = await services.starter.backfill(stream, RecordingReady(url=url), again=True)
     except TemporalUnavailableError as error:
         raise SetupError(str(error), remedy="See `highlights doctor`.") from error
     if not started:
@@ -121,7 +128,7 @@ when the interpreter ends aborts the process (temporalio/sdk-python issue 300)."
 
 
 async def reconcile_now(settings: Settings) -> ReconcileExecutionsReport:
-    """Have a worker make one pass, and return what it repaired.
+    """Run one reconciliation pass on a worker, and return what it repaired.
 
     Raises:
         NotConfiguredError: no Temporal is configured.

@@ -1,4 +1,4 @@
-"""`python -m app.configuration_page`: docs/configuration.md, from the settings themselves."""
+"""`python -m tools.configuration_page`: docs/configuration.md, from the settings themselves."""
 
 from __future__ import annotations
 
