@@ -125,9 +125,7 @@ def measure(files: Mapping[str, str], *, walks: Path = WALKS) -> Counts:
         ],
         "an import cycle": " -> ".join(_cycle(imported)) or "none",
         "model_copy(update=...) in domain": sum(
-            text.count("model_copy(update=")
-            for path, text in files.items()
-            if path.startswith("domain/")
+            _unchecked_copies(tree) for path, tree in trees.items() if path.startswith("domain/")
         ),
         **_walks(trees, imported, walks),
     }
@@ -230,6 +228,16 @@ def _mentions(tree: ast.Module, symbol: str) -> bool:
         for node in ast.walk(tree)
         for name in (getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "value", ""))
         if isinstance(name, str)
+    )
+
+
+def _unchecked_copies(tree: ast.Module) -> int:
+    return sum(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "model_copy"
+        and any(each.arg == "update" for each in node.keywords)
+        for node in ast.walk(tree)
     )
 
 
