@@ -7,19 +7,22 @@ may only fall: lower the limit when you remove some.
 from __future__ import annotations
 
 import io
+import json
 import re
 import tokenize
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.openapi import document
+
 ROOT = Path(__file__).parents[3]
 PRODUCT = ("activities", "api", "app", "domain", "infra", "workflows")
-GENERATED = {ROOT / "docs" / name for name in ("configuration.md", "errors.md")}
 PAGES = [
     *(ROOT / name for name in ("README.md", "benchmarks/README.md")),
-    *sorted({*(ROOT / "docs").glob("*.md")} - GENERATED),
+    *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "docs" / "howto").glob("*.md")),
 ]
 LIMITS = {
@@ -47,6 +50,22 @@ def found(text: str) -> Counter[str]:
     return Counter(word.lower() for word in WORDS.findall(plain))
 
 
+def described() -> Iterator[tuple[str, str]]:
+    """Yield the place and text of each description in the OpenAPI document."""
+
+    def visit(node: object, place: str) -> Iterator[tuple[str, str]]:
+        if isinstance(node, dict):
+            for name, value in node.items():
+                if name in {"description", "summary"} and isinstance(value, str):
+                    yield place, value
+                yield from visit(value, f"{place}/{name}")
+        elif isinstance(node, list):
+            for number, value in enumerate(node):
+                yield from visit(value, f"{place}/{number}")
+
+    yield from visit(json.loads(json.dumps(document())), "")
+
+
 def texts(source: str) -> str:
     """Return the comments and strings of a module."""
     return "\n".join(
@@ -59,6 +78,10 @@ def texts(source: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_page_has_none_of_them(page: Path) -> None:
     assert found(page.read_text("utf-8")) == {}
+
+
+def test_the_api_documents_itself_without_them() -> None:
+    assert {place: words for place, text in described() if (words := found(text))} == {}
 
 
 def test_their_number_in_code_only_falls() -> None:
