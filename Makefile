@@ -89,9 +89,9 @@ schema: setup ## Write the expected schema and freeze the revisions, after addin
 
 .PHONY: lock
 lock: ## Lock the newest versions that pyproject.toml allows
-	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group dev \
+	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --extra demo --group dev \
 	  pyproject.toml -o requirements.lock
-	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group bench \
+	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --extra demo --group bench \
 	  --constraint requirements.lock -o requirements-bench.lock
 
 .PHONY: clean

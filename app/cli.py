@@ -262,6 +262,18 @@ def wait_for(gate: Path | None) -> None:
 _WRONG_USAGE: Final = 2
 
 
+class DemoMissingError(SetupError):
+    """The demo is not installed: it is part of the repository, not of the package."""
+
+    code = "demo_missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The demo is not part of the installed package.",
+            remedy="Clone the repository and run `make demo` there.",
+        )
+
+
 cli = typer.Typer(
     name="highlights",
     help="Live highlights as a service.",
@@ -345,7 +357,12 @@ def demo(
     ] = None,
 ) -> None:
     """Play a match as a live stream and watch its highlights appear."""
-    from demo.runner import DemoOptions, run_demo
+    try:
+        from demo.runner import DemoOptions, run_demo
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(("demo", "PIL")):
+            raise
+        raise DemoMissingError from error
 
     settings = read_settings()
     options = DemoOptions(

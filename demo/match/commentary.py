@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from demo.match.truth import Moment, Truth
+from demo.match.script import Moment, Truth
 from demo.origin.captions import Caption
 
 _CALM: Final = (

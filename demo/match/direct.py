@@ -9,10 +9,9 @@ import numpy as np
 
 from demo.match.distractors import DISTRACTORS, distractor_length, stage_distractor
 from demo.match.moments import Weakness, stage_moment
-from demo.match.script import Color, Envelope, Look, Mix, Script
+from demo.match.script import Color, Envelope, Look, Mix, Script, Truth
 from demo.match.sport import SPORTS, Sport
 from demo.match.stage import Stage
-from demo.match.truth import Truth
 
 _Card = TypeVar("_Card")
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from demo.match.script import ShotView
+from demo.match.script import Distractor, ShotView
 from demo.match.sport import Range
 from demo.match.stage import Stage
-from demo.match.truth import Distractor
 
 Staging = Callable[[Stage, float, float], None]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from demo.match.script import ShotView
+from demo.match.script import Moment, ShotView
 from demo.match.sport import Recipe
 from demo.match.stage import Stage
-from demo.match.truth import Moment
 
 Weakness = Literal["none", "crowd", "voice", "picture", "late"]
 HUSHED: Final = (5.0, 7.0)

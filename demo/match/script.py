@@ -1,4 +1,4 @@
-"""The script of a match: everything that will be seen and heard, as data, before it is made."""
+"""The script of a match, as data: what will be seen and heard, and its ground truth."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveFloat
 
-from demo.match.truth import Truth
 from demo.model import Model
 
 Color = tuple[int, int, int]
+
+
 ShotView = Literal["wide", "tight", "close", "crowd", "replay", "advert", "panel", "wipe"]
+
+
 Sound = Literal[
     "advert", "bounce", "buzzer", "drums", "kick", "music", "pa", "shot", "sting", "swoosh",
     "whistle",
@@ -131,3 +135,30 @@ def weakest(envelopes: tuple[Envelope, ...], times: NDArray[np.float64]) -> NDAr
     for envelope in envelopes:
         np.minimum(values, envelope.at(times), out=values)
     return values
+
+
+class Moment(Model):
+    """A moment that a viewer would want as a clip: `start` <= `peak` <= `end`, seconds."""
+
+    start: NonNegativeFloat
+    end: NonNegativeFloat
+    peak: NonNegativeFloat
+    kind: str
+
+
+class Distractor(Model):
+    """A passage that draws attention to itself and is no highlight: seconds."""
+
+    start: NonNegativeFloat
+    end: NonNegativeFloat
+    kind: str
+
+
+class Truth(Model):
+    """The ground truth of one video; all times in seconds from its first frame."""
+
+    duration: PositiveFloat
+    seed: int
+    kind: str
+    moments: tuple[Moment, ...]
+    distractors: tuple[Distractor, ...] = ()

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from demo.match.script import Banner, Cue, Envelope, Score, Shot, ShotView, Sound
+from demo.match.script import (
+    Banner,
+    Cue,
+    Distractor,
+    Envelope,
+    Moment,
+    Score,
+    Shot,
+    ShotView,
+    Sound,
+)
 from demo.match.sport import Range, Sport
-from demo.match.truth import Distractor, Moment
 
 
 class Stage:

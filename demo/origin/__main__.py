@@ -12,7 +12,7 @@ from rich.console import Console
 
 from demo.errors import DemoError
 from demo.match.commentary import spoken
-from demo.match.truth import Truth
+from demo.match.script import Truth
 from demo.origin.captions import Caption
 from demo.origin.faults import Faults
 from demo.origin.ladder import Tracks

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from api.highlights.schemas import HighlightModel
 from demo.match import Match
-from demo.match.truth import Truth
+from demo.match.script import Truth
 from demo.playback import playback_problem
 from domain.clips.models import ClipStatus
 from domain.highlights.selection import DecisionStatus

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from demo.match import Match
-from demo.match.truth import Truth
+from demo.match.script import Truth
 from demo.playback import playback_problem
 from domain.score import DIMENSIONS
 from tests.e2e.conftest import Stack

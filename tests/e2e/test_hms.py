@@ -15,7 +15,7 @@ from demo.hms import EventFault, Simulator, SimulatorOptions, Webhook
 from demo.hms.management import Keys
 from demo.hms.webhooks import RETRIES
 from demo.match import Match
-from demo.match.truth import Truth
+from demo.match.script import Truth
 from demo.origin import Faults
 from domain.media.segments import GapStatus
 from domain.streams.status import StreamStatus

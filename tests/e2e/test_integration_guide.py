@@ -32,7 +32,7 @@ LIMIT = 180.0
 GUIDE = (ROOT / "docs" / "integration.md").read_text("utf-8")
 SECTIONS = sections("integration.md")
 FOLLOWING = ("With curl", "With Python", "With asyncio")
-RECEIVING = "Be told instead of asking"
+RECEIVING = "Webhooks instead of polling"
 
 
 def test_every_snippet_belongs_to_a_section_that_is_run() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from demo.match import Match
-from demo.match.truth import Truth
+from demo.match.script import Truth
 from tests.e2e.conftest import MATCH_DURATION, MATCH_SEED
 from tests.e2e.installation import ROOT
 

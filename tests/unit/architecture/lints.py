@@ -53,6 +53,17 @@ _SQL_METHODS = {
 }
 _SQL_FREE_NAMES = {"AsyncSession"}  # to pass a session on is not to use it
 
+_ENTRY_POINTS = ("app/cli.py", "app/container.py", "app/serve.py", "app/worker.py", "app/commands/")
+_STARTS = {"start_workflow", "execute_workflow", "signal_with_start", "start_update_with_start"}
+_NAMED_BY_METHOD = {
+    *(*_STARTS, "start_child_workflow", "execute_child_workflow", "execute_update", "start_update"),
+    *("execute_activity", "start_activity", "execute_activity_method", "start_activity_method"),
+    *("execute_local_activity", "start_local_activity", "execute_update_with_start_workflow"),
+    *("signal", "query", "ScheduleActionStartWorkflow", "WithStartWorkflowOperation"),
+}
+_NO_TEMPORAL = {"signal.signal"}  # the standard library's
+_UNCOUNTED = ("benchmarks/", "clients/", "demo/")  # no part of the product
+
 _NAMELESS = {"common", "helper", "helpers", "manager", "misc", "util", "utils"}
 _UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
@@ -124,6 +135,91 @@ def workflow_imports(path: str, text: str) -> list[str]:
         if top in {"api", "app", "infra"} or (top == "activities" and not interfaces):
             wrong.append(f"{path}:{line}: imports {module}; import activities.interfaces only")
     return wrong
+
+
+def container_imports(path: str, text: str) -> list[str]:
+    """Only entry points import the container; all others are given what they need."""
+    if path.startswith((*_ENTRY_POINTS, *_UNCOUNTED)):
+        return []
+    return [
+        f"{path}:{line}: imports app.container; take what you need as an argument"
+        for line, module, names in _imports(text)
+        if module == "app.container" or (module == "app" and "container" in names)
+    ]
+
+
+def workflow_starts(path: str, text: str) -> list[str]:
+    """Routes and adapters start no workflow: that is a use case, so it is in `app/services`."""
+    if not path.startswith(("api/", "infra/")):
+        return []
+    return [
+        f"{path}:{call.lineno}: calls .{call.func.attr}(); put the use case into app/services"
+        for call in _calls(text)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _STARTS
+    ]
+
+
+def named_by_string(path: str, text: str) -> list[str]:
+    """Temporal is called with the workflow's or activity's method, so that mypy checks the call."""
+    if path.startswith(_UNCOUNTED):
+        return []
+    return [
+        f"{path}:{call.lineno}: names what it calls by a string; pass the method itself"
+        for call, strings in _calls_with_strings(ast.parse(text))
+        if _called(call.func) in _NAMED_BY_METHOD
+        and ast.unparse(call.func) not in _NO_TEMPORAL
+        and any(_is_string(each, strings) for each in _names_in(call))
+    ]
+
+
+def unchecked_copies(path: str, text: str) -> list[str]:
+    """No `model_copy(update=...)` in `domain/`: it checks neither names nor types."""
+    if not path.startswith("domain/"):
+        return []
+    return [
+        f"{path}:{call.lineno}: copies without a check; use a named method or dataclasses.replace"
+        for call in _calls(text)
+        if _called(call.func) == "model_copy" and any(key.arg == "update" for key in call.keywords)
+    ]
+
+
+def _names_in(call: ast.Call) -> list[ast.expr]:
+    """Return the arguments of a call to Temporal that name a workflow, signal or activity."""
+    return [*call.args[:1], *(each.value for each in call.keywords if each.arg == "start_signal")]
+
+
+def _is_string(name: ast.expr, strings: set[str]) -> bool:
+    if isinstance(name, ast.Name):
+        return name.id in strings or name.id.isupper()
+    return isinstance(name, ast.JoinedStr) or (
+        isinstance(name, ast.Constant) and isinstance(name.value, str)
+    )
+
+
+def _calls_with_strings(tree: ast.Module) -> Iterator[tuple[ast.Call, set[str]]]:
+    """Yield each call, with the arguments of the functions around it that are strings."""
+
+    def visit(node: ast.AST, strings: set[str]) -> Iterator[tuple[ast.Call, set[str]]]:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            strings = strings | {
+                each.arg
+                for each in arguments
+                if each.annotation is not None and ast.unparse(each.annotation) == "str"
+            }
+        if isinstance(node, ast.Call):
+            yield node, strings
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, strings)
+
+    yield from visit(tree, set())
+
+
+def _called(function: ast.expr) -> str | None:
+    """Return the name of the function or method that is called."""
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else None
 
 
 def nameless_file(path: str, _text: str) -> list[str]:

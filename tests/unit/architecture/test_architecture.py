@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -11,27 +12,36 @@ import pytest
 
 from tests.unit.architecture.lints import (
     Lint,
+    container_imports,
     impurity,
+    named_by_string,
     nameless_file,
     sessions_without_tenant,
     sql_outside_repositories,
+    unchecked_copies,
     unfinished,
     workflow_imports,
+    workflow_starts,
 )
+from tools.structure import MAX_LINES, MAX_MODULES, crowded_folders, repeated_classes
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = (
     *("activities", "api", "app", "benchmarks", "clients", "demo", "domain", "game_configs"),
     *("infra", "migrations", "workflows"),
 )
+PRODUCT = ("activities", "api", "app", "domain", "infra", "migrations", "workflows")
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
-MAX_FILE_LINES = 800
 
 LINTS = (
     impurity,
     sessions_without_tenant,
     sql_outside_repositories,
     workflow_imports,
+    container_imports,
+    workflow_starts,
+    named_by_string,
+    unchecked_copies,
     nameless_file,
     unfinished,
 )
@@ -67,6 +77,30 @@ VIOLATIONS: list[tuple[Lint, str, str, str]] = [
     (workflow_imports, "workflows/x.py", "import infra", "imports infra"),
     (workflow_imports, "workflows/x.py", "from activities.clips import x", "activities.clips"),
     (workflow_imports, "workflows/x.py", "from activities import clips", "interfaces only"),
+    (container_imports, "api/x.py", "from app.container import Container", "api/x.py:1"),
+    (container_imports, "app/services/x.py", "from app import container", "as an argument"),
+    (container_imports, "app/doctor.py", "import app.container", "as an argument"),
+    (workflow_starts, "api/x.py", "client.start_workflow(StreamWorkflow.run)", "app/services"),
+    (workflow_starts, "infra/x.py", "client.execute_workflow(Relay.run)", "app/services"),
+    (named_by_string, "app/x.py", "client.start_workflow('StreamWorkflow', 1)", "by a string"),
+    (named_by_string, "app/x.py", "handle.signal('stop')", "the method itself"),
+    (named_by_string, "app/x.py", "handle.query(f'{x}')", "the method itself"),
+    (named_by_string, "app/x.py", "client.start_workflow(WORKFLOW, 1)", "the method itself"),
+    (
+        named_by_string,
+        "app/x.py",
+        "def f(name: str):\n    handle.signal(name)",
+        "x.py:2: names what it calls",
+    ),
+    (
+        named_by_string,
+        "app/x.py",
+        "client.start_workflow(X.run, start_signal='stop')",
+        "the method itself",
+    ),
+    (named_by_string, "workflows/x.py", "workflow.execute_activity('render')", "by a string"),
+    (named_by_string, "infra/x.py", "ScheduleActionStartWorkflow('Relay')", "by a string"),
+    (unchecked_copies, "domain/x.py", "y = x.model_copy(update={'a': 1})", "named method"),
     (nameless_file, "domain/utils.py", "", "names no idea"),
     (nameless_file, "infra/clip_helper.py", "", "'helper'"),
     (nameless_file, "api/common/x.py", "", "'common'"),
@@ -83,6 +117,14 @@ ALLOWED: list[tuple[Lint, str, str]] = [
     (sql_outside_repositories, "infra/db/repositories/x.py", "from sqlalchemy import select"),
     (workflow_imports, "workflows/x.py", "from activities.interfaces import Clips"),
     (workflow_imports, "workflows/x.py", "from activities import interfaces"),
+    (container_imports, "app/commands/x.py", "from app.container import Container"),
+    (container_imports, "api/x.py", "from av.container import InputContainer"),
+    (workflow_starts, "app/services/x.py", "client.start_workflow(StreamWorkflow.run)"),
+    (named_by_string, "app/x.py", "client.start_workflow(StreamWorkflow.run, 'x')"),
+    (named_by_string, "app/x.py", "import signal\nsignal.signal(signal.SIGTERM, stop)"),
+    (named_by_string, "infra/x.py", "signal.signal(number, signal.SIG_DFL)"),
+    (unchecked_copies, "domain/x.py", "y = x.model_copy()"),
+    (unchecked_copies, "infra/x.py", "y = x.model_copy(update={})"),
     (nameless_file, "infra/manageable.py", ""),
     (unfinished, "api/x.py", "TODO = 1  # a name"),
 ]
@@ -132,8 +174,29 @@ def test_every_rule_is_tried() -> None:
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
-    too_long = {path for path, text in modules() if text.count("\n") > MAX_FILE_LINES}
-    assert too_long == set(), f"over {MAX_FILE_LINES} lines: split it by noun"
+    too_long = {path for path, text in modules() if text.count("\n") > MAX_LINES}
+    assert too_long == set(), f"over {MAX_LINES} lines: split it by noun"
+
+
+def test_no_folder_holds_more_than_a_reader_can_survey() -> None:
+    paths = [path for path, _ in modules() if not path.endswith("/__init__.py")]
+    assert crowded_folders(paths) == [], f"over {MAX_MODULES} modules: merge or divide"
+
+
+def test_a_public_class_name_exists_once() -> None:
+    trees = {path: ast.parse(text) for path, text in modules() if path.partition("/")[0] in PRODUCT}
+    assert repeated_classes(trees) == {}
+
+
+def test_a_crowded_folder_and_a_repeated_name_are_seen() -> None:
+    assert crowded_folders([f"a/{number}.py" for number in range(MAX_MODULES)]) == []
+    crowd = [f"a/{number}.py" for number in range(MAX_MODULES + 1)]
+    assert crowded_folders(crowd) == [("a", MAX_MODULES + 1)]
+    trees = {
+        "a.py": ast.parse("class Span: ...\nclass _Own: ..."),
+        "b.py": ast.parse("class Span: ...\nclass _Own: ..."),
+    }
+    assert repeated_classes(trees) == {"Span": ["a.py", "b.py"]}
 
 
 def test_packages_import_only_what_their_contracts_allow() -> None:

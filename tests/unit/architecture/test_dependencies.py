@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from hatchling.builders.wheel import WheelBuilder
+
 ROOT = Path(__file__).parents[3]
 SHIPPED = (
-    *("activities", "api", "app", "demo", "domain", "game_configs", "infra", "migrations"),
-    "workflows",
+    *("activities", "api", "app", "domain", "game_configs", "infra", "migrations", "workflows"),
 )
 COMES_WITH = {
     "httpcore": "httpx",
@@ -25,30 +26,49 @@ COMES_WITH = {
 """Modules that are part of what a package offers in its own interface."""
 
 
-def imported() -> set[str]:
-    files = [file for package in SHIPPED for file in (ROOT / package).rglob("*.py")]
+def imported(*packages: str) -> set[str]:
+    files = [file for package in packages for file in (ROOT / package).rglob("*.py")]
     return {module for file in files for module in _modules(file.read_text("utf-8"))}
 
 
-def asked_for() -> set[str]:
+def asked_for(*, extra: str | None = None) -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    names = (re.match(r"[\w.-]+", each) for each in project["dependencies"])
+    asked = [*project["dependencies"]]
+    if extra is not None:
+        asked += project["optional-dependencies"][extra]
+    names = (re.match(r"[\w.-]+", each) for each in asked)
     return {_normalized(name.group()) for name in names if name}
 
 
-def test_every_imported_package_is_a_direct_dependency() -> None:
+def missing(packages: tuple[str, ...], asked: set[str]) -> set[str]:
     homes = packages_distributions()
-    foreign = imported() - set(sys.stdlib_module_names) - {*SHIPPED, "tldrtv_highlights"}
-    missing = {
+    foreign = imported(*packages) - set(sys.stdlib_module_names) - {*packages, "tldrtv_highlights"}
+    return {
         module
-        for module in foreign - COMES_WITH.keys()
-        if not asked_for() & {_bare(home) for home in homes[module]}
+        for module in foreign - COMES_WITH.keys() - {"demo"}
+        if not asked & {_bare(home) for home in homes[module]}
     }
-    assert missing == set(), "add them to pyproject.toml"
+
+
+def test_every_imported_package_is_a_direct_dependency() -> None:
+    assert missing(SHIPPED, asked_for()) == set(), "add them to pyproject.toml"
+
+
+def test_what_the_demo_alone_imports_is_an_extra() -> None:
+    assert missing(("demo",), asked_for(extra="demo")) == set()
+    assert asked_for(extra="demo") - asked_for() == {"pillow"}
+
+
+def test_the_wheel_holds_the_product_only() -> None:
+    builder = WheelBuilder(str(ROOT))
+    files = [each.distribution_path for each in builder.recurse_included_files()]
+    assert {file.partition("/")[0] for file in files} == {*SHIPPED}
 
 
 def test_what_comes_with_another_package_is_imported_and_that_one_asked_for() -> None:
-    assert COMES_WITH.keys() - imported() == set(), "no longer imported: take it off the list"
+    assert COMES_WITH.keys() - imported(*SHIPPED) == set(), (
+        "no longer imported: take it off the list"
+    )
     assert set(COMES_WITH.values()) - asked_for() == set()
 
 

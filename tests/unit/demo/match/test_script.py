@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from demo.match.direct import MIN_SPACING, write_script
 from demo.match.moments import CALM, HUSHED
-from demo.match.script import strongest
+from demo.match.script import Truth, strongest
 from demo.match.sport import SPORTS
-from demo.match.truth import Truth
 
 seeds = st.integers(0, 10_000)
 kinds = st.sampled_from(sorted(SPORTS))
