@@ -16,9 +16,11 @@ from domain.highlights.selection import SelectHighlightsInput, SelectHighlightsR
 from domain.hms.messages import (
     ConnectionList,
     ConnectionRef,
+    ProcessedEvents,
     ReconcileReport,
     RelayInput,
     RelayReport,
+    SessionRef,
 )
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
 from domain.streams.backfill.messages import (
@@ -137,12 +139,20 @@ class ExecutionReconciler(ABC):
 
 
 class Inbound(ABC):
-    """Inbound events after the fact; queue `io`."""
+    """Events of 100ms, once they are stored; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="process_session_events")
+    async def process_session_events(self, ref: SessionRef) -> ProcessedEvents:
+        """Process a batch of a session's pending events, oldest first.
+
+        Fails if an event could not be processed; a retry continues with that event.
+        """
 
     @abstractmethod
     @activity.defn(name="relay_inbound")
     async def relay_inbound(self, request: RelayInput) -> RelayReport:
-        """Deliver recorded events that could not be delivered when they came."""
+        """Signal the workflows of sessions that have pending events of some age."""
 
     @abstractmethod
     @activity.defn(name="managed_connections")

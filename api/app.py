@@ -42,7 +42,7 @@ from api.usage import routes as usage
 from api.webhooks import deliveries
 from api.webhooks import routes as webhooks
 from app.services.connections import KnownConnections
-from app.services.hms_events import InboundDelivery, InboundDispatch
+from app.services.hms_events import EventDispatcher, EventWriter
 from app.services.key_cache import KeyCache
 from app.services.plans import TenantPlans
 from app.services.profiles import PinnedProfiles, TenantProfileStore
@@ -110,7 +110,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         metering = asyncio.create_task(services.meter.run())
         yield
-        await services.dispatch.close()
+        await services.event_dispatcher.close()
         metering.cancel()
         await asyncio.wait([metering])
         await services.limits.close()
@@ -187,15 +187,13 @@ def _services(settings: Settings) -> Services:
         transaction_pooler=settings.database_transaction_pooler,
     )
     temporal = TemporalConnection(settings)
-    starter = StreamStarter(
-        temporal.client, limits=settings.ingest_limits(), names=TenantNames(database)
-    )
+    names = TenantNames(database)
+    starter = StreamStarter(temporal.client, limits=settings.ingest_limits(), names=names)
     signer = UrlSigner(secret)
     guard = UrlGuard(allow_private=settings.allow_private_urls)
     profiles = TenantProfileStore(shipped)
     creation = StreamCreation(profiles, default_plan=settings.default_plan)
     connection_secrets = ConnectionSecrets(secret)
-    inbound = InboundDelivery(database=database, starter=starter, creation=creation, guard=guard)
     redis_url = settings.redis_url
     limiter = RateLimiter(
         None if redis_url is None else redis_url.get_secret_value(),
@@ -218,8 +216,8 @@ def _services(settings: Settings) -> Services:
         pinned=PinnedProfiles(database, shipped),
         connection_secrets=connection_secrets,
         connections=KnownConnections(database, connection_secrets),
-        inbound=inbound,
-        dispatch=InboundDispatch(inbound),
+        event_writer=EventWriter(database),
+        event_dispatcher=EventDispatcher(temporal.client, names=names),
         limits=RateLimits(limiter, TenantPlans(database, default=settings.default_plan), settings),
         keys=KeyCache(database),
         endpoint_secrets=EndpointSecrets(secret),

@@ -11,7 +11,7 @@ from api.highlights.turns import Turns
 from api.middleware.rate_limits import RateLimits
 from api.streams.event_connections import EventConnections
 from app.services.connections import KnownConnections
-from app.services.hms_events import InboundDelivery, InboundDispatch
+from app.services.hms_events import EventDispatcher, EventWriter
 from app.services.key_cache import KeyCache
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.search import QueryReader
@@ -46,8 +46,8 @@ class Services:
     pinned: PinnedProfiles
     connection_secrets: ConnectionSecrets
     connections: KnownConnections
-    inbound: InboundDelivery
-    dispatch: InboundDispatch
+    event_writer: EventWriter
+    event_dispatcher: EventDispatcher
     limits: RateLimits
     keys: KeyCache
     endpoint_secrets: EndpointSecrets

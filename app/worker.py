@@ -11,8 +11,6 @@ from typing import Final
 
 import structlog
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.clips import ClipActivities
@@ -29,12 +27,10 @@ from app.broker import broker_at_work
 from app.container import Doors, open_doors
 from app.gemini_check import log_gemini_check
 from app.schedules import ensure_schedules
-from app.services.hms_events import InboundDelivery
+from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.streams import StreamStarter, TenantNames
 from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
-from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
-from domain.webhooks.delivery import OutboxRelayInput
 from infra.errors import ComponentMissingError
 from infra.media.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
 from infra.settings import Settings
@@ -45,15 +41,14 @@ from infra.temporal.executions import Executions
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
-from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.maintenance import MaintenanceWorkflow
-from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reconcile_executions import ReconcileExecutionsWorkflow
+from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
 from workflows.sandbox import workflow_runner
+from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
 
-_RELAY_CHECK: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 # What a dead worker costs: a workflow's next task waits this long for the worker that had it in
@@ -91,14 +86,11 @@ async def run_worker(settings: Settings) -> None:
         ingest = IngestActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
         stack.push_async_callback(ingest.close)
         await stack.enter_async_context(running(workers(client, settings, doors, ingest)))
-        await ensure_outbox_relay(client, settings)
         # Beside the work: a Temporal that goes away now must not keep us from stopping.
         making = asyncio.create_task(ensure_schedules(client, settings))
         stack.callback(making.cancel)
         checking = asyncio.create_task(log_gemini_check(settings, doors.gemini))
         stack.callback(checking.cancel)
-        relaying = asyncio.create_task(_keep_outbox_relay(client, settings))
-        stack.callback(relaying.cancel)
         await stack.enter_async_context(broker_at_work(settings, doors, client))
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
@@ -148,9 +140,8 @@ def workers(
     backfills = BackfillRecordActivities(doors.database)
     recordings = RecordingActivities(store=doors.segments, client=doors.hls, pool=doors.probes)
     analysis = analyzer(settings, doors)
-    starter = StreamStarter(
-        connected(client), limits=settings.ingest_limits(), names=TenantNames(doors.database)
-    )
+    names = TenantNames(doors.database)
+    starter = StreamStarter(connected(client), limits=settings.ingest_limits(), names=names)
     executions = ExecutionActivities(
         database=doors.database,
         executions=Executions(connected(client)),
@@ -160,7 +151,9 @@ def workers(
     )
     inbound = InboundActivities(
         database=doors.database,
-        delivery=InboundDelivery(
+        writer=EventWriter(doors.database),
+        dispatcher=EventDispatcher(connected(client), names=names),
+        processor=EventProcessor(
             database=doors.database,
             starter=starter,
             creation=doors.creation,
@@ -201,7 +194,8 @@ def workers(
                 OutboxRelayWorkflow,
                 MaintenanceWorkflow,
                 BackfillWorkflow,
-                InboundRelayWorkflow,
+                RelayWorkflow,
+                SessionWorkflow,
                 ReconcileWorkflow,
                 ReconcileExecutionsWorkflow,
             ],
@@ -220,6 +214,7 @@ def workers(
                 webhooks.relay_events,
                 maintenance.expire_records,
                 executions.reconcile_executions,
+                inbound.process_session_events,
                 inbound.relay_inbound,
                 inbound.managed_connections,
                 inbound.reconcile_connection,
@@ -259,25 +254,3 @@ def require_ffmpeg(settings: Settings) -> None:
             f"{error}.",
             remedy="Unset HIGHLIGHTS_FFMPEG_PATH to use the one that comes with us.",
         ) from error
-
-
-async def _keep_outbox_relay(client: Client, settings: Settings) -> None:
-    """Start the relay again where it was terminated, or Temporal was reset under this worker."""
-    while True:
-        await asyncio.sleep(_RELAY_CHECK)
-        try:
-            await ensure_outbox_relay(client, settings)
-        except RPCError as error:
-            _log.warning("outbox_relay_not_started", error=error.message)
-
-
-async def ensure_outbox_relay(client: Client, settings: Settings) -> None:
-    """Start the one relay of the outbox unless it is running."""
-    await client.start_workflow(
-        OutboxRelayWorkflow.run,
-        OutboxRelayInput(interval=settings.webhook_relay_interval),
-        id=OUTBOX_RELAY_WORKFLOW_ID,
-        task_queue=task_queues.ORCHESTRATION,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        static_summary="Sends on the events that their writers could not",
-    )

@@ -1,8 +1,8 @@
-"""Where 100ms sends its events: judged, recorded, brought to their streams, answered with 200.
+"""The endpoints that receive 100ms's events: check the sender, store the event, answer with 200.
 
 Only 200 counts as received at 100ms, which tries four times in 14 seconds and never again. So an
-event is answered when it is durable in the database, and its stream was told if that takes
-milliseconds; whether it could be told makes no difference to the sender.
+event is answered once it is durable in the database and the workflow of its session was signaled,
+if that takes milliseconds. Whether it could be signaled makes no difference to the answer.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ async def _receive(
     services: Services, connection: KnownConnection, event: HmsEvent, body: bytes
 ) -> Response:
     try:
-        recorded = await services.inbound.record(
+        stored = await services.event_writer.store(
             event, tenant_id=connection.tenant_id, connection_id=connection.id, body=body
         )
     except RecordMissingError:
@@ -259,13 +259,13 @@ async def _receive(
         connection_id=str(connection.id),
         # A type that we do not know is whatever a stranger wrote.
         type=event.type if event.is_known else "unknown",
-        is_new=recorded.is_new,
+        is_new=stored.is_new,
     )
-    if recorded.lane is not None:
-        await services.dispatch.deliver(
-            connection.tenant_id, recorded.lane, patience=services.settings.inbound_patience
+    if stored.session is not None:
+        await services.event_dispatcher.dispatch(
+            stored.session, ack_timeout=services.settings.inbound_patience
         )
-    receipt = Receipt(id=event.id, is_new=recorded.is_new)
+    receipt = Receipt(id=event.id, is_new=stored.is_new)
     # A response of our own is sent as it is: the framework would validate the receipt once more.
     return Response(receipt.model_dump_json(), media_type="application/json")
 

@@ -43,9 +43,9 @@ class BeamRef(Model):
     job_id: str | None = None
 
     @property
-    def lane(self) -> str:
+    def partition(self) -> str:
         """What must be done in order: a session's events, in which a room's beams follow."""
-        return lane_of(session_id=self.session_id, room_id=self.room_id) or self.key
+        return partition_of(session_id=self.session_id, room_id=self.room_id) or self.key
 
     @property
     def listed_key(self) -> str | None:
@@ -58,7 +58,7 @@ def beam_key(identity: str) -> str:
     return f"beam:{identity}"
 
 
-def lane_of(*, session_id: str | None, room_id: str | None) -> str | None:
+def partition_of(*, session_id: str | None, room_id: str | None) -> str | None:
     """Return the name of the order to which events of a session or room belong."""
     if session_id is not None:
         return f"session:{session_id}"
@@ -114,9 +114,9 @@ class EndSession(Model):
     message: str
 
     @property
-    def lane(self) -> str | None:
+    def partition(self) -> str | None:
         """Return the order to which it belongs."""
-        return lane_of(session_id=self.session_id, room_id=self.room_id)
+        return partition_of(session_id=self.session_id, room_id=self.room_id)
 
 
 class Annotate(Model):

@@ -27,7 +27,7 @@ from domain.hms.beam import (
     Outcome,
     Step,
     advance,
-    deliver,
+    apply_effect,
 )
 from domain.hms.effects import (
     BeamRef,
@@ -129,11 +129,11 @@ class Book:
             world.open_rows.add(ref.key)
         return step
 
-    async def look(self, ref: BeamRef) -> Beam:
+    async def reload(self, ref: BeamRef) -> Beam:
         await between_calls()
         beam = self._world.beams.get(ref.key, Beam())
         if beam.end is None and ref.session_id in self._world.closed:
-            beam = beam.model_copy(update={"end": SESSION_CLOSED})
+            beam = beam.close(SESSION_CLOSED)
             self._world.beams[ref.key] = beam
         return beam
 
@@ -201,7 +201,7 @@ class Processes:
             self.pending.add(event)
 
     def begin(self, event: int) -> None:
-        delivery = deliver(EFFECTS[event], beams=Book(self.world), streams=Streams(self.world))
+        delivery = apply_effect(EFFECTS[event], beams=Book(self.world), streams=Streams(self.world))
         self.under_way.append((event, delivery))
 
     def step(self, index: int) -> bool:
