@@ -115,7 +115,7 @@ class RelayReport(Model):
 
 
 class ConnectionRef(Model):
-    """A connection whose live streams 100ms can be asked for."""
+    """A connection whose live streams can be listed."""
 
     tenant_id: UUID
     connection_id: UUID
@@ -128,7 +128,7 @@ class ConnectionList(Model):
 
 
 class ReconcileInput(Model):
-    """Ask 100ms what is live, `passes` times; times in seconds.
+    """Reconcile all connections with 100ms's list, `passes` times; times in seconds.
 
     Attributes:
         interval: between two passes.
@@ -137,7 +137,7 @@ class ReconcileInput(Model):
         heartbeat_timeout: after this long without a heartbeat another worker takes over.
         retry_interval: wait before its first retry, unless 100ms names a wait itself.
         attempts: for one connection; the next pass follows anyway.
-        at_a_time: connections asked for together.
+        at_a_time: connections reconciled concurrently.
     """
 
     interval: PositiveFloat = 60.0
@@ -150,7 +150,7 @@ class ReconcileInput(Model):
 
 
 class ReconcileReport(Model):
-    """What was repaired; `failed` counts connections that 100ms gave no list for."""
+    """Repairs made; `failed` counts connections whose list could not be read."""
 
     connections: NonNegativeInt = 0
     started: NonNegativeInt = 0
