@@ -39,9 +39,9 @@ from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client
 
-from benchmarks.inbound.inbound import deliver_rest, reading
 from benchmarks.inbound.load import Outcome
 from benchmarks.inbound.outage import measure_outage
+from benchmarks.inbound.processing import deliver_rest, reading
 from benchmarks.inbound.stage import Stage, send, stage
 from benchmarks.quality.report import machine
 from infra import telemetry

@@ -13,7 +13,7 @@ from unittest.mock import patch
 from temporalio.worker import Worker
 
 from benchmarks.inbound.idle_stream import IdleStreamWorkflow
-from benchmarks.inbound.inbound import opened
+from benchmarks.inbound.processing import opened
 from benchmarks.inbound.served import BOUNDLESS
 from domain import task_queues
 from domain.tenants.plans import PLANS, PlanName
