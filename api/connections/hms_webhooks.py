@@ -34,10 +34,10 @@ from api.services import Services, ServicesDependency
 from app.services.connections import KnownConnection
 from domain.hms.admission import (
     SIGNATURE_HEADER,
-    Presented,
-    Refusal,
+    FailedCheck,
+    PresentedCredentials,
+    failed_check,
     is_timely,
-    refusal,
     serves,
 )
 from domain.hms.events import HmsEvent, NotAnEventError, parse_event
@@ -51,11 +51,11 @@ NAMES: Final = frozenset({"receive_connection_event", "receive_workspace_event"}
 MAX_BODY_BYTES: Final = 256 << 10
 """100ms's largest events are lists of recordings, some kilobytes."""
 
-_PROBLEMS: Final[dict[Refusal, type[Problem]]] = {
-    Refusal.SOURCE: WebhookSourceProblem,
-    Refusal.SECRET: WebhookSecretProblem,
-    Refusal.SIGNATURE: WebhookSignatureProblem,
-    Refusal.TIMESTAMP: WebhookTimestampProblem,
+_PROBLEMS: Final[dict[FailedCheck, type[Problem]]] = {
+    FailedCheck.SOURCE: WebhookSourceProblem,
+    FailedCheck.SECRET: WebhookSecretProblem,
+    FailedCheck.SIGNATURE: WebhookSignatureProblem,
+    FailedCheck.TIMESTAMP: WebhookTimestampProblem,
 }
 _RESPONSES: Final = documented(
     MalformedJsonProblem,
@@ -163,7 +163,7 @@ async def _receive_for_workspace(services: Services, request: Request, body: byt
     found = await _candidates(services, request, event)
     if not found:
         raise _RefusedError(ConnectionNotFoundProblem())
-    failures: list[Refusal] = []
+    failures: list[FailedCheck] = []
     for connection in found:
         failed = _judge(services, request, connection, body)
         if failed is None:
@@ -196,18 +196,18 @@ async def _candidates(
 
 def _judge(
     services: Services, request: Request, connection: KnownConnection, body: bytes
-) -> Refusal | None:
+) -> FailedCheck | None:
     checks = connection.checks
     value = request.headers.get(checks.header_name)
-    presented = Presented(
+    presented = PresentedCredentials(
         source=_source(services, request, connection),
         header_hash=None if value is None else services.connection_secrets.hash_header(value),
         signature=request.headers.get(SIGNATURE_HEADER),
         body=body,
     )
     if connection.secrets is None:
-        return Refusal.SIGNATURE
-    return refusal(checks, connection.secrets, presented)
+        return FailedCheck.SIGNATURE
+    return failed_check(checks, connection.secrets, presented)
 
 
 def _source(services: Services, request: Request, connection: KnownConnection) -> IPAddress | None:
@@ -240,7 +240,7 @@ def _require_timely(connection: KnownConnection, event: HmsEvent) -> None:
         is_replay=event.is_replay,
         now=datetime.now(UTC),
     ):
-        raise _RefusedError(_PROBLEMS[Refusal.TIMESTAMP](), connection)
+        raise _RefusedError(_PROBLEMS[FailedCheck.TIMESTAMP](), connection)
 
 
 async def _receive(

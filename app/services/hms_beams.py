@@ -12,9 +12,9 @@ from domain.hms.beam import (
     Beam,
     BeamEnd,
     BeamRecording,
+    BeamTransition,
     Command,
     Outcome,
-    Step,
     StreamRefusedError,
     advance,
 )
@@ -55,7 +55,7 @@ class SqlBeamRepository:
         self.refusal: str | None = None
         self.stream_id: UUID | None = None
 
-    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> Step:
+    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> BeamTransition:
         """Apply the rule in one transaction, which also creates the row of a new stream.
 
         Raises:

@@ -38,7 +38,7 @@ DEFAULT_TOLERANCE: Final = 300.0
 _SCHEME: Final = "sha256="
 
 
-class Refusal(StrEnum):
+class FailedCheck(StrEnum):
     """The check that a request failed."""
 
     SOURCE = "source"
@@ -95,7 +95,7 @@ class Secrets(Model):
     signing_secrets: tuple[bytes, ...] = ()
 
 
-class Presented(Model):
+class PresentedCredentials(Model):
     """The credentials of a request.
 
     Attributes:
@@ -111,14 +111,16 @@ class Presented(Model):
     body: bytes
 
 
-def refusal(checks: Checks, secrets: Secrets, presented: Presented) -> Refusal | None:
+def failed_check(
+    checks: Checks, secrets: Secrets, presented: PresentedCredentials
+) -> FailedCheck | None:
     """Return the first enabled check that fails, or None. The time is checked separately."""
     if checks.source and not _is_from(presented.source, checks.sources):
-        return Refusal.SOURCE
+        return FailedCheck.SOURCE
     if checks.secret_header and not _is_among(presented.header_hash or b"", secrets.header_hashes):
-        return Refusal.SECRET
+        return FailedCheck.SECRET
     if checks.signature and not _is_signed(presented, secrets.signing_secrets):
-        return Refusal.SIGNATURE
+        return FailedCheck.SIGNATURE
     return None
 
 
@@ -164,6 +166,6 @@ def _is_among(value: bytes, accepted: Iterable[bytes]) -> bool:
     return any(found)
 
 
-def _is_signed(presented: Presented, secrets: Iterable[bytes]) -> bool:
+def _is_signed(presented: PresentedCredentials, secrets: Iterable[bytes]) -> bool:
     given = (presented.signature or "").strip().lower().encode(errors="replace")
     return _is_among(given, [sign(presented.body, secret).encode() for secret in secrets])

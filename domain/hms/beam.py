@@ -101,7 +101,7 @@ class Command(StrEnum):
     RECORDING = "recording"
 
 
-class Step(Model):
+class BeamTransition(Model):
     """Result of `advance`: the new state, the command for the stream, and the event's outcome."""
 
     beam: Beam
@@ -118,7 +118,7 @@ RECORDED = BeamEnd(how=EndKind.STOPPED, message="100ms: its recording was comple
 
 def advance(
     beam: Beam, effect: StartStream | EndStream | OfferRecording, *, session_closed: bool = False
-) -> Step:
+) -> BeamTransition:
     """Return the state of a beam after an event.
 
     An event that comes again repeats its command, since the process that applied it before may have
@@ -138,32 +138,34 @@ def advance(
             return _record(beam, effect)
 
 
-def _start(beam: Beam, *, session_closed: bool) -> Step:
+def _start(beam: Beam, *, session_closed: bool) -> BeamTransition:
     if session_closed and beam.end is None:
         beam = beam.close(SESSION_CLOSED)
     if beam.end is not None:
         command = Command.END if beam.opened else None
-        return Step(beam=beam, command=command, outcome=Outcome.TOO_LATE)
+        return BeamTransition(beam=beam, command=command, outcome=Outcome.TOO_LATE)
     outcome = Outcome.STARTED_BEFORE if beam.opened else Outcome.STARTED
-    return Step(beam=beam.open(), command=Command.START, outcome=outcome)
+    return BeamTransition(beam=beam.open(), command=Command.START, outcome=outcome)
 
 
-def _end(beam: Beam, effect: EndStream) -> Step:
+def _end(beam: Beam, effect: EndStream) -> BeamTransition:
     outcome = Outcome.ENDED_BEFORE
     if beam.end is None:
         outcome = Outcome.ENDED if beam.opened else Outcome.BEFORE_START
         end = BeamEnd(how=effect.how, message=effect.message, error_type=effect.error_type)
         beam = beam.close(end)
-    return Step(beam=beam, command=Command.END if beam.opened else None, outcome=outcome)
+    return BeamTransition(beam=beam, command=Command.END if beam.opened else None, outcome=outcome)
 
 
-def _record(beam: Beam, effect: OfferRecording) -> Step:
+def _record(beam: Beam, effect: OfferRecording) -> BeamTransition:
     recorded = BeamRecording(url=effect.url, duration=effect.duration)
     beam = beam.record(recorded)
     if beam.opened:
-        return Step(beam=beam, command=Command.RECORDING, outcome=Outcome.RECORDING)
+        return BeamTransition(beam=beam, command=Command.RECORDING, outcome=Outcome.RECORDING)
     # Its stream exists for the recording alone, so a later start must not open it.
-    return Step(beam=beam.close(RECORDED), command=Command.RECORDING, outcome=Outcome.RECOVERED)
+    return BeamTransition(
+        beam=beam.close(RECORDED), command=Command.RECORDING, outcome=Outcome.RECOVERED
+    )
 
 
 class StreamRefusedError(Exception):
@@ -173,7 +175,7 @@ class StreamRefusedError(Exception):
 class BeamRepository(Protocol):
     """The beams of one connection, durable."""
 
-    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> Step:
+    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> BeamTransition:
         """Apply the rule to the beam in one transaction.
 
         A start also creates the stream's row, as does a recording of a beam without a start.

@@ -26,9 +26,9 @@ from domain.hms.beam import (
     Beam,
     BeamEnd,
     BeamRecording,
+    BeamTransition,
     Command,
     Outcome,
-    Step,
     advance,
     apply_effect,
 )
@@ -118,7 +118,7 @@ class Beams:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> Step:
+    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> BeamTransition:
         await between_calls()
         ref, world = effect.beam, self._world
         step = advance(
