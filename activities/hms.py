@@ -29,7 +29,7 @@ from infra.db.engine import Database
 from infra.db.repositories import beams, connections
 from infra.encryption import SealBrokenError
 from infra.hms_api import HmsApi, HmsApiError
-from infra.temporal.client import TemporalUnavailableError
+from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 
 REFUSED: Final = "HmsApiRefused"
 _log = structlog.get_logger(__name__)
@@ -80,9 +80,12 @@ class InboundActivities(Inbound):
         for session in sessions:
             try:
                 await self._dispatcher.signal(session)
-            except TemporalUnavailableError:
-                raise
-            except Exception:  # noqa: BLE001 - one session must not hold up all others
+            except Exception as error:
+                if isinstance(error, TemporalUnavailableError) and not isinstance(
+                    error, TemporalRefusedError
+                ):
+                    raise
+                # One session must not hold up all others.
                 _log.exception("inbound_session_failed", tenant_id=str(tenant_id))
                 left += 1
             else:

@@ -26,7 +26,7 @@ from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
 )
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from app.services.hms_beams import SqlBeamRepository, TemporalStreamControl
 from app.services.streams import StreamCreation, StreamStarter, TenantNames
@@ -45,6 +45,7 @@ from domain.hms.events import HmsEvent
 from domain.hms.messages import ProcessedEvents, SessionInput, SessionRef
 from domain.hms.reconciliation import Repair, repair_id
 from domain.ids import session_workflow_id
+from domain.streams.report import stream_title
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import inbound_events
 from infra.db.repositories.errors import RecordMissingError
@@ -84,6 +85,7 @@ _FOREIGN_KEY_VIOLATION: Final = "23503"
 _CAUSE_LENGTH: Final = 500
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _TENANT_ID: Final = SearchAttributeKey.for_keyword(temporal_names.TENANT_ID)
+_REFUSALS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_OF_RANGE})
 _UNAVAILABLE: Final = (TemporalUnavailableError, DatabaseUnavailableError)
 
 _BREAK: Final = 5.0
@@ -331,6 +333,7 @@ class EventDispatcher:
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
+            TemporalRefusedError: it refuses this session.
         """
         client = await self._connect()
         tenant = str(session.tenant_id)
@@ -351,11 +354,17 @@ class EventDispatcher:
                     [SearchAttributePair(_TENANT_ID, str(session.tenant_id))]
                 ),
                 priority=Priority(fairness_key=str(session.tenant_id)),
-                static_summary=f"{tenant} · 100ms {session.partition}",
+                static_summary=stream_title(
+                    tenant=tenant, room=session.partition, title="100ms events", game=""
+                ),
                 rpc_timeout=_RPC_TIMEOUT,
             )
         except RPCError as error:
             _log.warning("temporal unavailable", status=str(error.status), error=error.message)
+            if error.status in _REFUSALS:
+                raise TemporalRefusedError(
+                    f"the workflow service refuses: {error.message}"
+                ) from error
             raise TemporalUnavailableError("the workflow service does not answer") from error
 
     async def dispatch(self, session: SessionRef, *, ack_timeout: float) -> None:
@@ -392,7 +401,8 @@ class EventDispatcher:
                     return
                 await self.signal(session)
         except TemporalUnavailableError as error:
-            self._unavailable_until = self._clock() + _BREAK
+            if not isinstance(error, TemporalRefusedError):
+                self._unavailable_until = self._clock() + _BREAK
             cause = type(error).__name__
             _log.warning("inbound_left_to_relay", tenant_id=str(session.tenant_id), cause=cause)
         except Exception:  # noqa: BLE001 - the event is stored, so the sender is not concerned

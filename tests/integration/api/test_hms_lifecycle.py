@@ -9,6 +9,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
+from domain.hms.events import LONGEST_ID
 from domain.ids import backfill_workflow_id
 from domain.streams.backfill.messages import BackfillInput
 from domain.streams.messages import RecordingReady, StreamInput, StreamResult
@@ -61,6 +62,13 @@ async def test_a_start_makes_a_stream_and_its_workflow(sender: Sender, workflows
     assert (given.playlist_url, given.tenant_id) == (URL, sender.account.tenant_id)
     assert await status_of(workflows, sender) is WorkflowExecutionStatus.RUNNING
     assert await sender.outcomes() == ["started"]
+
+
+async def test_the_longest_names_start_a_stream_too(sender: Sender, workflows: Client) -> None:
+    sender.session = "\N{STADIUM}" * LONGEST_ID
+    await sender.send(STARTED)
+    assert await sender.outcomes() == ["started"]
+    assert await status_of(workflows, sender) is WorkflowExecutionStatus.RUNNING
 
 
 async def test_a_stop_ends_the_stream_in_good_order(sender: Sender, workflows: Client) -> None:

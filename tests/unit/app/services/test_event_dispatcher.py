@@ -174,6 +174,16 @@ async def test_a_mistake_in_one_session_stops_no_other(
     assert not dispatcher.is_unavailable
 
 
+async def test_a_session_that_temporal_refuses_stops_no_other(
+    dispatcher: EventDispatcher, temporal: Temporal
+) -> None:
+    temporal.failure = RPCError("too long", RPCStatusCode.INVALID_ARGUMENT, b"")
+    temporal.gate.set()
+    await asyncio.gather(*(dispatch(dispatcher, f"session-{number}") for number in range(9)))
+    assert len(temporal.begun) == 9
+    assert not dispatcher.is_unavailable
+
+
 async def test_more_signals_than_may_wait_are_left_to_the_relay(
     dispatcher: EventDispatcher, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
