@@ -228,6 +228,19 @@ async def test_the_relay_delivers_what_waits_in_order(
         assert (await handle.result()).end.reason is EndReason.STOPPED
 
 
+async def test_a_session_that_began_before_it_had_a_workflow_is_ended_by_it(
+    activities: InboundActivities, room: Room, temporal: Client
+) -> None:
+    """The release before processed events in the API: it left rows, and no workflow."""
+    await room.record("hls.started.success", "a")
+    await process(activities, room.session("a"))
+    await room.record("hls.stopped.success", "a")
+    await relay(activities)
+    assert await room.processed() == ["started", "ended"]
+    handle = temporal.get_workflow_handle(room.workflow_id("a"), result_type=StreamResult)
+    assert (await handle.result()).end.reason is EndReason.STOPPED
+
+
 async def test_the_relay_leaves_the_api_time_for_its_own(
     activities: InboundActivities, room: Room
 ) -> None:
