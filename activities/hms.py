@@ -1,4 +1,4 @@
-"""Inbound events after the fact: delivered when they could not be, sought when they were lost."""
+"""Inbound events of 100ms: processing, relay, and reconciliation with 100ms's list."""
 
 from __future__ import annotations
 
@@ -12,46 +12,58 @@ from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
 from activities.interfaces import Inbound
-from app.services.hms_events import InboundDelivery
+from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from domain.hms.effects import StartStream
 from domain.hms.messages import (
     ConnectionList,
     ConnectionRef,
+    ProcessedEvents,
     ReconcileReport,
     RelayInput,
     RelayReport,
+    SessionRef,
 )
 from domain.hms.reconciliation import RemoteStream, Repair, repairs
 from infra.connection_secrets import ConnectionSecrets, ManagementKey
-from infra.db.engine import Database, DatabaseUnavailableError
+from infra.db.engine import Database
 from infra.db.repositories import beams, connections
 from infra.encryption import SecretDecryptionError
 from infra.hms_api import HmsApi, HmsApiError
-from infra.temporal.client import TemporalUnavailableError
+from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 
 REFUSED: Final = "HmsApiRefused"
 _log = structlog.get_logger(__name__)
 
 
 class InboundActivities(Inbound):
-    """Relays and reconciles; what either does twice is done once."""
+    """Processes, relays and reconciles inbound events. Idempotent."""
 
     def __init__(
         self,
         *,
         database: Database,
-        delivery: InboundDelivery,
+        writer: EventWriter,
+        dispatcher: EventDispatcher,
+        processor: EventProcessor,
         secrets: ConnectionSecrets,
         api: HmsApi,
     ) -> None:
         self._database = database
-        self._delivery = delivery
+        self._writer = writer
+        self._dispatcher = dispatcher
+        self._processor = processor
         self._secrets = secrets
         self._api = api
 
+    @activity.defn(name="process_session_events")
+    async def process_session_events(self, ref: SessionRef) -> ProcessedEvents:
+        """Process a batch of a session's pending events, oldest first."""
+        async with heartbeating():
+            return await self._processor.process(ref)
+
     @activity.defn(name="relay_inbound")
     async def relay_inbound(self, request: RelayInput) -> RelayReport:
-        """Deliver what waits, tenant by tenant, in order within each lane."""
+        """Signal the workflows of sessions that have pending events of some age."""
         report = RelayReport()
         async with heartbeating():
             for tenant_id in await self._database.tenant_ids():
@@ -61,24 +73,26 @@ class InboundActivities(Inbound):
     async def _relay_tenant(
         self, tenant_id: UUID, request: RelayInput, report: RelayReport
     ) -> RelayReport:
-        lanes = await self._delivery.pending_lanes(
+        sessions = await self._processor.pending_sessions(
             tenant_id, min_age=timedelta(seconds=request.min_age), limit=request.batch
         )
-        delivered = left = 0
-        for lane in lanes:
+        signaled = left = 0
+        for session in sessions:
             try:
-                drained = await self._delivery.drain(tenant_id, lane)
-            except (TemporalUnavailableError, DatabaseUnavailableError):
-                raise
-            except Exception:  # noqa: BLE001 - one lane must not hold up all others
-                _log.exception("inbound_lane_failed", tenant_id=str(tenant_id))
+                await self._dispatcher.signal(session)
+            except Exception as error:
+                if isinstance(error, TemporalUnavailableError) and not isinstance(
+                    error, TemporalRefusedError
+                ):
+                    raise
+                # One session must not hold up all others.
+                _log.exception("inbound_session_failed", tenant_id=str(tenant_id))
                 left += 1
-                continue
-            delivered += drained.delivered
-            left += not drained.is_empty
+            else:
+                signaled += 1
         return RelayReport(
-            tenants=report.tenants + bool(lanes),
-            delivered=report.delivered + delivered,
+            tenants=report.tenants + bool(sessions),
+            delivered=report.delivered + signaled,
             left=report.left + left,
         )
 
@@ -98,7 +112,7 @@ class InboundActivities(Inbound):
         """Compare one connection's streams with 100ms's list, and repair the difference.
 
         Raises:
-            ApplicationError: 100ms gave no list; it says whether and when to ask again.
+            ApplicationError: 100ms gave no list; the error says whether and when to retry.
         """
         async with heartbeating():
             return await self._reconcile(ref)
@@ -145,10 +159,10 @@ class InboundActivities(Inbound):
             ) from error
 
     async def _repair(self, ref: ConnectionRef, repair: Repair) -> bool:
-        """Record a repair as an event and do it; answer whether it is a new one."""
-        recorded = await self._delivery.record_repair(
+        """Store a repair as an event and signal its session; return True if it is new."""
+        stored = await self._writer.store_repair(
             repair, tenant_id=ref.tenant_id, connection_id=ref.connection_id
         )
-        if recorded.lane is not None:
-            await self._delivery.drain(ref.tenant_id, recorded.lane)
-        return recorded.is_new
+        if stored.session is not None:
+            await self._dispatcher.signal(stored.session)
+        return stored.is_new

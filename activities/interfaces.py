@@ -16,9 +16,11 @@ from domain.highlights.selection import SelectHighlightsInput, SelectHighlightsR
 from domain.hms.messages import (
     ConnectionList,
     ConnectionRef,
+    ProcessedEvents,
     ReconcileReport,
     RelayInput,
     RelayReport,
+    SessionRef,
 )
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
 from domain.streams.backfill.messages import (
@@ -190,12 +192,20 @@ class ExecutionReconciler(ABC):
 
 
 class Inbound(ABC):
-    """Processes stored inbound events; queue `io`."""
+    """Events of 100ms, once they are stored; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="process_session_events")
+    async def process_session_events(self, ref: SessionRef) -> ProcessedEvents:
+        """Process a batch of a session's pending events, oldest first.
+
+        Fails if an event could not be processed; a retry continues with that event.
+        """
 
     @abstractmethod
     @activity.defn(name="relay_inbound")
     async def relay_inbound(self, request: RelayInput) -> RelayReport:
-        """Process stored events that could not be processed when they arrived."""
+        """Signal the workflows of sessions that have pending events of some age."""
 
     @abstractmethod
     @activity.defn(name="managed_connections")

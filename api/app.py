@@ -105,7 +105,7 @@ def create_app(shared: ServiceRegistry) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         metering = asyncio.create_task(services.meter.run())
         yield
-        await services.dispatch.close()
+        await services.event_dispatcher.close()
         metering.cancel()
         await asyncio.wait([metering])
         await services.limits.close()

@@ -21,7 +21,7 @@ from activities.analysis.local import LocalAnalysis
 from activities.interfaces import Analysis
 from app.services.api_keys import KeyCache
 from app.services.connections import ConnectionCache
-from app.services.hms_events import InboundDelivery, InboundDispatch
+from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.registry import ServiceRegistry
 from app.services.search import QueryReader, VocabularyCache
@@ -94,13 +94,9 @@ class Container:
         signer = UrlSigner(secret)
         profiles = TenantProfileStore(self.profiles)
         creation = StreamCreation(profiles, default_plan=settings.default_plan)
-        starter = StreamStarter(
-            temporal.client, limits=settings.ingest_limits(), names=TenantNames(database)
-        )
+        names = TenantNames(database)
+        starter = StreamStarter(temporal.client, limits=settings.ingest_limits(), names=names)
         connection_secrets = ConnectionSecrets(secret)
-        inbound = InboundDelivery(
-            database=database, starter=starter, creation=creation, guard=self.url_guard
-        )
         return ServiceRegistry(
             settings=settings,
             database=database,
@@ -120,8 +116,11 @@ class Container:
             limiter=self._limiter(),
             connection_secrets=connection_secrets,
             connections=ConnectionCache(database, connection_secrets),
-            inbound=inbound,
-            dispatch=InboundDispatch(inbound),
+            event_writer=EventWriter(database),
+            event_dispatcher=EventDispatcher(temporal.client, names=names),
+            event_processor=EventProcessor(
+                database=database, starter=starter, creation=creation, guard=self.url_guard
+            ),
             keys=KeyCache(database),
             endpoint_secrets=EndpointSecrets(secret),
             dispatcher=WebhookDispatcher(database, temporal.client),

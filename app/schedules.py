@@ -27,7 +27,9 @@ def all_rounds(settings: Settings) -> tuple[IntervalSchedule, ...]:
     A schedule starts no execution while the last one runs, so those of frequent work start the
     next one within an interval after one has ended, or was terminated.
     """
-    relay, reconcile = settings.relay_interval, settings.reconcile_interval
+    # One relay serves both directions, at the shorter of the two intervals.
+    relay = min(settings.relay_interval, settings.webhook_relay_interval)
+    reconcile = settings.reconcile_interval
     executions = settings.execution_reconcile_interval
     return (
         IntervalSchedule(
@@ -35,7 +37,7 @@ def all_rounds(settings: Settings) -> tuple[IntervalSchedule, ...]:
             workflow="InboundRelayWorkflow",
             request=RelayInput(interval=relay, passes=_passes(relay)),
             every=timedelta(seconds=relay),
-            note="Deliver inbound events that wait",
+            note="Dispatch events that were stored and not dispatched",
         ),
         IntervalSchedule(
             id="inbound-reconcile",

@@ -11,8 +11,6 @@ from typing import Final
 
 import structlog
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.clips import ClipActivities
@@ -29,8 +27,6 @@ from app.doctor import log_gemini_check
 from app.schedules import ensure_schedules
 from app.services.jobs import AnalyzeJobs
 from domain import task_queues
-from domain.ids import OUTBOX_RELAY_WORKFLOW_ID
-from domain.webhooks.delivery import OutboxRelayInput
 from infra.amqp import EventRelay, JobConsumer, stay_connected
 from infra.errors import ComponentMissingError
 from infra.media.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
@@ -41,15 +37,14 @@ from infra.temporal.client import WorkflowExecutions, connect
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
-from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.maintenance import MaintenanceWorkflow
-from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reconcile_executions import ReconcileExecutionsWorkflow
+from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
 from workflows.sandbox import workflow_runner
+from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
 
-_RELAY_CHECK: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 # What a dead worker costs: a workflow's next task waits this long for the worker that had it in
@@ -87,14 +82,11 @@ async def run_worker(settings: Settings) -> None:
         ingest = ingest_activities(container)
         stack.push_async_callback(ingest.close)
         await stack.enter_async_context(running(workers(container, client, ingest)))
-        await ensure_outbox_relay(client, settings)
         # Beside the work: a Temporal that goes away now must not keep us from stopping.
         making = asyncio.create_task(ensure_schedules(client, settings))
         stack.callback(making.cancel)
         checking = asyncio.create_task(log_gemini_check(settings, container.gemini))
         stack.callback(checking.cancel)
-        relaying = asyncio.create_task(_keep_outbox_relay(client, settings))
-        stack.callback(relaying.cancel)
         await stack.enter_async_context(broker_tasks(container))
         _log.info("worker_ready", queues=task_queues.ALL)
         await stopping.wait()
@@ -159,7 +151,9 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
     )
     inbound = InboundActivities(
         database=database,
-        delivery=services.inbound,
+        writer=services.event_writer,
+        dispatcher=services.event_dispatcher,
+        processor=services.event_processor,
         secrets=services.connection_secrets,
         api=container.hms,
     )
@@ -195,7 +189,8 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 OutboxRelayWorkflow,
                 MaintenanceWorkflow,
                 BackfillWorkflow,
-                InboundRelayWorkflow,
+                RelayWorkflow,
+                SessionWorkflow,
                 ReconcileWorkflow,
                 ReconcileExecutionsWorkflow,
             ],
@@ -214,6 +209,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 webhooks.relay_events,
                 maintenance.expire_records,
                 executions.reconcile_executions,
+                inbound.process_session_events,
                 inbound.relay_inbound,
                 inbound.managed_connections,
                 inbound.reconcile_connection,
@@ -289,25 +285,3 @@ def require_ffmpeg(settings: Settings) -> None:
             f"{error}.",
             remedy="Unset HIGHLIGHTS_FFMPEG_PATH to use the one that comes with us.",
         ) from error
-
-
-async def _keep_outbox_relay(client: Client, settings: Settings) -> None:
-    """Start the relay again where it was terminated, or Temporal was reset under this worker."""
-    while True:
-        await asyncio.sleep(_RELAY_CHECK)
-        try:
-            await ensure_outbox_relay(client, settings)
-        except RPCError as error:
-            _log.warning("outbox_relay_not_started", error=error.message)
-
-
-async def ensure_outbox_relay(client: Client, settings: Settings) -> None:
-    """Start the one relay of the outbox unless it is running."""
-    await client.start_workflow(
-        OutboxRelayWorkflow.run,
-        OutboxRelayInput(interval=settings.webhook_relay_interval),
-        id=OUTBOX_RELAY_WORKFLOW_ID,
-        task_queue=task_queues.ORCHESTRATION,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        static_summary="Sends on the events that their writers could not",
-    )

@@ -18,9 +18,6 @@ _USAGE = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a006")
 _FEEDBACK = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a007")
 _JOB = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a008")
 
-OUTBOX_RELAY_WORKFLOW_ID = "outbox-relay"
-"""The Temporal workflow id of the one relay of the outbox."""
-
 
 class SearchAttribute(StrEnum):
     """Temporal search attributes by which an operator finds a stream's workflow.
@@ -93,6 +90,11 @@ def stream_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:
 def backfill_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:
     """Return the Temporal workflow id of a stream's backfill."""
     return f"backfill/{tenant_id}/{stream_id}"
+
+
+def session_workflow_id(*, tenant_id: UUID, connection_id: UUID, partition: str) -> str:
+    """Return the Temporal workflow id of a 100ms session, a partition of its connection."""
+    return f"session/{tenant_id}/{connection_id}/{partition}"
 
 
 def clip_workflow_id(*, tenant_id: UUID, clip: UUID) -> str:

@@ -1,4 +1,4 @@
-"""100ms's server-side API, as far as we ask it: which live streams a workspace has."""
+"""Client of 100ms's server-side API: the live streams of a workspace."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _LONGEST_WAIT: Final = timedelta(minutes=5)
 
 
 class HmsApiError(Exception):
-    """100ms gave no list.
+    """The list of live streams could not be read.
 
     Attributes:
-        retryable: whether asking again may help; wrong credentials stay wrong.
+        retryable: whether a retry may help; not with wrong credentials.
         retry_after: how long 100ms asks to wait; None when it does not say.
     """
 

@@ -1,4 +1,4 @@
-"""Asking 100ms which streams are live, again and again, and repairing what its webhooks missed."""
+"""Reconciles our streams with 100ms's list of live streams, and repairs missed events."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ReconcileWorkflow:
         return self._total
 
     async def _pass(self, request: ReconcileInput) -> None:
-        """Reconcile some connections at a time; one that fails does not stop the others."""
+        """Reconcile a few connections concurrently; one that fails does not stop the others."""
         self._report = ReconcileReport()
         waiting = await self._connections(request)
         lines = min(request.at_a_time, len(waiting))

@@ -1,4 +1,4 @@
-"""Rows compared with the workflow executions that advance them, again and again."""
+"""Compares rows with the workflow executions that should be working on them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Where 100ms sends its events: judged, recorded, brought to their streams, answered with 200.
+"""The endpoints that receive 100ms's events: check the sender, store the event, answer with 200.
 
 Only 200 counts as received at 100ms, which tries four times in 14 seconds and never again. So an
-event is answered when it is durable in the database, and its stream was told if that takes
-milliseconds; whether it could be told makes no difference to the sender.
+event is answered once it is durable in the database and the workflow of its session was signaled,
+if that takes milliseconds. Whether it could be signaled makes no difference to the answer.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from api.services import Services, ServicesDependency
 from app.services.connections import CachedConnection
 from domain.hms.admission import (
     SIGNATURE_HEADER,
-    Presented,
-    Refusal,
+    FailedCheck,
+    PresentedCredentials,
+    failed_check,
     is_timely,
-    refusal,
     serves,
 )
 from domain.hms.events import HmsEvent, NotAnEventError, parse_event
@@ -51,11 +51,11 @@ NAMES: Final = frozenset({"receive_connection_event", "receive_workspace_event"}
 MAX_BODY_BYTES: Final = 256 << 10
 """100ms's largest events are lists of recordings, some kilobytes."""
 
-_PROBLEMS: Final[dict[Refusal, type[Problem]]] = {
-    Refusal.SOURCE: WebhookSourceProblem,
-    Refusal.SECRET: WebhookSecretProblem,
-    Refusal.SIGNATURE: WebhookSignatureProblem,
-    Refusal.TIMESTAMP: WebhookTimestampProblem,
+_PROBLEMS: Final[dict[FailedCheck, type[Problem]]] = {
+    FailedCheck.SOURCE: WebhookSourceProblem,
+    FailedCheck.SECRET: WebhookSecretProblem,
+    FailedCheck.SIGNATURE: WebhookSignatureProblem,
+    FailedCheck.TIMESTAMP: WebhookTimestampProblem,
 }
 _RESPONSES: Final = documented(
     MalformedJsonProblem,
@@ -163,7 +163,7 @@ async def _receive_for_workspace(services: Services, request: Request, body: byt
     found = await _candidates(services, request, event)
     if not found:
         raise _RefusedError(ConnectionNotFoundProblem())
-    failures: list[Refusal] = []
+    failures: list[FailedCheck] = []
     for connection in found:
         failed = _judge(services, request, connection, body)
         if failed is None:
@@ -196,18 +196,18 @@ async def _candidates(
 
 def _judge(
     services: Services, request: Request, connection: CachedConnection, body: bytes
-) -> Refusal | None:
+) -> FailedCheck | None:
     checks = connection.checks
     value = request.headers.get(checks.header_name)
-    presented = Presented(
+    presented = PresentedCredentials(
         source=_source(services, request, connection),
         header_hash=None if value is None else services.connection_secrets.hash_header(value),
         signature=request.headers.get(SIGNATURE_HEADER),
         body=body,
     )
     if connection.secrets is None:
-        return Refusal.SIGNATURE
-    return refusal(checks, connection.secrets, presented)
+        return FailedCheck.SIGNATURE
+    return failed_check(checks, connection.secrets, presented)
 
 
 def _source(services: Services, request: Request, connection: CachedConnection) -> IPAddress | None:
@@ -240,14 +240,14 @@ def _require_timely(connection: CachedConnection, event: HmsEvent) -> None:
         is_replay=event.is_replay,
         now=datetime.now(UTC),
     ):
-        raise _RefusedError(_PROBLEMS[Refusal.TIMESTAMP](), connection)
+        raise _RefusedError(_PROBLEMS[FailedCheck.TIMESTAMP](), connection)
 
 
 async def _receive(
     services: Services, connection: CachedConnection, event: HmsEvent, body: bytes
 ) -> Response:
     try:
-        recorded = await services.inbound.record(
+        stored = await services.event_writer.store(
             event, tenant_id=connection.tenant_id, connection_id=connection.id, body=body
         )
     except RecordMissingError:
@@ -259,13 +259,13 @@ async def _receive(
         connection_id=str(connection.id),
         # A type that we do not know is whatever a stranger wrote.
         type=event.type if event.is_known else "unknown",
-        is_new=recorded.is_new,
+        is_new=stored.is_new,
     )
-    if recorded.lane is not None:
-        await services.dispatch.deliver(
-            connection.tenant_id, recorded.lane, patience=services.settings.inbound_patience
+    if stored.session is not None:
+        await services.event_dispatcher.dispatch(
+            stored.session, ack_timeout=services.settings.inbound_patience
         )
-    receipt = Receipt(id=event.id, is_new=recorded.is_new)
+    receipt = Receipt(id=event.id, is_new=stored.is_new)
     # A response of our own is sent as it is: the framework would validate the receipt once more.
     return Response(receipt.model_dump_json(), media_type="application/json")
 

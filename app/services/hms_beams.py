@@ -12,9 +12,9 @@ from domain.hms.beam import (
     Beam,
     BeamEnd,
     BeamRecording,
+    BeamTransition,
     Command,
     Outcome,
-    Step,
     StreamRefusedError,
     advance,
 )
@@ -30,12 +30,12 @@ from infra.ssrf import UrlForbiddenError, UrlGuard
 _TITLE_LENGTH = 200
 
 
-class StoredBeams:
-    """What is known of one connection's beams; fulfils `domain.hms.beam.BeamBook`.
+class SqlBeamRepository:
+    """The beams of one connection; implements `domain.hms.beam.BeamRepository`.
 
     Attributes:
-        refusal: why a stream was refused, in words; None when none was.
-        stream_id: of the stream that the last effect was about; None before any.
+        refusal: why a stream was refused; None if none was.
+        stream_id: the stream of the last effect; None before any.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class StoredBeams:
         self.refusal: str | None = None
         self.stream_id: UUID | None = None
 
-    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> Step:
-        """Apply the rule in one transaction, which also makes the row of a new stream.
+    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> BeamTransition:
+        """Apply the rule in one transaction, which also creates the row of a new stream.
 
         Raises:
-            StreamRefusedError: the stream may not be made; nothing has changed.
+            StreamRefusedError: the stream may not be created; nothing has changed.
         """
         try:
             async with self._database.session(self._tenant_id) as session:
@@ -80,22 +80,22 @@ class StoredBeams:
             raise
         return step
 
-    async def look(self, ref: BeamRef) -> Beam:
-        """Return what is known of a beam now; the end of its session becomes its own."""
+    async def reload(self, ref: BeamRef) -> Beam:
+        """Return the beam's current state; the end of its session becomes its own."""
         async with self._database.session(self._tenant_id) as session:
             row = await beams.lock(
                 session, tenant_id=self._tenant_id, connection_id=self._connection_id, ref=ref
             )
             beam = beams.beam_of(row)
             if beam.end is None and await self._is_session_closed(session, row):
-                beam = beam.model_copy(update={"end": SESSION_CLOSED})
+                beam = beam.close(SESSION_CLOSED)
                 beams.write(row, beam)
         return beam
 
     async def close_session(self, effect: EndSession) -> tuple[BeamRef, ...]:
-        """Note that a session is over; return its beams whose streams go on.
+        """Record that a session is over; return its beams whose streams have not ended.
 
-        The note is committed first: a start that has not seen it is seen by the look that follows.
+        Committed before the beams are read, so that a start that did not see it is found.
         """
         if effect.session_id is not None:
             async with self._database.session(self._tenant_id) as session:
@@ -155,8 +155,8 @@ class StoredBeams:
             raise StreamRefusedError(str(error)) from error
 
 
-class TemporalStreams:
-    """The workflows of one connection's beams; fulfils `domain.hms.beam.StreamControl`."""
+class TemporalStreamControl:
+    """The workflows of one connection's beams; implements `domain.hms.beam.StreamControl`."""
 
     def __init__(
         self, database: Database, starter: StreamStarter, *, tenant_id: UUID, connection_id: UUID
@@ -167,28 +167,30 @@ class TemporalStreams:
         self._connection_id = connection_id
 
     async def start(self, ref: BeamRef) -> None:
-        """Start the beam's workflow, unless it was started before or its stream is over."""
+        """Start the beam's workflow, unless it was started before or its stream has ended."""
         stream = await self._stream(ref)
         if stream is not None and stream.status not in TERMINAL:
             await self._starter.start(stream)
 
     async def end(self, ref: BeamRef, end: BeamEnd) -> None:
-        """Signal the end; a stream that no workflow follows is closed.
+        """Signal the end to the workflow; a stream without a workflow is closed.
 
-        A closed stream is told too: its workflow may have been started at the same moment.
+        An ended stream is signaled as well: its workflow may have started at the same moment.
         """
         stream = await self._stream(ref)
         if stream is None:
             return
         if end.how is EndKind.FAILED:
-            told = await self._starter.fail(stream, error_type=end.error_type, message=end.message)
+            is_running = await self._starter.fail(
+                stream, error_type=end.error_type, message=end.message
+            )
         else:
-            told = await self._starter.stop(stream, message=end.message)
-        if not told and stream.status not in TERMINAL:
+            is_running = await self._starter.stop(stream, message=end.message)
+        if not is_running and stream.status not in TERMINAL:
             await close_orphan(self._database, stream)
 
     async def offer(self, ref: BeamRef, recording: BeamRecording) -> None:
-        """Signal a recording to the workflow, or fill the stream from it if none runs."""
+        """Signal a recording to the workflow, or backfill the stream from it if none runs."""
         stream = await self._stream(ref)
         if stream is None:
             return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.services.api_keys import KeyCache
 from app.services.connections import ConnectionCache
-from app.services.hms_events import InboundDelivery, InboundDispatch
+from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.search import QueryReader
 from app.services.streams import StreamCreation, StreamStarter
@@ -44,8 +44,9 @@ class ServiceRegistry:
     limiter: RateLimiter
     connection_secrets: ConnectionSecrets
     connections: ConnectionCache
-    inbound: InboundDelivery
-    dispatch: InboundDispatch
+    event_writer: EventWriter
+    event_dispatcher: EventDispatcher
+    event_processor: EventProcessor
     keys: KeyCache
     endpoint_secrets: EndpointSecrets
     dispatcher: WebhookDispatcher

@@ -13,7 +13,8 @@ are kept open:
 The bare server (`bare.py`) INSERTs the same row for each event of `others`. PostgreSQL is one for
 both, and waits for the disk. Sender, servers, PostgreSQL and Temporal share this machine's
 processors. A time is that of one request, at `--rate` from when it should have been sent.
-"Until told" is from an event's arrival to that its workflow was told, by the database's clock.
+"Until told" is from an event's arrival to that its workflow was told, by the database's clock. A
+worker processes the sessions (`worker.py`); the workflows of streams only wait.
 
 `--profile` prints what our server's time goes to under `others` (by cProfile, which slows it down,
 so that its figures do not count). `--outage` stops Temporal for so many seconds while whole lives
@@ -40,7 +41,7 @@ from temporalio.client import Client
 
 from benchmarks.inbound.load import Outcome
 from benchmarks.inbound.outage import measure_outage
-from benchmarks.inbound.relay import deliver_rest, reading
+from benchmarks.inbound.processing import deliver_rest, reading
 from benchmarks.inbound.stage import Stage, send, stage
 from benchmarks.quality.report import machine
 from infra import telemetry
@@ -202,11 +203,13 @@ async def _until_told(running: Stage, prefix: str) -> list[float]:
 
 
 async def _workflows(running: Stage) -> int:
-    """Count the tenant's workflows, once Temporal's list of them stands still."""
+    """Count the tenant's streams in Temporal, once Temporal's list of them stands still."""
     client: Client = await connect(Settings(temporal_address=running.temporal.address))
     counts: list[int] = []
     while len(counts) < _STEADY or len(set(counts[-_STEADY:])) > 1:
-        found = await client.count_workflows(f'TenantId = "{running.tenant_id}"')
+        found = await client.count_workflows(
+            f'TenantId = "{running.tenant_id}" AND WorkflowType = "StreamWorkflow"'
+        )
         counts.append(found.count)
         await asyncio.sleep(0.2)
     return counts[-1]

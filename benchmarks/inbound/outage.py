@@ -15,7 +15,7 @@ from typing import Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from benchmarks.inbound.relay import deliver_rest, reading, waiting
+from benchmarks.inbound.processing import deliver_rest, reading, waiting
 from benchmarks.inbound.stage import Stage, send
 from domain.ids import stream_workflow_id
 from infra.settings import Settings

@@ -21,7 +21,7 @@ from infra import telemetry
 from infra.settings import Settings
 
 # Streams are counted, and none is refused.
-_BOUNDLESS: Final = Plan(
+BOUNDLESS: Final = Plan(
     name=PlanName.ENTERPRISE,
     requests_per_minute=1_000_000_000,
     key_requests_per_minute=1_000_000_000,
@@ -34,7 +34,7 @@ def main() -> None:
     kind, port, dsn, tenant, *profile = sys.argv[1:]
     settings = Settings()
     telemetry.configure(settings, component="api")
-    with patch.dict(PLANS, {PlanName.ENTERPRISE: _BOUNDLESS}):
+    with patch.dict(PLANS, {PlanName.ENTERPRISE: BOUNDLESS}):
         app = build_app(settings) if kind == "ours" else create_bare_app(dsn, UUID(tenant))
         if not profile:
             serve(app, host="127.0.0.1", port=int(port))

@@ -1,7 +1,4 @@
-"""What is measured, and what it needs: PostgreSQL, Temporal, a connection, and the two servers.
-
-No worker is there: workflows are started and told, and none runs.
-"""
+"""What is measured, and what it needs: PostgreSQL, Temporal, a worker, and the two servers."""
 
 from __future__ import annotations
 
@@ -137,6 +134,12 @@ def stage(*, profile: Path | None = None, durable_temporal: bool = False) -> Ite
             server = Server(kind, port=port, arguments=arguments, log=root / f"{kind}.log")
             stack.callback(server.stop)
             servers[kind] = server
+        worker = ChildProcess(
+            [sys.executable, "-m", "benchmarks.inbound.worker"],
+            log=root / "worker.log",
+            stop_signal=signal.SIGINT,
+        )
+        stack.callback(worker.stop)
         made = asyncio.run(_connect(servers, key))
         secrets = made["secrets"]
         yield Stage(

@@ -1,1 +1,1 @@
-"""100ms: its events, who may send them, and what they do to a stream."""
+"""100ms: its events, who may send them, and their effect on streams."""

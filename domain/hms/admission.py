@@ -1,7 +1,7 @@
-"""Whether a request may bring events: the checks of a connection, in their order.
+"""The checks that decide whether a request may deliver events to a connection.
 
-100ms itself offers secret headers and a list of addresses; the signature is for who relays its
-events through infrastructure of their own (`X-100ms-Signature: sha256=<hex>`).
+100ms itself offers secret headers and a list of addresses. The signature
+(`X-100ms-Signature: sha256=<hex>`) is for customers who relay its events through their own servers.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ DEFAULT_TOLERANCE: Final = 300.0
 _SCHEME: Final = "sha256="
 
 
-class Refusal(StrEnum):
-    """Which check a request failed."""
+class FailedCheck(StrEnum):
+    """The check that a request failed."""
 
     SOURCE = "source"
     SECRET = "secret"  # noqa: S105 the name of a check
@@ -48,7 +48,7 @@ class Refusal(StrEnum):
 
 
 class Checks(Model):
-    """Which checks a connection makes, and against what; at least one.
+    """The checks of a connection; at least one is on.
 
     Attributes:
         source: the client's address must be one of `sources`.
@@ -79,12 +79,12 @@ class Checks(Model):
 
     @property
     def tell_tenants_apart(self) -> bool:
-        """Whether passing them proves whose event it is: 100ms's addresses are everybody's."""
+        """Return True if passing them proves whose event it is; 100ms's addresses do not."""
         return self.secret_header or self.signature
 
 
 class Secrets(Model):
-    """What a connection's requests are compared with; two of each while they are rotated.
+    """The values that a connection's requests are compared with; two of each during rotation.
 
     Attributes:
         header_hashes: keyed hashes of the header's values.
@@ -95,8 +95,8 @@ class Secrets(Model):
     signing_secrets: tuple[bytes, ...] = ()
 
 
-class Presented(Model):
-    """What a request brings.
+class PresentedCredentials(Model):
+    """The credentials of a request.
 
     Attributes:
         source: the client's address; None where it is not known.
@@ -111,24 +111,26 @@ class Presented(Model):
     body: bytes
 
 
-def refusal(checks: Checks, secrets: Secrets, presented: Presented) -> Refusal | None:
-    """Return the first check that fails, of those that are on; the time is checked afterwards."""
+def failed_check(
+    checks: Checks, secrets: Secrets, presented: PresentedCredentials
+) -> FailedCheck | None:
+    """Return the first enabled check that fails, or None. The time is checked separately."""
     if checks.source and not _is_from(presented.source, checks.sources):
-        return Refusal.SOURCE
+        return FailedCheck.SOURCE
     if checks.secret_header and not _is_among(presented.header_hash or b"", secrets.header_hashes):
-        return Refusal.SECRET
+        return FailedCheck.SECRET
     if checks.signature and not _is_signed(presented, secrets.signing_secrets):
-        return Refusal.SIGNATURE
+        return FailedCheck.SIGNATURE
     return None
 
 
 def is_timely(
     checks: Checks, *, timestamp: datetime | None, is_replay: bool, now: datetime
 ) -> bool:
-    """Tell whether a signed event's time is near enough to `now`.
+    """Return True if a signed event's time is close enough to `now`.
 
-    An event that was replayed on request is old by nature; that it comes twice is noticed by its
-    id, and nobody can call an event replayed without breaking its signature.
+    Replayed events are old, so they are exempt: a duplicate is found by its id, and the replay flag
+    cannot be forged without breaking the signature.
     """
     if not checks.signature or checks.timestamp_tolerance is None or is_replay:
         return True
@@ -138,7 +140,7 @@ def is_timely(
 
 
 def serves(event: HmsEvent, *, account_id: str | None, app_id: str | None) -> bool:
-    """Tell whether an event is of the workspace that a connection names, by one id or both."""
+    """Return True if an event is of the connection's workspace, by account, app, or both."""
     if account_id is None and app_id is None:
         return False
     return account_id in {None, event.account_id} and app_id in {None, event.app_id}
@@ -164,6 +166,6 @@ def _is_among(value: bytes, accepted: Iterable[bytes]) -> bool:
     return any(found)
 
 
-def _is_signed(presented: Presented, secrets: Iterable[bytes]) -> bool:
+def _is_signed(presented: PresentedCredentials, secrets: Iterable[bytes]) -> bool:
     given = (presented.signature or "").strip().lower().encode(errors="replace")
     return _is_among(given, [sign(presented.body, secret).encode() for secret in secrets])

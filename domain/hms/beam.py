@@ -1,14 +1,15 @@
-"""The life of one beam as its events tell it, in whatever order they come.
+"""State of a beam, and the protocol that applies an event's effect to its stream.
 
-The rule remembers an end even where no start was seen (a tombstone), so that the start, when it
-comes late, opens nothing that would have nobody to close it.
+`advance` is the rule: what an event makes of a beam. It keeps an end even if no start was seen (a
+tombstone), so that a start that comes late opens nothing.
 
-How an event's effect reaches its stream, so that no crash leaves one running after its end.
-
-There are two places to write to. What is known of a beam is written before its stream is told, and
-after a start it is read once more. So of a start and an end at the same moment one always sees the
-other: either the end was written before the second look, or the stream was there when the end was
-told.
+`apply_effect` writes to two places, the beam's row and the stream's workflow. The row is written
+first, then the workflow is called, and after a start the row is read once more. So of a start and
+an end that are applied at the same moment, one always sees the other: either the end was written
+before the second read, or the workflow existed when the end was sent to it. Every call may be
+repeated, so an event is done once it was applied without a crash. The events of a session are
+applied by one process at a time (`workflows/session.py`), except where a process that counts as
+dead goes on, and where the end of a room meets a session of it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from domain.model import Model
 
 
 class BeamEnd(Model):
-    """How a beam ended."""
+    """The end of a beam."""
 
     how: EndKind
     message: str
@@ -46,12 +47,12 @@ class BeamRecording(Model):
 
 
 class Beam(Model):
-    """What is known of a beam.
+    """State of a beam.
 
     Attributes:
-        opened: a stream was made for it.
-        end: the first end that was told; later ones change nothing.
-        recording: the last recording that was told.
+        opened: a stream was created for it.
+        end: the first end that was reported; later ones change nothing.
+        recording: the latest recording that was reported.
     """
 
     opened: bool = False
@@ -60,17 +61,29 @@ class Beam(Model):
 
     @property
     def is_running(self) -> bool:
-        """Whether a stream should be following it."""
+        """Return True if a stream should be following it."""
         return self.opened and self.end is None
+
+    def open(self) -> Beam:
+        """Return the beam with a stream."""
+        return Beam(opened=True, end=self.end, recording=self.recording)
+
+    def close(self, end: BeamEnd) -> Beam:
+        """Return the beam with an end; the first one stays."""
+        return Beam(opened=self.opened, end=self.end or end, recording=self.recording)
+
+    def record(self, recording: BeamRecording) -> Beam:
+        """Return the beam with its latest recording."""
+        return Beam(opened=self.opened, end=self.end, recording=recording)
 
 
 class Outcome(StrEnum):
-    """What came of an event."""
+    """Outcome of an event."""
 
     STARTED = "started"
     ENDED = "ended"
     RECORDING = "recording"
-    RECOVERED = "recovered"  # a recording of a beam whose start was never told
+    RECOVERED = "recovered"  # a recording of a beam without a start
     NOTED = "noted"  # kept; nothing to do
     STARTED_BEFORE = "started_before"
     TOO_LATE = "too_late"  # a start whose end had come
@@ -81,15 +94,15 @@ class Outcome(StrEnum):
 
 
 class Command(StrEnum):
-    """What to tell the beam's stream; each may be told twice."""
+    """What to do with the beam's stream. Each may be repeated."""
 
     START = "start"
     END = "end"
     RECORDING = "recording"
 
 
-class Step(Model):
-    """A beam after an event, what its stream is to be told, and what to say of the event."""
+class BeamTransition(Model):
+    """Result of `advance`: the new state, the command for the stream, and the event's outcome."""
 
     beam: Beam
     command: Command | None = None
@@ -100,20 +113,20 @@ SESSION_CLOSED = BeamEnd(how=EndKind.STOPPED, message="100ms: its session had cl
 
 
 RECORDED = BeamEnd(how=EndKind.STOPPED, message="100ms: its recording was complete")
-"""How a beam ended that was missed altogether: 100ms records to the end before it tells."""
+"""The end of a beam that was missed altogether: 100ms reports a recording once it is complete."""
 
 
 def advance(
     beam: Beam, effect: StartStream | EndStream | OfferRecording, *, session_closed: bool = False
-) -> Step:
-    """Return what an event makes of a beam.
+) -> BeamTransition:
+    """Return the state of a beam after an event.
 
-    Commands are repeated rather than left out where an event comes again, since the process that
-    was to give them the first time may have died between writing this down and doing it.
+    An event that comes again repeats its command, since the process that applied it before may have
+    died between writing the state and executing the command.
 
     Args:
-        beam: as it is known.
-        effect: what the event asks for.
+        beam: its state.
+        effect: of the event.
         session_closed: its session is known to be over, which ends a beam before it begins.
     """
     match effect:
@@ -125,89 +138,92 @@ def advance(
             return _record(beam, effect)
 
 
-def _start(beam: Beam, *, session_closed: bool) -> Step:
+def _start(beam: Beam, *, session_closed: bool) -> BeamTransition:
     if session_closed and beam.end is None:
-        beam = beam.model_copy(update={"end": SESSION_CLOSED})
+        beam = beam.close(SESSION_CLOSED)
     if beam.end is not None:
         command = Command.END if beam.opened else None
-        return Step(beam=beam, command=command, outcome=Outcome.TOO_LATE)
+        return BeamTransition(beam=beam, command=command, outcome=Outcome.TOO_LATE)
     outcome = Outcome.STARTED_BEFORE if beam.opened else Outcome.STARTED
-    opened = beam.model_copy(update={"opened": True})
-    return Step(beam=opened, command=Command.START, outcome=outcome)
+    return BeamTransition(beam=beam.open(), command=Command.START, outcome=outcome)
 
 
-def _end(beam: Beam, effect: EndStream) -> Step:
+def _end(beam: Beam, effect: EndStream) -> BeamTransition:
     outcome = Outcome.ENDED_BEFORE
     if beam.end is None:
         outcome = Outcome.ENDED if beam.opened else Outcome.BEFORE_START
         end = BeamEnd(how=effect.how, message=effect.message, error_type=effect.error_type)
-        beam = beam.model_copy(update={"end": end})
-    return Step(beam=beam, command=Command.END if beam.opened else None, outcome=outcome)
+        beam = beam.close(end)
+    return BeamTransition(beam=beam, command=Command.END if beam.opened else None, outcome=outcome)
 
 
-def _record(beam: Beam, effect: OfferRecording) -> Step:
+def _record(beam: Beam, effect: OfferRecording) -> BeamTransition:
     recorded = BeamRecording(url=effect.url, duration=effect.duration)
-    beam = beam.model_copy(update={"recording": recorded})
+    beam = beam.record(recorded)
     if beam.opened:
-        return Step(beam=beam, command=Command.RECORDING, outcome=Outcome.RECORDING)
-    # Its stream is made for the recording alone, so a start that comes later must not open it.
-    over = beam.model_copy(update={"end": beam.end or RECORDED})
-    return Step(beam=over, command=Command.RECORDING, outcome=Outcome.RECOVERED)
+        return BeamTransition(beam=beam, command=Command.RECORDING, outcome=Outcome.RECORDING)
+    # Its stream exists for the recording alone, so a later start must not open it.
+    return BeamTransition(
+        beam=beam.close(RECORDED), command=Command.RECORDING, outcome=Outcome.RECOVERED
+    )
 
 
 class StreamRefusedError(Exception):
-    """A stream that may not be made, and will not be on the next attempt either."""
+    """The stream may not be created; a retry would fail as well."""
 
 
-class BeamBook(Protocol):
-    """What is known of the beams of one connection, durable."""
+class BeamRepository(Protocol):
+    """The beams of one connection, durable."""
 
-    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> Step:
-        """Apply the rule to the beam as one step.
+    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> BeamTransition:
+        """Apply the rule to the beam in one transaction.
 
-        A start makes the stream's row with it, and so does a recording of a beam without a start.
+        A start also creates the stream's row, as does a recording of a beam without a start.
 
         Raises:
-            StreamRefusedError: the stream may not be made.
+            StreamRefusedError: the stream may not be created.
         """
 
-    async def look(self, ref: BeamRef) -> Beam:
-        """Return what is known of a beam now, an end by that of its session included."""
+    async def reload(self, ref: BeamRef) -> Beam:
+        """Return the beam's current state; the end of its session counts as its own."""
 
     async def close_session(self, effect: EndSession) -> tuple[BeamRef, ...]:
-        """Note that a session is over; return its beams whose streams have not ended.
+        """Record that a session is over; return its opened beams whose streams have not ended.
 
-        Those are beams that were opened, an end that is known but may not have been told included.
-        Without a session's id they are those of the room.
+        Beams whose end is recorded are included, since their streams may not know it yet. Without a
+        session id, returns those of the room.
         """
 
 
 class StreamControl(Protocol):
-    """The streams that follow the beams of one connection; all may be told twice."""
+    """The streams of one connection's beams. Every call may be repeated."""
 
     async def start(self, ref: BeamRef) -> None:
-        """Let the beam's stream begin."""
+        """Start the beam's stream."""
 
     async def end(self, ref: BeamRef, end: BeamEnd) -> None:
-        """Let the beam's stream end, if it is running."""
+        """End the beam's stream if it is running."""
 
     async def offer(self, ref: BeamRef, recording: BeamRecording) -> None:
-        """Tell the beam's stream of a recording; one that does not run is filled from it."""
+        """Offer a recording to the running stream; backfill a stream that has ended."""
 
 
-async def deliver(effect: Effect, *, beams: BeamBook, streams: StreamControl) -> Outcome:
-    """Bring an effect to its streams; doing it again is doing it once."""
+async def apply_effect(effect: Effect, *, beams: BeamRepository, streams: StreamControl) -> Outcome:
+    """Apply an event's effect to its streams. Idempotent."""
     match effect:
         case Annotate() | Ignore():
             return Outcome.NOTED
         case EndSession():
             return await _end_session(effect, beams=beams, streams=streams)
         case StartStream() | EndStream() | OfferRecording():
-            return await _deliver_to_one(effect, beams=beams, streams=streams)
+            return await _apply_to_beam(effect, beams=beams, streams=streams)
 
 
-async def _deliver_to_one(
-    effect: StartStream | EndStream | OfferRecording, *, beams: BeamBook, streams: StreamControl
+async def _apply_to_beam(
+    effect: StartStream | EndStream | OfferRecording,
+    *,
+    beams: BeamRepository,
+    streams: StreamControl,
 ) -> Outcome:
     try:
         step = await beams.advance(effect)
@@ -215,9 +231,9 @@ async def _deliver_to_one(
         return Outcome.REFUSED
     if step.command is Command.START:
         await streams.start(effect.beam)
-        seen = await beams.look(effect.beam)
-        if seen.end is not None:
-            await streams.end(effect.beam, seen.end)
+        current = await beams.reload(effect.beam)
+        if current.end is not None:
+            await streams.end(effect.beam, current.end)
     elif step.command is Command.END and step.beam.end is not None:
         await streams.end(effect.beam, step.beam.end)
     elif step.command is Command.RECORDING and step.beam.recording is not None:
@@ -225,10 +241,12 @@ async def _deliver_to_one(
     return step.outcome
 
 
-async def _end_session(effect: EndSession, *, beams: BeamBook, streams: StreamControl) -> Outcome:
+async def _end_session(
+    effect: EndSession, *, beams: BeamRepository, streams: StreamControl
+) -> Outcome:
     outcome = Outcome.NOTED
     for ref in await beams.close_session(effect):
         end = EndStream(beam=ref, how=EndKind.STOPPED, message=effect.message)
-        await _deliver_to_one(end, beams=beams, streams=streams)
+        await _apply_to_beam(end, beams=beams, streams=streams)
         outcome = Outcome.ENDED
     return outcome

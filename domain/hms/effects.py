@@ -1,6 +1,6 @@
-"""What an event asks for, in our own terms; it is stored with the event until it is done.
+"""Effects of 100ms events, stored with the event, and the mapping from events to effects.
 
-What each event of 100ms means for a stream; the table of docs/webhooks-100ms.md, as code.
+`effect_of` is the table of docs/webhooks-100ms.md as code.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ _STREAM = UUID("6d1f2a52-0f0e-5b0a-9a53-51f5b9e6a007")
 
 
 class BeamRef(Model):
-    """One run of HLS in a room: what a stream of ours is.
+    """Reference to a beam: one run of HLS in a room, which one stream follows.
 
     Attributes:
-        key: 100ms's `beam_id`, else its session or job, with the kind before it. A URL never names
-            a beam, since successive sessions of a room share one.
-        job_id: 100ms's `job_id`, under which its list of live streams may have the beam. Where the
-            list told of the beam first, nobody knows which of the two its id is: it stands in both.
+        key: 100ms's `beam_id`, else its session or job, prefixed with the kind. A URL never
+            identifies a beam, since successive sessions of a room share one.
+        job_id: 100ms's `job_id`, by which its list of live streams may name the beam. If the beam
+            was first seen in the list, it is unknown which of the two the listed id is, so `key`
+            and `job_id` both hold it.
     """
 
     key: str
@@ -43,13 +44,13 @@ class BeamRef(Model):
     job_id: str | None = None
 
     @property
-    def lane(self) -> str:
-        """What must be done in order: a session's events, in which a room's beams follow."""
-        return lane_of(session_id=self.session_id, room_id=self.room_id) or self.key
+    def partition(self) -> str:
+        """Name of the order in which events are processed: the session, else the room."""
+        return partition_of(session_id=self.session_id, room_id=self.room_id) or self.key
 
     @property
     def listed_key(self) -> str | None:
-        """The key that the beam has if the list told of it first, under its job's id."""
+        """The key of the beam if it was first seen in the list, under its job's id."""
         return None if self.job_id is None else beam_key(self.job_id)
 
 
@@ -58,20 +59,20 @@ def beam_key(identity: str) -> str:
     return f"beam:{identity}"
 
 
-def lane_of(*, session_id: str | None, room_id: str | None) -> str | None:
-    """Return the name of the order to which events of a session or room belong."""
+def partition_of(*, session_id: str | None, room_id: str | None) -> str | None:
+    """Return the name of the order in which the events of a session, else a room, are processed."""
     if session_id is not None:
         return f"session:{session_id}"
     return None if room_id is None else f"room:{room_id}"
 
 
 def beam_stream_id(*, tenant_id: UUID, connection_id: UUID, key: str) -> UUID:
-    """Return the id of the stream that follows a beam: whatever comes twice names the same one."""
+    """Return the id of the stream that follows a beam. Deterministic, so retries find it."""
     return uuid5(_STREAM, f"{tenant_id}/{connection_id}/{key}")
 
 
 class EndKind(StrEnum):
-    """Whether a beam ended as meant."""
+    """How a beam ended."""
 
     STOPPED = "stopped"
     FAILED = "failed"
@@ -87,7 +88,7 @@ class StartStream(Model):
 
 
 class EndStream(Model):
-    """Nothing more will come of the beam; `error_type` is 100ms's word for a failure."""
+    """End the beam's stream; `error_type` is 100ms's code of a failure."""
 
     kind: Literal["end"] = "end"
     beam: BeamRef
@@ -97,7 +98,7 @@ class EndStream(Model):
 
 
 class OfferRecording(Model):
-    """There is a recording of the beam: `url` of a playlist or file, `duration` in seconds."""
+    """Offer a recording of the beam: `url` of a playlist or file, `duration` in seconds."""
 
     kind: Literal["recording"] = "recording"
     beam: BeamRef
@@ -106,7 +107,7 @@ class OfferRecording(Model):
 
 
 class EndSession(Model):
-    """A session is over, and with it all its beams; without its id, the beams open in the room."""
+    """End all streams of a session; without its id, the streams open in the room."""
 
     kind: Literal["end_session"] = "end_session"
     session_id: str | None = None
@@ -114,13 +115,13 @@ class EndSession(Model):
     message: str
 
     @property
-    def lane(self) -> str | None:
-        """Return the order to which it belongs."""
-        return lane_of(session_id=self.session_id, room_id=self.room_id)
+    def partition(self) -> str | None:
+        """Name of the order in which it is processed."""
+        return partition_of(session_id=self.session_id, room_id=self.room_id)
 
 
 class Annotate(Model):
-    """Keep the event with its beam; nothing changes."""
+    """Keep the event with its beam; it changes nothing."""
 
     kind: Literal["annotate"] = "annotate"
     beam: BeamRef | None = None
@@ -128,7 +129,7 @@ class Annotate(Model):
 
 
 class Ignore(Model):
-    """Keep the event; it cannot be acted upon, as `note` says."""
+    """Keep the event; it has no effect, for the reason in `note`."""
 
     kind: Literal["ignore"] = "ignore"
     note: str
@@ -141,11 +142,11 @@ Effect = Annotated[
 
 
 _FAILURE = "failure:"
-"""How `hls.stopped.success` begins its reason when the stream did not end as meant."""
+"""Prefix of the reason in `hls.stopped.success` if the stream failed."""
 
 
 def effect_of(event: HmsEvent) -> Effect:
-    """Return what to do about an event."""
+    """Return the effect of an event."""
     effect: Effect
     data = event.data
     match data:
@@ -171,7 +172,7 @@ def effect_of(event: HmsEvent) -> Effect:
 
 
 def beam_of(data: BeamData) -> BeamRef | None:
-    """Return which beam an event is about; None when it names none."""
+    """Return the beam that an event concerns, or None if it names none."""
     for kind, value in (
         ("beam", data.beam_id),
         ("session", data.session_id),
@@ -194,7 +195,7 @@ def _started(event: HmsEvent, data: HlsStarted) -> Effect:
     if not data.url:
         return Ignore(note="the event names no playlist")
     if event.is_replay:
-        # Whether it still runs is for reconciliation to find out: 100ms replays old events.
+        # 100ms replays old events; reconciliation finds out whether the stream still runs.
         return Annotate(beam=beam, note="a replayed start opens nothing")
     return StartStream(beam=beam, url=data.url, started_at=data.started_at or event.timestamp)
 

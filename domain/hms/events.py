@@ -1,13 +1,9 @@
-"""Fields of what 100ms sends, read as far as they make sense.
+"""Typed models of 100ms's webhook events, and the parsing of their fields.
 
-A field of an unexpected type is as good as absent: an event that is worth half its fields is worth
-more than a refusal, which 100ms would repeat three times and then forget.
-
-100ms's webhook events as typed models: all that its documents name, and room for the rest.
-
-No field is required but the type: samples often lack `app_id` and `template_id`, `beam.failure` may
-come without a start, and a type that we do not know is recorded like any other. What identifies
-people (names, user ids, metadata of peers) is not read.
+Parsing is lenient. No field is required but the type: samples often lack `app_id` and
+`template_id`, and `beam.failure` may come without a start. A field of an unexpected type counts as
+absent, since 100ms would repeat a refused event three times and then drop it. Unknown types are
+stored like any other. Data about people (names, user ids, metadata of peers) is not read.
 """
 
 from __future__ import annotations
@@ -308,7 +304,7 @@ _ABOUT_PEOPLE: Final = ("peer.", "role.", "transcription.", "track.")
 
 
 class HmsEvent(Model):
-    """An event: the envelope, and the data as its type has them.
+    """An event: the envelope, and the data of its type.
 
     `id` is 100ms's own, or the body's hash where it sent none that can be used. `is_replay` marks
     an event that was sent before and is sent again on somebody's request.
@@ -326,20 +322,20 @@ class HmsEvent(Model):
 
     @property
     def is_known(self) -> bool:
-        """Whether 100ms's documents name this type."""
+        """Return True if 100ms documents this type."""
         return self.type in KNOWN_TYPES
 
     @property
     def is_about_people(self) -> bool:
-        """Whether such events describe persons: their bodies are not kept."""
+        """Return True if events of this type describe people; their bodies are not kept."""
         return self.type.startswith(_ABOUT_PEOPLE)
 
 
 def parse_event(body: bytes) -> HmsEvent:
-    """Return the event that a body is.
+    """Parse a body.
 
     Raises:
-        NotAnEventError: it is no JSON object with a type.
+        NotAnEventError: it is not a JSON object with a type.
     """
     document = _document(body)
     if not isinstance(document, dict):

@@ -1,4 +1,4 @@
-"""What the workflows around inbound events are started with, and what they answer."""
+"""Inputs and results of the workflows and activities that handle inbound events."""
 
 from __future__ import annotations
 
@@ -9,16 +9,75 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from domain.model import Model
 
 
+class SessionRef(Model):
+    """The events of a connection that are processed in order: those of one 100ms session.
+
+    Attributes:
+        partition: name of the order, such as `session:<id>`; `domain.hms.effects` makes it.
+    """
+
+    tenant_id: UUID
+    connection_id: UUID
+    partition: str
+
+
+class SessionTiming(Model):
+    """How a SessionWorkflow waits; times in seconds.
+
+    Attributes:
+        idle_timeout: without events for this long, the workflow ends.
+        timeout: longest attempt to process a batch of events.
+        heartbeat_timeout: after this long without a heartbeat another worker takes over.
+        retry_interval: wait before the first retry of a failed attempt; doubles each time.
+        max_retry_interval: longest wait between two attempts.
+    """
+
+    idle_timeout: PositiveFloat = 86_400.0
+    timeout: PositiveFloat = 60.0
+    heartbeat_timeout: PositiveFloat = 10.0
+    retry_interval: PositiveFloat = 1.0
+    max_retry_interval: PositiveFloat = 15.0
+
+
+class SessionInput(Model):
+    """Start of a SessionWorkflow.
+
+    Attributes:
+        ref: whose events it processes.
+        timing: its waits.
+        history_limit: events of its history after which it continues as new; for tests.
+        processed: events that earlier runs have processed.
+    """
+
+    ref: SessionRef
+    timing: SessionTiming = SessionTiming()
+    history_limit: PositiveInt | None = None
+    processed: NonNegativeInt = 0
+
+
+class ProcessedEvents(Model):
+    """Result of one batch: events processed, and whether more of the session were pending."""
+
+    processed: NonNegativeInt
+    has_more: bool = False
+
+
+class SessionResult(Model):
+    """Result of a SessionWorkflow: how many events it processed."""
+
+    processed: NonNegativeInt
+
+
 class RelayInput(Model):
-    """Deliver what could not be delivered when it came, `passes` times; times in seconds.
+    """Dispatch what was stored and not dispatched, `passes` times; times in seconds.
 
     Attributes:
         interval: between two passes.
         passes: in one execution of the workflow; its schedule starts the next execution.
-        min_age: leaves alone what the API may be delivering at this moment.
-        batch: events of a tenant read at a time.
+        min_age: leaves alone the events that the API may be dispatching at this moment.
+        batch: sessions of a tenant dispatched in one pass.
         timeout: longest run of one attempt.
-        heartbeat_timeout: after this long without a sign of life another worker takes over.
+        heartbeat_timeout: after this long without a heartbeat another worker takes over.
         retry_interval: wait before the first retry.
         attempts: of one pass; the next pass follows anyway.
     """
@@ -34,14 +93,20 @@ class RelayInput(Model):
 
 
 class RelayReport(Model):
-    """What one round of the relay did."""
+    """Result of relaying inbound events.
+
+    Attributes:
+        tenants: tenants with pending events.
+        delivered: sessions whose workflow was signaled.
+        left: sessions whose workflow could not be signaled in the last pass.
+    """
 
     tenants: NonNegativeInt = 0
     delivered: NonNegativeInt = 0
     left: NonNegativeInt = 0
 
     def then(self, later: RelayReport) -> RelayReport:
-        """Return this and a later pass together; what is left is what the later one left."""
+        """Return the sum of this and a later pass; `left` is that of the later one."""
         return RelayReport(
             tenants=max(self.tenants, later.tenants),
             delivered=self.delivered + later.delivered,
@@ -50,7 +115,7 @@ class RelayReport(Model):
 
 
 class ConnectionRef(Model):
-    """A connection whose live streams 100ms can be asked for."""
+    """A connection whose live streams can be listed."""
 
     tenant_id: UUID
     connection_id: UUID
@@ -63,7 +128,7 @@ class ConnectionList(Model):
 
 
 class ReconcileInput(Model):
-    """Ask 100ms what is live, `passes` times; times in seconds.
+    """Reconcile all connections with 100ms's list, `passes` times; times in seconds.
 
     Attributes:
         interval: between two passes.
@@ -72,7 +137,7 @@ class ReconcileInput(Model):
         heartbeat_timeout: after this long without a heartbeat another worker takes over.
         retry_interval: wait before its first retry, unless 100ms names a wait itself.
         attempts: for one connection; the next pass follows anyway.
-        at_a_time: connections asked for together.
+        at_a_time: connections reconciled concurrently.
     """
 
     interval: PositiveFloat = 60.0
@@ -85,7 +150,7 @@ class ReconcileInput(Model):
 
 
 class ReconcileReport(Model):
-    """What was repaired; `failed` counts connections that 100ms gave no list for."""
+    """Repairs made; `failed` counts connections whose list could not be read."""
 
     connections: NonNegativeInt = 0
     started: NonNegativeInt = 0

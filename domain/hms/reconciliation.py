@@ -1,10 +1,10 @@
-"""Missed starts and stops: what 100ms says is live, compared with what we follow.
+"""Finds missed starts and ends by comparing 100ms's list of live streams with our beams.
 
-100ms's replay API does not cover the events of HLS, so its list of live streams is the only second
-source (`GET /v2/live-streams`). Its `id` of a live stream is the job's in its older documents, and
-taken for the beam's by some clients: it may be either here. Where a list does not know an open beam
-of ours at all, its ids may be others still; then only sessions are compared, and what is doubtful
-is left to the playlist, whose standing still ends a stream too.
+100ms's replay API does not cover HLS events, so the list (`GET /v2/live-streams`) is the only other
+source. The `id` of a listed stream is the job's according to older documents, and the beam's
+according to some clients; here it may be either. If an open beam of ours is not in the list at all,
+the ids may be different ones again. Then nothing is started in its session, and a missed end is
+left to the playlist: one that stalls ends its stream as well.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GRACE: Final = timedelta(seconds=30)
 
 
 class Playback(Model):
-    """Where a live stream is played."""
+    """Playback address of a live stream."""
 
     url: Url = None
 
@@ -54,7 +54,7 @@ class RemoteStream(Model):
 
     @property
     def ref(self) -> BeamRef | None:
-        """Return which beam it is; None without an id."""
+        """Return the beam, or None without an id."""
         if self.id is None:
             return None
         return BeamRef(
@@ -66,14 +66,14 @@ class RemoteStream(Model):
 
 
 class KnownBeam(Model):
-    """A beam of ours: known, and perhaps followed."""
+    """A beam of ours, and whether a stream follows it."""
 
     ref: BeamRef
     is_running: bool
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What the list may call it."""
+        """The keys by which the list may name it."""
         listed = self.ref.listed_key
         return (self.ref.key,) if listed is None else (self.ref.key, listed)
 
@@ -84,7 +84,7 @@ Repair = StartStream | EndStream
 def repairs(
     remote: Sequence[RemoteStream], known: Iterable[KnownBeam], *, now: datetime
 ) -> tuple[Repair, ...]:
-    """Return what must be started and ended so that we follow what is live, and nothing else.
+    """Return the starts and ends that make our streams match 100ms's list.
 
     Args:
         remote: 100ms's list, the newest streams first; need not be complete.
@@ -132,5 +132,5 @@ def _missed_end(ours: KnownBeam, remote: RemoteStream, now: datetime) -> EndStre
 
 
 def repair_id(repair: Repair) -> str:
-    """Return the id under which a repair is recorded: the same repair is made once."""
+    """Return the event id of a repair. Deterministic, so each repair is made once."""
     return f"reconcile:{repair.kind}:{repair.beam.key}"

@@ -114,13 +114,13 @@ class InboundSettings(SettingsSection):
     )
     inbound_patience: PositiveFloat = Field(
         default=0.02,
-        description="Seconds that the answer to an event waits for its stream to be told; what "
-        "takes longer goes on after the answer.",
+        description="Seconds that the answer to an event waits for the workflow of its session to "
+        "be signaled; what takes longer goes on after the answer.",
     )
     relay_interval: PositiveFloat = Field(
         default=10.0,
-        description="Seconds between passes that deliver events which could not be delivered when "
-        "they came.",
+        description="Seconds between passes of the relay, which dispatches events that were stored "
+        "and not dispatched.",
     )
     reconcile_interval: PositiveFloat = Field(
         default=60.0, description="Seconds between comparisons of our streams with 100ms's list."
@@ -316,8 +316,8 @@ class WebhookSettings(SettingsSection):
     )
     webhook_relay_interval: PositiveFloat = Field(
         default=10.0,
-        description="Seconds between two looks for events that were written but not sent on, "
-        "because a process died or Temporal was away.",
+        description="Seconds between passes of the relay over outbound events. One relay serves "
+        "both directions, at the shorter interval.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is known of the beams of connections."""
+"""The state of beams, one row each, and the sessions that are over."""
 
 from __future__ import annotations
 
@@ -17,25 +17,22 @@ from domain.streams.status import TERMINAL
 from infra.db.tables import BeamRow, ClosedSession, Stream
 
 RECENT: Final = timedelta(days=2)
-"""For how long an ended beam is compared with 100ms's list; no stream of 100ms lasts as long."""
+"""How long an ended beam is compared with 100ms's list; no stream of 100ms lasts as long."""
 
-_LOCK: Final = "beams"
 _IS_LISTED: Final = BeamRow.key == func.concat("beam:", BeamRow.job_id)
 
 
 async def lock(
     session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, ref: BeamRef
 ) -> BeamRow:
-    """Return a beam's row, made if need be; nobody else changes it until the transaction ends.
+    """Return a beam's row, locked until the transaction ends; inserted if there is none.
 
-    Beams that are new to us are looked up one at a time within a session or room, since an event
-    and reconciliation may tell of one at the same moment, under two keys.
+    Events and reconciliation may name one beam by two keys. They belong to the same session, whose
+    events are processed one after the other, so that the second finds the row of the first.
     """
     mine = (BeamRow.tenant_id == tenant_id, BeamRow.connection_id == connection_id)
     row = await _first(session, *mine, BeamRow.key == ref.key)
     if row is None:
-        turn = func.hashtextextended(f"{_LOCK}:{tenant_id}:{connection_id}:{ref.lane}", 0)
-        await session.execute(select(func.pg_advisory_xact_lock(turn)))
         row = await _first(session, *mine, _is_of(ref)) or await _only_listed(session, *mine, ref)
     if row is None:
         await session.execute(
@@ -124,7 +121,7 @@ async def _only_listed(
 async def stream_of(
     session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, ref: BeamRef
 ) -> Stream | None:
-    """Return the stream that follows a beam, or None when there is none."""
+    """Return the stream of a beam, or None if there is none."""
     found: Stream | None = await session.scalar(
         select(Stream)
         .join(BeamRow, (BeamRow.tenant_id == Stream.tenant_id) & (BeamRow.stream_id == Stream.id))
@@ -138,7 +135,7 @@ async def stream_of(
 async def recording_of(
     session: AsyncSession, *, tenant_id: UUID, stream_id: UUID
 ) -> BeamRecording | None:
-    """Return the recording of a stream that its beam told last, or None when none did."""
+    """Return the latest recording of a stream's beam, or None if there is none."""
     found = await session.scalar(
         select(BeamRow.recording)
         .where(
@@ -153,7 +150,7 @@ async def recording_of(
 
 
 def beam_of(row: BeamRow) -> Beam:
-    """Return what a row says."""
+    """Return the state that a row holds."""
     end = None
     if row.end_kind is not None:
         end = BeamEnd(
@@ -169,7 +166,7 @@ def beam_of(row: BeamRow) -> Beam:
 
 
 def write(row: BeamRow, beam: Beam) -> None:
-    """Let a row say what is known now; times are the database's."""
+    """Write a beam's state to its row; times are those of the database."""
     if beam.opened and row.opened_at is None:
         row.opened_at = func.now()
     if beam.end is not None and row.ended_at is None:
@@ -185,7 +182,7 @@ def write(row: BeamRow, beam: Beam) -> None:
 async def is_session_closed(
     session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, session_id: str | None
 ) -> bool:
-    """Tell whether a session is known to be over."""
+    """Return True if a session is known to be over."""
     if session_id is None:
         return False
     found = await session.get(ClosedSession, (tenant_id, connection_id, session_id))
@@ -195,7 +192,7 @@ async def is_session_closed(
 async def close_session(
     session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, session_id: str
 ) -> None:
-    """Note that a session is over."""
+    """Record that a session is over."""
     await session.execute(
         insert(ClosedSession)
         .values(tenant_id=tenant_id, connection_id=connection_id, session_id=session_id)
@@ -206,7 +203,7 @@ async def close_session(
 async def unfinished(
     session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, effect: EndSession
 ) -> tuple[BeamRef, ...]:
-    """Return the beams of a session, else of a room, that were opened and whose streams go on."""
+    """Return the opened beams of a session, else of a room, whose streams have not ended."""
     query = (
         select(BeamRow)
         .join(Stream, (Stream.tenant_id == BeamRow.tenant_id) & (Stream.id == BeamRow.stream_id))
@@ -228,7 +225,7 @@ async def unfinished(
 async def known(
     session: AsyncSession, *, tenant_id: UUID, connection_id: UUID
 ) -> tuple[KnownBeam, ...]:
-    """Return the beams that run, and those lately seen."""
+    """Return the running beams, and those of the last two days."""
     rows = await session.scalars(
         select(BeamRow).where(
             BeamRow.tenant_id == tenant_id,

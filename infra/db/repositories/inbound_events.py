@@ -1,4 +1,4 @@
-"""Events that connections brought, and what came of them."""
+"""Stored inbound events and their outcomes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from domain.hms.beam import Outcome
 from domain.hms.effects import Effect
+from domain.hms.messages import SessionRef
 from infra.db.tables import InboundEvent
 
 _EFFECT: TypeAdapter[Effect] = TypeAdapter(Effect)
@@ -38,12 +39,12 @@ _EFFECT: TypeAdapter[Effect] = TypeAdapter(Effect)
 
 @dataclass(frozen=True, kw_only=True)
 class NewEvent:
-    """An event as it comes in.
+    """An event to store.
 
     Attributes:
-        lane: what must be done in order; None when there is nothing to be done.
-        stream_id: the stream that it is about, if it names a beam.
-        body: as it came; None where it is not kept.
+        partition: the order in which its effect is processed (column `lane`). None if it has none.
+        stream_id: the stream that it concerns, if it names a beam.
+        body: as received; None if it is not kept.
     """
 
     tenant_id: UUID
@@ -51,7 +52,7 @@ class NewEvent:
     event_id: str
     type: str
     effect: Effect
-    lane: str | None = None
+    partition: str | None = None
     stream_id: UUID | None = None
     is_replay: bool = False
     body: bytes | None = None
@@ -60,19 +61,11 @@ class NewEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class PendingEvent:
-    """An event whose effect is yet to be done."""
+    """An event whose effect is not applied yet."""
 
     event_id: str
     effect: Effect
     attempts: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lane:
-    """Events of a connection that must be done in order, some of them pending."""
-
-    connection_id: UUID
-    name: str
 
 
 _COLUMNS: Final[tuple[tuple[str, TypeEngine[Any], Callable[[NewEvent], Any]], ...]] = (
@@ -80,7 +73,7 @@ _COLUMNS: Final[tuple[tuple[str, TypeEngine[Any], Callable[[NewEvent], Any]], ..
     ("connection_id", Uuid(), attrgetter("connection_id")),
     ("event_id", Text(), attrgetter("event_id")),
     ("type", Text(), attrgetter("type")),
-    ("lane", Text(), attrgetter("lane")),
+    ("lane", Text(), attrgetter("partition")),
     ("stream_id", Uuid(), attrgetter("stream_id")),
     ("effect", Text(), lambda event: event.effect.model_dump_json()),
     ("is_replay", Boolean(), attrgetter("is_replay")),
@@ -90,9 +83,9 @@ _COLUMNS: Final[tuple[tuple[str, TypeEngine[Any], Callable[[NewEvent], Any]], ..
 
 
 async def record(session: AsyncSession, events: Sequence[NewEvent]) -> set[tuple[UUID, str]]:
-    """Insert events, in their order; return connection and id of those that are new.
+    """Insert events, in their order; return connection id and event id of those that are new.
 
-    One whose id is there is left as it is. It is one statement, the same for any number of events.
+    A stored event stays as it is. One statement, the same for any number of events.
     """
     given = func.unnest(
         *(
@@ -123,16 +116,14 @@ async def record(session: AsyncSession, events: Sequence[NewEvent]) -> set[tuple
     return {(row.connection_id, row.event_id) for row in inserted}
 
 
-async def pending(
-    session: AsyncSession, *, tenant_id: UUID, lane: Lane, limit: int = 50
-) -> list[PendingEvent]:
-    """Return the events of a lane that are yet to be done, in the order in which they came."""
+async def pending(session: AsyncSession, *, ref: SessionRef, limit: int = 50) -> list[PendingEvent]:
+    """Return the unprocessed events of a session, oldest first."""
     rows = await session.scalars(
         select(InboundEvent)
         .where(
-            InboundEvent.tenant_id == tenant_id,
-            InboundEvent.connection_id == lane.connection_id,
-            InboundEvent.lane == lane.name,
+            InboundEvent.tenant_id == ref.tenant_id,
+            InboundEvent.connection_id == ref.connection_id,
+            InboundEvent.lane == ref.partition,
             InboundEvent.delivered_at.is_(None),
         )
         .order_by(InboundEvent.position)
@@ -148,10 +139,10 @@ async def pending(
     ]
 
 
-async def pending_lanes(
+async def pending_sessions(
     session: AsyncSession, *, tenant_id: UUID, min_age: timedelta, limit: int
-) -> list[Lane]:
-    """Return the lanes with events that have waited for `min_age`, the longest waiting first."""
+) -> list[SessionRef]:
+    """Return the sessions with events pending for `min_age`, longest pending first."""
     rows = await session.execute(
         select(InboundEvent.connection_id, InboundEvent.lane)
         .where(
@@ -163,7 +154,10 @@ async def pending_lanes(
         .order_by(func.min(InboundEvent.position))
         .limit(limit)
     )
-    return [Lane(connection_id=row.connection_id, name=row.lane) for row in rows]
+    return [
+        SessionRef(tenant_id=tenant_id, connection_id=row.connection_id, partition=row.lane)
+        for row in rows
+    ]
 
 
 async def complete(
@@ -176,9 +170,9 @@ async def complete(
     detail: str = "",
     stream_id: UUID | None = None,
 ) -> None:
-    """Note what came of an event, and to which stream if that was another than its ids had said.
+    """Record an event's outcome, and its stream if that differs from what its ids say.
 
-    What came of it first stays.
+    The first recorded outcome stays.
     """
     await session.execute(
         update(InboundEvent)
@@ -201,7 +195,7 @@ async def complete(
 async def note_failure(
     session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, event_id: str, detail: str
 ) -> None:
-    """Note that an attempt failed; the event stays pending."""
+    """Record a failed attempt; the event stays pending."""
     await session.execute(
         update(InboundEvent)
         .where(
@@ -216,14 +210,14 @@ async def note_failure(
 async def get(
     session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, event_id: str
 ) -> InboundEvent | None:
-    """Return an event, or None when the connection brought none of this id."""
+    """Return an event, or None if the connection has none of this id."""
     return await session.get(InboundEvent, (tenant_id, connection_id, event_id))
 
 
 async def list_newest(
     session: AsyncSession, *, tenant_id: UUID, connection_id: UUID, limit: int
 ) -> list[InboundEvent]:
-    """Return a connection's latest events, the newest first."""
+    """Return a connection's latest events, newest first."""
     return list(
         await session.scalars(
             select(InboundEvent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -19,18 +20,22 @@ from starlette.routing import Route
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
-from temporalio.worker import Worker
 
 from activities.hms import InboundActivities
-from app.services.hms_events import MAX_ATTEMPTS, InboundDelivery
-from app.services.profiles import TenantProfileStore
-from app.services.streams import StreamCreation, StreamStarter
-from domain import task_queues
+from app.services.hms_events import MAX_ATTEMPTS, EventWriter
+from app.services.streams import StreamStarter
 from domain.hms.admission import Checks
 from domain.hms.beam import Outcome
 from domain.hms.effects import beam_stream_id
 from domain.hms.events import parse_event
-from domain.hms.messages import ConnectionRef, ReconcileReport, RelayInput, RelayReport
+from domain.hms.messages import (
+    ConnectionRef,
+    ProcessedEvents,
+    ReconcileReport,
+    RelayInput,
+    RelayReport,
+    SessionRef,
+)
 from domain.ids import stream_workflow_id
 from domain.streams.messages import StreamWorkflowResult
 from domain.streams.status import EndReason
@@ -40,15 +45,14 @@ from infra.db.engine import Database
 from infra.db.repositories import connections, inbound_events
 from infra.db.tables import InboundEvent
 from infra.hms_api import HmsApi
-from infra.profiles.store import ProfileStore
 from infra.settings import Settings
-from infra.ssrf import UrlGuard
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
-from tests.integration.api.stand_in import StandInStreamWorkflow
+from tests.integration.api.hms_worker import inbound_activities, processing
 from tests.unit.domain.hms.payloads import URL, body
 
 SECRETS = ConnectionSecrets(b"s" * 32)
 MANAGEMENT_SECRET = "m" * 40
+LIMIT = 60.0
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
 
 
@@ -100,35 +104,20 @@ def remote() -> Iterator[ListServer]:
 
 
 @pytest.fixture
-async def temporal(temporal_client: Client) -> AsyncIterator[Client]:
-    async with Worker(
-        temporal_client, task_queue=task_queues.ORCHESTRATION, workflows=[StandInStreamWorkflow]
-    ):
-        yield temporal_client
-
-
-@pytest.fixture
-def delivery(temporal: Client, database: Database) -> InboundDelivery:
-    async def client() -> Client:
-        return temporal
-
-    return InboundDelivery(
-        database=database,
-        starter=StreamStarter(client, limits=Settings().ingest_limits()),
-        creation=StreamCreation(
-            TenantProfileStore(ProfileStore()), default_plan=PlanName.ENTERPRISE
-        ),
-        guard=UrlGuard(),
-    )
-
-
-@pytest.fixture
 async def activities(
-    database: Database, delivery: InboundDelivery, remote: ListServer
+    temporal_client: Client, database: Database, remote: ListServer
 ) -> AsyncIterator[InboundActivities]:
     api = HmsApi(remote.url)
-    yield InboundActivities(database=database, delivery=delivery, secrets=SECRETS, api=api)
+    settings = Settings(default_plan=PlanName.ENTERPRISE)
+    yield inbound_activities(temporal_client, database, settings, secrets=SECRETS, api=api)
     await api.close()
+
+
+@pytest.fixture
+async def temporal(temporal_client: Client, activities: InboundActivities) -> AsyncIterator[Client]:
+    """A client, and a worker that processes what is signaled."""
+    async with processing(temporal_client, activities):
+        yield temporal_client
 
 
 @pytest.fixture
@@ -154,16 +143,16 @@ async def ref(database: Database, tenant: UUID) -> ConnectionRef:
 class Room:
     """What a connection brings, and what became of it."""
 
-    def __init__(self, ref: ConnectionRef, delivery: InboundDelivery, database: Database) -> None:
+    def __init__(self, ref: ConnectionRef, database: Database) -> None:
         self.ref = ref
-        self._delivery = delivery
+        self._writer = EventWriter(database)
         self._database = database
 
     async def record(self, kind: str, beam: str, **data: object) -> None:
-        """Record an event without delivering it."""
+        """Store an event without dispatching it."""
         named = {"room_id": "room", "session_id": f"session-{beam}", "beam_id": beam}
         raw = body(kind, {**named, **data}, id=str(uuid4()))
-        await self._delivery.record(
+        await self._writer.store(
             parse_event(raw),
             tenant_id=self.ref.tenant_id,
             connection_id=self.ref.connection_id,
@@ -183,6 +172,22 @@ class Room:
     async def outcomes(self) -> list[str | None]:
         return [each.outcome for each in await self.events()]
 
+    async def processed(self) -> list[str | None]:
+        """The outcomes, once every event has one."""
+        async with asyncio.timeout(LIMIT):
+            while True:
+                outcomes = await self.outcomes()
+                if None not in outcomes:
+                    return outcomes
+                await asyncio.sleep(0.02)
+
+    def session(self, beam: str) -> SessionRef:
+        return SessionRef(
+            tenant_id=self.ref.tenant_id,
+            connection_id=self.ref.connection_id,
+            partition=f"session:session-{beam}",
+        )
+
     def workflow_id(self, beam: str) -> str:
         stream = beam_stream_id(
             tenant_id=self.ref.tenant_id,
@@ -193,13 +198,17 @@ class Room:
 
 
 @pytest.fixture
-def room(ref: ConnectionRef, delivery: InboundDelivery, database: Database) -> Room:
-    return Room(ref, delivery, database)
+def room(ref: ConnectionRef, database: Database) -> Room:
+    return Room(ref, database)
 
 
 async def relay(activities: InboundActivities, *, min_age: float = 0.0) -> RelayReport:
     request = RelayInput(min_age=min_age)
     return await ActivityEnvironment().run(activities.relay_inbound, request)
+
+
+async def process(activities: InboundActivities, ref: SessionRef) -> ProcessedEvents:
+    return await ActivityEnvironment().run(activities.process_session_events, ref)
 
 
 async def reconcile(activities: InboundActivities, ref: ConnectionRef) -> ReconcileReport:
@@ -212,13 +221,26 @@ async def test_the_relay_delivers_what_waits_in_order(
     for beam in ("a", "b"):
         await room.record("hls.started.success", beam)
         await room.record("hls.stopped.success", beam)
-    await relay(activities)
-    assert await room.outcomes() == ["started", "ended", "started", "ended"]
+    assert await relay(activities) == RelayReport(tenants=1, delivered=2)
+    assert await room.processed() == ["started", "ended", "started", "ended"]
     for beam in ("a", "b"):
         handle = temporal.get_workflow_handle(
             room.workflow_id(beam), result_type=StreamWorkflowResult
         )
         assert (await handle.result()).end.reason is EndReason.STOPPED
+
+
+async def test_a_session_that_began_before_it_had_a_workflow_is_ended_by_it(
+    activities: InboundActivities, room: Room, temporal: Client
+) -> None:
+    """The release before processed events in the API: it left rows, and no workflow."""
+    await room.record("hls.started.success", "a")
+    await process(activities, room.session("a"))
+    await room.record("hls.stopped.success", "a")
+    await relay(activities)
+    assert await room.processed() == ["started", "ended"]
+    handle = temporal.get_workflow_handle(room.workflow_id("a"), result_type=StreamWorkflowResult)
+    assert (await handle.result()).end.reason is EndReason.STOPPED
 
 
 async def test_the_relay_leaves_the_api_time_for_its_own(
@@ -232,7 +254,6 @@ async def test_the_relay_leaves_the_api_time_for_its_own(
 async def test_an_event_that_temporal_refuses_is_given_up_and_one_that_waits_is_not(
     activities: InboundActivities,
     room: Room,
-    delivery: InboundDelivery,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def refuse(*_: object) -> None:
@@ -242,21 +263,22 @@ async def test_an_event_that_temporal_refuses_is_given_up_and_one_that_waits_is_
         raise TemporalUnavailableError("no answer")
 
     await room.record("hls.started.success", "a")
-    monkeypatch.setattr(delivery._starter, "start", be_away)
+    monkeypatch.setattr(StreamStarter, "start", be_away)
     for _ in range(MAX_ATTEMPTS + 1):
         with pytest.raises(TemporalUnavailableError):
-            await relay(activities)
+            await process(activities, room.session("a"))
     assert await room.outcomes() == [None]
-    monkeypatch.setattr(delivery._starter, "start", refuse)
-    for _ in range(MAX_ATTEMPTS):
-        await relay(activities)
+    monkeypatch.setattr(StreamStarter, "start", refuse)
+    for _ in range(MAX_ATTEMPTS - 1):
+        with pytest.raises(TemporalRefusedError):
+            await process(activities, room.session("a"))
+    assert await process(activities, room.session("a")) == ProcessedEvents(processed=1)
     assert await room.outcomes() == ["given_up"]
 
 
-async def test_an_event_that_fails_holds_up_its_lane_and_is_given_up_in_the_end(
+async def test_an_event_that_fails_holds_up_its_session_and_is_given_up_in_the_end(
     activities: InboundActivities,
     room: Room,
-    delivery: InboundDelivery,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def break_down(*_: object) -> None:
@@ -266,11 +288,13 @@ async def test_an_event_that_fails_holds_up_its_lane_and_is_given_up_in_the_end(
     await room.record("hls.stopped.success", "a")
     await room.record("hls.stopped.success", "b")
     with monkeypatch.context() as patch:
-        patch.setattr(delivery._starter, "start", break_down)
+        patch.setattr(StreamStarter, "start", break_down)
+        await process(activities, room.session("b"))
         for _ in range(MAX_ATTEMPTS - 1):
-            await relay(activities)
+            with pytest.raises(RuntimeError, match="a mistake of ours"):
+                await process(activities, room.session("a"))
             assert await room.outcomes() == [None, None, "before_start"]
-        await relay(activities)
+        await process(activities, room.session("a"))
     events = await room.events()
     assert [each.outcome for each in events] == [Outcome.GIVEN_UP, "ended", "before_start"]
     assert events[0].detail == "RuntimeError: a mistake of ours"
@@ -289,6 +313,7 @@ async def test_a_missed_start_is_repaired_once(
 ) -> None:
     remote.add("a", "running")
     assert (await reconcile(activities, room.ref)).started == 1
+    await room.processed()
     assert (await reconcile(activities, room.ref)).started == 0
     found = await temporal.get_workflow_handle(room.workflow_id("a")).describe()
     assert found.status is WorkflowExecutionStatus.RUNNING
@@ -297,6 +322,7 @@ async def test_a_missed_start_is_repaired_once(
     ]
 
 
+@pytest.mark.usefixtures("temporal")
 async def test_the_webhook_that_comes_after_all_changes_nothing(
     activities: InboundActivities, room: Room, remote: ListServer
 ) -> None:
@@ -304,7 +330,7 @@ async def test_the_webhook_that_comes_after_all_changes_nothing(
     await reconcile(activities, room.ref)
     await room.record("hls.started.success", "a")
     await relay(activities)
-    assert await room.outcomes() == ["started", "started_before"]
+    assert await room.processed() == ["started", "started_before"]
 
 
 @pytest.mark.parametrize(
@@ -320,18 +346,22 @@ async def test_a_missed_end_is_repaired(
     status, reason = end
     await room.record("hls.started.success", "a")
     await relay(activities)
+    await room.processed()
     remote.add("a", status)
     assert (await reconcile(activities, room.ref)).ended == 1
+    await room.processed()
     handle = temporal.get_workflow_handle(room.workflow_id("a"), result_type=StreamWorkflowResult)
     assert (await handle.result()).end.reason is reason
     assert (await reconcile(activities, room.ref)).ended == 0
 
 
+@pytest.mark.usefixtures("temporal")
 async def test_agreement_repairs_nothing(
     activities: InboundActivities, room: Room, remote: ListServer
 ) -> None:
     await room.record("hls.started.success", "a")
     await relay(activities)
+    await room.processed()
     remote.add("a", "running")
     remote.add("b", "completed")
     assert await reconcile(activities, room.ref) == ReconcileReport(connections=1)

@@ -18,6 +18,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.hms import InboundActivities
 from activities.interfaces import Analysis, Clips, Ingest, Recordings
 from activities.records import BackfillRecordActivities, RecordActivities
 from activities.selection import SelectionActivities
@@ -42,6 +43,7 @@ from tests.integration.workflows.scripted import ENDED, candidate
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.sandbox import workflow_runner
+from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
 
 SEGMENTS, SEGMENT, WINDOW = 16, 10.0, 4
@@ -190,7 +192,9 @@ class Broadcast(Ingest, Analysis, Clips, Recordings):
 
 
 @asynccontextmanager
-async def on_air(client: Client, database: Database) -> AsyncIterator[Broadcast]:
+async def on_air(
+    client: Client, database: Database, inbound: InboundActivities
+) -> AsyncIterator[Broadcast]:
     """Workers for all queues of a stream, until the block ends."""
     broadcast = Broadcast()
     records, backfills = RecordActivities(database), BackfillRecordActivities(database)
@@ -200,7 +204,7 @@ async def on_air(client: Client, database: Database) -> AsyncIterator[Broadcast]
             Worker(
                 client,
                 task_queue=task_queues.ORCHESTRATION,
-                workflows=[StreamWorkflow, BackfillWorkflow, ClipWorkflow],
+                workflows=[StreamWorkflow, BackfillWorkflow, ClipWorkflow, SessionWorkflow],
                 workflow_runner=workflow_runner(),
             )
         )
@@ -210,7 +214,7 @@ async def on_air(client: Client, database: Database) -> AsyncIterator[Broadcast]
                 *(records.record_stream, records.record_clip, selection.select_highlights),
                 *(backfills.recall_stream, backfills.record_backfill),
                 *(broadcast.survey_recording, broadcast.fetch_recording),
-                broadcast.release_recording,
+                *(broadcast.release_recording, inbound.process_session_events),
             ],
             task_queues.ANALYSIS: [broadcast.analyze_window],
             task_queues.RENDER: [broadcast.render_clip, broadcast.delete_clip],

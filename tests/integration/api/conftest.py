@@ -12,18 +12,16 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
-from temporalio.worker import Worker
 
 from app.dev.postgres import DatabaseUrls
 from app.dev.supervisor import free_ports
 from app.dev.temporal import TemporalServer
 from app.serve import build_app
 from app.services.api_keys import create_key
-from domain import task_queues
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.settings import Settings
-from tests.integration.api.stand_in import StandInBackfillWorkflow, StandInStreamWorkflow
+from tests.integration.api.hms_worker import inbound_activities, processing
 
 SECRET = "s" * 32
 BASE_URL = "http://api.test"
@@ -130,11 +128,10 @@ async def other_account(new_account: NewAccount) -> Account:
 
 
 @pytest.fixture
-async def workflows(temporal_client: Client) -> AsyncIterator[Client]:
-    """A worker whose stream workflow waits to be stopped."""
-    async with Worker(
-        temporal_client,
-        task_queue=task_queues.ORCHESTRATION,
-        workflows=[StandInStreamWorkflow, StandInBackfillWorkflow],
-    ):
+async def workflows(
+    temporal_client: Client, database: Database, settings: Settings
+) -> AsyncIterator[Client]:
+    """A worker that processes inbound events, and whose stream workflow waits to be stopped."""
+    activities = inbound_activities(temporal_client, database, settings)
+    async with processing(temporal_client, activities):
         yield temporal_client

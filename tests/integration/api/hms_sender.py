@@ -15,15 +15,21 @@ from domain.ids import stream_workflow_id
 from tests.integration.api.conftest import Account
 from tests.unit.domain.hms.payloads import body
 
+PROCESSING_LIMIT = 60.0
 OPEN = {"source": False, "secret_header": True, "signature": False}
 
 
 @dataclass
 class Sender:
-    """A 100ms workspace that knows the secrets of its connection; each has a room of its own."""
+    """A 100ms workspace that knows the secrets of its connection; each has a room of its own.
+
+    Attributes:
+        has_worker: events are processed by a worker, for which what is read here waits.
+    """
 
     account: Account
     connection: dict[str, Any]
+    has_worker: bool = False
     room: str = field(default_factory=lambda: f"room-{uuid4().hex}")
     session: str = field(default_factory=lambda: f"session-{uuid4().hex}")
 
@@ -78,7 +84,19 @@ class Sender:
         return answer
 
     async def send(self, kind: str, beam: str | None = "beam-1", **over: object) -> httpx.Response:
-        return await self.post(self.event(kind, beam, **over))
+        answer = await self.post(self.event(kind, beam, **over))
+        await self.processed()
+        return answer
+
+    async def processed(self) -> None:
+        """Wait until every event so far has been processed, if there is a worker."""
+        if not self.has_worker:
+            return
+        async with asyncio.timeout(PROCESSING_LIMIT):
+            while True:
+                if None not in await self.outcomes_so_far():
+                    return
+                await asyncio.sleep(0.02)
 
     def stream_id(self, beam: str = "beam-1") -> UUID:
         return beam_stream_id(
@@ -89,25 +107,39 @@ class Sender:
         return stream_workflow_id(tenant_id=self.account.tenant_id, stream_id=self.stream_id(beam))
 
     async def outcomes(self) -> list[str]:
-        """What came of each event so far, in the order in which they came."""
-        return [each["outcome"] for each in reversed(await self.events())]
+        """The outcomes of all events, oldest first."""
+        await self.processed()
+        return await self.outcomes_so_far()
+
+    async def outcomes_so_far(self) -> list[str]:
+        """The outcomes of all events, oldest first; None for one that is not processed yet."""
+        return [each["outcome"] for each in reversed(await self._events())]
 
     async def events(self) -> list[dict[str, Any]]:
-        """What the API tells of each event so far, the newest first."""
+        """All events as the API lists them, newest first."""
+        await self.processed()
+        return await self._events()
+
+    async def _events(self) -> list[dict[str, Any]]:
         answer = await self.account.http.get(f"/v1/connections/{self.id}/events?limit=100")
         found: list[dict[str, Any]] = answer.json()["data"]
         return found
 
     async def streams(self) -> list[dict[str, Any]]:
         """The tenant's streams, oldest first."""
+        await self.processed()
         listed = (await self.account.http.get("/v1/streams?limit=100")).json()["data"]
         return list(reversed(listed))
 
 
 async def connect(
-    account: Account, *, checks: dict[str, Any] | None = None, **over: object
+    account: Account,
+    *,
+    checks: dict[str, Any] | None = None,
+    has_worker: bool = False,
+    **over: object,
 ) -> Sender:
     request = {"name": "Cup", "checks": OPEN if checks is None else checks, **over}
     response = await account.http.post("/v1/connections", json=request)
     assert response.status_code == 201, response.text
-    return Sender(account, response.json())
+    return Sender(account, response.json(), has_worker=has_worker)

@@ -9,6 +9,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
+from domain.hms.events import LONGEST_ID
 from domain.ids import backfill_workflow_id
 from domain.streams.backfill.messages import BackfillInput
 from domain.streams.messages import RecordingReady, StreamInput, StreamWorkflowResult
@@ -23,7 +24,7 @@ FAILED, RECORDED = "hls.failure", "hls.recording.success"
 
 @pytest.fixture
 async def sender(account: Account, workflows: Client) -> Sender:
-    return await connect(account, game="Premier League", title="Cup, room {room}")
+    return await connect(account, has_worker=True, game="Premier League", title="Cup, room {room}")
 
 
 async def result_of(client: Client, sender: Sender, beam: str = "beam-1") -> StreamWorkflowResult:
@@ -61,6 +62,13 @@ async def test_a_start_makes_a_stream_and_its_workflow(sender: Sender, workflows
     assert (given.playlist_url, given.tenant_id) == (URL, sender.account.tenant_id)
     assert await status_of(workflows, sender) is WorkflowExecutionStatus.RUNNING
     assert await sender.outcomes() == ["started"]
+
+
+async def test_the_longest_names_start_a_stream_too(sender: Sender, workflows: Client) -> None:
+    sender.session = "\N{STADIUM}" * LONGEST_ID
+    await sender.send(STARTED)
+    assert await sender.outcomes() == ["started"]
+    assert await status_of(workflows, sender) is WorkflowExecutionStatus.RUNNING
 
 
 async def test_a_stop_ends_the_stream_in_good_order(sender: Sender, workflows: Client) -> None:
@@ -139,6 +147,7 @@ async def test_duplicates_start_one_workflow(sender: Sender, workflows: Client) 
     answers = await asyncio.gather(*(sender.post(raw) for _ in range(8)))
     assert {each.status_code for each in answers} == {200}
     assert [each.json()["is_new"] for each in answers].count(True) == 1
+    await sender.processed()
     await sender.send(STARTED)  # the same start once more, under another id
     assert await sender.outcomes() == ["started", "started_before"]
     assert len(await sender.streams()) == 1
@@ -192,7 +201,7 @@ async def test_a_restart_of_the_room_is_another_stream_at_the_same_url(
 async def test_rooms_and_beams_of_two_tenants_may_have_the_same_names(
     sender: Sender, other_account: Account, workflows: Client
 ) -> None:
-    other = await connect(other_account)
+    other = await connect(other_account, has_worker=True)
     other.room, other.session = sender.room, sender.session
     await sender.send(STARTED)
     await other.send(STARTED)

@@ -38,8 +38,8 @@ from infra.db.engine import Database
 from infra.settings import Settings
 from tests.integration.api.broadcast_script import DURATION, PEAKS, Broadcast, on_air
 from tests.integration.api.conftest import Account
-from tests.integration.api.hms_relay import Relay, relay_to
 from tests.integration.api.hms_sender import Sender, connect
+from tests.integration.api.hms_worker import Relay, inbound_activities, relay_to
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(280)]
 
@@ -108,8 +108,10 @@ async def stage(
     account: Account, temporal_client: Client, database: Database, settings: Settings
 ) -> AsyncIterator[Stage]:
     relay = relay_to(temporal_client, database, settings)
-    async with on_air(temporal_client, database) as broadcast:
-        yield Stage(await connect(account, game="soccer"), broadcast, temporal_client, relay)
+    inbound = inbound_activities(temporal_client, database, settings)
+    async with on_air(temporal_client, database, inbound) as broadcast:
+        sender = await connect(account, has_worker=True, game="soccer")
+        yield Stage(sender, broadcast, temporal_client, relay)
 
 
 class Lives(RuleBasedStateMachine):
@@ -250,6 +252,7 @@ class Lives(RuleBasedStateMachine):
         ]
         answers = await asyncio.gather(*(self._stage.sender.post(raw) for raw in raws))
         assert {each.status_code for each in answers} == {200}
+        await self._stage.sender.processed()
         self._sent += raws
         self._note(
             {

@@ -12,11 +12,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from activities.hms import InboundActivities
 from app.serve import build_app
-from app.services.hms_events import InboundDelivery
-from app.services.profiles import TenantProfileStore
-from app.services.streams import StreamCreation, StreamStarter
 from demo.hms import Beam, EventFault, Simulator, SimulatorOptions, Webhook
 from demo.hms.management import Keys
 from demo.origin.server import bind, serving
@@ -29,12 +25,10 @@ from domain.streams.status import EndReason
 from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
 from infra.hms_api import HmsApi
-from infra.profiles.store import ProfileStore
 from infra.settings import Settings
-from infra.ssrf import UrlGuard
-from infra.temporal.client import TemporalConnection
 from tests.integration.api.conftest import SECRET, Account
 from tests.integration.api.hms_sender import Sender, connect
+from tests.integration.api.hms_worker import inbound_activities
 from tests.media import make_video
 
 PACE = 40.0
@@ -67,7 +61,7 @@ async def endpoint(settings: Settings) -> AsyncIterator[str]:
 @pytest.fixture
 async def sender(account: Account, workflows: Client) -> Sender:
     key = {"access_key": KEYS.access_key, "secret": KEYS.app_secret}
-    return await connect(account, management=key)
+    return await connect(account, has_worker=True, management=key)
 
 
 @pytest.fixture
@@ -83,28 +77,20 @@ def simulated(endpoint: str, sender: Sender) -> Simulated:
 
 
 @pytest.fixture
-def reconcile(database: Database, settings: Settings, sender: Sender) -> Reconcile:
+def reconcile(
+    database: Database, settings: Settings, sender: Sender, workflows: Client
+) -> Reconcile:
     async def once(simulator: Simulator) -> ReconcileReport:
-        temporal = TemporalConnection(settings)
         api = HmsApi(simulator.base_url)
-        activities = InboundActivities(
-            database=database,
-            delivery=InboundDelivery(
-                database=database,
-                starter=StreamStarter(temporal.client, limits=settings.ingest_limits()),
-                creation=StreamCreation(
-                    TenantProfileStore(ProfileStore()), default_plan=settings.default_plan
-                ),
-                guard=UrlGuard(allow_private=True),
-            ),
-            secrets=ConnectionSecrets(SECRET.encode()),
-            api=api,
+        activities = inbound_activities(
+            workflows, database, settings, secrets=ConnectionSecrets(SECRET.encode()), api=api
         )
         ref = ConnectionRef(tenant_id=sender.account.tenant_id, connection_id=sender.id)
         try:
             report = await ActivityEnvironment().run(activities.reconcile_connection, ref)
         finally:
             await api.close()
+        await sender.processed()
         return ReconcileReport.model_validate(report)
 
     return once
@@ -120,6 +106,7 @@ async def result_of(client: Client, sender: Sender, beam: Beam) -> StreamWorkflo
     workflow_id = stream_workflow_id(
         tenant_id=sender.account.tenant_id, stream_id=stream_of(sender, beam)
     )
+    await sender.processed()
     handle = client.get_workflow_handle(workflow_id, result_type=StreamWorkflowResult)
     result: StreamWorkflowResult = await handle.result()
     return result

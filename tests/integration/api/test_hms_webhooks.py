@@ -229,7 +229,7 @@ async def test_an_event_is_received_whatever_its_delivery_meets(
 
     sender = await connect(account)
     services = anonymous._transport.app.state.services  # type: ignore[attr-defined]
-    monkeypatch.setattr(services.inbound, "drain", break_down)
+    monkeypatch.setattr(services.event_dispatcher, "signal", break_down)
     assert (await sender.send("hls.stopped.success")).status_code == 200
     assert await sender.outcomes() == [None]
 

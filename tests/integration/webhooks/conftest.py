@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.webhooks import WebhookActivities
 from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
+from domain.hms.messages import RelayInput, RelayReport
 from domain.webhooks.delivery import DeliveryTiming
 from domain.webhooks.events import Event
 from infra.db.engine import Database
@@ -27,11 +29,16 @@ from infra.webhooks.sender import WebhookSender
 from tests.integration.rows import SIGNING_SECRET, new_endpoint
 from tests.integration.webhooks.receiver import SECRET
 from workflows.delivery import DeliveryWorkflow
-from workflows.outbox_relay import OutboxRelayWorkflow
+from workflows.relay import RelayWorkflow
 from workflows.sandbox import workflow_runner
 
 QUICK = DeliveryTiming(offsets=(0.0, 0.02, 0.04), jitter=0.0, retry_interval=0.05)
 PATIENT = DeliveryTiming(offsets=(0.0, 3600.0), jitter=0.0, retry_interval=0.05)
+
+
+@activity.defn(name="relay_inbound")
+async def relay_nothing_inbound(_request: RelayInput) -> RelayReport:
+    return RelayReport()
 
 
 @dataclass(frozen=True)
@@ -115,13 +122,13 @@ def open_post(database: Database, temporal_client: Client, tenant: UUID) -> Make
                 Worker(
                     temporal_client,
                     task_queue=task_queues.ORCHESTRATION,
-                    workflows=[DeliveryWorkflow, OutboxRelayWorkflow],
+                    workflows=[DeliveryWorkflow, RelayWorkflow],
                     workflow_runner=workflow_runner(),
                 ),
                 Worker(
                     temporal_client,
                     task_queue=task_queues.IO,
-                    activities=[activities.relay_events],
+                    activities=[activities.relay_events, relay_nothing_inbound],
                 ),
                 Worker(
                     temporal_client,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from temporalio.client import Client, WorkflowContinuedAsNewError
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
@@ -16,14 +16,14 @@ from temporalio.testing import ActivityEnvironment
 from app.services import webhooks
 from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
+from domain.hms.messages import RelayInput, RelayReport
 from domain.ids import delivery_id
-from domain.webhooks.delivery import OutboxRelayInput
 from infra.db.engine import Database
 from infra.db.repositories import deliveries, events
 from tests.integration.rows import new_endpoint, new_tenant, usage_event
 from tests.integration.webhooks.conftest import Post
 from tests.integration.webhooks.receiver import SECRET, receiver
-from workflows.outbox_relay import OutboxRelayWorkflow
+from workflows.relay import RelayWorkflow
 
 
 async def away() -> Client:
@@ -68,29 +68,28 @@ async def test_with_temporal_away_events_wait_and_nothing_fails(post: Post) -> N
         await hook.until(1)
 
 
-async def test_the_relay_looks_again_and_again_over_runs_of_its_workflow(
+async def test_the_relay_looks_again_and_again_over_executions_of_its_workflow(
     post: Post, temporal_client: Client
 ) -> None:
-    async with receiver() as hook:
-        await post.endpoint(hook.url)
-        relay = await temporal_client.start_workflow(
-            OutboxRelayWorkflow.run,
-            OutboxRelayInput(interval=0.05, history_limit=20),
-            id=f"relay-{uuid4()}",
+    async def start_relay(passes: int) -> WorkflowHandle[RelayWorkflow, RelayReport]:
+        return await temporal_client.start_workflow(
+            RelayWorkflow.run,
+            RelayInput(interval=0.05, passes=passes),
+            id=f"relay-{post.tenant_id}",
             task_queue=task_queues.ORCHESTRATION,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         )
+
+    async with receiver() as hook:
+        await post.endpoint(hook.url)
+        relay = await start_relay(passes=1000)
         for percent in (50, 80, 100):
             await post.commit(usage_event(post.tenant_id, percent=percent))
             await hook.until(len(hook.received) + 1)
-        first_run = temporal_client.get_workflow_handle(
-            relay.id, run_id=relay.first_execution_run_id
-        )
-        with pytest.raises(WorkflowContinuedAsNewError):
-            await first_run.result(follow_runs=False)
-        await post.commit(usage_event(post.tenant_id, percent=110))
-        await hook.until(4)
         await relay.terminate()
+        await post.commit(usage_event(post.tenant_id, percent=110))
+        await (await start_relay(passes=1)).result()
+        await hook.until(4)
     assert [each.data["percent"] for each in hook.received] == [50, 80, 100, 110]
 
 

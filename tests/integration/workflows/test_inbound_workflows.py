@@ -1,4 +1,4 @@
-"""Rounds of the relay and of reconciliation, and the schedules that start them."""
+"""Sessions, passes of the relay and of reconciliation, and the schedules that start them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,23 @@ from temporalio.client import (
     Client,
     ScheduleActionExecutionStartWorkflow,
     ScheduleHandle,
+    WorkflowContinuedAsNewError,
     WorkflowFailureError,
+    WorkflowHandle,
 )
+from temporalio.worker import Worker
 
 from app.schedules import all_rounds, ensure_schedules
 from domain import task_queues
-from domain.hms.messages import ReconcileReport, RelayReport
+from domain.hms.messages import (
+    ReconcileReport,
+    RelayReport,
+    SessionInput,
+    SessionRef,
+    SessionResult,
+    SessionTiming,
+)
+from domain.webhooks.delivery import OutboxRelayInput
 from infra.settings import Settings
 from infra.temporal.schedules import IntervalSchedule, ensure_schedule
 from tests.integration.workflows.inbound_script import (
@@ -26,13 +37,15 @@ from tests.integration.workflows.inbound_script import (
     new_id,
     running,
 )
-from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
+from workflows.sandbox import workflow_runner
+from workflows.session import EVENTS_STORED, SessionWorkflow
 
 
 async def relay(client: Client) -> RelayReport:
     return await client.execute_workflow(
-        InboundRelayWorkflow.run,
+        RelayWorkflow.run,
         QUICK_RELAY,
         id=new_id("relay"),
         task_queue=task_queues.ORCHESTRATION,
@@ -53,6 +66,7 @@ async def test_a_round_of_the_relay_reports_what_it_did(temporal_client: Client)
     script.relay_failures = 2
     async with running(temporal_client, script):
         assert await relay(temporal_client) == RelayReport(tenants=2, delivered=5, left=1)
+    assert script.outbox_passes == 1
 
 
 async def test_a_round_that_keeps_failing_gives_way_to_the_next(temporal_client: Client) -> None:
@@ -92,15 +106,89 @@ async def test_one_execution_relays_again_and_again_whatever_a_pass_meets(
 ) -> None:
     script = ScriptedInbound()
     script.relay_failures = 1
+    script.outbox_failures = 1
     request = QUICK_RELAY.model_copy(update={"passes": 3, "interval": 0.01, "attempts": 1})
     async with running(temporal_client, script):
         report = await temporal_client.execute_workflow(
-            InboundRelayWorkflow.run,
+            RelayWorkflow.run,
             request,
             id=new_id("relay"),
             task_queue=task_queues.ORCHESTRATION,
         )
     assert report == RelayReport(tenants=2, delivered=10, left=1)
+    assert script.outbox_passes == 2
+
+
+async def test_the_retired_relay_of_the_outbox_ends_by_itself(temporal_client: Client) -> None:
+    async with Worker(
+        temporal_client,
+        task_queue=task_queues.ORCHESTRATION,
+        workflows=[OutboxRelayWorkflow],
+        workflow_runner=workflow_runner(),
+    ):
+        await temporal_client.execute_workflow(
+            OutboxRelayWorkflow.run,
+            OutboxRelayInput(interval=0.05),
+            id=new_id("outbox-relay"),
+            task_queue=task_queues.ORCHESTRATION,
+        )
+
+
+async def session(
+    client: Client, *, idle_timeout: float = 0.5, history_limit: int | None = None
+) -> WorkflowHandle[SessionWorkflow, SessionResult]:
+    """Store an event of a session, as the API does: signal with start."""
+    ref = SessionRef(tenant_id=uuid4(), connection_id=uuid4(), partition="session:one")
+    timing = SessionTiming(idle_timeout=idle_timeout, retry_interval=0.01)
+    return await client.start_workflow(
+        SessionWorkflow.run,
+        SessionInput(ref=ref, timing=timing, history_limit=history_limit),
+        id=new_id("session"),
+        task_queue=task_queues.ORCHESTRATION,
+        start_signal=EVENTS_STORED,
+    )
+
+
+async def test_a_session_processes_all_batches_and_ends_when_it_is_idle(
+    temporal_client: Client,
+) -> None:
+    script = ScriptedInbound()
+    script.pending["session:one"] = [50, 50, 3]
+    async with running(temporal_client, script):
+        handle = await session(temporal_client)
+        assert await handle.result() == SessionResult(processed=103)
+
+
+async def test_a_session_retries_an_event_until_it_is_processed(temporal_client: Client) -> None:
+    script = ScriptedInbound()
+    script.pending["session:one"] = [-1, -1, -1, 2]
+    async with running(temporal_client, script):
+        handle = await session(temporal_client)
+        assert await handle.result() == SessionResult(processed=2)
+
+
+async def test_an_event_that_is_stored_later_is_processed_in_the_same_execution(
+    temporal_client: Client,
+) -> None:
+    script = ScriptedInbound()
+    script.pending["session:one"] = [1]
+    async with running(temporal_client, script):
+        handle = await session(temporal_client, idle_timeout=2.0)
+        await script.processed.wait()
+        script.pending["session:one"] = [1]
+        await handle.signal(SessionWorkflow.events_stored)
+        assert await handle.result() == SessionResult(processed=2)
+
+
+async def test_a_session_that_continues_as_new_loses_no_event(temporal_client: Client) -> None:
+    script = ScriptedInbound()
+    script.pending["session:one"] = [1] * 12
+    async with running(temporal_client, script):
+        handle = await session(temporal_client, history_limit=20)
+        first = temporal_client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+        with pytest.raises(WorkflowContinuedAsNewError):
+            await first.result(follow_runs=False)
+        assert await handle.result() == SessionResult(processed=12)
 
 
 async def test_one_execution_asks_100ms_again_and_again(temporal_client: Client) -> None:

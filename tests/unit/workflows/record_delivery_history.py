@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from activities.interfaces import Webhooks
 from domain import task_queues
-from domain.ids import OUTBOX_RELAY_WORKFLOW_ID, delivery_workflow_id
+from domain.ids import delivery_workflow_id
 from domain.webhooks.delivery import (
     AttemptOutcome,
     AttemptRequest,
@@ -24,12 +24,10 @@ from domain.webhooks.delivery import (
     DeliveryOrder,
     DeliveryResult,
     DeliveryTiming,
-    OutboxRelayInput,
     OutboxRelayPass,
 )
 from tests.unit.workflows.record_history import record_on_own_server, store
 from workflows.delivery import DeliveryWorkflow
-from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.sandbox import workflow_runner
 
 _TIMING = DeliveryTiming(offsets=(0.0, 0.1, 0.2), jitter=0.1, retry_interval=0.05)
@@ -81,29 +79,13 @@ async def record_delivery_continued(client: Client) -> None:
     await store(client.get_workflow_handle(workflow.id), "delivery-continued-last")
 
 
-async def record_outbox_relay(client: Client) -> None:
-    """A run of the relay that meets an outage."""
-    async with _running(client, ScriptedWebhooks({})):
-        relay = await client.start_workflow(
-            OutboxRelayWorkflow.run,
-            OutboxRelayInput(interval=0.05, history_limit=25),
-            id=OUTBOX_RELAY_WORKFLOW_ID,
-            task_queue=task_queues.ORCHESTRATION,
-        )
-        first = client.get_workflow_handle(relay.id, run_id=relay.first_execution_run_id)
-        with suppress(WorkflowContinuedAsNewError):
-            await first.result(follow_runs=False)
-        await relay.terminate()
-    await store(first, "outbox-relay")
-
-
 @asynccontextmanager
 async def _running(client: Client, webhooks: ScriptedWebhooks) -> AsyncIterator[None]:
     async with (
         Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[DeliveryWorkflow, OutboxRelayWorkflow],
+            workflows=[DeliveryWorkflow],
             workflow_runner=workflow_runner(),
         ),
         Worker(client, task_queue=task_queues.IO, activities=[webhooks.relay_events]),
@@ -140,6 +122,4 @@ async def _start(
 
 
 if __name__ == "__main__":
-    asyncio.run(
-        record_on_own_server((record_delivered, record_delivery_continued, record_outbox_relay))
-    )
+    asyncio.run(record_on_own_server((record_delivered, record_delivery_continued)))

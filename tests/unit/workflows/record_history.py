@@ -1,7 +1,8 @@
 """Records the histories of `test_replay.py`: `python -m tests.unit.workflows.record_history`.
 
 To be run when workflows have changed on purpose and no stream of the old code is running any more.
-Until then a change must keep the old histories replaying (`workflow.patched`):
+Until then a change must keep the old histories replaying (`workflow.patched`): `inbound-relay` and
+`outbox-relay` are of the two relays that one has replaced, and stay as they are;
 `recorded-before-backfill` is of the code that only remembered a recording, and stays as it is.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
@@ -23,6 +25,7 @@ from app.dev.supervisor import free_ports
 from app.dev.temporal import TemporalServer
 from domain import task_queues
 from domain.highlights.feedback import HighlightCorrection
+from domain.hms.messages import SessionInput, SessionRef, SessionTiming
 from domain.ids import clip_workflow_id
 from domain.streams.messages import ClipCorrection, StopRequest, StreamWorkflowResult
 from domain.tenants.retention import MaintenanceInput
@@ -44,9 +47,10 @@ from tests.integration.workflows.scripted_backfill import (
     one_range,
     start_backfill,
 )
-from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.relay import RelayWorkflow
+from workflows.session import EVENTS_STORED, SessionWorkflow
 from workflows.stream import StreamWorkflow
 
 HISTORIES: Final = Path(__file__).with_name("histories")
@@ -153,9 +157,9 @@ async def record_inbound(client: Client) -> None:
     script.refused.add(script.connections[1].connection_id)
     async with running_inbound(client, script):
         relay = await client.start_workflow(
-            InboundRelayWorkflow.run,
+            RelayWorkflow.run,
             QUICK_RELAY,
-            id=new_id("inbound-relay"),
+            id=new_id("relay"),
             task_queue=task_queues.ORCHESTRATION,
         )
         await relay.result()
@@ -166,8 +170,25 @@ async def record_inbound(client: Client) -> None:
             task_queue=task_queues.ORCHESTRATION,
         )
         await reconcile.result()
-    await store(relay, "inbound-relay")
+    await store(relay, "relay")
     await store(reconcile, "inbound-reconcile")
+
+
+async def record_session(client: Client) -> None:
+    """A session with two batches of events, of which the second fails at first."""
+    script = ScriptedInbound()
+    script.pending["session:one"] = [50, -1, 3]
+    ref = SessionRef(tenant_id=UUID(int=1), connection_id=UUID(int=2), partition="session:one")
+    async with running_inbound(client, script):
+        session = await client.start_workflow(
+            SessionWorkflow.run,
+            SessionInput(ref=ref, timing=SessionTiming(idle_timeout=0.5, retry_interval=0.01)),
+            id=new_id("session"),
+            task_queue=task_queues.ORCHESTRATION,
+            start_signal=EVENTS_STORED,
+        )
+        await session.result()
+    await store(session, "session")
 
 
 async def record_backfilled(client: Client) -> None:
@@ -205,6 +226,7 @@ RECORDINGS: Final[tuple[Recording, ...]] = (
     record_cancelled,
     record_maintenance,
     record_inbound,
+    record_session,
     record_backfilled,
     record_missed,
 )

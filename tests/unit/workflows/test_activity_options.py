@@ -10,13 +10,13 @@ import pytest
 from pydantic import BaseModel
 
 from domain.clips.models import ClipTiming
-from domain.hms.messages import ReconcileInput, RelayInput
+from domain.hms.messages import ReconcileInput, RelayInput, SessionTiming
 from domain.streams.backfill.messages import BackfillTiming
 from domain.streams.messages import StreamTiming
 from domain.streams.reconciliation import ReconcileExecutionsInput
 from domain.tenants.retention import MaintenanceInput
 from domain.webhooks.delivery import DeliveryTiming
-from workflows import outbox_relay, steps
+from workflows import relay, steps
 
 WORKFLOWS = Path(steps.__file__).parent
 STARTS = {
@@ -71,7 +71,7 @@ def test_every_workflow_is_looked_at() -> None:
 
 
 def test_brief_means_seconds() -> None:
-    waits = (steps.BRIEF, steps.HEARTBEAT, outbox_relay.HEARTBEAT)
+    waits = (steps.BRIEF, steps.HEARTBEAT, relay.HEARTBEAT)
     assert max(wait.total_seconds() for wait in waits) <= LONGEST_WAIT
 
 
@@ -84,6 +84,7 @@ def test_brief_means_seconds() -> None:
         DeliveryTiming(),
         MaintenanceInput(),
         RelayInput(),
+        SessionTiming(),
         ReconcileInput(),
         ReconcileExecutionsInput(),
     ],

@@ -17,12 +17,12 @@ from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
-from workflows.inbound_relay import InboundRelayWorkflow
 from workflows.maintenance import MaintenanceWorkflow
-from workflows.outbox_relay import OutboxRelayWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reconcile_executions import ReconcileExecutionsWorkflow
+from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
 from workflows.sandbox import workflow_runner
+from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
 
 HISTORIES = {path.stem: path for path in Path(__file__).with_name("histories").glob("*.json")}
@@ -52,7 +52,8 @@ def replayer(stream: type) -> Replayer:
             OutboxRelayWorkflow,
             MaintenanceWorkflow,
             BackfillWorkflow,
-            InboundRelayWorkflow,
+            RelayWorkflow,
+            SessionWorkflow,
             ReconcileWorkflow,
             ReconcileExecutionsWorkflow,
         ],
@@ -86,6 +87,8 @@ def test_every_kind_of_life_is_stored() -> None:
         "inbound-reconcile",
         "inbound-relay",
         "missed",
+        "relay",
+        "session",
         "recorded",
         "recorded-before-backfill",
         "stopped",

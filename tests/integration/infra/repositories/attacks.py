@@ -24,6 +24,7 @@ from domain.highlights.feedback import FeedbackVerdict
 from domain.highlights.selection import DecisionStatus
 from domain.hms.beam import Outcome
 from domain.hms.effects import BeamRef, EndSession
+from domain.hms.messages import SessionRef
 from domain.media.segments import GapStatus
 from domain.profiles.documents import ProfileOverride
 from domain.score import DIMENSIONS
@@ -67,7 +68,7 @@ from infra.db.repositories.backfills import DeliveryQueueRef
 from infra.db.repositories.deliveries import Attempt, DeliveryFilter, WaitingDelivery
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
-from infra.db.repositories.inbound_events import Lane, NewEvent
+from infra.db.repositories.inbound_events import NewEvent
 from infra.db.repositories.profiles import ProfileOverrides
 from infra.db.repositories.search import TextQuery
 from infra.db.tables import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
@@ -245,7 +246,7 @@ def _inbound(it: Target) -> NewEvent:
         event_id=it.beam,
         type="x",
         effect=EndSession(session_id=it.beam, message="x"),
-        lane=it.beam,
+        partition=it.beam,
     )
 
 
@@ -257,8 +258,8 @@ def _outcomes(it: Target) -> BackfillRecord:
 
 
 async def _pending(session: AsyncSession, it: Target) -> object:
-    lane = Lane(connection_id=it.connection, name=it.beam)
-    return await inbound_events.pending(session, tenant_id=it.tenant, lane=lane)
+    ref = SessionRef(tenant_id=it.tenant, connection_id=it.connection, partition=it.beam)
+    return await inbound_events.pending(session, ref=ref)
 
 
 ATTACKS: dict[str, Attack] = {
@@ -320,7 +321,7 @@ ATTACKS: dict[str, Attack] = {
         s, tenant_id=it.tenant, connection_id=it.connection, limit=9
     ),
     "inbound_events.pending": _pending,
-    "inbound_events.pending_lanes": lambda s, it: inbound_events.pending_lanes(
+    "inbound_events.pending_sessions": lambda s, it: inbound_events.pending_sessions(
         s, tenant_id=it.tenant, min_age=timedelta(0), limit=9
     ),
     "inbound_events.note_failure": lambda s, it: inbound_events.note_failure(

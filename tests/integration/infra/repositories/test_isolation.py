@@ -161,7 +161,7 @@ async def _connect(session: AsyncSession, tenant: UUID, connection: UUID, beam: 
         event_id=beam,
         type="session.close.success",
         effect=EndSession(session_id=beam, message="over"),
-        lane=beam,
+        partition=beam,
     )
     await inbound_events.record(session, [event])
 

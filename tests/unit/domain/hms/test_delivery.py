@@ -1,8 +1,11 @@
 """Lives of beams under every misfortune: orders, repetitions, crashes, outages, concurrency.
 
-The real protocol (`domain.hms.beam`) runs against a database and a workflow service that keep
-their promises and no more. Deliveries are stepped one call at a time, so that any two of them meet
-at any point; a crash drops one between two calls, and its event stays pending, as it does for real.
+The real protocol (`domain.hms.beam`) runs against a database and a workflow service that keep their
+promises and no more. It is stepped one call at a time, so that any two attempts meet at any point;
+a crash drops one between two calls, and its event stays pending, as it does for real.
+
+Normally the workflow of a session lets one attempt run at a time, in the order of the rows. What
+leads there (store, signal, process, retry, relay) is gone through as well, step by step.
 """
 
 from __future__ import annotations
@@ -23,11 +26,11 @@ from domain.hms.beam import (
     Beam,
     BeamEnd,
     BeamRecording,
+    BeamTransition,
     Command,
     Outcome,
-    Step,
     advance,
-    deliver,
+    apply_effect,
 )
 from domain.hms.effects import (
     BeamRef,
@@ -109,13 +112,13 @@ class World:
         self.close_row(key)
 
 
-class Book:
+class Beams:
     """The beams as PostgreSQL keeps them: each call is a transaction."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> Step:
+    async def advance(self, effect: StartStream | EndStream | OfferRecording) -> BeamTransition:
         await between_calls()
         ref, world = effect.beam, self._world
         step = advance(
@@ -129,11 +132,11 @@ class Book:
             world.open_rows.add(ref.key)
         return step
 
-    async def look(self, ref: BeamRef) -> Beam:
+    async def reload(self, ref: BeamRef) -> Beam:
         await between_calls()
         beam = self._world.beams.get(ref.key, Beam())
         if beam.end is None and ref.session_id in self._world.closed:
-            beam = beam.model_copy(update={"end": SESSION_CLOSED})
+            beam = beam.close(SESSION_CLOSED)
             self._world.beams[ref.key] = beam
         return beam
 
@@ -201,7 +204,8 @@ class Processes:
             self.pending.add(event)
 
     def begin(self, event: int) -> None:
-        delivery = deliver(EFFECTS[event], beams=Book(self.world), streams=Streams(self.world))
+        beams, streams = Beams(self.world), Streams(self.world)
+        delivery = apply_effect(EFFECTS[event], beams=beams, streams=streams)
         self.under_way.append((event, delivery))
 
     def step(self, index: int) -> bool:
@@ -354,3 +358,134 @@ def follow(processes: Processes, path: tuple[str, ...]) -> list[int]:
 def moves(path: tuple[str, ...], alive: list[int]) -> list[str]:
     crashed = any(move.startswith("crash") for move in path)
     return [f"step{each}" for each in alive] + [f"crash{each}" for each in alive if not crashed]
+
+
+class OneSession:
+    """Two events of one session: the processes that store them, and the session's workflow."""
+
+    def __init__(self, *events: int) -> None:
+        self.events = events
+        self.world = World()
+        self.rows: list[int] = []  # stored, in the order of their positions
+        self.done: list[int] = []
+        self.has_events = False  # as `SessionWorkflow` knows
+        self.attempt: Coroutine[Any, Any, None] | None = None
+        self.steps = 0  # of the attempt
+        self.storing = {which: self._store(which) for which in range(len(events))}
+        self.stored = dict.fromkeys(self.storing, 0)  # steps made
+        self.crashes = 0
+
+    async def _store(self, which: int) -> None:
+        await between_calls()
+        self.rows.append(which)
+        await between_calls()
+        self.has_events = True  # signal with start
+
+    async def _process(self) -> None:
+        await between_calls()
+        for which in [each for each in self.rows if each not in self.done]:
+            effect = EFFECTS[self.events[which]]
+            await apply_effect(effect, beams=Beams(self.world), streams=Streams(self.world))
+            await between_calls()
+            self.done.append(which)
+
+    def moves(self) -> list[str]:
+        found = [f"store{which}" for which in self.storing]
+        if self.attempt is not None or self.has_events:
+            found.append("work")
+        if not self.crashes:
+            found += [f"crash{which}" for which in self.storing]
+            found += ["lose"] if self.attempt is not None else []
+        return found
+
+    def move(self, name: str) -> None:
+        if name == "work":
+            self._work()
+        elif name == "lose":
+            self.crashes += 1
+            self._begin()
+        elif name.startswith("crash"):
+            self.crashes += 1
+            self.storing.pop(int(name[-1])).close()
+        else:
+            which = int(name[-1])
+            self.stored[which] += 1
+            if not self._step(self.storing[which]):
+                del self.storing[which]
+
+    def _work(self) -> None:
+        if self.attempt is None:
+            self.has_events = False
+            self._begin()
+            return
+        self.steps += 1
+        if not self._step(self.attempt):
+            self.attempt = None
+
+    def _begin(self) -> None:
+        """Begin an attempt; one that was under way has died."""
+        if self.attempt is not None:
+            self.attempt.close()
+        self.attempt, self.steps = self._process(), 0
+
+    @staticmethod
+    def _step(coroutine: Coroutine[Any, Any, None]) -> bool:
+        try:
+            coroutine.send(None)
+        except StopIteration:
+            return False
+        return True
+
+    def state(self) -> str:
+        """Everything that what follows depends on."""
+        at = (self.stored, sorted(self.storing), self.rows, self.done, self.has_events)
+        return repr((at, self.attempt is None, self.steps, self.crashes, self.world))
+
+    def settle(self) -> None:
+        """Let everything end; then the relay signals the session if an event is pending."""
+        while moves := [each for each in self.moves() if each.startswith(("store", "work"))]:
+            self.move(moves[0])
+        if len(self.done) < len(self.rows):
+            self.has_events = True
+            while self.has_events or self.attempt is not None:
+                self.move("work")
+
+    def close(self) -> None:
+        for each in (*self.storing.values(), *([self.attempt] if self.attempt else [])):
+            each.close()
+
+    def check(self) -> None:
+        assert self.done == self.rows, "each event is processed once, in the order of its row"
+        processes = Processes()
+        processes.world = self.world
+        processes.arrived = {self.events[which] for which in self.rows}
+        processes.check()
+
+
+def reached(events: tuple[int, int], path: tuple[str, ...]) -> OneSession:
+    session = OneSession(*events)
+    for each in path:
+        session.move(each)
+    return session
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), list(combinations_with_replacement(ABOUT_THE_FIRST, 2))
+)
+def test_a_session_processes_every_stored_event_in_order_whatever_crashes(
+    first: int, second: int
+) -> None:
+    """Every interleaving of storing, signaling and processing, with a crash anywhere."""
+    paths: list[tuple[str, ...]] = [()]
+    seen: set[str] = set()
+    while paths:
+        path = paths.pop()
+        session = reached((first, second), path)
+        state = session.state()
+        if state not in seen:
+            seen.add(state)
+            paths += [(*path, each) for each in session.moves()]
+            session.settle()
+            session.check()
+        session.close()
+    assert len(seen) > 100

@@ -161,7 +161,7 @@ def test_a_recording_of_single_files_only_is_kept() -> None:
 def test_a_room_without_a_session_ends_what_is_open_in_it() -> None:
     found = effect("room.end.success", {"session_id": None})
     assert isinstance(found, EndSession)
-    assert (found.session_id, found.lane) == (None, f"room:{ROOM}")
+    assert (found.session_id, found.partition) == (None, f"room:{ROOM}")
 
 
 def test_an_ended_room_that_is_not_named_ends_nothing() -> None:
@@ -169,10 +169,10 @@ def test_an_ended_room_that_is_not_named_ends_nothing() -> None:
     assert isinstance(found, Ignore)
 
 
-def test_all_events_of_a_session_are_in_one_lane() -> None:
-    lanes = {
-        each.lane if isinstance(each, EndSession) else each.beam.lane
+def test_all_events_of_a_session_are_in_one_partition() -> None:
+    partitions = {
+        each.partition if isinstance(each, EndSession) else each.beam.partition
         for each in map(effect, EFFECTS)
         if not isinstance(each, Annotate | Ignore)
     }
-    assert lanes == {f"session:{SESSION}"}
+    assert partitions == {f"session:{SESSION}"}

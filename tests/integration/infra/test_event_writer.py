@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.services.hms_events import MOST_EVENTS, InboundJournal
+from app.services.hms_events import MAX_BATCH_EVENTS, EventWriter
 from domain.hms.effects import Ignore
 from infra.db.engine import Database, DatabaseUnavailableError, UnstorableValueError
 from infra.db.errors import RecordMissingError
@@ -22,7 +22,7 @@ from tests.integration.infra.repositories.test_connections import new_connection
 
 
 class Transactions:
-    """Counts those that a journal makes, and whose they are."""
+    """Counts those that a writer makes, and whose they are."""
 
     def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.tenants: list[UUID] = []
@@ -80,12 +80,12 @@ async def somebody_waits(session: AsyncSession) -> None:
 async def test_events_that_come_together_are_written_in_order_by_few_transactions(
     database: Database, tenant: UUID, connection: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = InboundJournal(database)
+    writer = EventWriter(database)
     names = [f"event-{number:03}" for number in range(100)]
     with monkeypatch.context() as patch:
         transactions = Transactions(database, patch)
         answers = await asyncio.gather(
-            *(journal.record(event(tenant, connection, name)) for name in names)
+            *(writer.write(event(tenant, connection, name)) for name in names)
         )
     assert answers == [True] * 100
     assert len(transactions.tenants) == 1
@@ -95,10 +95,10 @@ async def test_events_that_come_together_are_written_in_order_by_few_transaction
 async def test_an_event_is_durable_when_it_is_answered_for(
     database: Database, tenant: UUID, connection: UUID
 ) -> None:
-    journal = InboundJournal(database)
+    writer = EventWriter(database)
 
     async def one(name: str) -> None:
-        await journal.record(event(tenant, connection, name))
+        await writer.write(event(tenant, connection, name))
         async with database.session(tenant) as session:
             found = await inbound_events.get(
                 session, tenant_id=tenant, connection_id=connection, event_id=name
@@ -111,11 +111,11 @@ async def test_an_event_is_durable_when_it_is_answered_for(
 async def test_what_comes_twice_is_new_once(
     database: Database, tenant: UUID, connection: UUID
 ) -> None:
-    journal = InboundJournal(database)
+    writer = EventWriter(database)
     together = await asyncio.gather(
-        *(journal.record(event(tenant, connection, "the same")) for _ in range(50))
+        *(writer.write(event(tenant, connection, "the same")) for _ in range(50))
     )
-    later = await journal.record(event(tenant, connection, "the same"))
+    later = await writer.write(event(tenant, connection, "the same"))
     assert [*together, later] == [True] + [False] * 50
     assert await written(database, tenant, connection) == ["the same"]
 
@@ -123,14 +123,11 @@ async def test_what_comes_twice_is_new_once(
 async def test_an_event_that_the_database_does_not_take_fails_alone(
     database: Database, tenant: UUID, connection: UUID
 ) -> None:
-    journal = InboundJournal(database)
+    writer = EventWriter(database)
     names = [f"event-{number}" for number in range(9)]
     bad = "with a NUL \0"  # which no text of PostgreSQL's can hold
     answers = await asyncio.gather(
-        *(
-            journal.record(event(tenant, connection, name))
-            for name in [*names[:5], bad, *names[5:]]
-        ),
+        *(writer.write(event(tenant, connection, name)) for name in [*names[:5], bad, *names[5:]]),
         return_exceptions=True,
     )
     assert isinstance(answers.pop(5), UnstorableValueError)
@@ -141,12 +138,12 @@ async def test_an_event_that_the_database_does_not_take_fails_alone(
 async def test_an_event_of_a_connection_that_is_gone_fails_alone(
     database: Database, tenant: UUID, other_tenant: UUID, connection: UUID
 ) -> None:
-    journal = InboundJournal(database)
+    writer = EventWriter(database)
     theirs = await new_connection(database, other_tenant)
     gone, stolen, good = await asyncio.gather(
-        journal.record(event(tenant, uuid4(), "gone")),
-        journal.record(event(tenant, theirs, "of another tenant's connection")),
-        journal.record(event(tenant, connection, "good")),
+        writer.write(event(tenant, uuid4(), "gone")),
+        writer.write(event(tenant, theirs, "of another tenant's connection")),
+        writer.write(event(tenant, connection, "good")),
         return_exceptions=True,
     )
     assert isinstance(gone, RecordMissingError)
@@ -158,12 +155,12 @@ async def test_an_event_of_a_connection_that_is_gone_fails_alone(
 async def test_events_that_another_process_writes_in_opposite_order_are_recorded_all_the_same(
     database: Database, tenant: UUID, connection: UUID
 ) -> None:
-    journal = InboundJournal(database)
+    writer = EventWriter(database)
     first, second = (event(tenant, connection, name) for name in ("first", "second"))
     with suppress(DBAPIError):  # of the two that wait for each other, either may have to give way
         async with database.session(tenant) as other:
             await inbound_events.record(other, [second])
-            ours = asyncio.gather(journal.record(first), journal.record(second))
+            ours = asyncio.gather(writer.write(first), writer.write(second))
             await somebody_waits(other)
             await inbound_events.record(other, [first])
     await ours
@@ -177,13 +174,13 @@ async def test_each_tenant_has_transactions_of_its_own(
     connection: UUID,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    journal = InboundJournal(database, at_a_time=1)
+    writer = EventWriter(database, concurrency=1)
     theirs = await new_connection(database, other_tenant)
     with monkeypatch.context() as patch:
         transactions = Transactions(database, patch)
         await asyncio.gather(
-            *(journal.record(event(tenant, connection, str(number))) for number in range(5)),
-            *(journal.record(event(other_tenant, theirs, str(number))) for number in range(5)),
+            *(writer.write(event(tenant, connection, str(number))) for number in range(5)),
+            *(writer.write(event(other_tenant, theirs, str(number))) for number in range(5)),
         )
     assert sorted(transactions.tenants) == sorted([tenant, other_tenant])
     assert transactions.most_at_once == 1
@@ -195,13 +192,13 @@ async def test_each_tenant_has_transactions_of_its_own(
 async def test_no_transaction_has_more_events_than_it_may(
     database: Database, tenant: UUID, connection: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = InboundJournal(database)
+    writer = EventWriter(database)
     with monkeypatch.context() as patch:
         transactions = Transactions(database, patch)
         await asyncio.gather(
             *(
-                journal.record(event(tenant, connection, str(number)))
-                for number in range(MOST_EVENTS + 1)
+                writer.write(event(tenant, connection, str(number)))
+                for number in range(MAX_BATCH_EVENTS + 1)
             )
         )
     assert len(transactions.tenants) == 2
@@ -210,9 +207,9 @@ async def test_no_transaction_has_more_events_than_it_may(
 async def test_an_event_whose_sender_has_gone_is_written_all_the_same(
     database: Database, tenant: UUID, connection: UUID
 ) -> None:
-    journal = InboundJournal(database)
-    impatient = asyncio.create_task(journal.record(event(tenant, connection, "first")))
-    patient = asyncio.create_task(journal.record(event(tenant, connection, "second")))
+    writer = EventWriter(database)
+    impatient = asyncio.create_task(writer.write(event(tenant, connection, "first")))
+    patient = asyncio.create_task(writer.write(event(tenant, connection, "second")))
     await asyncio.sleep(0)
     impatient.cancel()
     assert await patient is True
@@ -222,22 +219,22 @@ async def test_an_event_whose_sender_has_gone_is_written_all_the_same(
 async def test_what_waits_is_bounded_and_the_rest_is_refused(
     database: Database, tenant: UUID, connection: UUID
 ) -> None:
-    journal = InboundJournal(database, most_waiting=100_000)
+    writer = EventWriter(database, max_queued_bytes=100_000)
     body = b" " * 30_000
     answers = await asyncio.gather(
-        *(journal.record(event(tenant, connection, str(each), body=body)) for each in range(5)),
+        *(writer.write(event(tenant, connection, str(each), body=body)) for each in range(5)),
         return_exceptions=True,
     )
     assert answers[:3] == [True] * 3
     assert all(isinstance(each, DatabaseUnavailableError) for each in answers[3:])
-    assert await journal.record(event(tenant, connection, "later", body=body)) is True
+    assert await writer.write(event(tenant, connection, "later", body=body)) is True
 
 
 async def test_without_a_database_each_event_is_said_not_to_be_safe() -> None:
     away = Database("postgresql://nobody@/none?host=/nonexistent", pool_size=1)
-    journal = InboundJournal(away)
+    writer = EventWriter(away)
     answers = await asyncio.gather(
-        *(journal.record(event(uuid4(), uuid4(), str(number))) for number in range(3)),
+        *(writer.write(event(uuid4(), uuid4(), str(number))) for number in range(3)),
         return_exceptions=True,
     )
     assert all(isinstance(each, DatabaseUnavailableError) for each in answers)
