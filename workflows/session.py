@@ -13,8 +13,6 @@ with workflow.unsafe.imports_passed_through():
     from domain import task_queues
     from domain.hms.messages import SessionInput, SessionResult
 
-EVENTS_STORED: Final = "events_stored"
-"""Name of the signal, for signal-with-start."""
 
 # A run takes at most 10,000 signals, and the server's suggestion does not come in time for them.
 _SIGNALS_PER_RUN: Final = 5_000
@@ -53,7 +51,7 @@ class SessionWorkflow:
             await self._process()
         return SessionResult(processed=self._processed)
 
-    @workflow.signal(name=EVENTS_STORED)
+    @workflow.signal
     def events_stored(self) -> None:
         """Note that events of this session were stored."""
         self._signals += 1

@@ -127,10 +127,10 @@ async def receive_connection_event(
     openapi_extra=_BODY,
 )
 async def receive_workspace_event(request: Request, services: ServicesDependency) -> Response:
-    """Receive an event from 100ms; its account and app say which connection it belongs to.
+    """Receive an event from 100ms and find its connection by account and app.
 
-    Only connections that check a secret or a signature are looked at, since an account can be named
-    by anybody, and 100ms's addresses are the same for all.
+    Only connections that check a secret or a signature are considered: any sender can state an
+    account, and the addresses of 100ms are the same for all of its customers.
     """
     body = await request.body()
     try:

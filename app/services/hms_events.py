@@ -53,7 +53,7 @@ from infra.db.repositories import inbound_events
 from infra.db.repositories.inbound_events import NewEvent, PendingEvent
 from infra.ssrf import UrlGuard
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
-from workflows.session import EVENTS_STORED, SessionWorkflow
+from workflows.session import SessionWorkflow
 
 MAX_BATCH_EVENTS: Final = 256
 """Events in one transaction."""
@@ -350,7 +350,7 @@ class EventDispatcher:
                     partition=session.partition,
                 ),
                 task_queue=task_queues.ORCHESTRATION,
-                start_signal=EVENTS_STORED,
+                start_signal=SessionWorkflow.events_stored.__name__,
                 search_attributes=TypedSearchAttributes(
                     [SearchAttributePair(_TENANT_ID, str(session.tenant_id))]
                 ),

@@ -62,7 +62,7 @@ class MediaResolution(StrEnum):
 
 
 class PromptVocabulary(Model):
-    """What a vision or language model is told about the game.
+    """Description of the game for a vision or language model.
 
     Attributes:
         subject: one or two sentences: what is being watched.

@@ -103,7 +103,7 @@ class HighlightPayload(Model):
 class ClipPayload(Model):
     """A clip with what its highlight is, in `clip.*`; seconds of media time, bytes.
 
-    `url` and `thumbnail_url` are signed when the event is sent, anew at each attempt. In the
+    `url` and `thumbnail_url` are signed when the event is sent, again at each attempt. In the
     outbox they are the bare paths.
     """
 

@@ -103,7 +103,7 @@ class GeminiSettings(SettingsSection):
 
 
 class InboundSettings(SettingsSection):
-    """100ms: its API, and how often we look after what its webhooks brought."""
+    """100ms: its API, and how often stored events are relayed and reconciled."""
 
     heading = "100ms"
 

@@ -95,7 +95,7 @@ class BackfillLedger:
             playlist_url=self._survey.playlist_url,
             audio_url=self._survey.audio_url,
             piece=piece,
-            cursor=self._cursor.model_copy(update={"window_index": piece.window}),
+            cursor=self._cursor.changed(window_index=piece.window),
             limits=self._request.limits,
             last=piece is span.pieces[-1],
         )

@@ -40,7 +40,7 @@ from tests.integration.workflows.inbound_script import (
 from workflows.reconcile import ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
 from workflows.sandbox import workflow_runner
-from workflows.session import EVENTS_STORED, SessionWorkflow
+from workflows.session import SessionWorkflow
 
 
 async def relay(client: Client) -> RelayReport:
@@ -145,7 +145,7 @@ async def session(
         SessionInput(ref=ref, timing=timing, history_limit=history_limit),
         id=new_id("session"),
         task_queue=task_queues.ORCHESTRATION,
-        start_signal=EVENTS_STORED,
+        start_signal=SessionWorkflow.events_stored.__name__,
     )
 
 

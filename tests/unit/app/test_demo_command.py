@@ -21,7 +21,7 @@ def test_without_the_demo_it_says_what_to_do(missing: str, monkeypatch: pytest.M
 
 
 def test_a_fault_of_ours_is_not_mistaken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "rich.live", None)
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
     for name in [name for name in sys.modules if name.startswith("demo")]:
         monkeypatch.delitem(sys.modules, name)
     result = CliRunner().invoke(cli, ["demo"])

@@ -53,7 +53,13 @@ _SQL_METHODS = {
 }
 _SQL_FREE_NAMES = {"AsyncSession"}  # to pass a session on is not to use it
 
-_ENTRY_POINTS = ("app/cli.py", "app/container.py", "app/serve.py", "app/worker.py", "app/commands/")
+_ENTRY_POINTS = (
+    "app/cli.py",
+    "app/container.py",
+    "app/serve.py",
+    "app/worker.py",
+    "app/commands.py",
+)
 _STARTS = {"start_workflow", "execute_workflow", "signal_with_start", "start_update_with_start"}
 _NAMED_BY_METHOD = {
     *(*_STARTS, "start_child_workflow", "execute_child_workflow", "execute_update", "start_update"),

@@ -117,7 +117,7 @@ ALLOWED: list[tuple[Lint, str, str]] = [
     (sql_outside_repositories, "infra/db/repositories/x.py", "from sqlalchemy import select"),
     (workflow_imports, "workflows/x.py", "from activities.interfaces import Clips"),
     (workflow_imports, "workflows/x.py", "from activities import interfaces"),
-    (container_imports, "app/commands/x.py", "from app.container import Container"),
+    (container_imports, "app/commands.py", "from app.container import Container"),
     (container_imports, "api/x.py", "from av.container import InputContainer"),
     (workflow_starts, "app/services/x.py", "client.start_workflow(StreamWorkflow.run)"),
     (named_by_string, "app/x.py", "client.start_workflow(StreamWorkflow.run, 'x')"),

@@ -50,7 +50,7 @@ from tests.integration.workflows.scripted_backfill import (
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.relay import RelayWorkflow
-from workflows.session import EVENTS_STORED, SessionWorkflow
+from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
 
 HISTORIES: Final = Path(__file__).with_name("histories")
@@ -185,7 +185,7 @@ async def record_session(client: Client) -> None:
             SessionInput(ref=ref, timing=SessionTiming(idle_timeout=0.5, retry_interval=0.01)),
             id=new_id("session"),
             task_queue=task_queues.ORCHESTRATION,
-            start_signal=EVENTS_STORED,
+            start_signal=SessionWorkflow.events_stored.__name__,
         )
         await session.result()
     await store(session, "session")

@@ -15,7 +15,6 @@ from app.services import hms_events
 from app.services.hms_events import CONCURRENT_SIGNALS, EventDispatcher
 from domain.hms.messages import SessionInput, SessionRef
 from infra.temporal.client import TemporalUnavailableError
-from workflows.session import EVENTS_STORED
 
 TENANT = uuid4()
 CONNECTION = uuid4()
@@ -36,7 +35,7 @@ class Temporal:
         self.failure: Exception | None = None
 
     async def start_workflow(self, _run: object, request: SessionInput, **options: object) -> None:
-        assert options["start_signal"] == EVENTS_STORED
+        assert options["start_signal"] == "events_stored"
         self.begun.append(request.ref.partition)
         self.ids.append(str(options["id"]))
         self.under_way[request.ref.partition] += 1
