@@ -24,10 +24,9 @@ from domain.hms.messages import (
     SessionRef,
 )
 from domain.hms.reconciliation import RemoteStream, Repair, repairs
-from infra.connection_secrets import ConnectionSecrets, ManagementKey
 from infra.db.engine import Database
 from infra.db.repositories import beams, connections
-from infra.encryption import SecretDecryptionError
+from infra.encryption import ConnectionSecrets, ManagementKey, SecretDecryptionError
 from infra.hms_api import HmsApi, HmsApiError
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 

@@ -24,8 +24,13 @@ from infra.db.repositories import deliveries
 from infra.db.repositories.deliveries import Attempt, PendingDelivery
 from infra.encryption import SecretDecryptionError
 from infra.storage.signed_urls import ClipLinks
-from infra.webhooks.message import EndpointSecrets, headers, message_of
-from infra.webhooks.sender import WebhookResponse, WebhookSender
+from infra.webhooks.sender import (
+    EndpointSecrets,
+    WebhookResponse,
+    WebhookSender,
+    headers,
+    message_of,
+)
 
 _BUSY_DELAY: Final = 0.5
 _LONGEST_BUSY_DELAY: Final = 20.0

@@ -17,8 +17,8 @@ from api.errors.reference import WITH_KEY, documented
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import Timestamp
 from api.services import ServicesDependency
-from domain.fields import Name
 from domain.tenants.audit import ActorKind, AuditAction, AuditTarget
+from domain.text import Name
 from infra.db.repositories import audit
 from infra.db.repositories.audit import AuditFilter
 from infra.db.tables import AuditEntry

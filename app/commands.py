@@ -26,7 +26,7 @@ from infra.errors import AlreadyRunningError, NotConfiguredError, SetupError, St
 from infra.settings import Settings
 from infra.state_directory import StateDirectory
 from infra.temporal.client import TemporalUnavailableError, connect
-from workflows.reconcile_executions import ReconcileExecutionsWorkflow
+from workflows.reconcile import ReconcileExecutionsWorkflow
 
 T = TypeVar("T")
 

@@ -33,7 +33,7 @@ from app.startup import open_database
 from domain.analysis.gemini.budget import GateLimits, TenantBudget
 from domain.analysis.gemini.pricing import GeminiModelChoice, bare_name
 from domain.analysis.gemini.prompts import QueryBuilder
-from infra.connection_secrets import ConnectionSecrets
+from infra.encryption import ConnectionSecrets
 from infra.gemini import GeminiClient, GeminiOptions, GeminiQuota, QuotaLimits
 from infra.hms_api import HmsApi
 from infra.media.hls_client import HlsClient
@@ -47,8 +47,7 @@ from infra.storage.clips import LocalClipStore
 from infra.storage.segments import LocalSegmentStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
 from infra.temporal.client import TemporalConnection
-from infra.webhooks.message import EndpointSecrets
-from infra.webhooks.sender import WebhookSender
+from infra.webhooks.sender import EndpointSecrets, WebhookSender
 
 
 class Container:

@@ -1,22 +1,102 @@
-"""The schedules of this installation: what is done regularly, and how often."""
+"""The Temporal Schedules: relays, reconciliation and maintenance."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import structlog
-from temporalio.client import Client
+from pydantic import BaseModel
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
 from temporalio.service import RPCError
 
+from domain import task_queues
 from domain.hms.messages import ReconcileInput, RelayInput
 from domain.streams.reconciliation import ReconcileExecutionsInput
 from domain.tenants.retention import ExpireRecordsInput, MaintenanceInput
 from infra.settings import Settings
-from infra.temporal.schedules import IntervalSchedule, ensure_schedule
+
+_RPC_TIMEOUT: Final = timedelta(seconds=5)
+
+
+_CATCH_UP: Final = timedelta(minutes=1)
+"""A round missed for longer than this is not made up for: the next one does its work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntervalSchedule:
+    """Rounds of a workflow, one every so often and never two at once.
+
+    Attributes:
+        id: of the schedule, and the beginning of its workflows' ids.
+        workflow: its name.
+        request: what each round is started with.
+        every: time between the beginnings of two rounds.
+        note: for who looks at it in Temporal's page.
+    """
+
+    id: str
+    workflow: str
+    request: BaseModel
+    every: timedelta
+    note: str
+
+
+async def ensure_schedule(client: Client, rounds: IntervalSchedule) -> None:
+    """Make a schedule, or bring it up to date; one that an operator has paused stays paused.
+
+    Raises:
+        temporalio.service.RPCError: Temporal does not answer, or does not permit it.
+    """
+    wanted = _schedule(rounds)
+    try:
+        await client.create_schedule(rounds.id, wanted, rpc_timeout=_RPC_TIMEOUT)
+    except ScheduleAlreadyRunningError:
+
+        def bring_up_to_date(found: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(
+                Schedule(
+                    action=wanted.action,
+                    spec=wanted.spec,
+                    policy=wanted.policy,
+                    state=found.description.schedule.state,
+                )
+            )
+
+        await client.get_schedule_handle(rounds.id).update(
+            bring_up_to_date, rpc_timeout=_RPC_TIMEOUT
+        )
+
+
+def _schedule(rounds: IntervalSchedule) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            rounds.workflow,
+            rounds.request,
+            id=rounds.id,
+            task_queue=task_queues.ORCHESTRATION,
+            static_summary=rounds.note,
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=rounds.every)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
+    )
+
 
 _EXECUTION: Final = 3600.0
 """Seconds that one execution of a frequent workflow lasts: each is a row in Temporal's list."""
+
 
 _log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""The worker process: runs workflows and activities on their task queues until SIGTERM."""
+"""The worker process: workflows and activities of all task queues, schedules and the broker."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Final
 import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clips import ClipActivities
-from activities.executions import ExecutionActivities
 from activities.hms import InboundActivities
 from activities.ingest import IngestActivities
-from activities.maintenance import MaintenanceActivities
+from activities.maintenance import ExecutionActivities, MaintenanceActivities
 from activities.recordings import RecordingActivities
 from activities.records import BackfillRecordActivities, RecordActivities
 from activities.selection import SelectionActivities
@@ -38,20 +38,36 @@ from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.maintenance import MaintenanceWorkflow
-from workflows.reconcile import ReconcileWorkflow
-from workflows.reconcile_executions import ReconcileExecutionsWorkflow
+from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
-from workflows.sandbox import workflow_runner
 from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
 
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """Return the sandboxed runner of all workers and replayers.
+
+    Pydantic, the domain and the activities' interfaces pass through: they are pure, and reloading
+    them for every workflow would cost most of a worker's CPU.
+    """
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(
+            "activities", "annotated_types", "domain", "pydantic", "pydantic_core", "rapidfuzz"
+        )
+    )
+
+
 _log = structlog.get_logger(__name__)
+
 
 # What a dead worker costs: a workflow's next task waits this long for the worker that had it in
 # memory, and the SDK holds heartbeats back for as long (else four fifths of their timeout, which
 # a busy machine oversteps). Both must stay well below the ten seconds that a playlist holds.
 _STICKY_TIMEOUT: Final = timedelta(seconds=2)
+
+
 _HEARTBEAT_THROTTLE: Final = timedelta(seconds=2)
+
 
 # Workflows that an activity's result wakes have this long to schedule what comes next, before the
 # workflow worker goes: a task that it takes along waits for ten seconds.

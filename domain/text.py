@@ -1,15 +1,12 @@
-r"""Untrusted text: validation, cleaning, and languages with full-text search.
-
-Decoders are more lenient than encoders. JSON's `"\ud800"` (half of a surrogate pair) decodes to a
-string that UTF-8 cannot encode, and PostgreSQL does not accept NUL in text. Such text would fail
-long after it was received, on every attempt; so it is rejected or cleaned on input.
-"""
+"""Text as the database can store it, text fields of requests, and languages."""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import StringConstraints
 
 REPLACEMENT: Final = "\ufffd"
 
@@ -74,3 +71,19 @@ class Language(StrEnum):
     def configuration(self) -> str:
         """PostgreSQL's text search configuration."""
         return self.name.lower()
+
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+
+# At least one visible character.
+_NOT_BLANK = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NOT_BLANK)]
+
+
+Title = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
+
+
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[\x21-\x7e]+$")]

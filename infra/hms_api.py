@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.hms.events import Identifier
 from domain.hms.reconciliation import RemoteStream
-from infra.connection_secrets import ManagementKey
+from infra.encryption import ManagementKey
 from infra.ssrf import no_cookies
 
 PAGE_SIZE: Final = 100

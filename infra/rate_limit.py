@@ -16,7 +16,7 @@ import asyncio
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -29,8 +29,57 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from infra.deadline import HARD_LIMIT, within
 from infra.errors import NotConfiguredError
+
+T = TypeVar("T")
+
+
+HARD_LIMIT: Final = 8
+"""Multiple of the deadline after which waiting ends, however busy the event loop is."""
+
+
+_SLICES: Final = 20
+
+
+# A slice that took longer than this many times its length was spent on other work of the loop.
+_LAG: Final = 1.5
+
+
+async def within(work: Awaitable[T], seconds: float) -> T:
+    """Await `work` for `seconds` in which the event loop was free to notice that it has ended.
+
+    A plain timeout counts the loop's own lag: a reply that has long arrived is given up because
+    the process was busy. Here the wait is divided into slices, and a slice that ended late does
+    not count.
+
+    Raises:
+        TimeoutError: it has not ended; it is cancelled.
+    """
+    task = asyncio.ensure_future(work)
+    clock = asyncio.get_running_loop().time
+    began, counted, length = clock(), 0.0, seconds / _SLICES
+    try:
+        while True:
+            start = clock()
+            done, _ = await asyncio.wait((task,), timeout=length)
+            if done:
+                return task.result()
+            took = clock() - start
+            if took <= length * _LAG:
+                counted += took
+            if counted >= seconds or clock() - began >= seconds * HARD_LIMIT:
+                raise TimeoutError
+    finally:
+        if not task.done():
+            task.add_done_callback(_discard)
+            task.cancel()
+
+
+def _discard(task: asyncio.Future[T]) -> None:
+    """Retrieve the exception of abandoned work, so that asyncio does not log it."""
+    if not task.cancelled():
+        task.exception()
+
 
 _SWEPT: Final = 2
 """Idle windows looked at for each request: more than come into being by it."""
@@ -133,8 +182,9 @@ class SlidingWindowStorage(MemoryStorage):
             del self._windows[key]
 
 
-T = TypeVar("T")
 _PREFIX: Final = "highlights"
+
+
 _log = structlog.get_logger(__name__)
 
 

@@ -28,7 +28,15 @@ from domain.analysis.gemini.budget import (
     GateState,
     evaluate_gate,
 )
-from domain.analysis.gemini.chunks import Chunk, GeminiState
+from domain.analysis.gemini.chunks import (
+    Chunk,
+    ChunkAnalysis,
+    GeminiState,
+    PublishedCandidates,
+    publish_fused,
+    publish_local_only,
+    publish_unusable,
+)
 from domain.analysis.gemini.fusion import GeminiDetection
 from domain.analysis.gemini.parsing import (
     DetectedMoment,
@@ -41,14 +49,7 @@ from domain.analysis.gemini.parsing import (
 )
 from domain.analysis.gemini.pricing import serving_model
 from domain.analysis.gemini.prompts import AROUND_MOMENT, AROUND_PEAK, QueryBuilder
-from domain.analysis.gemini.report import GeminiReport
-from domain.analysis.gemini.results import (
-    ChunkAnalysis,
-    PublishedCandidates,
-    publish_fused,
-    publish_local_only,
-    publish_unusable,
-)
+from domain.analysis.messages import GeminiReport
 from domain.profiles.model import GameProfile
 from infra.gemini import (
     GeminiAccessError,

@@ -17,8 +17,7 @@ from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
 from app.services.profiles import PinnedProfiles
 from domain.analysis.gemini.chunks import GeminiState
-from domain.analysis.gemini.report import GeminiReport
-from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult, GeminiReport
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import Window
 from domain.profiles.model import GameProfile

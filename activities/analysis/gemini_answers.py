@@ -18,7 +18,7 @@ from domain.analysis.gemini.chunks import Chunk
 from domain.analysis.gemini.parsing import FileSpan
 from domain.analysis.gemini.pricing import PriceTable, TokenUsage, bare_name, same_model
 from domain.analysis.gemini.query import GeminiAnswer, GeminiQuery
-from domain.analysis.gemini.report import GeminiReport
+from domain.analysis.messages import GeminiReport
 from domain.model import Model
 from domain.tenants.usage import UsageEvent, UsageKind, month_of, usage_event
 from infra.db.engine import Database, DatabaseUnavailableError

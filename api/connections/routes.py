@@ -34,11 +34,11 @@ from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
 from app.services.connections import ConnectionService, revised
 from domain.hms.admission import Checks
-from infra.connection_secrets import PlainSecrets
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import connections, inbound_events
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.tables import Connection
+from infra.encryption import PlainSecrets
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/connections", tags=["connections"])

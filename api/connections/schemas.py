@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from api.errors.handlers import message_of
 from api.errors.problems import FieldProblem, InvalidRequestProblem
 from api.request_model import RequestModel
-from domain.fields import Name, Title
 from domain.hms.admission import DEFAULT_HEADER, DEFAULT_TOLERANCE, SIGNATURE_HEADER, Checks
 from domain.hms.beam import Outcome
-from infra.connection_secrets import ConnectionSecrets, PlainSecrets
+from domain.text import Name, Title
 from infra.db.tables import Connection, InboundEvent
+from infra.encryption import ConnectionSecrets, PlainSecrets
 
 _Network = Annotated[str, StringConstraints(max_length=50, pattern=r"^[0-9A-Fa-f:.]+(/\d{1,3})?$")]
 _HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]

@@ -21,9 +21,9 @@ from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import RequestModel
 from api.services import ServicesDependency
-from app.services import feedback as feedback_service
-from domain.fields import Name, Title
+from app.services import highlights as feedback_service
 from domain.highlights.feedback import CorrectionError, FeedbackVerdict, HighlightCorrection
+from domain.text import Name, Title
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import highlights
 from infra.db.tables import HighlightFeedbackRow

@@ -16,12 +16,12 @@ from api.errors.problems import ItemProblem
 from api.request_model import RequestModel, Timestamp
 from api.services import Services
 from api.streams.schemas import ProfileRef
-from domain.fields import Name
 from domain.highlights.candidate import Evidence
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Reason, Tier
 from domain.model import Model
 from domain.score import DIMENSIONS
+from domain.text import Name
 from infra.db.repositories.clips import ClipRow
 from infra.db.repositories.highlights import HighlightFilter, HighlightRow
 from infra.db.tables import Highlight

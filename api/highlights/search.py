@@ -20,10 +20,10 @@ from api.errors.reference import WITH_KEY, documented
 from api.highlights.schemas import EXAMPLE, HighlightModel, HighlightQuery
 from api.pagination import MAX_LIMIT, Cursor, Limit, Page, decode, next_cursor
 from api.services import ServicesDependency
+from app.services.highlights import find_similar
 from app.services.search import NothingToSearchForError, ReadQuery
-from app.services.similar_highlights import find_similar
-from domain.fields import Name
 from domain.highlights.similarity import Resemblance
+from domain.text import Name
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips, highlights, search
 from infra.db.repositories.search import MARKS, Excerpts

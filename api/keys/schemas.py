@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from api.request_model import RequestModel, Timestamp
 from app.services.api_keys import MadeKey, NewKey, life_of
-from domain.fields import Name
 from domain.tenants.addresses import network
 from domain.tenants.keys import DEFAULT_OVERLAP, LONGEST_OVERLAP, KeyStatus, Scope
+from domain.text import Name
 from infra.api_keys import KeyMode
 from infra.db.tables import ApiKey
 

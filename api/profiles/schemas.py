@@ -10,10 +10,10 @@ from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from api.request_model import RequestModel
-from domain.fields import Name
 from domain.profiles.catalog import TenantProfiles
 from domain.profiles.documents import ProfileOverride
 from domain.profiles.model import GameProfile, ProfileKind, Slug
+from domain.text import Name
 
 ProfileId = Annotated[Slug, Path(description="Such as `soccer`.", examples=["soccer"])]
 IfMatch = Annotated[

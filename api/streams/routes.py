@@ -40,8 +40,8 @@ from api.streams.schemas import (
 )
 from app.services import streams as stream_service
 from app.services.streams import NewStream
-from domain.fields import Name
 from domain.streams.status import TERMINAL, StreamStatus
+from domain.text import Name
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import streams
 from infra.db.repositories.idempotency import StoredResponse

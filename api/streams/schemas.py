@@ -13,7 +13,7 @@ from api.errors.problems import ItemProblem
 from api.request_model import RequestModel
 from domain.media.segments import GapReason, GapStatus
 from domain.profiles.matching import ProfileMatch
-from domain.streams.request import StreamRequest
+from domain.streams.messages import StreamRequest
 from domain.streams.status import (
     TERMINAL,
     EndReason,

@@ -46,7 +46,7 @@ from infra.db.repositories import endpoints
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.tables import WebhookEndpoint
 from infra.ssrf import UrlForbiddenError
-from infra.webhooks.message import new_secret
+from infra.webhooks.sender import new_secret
 
 _NEWEST: Final = "-created_at"
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from api.request_model import RequestModel, Timestamp
-from domain.fields import Title, Url
+from domain.text import Title, Url
 from domain.webhooks.events import DeliveryStatus, DisabledReason, EndpointStatus, EventType
 from infra.db.tables import Delivery, DeliveryAttempt, WebhookEndpoint
 

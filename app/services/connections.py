@@ -22,12 +22,11 @@ from domain.hms.admission import Checks, Secrets
 from domain.tenants.addresses import IPNetwork, network
 from domain.tenants.audit import Actor, AuditAction
 from infra.cache import AsyncCache
-from infra.connection_secrets import OVERLAP, ConnectionSecrets, PlainSecrets
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import audit, connections
 from infra.db.tables import Connection
-from infra.encryption import SecretDecryptionError
+from infra.encryption import OVERLAP, ConnectionSecrets, PlainSecrets, SecretDecryptionError
 
 LIFETIME: Final = 5.0
 """Seconds until a change takes effect in other processes; documented in docs/webhooks-100ms.md."""

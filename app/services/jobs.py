@@ -14,11 +14,11 @@ from pydantic import Field, ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from app.services.streams import NewStream, StreamCreation, StreamStarter, find_or_create
-from domain.fields import Name
 from domain.ids import job_stream_id
-from domain.streams.request import StreamRequest
+from domain.streams.messages import StreamRequest
 from domain.streams.status import TERMINAL
 from domain.tenants.usage import StreamQuotaExceededError
+from domain.text import Name
 from infra.amqp import JobDelayedError, JobRefusedError
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import tenants

@@ -13,15 +13,15 @@ from app.services.streams import StreamCreation, StreamStarter
 from app.services.tenants import TenantPlans
 from app.services.usage import RequestMeter
 from app.services.webhooks import WebhookDispatcher
-from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
+from infra.encryption import ConnectionSecrets
 from infra.rate_limit import RateLimiter
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.storage.clips import LocalClipStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
 from infra.temporal.client import TemporalConnection
-from infra.webhooks.message import EndpointSecrets
+from infra.webhooks.sender import EndpointSecrets
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ from infra.db.repositories import audit, deliveries, endpoints
 from infra.db.repositories.deliveries import WaitingDelivery
 from infra.db.tables import WebhookEndpoint
 from infra.temporal.client import TemporalUnavailableError
-from infra.webhooks.message import EndpointSecrets, new_secret
+from infra.webhooks.sender import EndpointSecrets, new_secret
 from workflows.delivery import DeliveryWorkflow
 
 

@@ -18,8 +18,8 @@ from app.services.streams import StreamCreation, StreamStarter
 from benchmarks.inbound.stage import SECRET, Stage
 from domain.hms.messages import RelayInput
 from domain.tenants.usage import PlanName
-from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
+from infra.encryption import ConnectionSecrets
 from infra.hms_api import HmsApi
 from infra.profiles.store import ProfileStore
 from infra.settings import Settings

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from temporalio.worker import Worker
 
+from app.worker import workflow_runner
 from benchmarks.inbound.idle_stream import IdleStreamWorkflow
 from benchmarks.inbound.processing import opened
 from benchmarks.inbound.served import BOUNDLESS
@@ -20,7 +21,6 @@ from domain.tenants.usage import PLANS, PlanName
 from infra import telemetry
 from infra.settings import Settings
 from infra.temporal.client import connect
-from workflows.sandbox import workflow_runner
 from workflows.session import SessionWorkflow
 
 

@@ -5,8 +5,13 @@ away. Nothing is kept in memory meanwhile: what is not yet published lies in the
 not yet acknowledged lies with the broker.
 """
 
-from infra.amqp.connection import stay_connected
-from infra.amqp.consumer import JobConsumer, JobDelayedError, JobHandler, JobRefusedError
+from infra.amqp.consumer import (
+    JobConsumer,
+    JobDelayedError,
+    JobHandler,
+    JobRefusedError,
+    stay_connected,
+)
 from infra.amqp.relay import EventRelay
 
 __all__ = [

@@ -1,18 +1,13 @@
-"""Jobs from the broker: acknowledged when done, tried again a few times, else set aside.
-
-The queue is a quorum queue, since only those count deliveries: a job that kills whoever takes it
-is set aside by the broker itself (`x-delivery-limit`).
-
-Exchanges, queues and bindings may be deleted at any time. The broker announces it to a consumer
-when its queue goes (`basic.cancel`), and to nobody when an exchange or a binding does: so they are
-declared again at once in the first case, and every few seconds in any case.
-"""
+"""Consumer of jobs from RabbitMQ, and the connection that is renewed when it breaks."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Literal, NoReturn, Protocol
 
+import aio_pika
 import structlog
 from aio_pika import DeliveryMode, ExchangeType, Message
 from aio_pika.abc import (
@@ -21,22 +16,113 @@ from aio_pika.abc import (
     AbstractIncomingMessage,
     AbstractQueue,
 )
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
+from aio_pika.exceptions import AMQPChannelError, AMQPError, ChannelInvalidStateError
+
+from infra.db.engine import DatabaseUnavailableError
+from infra.redaction import redact
+
+Work = Callable[[AbstractChannel], Awaitable[object]]
+
+
+_CONNECT_TIMEOUT: Final = 10.0
+
+
+_CLOSE_TIMEOUT: Final = 2.0
+
+
+_FIRST_DELAY: Final = 0.5
+
+
+_LONGEST_DELAY: Final = 5.0
+
+
+_STABLE_AFTER: Final = 60.0
+
+
+_OUTAGES: Final = (
+    *(AMQPError, ChannelInvalidStateError, OSError, TimeoutError),
+    DatabaseUnavailableError,
+)
+
+
+_log = structlog.get_logger(__name__)
+
+
+async def stay_connected(
+    url: str, work: Work, *, name: str, first_delay: float = _FIRST_DELAY
+) -> NoReturn:
+    """Do `work` on a channel with publisher confirms, again and again, until cancelled.
+
+    Whatever ends it, an outage or a mistake of ours, is logged and followed by another try after a
+    delay that doubles up to five seconds: the caller is never hurt by it. A message that must
+    reach a queue (`mandatory`) and does not raises `PublishError`.
+
+    Args:
+        url: of the broker.
+        work: ends by an error only.
+        name: of the connection, in the log and in the broker's lists.
+        first_delay: seconds before the first new try.
+    """
+    delay = first_delay
+    clock = asyncio.get_running_loop().time
+    while True:
+        began = clock()
+        try:
+            await _once(url, work, name)
+        except _OUTAGES as error:
+            _log.warning("broker_lost", connection=name, error=_words(error), again_in=delay)
+        except Exception:  # noqa: BLE001 - must not end the worker beside whose work this is
+            _log.exception("broker_work_failed", connection=name, again_in=delay)
+        if clock() - began > _STABLE_AFTER:
+            delay = first_delay
+        await asyncio.sleep(delay)
+        delay = min(2 * delay, _LONGEST_DELAY)
+
+
+async def _once(url: str, work: Work, name: str) -> None:
+    connection = await aio_pika.connect(
+        url, timeout=_CONNECT_TIMEOUT, client_properties={"connection_name": f"highlights {name}"}
+    )
+    try:
+        channel = await connection.channel(on_return_raises=True)
+        _log.info("broker_connected", connection=name)
+        await work(channel)
+    finally:
+        # A broker that hangs does not answer a good-bye either, and somebody may wait for us.
+        with suppress(*_OUTAGES):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await connection.close()
+
+
+def _words(error: BaseException) -> str:
+    """Describe an outage: of what the broker refused it says why, and never its URL."""
+    if isinstance(error, AMQPChannelError):
+        return redact(f"{type(error).__name__}: {error}")
+    return type(error).__name__
+
 
 EXCHANGE: Final = "highlights.jobs"
+
+
 QUEUE: Final = "highlights.jobs"
+
+
 DEAD: Final = "highlights.jobs.dead"
 """Exchange and queue of what was set aside."""
+
 
 ATTEMPTS: Final = 5
 """Tries of a job that fails for no known reason."""
 
+
 DELIVERY_LIMIT: Final = 20
 """Deliveries of a job that come to no end at all, as when the worker dies of it."""
 
-_LONGEST_DELAY: Final = 30.0
+
+_MAX_RETRY_DELAY: Final = 30.0
+
+
 _REASON_LENGTH: Final = 1000
-_log = structlog.get_logger(__name__)
 
 
 class JobRefusedError(Exception):
@@ -203,7 +289,7 @@ class JobConsumer:
             except JobDelayedError as error:
                 _log.warning("job_delayed", reason=str(error), again_in=delay)
                 await asyncio.sleep(delay)
-                delay = min(2 * delay, _LONGEST_DELAY)
+                delay = min(2 * delay, _MAX_RETRY_DELAY)
             else:
                 return
 
@@ -215,7 +301,7 @@ class JobConsumer:
             reason = f"failed {ATTEMPTS} times, at last with {type(error).__name__}"
             await self._set_aside(message, channel, code="gave_up", reason=reason)
             return
-        await asyncio.sleep(min(self._first_delay * 2**before, _LONGEST_DELAY))
+        await asyncio.sleep(min(self._first_delay * 2**before, _MAX_RETRY_DELAY))
         await message.nack(requeue=True)
 
     async def _set_aside(

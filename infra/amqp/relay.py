@@ -19,7 +19,7 @@ from domain.webhooks.events import Event
 from infra.db.engine import Database
 from infra.db.repositories import events
 from infra.storage.signed_urls import ClipLinks
-from infra.webhooks.message import message_of
+from infra.webhooks.sender import message_of
 
 EXCHANGE: Final = "highlights.events"
 

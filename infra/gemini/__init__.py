@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from domain.analysis.gemini.quota import QuotaLimits
-from infra.gemini.client import GeminiClient, GeminiOptions, Video
-from infra.gemini.errors import (
+from domain.analysis.gemini.budget import QuotaLimits
+from infra.gemini.client import (
     GeminiAccessError,
     GeminiBusyError,
+    GeminiClient,
     GeminiError,
     GeminiModelError,
+    GeminiOptions,
     GeminiRefusedError,
     GeminiUnavailableError,
+    Video,
     VideoUnusableError,
 )
 from infra.gemini.quota import GeminiQuota

@@ -1,15 +1,14 @@
-"""Questions to Gemini about a video, one call each: sent once, with a deadline, billed.
-
-The SDK's own retries are off, for Temporal's decide; so are its automatic function calls.
-"""
+"""The Gemini client and its errors."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 import structlog
@@ -25,31 +24,145 @@ from domain.profiles.model import MediaResolution
 from domain.text import clean_text
 from infra.errors import NotConfiguredError
 from infra.gemini.chunk_file import MIME_TYPE
-from infra.gemini.errors import (
-    DeadlineError,
-    GeminiError,
-    GeminiUnavailableError,
-    ThinkingLevelError,
-    VideoUnusableError,
-    error_of,
-)
-from infra.redaction import header_problem
+from infra.redaction import header_problem, redact
+
+_RETRYABLE: Final = {
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+
+_NO_ACCESS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+
+
+_API_KEY_INVALID: Final = "API_KEY_INVALID"
+
+
+_RETRY_INFO: Final = "google.rpc.RetryInfo"
+
+
+_THINKING: Final = re.compile(r"thinking", re.IGNORECASE)
+
+
+# google.protobuf.Duration as JSON: seconds with an "s".
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)s")
+
+
+_LONGEST_MESSAGE: Final = 300
+
+
+class GeminiError(Exception):
+    """A call failed.
+
+    Attributes:
+        retryable: whether asking again may help.
+        retry_after: seconds to wait before that, where anybody said so.
+    """
+
+    retryable = False
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class GeminiUnavailableError(GeminiError):
+    """The service did not answer, or said that it cannot just now."""
+
+    retryable = True
+
+
+class GeminiBusyError(GeminiUnavailableError):
+    """The quota is used up for the moment."""
+
+
+class GeminiRefusedError(GeminiError):
+    """The service will not answer this, however often it is asked."""
+
+
+class GeminiModelError(GeminiRefusedError):
+    """The service does not offer the model to this key."""
+
+
+class GeminiAccessError(GeminiRefusedError):
+    """The service does not accept the key."""
+
+
+class ThinkingLevelError(GeminiRefusedError):
+    """The model does not take this level of thinking."""
+
+
+class VideoUnusableError(GeminiError):
+    """The uploaded video did not become usable."""
+
+
+class DeadlineError(GeminiUnavailableError):
+    """The call took longer than it may."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Gemini did not answer within {seconds:g} s")
+
+
+def error_of(error: APIError, *, model: str | None = None) -> GeminiError:
+    """Return what an error of the API means for us; `model` is the one that was asked, if any."""
+    message = f"Gemini answered {error.code} {error.status or ''}: {error.message or ''}"
+    message = redact(message)[:_LONGEST_MESSAGE]
+    delay = _delay(error.details)
+    if error.code == HTTPStatus.TOO_MANY_REQUESTS:
+        return GeminiBusyError(message, retry_after=delay)
+    if error.code in _RETRYABLE:
+        return GeminiUnavailableError(message, retry_after=delay)
+    # A 403 about a file means that it has expired or belongs to another key.
+    refused = error.code in _NO_ACCESS and "the File " not in message
+    if refused or _API_KEY_INVALID in str(error.details):
+        return GeminiAccessError(message)
+    if error.code == HTTPStatus.BAD_REQUEST and _THINKING.search(message):
+        return ThinkingLevelError(message)
+    # A 404 without a model's name is of an uploaded file that has expired.
+    if error.code == HTTPStatus.NOT_FOUND and model is not None and "models/" in message:
+        return GeminiModelError(message)
+    return GeminiRefusedError(message)
+
+
+def _delay(details: Any) -> float | None:  # noqa: ANN401 whatever JSON the server sent
+    """Return the delay (s) of a google.rpc.RetryInfo among the details."""
+    error = details.get("error", details) if isinstance(details, dict) else {}
+    found = error.get("details", ()) if isinstance(error, dict) else ()
+    for detail in found if isinstance(found, list) else ():
+        if isinstance(detail, dict) and str(detail.get("@type", "")).endswith(_RETRY_INFO):
+            match = _DURATION.fullmatch(str(detail.get("retryDelay", "")))
+            if match:
+                return float(match[1])
+    return None
+
 
 _log = structlog.get_logger(__name__)
 
+
 # The service refuses deadlines below ten seconds; ours may be shorter, and are kept on this side.
 _LEAST_SERVER_DEADLINE: Final = 10.0
+
+
 _LONGEST_ANSWER: Final = 1 << 18
 """Characters; the largest that is asked for has some thousands."""
 
+
 # Sport is full of tackles, blood and gunfire that are no harm; what is left is still filtered.
 _THRESHOLD: Final = types.HarmBlockThreshold.BLOCK_ONLY_HIGH
+
+
 _HARMS: Final = (
     types.HarmCategory.HARM_CATEGORY_HARASSMENT,
     types.HarmCategory.HARM_CATEGORY_HATE_SPEECH,
     types.HarmCategory.HARM_CATEGORY_SEXUALLY_EXPLICIT,
     types.HarmCategory.HARM_CATEGORY_DANGEROUS_CONTENT,
 )
+
+
 _RESOLUTIONS: Final = {
     MediaResolution.LOW: types.MediaResolution.MEDIA_RESOLUTION_LOW,
     MediaResolution.MEDIUM: types.MediaResolution.MEDIA_RESOLUTION_MEDIUM,
@@ -59,6 +172,8 @@ _RESOLUTIONS: Final = {
 
 # Of gemini-2.5-pro, whose thinking cannot be switched off.
 _LEAST_PRO_BUDGET: Final = 128
+
+
 _LIST_PAGE: Final = 1000
 
 

@@ -2,7 +2,7 @@
 
 Google counts requests and tokens a minute for the whole project. We count them too, in Redis where
 workers share one, so that nobody runs into 429s, and divide them between tenants
-(`domain/analysis/gemini/quota.py`).
+(`domain/analysis/gemini/budget.py`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from domain.analysis.gemini.quota import FairQueue, QuotaLimits
-from infra.deadline import HARD_LIMIT, within
-from infra.gemini.errors import GeminiBusyError
+from domain.analysis.gemini.budget import FairQueue, QuotaLimits
+from infra.gemini.client import GeminiBusyError
+from infra.rate_limit import HARD_LIMIT, within
 
 _log = structlog.get_logger(__name__)
 

@@ -11,8 +11,7 @@ from uuid import uuid4
 import pytest
 
 from infra.ssrf import UrlGuard
-from infra.webhooks.message import headers, new_secret
-from infra.webhooks.sender import WebhookSender
+from infra.webhooks.sender import WebhookSender, headers, new_secret
 from tests.external.conftest import program, run
 from tests.integration.webhooks.receiver import Received, receiver
 

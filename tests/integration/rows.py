@@ -19,7 +19,7 @@ from infra.db.engine import Database
 from infra.db.repositories import api_keys, clips, deliveries, endpoints, highlights, streams, usage
 from infra.db.repositories.highlights import HighlightFilter, Sort
 from infra.db.tables import Highlight
-from infra.webhooks.message import EndpointSecrets
+from infra.webhooks.sender import EndpointSecrets
 
 PROFILE = GameProfile(id="default", version="1", name="Default")
 PICTURE = "0f1e2d3c4b5a6978"

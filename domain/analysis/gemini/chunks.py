@@ -1,18 +1,9 @@
-"""Chunks of a stream, each worth one Gemini analysis, and the Gemini state of a stream.
-
-A chunk ends when the local analyzer settles a moment, so that no moment waits for Gemini, or after
-`LONGEST_CHUNK` seconds. Gemini sees the moment (the whole chunk if there is none) with a lead-in,
-so that a moment at a chunk boundary is seen whole once; a moment too near the end is left to the
-next chunk.
-
-Recent Gemini results are cached by moment, so that a re-emitted candidate does not trigger another
-paid call: the local analyzer emits a candidate again when a late mark arrives, and emits a moment
-that only Gemini had found when a mark or later signals support it.
-"""
+"""Chunks of a stream that Gemini analyzes, and the candidates published for them."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -21,30 +12,40 @@ from pydantic import ConfigDict, Field, NonNegativeFloat
 
 from domain.analysis.gemini.budget import GateReason, GateState
 from domain.analysis.gemini.fusion import (
+    SAME_MOMENT,
     GeminiDetection,
     fuse,
+    gemini_only,
     is_same_moment,
     local_only,
     not_confirmed,
 )
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.markers import mark_of
+from domain.ids import highlight_id
 from domain.media.segments import SegmentRef, Window
+from domain.media.timestamps import anchor_of
 from domain.model import Model
 
 LONGEST_CHUNK: Final = 24.0
 """Seconds after which a chunk ends even if the local analyzer has settled nothing."""
 
+
 CHUNK_LEAD: Final = 8.0
 """Seconds before a chunk without a moment that Gemini also sees."""
+
 
 CHUNK_MARGIN: Final = 4.0
 """Seconds before a chunk's end in which a peak counts only if a local candidate confirms it."""
 
+
 MOMENT_LEAD: Final = 5.0
 """Seconds before a chunk's first moment that Gemini also sees."""
 
+
 _HISTORY: Final = 12
+
+
 _SAMPLE_STEPS: Final = 10_000
 
 
@@ -297,3 +298,112 @@ class GeminiState(Model):
 def _latest(candidates: tuple[HighlightCandidate, ...]) -> tuple[HighlightCandidate, ...]:
     """Return each moment once, as it was emitted last: a late mark emits it again."""
     return tuple({each.id: each for each in candidates}.values())
+
+
+class ChunkAnalysis(Model):
+    """Gemini's analysis of a chunk.
+
+    Attributes:
+        detections: moments with their scores.
+        unclear: peaks (s of media time) of detected moments whose details are missing or unusable.
+        counted: corrections and omissions, by reason.
+    """
+
+    detections: tuple[GeminiDetection, ...] = ()
+    unclear: tuple[float, ...] = ()
+    counted: dict[str, int] = Field(default_factory=dict)
+
+
+class PublishedCandidates(Model):
+    """The candidates of a chunk, ready to be published.
+
+    Attributes:
+        candidates: in the order of their peaks, if Gemini analyzed the chunk.
+        verdicts: Gemini's results, to be cached.
+        counted: corrections and omissions, by reason.
+    """
+
+    candidates: tuple[HighlightCandidate, ...] = ()
+    verdicts: tuple[CachedVerdict, ...] = ()
+    counted: dict[str, int] = Field(default_factory=dict)
+
+
+def publish_local_only(chunk: Chunk, reason: GateReason) -> PublishedCandidates:
+    """Return the local candidates of a chunk that Gemini did not analyze."""
+    return PublishedCandidates(
+        candidates=tuple(local_only(each, reason) for each in chunk.candidates)
+    )
+
+
+def publish_unusable(chunk: Chunk, *, analyzer: str) -> PublishedCandidates:
+    """Return the local candidates of a chunk for which Gemini's answer was unusable.
+
+    The verdicts say so, so that Gemini is not asked about these moments again.
+    """
+    return PublishedCandidates(
+        candidates=publish_local_only(chunk, GateReason.FAILED).candidates,
+        verdicts=tuple(
+            CachedVerdict(id=each.id, analyzer=analyzer, unclear=True) for each in chunk.candidates
+        ),
+    )
+
+
+def publish_fused(
+    chunk: Chunk,
+    analysis: ChunkAnalysis,
+    state: GeminiState,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    analyzer: str,
+) -> PublishedCandidates:
+    """Return the candidates of an analyzed chunk: found by both detectors, or by one of them."""
+    counted = Counter(analysis.counted)
+    rest = list(analysis.detections)
+    found: list[HighlightCandidate] = []
+    verdicts: list[CachedVerdict] = []
+    for candidate in chunk.candidates:
+        near = sorted(
+            (each for each in rest if is_same_moment(candidate, each)),
+            key=lambda each: abs(each.peak - candidate.peak),
+        )
+        if near:
+            rest.remove(near[0])
+        verdicts.append(
+            CachedVerdict(
+                id=candidate.id,
+                analyzer=analyzer,
+                detection=near[0] if near else None,
+                unclear=any(abs(peak - candidate.peak) <= SAME_MOMENT for peak in analysis.unclear),
+                earliest=state.published_until,
+            )
+        )
+        found.append(verdicts[-1].apply_to(candidate))
+    known = [*state.published_peaks, *(each.peak for each in found)]
+    clock = anchor_of(chunk.segments)
+    for detection in rest:
+        if detection.peak < state.published_until or _is_near(detection.peak, known):
+            counted["told_before"] += 1
+        elif detection.peak >= chunk.end - CHUNK_MARGIN and not chunk.last:
+            counted["left_to_next"] += 1
+        else:
+            new_id = highlight_id(tenant_id=tenant_id, stream_id=stream_id, peak=detection.peak)
+            found.append(
+                gemini_only(
+                    detection, id=new_id, settled_at=chunk.end, analyzer=analyzer, clock=clock
+                )
+            )
+            verdicts.append(
+                CachedVerdict(
+                    id=new_id, analyzer=analyzer, detection=detection, found_locally=False
+                )
+            )
+    return PublishedCandidates(
+        candidates=tuple(sorted(found, key=lambda each: each.peak)),
+        verdicts=tuple(verdicts),
+        counted=dict(+counted),
+    )
+
+
+def _is_near(peak: float, known: list[float]) -> bool:
+    return any(abs(peak - other) <= SAME_MOMENT for other in known)

@@ -40,10 +40,10 @@ from domain.ids import stream_workflow_id
 from domain.streams.messages import StreamWorkflowResult
 from domain.streams.status import EndReason
 from domain.tenants.usage import PlanName
-from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
 from infra.db.repositories import connections, inbound_events
 from infra.db.tables import InboundEvent
+from infra.encryption import ConnectionSecrets
 from infra.hms_api import HmsApi
 from infra.settings import Settings
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError

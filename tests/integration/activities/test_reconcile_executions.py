@@ -14,8 +14,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from activities.executions import ExecutionActivities
 from activities.ingest.store import StoredSegment, StoredSegments
+from activities.maintenance import ExecutionActivities
 from app.services.streams import StreamStarter, close_orphan
 from app.services.webhooks import WebhookDispatcher
 from domain import task_queues

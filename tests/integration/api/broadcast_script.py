@@ -22,6 +22,7 @@ from activities.hms import InboundActivities
 from activities.interfaces import Analysis, Clips, Ingest, Recordings
 from activities.records import BackfillRecordActivities, RecordActivities
 from activities.selection import SelectionActivities
+from app.worker import workflow_runner
 from domain import task_queues
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipSpec, RenderedClip
@@ -42,7 +43,6 @@ from infra.profiles.store import ProfileStore
 from tests.integration.workflows.scripted import ENDED, candidate
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
-from workflows.sandbox import workflow_runner
 from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
 

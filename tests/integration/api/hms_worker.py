@@ -13,17 +13,17 @@ from activities.hms import InboundActivities
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import TenantProfileStore
 from app.services.streams import StreamCreation, StreamStarter
+from app.worker import workflow_runner
 from domain import task_queues
 from domain.hms.messages import RelayInput, RelayReport
-from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
+from infra.encryption import ConnectionSecrets
 from infra.hms_api import HmsApi
 from infra.profiles.store import ProfileStore
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.temporal.client import connected
 from tests.integration.api.stand_in import StandInBackfillWorkflow, StandInStreamWorkflow
-from workflows.sandbox import workflow_runner
 from workflows.session import SessionWorkflow
 
 Relay = Callable[[], Awaitable[RelayReport]]

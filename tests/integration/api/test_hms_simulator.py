@@ -22,8 +22,8 @@ from domain.hms.messages import ConnectionRef, ReconcileReport
 from domain.ids import stream_workflow_id
 from domain.streams.messages import StreamWorkflowResult
 from domain.streams.status import EndReason
-from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
+from infra.encryption import ConnectionSecrets
 from infra.hms_api import HmsApi
 from infra.settings import Settings
 from tests.integration.api.conftest import SECRET, Account

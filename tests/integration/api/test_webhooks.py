@@ -17,7 +17,7 @@ from domain.webhooks.events import SUBSCRIBABLE
 from infra.db.engine import Database
 from infra.db.repositories import endpoints
 from infra.settings import Settings
-from infra.webhooks.message import EndpointSecrets
+from infra.webhooks.sender import EndpointSecrets
 from tests.integration.api.conftest import SECRET, Account, NewAccount, OpenClient
 from tests.integration.rows import new_endpoint
 

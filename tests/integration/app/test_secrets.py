@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from app.doctor import examine
 from infra import telemetry
 from infra.amqp import stay_connected
-from infra.connection_secrets import ManagementKey
 from infra.db.engine import Database
+from infra.encryption import ManagementKey
 from infra.gemini import GeminiClient, GeminiError, GeminiOptions
 from infra.hms_api import HmsApi, HmsApiError
 from infra.rate_limit import Limit, RateLimitBucket, RateLimiter

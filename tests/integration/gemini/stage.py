@@ -18,8 +18,7 @@ from activities.analysis.local import LocalAnalysis
 from domain.analysis.gemini.budget import GateLimits, TenantBudget, TenantSpending
 from domain.analysis.gemini.pricing import TokenUsage
 from domain.analysis.gemini.prompts import QueryBuilder
-from domain.analysis.gemini.report import GeminiReport
-from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult, GeminiReport
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import Window
 from domain.profiles.catalog import PinnedProfile

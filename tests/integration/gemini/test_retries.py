@@ -16,11 +16,11 @@ from tests.integration.activities.scene import Scene
 from tests.integration.gemini.stage import Stage, request_of
 
 with workflow.unsafe.imports_passed_through():
+    from app.worker import workflow_runner
     from domain import task_queues
     from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
     from domain.streams.messages import StreamTiming
     from workflows import steps
-    from workflows.sandbox import workflow_runner
 
 DELAY = 0.7
 

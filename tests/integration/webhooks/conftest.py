@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 
 from activities.webhooks import WebhookActivities
 from app.services.webhooks import WebhookDispatcher
+from app.worker import workflow_runner
 from domain import task_queues
 from domain.hms.messages import RelayInput, RelayReport
 from domain.webhooks.delivery import DeliveryTiming
@@ -24,13 +25,11 @@ from infra.db.repositories.deliveries import DeliveryFilter
 from infra.db.tables import Delivery, WebhookEndpoint
 from infra.ssrf import UrlGuard
 from infra.storage.signed_urls import ClipLinks, UrlSigner
-from infra.webhooks.message import EndpointSecrets
-from infra.webhooks.sender import WebhookSender
+from infra.webhooks.sender import EndpointSecrets, WebhookSender
 from tests.integration.rows import SIGNING_SECRET, new_endpoint
 from tests.integration.webhooks.receiver import SECRET
 from workflows.delivery import DeliveryWorkflow
 from workflows.relay import RelayWorkflow
-from workflows.sandbox import workflow_runner
 
 QUICK = DeliveryTiming(offsets=(0.0, 0.02, 0.04), jitter=0.0, retry_interval=0.05)
 PATIENT = DeliveryTiming(offsets=(0.0, 3600.0), jitter=0.0, retry_interval=0.05)

@@ -22,7 +22,7 @@ from domain.webhooks.delivery import DeliveryInput, DeliveryTiming
 from domain.webhooks.events import Event
 from infra.db.repositories import deliveries, endpoints, highlights
 from infra.db.tables import Delivery
-from infra.webhooks.message import EndpointSecrets, new_secret
+from infra.webhooks.sender import EndpointSecrets, new_secret
 from tests.integration.rows import (
     PROFILE,
     SIGNING_SECRET,

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities.interfaces import Inbound, Webhooks
+from app.worker import workflow_runner
 from domain import task_queues
 from domain.hms.messages import (
     ConnectionList,
@@ -32,7 +33,6 @@ from domain.webhooks.delivery import (
 )
 from workflows.reconcile import ReconcileWorkflow
 from workflows.relay import RelayWorkflow
-from workflows.sandbox import workflow_runner
 from workflows.session import SessionWorkflow
 
 QUICK_RELAY = RelayInput(timeout=20.0, heartbeat_timeout=10.0, retry_interval=0.01)

@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities.interfaces import Analysis, Clips, Ingest, Maintenance, Records, Selection
+from app.worker import workflow_runner
 from domain import task_queues
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipSpec, ClipStatus, ClipTiming, RenderedClip
@@ -44,7 +45,6 @@ from domain.streams.status import EndReason, StreamEnd, StreamProblem
 from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult, RecordKind
 from workflows.clip import ClipWorkflow
 from workflows.maintenance import MaintenanceWorkflow
-from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)

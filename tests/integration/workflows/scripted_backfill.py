@@ -11,6 +11,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from activities.interfaces import BackfillRecords, Recordings
+from app.worker import workflow_runner
 from domain import task_queues
 from domain.highlights.selection import (
     DecisionStatus,
@@ -44,7 +45,6 @@ from tests.integration.workflows.scripted import (
 )
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
-from workflows.sandbox import workflow_runner
 from workflows.stream import StreamWorkflow
 
 RECORDING = RecordingReady(url="https://cdn.example/vod.m3u8")

@@ -17,7 +17,8 @@ from temporalio.client import (
 )
 from temporalio.worker import Worker
 
-from app.schedules import all_rounds, ensure_schedules
+from app.schedules import IntervalSchedule, all_rounds, ensure_schedule, ensure_schedules
+from app.worker import workflow_runner
 from domain import task_queues
 from domain.hms.messages import (
     ReconcileReport,
@@ -29,7 +30,6 @@ from domain.hms.messages import (
 )
 from domain.webhooks.delivery import OutboxRelayInput
 from infra.settings import Settings
-from infra.temporal.schedules import IntervalSchedule, ensure_schedule
 from tests.integration.workflows.inbound_script import (
     QUICK_RECONCILE,
     QUICK_RELAY,
@@ -39,7 +39,6 @@ from tests.integration.workflows.inbound_script import (
 )
 from workflows.reconcile import ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
-from workflows.sandbox import workflow_runner
 from workflows.session import SessionWorkflow
 
 

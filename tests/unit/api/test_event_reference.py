@@ -19,7 +19,7 @@ from domain.webhooks.delivery import JITTER, OFFSETS
 from domain.webhooks.events import MEANINGS, PAYLOADS, ClipPayload, EventType, UsagePayload, event
 from infra.settings import Settings
 from infra.storage.signed_urls import ClipLinks, UrlSigner
-from infra.webhooks.message import headers, message_of, new_secret
+from infra.webhooks.sender import headers, message_of, new_secret
 
 PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text()
 LINKS = ClipLinks(UrlSigner(b"s" * 32), base_url="https://api.test", lifetime=60.0)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from infra.deadline import within
+from infra.rate_limit import within
 
 
 async def _answer(seconds: float) -> str:

@@ -11,7 +11,7 @@ import httpx
 import jwt
 import pytest
 
-from infra.connection_secrets import ManagementKey
+from infra.encryption import ManagementKey
 from infra.hms_api import MAX_PAGES, PAGE_SIZE, HmsApi, HmsApiError, management_token
 
 KEY = ManagementKey(access_key="access", secret=b"a management secret of forty characters.")

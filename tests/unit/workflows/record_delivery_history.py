@@ -15,6 +15,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from activities.interfaces import Webhooks
+from app.worker import workflow_runner
 from domain import task_queues
 from domain.ids import delivery_workflow_id
 from domain.webhooks.delivery import (
@@ -28,7 +29,6 @@ from domain.webhooks.delivery import (
 )
 from tests.unit.workflows.record_history import record_on_own_server, store
 from workflows.delivery import DeliveryWorkflow
-from workflows.sandbox import workflow_runner
 
 _TIMING = DeliveryTiming(offsets=(0.0, 0.1, 0.2), jitter=0.1, retry_interval=0.05)
 

@@ -14,13 +14,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities.interfaces import ExecutionReconciler
+from app.worker import workflow_runner
 from domain import task_queues
 from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
 from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem
 from tests.integration.workflows.scripted import Script, failing, running, start
 from tests.unit.workflows.record_history import record_on_own_server, store
-from workflows.reconcile_executions import ReconcileExecutionsWorkflow
-from workflows.sandbox import workflow_runner
+from workflows.reconcile import ReconcileExecutionsWorkflow
 from workflows.steps import RECORD_MISSING
 
 _UNREACHABLE = StreamEnd(reason=EndReason.ORIGIN_UNREACHABLE, message="The origin is away.")

@@ -13,15 +13,14 @@ from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError, SandboxImportNotificationPolicy
 
+from app.worker import workflow_runner
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.maintenance import MaintenanceWorkflow
-from workflows.reconcile import ReconcileWorkflow
-from workflows.reconcile_executions import ReconcileExecutionsWorkflow
+from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
-from workflows.sandbox import workflow_runner
 from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
 

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from domain.hms.admission import Checks
-from infra.connection_secrets import ConnectionSecrets
 from infra.db.engine import Database
 from infra.db.repositories import connections
+from infra.encryption import ConnectionSecrets
 from tests.integration.rows import new_stream
 
 SECRETS = ConnectionSecrets(b"s" * 32)

@@ -7,8 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.analysis.gemini.budget import GateReason
-from domain.analysis.gemini.report import GeminiReport
-from domain.analysis.messages import AnalyzeWindowResult
+from domain.analysis.messages import AnalyzeWindowResult, GeminiReport
 from domain.analysis.signals import undecodable_gaps
 from domain.clips.models import ClipSpec, ClipStatus
 from domain.highlights.feedback import HighlightCorrection

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from domain.profiles.documents import profile_json_schema
-from infra.profiles.docs import generated_files
 from infra.profiles.store import load_shipped_catalog, shipped_directory
+from tools.profile_docs import generated_files
 
 ROOT = shipped_directory().parent
 FILES = generated_files(load_shipped_catalog())
@@ -20,7 +20,7 @@ FILES = generated_files(load_shipped_catalog())
 @pytest.mark.parametrize("path", sorted(FILES), ids=str)
 def test_generated_files_are_current(path: Path) -> None:
     written = (ROOT / path).read_text(encoding="utf-8")
-    assert written == FILES[path], "run `python -m infra.profiles.docs`"
+    assert written == FILES[path], "run `python -m tools.profile_docs`"
 
 
 def test_no_page_is_left_of_a_profile_that_is_gone() -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from infra.webhooks.message import headers, new_secret
+from infra.webhooks.sender import headers, new_secret
 
 BODY = '{"type":"clip.ready","title":"Tor für Köln"}'
 

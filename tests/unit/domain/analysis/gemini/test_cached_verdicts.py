@@ -7,15 +7,18 @@ from uuid import UUID
 import pytest
 
 from domain.analysis.gemini.budget import GateReason, GateState
-from domain.analysis.gemini.chunks import CachedVerdict, Chunk, GeminiState, find_cached_verdict
-from domain.analysis.gemini.fusion import GeminiDetection
-from domain.analysis.gemini.results import (
+from domain.analysis.gemini.chunks import (
+    CachedVerdict,
+    Chunk,
     ChunkAnalysis,
+    GeminiState,
     PublishedCandidates,
+    find_cached_verdict,
     publish_fused,
     publish_local_only,
     publish_unusable,
 )
+from domain.analysis.gemini.fusion import GeminiDetection
 from domain.highlights.candidate import HighlightCandidate, Mark
 from domain.score import DIMENSIONS, HighlightScore
 from tests.unit.domain.analysis.gemini.test_chunks import candidate, window

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.analysis.gemini.quota import MINUTE, FairQueue, QuotaLimits
+from domain.analysis.gemini.budget import MINUTE, FairQueue, QuotaLimits
 
 BIG, SMALL, THIRD = uuid4(), uuid4(), uuid4()
 # The share of a tenant is no limit here: what is fair comes from the queue alone.

@@ -6,7 +6,7 @@ import pytest
 
 from domain.analysis.gemini.budget import GateReason
 from domain.analysis.gemini.pricing import TokenUsage
-from domain.analysis.gemini.report import GeminiReport
+from domain.analysis.messages import GeminiReport
 
 
 def test_reports_add_up() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from uuid import UUID
 
 from domain.analysis.gemini.budget import GateReason
-from domain.analysis.gemini.chunks import Chunk, GeminiState
-from domain.analysis.gemini.fusion import GeminiDetection
-from domain.analysis.gemini.results import (
+from domain.analysis.gemini.chunks import (
+    Chunk,
     ChunkAnalysis,
+    GeminiState,
     PublishedCandidates,
     publish_fused,
     publish_local_only,
 )
+from domain.analysis.gemini.fusion import GeminiDetection
 from domain.score import DIMENSIONS, HighlightScore
 from tests.unit.domain.analysis.gemini.test_chunks import candidate, window
 

@@ -7,8 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.analysis.gemini.budget import GateReason
-from domain.analysis.gemini.report import GeminiReport
-from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult, GeminiReport
 from domain.media.segments import Gap
 from domain.media.timestamps import ClockAnchor
 from domain.streams.backfill.ledger import BackfillLedger
