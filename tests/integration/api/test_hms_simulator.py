@@ -285,6 +285,7 @@ async def test_a_stop_that_was_lost_is_found_in_the_list(
         beam = await simulator.room().open().start_beam(video)
         await beam.stop()
         await simulator.sender.settled()
+        await sender.processed()
         _long_ago(beam)
         report = await reconcile(simulator)
         assert (report.started, report.ended) == (0, 1)

@@ -312,7 +312,7 @@ async def test_the_last_administrators_key_is_not_revoked(account: Account) -> N
     await account.http.post(f"{KEYS}/{ended['id']}/revoke")
     path = f"{KEYS}/{(await own(account))['id']}/revoke"
     problem = assert_problem(await account.http.post(path), 409, "last_admin_key")
-    assert "Make another key with the scope `admin`" in problem["detail"]
+    assert "create another key with the scope `admin`" in problem["detail"]
     other = await create(account, ADMIN)
     assert (await account.http.post(path)).status_code == 200
     assert await status_of(account, account.key) == 401
