@@ -21,7 +21,7 @@ from api.middleware.json_content import require_json
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.request_model import RequestModel
 from api.services import ServicesDependency
-from app.services import highlights as feedback_service
+from app.services import highlights as highlight_service
 from domain.highlights.feedback import CorrectionError, FeedbackVerdict, HighlightCorrection
 from domain.text import Name, Title
 from infra.db.errors import RecordMissingError
@@ -119,7 +119,7 @@ async def give_feedback(
     the clip is not changed.
     """
     try:
-        given = await feedback_service.give(
+        given = await highlight_service.give_feedback(
             services.database,
             services.starter,
             tenant_id=caller.tenant_id,

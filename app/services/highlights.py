@@ -95,7 +95,7 @@ def _impression(row: Highlight, clip: ClipRow | None) -> Impression:
     )
 
 
-async def give(
+async def give_feedback(
     database: Database,
     starter: StreamStarter,
     *,

@@ -102,6 +102,7 @@ class AnalyzeJobs:
                     playlist_url=job.url,
                     game=job.game,
                     title=job.title,
+                    language=job.language,
                     external_id=job.external_id,
                     options=job.options.model_dump(exclude_none=True),
                     correlation_id=str(stream_id),
