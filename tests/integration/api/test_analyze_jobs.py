@@ -74,7 +74,7 @@ async def test_a_job_starts_a_stream_with_all_that_it_says(
             tenant,
             game="Premier League",
             title="Cup final",
-            language="english",
+            language="en",
             external_id="match-4711",
             options={"max_height": 720},
         )
@@ -83,7 +83,7 @@ async def test_a_job_starts_a_stream_with_all_that_it_says(
     assert stream.id == job_stream_id(tenant_id=tenant, job_id="job-1")
     assert (stream.playlist_url, stream.game, stream.title) == (URL, "soccer", "Cup final")
     assert (stream.external_id, stream.options) == ("match-4711", {"max_height": 720})
-    assert stream.language == "english"
+    assert stream.language == "en"
     handle = temporal_client.get_workflow_handle(
         stream_workflow_id(tenant_id=tenant, stream_id=stream.id)
     )

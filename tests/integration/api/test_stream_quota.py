@@ -49,7 +49,7 @@ async def test_requests_at_the_same_moment_start_no_more_streams_than_allowed(
 async def test_the_refusal_says_the_limit_and_what_runs(account: Account) -> None:
     running = await fill(account)
     problem = assert_problem(await analyze(account), 409, "stream_quota_exceeded")
-    assert f"`starter` allows {ALLOWED} streams" in problem["detail"]
+    assert f"`starter` allows {ALLOWED} concurrent streams" in problem["detail"]
     assert all(stream["id"] in problem["detail"] for stream in running)
 
 
