@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from pydantic import BaseModel
@@ -27,6 +28,9 @@ from domain.hms.messages import ReconcileInput, RelayInput
 from domain.streams.reconciliation import ReconcileExecutionsInput
 from domain.tenants.retention import ExpireRecordsInput, MaintenanceInput
 from infra.settings import Settings
+from workflows.maintenance import MaintenanceWorkflow
+from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
+from workflows.relay import RelayWorkflow
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 
@@ -41,14 +45,14 @@ class IntervalSchedule:
 
     Attributes:
         id: of the schedule, and the beginning of its workflows' ids.
-        workflow: its name.
+        workflow: its run method.
         request: what each round is started with.
         every: time between the beginnings of two rounds.
         note: for who looks at it in Temporal's page.
     """
 
     id: str
-    workflow: str
+    workflow: Callable[[Any, Any], Awaitable[object]]
     request: BaseModel
     every: timedelta
     note: str
@@ -114,28 +118,28 @@ def all_rounds(settings: Settings) -> tuple[IntervalSchedule, ...]:
     return (
         IntervalSchedule(
             id="inbound-relay",
-            workflow="InboundRelayWorkflow",
+            workflow=RelayWorkflow.run,
             request=RelayInput(interval=relay, passes=_passes(relay)),
             every=timedelta(seconds=relay),
             note="Dispatch events that were stored and not dispatched",
         ),
         IntervalSchedule(
             id="inbound-reconcile",
-            workflow="ReconcileWorkflow",
+            workflow=ReconcileWorkflow.run,
             request=ReconcileInput(interval=reconcile, passes=_passes(reconcile)),
             every=timedelta(seconds=reconcile),
             note="Compare our streams with 100ms's",
         ),
         IntervalSchedule(
             id="execution-reconcile",
-            workflow="ReconcileExecutionsWorkflow",
+            workflow=ReconcileExecutionsWorkflow.run,
             request=ReconcileExecutionsInput(interval=executions, passes=_passes(executions)),
             every=timedelta(seconds=executions),
             note="Repair streams, clips and deliveries whose workflow is gone",
         ),
         IntervalSchedule(
             id="maintenance",
-            workflow="MaintenanceWorkflow",
+            workflow=MaintenanceWorkflow.run,
             request=MaintenanceInput(expire=ExpireRecordsInput(policy=settings.retention_policy())),
             every=timedelta(seconds=settings.maintenance_interval),
             note="Delete old records",

@@ -213,7 +213,7 @@ def test_frequent_work_takes_an_execution_an_hour() -> None:
 def rounds(name: str, *, hours: float) -> IntervalSchedule:
     return IntervalSchedule(
         id=name,
-        workflow="InboundRelayWorkflow",
+        workflow=RelayWorkflow.run,
         request=QUICK_RELAY,
         every=timedelta(hours=hours),
         note="Deliver what waits",
