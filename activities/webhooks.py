@@ -105,12 +105,12 @@ class WebhookActivities(Webhooks):
     async def _deliver(self, request: AttemptRequest) -> AttemptOutcome | PostponedAttempt:
         now = datetime.now(UTC)
         async with self._database.session(request.tenant_id) as session:
-            parcel = await deliveries.claim(
+            pending = await deliveries.claim(
                 session, tenant_id=request.tenant_id, delivery_id=request.delivery_id, now=now
             )
-        if parcel is None:
+        if pending is None:
             return AttemptOutcome.DROPPED
-        answer = await self._send(request, parcel, now)
+        answer = await self._send(request, pending, now)
         next_attempt_at = request.next_attempt_at
         retry_at = None
         if answer.retry_after is not None:
@@ -155,20 +155,20 @@ class WebhookActivities(Webhooks):
             await self._dispatcher.try_dispatch(request.tenant_id, at_once=released)
 
     async def _send(
-        self, request: AttemptRequest, parcel: PendingDelivery, now: datetime
+        self, request: AttemptRequest, pending: PendingDelivery, now: datetime
     ) -> WebhookResponse:
         try:
             secrets = [
                 self._secrets.decrypt(
                     sealed, tenant_id=request.tenant_id, endpoint_id=request.endpoint_id
                 )
-                for sealed in parcel.secrets
+                for sealed in pending.secrets
             ]
         except SecretDecryptionError:
             activity.logger.exception("a webhook secret cannot be opened")
             return WebhookResponse(
                 duration=0.0, error="the endpoint's secret cannot be read; rotate it"
             )
-        body = message_of(parcel.event, self._links)
-        signed = headers(body, message_id=parcel.event.id, timestamp=now, secrets=secrets)
-        return await self._sender.send(parcel.url, body, signed)
+        body = message_of(pending.event, self._links)
+        signed = headers(body, message_id=pending.event.id, timestamp=now, secrets=secrets)
+        return await self._sender.send(pending.url, body, signed)

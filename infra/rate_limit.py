@@ -222,7 +222,7 @@ class RateLimitStatus:
 class RateLimitResult:
     """How each bucket stands, and which of them had too little left, if any."""
 
-    standings: tuple[RateLimitStatus, ...]
+    statuses: tuple[RateLimitStatus, ...]
     refused_by: RateLimitStatus | None = None
 
 
@@ -287,7 +287,7 @@ class RateLimiter:
             own = await self._take(self._local, buckets, cost)
             if own.refused_by is not None:
                 verdict = own
-        self._note(buckets, verdict.standings)
+        self._note(buckets, verdict.statuses)
         return verdict
 
     async def look(self, bucket: RateLimitBucket) -> RateLimitStatus:
@@ -297,24 +297,24 @@ class RateLimiter:
             RateLimiterUnavailableError: Redis does not answer, and nobody else is to count.
         """
         if self._shared is None:
-            return await self._standing(self._local, bucket)
+            return await self._status(self._local, bucket)
         try:
-            standing = await self._ask(self._standing(self._shared, bucket))
+            status = await self._ask(self._status(self._shared, bucket))
         except RateLimiterUnavailableError:
             if not self._count_locally:
                 raise
-            return await self._standing(self._local, bucket)
-        self._note([bucket], [standing])
-        return standing
+            return await self._status(self._local, bucket)
+        self._note([bucket], [status])
+        return status
 
     def _note(
-        self, buckets: Sequence[RateLimitBucket], standings: Sequence[RateLimitStatus]
+        self, buckets: Sequence[RateLimitBucket], statuses: Sequence[RateLimitStatus]
     ) -> None:
         """Remember what all processes have used, for the time when Redis does not say."""
-        for bucket, standing in zip(buckets, standings, strict=True):
+        for bucket, status in zip(buckets, statuses, strict=True):
             limit = bucket.limit
             key = _item(limit).key_for(bucket.owner)
-            self._windows.note_all(key, limit.window, limit.quota - standing.remaining)
+            self._windows.note_all(key, limit.window, limit.quota - status.remaining)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -329,19 +329,19 @@ class RateLimiter:
             if not await strategy.hit(_item(bucket.limit), bucket.owner, cost=cost):
                 refused = place
                 break
-        standings = await self._standings(strategy, buckets)
+        statuses = await self._statuses(strategy, buckets)
         return RateLimitResult(
-            standings=standings, refused_by=None if refused is None else standings[refused]
+            statuses=statuses, refused_by=None if refused is None else statuses[refused]
         )
 
-    async def _standings(
+    async def _statuses(
         self, strategy: MovingWindowRateLimiter, buckets: Sequence[RateLimitBucket]
     ) -> tuple[RateLimitStatus, ...]:
         if strategy is self._local:  # tasks would cost more than what they do
-            return tuple([await self._standing(strategy, bucket) for bucket in buckets])
-        return tuple(await asyncio.gather(*(self._standing(strategy, each) for each in buckets)))
+            return tuple([await self._status(strategy, bucket) for bucket in buckets])
+        return tuple(await asyncio.gather(*(self._status(strategy, each) for each in buckets)))
 
-    async def _standing(
+    async def _status(
         self, strategy: MovingWindowRateLimiter, bucket: RateLimitBucket
     ) -> RateLimitStatus:
         stats = await strategy.get_window_stats(_item(bucket.limit), bucket.owner)

@@ -120,7 +120,7 @@ class PlaylistFollower:
         interval: seconds of wall clock between new segments.
         looked: seconds for which the playlist was followed, counted between completed requests, so
             that a suspended process does not count.
-        away: seconds before that in which nobody read the playlist; 0 once it is read again.
+        away: seconds before that without a read of the playlist; 0 once it is read again.
         problem: problem of the latest request; None if it succeeded.
         end: how the stream ended; None while it continues.
     """
@@ -517,7 +517,7 @@ class PlaylistFollower:
             EndReason.PLAYLIST_REGRESSED,
             f"The playlist went back in time: it lists media sequence {last} after "
             f"{(self._next or 0) - 1}, and stands still there. Check for an origin or cache "
-            "that serves an old playlist, then analyse the stream anew.",
+            "that serves an old playlist, then analyse the stream again.",
         )
         waited = time.monotonic() - seen.began >= _PATIENCE * playlist.target_duration
         if seen.readings >= _CONFIRMATIONS and waited:
@@ -536,7 +536,7 @@ class PlaylistFollower:
         await self._advance(playlist, fresh)
 
     async def _note_absence(self, first: int, upcoming: ListedSegment) -> None:
-        """Record the gap of a stream that restarted while nobody read its playlist."""
+        """Record the gap of a stream that restarted while its playlist was not read."""
         duration = lost_duration(
             listed=(),
             unlisted=1,

@@ -47,7 +47,7 @@ FollowerEvent = SegmentReady | SegmentGap
 
 
 def unread_gap(first: int, *, duration: float, typical: float) -> SegmentGap:
-    """Return the estimated gap of a time in which nobody read the playlist.
+    """Return the estimated gap of a time in which the playlist was not read.
 
     Args:
         first: number of the first missing segment.

@@ -331,7 +331,7 @@ class WindowFetch:
         return StreamEnd(
             reason=EndReason.NO_MEDIA,
             message=f"None of the stream's segments held media that we can decode"
-            f"{self._last_loss()}. Check the encoder's output, then analyse anew.",
+            f"{self._last_loss()}. Check the encoder's output, then analyse again.",
         )
 
     def _is_store_at_fault(self) -> bool:
@@ -361,7 +361,7 @@ class WindowFetch:
             return StreamEnd(
                 reason=EndReason.NEVER_STARTED,
                 message=f"The playlist is there, but listed no segment {waited}. "
-                "Start the encoder, then analyse anew.",
+                "Start the encoder, then analyse again.",
             )
         if cursor.idle < self._limits.stall_timeout:
             return None

@@ -81,7 +81,7 @@ _UNKNOWN_ADDRESS: Final = "unknown"
 class Account:
     """What the current request was charged, for its response headers."""
 
-    standings: tuple[RateLimitStatus, ...] = ()
+    statuses: tuple[RateLimitStatus, ...] = ()
     paid: bool = False
 
 
@@ -142,12 +142,12 @@ class RateLimits:
             UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         account = account_of(scope)
-        standing = await self._counted(
+        status = await self._counted(
             self._limiter.look(RateLimitBucket(self._refusals, self._address(scope)))
         )
-        account.standings = (standing,)
-        if standing.remaining == 0:
-            raise _refusal(standing)
+        account.statuses = (status,)
+        if status.remaining == 0:
+            raise _refusal(status)
 
     async def note_refusal(self, scope: Scope) -> None:
         """Charge a refused request to its address, unless a key was charged."""
@@ -160,7 +160,7 @@ class RateLimits:
             )
         except RateLimiterUnavailableError:
             return  # the answer is a refusal in any case
-        account.standings = verdict.standings
+        account.statuses = verdict.statuses
 
     async def admit_lookup(self, scope: Scope) -> None:
         """Check that an address may look up a 100ms connection that is not cached.
@@ -173,9 +173,9 @@ class RateLimits:
             UnavailableProblem: the rate limiter is unavailable and configured to fail closed.
         """
         bucket = RateLimitBucket(self._lookups, self._address(scope))
-        standing = await self._counted(self._limiter.look(bucket))
-        if standing is not None and standing.remaining == 0:
-            raise _refusal(standing)
+        status = await self._counted(self._limiter.look(bucket))
+        if status is not None and status.remaining == 0:
+            raise _refusal(status)
 
     async def note_unknown(self, scope: Scope) -> None:
         """Charge a lookup that found no connection to its address."""
@@ -205,7 +205,7 @@ class RateLimits:
         account.paid = True
         verdict = await self._counted(self._limiter.take(buckets, cost=cost))
         # Clients read the first one, if only one: the tenant's, which all its keys share.
-        account.standings = verdict.standings[::-1]
+        account.statuses = verdict.statuses[::-1]
         if verdict.refused_by is not None:
             raise _refusal(verdict.refused_by)
 
@@ -237,12 +237,12 @@ def account_of(scope: Scope) -> Account:
     return account
 
 
-def _refusal(standing: RateLimitStatus) -> RateLimitedProblem:
-    limit = standing.limit
+def _refusal(status: RateLimitStatus) -> RateLimitedProblem:
+    limit = status.limit
     return RateLimitedProblem(
         f"Of the limit `{limit.name}`, {limit.quota} in {limit.window} s, too little is left. "
         + RateLimitedProblem.advice,
-        retry_after=standing.reset,
+        retry_after=status.reset,
     )
 
 
@@ -276,7 +276,7 @@ class RateLimiting:
             if message["type"] == "http.response.start":
                 if message["status"] in _REFUSALS:
                     await self._limits.note_refusal(scope)
-                _add_headers(message, account_of(scope).standings)
+                _add_headers(message, account_of(scope).statuses)
             await send(message)
 
         try:
@@ -288,25 +288,24 @@ class RateLimiting:
         await self._app(scope, receive, answer)
 
 
-def policies(standings: tuple[RateLimitStatus, ...]) -> str:
+def policies(statuses: tuple[RateLimitStatus, ...]) -> str:
     """Return the value of `RateLimit-Policy`."""
-    limits = [standing.limit for standing in standings]
+    limits = [status.limit for status in statuses]
     return ", ".join(f'"{limit.name}";q={limit.quota};w={limit.window}' for limit in limits)
 
 
-def remainders(standings: tuple[RateLimitStatus, ...]) -> str:
+def remainders(statuses: tuple[RateLimitStatus, ...]) -> str:
     """Return the value of `RateLimit`."""
     return ", ".join(
-        f'"{standing.limit.name}";r={standing.remaining};t={standing.reset}'
-        for standing in standings
+        f'"{status.limit.name}";r={status.remaining};t={status.reset}' for status in statuses
     )
 
 
-def _add_headers(message: Message, standings: tuple[RateLimitStatus, ...]) -> None:
-    if standings:
+def _add_headers(message: Message, statuses: tuple[RateLimitStatus, ...]) -> None:
+    if statuses:
         headers = MutableHeaders(scope=message)
-        headers[POLICY_HEADER] = policies(standings)
-        headers[LIMIT_HEADER] = remainders(standings)
+        headers[POLICY_HEADER] = policies(statuses)
+        headers[LIMIT_HEADER] = remainders(statuses)
 
 
 AT_A_TIME: Final = 4

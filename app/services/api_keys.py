@@ -345,7 +345,7 @@ async def ensure_dev_tenant(database: Database, *, secret: bytes, directory: Pat
         actor=SYSTEM,
     )
     async with database.session(created.tenant_id) as session:
-        # Nobody shares a machine's own installation, so nothing there has to be rationed.
+        # A local installation has one tenant, so its plan needs no limits.
         await tenants.set_plan(session, tenant_id=created.tenant_id, plan=PlanName.ENTERPRISE)
     write_private(path, created.key.value + "\n")
     return created

@@ -14,7 +14,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import delivery_id
-from domain.ids import delivery_id as id_of
 from domain.tenants.audit import SYSTEM
 from domain.tenants.usage import UsageKind, usage_event
 from domain.webhooks.events import (
@@ -86,7 +85,7 @@ async def send_to_one(session: AsyncSession, event: Event, *, endpoint_id: UUID)
     await events.mark_published(session, tenant_id=event.tenant_id, event_ids=[event.id])
     row = Delivery(
         tenant_id=event.tenant_id,
-        id=id_of(endpoint_id=endpoint_id, event=event.id),
+        id=delivery_id(endpoint_id=endpoint_id, event=event.id),
         event_id=event.id,
         endpoint_id=endpoint_id,
         event_type=event.type,
@@ -163,7 +162,7 @@ async def _restart(
     rows = [
         {
             "tenant_id": endpoint.tenant_id,
-            "id": id_of(endpoint_id=endpoint.id, event=row.id),
+            "id": delivery_id(endpoint_id=endpoint.id, event=row.id),
             "event_id": row.id,
             "endpoint_id": endpoint.id,
             "event_type": row.type,

@@ -39,8 +39,8 @@ def bucket(limit: Limit = TEN) -> RateLimitBucket:
 
 
 async def test_an_untouched_limit_is_whole(limiter: RateLimiter, clock: list[float]) -> None:
-    standing = await limiter.look(bucket())
-    assert (standing.remaining, standing.reset) == (10, 60)
+    status = await limiter.look(bucket())
+    assert (status.remaining, status.reset) == (10, 60)
 
 
 async def test_what_is_used_is_gone_until_the_window_has_moved_on(
@@ -50,7 +50,7 @@ async def test_what_is_used_is_gone_until_the_window_has_moved_on(
     await limiter.take([own], cost=4)
     clock[0] += 30
     verdict = await limiter.take([own], cost=6)
-    assert (verdict.standings[0].remaining, verdict.standings[0].reset) == (0, 30)
+    assert (verdict.statuses[0].remaining, verdict.statuses[0].reset) == (0, 30)
     assert (await limiter.take([own], cost=1)).refused_by is not None
     clock[0] += 30.001
     assert (await limiter.look(own)).remaining == 4
@@ -75,7 +75,7 @@ async def test_what_the_first_bucket_refuses_costs_the_second_nothing(
     verdict = await limiter.take([narrow, wide], cost=1)
     assert verdict.refused_by is not None
     assert verdict.refused_by.limit.name == "key"
-    assert [standing.remaining for standing in verdict.standings] == [0, 9]
+    assert [status.remaining for status in verdict.statuses] == [0, 9]
 
 
 async def test_requests_at_the_same_moment_never_get_more_than_the_quota(

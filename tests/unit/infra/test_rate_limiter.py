@@ -39,8 +39,8 @@ def test_exactly_what_fits_into_the_window_is_granted(steps: list[tuple[float, i
             else:
                 assert used + cost > LIMIT.quota
             assert used <= LIMIT.quota
-            assert verdict.standings[0].remaining == LIMIT.quota - used
-            assert 1 <= verdict.standings[0].reset <= LIMIT.window
+            assert verdict.statuses[0].remaining == LIMIT.quota - used
+            assert 1 <= verdict.statuses[0].reset <= LIMIT.window
 
     asyncio.run(run())
 
