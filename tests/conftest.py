@@ -133,11 +133,14 @@ def temporal_server(
 
 @pytest.fixture
 async def temporal_client(temporal_server: TemporalServer) -> Client:
-    """A client of it, with nothing running that an earlier test has left.
+    """A client of it, with nothing running or scheduled that an earlier test has left.
 
-    Task queues are the product's own, so that workers of this test would take it up.
+    Task queues are the product's own, so workers of this test would take it up.
     """
     client = await connect(Settings(temporal_address=temporal_server.address))
+    async for schedule in await client.list_schedules():
+        with suppress(RPCError):  # it is deleted already, and listed for a moment longer
+            await client.get_schedule_handle(schedule.id).delete()
     async for left in client.list_workflows("ExecutionStatus = 'Running'"):
         with suppress(RPCError):  # it has ended by itself
             await client.get_workflow_handle(left.id).terminate("left by an earlier test")

@@ -98,7 +98,7 @@ async def test_cancelling_before_the_first_segment_ends_promptly_with_nothing(
         await origin.wait_requested()
         environment.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(attempt, 5)
+            await asyncio.wait_for(attempt, 30)
 
 
 async def test_cancelling_keeps_what_was_fetched_and_leaves_no_half_files(
@@ -111,7 +111,7 @@ async def test_cancelling_keeps_what_was_fetched_and_leaves_no_half_files(
         )
         await until_stored(ingest, 2)  # so that the first is part of the window by now
         environment.cancel()
-        result = await asyncio.wait_for(attempt, 5)
+        result = await asyncio.wait_for(attempt, 30)
         assert result.window is not None
         assert result.window.segments[0].media_sequence == 0
         assert ingest.scratch_files() == []
@@ -129,7 +129,7 @@ async def test_a_worker_that_shuts_down_hands_over_what_it_has(
         attempt = asyncio.create_task(ingest.window(request, environment=environment))
         await until_stored(ingest, 2)
         environment.worker_shutdown()
-        result = await asyncio.wait_for(attempt, 5)
+        result = await asyncio.wait_for(attempt, 30)
         assert result.window is not None
         assert result.end is None
         request = request.model_copy(update={"cursor": result.cursor})
@@ -156,7 +156,7 @@ async def test_a_worker_that_shuts_down_with_nothing_asks_for_a_retry(
         await origin.wait_requested()
         environment.worker_shutdown()
         with pytest.raises(ApplicationError) as raised:
-            await asyncio.wait_for(attempt, 5)
+            await asyncio.wait_for(attempt, 30)
     assert raised.value.type == "worker_shutdown"
     assert not raised.value.non_retryable
 

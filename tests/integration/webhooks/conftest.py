@@ -101,6 +101,7 @@ def open_post(database: Database, temporal_client: Client, tenant: UUID) -> Make
         timing: DeliveryTiming = QUICK,
         slots: int = 20,
         endpoint_concurrency: int = 4,
+        busy_delay: float = 0.02,
         allow_private: bool = True,
     ) -> AsyncIterator[Post]:
         dispatcher = WebhookDispatcher(database, connect, timing=timing)
@@ -115,7 +116,7 @@ def open_post(database: Database, temporal_client: Client, tenant: UUID) -> Make
                 ),
                 dispatcher=dispatcher,
                 endpoint_concurrency=endpoint_concurrency,
-                busy_delay=0.02,
+                busy_delay=busy_delay,
             )
             async with (
                 Worker(

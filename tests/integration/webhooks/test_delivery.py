@@ -127,7 +127,7 @@ async def test_a_slow_endpoint_delays_no_other(open_post: MakePost) -> None:
         return 200
 
     async with (
-        open_post(slots=3, endpoint_concurrency=1) as post,
+        open_post(slots=3, endpoint_concurrency=1, busy_delay=0.3) as post,
         receiver(hang) as slow,
         receiver() as quick,
     ):

@@ -11,7 +11,7 @@ import aio_pika
 import pytest
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
-from aio_pika.exceptions import PublishError
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
 from structlog.testing import capture_logs
 
 from infra.amqp import JobConsumer, JobDelayedError, JobRefusedError, consumer, stay_connected
@@ -108,16 +108,25 @@ async def waiting(channel: AbstractChannel, name: str) -> int:
     return queue.declaration_result.message_count or 0
 
 
-async def dead(channel: AbstractChannel) -> AbstractIncomingMessage:
-    """Wait for a job to be set aside."""
-    queue = await channel.declare_queue(
-        consumer.DEAD, durable=True, arguments={"x-queue-type": "quorum"}
-    )
-    async with queue.iterator() as messages:
-        async for message in messages:
-            await message.ack()
-            return message
-    raise AssertionError
+async def dead(broker: Broker) -> AbstractIncomingMessage:
+    """Wait for a job to be set aside.
+
+    RabbitMQ may close a connection with INTERNAL_ERROR that uses a quorum queue while it is deleted
+    and declared again, so this takes a connection of its own, and another one then.
+    """
+    while True:
+        try:
+            async with await aio_pika.connect(broker.url) as connection:
+                channel = await connection.channel()
+                queue = await channel.declare_queue(
+                    consumer.DEAD, durable=True, arguments={"x-queue-type": "quorum"}
+                )
+                async with queue.iterator() as messages:
+                    async for message in messages:
+                        await message.ack()
+                        return message
+        except (AMQPError, ChannelInvalidStateError):
+            await asyncio.sleep(0.1)
 
 
 async def test_a_job_is_done_and_is_gone(broker: Broker, channel: AbstractChannel) -> None:
@@ -147,7 +156,7 @@ async def test_a_refused_job_is_set_aside_as_it_came_with_the_reason(
 ) -> None:
     async with consuming(broker, Scripted(JobRefusedError("invalid_job", "url: is missing"))):
         await ask(channel, b"poison")
-        message = await dead(channel)
+        message = await dead(broker)
     assert (message.body, message.message_id, message.type) == (b"poison", "m0", KIND)
     assert message.delivery_mode is DeliveryMode.PERSISTENT
     assert message.routing_key == KIND
@@ -160,7 +169,7 @@ async def test_a_refused_job_does_not_come_back(broker: Broker, channel: Abstrac
     handler = Scripted(JobRefusedError("invalid_job", "no"))
     async with consuming(broker, handler):
         await ask(channel, b"poison")
-        await dead(channel)
+        await dead(broker)
         await ask(channel, b"good")
         await handler.called(2)
     assert handler.bodies == [b"poison", b"good"]
@@ -181,7 +190,7 @@ async def test_but_not_for_ever(broker: Broker, channel: AbstractChannel) -> Non
     handler = Scripted(*[ZeroDivisionError()] * 99)
     async with consuming(broker, handler):
         await ask(channel, b"job")
-        message = await dead(channel)
+        message = await dead(broker)
     assert len(handler.bodies) == consumer.ATTEMPTS
     assert message.headers["x-reason-code"] == "gave_up"
     assert "ZeroDivisionError" in str(message.headers["x-reason"])
@@ -208,7 +217,7 @@ async def test_a_job_that_kills_whoever_takes_it_is_set_aside_by_the_broker(
             if number == 0:
                 await ask(channel, b"deadly")
             await handler.called(1)
-    message = await dead(channel)
+    message = await dead(broker)
     assert message.body == b"deadly"
     assert message.headers["x-first-death-reason"] == "delivery_limit"
 
@@ -279,7 +288,7 @@ async def test_whatever_is_deleted_is_declared_again(
         await ask(channel, b"poison", b"good")
         async with asyncio.timeout(20):
             await handler.called(3)
-            message = await dead(channel)
+            message = await dead(broker)
     assert message.body == handler.bodies[1]
     assert sorted(handler.bodies[1:]) == [b"good", b"poison"]
 
