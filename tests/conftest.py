@@ -29,7 +29,7 @@ from app.dev.temporal import TemporalServer
 from infra.db.migration import migrate
 from infra.settings import Settings
 from infra.temporal.client import connect
-from tests.redis_server import RedisServer, find_redis
+from tests.fakes.redis_server import RedisServer, find_redis
 
 T = TypeVar("T")
 

@@ -33,7 +33,7 @@ from domain.analysis.gemini.prompts import QueryBuilder
 from infra.media.pool import MediaPool
 from infra.profiles.store import load_shipped_catalog
 from infra.settings import Settings
-from tests.gemini_stand_in import GeminiStandIn
+from tests.fakes.gemini import GeminiStandIn
 
 BLIND_SEEDS: Final = (701, 702, 703)
 """Matches that no rule of the gate was tuned on, for each kind."""

@@ -37,7 +37,7 @@ from infra.gemini import GeminiOptions, GeminiQuota, QuotaLimits
 from infra.media.pool import MediaPool
 from infra.profiles.store import ProfileStore
 from infra.storage.segments import SegmentStore
-from tests.gemini_stand_in import KEY, GeminiStandIn
+from tests.fakes.gemini import KEY, GeminiStandIn
 
 _TENANT: Final = UUID(int=1)
 _HEARD: Final = UUID(int=2)

@@ -21,7 +21,7 @@ from domain.streams.status import EndReason, StreamStatus
 from tests.e2e.conftest import Stack
 from tests.e2e.installation import ROOT, START_TIMEOUT, STOP_TIMEOUT, command
 from tests.e2e.tenant import Tenant
-from tests.media import make_video
+from tests.factories.media import make_video
 
 pytestmark = [pytest.mark.serial]
 

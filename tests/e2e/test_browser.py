@@ -34,8 +34,8 @@ from infra.media.pool import MediaPool
 from infra.media.render import Cut, render
 from infra.settings import Settings
 from infra.storage.clips import LocalClipStore
-from tests.integration.infra.film import FRAME, RATE, film, number_in, segments, sources
-from tests.integration.rows import clip_record, new_highlight, new_stream
+from tests.factories.film import FRAME, RATE, film, number_in, segments, sources
+from tests.factories.rows import clip_record, new_highlight, new_stream
 
 SECRET = "s" * 32
 OFFSET, DURATION = 2.0, 4.0

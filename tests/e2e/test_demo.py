@@ -15,7 +15,7 @@ from demo.playback import playback_problem
 from domain.score import DIMENSIONS
 from tests.e2e.conftest import Stack
 from tests.e2e.installation import ROOT, command
-from tests.media import make_video
+from tests.factories.media import make_video
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow]
 LIMIT = 240.0

@@ -24,7 +24,7 @@ from infra.settings import Settings
 from infra.state_directory import Running, StateDirectory
 from infra.temporal.client import connect
 from tests.e2e.installation import ROOT, START_TIMEOUT, STOP_TIMEOUT, command, dev
-from tests.media import make_video
+from tests.factories.media import make_video
 from tldrtv_highlights import AsyncHighlightsClient
 from tldrtv_highlights.models import Stream, StreamEnd
 

@@ -27,7 +27,7 @@ from tests.e2e.found import (
     wanted,
 )
 from tests.e2e.tenant import Tenant
-from tests.media import make_video
+from tests.factories.media import make_video
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import Stack
 from tests.e2e.guide import program, running, sections
 from tests.e2e.tenant import Tenant
-from tests.media import make_video
+from tests.factories.media import make_video
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow]
 

@@ -12,7 +12,7 @@ from demo.origin import LiveOrigin, OriginOptions
 from domain.highlights.selection import DecisionStatus
 from tests.e2e.conftest import Stack
 from tests.e2e.tenant import Tenant
-from tests.integration.webhooks.receiver import Receiver, receiver
+from tests.fakes.webhook_receiver import Receiver, receiver
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow]
 

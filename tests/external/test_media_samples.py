@@ -18,7 +18,7 @@ from infra.media.probe import UndecodableError, probe
 from infra.media.render import Cut, inspect, render
 from infra.media.signals import SegmentFile, measure_segment, measure_segments
 from infra.media.signals import UndecodableSegmentError as Undecodable
-from tests.media import damage
+from tests.factories.media import damage
 
 REFUSED = {
     "test-stuffed-pes.ts": "a single packet of MPEG-TS, without tables",

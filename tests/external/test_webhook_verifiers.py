@@ -13,7 +13,7 @@ import pytest
 from infra.ssrf import UrlGuard
 from infra.webhooks.sender import WebhookSender, headers, new_secret
 from tests.external.conftest import program, run
-from tests.integration.webhooks.receiver import Received, receiver
+from tests.fakes.webhook_receiver import Received, receiver
 
 Verify = Callable[[str, Received, str], bool]
 BODY = json.dumps({"type": "clip.ready", "data": {"title": "Tor für Köln ⚽ 1:0"}})

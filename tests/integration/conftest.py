@@ -14,8 +14,8 @@ from aio_pika.exceptions import AMQPError
 from app.dev.postgres import DatabaseUrls
 from infra.db.engine import Database
 from tests.conftest import server_directory
-from tests.integration import broker as rabbitmq
-from tests.integration.rows import new_tenant
+from tests.factories.rows import new_tenant
+from tests.fakes import rabbitmq
 
 
 @pytest.fixture

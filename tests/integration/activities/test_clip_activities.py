@@ -29,8 +29,8 @@ from infra.media.probe import probe
 from infra.media.render import inspect
 from infra.storage.clips import LocalClipStore
 from infra.storage.segments import LocalSegmentStore
-from tests.integration.infra.film import FRAME, beeps, film, pictures, segments
-from tests.unit.domain.clip_cases import STREAM, TENANT, WHEN, decision
+from tests.factories.clips import STREAM, TENANT, WHEN, decision
+from tests.factories.film import FRAME, beeps, film, pictures, segments
 
 JOINED_AT = 500.0
 PACKET = 188

@@ -47,8 +47,8 @@ from infra.encryption import ConnectionSecrets
 from infra.hms_api import HmsApi
 from infra.settings import Settings
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
-from tests.integration.api.hms_worker import inbound_activities, processing
-from tests.unit.domain.hms.payloads import URL, body
+from tests.factories.hms import URL, body
+from tests.fakes.hms_worker import inbound_activities, processing
 
 SECRETS = ConnectionSecrets(b"s" * 32)
 MANAGEMENT_SECRET = "m" * 40

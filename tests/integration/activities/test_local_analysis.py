@@ -18,15 +18,7 @@ from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import GapReason, Window
 from infra.media.pool import MediaPool
 from infra.media.signals import SegmentFile, measure_segments
-from tests.integration.activities.scene import (
-    STARTED,
-    STREAM,
-    TENANT,
-    Film,
-    Scene,
-    film_scene,
-    store_scene,
-)
+from tests.factories.scenes import STARTED, STREAM, TENANT, Film, Scene, film_scene, store_scene
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ from infra.db.tables import (
     InboundEvent,
     UsageEventRow,
 )
-from tests.integration.rows import new_highlight, new_stream, used
+from tests.factories.rows import new_highlight, new_stream, used
 
 OLD = datetime.now(UTC) - timedelta(days=400)
 SECRETS = {"header_hash": b"h", "signing_secret": b"s"}

@@ -18,7 +18,7 @@ from infra.db.engine import Database
 from infra.db.repositories import profiles, streams
 from infra.db.repositories.api_keys import create as create_key
 from infra.profiles.store import ProfileStore
-from tests.integration.rows import URL, candidate
+from tests.factories.rows import URL, candidate
 
 
 @pytest.fixture

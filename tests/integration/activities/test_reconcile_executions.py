@@ -44,14 +44,8 @@ from infra.db.tables import BeamRow, Clip, Connection, EventRow, Stream
 from infra.settings import Settings
 from infra.storage.segments import LocalSegmentStore
 from infra.temporal.client import TemporalUnavailableError, WorkflowExecutions, connected
-from tests.integration.api.stand_in import StandInStreamWorkflow
-from tests.integration.rows import (
-    new_clip,
-    new_endpoint,
-    new_highlight,
-    new_stream,
-    usage_event,
-)
+from tests.factories.rows import new_clip, new_endpoint, new_highlight, new_stream, usage_event
+from tests.fakes.workflows import StandInStreamWorkflow
 
 NOW = ReconcileExecutionsInput(grace=0.0, delivery_grace=0.0)
 

@@ -18,8 +18,8 @@ from infra.db.engine import Database, UnstorableValueError
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips, highlights, streams
 from infra.db.tables import Stream
-from tests.integration.rows import clip_record, new_highlight, new_stream
-from tests.unit.domain.clip_cases import gap
+from tests.factories.clips import gap
+from tests.factories.rows import clip_record, new_highlight, new_stream
 from workflows.steps import RECORD_MISSING, UNTIL_DONE
 
 

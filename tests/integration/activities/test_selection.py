@@ -14,7 +14,7 @@ from infra.db.engine import Database
 from infra.db.repositories import highlights
 from infra.db.repositories.highlights import HighlightFilter, Sort
 from infra.profiles.store import ProfileStore
-from tests.integration.rows import candidate, new_stream
+from tests.factories.rows import candidate, new_stream
 
 ALL = tuple(DecisionStatus)
 

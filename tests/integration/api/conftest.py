@@ -21,7 +21,7 @@ from app.services.api_keys import create_key
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.settings import Settings
-from tests.integration.api.hms_worker import inbound_activities, processing
+from tests.fakes.hms_worker import inbound_activities, processing
 
 SECRET = "s" * 32
 BASE_URL = "http://api.test"

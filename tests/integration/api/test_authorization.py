@@ -18,10 +18,10 @@ from domain.webhooks.events import EventType, HighlightPayload, event
 from infra.db.engine import Database
 from infra.db.repositories import deliveries, endpoints
 from infra.settings import Settings
+from tests.factories.rows import new_stream
 from tests.integration.api.conftest import BASE_URL, Account, NewAccount
 from tests.integration.api.test_problems import assert_problem
 from tests.integration.api.test_strict_requests import OURS, WITH_BODY, path_of
-from tests.integration.rows import new_stream
 from tests.openapi import Documented, document
 
 PATIENCE = 30.0

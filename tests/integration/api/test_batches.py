@@ -11,8 +11,8 @@ from domain.ids import stream_workflow_id
 from domain.streams.messages import StreamWorkflowResult
 from infra.db.engine import Database
 from infra.settings import Settings
+from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account, OpenClient
-from tests.integration.rows import new_clip, new_highlight, new_stream
 
 
 async def test_highlights_are_read_in_the_order_asked_for_each_once(

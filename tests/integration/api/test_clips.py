@@ -14,8 +14,8 @@ from domain.clips.models import ClipStatus
 from infra.db.engine import Database
 from infra.settings import Settings
 from infra.storage.signed_urls import UrlSigner
+from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import SECRET, Account
-from tests.integration.rows import new_clip, new_highlight, new_stream
 
 CONTENT = bytes(range(256)) * 40
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra.db.engine import Database
+from tests.factories.rows import clip_record, new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account
-from tests.integration.rows import clip_record, new_clip, new_highlight, new_stream
 
 GZIP = {"Accept-Encoding": "gzip"}
 

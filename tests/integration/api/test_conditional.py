@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from infra.db.engine import Database
+from tests.factories.rows import new_highlight, new_stream
 from tests.integration.api.conftest import Account
-from tests.integration.rows import new_highlight, new_stream
 
 
 @pytest.fixture

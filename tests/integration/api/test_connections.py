@@ -9,8 +9,8 @@ import pytest
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.db.repositories import connections
+from tests.fakes.hms_sender import OPEN, connect
 from tests.integration.api.conftest import Account, NewAccount
-from tests.integration.api.hms_sender import OPEN, connect
 
 PATH = "/v1/connections"
 

@@ -14,8 +14,8 @@ from domain.webhooks.events import DisabledReason
 from infra.db.engine import Database
 from infra.db.repositories import deliveries, endpoints, events
 from infra.db.repositories.deliveries import Attempt
+from tests.factories.rows import new_delivery, new_endpoint, usage_event
 from tests.integration.api.conftest import Account
-from tests.integration.rows import new_delivery, new_endpoint, usage_event
 
 PATH = "/v1/webhooks"
 

@@ -8,9 +8,9 @@ import pytest
 from fastapi.routing import APIRoute
 
 from infra.db.engine import Database
+from tests.factories.rows import new_endpoint, new_stream
 from tests.integration.api.conftest import Account
 from tests.integration.api.test_isolation import RESOURCES
-from tests.integration.rows import new_endpoint, new_stream
 
 EMPTY = {
     "deleteConnection": "/v1/connections/{connection_id}",

@@ -18,8 +18,8 @@ import pytest
 from temporalio.client import Client
 
 from infra.db.engine import Database
+from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account
-from tests.integration.rows import new_clip, new_highlight, new_stream
 from tests.openapi import Documented, document, operations
 
 MEDIA = b"not really a film"

@@ -13,8 +13,8 @@ from domain.ids import stream_workflow_id
 from domain.streams.messages import ClipCorrection
 from infra.db.engine import Database
 from infra.settings import Settings
+from tests.factories.rows import new_highlight, new_stream
 from tests.integration.api.conftest import Account, NewAccount, OpenClient
-from tests.integration.rows import new_highlight, new_stream
 
 
 @pytest.fixture

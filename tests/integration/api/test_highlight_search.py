@@ -10,8 +10,8 @@ import pytest
 from domain.highlights.selection import DecisionStatus
 from domain.text import Language
 from infra.db.engine import Database
+from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account, NewAccount
-from tests.integration.rows import new_clip, new_highlight, new_stream
 
 PATH = "/v1/highlights/search"
 

@@ -12,8 +12,8 @@ from domain.clips.models import ClipStatus
 from domain.highlights.selection import DecisionStatus
 from domain.score import DIMENSIONS
 from infra.db.engine import Database
+from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account
-from tests.integration.rows import new_clip, new_highlight, new_stream
 
 
 @pytest.fixture

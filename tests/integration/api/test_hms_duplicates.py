@@ -9,8 +9,8 @@ from temporalio.client import Client
 
 from app.services.streams import StreamStarter
 from domain.ids import session_workflow_id
+from tests.fakes.hms_sender import connect
 from tests.integration.api.conftest import Account
-from tests.integration.api.hms_sender import connect
 
 FLOOD = 300
 """The benchmark sends 10,000."""

@@ -18,9 +18,9 @@ from api.connections.hms_webhooks import MAX_BODY_BYTES
 from domain.hms.events import NotAnEventError, parse_event
 from infra import telemetry
 from infra.settings import Settings
+from tests.factories.hms import DATA, body
+from tests.fakes.hms_sender import connect
 from tests.integration.api.conftest import Account
-from tests.integration.api.hms_sender import connect
-from tests.unit.domain.hms.payloads import DATA, body
 
 MARK = "INJECTED"
 FORGERIES = (

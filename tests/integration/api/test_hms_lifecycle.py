@@ -14,9 +14,9 @@ from domain.ids import backfill_workflow_id
 from domain.streams.backfill.messages import BackfillInput
 from domain.streams.messages import RecordingReady, StreamInput, StreamWorkflowResult
 from domain.streams.status import EndReason
+from tests.factories.hms import URL, VOD
+from tests.fakes.hms_sender import Sender, connect
 from tests.integration.api.conftest import Account
-from tests.integration.api.hms_sender import Sender, connect
-from tests.unit.domain.hms.payloads import URL, VOD
 
 STARTED, STOPPED = "hls.started.success", "hls.stopped.success"
 FAILED, RECORDED = "hls.failure", "hls.recording.success"

@@ -36,10 +36,10 @@ from domain.media.segments import GapStatus
 from domain.streams.status import EndReason
 from infra.db.engine import Database
 from infra.settings import Settings
-from tests.integration.api.broadcast_script import DURATION, PEAKS, Broadcast, on_air
+from tests.fakes.hms_sender import Sender, connect
+from tests.fakes.hms_worker import Relay, inbound_activities, relay_to
+from tests.fakes.scripted_broadcast import DURATION, PEAKS, Broadcast, on_air
 from tests.integration.api.conftest import Account
-from tests.integration.api.hms_sender import Sender, connect
-from tests.integration.api.hms_worker import Relay, inbound_activities, relay_to
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(280)]
 

@@ -12,9 +12,9 @@ from domain.streams.messages import RecordingReady, StreamWorkflowResult
 from domain.streams.status import EndReason
 from infra.db.engine import Database
 from infra.settings import Settings
+from tests.fakes.hms_sender import Sender, connect
+from tests.fakes.hms_worker import Relay, relay_to
 from tests.integration.api.conftest import Account, OpenClient
-from tests.integration.api.hms_sender import Sender, connect
-from tests.integration.api.hms_worker import Relay, relay_to
 
 
 @pytest.fixture

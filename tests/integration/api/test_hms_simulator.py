@@ -26,10 +26,10 @@ from infra.db.engine import Database
 from infra.encryption import ConnectionSecrets
 from infra.hms_api import HmsApi
 from infra.settings import Settings
+from tests.factories.media import make_video
+from tests.fakes.hms_sender import Sender, connect
+from tests.fakes.hms_worker import inbound_activities
 from tests.integration.api.conftest import SECRET, Account
-from tests.integration.api.hms_sender import Sender, connect
-from tests.integration.api.hms_worker import inbound_activities
-from tests.media import make_video
 
 PACE = 40.0
 KEYS = Keys(access_key="access", app_secret="secret of the app, which is long enough")

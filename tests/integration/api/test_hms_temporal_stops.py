@@ -24,9 +24,9 @@ from app.dev.temporal import TemporalServer
 from infra.db.engine import Database
 from infra.settings import Settings
 from infra.temporal.client import connect as connect_temporal
+from tests.fakes.hms_sender import Sender, connect
+from tests.fakes.hms_worker import inbound_activities, processing, relay_to
 from tests.integration.api.conftest import Account, OpenClient
-from tests.integration.api.hms_sender import Sender, connect
-from tests.integration.api.hms_worker import inbound_activities, processing, relay_to
 
 LIFE = ("hls.started.success", "hls.recording.success", "hls.stopped.success")
 HISTORY = ["started", "recording_ready", "stop"]

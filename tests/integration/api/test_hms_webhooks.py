@@ -18,9 +18,9 @@ from infra.db.engine import Database
 from infra.db.repositories import connections, inbound_events
 from infra.db.tables import Connection
 from infra.settings import Settings
+from tests.factories.hms import DATA
+from tests.fakes.hms_sender import OPEN, Sender, connect
 from tests.integration.api.conftest import Account, OpenClient
-from tests.integration.api.hms_sender import OPEN, Sender, connect
-from tests.unit.domain.hms.payloads import DATA
 
 HERE = "127.0.0.1/32"
 PERSON = "peer.join.success"

@@ -22,14 +22,8 @@ from api.usage import routes as usage
 from api.webhooks import deliveries
 from api.webhooks import routes as webhooks
 from infra.db.engine import Database
+from tests.factories.rows import new_clip, new_delivery, new_endpoint, new_highlight, new_stream
 from tests.integration.api.conftest import Account
-from tests.integration.rows import (
-    new_clip,
-    new_delivery,
-    new_endpoint,
-    new_highlight,
-    new_stream,
-)
 
 RESOURCES = (
     *(streams, stream_events),

@@ -51,8 +51,8 @@ from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.settings import Settings
 from tests.conftest import run_apart
+from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import SECRET
-from tests.integration.rows import new_clip, new_highlight, new_stream
 from tests.openapi import Documented, operations
 
 EXAMPLES = int(os.environ.get("EXTERNAL_EXAMPLES", "3"))

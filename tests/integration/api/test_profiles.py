@@ -15,8 +15,8 @@ from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.db.repositories import highlights, profiles
 from infra.db.repositories.profiles import ProfileOverrides
+from tests.factories.rows import candidate, decision
 from tests.integration.api.conftest import Account, NewAccount
-from tests.integration.rows import candidate, decision
 
 SOCCER = "/v1/profiles/soccer"
 OVERRIDE = f"{SOCCER}/override"

@@ -20,10 +20,10 @@ from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
 from infra.db.repositories import tenants
 from infra.settings import Settings
+from tests.fakes.redis_server import RedisServer
 from tests.integration.api.conftest import SECRET, Account, NewAccount, OpenClient
 from tests.integration.api.test_isolation import RESOURCES
 from tests.integration.api.test_problems import assert_problem
-from tests.redis_server import RedisServer
 
 LIST: Final = "/v1/streams"
 MATCH: Final = "/v1/profiles/match"

@@ -10,8 +10,8 @@ import pytest
 from domain.clips.models import ClipStatus
 from domain.highlights.selection import DecisionStatus
 from infra.db.engine import Database
+from tests.factories.rows import PICTURE, new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account
-from tests.integration.rows import PICTURE, new_clip, new_highlight, new_stream
 
 NEAR = f"{int(PICTURE, 16) ^ 0b111:016x}"
 FARTHER = f"{int(PICTURE, 16) ^ 0x0003_0003_0003_0007:016x}"  # 9 bits

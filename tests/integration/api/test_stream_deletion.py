@@ -14,8 +14,8 @@ from domain.streams.messages import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from infra.db.engine import Database
 from infra.db.repositories import clips, highlights, streams
+from tests.factories.rows import new_clip, new_highlight, new_stream, used
 from tests.integration.api.conftest import Account
-from tests.integration.rows import new_clip, new_highlight, new_stream, used
 
 
 @pytest.fixture

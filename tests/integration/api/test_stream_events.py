@@ -21,8 +21,8 @@ from domain.streams.status import StreamProgress, StreamStatus
 from infra.db.engine import Database
 from infra.db.repositories import streams
 from infra.settings import Settings
+from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account, OpenClient
-from tests.integration.rows import new_clip, new_highlight, new_stream
 
 
 class Told(NamedTuple):

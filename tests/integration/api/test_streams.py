@@ -20,8 +20,8 @@ from domain.streams.status import (
 )
 from infra.db.engine import Database
 from infra.db.repositories import streams, tenants
+from tests.factories.rows import new_stream
 from tests.integration.api.conftest import Account
-from tests.integration.rows import new_stream
 
 BODY = {"url": "https://cdn.example.com/live/master.m3u8"}
 GAP = Gap(start=4.0, duration=2.0, first_sequence=2, last_sequence=2, reason=GapReason.NOT_FOUND)

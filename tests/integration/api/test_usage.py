@@ -18,8 +18,8 @@ from domain.tenants.usage import PLANS, PlanName, UsageKind, usage_event
 from infra.db.engine import Database
 from infra.db.repositories import streams, tenants, usage
 from infra.settings import Settings
+from tests.factories.rows import new_clip, new_highlight, new_stream, used
 from tests.integration.api.conftest import Account, NewAccount, OpenClient
-from tests.integration.rows import new_clip, new_highlight, new_stream, used
 
 MAY = {"since": "2026-05-01T00:00:00Z", "until": "2026-05-31T00:00:00Z"}
 

@@ -18,8 +18,8 @@ from infra.db.engine import Database
 from infra.db.repositories import endpoints
 from infra.settings import Settings
 from infra.webhooks.sender import EndpointSecrets
+from tests.factories.rows import new_endpoint
 from tests.integration.api.conftest import SECRET, Account, NewAccount, OpenClient
-from tests.integration.rows import new_endpoint
 
 PATH = "/v1/webhooks"
 BODY: dict[str, Any] = {

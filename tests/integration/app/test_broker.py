@@ -29,8 +29,8 @@ from infra.amqp.relay import EXCHANGE
 from infra.db.engine import Database
 from infra.db.repositories import streams
 from infra.settings import Settings
-from tests.integration.broker import Broker, eventually
-from tests.integration.rows import new_stream
+from tests.factories.rows import new_stream
+from tests.fakes.rabbitmq import Broker, eventually
 
 AtWork = Callable[[str | None], AbstractAsyncContextManager[None]]
 

@@ -19,7 +19,7 @@ from infra.profiles.store import load_shipped_catalog
 from infra.settings import Settings
 from infra.state_directory import Running, StateDirectory
 from tests.conftest import run_apart
-from tests.integration.rows import URL, candidate, decision
+from tests.factories.rows import URL, candidate, decision
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from app import doctor
 from app.doctor import Finding, check_gemini_once, examine_gemini, log_gemini_check
 from infra.gemini import GeminiClient, GeminiOptions
 from infra.settings import Settings
-from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On
+from tests.fakes.gemini import KEY, Fault, GeminiStandIn, On
 
 
 @pytest.fixture(scope="module")

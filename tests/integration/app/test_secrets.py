@@ -26,8 +26,8 @@ from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.temporal.client import connect
 from infra.webhooks.sender import WebhookSender
-from tests.gemini_stand_in import GeminiStandIn
-from tests.redis_server import RedisServer
+from tests.fakes.gemini import GeminiStandIn
+from tests.fakes.redis_server import RedisServer
 
 MARK = "mark-7f3a"
 

@@ -14,7 +14,7 @@ from app.container import Container
 from app.dev.postgres import DatabaseUrls
 from app.worker import ingest_activities, workers
 from infra.settings import Settings
-from tests.integration.activities.scene import film_scene
+from tests.factories.scenes import film_scene
 
 SECONDS, PEAK = 70.0, 24.0
 

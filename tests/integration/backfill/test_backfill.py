@@ -35,9 +35,9 @@ from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamSt
 from infra.db.engine import Database
 from infra.db.repositories import clips, streams
 from infra.db.tables import Highlight
+from tests.factories.rows import PROFILE, new_stream, shown_highlights
 from tests.integration.backfill.conftest import PEAK, SECONDS
 from tests.integration.ingest.harness import static_origin
-from tests.integration.rows import PROFILE, new_stream, shown_highlights
 from workflows.backfill import BackfillWorkflow
 from workflows.stream import StreamWorkflow
 

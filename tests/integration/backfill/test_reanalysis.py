@@ -18,10 +18,10 @@ from domain.streams.backfill.messages import BackfillOutcome, BackfillResult
 from infra.db.engine import Database
 from infra.errors import AlreadyRunningError, NotConfiguredError
 from infra.settings import Settings
-from tests.gemini_stand_in import KEY, GeminiStandIn
+from tests.factories.rows import new_stream
+from tests.fakes.gemini import KEY, GeminiStandIn
 from tests.integration.backfill.conftest import PEAK, settings_of, working
 from tests.integration.backfill.test_backfill import PACE, Match
-from tests.integration.rows import new_stream
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -21,7 +21,7 @@ from demo.errors import StackError, StandstillError
 from demo.follow import Follower, clip_name
 from demo.origin import LiveOrigin, OriginOptions
 from demo.origin.server import bind, serving
-from tests.media import make_video
+from tests.factories.media import make_video
 from tldrtv_highlights import ApiError, AsyncHighlightsClient, RetryPolicy
 
 READY_AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -18,7 +18,7 @@ from demo.errors import PackagingError, UnusableInputError
 from demo.origin import Faults, LiveOrigin, Mark, OriginOptions
 from demo.origin.captions import Caption
 from demo.origin.faults import EncoderRestart
-from tests.media import make_video
+from tests.factories.media import make_video
 
 PACE = 40.0
 WRAP = 1 << 33

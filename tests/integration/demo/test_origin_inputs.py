@@ -10,7 +10,7 @@ import pytest
 from demo.ffmpeg import ffmpeg_path
 from demo.origin import LiveOrigin, OriginOptions
 from demo.origin.source import probe
-from tests.media import make_video
+from tests.factories.media import make_video
 
 PACE = 40.0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo.playback import playback_problem
-from tests.media import make_video
+from tests.factories.media import make_video
 
 
 @pytest.fixture(scope="module")

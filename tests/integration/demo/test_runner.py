@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 
 from demo.runner import DemoOptions, run_demo
-from tests.media import make_video
+from tests.factories.media import make_video
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pytest
 from infra.gemini import GeminiClient, GeminiOptions
 from infra.media.pool import MediaPool
 from infra.settings import Settings
-from tests.gemini_stand_in import KEY, GeminiStandIn
-from tests.integration.activities.scene import Film, Scene, film_scene, store_scene
+from tests.factories.scenes import Film, Scene, film_scene, store_scene
+from tests.fakes.gemini import KEY, GeminiStandIn
 
 # Read before the fixture `home` empties the environment.
 _REAL_KEY = os.environ.get("GEMINI_API_KEY")

@@ -28,7 +28,7 @@ from infra.gemini import GeminiClient, GeminiQuota, QuotaLimits
 from infra.media.pool import MediaPool
 from infra.profiles.store import ProfileStore
 from infra.settings import Settings
-from tests.integration.activities.scene import STREAM, TENANT, Scene
+from tests.factories.scenes import STREAM, TENANT, Scene
 
 ATTEMPTS: Final = 5
 GENEROUS: Final = GateLimits(dollars_per_hour=100.0, video_share=1.0, sampled_share=0.0)

@@ -14,8 +14,8 @@ from domain.analysis.gemini.prompts import QueryBuilder
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
 from infra.settings import Settings
-from tests.gemini_stand_in import GeminiStandIn
-from tests.integration.activities.scene import STARTED, TENANT, Scene
+from tests.factories.scenes import STARTED, TENANT, Scene
+from tests.fakes.gemini import GeminiStandIn
 from tests.integration.gemini.conftest import Service, brief_options
 from tests.integration.gemini.stage import PROFILE, Stage
 

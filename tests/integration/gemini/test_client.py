@@ -21,7 +21,7 @@ from infra.gemini import (
     GeminiUnavailableError,
     VideoUnusableError,
 )
-from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On
+from tests.fakes.gemini import KEY, Fault, GeminiStandIn, On
 from tests.integration.gemini.conftest import MODEL, Service, brief_options
 
 PEAK = 24.0

@@ -14,8 +14,8 @@ from domain.analysis.gemini.prompts import QueryBuilder
 from domain.highlights.candidate import HighlightCandidate
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
-from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On
-from tests.integration.activities.scene import Scene
+from tests.factories.scenes import Scene
+from tests.fakes.gemini import KEY, Fault, GeminiStandIn, On
 from tests.integration.gemini.conftest import brief_options
 from tests.integration.gemini.stage import Purse, Stage, request_of
 

@@ -8,8 +8,8 @@ import pytest
 
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
-from tests.gemini_stand_in import Fault, GeminiStandIn
-from tests.integration.activities.scene import STREAM, TENANT, Scene
+from tests.factories.scenes import STREAM, TENANT, Scene
+from tests.fakes.gemini import Fault, GeminiStandIn
 from tests.integration.gemini.stage import PROFILE, Stage
 
 HOSTILE = (

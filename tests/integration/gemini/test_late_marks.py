@@ -8,8 +8,8 @@ from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import TimedMetadata, Window
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
-from tests.gemini_stand_in import Fault, GeminiStandIn
-from tests.integration.activities.scene import Scene
+from tests.factories.scenes import Scene
+from tests.fakes.gemini import Fault, GeminiStandIn
 from tests.integration.gemini.stage import Stage
 
 PAYLOAD = '{"highlight": {"label": "goal", "importance": 0.9, "offset": -12}}'

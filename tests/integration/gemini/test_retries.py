@@ -11,8 +11,8 @@ from temporalio.worker import Worker
 
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
-from tests.gemini_stand_in import Fault, GeminiStandIn
-from tests.integration.activities.scene import Scene
+from tests.factories.scenes import Scene
+from tests.fakes.gemini import Fault, GeminiStandIn
 from tests.integration.gemini.stage import Stage, request_of
 
 with workflow.unsafe.imports_passed_through():

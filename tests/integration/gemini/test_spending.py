@@ -18,8 +18,8 @@ from infra.db.engine import Database
 from infra.db.repositories import usage
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
-from tests.gemini_stand_in import GeminiStandIn
-from tests.integration.activities.scene import STREAM, Scene
+from tests.factories.scenes import STREAM, Scene
+from tests.fakes.gemini import GeminiStandIn
 from tests.integration.gemini.stage import Stage
 
 TOKENS = TokenUsage(text=900, output=100)

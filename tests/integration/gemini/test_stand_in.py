@@ -12,7 +12,7 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from tests.gemini_stand_in import KEY, Fault, GeminiStandIn, On
+from tests.fakes.gemini import KEY, Fault, GeminiStandIn, On
 from tests.integration.gemini.conftest import MODEL
 
 PEAK = 24.0

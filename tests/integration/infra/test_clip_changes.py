@@ -22,7 +22,7 @@ from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.media.pool import MediaPool
 from infra.media.probe import UndecodableError, probe
 from infra.media.render import Cut, Rendering, inspect, render
-from tests.integration.infra.film import FRAME, RATE, beeps, film, pictures, segments, sources
+from tests.factories.film import FRAME, RATE, beeps, film, pictures, segments, sources
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

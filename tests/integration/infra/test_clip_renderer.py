@@ -17,16 +17,7 @@ from infra.media.concat import SourceFile, SpliceError
 from infra.media.ffmpeg import FfmpegLimits, FfmpegTimeoutError, find_ffmpeg
 from infra.media.pool import MediaPool
 from infra.media.render import Cut, Rendering, UnplayableClipError, inspect, render
-from tests.integration.infra.film import (
-    FRAME,
-    RATE,
-    Picture,
-    beeps,
-    film,
-    pictures,
-    segments,
-    sources,
-)
+from tests.factories.film import FRAME, RATE, Picture, beeps, film, pictures, segments, sources
 
 WRAP = 2**33 / 90_000  # s, ISO/IEC 13818-1, 2.4.3.7
 AAC_PRIMING = 1024 / 48_000  # s by which an encoder delays sound in a container without edit lists

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.dev.postgres import DatabaseUrls
 from infra.db.engine import Database, MissingTenantError, asyncpg_url
-from tests.integration.rows import new_stream, new_tenant
+from tests.factories.rows import new_stream, new_tenant
 
 COUNT = text("SELECT count(*) FROM streams")
 SETTING = text("SELECT current_setting('app.tenant_id', true)")

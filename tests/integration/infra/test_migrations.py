@@ -44,8 +44,8 @@ from infra.db.migration import (
 from infra.db.repositories import api_keys, events, highlights
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.tables import Base
+from tests.factories.rows import usage_event
 from tests.integration.infra.one_row_each import act_as, counts, fill, reflected
-from tests.integration.rows import usage_event
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from infra.rate_limit import Limit, RateLimitBucket, RateLimiter, RateLimiterUnavailableError
-from tests.redis_server import RedisServer
+from tests.fakes.redis_server import RedisServer
 
 TEN = Limit(name="default", quota=10, window=60)
 

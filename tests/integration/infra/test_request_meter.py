@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.services.usage import RequestMeter
 from infra.db.engine import Database, DatabaseUnavailableError
-from tests.integration.rows import new_tenant, used
+from tests.factories.rows import new_tenant, used
 
 NEVER = 300.0
 

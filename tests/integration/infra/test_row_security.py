@@ -15,9 +15,9 @@ from app.dev.postgres import DatabaseUrls
 from infra.db.engine import Database, asyncpg_url
 from infra.db.migration import migrate
 from infra.db.tables import Base
+from tests.factories.rows import new_stream, new_tenant
 from tests.integration.infra.one_row_each import Row, act_as, fill
 from tests.integration.infra.test_migrations import UNPROTECTED
-from tests.integration.rows import new_stream, new_tenant
 
 VICTIM, ATTACKER = uuid4(), uuid4()
 TABLES = Base.metadata.sorted_tables

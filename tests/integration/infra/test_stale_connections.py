@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.dev.postgres import DatabaseUrls, PostgresServer
 from infra.db.engine import Database, DatabaseUnavailableError
-from tests.integration.rows import new_tenant
+from tests.factories.rows import new_tenant
 
 ONE = text("SELECT 1")
 PID = text("SELECT pg_backend_pid()")

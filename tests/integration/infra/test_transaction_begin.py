@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 
 from app.dev.postgres import DatabaseUrls
 from infra.db.engine import Database
-from tests.integration.rows import new_stream, new_tenant
+from tests.factories.rows import new_stream, new_tenant
 
 ONE = text("SELECT 1")
 TENANT = text("SELECT current_setting('app.tenant_id', true)")

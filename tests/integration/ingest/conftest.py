@@ -12,8 +12,8 @@ from infra.media.pool import MediaPool
 from infra.ssrf import UrlGuard
 from infra.storage.segments import LocalSegmentStore
 from tests.conftest import run_apart
+from tests.factories.media import make_video
 from tests.integration.ingest.harness import IngestHarness
-from tests.media import make_video
 
 VIDEO_SECONDS = 12.0
 

@@ -23,9 +23,9 @@ from infra.media.hls_client import HlsClient
 from infra.media.pool import MediaPool
 from infra.profiles.store import ProfileStore
 from infra.ssrf import UrlGuard
+from tests.factories.rows import new_stream
 from tests.integration.ingest.harness import QUICK, Answer, IngestHarness, Story, static_origin
 from tests.integration.ingest.test_marked_moments import analyze, select
-from tests.integration.rows import new_stream
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -274,7 +274,7 @@ async def test_an_event_playlist_is_joined_no_further_back_than_allowed(
 async def test_the_variant_follows_the_policy_and_names_the_segments(
     ingest: IngestHarness, tmp_path: Path
 ) -> None:
-    from tests.media import make_video  # noqa: PLC0415 used here only
+    from tests.factories.media import make_video  # noqa: PLC0415 used here only
 
     path = make_video(tmp_path / "high.mp4", seconds=3.0, size="854x480", keyframe_interval=1.0)
     options = OriginOptions(pace=PACE, segment_duration=1.0, ladder=True)

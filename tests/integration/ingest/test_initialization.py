@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from demo.ffmpeg import ffmpeg_path
+from tests.factories.media import make_video
 from tests.integration.ingest.harness import IngestHarness, static_origin
-from tests.media import make_video
 
 HEAD = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n"
 MAP = '#EXT-X-MAP:URI="init.mp4"\n'

@@ -19,8 +19,8 @@ from infra.db.engine import Database
 from infra.db.tables import Highlight
 from infra.media.pool import MediaPool
 from infra.profiles.store import ProfileStore
+from tests.factories.rows import new_stream, shown_highlights
 from tests.integration.ingest.harness import IngestHarness, Story
-from tests.integration.rows import new_stream, shown_highlights
 
 pytestmark = pytest.mark.timeout(60)
 

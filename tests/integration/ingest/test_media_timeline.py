@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from demo.ffmpeg import ffmpeg_path
+from tests.factories.media import make_video
 from tests.integration.ingest.harness import IngestHarness, static_origin
-from tests.media import make_video
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -26,8 +26,8 @@ from infra.db.tables import Delivery, WebhookEndpoint
 from infra.ssrf import UrlGuard
 from infra.storage.signed_urls import ClipLinks, UrlSigner
 from infra.webhooks.sender import EndpointSecrets, WebhookSender
-from tests.integration.rows import SIGNING_SECRET, new_endpoint
-from tests.integration.webhooks.receiver import SECRET
+from tests.factories.rows import SIGNING_SECRET, new_endpoint
+from tests.fakes.webhook_receiver import SECRET
 from workflows.delivery import DeliveryWorkflow
 from workflows.relay import RelayWorkflow
 

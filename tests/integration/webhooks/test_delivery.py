@@ -23,7 +23,7 @@ from domain.webhooks.events import Event
 from infra.db.repositories import deliveries, endpoints, highlights
 from infra.db.tables import Delivery
 from infra.webhooks.sender import EndpointSecrets, new_secret
-from tests.integration.rows import (
+from tests.factories.rows import (
     PROFILE,
     SIGNING_SECRET,
     candidate,
@@ -34,8 +34,8 @@ from tests.integration.rows import (
     new_stream,
     usage_event,
 )
+from tests.fakes.webhook_receiver import SECRET, Received, answering, receiver
 from tests.integration.webhooks.conftest import PATIENT, QUICK, MakePost, Post
-from tests.integration.webhooks.receiver import SECRET, Received, answering, receiver
 from workflows.delivery import DeliveryWorkflow
 
 KEY = "usage/clips/2026-11"

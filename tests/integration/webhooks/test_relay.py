@@ -20,9 +20,9 @@ from domain.hms.messages import RelayInput, RelayReport
 from domain.ids import delivery_id
 from infra.db.engine import Database
 from infra.db.repositories import deliveries, events
-from tests.integration.rows import new_endpoint, new_tenant, usage_event
+from tests.factories.rows import new_endpoint, new_tenant, usage_event
+from tests.fakes.webhook_receiver import SECRET, receiver
 from tests.integration.webhooks.conftest import Post
-from tests.integration.webhooks.receiver import SECRET, receiver
 from workflows.relay import RelayWorkflow
 
 

@@ -10,9 +10,9 @@ from temporalio.client import Client
 
 from domain.ids import delivery_workflow_id
 from infra.db.tables import Delivery
-from tests.integration.rows import usage_event
+from tests.factories.rows import usage_event
+from tests.fakes.webhook_receiver import Receiver, answering, receiver
 from tests.integration.webhooks.conftest import MakePost, Post
-from tests.integration.webhooks.receiver import Receiver, answering, receiver
 
 
 async def outcome(post: Post, client: Client, url: str) -> Delivery:

@@ -16,8 +16,7 @@ from domain.media.segments import GapStatus
 from domain.streams.backfill.messages import BackfillOutcome, BackfillResult
 from domain.streams.messages import StopRequest
 from domain.streams.status import EndReason, StreamEnd, StreamStatus
-from tests.integration.workflows.scripted import failing, start
-from tests.integration.workflows.scripted_backfill import (
+from tests.fakes.scripted_backfill import (
     MISSED,
     OVER,
     RECORDING,
@@ -26,6 +25,7 @@ from tests.integration.workflows.scripted_backfill import (
     one_range,
     start_backfill,
 )
+from tests.fakes.scripted_stream import failing, start
 from workflows.stream import StreamWorkflow
 
 NOT_THERE = StreamEnd(reason=EndReason.ORIGIN_UNREACHABLE, message="The recording is not there.")

@@ -30,7 +30,7 @@ from domain.hms.messages import (
 )
 from domain.webhooks.delivery import OutboxRelayInput
 from infra.settings import Settings
-from tests.integration.workflows.inbound_script import (
+from tests.fakes.scripted_inbound import (
     QUICK_RECONCILE,
     QUICK_RELAY,
     ScriptedInbound,

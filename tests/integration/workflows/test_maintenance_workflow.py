@@ -13,7 +13,7 @@ from domain.tenants.retention import (
     RecordKind,
     RetentionPolicy,
 )
-from tests.integration.workflows.scripted import Script, failing, running
+from tests.fakes.scripted_stream import Script, failing, running
 from workflows.maintenance import MaintenanceWorkflow
 
 

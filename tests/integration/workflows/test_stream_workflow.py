@@ -26,7 +26,7 @@ from domain.streams.messages import (
     StreamWorkflowResult,
 )
 from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem, StreamStatus
-from tests.integration.workflows.scripted import QUICK, Script, failing, result_of, running, start
+from tests.fakes.scripted_stream import QUICK, Script, failing, result_of, running, start
 from workflows.steps import RECORD_MISSING, STREAM_STATUS
 from workflows.stream import StreamWorkflow
 

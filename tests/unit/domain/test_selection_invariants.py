@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import HIDDEN, Decision, DecisionStatus, SelectionState
 from domain.profiles.model import GameProfile
-from tests.unit.domain.selection_cases import (
+from tests.factories.selection import (
     PROFILES,
     VALUES,
     WATERMARKS,

@@ -12,15 +12,8 @@ from domain.clips.models import ClipSpec, ClipStatus
 from domain.clips.tracker import ClipPhase
 from domain.highlights.selection import Decision, DecisionStatus
 from domain.media.segments import Gap
-from tests.unit.domain.clip_cases import decision, outcome, window
-from tests.unit.domain.ledger_cases import (
-    OVER,
-    analyze,
-    decide,
-    fetch,
-    new_ledger,
-    reloaded,
-)
+from tests.factories.clips import decision, outcome, window
+from tests.factories.ledgers import OVER, analyze, decide, fetch, new_ledger, reloaded
 
 
 class Life:

@@ -11,8 +11,8 @@ from domain.ingest.messages import FetchWindowResult, IngestCursor
 from domain.ingest.retries import RepeatedFailure
 from domain.streams.ledger import StreamLedger
 from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem
-from tests.unit.domain.clip_cases import STREAM, TENANT, outcome, window
-from tests.unit.domain.ledger_cases import analyze, fetch, new_ledger, reloaded
+from tests.factories.clips import STREAM, TENANT, outcome, window
+from tests.factories.ledgers import analyze, fetch, new_ledger, reloaded
 
 FULL = StreamProblem(code=ProblemCode.STORE_FULL, message="Our media store is full.")
 

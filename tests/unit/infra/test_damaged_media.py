@@ -13,7 +13,7 @@ from demo.ffmpeg import ffmpeg_path
 from domain.media.timeline import unwrap
 from infra.media.probe import MediaFacts, UndecodableError, probe
 from infra.media.signals import SegmentFile, measure_segment, measure_segments
-from tests.media import FRAGMENTED, damage, make_video, restamp
+from tests.factories.media import FRAGMENTED, damage, make_video, restamp
 
 HOUR = 3600 * 90_000
 SMALL = "160x90"

@@ -18,7 +18,7 @@ from app.worker import workflow_runner
 from domain import task_queues
 from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
 from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem
-from tests.integration.workflows.scripted import Script, failing, running, start
+from tests.fakes.scripted_stream import Script, failing, running, start
 from tests.unit.workflows.record_history import record_on_own_server, store
 from workflows.reconcile import ReconcileExecutionsWorkflow
 from workflows.steps import RECORD_MISSING

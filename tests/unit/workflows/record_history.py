@@ -31,15 +31,7 @@ from domain.streams.messages import ClipCorrection, StopRequest, StreamWorkflowR
 from domain.tenants.retention import MaintenanceInput
 from infra.settings import Settings
 from infra.temporal.client import connect
-from tests.integration.workflows.inbound_script import (
-    QUICK_RECONCILE,
-    QUICK_RELAY,
-    ScriptedInbound,
-    new_id,
-)
-from tests.integration.workflows.inbound_script import running as running_inbound
-from tests.integration.workflows.scripted import Script, failing, running, start
-from tests.integration.workflows.scripted_backfill import (
+from tests.fakes.scripted_backfill import (
     MISSED,
     RECORDING,
     BackfillScript,
@@ -47,6 +39,9 @@ from tests.integration.workflows.scripted_backfill import (
     one_range,
     start_backfill,
 )
+from tests.fakes.scripted_inbound import QUICK_RECONCILE, QUICK_RELAY, ScriptedInbound, new_id
+from tests.fakes.scripted_inbound import running as running_inbound
+from tests.fakes.scripted_stream import Script, failing, running, start
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.relay import RelayWorkflow

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.media import make_video
+from tests.factories.media import make_video
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import pytest
 from demo.errors import UnusableInputError
 from demo.hms import Beam, Simulator, SimulatorOptions, Webhook
 from demo.origin import Faults
-from tests.integration.demo.hms.endpoint import Endpoint, listening
+from tests.fakes.hms_endpoint import Endpoint, listening
 
 PACE = 40.0
 STARTED, STOPPED = "hls.started.success", "hls.stopped.success"

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.integration.demo.hms.endpoint import listening
+from tests.fakes.hms_endpoint import listening
 
 
 async def test_the_command_plays_every_session_to_its_end(video: Path) -> None:

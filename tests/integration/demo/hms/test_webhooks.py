@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from demo.hms import EventFault, Session, Simulator, SimulatorOptions, Webhook, management_token
-from tests.integration.demo.hms.endpoint import Endpoint, listening
+from tests.fakes.hms_endpoint import Endpoint, listening
 
 # Waits of 1, 3 and 10 s become 1, 3 and 10 ms.
 PACE = 1000.0

@@ -15,7 +15,7 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishErro
 from structlog.testing import capture_logs
 
 from infra.amqp import JobConsumer, JobDelayedError, JobRefusedError, consumer, stay_connected
-from tests.integration.broker import Broker, eventually
+from tests.fakes.rabbitmq import Broker, eventually
 
 KIND = "test.requested"
 

@@ -22,8 +22,8 @@ from infra.amqp.relay import EXCHANGE
 from infra.db.engine import Database
 from infra.db.repositories import events
 from infra.storage.signed_urls import ClipLinks, UrlSigner
-from tests.integration.broker import Broker, eventually
-from tests.integration.rows import new_tenant
+from tests.factories.rows import new_tenant
+from tests.fakes.rabbitmq import Broker, eventually
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 

@@ -72,7 +72,7 @@ from infra.db.repositories.inbound_events import NewEvent
 from infra.db.repositories.profiles import ProfileOverrides
 from infra.db.repositories.search import TextQuery
 from infra.db.tables import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
-from tests.integration.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
+from tests.factories.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
 
 WHEN = datetime(2026, 5, 2, tzinfo=UTC)
 EVER = timedelta(days=9999)

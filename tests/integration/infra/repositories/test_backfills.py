@@ -16,7 +16,7 @@ from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamSt
 from infra.db.engine import Database
 from infra.db.repositories import backfills, streams
 from infra.db.tables import StreamGap
-from tests.integration.rows import new_highlight, new_stream
+from tests.factories.rows import new_highlight, new_stream
 
 GAP = Gap(
     start=100.25,

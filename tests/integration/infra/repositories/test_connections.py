@@ -11,7 +11,7 @@ from domain.hms.admission import Checks
 from infra.db.engine import Database
 from infra.db.repositories import connections
 from infra.encryption import ConnectionSecrets
-from tests.integration.rows import new_stream
+from tests.factories.rows import new_stream
 
 SECRETS = ConnectionSecrets(b"s" * 32)
 TABLES = ("connections", "streams", "tenants", "inbound_events", "beams", "closed_sessions")

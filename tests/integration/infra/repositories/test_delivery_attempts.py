@@ -14,7 +14,7 @@ from infra.db.repositories.audit import AuditFilter
 from infra.db.repositories.deliveries import Attempt, RecordedAttempt
 from infra.db.repositories.usage import Bucket
 from infra.db.tables import Delivery, WebhookEndpoint
-from tests.integration.rows import new_delivery, new_endpoint, usage_event
+from tests.factories.rows import new_delivery, new_endpoint, usage_event
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

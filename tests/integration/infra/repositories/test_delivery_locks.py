@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.db.engine import Database
 from infra.db.repositories import deliveries, endpoints
 from infra.db.repositories.deliveries import Attempt
-from tests.integration.rows import new_delivery, new_endpoint
+from tests.factories.rows import new_delivery, new_endpoint
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -17,14 +17,7 @@ from domain.webhooks.events import Event, EventType, UsagePayload, event
 from infra.db.engine import Database
 from infra.db.repositories import events, highlights, streams
 from infra.db.tables import EventRow
-from tests.integration.rows import (
-    PROFILE,
-    candidate,
-    decision,
-    new_clip,
-    new_highlight,
-    new_stream,
-)
+from tests.factories.rows import PROFILE, candidate, decision, new_clip, new_highlight, new_stream
 
 PENDING, CONFIRMED = DecisionStatus.PENDING, DecisionStatus.CONFIRMED
 

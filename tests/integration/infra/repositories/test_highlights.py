@@ -15,7 +15,7 @@ from infra.db.keyset import Position
 from infra.db.repositories import highlights
 from infra.db.repositories.highlights import HighlightFilter, Sort
 from infra.db.tables import Highlight
-from tests.integration.rows import PROFILE, candidate, decision, new_highlight, new_stream
+from tests.factories.rows import PROFILE, candidate, decision, new_highlight, new_stream
 
 PENDING, CONFIRMED = DecisionStatus.PENDING, DecisionStatus.CONFIRMED
 RETRACTED, REJECTED = DecisionStatus.RETRACTED, DecisionStatus.REJECTED

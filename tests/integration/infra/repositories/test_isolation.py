@@ -38,6 +38,15 @@ from infra.db.repositories.deliveries import Attempt
 from infra.db.repositories.inbound_events import NewEvent
 from infra.db.repositories.profiles import ProfileOverrides
 from infra.db.tables import Base, EventRow
+from tests.factories.clips import gap
+from tests.factories.rows import (
+    PROFILE,
+    new_clip,
+    new_delivery,
+    new_endpoint,
+    new_highlight,
+    new_stream,
+)
 from tests.integration.infra.repositories.attacks import (
     ATTACKS,
     EXEMPT,
@@ -46,15 +55,6 @@ from tests.integration.infra.repositories.attacks import (
     Target,
     public_functions,
 )
-from tests.integration.rows import (
-    PROFILE,
-    new_clip,
-    new_delivery,
-    new_endpoint,
-    new_highlight,
-    new_stream,
-)
-from tests.unit.domain.clip_cases import gap
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from domain.webhooks.events import DeliveryStatus
 from infra.db.engine import Database
 from infra.db.repositories import deliveries, endpoints, events, tenants
 from infra.db.tables import Delivery, EventRow
+from tests.factories.rows import new_endpoint, usage_event
 from tests.integration.infra.repositories.test_delivery_locks import until_it_waits
-from tests.integration.rows import new_endpoint, usage_event
 
 Step = Callable[[AsyncSession, UUID, UUID], Awaitable[Any]]
 

@@ -11,7 +11,7 @@ from infra.db.engine import Database
 from infra.db.keyset import Position
 from infra.db.repositories import highlights
 from infra.db.repositories.highlights import HighlightFilter, Sort
-from tests.integration.rows import new_highlight, new_stream
+from tests.factories.rows import new_highlight, new_stream
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

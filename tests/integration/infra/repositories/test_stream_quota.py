@@ -12,7 +12,7 @@ from domain.streams.status import EndReason, StreamEnd, StreamProgress
 from domain.tenants.usage import PLANS, PlanName, StreamQuotaExceededError
 from infra.db.engine import Database
 from infra.db.repositories import streams, tenants
-from tests.integration.rows import PROFILE, URL, new_stream
+from tests.factories.rows import PROFILE, URL, new_stream
 
 STARTER = PLANS[PlanName.STARTER]
 ENDED = StreamEnd(reason=EndReason.STOPPED, message="stopped")

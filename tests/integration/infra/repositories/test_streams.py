@@ -17,7 +17,7 @@ from infra.db.errors import RecordMissingError
 from infra.db.keyset import Position
 from infra.db.repositories import streams
 from infra.db.tables import Stream
-from tests.integration.rows import new_stream, used
+from tests.factories.rows import new_stream, used
 
 GAP = Gap(start=4.0, duration=2.0, first_sequence=2, last_sequence=2, reason=GapReason.NOT_FOUND)
 ENDED = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="the playlist ended")

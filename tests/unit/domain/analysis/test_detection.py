@@ -13,7 +13,7 @@ from domain.analysis.signals import SignalFrame
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import TimedMetadata
 from domain.profiles.model import GameProfile
-from tests.unit.domain.broadcast import (
+from tests.factories.signals import (
     STREAM,
     TENANT,
     blind,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.analysis.detector import DetectorState, advance
 from domain.analysis.gemini.chunks import CachedVerdict, GeminiState
-from tests.unit.domain.broadcast import moment, play
+from tests.factories.signals import moment, play
 
 
 def test_the_detector_state_keeps_its_field_names() -> None:

@@ -20,14 +20,7 @@ from domain.clips.tracker import (
 from domain.highlights.selection import Decision, DecisionStatus
 from domain.ids import clip_id
 from domain.media.segments import SegmentRef
-from tests.unit.domain.clip_cases import (
-    STREAM,
-    TENANT,
-    broken_media,
-    decision,
-    segment,
-    segments_of,
-)
+from tests.factories.clips import STREAM, TENANT, broken_media, decision, segment, segments_of
 
 
 def plan(wanted: Decision, segments: list[SegmentRef]) -> ClipSpec | None:

@@ -11,7 +11,7 @@ from domain.clips.models import ClipSpec, ClipStatus
 from domain.clips.tracker import FORGET_AFTER, ClipPhase, ClipTracker
 from domain.highlights.feedback import HighlightCorrection
 from domain.highlights.selection import Decision
-from tests.unit.domain.clip_cases import STREAM, TENANT, decision, outcome, segments_of
+from tests.factories.clips import STREAM, TENANT, decision, outcome, segments_of
 
 MEDIA = segments_of((0, 60))
 

@@ -7,7 +7,7 @@ import pytest
 
 from domain.highlights.candidate import HighlightCandidate, propose
 from domain.media.timestamps import TimestampError, WallClockAnchor
-from tests.unit.domain.selection_cases import score
+from tests.factories.selection import score
 
 ANCHOR = WallClockAnchor(at=datetime(2026, 5, 1, 18, 0, tzinfo=UTC), media_time=600.0)
 

@@ -22,7 +22,7 @@ from domain.highlights.commentary import (
 )
 from domain.media.segments import Line
 from domain.profiles.model import GameProfile
-from tests.unit.domain.selection_cases import candidate
+from tests.factories.selection import candidate
 
 WRAP = 2**33 / 90_000
 PROFILE = GameProfile(

@@ -10,7 +10,7 @@ from domain.highlights.selection.models import Tier
 from domain.highlights.selection.timeline import OpenCandidate
 from domain.highlights.similarity import choose_diverse
 from domain.profiles.model import DiversityMethod
-from tests.unit.domain.selection_cases import candidate
+from tests.factories.selection import candidate
 
 METHODS = st.sampled_from(DiversityMethod)
 ITEMS = st.lists(

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.highlights.explanation import explain
-from tests.unit.domain.selection_cases import Stream, candidate, profile, run
+from tests.factories.selection import Stream, candidate, profile, run
 
 
 def words(stream: Stream, moment: HighlightCandidate) -> str:

@@ -18,7 +18,7 @@ from domain.highlights.selection import (
 )
 from domain.media.segments import Gap, GapReason
 from domain.profiles.model import DiversityMethod
-from tests.unit.domain.selection_cases import Stream, candidate, profile, run, score
+from tests.factories.selection import Stream, candidate, profile, run, score
 
 PENDING = DecisionStatus.PENDING
 CONFIRMED = DecisionStatus.CONFIRMED

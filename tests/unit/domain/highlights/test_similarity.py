@@ -8,7 +8,7 @@ from domain.highlights.selection.models import Tier
 from domain.highlights.selection.timeline import OpenCandidate
 from domain.highlights.similarity import hash_distance, likeness, same_moment
 from domain.profiles.model import SimilarityThresholds
-from tests.unit.domain.selection_cases import TAGS, TITLES, candidate
+from tests.factories.selection import TAGS, TITLES, candidate
 
 LIMITS = SimilarityThresholds()
 TEXT = "Header from the corner by number five"

@@ -24,7 +24,7 @@ from domain.hms.admission import (
     sign,
 )
 from domain.hms.events import parse_event
-from tests.unit.domain.hms.payloads import ACCOUNT, APP, body
+from tests.factories.hms import ACCOUNT, APP, body
 
 BODY = body("hls.started.success")
 SECRETS = Secrets(header_hashes=(b"h" * 32, b"p" * 32), signing_secrets=(b"new", b"old"))

@@ -21,7 +21,7 @@ from domain.hms.events import (
     parse_event,
     text,
 )
-from tests.unit.domain.hms.payloads import DATA, ZERO, body, envelope
+from tests.factories.hms import DATA, ZERO, body, envelope
 
 ANY_JSON = st.recursive(
     st.none()

@@ -20,7 +20,7 @@ from domain.hms.effects import (
     effect_of,
 )
 from domain.hms.events import KNOWN_TYPES, parse_event
-from tests.unit.domain.hms.payloads import BEAM, DATA, JOB, ROOM, SESSION, URL, VOD, body
+from tests.factories.hms import BEAM, DATA, JOB, ROOM, SESSION, URL, VOD, body
 
 REF = BeamRef(key=f"beam:{BEAM}", room_id=ROOM, session_id=SESSION, job_id=JOB)
 

@@ -6,7 +6,7 @@ import pytest
 
 from domain.profiles.catalog import ProfileCatalog, UnknownProfileError
 from domain.profiles.documents import InvalidProfilesError, Layer
-from tests.unit.domain.profile_cases import override
+from tests.factories.profiles import override
 
 
 def catalog(pre_roll: float = 2.0, **more: dict[str, object]) -> ProfileCatalog:

@@ -8,7 +8,7 @@ import pytest
 
 from domain.profiles.catalog import ProfileCatalog, TenantProfiles
 from domain.profiles.documents import MAX_NESTING, MAX_OVERRIDES, InvalidProfilesError, Layer
-from tests.unit.domain.profile_cases import override
+from tests.factories.profiles import override
 
 
 def shipped(**more: dict[str, object]) -> ProfileCatalog:

@@ -17,8 +17,8 @@ from domain.media.segments import TimedMetadata
 from domain.streams.ledger import BATCH, KEPT_DECISIONS, RECORDED_WINDOWS, StreamLedger
 from domain.streams.messages import ClipCorrection, RecordingReady
 from domain.streams.status import EndReason, StreamProgress, StreamStatus
-from tests.unit.domain.clip_cases import WHEN, decision, outcome, window
-from tests.unit.domain.ledger_cases import (
+from tests.factories.clips import WHEN, decision, outcome, window
+from tests.factories.ledgers import (
     OVER,
     STOPPED,
     TIMING,

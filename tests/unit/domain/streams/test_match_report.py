@@ -7,7 +7,7 @@ import pytest
 from domain.highlights.selection import DecisionStatus
 from domain.streams.report import clock, match_report
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
-from tests.unit.domain.clip_cases import decision, gap
+from tests.factories.clips import decision, gap
 
 PROGRESS = StreamProgress(
     status=StreamStatus.LIVE,

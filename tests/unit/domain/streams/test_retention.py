@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from domain.media.segments import StoredObject, Window, media_to_evict
 from domain.streams.ledger import KEPT_GAPS, keep_from, latest_gaps, segments_from
-from tests.unit.domain.clip_cases import gap, segments_of, window
+from tests.factories.clips import gap, segments_of, window
 
 positions = st.floats(0.0, 1e5)
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.dev.supervisor import free_ports
 from infra.gemini import GeminiBusyError, GeminiQuota, QuotaLimits
-from tests.redis_server import RedisServer
+from tests.fakes.redis_server import RedisServer
 
 ALICE, BOB, CAROL = uuid4(), uuid4(), uuid4()
 

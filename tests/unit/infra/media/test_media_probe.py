@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.media.probe import UndecodableError, probe
-from tests.media import make_video
+from tests.factories.media import make_video
 
 
 @pytest.fixture(scope="module")

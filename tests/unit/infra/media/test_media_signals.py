@@ -17,7 +17,7 @@ from infra.media.signals import (
     measure_segment,
     measure_segments,
 )
-from tests.media import make_video
+from tests.factories.media import make_video
 
 WRAP = 2**33 / 90_000
 

@@ -20,7 +20,7 @@ from domain.analysis.gemini.parsing import (
     parse_refinement,
 )
 from domain.analysis.gemini.query import GeminiAnswer
-from tests.unit.domain.analysis.gemini.cases import FILE, PROFILE, assessment, moment, said
+from tests.factories.gemini import FILE, PROFILE, assessment, moment, said
 
 DETECTED = DetectedMoment(start=110.0, peak=114.5, end=120.0, kind="goal", certainty=0.9)
 

@@ -9,7 +9,7 @@ from domain.analysis.gemini.pricing import ModelPrice
 from domain.analysis.gemini.prompts import QueryBuilder
 from domain.analysis.gemini.query import GeminiQuery, QueryStep
 from domain.profiles.model import AnalyzerHints, GameProfile, MediaResolution
-from tests.unit.domain.analysis.gemini.cases import PROFILE
+from tests.factories.gemini import PROFILE
 from tests.unit.domain.analysis.gemini.test_chunks import window
 
 PRICE = ModelPrice(text=0.30, audio=1.00, output=2.50)

@@ -22,7 +22,7 @@ from domain.streams.backfill.planning import (
     plan_backfill,
     plan_whole,
 )
-from tests.unit.domain.backfill_cases import LENGTH, gap, recording
+from tests.factories.backfill import LENGTH, gap, recording
 
 
 def plan(*gaps: Gap, of: MediaPlaylist | None = None, stream_end: float = 600.0) -> BackfillPlan:

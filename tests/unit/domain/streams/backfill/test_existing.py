@@ -8,7 +8,7 @@ import pytest
 
 from domain.highlights.selection import DecisionStatus
 from domain.streams.backfill.messages import ExistingHighlight, exclude_existing, selection_with
-from tests.unit.domain.selection_cases import Stream, candidate, profile
+from tests.factories.selection import Stream, candidate, profile
 
 CONFIRMED, REJECTED = DecisionStatus.CONFIRMED, DecisionStatus.REJECTED
 

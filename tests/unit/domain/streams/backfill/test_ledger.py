@@ -18,7 +18,7 @@ from domain.streams.backfill.messages import (
 from domain.streams.backfill.planning import plan_backfill, plan_whole
 from domain.streams.messages import RecordingReady
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
-from tests.unit.domain.backfill_cases import NOON, gap, recording
+from tests.factories.backfill import NOON, gap, recording
 
 REQUEST = BackfillInput(
     tenant_id=UUID(int=1),

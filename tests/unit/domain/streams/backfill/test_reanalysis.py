@@ -26,7 +26,7 @@ from domain.streams.backfill.planning import (
 )
 from domain.streams.messages import RecordingReady
 from domain.streams.status import StreamProgress, StreamStatus
-from tests.unit.domain.backfill_cases import LENGTH, NOON, gap, recording, seconds
+from tests.factories.backfill import LENGTH, NOON, gap, recording, seconds
 
 REQUEST = BackfillInput(
     tenant_id=UUID(int=1),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.streams.backfill.planning import RecordingClock
-from tests.unit.domain.backfill_cases import NOON, recording, seconds
+from tests.factories.backfill import NOON, recording, seconds
 
 
 def test_an_instant_is_found_within_its_segment() -> None:

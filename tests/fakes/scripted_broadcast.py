@@ -40,7 +40,7 @@ from domain.streams.backfill.planning import plan_backfill, plan_whole
 from domain.streams.messages import MediaRelease
 from infra.db.engine import Database
 from infra.profiles.store import ProfileStore
-from tests.integration.workflows.scripted import ENDED, candidate
+from tests.fakes.scripted_stream import ENDED, candidate
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.session import SessionWorkflow

@@ -7,9 +7,9 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.gemini_stand_in.rpc import RpcError, bad_field
-from tests.gemini_stand_in.watching import duration
-from tests.gemini_stand_in.wire import UploadRequest
+from tests.fakes.gemini.rpc import RpcError, bad_field
+from tests.fakes.gemini.watching import duration
+from tests.fakes.gemini.wire import UploadRequest
 
 
 @dataclass

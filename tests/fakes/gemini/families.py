@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.gemini_stand_in.rpc import RpcError
-from tests.gemini_stand_in.wire import ThinkingConfig
+from tests.fakes.gemini.rpc import RpcError
+from tests.fakes.gemini.wire import ThinkingConfig
 
 CURRENT: Final = (
     "gemini-3.5-flash-lite",

@@ -23,7 +23,7 @@ from infra.profiles.store import ProfileStore
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.temporal.client import connected
-from tests.integration.api.stand_in import StandInBackfillWorkflow, StandInStreamWorkflow
+from tests.fakes.workflows import StandInBackfillWorkflow, StandInStreamWorkflow
 from workflows.session import SessionWorkflow
 
 Relay = Callable[[], Awaitable[RelayReport]]

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from tests.gemini_stand_in.watching import Seen, Watched
+from tests.fakes.gemini.watching import Seen, Watched
 
 _TOP_DECIBELS = 24.0
 _CHARACTERS_A_TOKEN = 4

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from tests.gemini_stand_in.rpc import RpcError
-from tests.gemini_stand_in.wire import VideoMetadata
+from tests.fakes.gemini.rpc import RpcError
+from tests.fakes.gemini.wire import VideoMetadata
 
 _STEP = 0.1
 _LOUD = 3.0

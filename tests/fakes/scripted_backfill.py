@@ -36,13 +36,7 @@ from domain.streams.backfill.messages import (
 from domain.streams.backfill.planning import BackfillPlan, JoinedBy, RecordingChunk, RecordingRange
 from domain.streams.messages import RecordingReady
 from domain.streams.status import StreamEnd, StreamProgress, StreamStatus
-from tests.integration.workflows.scripted import (
-    QUICK,
-    Script,
-    ScriptedActivities,
-    decision,
-    window,
-)
+from tests.fakes.scripted_stream import QUICK, Script, ScriptedActivities, decision, window
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.stream import StreamWorkflow

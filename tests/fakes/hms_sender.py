@@ -12,8 +12,8 @@ import httpx
 from domain.hms.admission import SIGNATURE_HEADER, sign
 from domain.hms.effects import beam_stream_id
 from domain.ids import stream_workflow_id
+from tests.factories.hms import body
 from tests.integration.api.conftest import Account
-from tests.unit.domain.hms.payloads import body
 
 PROCESSING_LIMIT = 60.0
 OPEN = {"source": False, "secret_header": True, "signature": False}

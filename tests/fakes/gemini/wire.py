@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from tests.gemini_stand_in.rpc import RpcError, bad_field
+from tests.fakes.gemini.rpc import RpcError, bad_field
 
 MOST_INLINE = 20 * 1024 * 1024
 """Bytes that a request may have in all, inline data included."""

@@ -10,7 +10,7 @@ from domain.media.segments import Window
 from domain.streams.ledger import StreamLedger
 from domain.streams.messages import StreamInput, StreamState, StreamTiming
 from domain.streams.status import EndReason, StreamEnd, StreamStatus
-from tests.unit.domain.clip_cases import STREAM, TENANT
+from tests.factories.clips import STREAM, TENANT
 
 TIMING = StreamTiming(release_interval=12.0, media_horizon=30.0)
 OVER = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="the playlist ended")

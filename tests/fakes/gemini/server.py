@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.gemini_stand_in import families
-from tests.gemini_stand_in.answers import answer, tokens_of
-from tests.gemini_stand_in.faults import Fault, Faults, On
-from tests.gemini_stand_in.rpc import RpcError, exhausted
-from tests.gemini_stand_in.shelf import Shelf
-from tests.gemini_stand_in.watching import Watched, watch
-from tests.gemini_stand_in.wire import (
+from tests.fakes.gemini import families
+from tests.fakes.gemini.answers import answer, tokens_of
+from tests.fakes.gemini.faults import Fault, Faults, On
+from tests.fakes.gemini.files import Shelf
+from tests.fakes.gemini.rpc import RpcError, exhausted
+from tests.fakes.gemini.watching import Watched, watch
+from tests.fakes.gemini.wire import (
     CachedContentRequest,
     CountTokensRequest,
     GenerateContentRequest,
