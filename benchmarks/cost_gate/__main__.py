@@ -33,7 +33,7 @@ from domain.analysis.gemini.prompts import QueryBuilder
 from infra.media.pool import MediaPool
 from infra.profiles.store import load_shipped_catalog
 from infra.settings import Settings
-from tests.fakes.gemini import GeminiStandIn
+from tests.fakes.gemini import FakeGemini
 
 BLIND_SEEDS: Final = (701, 702, 703)
 """Matches that no rule of the gate was tuned on, for each kind."""
@@ -69,12 +69,12 @@ async def _results(
 ) -> list[Result]:
     results = []
     pool = MediaPool(processes=2, memory_bytes=4 << 30, cpu_seconds=120, timeout=240)
-    with GeminiStandIn() as stand_in:
+    with FakeGemini() as fake_gemini:
         async with pool:
             for kind in options.kinds:
                 with console.status(f"{kind}: making and watching {len(options.seeds)} matches"):
                     results.append(
-                        await _result(kind, options, stand_in, questions, limits, pool=pool)
+                        await _result(kind, options, fake_gemini, questions, limits, pool=pool)
                     )
     return results
 
@@ -82,7 +82,7 @@ async def _results(
 async def _result(
     kind: str,
     options: argparse.Namespace,
-    stand_in: GeminiStandIn,
+    fake_gemini: FakeGemini,
     questions: QueryBuilder,
     limits: GateLimits,
     *,
@@ -99,7 +99,7 @@ async def _result(
             home=options.home,
             folder=Path(folder),
         )
-        analyzers = Analyzers(stand_in, questions, pool, stream=stream, profile=profile)
+        analyzers = Analyzers(fake_gemini, questions, pool, stream=stream, profile=profile)
         local = await analyzers.local()
         gated = await analyzers.gated(limits)
         ungated = await analyzers.ungated()

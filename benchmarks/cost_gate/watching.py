@@ -37,7 +37,7 @@ from infra.gemini import GeminiOptions, GeminiQuota, QuotaLimits
 from infra.media.pool import MediaPool
 from infra.profiles.store import ProfileStore
 from infra.storage.segments import SegmentStore
-from tests.fakes.gemini import KEY, GeminiStandIn
+from tests.fakes.gemini import KEY, FakeGemini
 
 _TENANT: Final = UUID(int=1)
 _HEARD: Final = UUID(int=2)
@@ -61,7 +61,7 @@ class Analyzers:
     """The local analyzer, and Gemini behind the gate or without it, on one stream.
 
     Args:
-        stand_in: who answers.
+        fake_gemini: who answers.
         questions: who is asked, and at what price.
         pool: where media are read.
         stream: what is watched.
@@ -70,14 +70,14 @@ class Analyzers:
 
     def __init__(
         self,
-        stand_in: GeminiStandIn,
+        fake_gemini: FakeGemini,
         questions: QueryBuilder,
         pool: MediaPool,
         *,
         stream: LongStream,
         profile: GameProfile,
     ) -> None:
-        self._stand_in = stand_in
+        self._gemini = fake_gemini
         self._questions = questions
         self._pool = pool
         self._stream = stream
@@ -101,7 +101,7 @@ class Analyzers:
     async def _watched(
         self, name: str, chunk_analyzer: type[ChunkAnalyzer], limits: GateLimits
     ) -> Seen:
-        client = BilledClient(KEY, GeminiOptions(base_url=self._stand_in.url))
+        client = BilledClient(KEY, GeminiOptions(base_url=self._gemini.url))
         spending: Any = _OpenPurse()
         resources = GeminiResources(
             client=client,

@@ -16,7 +16,14 @@ TENANT, STREAM = UUID(int=1), UUID(int=2)
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def segment(number: int, start: float, duration: float = 2.0) -> SegmentRef:
+def segment(
+    number: int,
+    start: float,
+    duration: float = 2.0,
+    *,
+    published_at: datetime = WHEN,
+    program_date_time: datetime | None = None,
+) -> SegmentRef:
     return SegmentRef(
         media_sequence=number,
         start=start,
@@ -24,7 +31,8 @@ def segment(number: int, start: float, duration: float = 2.0) -> SegmentRef:
         first_timestamp=start,
         key=f"{number}.ts",
         size=1,
-        published_at=WHEN,
+        program_date_time=program_date_time,
+        published_at=published_at,
     )
 
 

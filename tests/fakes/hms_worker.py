@@ -23,7 +23,7 @@ from infra.profiles.store import ProfileStore
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.temporal.client import connected
-from tests.fakes.workflows import StandInBackfillWorkflow, StandInStreamWorkflow
+from tests.fakes.workflows import FakeBackfillWorkflow, FakeStreamWorkflow
 from workflows.session import SessionWorkflow
 
 Relay = Callable[[], Awaitable[RelayReport]]
@@ -62,7 +62,7 @@ async def processing(temporal: Client, activities: InboundActivities) -> AsyncIt
         Worker(
             temporal,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[SessionWorkflow, StandInStreamWorkflow, StandInBackfillWorkflow],
+            workflows=[SessionWorkflow, FakeStreamWorkflow, FakeBackfillWorkflow],
             workflow_runner=workflow_runner(),
         ),
         Worker(

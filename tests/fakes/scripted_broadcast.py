@@ -28,7 +28,7 @@ from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipSpec, RenderedClip
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
 from domain.ingest.playlist import ListedSegment, MediaPlaylist, Resource
-from domain.media.segments import Gap, GapReason, SegmentRef, Window
+from domain.media.segments import Gap, GapReason, Window
 from domain.streams.backfill.messages import (
     FetchRecordingInput,
     FetchRecordingResult,
@@ -40,6 +40,7 @@ from domain.streams.backfill.planning import plan_backfill, plan_whole
 from domain.streams.messages import MediaRelease
 from infra.db.engine import Database
 from infra.profiles.store import ProfileStore
+from tests.factories.clips import segment
 from tests.fakes.scripted_stream import ENDED, candidate
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
@@ -83,15 +84,7 @@ def _window(index: int, first: int, last: int, *, lost: tuple[int, ...] = ()) ->
         index=index,
         variant="720p",
         segments=tuple(
-            SegmentRef(
-                media_sequence=number,
-                start=number * SEGMENT,
-                duration=SEGMENT,
-                first_timestamp=0.0,
-                key=f"{number}.ts",
-                size=1,
-                published_at=KICK_OFF,
-            )
+            segment(number, number * SEGMENT, SEGMENT, published_at=KICK_OFF)
             for number in range(first, last + 1)
             if number not in lost
         ),

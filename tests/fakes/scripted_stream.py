@@ -31,7 +31,7 @@ from domain.highlights.selection import (
 )
 from domain.ids import highlight_id, stream_workflow_id
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
-from domain.media.segments import Gap, GapReason, SegmentRef, Window
+from domain.media.segments import Window
 from domain.score import DIMENSIONS, HighlightScore
 from domain.streams.messages import (
     ClipRecord,
@@ -43,6 +43,7 @@ from domain.streams.messages import (
 )
 from domain.streams.status import EndReason, StreamEnd, StreamProblem
 from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult, RecordKind
+from tests.factories import clips
 from workflows.clip import ClipWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.stream import StreamWorkflow
@@ -64,39 +65,7 @@ QUICK = StreamTiming(
 
 def window(index: int, *, lost: bool = False) -> Window:
     """Window `index` of 6 s in three segments; with `lost`, its last segment is a gap."""
-    segments = tuple(
-        SegmentRef(
-            media_sequence=3 * index + part,
-            start=6.0 * index + 2.0 * part,
-            duration=2.0,
-            first_timestamp=0.0,
-            key=f"{3 * index + part}.ts",
-            size=1,
-            published_at=WHEN,
-        )
-        for part in range(2 if lost else 3)
-    )
-    gaps = (
-        (
-            Gap(
-                start=6.0 * index + 4.0,
-                duration=2.0,
-                first_sequence=3 * index + 2,
-                last_sequence=3 * index + 2,
-                reason=GapReason.ROLLED_OFF,
-            ),
-        )
-        if lost
-        else ()
-    )
-    return Window(
-        index=index,
-        variant="720p",
-        segments=segments,
-        gaps=gaps,
-        start=6.0 * index,
-        end=6.0 * index + 6.0,
-    )
+    return clips.window(index, lost=(2,) if lost else ())
 
 
 def candidate(request: AnalyzeWindowInput, peak: float) -> HighlightCandidate:

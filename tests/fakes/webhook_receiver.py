@@ -1,11 +1,11 @@
-"""A tenant's endpoint: a real HTTP server that keeps what it gets and answers as a test wants."""
+"""A webhook endpoint: a real HTTP server that keeps its requests and answers as a test wants."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +22,20 @@ class Received:
     body: str
 
     @property
+    def event(self) -> dict[str, Any]:
+        """The event: its type, its payload and what else its sender writes."""
+        event: dict[str, Any] = json.loads(self.body)
+        return event
+
+    @property
     def type(self) -> str:
         """The event's type."""
-        return str(json.loads(self.body)["type"])
+        return str(self.event["type"])
 
     @property
     def data(self) -> dict[str, Any]:
         """The event's payload."""
-        data: dict[str, Any] = json.loads(self.body)["data"]
+        data: dict[str, Any] = self.event["data"]
         return data
 
     def verify(self, secret: str = SECRET) -> dict[str, Any]:
@@ -42,12 +48,12 @@ Answer = Callable[[Received], Awaitable[int]]
 
 
 async def accept(_: Received) -> int:
-    """Take everything."""
+    """Accept everything."""
     return 204
 
 
 def answering(*statuses: int) -> Answer:
-    """Answer with one status after the other, then with the last for ever."""
+    """Answer with one status after the other, then always with the last."""
     left = list(statuses)
 
     async def answer(_: Received) -> int:
@@ -58,7 +64,7 @@ def answering(*statuses: int) -> Answer:
 
 @dataclass
 class Receiver:
-    """What came, in order; `answer` decides what is answered."""
+    """The requests of an endpoint, in order; `answer` decides the status of each response."""
 
     url: str
     answer: Answer = accept
@@ -67,18 +73,28 @@ class Receiver:
     came: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until(self, count: int) -> list[Received]:
-        """Wait until so many requests have come."""
+        """Wait until `count` requests have arrived."""
         return await self.until_true(lambda: len(self.received) >= count, seconds=60)
 
     async def until_true(self, true: Callable[[], bool], *, seconds: float) -> list[Received]:
-        """Wait until something is true of the requests that have come."""
+        """Wait until a condition on the received requests holds."""
         async with self.came, asyncio.timeout(seconds):
             await self.came.wait_for(true)
         return self.received
 
+    @property
     def types(self) -> list[str]:
-        """The types of what came."""
+        """The types of the received events, in order."""
         return [each.type for each in self.received]
+
+    def of_type(self, kind: str) -> list[Received]:
+        """Return the requests with an event of a type, in order."""
+        return [each for each in self.received if each.type == kind]
+
+    def data(self, kind: str) -> dict[str, Any]:
+        """Return the payload of the only event of a type."""
+        (only,) = self.of_type(kind)
+        return only.data
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -100,7 +116,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiver(answer: Answer = accept, *, headers: str = "") -> AsyncIterator[Receiver]:
-    """An endpoint of this test, on a port of its own."""
+    """Run an endpoint on a free port."""
     held: set[asyncio.Task[None]] = set()
     made: list[Receiver] = []
 
@@ -125,3 +141,16 @@ async def receiver(answer: Answer = accept, *, headers: str = "") -> AsyncIterat
         for task in tuple(held):
             task.cancel()
         await asyncio.gather(*held, return_exceptions=True)
+
+
+def hms_receiver(
+    statuses: Mapping[str, Sequence[int]] | None = None,
+) -> AbstractAsyncContextManager[Receiver]:
+    """Run an endpoint for 100ms: each event type has its statuses in turn, then 200."""
+    left = {kind: list(each) for kind, each in (statuses or {}).items()}
+
+    async def answer(request: Received) -> int:
+        remaining = left.get(request.type)
+        return remaining.pop(0) if remaining else 200
+
+    return receiver(answer)

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn(name="StreamWorkflow")
-class StandInStreamWorkflow:
+class FakeStreamWorkflow:
     @workflow.init
     def __init__(self, _request: StreamInput) -> None:
         self._progress = StreamProgress(status=StreamStatus.LIVE, position=42.0, segments=21)
@@ -63,7 +63,7 @@ class StandInStreamWorkflow:
 
 
 @workflow.defn(name="BackfillWorkflow")
-class StandInBackfillWorkflow:
+class FakeBackfillWorkflow:
     @workflow.run
     async def run(self, request: BackfillInput) -> BackfillInput:
         return request

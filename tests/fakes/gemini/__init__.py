@@ -7,6 +7,6 @@ sees and hears there: a wrong offset or a truncated upload gives a wrong highlig
 from __future__ import annotations
 
 from tests.fakes.gemini.faults import Fault, On
-from tests.fakes.gemini.server import KEY, GeminiStandIn
+from tests.fakes.gemini.server import KEY, FakeGemini
 
-__all__ = ["KEY", "Fault", "GeminiStandIn", "On"]
+__all__ = ["KEY", "FakeGemini", "Fault", "On"]

@@ -64,7 +64,7 @@ class StoredFile:
         return found
 
 
-class Shelf:
+class FileStore:
     """All files of the project."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from tests.fakes.gemini import families
 from tests.fakes.gemini.answers import answer, tokens_of
 from tests.fakes.gemini.faults import Fault, Faults, On
-from tests.fakes.gemini.files import Shelf
+from tests.fakes.gemini.files import FileStore
 from tests.fakes.gemini.rpc import RpcError, exhausted
 from tests.fakes.gemini.watching import Watched, watch
 from tests.fakes.gemini.wire import (
@@ -51,14 +51,14 @@ class Call:
     at: float
 
 
-class GeminiStandIn:
+class FakeGemini:
     """Listens on a port of its own, in a thread, from `with` to its end.
 
     Attributes:
         calls: every request, in order.
         answers: what the model has said, in order: each was paid for.
         billed: what it was asked and answered, videos left out: useless and refused answers too.
-        shelf: the uploaded files.
+        files: the uploaded files.
         faults: what is to go wrong.
         models: what it offers, in the order of `models.list`.
         routes: models that another one answers for, as after a retirement.
@@ -68,7 +68,7 @@ class GeminiStandIn:
         self.calls: list[Call] = []
         self.answers: list[str] = []
         self.billed: list[str] = []
-        self.shelf = Shelf()
+        self.files = FileStore()
         self.faults = Faults()
         self.models: list[str] = [*families.CURRENT, *families.OLD]
         self.routes: dict[str, str] = {}
@@ -263,7 +263,7 @@ class GeminiStandIn:
         if video.inline_data is not None:
             return watch(video.inline_data.content(), metadata)
         name = "files/" + video.file_data.file_uri.rpartition("/")[2] if video.file_data else ""
-        stored = self.shelf.find(name)
+        stored = self.files.find(name)
         if stored.state != "ACTIVE":
             raise RpcError(
                 "FAILED_PRECONDITION",
@@ -285,7 +285,7 @@ class GeminiStandIn:
             headers.get("x-goog-upload-command") != "start"
         ):
             raise RpcError("INVALID_ARGUMENT", "An upload begins with the command start.")
-        session = self.shelf.begin(
+        session = self.files.begin(
             read(UploadRequest, await request.body() or b"{}"),
             size=headers.get("x-goog-upload-header-content-length"),
             mime_type=headers.get("x-goog-upload-header-content-type"),
@@ -302,7 +302,7 @@ class GeminiStandIn:
         fault = self.faults.take(On.FILE) if "finalize" in commands else Fault()
         if "upload" in commands:
             data = await request.body()
-            self.shelf.add(
+            self.files.add(
                 session,
                 data[: len(data) - fault.lose],
                 offset=request.headers.get("x-goog-upload-offset"),
@@ -310,7 +310,7 @@ class GeminiStandIn:
         if "finalize" not in commands:
             return JSONResponse({}, headers={"x-goog-upload-status": "active"})
         try:
-            stored = self.shelf.finish(session)
+            stored = self.files.finish(session)
         except RpcError as error:
             response = error.response()
             response.headers["x-goog-upload-status"] = "final"
@@ -322,13 +322,13 @@ class GeminiStandIn:
         )
 
     async def _file(self, request: Request) -> Response:
-        stored = self.shelf.find(f"files/{request.path_params['name']}")
+        stored = self.files.find(f"files/{request.path_params['name']}")
         stored.look()
         return JSONResponse(stored.resource(self.url))
 
     async def _delete(self, request: Request) -> Response:
         _, page = await self._fault(On.DELETE)
-        self.shelf.delete(f"files/{request.path_params['name']}")
+        self.files.delete(f"files/{request.path_params['name']}")
         return page or JSONResponse({})
 
     async def _cache(self, request: Request) -> Response:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
-import jwt
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -47,65 +39,24 @@ from infra.encryption import ConnectionSecrets
 from infra.hms_api import HmsApi
 from infra.settings import Settings
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
-from tests.factories.hms import URL, body
+from tests.factories.hms import body
+from tests.fakes.hms_api import MANAGEMENT_ACCESS_KEY, MANAGEMENT_SECRET, FakeHmsApi
 from tests.fakes.hms_worker import inbound_activities, processing
 
 SECRETS = ConnectionSecrets(b"s" * 32)
-MANAGEMENT_SECRET = "m" * 40
 LIMIT = 60.0
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
 
 
-class ListServer:
-    """100ms's list of live streams: what it holds, and how it refuses."""
-
-    def __init__(self) -> None:
-        self.streams: list[dict[str, Any]] = []
-        self.refusals: list[Response] = []
-        self.url = ""
-
-    async def live_streams(self, request: Request) -> Response:
-        token = request.headers["Authorization"].removeprefix("Bearer ")
-        claims = jwt.decode(token, MANAGEMENT_SECRET, ["HS256"])
-        if claims["type"] != "management" or claims["access_key"] != "access":
-            return Response(status_code=401)
-        if self.refusals:
-            return self.refusals.pop(0)
-        return JSONResponse({"limit": 100, "data": self.streams, "last": None})
-
-    def add(self, beam: str, status: str, **over: object) -> None:
-        self.streams.append(
-            {
-                "id": beam,
-                "room_id": "room",
-                "session_id": f"session-{beam}",
-                "status": status,
-                "playback": {"url": URL},
-                "started_at": LONG_AGO.isoformat(),
-                "stopped_at": None,
-                **over,
-            }
-        )
-
-
 @pytest.fixture
-def remote() -> Iterator[ListServer]:
-    found = ListServer()
-    app = Starlette(routes=[Route("/v2/live-streams", found.live_streams)])
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    found.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    yield found
-    server.should_exit = True
-    thread.join()
-    listener.close()
+def remote() -> Iterator[FakeHmsApi]:
+    with FakeHmsApi() as api:
+        yield api
 
 
 @pytest.fixture
 async def activities(
-    temporal_client: Client, database: Database, remote: ListServer
+    temporal_client: Client, database: Database, remote: FakeHmsApi
 ) -> AsyncIterator[InboundActivities]:
     api = HmsApi(remote.url)
     settings = Settings(default_plan=PlanName.ENTERPRISE)
@@ -133,7 +84,7 @@ async def ref(database: Database, tenant: UUID) -> ConnectionRef:
             name="Cup",
             title="",
             checks=Checks().model_dump(mode="json"),
-            management_access_key="access",
+            management_access_key=MANAGEMENT_ACCESS_KEY,
             management_secret=SECRETS.encrypt(MANAGEMENT_SECRET, connection_id=identity),
             **SECRETS.stored(plain, connection_id=identity),
         )
@@ -309,7 +260,7 @@ async def test_connections_with_a_management_key_are_listed(
 
 
 async def test_a_missed_start_is_repaired_once(
-    activities: InboundActivities, room: Room, remote: ListServer, temporal: Client
+    activities: InboundActivities, room: Room, remote: FakeHmsApi, temporal: Client
 ) -> None:
     remote.add("a", "running")
     assert (await reconcile(activities, room.ref)).started == 1
@@ -324,7 +275,7 @@ async def test_a_missed_start_is_repaired_once(
 
 @pytest.mark.usefixtures("temporal")
 async def test_the_webhook_that_comes_after_all_changes_nothing(
-    activities: InboundActivities, room: Room, remote: ListServer
+    activities: InboundActivities, room: Room, remote: FakeHmsApi
 ) -> None:
     remote.add("a", "running")
     await reconcile(activities, room.ref)
@@ -339,7 +290,7 @@ async def test_the_webhook_that_comes_after_all_changes_nothing(
 async def test_a_missed_end_is_repaired(
     activities: InboundActivities,
     room: Room,
-    remote: ListServer,
+    remote: FakeHmsApi,
     temporal: Client,
     end: tuple[str, EndReason],
 ) -> None:
@@ -357,7 +308,7 @@ async def test_a_missed_end_is_repaired(
 
 @pytest.mark.usefixtures("temporal")
 async def test_agreement_repairs_nothing(
-    activities: InboundActivities, room: Room, remote: ListServer
+    activities: InboundActivities, room: Room, remote: FakeHmsApi
 ) -> None:
     await room.record("hls.started.success", "a")
     await relay(activities)
@@ -378,7 +329,7 @@ async def test_agreement_repairs_nothing(
 async def test_a_refusal_of_100ms_says_when_to_ask_again(
     activities: InboundActivities,
     ref: ConnectionRef,
-    remote: ListServer,
+    remote: FakeHmsApi,
     refusal: Response,
     *,
     final: bool,

@@ -45,7 +45,7 @@ from infra.settings import Settings
 from infra.storage.segments import LocalSegmentStore
 from infra.temporal.client import TemporalUnavailableError, WorkflowExecutions, connected
 from tests.factories.rows import new_clip, new_endpoint, new_highlight, new_stream, usage_event
-from tests.fakes.workflows import StandInStreamWorkflow
+from tests.fakes.workflows import FakeStreamWorkflow
 
 NOW = ReconcileExecutionsInput(grace=0.0, delivery_grace=0.0)
 
@@ -167,7 +167,7 @@ async def stage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Stage]:
     async with Worker(
-        temporal_client, task_queue=task_queues.ORCHESTRATION, workflows=[StandInStreamWorkflow]
+        temporal_client, task_queue=task_queues.ORCHESTRATION, workflows=[FakeStreamWorkflow]
     ):
         yield Stage(temporal_client, database, tenant, LocalSegmentStore(tmp_path), monkeypatch)
 

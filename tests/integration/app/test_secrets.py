@@ -26,7 +26,7 @@ from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.temporal.client import connect
 from infra.webhooks.sender import WebhookSender
-from tests.fakes.gemini import GeminiStandIn
+from tests.fakes.gemini import FakeGemini
 from tests.fakes.redis_server import RedisServer
 
 MARK = "mark-7f3a"
@@ -48,11 +48,11 @@ def plain(secret: SecretStr | None) -> str:
 async def test_no_adapter_shows_a_secret(
     redis_server: RedisServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with GeminiStandIn() as stand_in:
+    with FakeGemini() as fake_gemini:
         settings = Settings.model_validate(
             {
                 "gemini_api_key": f"AIza-{MARK}\n",
-                "gemini_base_url": stand_in.url,
+                "gemini_base_url": fake_gemini.url,
                 "database_url": f"postgresql+asyncpg://u:{MARK}@127.0.0.1:1/d",
                 "redis_url": redis_server.url.replace("://", f"://u:{MARK}@"),
                 "amqp_url": f"amqp://u:{MARK}@127.0.0.1:1/",

@@ -19,7 +19,7 @@ from infra.db.engine import Database
 from infra.errors import AlreadyRunningError, NotConfiguredError
 from infra.settings import Settings
 from tests.factories.rows import new_stream
-from tests.fakes.gemini import KEY, GeminiStandIn
+from tests.fakes.gemini import KEY, FakeGemini
 from tests.integration.backfill.conftest import PEAK, settings_of, working
 from tests.integration.backfill.test_backfill import PACE, Match
 
@@ -27,20 +27,20 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
-def stand_in() -> Iterator[GeminiStandIn]:
-    with GeminiStandIn() as server:
+def fake_gemini() -> Iterator[FakeGemini]:
+    with FakeGemini() as server:
         yield server
 
 
 @pytest.fixture
 async def watching(
-    temporal_client: Client, postgres: DatabaseUrls, tmp_path: Path, stand_in: GeminiStandIn
-) -> AsyncIterator[GeminiStandIn]:
+    temporal_client: Client, postgres: DatabaseUrls, tmp_path: Path, fake_gemini: FakeGemini
+) -> AsyncIterator[FakeGemini]:
     """A worker for all queues that has Gemini beside the local analyzer."""
-    gemini = {"gemini_api_key": SecretStr(KEY), "gemini_base_url": stand_in.url}
+    gemini = {"gemini_api_key": SecretStr(KEY), "gemini_base_url": fake_gemini.url}
     settings = settings_of(postgres, tmp_path).model_copy(update=gemini)
     async with working(temporal_client, settings):
-        yield stand_in
+        yield fake_gemini
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def again(temporal_client: Client, postgres: DatabaseUrls) -> Again:
 
 
 async def test_what_gemini_sees_joins_the_stream_once_and_is_paid_once(
-    stream: Match, recording: str, again: Again, watching: GeminiStandIn
+    stream: Match, recording: str, again: Again, watching: FakeGemini
 ) -> None:
     first = await again.run(stream, recording)
     assert (first.outcome, first.highlights) == (BackfillOutcome.REANALYZED, 1)

@@ -17,7 +17,7 @@ from infra.gemini import GeminiClient, GeminiOptions
 from infra.media.pool import MediaPool
 from infra.settings import Settings
 from tests.factories.scenes import Film, Scene, film_scene, store_scene
-from tests.fakes.gemini import KEY, GeminiStandIn
+from tests.fakes.gemini import KEY, FakeGemini
 
 # Read before the fixture `home` empties the environment.
 _REAL_KEY = os.environ.get("GEMINI_API_KEY")
@@ -52,9 +52,9 @@ def film_bytes(film_file: Path) -> bytes:
 
 
 @pytest.fixture
-def stand_in() -> Iterator[GeminiStandIn]:
+def fake_gemini() -> Iterator[FakeGemini]:
     """A Gemini of this test's own."""
-    with GeminiStandIn() as server:
+    with FakeGemini() as server:
         yield server
 
 
@@ -63,14 +63,14 @@ def service(request: pytest.FixtureRequest) -> Service:
     """Somebody to ask: the stand-in, and the real one where there is a key."""
     if request.param == "real":
         return Service(base_url=None, key=_REAL_KEY or "")
-    stand_in: GeminiStandIn = request.getfixturevalue("stand_in")
-    return Service(base_url=stand_in.url, key=KEY)
+    fake_gemini: FakeGemini = request.getfixturevalue("fake_gemini")
+    return Service(base_url=fake_gemini.url, key=KEY)
 
 
 @pytest.fixture
-async def client(stand_in: GeminiStandIn) -> AsyncIterator[GeminiClient]:
+async def client(fake_gemini: FakeGemini) -> AsyncIterator[GeminiClient]:
     """Our client of the stand-in, with little patience."""
-    made = GeminiClient(KEY, brief_options(stand_in.url))
+    made = GeminiClient(KEY, brief_options(fake_gemini.url))
     yield made
     await made.close()
 

@@ -15,7 +15,7 @@ from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
 from infra.settings import Settings
 from tests.factories.scenes import STARTED, TENANT, Scene
-from tests.fakes.gemini import GeminiStandIn
+from tests.fakes.gemini import FakeGemini
 from tests.integration.gemini.conftest import Service, brief_options
 from tests.integration.gemini.stage import PROFILE, Stage
 
@@ -61,12 +61,12 @@ async def test_a_window_in_which_gemini_looked_says_so_too(
 
 
 async def test_a_profile_may_have_a_model_and_a_language_of_its_own(
-    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+    scene: Scene, pool: MediaPool, client: GeminiClient, fake_gemini: FakeGemini
 ) -> None:
     own = QueryBuilder(model="gemini-3.8-flash", temperature=0.2, language="Norwegian")
     (moment,) = await Stage(scene, pool, client, by_profile={"soccer": own}).analyze_all()
     assert "+gemini-3.8-flash/" in moment.analyzer
-    *_, score = [call.body for call in stand_in.asked(":generateContent")]
+    *_, score = [call.body for call in fake_gemini.asked(":generateContent")]
     assert score["generationConfig"]["temperature"] == 0.2
     assert "Norwegian" in score["contents"][0]["parts"][1]["text"]
 
@@ -96,14 +96,14 @@ async def test_whoever_watches_nothing_is_lost_and_the_price_is_told(
 
 
 async def test_a_retry_gives_the_identical_answer_and_pays_nothing(
-    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+    scene: Scene, pool: MediaPool, client: GeminiClient, fake_gemini: FakeGemini
 ) -> None:
     stage = Stage(scene, pool, client)
     first = await stage.analyze_all()
-    paid, left = len(stand_in.answers), await stage.spending.remaining_dollars(TENANT)
+    paid, left = len(fake_gemini.answers), await stage.spending.remaining_dollars(TENANT)
     again = await stage.analyze_all()
     assert again == first
-    assert len(stand_in.answers) == paid == 3
+    assert len(fake_gemini.answers) == paid == 3
     assert await stage.spending.remaining_dollars(TENANT) == left
 
 
@@ -123,16 +123,16 @@ async def test_nothing_is_left_behind(
 
 
 async def test_a_piece_in_which_nothing_stands_out_is_not_looked_at(
-    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+    scene: Scene, pool: MediaPool, client: GeminiClient, fake_gemini: FakeGemini
 ) -> None:
     stage = Stage(scene, pool, client)
     assert await stage.analyze_all(scene.windows()[:3]) == []
     assert stage.report().pieces == {GateReason.QUIET: 1}
-    assert stand_in.calls == []
+    assert fake_gemini.calls == []
 
 
 async def test_at_the_end_of_its_budget_the_local_analyzer_goes_on_and_says_so(
-    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+    scene: Scene, pool: MediaPool, client: GeminiClient, fake_gemini: FakeGemini
 ) -> None:
     stage = Stage(scene, pool, client, limits=GateLimits(dollars_per_hour=0.0, video_share=1.0))
     (moment,) = await stage.analyze_all()
@@ -140,4 +140,4 @@ async def test_at_the_end_of_its_budget_the_local_analyzer_goes_on_and_says_so(
     assert moment.score == local.score
     assert moment.evidence[-1].words == "not seen by Gemini: the stream's budget was used up"
     assert "budget was used up" in (stage.report().status_message or "")
-    assert stand_in.calls == []
+    assert fake_gemini.calls == []

@@ -21,7 +21,7 @@ from infra.gemini import (
     GeminiUnavailableError,
     VideoUnusableError,
 )
-from tests.fakes.gemini import KEY, Fault, GeminiStandIn, On
+from tests.fakes.gemini import KEY, FakeGemini, Fault, On
 from tests.integration.gemini.conftest import MODEL, Service, brief_options
 
 PEAK = 24.0
@@ -59,8 +59,8 @@ async def client_of_service(service: Service) -> AsyncIterator[GeminiClient]:
 
 
 @pytest.fixture
-async def uploading(stand_in: GeminiStandIn) -> AsyncIterator[GeminiClient]:
-    client = GeminiClient(KEY, brief_options(stand_in.url, inline_bytes=0, file_wait=2.0))
+async def uploading(fake_gemini: FakeGemini) -> AsyncIterator[GeminiClient]:
+    client = GeminiClient(KEY, brief_options(fake_gemini.url, inline_bytes=0, file_wait=2.0))
     yield client
     await client.close()
 
@@ -95,56 +95,56 @@ async def test_the_excerpt_is_what_is_watched(client: GeminiClient, film_file: P
 
 
 async def test_a_small_video_is_sent_inline(
-    client: GeminiClient, stand_in: GeminiStandIn, film_file: Path
+    client: GeminiClient, fake_gemini: FakeGemini, film_file: Path
 ) -> None:
     await ask(client, film_file)
-    assert [call.path for call in stand_in.calls] == [f"/v1beta/models/{MODEL}:generateContent"]
+    assert [call.path for call in fake_gemini.calls] == [f"/v1beta/models/{MODEL}:generateContent"]
 
 
 async def test_a_big_video_is_uploaded_once_for_all_questions_and_deleted(
-    uploading: GeminiClient, stand_in: GeminiStandIn, film_file: Path
+    uploading: GeminiClient, fake_gemini: FakeGemini, film_file: Path
 ) -> None:
     async with uploading.video(film_file) as video:
         first = await uploading.ask(question(), video)
         second = await uploading.ask(question(), video)
     assert first == second
-    assert len(stand_in.asked("/upload/v1beta/files")) == 1
-    assert stand_in.shelf.files == {}
-    assert len(stand_in.shelf.deleted) == 1
+    assert len(fake_gemini.asked("/upload/v1beta/files")) == 1
+    assert fake_gemini.files.files == {}
+    assert len(fake_gemini.files.deleted) == 1
 
 
 async def test_an_upload_is_deleted_after_a_failure_too(
-    uploading: GeminiClient, stand_in: GeminiStandIn, film_file: Path
+    uploading: GeminiClient, fake_gemini: FakeGemini, film_file: Path
 ) -> None:
-    stand_in.faults.add(Fault(status="INTERNAL"))
+    fake_gemini.faults.add(Fault(status="INTERNAL"))
     with pytest.raises(GeminiUnavailableError):
         await ask(uploading, film_file)
-    assert stand_in.shelf.files == {}
+    assert fake_gemini.files.files == {}
 
 
 async def test_an_upload_that_cannot_be_deleted_harms_nobody(
-    uploading: GeminiClient, stand_in: GeminiStandIn, film_file: Path
+    uploading: GeminiClient, fake_gemini: FakeGemini, film_file: Path
 ) -> None:
-    stand_in.faults.add(Fault(On.DELETE, status="UNAVAILABLE"))
+    fake_gemini.faults.add(Fault(On.DELETE, status="UNAVAILABLE"))
     assert (await ask(uploading, film_file)).finish == "STOP"
 
 
 @pytest.mark.parametrize("state", ["PROCESSING", "FAILED"])
 async def test_a_video_that_is_not_processed_is_given_up(
-    stand_in: GeminiStandIn, film_file: Path, state: str
+    fake_gemini: FakeGemini, film_file: Path, state: str
 ) -> None:
-    client = GeminiClient(KEY, brief_options(stand_in.url, inline_bytes=0, file_wait=1.0))
-    stand_in.faults.add(Fault(On.FILE, state=state))
+    client = GeminiClient(KEY, brief_options(fake_gemini.url, inline_bytes=0, file_wait=1.0))
+    fake_gemini.faults.add(Fault(On.FILE, state=state))
     with pytest.raises(VideoUnusableError):
         await ask(client, film_file)
-    assert stand_in.shelf.files == {}
+    assert fake_gemini.files.files == {}
     await client.close()
 
 
 async def test_too_many_requests_say_how_long_to_wait(
-    client: GeminiClient, stand_in: GeminiStandIn, film_file: Path
+    client: GeminiClient, fake_gemini: FakeGemini, film_file: Path
 ) -> None:
-    stand_in.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=7.5))
+    fake_gemini.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=7.5))
     with pytest.raises(GeminiBusyError) as caught:
         await ask(client, film_file)
     assert caught.value.retryable
@@ -163,29 +163,29 @@ async def test_too_many_requests_say_how_long_to_wait(
     ids=lambda fault: f"{fault.on}-{fault.status or 'html'}",
 )
 async def test_a_server_in_trouble_may_be_asked_again_and_the_sdk_does_not(
-    uploading: GeminiClient, stand_in: GeminiStandIn, film_file: Path, fault: Fault
+    uploading: GeminiClient, fake_gemini: FakeGemini, film_file: Path, fault: Fault
 ) -> None:
-    stand_in.faults.add(fault)
+    fake_gemini.faults.add(fault)
     with pytest.raises(GeminiUnavailableError) as caught:
         await ask(uploading, film_file)
     assert caught.value.retryable
     assert caught.value.retry_after is None
-    assert len(stand_in.asked(":generateContent")) <= 1
-    assert len(stand_in.asked("/upload/v1beta/files")) == 1
+    assert len(fake_gemini.asked(":generateContent")) <= 1
+    assert len(fake_gemini.asked("/upload/v1beta/files")) == 1
 
 
 async def test_a_call_that_is_not_answered_ends_at_its_deadline(
-    stand_in: GeminiStandIn, film_file: Path
+    fake_gemini: FakeGemini, film_file: Path
 ) -> None:
-    client = GeminiClient(KEY, brief_options(stand_in.url, call_deadline=0.5))
-    stand_in.faults.add(Fault(hang=True))
+    client = GeminiClient(KEY, brief_options(fake_gemini.url, call_deadline=0.5))
+    fake_gemini.faults.add(Fault(hang=True))
     with pytest.raises(GeminiUnavailableError, match=r"within 0\.5 s"):
         await ask(client, film_file)
     await client.close()
 
 
 async def test_a_server_that_is_not_there_may_come_back(film_file: Path) -> None:
-    with GeminiStandIn() as gone:
+    with FakeGemini() as gone:
         url = gone.url
     client = GeminiClient(KEY, brief_options(url))
     with pytest.raises(GeminiUnavailableError, match="cannot be reached"):
@@ -193,8 +193,8 @@ async def test_a_server_that_is_not_there_may_come_back(film_file: Path) -> None
     await client.close()
 
 
-async def test_a_wrong_key_is_never_right_later(stand_in: GeminiStandIn, film_file: Path) -> None:
-    client = GeminiClient("AIza-wrong", brief_options(stand_in.url))
+async def test_a_wrong_key_is_never_right_later(fake_gemini: FakeGemini, film_file: Path) -> None:
+    client = GeminiClient("AIza-wrong", brief_options(fake_gemini.url))
     with pytest.raises(GeminiRefusedError) as caught:
         await ask(client, film_file)
     assert not caught.value.retryable
@@ -208,9 +208,9 @@ async def test_an_unknown_model_is_refused(client: GeminiClient, film_file: Path
 
 
 async def test_a_file_that_has_expired_is_no_missing_model(
-    client: GeminiClient, stand_in: GeminiStandIn, film_file: Path
+    client: GeminiClient, fake_gemini: FakeGemini, film_file: Path
 ) -> None:
-    stand_in.faults.add(Fault(status="NOT_FOUND"))
+    fake_gemini.faults.add(Fault(status="NOT_FOUND"))
     with pytest.raises(GeminiRefusedError) as caught:
         await ask(client, film_file)
     assert not isinstance(caught.value, GeminiModelError)
@@ -224,15 +224,15 @@ def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> No
 
 
 async def test_the_models_on_offer_are_listed(
-    client: GeminiClient, stand_in: GeminiStandIn
+    client: GeminiClient, fake_gemini: FakeGemini
 ) -> None:
-    assert await client.models(within=5.0) == set(stand_in.models)
+    assert await client.models(within=5.0) == set(fake_gemini.models)
 
 
 async def test_models_that_are_not_listed_in_time_are_an_outage(
-    client: GeminiClient, stand_in: GeminiStandIn
+    client: GeminiClient, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(Fault(On.MODELS, hang=True))
+    fake_gemini.faults.add(Fault(On.MODELS, hang=True))
     with pytest.raises(GeminiUnavailableError):
         await client.models(within=0.2)
 
@@ -248,14 +248,14 @@ async def test_models_that_are_not_listed_in_time_are_an_outage(
 )
 async def test_each_family_thinks_as_little_as_it_may(
     client: GeminiClient,
-    stand_in: GeminiStandIn,
+    fake_gemini: FakeGemini,
     film_file: Path,
     model: str,
     sent: list[dict[str, object]],
 ) -> None:
     answer = await ask(client, film_file, model=model)
     assert (answer.finish, answer.model) == ("STOP", model)
-    bodies = [call.body for call in stand_in.asked(":generateContent")]
+    bodies = [call.body for call in fake_gemini.asked(":generateContent")]
     assert [body["generationConfig"]["thinkingConfig"] for body in bodies] == sent
 
 
@@ -269,12 +269,12 @@ async def test_each_family_thinks_as_little_as_it_may(
 )
 async def test_an_answer_that_is_cut_or_blocked_is_still_an_answer(
     client: GeminiClient,
-    stand_in: GeminiStandIn,
+    fake_gemini: FakeGemini,
     film_file: Path,
     fault: Fault,
     outcome: tuple[str, str | None],
 ) -> None:
-    stand_in.faults.add(fault)
+    fake_gemini.faults.add(fault)
     answer = await ask(client, film_file)
     assert (answer.finish, answer.blocked) == outcome
     assert answer.usage.text > 0

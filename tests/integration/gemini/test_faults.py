@@ -15,7 +15,7 @@ from domain.highlights.candidate import HighlightCandidate
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
 from tests.factories.scenes import Scene
-from tests.fakes.gemini import KEY, Fault, GeminiStandIn, On
+from tests.fakes.gemini import KEY, FakeGemini, Fault, On
 from tests.integration.gemini.conftest import brief_options
 from tests.integration.gemini.stage import Purse, Stage, request_of
 
@@ -33,9 +33,9 @@ def stage(scene: Scene, pool: MediaPool, client: GeminiClient) -> Stage:
 
 
 @pytest.fixture
-async def hasty(scene: Scene, pool: MediaPool, stand_in: GeminiStandIn) -> AsyncIterator[Stage]:
+async def hasty(scene: Scene, pool: MediaPool, fake_gemini: FakeGemini) -> AsyncIterator[Stage]:
     """A stage whose calls may take a moment only, which uploads its videos."""
-    options = brief_options(stand_in.url, call_deadline=2.0, inline_bytes=0, file_wait=1.0)
+    options = brief_options(fake_gemini.url, call_deadline=2.0, inline_bytes=0, file_wait=1.0)
     client = GeminiClient(KEY, options)
     yield Stage(scene, pool, client)
     await client.close()
@@ -67,29 +67,29 @@ def gemini_says(moment: HighlightCandidate) -> str:
     ],
 )
 async def test_after_a_failure_that_passes_the_moment_is_seen_and_paid_once(
-    stage: Stage, stand_in: GeminiStandIn, fault: Fault, delay: float, step: int
+    stage: Stage, fake_gemini: FakeGemini, fault: Fault, delay: float, step: int
 ) -> None:
-    stand_in.faults.add(*[PASSES] * step, fault)
+    fake_gemini.faults.add(*[PASSES] * step, fault)
     (moment,) = await stage.analyze_all()
     assert seen(moment)
     assert stage.delays == [delay]
-    assert len(stand_in.answers) == LOOKS
+    assert len(fake_gemini.answers) == LOOKS
     assert stage.report().calls == LOOKS
 
 
 async def test_a_call_that_is_never_answered_is_made_again(
-    hasty: Stage, stand_in: GeminiStandIn
+    hasty: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(PASSES, Fault(hang=True))
+    fake_gemini.faults.add(PASSES, Fault(hang=True))
     (moment,) = await hasty.analyze_all()
     assert seen(moment)
-    assert len(stand_in.answers) == LOOKS
+    assert len(fake_gemini.answers) == LOOKS
 
 
 async def test_when_gemini_stays_away_the_local_analyzer_goes_on_and_says_so(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(*[Fault(status="UNAVAILABLE")] * 10)
+    fake_gemini.faults.add(*[Fault(status="UNAVAILABLE")] * 10)
     (moment,) = await stage.analyze_all()
     (local,) = await stage.local_alone()
     assert moment.score == local.score
@@ -100,53 +100,53 @@ async def test_when_gemini_stays_away_the_local_analyzer_goes_on_and_says_so(
 
 
 async def test_after_three_attempts_gemini_is_not_asked_whatever_they_failed_of(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
     request = request_of(stage.scene.windows(), last=True)
     (moment,) = (await stage.attempt(request, 4)).candidates
     assert not seen(moment)
-    assert stand_in.calls == []
+    assert fake_gemini.calls == []
 
 
 async def test_what_was_paid_before_gemini_went_away_is_told(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(PASSES, *[Fault(status="UNAVAILABLE")] * 10)
+    fake_gemini.faults.add(PASSES, *[Fault(status="UNAVAILABLE")] * 10)
     (moment,) = await stage.analyze_all()
     assert not seen(moment)
-    assert len(stand_in.answers) == 1
+    assert len(fake_gemini.answers) == 1
     assert stage.report().calls == 1
     assert stage.report().dollars > 0
 
 
 async def test_after_three_attempts_what_is_paid_for_is_still_used(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
     request = request_of(stage.scene.windows(), last=True)
     first = await stage.attempt(request, 1)
-    asked = len(stand_in.calls)
+    asked = len(fake_gemini.calls)
     assert await stage.attempt(request, 4) == first
-    assert len(stand_in.calls) == asked
+    assert len(fake_gemini.calls) == asked
 
 
 async def test_a_delay_too_long_for_a_live_stream_is_not_waited_for(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=3600.0))
+    fake_gemini.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=3600.0))
     (moment,) = await stage.analyze_all()
     assert gemini_says(moment).endswith("the shared quota of Gemini was used up for the moment")
     assert stage.delays == []
 
 
 async def test_a_service_that_keeps_failing_is_left_alone(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(*[Fault(status="INTERNAL")] * 20)
+    fake_gemini.faults.add(*[Fault(status="INTERNAL")] * 20)
     await stage.analyze_all()
     await stage.analyze_all()
-    asked = len(stand_in.asked(":generateContent"))
+    asked = len(fake_gemini.asked(":generateContent"))
     (moment,) = await stage.analyze_all()
-    assert len(stand_in.asked(":generateContent")) == asked
+    assert len(fake_gemini.asked(":generateContent")) == asked
     assert gemini_says(moment) == "not seen by Gemini: Gemini was not reachable"
 
 
@@ -163,15 +163,15 @@ async def test_a_service_that_keeps_failing_is_left_alone(
     ids=["prose", "wrong-shape", "safety", "recitation", "personal-data", "blocked"],
 )
 async def test_an_answer_without_use_is_paid_once_and_the_local_analyzer_goes_on(
-    stage: Stage, stand_in: GeminiStandIn, fault: Fault, reason: str
+    stage: Stage, fake_gemini: FakeGemini, fault: Fault, reason: str
 ) -> None:
-    stand_in.faults.add(fault)
+    fake_gemini.faults.add(fault)
     (moment,) = await stage.analyze_all()
     again = await stage.analyze_all()
     assert again == [moment]
     assert stage.report().calls == 2
     assert moment.peak == pytest.approx(stage.scene.peak, abs=1.0)
-    assert len(stand_in.asked(":generateContent")) == 1
+    assert len(fake_gemini.asked(":generateContent")) == 1
     assert stage.report().counted[reason] == 2
 
 
@@ -201,14 +201,14 @@ STRUCK = [
 
 @pytest.mark.parametrize(("fault", "step"), STRUCK)
 async def test_whatever_goes_wrong_no_question_is_billed_twice_and_no_moment_is_lost(
-    hasty: Stage, stand_in: GeminiStandIn, fault: Fault, step: int
+    hasty: Stage, fake_gemini: FakeGemini, fault: Fault, step: int
 ) -> None:
-    stand_in.faults.add(*[PASSES] * step, fault)
+    fake_gemini.faults.add(*[PASSES] * step, fault)
     (moment,) = await hasty.analyze_all()
     (again,) = await hasty.analyze_all()
-    assert len(stand_in.billed) == len(set(stand_in.billed))
+    assert len(fake_gemini.billed) == len(set(fake_gemini.billed))
     assert {moment.id, again.id} == {(await hasty.local_alone())[0].id}
-    assert stand_in.shelf.files == {}
+    assert fake_gemini.files.files == {}
 
 
 @pytest.mark.parametrize(
@@ -225,61 +225,61 @@ async def test_whatever_goes_wrong_no_question_is_billed_twice_and_no_moment_is_
 )
 @pytest.mark.parametrize("step", [0, 2], ids=["detect", "score"])
 async def test_an_answer_that_thoughts_left_no_room_for_is_paid_and_asked_for_once_more(
-    stage: Stage, stand_in: GeminiStandIn, fault: Fault, reason: str, step: int
+    stage: Stage, fake_gemini: FakeGemini, fault: Fault, reason: str, step: int
 ) -> None:
-    stand_in.faults.add(*[PASSES] * step, fault)
+    fake_gemini.faults.add(*[PASSES] * step, fault)
     (moment,) = await stage.analyze_all()
     assert seen(moment)
     assert stage.report().counted == {reason: 1}
     assert stage.report().calls == LOOKS + 1
     limits = [
         call.body["generationConfig"]["maxOutputTokens"]
-        for call in stand_in.asked(":generateContent")
+        for call in fake_gemini.asked(":generateContent")
     ]
     assert limits[step + 1] > limits[step]
     assert len(stage.spending.entered) == LOOKS + 1
     assert await stage.analyze_all() == [moment]
-    assert len(stand_in.answers) == LOOKS + 1
+    assert len(fake_gemini.answers) == LOOKS + 1
 
 
 async def test_an_answer_that_stays_empty_is_asked_for_twice_and_no_more(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(Fault(thoughts=1_000_000), Fault(thoughts=1_000_000))
+    fake_gemini.faults.add(Fault(thoughts=1_000_000), Fault(thoughts=1_000_000))
     (moment,) = await stage.analyze_all()
     await stage.analyze_all()
     assert gemini_says(moment) == "not seen by Gemini: Gemini gave no answer that could be used"
-    assert len(stand_in.asked(":generateContent")) == 2
+    assert len(fake_gemini.asked(":generateContent")) == 2
     assert stage.report().usage.output > 0
 
 
 async def test_the_second_question_is_asked_alone_when_it_had_to_wait(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(Fault(thoughts=1_000_000), Fault(status="DEADLINE_EXCEEDED"))
+    fake_gemini.faults.add(Fault(thoughts=1_000_000), Fault(status="DEADLINE_EXCEEDED"))
     (moment,) = await stage.analyze_all()
     assert seen(moment)
     assert stage.delays == [1.0]
-    assert len(stand_in.answers) == LOOKS + 1
+    assert len(fake_gemini.answers) == LOOKS + 1
 
 
 async def test_a_model_that_thinks_at_all_levels_is_asked_at_the_least_it_takes(
-    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+    scene: Scene, pool: MediaPool, client: GeminiClient, fake_gemini: FakeGemini
 ) -> None:
     own = {"soccer": QueryBuilder(model="gemini-3.7-flash")}
     (moment,) = await Stage(scene, pool, client, by_profile=own).analyze_all()
     assert seen(moment)
     levels = [
         call.body["generationConfig"]["thinkingConfig"]["thinking_level"]
-        for call in stand_in.asked(":generateContent")
+        for call in fake_gemini.asked(":generateContent")
     ]
     assert levels == ["MINIMAL", "LOW", "LOW", "LOW"]
 
 
 async def test_a_retired_model_is_named_and_priced_as_the_one_that_answers(
-    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+    scene: Scene, pool: MediaPool, client: GeminiClient, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.routes["gemini-2.5-pro"] = "gemini-3.8-flash"
+    fake_gemini.routes["gemini-2.5-pro"] = "gemini-3.8-flash"
     own = {"soccer": QueryBuilder(model="gemini-2.5-pro")}
     stage = Stage(scene, pool, client, by_profile=own)
     (moment,) = await stage.analyze_all()
@@ -294,9 +294,9 @@ async def test_a_retired_model_is_named_and_priced_as_the_one_that_answers(
 
 
 async def test_a_model_of_unknown_price_is_billed_at_a_high_one_and_says_so(
-    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+    scene: Scene, pool: MediaPool, client: GeminiClient, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.models.append("gemini-9-flash")
+    fake_gemini.models.append("gemini-9-flash")
     own = {"soccer": QueryBuilder(model="gemini-9-flash")}
     stage = Stage(scene, pool, client, by_profile=own)
     (moment,) = await stage.analyze_all()
@@ -324,9 +324,9 @@ async def test_a_model_that_is_not_offered_costs_gemini_only_and_the_stream_says
 
 
 async def test_without_a_usable_second_look_the_first_ones_times_stand(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(PASSES, Fault(text="{"))
+    fake_gemini.faults.add(PASSES, Fault(text="{"))
     (moment,) = await stage.analyze_all()
     assert seen(moment)
     assert moment.peak == 24.0
@@ -334,9 +334,9 @@ async def test_without_a_usable_second_look_the_first_ones_times_stand(
 
 
 async def test_without_usable_scores_the_local_ones_stand(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(PASSES, PASSES, Fault(cut=40), Fault(cut=40))
+    fake_gemini.faults.add(PASSES, PASSES, Fault(cut=40), Fault(cut=40))
     (moment,) = await stage.analyze_all()
     (local,) = await stage.local_alone()
     assert moment.score == local.score
@@ -345,27 +345,27 @@ async def test_without_usable_scores_the_local_ones_stand(
 
 @pytest.mark.parametrize("state", ["PROCESSING", "FAILED"])
 async def test_a_file_that_is_never_processed_costs_gemini_only(
-    hasty: Stage, stand_in: GeminiStandIn, state: str
+    hasty: Stage, fake_gemini: FakeGemini, state: str
 ) -> None:
-    stand_in.faults.add(Fault(On.FILE, state=state))
+    fake_gemini.faults.add(Fault(On.FILE, state=state))
     (moment,) = await hasty.analyze_all()
     assert not seen(moment)
-    assert stand_in.answers == []
-    assert stand_in.shelf.files == {}
+    assert fake_gemini.answers == []
+    assert fake_gemini.files.files == {}
 
 
 async def test_an_upload_that_loses_bytes_costs_gemini_only(
-    hasty: Stage, stand_in: GeminiStandIn
+    hasty: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(Fault(On.FILE, lose=1000))
+    fake_gemini.faults.add(Fault(On.FILE, lose=1000))
     (moment,) = await hasty.analyze_all()
     assert not seen(moment)
 
 
 async def test_a_wrong_key_costs_gemini_only(
-    scene: Scene, pool: MediaPool, stand_in: GeminiStandIn
+    scene: Scene, pool: MediaPool, fake_gemini: FakeGemini
 ) -> None:
-    client = GeminiClient("AIza-wrong", brief_options(stand_in.url))
+    client = GeminiClient("AIza-wrong", brief_options(fake_gemini.url))
     stage = Stage(scene, pool, client)
     (moment,) = await stage.analyze_all()
     assert not seen(moment)
@@ -387,19 +387,19 @@ async def test_analysis_goes_on_without_a_database(stage: Stage) -> None:
 
 
 async def test_a_tenant_without_money_left_goes_on_with_the_local_analyzer(
-    scene: Scene, pool: MediaPool, client: GeminiClient, stand_in: GeminiStandIn
+    scene: Scene, pool: MediaPool, client: GeminiClient, fake_gemini: FakeGemini
 ) -> None:
     stage = Stage(scene, pool, client, spending=Purse(TenantBudget(dollars_per_month=0.0)))
     (moment,) = await stage.analyze_all()
     assert gemini_says(moment) == "not seen by Gemini: the tenant's budget was used up"
-    assert stand_in.calls == []
+    assert fake_gemini.calls == []
 
 
 async def test_a_moment_made_up_by_the_model_is_not_told(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
     invented = '{"start": "59:00", "peak": "59:05", "end": "59:10", "kind": "x", "certainty": 1}'
-    stand_in.faults.add(Fault(text='{"moments": [' + invented + "]}"))
+    fake_gemini.faults.add(Fault(text='{"moments": [' + invented + "]}"))
     (moment,) = await stage.analyze_all()
     assert moment.peak == pytest.approx(stage.scene.peak, abs=1.0)
     assert gemini_says(moment) == "Gemini looked and saw no moment there"
@@ -407,7 +407,7 @@ async def test_a_moment_made_up_by_the_model_is_not_told(
 
 
 async def test_an_answer_that_obeys_the_picture_changes_neither_tenant_nor_tags(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
     obeyed = (
         '{"tenant_id": "0", "tags": ["goal", "admin"], "certainty": 1, "title": "<b>Owned</b>", '
@@ -415,7 +415,7 @@ async def test_an_answer_that_obeys_the_picture_changes_neither_tenant_nor_tags(
         '"visual_spectacle": 1, "emotional_intensity": 1, "narrative_value": 1, '
         '"timing_importance": 1, "momentum_shift": 1}'
     )
-    stand_in.faults.add(PASSES, PASSES, Fault(text=obeyed))
+    fake_gemini.faults.add(PASSES, PASSES, Fault(text=obeyed))
     (moment,) = await stage.analyze_all()
     (local,) = await stage.local_alone()
     assert moment.id == local.id

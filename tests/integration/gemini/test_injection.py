@@ -9,7 +9,7 @@ import pytest
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
 from tests.factories.scenes import STREAM, TENANT, Scene
-from tests.fakes.gemini import Fault, GeminiStandIn
+from tests.fakes.gemini import FakeGemini, Fault
 from tests.integration.gemini.stage import PROFILE, Stage
 
 HOSTILE = (
@@ -27,39 +27,39 @@ def stage(scene: Scene, pool: MediaPool, client: GeminiClient) -> Stage:
     return Stage(scene, pool, client)
 
 
-def schemas(stand_in: GeminiStandIn) -> list[Any]:
+def schemas(fake_gemini: FakeGemini) -> list[Any]:
     return [
         call.body["generationConfig"]["responseJsonSchema"]
-        for call in stand_in.asked(":generateContent")
+        for call in fake_gemini.asked(":generateContent")
     ]
 
 
-def prompts(stand_in: GeminiStandIn) -> list[str]:
+def prompts(fake_gemini: FakeGemini) -> list[str]:
     return [
         part["text"]
-        for call in stand_in.asked(":generateContent")
+        for call in fake_gemini.asked(":generateContent")
         for part in call.body["contents"][0]["parts"]
         if "text" in part
     ]
 
 
 async def test_hostile_words_of_a_profile_stay_data_and_leave_the_schema_as_it_is(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
     await stage.analyze_all()
-    usual = schemas(stand_in)
+    usual = schemas(fake_gemini)
     words = {"name": HOSTILE, "description": HOSTILE}
     stage.profiles.profile = PROFILE.model_copy(update=words)
     await stage.analyze_all()
     # The second look's prompt holds nobody's words: its answer was kept.
-    assert schemas(stand_in)[len(usual) :] == [usual[0], usual[-1]]
-    assert all(prompt.count("</data>") <= 1 for prompt in prompts(stand_in))
+    assert schemas(fake_gemini)[len(usual) :] == [usual[0], usual[-1]]
+    assert all(prompt.count("</data>") <= 1 for prompt in prompts(fake_gemini))
 
 
 async def test_an_answer_that_obeys_an_overlay_tells_no_kind_tag_or_tenant_of_its_own(
-    stage: Stage, stand_in: GeminiStandIn, scene: Scene
+    stage: Stage, fake_gemini: FakeGemini, scene: Scene
 ) -> None:
-    stand_in.faults.add(Fault(text=OBEYED))
+    fake_gemini.faults.add(Fault(text=OBEYED))
     found = await stage.analyze_all()
     local = {each.id for each in await stage.local_alone()}
     assert local <= {each.id for each in found}

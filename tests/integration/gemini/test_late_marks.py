@@ -9,7 +9,7 @@ from domain.media.segments import TimedMetadata, Window
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
 from tests.factories.scenes import Scene
-from tests.fakes.gemini import Fault, GeminiStandIn
+from tests.fakes.gemini import FakeGemini, Fault
 from tests.integration.gemini.stage import Stage
 
 PAYLOAD = '{"highlight": {"label": "goal", "importance": 0.9, "offset": -12}}'
@@ -40,36 +40,36 @@ async def told_and_told_again(stage: Stage) -> tuple[HighlightCandidate, Highlig
 
 
 async def test_a_late_mark_costs_no_call_and_no_word_of_geminis(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
     first, again = await told_and_told_again(stage)
-    assert len(stand_in.answers) == 3
+    assert len(fake_gemini.answers) == 3
     assert (again.peak, again.title, again.analyzer) == (first.peak, first.title, first.analyzer)
     assert again.score.rarity > first.score.rarity
     assert stage.report().counted == {"told_again": 1}
 
 
 async def test_a_retry_of_the_late_mark_gives_the_same(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
     _, again = await told_and_told_again(stage)
     (retried,) = (await stage.analyze(windows(stage.scene)[-1], last=True)).candidates
     assert retried == again
-    assert len(stand_in.answers) == 3
+    assert len(fake_gemini.answers) == 3
 
 
 async def test_nor_does_one_for_a_moment_about_which_the_answer_was_of_no_use(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(Fault(text="It was a fine goal."))
+    fake_gemini.faults.add(Fault(text="It was a fine goal."))
     await told_and_told_again(stage)
-    assert len(stand_in.asked(":generateContent")) == 1
+    assert len(fake_gemini.asked(":generateContent")) == 1
 
 
 async def test_a_mark_in_the_same_request_as_its_moment_is_one_moment(
-    stage: Stage, stand_in: GeminiStandIn
+    stage: Stage, fake_gemini: FakeGemini
 ) -> None:
     result = await stage.analyze(*windows(stage.scene), last=True)
     assert result.candidates[-1].mark is not None
     assert result.candidates[-1].title.endswith("at 22 dB")
-    assert len(stand_in.answers) == 3
+    assert len(fake_gemini.answers) == 3

@@ -12,7 +12,7 @@ from temporalio.worker import Worker
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
 from tests.factories.scenes import Scene
-from tests.fakes.gemini import Fault, GeminiStandIn
+from tests.fakes.gemini import FakeGemini, Fault
 from tests.integration.gemini.stage import Stage, request_of
 
 with workflow.unsafe.imports_passed_through():
@@ -56,21 +56,21 @@ def stage(scene: Scene, pool: MediaPool, client: GeminiClient) -> Stage:
 
 
 async def test_the_servers_delay_is_kept(
-    temporal_client: Client, stage: Stage, stand_in: GeminiStandIn
+    temporal_client: Client, stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=DELAY))
+    fake_gemini.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=DELAY))
     result = await analyzed(temporal_client, stage)
-    first, second, *_ = stand_in.asked(":generateContent")
+    first, second, *_ = fake_gemini.asked(":generateContent")
     assert second.at - first.at >= DELAY
     assert "gemini" in result.candidates[0].analyzer
 
 
 async def test_a_window_is_not_given_up_for_gemini(
-    temporal_client: Client, stage: Stage, stand_in: GeminiStandIn
+    temporal_client: Client, stage: Stage, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(*[Fault(status="RESOURCE_EXHAUSTED", delay=0.01)] * 20)
+    fake_gemini.faults.add(*[Fault(status="RESOURCE_EXHAUSTED", delay=0.01)] * 20)
     result = await analyzed(temporal_client, stage)
     assert len(result.candidates) == 1
     assert result.gemini is not None
     assert "quota" in (result.gemini.status_message or "")
-    assert len(stand_in.asked(":generateContent")) == 3
+    assert len(fake_gemini.asked(":generateContent")) == 3

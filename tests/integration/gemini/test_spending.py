@@ -19,7 +19,7 @@ from infra.db.repositories import usage
 from infra.gemini import GeminiClient
 from infra.media.pool import MediaPool
 from tests.factories.scenes import STREAM, Scene
-from tests.fakes.gemini import GeminiStandIn
+from tests.fakes.gemini import FakeGemini
 from tests.integration.gemini.stage import Stage
 
 TOKENS = TokenUsage(text=900, output=100)
@@ -70,7 +70,7 @@ async def record(spending: GeminiSpending, tenant: UUID, key: str, dollars: floa
 
 async def test_tokens_and_dollars_of_every_call_are_metered_once(
     staged: Callable[[Database], Stage],
-    stand_in: GeminiStandIn,
+    fake_gemini: FakeGemini,
     database: Database,
     tenant: UUID,
 ) -> None:
@@ -78,7 +78,7 @@ async def test_tokens_and_dollars_of_every_call_are_metered_once(
     await stage.analyze_all()
     report = stage.report()
     await stage.analyze_all()
-    assert len(stand_in.answers) == report.calls == 3
+    assert len(fake_gemini.answers) == report.calls == 3
     assert await used(database, tenant) == {
         UsageKind.GEMINI_TOKENS: report.usage.total,
         UsageKind.GEMINI_COST_USD: pytest.approx(Decimal(str(report.dollars)), abs=Decimal("3e-6")),

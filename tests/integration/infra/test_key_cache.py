@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -20,31 +19,18 @@ from app.services.api_keys import (
 from domain.tenants.keys import Scope
 from infra import api_keys
 from infra.db.engine import Database
+from tests.fakes.clock import FakeClock
 
 SECRET = b"s" * 32
 
 
-@dataclass
-class Clock:
-    """Both clocks that a cache goes by; tests move them on."""
-
-    seconds: float = 0.0
-    begin: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now(self) -> datetime:
-        return self.begin + timedelta(seconds=self.seconds)
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def cache(database: Database, clock: Clock) -> KeyCache:
+def cache(database: Database, clock: FakeClock) -> KeyCache:
     return KeyCache(database, clock=clock.monotonic, now=clock.now)
 
 
@@ -69,7 +55,7 @@ async def find(cache: KeyCache, made: TenantKey) -> CachedKey | None:
 
 
 async def test_a_key_revoked_elsewhere_is_refused_within_its_lifetime(
-    database: Database, cache: KeyCache, clock: Clock, slug: str
+    database: Database, cache: KeyCache, clock: FakeClock, slug: str
 ) -> None:
     made = await new_key(database, slug)
     known = await find(cache, made)
@@ -148,7 +134,7 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it(
 
 
 async def test_a_remembered_key_expires_on_time(
-    database: Database, cache: KeyCache, clock: Clock, slug: str
+    database: Database, cache: KeyCache, clock: FakeClock, slug: str
 ) -> None:
     made = await new_key(database, slug, expires_at=clock.begin + timedelta(seconds=3600))
     clock.seconds = 3599
@@ -165,7 +151,7 @@ async def test_an_unknown_key_is_found_as_soon_as_it_exists(
 
 
 async def test_a_noted_use_is_remembered_with_the_key(
-    database: Database, cache: KeyCache, clock: Clock, slug: str
+    database: Database, cache: KeyCache, clock: FakeClock, slug: str
 ) -> None:
     made = await new_key(database, slug)
     key_hash = api_keys.hash_key(made.key, secret=SECRET)

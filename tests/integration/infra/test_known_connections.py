@@ -13,32 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.services.connections import LIFETIME, ConnectionCache
 from infra.db.engine import Database
 from infra.db.repositories import connections
+from tests.fakes.clock import FakeClock
 from tests.integration.infra.repositories.test_connections import SECRETS, new_connection
 
 NOW = datetime(2026, 5, 2, 19, tzinfo=UTC)
 
 
-class Time:
-    """Both clocks, which stand still until they are moved."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now(self) -> datetime:
-        return NOW + timedelta(seconds=self.seconds)
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(begin=NOW)
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def known(database: Database, time: Time) -> ConnectionCache:
-    return ConnectionCache(database, SECRETS, clock=time.monotonic, now=time.now)
+def known(database: Database, clock: FakeClock) -> ConnectionCache:
+    return ConnectionCache(database, SECRETS, clock=clock.monotonic, now=clock.now)
 
 
 async def rename(database: Database, tenant: UUID, connection: UUID, account: str) -> None:
@@ -52,12 +40,12 @@ async def rename(database: Database, tenant: UUID, connection: UUID, account: st
 
 
 async def test_a_change_made_elsewhere_counts_after_seconds(
-    database: Database, tenant: UUID, known: ConnectionCache, time: Time
+    database: Database, tenant: UUID, known: ConnectionCache, clock: FakeClock
 ) -> None:
     connection = await new_connection(database, tenant, account="before")
     seen = []
     for at in (0.0, LIFETIME - 0.1, LIFETIME):
-        time.seconds = at
+        clock.seconds = at
         found = await known.find(connection)
         assert found is not None
         seen.append(found.account_id)
@@ -96,7 +84,7 @@ async def test_a_second_connection_of_a_workspace_is_found_at_once(
 
 
 async def test_that_there_is_no_connection_is_remembered_for_seconds(
-    database: Database, tenant: UUID, known: ConnectionCache, time: Time
+    database: Database, tenant: UUID, known: ConnectionCache, clock: FakeClock
 ) -> None:
     account = uuid4().hex
     assert not known.remembers(account)
@@ -104,7 +92,7 @@ async def test_that_there_is_no_connection_is_remembered_for_seconds(
     await new_connection(database, tenant, account=account)
     assert known.remembers(account)
     assert await known.find_by_workspace(account) == ()
-    time.seconds = LIFETIME
+    clock.seconds = LIFETIME
     assert not known.remembers(account)
     assert len(await known.find_by_workspace(account)) == 1
 
@@ -120,9 +108,9 @@ async def test_a_connection_made_here_is_found_at_once(
 
 
 async def test_strangers_push_no_known_connection_out(
-    database: Database, tenant: UUID, time: Time
+    database: Database, tenant: UUID, clock: FakeClock
 ) -> None:
-    known = ConnectionCache(database, SECRETS, clock=time.monotonic, now=time.now, capacity=2)
+    known = ConnectionCache(database, SECRETS, clock=clock.monotonic, now=clock.now, capacity=2)
     connection = await new_connection(database, tenant)
     assert await known.find(connection) is not None
     strangers = [uuid4() for _ in range(3)]
@@ -133,7 +121,7 @@ async def test_strangers_push_no_known_connection_out(
 
 
 async def test_old_secrets_lose_their_worth_to_the_moment(
-    database: Database, tenant: UUID, known: ConnectionCache, time: Time
+    database: Database, tenant: UUID, known: ConnectionCache, clock: FakeClock
 ) -> None:
     connection = await new_connection(database, tenant)
     stored = SECRETS.stored(SECRETS.generate(), connection_id=connection)
@@ -148,7 +136,7 @@ async def test_old_secrets_lose_their_worth_to_the_moment(
         )
     accepted = []
     for at in (0.0, 1.9, 2.0):
-        time.seconds = at
+        clock.seconds = at
         found = await known.find(connection)
         assert found is not None
         assert found.secrets is not None
@@ -180,14 +168,14 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it(
 
 
 async def test_what_was_found_is_known_to_exist_until_it_is_not_found(
-    database: Database, tenant: UUID, known: ConnectionCache, time: Time
+    database: Database, tenant: UUID, known: ConnectionCache, clock: FakeClock
 ) -> None:
     connection = await new_connection(database, tenant, account=uuid4().hex)
     assert await known.find(connection) is not None
-    time.seconds = LIFETIME
+    clock.seconds = LIFETIME
     assert known.remembers(connection)
     async with database.session(tenant) as session:
         assert await connections.remove(session, tenant_id=tenant, connection_id=connection)
     assert await known.find(connection) is None
-    time.seconds = 3 * LIFETIME
+    clock.seconds = 3 * LIFETIME
     assert not known.remembers(connection)

@@ -103,7 +103,7 @@ async def test_events_of_one_highlight_arrive_in_order_whatever_is_retried(
             await post.dispatcher.dispatch(post.tenant_id)
         await hook.until(4)
         await workflow_of(temporal_client, post, endpoint, f"highlight/{about.id}").result()
-    assert hook.types() == ["highlight.pending"] * 3 + ["highlight.confirmed"]
+    assert hook.types == ["highlight.pending"] * 3 + ["highlight.confirmed"]
     assert len({each.headers["webhook-id"] for each in hook.received}) == 2
     first, second = await post.sent(endpoint)
     assert (first.status, first.attempts, second.status) == ("succeeded", 3, "succeeded")

@@ -8,14 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from infra.cache import AsyncCache
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.fakes.clock import FakeClock
 
 
 class Source:
@@ -39,8 +32,8 @@ class Source:
 
 
 async def test_a_value_is_loaded_again_after_its_lifetime() -> None:
-    clock, source = Clock(), Source()
-    cache = AsyncCache[str, str](capacity=2, lifetime=5.0, clock=clock)
+    clock, source = FakeClock(), Source()
+    cache = AsyncCache[str, str](capacity=2, lifetime=5.0, clock=clock.monotonic)
     for seconds, loads in ((0.0, 1), (4.9, 1), (5.0, 2)):
         clock.seconds = seconds
         assert await cache.get_or_load("a", source.value("1")) == "1"
@@ -48,8 +41,8 @@ async def test_a_value_is_loaded_again_after_its_lifetime() -> None:
 
 
 async def test_a_lifetime_begins_with_the_load() -> None:
-    clock, source = Clock(), Source()
-    cache = AsyncCache[str, str](capacity=2, lifetime=5.0, clock=clock)
+    clock, source = FakeClock(), Source()
+    cache = AsyncCache[str, str](capacity=2, lifetime=5.0, clock=clock.monotonic)
     source.gate.clear()
     waiting = asyncio.create_task(cache.get_or_load("a", source.value("1")))
     await asyncio.sleep(0)
@@ -166,8 +159,8 @@ async def test_what_matches_is_invalidated() -> None:
 
 
 async def test_a_replaced_value_keeps_its_lifetime() -> None:
-    clock, source = Clock(), Source()
-    cache = AsyncCache[str, str](capacity=2, lifetime=5.0, clock=clock)
+    clock, source = FakeClock(), Source()
+    cache = AsyncCache[str, str](capacity=2, lifetime=5.0, clock=clock.monotonic)
     cache.replace("a", lambda value: value + "!")
     assert "a" not in cache
     await cache.get_or_load("a", source.value("1"))

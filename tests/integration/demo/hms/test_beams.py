@@ -19,7 +19,7 @@ import pytest
 from demo.errors import UnusableInputError
 from demo.hms import Beam, Simulator, SimulatorOptions, Webhook
 from demo.origin import Faults
-from tests.fakes.hms_endpoint import Endpoint, listening
+from tests.fakes.webhook_receiver import Receiver, hms_receiver
 
 PACE = 40.0
 STARTED, STOPPED = "hls.started.success", "hls.stopped.success"
@@ -31,7 +31,7 @@ class World:
     """The simulator, whoever receives its events, and a client."""
 
     simulator: Simulator
-    endpoint: Endpoint
+    endpoint: Receiver
     http: httpx.AsyncClient
 
     async def playlist(self, url: str) -> m3u8.M3U8:
@@ -45,7 +45,7 @@ class World:
 
 @asynccontextmanager
 async def world(**options: object) -> AsyncIterator[World]:
-    async with listening() as endpoint:
+    async with hms_receiver() as endpoint:
         settings = SimulatorOptions.model_validate(
             {"webhook": Webhook(url=endpoint.url), "pace": PACE, **options}
         )

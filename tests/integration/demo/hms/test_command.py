@@ -6,11 +6,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.fakes.hms_endpoint import listening
+from tests.fakes.webhook_receiver import hms_receiver
 
 
 async def test_the_command_plays_every_session_to_its_end(video: Path) -> None:
-    async with listening() as endpoint:
+    async with hms_receiver() as endpoint:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "demo.hms", "--file", str(video), "--webhook", endpoint.url),
             *("--header", "X-Secret: token", "--pace", "40", "--sessions", "2", "--linger", "0"),

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from demo.hms import EventFault, Session, Simulator, SimulatorOptions, Webhook, management_token
-from tests.fakes.hms_endpoint import Endpoint, listening
+from tests.fakes.webhook_receiver import Receiver, hms_receiver
 
 # Waits of 1, 3 and 10 s become 1, 3 and 10 ms.
 PACE = 1000.0
@@ -21,7 +21,7 @@ END, CLOSE = "room.end.success", "session.close.success"
 
 @asynccontextmanager
 async def simulated(
-    endpoint: Endpoint, *faults: EventFault, **webhook: object
+    endpoint: Receiver, *faults: EventFault, **webhook: object
 ) -> AsyncIterator[Simulator]:
     options = SimulatorOptions(
         webhook=Webhook.model_validate({"url": endpoint.url, **webhook}),
@@ -42,13 +42,13 @@ async def talk(simulator: Simulator) -> Session:
 
 
 async def test_events_arrive_in_the_order_of_a_session() -> None:
-    async with listening() as endpoint, simulated(endpoint) as simulator:
+    async with hms_receiver() as endpoint, simulated(endpoint) as simulator:
         await talk(simulator)
         assert endpoint.types == [OPEN, JOIN, END, LEAVE, CLOSE]
 
 
 async def test_the_envelope_is_that_of_version_2() -> None:
-    async with listening() as endpoint, simulated(endpoint) as simulator:
+    async with hms_receiver() as endpoint, simulated(endpoint) as simulator:
         session = await talk(simulator)
         event = endpoint.of_type(OPEN)[0].event
         assert event.keys() == {
@@ -63,29 +63,35 @@ async def test_the_envelope_is_that_of_version_2() -> None:
 
 async def test_secret_headers_are_sent_along() -> None:
     headers = {"X-Highlights-Secret": "s3cret"}
-    async with listening() as endpoint, simulated(endpoint, headers=headers) as simulator:
+    async with (
+        hms_receiver() as endpoint,
+        simulated(endpoint, headers=headers) as simulator,
+    ):
         await talk(simulator)
         assert {each.headers["x-highlights-secret"] for each in endpoint.received} == {"s3cret"}
 
 
 async def test_nothing_is_signed_unless_a_relay_does_it() -> None:
-    async with listening() as endpoint, simulated(endpoint) as simulator:
+    async with hms_receiver() as endpoint, simulated(endpoint) as simulator:
         await talk(simulator)
         assert "x-100ms-signature" not in endpoint.received[0].headers
 
 
 async def test_a_relay_signs_the_raw_body() -> None:
-    async with listening() as endpoint, simulated(endpoint, signature_secret="key") as simulator:
+    async with (
+        hms_receiver() as endpoint,
+        simulated(endpoint, signature_secret="key") as simulator,
+    ):
         await talk(simulator)
         for each in endpoint.received:
-            expected = hmac.new(b"key", each.body, hashlib.sha256).hexdigest()
+            expected = hmac.new(b"key", each.body.encode(), hashlib.sha256).hexdigest()
             assert each.headers["x-100ms-signature"] == f"sha256={expected}"
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 302, 400, 410, 500])
 async def test_anything_but_200_is_tried_again(status: int) -> None:
     async with (
-        listening({JOIN: [status]}) as endpoint,
+        hms_receiver({JOIN: [status]}) as endpoint,
         simulated(endpoint) as simulator,
     ):
         await talk(simulator)
@@ -95,7 +101,10 @@ async def test_anything_but_200_is_tried_again(status: int) -> None:
 
 
 async def test_an_event_is_given_up_after_three_retries() -> None:
-    async with listening({JOIN: [500] * 9}) as endpoint, simulated(endpoint) as simulator:
+    async with (
+        hms_receiver({JOIN: [500] * 9}) as endpoint,
+        simulated(endpoint) as simulator,
+    ):
         await talk(simulator)
         assert len(endpoint.of_type(JOIN)) == 4
         assert [d.number for d in simulator.sender.deliveries if d.type == JOIN] == [1, 2, 3, 4]
@@ -108,7 +117,7 @@ async def test_the_retries_wait_for_1_3_and_10_seconds_by_default() -> None:
 async def test_a_retry_holds_nothing_back_so_it_comes_out_of_order() -> None:
     retries = (1000.0,)  # a second at this pace: everything else has long been sent
     async with (
-        listening({OPEN: [503]}) as endpoint,
+        hms_receiver({OPEN: [503]}) as endpoint,
         simulated(endpoint, retries=retries) as simulator,
     ):
         await talk(simulator)
@@ -116,7 +125,7 @@ async def test_a_retry_holds_nothing_back_so_it_comes_out_of_order() -> None:
 
 
 async def test_an_endpoint_that_is_away_is_tried_again_too() -> None:
-    endpoint = Endpoint(url="http://127.0.0.1:1/hooks")
+    endpoint = Receiver(url="http://127.0.0.1:1/hooks")
     async with simulated(endpoint) as simulator:
         simulator.room().open()
         await simulator.sender.settled()
@@ -125,14 +134,14 @@ async def test_an_endpoint_that_is_away_is_tried_again_too() -> None:
 
 async def test_an_event_can_be_lost() -> None:
     fault = EventFault(type=JOIN, drop=True)
-    async with listening() as endpoint, simulated(endpoint, fault) as simulator:
+    async with hms_receiver() as endpoint, simulated(endpoint, fault) as simulator:
         await talk(simulator)
         assert endpoint.types == [OPEN, END, LEAVE, CLOSE]
 
 
 async def test_an_event_can_come_twice_with_the_same_id() -> None:
     fault = EventFault(type=JOIN, copies=2)
-    async with listening() as endpoint, simulated(endpoint, fault) as simulator:
+    async with hms_receiver() as endpoint, simulated(endpoint, fault) as simulator:
         await talk(simulator)
         first, second = endpoint.of_type(JOIN)
         assert first.event["id"] == second.event["id"]
@@ -140,21 +149,21 @@ async def test_an_event_can_come_twice_with_the_same_id() -> None:
 
 async def test_an_event_can_be_overtaken() -> None:
     fault = EventFault(type=JOIN, after=END)
-    async with listening() as endpoint, simulated(endpoint, fault) as simulator:
+    async with hms_receiver() as endpoint, simulated(endpoint, fault) as simulator:
         await talk(simulator)
         assert endpoint.types == [OPEN, END, JOIN, LEAVE, CLOSE]
 
 
 async def test_an_event_can_be_late() -> None:
     fault = EventFault(type=OPEN, delay=1000.0)
-    async with listening() as endpoint, simulated(endpoint, fault) as simulator:
+    async with hms_receiver() as endpoint, simulated(endpoint, fault) as simulator:
         await talk(simulator)
         assert endpoint.types == [JOIN, END, LEAVE, CLOSE, OPEN]
 
 
 async def test_a_fault_can_be_of_one_event_alone() -> None:
     fault = EventFault(type=OPEN, nth=2, drop=True)
-    async with listening() as endpoint, simulated(endpoint, fault) as simulator:
+    async with hms_receiver() as endpoint, simulated(endpoint, fault) as simulator:
         for _ in range(3):
             simulator.room().open()
         await simulator.sender.settled()
@@ -163,7 +172,7 @@ async def test_a_fault_can_be_of_one_event_alone() -> None:
 
 async def test_failed_events_can_be_replayed_over_the_api() -> None:
     async with (
-        listening({JOIN: [500] * 4}) as endpoint,
+        hms_receiver({JOIN: [500] * 4}) as endpoint,
         simulated(endpoint) as simulator,
         httpx.AsyncClient(base_url=simulator.base_url) as http,
     ):

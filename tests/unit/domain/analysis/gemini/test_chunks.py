@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
 from uuid import UUID
 
 from hypothesis import given
@@ -19,26 +18,16 @@ from domain.analysis.gemini.chunks import (
     GeminiState,
 )
 from domain.highlights.candidate import HighlightCandidate
-from domain.media.segments import SegmentRef, TimedMetadata, Window
+from domain.media.segments import TimedMetadata, Window
 from domain.score import DIMENSIONS, HighlightScore
+from tests.factories.clips import segment
 
 SECONDS = 4.0
 
 
 def window(index: int, *, marks: tuple[str, ...] = ()) -> Window:
     start = index * SECONDS
-    segments = tuple(
-        SegmentRef(
-            media_sequence=2 * index + half,
-            start=start + 2.0 * half,
-            duration=2.0,
-            first_timestamp=0.0,
-            key=f"{index}-{half}",
-            size=1,
-            published_at=datetime(2026, 5, 1, tzinfo=UTC),
-        )
-        for half in (0, 1)
-    )
+    segments = tuple(segment(2 * index + half, start + 2.0 * half) for half in (0, 1))
     metadata = tuple(TimedMetadata(id=mark, at=start, payload=mark) for mark in marks)
     return Window(
         index=index,

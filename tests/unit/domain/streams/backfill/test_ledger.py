@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.analysis.messages import AnalyzeWindowResult
 from domain.ingest.messages import IngestCursor
-from domain.media.segments import Gap, GapReason, GapStatus, SegmentRef, Window
+from domain.media.segments import Gap, GapReason, GapStatus, Window
 from domain.streams.backfill.ledger import BackfillLedger
 from domain.streams.backfill.messages import (
     BackfillInput,
@@ -18,7 +18,8 @@ from domain.streams.backfill.messages import (
 from domain.streams.backfill.planning import plan_backfill, plan_whole
 from domain.streams.messages import RecordingReady
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
-from tests.factories.backfill import NOON, gap, recording
+from tests.factories.backfill import gap, recording
+from tests.factories.clips import segment
 
 REQUEST = BackfillInput(
     tenant_id=UUID(int=1),
@@ -48,15 +49,6 @@ def whole() -> BackfillLedger:
 
 
 def window(number: int, start: float, end: float, *, lost: bool = False) -> Window:
-    segment = SegmentRef(
-        media_sequence=number,
-        start=start,
-        duration=end - start,
-        first_timestamp=0.0,
-        key="a",
-        size=1,
-        published_at=NOON,
-    )
     hole = Gap(
         start=start,
         duration=end - start,
@@ -67,7 +59,7 @@ def window(number: int, start: float, end: float, *, lost: bool = False) -> Wind
     return Window(
         index=number,
         variant="recording",
-        segments=() if lost else (segment,),
+        segments=() if lost else (segment(number, start, end - start),),
         gaps=(hole,) if lost else (),
         start=start,
         end=end,

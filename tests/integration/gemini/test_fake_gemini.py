@@ -12,7 +12,7 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from tests.fakes.gemini import KEY, Fault, GeminiStandIn, On
+from tests.fakes.gemini import KEY, FakeGemini, Fault, On
 from tests.integration.gemini.conftest import MODEL
 
 PEAK = 24.0
@@ -33,11 +33,11 @@ MOMENTS = {
 
 
 @pytest.fixture
-def sdk(stand_in: GeminiStandIn) -> genai.Client:
+def sdk(fake_gemini: FakeGemini) -> genai.Client:
     return genai.Client(
         api_key=KEY,
         http_options=types.HttpOptions(
-            base_url=stand_in.url,
+            base_url=fake_gemini.url,
             api_version="v1beta",
             retry_options=types.HttpRetryOptions(attempts=1),
         ),
@@ -120,7 +120,7 @@ async def test_it_bills_frames_sound_and_text(
 
 
 async def test_a_file_is_uploaded_processed_watched_and_deleted(
-    sdk: genai.Client, stand_in: GeminiStandIn, film_file: Path
+    sdk: genai.Client, fake_gemini: FakeGemini, film_file: Path
 ) -> None:
     files = sdk.aio.files
     uploaded = await files.upload(file=str(film_file))
@@ -133,7 +133,7 @@ async def test_a_file_is_uploaded_processed_watched_and_deleted(
     part = types.Part(file_data=data)
     assert await ask(sdk, [types.Content(role="user", parts=[part])]) == [24.0]
     await files.delete(name=uploaded.name or "")
-    assert stand_in.shelf.files == {}
+    assert fake_gemini.files.files == {}
 
 
 async def test_a_file_still_in_processing_cannot_be_watched(
@@ -146,14 +146,14 @@ async def test_a_file_still_in_processing_cannot_be_watched(
 
 
 async def test_an_upload_that_loses_bytes_is_refused(
-    sdk: genai.Client, stand_in: GeminiStandIn, film_file: Path
+    sdk: genai.Client, fake_gemini: FakeGemini, film_file: Path
 ) -> None:
-    stand_in.faults.add(Fault(On.FILE, lose=1000))
+    fake_gemini.faults.add(Fault(On.FILE, lose=1000))
     with pytest.raises(errors.ClientError, match="announced"):
         await sdk.aio.files.upload(file=str(film_file))
 
 
-def test_an_upload_at_a_wrong_offset_is_refused(stand_in: GeminiStandIn) -> None:
+def test_an_upload_at_a_wrong_offset_is_refused(fake_gemini: FakeGemini) -> None:
     headers = {
         "x-goog-api-key": KEY,
         "x-goog-upload-protocol": "resumable",
@@ -161,7 +161,7 @@ def test_an_upload_at_a_wrong_offset_is_refused(stand_in: GeminiStandIn) -> None
         "x-goog-upload-header-content-length": "10",
         "x-goog-upload-header-content-type": "video/mp4",
     }
-    begun = httpx.post(f"{stand_in.url}/upload/v1beta/files", headers=headers, json={"file": {}})
+    begun = httpx.post(f"{fake_gemini.url}/upload/v1beta/files", headers=headers, json={"file": {}})
     answer = httpx.post(
         begun.headers["x-goog-upload-url"],
         headers={"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "3"},
@@ -240,10 +240,10 @@ async def test_tokens_can_be_counted_and_content_cached(
     ],
 )
 def test_a_request_against_the_documents_is_refused(
-    stand_in: GeminiStandIn, request_body: dict[str, Any], complaint: str
+    fake_gemini: FakeGemini, request_body: dict[str, Any], complaint: str
 ) -> None:
     answer = httpx.post(
-        f"{stand_in.url}/v1beta/models/{MODEL}:generateContent",
+        f"{fake_gemini.url}/v1beta/models/{MODEL}:generateContent",
         headers={"x-goog-api-key": KEY},
         json=request_body,
     )
@@ -267,26 +267,28 @@ async def test_more_than_twenty_megabytes_inline_are_refused(sdk: genai.Client) 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 403), ("wrong", 400)])
 def test_without_the_key_nothing_is_answered(
-    stand_in: GeminiStandIn, key: str | None, status: int
+    fake_gemini: FakeGemini, key: str | None, status: int
 ) -> None:
     headers = {"x-goog-api-key": key} if key else {}
     answer = httpx.post(
-        f"{stand_in.url}/v1beta/models/{MODEL}:generateContent", headers=headers, json={}
+        f"{fake_gemini.url}/v1beta/models/{MODEL}:generateContent", headers=headers, json={}
     )
     assert answer.status_code == status
 
 
-async def test_it_says_how_long_to_wait(sdk: genai.Client, stand_in: GeminiStandIn) -> None:
-    stand_in.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=7.5))
+async def test_it_says_how_long_to_wait(sdk: genai.Client, fake_gemini: FakeGemini) -> None:
+    fake_gemini.faults.add(Fault(status="RESOURCE_EXHAUSTED", delay=7.5))
     with pytest.raises(errors.ClientError) as caught:
         await sdk.aio.models.generate_content(model=MODEL, contents="hello")
     assert "'retryDelay': '7.5s'" in str(caught.value.details)
 
 
 async def test_an_answer_can_be_cut_short_and_a_prompt_blocked(
-    sdk: genai.Client, stand_in: GeminiStandIn
+    sdk: genai.Client, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(Fault(cut=3), Fault(finish="SAFETY"), Fault(blocked="PROHIBITED_CONTENT"))
+    fake_gemini.faults.add(
+        Fault(cut=3), Fault(finish="SAFETY"), Fault(blocked="PROHIBITED_CONTENT")
+    )
     cut, unsafe, blocked = [
         await sdk.aio.models.generate_content(model=MODEL, contents="hello") for _ in range(3)
     ]
@@ -308,10 +310,10 @@ async def test_an_answer_can_be_cut_short_and_a_prompt_blocked(
     ],
 )
 def test_thinking_that_a_model_does_not_take_is_refused(
-    stand_in: GeminiStandIn, model: str, thinking: dict[str, Any], complaint: str
+    fake_gemini: FakeGemini, model: str, thinking: dict[str, Any], complaint: str
 ) -> None:
     answer = httpx.post(
-        f"{stand_in.url}/v1beta/models/{model}:generateContent",
+        f"{fake_gemini.url}/v1beta/models/{model}:generateContent",
         headers={"x-goog-api-key": KEY},
         json={
             "contents": [{"parts": [{"text": "x"}]}],
@@ -320,13 +322,13 @@ def test_thinking_that_a_model_does_not_take_is_refused(
     )
     assert answer.status_code == 400
     assert complaint in answer.text
-    assert stand_in.billed == []
+    assert fake_gemini.billed == []
 
 
 async def test_thoughts_are_output_and_use_up_its_limit(
-    sdk: genai.Client, stand_in: GeminiStandIn
+    sdk: genai.Client, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.faults.add(Fault(thoughts=500))
+    fake_gemini.faults.add(Fault(thoughts=500))
     limited = types.GenerateContentConfig(max_output_tokens=100)
     empty = await sdk.aio.models.generate_content(model=MODEL, contents="hi", config=limited)
     assert not empty.text
@@ -336,15 +338,15 @@ async def test_thoughts_are_output_and_use_up_its_limit(
     assert empty.usage_metadata.thoughts_token_count == 100
 
 
-async def test_it_lists_its_models_page_by_page(sdk: genai.Client, stand_in: GeminiStandIn) -> None:
+async def test_it_lists_its_models_page_by_page(sdk: genai.Client, fake_gemini: FakeGemini) -> None:
     pager = await sdk.aio.models.list(config={"page_size": 2})
     names = [str(each.name).removeprefix("models/") async for each in pager]
-    assert names == stand_in.models
+    assert names == fake_gemini.models
 
 
 async def test_another_model_may_answer_and_says_so(
-    sdk: genai.Client, stand_in: GeminiStandIn
+    sdk: genai.Client, fake_gemini: FakeGemini
 ) -> None:
-    stand_in.routes["gemini-2.5-flash"] = MODEL
+    fake_gemini.routes["gemini-2.5-flash"] = MODEL
     answer = await sdk.aio.models.generate_content(model="gemini-2.5-flash", contents="hi")
     assert answer.model_version == MODEL
