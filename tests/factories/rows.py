@@ -9,6 +9,7 @@ from app.services.tenants import tenant_id_of
 from domain.clips.models import ClipSpec, ClipStatus, RenderedClip
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
+from domain.hms.admission import Checks
 from domain.ids import clip_id, highlight_id
 from domain.profiles.model import GameProfile
 from domain.score import DIMENSIONS, HighlightScore
@@ -16,14 +17,25 @@ from domain.streams.messages import ClipRecord
 from domain.text import Language
 from domain.webhooks.events import Event, EventType, UsagePayload, event
 from infra.db.engine import Database
-from infra.db.repositories import api_keys, clips, deliveries, endpoints, highlights, streams, usage
+from infra.db.repositories import (
+    api_keys,
+    clips,
+    connections,
+    deliveries,
+    endpoints,
+    highlights,
+    streams,
+    usage,
+)
 from infra.db.repositories.highlights import HighlightFilter, Sort
 from infra.db.tables import Highlight
+from infra.encryption import ConnectionSecrets
 from infra.webhooks.sender import EndpointSecrets
 
 PROFILE = GameProfile(id="default", version="1", name="Default")
 PICTURE = "0f1e2d3c4b5a6978"
 SIGNING_SECRET = b"s" * 32
+CONNECTION_SECRETS = ConnectionSecrets(SIGNING_SECRET)
 URL = "https://cdn.example.com/master.m3u8"
 PEAK_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -118,6 +130,25 @@ async def new_clip(
     async with database.session(tenant_id) as session:
         await clips.record_clip(session, record)
     return record.spec.id
+
+
+async def new_connection(
+    database: Database, tenant_id: UUID, *, account: str | None = None, app: str | None = None
+) -> UUID:
+    connection_id = uuid4()
+    async with database.session(tenant_id) as session:
+        await connections.create(
+            session,
+            tenant_id=tenant_id,
+            id=connection_id,
+            name="Cup",
+            title="",
+            account_id=account,
+            app_id=app,
+            checks=Checks().model_dump(mode="json"),
+            **CONNECTION_SECRETS.stored(CONNECTION_SECRETS.generate(), connection_id=connection_id),
+        )
+    return connection_id
 
 
 async def new_endpoint(

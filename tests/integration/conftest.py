@@ -1,10 +1,10 @@
-"""What integration tests share: the application's door to the database, tenants, a broker."""
+"""What integration tests share: the database, tenants, a stream, a broker."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
@@ -14,7 +14,7 @@ from aio_pika.exceptions import AMQPError
 from app.dev.postgres import DatabaseUrls
 from infra.db.engine import Database
 from tests.conftest import server_directory
-from tests.factories.rows import new_tenant
+from tests.factories.rows import new_stream, new_tenant
 from tests.fakes import rabbitmq
 
 
@@ -36,6 +36,18 @@ async def tenant(database: Database) -> UUID:
 async def other_tenant(database: Database) -> UUID:
     """A second tenant, whose data the first must never see."""
     return await new_tenant(database)
+
+
+@pytest.fixture
+async def stream(database: Database, tenant: UUID) -> UUID:
+    """A stream of the tenant."""
+    return await new_stream(database, tenant)
+
+
+@pytest.fixture
+def slug() -> str:
+    """The slug of a tenant that does not exist yet."""
+    return f"tenant-{uuid4().hex}"
 
 
 @pytest.fixture(scope="session")

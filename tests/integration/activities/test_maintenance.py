@@ -23,7 +23,7 @@ from domain.tenants.retention import (
 )
 from domain.tenants.usage import UsageKind, usage_event
 from infra.db.engine import Database
-from infra.db.repositories import connections, highlights, idempotency, tenants, usage
+from infra.db.repositories import highlights, idempotency, tenants, usage
 from infra.db.tables import (
     AuditEntry,
     Base,
@@ -35,10 +35,9 @@ from infra.db.tables import (
     InboundEvent,
     UsageEventRow,
 )
-from tests.factories.rows import new_highlight, new_stream, used
+from tests.factories.rows import new_connection, new_highlight, new_stream, used
 
 OLD = datetime.now(UTC) - timedelta(days=400)
-SECRETS = {"header_hash": b"h", "signing_secret": b"s"}
 
 
 async def expire(database: Database, *, batch: int = 1000) -> ExpireRecordsResult:
@@ -107,15 +106,6 @@ async def test_old_events_go(database: Database, tenant: UUID) -> None:
     await age(database, tenant, EventRow)
     await expire(database)
     assert await count(database, tenant, EventRow) == 0
-
-
-async def new_connection(database: Database, tenant: UUID) -> UUID:
-    connection = uuid4()
-    async with database.session(tenant) as session:
-        await connections.create(
-            session, tenant_id=tenant, id=connection, name="C", checks={}, **SECRETS
-        )
-    return connection
 
 
 async def test_old_events_of_100ms_go_once_they_are_done(

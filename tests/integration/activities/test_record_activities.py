@@ -19,18 +19,13 @@ from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips, highlights, streams
 from infra.db.tables import Stream
 from tests.factories.clips import gap
-from tests.factories.rows import clip_record, new_highlight, new_stream
+from tests.factories.rows import clip_record, new_highlight
 from workflows.steps import RECORD_MISSING, UNTIL_DONE
 
 
 @pytest.fixture
 def records(database: Database) -> RecordActivities:
     return RecordActivities(database)
-
-
-@pytest.fixture
-async def stream(database: Database, tenant: UUID) -> UUID:
-    return await new_stream(database, tenant)
 
 
 async def row(database: Database, tenant: UUID, stream: UUID) -> Stream:

@@ -14,7 +14,7 @@ from infra.db.engine import Database
 from infra.db.repositories import highlights
 from infra.db.repositories.highlights import HighlightFilter, Sort
 from infra.profiles.store import ProfileStore
-from tests.factories.rows import candidate, new_stream
+from tests.factories.rows import candidate
 
 ALL = tuple(DecisionStatus)
 
@@ -22,11 +22,6 @@ ALL = tuple(DecisionStatus)
 def scored(proposed: HighlightCandidate, level: float) -> HighlightCandidate:
     score = HighlightScore(**dict.fromkeys(DIMENSIONS, level), confidence=0.9)
     return proposed.model_copy(update={"score": score})
-
-
-@pytest.fixture
-async def stream(database: Database, tenant: UUID) -> UUID:
-    return await new_stream(database, tenant)
 
 
 async def test_a_decision_about_a_candidate_of_an_earlier_call_is_recorded(

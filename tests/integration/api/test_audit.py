@@ -9,7 +9,7 @@ import pytest
 from domain.tenants.audit import AuditAction
 from domain.tenants.keys import Scope
 from tests.integration.api.conftest import Account, NewAccount
-from tests.integration.api.test_problems import assert_problem
+from tests.integration.api.problems import assert_problem
 
 AUDIT = "/v1/audit"
 KEYS = "/v1/keys"

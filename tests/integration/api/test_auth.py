@@ -14,7 +14,7 @@ from infra import api_keys
 from infra.api_keys import KeyMode
 from infra.settings import Settings
 from tests.integration.api.conftest import Account, OpenClient
-from tests.integration.api.test_problems import assert_problem
+from tests.integration.api.problems import assert_problem
 
 STREAMS = "/v1/streams"
 KEYS = "/v1/keys"

@@ -20,7 +20,7 @@ from infra.db.repositories import deliveries, endpoints
 from infra.settings import Settings
 from tests.factories.rows import new_stream
 from tests.integration.api.conftest import BASE_URL, Account, NewAccount
-from tests.integration.api.test_problems import assert_problem
+from tests.integration.api.problems import assert_problem
 from tests.integration.api.test_strict_requests import OURS, WITH_BODY, path_of
 from tests.openapi import Documented, document
 

@@ -15,7 +15,7 @@ from infra import api_keys
 from infra.db.engine import Database
 from infra.db.repositories import api_keys as stored_keys
 from tests.integration.api.conftest import Account, NewAccount
-from tests.integration.api.test_problems import assert_problem
+from tests.integration.api.problems import assert_problem
 
 KEYS = "/v1/keys"
 READER = {"name": "scoreboard", "scopes": ["read"]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -17,21 +16,10 @@ from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.settings import Settings
 from tests.integration.api.conftest import BASE_URL, SECRET, Account, NewAccount, OpenClient
+from tests.integration.api.problems import assert_problem
 
 ANALYZE = "/v1/streams/analyze"
 BODY = {"url": "https://cdn.example.com/live/master.m3u8"}
-
-
-def assert_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    problem: dict[str, Any] = response.json()
-    assert response.status_code == status
-    assert response.headers["Content-Type"] == "application/problem+json"
-    assert (problem["status"], problem["code"]) == (status, code)
-    assert problem["type"] == f"/errors#{code}"
-    assert problem["title"]
-    assert problem["detail"]
-    assert problem["request_id"] == response.headers["X-Request-Id"]
-    return problem
 
 
 async def test_an_unknown_path(account: Account) -> None:

@@ -22,8 +22,8 @@ from infra.db.repositories import tenants
 from infra.settings import Settings
 from tests.fakes.redis_server import RedisServer
 from tests.integration.api.conftest import SECRET, Account, NewAccount, OpenClient
+from tests.integration.api.problems import assert_problem
 from tests.integration.api.test_isolation import RESOURCES
-from tests.integration.api.test_problems import assert_problem
 
 LIST: Final = "/v1/streams"
 MATCH: Final = "/v1/profiles/match"

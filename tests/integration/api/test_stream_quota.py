@@ -16,7 +16,7 @@ from infra.db.engine import Database
 from infra.db.repositories import streams
 from infra.settings import Settings
 from tests.integration.api.conftest import Account
-from tests.integration.api.test_problems import assert_problem
+from tests.integration.api.problems import assert_problem
 
 PATH = "/v1/streams/analyze"
 BODY = {"url": "https://cdn.example.com/live/master.m3u8"}

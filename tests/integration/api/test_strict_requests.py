@@ -10,7 +10,7 @@ import pytest
 
 from infra.settings import Settings
 from tests.integration.api.conftest import Account
-from tests.integration.api.test_problems import assert_problem
+from tests.integration.api.problems import assert_problem
 from tests.openapi import Documented, operations
 
 JSON = {"Content-Type": "application/json"}

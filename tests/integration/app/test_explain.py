@@ -23,11 +23,6 @@ from tests.factories.rows import URL, candidate, decision
 
 
 @pytest.fixture
-def slug() -> str:
-    return f"tenant-{uuid4().hex}"
-
-
-@pytest.fixture
 def highlight(postgres: DatabaseUrls, slug: str) -> UUID:
     return run_apart(make_highlight(postgres.application, slug))
 

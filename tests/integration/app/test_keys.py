@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -19,11 +19,6 @@ from infra.db.repositories import audit
 from infra.db.repositories.audit import AuditFilter
 from infra.db.tables import ApiKey, AuditEntry
 from tests.conftest import run_apart
-
-
-@pytest.fixture
-def slug() -> str:
-    return f"tenant-{uuid4().hex}"
 
 
 @pytest.fixture(autouse=True)

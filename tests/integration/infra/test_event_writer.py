@@ -18,7 +18,7 @@ from infra.db.engine import Database, DatabaseUnavailableError, UnstorableValueE
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import inbound_events
 from infra.db.repositories.inbound_events import NewEvent
-from tests.integration.infra.repositories.test_connections import new_connection
+from tests.factories.rows import new_connection
 
 
 class Transactions:

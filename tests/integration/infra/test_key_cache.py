@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 import pytest
 
@@ -32,11 +31,6 @@ def clock() -> FakeClock:
 @pytest.fixture
 def cache(database: Database, clock: FakeClock) -> KeyCache:
     return KeyCache(database, clock=clock.monotonic, now=clock.now)
-
-
-@pytest.fixture
-def slug() -> str:
-    return f"tenant-{uuid4().hex}"
 
 
 async def new_key(database: Database, slug: str, expires_at: datetime | None = None) -> TenantKey:

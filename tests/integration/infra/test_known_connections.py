@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.services.connections import LIFETIME, ConnectionCache
 from infra.db.engine import Database
 from infra.db.repositories import connections
+from tests.factories.rows import CONNECTION_SECRETS, new_connection
 from tests.fakes.clock import FakeClock
-from tests.integration.infra.repositories.test_connections import SECRETS, new_connection
 
 NOW = datetime(2026, 5, 2, 19, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def known(database: Database, clock: FakeClock) -> ConnectionCache:
-    return ConnectionCache(database, SECRETS, clock=clock.monotonic, now=clock.now)
+    return ConnectionCache(database, CONNECTION_SECRETS, clock=clock.monotonic, now=clock.now)
 
 
 async def rename(database: Database, tenant: UUID, connection: UUID, account: str) -> None:
@@ -110,7 +110,9 @@ async def test_a_connection_made_here_is_found_at_once(
 async def test_strangers_push_no_known_connection_out(
     database: Database, tenant: UUID, clock: FakeClock
 ) -> None:
-    known = ConnectionCache(database, SECRETS, clock=clock.monotonic, now=clock.now, capacity=2)
+    known = ConnectionCache(
+        database, CONNECTION_SECRETS, clock=clock.monotonic, now=clock.now, capacity=2
+    )
     connection = await new_connection(database, tenant)
     assert await known.find(connection) is not None
     strangers = [uuid4() for _ in range(3)]
@@ -124,7 +126,7 @@ async def test_old_secrets_lose_their_worth_to_the_moment(
     database: Database, tenant: UUID, known: ConnectionCache, clock: FakeClock
 ) -> None:
     connection = await new_connection(database, tenant)
-    stored = SECRETS.stored(SECRETS.generate(), connection_id=connection)
+    stored = CONNECTION_SECRETS.stored(CONNECTION_SECRETS.generate(), connection_id=connection)
     async with database.session(tenant) as session:
         await connections.rotate(
             session,

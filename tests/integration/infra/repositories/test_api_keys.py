@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
@@ -19,11 +19,6 @@ from infra.db.repositories import api_keys as stored
 from infra.db.tables import ApiKey, Stream
 
 SECRET = b"0" * 32
-
-
-@pytest.fixture
-def slug() -> str:
-    return f"customer-{uuid4().hex}"
 
 
 async def usable(database: Database, key: api_keys.PlainKey) -> ApiKey | None:

@@ -11,12 +11,7 @@ from domain.webhooks.events import EventType
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips, events
-from tests.factories.rows import clip_record, new_clip, new_highlight, new_stream, used
-
-
-@pytest.fixture
-async def stream(database: Database, tenant: UUID) -> UUID:
-    return await new_stream(database, tenant)
+from tests.factories.rows import clip_record, new_clip, new_highlight, used
 
 
 @pytest.fixture

@@ -7,33 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from domain.hms.admission import Checks
 from infra.db.engine import Database
 from infra.db.repositories import connections
-from infra.encryption import ConnectionSecrets
-from tests.factories.rows import new_stream
+from tests.factories.rows import CONNECTION_SECRETS, new_connection, new_stream
 
-SECRETS = ConnectionSecrets(b"s" * 32)
 TABLES = ("connections", "streams", "tenants", "inbound_events", "beams", "closed_sessions")
-
-
-async def new_connection(
-    database: Database, tenant_id: UUID, *, account: str | None = None, app: str | None = None
-) -> UUID:
-    identity = uuid4()
-    async with database.session(tenant_id) as session:
-        await connections.create(
-            session,
-            tenant_id=tenant_id,
-            id=identity,
-            name="Cup",
-            title="",
-            account_id=account,
-            app_id=app,
-            checks=Checks().model_dump(mode="json"),
-            **SECRETS.stored(SECRETS.generate(), connection_id=identity),
-        )
-    return identity
 
 
 async def test_an_id_finds_its_connection_and_no_other_row_of_any_table(
@@ -100,10 +78,10 @@ async def test_connections_with_a_management_key_are_those_that_can_be_asked_for
     async with database.session(tenant) as session:
         values = {
             "management_access_key": "access",
-            "management_secret": SECRETS.encrypt("secret", connection_id=with_key),
+            "management_secret": CONNECTION_SECRETS.encrypt("secret", connection_id=with_key),
         }
         await connections.update(session, tenant_id=tenant, connection_id=with_key, values=values)
         (found,) = await connections.list_managed(session, tenant_id=tenant)
-    key = SECRETS.management_key(found)
+    key = CONNECTION_SECRETS.management_key(found)
     assert key is not None
     assert (found.id, key.access_key, key.secret) == (with_key, "access", b"secret")

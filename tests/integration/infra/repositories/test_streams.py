@@ -23,11 +23,6 @@ GAP = Gap(start=4.0, duration=2.0, first_sequence=2, last_sequence=2, reason=Gap
 ENDED = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="the playlist ended")
 
 
-@pytest.fixture
-async def stream(database: Database, tenant: UUID) -> UUID:
-    return await new_stream(database, tenant)
-
-
 async def record(
     database: Database, tenant: UUID, stream: UUID, progress: StreamProgress, *gaps: Gap
 ) -> Stream:

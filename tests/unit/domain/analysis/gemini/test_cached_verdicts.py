@@ -21,8 +21,7 @@ from domain.analysis.gemini.chunks import (
 from domain.analysis.gemini.fusion import GeminiDetection
 from domain.highlights.candidate import HighlightCandidate, Mark
 from domain.score import DIMENSIONS, HighlightScore
-from tests.unit.domain.analysis.gemini.test_chunks import candidate, window
-from tests.unit.domain.analysis.gemini.test_results import HEARD, STREAM, TENANT, seen
+from tests.factories.gemini import HEARD, STREAM, TENANT, candidate, seen, window
 
 BETTER = HighlightScore(**dict.fromkeys(DIMENSIONS, 0.95))
 

@@ -17,38 +17,7 @@ from domain.analysis.gemini.chunks import (
     Chunk,
     GeminiState,
 )
-from domain.highlights.candidate import HighlightCandidate
-from domain.media.segments import TimedMetadata, Window
-from domain.score import DIMENSIONS, HighlightScore
-from tests.factories.clips import segment
-
-SECONDS = 4.0
-
-
-def window(index: int, *, marks: tuple[str, ...] = ()) -> Window:
-    start = index * SECONDS
-    segments = tuple(segment(2 * index + half, start + 2.0 * half) for half in (0, 1))
-    metadata = tuple(TimedMetadata(id=mark, at=start, payload=mark) for mark in marks)
-    return Window(
-        index=index,
-        variant="720p",
-        segments=segments,
-        metadata=metadata,
-        start=start,
-        end=start + SECONDS,
-    )
-
-
-def candidate(peak: float) -> HighlightCandidate:
-    return HighlightCandidate(
-        id=UUID(int=round(peak * 10)),
-        start=max(0.0, peak - 3.0),
-        peak=peak,
-        end=peak + 5.0,
-        settled_at=peak + 6.0,
-        score=HighlightScore(**dict.fromkeys(DIMENSIONS, 0.8)),
-        analyzer="local-1",
-    )
+from tests.factories.gemini import SECONDS, candidate, window
 
 
 def after(state: GeminiState, chunk: Chunk) -> GeminiState:

@@ -9,8 +9,7 @@ from domain.analysis.gemini.pricing import ModelPrice
 from domain.analysis.gemini.prompts import QueryBuilder
 from domain.analysis.gemini.query import GeminiQuery, QueryStep
 from domain.profiles.model import AnalyzerHints, GameProfile, MediaResolution
-from tests.factories.gemini import PROFILE
-from tests.unit.domain.analysis.gemini.test_chunks import window
+from tests.factories.gemini import PROFILE, window
 
 PRICE = ModelPrice(text=0.30, audio=1.00, output=2.50)
 QUESTIONS = QueryBuilder(model="gemini-3.5-flash-lite", temperature=0.3)

@@ -13,30 +13,13 @@ from domain.analysis.gemini.chunks import (
     publish_fused,
     publish_local_only,
 )
-from domain.analysis.gemini.fusion import GeminiDetection
-from domain.score import DIMENSIONS, HighlightScore
-from tests.unit.domain.analysis.gemini.test_chunks import candidate, window
-
-TENANT, STREAM = UUID(int=7), UUID(int=8)
-HEARD = candidate(40.0)
+from tests.factories.gemini import HEARD, STREAM, TENANT, seen, window
 
 
 def chunk(**changes: object) -> Chunk:
     segments = tuple(each for index in range(6, 15) for each in window(index).segments)
     whole = Chunk(start=32.0, end=60.0, segments=segments, candidates=(HEARD,))
     return whole.model_copy(update=changes)
-
-
-def seen(peak: float, *, title: str = "") -> GeminiDetection:
-    return GeminiDetection(
-        start=peak - 2.0,
-        peak=peak,
-        end=peak + 3.0,
-        kind="goal",
-        certainty=0.9,
-        score=HighlightScore(**dict.fromkeys(DIMENSIONS, 0.9)),
-        title=title,
-    )
 
 
 def told(
