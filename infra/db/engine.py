@@ -46,18 +46,18 @@ _QUERY_CANCELED: Final = "57014"
 
 
 class MissingTenantError(RuntimeError):
-    """A session was begun without saying whose it is."""
+    """A session was opened without a tenant."""
 
 
 _AWAY: Final = (OSError, SQLAlchemyTimeoutError, DBAPIError, PostgresError)
 
 
 class DatabaseUnavailableError(Exception):
-    """PostgreSQL cannot be reached, or has no connection to spare; trying again may help."""
+    """PostgreSQL cannot be reached, or no connection is free; a retry may help."""
 
 
 class UnstorableValueError(Exception):
-    """PostgreSQL refuses a value for what it is; trying again does not help."""
+    """PostgreSQL rejects a value as invalid; a retry does not help."""
 
 
 class _ScopedSession(Session):
@@ -142,7 +142,7 @@ class Database:
                 "pool_recycle": 1800,
             }
         self._engine = create_async_engine(asyncpg_url(url), **options)
-        # Each may have broken, one after the other, before a new one is opened.
+        # Each pooled connection may be broken before a new one is opened.
         self._attempts = 1 if transaction_pooler else pool_size + max_overflow + 1
         self._sessions = async_sessionmaker(
             self._engine, sync_session_class=_ScopedSession, expire_on_commit=False
@@ -152,10 +152,10 @@ class Database:
     async def session(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
         """Open a transaction as `tenant_id`: committed on success, rolled back on any error.
 
-        Cancellation is an error here too: nothing of a cancelled request stays.
+        Cancellation counts as an error: a cancelled request leaves no changes.
 
         Raises:
-            DatabaseUnavailableError: there is no connection to be had, or it broke.
+            DatabaseUnavailableError: no connection is free, or the connection broke.
         """
         async with self._scoped("app.tenant_id", str(tenant_id)) as session:
             yield session
@@ -164,20 +164,19 @@ class Database:
     async def key_session(self, key_hash: bytes) -> AsyncIterator[AsyncSession]:
         """Open a transaction that sees one row of one table: the API key with this hash.
 
-        It is what authentication needs before a tenant is known. A policy of its own grants it
-        (`app.key_hash`), so whoever does not know a key's hash sees nothing by it.
+        Authentication needs it before a tenant is known. A separate policy (`app.key_hash`) grants
+        it: without the hash of a key the session sees no row.
         """
         async with self._scoped("app.key_hash", key_hash.hex()) as session:
             yield session
 
     async def tenants_to_send_for(self) -> list[UUID]:
-        """Return the tenants that have events or deliveries which nobody has taken up.
+        """Return the tenants that have events or deliveries without a workflow.
 
-        A function of the database answers it, with the tenants' ids and nothing else of theirs:
-        what is sent is read in a session of each.
+        A database function returns only the ids; what is sent is read in one session per tenant.
 
         Raises:
-            DatabaseUnavailableError: it is away.
+            DatabaseUnavailableError: the server does not respond.
         """
         async with self._answering() as session:
             found = await session.execute(text("SELECT tenants_to_send_for()"))
@@ -187,15 +186,15 @@ class Database:
     async def connection_session(self, connection_id: UUID) -> AsyncIterator[AsyncSession]:
         """Open a transaction that sees one row of one table: the 100ms connection with this id.
 
-        A webhook names its connection, and only that names its tenant. A policy of its own grants
-        it (`app.connection_id`), so whoever does not know the id sees nothing by it.
+        A webhook names only its connection, which leads to the tenant. A separate policy
+        (`app.connection_id`) grants it: without the id the session sees no row.
         """
         async with self._scoped("app.connection_id", str(connection_id)) as session:
             yield session
 
     @asynccontextmanager
     async def workspace_session(self, workspace: str) -> AsyncIterator[AsyncSession]:
-        """Open a transaction that sees the 100ms connections of one workspace, and no more.
+        """Open a transaction that sees only the 100ms connections of one workspace.
 
         Args:
             workspace: 100ms's account or app id, as the connection gives it (`app.hms_workspace`).
@@ -204,21 +203,21 @@ class Database:
             yield session
 
     async def tenant_ids(self) -> list[UUID]:
-        """Return the ids of all tenants, for work that goes round them in a session of each.
+        """Return the ids of all tenants, for work in one session per tenant.
 
-        The session it takes is nobody's, and sees no row of any table.
+        The session has no tenant and sees no row of any table.
 
         Raises:
-            DatabaseUnavailableError: there is no connection to be had, or it broke.
+            DatabaseUnavailableError: no connection is free, or the connection broke.
         """
         async with self._scoped("app.tenant_id", "") as session:
             return list(await session.scalars(text("SELECT tenant_ids()")))
 
     async def tenants_to_publish_for(self) -> list[UUID]:
-        """Return the ids of the tenants that have events which no broker has confirmed.
+        """Return the ids of the tenants with events that no broker has confirmed.
 
         Raises:
-            DatabaseUnavailableError: there is no connection to be had, or it broke.
+            DatabaseUnavailableError: no connection is free, or the connection broke.
         """
         async with self._scoped("app.tenant_id", "") as session:
             return list(await session.scalars(text("SELECT tenants_to_publish_for()")))
@@ -227,7 +226,7 @@ class Database:
         """Make a round trip to the server.
 
         Raises:
-            DatabaseUnavailableError: it is away.
+            DatabaseUnavailableError: the server does not respond.
         """
         async with self._answering() as session:
             await session.execute(text("SELECT 1"))
@@ -238,7 +237,7 @@ class Database:
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[AsyncSession]:
-        """Open a session of nobody's, in which any error means that the server is away."""
+        """Open a session without a tenant, in which any error means that the server is away."""
         try:
             async with self._scoped("app.tenant_id", "") as session:
                 yield session

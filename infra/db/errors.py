@@ -1,4 +1,4 @@
-"""What can be wrong with what a caller of the repositories asks for."""
+"""Errors of the repositories that callers handle."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from uuid import UUID
 
 
 class RecordMissingError(LookupError):
-    """A row that must be there is not: it was deleted, or it belongs to another tenant.
+    """A required row does not exist: it was deleted, or it belongs to another tenant.
 
-    Trying again does not help.
+    A retry does not help.
     """
 
     def __init__(self, kind: str, identity: UUID) -> None:
@@ -18,7 +18,7 @@ class RecordMissingError(LookupError):
 
 
 class RevisionConflictError(Exception):
-    """Someone else wrote a revision first; read again before you decide anew."""
+    """Another writer stored a revision first; read it before you retry."""
 
     def __init__(self, kind: str, identity: str, revision: int) -> None:
         super().__init__(f"{kind} {identity} has a revision {revision} already, or none before it")

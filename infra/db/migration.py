@@ -53,8 +53,8 @@ class SchemaComparison:
     """How a database's schema differs from the expected one.
 
     Attributes:
-        missing: what is expected and not there, one catalog line each, sorted.
-        unexpected: what is there in its place or besides, one catalog line each, sorted.
+        missing: expected objects that do not exist, one catalog line each, sorted.
+        unexpected: objects that differ or are additional, one catalog line each, sorted.
     """
 
     missing: tuple[str, ...]
@@ -68,7 +68,7 @@ class SchemaComparison:
 
     @property
     def matches(self) -> bool:
-        """Return True if nothing is missing. Objects that the operator added are no fault."""
+        """Return True if nothing is missing. Objects that the operator added are allowed."""
         return not self.missing
 
 

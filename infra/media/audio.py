@@ -44,7 +44,7 @@ _ADJACENT: Final = round(0.05 * RATE)
 class SoundTrack:
     """Samples of the seconds `begin`..`end`.
 
-    Sound fed to it must come in order of time, except where a source starts anew.
+    Audio must be fed in order of time, except where a new source starts.
     """
 
     def __init__(self, begin: float, end: float) -> None:
@@ -175,7 +175,7 @@ class AudioSource(Model):
 
 
 class AudioMuxError(Exception):
-    """The sound cannot be put beside the pictures; the message says why."""
+    """The audio cannot be muxed with the video; the message states the reason."""
 
 
 def mux_audio(

@@ -2,8 +2,8 @@
 
 Segments of a live broadcast differ: in picture size, codec, sample rate, in what they hold at all.
 So pictures are copied, unchanged, into one file for each set of parameters, and sound is decoded
-onto one track; both on the clock of the stream's media timeline. MP4 carries what the segments can
-say (RFC 8216, 3: MPEG-TS and fragmented MP4): any codec, rotation, sample aspect, color.
+onto one track; both on the clock of the stream's media timeline. MP4 carries all that segments can
+contain (RFC 8216, 3: MPEG-TS and fragmented MP4): any codec, rotation, sample aspect, color.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SEAM: Final = 0.25
 _LONGEST_STILL: Final = 10.0
 _WIDEST_PIXEL: Final = 20
 _SQUARE_ENOUGH: Final = Fraction(1, 100)
-"""Deviation of a pixel's aspect that comes from rounding a size, and nobody sees."""
+"""Deviation of a pixel's aspect that comes from rounding a size and is not visible."""
 
 _QUARTER_TURN: Final = 90
 
@@ -122,7 +122,7 @@ class Spliced(Model):
 
 
 class SpliceError(Exception):
-    """Nothing in the segments can be joined; the message says why."""
+    """Nothing in the segments can be joined; the message states the reason."""
 
 
 def splice(
@@ -399,7 +399,7 @@ def _write(scans: Sequence[_Scan], path: Path, begin: float, end: float) -> Pict
 
 
 def _distinct(times: list[int]) -> list[int]:
-    """Move a time that another source has too by the least that tells them apart."""
+    """Move a time that occurs twice to the next free tick."""
     used: set[int] = set()
     for index, time in enumerate(times):
         while time in used:

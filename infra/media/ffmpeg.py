@@ -64,10 +64,10 @@ class FfmpegTimeoutError(FfmpegError):
 def find_ffmpeg(configured: Path | None = None) -> Path:
     """Return the ffmpeg to use: the configured one, else the one locked with `imageio-ffmpeg`.
 
-    Nothing else is looked for: an ffmpeg on PATH may be of any age and cut clips differently.
+    An ffmpeg on PATH is not used: it may be of any version and render clips differently.
 
     Raises:
-        FfmpegError: it is not there.
+        FfmpegError: it does not exist.
     """
     if configured is not None:
         if not configured.is_file() or not os.access(configured, os.X_OK):
@@ -86,10 +86,10 @@ def find_ffmpeg(configured: Path | None = None) -> Path:
 
 @cache
 def check_ffmpeg(binary: Path) -> str:
-    """Return the version of an ffmpeg that can do all that we ask of it.
+    """Return the version of an ffmpeg that has all required features.
 
     Raises:
-        FfmpegError: it does not run, is older than `MINIMUM_VERSION`, or lacks an ability.
+        FfmpegError: it does not run, is older than `MINIMUM_VERSION`, or lacks a feature.
     """
     version = _ask(binary, "-version").partition("\n")[0].removeprefix("ffmpeg version ")
     version = version.split(" ")[0]
@@ -132,7 +132,7 @@ async def run_ffmpeg(
     limits: FfmpegLimits,
     on_progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Run ffmpeg in a process group of its own until it has finished; it dies with this process.
+    """Run ffmpeg in its own process group until it has finished; it dies with this process.
 
     On Linux the kernel kills it when the thread that runs the event loop ends, even by SIGKILL.
 
@@ -202,7 +202,7 @@ async def _read_tail(stream: asyncio.StreamReader | None, tail: deque[str]) -> N
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Leave no process behind: terminate the group, then kill what is still there."""
+    """Terminate the process group, then kill what is left of it."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):

@@ -1,8 +1,8 @@
-"""Child processes in which hostile media may do no harm.
+"""Child processes that isolate untrusted media.
 
-Media from a stranger can crash a decoder, exhaust memory or spin for ever. Every touch of it runs
-here: in one of a few long-lived children with limits on memory, CPU time and wall time, so that
-the worst a segment can do is cost one task.
+Untrusted media can crash a decoder, exhaust memory or loop without end. All access to it runs here,
+in one of a few long-lived children with limits on memory, CPU time and wall time, so that a bad
+segment can cost no more than one task.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class MediaError(Exception):
     """A child could not finish a task for reasons that lie in the media or its size."""
 
 
-class MediaCrashed(MediaError):  # noqa: N818 says what happened
+class MediaCrashed(MediaError):  # noqa: N818 names what happened
     """The child died or ran out of memory while it worked on the task."""
 
 
-class MediaTimeout(MediaError):  # noqa: N818 says what happened
+class MediaTimeout(MediaError):  # noqa: N818 names what happened
     """The task used up its wall time or its CPU time."""
 
 
@@ -84,14 +84,14 @@ class MediaPool:
         Raises:
             MediaCrashed: the child died or ran out of memory.
             MediaTimeout: the task took longer than the pool allows.
-            Exception: whatever `fn` itself raised.
+            Exception: any exception that `fn` raised.
         """
         pool = await self._running_pool()
         try:
             scheduled = pool.schedule(
                 _run_limited, args=(self._cpu_seconds, fn, args), timeout=self._timeout
             )
-        except RuntimeError:  # broke since we looked
+        except RuntimeError:  # broke since the check
             raise MediaCrashed("the pool of media processes broke and is being replaced") from None
         future: asyncio.Future[T] = asyncio.wrap_future(scheduled)
         self._running.add(future)
@@ -169,7 +169,7 @@ def _confine(memory_bytes: int) -> None:
 
 
 def _run_limited(cpu_seconds: int, fn: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
-    """Run a task in the child with a CPU limit of its own.
+    """Run a task in the child with its own CPU limit.
 
     RLIMIT_CPU counts the whole life of a process, so the soft limit moves on with each task;
     reaching it raises SIGXCPU, whose default action ends the process.
@@ -187,9 +187,9 @@ def _run_limited(cpu_seconds: int, fn: Callable[[*Ts], T], args: tuple[*Ts]) -> 
 
 
 def _portable(error: Exception) -> Exception:
-    """Return an error that survives the way to the parent; one that did not would break the pool.
+    """Return an error that can be pickled; one that cannot would break the pool.
 
-    What is behind `__cause__` is lost on the way, which is why the message matters.
+    `__cause__` is lost in transit, so the message must be complete.
     """
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 our own object, pickled a moment ago

@@ -30,7 +30,7 @@ PACKED: Final = frozenset({"aac", "mp3", "ac3", "eac3"})
 
 
 PARAMETERS_IN_BAND: Final = frozenset({"h264", "hevc", "mpeg2video", "mpeg1video"})
-"""Codecs whose pictures can be told without the parameters, which may lie in a segment before."""
+"""Codecs whose pictures are recognized without parameters, which may be in an earlier segment."""
 
 
 _UNTELLING: Final = frozenset({"und", "mis", "mul", "zxx"})
@@ -46,7 +46,7 @@ _MPEG_SLICES: Final = range(0x01, 0xB0)
 
 
 def is_usable(stream: Any) -> bool:  # noqa: ANN401 PyAV's streams share no public type
-    """Return True if a decoder exists and the stream says enough for it to start."""
+    """Return True if a decoder exists and the stream has the parameters to start it."""
     context = getattr(stream, "codec_context", None)
     if stream.type not in {"video", "audio"} or context is None or _is_cover(stream):
         return False
@@ -112,7 +112,7 @@ _FAR: Final = 10.0
 
 
 _FEW: Final = 0.05
-"""Share of a track's packets that may be wrong: more of them are another clock."""
+"""Share of a track's packets that may have wrong timestamps; more than that is another clock."""
 
 
 class MediaSpan(NamedTuple):
@@ -143,7 +143,7 @@ class TrackSpan:
         self._lengths: list[float] = []
 
     def add(self, packet: Packet[Any]) -> None:
-        """Take in a packet; one without a timestamp tells nothing."""
+        """Add a packet; one without a timestamp is ignored."""
         timestamp = packet.pts if packet.pts is not None else packet.dts
         if timestamp is None or packet.time_base is None:
             return
@@ -153,8 +153,8 @@ class TrackSpan:
     def span(self, *, beside: MediaSpan | None = None) -> MediaSpan | None:
         """Return where the media lies; None without a timestamp.
 
-        Single frames stamped away from all others do not count, and a clock that starts anew
-        within the segment is followed: what comes after lies behind what was before. `beside` is
+        Single frames with outlying timestamps do not count. A clock that restarts within the
+        segment is followed: later frames are placed after earlier ones. `beside` is
         another track's span: a last frame far after both tracks' other frames does not count.
         """
         if not self._times:
@@ -234,12 +234,12 @@ _SUFFIXES: Final = {
 
 
 _INTERLEAVED: Final = 0.75
-"""Seconds by which sound and picture of a segment usually miss each other: they are multiplexed
-with a delay, which the next segment makes up for."""
+"""Usual difference (s) between audio and video at the ends of a segment: they are multiplexed with
+a delay, which the next segment compensates."""
 
 
 _LONGEST_APART: Final = 60.0
-"""Seconds beyond which the clocks of sound and picture have nothing to do with each other."""
+"""Seconds of difference beyond which audio and video have unrelated clocks."""
 
 
 _TIMESTAMP_TAG: Final = b"com.apple.streaming.transportStreamTimestamp\x00"
@@ -264,7 +264,7 @@ class MediaFacts(Model):
         container: `mpegts`, `mov`, `aac`, `mp3`, `ac3` or `eac3`.
         first_timestamp: earliest presentation timestamp (s) of the video, else of the audio; of
             whichever is first where they are far apart.
-        duration: seconds from there to the end of the last frame; 0 when timestamps do not say.
+        duration: seconds from there to the end of the last frame; 0 if unknown.
         keyframes: how many keyframes the video has.
         starts_with_keyframe: whether the video's first packet is one.
         timed: whether it carries a clock that runs on from segment to segment.
@@ -285,7 +285,7 @@ class MediaFacts(Model):
 
     @property
     def suffix(self) -> str:
-        """The file name's ending that tells other programs what it is."""
+        """The file name extension of the format."""
         return _SUFFIXES[self.container]
 
 
@@ -298,11 +298,11 @@ DAMAGE: Final = (
     TypeError,
     AttributeError,
 )
-"""What PyAV (18) raises for media that is not what it claims to be."""
+"""Exceptions of PyAV (18) for malformed media."""
 
 
 class UndecodableError(Exception):
-    """No decodable media in the file; the message says what is wrong."""
+    """No decodable media in the file; the message states what is wrong."""
 
 
 def probe(path: str) -> MediaFacts:
@@ -320,7 +320,7 @@ def probe(path: str) -> MediaFacts:
 
 
 class _Track:
-    """What the packets of one stream say."""
+    """What the packets of one stream contain."""
 
     def __init__(self, stream: Any) -> None:  # noqa: ANN401 PyAV's streams share no public type
         self._continued = None if is_usable(stream) else stream.codec_context.name

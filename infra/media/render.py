@@ -24,7 +24,7 @@ from infra.media.pool import MediaPool
 _THUMBNAIL_HEIGHT = 360
 _WATERMARK_MARGIN = 24
 _HASH_BLOCK = 1 << 20
-# Shown again and again, since filters forget a single picture when the video changes its size.
+# Repeated, since filters drop a single picture when the video changes its size.
 _LOGO: dict[str, int | str] = {
     "protocol_whitelist": "file",
     "pattern_type": "none",
@@ -78,7 +78,7 @@ class Cut(Model):
 class Rendering(Model):
     """Files just rendered; the clip begins `start` seconds after the first source.
 
-    That is where the cut asks, or later when the media before could not be read.
+    That is the start of the cut, or later if the media before it could not be read.
 
     Attributes:
         pauses: where the source itself shows one picture for long, in seconds of the clip.
@@ -95,7 +95,7 @@ class Rendering(Model):
 
 
 class ClipFile(Model):
-    """What a finished file turned out to be; `duration` in seconds, `size` in bytes.
+    """Properties of a finished file; `duration` in seconds, `size` in bytes.
 
     `holes` are the seconds in which its picture does not change, longer than `longest_still`, or
     in which it has no picture or sound at all.
@@ -111,7 +111,7 @@ class ClipFile(Model):
 
 
 class UnplayableClipError(Exception):
-    """The encoder ended well, yet its file does not play."""
+    """The encoder succeeded, but its file does not play."""
 
 
 async def render(
@@ -125,8 +125,8 @@ async def render(
 ) -> Rendering:
     """Render `cut` into `directory`: an MP4 and, where there is a picture, a JPEG.
 
-    The clip is encoded anew (H.264 High, AAC-LC, index in front) rather than copied, since only
-    so do its first and last frame lie where the cut asks and does a watermark become part of it.
+    The clip is encoded (H.264 High, AAC-LC, index in front) rather than copied: only then are its
+    first and last frames exact and can a watermark be added.
 
     Raises:
         SpliceError: nothing in the sources can be read.
@@ -243,7 +243,7 @@ def _input(
 
 
 def _joined(spliced: Spliced, *, limits: FfmpegLimits) -> ffmpeg.VideoStream:
-    """Bring all runs of pictures to one form, each at its time on the media timeline."""
+    """Convert all runs of pictures to one format, each at its time on the media timeline."""
     main = max(spliced.runs, key=lambda run: run.seconds)
     mixed = len({_matrix(run) for run in spliced.runs}) > 1
     parts = []
@@ -319,7 +319,7 @@ def _fitted(picture: ffmpeg.VideoStream, run: PictureRun, spliced: Spliced) -> f
 def inspect(
     clip: Path, longest_still: float = _SHORTEST_HOLE, pauses: Sequence[Span] = ()
 ) -> ClipFile:
-    """Open a finished clip as a player would and say what it is, and where it shows nothing.
+    """Open a finished clip as a player would; return its properties and where it shows nothing.
 
     Args:
         clip: the file.

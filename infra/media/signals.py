@@ -256,7 +256,7 @@ _MOST_PLANES: Final = 7
 _CUT_TOLERANCE: Final = 0.05
 
 
-# Probing would decode pictures to learn what we do not ask: more than the keyframe itself costs.
+# Probing would decode pictures for unused information, which costs more than the keyframe.
 _PROBE_OPTIONS: Final = {"skip_frame": "all", "format_whitelist": FORMATS}
 
 
@@ -297,7 +297,7 @@ def measure_segments(files: tuple[SegmentFile, ...]) -> tuple[SegmentSignals | N
 
 
 def _measure_or_none(file: SegmentFile) -> SegmentSignals | None:
-    """Measure a segment; whatever damage makes libraries raise costs this segment alone."""
+    """Measure a segment; an error of a library costs this segment alone."""
     try:
         return measure_segment(file)
     except (UndecodableSegmentError, OSError, MemoryError):

@@ -59,7 +59,7 @@ _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class UnusableArchiveError(FetchError):
-    """The file is not an archive, holds no recording, or is refused; the message says why."""
+    """The file is no usable archive of a recording; the message states the reason."""
 
 
 def is_archive(url: str) -> bool:

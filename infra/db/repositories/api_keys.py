@@ -94,10 +94,10 @@ async def list_page(
 
 
 async def lock(session: AsyncSession, tenant_id: UUID) -> datetime:
-    """Let no one else change the tenant's keys until this transaction ends; return the time.
+    """Lock the tenant's keys until this transaction ends; return the time.
 
     Without it, two administrators could revoke each other's keys at once. The time is the
-    server's, by which keys are judged, and later than any change that was waited for.
+    server's, by which keys expire, and later than any change that this call waited for.
     """
     key = func.hashtextextended(f"{_LOCK}:{tenant_id}", 0)
     await session.execute(select(func.pg_advisory_xact_lock(key)))

@@ -19,9 +19,9 @@ NEWEST: Final = Order(column=AuditEntry.at, id=AuditEntry.id, descending=True)
 
 @dataclass(frozen=True, kw_only=True)
 class AuditFilter:
-    """Which entries to list: those that match all that is given.
+    """Which entries to list: those that match all given values.
 
-    `since` is the first moment that counts, `until` the first that no longer does.
+    `since` is inclusive, `until` is exclusive.
     """
 
     action: AuditAction | None = None
@@ -40,7 +40,7 @@ async def record(
     actor: Actor,
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Add an entry; it stands or falls with the transaction that makes the change.
+    """Add an entry in the transaction that makes the change.
 
     Args:
         session: the tenant's, in which the change is made.
@@ -48,7 +48,7 @@ async def record(
         action: what is done.
         target_id: what it is done to: an id, or a name where that is the identity.
         actor: who does it.
-        details: JSON that says what changed; never a secret.
+        details: what changed, as JSON; never a secret.
     """
     session.add(
         AuditEntry(

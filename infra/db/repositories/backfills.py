@@ -31,7 +31,7 @@ from infra.db.repositories.events import lock_deliveries
 from infra.db.tables import BeamRow, Clip, Delivery, EventRow, Highlight, Stream, StreamGap
 
 NEARBY: Final = 10.0
-"""Seconds from a gap within which moments that were refused are recalled, lest they come again."""
+"""Seconds around a gap in which rejected moments are loaded, so that none is proposed again."""
 
 
 async def load_stream(session: AsyncSession, stream: StreamRef) -> StoredStreamState | None:
@@ -56,7 +56,7 @@ async def load_stream(session: AsyncSession, stream: StreamRef) -> StoredStreamS
 
 
 async def record_outcomes(session: AsyncSession, record: BackfillRecord) -> None:
-    """Write what came of gaps; one that was filled stays filled."""
+    """Record the results of gaps; a filled gap stays filled."""
     for outcome in record.outcomes:
         await session.execute(
             update(StreamGap)
@@ -115,7 +115,7 @@ def _anchor(rows: Sequence[Highlight]) -> ClockAnchor | None:
 
 
 def _matters(each: ExistingHighlight, gaps: Sequence[Gap]) -> bool:
-    """Leave out what was refused far from any gap: of those a stream may have thousands."""
+    """Omit rejected moments far from any gap: a stream may have thousands of them."""
     return each.status in SHOWN or any(
         gap.start - NEARBY <= each.peak <= gap.end + NEARBY for gap in gaps
     )

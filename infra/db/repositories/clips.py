@@ -1,4 +1,4 @@
-"""Clips: what is to be cut for a highlight, and the file once it is ready."""
+"""Clips: what to render for a highlight, and the file once it is ready."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ClipRow(NamedTuple):
     revision: int
 
 
-# A clip goes on only: a repeated or late write of an earlier state changes nothing.
+# States only advance: a repeated or late write of an earlier state changes nothing.
 _STAGE: Final = {
     ClipStatus.RENDERING.value: 0,
     ClipStatus.FAILED.value: 1,
@@ -101,18 +101,18 @@ async def latest_by_highlight(
 ) -> dict[UUID, ClipRow]:
     """Return the clip of each highlight that has one, deleted ones aside.
 
-    It is the newest that is ready, so that one that is being cut anew takes the place of the one
-    before in the moment it is finished; without a ready one it is the newest.
+    It is the newest ready clip, so that a clip that is rendered again replaces the earlier one only
+    when it is ready; if none is ready, it is the newest.
     """
     found = await session.execute(_SHOWN, {"tenant_id": tenant_id, "highlight_ids": highlight_ids})
     return {row.highlight_id: ClipRow(*row) for row in found}
 
 
 async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:
-    """Write a clip's state; repeated or late writes take nothing back.
+    """Write a clip's state; repeated or late writes undo nothing.
 
-    A clip that has become ready is metered, once. A change of state that tenants are told of is an
-    event in the same transaction; answers whether there was one.
+    A clip that has become ready is metered, once. A change of state that tenants are notified of
+    is an event in the same transaction. Returns True if there was one.
 
     Raises:
         RecordMissingError: the highlight does not exist.
@@ -147,7 +147,7 @@ async def record_clip(session: AsyncSession, record: ClipRecord) -> bool:
 
 
 async def _hold_highlight(session: AsyncSession, spec: ClipSpec) -> None:
-    """Make sure that the highlight is there, and stays until the transaction ends."""
+    """Lock the highlight until the transaction ends."""
     held = await session.scalar(
         select(Highlight.id)
         .where(Highlight.tenant_id == spec.tenant_id, Highlight.id == spec.highlight_id)

@@ -40,8 +40,8 @@ async def find(session: AsyncSession, *, connection_id: UUID) -> Connection | No
 async def find_by_workspace(session: AsyncSession, *, workspace: str) -> list[Connection]:
     """Return the connections of a 100ms workspace in `Database.workspace_session`, oldest first.
 
-    Nobody but 100ms knows whose an account is, so that tenants may name one another's: the checks
-    of the connection decide.
+    Only 100ms knows who owns an account, so tenants may name one another's: the checks of the
+    connection decide.
     """
     return list(
         await session.scalars(
@@ -61,7 +61,7 @@ async def list_page(
 
 
 async def list_managed(session: AsyncSession, *, tenant_id: UUID) -> list[Connection]:
-    """Return the connections whose live streams 100ms can be asked for."""
+    """Return the connections whose live streams can be listed at 100ms."""
     return list(
         await session.scalars(
             select(Connection)
@@ -104,7 +104,7 @@ async def rotate(
     signing_secret: bytes,
     previous_until: datetime,
 ) -> Connection | None:
-    """Replace both secrets; those before them stay good until `previous_until`."""
+    """Replace both secrets; the previous ones stay valid until `previous_until`."""
     current = await session.scalar(
         select(Connection)
         .where(Connection.tenant_id == tenant_id, Connection.id == connection_id)
@@ -127,7 +127,7 @@ async def rotate(
 
 
 async def remove(session: AsyncSession, *, tenant_id: UUID, connection_id: UUID) -> bool:
-    """Delete a connection with its events and beams; answer whether there was one."""
+    """Delete a connection with its events and beams. Return True if it existed."""
     found = await session.scalar(
         delete(Connection)
         .where(Connection.tenant_id == tenant_id, Connection.id == connection_id)

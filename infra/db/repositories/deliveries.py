@@ -42,7 +42,7 @@ _RESTARTED: Final[dict[str, Any]] = {
 
 
 class TooManyEventsError(Exception):
-    """A range of time holds more events than are replayed at once."""
+    """A range of time holds more events than one replay may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ async def send_to_one(session: AsyncSession, event: Event, *, endpoint_id: UUID)
 async def redeliver(
     session: AsyncSession, *, tenant_id: UUID, delivery_id: UUID
 ) -> Delivery | None:
-    """Begin a delivery anew, whatever came of it; None when there is no such delivery."""
+    """Restart a delivery, whatever its state; None if there is no such delivery."""
     row: Delivery | None = await session.scalar(
         update(Delivery)
         .where(Delivery.tenant_id == tenant_id, Delivery.id == delivery_id)
@@ -120,15 +120,15 @@ async def replay(
     types: Collection[EventType],
     limit: int,
 ) -> int:
-    """Begin the deliveries of a range of time anew, and those that were never made.
+    """Restart the deliveries of a range of time, and create those that do not exist.
 
     Args:
         session: the tenant's.
-        endpoint: where they go.
-        since: events from this instant on.
-        until: events before this instant.
-        types: of these types; none means those that the endpoint asks for.
-        limit: events at most.
+        endpoint: the receiving endpoint.
+        since: start of the range, inclusive.
+        until: end of the range, exclusive.
+        types: event types; empty means those that the endpoint subscribes to.
+        limit: maximum number of events.
 
     Raises:
         TooManyEventsError: there are more; nothing is replayed.
@@ -173,7 +173,7 @@ async def _restart(
     ]
     rows.sort(key=itemgetter("id"))
     for start in range(0, len(rows), _BATCH):
-        # One that is pending is on its way already.
+        # A pending delivery is already under way.
         await session.execute(
             insert(Delivery)
             .values(rows[start : start + _BATCH])
@@ -200,9 +200,9 @@ class PendingDelivery:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One request: when, for how many seconds, and the answer or why there is none.
+    """One request: when, for how many seconds, and the response or why there is none.
 
-    `gone` means that the endpoint wants no more of them.
+    `gone` means that the endpoint asked for no further deliveries.
     """
 
     at: datetime
@@ -216,11 +216,11 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedAttempt:
-    """What recording an attempt changed beside the delivery.
+    """What recording an attempt changed besides the delivery.
 
     Attributes:
         disabled: the attempt disabled its endpoint.
-        recovered: the endpoint had failed before, and answers again.
+        recovered: the endpoint had failed before and accepts deliveries again.
     """
 
     disabled: bool = False
@@ -230,9 +230,9 @@ class RecordedAttempt:
 async def claim(
     session: AsyncSession, *, tenant_id: UUID, delivery_id: UUID, now: datetime
 ) -> PendingDelivery | None:
-    """Return what is to be sent; None when there is nothing, or no longer.
+    """Return what is to be sent; None if nothing is left to send.
 
-    A secret that was replaced signs too until its time is over. A delivery to an endpoint that is
+    A replaced secret also signs until it expires. A delivery to an endpoint that is
     disabled is cancelled.
     """
     delivery, endpoint = await _lock_with_endpoint(
@@ -267,10 +267,10 @@ async def record_attempt(
 
     Args:
         session: the tenant's.
-        attempt: what came of it.
+        attempt: the result of the attempt.
         tenant_id: the tenant.
-        delivery_id: what was attempted; when it was deleted meanwhile, nothing is written.
-        next_attempt_at: when it is attempted again if this one failed; None if this was the last.
+        delivery_id: what was attempted; if it has been deleted, nothing is written.
+        next_attempt_at: when to retry if the attempt failed; None if it was the last one.
     """
     delivery, endpoint = await _lock_with_endpoint(
         session, tenant_id=tenant_id, delivery_id=delivery_id
@@ -307,7 +307,7 @@ async def record_attempt(
 async def release_waiting(
     session: AsyncSession, *, tenant_id: UUID, endpoint_id: UUID
 ) -> frozenset[UUID]:
-    """Let the deliveries of an endpoint that wait for their next attempt be handed over again.
+    """Release the deliveries of an endpoint that wait for their next attempt.
 
     In a transaction without another delivery's lock, since several are locked here.
 
@@ -420,8 +420,8 @@ async def _update_endpoint_health(
 
 
 OVERDUE: Final = timedelta(hours=1)
-"""After so long without the attempt that was due, a delivery's workflow is taken for lost: it was
-terminated, or Temporal with it. `tenants_to_send_for` in the database says the same."""
+"""If an attempt is overdue for this long, the workflow of the delivery is treated as lost. The
+database function `tenants_to_send_for` uses the same value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -473,7 +473,7 @@ async def fan_out(session: AsyncSession, *, tenant_id: UUID, limit: int = 100) -
 async def unqueued(
     session: AsyncSession, *, tenant_id: UUID, limit: int = 100
 ) -> Sequence[WaitingDelivery]:
-    """Return the deliveries that no workflow knows of, or no longer, by their events' order."""
+    """Return the deliveries without a workflow, in the order of their events."""
     rows = await session.execute(
         select(Delivery, EventRow.ordering_key, EventRow.position)
         .join(
@@ -506,10 +506,10 @@ async def unqueued(
 async def mark_queued(
     session: AsyncSession, *, tenant_id: UUID, deliveries: Iterable[WaitingDelivery]
 ) -> None:
-    """Note that their workflows know of them.
+    """Record that the workflows of these deliveries were notified.
 
-    One that was attempted meanwhile is left as it is: should it have been asked for again since,
-    its workflow must be told again.
+    A delivery that was attempted meanwhile is left unchanged: if it was requested again since, its
+    workflow must be notified again.
     """
     seen = tuple_(Delivery.id, Delivery.attempts).in_(
         [(each.id, each.attempts) for each in deliveries]

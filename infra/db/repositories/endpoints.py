@@ -31,7 +31,7 @@ async def create(
     event_types: list[str],
     secret: bytes,
 ) -> WebhookEndpoint:
-    """Insert an endpoint, enabled; `secret` is sealed."""
+    """Insert an endpoint, enabled; `secret` is encrypted."""
     row = WebhookEndpoint(
         tenant_id=tenant_id,
         id=endpoint_id,
@@ -50,7 +50,7 @@ async def create(
 async def count(session: AsyncSession, *, tenant_id: UUID) -> int:
     """Return how many endpoints a tenant has, disabled ones included.
 
-    Two transactions that ask before they create one do so one after the other.
+    Transactions that count before they create an endpoint wait for each other.
     """
     key = func.hashtextextended(f"webhook_endpoints:{tenant_id}", 0)
     await session.execute(select(func.pg_advisory_xact_lock(key)))
@@ -72,7 +72,7 @@ async def get(
 async def lock(
     session: AsyncSession, *, tenant_id: UUID, endpoint_id: UUID
 ) -> WebhookEndpoint | None:
-    """Return an endpoint that nobody else changes until this transaction ends."""
+    """Return an endpoint, locked until this transaction ends."""
     return await session.get(
         WebhookEndpoint, (tenant_id, endpoint_id), with_for_update=True, populate_existing=True
     )
@@ -99,9 +99,9 @@ async def change(session: AsyncSession, row: WebhookEndpoint, values: Mapping[st
 async def rotate(
     session: AsyncSession, row: WebhookEndpoint, *, secret: bytes, previous_until: datetime
 ) -> None:
-    """Give a locked endpoint another secret; the present one signs beside it until a time.
+    """Replace the secret of a locked endpoint; the old one also signs until a given time.
 
-    One that was still signing beside the present one no longer does.
+    An older secret that still signed no longer does.
     """
     await change(
         session,
@@ -115,7 +115,7 @@ async def rotate(
 
 
 async def enable(session: AsyncSession, row: WebhookEndpoint) -> None:
-    """Call a locked endpoint again, as if it had never failed."""
+    """Enable a locked endpoint and clear its failures."""
     await change(
         session,
         row,
@@ -131,9 +131,9 @@ async def enable(session: AsyncSession, row: WebhookEndpoint) -> None:
 async def disable(
     session: AsyncSession, row: WebhookEndpoint, *, reason: DisabledReason, actor: Actor
 ) -> bool:
-    """Stop calling a locked endpoint, log it and tell the tenant, unless it was disabled before.
+    """Disable a locked endpoint, audit it and notify the tenant, unless it was disabled before.
 
-    Answers whether it was this call that disabled it.
+    Returns True if this call disabled it.
     """
     if row.status == EndpointStatus.DISABLED:
         return False
@@ -172,7 +172,7 @@ async def disable(
 
 
 async def delete(session: AsyncSession, *, tenant_id: UUID, endpoint_id: UUID) -> bool:
-    """Remove an endpoint with its deliveries; answer whether there was one."""
+    """Delete an endpoint with its deliveries. Return True if it existed."""
     if await lock(session, tenant_id=tenant_id, endpoint_id=endpoint_id) is None:
         return False
     await lock_deliveries(session, tenant_id=tenant_id, which=Delivery.endpoint_id == endpoint_id)

@@ -33,7 +33,7 @@ from infra.storage.signed_urls import clip_path
 
 
 async def append(session: AsyncSession, event: Event) -> bool:
-    """Write an event in the transaction of its change; answer whether it is new.
+    """Write an event in the transaction of its change. Return True if it is new.
 
     Appending it again changes nothing.
     """
@@ -64,9 +64,9 @@ async def get(session: AsyncSession, *, tenant_id: UUID, event_id: UUID) -> Even
 async def undispatched(
     session: AsyncSession, *, tenant_id: UUID, limit: int = 100
 ) -> Sequence[Event]:
-    """Return the oldest events of which no deliveries were made, locked for this transaction.
+    """Return the oldest events without deliveries, locked until this transaction ends.
 
-    Whoever else asks for them waits until it ends, so that none overtakes an older one.
+    Concurrent callers wait until it ends, so that no event overtakes an older one.
     """
     rows = await session.scalars(
         select(EventRow)
@@ -81,7 +81,7 @@ async def undispatched(
 async def keep(
     session: AsyncSession, *, tenant_id: UUID, event_ids: Collection[UUID]
 ) -> frozenset[UUID]:
-    """Let nobody delete these events until the transaction ends; return those still there."""
+    """Lock these events until the transaction ends; return those that still exist."""
     found = await session.scalars(
         select(EventRow.id)
         .where(EventRow.tenant_id == tenant_id, EventRow.id.in_(event_ids))
@@ -94,14 +94,14 @@ async def keep(
 async def mark_dispatched(
     session: AsyncSession, *, tenant_id: UUID, event_ids: Iterable[UUID]
 ) -> None:
-    """Note that deliveries of these events have been made."""
+    """Record that deliveries of these events exist."""
     await _mark(session, tenant_id, event_ids, EventRow.dispatched_at)
 
 
 async def mark_published(
     session: AsyncSession, *, tenant_id: UUID, event_ids: Iterable[UUID]
 ) -> None:
-    """Note that the broker has confirmed these events."""
+    """Record that the broker has confirmed these events."""
     await _mark(session, tenant_id, event_ids, EventRow.published_at)
 
 
@@ -185,7 +185,7 @@ async def append_clip_event(
 ) -> bool:
     """Append the event of a clip's change of status. Return True if there was one.
 
-    A clip is kept in order with its highlight.
+    Events of a clip are ordered with those of its highlight.
     """
     kind = of_clip(before, ClipStatus(row.status))
     if kind is None:
@@ -272,15 +272,15 @@ def _clip_payload(row: Clip, about: Highlight) -> ClipPayload:
     )
 
 
-_LOCK_SPACE: Final = 0x616D7170  # any constant of ours, beside other uses of advisory locks
+_LOCK_SPACE: Final = 0x616D7170  # an arbitrary constant that no other advisory lock uses
 
 
 async def try_lock_publishing(session: AsyncSession, *, tenant_id: UUID) -> bool:
-    """Take the tenant's turn for this transaction; answer whether nobody else has it.
+    """Lock publishing for the tenant until the transaction ends. Return True on success.
 
-    Only one may publish a tenant's events at a time, or they would overtake each other. It is an
-    advisory lock, not one of rows: whoever publishes waits for a broker meanwhile, and nobody
-    else who works with these rows must wait with it.
+    Only one process may publish a tenant's events at a time, or they would overtake each other. It
+    is an advisory lock rather than a row lock: the publisher waits for a broker meanwhile, and
+    other users of these rows must not wait for that.
     """
     turn = func.pg_try_advisory_xact_lock(_LOCK_SPACE, func.hashtext(str(tenant_id)))
     return bool(await session.scalar(select(turn)))

@@ -152,15 +152,15 @@ async def record_decisions(
     candidates: Sequence[HighlightCandidate],
     decisions: Sequence[Decision],
 ) -> frozenset[UUID]:
-    """Write decisions and the candidates they are about; answer which highlights changed.
+    """Write decisions and their candidates. Return the highlights that changed.
 
-    Doing it again changes nothing, and an older decision never replaces a newer one: decisions
+    Idempotent. An older decision never replaces a newer one: decisions
     are ordered by `decided_at`, provisional ones come before final ones of the same instant, and a
-    confirmed highlight stays confirmed. Candidates without a decision are left for the call that
-    brings it.
+    confirmed highlight stays confirmed. Candidates without a decision are left for the call
+    that has one.
 
-    What tenants are told of is an event in the same transaction. The stream's row is locked
-    meanwhile, so that two calls for it cannot tell the same change.
+    A change that tenants are notified of is an event in the same transaction. The stream's row is
+    locked meanwhile, so that two calls cannot report the same change.
 
     Raises:
         RecordMissingError: the stream does not exist, or a decision is about a highlight that
@@ -307,7 +307,7 @@ def _supersedes(
 
 
 def candidate_values(candidate: HighlightCandidate) -> dict[str, Any]:
-    """Return what is stored of a candidate."""
+    """Return the columns of a candidate."""
     return {
         "id": candidate.id,
         "start": candidate.start,
@@ -328,7 +328,7 @@ def candidate_values(candidate: HighlightCandidate) -> dict[str, Any]:
 
 
 def decision_values(decision: Decision) -> dict[str, Any]:
-    """Return what is stored of a decision, by itself and not of its candidate."""
+    """Return the columns of a decision, without those of its candidate."""
     return {
         "status": decision.status.value,
         "tier": decision.tier.value,
@@ -341,7 +341,7 @@ def decision_values(decision: Decision) -> dict[str, Any]:
 
 
 def candidate_of(row: Highlight) -> HighlightCandidate:
-    """Return the candidate as it was recorded; what served the choice of its clip is not kept."""
+    """Return the candidate as recorded, without the fields that only clip planning uses."""
     return HighlightCandidate(
         id=row.id,
         start=row.start,
@@ -535,7 +535,7 @@ async def put_feedback(
     correction: HighlightCorrection | None,
     note: str,
 ) -> HighlightFeedbackRow:
-    """Keep what someone thinks of a highlight, in place of what they thought before.
+    """Store a person's feedback on a highlight; it replaces their earlier feedback.
 
     Raises:
         RecordMissingError: the highlight does not exist.
@@ -584,7 +584,7 @@ async def list_feedback(
     after: Position | None = None,
     limit: int = 50,
 ) -> list[HighlightFeedbackRow]:
-    """Return what people think of a highlight, the newest of them first."""
+    """Return the feedback on a highlight, newest first."""
     query = select(HighlightFeedbackRow).where(
         HighlightFeedbackRow.tenant_id == tenant_id,
         HighlightFeedbackRow.highlight_id == highlight_id,

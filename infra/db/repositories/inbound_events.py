@@ -170,7 +170,7 @@ async def complete(
     detail: str = "",
     stream_id: UUID | None = None,
 ) -> None:
-    """Record an event's outcome, and its stream if that differs from what its ids say.
+    """Record an event's outcome, and its stream if that differs from the one its ids imply.
 
     The first recorded outcome stays.
     """

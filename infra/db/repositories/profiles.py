@@ -17,7 +17,7 @@ from infra.db.tables import PinnedProfileRow, ProfileOverrideRow
 _LOCK: Final = "profile_overrides"
 _override_column: Final = ProfileOverrideRow.__table__.c
 _pin: Final = PinnedProfileRow.__table__.c
-# Of these two every new stream sends one each, and SQLAlchemy takes its time to make one.
+# Every new stream runs both, and SQLAlchemy is slow to build a statement.
 _HEADS: Final = (
     select(
         _override_column.profile_id,
@@ -42,9 +42,9 @@ class ProfileOverrides:
         self._session = session
 
     async def lock(self, tenant_id: UUID) -> None:
-        """Let no one else change the tenant's overrides until this transaction ends.
+        """Lock the tenant's overrides until this transaction ends.
 
-        Each override may build upon another, so that they are judged together.
+        An override may build on another, so they are validated together.
         """
         key = func.hashtextextended(f"{_LOCK}:{tenant_id}", 0)
         await self._session.execute(select(func.pg_advisory_xact_lock(key)))
@@ -91,12 +91,12 @@ class ProfileOverrides:
         return tuple(map(_override, await self._session.scalars(query)))
 
     async def next_revision(self, tenant_id: UUID, profile_id: str) -> int:
-        """Return the number that the next revision has; it goes on over a deletion."""
+        """Return the number of the next revision; a deletion does not reset it."""
         latest = await self._session.scalar(_latest_revision(tenant_id, profile_id))
         return (latest or 0) + 1
 
     async def append(self, override: ProfileOverride) -> None:
-        """Keep a new revision; the one before must be `revision - 1`.
+        """Store a new revision; the previous one must be `revision - 1`.
 
         Raises:
             RevisionConflictError: it is not, since another revision was written meanwhile.
@@ -119,7 +119,7 @@ class ProfileOverrides:
 
 
 async def pin(session: AsyncSession, *, tenant_id: UUID, profile: GameProfile) -> None:
-    """Keep a complete profile, in the transaction that starts a stream with it."""
+    """Store a complete profile in the transaction that starts a stream with it."""
     identity = {"tenant_id": tenant_id, "profile_id": profile.id, "version": profile.version}
     if await session.scalar(_PINNED, identity) is not None:
         return  # as nearly always, and a profile is long

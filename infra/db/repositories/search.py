@@ -42,11 +42,11 @@ from infra.db.repositories.highlights import HIDDEN, HighlightFilter, conditions
 from infra.db.tables import Clip, Highlight, HighlightTerm, HighlightWord, Stream
 
 RANKED: Final = 1_000
-"""Of more highlights that match, those with the best scores are ranked: a bound on the work."""
+"""If more highlights match, only those with the best scores are ranked, which bounds the work."""
 
 
 MARKS: Final = ("\ue000", "\ue001")
-"""Around what matched in an excerpt; of the private use area, and taken out of the texts."""
+"""Marks around a match in an excerpt: private-use characters, which are removed from texts."""
 
 
 _MAX_SETS: Final = 8
@@ -61,7 +61,7 @@ _WORDS_OF_REASONS: Final = "$[*].words"
 
 @dataclass(frozen=True, kw_only=True)
 class TextQuery:
-    """What is searched for: a `tsquery`, and sets of words of each of which a row must hold one."""
+    """A search: a `tsquery`, and sets of words; a row must contain one word of each set."""
 
     tsquery: str
     needed: tuple[frozenset[str], ...]
@@ -87,7 +87,7 @@ class Excerpts:
 
 
 async def read_query(session: AsyncSession, text: str) -> str:
-    """Return the `tsquery` of what somebody typed, its words as they are written."""
+    """Return the `tsquery` of a typed query, with its words as written."""
     found = await session.scalar(select(cast(func.websearch_to_tsquery(_SIMPLE, text), Text)))
     return found or ""
 

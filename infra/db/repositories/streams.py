@@ -136,7 +136,7 @@ async def windows(
 
 
 async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> None:
-    """Remove a stream whose workflow could not be started; one that has begun stays."""
+    """Delete a stream whose workflow could not be started; one that has begun stays."""
     await session.execute(
         delete(Stream).where(
             Stream.tenant_id == tenant_id,
@@ -221,7 +221,7 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
 
 
 async def fail(session: AsyncSession, record: StreamRecord, *, message: str) -> None:
-    """End a stream as failed, of whose record nothing else can be written.
+    """End a stream as failed when nothing else of its record can be written.
 
     Raises:
         RecordMissingError: the stream does not exist.
@@ -334,7 +334,7 @@ _RUNNING: Final = (
 
 
 async def reserve_slot(session: AsyncSession, *, tenant_id: UUID, default_plan: PlanName) -> None:
-    """Make sure that the tenant may have one stream more; call it just before creating that.
+    """Check that the tenant may have one more stream; call it just before creating the stream.
 
     Transactions that ask for the same tenant follow one another: the next one counts the stream
     that this one creates. Every way of creating a stream has to come through here.
@@ -342,7 +342,7 @@ async def reserve_slot(session: AsyncSession, *, tenant_id: UUID, default_plan: 
     Args:
         session: the tenant's, in the transaction that creates the stream.
         tenant_id: the tenant.
-        default_plan: the installation's, for tenants without one of their own.
+        default_plan: the plan of tenants that have none.
 
     Raises:
         StreamQuotaExceededError: its plan allows no more than are under way.
@@ -354,14 +354,14 @@ async def reserve_slot(session: AsyncSession, *, tenant_id: UUID, default_plan: 
     plan = PLANS[own or default_plan]
     if (count or 0) < plan.concurrent_streams:
         return
-    # Only a refusal names them; by now there may be room after all.
+    # Only the error names the streams; by now the quota may suffice.
     running = await session.scalars(_RUNNING, {"tenant_id": tenant_id})
     require_stream_quota(plan, list(running))
 
 
 @dataclass(frozen=True, kw_only=True)
 class HighlightChange:
-    """A highlight, or its clip, as it became at a time."""
+    """A highlight or clip with the time of its last change."""
 
     highlight_id: UUID
     of_clip: bool

@@ -46,8 +46,8 @@ async def plan_of(session: AsyncSession, *, tenant_id: UUID, lock: bool = False)
     Args:
         session: the tenant's.
         tenant_id: the tenant.
-        lock: let nobody else who locks go on before this transaction ends. Rows that refer to the
-            tenant can still be inserted (FOR NO KEY UPDATE).
+        lock: lock the row until this transaction ends. Rows that refer to the tenant can still be
+            inserted (FOR NO KEY UPDATE).
 
     Raises:
         RecordMissingError: there is no such tenant.
@@ -60,7 +60,7 @@ async def plan_of(session: AsyncSession, *, tenant_id: UUID, lock: bool = False)
 
 
 async def set_plan(session: AsyncSession, *, tenant_id: UUID, plan: PlanName | None) -> bool:
-    """Give the tenant a plan of its own, or the default one; answer whether there is a tenant."""
+    """Set or clear the tenant's own plan. Return True if the tenant exists."""
     changed = await session.scalar(
         update(Tenant).where(Tenant.id == tenant_id).values(plan=plan).returning(Tenant.id)
     )
@@ -74,7 +74,7 @@ _HIDDEN: Final = (DecisionStatus.HELD.value, DecisionStatus.REJECTED.value)
 class _Records:
     """Where records of a kind are: their table, their key in it, and since when they are there.
 
-    Those that are `written_once` are held by nobody, and the application may not lock them.
+    Rows that are `written_once` are never locked; the application has no right to lock them.
     """
 
     table: type[Base]
@@ -136,10 +136,10 @@ _RECORDS: Final = {
 async def delete_expired(
     session: AsyncSession, *, tenant_id: UUID, kind: RecordKind, age: timedelta, limit: int
 ) -> int:
-    """Delete at most `limit` records older than `age`, by the server's clock; answer how many.
+    """Delete at most `limit` records older than `age` (server's clock). Return their number.
 
-    Fewer than `limit` are all there are, but for those that someone holds: nobody is waited for,
-    and the next round finds them.
+    Locked rows are skipped and found by the next pass, so fewer than `limit` means that no other
+    record is left.
     """
     if kind is RecordKind.AUDIT_LOG:
         return await _delete_audit_entries(session, age=age, limit=limit)

@@ -50,10 +50,10 @@ async def meter(session: AsyncSession, *, tenant_id: UUID, events: Iterable[Usag
     """Count events, each once under its id, in the transaction of what they are about.
 
     Only those that had not been written are added to their hours, so that the sums are exact
-    whatever is repeated, for as long as events are kept (`retention_usage_events`). Whoever reaches
-    a threshold of a budget is told in the same transaction.
+    whatever is repeated, for as long as events are kept (`retention_usage_events`). A
+    tenant that reaches a threshold of a budget is notified in the same transaction.
     """
-    # In one order for everybody, here and below: transactions cannot wait for each other crosswise.
+    # Always in this order, here and below, so that transactions cannot deadlock.
     rows = [_values(tenant_id, event) for event in sorted(events, key=lambda event: event.id)]
     if not rows:
         return
@@ -113,10 +113,10 @@ async def stats(
     Args:
         session: the tenant's.
         tenant_id: whose usage.
-        since: the first hour.
-        until: the hour after the last.
-        bucket: what time is summed over.
-        by_stream: keep streams apart.
+        since: start of the range, inclusive.
+        until: end of the range, exclusive.
+        bucket: the unit of time of each sum.
+        by_stream: one sum per stream.
         kinds: only these; all when empty.
         stream_id: only this stream's.
         limit: rows at most; ask for one more than you show to know whether there are more.
@@ -210,7 +210,7 @@ async def list_budgets(session: AsyncSession, *, tenant_id: UUID) -> list[UsageB
 
 
 async def delete_budget(session: AsyncSession, *, tenant_id: UUID, kind: UsageKind) -> bool:
-    """Take a budget away; answer whether there was one."""
+    """Delete a budget. Return True if it existed."""
     removed = await session.scalar(
         delete(UsageBudget)
         .where(UsageBudget.tenant_id == tenant_id, UsageBudget.kind == kind)
@@ -222,9 +222,9 @@ async def delete_budget(session: AsyncSession, *, tenant_id: UUID, kind: UsageKi
 async def lock_budgets(
     session: AsyncSession, *, tenant_id: UUID, kinds: Collection[UsageKind]
 ) -> list[UsageBudget]:
-    """Return the budgets of these kinds, locked: what others use of them meanwhile waits.
+    """Return the budgets of these kinds, locked: concurrent use of them waits.
 
-    Else two that reach a threshold together could each see half of it.
+    Otherwise two transactions that reach a threshold together could each see half of it.
     """
     return list(
         await session.scalars(
@@ -274,5 +274,5 @@ async def notify_thresholds(
 
 
 def _threshold_revision(budget: UsageBudget, percent: int) -> int:
-    """Tell the same share of another budget apart: it is another piece of news."""
+    """Return the number of a notification: the same percentage of another budget is a new one."""
     return round(budget.updated_at.timestamp() * 1_000_000) * 1000 + percent

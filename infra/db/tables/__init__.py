@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy models; `migrations/` makes them, and a test says that both agree.
+"""The tables, as SQLAlchemy models; `migrations/` creates them, and a test compares both.
 
 Every table belongs to a tenant: its primary key and its foreign keys begin with the tenant, so
 that no row can refer to another tenant's, and row-level security (`migrations/row_security.py`)

@@ -38,11 +38,11 @@ class StorableText(TypeDecorator[str]):
 
     @property
     def python_type(self) -> type[str]:
-        """The type of values."""
+        """Return the Python type of values."""
         return str
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Return what is sent."""
+        """Return the value to send."""
         return clean_text(value, LONGEST_TEXT) if isinstance(value, str) else value
 
 
@@ -54,11 +54,11 @@ class WideInteger(TypeDecorator[int]):
 
     @property
     def python_type(self) -> type[int]:
-        """The type of values."""
+        """Return the Python type of values."""
         return int
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Return what is sent."""
+        """Return the value to send."""
         return value if value is None else max(-_LARGEST, min(value, _LARGEST))
 
 
@@ -70,11 +70,11 @@ class Instant(TypeDecorator[datetime]):
 
     @property
     def python_type(self) -> type[datetime]:
-        """The type of values."""
+        """Return the Python type of values."""
         return datetime
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return what is sent."""
+        """Return the value to send."""
         if value is None or value.year in _YEARS:
             return value
         return value.replace(tzinfo=UTC)

@@ -28,8 +28,8 @@ class Connection(Base):
     """A 100ms workspace of a tenant: who may send its events, and how to ask 100ms about it.
 
     The header's value is kept as a keyed hash; what must be known in plain text (to compute a
-    signature or a token) is sealed (`infra/encryption.py`). `previous_until` is when the secrets
-    before the last rotation lose their worth. The indexes on `id`, `account_id` and `app_id` alone
+    signature or a token) is encrypted (`infra/encryption.py`). `previous_until` is when the secrets
+    before the last rotation expire. The indexes on `id`, `account_id` and `app_id` alone
     serve the look-ups made before a tenant is known.
     """
 
@@ -64,10 +64,10 @@ class Connection(Base):
 
 
 class InboundEvent(Base):
-    """An event that a connection brought; `position` is the order in which events came.
+    """An event that a connection received; `position` is the order of arrival.
 
-    `lane` names what must be done in order; an event without one has nothing to be done.
-    `delivered_at` is when its effect was done, or given up.
+    `lane` is the partition: its events are processed in order; an event without one has no effect.
+    `delivered_at` is when its effect was applied or abandoned.
     """
 
     __tablename__ = "inbound_events"
@@ -152,7 +152,7 @@ class BeamRow(Base):
 
 
 class ClosedSession(Base):
-    """A session that is over: no beam of it begins any more."""
+    """A closed session: no further beam of it begins."""
 
     __tablename__ = "closed_sessions"
     __table_args__ = (

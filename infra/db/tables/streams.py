@@ -25,7 +25,7 @@ from infra.db.tables.base import Base, WideInteger, one_of
 
 
 class Stream(Base):
-    """A stream: what was asked for, and how far it has come (times in s of media time)."""
+    """A stream: the request, and its progress (times in s of media time)."""
 
     __tablename__ = "streams"
     __table_args__ = (
@@ -74,10 +74,10 @@ class Stream(Base):
 
 
 class StreamGap(Base):
-    """A stretch of a stream without media (s of media time), and what came of it.
+    """A span of a stream without media (s of media time), and how it was resolved.
 
     `anchor_at` and `anchor_wall` tie it to a recording, as in `domain.media.segments.Gap`;
-    `resolution` says how it was filled, or why it could not be.
+    `resolution` is how it was filled, or why it could not be.
     """
 
     __tablename__ = "gaps"
@@ -106,9 +106,9 @@ class StreamGap(Base):
 
 
 class StreamWindow(Base):
-    """A window that analysis is done with (times in s of media time, size in bytes).
+    """A window whose analysis is finished (times in s of media time, size in bytes).
 
-    `analyzer` and `analyzed_at` are NULL for one that was given up.
+    `analyzer` and `analyzed_at` are NULL for a skipped window.
     """
 
     __tablename__ = "windows"

@@ -29,7 +29,7 @@ from infra.db.tables.base import Base, one_of
 
 
 class Tenant(Base):
-    """A customer; without a plan of its own it has the installation's default plan."""
+    """A customer; `plan` is NULL for the installation's default plan."""
 
     __tablename__ = "tenants"
     __table_args__ = (one_of("plan", PlanName),)
@@ -77,7 +77,7 @@ class ApiKey(Base):
 
 
 class IdempotencyKey(Base):
-    """A request made under a client's own key, and its answer once there is one.
+    """A request with a client's idempotency key, and its response once there is one.
 
     `claimed_until` is when an unfinished request is taken for dead, so that a retry may finish
     it; `resource_id` is what it made.
@@ -134,7 +134,7 @@ class AuditEntry(Base):
 class UsageEventRow(Base):
     """A metered event; its id is derived from what happened, so that a retry is the same event.
 
-    What is owed outlives the stream that it is owed for, so that neither table refers to streams;
+    Usage outlives its stream, so neither table refers to streams;
     `NO_STREAM` (domain/tenants/usage.py) stands for none, since a key takes no NULL.
     """
 
@@ -173,9 +173,9 @@ class UsageHour(Base):
 
 
 class UsageBudget(Base):
-    """How much of one kind a tenant means to use in a month; it is told of, never enforced.
+    """A monthly budget of one kind of usage; it causes notifications, never refusals.
 
-    `told_month` and `told_percent` are the last threshold that was told.
+    `told_month` and `told_percent` are the last threshold that was notified.
     """
 
     __tablename__ = "usage_budgets"
@@ -195,7 +195,7 @@ class UsageBudget(Base):
 
 
 class ProfileOverrideRow(Base):
-    """A revision of a tenant's override of a game profile; an empty patch takes it back."""
+    """A revision of a tenant's override of a game profile; an empty patch removes the override."""
 
     __tablename__ = "profile_overrides"
     __table_args__ = (

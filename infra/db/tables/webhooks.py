@@ -26,8 +26,8 @@ from infra.db.tables.base import Base, WideInteger, one_of
 class EventRow(Base):
     """An event, written in the transaction that makes it true.
 
-    `position` orders the events of one subject as they happened, since whoever writes one holds
-    the lock of its subject's row. Each relay keeps its own place: `dispatched_at` is when
+    `position` orders the events of one subject as they happened, since a writer holds the lock of
+    the subject's row. Each relay keeps its own place: `dispatched_at` is when
     deliveries to webhook endpoints were made of it, `published_at` when a broker confirmed it.
     """
 
@@ -65,9 +65,9 @@ class EventRow(Base):
 
 
 class WebhookEndpoint(Base):
-    """Where a tenant wants to be told of events; no event types mean all.
+    """An address that receives a tenant's events; no event types mean all.
 
-    The secrets are sealed (`infra/encryption.py`). `failing_since` is the first failed attempt
+    The secrets are encrypted (`infra/encryption.py`). `failing_since` is the first failed attempt
     after the last success. The row of a deleted endpoint is gone, its deliveries with it.
     """
 
@@ -98,10 +98,10 @@ class WebhookEndpoint(Base):
 
 
 class Delivery(Base):
-    """An event for one endpoint, and how far it has come.
+    """An event for one endpoint, and its progress.
 
-    `queued_at` is when its workflow was told; until then the relay will. `first_attempt_at` and
-    `next_attempt_at` are those of the present round: redelivering begins a new one.
+    `queued_at` is when its workflow was notified; if NULL, the relay notifies it. A redelivery
+    resets `first_attempt_at` and `next_attempt_at`.
     """
 
     __tablename__ = "deliveries"
