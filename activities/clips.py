@@ -146,7 +146,7 @@ class ClipActivities(Clips):
     async def _store(
         self, spec: ClipSpec, rendering: Rendering, file: ClipFile, *, thumbnail_hash: str | None
     ) -> RenderedClip:
-        # The thumbnail goes first: whoever sees the clip finds its picture there too.
+        # The thumbnail goes first, so that a visible clip always has its thumbnail.
         if rendering.thumbnail is not None:
             await self._clips.put(thumbnail_key(spec), rendering.thumbnail)
         await self._clips.put(clip_key(spec), rendering.clip)

@@ -111,7 +111,7 @@ class InboundActivities(Inbound):
         """Compare one connection's streams with 100ms's list, and repair the difference.
 
         Raises:
-            ApplicationError: 100ms gave no list; the error says whether and when to retry.
+            ApplicationError: 100ms returned no list; the error states whether and when to retry.
         """
         async with heartbeating():
             return await self._reconcile(ref)

@@ -51,7 +51,7 @@ async def get_health() -> Health:
     "/readyz",
     operation_id="getReadiness",
     openapi_extra=WITHOUT_KEY,
-    responses={503: {"model": ReadinessReport, "description": "Some part is away."}},
+    responses={503: {"model": ReadinessReport, "description": "A dependency is unavailable."}},
 )
 async def get_readiness(services: ServicesDependency, response: Response) -> ReadinessReport:
     """Check the database and the workflow service."""
@@ -66,7 +66,7 @@ async def get_readiness(services: ServicesDependency, response: Response) -> Rea
 async def _ping_temporal(services: Services) -> None:
     client = await services.temporal.client()
     if not await client.service_client.check_health(timeout=timedelta(seconds=_CHECK_TIMEOUT)):
-        raise TemporalUnavailableError("The workflow service says that it is not serving.")
+        raise TemporalUnavailableError("The workflow service reports that it is not serving.")
 
 
 async def _check(answer: Awaitable[None]) -> Check:

@@ -90,7 +90,7 @@ async def reanalyze(
         The id of the workflow; None if the tenant has no such stream.
 
     Raises:
-        SetupError: it cannot be started now, or not without a URL; the remedy says what to do.
+        SetupError: it cannot be started now, or not without a URL; the remedy states what to do.
     """
     async with services.database.session(tenant_id) as session:
         stream = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)

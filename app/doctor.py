@@ -73,7 +73,7 @@ class Finding:
         state: `ok`, or `optional` when its absence only costs something, or `missing` when
             nothing works without it.
         where: a path, an address or how it is configured.
-        version: what it says of itself.
+        version: the version that it reports.
         advice: what to do; empty when there is nothing to do.
     """
 
@@ -357,7 +357,7 @@ async def check_gemini(settings: Settings, client: GeminiClient) -> GeminiCheck:
 
 
 async def check_gemini_once(settings: Settings) -> GeminiCheck:
-    """Do the same with a client of its own.
+    """Do the same with a temporary client.
 
     Raises:
         NotConfiguredError: the key is malformed.

@@ -104,7 +104,7 @@ def serve(app: FastAPI, *, host: str, port: int) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # TRUSTED_PROXIES says whom to believe (api/auth.py)
+        proxy_headers=False,  # TRUSTED_PROXIES has the trusted ones (api/auth.py)
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
     )
 

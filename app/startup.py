@@ -90,7 +90,7 @@ async def require_schema(url: str) -> None:
     if not found.matches:
         raise StartFailedError(
             f"The schema is at the newest revision but lacks: {summary(found.missing)}.",
-            remedy="Somebody changed it by hand, or restored a part of it; compare it with "
+            remedy="It was changed by hand or restored in part; compare it with "
             "migrations/schema.txt.",
         )
 

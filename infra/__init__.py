@@ -1,1 +1,1 @@
-"""The doors to the world: settings, database, stores, Temporal, telemetry, embedded servers."""
+"""Adapters: settings, database, stores, media, Temporal, Gemini, broker, telemetry."""

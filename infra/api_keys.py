@@ -1,8 +1,8 @@
 """API keys: `hl_live_` or `hl_test_`, 32 random characters, and a checksum of 6.
 
-The checksum (CRC32 in base62, as GitHub's tokens have it) tells a mistyped or invented key from a
-real one without a look at the database, and lets secret scanners recognise ours. Only a keyed
-hash is stored (HMAC-SHA256), so that a stolen table opens nothing.
+The checksum (CRC32 in base62, as in GitHub's tokens) detects a mistyped or invented key without a
+database query, and lets secret scanners recognize ours. Only a keyed hash is stored
+(HMAC-SHA256), so that a stolen table grants no access.
 """
 
 from __future__ import annotations

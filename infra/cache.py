@@ -74,7 +74,7 @@ class AsyncCache(Generic[K, V]):
                 # The task that loaded the value was cancelled, not this one.
 
     def __contains__(self, key: K) -> bool:
-        """Return True if a value is cached, be it one that says that there is nothing."""
+        """Return True if a value is cached, including one that means "there is nothing"."""
         return self._entry(key) is not None
 
     def replace(self, key: K, change: Callable[[V], V]) -> None:

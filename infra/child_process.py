@@ -1,4 +1,4 @@
-"""Child processes that end when we end, however we end."""
+"""Child processes that end with this process, however it ends."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def die_with_parent(
 
 
 class ChildProcess:
-    """A program in a process group of its own, writing to a log file.
+    """A program in its own process group, writing to a log file.
 
-    Ctrl-C on the terminal does not reach it: whoever started it stops it, in the right order. On
+    Ctrl-C on the terminal does not reach it: its parent stops it, in the right order. On
     Linux it also gets `stop_signal` when the starting thread dies, even by `kill -9`.
     """
 
@@ -95,7 +95,7 @@ class ChildProcess:
         return self._process.poll() is None
 
     def wait(self) -> int:
-        """Wait for its end; answers the exit code, negative for a signal."""
+        """Wait for its end; return the exit code, negative for a signal."""
         return self._process.wait()
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class ChildProcess:
         self._process.wait()
 
     def last_words(self) -> str:
-        """Return the line of its log that says why it ended, in at most 300 characters.
+        """Return the log line with the reason of its end, in at most 300 characters.
 
         It is empty when the process wrote nothing. An earlier process's errors, which are in the
         same file, do not count.
@@ -129,7 +129,7 @@ class ChildProcess:
 
 
 def _reason(text: str) -> str:
-    """Return the most telling line: the last severe one, else the last in plain words."""
+    """Return the most informative line: the last severe one, else the last in plain words."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line, following in zip(reversed(lines), ["", *reversed(lines)], strict=False):
         if severe := (following if _HEADING.fullmatch(line) else _severe(line)):

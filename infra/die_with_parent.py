@@ -4,7 +4,7 @@ It asks the kernel for a signal on the parent's death (prctl(2), PR_SET_PDEATHSI
 becomes the program. The signal is that of the parent's *thread*: start from one that lives as
 long as the child should. Elsewhere than on Linux a child is stopped by its parent only.
 
-A script of its own, and run as such, since code between fork and exec in a process with threads
+A separate script, and run as such, since code between fork and exec in a process with threads
 may deadlock. It must need nothing but the standard library.
 """
 

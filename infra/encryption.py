@@ -77,7 +77,7 @@ def new_secret(prefix: str) -> str:
 
 
 OVERLAP: Final = timedelta(hours=24)
-"""For how long the secrets before a rotation stay good: time to change 100ms's dashboard."""
+"""How long the previous secrets stay valid after a rotation: time to change 100ms's dashboard."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,14 +90,14 @@ class PlainSecrets:
 
 @dataclass(frozen=True, repr=False)
 class ManagementKey:
-    """What management tokens of 100ms are made from."""
+    """The credentials for management tokens of 100ms."""
 
     access_key: str
     secret: bytes
 
 
 class ConnectionSecrets:
-    """Seals, opens and compares the secrets of connections.
+    """Encrypts, decrypts and compares the secrets of connections.
 
     Args:
         secret: the installation's signing secret.
@@ -128,7 +128,7 @@ class ConnectionSecrets:
         }
 
     def accepted(self, connection: Connection, *, now: datetime | None = None) -> Secrets:
-        """Return what requests are compared with; those before a rotation while they are good.
+        """Return what requests are compared with, including previous secrets while they are valid.
 
         Raises:
             SecretDecryptionError: the installation's signing secret is another than it was.

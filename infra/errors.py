@@ -33,13 +33,13 @@ class InvalidSettingError(SetupError):
 
 
 class ComponentMissingError(SetupError):
-    """A program or library that we build on is not there and cannot be had."""
+    """A required program or library does not exist and cannot be installed."""
 
     code = "component_missing"
 
 
 class PortTakenError(SetupError):
-    """Another program listens on a port that we were told to use."""
+    """Another program listens on a configured port."""
 
     code = "port_taken"
 

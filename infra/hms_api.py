@@ -32,7 +32,7 @@ class HmsApiError(Exception):
 
     Attributes:
         retryable: whether a retry may help; not with wrong credentials.
-        retry_after: how long 100ms asks to wait; None when it does not say.
+        retry_after: how long 100ms asks to wait; None if it states none.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class HmsApi:
         """Return the workspace's live streams, the newest first, over all pages of the list.
 
         Raises:
-            HmsApiError: 100ms does not answer, refuses, or answers something else.
+            HmsApiError: 100ms does not answer, refuses, or returns something else.
         """
         found: list[RemoteStream] = []
         start: str | None = None

@@ -30,7 +30,7 @@ _SHORTEST: Final = 6
 _WORDS: Final = frozenset(
     {"highlights", "postgres", "postgresql", "password", "rabbitmq", "secret"}
 )
-# Secrets that libraries read by themselves.
+# Secrets that libraries read from the environment.
 _ENVIRONMENT: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS")
 
 _NAMED: Final = (
@@ -41,7 +41,7 @@ _PATTERNS: Final = (
     # scheme://user:password@host, also with one part only.
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/?#\"'<>]*@"), rf"\1{MASK}@"),
     (re.compile(rf"(?i)([?&;](?:{_NAMED})=)[^\s&;#\"'<>\\]+"), rf"\1{MASK}"),
-    # A digit tells a token from a word.
+    # A token has a digit, a word has none.
     (re.compile(r"(?i)\b(bearer|basic)(\s+)(?=\S*\d)[a-z0-9._~+/=-]{8,}"), rf"\1\2{MASK}"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"), MASK),
     (re.compile(r"\bAKIA[0-9A-Z]{16}\b"), MASK),

@@ -2,7 +2,7 @@
 
 The address is checked where the connection is made, on the address that is connected to, so a name
 that resolves differently a moment later (DNS rebinding) gains nothing. TLS still verifies the name.
-Every redirect is a request of its own and is checked again.
+Every redirect is a separate request and is checked again.
 
 The special-purpose address tables are our own, since `ipaddress.is_global` differs between Python
 releases. They follow the IANA IPv4 and IPv6 Special-Purpose Address Registries as of 2026 and are
@@ -130,7 +130,7 @@ MAX_REDIRECTS: Final = 3
 
 
 class UrlForbiddenError(Exception):
-    """A URL that we must not request; the message says why, without naming an inner address."""
+    """A forbidden URL; the message states the reason without naming an internal address."""
 
 
 class UrlGuard:

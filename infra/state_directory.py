@@ -108,14 +108,14 @@ class StateDirectory:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Give the directory back."""
+        """Release the directory."""
         for file in (self._ready, self._owner):
             with suppress(OSError):
                 file.unlink(missing_ok=True)
         self._lock.release()
 
     def announce(self, running: Running) -> None:
-        """Tell other programs what is running."""
+        """Write `ready.json` for other programs."""
         write_private(self._ready, running.model_dump_json(indent=2))
 
     def running(self) -> Running | None:
@@ -130,7 +130,7 @@ class StateDirectory:
             return None
 
     def _outwait_leftovers(self) -> None:
-        """Give the children of a killed predecessor, told to stop by its death, time to do so."""
+        """Wait for the children of a killed predecessor to stop."""
         announced = self._announced()
         if announced is None:
             return

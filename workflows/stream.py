@@ -271,7 +271,7 @@ class StreamWorkflow:
             workflow.logger.info("the clip is being made", extra={"clip_id": str(spec.id)})
 
     async def _record_changes(self) -> None:
-        """Write changes in a loop of its own, so that no write delays a fetch."""
+        """Write changes in a separate loop, so that no write delays a fetch."""
         while True:
             await workflow.wait_condition(lambda: self._has_pending_writes() or self._closing)
             if not self._has_pending_writes():

@@ -103,7 +103,7 @@ class LocalAnalysis(Analysis):
     async def _measure_files(
         self, files: tuple[SegmentFile, ...]
     ) -> Sequence[SegmentSignals | None]:
-        """Measure all files in one child process; if that fails, each in a process of its own."""
+        """Measure all files in one child process; if that fails, each in its own process."""
         if not files:
             return ()
         try:

@@ -62,7 +62,7 @@ def _file_responses(media_type: str) -> dict[int | str, dict[str, object]]:
     binary = {media_type: {"schema": {"type": "string", "format": "binary"}}}
     return {
         200: {"description": "The file.", "content": binary},
-        206: {"description": "The part asked for by `Range`.", "content": binary},
+        206: {"description": "The requested range.", "content": binary},
         304: {"description": "Unchanged since the `ETag` in `If-None-Match`."},
         **_FILE_PROBLEMS,
     }
@@ -231,6 +231,6 @@ class _ClipFileResponse(FileResponse):
         await super().__call__(scope, receive, watch)
         if refused:
             # RFC 9110, 14.2: a malformed Range may be ignored, but a client that meant one would
-            # then download everything, so that we say what is wrong instead.
+            # then download everything, so it is rejected instead.
             problem = RangeNotSatisfiableProblem(headers={"Content-Range": f"bytes */{self._size}"})
             await problem.response(self._request_id)(scope, receive, send)

@@ -84,7 +84,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     },
 }
 _BODY: Final[dict[str, Any]] = {
-    "security": [],  # the connection says how its sender is known
+    "security": [],  # the connection defines how its sender authenticates
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}},
@@ -95,7 +95,7 @@ router = APIRouter(prefix="/v1/webhooks", tags=["100ms"])
 
 
 class Receipt(BaseModel):
-    """An event is safe with us."""
+    """The event is stored."""
 
     id: str = Field(description="The event's id, else a hash of its body.")
     is_new: bool = Field(description="False when it had been received before.")
@@ -253,17 +253,17 @@ async def _receive(
     except RecordMissingError:
         services.connections.forget(connection.id)
         raise _RefusedError(ConnectionNotFoundProblem(), connection) from None
-    # The request's own line in the log says what it brought: one line for each event is enough.
+    # The log line of the request names the event: one line per event is enough.
     structlog.contextvars.bind_contextvars(
         tenant_id=str(connection.tenant_id),
         connection_id=str(connection.id),
-        # A type that we do not know is whatever a stranger wrote.
+        # An unknown type is untrusted text.
         type=event.type if event.is_known else "unknown",
         is_new=stored.is_new,
     )
     if stored.session is not None:
         await services.event_dispatcher.dispatch(
-            stored.session, ack_timeout=services.settings.inbound_patience
+            stored.session, ack_timeout=services.settings.inbound_ack_timeout
         )
     receipt = Receipt(id=event.id, is_new=stored.is_new)
     # A response of our own is sent as it is: the framework would validate the receipt once more.
@@ -271,7 +271,7 @@ async def _receive(
 
 
 class _RefusedError(Exception):
-    """An event is refused, for a problem and perhaps by a connection's own checks."""
+    """An event is refused with a problem, perhaps by the checks of a connection."""
 
     def __init__(self, problem: Problem, connection: CachedConnection | None = None) -> None:
         super().__init__(problem.code)
@@ -280,7 +280,7 @@ class _RefusedError(Exception):
 
 
 async def _answer(services: Services, request: Request, refused: _RefusedError) -> Problem:
-    """Log what is refused, in our own words only; return the answer for the sender."""
+    """Log a refusal without text of the sender; return the response."""
     named = {} if refused.connection_id is None else {"connection_id": refused.connection_id}
     _log.warning("inbound_refused", code=refused.problem.code, **named)
     return await services.limits.refused_inbound(request.scope, refused.problem)

@@ -111,7 +111,7 @@ _MOST_SHOWN: Final = 20
 
 
 class _RefusedError(ValueError):
-    """The text is not JSON, or is ambiguous; the message says why."""
+    """The text is not JSON, or is ambiguous; the message states the reason."""
 
 
 def decode_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value

@@ -30,9 +30,9 @@ class BodyLimit:
     """ASGI middleware that reads a body before the application does, up to a limit.
 
     Bodies here are small JSON documents, so that reading one whole costs nothing, and a body
-    without a length is counted too. A body that ends before its end is not acted upon. A request
+    without a length is counted too. A truncated body is not processed. A request
     that only reads is cancelled when its client goes away, and the statement in the database with
-    it; one that changes something is completed, since its client will ask what came of it.
+    it; one that changes something is completed, since its client may retry it.
 
     Args:
         app: the application within.

@@ -324,9 +324,11 @@ def add_parameter_examples(operation: dict[str, Any]) -> None:
 
 T = TypeVar("T")
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    204: {"description": "You have it; any 2xx says so."},
-    410: {"description": "You want no more events: the endpoint is disabled."},
-    "4XX": {"description": "It is sent again later, as after any other answer and none."},
+    204: {"description": "Received. Any 2xx status confirms the event."},
+    410: {"description": "Gone: the endpoint is disabled and receives no more events."},
+    "4XX": {
+        "description": "Not received: the event is retried, as after any other status or a timeout."
+    },
 }
 
 

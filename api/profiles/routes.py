@@ -136,8 +136,8 @@ async def list_override_revisions(
     response_model=OverrideModel,
     dependencies=[Depends(require_json)],
     responses={
-        200: {"description": "A new revision took the former one's place.", "headers": _ETAG},
-        201: {"description": "There was none.", "model": OverrideModel, "headers": _ETAG},
+        200: {"description": "A new revision replaced the previous one.", "headers": _ETAG},
+        201: {"description": "The override was created.", "model": OverrideModel, "headers": _ETAG},
         **documented(*WITH_KEY, *WITH_BODY, *_CHANGE),
     },
 )

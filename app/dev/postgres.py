@@ -221,7 +221,7 @@ def _socket_directory(data: Path, user: User | None) -> Path:
     owner = user.uid if user else os.geteuid()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {owner, os.geteuid()}:
         raise StartFailedError(
-            f"{directory} belongs to somebody else.", remedy="Remove it, or set TMPDIR."
+            f"{directory} belongs to another user.", remedy="Remove it, or set TMPDIR."
         )
     directory.chmod(0o700)
     if user:
@@ -302,12 +302,12 @@ def _initialise(data: Path, log: Path, user: User | None) -> None:
 
 
 def _require_cluster(data: Path) -> None:
-    """Make sure that this is a cluster of our version; what lies there is never overwritten."""
+    """Make sure that this is a cluster of our version; existing data is never overwritten."""
     marker = data / "PG_VERSION"
     found = marker.read_text(errors="replace").strip() if marker.is_file() else None
     if found == _MAJOR_VERSION:
         return
-    what = "says nothing" if not found else f"says {found[:20]!r}"
+    what = "is empty" if not found else f"contains {found[:20]!r}"
     raise StartFailedError(
         f"{data} does not hold a database of PostgreSQL {_MAJOR_VERSION}: its PG_VERSION "
         f"{'is missing' if found is None else what}.",

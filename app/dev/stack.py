@@ -112,10 +112,10 @@ class ReadinessProbe:
         self._client: Client | None = None
 
     async def prepare_database(self) -> TenantKey:
-        """Bring the tables up to date and return the development tenant's key.
+        """Migrate the database and return the development tenant's key.
 
         Raises:
-            StartFailedError: the tables cannot be brought up to date.
+            StartFailedError: the database cannot be migrated.
         """
         owner = self._settings.database_owner_url
         try:
@@ -124,7 +124,7 @@ class ReadinessProbe:
             return await self._development_tenant()
         except (CommandError, SQLAlchemyError) as error:
             raise StartFailedError(
-                f"The tables could not be brought up to date: {_first_line(error)}",
+                f"The database could not be migrated: {_first_line(error)}",
                 remedy="Run the version of this program that wrote the database, or restore the "
                 f"database from a backup. The logs are in {self._directory / 'logs'}.",
             ) from error

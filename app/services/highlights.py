@@ -27,7 +27,7 @@ def explanation_of(row: Highlight, pinned: PinnedProfile) -> tuple[str, ...]:
 
     Args:
         row: the highlight.
-        pinned: the profile that it was decided by; when it is another one, the last line says so.
+        pinned: the profile that it was decided by; the last line names a substitute.
     """
     lines = explain(candidate_of(row), decision_of(row), pinned.profile)
     if not pinned.note:

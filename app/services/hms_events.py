@@ -438,7 +438,7 @@ class EventWriter:
         queue = self._queues.get(event.tenant_id)
         if queue is None:
             self._queues[event.tenant_id] = deque([queued])
-            # In a context of its own: what it logs is not about the request that came first.
+            # In an empty context: its log lines do not belong to the first request.
             task = loop.create_task(self._write_queue(event.tenant_id), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -467,7 +467,7 @@ class EventWriter:
             async with self._database.session(tenant_id) as session:
                 new = await inbound_events.record(session, [each.event for each in batch])
         except (DatabaseUnavailableError, TimeoutError) as error:
-            # Each gets an error of its own: raising one many times would chain their tracebacks.
+            # Each gets a new error: raising one many times would chain their tracebacks.
             for each in batch:
                 _fail(each, DatabaseUnavailableError(str(error)))
         except Exception as error:  # noqa: BLE001 - raised again where the event is awaited
@@ -602,7 +602,7 @@ class EventDispatcher:
         if task is None:
             if self.is_unavailable or self._is_closing or len(self._tasks) >= MAX_QUEUED_SIGNALS:
                 return
-            # In a context of its own: what it logs is not about the request that came first.
+            # In an empty context: its log lines do not belong to the first request.
             task = asyncio.create_task(self._send(session), context=Context())
             self._queued[session] = task
             self._tasks.add(task)
@@ -700,7 +700,7 @@ class EventProcessor:
         try:
             outcome = await apply_effect(event.effect, beams=beams, streams=streams)
         except Exception as error:
-            # An outage passes. Any other failure must not hold up the session for ever.
+            # An outage passes. Any other failure must not block the session permanently.
             if isinstance(error, _UNAVAILABLE) and not isinstance(error, TemporalRefusedError):
                 raise
             _log.exception("inbound_processing_failed", tenant_id=str(ref.tenant_id))

@@ -72,7 +72,7 @@ class WebhookDeliveryService:
                 EventType.ENDPOINT_TEST,
                 EndpointPayload(endpoint_id=endpoint.id, url=endpoint.url),
                 tenant_id=tenant_id,
-                # A subject of its own, so that the test is not queued behind failed deliveries.
+                # A unique subject, so that the test is not queued behind failed deliveries.
                 subject=f"endpoint/{endpoint.id}/test/{uuid4()}",
                 revision=1,
                 created_at=datetime.now(UTC),

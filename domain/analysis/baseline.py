@@ -322,7 +322,7 @@ def _crowd(
     if typical is None or len(baseline.samples) < _WARM_UP or measured.crowd_level is None:
         return None, None
     if max(measured.crowd_level, *baseline.samples) <= SILENCE:
-        return None, None  # a silent track says nothing about a crowd
+        return None, None  # a silent track has no crowd level
     latest = [each.crowd_level for each in last_frames(recent, 0.5) if each.crowd_level is not None]
     crowd_level = (sum(latest) + measured.crowd_level) / (len(latest) + 1)
     local = [

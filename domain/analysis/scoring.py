@@ -187,7 +187,7 @@ def _steadiness(cues: Cues) -> float:
 def score(cues: Cues) -> HighlightScore:
     """Return the eight dimensions and the confidence.
 
-    Each dimension is the logistic of the common evidence plus an offset of its own. The offsets
+    Each dimension is the logistic of the common evidence plus its own offset. The offsets
     keep the mean of the dimensions equal to the logistic of the evidence, so that offsets never
     lower the total, and any sensible weights give about the same total.
     """
@@ -274,7 +274,7 @@ SIGNAL_TAGS: Final = frozenset(
         *("crowd_swell", "commentator_burst", "scene_cuts"),  # as they were called before
     }
 )
-"""Tags that name a signal: most good moments have most of them, so they tell none from another."""
+"""Tags that name a signal: most good moments have most of them, so they distinguish none."""
 
 
 def _mark_words(mark: Mark | None) -> str:

@@ -53,7 +53,7 @@ def _capitalized(words: str) -> str:
 
 
 _VERDICTS: Final = {
-    DecisionStatus.PENDING: "is a highlight for now; a better neighbour may still displace it",
+    DecisionStatus.PENDING: "is a highlight for now; a better one nearby may still replace it",
     DecisionStatus.CONFIRMED: "is a highlight, for good",
     DecisionStatus.RETRACTED: "was shown as pending, then displaced",
     DecisionStatus.HELD: "stands back for a better neighbour, so far",

@@ -21,7 +21,7 @@ class FeedbackVerdict(StrEnum):
 
 
 class CorrectionError(ValueError):
-    """The highlight cannot have these bounds; the message says which bounds are possible."""
+    """The highlight cannot have these bounds; the message states the possible bounds."""
 
 
 class HighlightCorrection(Model):

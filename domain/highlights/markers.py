@@ -5,7 +5,7 @@ the label as plain text (docs/timed-metadata.md). Parsing never raises: an inval
 rejected with a reason, because a sender's mistake must not end the stream.
 
 The analyzer treats a marker as one more signal and knows nothing of the game. `apply_marker` adds
-what the game profile says: which tags exist, how far timed metadata is trusted, and which
+the rules of the game profile: which tags exist, how far timed metadata is trusted, and which
 dimensions a known kind of moment raises.
 """
 
@@ -184,7 +184,7 @@ def apply_marker(candidate: HighlightCandidate, profile: GameProfile) -> Highlig
     """Return the candidate with tags and score adjusted to its marker by `profile`.
 
     A label that names a kind of moment adds the tags of that kind; a label that is a tag adds
-    itself. Any other label adds no tag: `corrections` says so, and only the marker's own weight
+    itself. Any other label adds no tag: `corrections` records it, and only the marker's own weight
     counts. A candidate without a marker is returned unchanged.
     """
     mark = candidate.mark

@@ -5,7 +5,7 @@ makes of that is changed here word by word, for other forms and for misspelt wor
 which words a row must hold, since only single words find an index
 (docs/decisions/0015-search-under-row-security.md).
 
-What a word that nobody wrote was probably meant to be.
+Also the corrections of words that no highlight contains.
 """
 
 from __future__ import annotations

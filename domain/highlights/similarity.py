@@ -19,7 +19,7 @@ corners, two aces) are two moments."""
 
 
 TELLING_WORDS: Final = 4
-"""Words below which a text is too general ("Goal!") to identify a moment by itself."""
+"""Minimum words of a text that can identify a moment; fewer ("Goal!") are too general."""
 
 
 SIGNS: Final = 2

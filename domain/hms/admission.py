@@ -55,7 +55,7 @@ class Checks(Model):
         secret_header: the secret must stand in the header `header_name`.
         signature: the body must be signed with the signing secret.
         timestamp_tolerance: seconds by which a signed event's time may differ from ours; None for
-            any. Without a signature anybody could write the time that we wish to read.
+            any. Without a signature a sender could state any time.
         trusted_proxies: networks whose `X-Forwarded-For` is believed.
     """
 
@@ -161,7 +161,7 @@ def _networks(sources: tuple[str, ...]) -> tuple[IPNetwork, ...]:
 
 
 def _is_among(value: bytes, accepted: Iterable[bytes]) -> bool:
-    # All are compared, so that the time taken does not tell which of them it was.
+    # All are compared, so that the time taken does not reveal which one matched.
     found = [hmac.compare_digest(value, each) for each in accepted]
     return any(found)
 

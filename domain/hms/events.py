@@ -91,7 +91,7 @@ def flag(value: object) -> bool | None:
 def moment(value: object) -> datetime | None:
     """Return a time (RFC 3339) in UTC, of nanoseconds keeping the microseconds; else None.
 
-    The zero time of Go, `0001-01-01T00:00:00Z`, says that there is no time.
+    The zero time of Go, `0001-01-01T00:00:00Z`, means that there is no time.
     """
     if isinstance(value, datetime):
         return value.astimezone(UTC) if value.tzinfo is not None else None
@@ -127,7 +127,7 @@ Moment = Annotated[datetime | None, BeforeValidator(moment)]
 
 
 class NotAnEventError(ValueError):
-    """A body that is no event; the message says what is missing.
+    """A body that is no event; the message states what is missing.
 
     Attributes:
         is_json: whether it is at least JSON.
@@ -307,7 +307,7 @@ class HmsEvent(Model):
     """An event: the envelope, and the data of its type.
 
     `id` is 100ms's own, or the body's hash where it sent none that can be used. `is_replay` marks
-    an event that was sent before and is sent again on somebody's request.
+    an event that was sent before and is sent again on request.
     """
 
     id: str
@@ -352,7 +352,7 @@ def parse_event(body: bytes) -> HmsEvent:
 
 
 def _document(body: bytes) -> object:
-    """Return what a body says; a text that is cut inside a character costs its field alone."""
+    """Return a parsed body; text that is cut inside a character costs only its field."""
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError:

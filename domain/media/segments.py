@@ -101,7 +101,7 @@ class SegmentRef(Model):
 
 
 class GapReason(StrEnum):
-    """Why a stretch of the timeline has no media."""
+    """Why a span of the timeline has no media."""
 
     ROLLED_OFF = "rolled_off"  # left the live playlist before we could fetch it
     NOT_FOUND = "not_found"  # listed, but 404 or 410 until it rolled off
@@ -158,7 +158,7 @@ class Gap(Model):
 class TimedMetadata(Model):
     """An `EXT-X-DATERANGE` on the timeline; `at` in seconds of media time.
 
-    `problem` says why its payload could not be decoded.
+    `problem` is why its payload could not be decoded.
     """
 
     id: str

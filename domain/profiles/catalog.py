@@ -31,7 +31,7 @@ class UnknownProfileError(LookupError):
 
 
 class PinnedProfile(Model):
-    """The profile for a stream that pinned a version; `note` says why it is another one.
+    """The profile for a stream that pinned a version; `note` explains a substitute.
 
     `note` is empty if the pinned version was found.
     """
@@ -82,7 +82,7 @@ class ProfileCatalog:
         """Return the pinned version, or the best substitute, so that a stream can continue.
 
         If the version is unknown, it is the profile's current version; if the profile no longer
-        exists, it is `default`. The note says so.
+        exists, it is `default`. The note states this.
         """
         current = self.profiles.get(profile_id)
         known = self.older.get(profile_id, ())

@@ -132,7 +132,7 @@ def merge_patch(target: Mapping[str, Json], patch: Mapping[str, Json]) -> dict[s
 
 
 MAX_DEPTH: Final = 5
-"""Most profiles in one line of inheritance; deeper ones nobody can follow."""
+"""Maximum depth of inheritance; deeper chains are hard to understand."""
 
 
 VERSION_LENGTH: Final = 12

@@ -310,7 +310,7 @@ CONFIDENT: Final = 0.78
 
 
 AMBIGUOUS: Final = 0.05
-"""Two profiles whose scores lie closer than this cannot be told apart by typos."""
+"""If the scores of two profiles differ by less than this, a typo makes the match ambiguous."""
 
 
 MAX_TEXT: Final = 200
@@ -333,7 +333,7 @@ class Alternative(Model):
 
 
 class ProfileMatch(Model):
-    """Which profile was found for a text, how surely, and why.
+    """The profile that matches a text, how well, and why.
 
     Attributes:
         query: the text as given.
@@ -414,7 +414,7 @@ class NameIndex:
         best = _best_by_profile(hits)
         if any(hit.profile_id == DEFAULT_PROFILE for hit in hits):
             known = next(hit for hit in hits if hit.profile_id == DEFAULT_PROFILE)
-            reason = f"it names “{known.alias.text}”, which has no profile of its own"
+            reason = f"it names “{known.alias.text}”, which has no profile"
             return _fallback(text, best, reason)
         hit = _explaining_most(hits, best)
         if hit is None:
@@ -436,7 +436,7 @@ class NameIndex:
         if rivals:
             return _fallback(text, best, f"it is as near to {_list([hit, *rivals])}")
         if hit.profile_id == DEFAULT_PROFILE:
-            reason = f"it seems to name “{hit.alias.text}”, which has no profile of its own"
+            reason = f"it seems to name “{hit.alias.text}”, which has no profile"
             return _fallback(text, best, reason)
         return self._found(
             text, hit, f"it resembles “{hit.alias.text}” ({hit.score:.0%})", best[1:]

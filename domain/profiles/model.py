@@ -54,7 +54,7 @@ class MomentKind(Model):
 
 
 class MediaResolution(StrEnum):
-    """How closely a vision model should look; `high` where the screen's small print matters."""
+    """Image resolution for a vision model; `high` if small text on the screen matters."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -110,23 +110,23 @@ DEFAULT_PROFILE: Final = "default"
 
 
 class ProfileKind(StrEnum):
-    """What sort of thing a profile is for."""
+    """Kind of subject that a profile covers."""
 
-    DEFAULT = "default"  # anything that has no profile of its own
+    DEFAULT = "default"  # anything without a profile
     ESPORT = "esport"
     SPORT = "sport"
     BETTING = "betting"  # a variant of its parent, for moments that move odds
 
 
 class DiversityMethod(StrEnum):
-    """How variety is bought with score (see `SelectionLimits.diversity`)."""
+    """How score is traded for variety (see `SelectionLimits.diversity`)."""
 
     MMR = "mmr"  # maximal marginal relevance: Carbonell & Goldstein, SIGIR 1998
     COVERAGE = "coverage"  # a submodular gain for tags not shown yet
 
 
 class Aliases(Model):
-    """What people call it, in any language and script; used to find a profile by name.
+    """Names of a game or sport in any language and script, by which its profile is found.
 
     Attributes:
         names: what the game itself is called. Decisive: found within longer texts and with typos.
@@ -161,7 +161,7 @@ class Thresholds(Model):
 
 
 class SelectionLimits(Model):
-    """How many highlights, and how far apart; times in seconds.
+    """Maximum number of highlights and minimum distance; times in seconds.
 
     Attributes:
         window: length of a selection window.
@@ -201,7 +201,7 @@ class SelectionLimits(Model):
 
 
 class ClipShape(Model):
-    """How a clip lies around its moment; all in seconds.
+    """Margins and length limits of a clip around its moment, in seconds.
 
     `pre_roll` and `post_roll` are added before the moment's start and after its end, which
     already hold the build-up and the reaction, so they are small.
@@ -231,7 +231,7 @@ class ClipShape(Model):
 
 
 class SimilarityThresholds(Model):
-    """From where two candidates are taken for the same moment seen twice.
+    """Limits beyond which two candidates count as the same moment.
 
     Attributes:
         time_overlap: intersection over union of their spans, in [0, 1].
@@ -251,7 +251,7 @@ def _default_weights() -> dict[str, float]:
 
 
 def _weights_schema(schema: JsonDict) -> None:
-    """Tell editors the eight names: the field itself is a plain mapping."""
+    """Add the eight names for editors: the field itself is a plain mapping."""
     schema.pop("additionalProperties", None)
     schema["properties"] = {
         name: {"type": "number", "minimum": 0, "maximum": 1} for name in DIMENSIONS
@@ -268,7 +268,7 @@ class GameProfile(Model):
         name: what people read.
         kind: esport, sport, or a betting variant of its parent.
         description: what matters in this game, in a sentence or two.
-        extends: the parent whose values hold wherever this profile says nothing.
+        extends: the parent, whose values apply where this profile has none.
         aliases: names that find this profile (not inherited).
         weights: each of the eight dimensions' share of the combined score; they sum to 1.
         tags: the taxonomy: groups of tags that moments of this game may carry.

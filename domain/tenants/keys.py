@@ -41,7 +41,7 @@ LEAST_ADMINISTRATION: Final = timedelta(days=30)
 
 
 class KeyChangeRefusedError(Exception):
-    """The change of a key is rejected; the subclass says why."""
+    """The change of a key is rejected; the subclass is the reason."""
 
 
 class KeyEndedError(KeyChangeRefusedError):
@@ -53,7 +53,7 @@ class KeyReplacedError(KeyChangeRefusedError):
 
 
 class LastAdministratorError(KeyChangeRefusedError):
-    """Without this key nobody could administer the tenant's keys."""
+    """Without this key the tenant's keys could not be administered."""
 
 
 class KeyStatus(StrEnum):

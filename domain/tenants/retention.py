@@ -23,7 +23,7 @@ class RecordKind(StrEnum):
 
     IDEMPOTENCY_KEYS = "idempotency_keys"
     USAGE_EVENTS = "usage_events"  # their hourly sums stay
-    EVENTS = "events"  # the outbox: told, or too old to be
+    EVENTS = "events"  # the outbox: dispatched, or too old
     HIDDEN_HIGHLIGHTS = "hidden_highlights"  # held or rejected: never shown
     INBOUND_EVENTS = "inbound_events"  # what 100ms sent, once its effect is done or given up
     BEAMS = "beams"  # those that are over, or were never seen to begin

@@ -100,7 +100,7 @@ def require_stream_quota(plan: Plan, running: Sequence[UUID]) -> None:
 
 
 THRESHOLDS: Final = (50, 80, 100)
-"""Percent of a budget at which a tenant is told."""
+"""Percent of a budget at which a tenant is notified."""
 
 
 def reached(*, used: Decimal, budget: Decimal) -> tuple[int, ...]:

@@ -255,7 +255,7 @@ class DeliveryQueue:
     ) -> None:
         """Record the outcome of the attempt; a failed one is repeated if another attempt is due.
 
-        `extra` says that the attempt was made early, so that the scheduled one is still due.
+        `extra` means that the attempt was made early, so that the scheduled one is still due.
         """
         assert self._in_progress is not None, "begin first"  # noqa: S101
         entry = self._entries.pop(self._in_progress)

@@ -26,7 +26,7 @@ VERSION: Final = "1"
 
 
 class EventType(StrEnum):
-    """What can happen."""
+    """Type of an event."""
 
     STREAM_STARTED = "stream.started"
     STREAM_ENDED = "stream.ended"
@@ -43,16 +43,16 @@ class EventType(StrEnum):
 
 MEANINGS: Final[Mapping[EventType, str]] = {
     EventType.STREAM_STARTED: "The stream's first segment is stored.",
-    EventType.STREAM_ENDED: "The stream is over, or was cancelled; its last decisions are taken.",
-    EventType.STREAM_FAILED: "The stream ended by a failure; `end_reason` says which.",
-    EventType.HIGHLIGHT_PENDING: "A highlight is shown; a better neighbour may still displace it.",
+    EventType.STREAM_ENDED: "The stream ended or was canceled; its last decisions are final.",
+    EventType.STREAM_FAILED: "The stream ended with a failure; see `end_reason`.",
+    EventType.HIGHLIGHT_PENDING: "A highlight was found; a better one nearby may still replace it.",
     EventType.HIGHLIGHT_CONFIRMED: "A highlight is final.",
-    EventType.HIGHLIGHT_RETRACTED: "A pending highlight was displaced, for good.",
+    EventType.HIGHLIGHT_RETRACTED: "A pending highlight was withdrawn permanently.",
     EventType.CLIP_READY: "A highlight's clip can be downloaded.",
-    EventType.CLIP_FAILED: "A highlight's clip could not be made; `message` says why.",
-    EventType.USAGE_THRESHOLD: "A share of a budget is used up.",
-    EventType.ENDPOINT_DISABLED: "A webhook endpoint is no longer called; `reason` says why.",
-    EventType.ENDPOINT_TEST: "You asked for a test. It cannot be subscribed to.",
+    EventType.CLIP_FAILED: "A highlight's clip could not be rendered; see `message`.",
+    EventType.USAGE_THRESHOLD: "Usage has reached a threshold of a budget.",
+    EventType.ENDPOINT_DISABLED: "A webhook endpoint was disabled; see `reason`.",
+    EventType.ENDPOINT_TEST: "A test that you requested. You cannot subscribe to it.",
 }
 
 
@@ -101,7 +101,7 @@ class HighlightPayload(Model):
 
 
 class ClipPayload(Model):
-    """A clip with what its highlight is, in `clip.*`; seconds of media time, bytes.
+    """A clip and its highlight, in `clip.*`; seconds of media time, bytes.
 
     `url` and `thumbnail_url` are signed when the event is sent, again at each attempt. In the
     outbox they are the bare paths.
@@ -129,7 +129,7 @@ class ClipPayload(Model):
 
 
 class UsagePayload(Model):
-    """A budget of which `percent` is used up, in `usage.threshold`.
+    """A budget and the threshold that usage reached, in `usage.threshold`.
 
     `kind` is what is metered; `used` and `budget` are in its unit, over `period` (`2026-11`).
     """
@@ -142,7 +142,7 @@ class UsagePayload(Model):
 
 
 class EndpointPayload(Model):
-    """A webhook endpoint, in `endpoint.*`; `reason` says why it is no longer called."""
+    """A webhook endpoint, in `endpoint.*`; `reason` is why it was disabled."""
 
     endpoint_id: UUID
     url: str

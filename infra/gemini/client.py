@@ -59,8 +59,8 @@ class GeminiError(Exception):
     """A call failed.
 
     Attributes:
-        retryable: whether asking again may help.
-        retry_after: seconds to wait before that, where anybody said so.
+        retryable: whether a retry may help.
+        retry_after: seconds to wait before a retry, if the service states them.
     """
 
     retryable = False
@@ -71,7 +71,7 @@ class GeminiError(Exception):
 
 
 class GeminiUnavailableError(GeminiError):
-    """The service did not answer, or said that it cannot just now."""
+    """The service did not respond, or is temporarily unavailable."""
 
     retryable = True
 
@@ -81,7 +81,7 @@ class GeminiBusyError(GeminiUnavailableError):
 
 
 class GeminiRefusedError(GeminiError):
-    """The service will not answer this, however often it is asked."""
+    """The service rejects the request permanently."""
 
 
 class GeminiModelError(GeminiRefusedError):
@@ -186,7 +186,7 @@ class GeminiOptions(Model):
         inline_bytes: size up to which a video is sent with each question; above, it is uploaded
             once, kept for the questions that follow, and deleted.
         file_wait: seconds that an uploaded video may take to be processed.
-        file_poll: seconds between looks at it.
+        file_poll: polling interval of its state, in seconds.
     """
 
     base_url: str | None = None
@@ -242,8 +242,8 @@ class GeminiClient:
         """Ask one question about an excerpt of `video`.
 
         Raises:
-            GeminiUnavailableError: asking again later may help.
-            GeminiRefusedError: it will not.
+            GeminiUnavailableError: a later retry may help.
+            GeminiRefusedError: a retry does not help.
             VideoUnusableError: the video was not processed.
         """
         part = await self._part(video, ask.excerpt)

@@ -1,7 +1,7 @@
 """The project's quota, shared by all tenants and workers.
 
 Google counts requests and tokens a minute for the whole project. We count them too, in Redis where
-workers share one, so that nobody runs into 429s, and divide them between tenants
+workers share one, so that no call gets a 429, and divide them between tenants
 (`domain/analysis/gemini/budget.py`).
 """
 
@@ -29,14 +29,14 @@ _log = structlog.get_logger(__name__)
 _BACK_OFF: Final = 10.0
 _KEY: Final = "highlights:gemini:queue"
 _KEPT: Final = 180
-"""Seconds after which a queue in which nobody asks is forgotten: all of it has passed by then."""
+"""Lifetime (s) of an unused queue: all its entries have expired by then."""
 
 
 class GeminiQuota:
-    """Waits for a turn.
+    """Waits for quota.
 
-    While the shared queue is away each process counts by itself, from the shared state that it
-    saw last; Google's own 429s remain.
+    While Redis is unavailable each process counts separately, from the last shared state that it
+    read; Google's own 429s remain.
 
     Args:
         limits: how much may be asked.
@@ -66,10 +66,10 @@ class GeminiQuota:
             await self._redis.aclose()
 
     async def take(self, tenant_id: UUID, tokens: int) -> None:
-        """Take a request and its `tokens` from the quota, waiting a little for a turn.
+        """Take a request and its `tokens` from the quota, waiting briefly if necessary.
 
         Raises:
-            GeminiBusyError: it would take longer; says how long.
+            GeminiBusyError: it would take longer; states how long.
         """
         waited = 0.0
         while (delay := await self._try(tenant_id, tokens)) is not None:

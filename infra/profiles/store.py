@@ -1,7 +1,4 @@
-"""Profiles from YAML files: every problem is told with its file and line.
-
-Profiles that follow their files: re-read when they change, never half-changed, never lost.
-"""
+"""Profiles from YAML files, reloaded when a file changes. Problems name file and line."""
 
 from __future__ import annotations
 
@@ -156,7 +153,7 @@ _log = structlog.get_logger(__name__)
 
 
 CHECK_INTERVAL: Final = 2.0
-"""Seconds between looks at the files; a look costs one `stat` for each of some 25 files."""
+"""Seconds between checks of the files; a check costs one `stat` for each of some 25 files."""
 
 
 _Fingerprint = frozenset[tuple[str, int, int]]
@@ -166,7 +163,7 @@ class ProfileStore:
     """The current catalogue of a directory; safe to share between threads.
 
     A change takes effect as a whole or not at all: while any file is wrong the former catalogue
-    stays in use and the log says why, once. Versions that were current stay known until a restart;
+    stays in use and the reason is logged once. Versions that were current are kept until a restart;
     what a stream was started with is kept beyond it by `app.services.profiles`.
     """
 

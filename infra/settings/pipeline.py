@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
+from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
 
 from domain.analysis.gemini.pricing import (
     DEFAULT_MODEL,
@@ -38,7 +38,7 @@ class GeminiSettings(SettingsSection):
     gemini_model: str = Field(
         default=DEFAULT_MODEL,
         pattern=_MODEL_NAME,
-        description="Model that watches. `highlights doctor` says if it is retired or unknown.",
+        description="Model for analysis. `highlights doctor` warns if it is retired or unknown.",
     )
     gemini_temperature: NonNegativeFloat | None = Field(
         default=None, le=2.0, description="Its temperature; by default the model's own."
@@ -112,10 +112,13 @@ class InboundSettings(SettingsSection):
         description="100ms's server-side API, asked for live streams where a connection has a "
         "management key.",
     )
-    inbound_patience: PositiveFloat = Field(
+    inbound_ack_timeout: PositiveFloat = Field(
         default=0.02,
-        description="Seconds that the answer to an event waits for the workflow of its session to "
-        "be signaled; what takes longer goes on after the answer.",
+        validation_alias=AliasChoices(
+            "HIGHLIGHTS_INBOUND_ACK_TIMEOUT", "HIGHLIGHTS_INBOUND_PATIENCE"
+        ),
+        description="Seconds that the response to an event waits for the signal to the workflow of "
+        "its session; a slower signal is sent after the response.",
     )
     relay_interval: PositiveFloat = Field(
         default=10.0,
@@ -131,7 +134,7 @@ _INGEST: Final = IngestLimits()
 
 
 class IngestSettings(SettingsSection):
-    """What one stream may make us do."""
+    """Limits of one stream."""
 
     heading = "Ingest"
 

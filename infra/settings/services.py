@@ -169,8 +169,8 @@ class LimitSettings(SettingsSection):
     )
     rate_limit_fail_open: bool = Field(
         default=True,
-        description="While Redis is away, let each process count by itself; when false, refuse "
-        "requests with 503.",
+        description="While Redis is unavailable, let each process count separately; if false, "
+        "refuse requests with 503.",
     )
     rate_limit_timeout: PositiveFloat = Field(
         default=1.0,

@@ -141,11 +141,11 @@ _LAZY_CONNECT_TIMEOUT: Final = timedelta(seconds=3)
 
 
 class TemporalUnavailableError(Exception):
-    """The workflow service does not answer, or none is configured; trying again may help."""
+    """The workflow service does not answer, or none is configured; a retry may help."""
 
 
 class TemporalRefusedError(TemporalUnavailableError):
-    """The workflow service answers that it will not take this; trying again does not help."""
+    """The workflow service rejects the request; a retry does not help."""
 
 
 class TemporalConnection:
@@ -157,7 +157,7 @@ class TemporalConnection:
         self._connecting = asyncio.Lock()
 
     async def client(self) -> Client:
-        """Return the client; once connected it reconnects by itself.
+        """Return the client; once connected it reconnects automatically.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer, or none is configured.
@@ -227,7 +227,7 @@ class WorkflowExecutions:
         )
 
     async def stream_result(self, workflow_id: str) -> StreamWorkflowResult | None:
-        """Return how a closed stream workflow says that its stream ended; None if it does not.
+        """Return the end of the stream from the result of its closed workflow; None if it has none.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.

@@ -30,8 +30,8 @@ from infra.storage.signed_urls import ClipLinks
 def message_of(event: Event, links: ClipLinks) -> str:
     """Return the body of a webhook, or of a message to a broker: the event as JSON.
 
-    Links to clips are signed anew, so that they work for as long as they promise, however late
-    the message is.
+    Links to clips are signed at each attempt, so that they are valid for their full lifetime,
+    however late the message is.
     """
     document = {
         "id": str(event.id),
@@ -197,7 +197,7 @@ class WebhookSender:
                 retry_after = _retry_after(response)
                 excerpt = await _start_of(response)
         except (TimeoutError, httpx.TimeoutException):
-            # A status whose body never ends still counts as what it says.
+            # A status counts even if its body never ends.
             error = error if status is not None else f"no answer within {self._timeout:g} s"
         except UrlForbiddenError as forbidden:
             error = str(forbidden)

@@ -273,7 +273,7 @@ def model_warning(
         asked: its name in the settings.
         listed: the models that the service offers to the key; None if it could not be asked.
         at: now.
-        prices: to tell whether its price is known.
+        prices: known prices, to check whether it has one.
     """
     known = find_model(asked)
     if known is not None and known.retired is not None and known.successor is not None:

@@ -17,7 +17,7 @@ from domain.model import Model
 class DecisionStatus(StrEnum):
     """Outcome of selection for a candidate."""
 
-    PENDING = "pending"  # good enough today; a better neighbour may still displace it
+    PENDING = "pending"  # good enough now; a better one nearby may still replace it
     CONFIRMED = "confirmed"  # final
     RETRACTED = "retracted"  # final: was pending, then displaced
     HELD = "held"  # good enough, but a better neighbour stands in its way so far; not shown

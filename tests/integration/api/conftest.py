@@ -55,7 +55,7 @@ def settings(postgres: DatabaseUrls, temporal_server: TemporalServer, clip_root:
         signing_secret=SecretStr(SECRET),
         public_base_url=BASE_URL,
         usage_flush_interval=300.0,  # so that requests of a test are metered as it closes the API
-        inbound_patience=120.0,  # on a loaded machine too, what can be done is done at once
+        inbound_ack_timeout=120.0,  # on a loaded machine too, what can be done is done at once
     )
 
 

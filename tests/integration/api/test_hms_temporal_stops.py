@@ -111,7 +111,7 @@ async def test_every_event_of_a_burst_arrives_in_order_once_temporal_is_back(
 ) -> None:
     sender = await connect(account)
     ours = settings.model_copy(
-        update={"temporal_address": temporal.server.address, "inbound_patience": 0.05}
+        update={"temporal_address": temporal.server.address, "inbound_ack_timeout": 0.05}
     )
     before, across, during, after = (
         [f"{name}-{number}" for number in range(3)]

@@ -80,7 +80,7 @@ def test_most_names_are_not_simply_aliases() -> None:
         ("NFL Week 5: Chiefs vs Bills", "american_football", "it contains"),
         ("ставки на футбол", "soccer_betting", "asks for its betting variant"),
         ("Valorant betting", "valorant", "it has no betting variant"),
-        ("Premier League Darts", "default", "it names “darts”, which has no profile of its own"),
+        ("Premier League Darts", "default", "it names “darts”, which has no profile"),
         ("football", "default", "it could mean american_football (“football”) or soccer"),
         ("asdfgh", "default", "nothing in it resembles a known name"),
         ("🔥🔥🔥", "default", "nothing in it names a game"),

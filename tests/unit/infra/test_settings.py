@@ -27,6 +27,16 @@ def test_our_own_names_have_our_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().api_port == 9000
 
 
+@pytest.mark.parametrize(
+    "variable", ["HIGHLIGHTS_INBOUND_ACK_TIMEOUT", "HIGHLIGHTS_INBOUND_PATIENCE"]
+)
+def test_a_renamed_setting_is_read_by_its_former_name_too(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1.5")
+    assert Settings().inbound_ack_timeout == 1.5
+
+
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "")
     assert Settings().temporal_address is None

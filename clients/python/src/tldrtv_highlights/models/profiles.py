@@ -25,7 +25,7 @@ class Alternative(Model):
 
 
 class ProfileMatch(Model):
-    """Which profile was found for a text, how surely (0 to 1), and why."""
+    """The profile that matches a text, how well (0 to 1), and why."""
 
     query: str
     profile_id: str
