@@ -56,13 +56,11 @@ class InboundActivities(Inbound):
 
     @activity.defn(name="process_session_events")
     async def process_session_events(self, ref: SessionRef) -> ProcessedEvents:
-        """Process a batch of a session's pending events, oldest first."""
         async with heartbeating():
             return await self._processor.process(ref)
 
     @activity.defn(name="relay_inbound")
     async def relay_inbound(self, request: RelayInput) -> RelayReport:
-        """Signal the workflows of sessions that have pending events of some age."""
         report = RelayReport()
         async with heartbeating():
             for tenant_id in await self._database.tenant_ids():
@@ -84,7 +82,7 @@ class InboundActivities(Inbound):
                     error, TemporalRefusedError
                 ):
                     raise
-                # One session must not hold up all others.
+                # One session must not block all others.
                 _log.exception("inbound_session_failed", tenant_id=str(tenant_id))
                 left += 1
             else:
@@ -97,7 +95,6 @@ class InboundActivities(Inbound):
 
     @activity.defn(name="managed_connections")
     async def managed_connections(self) -> ConnectionList:
-        """List the connections whose live streams 100ms can be asked for."""
         found: list[ConnectionRef] = []
         async with heartbeating():
             for tenant_id in await self._database.tenant_ids():
@@ -108,11 +105,6 @@ class InboundActivities(Inbound):
 
     @activity.defn(name="reconcile_connection")
     async def reconcile_connection(self, ref: ConnectionRef) -> ReconcileReport:
-        """Compare one connection's streams with 100ms's list, and repair the difference.
-
-        Raises:
-            ApplicationError: 100ms returned no list; the error states whether and when to retry.
-        """
         async with heartbeating():
             return await self._reconcile(ref)
 

@@ -1,7 +1,8 @@
 """Interfaces of the activities: names, inputs and outputs, without any I/O.
 
 Workflows import this module only, so that their sandbox never loads media or database libraries.
-Each class is implemented by the module of the same name in this package; the docstrings stand here.
+Each class is implemented by the module of the same name in this package, without repeating the
+docstrings.
 """
 
 from __future__ import annotations
@@ -215,7 +216,11 @@ class Inbound(ABC):
     @abstractmethod
     @activity.defn(name="reconcile_connection")
     async def reconcile_connection(self, ref: ConnectionRef) -> ReconcileReport:
-        """Compare a connection's streams with 100ms's list, and repair differences."""
+        """Compare a connection's streams with 100ms's list, and repair differences.
+
+        Raises:
+            ApplicationError: 100ms returned no list; the error states whether and when to retry.
+        """
 
 
 class Recordings(ABC):

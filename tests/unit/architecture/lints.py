@@ -189,6 +189,21 @@ def unchecked_copies(path: str, text: str) -> list[str]:
     ]
 
 
+def activity_docstrings(path: str, text: str) -> list[str]:
+    """An activity is documented in `activities/interfaces.py` and nowhere else."""
+    if not path.startswith("activities/"):
+        return []
+    is_interface = path == "activities/interfaces.py"
+    complaint = "has no docstring" if is_interface else "repeats the docstring of its interface"
+    return [
+        f"{path}:{node.lineno}: the activity {node.name} {complaint}"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.AsyncFunctionDef)
+        and any(ast.unparse(each).startswith("activity.defn") for each in node.decorator_list)
+        and (ast.get_docstring(node) is None) == is_interface
+    ]
+
+
 def _names_in(call: ast.Call) -> list[ast.expr]:
     """Return the arguments of a call to Temporal that name a workflow, signal or activity."""
     return [*call.args[:1], *(each.value for each in call.keywords if each.arg == "start_signal")]

@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.architecture.lints import (
     Lint,
+    activity_docstrings,
     container_imports,
     impurity,
     named_by_string,
@@ -42,9 +43,11 @@ LINTS = (
     workflow_starts,
     named_by_string,
     unchecked_copies,
+    activity_docstrings,
     nameless_file,
     unfinished,
 )
+ACTIVITY = "@activity.defn(name='render')\nasync def render():\n    "
 VIOLATIONS: list[tuple[Lint, str, str, str]] = [
     (impurity, "domain/x.py", "import time", "imports time"),
     (impurity, "domain/x.py", "from random import choice", "imports random"),
@@ -101,6 +104,8 @@ VIOLATIONS: list[tuple[Lint, str, str, str]] = [
     (named_by_string, "workflows/x.py", "workflow.execute_activity('render')", "by a string"),
     (named_by_string, "infra/x.py", "ScheduleActionStartWorkflow('Relay')", "by a string"),
     (unchecked_copies, "domain/x.py", "y = x.model_copy(update={'a': 1})", "named method"),
+    (activity_docstrings, "activities/x.py", f'{ACTIVITY}"""Renders."""', "repeats the docstring"),
+    (activity_docstrings, "activities/interfaces.py", f"{ACTIVITY}pass", "has no docstring"),
     (nameless_file, "domain/utils.py", "", "names no idea"),
     (nameless_file, "infra/clip_helper.py", "", "'helper'"),
     (nameless_file, "api/common/x.py", "", "'common'"),
@@ -125,6 +130,9 @@ ALLOWED: list[tuple[Lint, str, str]] = [
     (named_by_string, "infra/x.py", "signal.signal(number, signal.SIG_DFL)"),
     (unchecked_copies, "domain/x.py", "y = x.model_copy()"),
     (unchecked_copies, "infra/x.py", "y = x.model_copy(update={})"),
+    (activity_docstrings, "activities/x.py", f"{ACTIVITY}pass"),
+    (activity_docstrings, "activities/x.py", 'async def helper():\n    """Helps."""'),
+    (activity_docstrings, "activities/interfaces.py", f'{ACTIVITY}"""Renders."""'),
     (nameless_file, "infra/manageable.py", ""),
     (unfinished, "api/x.py", "TODO = 1  # a name"),
 ]
