@@ -11,7 +11,7 @@ import benchmarks
 
 
 def main() -> None:
-    """Run each in a process of its own, so that none inherits another's warm caches."""
+    """Run each in its own process, so that none inherits another's warm caches."""
     names = sorted(
         module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name[0] != "_"
     )

@@ -1,8 +1,8 @@
-"""What the local analyzer costs: CPU of one 720p stream at real time, in per cent of a core.
+"""CPU of the local analyzer for one 720p stream at real time, in percent of a core.
 
 `python -m benchmarks.analyzer_cost [--seconds 120]` makes a 720p25 stream of 1.7 Mbit/s with AAC
-sound, sends it through the activity window by window, and counts the CPU time of this process and
-of its media child, all overheads in. For scale it then decodes the same segments in full.
+sound, runs the activity window by window, and counts the CPU time of this process and of its media
+child, with all overhead. For comparison it then decodes the same segments in full.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def main() -> None:
 
 
 def processor() -> str:
-    """Return the processor's name where the system tells it."""
+    """Return the processor's name if the system reports it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

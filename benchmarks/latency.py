@@ -1,14 +1,14 @@
 """How long a moment takes to become a playable clip, through the whole stack at real time.
 
 `python -m benchmarks.latency [--seeds 11 12 13] [--duration 180] [--report out.json]` plays
-scripted matches side by side, each as a live stream of its own, to a `highlights dev` that it
-starts, and tells for every clip the seconds from the peak, live, to each stage:
+scripted matches concurrently, each as one live stream, to a `highlights dev` that it starts, and
+reports for every clip the seconds from the live peak to each stage:
 
     known     the highlight is recorded: its last evidence was fetched, analysed and judged
     begun     its clip is begun: the last second of the clip is stored
     ready     the clip plays
 
-The machine should have nothing else to do; the load average is told.
+Run it on an idle machine; the report has the load average.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def _stages(seed: int, highlight: Highlight, clip: ClipDetail, live: datetime) -
 
 
 def figures_of(seconds: Sequence[float]) -> Figures:
-    """Return percentiles by the nearest rank, which never says better than what was seen."""
+    """Return nearest-rank percentiles, which are never better than a measured value."""
     if not seconds:
         raise SystemExit("No clip was made, so there is nothing to measure.")
     ranked = sorted(seconds)

@@ -50,7 +50,7 @@ class Plan:
 
 
 def pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
-    """Return every list of the API, by a name that says what it is asked for."""
+    """Return every list of the API, by a name that describes its filter."""
 
     def listed(
         sort: Sort = Sort.NEWEST, after: Position | None = None, *, only: Only = _ALL

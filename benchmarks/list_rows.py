@@ -16,7 +16,7 @@ OTHER: Final = UUID(int=2)
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 PER_STREAM: Final = 20
 QUIET: Final = 60
-"""Events of a connection that has brought none since."""
+"""Events of a connection that has received none since."""
 
 _CHUNK: Final = 50_000
 _RARE: Final = 5_000  # every so manieth highlight has the rare tag
@@ -135,7 +135,7 @@ FROM generate_series(1, 1000) AS n
 async def fill(owner_url: str, *, tenant: UUID, highlights_count: int) -> None:
     """Give a tenant this many highlights, a clip each, and streams of twenty highlights.
 
-    Of events, deliveries and what 100ms tells there are a quarter as many, of changes a tenth.
+    There are a quarter as many events, deliveries and inbound events, and a tenth as many changes.
     """
     url = asyncpg_url(owner_url).set(drivername="postgresql")
     connection = await asyncpg.connect(url.render_as_string(hide_password=False))

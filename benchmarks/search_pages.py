@@ -1,4 +1,4 @@
-"""What each search costs the database: pages for `benchmarks.list_pages`, which prints them all."""
+"""Database cost of each search: pages for `benchmarks.list_pages`, which prints them all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Page = Callable[[AsyncSession], Awaitable[Any]]
 
 
 def search_pages(tenant: UUID, *, stream: UUID, seen: UUID) -> dict[str, Page]:
-    """Return searches, by a name that says what is searched for.
+    """Return searches by a descriptive name.
 
     Args:
         tenant: whose highlights.
@@ -53,7 +53,7 @@ def search_pages(tenant: UUID, *, stream: UUID, seen: UUID) -> dict[str, Page]:
         "search for a phrase": found('"goal by player124"'),
         "search with an exclusion": found("player123 -goal"),
         "search for a misspelt word": found("penlaty player123"),
-        "search for what nobody wrote": found("xylophone"),
+        "search for an unknown word": found("xylophone"),
         "search in a stream": found("crowd", only=HighlightFilter(stream_id=stream)),
         "similar by picture": lambda session: search.by_picture(
             session, tenant_id=tenant, highlight_id=seen, thumbnail_hash="0123456789abcdef"

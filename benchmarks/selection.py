@@ -1,4 +1,4 @@
-"""What selection costs in time, in quality against the optimum, and in score for variety.
+"""Selection: its time, its quality against the optimum, and the score that variety costs.
 
 Run with `python -m benchmarks.selection`; add `--quick` for smaller sizes.
 """
@@ -55,7 +55,7 @@ def stream(seed: int, count: int, seconds: float) -> list[HighlightCandidate]:
 
 
 def broadcast(seed: int, count: int, seconds: float) -> list[HighlightCandidate]:
-    """Return moments in order of media time, as a stream brings them."""
+    """Return moments in order of media time, as in a stream."""
     rng = random.Random(seed)
     peaks = sorted(rng.uniform(0, seconds) for _ in range(count))
     return [moment(rng, number, peak) for number, peak in enumerate(peaks, 1)]

@@ -1,4 +1,4 @@
-"""What the embedded Temporal server does: activities a second, and fairness between two tenants.
+"""The embedded Temporal server: activities per second, and fairness between two tenants.
 
 `python -m benchmarks.temporal_server [PATH …]` measures the server that `highlights dev` would
 start, on a SQLite file, and each other Temporal CLI named, one after the other in the same run.

@@ -1,4 +1,4 @@
-"""What the lists cost that hold no highlights: pages for `benchmarks.list_pages`."""
+"""Database cost of lists without highlights: pages for `benchmarks.list_pages`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from infra.db.repositories.profiles import ProfileOverrides
 
 
 def tenant_pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
-    """Return the lists of a tenant's webhooks, connections, keys and so on, by what is asked for.
+    """Return the lists of a tenant's webhooks, connections, keys and so on, by name.
 
     Args:
         tenant: whose.
-        highlights_count: what `fill` was told.
+        highlights_count: as given to `fill`.
     """
 
     def sent(criteria: Sent) -> Page:
@@ -47,7 +47,7 @@ def tenant_pages(tenant: UUID, highlights_count: int) -> dict[str, Page]:
         "streams of a game": lambda session: streams.list_page(
             session, tenant_id=tenant, game="soccer", limit=51
         ),
-        "streams of a game nobody plays": lambda session: streams.list_page(
+        "streams of an unused game": lambda session: streams.list_page(
             session, tenant_id=tenant, game="curling", limit=51
         ),
         "windows of a stream": lambda session: streams.windows(

@@ -1,1 +1,1 @@
-"""Throughput and latency of the API, against the barest one that could give the same answers."""
+"""Throughput and latency of the API, against the simplest server with the same responses."""

@@ -1,4 +1,4 @@
-"""How fast the API answers, against bare FastAPI and asyncpg in the same run.
+"""Throughput of the API against bare FastAPI and asyncpg in the same run.
 
 `python -m benchmarks.api_throughput [--rounds 6] [--duration 3] [--connections 8] [--only list]
 [--report out.json]` measures two operations of the whole API, with keys, plans, limits,
@@ -11,10 +11,10 @@ The bare one (`bare.py`) does for `list` one SELECT of the same rows and fields,
 INSERT and a start of the workflow at the same Temporal server, in memory. PostgreSQL is one for
 both, and durable. Each server is one process with the same uvicorn; one runs under load while the
 other waits, in turns, so that both meet the same machine. The tenant's plan is `enterprise`
-without its bounds: all is counted, nothing refused. Answers are not compressed.
+without limits: requests are counted, none is refused. Responses are not compressed.
 
-The ratio of throughput is what counts where the machine has nothing else to do; that of processor
-time for each answer says nearly the same, and is disturbed less where it has.
+The ratio of throughput counts on an idle machine; the ratio of processor time per response is
+nearly the same, and is less affected by other load.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _Server(ChildProcess):
 
 
 def main() -> None:
-    """Measure, print and write down."""
+    """Measure, print and store the report."""
     options = _options()
     console = Console(width=100)
     before = os.getloadavg()[0]
@@ -154,7 +154,7 @@ def _servers() -> Iterator[tuple[dict[str, _Server], TenantKey]]:
 
 
 async def _prepare(postgres: PostgresServer) -> tuple[DatabaseUrls, TenantKey]:
-    """Make the tables, and two tenants with rows, so that there is somebody to keep out."""
+    """Create the tables and two tenants with rows, so that row-level security filters rows."""
     urls = await postgres.prepare()
     await migrate(urls.owner)
     database = Database(urls.application, pool_size=1)
@@ -189,10 +189,10 @@ def _compare(
 ) -> Comparison:
     rounds: dict[str, list[Round]] = {kind: [] for kind in _KINDS}
     number = 0
-    for kind in _KINDS:  # a round that does not count: pools and caches fill
+    for kind in _KINDS:  # a warm-up round, which fills pools and caches
         number += _run(operation, servers[kind], key, number, options)[1]
     for turn in range(options.rounds):
-        # ABBA: what drifts meets both alike.
+        # ABBA: drift affects both alike.
         for kind in _KINDS if turn % 2 == 0 else reversed(_KINDS):
             measured, asked = _run(operation, servers[kind], key, number, options)
             number += asked

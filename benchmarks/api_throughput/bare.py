@@ -1,4 +1,4 @@
-"""What the API is compared with: FastAPI and asyncpg, and nothing else.
+"""The reference server: FastAPI and asyncpg only.
 
 No key, no tenant, no limits, no row-level security (it connects as a superuser), no request ids,
 no headers and no log. It gives the same rows with the same fields by one statement, in the way of
@@ -23,7 +23,7 @@ from domain import task_queues
 from infra.settings import Settings
 from infra.temporal.client import connect
 
-_POOL: Final = 15  # as many as ours may open: pool and overflow
+_POOL: Final = 15  # as many as the product may open: pool and overflow
 _LIST: Final = """
     SELECT h.id, h.stream_id, h.status, h.tier, h.start, h.peak, h."end", h.score,
         h.skill_execution, h.game_impact, h.rarity, h.visual_spectacle, h.emotional_intensity,
@@ -96,7 +96,7 @@ class Item(BaseModel):
 
 
 class Wanted(BaseModel):
-    """A stream to be analysed."""
+    """A stream to analyze."""
 
     url: str
     game: str

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.api_throughput.load`: asks one server as fast as it answers.
+"""`python -m benchmarks.api_throughput.load`: sends requests as fast as a server responds.
 
-A process of its own, on bare asyncio: it writes prepared bytes and looks for no more of an answer
-than its status and its end, so that it costs a fraction of what it measures. It reads a `Load` on
-its standard input and writes what came of it to its standard output.
+A separate process on bare asyncio: it writes prepared bytes and parses only the status and the end
+of a response, so that it costs a fraction of what it measures. It reads a `Load` from standard
+input and writes the result to standard output.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LENGTH: Final = b"content-length:"
 
 
 class Load(BaseModel):
-    """What to ask, by how many connections at once, and for how long (seconds).
+    """The request, the number of connections, and the duration (seconds).
 
     `{number}` in the request is another number each time.
     """
@@ -36,7 +36,7 @@ class Load(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What came of it: seconds of each answer, and the generator's own share of a core."""
+    """The result: seconds of each response, and the generator's share of a core."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,7 +48,7 @@ class Outcome(BaseModel):
 
 
 class _Connection(asyncio.Protocol):
-    """Asks, waits for the whole answer, and asks again until time is up."""
+    """Sends a request, reads the whole response, and repeats until time is up."""
 
     def __init__(self, load: Load, numbers: _Numbers, until: float) -> None:
         self.seconds: list[float] = []
@@ -120,7 +120,7 @@ def _length(head: bytes) -> int:
 
 
 async def run(load: Load) -> Outcome:
-    """Ask until time is up and the last answers are there."""
+    """Send until time is up and the last responses are complete."""
     loop = asyncio.get_running_loop()
     numbers = _Numbers(load.first_number)
     cpu, begun = time.process_time(), time.perf_counter()
@@ -146,7 +146,7 @@ async def run(load: Load) -> Outcome:
 
 
 def main() -> None:
-    """Read, ask, write."""
+    """Read the load, send it, write the result."""
     load = Load.model_validate_json(sys.stdin.buffer.read())
     print(uvloop.run(run(load)).model_dump_json())
 

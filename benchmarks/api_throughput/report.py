@@ -1,4 +1,4 @@
-"""What was measured, for programs and for people."""
+"""Results, as JSON and as text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Round(BaseModel):
 
 
 class Comparison(BaseModel):
-    """Rounds of both servers, taken in turns: each of ours has one of the bare one beside it."""
+    """Alternating rounds of both servers, in pairs."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,14 +38,14 @@ class Comparison(BaseModel):
 
     @property
     def rate_ratio(self) -> float:
-        """Our throughput as a part of the bare one's: the median over the pairs of rounds."""
+        """Ratio of our throughput to the reference's: the median over the pairs of rounds."""
         return statistics.median(
             ours.rate / bare.rate for ours, bare in zip(self.ours, self.bare, strict=True)
         )
 
     @property
     def cpu_ratio(self) -> float:
-        """The same of processor time, which other jobs on the machine disturb less."""
+        """The same for processor time, which other load affects less."""
         return statistics.median(
             bare.cpu / ours.cpu for ours, bare in zip(self.ours, self.bare, strict=True)
         )
@@ -64,7 +64,7 @@ class Report(BaseModel):
 
 
 def percentile(ranked: Sequence[float], share: float) -> float:
-    """Return the value at the nearest rank, which never says better than what was seen."""
+    """Return the nearest-rank percentile, which is never better than a measured value."""
     return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
 
 

@@ -1,4 +1,4 @@
-"""What the database holds while it is measured."""
+"""Rows in the database during a measurement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from infra.db.repositories import clips, highlights, streams
 
 STREAMS: Final = 4
 HIGHLIGHTS: Final = 100
-"""Of each stream: half a match of a lively game, twice over; all confirmed, each with a clip."""
+"""Highlights per stream: all confirmed, each with a clip."""
 
 _PROFILE: Final = GameProfile(id="soccer", version="1", name="Soccer")
 _KICK_OFF: Final = datetime(2026, 5, 2, 19, 0, tzinfo=UTC)

@@ -17,7 +17,7 @@ from domain.tenants.usage import PLANS, Plan, PlanName
 from infra import telemetry
 from infra.settings import Settings
 
-# Everything is counted, and nothing is refused.
+# Everything is counted, nothing is refused.
 _BOUNDLESS: Final = Plan(
     name=PlanName.ENTERPRISE,
     requests_per_minute=1_000_000_000,
@@ -27,7 +27,7 @@ _BOUNDLESS: Final = Plan(
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until SIGINT."""
     kind, port, dsn, tenant = sys.argv[1:]
     settings = Settings()
     telemetry.configure(settings, component="api")

@@ -1,1 +1,1 @@
-"""What the cost gate saves, and what it loses: gated against ungated, over scripted matches."""
+"""Savings and losses of the cost gate: gated against ungated, on scripted matches."""

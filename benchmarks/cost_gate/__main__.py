@@ -1,8 +1,8 @@
-"""`python -m benchmarks.cost_gate`: what the gate sends to Gemini, what that loses and costs.
+"""`python -m benchmarks.cost_gate`: what the gate sends to Gemini, its recall and its cost.
 
-Scripted matches of a kind are watched one after the other as one stream, by the product's analyzer
-and its real client, with the Gemini stand-in of the tests at the other end: it decodes the bytes
-that it is sent and answers from what it hears there. Nothing is sent to a paid model.
+Scripted matches of a kind are analyzed one after the other as one stream, by the product's analyzer
+and its real client against the fake Gemini of the tests, which decodes the video it receives and
+answers from it. Nothing is sent to a paid model.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TUNING_SEEDS: Final = (1, 2, 3)
 
 
 def main() -> None:
-    """Compare gated with ungated watching."""
+    """Compare gated with ungated analysis."""
     options = _options()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     settings, console = Settings(), Console(width=130)

@@ -1,4 +1,4 @@
-"""What the looks took, term by term: at least what a real answer is expected to take."""
+"""Tokens and dollars of the calls: at least what a real answer is expected to take."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Bill:
     """The calls that were made.
 
     Attributes:
-        calls: how many, by look.
-        usage: their tokens, by look.
-        shown: seconds of video sent to be looked through, what leads up to a chunk counted again.
+        calls: number of calls, by kind of query.
+        usage: their tokens, by kind of query.
+        shown: seconds of video sent for detection, including the lead-in of each chunk.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Bill:
         self.shown = 0.0
 
     def record(self, ask: GeminiQuery, usage: TokenUsage) -> None:
-        """Enter a call."""
+        """Add a call."""
         self.calls[ask.step] += 1
         self.usage[ask.step] = self.usage.get(ask.step, TokenUsage()).plus(usage)
         if ask.step is QueryStep.DETECT:
@@ -43,10 +43,10 @@ class Bill:
 
 
 class BilledClient(GeminiClient):
-    """The real client; its calls are entered in a bill, and cost what they would cost for real.
+    """The real client; its calls are added to a bill at real prices.
 
-    The stand-in is terse and its prompts are counted without the system's part, so that a call
-    counts what it took or what the product expects of it, whichever is more.
+    The fake's answers are short and its prompts are counted without the system instruction, so a
+    call counts its own tokens or those that the product expects, whichever is more.
     """
 
     def __init__(self, api_key: str, options: GeminiOptions) -> None:
@@ -54,7 +54,7 @@ class BilledClient(GeminiClient):
         self.bill = Bill()
 
     async def ask(self, ask: GeminiQuery, video: Video) -> GeminiAnswer:
-        """Ask, and enter what it took."""
+        """Send a query and add its cost."""
         answer = await super().ask(ask, video)
         expected = ask.expected_usage()
         usage = TokenUsage(

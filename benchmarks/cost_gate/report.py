@@ -1,4 +1,4 @@
-"""The gate's figures, and the sum of what it costs written out."""
+"""The gate's figures and its cost, item by item."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Count(NamedTuple):
     Attributes:
         found: how many clips were confirmed in all.
         clips: moments that a clip hits.
-        seen: moments that Gemini itself has told, within `SAME_MOMENT` of their peaks.
+        seen: moments that Gemini detected, within `SAME_MOMENT` of their peaks.
     """
 
     found: int
@@ -44,7 +44,7 @@ class Count(NamedTuple):
 
 
 class Result(NamedTuple):
-    """One kind of match, or all of them: three ways to watch the same stream."""
+    """One kind of match, or all: three analyses of the same stream."""
 
     name: str
     seconds: float
@@ -70,7 +70,7 @@ class Result(NamedTuple):
 
     @property
     def share(self) -> float:
-        """How much of the video was sent to be looked through."""
+        """Share of the video that was sent for detection."""
         return self.bill.shown / self.seconds
 
     @property
@@ -80,7 +80,7 @@ class Result(NamedTuple):
 
     @property
     def seen_kept(self) -> float:
-        """Recall of Gemini's own word, gated to ungated."""
+        """Recall of Gemini's detections, gated to ungated."""
         return self.gated.seen / self.ungated.seen if self.ungated.seen else 1.0
 
     def dollars(self, price: ModelPrice) -> float:
@@ -98,7 +98,7 @@ class Result(NamedTuple):
 
 
 def counted(seen: Seen, stream: LongStream) -> Count:
-    """Compare what came of a stream with its truth."""
+    """Compare the results of a stream with its ground truth."""
     told = [
         each.peak
         for each in seen.candidates
@@ -152,7 +152,7 @@ def _figures(results: Sequence[Result], price: ModelPrice) -> Table:
 
 
 def _sum(result: Result, model: str, price: ModelPrice) -> Table:
-    """Write out what an hour costs: calls, tokens, their price and the product, look by look."""
+    """Return the cost of an hour: calls, tokens, price and product, by kind of query."""
     table = Table(title=f"an hour of {result.name}, {model}", box=box.SIMPLE, title_justify="left")
     table.add_column("look")
     for heading in ("calls", "pictures and text", "sound", "output", "$"):
@@ -178,9 +178,9 @@ def _sum(result: Result, model: str, price: ModelPrice) -> Table:
 
 def _reading(results: Sequence[Result], price: ModelPrice) -> Iterator[str]:
     yield "clips hit: true moments that a confirmed clip shows (IoU 0.3), of the clips confirmed"
-    yield f"seen: true moments that Gemini told itself, within {SAME_MOMENT:g} s of their peaks"
+    yield f"seen: true moments that Gemini detected, within {SAME_MOMENT:g} s of their peaks"
     yield "kept: gated to ungated; sent: share of the video looked through, overlaps counted twice"
-    yield "a call costs what it took or what the product expects of it, whichever is more"
+    yield "a call costs its own tokens or those that the product expects, whichever is more"
     for each in results:
         missed = each.misses(price)
         yield f"{each.name}: " + (f"misses {', '.join(missed)}" if missed else "within all targets")

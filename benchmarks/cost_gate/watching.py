@@ -49,7 +49,7 @@ _TIMEOUT: Final = timedelta(minutes=10)
 
 
 class Seen(NamedTuple):
-    """What came of a stream: clips as a tenant gets them, all candidates, and the calls made."""
+    """Results of a stream: clips as a tenant gets them, all candidates, and the calls made."""
 
     clips: tuple[Interval, ...]
     candidates: tuple[HighlightCandidate, ...]
@@ -61,11 +61,11 @@ class Analyzers:
     """The local analyzer, and Gemini behind the gate or without it, on one stream.
 
     Args:
-        fake_gemini: who answers.
-        questions: who is asked, and at what price.
-        pool: where media are read.
-        stream: what is watched.
-        profile: of its game.
+        fake_gemini: the server that answers.
+        questions: model and prices.
+        pool: child processes that read media.
+        stream: the stream to analyze.
+        profile: profile of its game.
     """
 
     def __init__(
@@ -85,17 +85,17 @@ class Analyzers:
         self._local = _HeardOnce(segments=stream.store, pool=pool)
 
     async def local(self) -> Seen:
-        """Return what the local analyzer finds alone."""
+        """Return the results of the local analyzer alone."""
         return await _follow(
             self._local, self._stream, self._profile, stream_id=_HEARD, bill=Bill()
         )
 
     async def gated(self, limits: GateLimits) -> Seen:
-        """Return what is found within the gate's limits."""
+        """Return the results within the gate's limits."""
         return await self._watched("gated", ChunkAnalyzer, limits)
 
     async def ungated(self) -> Seen:
-        """Return what is found when everything is shown."""
+        """Return the results without the gate."""
         return await self._watched("ungated", _OpenGate, _NO_LIMITS)
 
     async def _watched(
@@ -130,7 +130,7 @@ class Analyzers:
 
 
 class _HeardOnce(LocalAnalysis):
-    """The local analyzer, which measures a window once however often it is asked about it."""
+    """The local analyzer, which caches the measurements of each window."""
 
     def __init__(self, *, segments: SegmentStore, pool: MediaPool) -> None:
         super().__init__(segments=segments, pool=pool)
@@ -146,7 +146,7 @@ class _HeardOnce(LocalAnalysis):
 
 
 class _OpenGate(ChunkAnalyzer):
-    """Shows every chunk, and all of it: what leads up to it, and what is before its moment."""
+    """Sends every chunk in full, including its lead-in."""
 
     async def analyze(self, case: ChunkRequest) -> ChunkResult:
         first = case.chunk.start - CHUNK_LEAD
@@ -160,26 +160,26 @@ class _OpenGate(ChunkAnalyzer):
 
 
 class _OpenPurse:
-    """Stands in for a tenant's budget: without a bottom, since the gate's limits are measured."""
+    """A tenant's budget without limit, since the gate's limits are measured."""
 
     async def record(
         self, tenant_id: UUID, stream_id: UUID, *, key: str, tokens: TokenUsage, dollars: float
     ) -> None:
-        """Take no note: the client's bill does."""
+        """Do nothing: the client's bill meters the calls."""
 
     async def remaining_dollars(self, _tenant_id: UUID) -> float:
-        """Return what may be spent."""
+        """Return the remaining budget."""
         return float("inf")
 
 
 class _OneProfile:
-    """Stands in for the database's profiles."""
+    """The pinned profiles of a database, all the same."""
 
     def __init__(self, profile: GameProfile) -> None:
         self._profile = profile
 
     async def find(self, _tenant_id: UUID, _profile_id: str, _version: str) -> PinnedProfile:
-        """Return the one there is."""
+        """Return the profile."""
         return PinnedProfile(profile=self._profile)
 
 

@@ -1,1 +1,1 @@
-"""How many events of 100ms the API receives, against bare FastAPI and asyncpg in the same run."""
+"""Throughput of 100ms events against bare FastAPI and asyncpg in the same run."""

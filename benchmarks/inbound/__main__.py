@@ -1,4 +1,4 @@
-"""How many events of 100ms the API receives, and what a flood of duplicates costs.
+"""Throughput of 100ms events, and the cost of a flood of duplicates.
 
 `python -m benchmarks.inbound [--seconds 10] [--rounds 3] [--connections 32] [--rate 1000]
 [--start-rate 10] [--duplicates 10000] [--profile] [--outage 60]` measures, over connections that
@@ -13,13 +13,13 @@ are kept open:
 The bare server (`bare.py`) INSERTs the same row for each event of `others`. PostgreSQL is one for
 both, and waits for the disk. Sender, servers, PostgreSQL and Temporal share this machine's
 processors. A time is that of one request, at `--rate` from when it should have been sent.
-"Until told" is from an event's arrival to that its workflow was told, by the database's clock. A
-worker processes the sessions (`worker.py`); the workflows of streams only wait.
+"To the signal" is the time from the arrival of an event to the signal to its workflow, by the
+database's clock. A worker processes the sessions (`worker.py`); the workflows of streams only wait.
 
 `--profile` prints what our server's time goes to under `others` (by cProfile, which slows it down,
 so that its figures do not count). `--outage` stops Temporal for so many seconds while whole lives
-of streams arrive, lets the relay do what waits, and compares each workflow's history with what was
-sent.
+of streams arrive, lets the relay do what is pending, and compares each workflow's history with the
+events sent.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _measure(running: Stage, options: argparse.Namespace) -> tuple[Table, list[s
         table.add_column(column, justify="right")
     others: dict[str, list[Figures]] = {"ours": [], "bare": []}
     for turn in range(-1, options.rounds):
-        # ABBA: what drifts meets both alike. The first turn fills pools and caches.
+        # ABBA: drift affects both alike. The first round fills pools and caches.
         for kind in others if turn % 2 else reversed(others):
             found = _run(
                 running, kind, options, types=("peer.join.success",), names=f"{kind}{turn}"
@@ -150,12 +150,12 @@ def _measure(running: Stage, options: argparse.Namespace) -> tuple[Table, list[s
     ratios = sorted(
         ours.rate / bare.rate for ours, bare in zip(others["ours"], others["bare"], strict=True)
     )
-    told_50, told_99 = percentile(told, 0.5) * 1e3, percentile(told, 0.99) * 1e3
-    told_rate = flood.requests / (flood.requests / flood.rate + rest)
+    wait_50, wait_99 = percentile(told, 0.5) * 1e3, percentile(told, 0.99) * 1e3
+    signal_rate = flood.requests / (flood.requests / flood.rate + rest)
     return table, [
         f"ours against bare: {ratios[len(ratios) // 2]:.2f} of its rate, in the median round",
-        f"starts, {options.start_rate:.0f}/s, until told: p50 {told_50:.0f}, p99 {told_99:.0f} ms",
-        f"flood of starts: the last was told {rest:.0f} s after its end, {told_rate:.0f} a second",
+        f"starts, {options.start_rate:.0f}/s, to the signal: p50 {wait_50:.0f}, p99 {wait_99:.0f} ms",
+        f"flood of starts: the last signal {rest:.0f} s after its end, {signal_rate:.0f} a second",
         f"workflows made by {options.duplicates} duplicates: {made} (must be 1)",
     ]
 
@@ -195,7 +195,7 @@ def _add(table: Table, name: str, each: Figures) -> None:
 
 
 async def _until_told(running: Stage, prefix: str) -> list[float]:
-    """Return how long each event waited until its workflow was told, in order."""
+    """Return how long each event waited until its workflow was signaled, in order."""
     await deliver_rest(running)
     async with reading(running) as connection:
         rows = await connection.fetch(_UNTIL_TOLD, prefix)

@@ -1,8 +1,8 @@
-"""What receiving is compared with: FastAPI and asyncpg, and nothing else.
+"""The reference server: FastAPI and asyncpg only.
 
 No secret, no address, no tenant, no row-level security (it connects as a superuser), no request
 ids, no headers, no log, no stream. It writes the same row into the same table, one INSERT for each
-event, which commits by itself.
+event, in its own transaction.
 """
 
 from __future__ import annotations

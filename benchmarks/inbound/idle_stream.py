@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="StreamWorkflow")
 class IdleStreamWorkflow:
-    """Waits for ever."""
+    """Waits until it is terminated."""
 
     @workflow.run
     async def run(self, _request: StreamInput) -> None:

@@ -1,8 +1,7 @@
-"""`python -m benchmarks.inbound.load`: sends events as 100ms does, in a process of its own.
+"""`python -m benchmarks.inbound.load`: sends events as 100ms does, in a separate process.
 
-On bare asyncio, writing bytes and looking for no more of an answer than its status and its end, so
-that it costs a fraction of what it measures. It reads a `Load` on its standard input and writes
-what came of it to its standard output.
+On bare asyncio, parsing only the status and the end of a response, so that it costs a fraction of
+what it measures. It reads a `Load` from standard input and writes the result to standard output.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _URL: Final = "https://cdn.example.com/beam/room/master.m3u8"
 
 
 class Load(BaseModel):
-    """What to send, and how fast.
+    """The events to send, and their rate.
 
     Attributes:
         types: of the events, one after the other for each beam; each connection has its own beams.
@@ -49,7 +48,7 @@ class Load(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What came of it: seconds of each answer, and the sender's own share of a core."""
+    """The result: seconds of each response, and the sender's share of a core."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,7 +1,7 @@
-"""Temporal stands still while whole lives of streams arrive; then what waits is delivered.
+"""Temporal stops while whole lives of streams arrive; then pending events are delivered.
 
-Its process is stopped by a signal: it takes connections and answers nothing, which is worse than
-being gone. Afterwards the relay's rounds, which a Temporal Schedule starts, are run here.
+Its process is suspended by a signal: it accepts connections and does not respond, which is worse
+than refusing them. Afterwards the relay's passes, which a Temporal Schedule starts, are run here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _RATE: Final = 20.0
 
 _CONNECTIONS: Final = 8
 _AROUND: Final = 3.0
-"""Seconds that the burst begins before Temporal stops, and goes on after it is back."""
+"""Seconds that the burst starts before Temporal stops and continues after it is back."""
 
 _EVENTS: Final = "SELECT count(*) FROM inbound_events WHERE type = ANY($1) AND outcome = ANY($2)"
 _STREAMS: Final = "SELECT DISTINCT stream_id FROM inbound_events WHERE type = $1"
@@ -36,7 +36,7 @@ _DONE: Final = ["started", "started_before", "recording", "ended", "ended_before
 
 
 def measure_outage(running: Stage, *, seconds: float) -> str:
-    """Return what came of it, in words."""
+    """Return the result in words."""
     return asyncio.run(_measure(running, seconds))
 
 
@@ -73,12 +73,12 @@ async def _measure(running: Stage, seconds: float) -> str:
     return (
         f"Temporal stopped for {seconds:.0f} s: {len(ranked)} events received, p99 "
         f"{ranked[int(0.99 * (len(ranked) - 1))] * 1e3:.1f} ms; {left} waited, and were delivered "
-        f"in {took:.1f} s; {done} done, {len(streams)} streams, {wrong} of them not told in order"
+        f"in {took:.1f} s; {done} done, {len(streams)} streams, {wrong} of them out of order"
     )
 
 
 async def _history(client: Client, workflow_id: str) -> list[str]:
-    """Return how a workflow was started and what it was told, in order."""
+    """Return the start and the signals of a workflow, in order."""
     told = []
     async for event in client.get_workflow_handle(workflow_id).fetch_history_events():
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
@@ -89,6 +89,6 @@ async def _history(client: Client, workflow_id: str) -> list[str]:
 
 
 def _is_in_order(told: list[str]) -> bool:
-    """Tell whether a workflow was told a whole life, or its beginning, in order."""
-    once = list(dict.fromkeys(told))  # each may be told twice
+    """Return True if a workflow received a whole life, or its beginning, in order."""
+    once = list(dict.fromkeys(told))  # each may arrive twice
     return once == _HISTORY[: len(once)] and told == sorted(told, key=_HISTORY.index)

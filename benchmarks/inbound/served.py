@@ -30,7 +30,7 @@ BOUNDLESS: Final = Plan(
 
 
 def main() -> None:
-    """Serve until told to stop by SIGINT."""
+    """Serve until SIGINT."""
     kind, port, dsn, tenant, *profile = sys.argv[1:]
     settings = Settings()
     telemetry.configure(settings, component="api")

@@ -1,4 +1,4 @@
-"""What is measured, and what it needs: PostgreSQL, Temporal, a worker, and the two servers."""
+"""The system under test: PostgreSQL, Temporal, a worker, and the two servers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Server(ChildProcess):
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """All that runs, and how the connection is addressed."""
+    """All running processes, and the ids of the connection."""
 
     servers: Mapping[str, Server]
     temporal: TemporalServer
@@ -75,7 +75,7 @@ class Stage:
 
 
 def send(load: Load) -> Outcome:
-    """Send a load from a process of its own.
+    """Send a load from a separate process.
 
     Raises:
         SystemExit: an event was not received with 200.

@@ -25,7 +25,7 @@ from workflows.session import SessionWorkflow
 
 
 async def work() -> None:
-    """Work until told to stop by SIGINT."""
+    """Work until SIGINT."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stopping.set)
     settings = Settings()

@@ -53,7 +53,7 @@ Peaks = list[tuple[float, float]]
 """Times (seconds) and heights."""
 
 _Try = tuple[list[list[Interval]], list[Curve], float]
-"""Clips by video, and the curves that they come of, with how far they were shifted (seconds)."""
+"""Clips by video, and their curves, with how far they were shifted (seconds)."""
 
 
 def best(name: str, videos: Sequence[Video], counts: Sequence[int]) -> list[Found]:

@@ -35,7 +35,7 @@ from domain.profiles.model import GameProfile
 
 PRODUCT: Final = "product"
 TRUE_COUNT: Final = ", true count"
-"""Marks a method that was told how many moments there are."""
+"""Marks a method that is given the number of moments."""
 
 
 class Subject(NamedTuple):

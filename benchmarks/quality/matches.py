@@ -18,7 +18,7 @@ from infra.profiles.store import load_shipped_catalog
 
 
 class MatchWanted(Model):
-    """Which match, and where what is made of it is kept; `fresh` measures it anew."""
+    """A match and the directory of its measurements; `fresh` repeats them."""
 
     kind: str
     seed: int
@@ -34,14 +34,14 @@ def measured(
 
     Args:
         wanted: the matches.
-        done: told each that is ready.
+        done: called with each finished match.
 
     Raises:
         MatchError: one could not be made.
         PackagingError: one could not be read.
     """
     told: dict[str, list[Subject]] = {}
-    spawn = multiprocessing.get_context("spawn")  # libav and OpenCV do not survive a fork
+    spawn = multiprocessing.get_context("spawn")  # libav and OpenCV break after a fork
     with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=spawn) as pool:
         for match, subject in zip(wanted, pool.map(_subject, wanted), strict=True):
             told.setdefault(match.kind, []).append(subject)

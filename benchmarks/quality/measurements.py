@@ -1,7 +1,7 @@
 """Everything measured on a video once, kept outside the checkout, so that it can be judged often.
 
 What is kept is named after the video's content, the code that measured it and the versions of the
-tools: a change of any of them measures anew.
+tools: a change of any of them repeats the measurement.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def measure(video: Path, *, home: Path, fresh: bool = False) -> Measurements:
     Args:
         video: the file.
         home: the state directory; measurements are kept in its `quality/`.
-        fresh: measure anew in any case.
+        fresh: repeat the measurement in any case.
 
     Raises:
         UnusableInputError: it is missing, is no media, or has neither picture nor sound.

@@ -23,13 +23,13 @@ SEGMENT_SECONDS: Final = 2.0
 SEGMENTS_PER_WINDOW: Final = 3
 
 _LONGEST_GOP: Final = 2.5 * SEGMENT_SECONDS
-"""Keyframes farther apart than this are encoded anew, as a live encoder would have; seconds."""
+"""If keyframes are farther apart (s), the video is re-encoded as by a live encoder."""
 
 
 def package_windows(video: Path, folder: Path) -> list[Window]:
     """Return the video's windows, their segments in `folder` as the demo's live origin makes them.
 
-    Pictures and sound are sent as they are where HLS allows it, else encoded anew. The key of a
+    Video and audio are copied if HLS allows it, else re-encoded. The key of a
     segment is its path in `folder`.
 
     Raises:
@@ -63,7 +63,7 @@ def _package(source: Source, folder: Path) -> list[SegmentRef]:
     except (UndecodableError, ValidationError) as error:
         raise PackagingError(
             f"{source.path} was cut into segments that cannot be played, so its timestamps may be "
-            f"broken ({error}). Encode it anew first."
+            f"broken ({error}). Re-encode it first."
         ) from error
 
 

@@ -22,7 +22,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def _reading(report: Report) -> Iterator[str]:
-    """Say what one must know to read the tables."""
+    """Print the notes that explain the tables."""
     yield (
         "precision, recall and F1 at IoU 0.3; start and end: absolute errors of the clips that hit"
     )

@@ -27,8 +27,8 @@ _SHOWN: Final = (DecisionStatus.PENDING, DecisionStatus.CONFIRMED)
 class Clip(Interval):
     """A confirmed clip; `shown_at` is when it was first shown, in seconds of media time.
 
-    That is the end of the window whose analysis told of it. Fetching, analysing and rendering come
-    on top: `benchmarks/latency.py` measures those.
+    That is the end of the window whose analysis found it. Fetching, analysis and rendering are
+    additional: `benchmarks/latency.py` measures those.
     """
 
     shown_at: float

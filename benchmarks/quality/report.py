@@ -49,10 +49,10 @@ class Row(BaseModel):
 
 
 class ProductFigures(BaseModel):
-    """What only the product can be asked.
+    """Figures of the product that baselines do not have.
 
     Attributes:
-        f1_interval: in which the mean F1 lies with 95 % probability, as far as so few videos tell.
+        f1_interval: in which the mean F1 lies with 95 % probability, as far as so few videos show.
         taken_for_moments: how many false clips fall on each kind of distractor; `""` is none.
         missed: how many moments of each kind were not found.
         calibration: of the combined scores of all candidates, read as probabilities of a moment.

@@ -97,4 +97,4 @@ def _decode(video: Path, options: list[str], *, size: int) -> Iterator[bytes]:
         while block := process.stdout.read(size):
             yield block
     if process.returncode:
-        raise PackagingError(f"{video} could not be decoded by ffmpeg; see what it says above")
+        raise PackagingError(f"{video} could not be decoded by ffmpeg; see its output above")

@@ -1,8 +1,8 @@
 """Programs that others use for this, as baselines: PySceneDetect and librosa.
 
 They are not among the product's dependencies: `make bench` installs them
-(`requirements-bench.lock`). Where they are not installed, they are left out, and the report says
-so.
+(`requirements-bench.lock`). If they are not installed, they are omitted, and the report notes
+it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The measures of the field, pure: each says its formula and where it comes from."""
+"""The metrics of the field, pure functions, each with its formula and source."""
 
 from __future__ import annotations
 

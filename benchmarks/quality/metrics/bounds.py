@@ -62,7 +62,7 @@ def boundary_errors(
 def nearest_rank(values: Sequence[float], share: float) -> float:
     """Return the smallest value that at least `share` of the values do not exceed.
 
-    The nearest-rank percentile, the `⌈share · n⌉`-th smallest: it never says better than was seen.
+    The nearest-rank percentile, the `⌈share · n⌉`-th smallest, which is always a measured value.
 
     Raises:
         ValueError: there are no values.

@@ -12,7 +12,7 @@ BINS: Final = 10
 
 
 class Bin(BaseModel):
-    """The predictions of one bin: how many, what they said on average, and how many were right."""
+    """The predictions of one bin: their number, their mean, and how many were right."""
 
     model_config = ConfigDict(frozen=True)
 

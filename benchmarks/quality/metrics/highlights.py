@@ -1,7 +1,7 @@
 """Highlight detection as QVHighlights measures it: every two seconds of the video are ranked.
 
-The video is cut into clips of two seconds; each annotator says of each how good a highlight it is,
-and whoever is measured gives each a saliency. Lei, Berg and Bansal, "QVHighlights: Detecting
+The video is cut into clips of two seconds; each annotator rates each clip as a highlight, and the
+measured method gives each a saliency. Lei, Berg and Bansal, "QVHighlights: Detecting
 Moments and Highlights in Videos via Natural Language Queries", NeurIPS 2021, section 5.
 """
 
@@ -59,7 +59,7 @@ def relevance_of(moments: Sequence[Interval], duration: float) -> Relevance:
 
 
 def saliency_of(found: Sequence[Interval], duration: float) -> tuple[float, ...]:
-    """Return the saliency of each clip as found intervals tell it, over a video of `duration` s.
+    """Return the saliency of each clip by found intervals, over a video of `duration` s.
 
     That is `max over intervals (score · |interval ∩ clip| / |clip|)`; scores must not be negative.
     """

@@ -1,4 +1,4 @@
-"""Stretches of a video, how far two of them agree, and which found one is which true one."""
+"""Spans of a video, their overlap, and the assignment of found to true ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Interval(BaseModel):
-    """A stretch of the video in seconds, with the rank-giving score of whoever found it."""
+    """A span of the video in seconds, with the score that ranks it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,7 +51,7 @@ def pairs(
 
 
 def hits(found: Sequence[Interval], true: Sequence[Interval], threshold: float) -> list[bool]:
-    """Tell for each found interval, best score first, whether it hits a true one (`pairs`)."""
+    """Return for each found interval, best score first, whether it hits a true one (`pairs`)."""
     return [moment is not None for _, moment in pairs(found, true, threshold)]
 
 

@@ -12,7 +12,7 @@ def average_precision(scores: Sequence[float], right: Sequence[bool], positives:
     `AP = Σₖ (Rₖ - Rₖ₋₁) · max_{j ≥ k} Pⱼ`, where `Pₖ` and `Rₖ` are precision and recall of
     everything scored at least as high as the k-th distinct score. The maximum is the interpolation
     of PASCAL VOC 2010 (Everingham et al.), which ActivityNet and QVHighlights use. What is scored
-    alike is ranked alike: who gives no order gets no credit for a lucky one.
+    alike is ranked alike: a method without an order gets no credit for a lucky one.
 
     Args:
         scores: of what was found.

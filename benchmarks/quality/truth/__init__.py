@@ -1,4 +1,4 @@
-"""Ground-truth files, ours and others': told apart by what is in them."""
+"""Ground-truth files in our format and others, recognized by their content."""
 
 from __future__ import annotations
 

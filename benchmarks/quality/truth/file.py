@@ -1,4 +1,4 @@
-"""Reads a ground-truth file in whichever form it is."""
+"""Reads a ground-truth file in any known format."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _FORMS: Final = (
 
 
 def read_ground_truth(path: Path, wanted: Wanted) -> GroundTruth:
-    """Read the truth of one video; which form the file has is told by its content.
+    """Read the truth of one video; the content determines the format.
 
     Raises:
-        UnusableTruthError: it is missing, in none of the forms, or says nothing of this video; the
-            message says where and what to do.
+        UnusableTruthError: it is missing, in no known format, or lacks this video; the message
+            states where and what to do.
     """
     text = _text(path)
     try:

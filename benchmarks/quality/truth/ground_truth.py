@@ -1,4 +1,4 @@
-"""What is true of one video, in whatever form it was told."""
+"""The ground truth of one video, whatever the format of its file."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class GroundTruth(BaseModel):
     """The moments of one video.
 
     Attributes:
-        form: the form in which they were told.
+        form: the format of the file.
         moments: in order, no two overlapping.
-        relevance: by annotator and clip of two seconds, where the file says it; else it follows
-            from the moments.
-        distractors: what is no moment and may be taken for one, where the file says it.
+        relevance: by annotator and clip of two seconds, if the file has it; else it follows from
+            the moments.
+        distractors: what may be mistaken for a moment, if the file has it.
         notes: what was left out or assumed, in sentences.
     """
 

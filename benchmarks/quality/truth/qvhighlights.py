@@ -59,12 +59,12 @@ class _Row(BaseModel):
 
 
 def is_qvhighlights(content: object) -> bool:
-    """Tell whether a line of a file is an annotation of QVHighlights."""
+    """Return True if a line of a file is an annotation of QVHighlights."""
     return isinstance(content, dict) and "vid" in content and "qid" in content
 
 
 def of_video(rows: Sequence[tuple[int, object]], *, path: Path, wanted: Wanted) -> GroundTruth:
-    """Return what the numbered rows of a file say of the wanted video.
+    """Return the truth of the wanted video from the numbered rows of a file.
 
     Raises:
         UnusableTruthError: a row about the video is wrong, or none is about it.
@@ -96,7 +96,7 @@ def _wanted_id(rows: Sequence[tuple[int, object]], *, path: Path, wanted: Wanted
         return next(iter(ids))
     some = ", ".join(list(ids)[:_SHOWN_IDS]) + (", …" if len(ids) > _SHOWN_IDS else "")
     raise UnusableTruthError(
-        f"{path} says nothing of {wanted.video_id or wanted.name}. Name one of its {len(ids)} "
+        f"{path} has no entry of {wanted.video_id or wanted.name}. Name one of its {len(ids)} "
         f"videos by --video-id: {some}"
     )
 
@@ -118,7 +118,7 @@ def _row(path: Path, number: int, content: dict[str, object]) -> _Row:
 
 
 def _relevance(about: Sequence[_Row]) -> tuple[tuple[bool, ...], ...] | None:
-    """Return by annotator which clips any query calls very good; None where nobody was asked."""
+    """Return by annotator which clips any query calls very good; None without annotators."""
     scores = [row.saliency_scores for row in about if row.saliency_scores]
     if not scores:
         return None

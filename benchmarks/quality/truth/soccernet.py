@@ -49,12 +49,12 @@ class _Annotation(BaseModel):
 
 
 def is_soccernet(content: object) -> bool:
-    """Tell whether a file's content is that of Labels-v2.json."""
+    """Return True if a file's content is that of Labels-v2.json."""
     return isinstance(content, dict) and isinstance(content.get("annotations"), list)
 
 
 def of_half(content: object, *, path: Path, wanted: Wanted) -> GroundTruth:
-    """Return what the labels say of the wanted half: each instant as a moment around it.
+    """Return the truth of the wanted half: each label as a moment around its instant.
 
     Actions that the broadcast does not show are left out.
 
@@ -124,5 +124,5 @@ def _half(every: Sequence[_Annotation], *, path: Path, wanted: Wanted) -> Litera
     if len(halves) == 1:
         return halves.pop()
     raise UnusableTruthError(
-        f"{path} is about both halves of a match, or none. Say by --half which one the video is."
+        f"{path} is about both halves of a match, or none. State the video's half with --half."
     )

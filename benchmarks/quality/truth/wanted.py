@@ -17,10 +17,10 @@ HIGHLIGHT_LABELS: Final = (
 
 
 class Wanted(BaseModel):
-    """What to take from the file; where it holds one video only, nothing need be said.
+    """What to take from the file; all optional if the file has one video only.
 
     Attributes:
-        name: the video file's name without its ending, which may tell the rest.
+        name: the video file's name without extension, which may imply the rest.
         video_id: `vid` in QVHighlights.
         half: of the match in SoccerNet, whose videos are a half each.
         labels: the actions of SoccerNet that count as moments.

@@ -44,7 +44,7 @@ MORE = {
     "search for a phrase": BOUND,
     # A step through the index for each word that there is.
     "search for a misspelt word": BOUND,
-    "search for what nobody wrote": 2_000,
+    "search for an unknown word": 2_000,
     "words to correct by": 2_000,
     # Compares the five hundred newest.
     "similar by title": BOUND,

@@ -56,7 +56,7 @@ def test_the_only_half_need_not_be_named(tmp_path: Path) -> None:
 
 
 def test_of_two_halves_one_must_be_named(tmp_path: Path) -> None:
-    with pytest.raises(UnusableTruthError, match="Say by --half which"):
+    with pytest.raises(UnusableTruthError, match="half with --half"):
         _read(tmp_path, Wanted(name="video"))
 
 
