@@ -13,7 +13,7 @@ are kept open:
 The bare server (`bare.py`) INSERTs the same row for each event of `others`. PostgreSQL is one for
 both, and waits for the disk. Sender, servers, PostgreSQL and Temporal share this machine's
 processors. A time is that of one request, at `--rate` from when it should have been sent.
-"To the signal" is the time from the arrival of an event to the signal to its workflow, by the
+"To signal" is the time from the arrival of an event to the signal to its workflow, by the
 database's clock. A worker processes the sessions (`worker.py`); the workflows of streams only wait.
 
 `--profile` prints what our server's time goes to under `others` (by cProfile, which slows it down,
@@ -154,7 +154,7 @@ def _measure(running: Stage, options: argparse.Namespace) -> tuple[Table, list[s
     signal_rate = flood.requests / (flood.requests / flood.rate + rest)
     return table, [
         f"ours against bare: {ratios[len(ratios) // 2]:.2f} of its rate, in the median round",
-        f"starts, {options.start_rate:.0f}/s, to the signal: p50 {wait_50:.0f}, p99 {wait_99:.0f} ms",
+        f"starts, {options.start_rate:.0f}/s, to signal: p50 {wait_50:.0f}, p99 {wait_99:.0f} ms",
         f"flood of starts: the last signal {rest:.0f} s after its end, {signal_rate:.0f} a second",
         f"workflows made by {options.duplicates} duplicates: {made} (must be 1)",
     ]
