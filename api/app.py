@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -94,10 +94,14 @@ _TAGS: Final[list[dict[str, Any]]] = [
 ]
 
 
-def create_app(shared: ServiceRegistry) -> FastAPI:
-    """Return the API, which closes the services when it stops.
+def create_app(shared: ServiceRegistry, *, close: Callable[[], Awaitable[None]]) -> FastAPI:
+    """Return the API.
 
     It starts, and answers `/healthz`, whether or not PostgreSQL and Temporal are up.
+
+    Args:
+        shared: the services.
+        close: closes them, after the last request.
     """
     services = Services.from_registry(shared)
 
@@ -105,11 +109,9 @@ def create_app(shared: ServiceRegistry) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         metering = asyncio.create_task(services.meter.run())
         yield
-        await services.event_dispatcher.close()
         metering.cancel()
         await asyncio.wait([metering])
-        await services.limits.close()
-        await services.database.close()
+        await close()
 
     app = FastAPI(
         title="Highlight API",

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Query
-from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
-from pydantic_core import to_json
 
 from api.errors.problems import InvalidCursorProblem
 from api.request_model import Timestamp
@@ -32,16 +30,6 @@ class Page(BaseModel, Generic[T]):
 
     data: list[T]
     next_cursor: str | None = None
-
-
-def page_response(documents: Sequence[Mapping[str, Any]], *, next_cursor: str | None) -> Response:
-    """Return a page of items that are JSON fields already and need no validation.
-
-    Set the page's model as `response_model` of the route for the documentation.
-    """
-    page = {"data": documents, "next_cursor": next_cursor}
-    body = to_json(page, inf_nan_mode="null")  # as models write them
-    return Response(body, media_type="application/json")
 
 
 class _Token(BaseModel):

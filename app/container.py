@@ -96,6 +96,10 @@ class Container:
         names = TenantNames(database)
         starter = StreamStarter(temporal.client, limits=settings.ingest_limits(), names=names)
         connection_secrets = ConnectionSecrets(secret)
+        limiter = self._limiter()
+        event_dispatcher = EventDispatcher(temporal.client, names=names)
+        self._closing.push_async_callback(limiter.close)
+        self._closing.push_async_callback(event_dispatcher.close)
         return ServiceRegistry(
             settings=settings,
             database=database,
@@ -112,11 +116,11 @@ class Container:
             profiles=profiles,
             pinned=PinnedProfiles(database, self.profiles),
             plans=TenantPlans(database, default=settings.default_plan),
-            limiter=self._limiter(),
+            limiter=limiter,
             connection_secrets=connection_secrets,
             connections=ConnectionCache(database, connection_secrets),
             event_writer=EventWriter(database),
-            event_dispatcher=EventDispatcher(temporal.client, names=names),
+            event_dispatcher=event_dispatcher,
             event_processor=EventProcessor(
                 database=database, starter=starter, creation=creation, guard=self.url_guard
             ),

@@ -84,13 +84,14 @@ def run_api(settings: Settings) -> None:
 
 
 def build_app(settings: Settings) -> FastAPI:
-    """Return the API with services built from `settings`.
+    """Return the API with services built from `settings`, which it closes when it stops.
 
     Raises:
         NotConfiguredError: no database is set.
         InvalidProfilesError: a game profile is wrong.
     """
-    return create_app(Container(settings).services)
+    container = Container(settings)
+    return create_app(container.services, close=container.close)
 
 
 def serve(app: FastAPI, *, host: str, port: int) -> None:

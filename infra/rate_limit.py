@@ -5,9 +5,9 @@ Redis while it is known to be unavailable), and a second count in this process. 
 only if both counts have room. While Redis is unavailable, or comes back empty, a process therefore
 never lets through more than the limit, less what the others had used when Redis last answered.
 
-`SlidingWindowStorage` replaces the memory storage of `limits`, which keeps one entry per unit in a
-list that it copies on a thread after every request. This one keeps one entry per request, forgets
-idle owners, and remembers the usage of other processes.
+`SlidingWindowStorage` replaces the memory storage of `limits`, which walks over all owners after
+requests: at 100 requests per second it took 31 to 69 % of a core, this one 3 %
+(docs/decisions/0026-own-code.md). This one also remembers the usage of other processes.
 """
 
 from __future__ import annotations

@@ -58,31 +58,23 @@ class ClipModel(BaseModel):
     @classmethod
     def of(cls, row: Clip | ClipRow, services: Services) -> Self:
         """Return a clip; with links if it is ready."""
-        return cls.model_validate(clip_document_of(row, services))
-
-
-def clip_document_of(row: Clip | ClipRow, services: Services) -> dict[str, Any]:
-    """Return a clip as JSON fields of `ClipModel`."""
-    is_ready = row.status == ClipStatus.READY and row.key is not None
-    return {
-        "id": row.id,
-        "status": row.status,
-        "start": row.start,
-        "end": row.start + row.duration,
-        "duration": row.duration,
-        "url": services.links.sign(clip_path(row.id, "download"), tenant_id=row.tenant_id)
-        if is_ready
-        else None,
-        "thumbnail_url": services.links.sign(
-            clip_path(row.id, "thumbnail"), tenant_id=row.tenant_id
+        is_ready = row.status == ClipStatus.READY and row.key is not None
+        sign, tenant_id = services.links.sign, row.tenant_id
+        return cls(
+            id=row.id,
+            status=ClipStatus(row.status),
+            start=row.start,
+            end=row.start + row.duration,
+            duration=row.duration,
+            url=sign(clip_path(row.id, "download"), tenant_id=tenant_id) if is_ready else None,
+            thumbnail_url=sign(clip_path(row.id, "thumbnail"), tenant_id=tenant_id)
+            if is_ready and row.thumbnail_key is not None
+            else None,
+            ready_at=row.ready_at,
+            width=row.width,
+            height=row.height,
+            size=row.size,
         )
-        if is_ready and row.thumbnail_key is not None
-        else None,
-        "ready_at": row.ready_at,
-        "width": row.width,
-        "height": row.height,
-        "size": row.size,
-    }
 
 
 class ClipDetail(ClipModel):

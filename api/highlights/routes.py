@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import Response
 
 from api.auth import Reader, SearchReader
 from api.errors.problems import (
@@ -21,10 +20,9 @@ from api.highlights.schemas import (
     HighlightQuery,
     HighlightResult,
     HighlightResults,
-    document_of,
 )
 from api.middleware.json_content import require_json
-from api.pagination import Cursor, Limit, Page, decode, next_cursor, page_response
+from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import ServicesDependency
 from app.services.highlights import explanation_of
 from infra.db.repositories import clips, highlights
@@ -36,7 +34,6 @@ router = APIRouter(prefix="/v1/highlights", tags=["highlights"])
 @router.get(
     "/list",
     operation_id="listHighlights",
-    response_model=Page[HighlightModel],
     responses=documented(*WITH_KEY, InvalidCursorProblem),
 )
 async def list_highlights(
@@ -49,7 +46,7 @@ async def list_highlights(
     ] = Sort.NEWEST,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Response:
+) -> Page[HighlightModel]:
     """List highlights that match all filters."""
     order = ORDERS[sort]
     by_time = sort in {Sort.NEWEST, Sort.OLDEST}
@@ -67,8 +64,8 @@ async def list_highlights(
         newest = await clips.latest_by_highlight(
             session, tenant_id=caller.tenant_id, highlight_ids=[row.id for row in page]
         )
-    return page_response(
-        [document_of(row, newest.get(row.id), services) for row in page],
+    return Page(
+        data=[HighlightModel.of(row, newest.get(row.id), services) for row in page],
         next_cursor=next_cursor(rows, limit=limit, column=order.column.key, sort=sort),
     )
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime
-from operator import attrgetter
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
-from api.clips.schemas import ClipModel, clip_document_of
+from api.clips.schemas import ClipModel
 from api.errors.problems import ItemProblem
 from api.request_model import RequestModel, Timestamp
 from api.services import Services
@@ -19,7 +17,6 @@ from api.streams.schemas import ProfileRef
 from domain.highlights.candidate import Evidence
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Reason, Tier
-from domain.model import Model
 from domain.score import DIMENSIONS
 from domain.text import Name
 from infra.db.repositories.clips import ClipRow
@@ -62,7 +59,6 @@ EXAMPLE: dict[str, Any] = {
     "created_at": "2026-05-02T19:05:16Z",
     "updated_at": "2026-05-02T19:05:16Z",
 }
-_dimensions = attrgetter(*DIMENSIONS)
 _EXPLANATION = [
     "“The crowd rises” at 5:07 is a highlight, for good.",
     "0.87 is above 0.85",
@@ -120,61 +116,29 @@ class HighlightModel(BaseModel):
     @classmethod
     def of(cls, row: Highlight | HighlightRow, clip: ClipRow | None, services: Services) -> Self:
         """Return a highlight with its newest clip."""
-        return cls.model_validate(document_of(row, clip, services))
-
-
-def document_of(
-    row: Highlight | HighlightRow, clip: ClipRow | None, services: Services
-) -> dict[str, Any]:
-    """Return a highlight and its newest clip as JSON fields of `HighlightModel`.
-
-    Lists use it because rows need no validation, which is half the cost of a page. Only stored JSON
-    may predate its model; missing fields get their defaults.
-    """
-    return {
-        "id": row.id,
-        "stream_id": row.stream_id,
-        "status": row.status,
-        "tier": row.tier,
-        "start": row.start,
-        "peak": row.peak,
-        "end": row.end,
-        "score": row.score,
-        "dimensions": dict(zip(DIMENSIONS, _dimensions(row), strict=True)),
-        "confidence": row.confidence,
-        "title": headline(row.title, game=row.game, tags=row.tags, peak=row.peak),
-        "description": row.description,
-        "tags": row.tags,
-        "reasons": _brought_up(row.reasons, _REASON),
-        "evidence": _brought_up(row.evidence, _EVIDENCE),
-        "game": row.game,
-        "profile": {"id": row.profile_id, "version": row.profile_version},
-        "peak_wall_clock": row.peak_wall_clock,
-        "clip": None if clip is None else clip_document_of(clip, services),
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-    }
-
-
-def _defaults(model: type[Model]) -> dict[str, Any]:
-    return {name: field.get_default() for name, field in model.model_fields.items()}
-
-
-_REASON: Final = _defaults(Reason)
-_EVIDENCE: Final = _defaults(Evidence)
-
-
-def _brought_up(
-    stored: Iterable[dict[str, Any]], defaults: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Return stored JSON objects with exactly the model's fields."""
-    known = defaults.keys()
-    return [
-        each
-        if each.keys() == known
-        else {name: each.get(name, default) for name, default in defaults.items()}
-        for each in stored
-    ]
+        return cls(
+            id=row.id,
+            stream_id=row.stream_id,
+            status=DecisionStatus(row.status),
+            tier=Tier(row.tier),
+            start=row.start,
+            peak=row.peak,
+            end=row.end,
+            score=row.score,
+            dimensions=Dimensions(**{name: getattr(row, name) for name in DIMENSIONS}),
+            confidence=row.confidence,
+            title=headline(row.title, game=row.game, tags=row.tags, peak=row.peak),
+            description=row.description,
+            tags=row.tags,
+            reasons=[Reason.model_validate(each) for each in row.reasons],
+            evidence=[Evidence.model_validate(each) for each in row.evidence],
+            game=row.game,
+            profile=ProfileRef(id=row.profile_id, version=row.profile_version),
+            peak_wall_clock=row.peak_wall_clock,
+            clip=None if clip is None else ClipModel.of(clip, services),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
 
 
 class HighlightDetail(HighlightModel):

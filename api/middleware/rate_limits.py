@@ -196,10 +196,6 @@ class RateLimits:
             return problem
         return problem if verdict.refused_by is None else _refusal(verdict.refused_by)
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._limiter.close()
-
     async def _charge(self, scope: Scope, *buckets: RateLimitBucket, cost: int) -> None:
         account = account_of(scope)
         account.paid = True

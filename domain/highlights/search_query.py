@@ -1,11 +1,9 @@
 """A text query as a tree: read from PostgreSQL's `tsquery`, changed by our rules, written back.
 
-PostgreSQL reads what people type (`websearch_to_tsquery`: words, "phrases", or, -not). What it
-makes of that is changed here word by word, for other forms and for misspelt words, and it is asked
-which words a row must hold, since only single words find an index
-(docs/decisions/0015-search-under-row-security.md).
-
-Also the corrections of words that no highlight contains.
+PostgreSQL reads what was typed (`websearch_to_tsquery`: words, "phrases", or, -not). The tree adds
+other forms and corrections of each word, and gives the words that a row must hold, because only
+single words find an index (docs/decisions/0015-search-under-row-security.md). What PostgreSQL's own
+functions lack for this is in docs/decisions/0026-own-code.md.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The door to the message broker: events out, jobs in.
+"""RabbitMQ: lifecycle events out (`EventRelay`), jobs in (`JobConsumer`).
 
-Each side is a piece of work on a channel that `stay_connected` begins anew whenever the broker was
-away. Nothing is kept in memory meanwhile: what is not yet published lies in the outbox, what is
-not yet acknowledged lies with the broker.
+Both work on a channel of `stay_connected`, which opens a new connection after each failure. Nothing
+is kept in memory meanwhile: unpublished events stay in the outbox, unacknowledged jobs with the
+broker.
 """
 
 from infra.amqp.consumer import (

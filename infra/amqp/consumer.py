@@ -51,17 +51,18 @@ _log = structlog.get_logger(__name__)
 async def stay_connected(
     url: str, work: Work, *, name: str, first_delay: float = _FIRST_DELAY
 ) -> NoReturn:
-    """Do `work` on a channel with publisher confirms, again and again, until cancelled.
+    """Run `work` on a channel with publisher confirms until cancelled, reconnecting after failures.
 
-    Whatever ends it, an outage or a mistake of ours, is logged and followed by another try after a
-    delay that doubles up to five seconds: the caller is never hurt by it. A message that must
-    reach a queue (`mandatory`) and does not raises `PublishError`.
+    Any failure, of the broker or of our code, is logged and followed by a new connection after a
+    delay that doubles up to five seconds. A `mandatory` message without a queue raises
+    `PublishError`. `aio_pika.connect_robust` does not reopen a channel whose exchange was replaced
+    (docs/decisions/0026-own-code.md).
 
     Args:
         url: of the broker.
-        work: ends by an error only.
-        name: of the connection, in the log and in the broker's lists.
-        first_delay: seconds before the first new try.
+        work: returns by raising only.
+        name: of the connection, in the log and in the broker's management.
+        first_delay: seconds before the first reconnection.
     """
     delay = first_delay
     clock = asyncio.get_running_loop().time
@@ -71,7 +72,7 @@ async def stay_connected(
             await _once(url, work, name)
         except _OUTAGES as error:
             _log.warning("broker_lost", connection=name, error=_words(error), again_in=delay)
-        except Exception:  # noqa: BLE001 - must not end the worker beside whose work this is
+        except Exception:  # noqa: BLE001 - must not end the worker
             _log.exception("broker_work_failed", connection=name, again_in=delay)
         if clock() - began > _STABLE_AFTER:
             delay = first_delay
@@ -88,14 +89,14 @@ async def _once(url: str, work: Work, name: str) -> None:
         _log.info("broker_connected", connection=name)
         await work(channel)
     finally:
-        # A broker that hangs does not answer a good-bye either, and somebody may wait for us.
+        # A broker that hangs does not answer this either, and the worker's shutdown must not wait.
         with suppress(*_OUTAGES):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await connection.close()
 
 
 def _words(error: BaseException) -> str:
-    """Describe an outage: of what the broker refused it says why, and never its URL."""
+    """Describe an outage without the URL; a refusal with the broker's reason."""
     if isinstance(error, AMQPChannelError):
         return redact(f"{type(error).__name__}: {error}")
     return type(error).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple, NotRequired, TypedDict
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from pydantic import NonNegativeFloat
@@ -47,16 +47,6 @@ class Reason(Model):
     value: float | None = None
     limit: float | None = None
     other: UUID | None = None
-
-
-class ReasonFields(TypedDict):
-    """Fields of a Reason before validation."""
-
-    code: str
-    words: str
-    value: NotRequired[float]
-    limit: NotRequired[float]
-    other: NotRequired[UUID | None]
 
 
 class Decision(Model):
@@ -102,24 +92,6 @@ class Decision(Model):
             decided_at=self.decided_at,
             reasons=self.reasons,
         )
-
-
-class DecisionFields(TypedDict):
-    """Fields of a Decision before validation.
-
-    A call may return a hundred thousand decisions; validating them together is faster than one by
-    one.
-    """
-
-    highlight_id: UUID
-    status: DecisionStatus
-    tier: Tier
-    score: float
-    peak: float
-    clip_start: float
-    clip_end: float
-    decided_at: float
-    reasons: tuple[Reason | ReasonFields, ...]
 
 
 TimeRange = tuple[float, float]

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from domain.highlights.candidate import Mark
-from domain.highlights.selection.models import Reason, ReasonFields, Tier
+from domain.highlights.selection.models import Reason, Tier
 from domain.highlights.selection.resolution import Cause, SelectionVerdict
 from domain.highlights.selection.timeline import Conflict
 from domain.media.segments import Gap
@@ -127,9 +127,7 @@ def gap_reason(gap: Gap) -> Reason:
     )
 
 
-def decisive_reason(
-    why: SelectionVerdict | Reason, limits: SelectionLimits
-) -> Reason | ReasonFields:
+def decisive_reason(why: SelectionVerdict | Reason, limits: SelectionLimits) -> Reason:
     """Return the reason that settled the decision."""
     return why if isinstance(why, Reason) else _SENTENCES[why.cause](why, limits)
 
@@ -147,65 +145,65 @@ def _named(title: str, peak: float) -> str:
     return f"{name} at {format_timestamp(peak)}"
 
 
-def _spacing(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
+def _spacing(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:
     conflict = _required_conflict(verdict)
-    return {
-        "code": verdict.cause,
-        "words": (
+    return Reason(
+        code=verdict.cause,
+        words=(
             f"Peaks {conflict.distance:.1f} s from {_near(conflict)}, which was chosen; "
             f"highlights keep {limits.min_spacing:.0f} s between their peaks."
         ),
-        "value": conflict.distance,
-        "limit": limits.min_spacing,
-        "other": _other(conflict),
-    }
+        value=conflict.distance,
+        limit=limits.min_spacing,
+        other=_other(conflict),
+    )
 
 
-def _similar(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
+def _similar(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:  # noqa: ARG001 -- one shape
     conflict = _required_conflict(verdict)
-    return {
-        "code": verdict.cause,
-        "words": f"The same moment as {_near(conflict)}, which was chosen: {conflict.sameness}.",
-        "other": _other(conflict),
-    }
+    return Reason(
+        code=verdict.cause,
+        words=f"The same moment as {_near(conflict)}, which was chosen: {conflict.sameness}.",
+        other=_other(conflict),
+    )
 
 
-def _next_window(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
+def _next_window(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:
     conflict = _required_conflict(verdict)
-    return {
-        "code": verdict.cause,
-        "words": (
+    return Reason(
+        code=verdict.cause,
+        words=(
             f"A better moment, {_near(conflict)}, follows {conflict.distance:.1f} s later, just "
             "after this window's end."
         ),
-        "value": conflict.distance,
-        "limit": limits.min_spacing,
-        "other": _other(conflict),
-    }
+        value=conflict.distance,
+        limit=limits.min_spacing,
+        other=_other(conflict),
+    )
 
 
-def _override(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
-    return {
-        "code": verdict.cause,
-        "words": (
+def _override(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:
+    return Reason(
+        code=verdict.cause,
+        words=(
             f"Exceptional, so it stands although {_broken(verdict, limits)} (at most "
             f"{limits.exceptional_per_window} such per window)."
         ),
-        "limit": limits.exceptional_per_window,
-        "other": _other(verdict.conflict),
-    }
+        limit=limits.exceptional_per_window,
+        other=_other(verdict.conflict),
+    )
 
 
-def _override_limit(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
-    return {
-        "code": verdict.cause,
-        "words": (
+def _override_limit(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:
+    return Reason(
+        code=verdict.cause,
+        words=(
             f"Exceptional, but {_broken(verdict, limits)}, and its window already has "
             f"{limits.exceptional_per_window} that were let through all the same."
         ),
-        "limit": limits.exceptional_per_window,
-        "other": _other(verdict.conflict),
-    }
+        limit=limits.exceptional_per_window,
+        other=_other(verdict.conflict),
+    )
 
 
 def _broken(verdict: SelectionVerdict, limits: SelectionLimits) -> str:
@@ -216,43 +214,43 @@ def _broken(verdict: SelectionVerdict, limits: SelectionLimits) -> str:
     return f"its window already has its {limits.per_window} highlights"
 
 
-def _window_quota(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
-    return {
-        "code": verdict.cause,
-        "words": (
+def _window_quota(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:
+    return Reason(
+        code=verdict.cause,
+        words=(
             f"Its window of {limits.window / 60:g} min already has its {limits.per_window} "
             "highlights, each better or earlier confirmed."
         ),
-        "limit": limits.per_window,
-    }
+        limit=limits.per_window,
+    )
 
 
-def _hour_quota(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
-    return {
-        "code": verdict.cause,
-        "words": f"The hour around it already has its {limits.per_hour} highlights.",
-        "limit": limits.per_hour,
-    }
+def _hour_quota(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:
+    return Reason(
+        code=verdict.cause,
+        words=f"The hour around it already has its {limits.per_hour} highlights.",
+        limit=limits.per_hour,
+    )
 
 
-def _variety(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:
-    return {
-        "code": verdict.cause,
-        "words": (
+def _variety(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:
+    return Reason(
+        code=verdict.cause,
+        words=(
             "Others of its window show more variety for little less score, as the profile asks."
         ),
-        "limit": limits.diversity,
-    }
+        limit=limits.diversity,
+    )
 
 
-def _fixed(words: str) -> Callable[[SelectionVerdict, SelectionLimits], ReasonFields]:
-    def sentence(verdict: SelectionVerdict, limits: SelectionLimits) -> ReasonFields:  # noqa: ARG001 -- one shape
-        return {"code": verdict.cause, "words": words}
+def _fixed(words: str) -> Callable[[SelectionVerdict, SelectionLimits], Reason]:
+    def sentence(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:  # noqa: ARG001 -- one shape
+        return Reason(code=verdict.cause, words=words)
 
     return sentence
 
 
-_SENTENCES: Final[dict[Cause, Callable[[SelectionVerdict, SelectionLimits], ReasonFields]]] = {
+_SENTENCES: Final[dict[Cause, Callable[[SelectionVerdict, SelectionLimits], Reason]]] = {
     Cause.EXCEPTIONAL: _fixed("Exceptional, so it is confirmed at once."),
     Cause.OVERRIDE: _override,
     Cause.OVERRIDE_LIMIT: _override_limit,

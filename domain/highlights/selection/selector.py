@@ -12,10 +12,9 @@ from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import reasons
 from domain.highlights.selection.models import (
     ConfirmedPeak,
-    DecisionFields,
+    Decision,
     DecisionStatus,
     Reason,
-    ReasonFields,
     RejectedCandidate,
     SelectHighlightsResult,
     SelectionState,
@@ -42,7 +41,7 @@ REFUSALS_KEPT = 2
 """Windows for which refused ids are kept, so that a repeated delivery is not judged twice."""
 
 Explanation = SelectionVerdict | Reason | None
-Reasons = tuple[Reason | ReasonFields, ...]
+Reasons = tuple[Reason, ...]
 
 
 class HighlightSelector:
@@ -190,8 +189,12 @@ class _Call:
         self._announce_pending(resolution)
         self._decisions.sort()
         state = self._remember(still_open, resolution.next_change(self._watermark))
-        return SelectHighlightsResult.model_validate(
-            {"state": state, "decisions": (self._fields(*item[3:]) for item in self._decisions)}
+        return SelectHighlightsResult(
+            state=state,
+            decisions=tuple(
+                self._decision(entry, status, why)
+                for _, _, _, entry, status, why in self._decisions
+            ),
         )
 
     def _announce_pending(self, resolution: Resolution) -> None:
@@ -242,27 +245,25 @@ class _Call:
         rank = entry.rank
         self._decisions.append((rank[2], rank[3], len(self._decisions), entry, status, why))
 
-    def _fields(
-        self, entry: OpenCandidate, status: DecisionStatus, why: Explanation
-    ) -> DecisionFields:
-        """Return the fields of a decision; without a clip, the bounds are the moment's span."""
+    def _decision(self, entry: OpenCandidate, status: DecisionStatus, why: Explanation) -> Decision:
+        """Return a decision; without a clip, the bounds are the moment's span."""
         candidate = entry.candidate
         bounds = entry.bounds or candidate
-        return {
-            "highlight_id": candidate.id,
-            "status": status,
-            "tier": entry.tier,
-            "score": entry.score,
-            "peak": entry.peak,
-            "clip_start": bounds.start,
-            "clip_end": bounds.end,
-            "decided_at": self._watermark,
-            "reasons": self._explain(entry, status, why),
-        }
+        return Decision(
+            highlight_id=candidate.id,
+            status=status,
+            tier=entry.tier,
+            score=entry.score,
+            peak=entry.peak,
+            clip_start=bounds.start,
+            clip_end=bounds.end,
+            decided_at=self._watermark,
+            reasons=self._explain(entry, status, why),
+        )
 
     def _explain(self, entry: OpenCandidate, status: DecisionStatus, why: Explanation) -> Reasons:
         """Return the reasons of a decision; for a rejection, only those against the candidate."""
-        found: list[Reason | ReasonFields] = [self._thresholds[entry.tier]]
+        found: list[Reason] = [self._thresholds[entry.tier]]
         if status is not DecisionStatus.REJECTED:
             score, weights = entry.candidate.score, self._profile.weights
             found.insert(0, reasons.score_reason(entry.score, score, weights))

@@ -4,77 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import (
-    BindParameter,
-    Interval,
-    LargeBinary,
-    Table,
-    Text,
-    Uuid,
-    and_,
-    bindparam,
-    case,
-    delete,
-    func,
-    null,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.db.tables import IdempotencyKey
 
 RETENTION: Final = timedelta(hours=24)
 """An older key counts as new."""
-
-_table: Final = cast("Table", IdempotencyKey.__table__)
-_column: Final = _table.c
-_given: Final[dict[str, BindParameter[Any]]] = {
-    "tenant_id": bindparam("tenant", type_=Uuid()),
-    "key": bindparam("name", type_=Text()),
-    "request_hash": bindparam("hash", type_=LargeBinary()),
-    "resource_id": bindparam("resource", type_=Uuid()),
-}
-_claimed_until: Final = func.now() + bindparam("lease", type_=Interval())
-_expired: Final = _column.created_at < func.now() - RETENTION
-_abandoned: Final = and_(
-    _column.request_hash == _given["request_hash"],
-    _column.response_status.is_(None),
-    _column.claimed_until <= func.now(),
-)
-# Built once: every creating request runs it, and SQLAlchemy takes long to build one.
-_CLAIM: Final = (
-    insert(_table)
-    .values({**_given, "created_at": func.now(), "claimed_until": _claimed_until})
-    .on_conflict_do_update(
-        index_elements=[_column.tenant_id, _column.key],
-        set_={
-            "request_hash": _given["request_hash"],
-            "resource_id": case((_expired, _given["resource_id"]), else_=_column.resource_id),
-            "created_at": case((_expired, func.now()), else_=_column.created_at),
-            "claimed_until": _claimed_until,
-            "response_status": None,
-            "response_headers": null(),
-            "response_body": null(),
-        },
-        where=or_(_expired, _abandoned),
-    )
-    .returning(_column.resource_id)
-)
-_COMPLETE: Final = (
-    update(_table)
-    .where(_column.tenant_id == _given["tenant_id"], _column.key == _given["key"])
-    .values(
-        response_status=bindparam("status"),
-        response_headers=bindparam("headers", type_=JSONB()),
-        response_body=bindparam("body", type_=JSONB()),
-    )
-)
 
 
 class KeyReusedError(Exception):
@@ -128,23 +68,35 @@ async def claim(
         KeyReusedError: the key was used for a request with another hash.
         RequestRunningError: the same request is running.
     """
+    own = and_(IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)
+    await session.execute(
+        delete(IdempotencyKey).where(own, IdempotencyKey.created_at < func.now() - RETENTION)
+    )
+    claimed_until = func.now() + lease
     claimed = await session.scalar(
-        _CLAIM,
-        {
-            "tenant": tenant_id,
-            "name": key,
-            "hash": request_hash,
-            "resource": resource_id,
-            "lease": lease,
-        },
+        insert(IdempotencyKey)
+        .values(
+            tenant_id=tenant_id,
+            key=key,
+            request_hash=request_hash,
+            resource_id=resource_id,
+            created_at=func.now(),
+            claimed_until=claimed_until,
+        )
+        .on_conflict_do_update(
+            index_elements=[IdempotencyKey.tenant_id, IdempotencyKey.key],
+            set_={"claimed_until": claimed_until},
+            where=and_(
+                IdempotencyKey.request_hash == request_hash,
+                IdempotencyKey.response_status.is_(None),
+                IdempotencyKey.claimed_until <= func.now(),
+            ),
+        )
+        .returning(IdempotencyKey.resource_id)
     )
     if claimed is not None:
         return Claim(resource_id=claimed)
-    row = await session.scalar(
-        select(IdempotencyKey).where(
-            IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key
-        )
-    )
+    row = await session.scalar(select(IdempotencyKey).where(own))
     if row is None:  # released since the insert conflicted with it
         raise RequestRunningError
     if row.request_hash != request_hash:
@@ -166,14 +118,13 @@ async def complete(
 ) -> None:
     """Store the response for retries."""
     await session.execute(
-        _COMPLETE,
-        {
-            "tenant": tenant_id,
-            "name": key,
-            "status": response.status,
-            "headers": response.headers,
-            "body": response.body,
-        },
+        update(IdempotencyKey)
+        .where(IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)
+        .values(
+            response_status=response.status,
+            response_headers=response.headers,
+            response_body=response.body,
+        )
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
@@ -17,27 +18,66 @@ from app.serve import build_app
 from app.services.registry import ServiceRegistry
 from infra.db.engine import Database
 from infra.errors import NotConfiguredError
+from infra.rate_limit import RateLimiter
 from infra.settings import Settings
+from infra.settings.base import SettingsSection
+from infra.settings.pipeline import (
+    GeminiSettings,
+    InboundSettings,
+    RetentionSettings,
+    WebhookSettings,
+    WorkerSettings,
+)
+from infra.settings.services import AmqpSettings, EventSettings, TelemetrySettings
 
 URL = "postgresql://nobody@127.0.0.1:1/none"
 PACKAGES = ("activities", "api", "app", "domain", "infra")
 
-# Every documented setting that the API and the worker both read, with another value than the
-# default one. `CHANGED_DATABASE` are those of the connection pool, which the commands read too.
-CHANGED: Final[Mapping[str, object]] = {
-    "CLIP_STORE": "/elsewhere/clips",
-    "REDIS_URL": "redis://127.0.0.1:1/7",
-    "TEMPORAL_ADDRESS": "temporal.example:7233",
-    "TEMPORAL_NAMESPACE": "another",
-    "HIGHLIGHTS_SIGNING_SECRET": "another secret that is long enough",
-    "HIGHLIGHTS_ALLOW_PRIVATE_URLS": "true",
-    "HIGHLIGHTS_DEFAULT_PLAN": "starter",
-    "HIGHLIGHTS_PUBLIC_BASE_URL": "https://highlights.example",
-    "HIGHLIGHTS_CLIP_URL_LIFETIME": "77",
-    "HIGHLIGHTS_INGEST_WINDOW_DURATION": "3.5",
-    "HIGHLIGHTS_INGEST_STALL_TIMEOUT": "123",
-    "HIGHLIGHTS_INGEST_MAX_SEGMENT_BYTES": "1234567",
-    "HIGHLIGHTS_INGEST_CAPTIONS": "false",
+# Settings that the shared services do not hold, and who reads them instead. A new setting belongs
+# here or has an effect on the shared services, which the API and the worker then have in common.
+READ_ELSEWHERE: Final[Mapping[str, str | type[SettingsSection]]] = {
+    "the worker, for the broker": AmqpSettings,
+    "the worker, for the analyzer": GeminiSettings,
+    "the worker, for its own resources, and the schedules": WorkerSettings,
+    "the schedules, and the API for connections": InboundSettings,
+    "the schedules": RetentionSettings,
+    "the API for endpoints, the worker for deliveries": WebhookSettings,
+    "the API, for SSE": EventSettings,
+    "each command, for its log": TelemetrySettings,
+    "the log": "environment",
+    "the commands dev, setup and doctor": "offline",
+    "the API, for usage reports": "usage_prices",
+    "the API, for limits of addresses": "address_refusals_per_minute",
+    "the API, for files": "address_files_per_minute",
+    "the API, for addresses of clients": "trusted_proxies",
+    "the API, for browsers": "cors_origins",
+    "the worker, for media": "segment_store",
+    "migrations": "database_owner_url",
+    "each command, before it starts": "database_start_timeout",
+    "the connection pool, compared below": "database_url",
+    "the connection pool, compared below as well": "database_pool_timeout",
+}
+# Values for settings that are neither switches nor numbers without an upper bound near the default.
+CHANGED: Final[Mapping[str, str]] = {
+    "gemini_tenant_share": "0.1",
+    "gemini_video_share": "0.1",
+    "home": "/elsewhere",
+    "state_dir": "/elsewhere/state",
+    "clip_store": "/elsewhere/clips",
+    "redis_url": "redis://127.0.0.1:1/7",
+    "temporal_address": "temporal.example:7233",
+    "temporal_namespace": "another",
+    "temporal_api_key": "another",
+    "temporal_tls_client_cert_path": __file__,
+    "temporal_tls_client_key_path": __file__,
+    "temporal_tls_server_ca_cert_path": __file__,
+    "temporal_tls_server_name": "another.example",
+    "temporal_binary_path": sys.executable,
+    "temporal_metrics_address": "127.0.0.1:9999",
+    "signing_secret": "another secret that is long enough",
+    "default_plan": "starter",
+    "api_host": "0.0.0.0",  # noqa: S104 -- not listened on
+    "public_base_url": "https://highlights.example",
 }
 CHANGED_DATABASE: Final[Mapping[str, object]] = {
     "DATABASE_URL": "postgresql://somebody@127.0.0.1:1/other",
@@ -91,15 +131,75 @@ async def test_what_was_used_is_closed() -> None:
     assert quota is container.gemini_quota
 
 
-@pytest.mark.parametrize("variable", CHANGED)
-async def test_a_setting_has_the_same_effect_in_the_api_and_the_worker(
-    variable: str, environment: pytest.MonkeyPatch
+async def test_the_api_closes_its_database_and_limiter_once_when_it_stops(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    closed: list[object] = []
+
+    async def close(self: object) -> None:
+        closed.append(self)
+
+    environment.setattr(Database, "close", close)
+    environment.setattr(RateLimiter, "close", close)
+    app = build_app(Settings())
+    async with app.router.lifespan_context(app):
+        assert closed == []
+    services: ServiceRegistry = app.state.services
+    assert closed == [services.limiter, services.database]
+
+
+def read_elsewhere() -> frozenset[str]:
+    names: set[str] = set()
+    for each in READ_ELSEWHERE.values():
+        names |= {each} if isinstance(each, str) else set(each.model_fields)
+    return frozenset(names)
+
+
+SHARED: Final = sorted(Settings.model_fields.keys() - read_elsewhere())
+
+
+def change(name: str) -> str:
+    """Return a value of a setting that differs from its default."""
+    if name in CHANGED:
+        return CHANGED[name]
+    default = Settings.model_fields[name].default
+    assert isinstance(default, bool | int | float), f"add a value of {name} to CHANGED"
+    return str(not default) if isinstance(default, bool) else str(default + 1)
+
+
+def set_all(environment: pytest.MonkeyPatch, names: Iterable[str]) -> None:
+    for name in names:
+        environment.setenv(Settings.variables()[name][0], change(name))
+
+
+@pytest.mark.parametrize("name", SHARED)
+async def test_a_setting_has_an_effect_on_the_shared_services(
+    name: str, environment: pytest.MonkeyPatch
 ) -> None:
     before = configuration_of_worker()
-    environment.setenv(variable, str(CHANGED[variable]))
-    after = configuration_of_worker()
-    assert after != before
-    assert configuration_of_api() == after
+    set_all(environment, [name])
+    assert configuration_of_worker() != before, f"add {name} to READ_ELSEWHERE, with who reads it"
+
+
+async def test_the_api_and_the_worker_read_the_shared_settings_alike(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    set_all(environment, SHARED)
+    assert configuration_of_api() == configuration_of_worker()
+
+
+async def test_settings_read_elsewhere_have_no_effect_on_the_shared_services(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    numbers = [
+        name
+        for name in read_elsewhere()
+        if isinstance(Settings.model_fields[name].default, bool | int | float)
+    ]
+    assert len(numbers) > 1
+    before = configuration_of_worker()
+    set_all(environment, numbers)
+    assert configuration_of_worker() == before
 
 
 @pytest.mark.parametrize("variable", CHANGED_DATABASE)

@@ -12,8 +12,10 @@ from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
-from aio_pika import DeliveryMode
+from aio_pika import DeliveryMode, ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import ChannelPreconditionFailed
+from structlog.testing import capture_logs
 
 from domain.clips.models import ClipStatus
 from domain.webhooks.events import ClipPayload, Event, EventType, UsagePayload, event
@@ -261,6 +263,40 @@ async def test_an_exchange_that_is_deleted_keeps_no_event_waiting(
             queue = await listen(channel, f"#.{tenant}")
             await happen(database, usage(tenant, 3))
             assert numbers(await heard(queue, 1)) == [3]
+
+
+async def test_an_exchange_replaced_by_another_type_is_reported_and_used_once_repaired(
+    database: Database, tenant: UUID, broker: Broker, channel: AbstractChannel
+) -> None:
+    queue = await listen(channel, f"#.{tenant}")
+    with capture_logs() as logs:
+        async with relaying(database, broker), asyncio.timeout(60):
+            await happen(database, usage(tenant, 1))
+            await heard(queue, 1)
+            await channel.exchange_delete(EXCHANGE)
+            while not await declared(broker, ExchangeType.FANOUT):  # the relay may be first
+                await channel.exchange_delete(EXCHANGE)
+
+            async def reported_twice() -> bool:
+                found = ["inequivalent arg" in str(entry.get("error")) for entry in logs]
+                return sum(found) > 1
+
+            await eventually(reported_twice)
+            await channel.exchange_delete(EXCHANGE)
+            queue = await listen(channel, f"#.{tenant}")
+            await happen(database, usage(tenant, 2))
+            assert numbers(await heard(queue, 1)) == [2]
+
+
+async def declared(broker: Broker, kind: ExchangeType) -> bool:
+    """Declare the exchange with a type; return False if it exists with another one."""
+    async with await aio_pika.connect(broker.url) as connection:
+        channel = await connection.channel()
+        try:
+            await channel.declare_exchange(EXCHANGE, kind, durable=True)
+        except ChannelPreconditionFailed:
+            return False
+    return True
 
 
 @pytest.mark.serial
