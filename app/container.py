@@ -43,6 +43,7 @@ from infra.rate_limit import RateLimiter
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.state_directory import signing_secret
+from infra.storage.cache import MediaCache
 from infra.storage.clips import LocalClipStore
 from infra.storage.segments import LocalSegmentStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
@@ -146,6 +147,14 @@ class Container:
     def segments(self) -> LocalSegmentStore:
         """The store of media segments."""
         return LocalSegmentStore(Path(self.settings.segment_location()))
+
+    @cached_property
+    def media_cache(self) -> MediaCache:
+        """Media of a remote segment store on the local disk."""
+        settings = self.settings
+        cache = MediaCache(settings.home_path() / "media", max_bytes=settings.media_cache_bytes)
+        self._closing.push_async_callback(cache.close)
+        return cache
 
     @cached_property
     def clips(self) -> LocalClipStore:

@@ -229,6 +229,11 @@ class StorageSettings(SettingsSection):
     clip_url_lifetime: PositiveFloat = Field(
         default=3600.0, description="Seconds for which a signed clip URL works."
     )
+    media_cache_bytes: PositiveInt = Field(
+        default=4 << 30,
+        description="Bytes of media that a worker keeps on its own disk, under `HIGHLIGHTS_HOME`, "
+        "if the segment store is remote. What was used within the last minute is kept in any case.",
+    )
 
 
 class TelemetrySettings(SettingsSection):
