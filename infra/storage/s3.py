@@ -215,24 +215,30 @@ def _new_client() -> S3Client:
     from boto3.session import Session
     from botocore.config import Config
 
-    session = Session()
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    host = urlsplit(endpoint).hostname if endpoint else None
-    is_aws = host is None or host.endswith(_AWS_HOSTS)
-    client: S3Client = session.client(
-        "s3",
-        # boto3 itself reads only AWS_DEFAULT_REGION.
-        region_name=os.environ.get("AWS_REGION") or session.region_name,
-        config=Config(
-            signature_version="s3v4",
-            connect_timeout=_CONNECT_TIMEOUT,
-            read_timeout=_READ_TIMEOUT,
-            max_pool_connections=_THREADS,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-            # Other servers rarely have a host name for each bucket.
-            s3={"addressing_style": "auto" if is_aws else "path"},
-        ),
-    )
+    try:
+        host = urlsplit(endpoint).hostname if endpoint else None
+        is_aws = host is None or host.endswith(_AWS_HOSTS)
+        session = Session()
+        client: S3Client = session.client(
+            "s3",
+            # boto3 itself reads only AWS_DEFAULT_REGION.
+            region_name=os.environ.get("AWS_REGION") or session.region_name,
+            config=Config(
+                signature_version="s3v4",
+                connect_timeout=_CONNECT_TIMEOUT,
+                read_timeout=_READ_TIMEOUT,
+                max_pool_connections=_THREADS,
+                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                # Other servers rarely have a host name for each bucket.
+                s3={"addressing_style": "auto" if is_aws else "path"},
+            ),
+        )
+    except ValueError as error:
+        raise S3Error(
+            f"The client of S3 cannot be made: {_sentence(error)}",
+            "Check AWS_ENDPOINT_URL_S3 (a URL such as https://s3.example.com) and AWS_REGION.",
+        ) from error
     return client
 
 

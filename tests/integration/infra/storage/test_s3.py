@@ -105,8 +105,10 @@ async def test_a_good_store_is_described_and_left_as_it_was(bucket: S3Bucket) ->
             s3.S3UnreachableError,
             "Check the network, and AWS_ENDPOINT_URL_S3",
         ),
+        ({"AWS_ENDPOINT_URL_S3": "nowhere"}, S3Error, "Check AWS_ENDPOINT_URL_S3"),
+        ({"AWS_PROFILE": "missing"}, s3.S3CredentialsError, "missing"),
     ],
-    ids=["region", "denied", "secret", "key", "none", "away"],
+    ids=["region", "denied", "secret", "key", "none", "away", "endpoint", "profile"],
 )
 async def test_what_is_wrong_is_named_with_its_remedy(
     bucket: S3Bucket,
