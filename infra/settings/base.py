@@ -64,7 +64,7 @@ class SettingsSection(BaseSettings):
             return None
         register(value)
         if name in _OF_SEVERAL_LINES:
-            return value.replace("\\n", "\n")
+            return value.replace("\\n", "\n").strip()
         # A URL may have spaces in its options; nothing takes line breaks.
         problem = None if "://" in value and value.isprintable() else header_problem(value)
         if problem:

@@ -63,7 +63,7 @@ async def logged(command: str, environment: Mapping[str, str]) -> dict[str, dict
             while len(found) < len(SETTINGS):
                 line = await process.stderr.readline()
                 assert line, f"{command} has ended"
-                if line.startswith(b"{") and (entry := json.loads(line))["event"] == "store":
+                if line.startswith(b"{") and (entry := json.loads(line))["message"] == "store":
                     found[entry["setting"]] = entry
     finally:
         process.kill()

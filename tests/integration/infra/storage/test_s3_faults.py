@@ -59,7 +59,7 @@ class ScriptedS3:
 
             do_PUT = do_HEAD = do_DELETE = do_POST = do_GET  # noqa: N815
 
-            def log_message(self, *_: object) -> None:  # type: ignore[override]
+            def log_message(self, *_: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
