@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -43,9 +42,11 @@ from infra.rate_limit import RateLimiter
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.state_directory import signing_secret
-from infra.storage.clips import LocalClipStore
-from infra.storage.segments import LocalSegmentStore
-from infra.storage.signed_urls import ClipLinks, UrlSigner
+from infra.storage.cache import MediaCache
+from infra.storage.clips import ClipStore, LocalClipStore, S3ClipStore
+from infra.storage.s3 import S3Bucket, S3Connection, S3Location
+from infra.storage.segments import LocalSegmentStore, S3SegmentStore, SegmentStore
+from infra.storage.signed_urls import ClipLinks, CloudFrontLinks, UrlSigner
 from infra.temporal.client import TemporalConnection
 from infra.webhooks.sender import EndpointSecrets, WebhookSender
 
@@ -147,14 +148,49 @@ class Container:
         return UrlGuard(allow_private=self.settings.allow_private_urls)
 
     @cached_property
-    def segments(self) -> LocalSegmentStore:
-        """The store of media segments."""
-        return LocalSegmentStore(Path(self.settings.segment_location()))
+    def s3(self) -> S3Connection:
+        """The client of S3."""
+        connection = S3Connection()
+        self._closing.push_async_callback(connection.close)
+        return connection
 
     @cached_property
-    def clips(self) -> LocalClipStore:
+    def segments(self) -> SegmentStore:
+        """The store of media segments."""
+        location = self.settings.segment_location()
+        if isinstance(location, S3Location):
+            return S3SegmentStore(self._bucket(location), self.media_cache)
+        return LocalSegmentStore(location)
+
+    @cached_property
+    def media_cache(self) -> MediaCache:
+        """Media of a remote segment store on the local disk."""
+        settings = self.settings
+        cache = MediaCache(settings.home_path() / "media", max_bytes=settings.media_cache_bytes)
+        self._closing.push_async_callback(cache.close)
+        return cache
+
+    @cached_property
+    def clips(self) -> ClipStore:
         """The store of rendered clips."""
-        return LocalClipStore(Path(self.settings.clip_location()))
+        location = self.settings.clip_location()
+        if isinstance(location, S3Location):
+            return S3ClipStore(self._bucket(location), cdn=self._cdn())
+        return LocalClipStore(location)
+
+    def _bucket(self, location: S3Location) -> S3Bucket:
+        return S3Bucket(self.s3, location, self.settings.s3_options())
+
+    def _cdn(self) -> CloudFrontLinks | None:
+        settings = self.settings
+        url, key_id, key = (
+            settings.clip_cdn_url,
+            settings.clip_cdn_key_id,
+            settings.clip_cdn_private_key,
+        )
+        if url is None or key_id is None or key is None:
+            return None
+        return CloudFrontLinks(base_url=url, key_id=key_id, private_key=key.get_secret_value())
 
     @cached_property
     def hls(self) -> HlsClient:

@@ -6,11 +6,13 @@ import asyncio
 import hashlib
 import random
 import subprocess
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import psutil
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -27,8 +29,10 @@ from infra.media.phash import hash_of_file
 from infra.media.pool import MediaPool
 from infra.media.probe import probe
 from infra.media.render import inspect
-from infra.storage.clips import LocalClipStore
-from infra.storage.segments import LocalSegmentStore
+from infra.storage.cache import MediaCache
+from infra.storage.clips import LocalClipStore, S3ClipStore
+from infra.storage.s3 import S3Bucket, S3Connection, S3Location
+from infra.storage.segments import LocalSegmentStore, S3SegmentStore, SegmentStore
 from tests.factories.clips import STREAM, TENANT, WHEN, decision
 from tests.factories.film import FRAME, beeps, film, pictures, segments
 
@@ -106,13 +110,13 @@ async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
 @pytest.fixture
 async def stored(studio: Studio, parts: list[Path]) -> list[SegmentRef]:
     """The film's segments as ingest has stored them, in a stream joined long ago."""
-    return [await store_part(studio, number, part) for number, part in enumerate(parts)]
+    return [await store_part(studio.segments, number, part) for number, part in enumerate(parts)]
 
 
-async def store_part(studio: Studio, number: int, part: Path) -> SegmentRef:
+async def store_part(store: SegmentStore, number: int, part: Path) -> SegmentRef:
     key = f"{TENANT}/{STREAM}/media/180p/00000-{number:010d}.ts"
     data = await asyncio.to_thread(part.read_bytes)
-    await studio.segments.put(key, data)
+    await store.put(key, data)
     facts = probe(str(part))
     return SegmentRef(
         media_sequence=number,
@@ -148,7 +152,7 @@ async def test_a_clip_has_the_sound_of_the_track_that_ingest_chose(
     stored = []
     for number, part in enumerate(segments(both, tmp_path / "both", options=("-map", "0"))):
         chosen = probe(str(part)).audio_tracks[1].id
-        ref = await store_part(studio, number, part)
+        ref = await store_part(studio.segments, number, part)
         stored.append(ref.model_copy(update={"audio_track": chosen}))
     rendered = await studio.render(planned(stored))
     heard = beeps(studio.clips.path(rendered.key))
@@ -175,6 +179,37 @@ async def test_the_file_in_the_store_is_the_one_described(
     assert (rendered.size, rendered.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert (rendered.clip_id, rendered.key) == (spec.id, f"{TENANT}/{STREAM}/{spec.id}.mp4")
     assert rendered.thumbnail_key == f"{TENANT}/{STREAM}/{spec.id}.jpg"
+
+
+async def test_a_clip_rendered_from_s3_into_s3_plays_from_its_url(
+    studio: Studio, parts: list[Path], s3_bucket: str, tmp_path: Path
+) -> None:
+    connection = S3Connection()
+    segments = S3SegmentStore(
+        S3Bucket(connection, S3Location(s3_bucket, "segments")),
+        MediaCache(tmp_path / "cache", max_bytes=1 << 30),
+    )
+    clips = S3ClipStore(S3Bucket(connection, S3Location(s3_bucket, "clips")))
+    activities = ClipActivities(
+        segments=segments,
+        clips=clips,
+        pool=studio.pool,
+        ffmpeg=find_ffmpeg(),
+        limits=studio.limits,
+        scratch=studio.scratch,
+    )
+    stored = [await store_part(segments, number, part) for number, part in enumerate(parts)]
+    rendered = await studio.environment.run(activities.render_clip, planned(stored))
+    url = await clips.locate(rendered.key, expires=int(time.time()) + 600)
+    async with httpx.AsyncClient() as client:
+        data = (await client.get(str(url))).content
+    await connection.close()
+    assert hashlib.sha256(data).hexdigest() == rendered.sha256
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(data)
+    shown = pictures(copy)
+    assert (shown[0].number, shown[-1].number) == (45, 144)
+    assert inspect(copy).duration == pytest.approx(4.0, abs=FRAME)
 
 
 async def test_the_thumbnails_hash_is_told_with_the_clip(

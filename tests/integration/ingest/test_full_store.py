@@ -14,10 +14,13 @@ from demo.origin import LiveOrigin, OriginOptions
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult
 from domain.media.segments import GapReason
 from domain.streams.status import EndReason, ProblemCode
+from infra.storage.s3 import S3UnreachableError
 from infra.storage.segments import LocalSegmentStore
 from tests.integration.ingest.harness import IMPATIENT, QUICK, IngestHarness, static_origin
 
 pytestmark = pytest.mark.timeout(90)
+READ_ONLY = OSError(errno.EROFS, os.strerror(errno.EROFS))
+AWAY = S3UnreachableError("S3 cannot be reached for s3://media.", "Check the network.")
 
 
 class LimitedStore(LocalSegmentStore):
@@ -27,7 +30,7 @@ class LimitedStore(LocalSegmentStore):
         super().__init__(root)
         self.root = root
         self.capacity = 1 << 30
-        self.broken: int | None = None
+        self.broken: OSError | None = None
 
     async def scratch(self) -> Path:
         self._check()
@@ -35,7 +38,7 @@ class LimitedStore(LocalSegmentStore):
 
     def _check(self) -> None:
         if self.broken is not None:
-            raise OSError(self.broken, os.strerror(self.broken))
+            raise self.broken
         used = sum(path.stat().st_size for path in self.root.rglob("*/media/*/*"))
         if used >= self.capacity:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -114,7 +117,7 @@ async def test_a_full_store_makes_room_by_itself(
 async def test_a_store_that_cannot_be_written_is_told_from_a_full_one(
     ingest: IngestHarness, limited: LimitedStore, video: Path
 ) -> None:
-    limited.broken = errno.EROFS
+    limited.broken = READ_ONLY
     async with LiveOrigin(video, OriginOptions(pace=8.0, segment_duration=1.0)) as origin:
         result = (
             await until(ingest, ingest.request(origin.master_url), ProblemCode.STORE_UNAVAILABLE)
@@ -124,10 +127,11 @@ async def test_a_store_that_cannot_be_written_is_told_from_a_full_one(
     assert "Errno" not in result.problem.message
 
 
+@pytest.mark.parametrize("broken", [READ_ONLY, AWAY], ids=["disk", "s3"])
 async def test_a_store_that_takes_nothing_is_waited_for_and_not_taken_for_bad_media(
-    ingest: IngestHarness, limited: LimitedStore, video: Path
+    ingest: IngestHarness, limited: LimitedStore, video: Path, broken: OSError
 ) -> None:
-    limited.broken = errno.EROFS
+    limited.broken = broken
     options = OriginOptions(pace=2.0, segment_duration=1.0, window=3)
     async with LiveOrigin(video, options) as origin:
         following = asyncio.create_task(ingest.follow(origin.master_url, IMPATIENT))

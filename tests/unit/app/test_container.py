@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
@@ -29,8 +29,12 @@ from infra.settings.pipeline import (
     WorkerSettings,
 )
 from infra.settings.services import AmqpSettings, EventSettings, TelemetrySettings
+from infra.storage.clips import S3ClipStore
+from infra.storage.segments import S3SegmentStore
+from tests.fakes.s3_server import cdn_private_key
 
 URL = "postgresql://nobody@127.0.0.1:1/none"
+CDN_KEY: Final = cdn_private_key()
 PACKAGES = ("activities", "api", "app", "domain", "infra")
 
 # Settings that the shared services do not hold, and who reads them instead. A new setting belongs
@@ -52,7 +56,9 @@ READ_ELSEWHERE: Final[Mapping[str, str | type[SettingsSection]]] = {
     "the API, for addresses of clients": "trusted_proxies",
     "the API, for browsers": "cors_origins",
     "the worker, for media": "segment_store",
+    "the worker, for its copies of media in S3": "media_cache_bytes",
     "migrations": "database_owner_url",
+    "the clip store, inside a signer whose key this test cannot compare": "clip_cdn_private_key",
     "each command, before it starts": "database_start_timeout",
     "the connection pool, compared below": "database_url",
     "the connection pool, compared below as well": "database_pool_timeout",
@@ -63,7 +69,11 @@ CHANGED: Final[Mapping[str, str]] = {
     "gemini_video_share": "0.1",
     "home": "/elsewhere",
     "state_dir": "/elsewhere/state",
-    "clip_store": "/elsewhere/clips",
+    "clip_store": "s3://elsewhere/clips",
+    "clip_cdn_url": "https://cdn.example",
+    "clip_cdn_key_id": "K2",
+    "s3_encryption": "sse-kms",
+    "s3_kms_key_id": "another-key",
     "redis_url": "redis://127.0.0.1:1/7",
     "temporal_address": "temporal.example:7233",
     "temporal_namespace": "another",
@@ -78,6 +88,20 @@ CHANGED: Final[Mapping[str, str]] = {
     "default_plan": "starter",
     "api_host": "0.0.0.0",  # noqa: S104 -- not listened on
     "public_base_url": "https://highlights.example",
+}
+# What else must be set for some of them to have an effect.
+IN_S3: Final = {"clip_store": "s3://bucket/clips"}
+BEHIND_CDN: Final = IN_S3 | {
+    "clip_cdn_url": "https://first.example",
+    "clip_cdn_key_id": "K1",
+    "clip_cdn_private_key": CDN_KEY,
+}
+REQUIRED: Final[Mapping[str, Mapping[str, str]]] = {
+    "clip_cdn_url": BEHIND_CDN,
+    "clip_cdn_key_id": BEHIND_CDN,
+    "s3_encryption": IN_S3,
+    "s3_kms_key_id": IN_S3 | {"s3_encryption": "sse-kms"},
+    "s3_tags": IN_S3,
 }
 CHANGED_DATABASE: Final[Mapping[str, object]] = {
     "DATABASE_URL": "postgresql://somebody@127.0.0.1:1/other",
@@ -114,9 +138,21 @@ async def test_stores_lie_where_the_settings_say(tmp_path: Path) -> None:
     container = Container(
         settings(clip_store=str(tmp_path / "clips"), segment_store=str(tmp_path / "segments"))
     )
-    assert container.clips.root == tmp_path / "clips"
+    assert await container.clips.locate("a.mp4", expires=0) == tmp_path / "clips" / "a.mp4"
     await container.segments.put("a/b", b"x")
     assert (tmp_path / "segments" / "a" / "b").is_file()
+
+
+async def test_both_stores_in_s3_share_one_client() -> None:
+    async with Container(
+        settings(clip_store="s3://one/clips", segment_store="s3://two/segments")
+    ) as container:
+        clips, segments = container.clips, container.segments
+    assert isinstance(clips, S3ClipStore)
+    assert isinstance(segments, S3SegmentStore)
+    assert str(clips._bucket.location) == "s3://one/clips"
+    assert str(segments._bucket.location) == "s3://two/segments"
+    assert clips._bucket._connection is segments._bucket._connection is container.s3
 
 
 async def test_probing_never_waits_behind_analysis() -> None:
@@ -167,15 +203,19 @@ def change(name: str) -> str:
     return str(not default) if isinstance(default, bool) else str(default + 1)
 
 
-def set_all(environment: pytest.MonkeyPatch, names: Iterable[str]) -> None:
-    for name in names:
-        environment.setenv(Settings.variables()[name][0], change(name))
+def set_all(environment: pytest.MonkeyPatch, names: Sequence[str]) -> None:
+    """Set other values, and first what they require."""
+    required = {key: value for name in names for key, value in REQUIRED.get(name, {}).items()}
+    for name, value in (required | {name: change(name) for name in names}).items():
+        environment.setenv(Settings.variables()[name][0], value)
 
 
 @pytest.mark.parametrize("name", SHARED)
 async def test_a_setting_has_an_effect_on_the_shared_services(
     name: str, environment: pytest.MonkeyPatch
 ) -> None:
+    for required, value in REQUIRED.get(name, {}).items():
+        environment.setenv(Settings.variables()[required][0], value)
     before = configuration_of_worker()
     set_all(environment, [name])
     assert configuration_of_worker() != before, f"add {name} to READ_ELSEWHERE, with who reads it"

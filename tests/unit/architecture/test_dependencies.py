@@ -17,6 +17,7 @@ SHIPPED = (
     *("activities", "api", "app", "domain", "game_configs", "infra", "migrations", "workflows"),
 )
 COMES_WITH = {
+    "botocore": "boto3",
     "httpcore": "httpx",
     "httpx2": "google-genai",  # whose errors it lets through
     "pydantic_core": "pydantic",
@@ -73,7 +74,17 @@ def test_what_comes_with_another_package_is_imported_and_that_one_asked_for() ->
 
 
 def _modules(text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for each in node.body
+        for inner in ast.walk(each)
+    }
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
