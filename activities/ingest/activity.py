@@ -79,10 +79,14 @@ class FollowerPool:
             await follower.close()
         return await self._new(request, cursor)
 
-    def keep(
+    async def keep(
         self, request: FetchWindowInput, cursor: IngestCursor, follower: PlaylistFollower
     ) -> None:
-        """Keep a follower for the window that begins at `cursor`."""
+        """Keep a follower for the window that begins at `cursor`.
+
+        The index is written first: what the workflow knows of is what it can have deleted.
+        """
+        await follower.index.flush()
         key = (request.tenant_id, request.stream_id)
         loop = asyncio.get_running_loop()
         self._waiting[key] = (cursor, follower, loop.call_later(self._linger, self._expire, key))
@@ -102,7 +106,7 @@ class FollowerPool:
         closing.add_done_callback(self._closing.discard)
 
     async def _new(self, request: FetchWindowInput, cursor: IngestCursor) -> PlaylistFollower:
-        stored = StoredSegments(
+        index = StoredSegments(
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
         session = self._client.session((request.tenant_id, request.stream_id))
@@ -128,9 +132,12 @@ class FollowerPool:
             if request.limits.captions
             else None,
             separate_audio=partial(self._audio, session, request.limits, audio),
-            stored=await stored.following(
-                discontinuity=cursor.discontinuity_sequence, sequence=cursor.next_sequence or 0
+            stored=await index.following(
+                cursor.position,
+                discontinuity=cursor.discontinuity_sequence,
+                sequence=cursor.next_sequence or 0,
             ),
+            index=index,
         )
         follower.start()
         return follower
@@ -256,7 +263,7 @@ class IngestActivities(Ingest):
             raise
         stopping = activity.is_worker_shutdown() or activity.is_cancelled()
         if result.end is None and not stopping:
-            self._followers.keep(request, result.cursor, follower)
+            await self._followers.keep(request, result.cursor, follower)
         else:
             await follower.close()
         return result
@@ -267,13 +274,13 @@ class IngestActivities(Ingest):
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
         async with heartbeating(interval=self._heartbeat_interval):
-            released = await stored.release(before=request.before)
+            await stored.release(before=request.before, after=request.after)
             if request.before is None:
                 await delete_analyzer_states(
                     self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
                 )
             await self._store.sweep(older_than=_SCRATCH_LIFETIME)
-        _log.info("media_released", segments=released, before=request.before)
+        _log.info("media_released", before=request.before)
 
     async def close(self) -> None:
         """Close all kept followers."""

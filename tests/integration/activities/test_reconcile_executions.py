@@ -162,6 +162,7 @@ class Stage:
                     ),
                 )
             )
+        await stored.flush()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from temporalio.testing import ActivityEnvironment
 
 from activities.ingest import IngestActivities
+from activities.ingest.store import IndexedMinute
 from demo.origin.server import bind, serving
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestLimits, IngestProgress
 from domain.media.segments import Gap, SegmentRef, TimedMetadata, VariantPolicy
@@ -148,9 +149,13 @@ class IngestHarness:
         return [key for key in keys if not key.endswith(".json")]
 
     async def recorded(self) -> int:
-        """How many stored segments have their record, which is written after the media."""
-        keys = await self.store.list(f"{self.tenant_id}/{self.stream_id}/media/")
-        return sum(key.endswith(".json") for key in keys)
+        """How many stored segments are in the index, which is written after the media."""
+        return sum(len(minute.segments) for minute in (await self.index()).values())
+
+    async def index(self) -> dict[str, IndexedMinute]:
+        """The index of the stream's segments, by key."""
+        keys = await self.store.list(f"{self.tenant_id}/{self.stream_id}/media/index/")
+        return {key: IndexedMinute.model_validate_json(await self.store.read(key)) for key in keys}
 
 
 class Story:
