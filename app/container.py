@@ -6,11 +6,13 @@ effect in every process.
 
 from __future__ import annotations
 
+import socket
 from contextlib import AsyncExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 from temporalio.client import Client
 
@@ -147,6 +149,13 @@ class Container:
     def segments(self) -> LocalSegmentStore:
         """The store of media segments."""
         return LocalSegmentStore(Path(self.settings.segment_location()))
+
+    @cached_property
+    def worker_name(self) -> str | None:
+        """Name of this process as the owner of a media cache; None if all share one directory."""
+        if not self.settings.has_remote_segments():
+            return None
+        return f"{socket.gethostname()}-{uuid4().hex[:12]}"
 
     @cached_property
     def media_cache(self) -> MediaCache:

@@ -210,6 +210,7 @@ class IngestActivities(Ingest):
         heartbeat_interval: seconds between heartbeats.
         caption_interval: polling interval of caption playlists, in seconds.
         report_after: seconds that a problem must last before it is reported.
+        worker: name of this worker if it keeps media on its own disk.
     """
 
     def __init__(
@@ -218,12 +219,14 @@ class IngestActivities(Ingest):
         store: SegmentStore,
         client: HlsClient,
         pool: MediaPool,
+        worker: str | None = None,
         linger: float = _LINGER,
         heartbeat_interval: float = _HEARTBEAT_INTERVAL,
         caption_interval: float = _CAPTION_INTERVAL,
         report_after: float = _REPORT_AFTER,
     ) -> None:
         self._report_after = report_after
+        self._worker = worker
         self._store = store
         self._client = client
         self._heartbeat_interval = heartbeat_interval
@@ -234,6 +237,7 @@ class IngestActivities(Ingest):
     @activity.defn(name="fetch_window")
     async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
         progress = _resume(request)
+        progress = progress.with_cursor(progress.cursor.changed(worker=self._worker))
         try:
             self._client.guard.check(request.playlist_url)
         except UrlForbiddenError as error:

@@ -159,6 +159,11 @@ class StreamLedger:
         return self._end
 
     @property
+    def worker(self) -> str | None:
+        """The worker that has the latest media on its own disk; None if all read the same one."""
+        return self._cursor.worker
+
+    @property
     def rendering(self) -> tuple[UUID, ...]:
         """IDs of the clips being rendered."""
         return self._clips.rendering

@@ -98,6 +98,10 @@ class Settings(
         """Path or URL of the segment store."""
         return self.segment_store or str(self.state_path() / "segments")
 
+    def has_remote_segments(self) -> bool:
+        """Return True if the segment store is no directory of this machine."""
+        return "://" in self.segment_location()
+
     def clip_location(self) -> str:
         """Path or URL of the clip store."""
         return self.clip_store or str(self.state_path() / "clips")
