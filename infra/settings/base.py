@@ -18,10 +18,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from infra.redaction import header_problem, register
+from infra.storage.s3 import S3Location
+from infra.storage.signed_urls import read_rsa_key
 
 PREFIX: Final = "HIGHLIGHTS_"
 # Hashed as it is: another form of it would void every key and signature made so far.
 _AS_IT_IS: Final = frozenset({"signing_secret"})
+# PEM. In files of variables its line breaks are often written as \\n.
+_OF_SEVERAL_LINES: Final = frozenset({"clip_cdn_private_key"})
 
 
 class SettingsSection(BaseSettings):
@@ -59,6 +63,8 @@ class SettingsSection(BaseSettings):
         if not value:
             return None
         register(value)
+        if name in _OF_SEVERAL_LINES:
+            return value.replace("\\n", "\n")
         # A URL may have spaces in its options; nothing takes line breaks.
         problem = None if "://" in value and value.isprintable() else header_problem(value)
         if problem:
@@ -149,6 +155,11 @@ def _long_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _rsa_private_key(key: SecretStr) -> SecretStr:
+    read_rsa_key(key.get_secret_value())
+    return key
+
+
 def _readable_file(path: Path) -> Path:
     if not path.expanduser().is_file():
         raise ValueError("must be the path of a file, and there is no such file")
@@ -163,11 +174,11 @@ def _program(path: Path) -> Path:
     return path.expanduser()
 
 
-def _directory(location: str) -> str:
+def _store(location: str) -> str:
     if "://" in location:
-        raise ValueError("must be a directory: other kinds of stores are not supported yet")
+        return str(S3Location.parse(location))
     if Path(location).expanduser().is_file():
-        raise ValueError("must be a directory, and is a file")
+        raise ValueError("must be a directory or s3://bucket/prefix, and is a file")
     return str(Path(location).expanduser())
 
 
@@ -192,4 +203,5 @@ HostPort = Annotated[str, AfterValidator(_host_and_port)]
 LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]
 ReadableFile = Annotated[Path, AfterValidator(_readable_file)]
 Program = Annotated[Path, AfterValidator(_program)]
-DirectoryLocation = Annotated[str, AfterValidator(_directory)]
+StoreLocation = Annotated[str, AfterValidator(_store)]
+RsaPrivateKey = Annotated[SecretStr, AfterValidator(_rsa_private_key)]

@@ -5,14 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import NoDecode
 
 from domain.tenants.addresses import IPNetwork, network
 from domain.tenants.usage import PlanName
 from infra.settings.base import (
     AmqpUrl,
-    DirectoryLocation,
     HostPort,
     HttpUrl,
     LongSecret,
@@ -21,8 +29,11 @@ from infra.settings.base import (
     Program,
     ReadableFile,
     RedisUrl,
+    RsaPrivateKey,
     SettingsSection,
+    StoreLocation,
 )
+from infra.storage.s3 import S3Encryption
 
 
 class AmqpSettings(SettingsSection):
@@ -210,21 +221,25 @@ class StateSettings(SettingsSection):
 
 
 class StorageSettings(SettingsSection):
-    """Where media goes."""
+    """Where media goes; [storage.md](storage.md) shows policies, lifecycle rules and CloudFront.
+
+    For S3, endpoint, region and credentials are those of every AWS program: `AWS_ENDPOINT_URL_S3`,
+    `AWS_REGION`, `AWS_ACCESS_KEY_ID` and so on, `~/.aws`, or the role of the task or machine.
+    """
 
     heading = "Storage"
 
-    segment_store: DirectoryLocation | None = Field(
+    segment_store: StoreLocation | None = Field(
         default=None,
         validation_alias="SEGMENT_STORE",
-        description="Directory of the segments of all streams, which all workers must share. "
-        "By default `segments` in the state directory.",
+        description="Directory or `s3://bucket/prefix` of the segments of all streams, which all "
+        "workers must share. By default `segments` in the state directory.",
     )
-    clip_store: DirectoryLocation | None = Field(
+    clip_store: StoreLocation | None = Field(
         default=None,
         validation_alias="CLIP_STORE",
-        description="Directory of the clips, which the API and all workers must share. "
-        "By default `clips` in the state directory.",
+        description="Directory or `s3://bucket/prefix` of the clips, which the API and all workers "
+        "must share. By default `clips` in the state directory.",
     )
     clip_url_lifetime: PositiveFloat = Field(
         default=3600.0, description="Seconds for which a signed clip URL works."
@@ -234,6 +249,62 @@ class StorageSettings(SettingsSection):
         description="Bytes of media that a worker keeps on its own disk, under `HIGHLIGHTS_HOME`, "
         "if the segment store is remote. What was used within the last minute is kept in any case.",
     )
+    s3_encryption: S3Encryption = Field(
+        default="bucket",
+        description="Encryption of what is written to S3: `bucket` (what the bucket does by "
+        "default), `sse-s3` or `sse-kms`.",
+    )
+    s3_kms_key_id: str | None = Field(
+        default=None,
+        description="Id or ARN of the KMS key for `sse-kms`; by default the account's own for S3.",
+    )
+    s3_tags: bool = Field(
+        default=True,
+        description="Tag each object in S3 with its `tenant` and `stream`. Turn it off for servers "
+        "without object tags.",
+    )
+    clip_cdn_url: HttpUrl | None = Field(
+        default=None,
+        validation_alias="CLIP_CDN_URL",
+        description="URL of the CloudFront distribution of `CLIP_STORE`, under which the keys "
+        "below its prefix are found. Clips are then downloaded there instead of from S3.",
+    )
+    clip_cdn_key_id: str | None = Field(
+        default=None,
+        validate_default=True,
+        description="Id of the public key in the distribution's trusted key group; needed with "
+        "`CLIP_CDN_URL`.",
+    )
+    clip_cdn_private_key: RsaPrivateKey | None = Field(
+        default=None,
+        validate_default=True,
+        description="The private key that belongs to it (RSA, PEM); needed with `CLIP_CDN_URL`.",
+    )
+
+    @field_validator("s3_kms_key_id")
+    @classmethod
+    def _belongs_to_kms(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("s3_encryption") != "sse-kms":
+            raise ValueError("has an effect only with HIGHLIGHTS_S3_ENCRYPTION=sse-kms")
+        return value
+
+    @field_validator("clip_cdn_url")
+    @classmethod
+    def _belongs_to_s3(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "://" not in (info.data.get("clip_store") or ""):
+            raise ValueError("has an effect only if CLIP_STORE is in S3")
+        return value
+
+    @field_validator("clip_cdn_key_id", "clip_cdn_private_key")
+    @classmethod
+    def _belong_to_cdn(
+        cls, value: SecretStr | str | None, info: ValidationInfo
+    ) -> SecretStr | str | None:
+        if (value is None) is not (info.data.get("clip_cdn_url") is None):
+            raise ValueError(
+                "must be given with CLIP_CDN_URL" if value is None else "needs CLIP_CDN_URL too"
+            )
+        return value
 
 
 class TelemetrySettings(SettingsSection):

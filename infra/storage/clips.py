@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 from uuid import uuid4
 
+from infra.storage.s3 import S3Bucket, media_type
 from infra.storage.scratch import is_abandoned, locked
+from infra.storage.signed_urls import CloudFrontLinks
 
 _PARTIAL: Final = ".partial"
 
@@ -19,13 +24,25 @@ class ClipStoreError(Exception):
 
 
 class ClipStore(Protocol):
-    """The door to finished clips."""
+    """Finished clips by key: `{tenant}/{stream}/{clip}.mp4`."""
 
     async def put(self, key: str, source: Path) -> None:
         """Store the file at `source` under `key`, replacing what was there, atomically."""
 
     async def delete(self, key: str) -> None:
         """Remove `key`; what is not there needs no removing."""
+
+    async def locate(self, key: str, *, expires: int, head: bool = False) -> Path | str:
+        """Return where clients read `key`: a file to serve, or a URL to redirect them to.
+
+        Args:
+            key: of a clip or thumbnail; nothing need be stored under it.
+            expires: Unix time (s) until which a URL works, if seven days allow.
+            head: the URL is for HEAD; others are for GET.
+        """
+
+    def sweep(self) -> int:
+        """Delete the partial files of killed processes; return how many."""
 
 
 class LocalClipStore:
@@ -45,11 +62,7 @@ class LocalClipStore:
         Raises:
             ClipStoreError: `key` is absolute, empty or leads out of the store.
         """
-        parts = PurePosixPath(key).parts
-        if not parts or key.startswith("/") or ".." in parts or "\x00" in key:
-            message = f"{key!r} is no name of a clip: use a relative path without '..'"
-            raise ClipStoreError(message)
-        return self._root.joinpath(*parts)
+        return self._root.joinpath(*PurePosixPath(_checked(key)).parts)
 
     async def put(self, key: str, source: Path) -> None:
         """Store the file at `source` under `key`: copied beside the others, then renamed.
@@ -63,6 +76,14 @@ class LocalClipStore:
     async def delete(self, key: str) -> None:
         """Remove `key`; what is not there needs no removing."""
         await asyncio.to_thread(self.path(key).unlink, missing_ok=True)
+
+    async def locate(self, key: str, *, expires: int, head: bool = False) -> Path | str:  # noqa: ARG002
+        """Return the file of `key`, whether or not it exists.
+
+        Raises:
+            ClipStoreError: `key` leads out of the store.
+        """
+        return self.path(key)
 
     def sweep(self) -> int:
         """Delete the partial files of killed processes; return how many."""
@@ -83,3 +104,70 @@ class LocalClipStore:
                 partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
+
+
+_LONGEST_URL: Final = 7 * 86_400
+"""Seconds for which a URL of S3 can be signed."""
+
+# Nothing else is ever stored under a clip's key. A day bounds what a CDN keeps of a deleted clip.
+_CACHED: Final = "public, max-age=86400, immutable"
+
+
+class S3ClipStore:
+    """Clips in S3, downloaded from there or from a CDN before it.
+
+    Args:
+        bucket: where the objects are.
+        cdn: signs URLs of the CDN; None for those of S3.
+        clock: Unix time, in seconds.
+    """
+
+    def __init__(
+        self,
+        bucket: S3Bucket,
+        *,
+        cdn: CloudFrontLinks | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._bucket = bucket
+        self._cdn = cdn
+        self._clock = clock
+
+    async def put(self, key: str, source: Path) -> None:
+        """Store the file at `source` under `key`, and read its size and checksum back.
+
+        Raises:
+            ClipStoreError: `key` is no name of a clip.
+            S3Error: S3 refused; nothing else than before is stored.
+        """
+        await self._bucket.put(
+            _checked(key),
+            source,
+            verify=True,
+            ContentType=media_type(key),
+            ContentDisposition=f'inline; filename="{PurePosixPath(key).name}"',
+            CacheControl=_CACHED,
+        )
+
+    async def delete(self, key: str) -> None:
+        """Remove `key`; what is not there needs no removing."""
+        await self._bucket.delete([_checked(key)])
+
+    async def locate(self, key: str, *, expires: int, head: bool = False) -> Path | str:
+        """Return a signed URL of `key`."""
+        if self._cdn is not None:
+            return self._cdn.sign(_checked(key), expires=expires)
+        seconds = min(max(1, math.ceil(expires - self._clock())), _LONGEST_URL)
+        return await self._bucket.presigned_url(_checked(key), seconds=seconds, head=head)
+
+    def sweep(self) -> int:
+        """Do nothing: a lifecycle rule of the bucket deletes the parts of unfinished uploads."""
+        return 0
+
+
+def _checked(key: str) -> str:
+    parts = PurePosixPath(key).parts
+    if not parts or key.startswith("/") or ".." in parts or "\x00" in key:
+        message = f"{key!r} is no name of a clip: use a relative path without '..'"
+        raise ClipStoreError(message)
+    return key

@@ -17,6 +17,8 @@ from uuid import uuid4
 import structlog
 
 from domain.media.segments import StoredObject, media_to_evict
+from infra.storage.cache import MediaCache
+from infra.storage.s3 import S3Bucket, S3ObjectMissingError, media_type
 
 _SCRATCH: Final = ".scratch"
 _KEY_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -237,10 +239,7 @@ class LocalSegmentStore:
         return found
 
     def _locate(self, key: str) -> Path:
-        parts = key.split("/")
-        if not all(_KEY_PART.fullmatch(part) for part in parts):
-            raise ValueError(f"not a key: {key!r}; use plain names joined by '/'")
-        return self._root.joinpath(*parts)
+        return self._root.joinpath(*_checked(key).split("/"))
 
     def _list(self, prefix: str) -> Sequence[str]:
         directory, _, _ = prefix.rpartition("/")
@@ -268,6 +267,83 @@ class LocalSegmentStore:
             with suppress(FileNotFoundError):
                 if file.stat().st_mtime < oldest:
                     file.unlink()
+
+
+class S3SegmentStore:
+    """A segment store in S3, with the media that this process reads and writes in a local cache.
+
+    Args:
+        bucket: where the objects are.
+        cache: local copies of media, which never changes under its key. What `read` returns is
+            always fetched.
+    """
+
+    def __init__(self, bucket: S3Bucket, cache: MediaCache) -> None:
+        self._bucket = bucket
+        self._cache = cache
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Store `data` under `key`, replacing what was there."""
+        await self._bucket.put(_checked(key), data, ContentType=media_type(key))
+        await self._cache.discard([key])
+
+    async def adopt(self, key: str, file: Path) -> None:
+        """Store a finished file under `key`, and move it into the cache."""
+        await self._bucket.put(_checked(key), file, ContentType=media_type(key))
+        await self._cache.add(key, file)
+
+    async def scratch(self) -> Path:
+        """Return the path of a new file of the cache's disk, to write to before `adopt`."""
+        return await self._cache.scratch()
+
+    async def path(self, key: str) -> Path:
+        """Return the path of a local copy of `key`; raises `UnknownKeyError`."""
+        try:
+            return await self._cache.path(
+                key, lambda target: self._bucket.download(_checked(key), target)
+            )
+        except S3ObjectMissingError:
+            raise UnknownKeyError(key) from None
+
+    async def read(self, key: str) -> bytes:
+        """Return what is stored under `key`; raises `UnknownKeyError`."""
+        try:
+            return await self._bucket.read(_checked(key))
+        except S3ObjectMissingError:
+            raise UnknownKeyError(key) from None
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether something is stored under `key`."""
+        return await self._bucket.exists(_checked(key))
+
+    async def list(self, prefix: str) -> Sequence[str]:
+        """Return the keys that start with `prefix`, sorted; a thousand per request."""
+        return await self._bucket.list(prefix)
+
+    async def delete(self, key: str) -> None:
+        """Delete `key`; deleting what is not there is no error."""
+        await self._delete([_checked(key)])
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Delete every key that starts with `prefix`."""
+        await self._delete(await self._bucket.list(prefix))
+
+    async def sweep(self, *, older_than: float) -> None:
+        """Do nothing: the cache deletes the files of a killed process."""
+
+    async def shed(self) -> int:
+        """Delete nothing: S3 does not fill."""
+        return 0
+
+    async def _delete(self, keys: Sequence[str]) -> None:
+        await self._bucket.delete(keys)
+        await self._cache.discard(keys)
+
+
+def _checked(key: str) -> str:
+    if not all(_KEY_PART.fullmatch(part) for part in key.split("/")):
+        raise ValueError(f"not a key: {key!r}; use plain names joined by '/'")
+    return key
 
 
 def _move(source: Path, target: Path) -> None:

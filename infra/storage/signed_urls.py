@@ -1,7 +1,4 @@
-"""URLs that carry their own permission: path, tenant, expiry, and a signature over all three.
-
-Links to a clip's files, as the API serves them: signed, so that no key is needed.
-"""
+"""URLs that carry their own permission: those of the API, and those of CloudFront."""
 
 from __future__ import annotations
 
@@ -9,9 +6,16 @@ import base64
 import hmac
 import math
 import time
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Literal
+from urllib.parse import quote
 from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 
 class UrlVerdict(StrEnum):
@@ -94,3 +98,55 @@ class ClipLinks:
         """
         expires = math.ceil((time.time() + self._lifetime) / _STEP) * _STEP
         return self._base_url + self._signer.sign(path, tenant_id=tenant_id, expires=expires)
+
+
+_MINIMUM_RSA_BITS: Final = 2048
+
+
+def read_rsa_key(pem: str) -> RSAPrivateKey:
+    """Read a private key.
+
+    Raises:
+        ValueError: it is none that CloudFront takes; the message says what is.
+    """
+    form = "must be an unencrypted RSA private key of 2048 bits or more as PEM"
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (TypeError, ValueError):  # a password is missing; it is no PEM
+        raise ValueError(form) from None
+    if not isinstance(key, RSAPrivateKey) or key.key_size < _MINIMUM_RSA_BITS:
+        raise ValueError(form)
+    return key
+
+
+class CloudFrontLinks:
+    """Makes URLs of a CloudFront distribution that let anybody read a file for a while.
+
+    Args:
+        base_url: of the distribution, and of the path below which the files are.
+        key_id: of the public key in the distribution's trusted key group.
+        private_key: that belongs to it; RSA, PEM.
+    """
+
+    def __init__(self, *, base_url: str, key_id: str, private_key: str) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._key_id = key_id
+        self._key = read_rsa_key(private_key)
+
+    def sign(self, name: str, *, expires: int) -> str:
+        """Return the URL of a file, for GET and HEAD, until the Unix time `expires` (s).
+
+        The same arguments give the same URL, so that caches work.
+        """
+        from botocore.signers import CloudFrontSigner
+
+        signer = CloudFrontSigner(self._key_id, self._signature)
+        url = f"{self._base_url}/{quote(name)}"
+        signed: str = signer.generate_presigned_url(
+            url, date_less_than=datetime.fromtimestamp(expires, UTC)
+        )
+        return signed
+
+    def _signature(self, policy: bytes) -> bytes:
+        # CloudFront's default; it protects a policy of ours, in which nobody else has a say.
+        return self._key.sign(policy, PKCS1v15(), SHA1())  # noqa: S303
