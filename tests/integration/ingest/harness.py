@@ -26,7 +26,7 @@ from domain.streams.messages import MediaRelease
 from domain.streams.status import EndReason
 from infra.media.hls_client import HlsClient
 from infra.media.pool import MediaPool
-from infra.storage.segments import LocalSegmentStore
+from infra.storage.segments import SegmentStore
 
 QUICK = IngestLimits(
     window_duration=3.0,
@@ -51,9 +51,7 @@ IMPATIENT = QUICK.model_copy(
 class IngestHarness:
     """The ingest activities of one worker, and one stream of one tenant."""
 
-    def __init__(
-        self, store: LocalSegmentStore, root: Path, client: HlsClient, pool: MediaPool
-    ) -> None:
+    def __init__(self, store: SegmentStore, root: Path, client: HlsClient, pool: MediaPool) -> None:
         self.store = store
         self.tenant_id: UUID = uuid4()
         self.stream_id: UUID = uuid4()
