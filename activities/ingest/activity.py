@@ -57,12 +57,14 @@ class FollowerPool:
         *,
         linger: float,
         caption_interval: float,
+        worker: str | None,
     ) -> None:
         self._client = client
         self._store = store
         self._pool = pool
         self._linger = linger
         self._caption_interval = caption_interval
+        self._worker = worker
         self._waiting: dict[
             StreamKey, tuple[IngestCursor, PlaylistFollower, asyncio.TimerHandle]
         ] = {}
@@ -138,6 +140,7 @@ class FollowerPool:
                 sequence=cursor.next_sequence or 0,
             ),
             index=index,
+            worker=self._worker,
         )
         follower.start()
         return follower
@@ -226,18 +229,21 @@ class IngestActivities(Ingest):
         report_after: float = _REPORT_AFTER,
     ) -> None:
         self._report_after = report_after
-        self._worker = worker
         self._store = store
         self._client = client
         self._heartbeat_interval = heartbeat_interval
         self._followers = FollowerPool(
-            client, store, pool, linger=linger, caption_interval=caption_interval
+            client,
+            store,
+            pool,
+            linger=linger,
+            caption_interval=caption_interval,
+            worker=worker,
         )
 
     @activity.defn(name="fetch_window")
     async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
         progress = _resume(request)
-        progress = progress.with_cursor(progress.cursor.changed(worker=self._worker))
         try:
             self._client.guard.check(request.playlist_url)
         except UrlForbiddenError as error:

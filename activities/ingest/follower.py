@@ -111,6 +111,7 @@ class PlaylistFollower:
         limits: limits of the stream.
         stored: segments stored by an earlier attempt, by media sequence.
         index: of the stream's stored segments.
+        worker: name of this worker if it keeps media on its own disk.
         store: guards writes to the segment store.
         encryption: counts segments that cannot be decrypted.
         audio: counts segments whose separate audio cannot be read.
@@ -135,13 +136,14 @@ class PlaylistFollower:
         limits: IngestLimits,
         stored: dict[int, StoredSegment],
         index: StoredSegments,
+        worker: str | None,
         store: StoreGuard,
         encryption: RepeatedFailure,
         audio: RepeatedFailure,
         captions: Callable[[str, Mapping[str, str]], CaptionFollower] | None = None,
         separate_audio: Callable[[str, Mapping[str, str]], SeparateAudio] | None = None,
     ) -> None:
-        self.store, self.index = store, index
+        self.store, self.index, self.worker = store, index, worker
         self.encryption, self.audio = encryption, audio
         self._poller = poller
         self._fetcher = fetcher

@@ -277,6 +277,7 @@ class WindowFetch:
             captions_url=self._follower.captions_url,
             audio_url=self._follower.audio_url,
             segment_interval=self._follower.interval,
+            worker=self._follower.worker,
         )
 
     def _finish(self, end: StreamEnd) -> FetchWindowResult:

@@ -67,6 +67,7 @@ class IngestHarness:
         *,
         linger: float = 15.0,
         report_after: float = 2.5,
+        name: str | None = None,
     ) -> IngestActivities:
         """Another worker on the same store."""
         worker = IngestActivities(
@@ -77,6 +78,7 @@ class IngestHarness:
             heartbeat_interval=0.05,
             caption_interval=0.05,
             report_after=report_after,
+            worker=name,
         )
         self._workers.append(worker)
         return worker

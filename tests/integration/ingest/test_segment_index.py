@@ -223,3 +223,16 @@ async def test_what_an_earlier_version_stored_goes_at_the_end(store: CountingSto
     assert list(await segments(store).following(0.0, discontinuity=0, sequence=0)) == [1]
     await segments(store).release(before=None)
     assert await stored(store) == []
+
+
+async def test_the_cursor_names_the_worker_that_has_the_media_on_its_disk(
+    ingest: IngestHarness, video: Path
+) -> None:
+    owner = ingest.worker(name="ingest-1-0123456789ab")
+    async with LiveOrigin(video, OriginOptions(pace=8.0, segment_duration=1.0)) as origin:
+        request = ingest.request(origin.master_url)
+        first = await ingest.window(request, worker=owner)
+        request = request.model_copy(update={"cursor": first.cursor})
+        second = await ingest.window(request)
+    assert first.cursor.worker == "ingest-1-0123456789ab"
+    assert second.cursor.worker is None
