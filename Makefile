@@ -1,5 +1,5 @@
-# `make` alone lists the targets. Needs Python 3.11 or later and make; Go only where there is no
-# Temporal server to be had otherwise. HIGHLIGHTS_HOME moves all state and caches.
+# `make` alone lists the targets. Needs Python 3.11 or later and make; Go only for the S3 server of
+# the tests, and where there is no Temporal server to be had otherwise. HIGHLIGHTS_HOME moves all state and caches.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -36,7 +36,7 @@ dev: setup ## Run the whole stack on this machine until Ctrl-C
 .PHONY: test
 test: setup ## Run all tests, with coverage
 	@bin/system-packages
-	@bin/locked-tools openapi playlists external
+	@bin/locked-tools openapi playlists external s3_server
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=
 	@$(BIN)/pytest -m serial --cov --cov-append --cov-report=term --cov-fail-under=80
@@ -46,7 +46,7 @@ test: setup ## Run all tests, with coverage
 .PHONY: external
 external: setup ## Try the API and the media code with programs and samples of others, at length
 	@bin/system-packages
-	@bin/locked-tools openapi playlists external
+	@bin/locked-tools openapi playlists external s3_server
 	@EXTERNAL_EXAMPLES=200 $(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) tests/external \
 	  tests/integration/api/test_openapi.py tests/integration/api/test_openapi_lint.py \
 	  tests/integration/gemini/test_faults.py

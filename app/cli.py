@@ -385,13 +385,14 @@ def serve(*, after: After = None) -> None:
     """Run the API."""
     with loading():
         from app.serve import run_api
-        from app.startup import check_database
+        from app.startup import check_database, check_stores
         from infra import telemetry
 
     wait_for(after)
     settings = require_database(read_settings())
     telemetry.configure(settings, component="api")
     asyncio.run(check_database(settings))
+    asyncio.run(check_stores(settings))
     run_api(settings)
 
 
@@ -399,7 +400,7 @@ def serve(*, after: After = None) -> None:
 def worker(*, after: After = None) -> None:
     """Run a worker of all task queues."""
     with loading():
-        from app.startup import check_database
+        from app.startup import check_database, check_stores
         from app.worker import run_worker
         from infra import telemetry
 
@@ -407,6 +408,7 @@ def worker(*, after: After = None) -> None:
     settings = require_database(read_settings())
     telemetry.configure(settings, component="worker")
     asyncio.run(check_database(settings))
+    asyncio.run(check_stores(settings))
     asyncio.run(run_worker(settings))
 
 

@@ -46,9 +46,10 @@ from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.state_directory import signing_secret
 from infra.storage.cache import MediaCache
-from infra.storage.clips import LocalClipStore
-from infra.storage.segments import LocalSegmentStore
-from infra.storage.signed_urls import ClipLinks, UrlSigner
+from infra.storage.clips import ClipStore, LocalClipStore, S3ClipStore
+from infra.storage.s3 import S3Bucket, S3Connection, S3Location
+from infra.storage.segments import LocalSegmentStore, S3SegmentStore, SegmentStore
+from infra.storage.signed_urls import ClipLinks, CloudFrontLinks, UrlSigner
 from infra.temporal.client import TemporalConnection
 from infra.webhooks.sender import EndpointSecrets, WebhookSender
 
@@ -146,14 +147,24 @@ class Container:
         return UrlGuard(allow_private=self.settings.allow_private_urls)
 
     @cached_property
-    def segments(self) -> LocalSegmentStore:
+    def s3(self) -> S3Connection:
+        """The client of S3."""
+        connection = S3Connection()
+        self._closing.push_async_callback(connection.close)
+        return connection
+
+    @cached_property
+    def segments(self) -> SegmentStore:
         """The store of media segments."""
-        return LocalSegmentStore(Path(self.settings.segment_location()))
+        location = self.settings.segment_location()
+        if isinstance(location, S3Location):
+            return S3SegmentStore(self._bucket(location), self.media_cache)
+        return LocalSegmentStore(location)
 
     @cached_property
     def worker_name(self) -> str | None:
         """Name of this process as the owner of a media cache; None if all share one directory."""
-        if not self.settings.has_remote_segments():
+        if isinstance(self.settings.segment_location(), Path):
             return None
         return f"{socket.gethostname()}-{uuid4().hex[:12]}"
 
@@ -166,9 +177,26 @@ class Container:
         return cache
 
     @cached_property
-    def clips(self) -> LocalClipStore:
+    def clips(self) -> ClipStore:
         """The store of rendered clips."""
-        return LocalClipStore(Path(self.settings.clip_location()))
+        location = self.settings.clip_location()
+        if isinstance(location, S3Location):
+            return S3ClipStore(self._bucket(location), cdn=self._cdn())
+        return LocalClipStore(location)
+
+    def _bucket(self, location: S3Location) -> S3Bucket:
+        return S3Bucket(self.s3, location, self.settings.s3_options())
+
+    def _cdn(self) -> CloudFrontLinks | None:
+        settings = self.settings
+        url, key_id, key = (
+            settings.clip_cdn_url,
+            settings.clip_cdn_key_id,
+            settings.clip_cdn_private_key,
+        )
+        if url is None or key_id is None or key is None:
+            return None
+        return CloudFrontLinks(base_url=url, key_id=key_id, private_key=key.get_secret_value())
 
     @cached_property
     def hls(self) -> HlsClient:

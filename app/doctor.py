@@ -25,6 +25,7 @@ from rich.table import Table
 
 from app.dev import postgres
 from app.dev import temporal as temporal_binary
+from app.startup import examine_stores
 from domain.analysis.gemini.pricing import is_unavailable, model_warning
 from infra.db.engine import Database, DatabaseUnavailableError, database_address
 from infra.db.migration import compare_schema, newest_revision, summary
@@ -90,7 +91,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look for every component; nothing is downloaded, built or changed."""
+    """Look for every component; nothing is downloaded or built."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
         _python,
         _uv,
@@ -103,10 +104,9 @@ def examine(settings: Settings) -> list[Finding]:
         examine_gemini,
         _redis,
         _amqp,
-        _segment_store,
-        _clip_store,
     )
-    return [_without_secrets(check(settings)) for check in checks]
+    found = [*(check(settings) for check in checks), *_stores(settings)]
+    return [_without_secrets(each) for each in found]
 
 
 def _without_secrets(finding: Finding) -> Finding:
@@ -287,22 +287,23 @@ def _server(name: str, setting: str, url: SecretStr | None, port: int, use: str)
     return Finding(name, "ok", where, "configured, accepts connections")
 
 
-def _segment_store(settings: Settings) -> Finding:
-    return _store("Segment store", settings.segment_location())
+def _stores(settings: Settings) -> list[Finding]:
+    reports = asyncio.run(examine_stores(settings))
+    return [
+        Finding(
+            _STORES[report.setting],
+            "missing" if report.problem else "ok",
+            report.where,
+            report.found,
+            f"{report.setting} cannot be used: {report.problem} {report.remedy}"
+            if report.problem
+            else "",
+        )
+        for report in reports
+    ]
 
 
-def _clip_store(settings: Settings) -> Finding:
-    return _store("Clip store", settings.clip_location())
-
-
-def _store(name: str, location: str) -> Finding:
-    existing = Path(location)
-    while not existing.exists():
-        existing = existing.parent
-    if not os.access(existing, os.W_OK):
-        return Finding(name, "missing", location, advice=f"{existing} cannot be written to")
-    free = shutil.disk_usage(existing).free / (1 << 30)
-    return Finding(name, "ok", location, f"local disk, {free:.0f} GiB free")
+_STORES: Final = {"SEGMENT_STORE": "Segment store", "CLIP_STORE": "Clip store"}
 
 
 def _first_line(*argv: str) -> str:

@@ -1,9 +1,13 @@
-"""Opens the database of a process, and checks it before the process starts work."""
+"""Opens the database of a process, and checks database and stores before it starts work."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
@@ -13,6 +17,7 @@ from infra.db.engine import Database, DatabaseUnavailableError, database_address
 from infra.db.migration import compare_schema, summary
 from infra.errors import NotConfiguredError, StartFailedError
 from infra.settings import Settings
+from infra.storage.s3 import S3Bucket, S3Connection, S3Error, S3Location, S3Options
 
 T = TypeVar("T")
 
@@ -110,6 +115,95 @@ def _chain(error: BaseException | None) -> list[BaseException]:
         found.append(error)
         error = error.__cause__
     return found
+
+
+@dataclass(frozen=True)
+class StoreReport:
+    """What is found of a store.
+
+    Attributes:
+        setting: the variable that names it.
+        where: directory or URL.
+        found: kind and state of the store; empty if it cannot be used.
+        problem: why it cannot be used, in a sentence; else empty.
+        remedy: what to do about it.
+        is_transient: True if the problem may pass by itself.
+    """
+
+    setting: str
+    where: str
+    found: str = ""
+    problem: str = ""
+    remedy: str = ""
+    is_transient: bool = False
+
+
+async def examine_stores(settings: Settings) -> Sequence[StoreReport]:
+    """Look at the segment store and the clip store; every process reports what this returns.
+
+    In S3 a probe object is written and deleted, which proves that the store can be used. Of a
+    directory nothing is changed.
+    """
+    connection = S3Connection()
+    try:
+        return [
+            await _examine_store(connection, setting, location, settings.s3_options())
+            for setting, location in (
+                ("SEGMENT_STORE", settings.segment_location()),
+                ("CLIP_STORE", settings.clip_location()),
+            )
+        ]
+    finally:
+        await connection.close()
+
+
+async def check_stores(settings: Settings) -> None:
+    """Log what is found of each store.
+
+    A store that is only unreachable does not stop a process: what needs the store is retried.
+
+    Raises:
+        StartFailedError: a store cannot be used until somebody changes something.
+    """
+    for report in await examine_stores(settings):
+        if not report.problem:
+            _log.info("store", setting=report.setting, where=report.where, found=report.found)
+        elif report.is_transient:
+            _log.error("store", setting=report.setting, where=report.where, problem=report.problem)
+        else:
+            raise StartFailedError(
+                f"{report.setting} cannot be used: {report.problem}", remedy=report.remedy
+            )
+
+
+async def _examine_store(
+    connection: S3Connection, setting: str, location: Path | S3Location, options: S3Options
+) -> StoreReport:
+    where = str(location)
+    if isinstance(location, S3Location):
+        try:
+            found = await S3Bucket(connection, location, options).examine()
+        except S3Error as error:
+            return StoreReport(
+                setting,
+                where,
+                problem=error.message,
+                remedy=error.remedy,
+                is_transient=error.is_transient,
+            )
+        return StoreReport(setting, where, found)
+    existing = location
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK):
+        return StoreReport(
+            setting,
+            where,
+            problem=f"{existing} cannot be written to.",
+            remedy=f"Change its owner or its mode, or set {setting} to another directory.",
+        )
+    free = shutil.disk_usage(existing).free / (1 << 30)
+    return StoreReport(setting, where, f"local disk, {free:.0f} GiB free")
 
 
 def open_database(settings: Settings, *, pool_size: int | None = None) -> Database:

@@ -1,8 +1,8 @@
 """What all tests share: a clean environment, and real servers, one of each per xdist worker.
 
 Fixtures: `home`, `postgres_server`, `postgres` (a migrated database), `empty_database`,
-`temporal_server`, `temporal_client`, `redis_server`, `server_path`. Servers start when first asked
-for.
+`temporal_server`, `temporal_client`, `redis_server`, `s3_server`, `s3_bucket`, `server_path`.
+Servers start when first asked for.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from infra.db.migration import migrate
 from infra.settings import Settings
 from infra.temporal.client import connect
 from tests.redis_server import RedisServer, find_redis
+from tests.s3_server import S3Server, find_s3_server
 
 T = TypeVar("T")
 
@@ -41,13 +42,14 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "he
 _SHARED_CACHES = ("bin", "match", "tools")
 _OUTSIDE_NAMES = (
     "AMQP_URL",
+    "CLIP_CDN_URL",
     "CLIP_STORE",
     "GEMINI_API_KEY",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "REDIS_URL",
     "SEGMENT_STORE",
 )
-_OUTSIDE_PREFIXES = ("HIGHLIGHTS_", "TEMPORAL_", "DATABASE_")
+_OUTSIDE_PREFIXES = ("AWS_", "HIGHLIGHTS_", "TEMPORAL_", "DATABASE_")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -74,6 +76,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             if name in _OUTSIDE_NAMES or name.startswith(_OUTSIDE_PREFIXES):
                 patch.delenv(name)
         patch.setenv("HIGHLIGHTS_HOME", str(path))
+        patch.setenv("AWS_CONFIG_FILE", str(path / "no-aws-config"))
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path / "no-aws-credentials"))
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield path
 
 
@@ -156,6 +161,25 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server of this test process."""
+    server = S3Server(find_s3_server(home), tmp_path_factory.mktemp("s3"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new bucket of that server, which the environment leads to."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return s3_server.make_bucket()
 
 
 @contextmanager

@@ -33,16 +33,13 @@ from api.services import Services, ServicesDependency
 from domain.clips.models import ClipStatus
 from infra.db.repositories import clips
 from infra.db.tables import Clip
+from infra.storage.s3 import media_type
 from infra.storage.signed_urls import ClipFile, UrlVerdict, clip_path
 
 router = APIRouter(prefix="/v1/clips", tags=["clips"])
-_MEDIA_TYPES: Final = {
-    ".mp4": "video/mp4",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-}
+_REDIRECT_CACHED: Final = 60
+"""Seconds for which a client may reuse a redirect, and read a clip that was deleted meanwhile."""
+
 _REFUSALS: Final = frozenset({400, 416})
 _FILE_PROBLEMS = documented(
     ClipNotFoundProblem,
@@ -64,6 +61,10 @@ def _file_responses(media_type: str) -> dict[int | str, dict[str, object]]:
         200: {"description": "The file.", "content": binary},
         206: {"description": "The part asked for by `Range`.", "content": binary},
         304: {"description": "Unchanged since the `ETag` in `If-None-Match`."},
+        307: {
+            "description": "The file is in S3 or a CDN: `Location` reads it, with ranges, until "
+            "the signed URL expires or for seven days. Follow it; do not store it.",
+        },
         **_FILE_PROBLEMS,
     }
 
@@ -105,7 +106,10 @@ async def download_clip(
     services: ServicesDependency,
     request: Request,
 ) -> Response:
-    """Download a clip by its signed URL. No API key is needed; ranges are supported."""
+    """Download a clip by its signed URL. No API key is needed; ranges are supported.
+
+    Follow redirects: an installation that stores clips in S3 answers with one.
+    """
     _check(services, clip_id, "download", tenant=tenant, expires=expires, signature=signature)
     row = await _ready_clip(services, tenant, clip_id)
     return await _serve(services, row, row.key, request, etag=row.sha256, expires=expires)
@@ -175,13 +179,15 @@ async def _serve(
 ) -> Response:
     if key is None:
         raise ClipNotFoundProblem
-    path = services.clips.path(key)
+    path = await services.clips.locate(key, expires=expires, head=request.method == "HEAD")
+    if isinstance(path, str):
+        return _redirect(path, expires=expires)
     try:
         found = await asyncio.to_thread(path.stat)
     except OSError:
         raise ClipNotFoundProblem("The clip's file was deleted.") from None
     headers = {
-        "Cache-Control": f"private, max-age={max(0, expires - int(time.time()))}, immutable",
+        "Cache-Control": f"private, max-age={_remaining(expires)}, immutable",
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
     if etag is not None:
@@ -193,6 +199,21 @@ async def _serve(
         kept = {name: response.headers[name] for name in ("etag", "cache-control")}
         return Response(status_code=304, headers=kept)
     return response
+
+
+def _redirect(url: str, *, expires: int) -> Response:
+    """Send a client to S3 or the CDN; the bytes never pass through us."""
+    headers = {
+        "Location": url,
+        "Cache-Control": f"private, max-age={min(_REDIRECT_CACHED, _remaining(expires))}",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "Referrer-Policy": "no-referrer",
+    }
+    return Response(status_code=307, headers=headers)
+
+
+def _remaining(expires: int) -> int:
+    return max(0, expires - int(time.time()))
 
 
 class _ClipFileResponse(FileResponse):
@@ -210,7 +231,7 @@ class _ClipFileResponse(FileResponse):
         super().__init__(
             path,
             headers=headers,
-            media_type=_MEDIA_TYPES.get(path.suffix, "application/octet-stream"),
+            media_type=media_type(path.name),
             filename=f"{name}{path.suffix}",
             content_disposition_type="inline",
             stat_result=stat_result,

@@ -26,6 +26,7 @@ from api.errors.problems import (
 from api.middleware.request_context import request_id_of
 from domain.tenants.usage import StreamQuotaExceededError
 from infra.db.engine import DatabaseUnavailableError, UnstorableValueError
+from infra.storage.s3 import S3Error
 from infra.temporal.client import TemporalUnavailableError
 
 _STREAMS_SHOWN: Final = 5
@@ -40,6 +41,7 @@ def add_exception_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(DatabaseUnavailableError, on_database_away)
     app.add_exception_handler(TemporalUnavailableError, on_temporal_away)
+    app.add_exception_handler(S3Error, on_clip_store_away)
     app.add_exception_handler(StreamQuotaExceededError, on_stream_quota)
     app.add_exception_handler(UnstorableValueError, on_unstorable_value)
 
@@ -93,6 +95,13 @@ async def on_temporal_away(request: Request, error: Exception) -> JSONResponse:
     problem = UnavailableProblem(
         "The workflow service does not respond. " + UnavailableProblem.advice
     )
+    return problem.response(request_id_of(request.scope))
+
+
+async def on_clip_store_away(request: Request, error: Exception) -> JSONResponse:
+    """Respond that the store of clips cannot be used; why is for the operator."""
+    _log.error("clip store unavailable", error=str(error))
+    problem = UnavailableProblem("The store of clips cannot be used. " + UnavailableProblem.advice)
     return problem.response(request_id_of(request.scope))
 
 

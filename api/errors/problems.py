@@ -539,7 +539,7 @@ class InternalProblem(Problem):
 
 
 class UnavailableProblem(Problem):
-    """The database or the workflow service is unavailable."""
+    """The database, the workflow service or the store of clips is unavailable."""
 
     code = "service_unavailable"
     status = 503

@@ -298,7 +298,7 @@ class Stack:
             temporal_ui_url=(
                 f"http://{HOST}:{settings.temporal_ui_port}" if self._binary else None
             ),
-            clips=settings.clip_location(),
+            clips=str(settings.clip_location()),
             database_url=_plain(settings.database_url),
             database_owner_url=_plain(settings.database_owner_url) or None,
             tenant_id=str(self._tenant.tenant_id) if self._tenant else None,

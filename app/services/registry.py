@@ -18,7 +18,7 @@ from infra.encryption import ConnectionSecrets
 from infra.rate_limit import RateLimiter
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
-from infra.storage.clips import LocalClipStore
+from infra.storage.clips import ClipStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
 from infra.temporal.client import TemporalConnection
 from infra.webhooks.sender import EndpointSecrets
@@ -33,7 +33,7 @@ class ServiceRegistry:
     temporal: TemporalConnection
     starter: StreamStarter
     creation: StreamCreation
-    clips: LocalClipStore
+    clips: ClipStore
     signer: UrlSigner
     links: ClipLinks
     key_secret: bytes

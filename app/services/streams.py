@@ -48,7 +48,7 @@ from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import profiles, streams
 from infra.db.tables import Stream
-from infra.storage.clips import LocalClipStore
+from infra.storage.clips import ClipStore
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
@@ -499,7 +499,7 @@ async def stop(
 async def delete(
     database: Database,
     starter: StreamStarter,
-    clip_files: LocalClipStore,
+    clip_files: ClipStore,
     *,
     tenant_id: UUID,
     stream_id: UUID,

@@ -35,6 +35,7 @@ from infra.settings.services import (
     TelemetrySettings,
     TemporalSettings,
 )
+from infra.storage.s3 import S3Location, S3Options
 
 __all__ = ["DEFAULT_HOME", "Settings"]
 
@@ -94,17 +95,24 @@ class Settings(
             return self.home_path() / "dev"
         return self.state_dir.expanduser().absolute()
 
-    def segment_location(self) -> str:
-        """Path or URL of the segment store."""
-        return self.segment_store or str(self.state_path() / "segments")
+    def segment_location(self) -> Path | S3Location:
+        """Where segments are stored."""
+        return self._store(self.segment_store, "segments")
 
-    def has_remote_segments(self) -> bool:
-        """Return True if the segment store is no directory of this machine."""
-        return "://" in self.segment_location()
+    def clip_location(self) -> Path | S3Location:
+        """Where clips are stored."""
+        return self._store(self.clip_store, "clips")
 
-    def clip_location(self) -> str:
-        """Path or URL of the clip store."""
-        return self.clip_store or str(self.state_path() / "clips")
+    def s3_options(self) -> S3Options:
+        """How objects are written to S3."""
+        return S3Options(
+            encryption=self.s3_encryption, kms_key_id=self.s3_kms_key_id, tags=self.s3_tags
+        )
+
+    def _store(self, configured: str | None, name: str) -> Path | S3Location:
+        if configured is None:
+            return self.state_path() / name
+        return S3Location.parse(configured) if "://" in configured else Path(configured)
 
     def base_url(self) -> str:
         """URL under which clients reach the API, without a trailing slash."""

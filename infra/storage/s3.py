@@ -240,7 +240,7 @@ _MULTIPART_FROM: Final = 16 << 20
 _PART: Final = 8 << 20
 _CHUNK: Final = 1 << 20
 _DELETED_AT_ONCE: Final = 1000
-_PROBE: Final = ".highlights-probe"
+_PROBE: Final = ".highlights/probe/object"  # named as what is stored, so that it is tagged
 
 
 class S3Bucket:
@@ -557,7 +557,10 @@ def s3_error(error: Exception, location: S3Location, *, region: str) -> S3Error:
             f"What was read from {location} does not match its checksum.",
             "Look for a proxy that changes downloads.",
         )
-    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
+    if isinstance(
+        error,
+        exceptions.HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError,
+    ):
         return S3UnreachableError(
             f"S3 cannot be reached for {location}: {_sentence(error)}",
             "Check the network, and AWS_ENDPOINT_URL_S3 if it is set.",

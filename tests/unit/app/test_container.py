@@ -18,6 +18,9 @@ from app.services.registry import ServiceRegistry
 from infra.db.engine import Database
 from infra.errors import NotConfiguredError
 from infra.settings import Settings
+from infra.storage.clips import S3ClipStore
+from infra.storage.segments import S3SegmentStore
+from tests.s3_server import cdn_private_key
 
 URL = "postgresql://nobody@127.0.0.1:1/none"
 PACKAGES = ("activities", "api", "app", "domain", "infra")
@@ -25,7 +28,12 @@ PACKAGES = ("activities", "api", "app", "domain", "infra")
 # Every documented setting that the API and the worker both read, with another value than the
 # default one. `CHANGED_DATABASE` are those of the connection pool, which the commands read too.
 CHANGED: Final[Mapping[str, object]] = {
-    "CLIP_STORE": "/elsewhere/clips",
+    "CLIP_STORE": "s3://elsewhere/clips",
+    "CLIP_CDN_URL": "https://cdn.example",
+    "HIGHLIGHTS_CLIP_CDN_KEY_ID": "K2",
+    "HIGHLIGHTS_S3_ENCRYPTION": "sse-s3",
+    "HIGHLIGHTS_S3_KMS_KEY_ID": "another-key",
+    "HIGHLIGHTS_S3_TAGS": "false",
     "REDIS_URL": "redis://127.0.0.1:1/7",
     "TEMPORAL_ADDRESS": "temporal.example:7233",
     "TEMPORAL_NAMESPACE": "another",
@@ -38,6 +46,20 @@ CHANGED: Final[Mapping[str, object]] = {
     "HIGHLIGHTS_INGEST_STALL_TIMEOUT": "123",
     "HIGHLIGHTS_INGEST_MAX_SEGMENT_BYTES": "1234567",
     "HIGHLIGHTS_INGEST_CAPTIONS": "false",
+}
+# What else must be set for some of them to have an effect.
+IN_S3: Final = {"CLIP_STORE": "s3://bucket/clips"}
+BEHIND_CDN: Final = IN_S3 | {
+    "CLIP_CDN_URL": "https://first.example",
+    "HIGHLIGHTS_CLIP_CDN_KEY_ID": "K1",
+    "HIGHLIGHTS_CLIP_CDN_PRIVATE_KEY": cdn_private_key(),
+}
+REQUIRED: Final[Mapping[str, Mapping[str, str]]] = {
+    "CLIP_CDN_URL": BEHIND_CDN,
+    "HIGHLIGHTS_CLIP_CDN_KEY_ID": BEHIND_CDN,
+    "HIGHLIGHTS_S3_ENCRYPTION": IN_S3,
+    "HIGHLIGHTS_S3_KMS_KEY_ID": IN_S3 | {"HIGHLIGHTS_S3_ENCRYPTION": "sse-kms"},
+    "HIGHLIGHTS_S3_TAGS": IN_S3,
 }
 CHANGED_DATABASE: Final[Mapping[str, object]] = {
     "DATABASE_URL": "postgresql://somebody@127.0.0.1:1/other",
@@ -74,9 +96,21 @@ async def test_stores_lie_where_the_settings_say(tmp_path: Path) -> None:
     container = Container(
         settings(clip_store=str(tmp_path / "clips"), segment_store=str(tmp_path / "segments"))
     )
-    assert container.clips.root == tmp_path / "clips"
+    assert await container.clips.locate("a.mp4", expires=0) == tmp_path / "clips" / "a.mp4"
     await container.segments.put("a/b", b"x")
     assert (tmp_path / "segments" / "a" / "b").is_file()
+
+
+async def test_both_stores_in_s3_share_one_client() -> None:
+    async with Container(
+        settings(clip_store="s3://one/clips", segment_store="s3://two/segments")
+    ) as container:
+        clips, segments = container.clips, container.segments
+    assert isinstance(clips, S3ClipStore)
+    assert isinstance(segments, S3SegmentStore)
+    assert str(clips._bucket.location) == "s3://one/clips"
+    assert str(segments._bucket.location) == "s3://two/segments"
+    assert clips._bucket._connection is segments._bucket._connection is container.s3
 
 
 async def test_probing_never_waits_behind_analysis() -> None:
@@ -95,6 +129,8 @@ async def test_what_was_used_is_closed() -> None:
 async def test_a_setting_has_the_same_effect_in_the_api_and_the_worker(
     variable: str, environment: pytest.MonkeyPatch
 ) -> None:
+    for name, value in REQUIRED.get(variable, {}).items():
+        environment.setenv(name, value)
     before = configuration_of_worker()
     environment.setenv(variable, str(CHANGED[variable]))
     after = configuration_of_worker()

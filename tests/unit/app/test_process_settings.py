@@ -15,6 +15,7 @@ from app.settings import read_settings, require_database, require_temporal
 from infra.errors import InvalidSettingError, NotConfiguredError
 from infra.settings import Settings
 from infra.state_directory import Running, StateDirectory
+from tests.s3_server import cdn_private_key
 
 
 def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,9 +45,15 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TEMPORAL_TLS_CLIENT_CERT_PATH", "/none", "there is no such file"),
         ("REDIS_URL", "localhost:6379", "begins with redis:// or rediss:// or unix://"),
         ("AMQP_URL", "http://h", "begins with amqp:// or amqps://"),
-        ("CLIP_STORE", "s3://bucket/clips", "other kinds of stores are not supported yet"),
-        ("SEGMENT_STORE", "gs://bucket", "other kinds of stores are not supported yet"),
-        ("CLIP_STORE", __file__, "must be a directory, and is a file"),
+        ("CLIP_STORE", "s3://Bucket/clips", "the name of a bucket has 3 to 63 lowercase letters"),
+        ("SEGMENT_STORE", "s3://bucket//a", "must be s3://bucket or s3://bucket/prefix: a prefix"),
+        ("SEGMENT_STORE", "gs://bucket", "must be s3://bucket or s3://bucket/prefix, or a dir"),
+        ("CLIP_STORE", __file__, "must be a directory or s3://bucket/prefix, and is a file"),
+        ("CLIP_CDN_URL", "https://cdn.example", "has an effect only if CLIP_STORE is in S3"),
+        ("HIGHLIGHTS_CLIP_CDN_KEY_ID", "K1", "needs CLIP_CDN_URL too"),
+        ("HIGHLIGHTS_CLIP_CDN_PRIVATE_KEY", "secret", "an unencrypted RSA private key of 2048"),
+        ("HIGHLIGHTS_S3_ENCRYPTION", "aes", "'bucket', 'sse-s3' or 'sse-kms'"),
+        ("HIGHLIGHTS_S3_KMS_KEY_ID", "k", "only with HIGHLIGHTS_S3_ENCRYPTION=sse-kms"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "begins with http:// or https://"),
         ("HIGHLIGHTS_PUBLIC_BASE_URL", "api.example.com", "begins with http:// or https://"),
         ("HIGHLIGHTS_CORS_ORIGINS", "https://a.example/x", "must be origins such as"),
@@ -68,6 +75,29 @@ def test_a_value_that_no_process_could_use_is_refused_by_its_variable(
         read_settings()
     assert refused.value.message.startswith(f"{variable} is wrong")
     assert allowed in refused.value.message
+
+
+def test_a_cdn_needs_both_halves_of_its_key_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIP_STORE", "s3://bucket/clips")
+    monkeypatch.setenv("CLIP_CDN_URL", "https://cdn.example")
+    with pytest.raises(InvalidSettingError) as refused:
+        read_settings()
+    assert refused.value.message.splitlines() == [
+        "HIGHLIGHTS_CLIP_CDN_KEY_ID is wrong: must be given with CLIP_CDN_URL.",
+        "HIGHLIGHTS_CLIP_CDN_PRIVATE_KEY is wrong: must be given with CLIP_CDN_URL.",
+    ]
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\\n"])
+def test_a_private_key_may_be_on_one_line(monkeypatch: pytest.MonkeyPatch, line_break: str) -> None:
+    monkeypatch.setenv("CLIP_STORE", "s3://bucket/clips")
+    monkeypatch.setenv("CLIP_CDN_URL", "https://cdn.example")
+    monkeypatch.setenv("HIGHLIGHTS_CLIP_CDN_KEY_ID", "K1")
+    key = cdn_private_key()
+    monkeypatch.setenv("HIGHLIGHTS_CLIP_CDN_PRIVATE_KEY", key.replace("\n", line_break))
+    found = read_settings().clip_cdn_private_key
+    assert found is not None
+    assert found.get_secret_value() == key.strip()
 
 
 NUMBERS = {
@@ -143,7 +173,7 @@ def test_variables_of_others_and_of_our_clients_are_left_alone(
 
 def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIGHLIGHTS_API_PORT", "eighty")
-    monkeypatch.setenv("CLIP_STORE", "s3://bucket")
+    monkeypatch.setenv("CLIP_STORE", "gs://bucket")
     monkeypatch.setenv("HIGHLIGHTS_TYPO", "1")
     with pytest.raises(InvalidSettingError) as refused:
         read_settings()
@@ -154,19 +184,19 @@ def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -
 def test_every_command_refuses_a_wrong_setting_in_the_same_words(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("CLIP_STORE", "s3://bucket")
+    monkeypatch.setenv("CLIP_STORE", "gs://bucket")
     monkeypatch.setattr("sys.argv", ["highlights", command])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
     said = capsys.readouterr().err
-    assert "CLIP_STORE is wrong: must be a directory: other kinds of stores are not" in said
+    assert "CLIP_STORE is wrong: must be s3://bucket or s3://bucket/prefix, or a" in said
 
 
 def test_doctor_shows_each_wrong_setting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("CLIP_STORE", "s3://bucket")
+    monkeypatch.setenv("CLIP_STORE", "gs://bucket")
     monkeypatch.setattr("sys.argv", ["highlights", "doctor", "--json"])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -177,7 +207,7 @@ def test_doctor_shows_each_wrong_setting(
         "missing",
         "CLIP_STORE",
     )
-    assert "other kinds of stores are not supported yet" in found["advice"]
+    assert "must be s3://bucket or s3://bucket/prefix, or a directory" in found["advice"]
 
 
 def test_a_configured_database_is_used(tmp_path: Path) -> None:

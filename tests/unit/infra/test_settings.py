@@ -127,13 +127,14 @@ def test_every_ingest_limit_can_be_set() -> None:
 def test_all_state_follows_the_home(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     assert settings.state_path() == tmp_path / "dev"
-    assert settings.segment_location() == str(tmp_path / "dev" / "segments")
-    assert settings.clip_location() == str(tmp_path / "dev" / "clips")
+    assert settings.segment_location() == tmp_path / "dev" / "segments"
+    assert settings.clip_location() == tmp_path / "dev" / "clips"
 
 
 def test_stores_in_other_directories_are_taken_as_they_are() -> None:
     settings = Settings(segment_store="/segments", clip_store="/clips")
-    assert (settings.segment_location(), settings.clip_location()) == ("/segments", "/clips")
+    assert settings.segment_location() == Path("/segments")
+    assert settings.clip_location() == Path("/clips")
 
 
 def test_the_base_url_has_no_trailing_slash() -> None:
