@@ -43,7 +43,10 @@ class StreamRequests:
 
 
 async def count_requests(folder: Path, *, seconds: float, pace: float) -> StreamRequests:
-    """Follow a stream of so many seconds and release its media as its workflow does."""
+    """Follow a stream of so many seconds and release its media as its workflow does.
+
+    Its playlist keeps all segments, so that a busy machine loses none.
+    """
     video = _make_video(folder / "video.mp4", seconds)
     store = CountingStore(LocalSegmentStore(folder / "segments"))
     tenant_id, stream_id = uuid4(), uuid4()
@@ -53,7 +56,7 @@ async def count_requests(folder: Path, *, seconds: float, pace: float) -> Stream
     released = 0.0
     async with (
         HlsClient(UrlGuard(allow_private=True)) as client,
-        LiveOrigin(video, OriginOptions(pace=pace)) as origin,
+        LiveOrigin(video, OriginOptions(pace=pace, playlist_type="event")) as origin,
     ):
         ingest = IngestActivities(store=store, client=client, pool=pool)
         request = FetchWindowInput(
