@@ -22,8 +22,9 @@ from app.services.streams import NewStream
 from demo.match import Match
 from demo.origin import LiveOrigin, OriginOptions
 from demo.playback import playback_problem
+from domain import task_queues
 from domain.clips.models import ClipStatus
-from domain.ids import stream_workflow_id
+from domain.ids import clip_workflow_id, stream_workflow_id
 from domain.streams.messages import StreamWorkflowResult
 from domain.streams.status import EndReason
 from infra.db.tables.highlights import Clip
@@ -170,6 +171,16 @@ async def problem_of(
     return await playback_problem(file, duration=clip.duration, video=True, audio=True)
 
 
+async def render_queue(client: Client, clip: Clip) -> str:
+    """Return the task queue on which a clip's rendering was first scheduled."""
+    name = clip_workflow_id(tenant_id=clip.tenant_id, clip=clip.id)
+    history = await client.get_workflow_handle(name).fetch_history()
+    scheduled = [each.activity_task_scheduled_event_attributes for each in history.events]
+    return next(
+        each.task_queue.name for each in scheduled if each.activity_type.name == "render_clip"
+    )
+
+
 async def test_no_segment_is_lost_and_each_clip_exists_once_after_one_is_killed(
     workers: Workers,
     container: Container,
@@ -209,5 +220,7 @@ async def test_no_segment_is_lost_and_each_clip_exists_once_after_one_is_killed(
     for clip in clips:
         location = files[clip.key or ""]
         assert await problem_of(clip, s3_server, location, workers.folder) is None
+        own_queue = task_queues.of_worker(task_queues.RENDER, "")
+        assert (await render_queue(temporal_client, clip)).startswith(own_queue)
     media = stored(s3_server, container.settings.segment_store or "")
     assert [name for name in media if "/media/" in name] == []
