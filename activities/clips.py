@@ -22,7 +22,7 @@ from infra.media.pool import MediaPool
 from infra.media.render import ClipFile, Cut, Rendering, Span, inspect, render
 from infra.storage.clips import ClipStore
 from infra.storage.scratch import scratch_directory
-from infra.storage.segments import SegmentStore
+from infra.storage.segments import SegmentStore, UnknownKeyError
 
 _HEARTBEAT_INTERVAL = 2.0
 
@@ -128,14 +128,16 @@ class ClipActivities(Clips):
         return rendering, file
 
     async def _source(self, segment: SegmentRef, first: float) -> SourceFile:
-        if not await self._segments.exists(segment.key):
+        try:
+            path = await self._segments.path(segment.key)
+        except UnknownKeyError as error:
             message = (
                 f"segment {segment.media_sequence} is no longer stored: "
                 "raise the retention to make clips this late"
             )
-            raise ApplicationError(message, type="media_gone", non_retryable=True)
+            raise ApplicationError(message, type="media_gone", non_retryable=True) from error
         return SourceFile(
-            path=await self._segments.path(segment.key),
+            path=path,
             first_timestamp=segment.first_timestamp,
             start=segment.start - first,
             duration=segment.duration,

@@ -6,10 +6,13 @@ effect in every process.
 
 from __future__ import annotations
 
+import socket
 from contextlib import AsyncExitStack
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 from temporalio.client import Client
 
@@ -161,6 +164,13 @@ class Container:
         if isinstance(location, S3Location):
             return S3SegmentStore(self._bucket(location), self.media_cache)
         return LocalSegmentStore(location)
+
+    @cached_property
+    def worker_name(self) -> str | None:
+        """Name of this process as the owner of a media cache; None if all share one directory."""
+        if isinstance(self.settings.segment_location(), Path):
+            return None
+        return f"{socket.gethostname()}-{uuid4().hex[:12]}"
 
     @cached_property
     def media_cache(self) -> MediaCache:

@@ -97,14 +97,15 @@ async def run_worker(settings: Settings) -> None:
         await asyncio.to_thread(_delete_leftovers, container)
         ingest = ingest_activities(container)
         stack.push_async_callback(ingest.close)
-        await stack.enter_async_context(running(workers(container, client, ingest)))
+        served = workers(container, client, ingest)
+        await stack.enter_async_context(running(served))
         # Beside the work: a Temporal that goes away now must not keep us from stopping.
         making = asyncio.create_task(ensure_schedules(client, settings))
         stack.callback(making.cancel)
         checking = asyncio.create_task(log_gemini_check(settings, container.gemini))
         stack.callback(checking.cancel)
         await stack.enter_async_context(broker_tasks(container))
-        _log.info("worker_ready", queues=task_queues.ALL)
+        _log.info("worker_ready", queues=[each.task_queue for each in served])
         await stopping.wait()
         _log.info("worker_stopping", seconds=settings.graceful_shutdown_timeout)
 
@@ -133,11 +134,21 @@ async def running(workers: Sequence[Worker]) -> AsyncIterator[None]:
 
 def ingest_activities(container: Container) -> IngestActivities:
     """Return the activities that fetch live streams; the caller closes them."""
-    return IngestActivities(store=container.segments, client=container.hls, pool=container.probes)
+    return IngestActivities(
+        store=container.segments,
+        client=container.hls,
+        pool=container.probes,
+        worker=container.worker_name,
+    )
 
 
 def workers(container: Container, client: Client, ingest: IngestActivities) -> Sequence[Worker]:
-    """Return one worker for each task queue, none of them started: workflows, I/O, the others."""
+    """Return one worker for each task queue, none of them started: workflows, I/O, the others.
+
+    If the segment store is remote, the others include the queues of this worker alone, for tasks
+    whose media it has in its cache. They have slots of their own: a task on them is never behind
+    one that any worker could do.
+    """
     settings, services = container.settings, container.services
     database, dispatcher = services.database, services.dispatcher
     records = RecordActivities(database, dispatcher)
@@ -194,6 +205,20 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
             graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout),
         )
 
+    def analysis_worker(queue: str) -> Worker:
+        return activities(queue, settings.analysis_concurrency, [analysis.analyze_window])
+
+    def render_worker(queue: str) -> Worker:
+        return activities(
+            queue, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
+        )
+
+    name, own = container.worker_name, []
+    if name is not None:
+        own = [
+            analysis_worker(task_queues.of_worker(task_queues.ANALYSIS, name)),
+            render_worker(task_queues.of_worker(task_queues.RENDER, name)),
+        ]
     return (
         Worker(
             client,
@@ -236,11 +261,10 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 recordings.release_recording,
             ],
         ),
-        activities(task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),
-        activities(
-            task_queues.RENDER, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
-        ),
+        analysis_worker(task_queues.ANALYSIS),
+        render_worker(task_queues.RENDER),
         activities(task_queues.DELIVER, settings.webhook_concurrency, [webhooks.deliver]),
+        *own,
     )
 
 

@@ -68,11 +68,28 @@ class ClipWorkflow:
         return await self._conclude(ClipStatus.READY, rendered=rendered)
 
     async def _render(self) -> RenderedClip:
+        """Render on the worker that has the media on its disk, else on any, from the store."""
+        worker = self._request.worker
+        if worker is not None and workflow.patched("render-where-the-media-is"):
+            try:
+                return await self._render_on(
+                    task_queues.of_worker(task_queues.RENDER, worker),
+                    begin_within=timedelta(seconds=self._request.timing.worker_timeout),
+                )
+            except ActivityError as error:
+                if not steps.did_not_begin(error):
+                    raise
+        return await self._render_on(task_queues.RENDER)
+
+    async def _render_on(
+        self, queue: str, *, begin_within: timedelta | None = None
+    ) -> RenderedClip:
         timing = self._request.timing
         return await workflow.execute_activity_method(
             Clips.render_clip,
             self._spec,
-            task_queue=task_queues.RENDER,
+            task_queue=queue,
+            schedule_to_start_timeout=begin_within,
             start_to_close_timeout=timedelta(seconds=timing.render_timeout),
             heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
             retry_policy=RetryPolicy(

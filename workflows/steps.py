@@ -8,7 +8,8 @@ from typing import Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
@@ -68,6 +69,12 @@ def cause_of(error: BaseException) -> str:
         words.append(str(cause))
         cause = cause.__cause__
     return (": ".join(words) or str(error))[:LONGEST]
+
+
+def did_not_begin(error: ActivityError) -> bool:
+    """Return True if no worker took the activity within its schedule-to-start timeout."""
+    cause = error.cause
+    return isinstance(cause, ActivityTimeoutError) and cause.type is TimeoutType.SCHEDULE_TO_START
 
 
 TENANT_ID: Final = SearchAttributeKey.for_keyword(SearchAttribute.TENANT_ID)

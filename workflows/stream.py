@@ -260,6 +260,7 @@ class StreamWorkflow:
                     spec=spec,
                     stream_workflow=workflow.info().workflow_id,
                     timing=self._request.timing.clip,
+                    worker=self._ledger.worker,
                 ),
                 id=clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id),
                 task_queue=task_queues.ORCHESTRATION,

@@ -57,12 +57,14 @@ class FollowerPool:
         *,
         linger: float,
         caption_interval: float,
+        worker: str | None,
     ) -> None:
         self._client = client
         self._store = store
         self._pool = pool
         self._linger = linger
         self._caption_interval = caption_interval
+        self._worker = worker
         self._waiting: dict[
             StreamKey, tuple[IngestCursor, PlaylistFollower, asyncio.TimerHandle]
         ] = {}
@@ -79,10 +81,14 @@ class FollowerPool:
             await follower.close()
         return await self._new(request, cursor)
 
-    def keep(
+    async def keep(
         self, request: FetchWindowInput, cursor: IngestCursor, follower: PlaylistFollower
     ) -> None:
-        """Keep a follower for the window that begins at `cursor`."""
+        """Keep a follower for the window that begins at `cursor`.
+
+        The index is written first: what the workflow knows of is what it can have deleted.
+        """
+        await follower.index.flush()
         key = (request.tenant_id, request.stream_id)
         loop = asyncio.get_running_loop()
         self._waiting[key] = (cursor, follower, loop.call_later(self._linger, self._expire, key))
@@ -102,7 +108,7 @@ class FollowerPool:
         closing.add_done_callback(self._closing.discard)
 
     async def _new(self, request: FetchWindowInput, cursor: IngestCursor) -> PlaylistFollower:
-        stored = StoredSegments(
+        index = StoredSegments(
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
         session = self._client.session((request.tenant_id, request.stream_id))
@@ -128,9 +134,13 @@ class FollowerPool:
             if request.limits.captions
             else None,
             separate_audio=partial(self._audio, session, request.limits, audio),
-            stored=await stored.following(
-                discontinuity=cursor.discontinuity_sequence, sequence=cursor.next_sequence or 0
+            stored=await index.following(
+                cursor.position,
+                discontinuity=cursor.discontinuity_sequence,
+                sequence=cursor.next_sequence or 0,
             ),
+            index=index,
+            worker=self._worker,
         )
         follower.start()
         return follower
@@ -203,6 +213,7 @@ class IngestActivities(Ingest):
         heartbeat_interval: seconds between heartbeats.
         caption_interval: polling interval of caption playlists, in seconds.
         report_after: seconds that a problem must last before it is reported.
+        worker: name of this worker if it keeps media on its own disk.
     """
 
     def __init__(
@@ -211,6 +222,7 @@ class IngestActivities(Ingest):
         store: SegmentStore,
         client: HlsClient,
         pool: MediaPool,
+        worker: str | None = None,
         linger: float = _LINGER,
         heartbeat_interval: float = _HEARTBEAT_INTERVAL,
         caption_interval: float = _CAPTION_INTERVAL,
@@ -221,7 +233,12 @@ class IngestActivities(Ingest):
         self._client = client
         self._heartbeat_interval = heartbeat_interval
         self._followers = FollowerPool(
-            client, store, pool, linger=linger, caption_interval=caption_interval
+            client,
+            store,
+            pool,
+            linger=linger,
+            caption_interval=caption_interval,
+            worker=worker,
         )
 
     @activity.defn(name="fetch_window")
@@ -256,7 +273,7 @@ class IngestActivities(Ingest):
             raise
         stopping = activity.is_worker_shutdown() or activity.is_cancelled()
         if result.end is None and not stopping:
-            self._followers.keep(request, result.cursor, follower)
+            await self._followers.keep(request, result.cursor, follower)
         else:
             await follower.close()
         return result
@@ -267,13 +284,13 @@ class IngestActivities(Ingest):
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
         async with heartbeating(interval=self._heartbeat_interval):
-            released = await stored.release(before=request.before)
+            await stored.release(before=request.before, after=request.after)
             if request.before is None:
                 await delete_analyzer_states(
                     self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
                 )
             await self._store.sweep(older_than=_SCRATCH_LIFETIME)
-        _log.info("media_released", segments=released, before=request.before)
+        _log.info("media_released", before=request.before)
 
     async def close(self) -> None:
         """Close all kept followers."""

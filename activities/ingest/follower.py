@@ -25,7 +25,7 @@ from activities.ingest.follower_events import (
 )
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.renditions import CaptionFollower, SeparateAudio
-from activities.ingest.store import StoredSegment, StoreGuard
+from activities.ingest.store import StoredSegment, StoredSegments, StoreGuard
 from domain.highlights.commentary import Cue
 from domain.ingest.continuity import (
     REMEMBERED_SEGMENTS,
@@ -110,6 +110,8 @@ class PlaylistFollower:
         cursor: where to start.
         limits: limits of the stream.
         stored: segments stored by an earlier attempt, by media sequence.
+        index: of the stream's stored segments.
+        worker: name of this worker if it keeps media on its own disk.
         store: guards writes to the segment store.
         encryption: counts segments that cannot be decrypted.
         audio: counts segments whose separate audio cannot be read.
@@ -133,13 +135,15 @@ class PlaylistFollower:
         cursor: IngestCursor,
         limits: IngestLimits,
         stored: dict[int, StoredSegment],
+        index: StoredSegments,
+        worker: str | None,
         store: StoreGuard,
         encryption: RepeatedFailure,
         audio: RepeatedFailure,
         captions: Callable[[str, Mapping[str, str]], CaptionFollower] | None = None,
         separate_audio: Callable[[str, Mapping[str, str]], SeparateAudio] | None = None,
     ) -> None:
-        self.store = store
+        self.store, self.index, self.worker = store, index, worker
         self.encryption, self.audio = encryption, audio
         self._poller = poller
         self._fetcher = fetcher
@@ -260,7 +264,7 @@ class PlaylistFollower:
         self._ahead.release()
 
     async def close(self) -> None:
-        """Stop following and delete downloads that were not consumed."""
+        """Stop following, write the index, and delete downloads that were not consumed."""
         tasks: list[asyncio.Task[None] | asyncio.Task[DownloadedSegment | MissingSegment]] = [
             *self._fetches
         ]
@@ -279,6 +283,7 @@ class PlaylistFollower:
             arrival = self._events.get_nowait()
             if isinstance(arrival, SegmentReady):
                 await discard(arrival)
+        await self.index.flush()
 
     async def _follow(self) -> None:
         while self.end is None:

@@ -14,7 +14,7 @@ import structlog
 from activities.ingest.fetcher import DownloadedSegment, MissingSegment
 from activities.ingest.follower import PlaylistFollower
 from activities.ingest.follower_events import SegmentGap, SegmentReady, encrypted_end, unread_gap
-from activities.ingest.store import StoredSegment, StoredSegments
+from activities.ingest.store import StoredSegment
 from domain.highlights.commentary import place_cues
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestProgress
 from domain.ingest.playlist import ListedSegment
@@ -64,9 +64,6 @@ class WindowFetch:
         self._limits = request.limits
         self._follower = follower
         self._store = store
-        self._stored = StoredSegments(
-            store, tenant_id=request.tenant_id, stream_id=request.stream_id
-        )
         self._builder = WindowBuilder(
             tenant_id=request.tenant_id, stream_id=request.stream_id, progress=progress
         )
@@ -209,7 +206,7 @@ class WindowFetch:
         self._builder.commit(ref, fetched.listed, fetched.media, restarted=arrival.restarted)
 
     async def _write(self, ref: SegmentRef, fetched: DownloadedSegment, file: Path) -> None:
-        """Store a segment with its record.
+        """Store a segment and add it to the index.
 
         Raises:
             StoreError: the store refused the segment.
@@ -222,7 +219,7 @@ class WindowFetch:
         record = StoredSegment(listed=fetched.listed, media=fetched.media, ref=ref)
         with contextlib.suppress(StoreError):  # a retry fetches the segment again
             await guard.run(
-                lambda: self._stored.note(record),
+                lambda: self._follower.index.note(record),
                 still_wanted=lambda: time.monotonic() < until,
             )
 
@@ -280,6 +277,7 @@ class WindowFetch:
             captions_url=self._follower.captions_url,
             audio_url=self._follower.audio_url,
             segment_interval=self._follower.interval,
+            worker=self._follower.worker,
         )
 
     def _finish(self, end: StreamEnd) -> FetchWindowResult:

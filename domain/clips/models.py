@@ -89,17 +89,24 @@ class ClipTiming(Model):
     """Timeouts of rendering (s) and number of attempts.
 
     `retry_interval` is the wait before the first retry (s); it doubles after each attempt.
+    `worker_timeout` is how long the worker that has the media may take to begin (s); after that,
+    any worker renders.
     """
 
     render_timeout: PositiveFloat = 300.0
     heartbeat_timeout: PositiveFloat = 15.0
     retry_interval: PositiveFloat = 1.0
     attempts: PositiveInt = 5
+    worker_timeout: PositiveFloat = 3.0
 
 
 class ClipInput(Model):
-    """Input of ClipWorkflow, which signals its outcome to `stream_workflow`."""
+    """Input of ClipWorkflow, which signals its outcome to `stream_workflow`.
+
+    `worker` is the worker that has the media on its own disk (`task_queues.of_worker`), if any.
+    """
 
     spec: ClipSpec
     stream_workflow: str
     timing: ClipTiming = ClipTiming()
+    worker: str | None = None

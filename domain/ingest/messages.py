@@ -62,6 +62,8 @@ class IngestCursor(Model):
         metadata_after: seconds of media time up to which timed metadata is dropped, since there was
             too much of it; None while there never was.
         audio: the audio track chosen last, so that the language stays the same.
+        worker: the worker that has the latest media on its own disk (`task_queues.of_worker`); None
+            if all workers read the same disk.
     """
 
     media_playlist_url: str | None = None
@@ -86,6 +88,7 @@ class IngestCursor(Model):
     looked_at: datetime | None = None
     metadata_after: NonNegativeFloat | None = None
     audio: AudioTrack | None = None
+    worker: str | None = None
 
     def changed(self, **changes: Unpack[CursorChanges]) -> IngestCursor:
         """Return the cursor with other values for some fields."""
@@ -117,6 +120,7 @@ class CursorChanges(TypedDict, total=False):
     looked_at: datetime | None
     metadata_after: float | None
     audio: AudioTrack | None
+    worker: str | None
 
 
 class IngestProgress(Model):

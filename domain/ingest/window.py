@@ -127,6 +127,11 @@ def media_prefix(*, tenant_id: UUID, stream_id: UUID) -> str:
     return f"{tenant_id}/{stream_id}/media/"
 
 
+def index_key(*, tenant_id: UUID, stream_id: UUID, minute: int) -> str:
+    """Return the key of the index of the segments that start in a minute of media time."""
+    return f"{media_prefix(tenant_id=tenant_id, stream_id=stream_id)}index/{minute:08d}.json"
+
+
 class WindowBuilder:
     """Builds one window, together with the cursor after it.
 

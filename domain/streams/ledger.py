@@ -159,6 +159,11 @@ class StreamLedger:
         return self._end
 
     @property
+    def worker(self) -> str | None:
+        """The worker that has the latest media on its own disk; None if all read the same one."""
+        return self._cursor.worker
+
+    @property
     def rendering(self) -> tuple[UUID, ...]:
         """IDs of the clips being rendered."""
         return self._clips.rendering
@@ -360,10 +365,10 @@ class StreamLedger:
         """Return which stored media to delete now; None if it is not worth a call."""
         if not self.release_is_due:
             return None
-        self._released = self._release_point()
+        after, self._released = self._released, self._release_point()
         self._segments = segments_from(self._segments, self._released)
         self._clips.forget_before(self._progress.analyzed)
-        return self._release(before=self._released)
+        return self._release(before=self._released, after=after)
 
     def final_release(self) -> MediaRelease:
         """Return the request to delete all stored media of the stream."""
@@ -538,9 +543,12 @@ class StreamLedger:
         self._progress = self._progress.replace(end=final, status=final.status)
         return final
 
-    def _release(self, *, before: float | None) -> MediaRelease:
+    def _release(self, *, before: float | None, after: float = 0.0) -> MediaRelease:
         return MediaRelease(
-            tenant_id=self._request.tenant_id, stream_id=self._request.stream_id, before=before
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            before=before,
+            after=after,
         )
 
     def _note_lag(self) -> None:

@@ -125,12 +125,14 @@ class ClipRecord(Model):
 class MediaRelease(Model):
     """Request to delete stored media of a stream that ends before `before` (s).
 
-    `before` is None when the stream is over and all of it can be deleted.
+    `before` is None when the stream is over and all of it can be deleted. `after` (s) is how far
+    the release before this one has deleted.
     """
 
     tenant_id: UUID
     stream_id: UUID
     before: NonNegativeFloat | None = None
+    after: NonNegativeFloat = 0.0
 
 
 class StreamTiming(Model):

@@ -156,6 +156,7 @@ class Stage:
                     ),
                 )
             )
+        await stored.flush()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
 from inspect import getmembers, isclass, isfunction
 from pathlib import Path
 
@@ -22,19 +21,23 @@ from infra.settings import Settings
 
 
 @pytest.fixture
-async def served(
+async def container(
     temporal_client: Client, postgres: DatabaseUrls, tmp_path: Path
-) -> AsyncIterator[Sequence[Worker]]:
+) -> AsyncIterator[Container]:
     settings = Settings(
         database_url=SecretStr(postgres.application),
         clip_store=str(tmp_path / "clips"),
         segment_store=str(tmp_path / "segments"),
     )
-    async with AsyncExitStack() as stack:
-        container = await stack.enter_async_context(Container(settings, client=temporal_client))
-        ingest = ingest_activities(container)
-        stack.push_async_callback(ingest.close)
-        yield workers(container, temporal_client, ingest)
+    async with Container(settings, client=temporal_client) as container:
+        yield container
+
+
+@pytest.fixture
+async def served(container: Container, temporal_client: Client) -> AsyncIterator[Sequence[Worker]]:
+    ingest = ingest_activities(container)
+    yield workers(container, temporal_client, ingest)
+    await ingest.close()
 
 
 def activities_of(worker: Worker) -> set[str]:
@@ -59,6 +62,23 @@ def declared() -> set[str]:
 
 async def test_there_is_one_worker_for_each_queue(served: Sequence[Worker]) -> None:
     assert sorted(worker.task_queue for worker in served) == sorted(task_queues.ALL)
+
+
+async def test_a_worker_with_media_on_its_own_disk_has_queues_of_its_own(
+    container: Container, temporal_client: Client
+) -> None:
+    container.worker_name = "render-1-0123456789ab"
+    ingest = ingest_activities(container)
+    by_queue = {
+        each.task_queue: activities_of(each) for each in workers(container, temporal_client, ingest)
+    }
+    await ingest.close()
+    assert set(by_queue) - set(task_queues.ALL) == {
+        "highlights-analysis@render-1-0123456789ab",
+        "highlights-render@render-1-0123456789ab",
+    }
+    for queue in (task_queues.ANALYSIS, task_queues.RENDER):
+        assert by_queue[f"{queue}@render-1-0123456789ab"] == by_queue[queue]
 
 
 async def test_every_activity_is_served_once_on_its_queue(served: Sequence[Worker]) -> None:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from temporalio.testing import ActivityEnvironment
 
 from activities.ingest import IngestActivities
+from activities.ingest.store import IndexedMinute
 from demo.origin.server import bind, serving
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestLimits, IngestProgress
 from domain.media.segments import Gap, SegmentRef, TimedMetadata, VariantPolicy
@@ -25,7 +26,7 @@ from domain.streams.messages import MediaRelease
 from domain.streams.status import EndReason
 from infra.media.hls_client import HlsClient
 from infra.media.pool import MediaPool
-from infra.storage.segments import LocalSegmentStore
+from infra.storage.segments import SegmentStore
 
 QUICK = IngestLimits(
     window_duration=3.0,
@@ -50,9 +51,7 @@ IMPATIENT = QUICK.model_copy(
 class IngestHarness:
     """The ingest activities of one worker, and one stream of one tenant."""
 
-    def __init__(
-        self, store: LocalSegmentStore, root: Path, client: HlsClient, pool: MediaPool
-    ) -> None:
+    def __init__(self, store: SegmentStore, root: Path, client: HlsClient, pool: MediaPool) -> None:
         self.store = store
         self.tenant_id: UUID = uuid4()
         self.stream_id: UUID = uuid4()
@@ -68,6 +67,7 @@ class IngestHarness:
         *,
         linger: float = 15.0,
         report_after: float = 2.5,
+        name: str | None = None,
     ) -> IngestActivities:
         """Another worker on the same store."""
         worker = IngestActivities(
@@ -78,6 +78,7 @@ class IngestHarness:
             heartbeat_interval=0.05,
             caption_interval=0.05,
             report_after=report_after,
+            worker=name,
         )
         self._workers.append(worker)
         return worker
@@ -148,9 +149,13 @@ class IngestHarness:
         return [key for key in keys if not key.endswith(".json")]
 
     async def recorded(self) -> int:
-        """How many stored segments have their record, which is written after the media."""
-        keys = await self.store.list(f"{self.tenant_id}/{self.stream_id}/media/")
-        return sum(key.endswith(".json") for key in keys)
+        """How many stored segments are in the index, which is written after the media."""
+        return sum(len(minute.segments) for minute in (await self.index()).values())
+
+    async def index(self) -> dict[str, IndexedMinute]:
+        """The index of the stream's segments, by key."""
+        keys = await self.store.list(f"{self.tenant_id}/{self.stream_id}/media/index/")
+        return {key: IndexedMinute.model_validate_json(await self.store.read(key)) for key in keys}
 
 
 class Story:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from activities.ingest.store import IndexedMinute
 from demo.origin import LiveOrigin, OriginOptions
 from tests.integration.ingest.harness import IngestHarness
 
@@ -19,6 +20,13 @@ async def stored(ingest: IngestHarness, video: Path) -> IngestHarness:
         await ingest.follow(origin.master_url)
     assert len(await ingest.media_keys()) == 12
     return ingest
+
+
+async def forget(ingest: IngestHarness, *keys: str) -> None:
+    """Take segments out of the index, as if their writer had been killed before it was written."""
+    for name, minute in (await ingest.index()).items():
+        left = tuple(each for each in minute.segments if each.ref.key not in keys)
+        await ingest.store.put(name, IndexedMinute(segments=left).model_dump_json().encode())
 
 
 async def test_what_ends_before_the_time_given_goes_and_the_rest_stays(
@@ -56,9 +64,17 @@ async def test_media_whose_writer_was_killed_before_noting_it_goes_with_its_neig
     stored: IngestHarness,
 ) -> None:
     key = (await stored.media_keys())[2]
-    await stored.store.delete(f"{key}.json")
+    await forget(stored, key)
     await stored.release(before=6.0)
     assert len(await stored.media_keys()) == 6
+
+
+async def test_media_that_no_index_names_goes_at_the_end(stored: IngestHarness) -> None:
+    await forget(stored, *await stored.media_keys())
+    await stored.release(before=6.0)
+    assert len(await stored.media_keys()) == 12
+    await stored.release(before=None)
+    assert await stored.store.list(f"{stored.tenant_id}/") == []
 
 
 async def test_hours_of_windows_take_the_room_of_the_retention_only(
