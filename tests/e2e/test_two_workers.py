@@ -32,7 +32,7 @@ from infra.settings import Settings
 from infra.storage.s3 import S3Location
 from tests.e2e.installation import ROOT, command
 from tests.factories.rows import new_tenant
-from tests.s3_server import S3Server
+from tests.fakes.s3_server import S3Server
 from workflows.stream import StreamWorkflow
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow, pytest.mark.timeout(300)]
