@@ -272,7 +272,7 @@ class RateLimiter:
         A refusal uses nothing of the bucket that refuses and of those after it.
 
         Raises:
-            RateLimiterUnavailableError: Redis does not answer, and nobody else is to count.
+            RateLimiterUnavailableError: Redis does not answer, and local counting is off.
         """
         if self._shared is None:
             return await self._take(self._local, buckets, cost)
@@ -294,7 +294,7 @@ class RateLimiter:
         """Return how a bucket stands; nothing is used.
 
         Raises:
-            RateLimiterUnavailableError: Redis does not answer, and nobody else is to count.
+            RateLimiterUnavailableError: Redis does not answer, and local counting is off.
         """
         if self._shared is None:
             return await self._status(self._local, bucket)

@@ -28,7 +28,7 @@ class _CachedFile:
 class MediaCache:
     """Local files by key, of which the least recently used are deleted first.
 
-    Each process has a directory of its own under `root`, which is deleted when the process closes
+    Each process has its own directory under `root`, which is deleted when the process closes
     the cache, or else by the next process that uses `root`. Nothing is shared between processes,
     so nothing has to be locked: a process that starts reads its first media from the store.
 

@@ -166,7 +166,7 @@ _AWS_HOSTS: Final = (".amazonaws.com", ".amazonaws.com.cn")
 
 
 class S3Connection:
-    """The boto3 client of a process, called in threads of its own."""
+    """The boto3 client of a process, called in its own threads."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")

@@ -38,7 +38,7 @@ class UrlSigner:
         self._secret = secret
 
     def sign(self, path: str, *, tenant_id: UUID, expires: int) -> str:
-        """Return `path` with a query that lets anybody read it.
+        """Return `path` with a query that lets anyone read it.
 
         Args:
             path: absolute, without a query.
@@ -77,7 +77,7 @@ def clip_path(clip_id: UUID, file: ClipFile) -> str:
 
 
 class ClipLinks:
-    """Makes URLs that let anybody read a clip's file for a while.
+    """Makes URLs that let anyone read a clip's file for a while.
 
     Args:
         signer: signs them.
@@ -120,7 +120,7 @@ def read_rsa_key(pem: str) -> RSAPrivateKey:
 
 
 class CloudFrontLinks:
-    """Makes URLs of a CloudFront distribution that let anybody read a file for a while.
+    """Makes URLs of a CloudFront distribution that let anyone read a file for a while.
 
     Args:
         base_url: of the distribution, and of the path below which the files are.
