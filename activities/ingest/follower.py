@@ -288,19 +288,20 @@ class PlaylistFollower:
         while self.end is None:
             began = time.monotonic()
             await self._poll()
-            delay = self._delay()
+            delay = self._delay(time.monotonic() - began)
             if self.end is None:
                 await asyncio.sleep(delay)
             patience = max(self._limits.request_timeout, self._poller.patience)
             longest = patience + delay + _POLL_SLACK
             self.looked += min(time.monotonic() - began, longest)
 
-    def _delay(self) -> float:
+    def _delay(self, elapsed: float) -> float:
+        """Return the seconds until the next request; the last one took `elapsed` seconds."""
         playlist = self._playlist
         if self._failures:
             return self._backoff()
         if self._poller.waits:
-            return FASTEST
+            return max(FASTEST - elapsed, 0.0)
         idle = time.monotonic() - self._idle_since if self._idle_since else 0.0
         return poll_delay(
             self.interval,
