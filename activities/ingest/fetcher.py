@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 import structlog
 
+from activities.ingest.parts import PartCollector, PartFollower
 from domain.ingest.messages import IngestLimits
 from domain.ingest.playlist import ListedSegment, Resource, SegmentKey
 from domain.ingest.retries import SegmentTiming, segment_timing
@@ -136,6 +137,7 @@ class SegmentFetcher:
         still_listed: Callable[[], bool],
         timing: SegmentTiming | None = None,
         encoding: int = 0,
+        parts: PartCollector | None = None,
     ) -> DownloadedSegment | MissingSegment:
         """Download a segment, retrying with growing delays while the playlist still lists it.
 
@@ -146,6 +148,7 @@ class SegmentFetcher:
             timing: timeouts; those of a playlist that lists its segments for good unless given.
             encoding: number of the run of segments between two discontinuities: another run may
                 have another initialization section behind the same URL.
+            parts: its parts, which spare the request for the segment if none is missing.
         """
         timing = timing or segment_timing(
             listed.duration,
@@ -158,7 +161,7 @@ class SegmentFetcher:
         while True:
             attempt += 1
             try:
-                return await self._attempt(listed, limits, timing, encoding)
+                return await self._attempt(listed, limits, timing, encoding=encoding, parts=parts)
             except _FailedAttempt as failure:
                 spent = attempt >= failure.attempts and time.monotonic() - began >= failure.patience
                 if spent or (attempt > 1 and not still_listed()):
@@ -175,8 +178,18 @@ class SegmentFetcher:
             jittered = delay * random.uniform(0.5, 1.0)  # noqa: S311 jitter
             await asyncio.sleep(max(jittered, wait or 0.0))
 
+    def part_follower(self, limits: IngestLimits) -> PartFollower:
+        """Return what collects parts of segments for a later `fetch`."""
+        return PartFollower(self._client, self._store, limits=limits)
+
     async def _attempt(
-        self, listed: ListedSegment, limits: IngestLimits, timing: SegmentTiming, encoding: int
+        self,
+        listed: ListedSegment,
+        limits: IngestLimits,
+        timing: SegmentTiming,
+        *,
+        encoding: int,
+        parts: PartCollector | None,
     ) -> DownloadedSegment:
         refusal = listed.problem or listed.refusal
         if refusal:
@@ -185,7 +198,9 @@ class SegmentFetcher:
             )
         file = await self._store.scratch()
         try:
-            size = await self._download(listed, file, limits, timing, encoding)
+            size = await self._download(
+                listed, file, limits, timing, encoding=encoding, parts=parts
+            )
             facts = await self._pool.run(probe, str(file))
         except BaseException as error:
             await asyncio.to_thread(file.unlink, missing_ok=True)
@@ -215,11 +230,17 @@ class SegmentFetcher:
         file: Path,
         limits: IngestLimits,
         timing: SegmentTiming,
+        *,
         encoding: int,
+        parts: PartCollector | None,
     ) -> int:
         prefix = b""
         if listed.initialization is not None:
             prefix = await self._initialization(listed, timing, encoding)
+        if parts is not None:
+            size = await parts.write(file, prefix=prefix)
+            if size is not None:
+                return size
         if listed.key is None:
             return await self._client.download(
                 listed.resource,

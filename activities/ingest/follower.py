@@ -23,6 +23,7 @@ from activities.ingest.follower_events import (
     playlist_problem,
     unread_gap,
 )
+from activities.ingest.parts import PartCollector
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.renditions import CaptionFollower, SeparateAudio
 from activities.ingest.store import StoredSegment, StoredSegments, StoreGuard
@@ -38,6 +39,7 @@ from domain.ingest.continuity import (
 )
 from domain.ingest.messages import IngestCursor, IngestLimits
 from domain.ingest.playlist import (
+    FASTEST,
     DateRange,
     ListedSegment,
     MediaPlaylist,
@@ -179,6 +181,7 @@ class PlaylistFollower:
         self._events: asyncio.Queue[FollowerEvent] = asyncio.Queue(_QUEUED)
         self._ahead = asyncio.Semaphore(_PREFETCHED)
         self._fetches: set[asyncio.Task[DownloadedSegment | MissingSegment]] = set()
+        self._parts = fetcher.part_follower(limits)
         self._task: asyncio.Task[None] | None = None
         self._follow_captions = captions
         self._captions: CaptionFollower | None = None
@@ -273,6 +276,7 @@ class PlaylistFollower:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._parts.close()
         if self._captions is not None:
             await self._captions.close()
         if self._audio is not None:
@@ -289,16 +293,20 @@ class PlaylistFollower:
         while self.end is None:
             began = time.monotonic()
             await self._poll()
-            delay = self._delay()
+            delay = self._delay(time.monotonic() - began)
             if self.end is None:
                 await asyncio.sleep(delay)
-            longest = self._limits.request_timeout + delay + _POLL_SLACK
+            patience = max(self._limits.request_timeout, self._poller.patience)
+            longest = patience + delay + _POLL_SLACK
             self.looked += min(time.monotonic() - began, longest)
 
-    def _delay(self) -> float:
+    def _delay(self, elapsed: float) -> float:
+        """Return the seconds until the next request; the last one took `elapsed` seconds."""
         playlist = self._playlist
         if self._failures:
             return self._backoff()
+        if self._poller.waits:
+            return max(FASTEST - elapsed, 0.0)
         idle = time.monotonic() - self._idle_since if self._idle_since else 0.0
         return poll_delay(
             self.interval,
@@ -439,6 +447,7 @@ class PlaylistFollower:
             self._restarted = True
         self._stored = {}
         self._memory = self._memory.restarted()
+        self._parts.drop()
         self._head = None
         self._regression = None
         self._durations.clear()
@@ -495,6 +504,7 @@ class PlaylistFollower:
         self._regression = None
         self._confirmed("", of=1)
         self.away = 0.0
+        await self._follow_parts(playlist)
         if playlist.segments:
             self._head = max(self._head or 0, playlist.segments[0].sequence)
         if playlist.ended and self.end is None:
@@ -537,6 +547,7 @@ class PlaylistFollower:
         self._restarted = True
         self._stored = {}
         self._memory = self._memory.restarted()
+        self._parts.drop()
         self._head = None
         await self._advance(playlist, fresh)
 
@@ -605,8 +616,14 @@ class PlaylistFollower:
             )
             self._next = last + 1
 
+    async def _follow_parts(self, playlist: MediaPlaylist) -> None:
+        """Download the parts of the segment that comes next, if there is a free slot."""
+        if self._next is not None and self._next not in self._stored and not self._ahead.locked():
+            await self._parts.follow(playlist, self._next)
+
     async def _take(self, segment: ListedSegment, now: datetime) -> None:
         """Queue a segment, and download it as soon as there is a free slot."""
+        parts = self._parts.claim(segment, self._playlist)
         self._next = segment.sequence + 1
         if segment.program_date_time is not None:
             self._last_date_time, self._last_end = segment.program_date_time, segment.ends_at
@@ -627,7 +644,7 @@ class PlaylistFollower:
             return
         if segment.discontinuity or self._restarted:
             self._encoding += 1
-        fetch = self._fetch(segment, self._encoding)
+        fetch = self._fetch(segment, self._encoding, parts)
         outcome = asyncio.create_task(fetch, name="fetch-segment")
         self._fetches.add(outcome)
         outcome.add_done_callback(self._fetches.discard)
@@ -637,7 +654,16 @@ class PlaylistFollower:
         )
 
     async def _fetch(
-        self, segment: ListedSegment, encoding: int
+        self, segment: ListedSegment, encoding: int, parts: PartCollector | None
+    ) -> DownloadedSegment | MissingSegment:
+        try:
+            return await self._fetch_media(segment, encoding, parts)
+        finally:
+            if parts is not None:
+                await self._parts.discard(parts)
+
+    async def _fetch_media(
+        self, segment: ListedSegment, encoding: int, parts: PartCollector | None
     ) -> DownloadedSegment | MissingSegment:
         await self._ahead.acquire()
         stored = self._stored.get(segment.sequence)
@@ -652,6 +678,7 @@ class PlaylistFollower:
                     still_listed=lambda: self._is_listed(segment.sequence),
                     timing=self._timing(segment),
                     encoding=encoding,
+                    parts=parts,
                 ),
                 still_wanted=lambda: self._is_listed(segment.sequence),
                 on_refusal=refusals.append,
@@ -705,6 +732,8 @@ class PlaylistFollower:
 
     def _note_listing(self, playlist: MediaPlaylist) -> None:
         now = time.monotonic()
+        if self._audio is not None:
+            self._audio.note_reports(playlist.reports)
         if self._playlist is not None:
             listed = {segment.sequence for segment in playlist.segments}
             for segment in self._playlist.segments:

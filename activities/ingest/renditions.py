@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 import structlog
 
 from activities.ingest.fetcher import DownloadedSegment, MissingSegment, SegmentFetcher
+from activities.ingest.reloader import PlaylistReloader
 from domain.highlights.commentary import MOST_LINES, CaptionDeduplicator, Cue
 from domain.ingest.audio_alignment import AudioCover, AudioSpan, find_audio
+from domain.ingest.low_latency import PlaylistUpdate
 from domain.ingest.messages import IngestLimits
-from domain.ingest.playlist import ListedSegment, MediaPlaylist
-from domain.ingest.retries import RepeatedFailure, playlist_timing, segment_timing
+from domain.ingest.playlist import ListedSegment, MasterPlaylist, MediaPlaylist, RenditionReport
+from domain.ingest.retries import RepeatedFailure, segment_timing
 from domain.ingest.window import FetchedMedia
 from domain.media.timeline import unwrap
 from domain.streams.status import ProblemCode
@@ -220,7 +222,8 @@ class SeparateAudio:
         self._failure = failure or RepeatedFailure(ProblemCode.AUDIO_UNAVAILABLE)
         self._detail = ""
         self._fetcher = SegmentFetcher(client, store, pool)
-        self._validators = Validators()
+        self._reloader = PlaylistReloader(client, limits=limits, parts=False)
+        self._reported: RenditionReport | None = None
         self._playlist = MediaPlaylist(target_duration=0)
         self._measured: OrderedDict[_Name, AudioSpan] = OrderedDict()
         self._files: OrderedDict[_Name, _Sound] = OrderedDict()
@@ -235,6 +238,12 @@ class SeparateAudio:
     def failing(self) -> bool:
         """True if the playlist could not be read several times in a row."""
         return self._failures >= _FAILING
+
+    def note_reports(self, reports: Iterable[RenditionReport]) -> None:
+        """Record how far this rendition is, as the playlist of the pictures reports."""
+        path = urlsplit(self.url).path
+        found = [each for each in reports if urlsplit(each.url).path == path]
+        self._reported = found[0] if found else self._reported
 
     async def complete(self, fetched: DownloadedSegment) -> DownloadedSegment:
         """Return a video segment with audio; one that has audio already is returned unchanged."""
@@ -321,10 +330,11 @@ class SeparateAudio:
                     self._impatient_until = now + 3 * max(target, 1.0)
                     _log.info("audio_late", sequence=listed.sequence)
                 break
-            if asked:
+            if asked and not self._reloader.waits:
                 await asyncio.sleep(min(max(target / 4, _SHORTEST_PAUSE), _LONGEST_PAUSE))
             asked = True
-            await self._refresh()
+            left = began + _wait(target) - time.monotonic()
+            await self._refresh(hold=0.0 if impatient else max(left, _SHORTEST_PAUSE))
         for each in found.wanted:
             if _name(each) in self._files:
                 self._files.move_to_end(_name(each))
@@ -375,39 +385,32 @@ class SeparateAudio:
             _, oldest = self._files.popitem(last=False)
             await asyncio.to_thread(oldest.file.unlink, missing_ok=True)
 
-    async def _refresh(self) -> None:
-        """Read the playlist again."""
-        timing = playlist_timing(
-            self._playlist.target_duration, request_timeout=self._limits.request_timeout
-        )
+    async def _refresh(self, *, hold: float) -> None:
+        """Read the playlist again; the server may hold the request back for `hold` seconds."""
+        last = self._reported
         try:
-            answer = await self._client.playlist(
+            playlist = await self._reloader.read(
                 self.url,
-                max_bytes=self._limits.max_playlist_bytes,
-                seconds=timing.total,
-                idle=timing.idle,
-                validators=self._validators,
+                variables=self._variables,
+                expected=PlaylistUpdate(sequence=last.last_sequence) if last else None,
+                hold=hold,
             )
-            playlist = None if answer.text is None else await self._parsed(answer.text, answer.url)
         except (FetchError, NotAPlaylistError, UrlForbiddenError) as error:
-            _log.info("audio_playlist_not_read", problem=str(error))
-            self._validators = Validators()
-            self._failures += 1
-            self._unread = f"its playlist: {error}"
+            self._note_unread(str(error))
+            return
+        if isinstance(playlist, MasterPlaylist):
+            self._note_unread("the URL is that of a master playlist")
             return
         self._failures = 0
         self._unread = ""
-        self._validators = answer.validators
         if playlist is not None:
             self._playlist = playlist
 
-    async def _parsed(self, text: str, url: str) -> MediaPlaylist:
-        playlist = await asyncio.to_thread(
-            parse_playlist, text, url=url, requested_url=self.url, variables=self._variables
-        )
-        if not isinstance(playlist, MediaPlaylist):
-            raise NotAPlaylistError("the sound's playlist is a master playlist")
-        return playlist
+    def _note_unread(self, problem: str) -> None:
+        _log.info("audio_playlist_not_read", problem=problem)
+        self._reloader.forget()
+        self._failures += 1
+        self._unread = f"its playlist: {problem}"
 
 
 def _wait(target_duration: float) -> float:

@@ -41,6 +41,9 @@ def play(
     ] = None,
     faults: Annotated[str, typer.Option(help='JSON, such as {"missing": [4]}.')] = "{}",
     linger: Annotated[float, typer.Option(help="Seconds to keep serving after the end.")] = 30.0,
+    parts: Annotated[
+        float | None, typer.Option(help="Seconds of the parts of low-latency HLS.")
+    ] = None,
     ladder: Annotated[bool, typer.Option(help="Offer lower qualities too.")] = False,
 ) -> None:
     """Play FILE as a live HLS stream in 100ms's form and print its address."""
@@ -56,6 +59,7 @@ def play(
             captions=_captions(truth),
             faults=Faults.model_validate_json(faults),
             ladder=ladder,
+            part_duration=parts,
         )
         asyncio.run(_play(file, options, linger))
     except (DemoError, ValidationError, OSError) as error:

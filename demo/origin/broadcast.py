@@ -58,6 +58,7 @@ class Broadcast:
     ) -> None:
         self.pace = pace
         self.segments: list[PublishedSegment] = []
+        self.upcoming: PublishedSegment | None = None
         self.ended = False
         self._window = window
         self._segment_duration = segment_duration
@@ -71,6 +72,18 @@ class Broadcast:
         self, *, duration: float, first_timestamp: int | None, at: datetime
     ) -> PublishedSegment:
         """Append the next segment: `duration` in s, `first_timestamp` in ticks of 90 kHz."""
+        segment = self.open(duration=duration, first_timestamp=first_timestamp, at=at)
+        self.segments.append(segment)
+        self.upcoming = None
+        regression = self._faults.regression
+        if regression and not regression.lasting and segment.index == regression.at:
+            self._stale_answers = regression.times
+        return segment
+
+    def open(
+        self, *, duration: float, first_timestamp: int | None, at: datetime
+    ) -> PublishedSegment:
+        """Return the next segment, which will be published at `at`, without publishing it."""
         faults = self._faults
         index = len(self.segments)
         last = self.segments[-1] if self.segments else None
@@ -91,9 +104,7 @@ class Broadcast:
         )
         if restarts and faults.restart is not None and faults.restart.reset_sequence:
             segment = segment.model_copy(update={"discontinuity_sequence": 1})
-        self.segments.append(segment)
-        if faults.regression and not faults.regression.lasting and index == faults.regression.at:
-            self._stale_answers = faults.regression.times
+        self.upcoming = segment
         return segment
 
     def listed(self) -> list[PublishedSegment]:

@@ -114,6 +114,10 @@ class Faults(Model):
             page, bytes of a picture, or a gzip bomb of `bomb_bytes` when unpacked.
         end: how the stream ends: EXT-X-ENDLIST, a playlist that stands still for ever, or one
             that is gone (404).
+        missing_parts: parts (segment, part) that are listed, but 404.
+        gap_parts: parts that are listed with GAP=YES, and 404.
+        blocking: what becomes of requests that ask to be held back: they are answered at once,
+            refused with a status, or never answered.
         stop_after: end after so many segments, as when the room closes early.
     """
 
@@ -134,4 +138,7 @@ class Faults(Model):
     master: Literal["playlist", "missing", "html", "binary", "gzip_bomb"] = "playlist"
     bomb_bytes: PositiveInt = 1 << 30
     end: Literal["endlist", "silent", "gone"] = "endlist"
+    missing_parts: tuple[tuple[NonNegativeInt, NonNegativeInt], ...] = ()
+    gap_parts: tuple[tuple[NonNegativeInt, NonNegativeInt], ...] = ()
+    blocking: Literal["honored", "ignored", "400", "503", "hangs"] = "honored"
     stop_after: PositiveInt | None = None

@@ -22,7 +22,7 @@ from demo.origin.channel import Channel, beam_path
 from demo.origin.faults import Stall
 from demo.origin.ladder import choose_variants, keep_tracks
 from demo.origin.options import OriginOptions
-from demo.origin.packager import Packager
+from demo.origin.packager import PackagedSegment, Packager
 from demo.origin.playlist import Mark, PublishedSegment
 from demo.origin.server import bind, build_app, serving
 from demo.origin.source import Source, probe
@@ -52,7 +52,6 @@ class LiveOrigin:
         self._began_at = datetime.now(UTC)
         self._began_clock = 0.0
         self._stack = contextlib.AsyncExitStack()
-        self._changed = asyncio.Condition()
         self._source: Source | None = None
         self._broadcast = self._new_broadcast()
         self._channel: Channel | None = None
@@ -112,6 +111,7 @@ class LiveOrigin:
             has_audio=source.audio is not None,
             faults=options.faults,
             captions=options.captions,
+            part_duration=options.part_duration,
         )
         if options.serve:
             listener = bind(options.host, options.port)
@@ -215,8 +215,9 @@ class LiveOrigin:
 
     async def wait_published(self, count: int) -> None:
         """Wait until so many segments are published, or the stream has ended."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.published >= count or self.finished.is_set())
+        changed = self.channel.changed
+        async with changed:
+            await changed.wait_for(lambda: self.published >= count or self.finished.is_set())
 
     async def _publish(self, packager: Packager, channel: Channel) -> None:
         try:
@@ -233,6 +234,8 @@ class LiveOrigin:
         stall: asyncio.Task[None] | None = None
         async for packaged in packager.segments():
             due = (self.position + packaged.duration) / self.options.pace + behind
+            if self.options.part_duration is not None:
+                await self._publish_parts(packaged, channel, due)
             late = await self._wait_until(due)
             behind += late
             at = self._began_at + timedelta(seconds=due + late)
@@ -248,6 +251,19 @@ class LiveOrigin:
                 break
         if stall is not None:
             await stall
+
+    async def _publish_parts(self, packaged: PackagedSegment, channel: Channel, due: float) -> None:
+        """Publish all parts of a segment but the last one, which comes with the segment itself."""
+        at = self._began_at + timedelta(seconds=due)
+        parts = channel.open(packaged, at=at)
+        left = packaged.duration
+        for duration in parts[:-1]:
+            left -= duration
+            await self._wait_until(due - left / self.options.pace)
+            channel.publish_part(packaged.index, duration)
+            await self._announce()
+        await self._wait_until(due)
+        channel.publish_part(packaged.index, parts[-1])
 
     async def _wait_until(self, due: float) -> float:
         """Wait until `due` seconds after the beginning; return by how many seconds it was missed.
@@ -267,8 +283,8 @@ class LiveOrigin:
         channel.thaw()
 
     async def _announce(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+        async with self.channel.changed:
+            self.channel.changed.notify_all()
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

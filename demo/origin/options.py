@@ -37,6 +37,8 @@ class OriginOptions(Model):
         directory: where segments are kept; a temporary one by default.
         path: the stream's folder on the server; by default one of its own in 100ms's form.
         keep_all: keep every segment, as a source that records does.
+        part_duration: seconds of the parts in which segments are published (low-latency HLS); by
+            default they are published as a whole.
         serve: listen; else whoever plays it serves `LiveOrigin.app` among others.
     """
 
@@ -57,4 +59,5 @@ class OriginOptions(Model):
     directory: Path | None = None
     path: str | None = None
     keep_all: bool = False
+    part_duration: PositiveFloat | None = None
     serve: bool = True

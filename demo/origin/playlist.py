@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, NonNegativeFloat
 from demo.model import Model
 from demo.origin.captions import CAPTIONS
 from demo.origin.packager import Variant
+from demo.origin.parts import LowLatency
 
 PlaylistType = Literal["live", "event", "vod"]
 
@@ -104,15 +105,17 @@ def media_playlist(
     ended: bool = False,
     encrypted: bool = False,
     marks: Sequence[DatedMark] = (),
+    low_latency: LowLatency | None = None,
 ) -> str:
     """Write a media playlist of the segments listed; `target_duration` in seconds."""
     fragmented = suffix == "m4s"
     longest = max([target_duration, *(segment.duration for segment in segments)])
     first = segments[0]
+    target = max(1, math.floor(longest + 0.5))
     lines = [
         "#EXTM3U",
-        f"#EXT-X-VERSION:{7 if fragmented else 6}",
-        f"#EXT-X-TARGETDURATION:{max(1, math.floor(longest + 0.5))}",
+        f"#EXT-X-VERSION:{9 if low_latency else 7 if fragmented else 6}",
+        f"#EXT-X-TARGETDURATION:{target}",
         f"#EXT-X-MEDIA-SEQUENCE:{first.media_sequence}",
         "#EXT-X-INDEPENDENT-SEGMENTS",
     ]
@@ -122,13 +125,16 @@ def media_playlist(
         lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{before}")
     if playlist_type != "live":
         lines.append(f"#EXT-X-PLAYLIST-TYPE:{playlist_type.upper()}")
+    if low_latency:
+        lines += low_latency.header(target)
     if encrypted:
         lines.append('#EXT-X-KEY:METHOD=AES-128,URI="key.bin"')
     if fragmented:
         lines.append('#EXT-X-MAP:URI="init.mp4"')
     lines += [_date_range(mark) for mark in marks]
-    for segment in segments:
-        lines += _entry(segment, suffix)
+    lines += _entries(segments, suffix, target, low_latency)
+    if low_latency and not ended:
+        lines += low_latency.tail(segments[-1].media_sequence)
     if ended:
         lines.append("#EXT-X-ENDLIST")
     return "\n".join(lines) + "\n"
@@ -139,16 +145,32 @@ def segment_name(index: int, suffix: str) -> str:
     return f"segment_{index:05d}.{suffix}"
 
 
-def _entry(segment: PublishedSegment, suffix: str) -> list[str]:
+def _entries(
+    segments: Sequence[PublishedSegment],
+    suffix: str,
+    target: int,
+    low_latency: LowLatency | None,
+) -> list[str]:
+    lines: list[str] = []
+    durations = [segment.duration for segment in segments]
+    skipped = low_latency.skipped(durations, target) if low_latency else 0
+    if skipped:
+        lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")
+    for place, segment in enumerate(segments[skipped:], skipped):
+        lines += opening_tags(segment)
+        if low_latency:
+            after = sum(durations[place + 1 :])
+            lines += low_latency.tags_of(segment.index, after=after, target_duration=target)
+        lines += [f"#EXTINF:{segment.duration:.6f},", segment_name(segment.index, suffix)]
+    return lines
+
+
+def opening_tags(segment: PublishedSegment) -> list[str]:
+    """Write the tags that stand before a segment and its parts."""
     lines = ["#EXT-X-DISCONTINUITY"] if segment.discontinuity else []
     if segment.gap:
         lines.append("#EXT-X-GAP")
-    return [
-        *lines,
-        f"#EXT-X-PROGRAM-DATE-TIME:{_timestamp(segment.program_date_time)}",
-        f"#EXTINF:{segment.duration:.6f},",
-        segment_name(segment.index, suffix),
-    ]
+    return [*lines, f"#EXT-X-PROGRAM-DATE-TIME:{_timestamp(segment.program_date_time)}"]
 
 
 def _date_range(mark: DatedMark) -> str:

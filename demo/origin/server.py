@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from demo.origin.channel import Channel
 from demo.origin.faults import OversizedSegment
+from demo.origin.parts import Directives
 
 _PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 _SEGMENT_TYPES = {"ts": "video/mp2t", "m4s": "video/iso.segment"}
@@ -34,6 +35,7 @@ def build_app(channel: Channel) -> Starlette:
     routes = [
         Route(f"{channel.path}/master.m3u8", server.master),
         Route(f"{channel.path}/{{variant}}/index.m3u8", server.media),
+        Route(f"{channel.path}/{{variant}}/part_{{name}}", server.part),
         Route(f"{channel.path}/{{variant}}/{{name}}", server.segment),
         Route(server.room_path, server.master),
     ]
@@ -75,7 +77,17 @@ class _Server:
             return _refuse(404)
         if status := channel.media_error():
             return _refuse(status)
-        return _playlist(request, channel.media())
+        return await self._live(request, variant)
+
+    async def _live(self, request: Request, variant: str) -> Response:
+        """Answer when the playlist lists what the request asks for."""
+        try:
+            directives = Directives.of(request.query_params)
+        except ValueError:
+            return _refuse(400)
+        if status := await self._channel.hold(directives):
+            return _refuse(status)
+        return _playlist(request, self._channel.media(variant, skip=directives.skip))
 
     async def segment(self, request: Request) -> Response:
         channel = self._channel
@@ -94,6 +106,16 @@ class _Server:
         if status := channel.segment_error(index):
             return _refuse(status)
         return self._redirect("segment") or self._send(variant, index)
+
+    async def part(self, request: Request) -> Response:
+        channel = self._channel
+        variant, name = request.path_params["variant"], f"part_{request.path_params['name']}"
+        channel.hits[f"{variant}/{name}"] += 1
+        if not channel.visible or not channel.has_variant(variant):
+            return _refuse(404)
+        if status := await channel.hold_part(name):
+            return _refuse(status)
+        return Response(channel.part(variant, name), media_type=_SEGMENT_TYPES[channel.suffix])
 
     def _send(self, variant: str, index: int) -> Response:
         channel = self._channel

@@ -6,7 +6,7 @@ fMP4: `tfdt` counts in the track's own timescale (ISO/IEC 14496-12, 8.8.12).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 TICKS_PER_SECOND = 90_000
 WRAP = 1 << 33
@@ -32,6 +32,23 @@ def shift_mpegts(data: bytes, ticks: int) -> bytes:
         moved = (base + ticks) % WRAP
         shifted[at : at + 5] = (moved << 7 | tail).to_bytes(5, "big")
     return bytes(shifted)
+
+
+def mpegts_cuts(data: bytes, seconds: Sequence[float]) -> list[int]:
+    """Return where the first picture (or sound) begins after each time since the first one."""
+    starts = [(at - at % _PACKET, _read(data, at)) for at, is_dts in _stamps(data) if not is_dts]
+    pictures = [each for each in starts if _is_picture(data, each[0])] or starts
+    cuts: list[int] = []
+    for after in seconds:
+        due = after * TICKS_PER_SECOND
+        found = (at for at, stamp in pictures if (stamp - pictures[0][1]) % WRAP >= due)
+        cuts.append(max([*cuts[-1:], next(found, len(data))]))
+    return cuts
+
+
+def _is_picture(data: bytes, start: int) -> bool:
+    pes = start + 4 + (1 + data[start + 4] if data[start + 3] & 0x20 else 0)
+    return 0xE0 <= data[pes + 3] <= 0xEF  # noqa: PLR2004
 
 
 def _packets(data: bytes) -> Iterator[int]:

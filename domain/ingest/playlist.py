@@ -228,6 +228,51 @@ class DateRange(Model):
         )
 
 
+class SegmentPart(Model):
+    """A partial segment (EXT-X-PART); `duration` in seconds, `gap` if it is declared missing."""
+
+    resource: Resource
+    duration: NonNegativeFloat = Field(le=LONGEST_SEGMENT, allow_inf_nan=False)
+    gap: bool = False
+
+
+class PartialSegment(Model):
+    """The listed parts of one segment, in order.
+
+    Attributes:
+        sequence: media sequence number of the segment, which may not be listed itself yet.
+        parts: together they are the segment, byte by byte, once all are published.
+        encrypted: a key applies to the segment.
+    """
+
+    sequence: NonNegativeInt
+    parts: tuple[SegmentPart, ...]
+    encrypted: bool = False
+
+
+class ServerControl(Model):
+    """What the server offers to clients that ask for it (EXT-X-SERVER-CONTROL).
+
+    Attributes:
+        can_block_reload: it holds a request for a playlist back until a given part is listed.
+        can_skip_until: seconds from the end of the playlist before which a delta update may leave
+            segments out; None without delta updates.
+        can_skip_date_ranges: a delta update may leave date ranges out too.
+    """
+
+    can_block_reload: bool = False
+    can_skip_until: NonNegativeFloat | None = None
+    can_skip_date_ranges: bool = False
+
+
+class RenditionReport(Model):
+    """The last segment and part that another rendition lists (EXT-X-RENDITION-REPORT)."""
+
+    url: str
+    last_sequence: NonNegativeInt
+    last_part: NonNegativeInt | None = None
+
+
 class MediaPlaylist(Model):
     """One response of a media playlist.
 
@@ -238,9 +283,14 @@ class MediaPlaylist(Model):
         ended: EXT-X-ENDLIST is present.
         vod: EXT-X-PLAYLIST-TYPE is VOD.
         media_sequence: EXT-X-MEDIA-SEQUENCE modulo 2**53; None where missing or unreadable.
-        can_block_reload: the server accepts blocking playlist requests (EXT-X-SERVER-CONTROL).
-        has_parts: the playlist lists partial segments (EXT-X-PART).
-        dropped: number of lines that could not be parsed, by tag name.
+        server: what the server offers.
+        part_target: EXT-X-PART-INF, in seconds; None without parts.
+        partial: segments whose parts are listed, in order; the last one may be incomplete.
+        preload_hint: the part that comes next (EXT-X-PRELOAD-HINT); None if it is not known.
+        reports: how far the other renditions are.
+        unknown_skipped: number of skipped segments (EXT-X-SKIP) that no earlier response listed.
+        dropped: number of lines that could not be parsed, by tag name. Lines that were parsed in an
+            earlier response count there only.
     """
 
     target_duration: NonNegativeFloat
@@ -249,12 +299,23 @@ class MediaPlaylist(Model):
     ended: bool = False
     vod: bool = False
     media_sequence: NonNegativeInt | None = None
-    can_block_reload: bool = False
-    has_parts: bool = False
+    server: ServerControl = ServerControl()
+    part_target: NonNegativeFloat | None = None
+    partial: tuple[PartialSegment, ...] = ()
+    preload_hint: Resource | None = None
+    reports: tuple[RenditionReport, ...] = ()
+    unknown_skipped: NonNegativeInt = 0
     dropped: Mapping[str, int] = Field(default_factory=dict)
 
+    def parts_of(self, sequence: int) -> PartialSegment | None:
+        """Return the listed parts of a segment; None without any."""
+        return next((each for each in reversed(self.partial) if each.sequence == sequence), None)
+
     def renumbered(self, offset: int) -> MediaPlaylist:
-        """Return the playlist with `offset` added to the media sequence of its entries."""
+        """Return the playlist with `offset` added to the media sequence of its segments.
+
+        Only playlists without EXT-X-MEDIA-SEQUENCE are renumbered; their parts are not followed.
+        """
         return MediaPlaylist(
             target_duration=self.target_duration,
             segments=tuple(each.renumbered(offset) for each in self.segments),
@@ -262,8 +323,6 @@ class MediaPlaylist(Model):
             ended=self.ended,
             vod=self.vod,
             media_sequence=self.media_sequence,
-            can_block_reload=self.can_block_reload,
-            has_parts=self.has_parts,
             dropped=self.dropped,
         )
 

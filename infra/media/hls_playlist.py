@@ -10,14 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
-from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from domain.highlights.markers import LONGEST_PAYLOAD
 from domain.ingest.playlist import (
@@ -27,223 +27,33 @@ from domain.ingest.playlist import (
     ListedSegment,
     MasterPlaylist,
     MediaPlaylist,
+    PartialSegment,
     Rendition,
+    RenditionReport,
     Resource,
     SegmentKey,
+    SegmentPart,
+    ServerControl,
     Variant,
 )
 from domain.text import clean_text
-
-SEQUENCE_MODULUS: Final = 2**53
-"""Numbers from playlists are kept below this: exact in JSON, and no database refuses them."""
-
-
-LONGEST_NAME: Final = 256
-"""Characters kept of names and ids."""
-
-
-_MOST_VARIABLES: Final = 256
-
-
-_LONGEST_VALUE: Final = 4096
-
-
-_LARGEST_EXPANSION: Final = 16 << 20
-
-
-_REFERENCE: Final = re.compile(r"\{\$([A-Za-z0-9_-]+)\}")
-
-
-_VARIABLE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-
-_LONGEST_SCALAR: Final = 64
-
-
-_INTEGER: Final = re.compile(r"\+?([0-9]{1,40})(?:\.0*)?")
-
-
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-
-
-_HEXADECIMAL: Final = re.compile(r"0[xX]([0-9A-Fa-f]{1,32})")
-
-
-_YEARS: Final = range(1970, 2200)
-
-
-class UndefinedVariableError(Exception):
-    """A line refers to a variable that the playlist does not define."""
-
-
-class Attributes:
-    """The attribute list of one tag; names in upper case, quotes removed.
-
-    Reading is linear in the length of the list, whatever it holds.
-    """
-
-    def __init__(self, text: str, variables: Variables) -> None:
-        self._values: dict[str, str] = {}
-        position = 0
-        while (equals := text.find("=", position)) >= 0:
-            name = text[position:equals].rpartition(",")[2].strip().upper()
-            begin = equals + 1
-            while begin < len(text) and text[begin] in " \t":
-                begin += 1
-            if text.startswith('"', begin):
-                end = text.find('"', begin + 1)
-                end = len(text) if end < 0 else end
-                value = variables.expand(text[begin + 1 : end])
-                position = end + 1
-            else:
-                end = text.find(",", begin)
-                end = len(text) if end < 0 else end
-                value = text[begin:end].strip()
-                value = variables.expand(value)
-                position = end
-            self._values.setdefault(name, value)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
-    def text(self, name: str, limit: int = LONGEST_NAME) -> str:
-        """Return an attribute's text; empty where it is missing."""
-        return clean_text(self._values.get(name, ""), limit)
-
-    def whole(self, name: str) -> str | None:
-        """Return an attribute's text as it stands, None where it is missing or empty."""
-        return self._values.get(name) or None
-
-    def is_yes(self, name: str) -> bool:
-        """Return True if an enumerated attribute says YES."""
-        return self._values.get(name) == "YES"
-
-    def integer(self, name: str) -> int | None:
-        """Return a decimal integer; None where it is missing or unreadable."""
-        return read_integer(self._values.get(name, ""))
-
-    def number(self, name: str) -> float | None:
-        """Return a decimal number that is not negative; None where missing or unreadable."""
-        value = read_number(self._values.get(name, ""))
-        return value if value is not None and value >= 0 else None
-
-
-class Variables:
-    """The variables of one playlist (EXT-X-DEFINE).
-
-    What all references of a playlist expand to is bounded, since variables may be built from
-    variables.
-
-    Args:
-        imported: what the master playlist defines.
-        url: where the playlist came from, for QUERYPARAM.
-        requested_url: where it was asked for, should a redirect have dropped the parameter.
-    """
-
-    def __init__(
-        self, *, imported: Mapping[str, str], url: str, requested_url: str | None = None
-    ) -> None:
-        self._imported = imported
-        self._urls = (url, requested_url or url)
-        self._values: dict[str, str] = {}
-        self._missing: dict[str, str] = {}
-        self._expanded = 0
-
-    @property
-    def values(self) -> Mapping[str, str]:
-        """What is defined so far."""
-        return self._values
-
-    def define(self, text: str) -> bool:
-        """Take in an EXT-X-DEFINE; return True if it was understood."""
-        attributes = Attributes(text, self)
-        for kind in ("NAME", "IMPORT", "QUERYPARAM"):
-            name = attributes.whole(kind)
-            if name is None:
-                continue
-            if not _VARIABLE_NAME.fullmatch(name) or len(self._values) >= _MOST_VARIABLES:
-                return False
-            value = self._value(kind, name, attributes)
-            if value is not None:
-                self._values.setdefault(name, clean_text(value, _LONGEST_VALUE))
-            return value is not None
-        return False
-
-    def expand(self, text: str) -> str:
-        """Return `text` with the values of the variables that it refers to.
-
-        Raises:
-            UndefinedVariableError: it refers to a variable that is not defined.
-        """
-        return _REFERENCE.sub(self._substitute, text) if "{$" in text else text
-
-    def _value(self, kind: str, name: str, attributes: Attributes) -> str | None:
-        if kind == "NAME":
-            return attributes.text("VALUE", _LONGEST_VALUE) if "VALUE" in attributes else None
-        if kind == "IMPORT":
-            self._missing[name] = "which the master playlist does not define"
-            return self._imported.get(name)
-        self._missing[name] = "for which the playlist's URL has no query parameter"
-        return next((found for url in self._urls if (found := _parameter(url, name))), None)
-
-    def _substitute(self, match: re.Match[str]) -> str:
-        name = match[1]
-        value = self._values.get(name)
-        if value is None:
-            why = self._missing.get(name, "which it does not define (EXT-X-DEFINE)")
-            raise UndefinedVariableError(
-                f"the playlist uses the variable {clean_text(name, 64)}, {why}"
-            )
-        self._expanded += len(value)
-        if self._expanded > _LARGEST_EXPANSION:
-            raise UndefinedVariableError(
-                f"the variables of the playlist expand to more than {_LARGEST_EXPANSION >> 20} MiB"
-            )
-        return value
-
-
-def read_integer(text: str) -> int | None:
-    """Return a decimal integer modulo 2**53, so that large numbers still count up."""
-    match = _INTEGER.fullmatch(text.strip())
-    return int(match[1]) % SEQUENCE_MODULUS if match else None
-
-
-def read_number(text: str) -> float | None:
-    """Return a finite decimal number, negative ones included."""
-    text = text.strip()
-    if len(text) > _LONGEST_SCALAR or not _NUMBER.fullmatch(text):
-        return None
-    value = float(text)
-    return value if math.isfinite(value) else None
-
-
-def read_date(text: str) -> datetime | None:
-    """Return an ISO 8601 date and time in UTC; one without a zone counts as UTC."""
-    text = text.strip()
-    if len(text) > _LONGEST_SCALAR:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.year not in _YEARS:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def read_hexadecimal(text: str) -> bytes | None:
-    """Return a hexadecimal sequence of at most 128 bits as 16 bytes."""
-    match = _HEXADECIMAL.fullmatch(text.strip())
-    return int(match[1], 16).to_bytes(16, "big") if match else None
-
-
-def _parameter(url: str, name: str) -> str | None:
-    try:
-        found = dict(reversed(parse_qsl(urlsplit(url).query)))
-    except ValueError:
-        return None
-    return found.get(name) or None
-
+from infra.media.hls_attributes import (
+    LONGEST_NAME,
+    LONGEST_URL,
+    SEQUENCE_MODULUS,
+    Attributes,
+    UndefinedVariableError,
+    Variables,
+    following_offset,
+    read_byte_range,
+    read_date,
+    read_hexadecimal,
+    read_integer,
+    read_number,
+    read_resolution,
+    resolve_uri,
+)
+from infra.media.hls_entries import CarriedTags, ParsedPlaylist, PendingTags, PlaylistEntry
 
 _DEFAULT_TARGET_DURATION: Final = 2.0
 
@@ -251,16 +61,22 @@ _DEFAULT_TARGET_DURATION: Final = 2.0
 _LONGEST_LINE: Final = 1 << 16
 
 
-_LONGEST_URL: Final = 8192
-
-
-_LARGEST_PICTURE: Final = 1 << 16
-
-
 _MOST_SKIPPED: Final = 1 << 20
 
 
 _MOST_DATE_RANGES: Final = 2048
+
+
+_MOST_PARTS: Final = 1024  # of one segment
+
+
+_MOST_REPORTS: Final = 64
+
+
+_MOST_COMPARISONS: Final = 64  # of a response with the one before
+
+
+_BEGINNING: Final = re.compile("(?:[ \t\ufeff]*(?:#(?!EXT)[^\n]*)?\n)*+[ \t\ufeff]*#EXTM3U")
 
 
 _PAYLOAD_ATTRIBUTE: Final = "X-100MSLIVE-PAYLOAD"
@@ -280,6 +96,58 @@ class MissingVariableError(NotAPlaylistError):
     """The playlist uses a variable that neither it nor the known part of its master defines."""
 
 
+class PlaylistParser:
+    """Parses the responses of one playlist, of each only what the one before did not have.
+
+    Segments whose text is unchanged are taken over, and those that a delta update leaves out
+    (EXT-X-SKIP) are filled in, so that a reload of a window of hours costs little. The result is
+    that of parsing the complete text.
+    """
+
+    def __init__(self) -> None:
+        self._known: ParsedPlaylist | None = None
+
+    def parse(
+        self,
+        text: str,
+        *,
+        url: str,
+        requested_url: str | None = None,
+        variables: Mapping[str, str] = _NO_VARIABLES,
+        since: int | None = None,
+    ) -> MasterPlaylist | MediaPlaylist:
+        """Parse a response.
+
+        Args:
+            text: the playlist.
+            url: where it came from, redirects included; relative URIs are resolved against it.
+            requested_url: where it was asked for, if that differs.
+            variables: what the master playlist defines (EXT-X-DEFINE).
+            since: media sequence of the first segment that matters. Where the list reaches it, what
+                lies before it is left out.
+
+        Raises:
+            NotAPlaylistError: it is something else.
+            MissingVariableError: it uses a variable that nothing defines.
+        """
+        known, self._known = self._known, None
+        text = text.replace("\x00", "").removeprefix("\ufeff").replace("\r", "\n")
+        if not _begins_as_playlist(text):
+            raise NotAPlaylistError(f"the answer begins with {_beginning(text)}, not with #EXTM3U")
+        base = url.partition("?")[0]
+        reader = _Reader(
+            url,
+            Variables(imported=variables, url=url, requested_url=requested_url),
+            since,
+            known if known is not None and known.base == base else None,
+        )
+        reader.read_all(text)
+        playlist = reader.playlist()
+        if isinstance(playlist, MediaPlaylist) and not playlist.unknown_skipped:
+            self._known = reader.parsed(text, base)
+        return playlist
+
+
 def parse_playlist(
     text: str,
     *,
@@ -288,75 +156,44 @@ def parse_playlist(
     variables: Mapping[str, str] = _NO_VARIABLES,
     since: int | None = None,
 ) -> MasterPlaylist | MediaPlaylist:
-    """Parse a playlist.
-
-    Args:
-        text: the playlist.
-        url: where it came from, redirects included; relative URIs are resolved against it.
-        requested_url: where it was asked for, if that differs.
-        variables: what the master playlist defines (EXT-X-DEFINE).
-        since: media sequence of the first segment that matters. Where the list reaches it, what
-            lies before it is left out, so that a window of hours costs little on each reload.
-
-    Raises:
-        NotAPlaylistError: it is something else.
-        MissingVariableError: it uses a variable that nothing defines.
-    """
-    lines = text.replace("\x00", "").removeprefix("\ufeff").replace("\r", "\n").split("\n")
-    if not _begins_as_playlist(lines):
-        raise NotAPlaylistError(f"the answer begins with {_beginning(text)}, not with #EXTM3U")
-    known = Variables(imported=variables, url=url, requested_url=requested_url)
-    reader = _Reader(url, known, since)
-    for line in lines:
-        reader.read(line)
-    return reader.playlist()
-
-
-@dataclass
-class _Pending:
-    """What the tags before a segment's URI say of it."""
-
-    listed: bool = False  # EXTINF was there
-    duration: float | None = None
-    byte_range: str | None = None
-    discontinuity: bool = False
-    gap: bool = False
-    date: datetime | None = None
-    date_unreadable: bool = False
-
-
-@dataclass
-class _Entry:
-    """A segment whose duration may have to be filled in once the target duration is known."""
-
-    uri: str
-    pending: _Pending
-    initialization: Resource | None
-    initialization_key: SegmentKey | None
-    key: SegmentKey | None
-    sequence: int
+    """Parse a single response, as `PlaylistParser.parse` does."""
+    return PlaylistParser().parse(
+        text, url=url, requested_url=requested_url, variables=variables, since=since
+    )
 
 
 class _Reader:
-    """Reads one playlist; takes lines in order, then gives the playlist."""
+    """Reads one playlist; takes its text, then gives the playlist."""
 
-    def __init__(self, url: str, variables: Variables, since: int | None) -> None:
+    def __init__(
+        self, url: str, variables: Variables, since: int | None, known: ParsedPlaylist | None
+    ) -> None:
         self._url = url
         self._since = since
         self._variables = variables
+        self._known = known
+        self._comparisons = _MOST_COMPARISONS
         self._dropped: Counter[str] = Counter()
         self._undefined = ""
         self._media = False  # a tag of media playlists was there
-        self._ended = self._vod = self._parts = self._blocking = False
+        self._ended = self._vod = False
+        self._server = ServerControl()
+        self._part_target: float | None = None
+        self._hint: Resource | None = None
+        self._reports: list[RenditionReport] = []
         self._target: float | None = None
         self._first: int | None = None
         self._skipped = 0
-        self._entries: list[_Entry] = []
+        self._is_delta = False
+        self._entries: list[PlaylistEntry] = []
+        self._ends: array[int] = array("q")
+        self._origin = 0
+        self._reusable: int | None = None
+        self._dated = 0  # entries whose date and duration are known
+        self._date: datetime | None = None
         self._extinf = False
-        self._pending = _Pending()
-        self._initialization: Resource | None = None
-        self._initialization_key: SegmentKey | None = None
-        self._keys: dict[str, SegmentKey] = {}
+        self._pending = PendingTags()
+        self._carried = CarriedTags()
         self._date_ranges: deque[tuple[int, Attributes]] = deque(maxlen=_MOST_DATE_RANGES)
         self._variant: Attributes | None = None
         self._variants: list[tuple[str, Attributes]] = []
@@ -370,17 +207,101 @@ class _Reader:
             "#EXT-X-MAP": self._map_tag,
             "#EXT-X-PROGRAM-DATE-TIME": self._date_tag,
             "#EXT-X-DATERANGE": self._date_range_tag,
+            "#EXT-X-PART": self._part_tag,
+        }
+        self._read_global_tag: dict[str, Callable[[str], bool]] = {
             "#EXT-X-TARGETDURATION": self._target_tag,
             "#EXT-X-MEDIA-SEQUENCE": self._sequence_tag,
             "#EXT-X-SKIP": self._skip_tag,
             "#EXT-X-ENDLIST": self._end_tag,
             "#EXT-X-PLAYLIST-TYPE": self._type_tag,
             "#EXT-X-SERVER-CONTROL": self._server_tag,
-            "#EXT-X-PART": self._part_tag,
+            "#EXT-X-PART-INF": self._part_target_tag,
+            "#EXT-X-PRELOAD-HINT": self._hint_tag,
+            "#EXT-X-RENDITION-REPORT": self._report_tag,
             "#EXT-X-DEFINE": self._variables.define,
             "#EXT-X-STREAM-INF": self._variant_tag,
             "#EXT-X-MEDIA": self._rendition_tag,
         }
+
+    def read_all(self, text: str) -> None:
+        """Take in the text, without what is known already."""
+        position = 0
+        while position < len(text):
+            end = text.find("\n", position)
+            end = len(text) if end < 0 else end
+            entries = len(self._entries)
+            self.read(text[position:end])
+            position = end + 1
+            if len(self._entries) > entries:
+                self._ends.append(position - self._origin)
+                position = self._take_over(text, position)
+
+    def parsed(self, text: str, base: str) -> ParsedPlaylist:
+        """Return what was read, for the next response."""
+        entries = len(self._entries)
+        return ParsedPlaylist(
+            text="" if self._is_delta else text,
+            base=base,
+            first=self._number(0),
+            numbered=self._first is not None,
+            target=self._target,
+            variables=self._variables.values,
+            entries=self._entries,
+            ends=self._ends,
+            origin=self._origin,
+            reusable=entries if self._reusable is None else min(self._reusable, entries),
+            date_ranges=tuple((self._number(place), each) for place, each in self._date_ranges),
+        )
+
+    def _take_over(self, text: str, position: int) -> int:
+        """Take over the segments after the last one as far as their text is known.
+
+        Returns:
+            The position of the first text that has to be read.
+        """
+        known = self._known
+        if known is None or self._is_delta or not self._comparisons or not self._is_like(known):
+            return position
+        place = len(self._entries) - 1
+        same = place + self._number(0) - known.first
+        if not 0 <= same < known.reusable - 1:
+            return position
+        self._comparisons -= 1
+        if not self._entries[place].is_followed_alike(known.entries[same]):
+            return position
+        last = known.last_unchanged(same, text, position)
+        if last == same:
+            return position
+        self._date_ranges += (
+            (number - self._number(0), each)
+            for number, each in known.date_ranges
+            if same < number - known.first <= last
+        )
+        self._extend(known.entries[same + 1 : last + 1])
+        shift = position - known.end(same)
+        origin = known.origin + shift
+        ends = array("q", (each + self._origin - origin for each in self._ends))
+        self._ends = ends + known.ends[same + 1 : last + 1]
+        self._origin = origin
+        return known.end(last) + shift
+
+    def _is_like(self, known: ParsedPlaylist) -> bool:
+        """Return True if the same text means the same in this playlist."""
+        return (
+            self._dated == len(self._entries)
+            and bool(known.text)
+            and known.numbered is (self._first is not None)
+            and known.target == self._target
+            and known.variables == self._variables.values
+        )
+
+    def _extend(self, entries: list[PlaylistEntry]) -> None:
+        """Continue after entries of an earlier response."""
+        self._entries += entries
+        self._carried = entries[-1].carried
+        self._date = entries[-1].ends
+        self._dated = len(self._entries)
 
     def read(self, line: str) -> None:
         """Take in the next line; what is wrong with it costs the line."""
@@ -396,7 +317,11 @@ class _Reader:
         name = name.rstrip()
         read = self._read_tag.get(name)
         if read is None:
-            return  # a client ignores tags that it does not know (RFC 8216bis, 6.3.1)
+            read = self._read_global_tag.get(name)
+            if read is None:
+                return  # a client ignores tags that it does not know (RFC 8216bis, 6.3.1)
+            if self._entries and self._reusable is None:
+                self._reusable = len(self._entries)
         try:
             understood = len(line) <= _LONGEST_LINE and read(value)
         except UndefinedVariableError as error:
@@ -412,6 +337,8 @@ class _Reader:
             return self._master()
         if self._undefined:
             raise MissingVariableError(self._undefined)
+        if self._is_delta:
+            self._merge_date_ranges()
         return self._media_playlist()
 
     def _uri(self, line: str) -> None:
@@ -422,17 +349,24 @@ class _Reader:
         if not self._pending.listed and (self._variants or _is_no_uri(line)):
             self._dropped["URI"] += 1
             return
-        self._entries.append(
-            _Entry(
-                uri=line,
-                pending=self._pending,
-                initialization=self._initialization,
-                initialization_key=self._initialization_key,
-                key=self._key(),
-                sequence=self._skipped + len(self._entries),
-            )
-        )
-        self._pending = _Pending()
+        self._entries.append(PlaylistEntry(uri=line, pending=self._pending, carried=self._carried))
+        self._pending = PendingTags()
+        if self._target is not None:
+            self._date_entries(self._target)
+
+    def _date_entries(self, target: float) -> None:
+        """Fill in the durations and dates of the entries without."""
+        for entry in self._entries[self._dated :]:
+            pending, date = entry.pending, self._date
+            listed = target if pending.duration is None else pending.duration
+            entry.duration = min(listed, LONGEST_SEGMENT)
+            if pending.date_unreadable and pending.discontinuity:
+                date = None  # nothing says how long the interruption was
+            entry.date = pending.date or date
+            if entry.date is not None:
+                entry.ends = entry.date + timedelta(seconds=entry.duration)
+            self._date = entry.ends
+        self._dated = len(self._entries)
 
     # Tags of media playlists: each returns whether it was understood.
 
@@ -458,17 +392,17 @@ class _Reader:
         attributes = Attributes(value, self._variables)
         method = attributes.text("METHOD", 64)
         if method == "NONE":
-            self._keys = {}
+            self._carried = replace(self._carried, keys=())
             return True
         uri = attributes.whole("URI")
         if not method and uri is None:
             return False
         key_format = attributes.text("KEYFORMAT") or "identity"
-        url, _ = self._resolve(uri) if uri else (None, "")
+        url, _ = resolve_uri(self._url, uri) if uri else (None, "")
         iv = read_hexadecimal(attributes.text("IV")) if "IV" in attributes else None
-        self._keys[key_format] = SegmentKey(
-            method=method or "unknown method", url=url, iv=iv, key_format=key_format
-        )
+        key = SegmentKey(method=method or "unknown method", url=url, iv=iv, key_format=key_format)
+        keys = {**dict(self._carried.keys), key_format: key}
+        self._carried = replace(self._carried, keys=tuple(keys.items()))
         return bool(method) and (iv is not None or "IV" not in attributes)
 
     def _map_tag(self, value: str) -> bool:
@@ -476,13 +410,16 @@ class _Reader:
         uri = attributes.whole("URI")
         if uri is None:
             return False
-        url, problem = self._resolve(uri)
+        url, problem = resolve_uri(self._url, uri)
         text = attributes.whole("BYTERANGE")
-        byte_range = _byte_range(text, None) if text else None
+        byte_range = read_byte_range(text, None) if text else None
         if url is None or problem or (text and byte_range is None):
             return False
-        self._initialization = Resource(url=url, byte_range=byte_range)
-        self._initialization_key = self._key()
+        self._carried = replace(
+            self._carried,
+            initialization=Resource(url=url, byte_range=byte_range),
+            initialization_key=self._carried.key,
+        )
         return True
 
     def _date_tag(self, value: str) -> bool:
@@ -500,7 +437,7 @@ class _Reader:
         if "START-DATE" not in attributes or read_date(attributes.text("START-DATE")) is None:
             return False
         full = len(self._date_ranges) == _MOST_DATE_RANGES  # then the first one is dropped
-        self._date_ranges.append((self._skipped + len(self._entries), attributes))
+        self._date_ranges.append((len(self._entries), attributes))
         return not full
 
     def _target_tag(self, value: str) -> bool:
@@ -520,11 +457,40 @@ class _Reader:
         return True
 
     def _skip_tag(self, value: str) -> bool:
-        skipped = Attributes(value, self._variables).integer("SKIPPED-SEGMENTS")
+        attributes = Attributes(value, self._variables)
+        skipped = attributes.integer("SKIPPED-SEGMENTS")
         if skipped is None or skipped > _MOST_SKIPPED:
             return False
-        self._skipped += skipped
+        known = self._known
+        begin = self._number(0) - known.first if known is not None else -1
+        if (
+            known is None
+            or self._first is None
+            or not (known.numbered and 0 <= begin <= begin + skipped <= len(known.entries))
+            or self._entries
+        ):
+            self._skipped += skipped
+            return True
+        if skipped:
+            self._extend(known.entries[begin : begin + skipped])
+        removed = (attributes.whole("RECENTLY-REMOVED-DATERANGES") or "").split("\t")
+        self._keep_date_ranges(known, {clean_text(each, LONGEST_NAME) for each in removed})
+        self._is_delta = True
         return True
+
+    def _keep_date_ranges(self, known: ParsedPlaylist, removed: set[str]) -> None:
+        """Keep the date ranges that a delta update may have left out."""
+        for number, each in known.date_ranges:
+            if number >= self._number(0) and each.text("ID") not in removed:
+                self._date_ranges.append((number - self._number(0), each))
+
+    def _merge_date_ranges(self) -> None:
+        """Let listed date ranges take the place of kept ones."""
+        merged: dict[str, tuple[int, Attributes]] = {}
+        for place, each in self._date_ranges:
+            name = each.text("ID")
+            merged[name] = (merged[name][0] if name in merged else place, each)
+        self._date_ranges = deque(merged.values(), maxlen=_MOST_DATE_RANGES)
 
     def _end_tag(self, _: str) -> bool:
         self._ended = True
@@ -536,11 +502,73 @@ class _Reader:
         return kind in {"VOD", "EVENT"}
 
     def _server_tag(self, value: str) -> bool:
-        self._blocking = Attributes(value, self._variables).is_yes("CAN-BLOCK-RELOAD")
+        attributes = Attributes(value, self._variables)
+        self._server = ServerControl(
+            can_block_reload=attributes.is_yes("CAN-BLOCK-RELOAD"),
+            can_skip_until=attributes.number("CAN-SKIP-UNTIL"),
+            can_skip_date_ranges=attributes.is_yes("CAN-SKIP-DATERANGES"),
+        )
         return True
 
-    def _part_tag(self, _: str) -> bool:
-        self._parts = self._media = True
+    def _part_target_tag(self, value: str) -> bool:
+        self._part_target = Attributes(value, self._variables).number("PART-TARGET")
+        return self._part_target is not None
+
+    def _part_tag(self, value: str) -> bool:
+        self._media = True
+        attributes = Attributes(value, self._variables)
+        uri, duration = attributes.whole("URI"), attributes.number("DURATION")
+        if uri is None or duration is None or len(self._pending.parts) >= _MOST_PARTS:
+            return False
+        resource = self._part_resource(uri, attributes.whole("BYTERANGE"))
+        if resource is None:
+            return False
+        self._pending.parts.append(
+            SegmentPart(
+                resource=resource,
+                duration=min(duration, LONGEST_SEGMENT),
+                gap=attributes.is_yes("GAP"),
+            )
+        )
+        return True
+
+    def _part_resource(self, uri: str, text: str | None) -> Resource | None:
+        url, problem = resolve_uri(self._url, uri)
+        if url is None or problem:
+            return None
+        if text is None:
+            return Resource(url=url)
+        parts = self._pending.parts or (self._entries[-1].pending.parts if self._entries else [])
+        byte_range = read_byte_range(
+            text, following_offset(parts[-1].resource if parts else None, url)
+        )
+        return None if byte_range is None else Resource(url=url, byte_range=byte_range)
+
+    def _hint_tag(self, value: str) -> bool:
+        attributes = Attributes(value, self._variables)
+        uri = attributes.whole("URI")
+        if attributes.text("TYPE", 32) != "PART":
+            return True
+        url, problem = resolve_uri(self._url, uri) if uri else (None, "")
+        if url is None or problem:
+            return False
+        start, length = (attributes.integer(f"BYTERANGE-{each}") for each in ("START", "LENGTH"))
+        parts = self._pending.parts or (self._entries[-1].pending.parts if self._entries else [])
+        if length:
+            self._hint = Resource(url=url, byte_range=ByteRange(offset=start or 0, length=length))
+        elif not start and not (parts and parts[-1].resource.byte_range):
+            self._hint = Resource(url=url)
+        return True  # without a length it is not known where the part ends
+
+    def _report_tag(self, value: str) -> bool:
+        attributes = Attributes(value, self._variables)
+        uri, last = attributes.whole("URI"), attributes.integer("LAST-MSN")
+        url, problem = resolve_uri(self._url, uri) if uri else (None, "")
+        if url is None or problem or last is None or len(self._reports) >= _MOST_REPORTS:
+            return False
+        self._reports.append(
+            RenditionReport(url=url, last_sequence=last, last_part=attributes.integer("LAST-PART"))
+        )
         return True
 
     # Tags of master playlists.
@@ -554,7 +582,7 @@ class _Reader:
         attributes = Attributes(value, self._variables)
         kind, group = attributes.text("TYPE", 32).upper(), attributes.text("GROUP-ID")
         uri = attributes.whole("URI")
-        url, problem = self._resolve(uri) if uri else (None, "")
+        url, problem = resolve_uri(self._url, uri) if uri else (None, "")
         if not kind or problem:
             return False
         self._renditions.append(
@@ -579,7 +607,7 @@ class _Reader:
         problem = ""
         for uri, attributes in self._variants:
             try:
-                url, wrong = self._resolve(self._variables.expand(uri))
+                url, wrong = resolve_uri(self._url, self._variables.expand(uri))
             except UndefinedVariableError as error:
                 url, wrong = None, str(error)
             if url is None or wrong:
@@ -604,79 +632,94 @@ class _Reader:
         if entries and not self._media:
             self._dropped["URI"] += len(entries)
             entries = []
-        known = [each.pending.duration for each in entries if each.pending.duration is not None]
-        longest = min(max(known, default=0.0), LONGEST_SEGMENT)
-        target = self._target or longest or _DEFAULT_TARGET_DURATION
+        target = self._target or self._longest() or _DEFAULT_TARGET_DURATION
+        self._date_entries(target)
         return MediaPlaylist(
             target_duration=target,
-            segments=self._segments(entries, target),
+            segments=self._segments(entries),
             date_ranges=tuple(self._date_range(*each) for each in self._date_ranges),
             ended=self._ended,
             vod=self._vod,
             media_sequence=self._first,
-            can_block_reload=self._blocking,
-            has_parts=self._parts,
+            server=self._server,
+            part_target=self._part_target,
+            partial=self._partial(entries),
+            preload_hint=self._hint,
+            reports=tuple(self._reports),
+            unknown_skipped=self._skipped,
             dropped=self._dropped,
         )
 
-    def _segments(self, entries: list[_Entry], target: float) -> tuple[ListedSegment, ...]:
-        segments: list[ListedSegment] = []
-        previous: Resource | None = None
-        date: datetime | None = None
+    def _segments(self, entries: list[PlaylistEntry]) -> tuple[ListedSegment, ...]:
         passed = self._passed(entries)
-        for place, entry in enumerate(entries):
-            pending = entry.pending
-            listed = target if pending.duration is None else pending.duration
-            duration = min(listed, LONGEST_SEGMENT)
-            if pending.date_unreadable and pending.discontinuity:
-                date = None  # nothing says how long the interruption was
-            date = pending.date or date
-            if place >= passed:
-                resource, problem = self._resource(entry, previous)
-                segments.append(
-                    ListedSegment(
-                        sequence=self._number(entry.sequence),
-                        resource=resource,
-                        duration=duration,
-                        initialization=entry.initialization,
-                        initialization_key=entry.initialization_key,
-                        discontinuity=pending.discontinuity,
-                        program_date_time=date,
-                        encryption=entry.key.method if entry.key else None,
-                        declared_gap=pending.gap,
-                        key=entry.key,
-                        problem=problem,
-                    )
-                )
-                previous = resource
-            date = None if date is None else date + timedelta(seconds=duration)
+        previous: Resource | None = None
+        segments: list[ListedSegment] = []
+        for place in range(passed, len(entries)):
+            entry = entries[place]
+            if entry.segment is None:
+                entry.segment = self._segment(entry, self._number(place), previous)
+            segments.append(entry.segment)
+            previous = entry.segment.resource
         return tuple(segments)
 
-    def _passed(self, entries: list[_Entry]) -> int:
+    def _segment(
+        self, entry: PlaylistEntry, number: int, previous: Resource | None
+    ) -> ListedSegment:
+        resource, problem = self._resource(entry, previous)
+        carried, key = entry.carried, entry.carried.key
+        return ListedSegment(
+            sequence=number,
+            resource=resource,
+            duration=entry.duration,
+            initialization=carried.initialization,
+            initialization_key=carried.initialization_key,
+            discontinuity=entry.pending.discontinuity,
+            program_date_time=entry.date,
+            encryption=key.method if key else None,
+            declared_gap=entry.pending.gap,
+            key=key,
+            problem=problem,
+        )
+
+    def _partial(self, entries: list[PlaylistEntry]) -> tuple[PartialSegment, ...]:
+        """Return the segments with parts, which are the last ones."""
+        partial: list[PartialSegment] = []
+        closed = ((each.pending, each.carried) for each in reversed(entries))
+        for back, (pending, carried) in enumerate(chain([(self._pending, self._carried)], closed)):
+            if pending.parts:
+                partial.append(
+                    PartialSegment(
+                        sequence=self._number(len(entries) - back),
+                        parts=tuple(pending.parts),
+                        encrypted=carried.key is not None,
+                    )
+                )
+            elif back:
+                break
+        return tuple(reversed(partial))
+
+    def _passed(self, entries: list[PlaylistEntry]) -> int:
         """Return how many segments at the beginning lie before what matters."""
         if self._since is None or self._first is None or not entries:
             return 0
-        if self._first + entries[-1].sequence < self._since:
+        if self._number(len(entries) - 1) < self._since:
             return 0  # numbers have gone back: what that means is for others to say
         passed = min(max(self._since - self._first - self._skipped, 0), len(entries) - 1)
         while passed and "@" not in (entries[passed].pending.byte_range or "@"):
             passed -= 1  # a range without an offset needs the one before it
         return passed
 
-    def _resource(self, entry: _Entry, previous: Resource | None) -> tuple[Resource, str]:
+    def _resource(self, entry: PlaylistEntry, previous: Resource | None) -> tuple[Resource, str]:
         try:
-            url, problem = self._resolve(self._variables.expand(entry.uri))
+            url, problem = resolve_uri(self._url, self._variables.expand(entry.uri))
         except UndefinedVariableError as error:
             raise MissingVariableError(str(error)) from error
         if url is None:
-            return Resource(url=clean_text(entry.uri, _LONGEST_URL)), problem
+            return Resource(url=clean_text(entry.uri, LONGEST_URL)), problem
         text = entry.pending.byte_range
         if text is None:
             return Resource(url=url), problem
-        following = 0
-        if previous is not None and previous.url == url and previous.byte_range is not None:
-            following = previous.byte_range.offset + previous.byte_range.length
-        byte_range = _byte_range(text, following)
+        byte_range = read_byte_range(text, following_offset(previous, url))
         if byte_range is None:
             self._dropped["EXT-X-BYTERANGE"] += 1
             return Resource(url=url), "its byte range (EXT-X-BYTERANGE) is malformed"
@@ -693,27 +736,18 @@ class _Reader:
             problem=problem,
         )
 
+    def _longest(self) -> float:
+        known = [each.pending.duration for each in self._entries if each.pending.duration]
+        return min(max(known, default=0.0), LONGEST_SEGMENT)
+
     def _number(self, place: int) -> int:
-        return ((self._first or 0) + place) % SEQUENCE_MODULUS
-
-    def _key(self) -> SegmentKey | None:
-        return self._keys.get("identity") or next(iter(self._keys.values()), None)
-
-    def _resolve(self, uri: str) -> tuple[str | None, str]:
-        """Return an absolute URL, None if there is none, and what is wrong with it."""
-        if len(uri) > _LONGEST_URL:
-            return None, f"its URL is longer than {_LONGEST_URL} characters"
-        try:
-            url = urljoin(self._url, clean_text(uri, _LONGEST_URL))
-            urlsplit(url).port  # noqa: B018 raises where the port is no number
-        except ValueError:
-            return None, "its URL is malformed"
-        return url, ""
+        """Return the media sequence number of an entry by its place in the list."""
+        return ((self._first or 0) + self._skipped + place) % SEQUENCE_MODULUS
 
 
 def _variant(url: str, attributes: Attributes, separate: set[str]) -> Variant:
     codecs = attributes.text("CODECS").lower()
-    width, height = _resolution(attributes.text("RESOLUTION", 32))
+    width, height = read_resolution(attributes.text("RESOLUTION", 32))
     bandwidth = attributes.integer("BANDWIDTH")
     if bandwidth is None:
         bandwidth = attributes.integer("AVERAGE-BANDWIDTH")
@@ -730,23 +764,6 @@ def _variant(url: str, attributes: Attributes, separate: set[str]) -> Variant:
         audio_group=audio_group,
         subtitles_group=attributes.text("SUBTITLES") or None,
     )
-
-
-def _resolution(text: str) -> tuple[int | None, int | None]:
-    width, _, height = (read_integer(each) for each in text.lower().partition("x"))
-    if not width or not height or max(width, height) > _LARGEST_PICTURE:
-        return None, None
-    return width, height
-
-
-def _byte_range(text: str, following: int | None) -> ByteRange | None:
-    """Return a byte range; without an offset it begins at `following`, or at 0."""
-    length_text, _, offset_text = text.partition("@")
-    length = read_integer(length_text)
-    offset = read_integer(offset_text) if offset_text.strip() else following or 0
-    if not length or offset is None:
-        return None
-    return ByteRange(offset=offset, length=length)
 
 
 def _payload(encoded: str | None) -> tuple[str, str]:
@@ -767,13 +784,9 @@ def _payload(encoded: str | None) -> tuple[str, str]:
     return clean_text(text, LONGEST_PAYLOAD), ""
 
 
-def _begins_as_playlist(lines: list[str]) -> bool:
+def _begins_as_playlist(text: str) -> bool:
     """Return True if #EXTM3U comes first, but for empty lines and comments."""
-    for line in lines:
-        text = line.strip(" \t\ufeff")
-        if text and (not text.startswith("#") or text.startswith("#EXT")):
-            return text.startswith("#EXTM3U")
-    return False
+    return _BEGINNING.match(text) is not None
 
 
 def _is_no_uri(line: str) -> bool:

@@ -27,17 +27,29 @@ pytestmark = pytest.mark.timeout(60)
 
 PACE = 8.0
 
+ORIGIN: dict[str, object] = {"pace": PACE, "segment_duration": 1.0}
+
+either = pytest.mark.usefixtures("plain_or_low_latency")
+"""The test holds for an origin that publishes whole segments and for one that publishes parts."""
+
+
+@pytest.fixture(params=[None, 0.34], ids=["plain", "low-latency"])
+def plain_or_low_latency(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the origin publish segments whole, or in parts of 0.34 s."""
+    monkeypatch.setitem(ORIGIN, "part_duration", request.param)
+
 
 async def play(
     ingest: IngestHarness, video: Path, faults: Faults | None = None, **options: object
 ) -> Story:
     """Play the video as a live stream of 1 s segments and follow it to its end."""
-    settings: dict[str, object] = {"pace": PACE, "segment_duration": 1.0, **options}
+    settings: dict[str, object] = {**ORIGIN, **options}
     chosen = OriginOptions.model_validate({**settings, "faults": faults or Faults()})
     async with LiveOrigin(video, chosen) as origin:
         return await ingest.follow(origin.master_url)
 
 
+@either
 async def test_every_segment_of_a_stream_is_stored_in_order_on_one_timeline(
     ingest: IngestHarness, video: Path
 ) -> None:
@@ -61,6 +73,7 @@ async def test_windows_hold_as_many_whole_segments_as_were_asked_for(
     assert [len(r.window.segments) for r in story.results if r.window] == [3, 3, 3, 3]
 
 
+@either
 @pytest.mark.parametrize(
     ("tracks", "has_video", "has_audio"), [("audio", False, True), ("video", True, False)]
 )
@@ -75,6 +88,7 @@ async def test_streams_of_sound_or_pictures_alone(
     story.assert_timeline_whole()
 
 
+@either
 async def test_an_fmp4_segment_is_stored_playable_on_its_own(
     ingest: IngestHarness, video: Path
 ) -> None:
@@ -89,6 +103,7 @@ async def test_an_fmp4_segment_is_stored_playable_on_its_own(
     assert len(frames) == 25
 
 
+@either
 async def test_declared_discontinuities_keep_the_timeline_continuous(
     ingest: IngestHarness, video: Path
 ) -> None:
@@ -98,6 +113,7 @@ async def test_declared_discontinuities_keep_the_timeline_continuous(
     story.assert_timeline_whole()
 
 
+@either
 async def test_a_wrap_of_33_bit_timestamps_is_not_seen_on_the_timeline(
     ingest: IngestHarness, video: Path
 ) -> None:
@@ -107,6 +123,7 @@ async def test_a_wrap_of_33_bit_timestamps_is_not_seen_on_the_timeline(
     story.assert_timeline_whole()
 
 
+@either
 @pytest.mark.parametrize("reset_sequence", [False, True])
 async def test_an_encoder_restart_goes_on_where_the_stream_was(
     ingest: IngestHarness, video: Path, reset_sequence: bool
@@ -120,6 +137,7 @@ async def test_an_encoder_restart_goes_on_where_the_stream_was(
     story.assert_timeline_whole()
 
 
+@either
 async def test_a_segment_that_stays_missing_is_a_gap_of_its_length(
     ingest: IngestHarness, video: Path
 ) -> None:
@@ -131,6 +149,7 @@ async def test_a_segment_that_stays_missing_is_a_gap_of_its_length(
     story.assert_timeline_whole()
 
 
+@either
 async def test_a_declared_gap_is_not_even_asked_for(ingest: IngestHarness, video: Path) -> None:
     story = await play(ingest, video, Faults(gaps=(4, 5)))
     (gap,) = story.gaps
@@ -138,6 +157,7 @@ async def test_a_declared_gap_is_not_even_asked_for(ingest: IngestHarness, video
     story.assert_timeline_whole()
 
 
+@either
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -167,6 +187,7 @@ async def test_a_truncated_segment_counts_with_the_media_that_is_in_it(
     assert story.starts == [float(n) for n in range(12)]
 
 
+@either
 async def test_passing_errors_of_segments_and_playlists_cost_nothing(
     ingest: IngestHarness, video: Path
 ) -> None:
@@ -190,6 +211,7 @@ async def test_a_slow_segment_holds_up_its_place_only(ingest: IngestHarness, vid
     assert story.gaps == []
 
 
+@either
 async def test_a_stale_cache_is_waited_out(ingest: IngestHarness, video: Path) -> None:
     faults = Faults(regression=Regression(at=6, by=3, times=3))
     story = await play(ingest, video, faults)
@@ -197,6 +219,7 @@ async def test_a_stale_cache_is_waited_out(ingest: IngestHarness, video: Path) -
     assert story.reason is EndReason.PLAYLIST_ENDED
 
 
+@either
 async def test_numbers_that_go_back_with_new_media_are_followed_as_a_discontinuity(
     ingest: IngestHarness, video: Path
 ) -> None:
@@ -208,13 +231,13 @@ async def test_numbers_that_go_back_with_new_media_are_followed_as_a_discontinui
     story.assert_timeline_whole()
 
 
+@either
 async def test_a_stall_is_told_early_and_the_stream_then_goes_on(
     ingest: IngestHarness, video: Path
 ) -> None:
     limits = QUICK.model_copy(update={"stall_notice": 0.5, "stall_timeout": 30.0})
-    options = OriginOptions(
-        pace=PACE, segment_duration=1.0, faults=Faults(stall=Stall(after=5, seconds=1.5))
-    )
+    faults = Faults(stall=Stall(after=5, seconds=1.5))
+    options = OriginOptions.model_validate({**ORIGIN, "faults": faults})
     async with LiveOrigin(video, options) as origin:
         story = await ingest.follow(origin.master_url, limits)
     assert any(result.stalled for result in story.results)
@@ -223,6 +246,7 @@ async def test_a_stall_is_told_early_and_the_stream_then_goes_on(
     story.assert_timeline_whole()
 
 
+@either
 async def test_segments_that_rolled_off_during_a_stall_are_a_gap_of_their_true_length(
     ingest: IngestHarness, video: Path
 ) -> None:
@@ -235,6 +259,7 @@ async def test_segments_that_rolled_off_during_a_stall_are_a_gap_of_their_true_l
     story.assert_timeline_whole()
 
 
+@either
 async def test_timed_metadata_is_reported_once_and_where_it_happened(
     ingest: IngestHarness, video: Path
 ) -> None:

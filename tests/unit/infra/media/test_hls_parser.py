@@ -233,7 +233,7 @@ def lines(*tags: str) -> str:
         (["#EXT-X-START:TIME-OFFSET"], None),
         (["#EXT-X-BITRATE:fast"], None),
         (["#EXT-X-SERVER-CONTROL:=,=,CAN-BLOCK-RELOAD"], None),
-        (["#EXT-X-PRELOAD-HINT:TYPE=PART"], None),
+        (["#EXT-X-PRELOAD-HINT:TYPE=PART"], "EXT-X-PRELOAD-HINT"),
         (["#EXT-X-CONTENT-STEERING:"], None),
         (["#EXT-X-SKIP:SKIPPED-SEGMENTS=many"], "EXT-X-SKIP"),
         (["#EXT-X-MAP:"], "EXT-X-MAP"),
@@ -277,7 +277,8 @@ def test_trailing_partial_segments_are_no_segments() -> None:
         '#EXT-X-PART:DURATION=0.5,URI="b.0.ts"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI="b.1.ts"\n'
     )
     assert [s.sequence for s in playlist.segments] == [7]
-    assert (playlist.can_block_reload, playlist.has_parts) == (True, True)
+    assert playlist.server.can_block_reload
+    assert [(each.sequence, len(each.parts)) for each in playlist.partial] == [(8, 1)]
 
 
 def test_segments_left_out_of_a_delta_update_keep_their_numbers() -> None:
