@@ -69,6 +69,16 @@ format: $(READY) ## Format the code and repair what can be repaired
 	  -r requirements-bench.lock
 	@touch $@
 
+.venv/.footage: $(READY) requirements-footage.lock
+	@echo "installing the games to film into .venv" >&2
+	@VIRTUAL_ENV="$$PWD/.venv" bin/uv pip install --quiet --no-deps --require-hashes \
+	  -r requirements-footage.lock
+	@touch $@
+
+.PHONY: footage
+footage: $(READY) .venv/.footage ## Film the games of tools/footage that are not yet filmed (GAMES= names some)
+	@$(BIN)/python -m tools.footage all $${GAMES:-}
+
 .PHONY: bench
 bench: setup .venv/.bench ## Run the measurements (BENCH= names some)
 	@$(BIN)/python -m benchmarks $${BENCH:-}
@@ -93,6 +103,8 @@ lock: ## Lock the newest versions that pyproject.toml allows
 	  pyproject.toml -o requirements.lock
 	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --extra demo --group bench \
 	  --constraint requirements.lock -o requirements-bench.lock
+	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
+	  --group pyproject.toml:footage --constraint requirements.lock -o requirements-footage.lock
 
 .PHONY: clean
 clean: ## Remove what this checkout made; HIGHLIGHTS_HOME stays

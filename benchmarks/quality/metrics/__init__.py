@@ -14,6 +14,7 @@ from benchmarks.quality.metrics.highlights import (
     saliency_of,
 )
 from benchmarks.quality.metrics.overlap import Interval, hits, pairs, temporal_iou
+from benchmarks.quality.metrics.peaks import peak_average_precision, peak_recall
 from benchmarks.quality.metrics.ranking import average_precision
 from benchmarks.quality.metrics.spread import bootstrap_interval
 
@@ -36,6 +37,8 @@ __all__ = [
     "mean_iou",
     "nearest_rank",
     "pairs",
+    "peak_average_precision",
+    "peak_recall",
     "relevance_of",
     "saliency_of",
     "temporal_iou",

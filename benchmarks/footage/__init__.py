@@ -1,0 +1,1 @@
+"""How well moments of real games are found, on the films of `tools/footage`."""

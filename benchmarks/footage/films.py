@@ -1,0 +1,171 @@
+"""The films of some splits, and what each method finds in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks.quality.baselines import UNIFORM, Video, best
+from benchmarks.quality.measurements import Measurements, measure
+from benchmarks.quality.metrics import (
+    Interval,
+    detect,
+    peak_average_precision,
+    peak_recall,
+)
+from benchmarks.quality.product import follow
+from domain.profiles.catalog import ProfileCatalog
+from domain.profiles.model import GameProfile
+from tools.footage.manifest import Entry, Split
+from tools.footage.truth import Truth, read
+
+LOUDNESS = "loudness peaks"
+DEFAULT = "default"
+
+
+class SealedError(Exception):
+    """A sealed film was asked for; the text says what that means."""
+
+
+class FilmFile(NamedTuple):
+    """A film, its truth, and what its game may be used for."""
+
+    video: Path
+    truth: Truth
+    entry: Entry
+
+    @property
+    def group(self) -> str:
+        """The game; copies with dressing are a group of their own."""
+        return self.truth.film.game + (" dressed" if self.truth.film.dressing else "")
+
+
+class Scores(BaseModel):
+    """One method on one film; all but the counts are in [0, 1].
+
+    `covered` is the share of the film that the clips take, `cpu_share` the analysis' share of a
+    core at real-time pace, for the product only.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    clips: int
+    covered: float
+    peak_recall: float
+    peak_ap: float
+    ap_50: float
+    ap_70: float
+    cpu_share: float | None = None
+
+
+class FilmResult(BaseModel):
+    """All methods on one film, by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    film: str
+    group: str
+    split: Split
+    duration: float
+    moments: int
+    methods: dict[str, Scores]
+
+
+def find_films(
+    folder: Path, manifest: Mapping[str, Entry], splits: Collection[Split], *, open_sealed: bool
+) -> list[FilmFile]:
+    """Return the films in a folder whose games are of these splits, by name.
+
+    A truth file without its film, and one of a game that the manifest does not list, is ignored.
+
+    Raises:
+        SealedError: sealed films are asked for without `open_sealed`.
+    """
+    if "sealed" in splits and not open_sealed:
+        raise SealedError(
+            "Sealed games are opened once, when the analyzer is final, and what they show is "
+            "reported whatever it is. If that is now, add --open-sealed."
+        )
+    films = []
+    for path in sorted(folder.glob("*.json")):
+        game = next((name for name in manifest if path.name.startswith(f"{name}-")), None)
+        if game is None or manifest[game].split not in splits:
+            continue
+        video = path.with_suffix(".mp4")
+        if video.exists():
+            films.append(FilmFile(video, read(path), manifest[game]))
+    return films
+
+
+def try_film(film: FilmFile, catalog: ProfileCatalog, *, home: Path) -> FilmResult:
+    """Return what each method finds in a film.
+
+    The baselines have the parameters with which each does best on this film, and as many clips as
+    the product with the default profile.
+
+    Raises:
+        DemoError: the film cannot be read.
+    """
+    measured = measure(film.video, home=home)
+    profiles = {name: catalog.get(name) for name in dict.fromkeys((DEFAULT, film.entry.profile))}
+    methods = {
+        f"product, {name}": _product(measured, profile, film.truth)
+        for name, profile in profiles.items()
+    }
+    count = methods[f"product, {DEFAULT}"].clips
+    for name in (LOUDNESS, UNIFORM):
+        if name == UNIFORM or name in measured.curves:
+            methods[name] = _baseline(name, measured, film.truth, count)
+    return FilmResult(
+        film=film.video.stem,
+        group=film.group,
+        split=film.entry.split,
+        duration=measured.duration,
+        moments=len(film.truth.moments),
+        methods=methods,
+    )
+
+
+def _product(measured: Measurements, profile: GameProfile, truth: Truth) -> Scores:
+    found = follow(measured, profile)
+    spent = measured.cpu_seconds + found.cpu_seconds
+    return score_clips(found.clips, truth, measured.duration, cpu_share=spent / measured.duration)
+
+
+def _baseline(name: str, measured: Measurements, truth: Truth, count: int) -> Scores:
+    curves = {method: np.array(curve) for method, curve in measured.curves.items() if curve}
+    (found,) = best(name, [Video(measured.duration, curves, _intervals(truth))], [count])
+    return score_clips(found.clips, truth, measured.duration)
+
+
+def score_clips(
+    clips: Sequence[Interval], truth: Truth, duration: float, *, cpu_share: float | None = None
+) -> Scores:
+    """Compare clips with the truth of a film of `duration` seconds."""
+    told, peaks = detect(clips, _intervals(truth)), [moment.peak for moment in truth.moments]
+    return Scores(
+        clips=len(clips),
+        covered=_covered(clips) / duration,
+        peak_recall=peak_recall(clips, peaks),
+        peak_ap=peak_average_precision(clips, peaks),
+        ap_50=told.ap_50,
+        ap_70=told.ap_70,
+        cpu_share=cpu_share,
+    )
+
+
+def _intervals(truth: Truth) -> tuple[Interval, ...]:
+    return tuple(Interval(start=m.start, end=m.end, score=m.weight) for m in truth.moments)
+
+
+def _covered(clips: Sequence[Interval]) -> float:
+    """Return the seconds that lie in at least one clip."""
+    seconds, until = 0.0, 0.0
+    for clip in sorted(clips, key=lambda each: each.start):
+        seconds += max(0.0, clip.end - max(clip.start, until))
+        until = max(until, clip.end)
+    return seconds

@@ -1,0 +1,117 @@
+"""Films real games with their sound, and writes their true moments from the game's own state."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tools.footage.dressing import dress
+from tools.footage.game import FootageError
+from tools.footage.manifest import films_folder, read_manifest
+from tools.footage.recipes import RECIPES
+from tools.footage.recorder import RecordingError
+from tools.footage.truth import Truth, read
+
+
+def main() -> None:
+    """Do what the command line says."""
+    options = _options()
+    try:
+        options.do(options)
+    except (FootageError, RecordingError) as error:
+        sys.exit(f"error: {error}")
+    except FileNotFoundError as error:
+        sys.exit(f"error: There is no file {error.filename}.")
+    except ValidationError as error:
+        sys.exit(f"error: This is no truth file of tools.footage: {error}")
+
+
+def film(game: str, *, seed: int, seconds: float, folder: Path) -> Truth:
+    """Film a game into `folder`: GAME-SEED.mp4, and its truth in GAME-SEED.json.
+
+    Raises:
+        FootageError: the game is not installed, or did not run.
+        RecordingError: ffmpeg could not write the film.
+    """
+    recipe = RECIPES[game]()
+    folder.mkdir(parents=True, exist_ok=True)
+    video = folder / f"{game}-{seed}.mp4"
+    began = time.monotonic()
+    events = recipe.film(video, seed=seed, seconds=seconds)
+    truth = recipe.truth(game, events, seed=seed, seconds=seconds)
+    truth.write(video.with_suffix(".json"))
+    sys.stdout.write(
+        f"{video}: {seconds:.0f} s, {len(truth.moments)} moments, {len(truth.events)} events, "
+        f"filmed in {time.monotonic() - began:.0f} s\n"
+    )
+    return truth
+
+
+def judge(path: Path) -> Truth:
+    """Find the moments of a film's events anew, after a recipe's definition has changed.
+
+    Raises:
+        FootageError: the film is a dressed one, whose moments follow from those of the original.
+    """
+    old = read(path)
+    if old.film.dressing:
+        raise FootageError(f"{path} is of a dressed film: judge the original, and dress it again.")
+    recipe = RECIPES[old.film.game]()
+    truth = recipe.truth(old.film.game, old.events, seed=old.film.seed, seconds=old.film.duration)
+    truth.write(path)
+    return truth
+
+
+def _film(options: argparse.Namespace) -> None:
+    film(options.game, seed=options.seed, seconds=options.minutes * 60, folder=options.out)
+
+
+def _film_all(options: argparse.Namespace) -> None:
+    for game, entry in read_manifest().items():
+        for seed in entry.seeds if game in (options.games or RECIPES) else ():
+            if not (options.out / f"{game}-{seed}.json").exists():
+                film(game, seed=seed, seconds=entry.minutes * 60, folder=options.out)
+
+
+def _judge(options: argparse.Namespace) -> None:
+    for path in options.truths:
+        sys.stdout.write(f"{path}: {len(judge(path).moments)} moments\n")
+
+
+def _dress(options: argparse.Namespace) -> None:
+    truth = dress(options.video, options.out, seed=options.seed)
+    sys.stdout.write(
+        f"{options.out}: {truth.film.duration:.0f} s, {', '.join(truth.film.dressing)}\n"
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.footage", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    one = commands.add_parser("film", help="film one game")
+    one.add_argument("game", choices=sorted(RECIPES))
+    one.add_argument("--seed", type=int, required=True)
+    one.add_argument("--minutes", type=float, required=True)
+    one.add_argument("--out", type=Path, default=films_folder(), help="folder")
+    one.set_defaults(do=_film)
+    every = commands.add_parser("all", help="film what footage.toml lists and is not yet filmed")
+    every.add_argument("games", nargs="*", choices=[*sorted(RECIPES), []], help="all by default")
+    every.add_argument("--out", type=Path, default=films_folder(), help="folder")
+    every.set_defaults(do=_film_all)
+    again = commands.add_parser("judge", help="find the moments in a film's events anew")
+    again.add_argument("truths", type=Path, nargs="+", help="truth files of films")
+    again.set_defaults(do=_judge)
+    copy = commands.add_parser("dress", help="make a copy that looks like a broadcast")
+    copy.add_argument("video", type=Path, help="a film, with its truth beside it")
+    copy.add_argument("--seed", type=int, required=True)
+    copy.add_argument("--out", type=Path, required=True, help="the copy; its truth goes beside it")
+    copy.set_defaults(do=_dress)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
