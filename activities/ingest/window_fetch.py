@@ -49,6 +49,7 @@ class WindowFetch:
         follower: follows the playlist from there.
         store: receives the segments.
         report_after: seconds that a problem must last before it is reported.
+        until: media time (s) that ends the window early once it is stored.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class WindowFetch:
         follower: PlaylistFollower,
         store: SegmentStore,
         report_after: float = 0.0,
+        until: float | None = None,
     ) -> None:
         self._request = request
         self._limits = request.limits
@@ -77,6 +79,19 @@ class WindowFetch:
         self._called_at = time.monotonic()
         self._moved_at = self._called_at
         self._noted = follower.looked
+        self._until = until
+        self._interruption: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._at_once = False
+
+    def interrupt(self, *, at_once: bool = False) -> None:
+        """Make `fill` return the window so far.
+
+        A gap at its end first waits for the segment after it, which gives the gap its real length;
+        `at_once` does not wait.
+        """
+        self._at_once |= at_once
+        if not self._interruption.done():
+            self._interruption.set_result(None)
 
     @property
     def progress(self) -> IngestProgress:
@@ -115,8 +130,11 @@ class WindowFetch:
 
     async def fill(self) -> FetchWindowResult:
         """Process events until the window is full, the stream ends or it stalls."""
-        while not self._is_full() and not self._has_news():
-            arrival = await self._follower.next(seconds=min(self._patience(), _CHECK_INTERVAL))
+        while not (self._is_full() or self._has_news() or self._is_interrupted()):
+            arrival = await self._follower.next(
+                seconds=min(self._patience(), _CHECK_INTERVAL),
+                interruption=None if self._builder.ends_in_gap else self._interruption,
+            )
             if isinstance(arrival, SegmentReady):
                 await self._take_segment(arrival)
             elif arrival is not None:
@@ -163,10 +181,16 @@ class WindowFetch:
 
     async def _take_segment(self, arrival: SegmentReady) -> None:
         while not arrival.outcome.done():
-            if self._has_news():
+            if self._has_news() or self._is_interrupted():
                 self._follower.put_back(arrival)
                 return
-            await asyncio.wait({arrival.outcome}, timeout=_CHECK_INTERVAL)
+            awaited = {
+                arrival.outcome,
+                *(() if self._interruption.done() else (self._interruption,)),
+            }
+            await asyncio.wait(
+                awaited, timeout=_CHECK_INTERVAL, return_when=asyncio.FIRST_COMPLETED
+            )
         outcome = await arrival.outcome
         try:
             self._note_playlist()
@@ -252,7 +276,16 @@ class WindowFetch:
         """Return True if the window is long enough, or has as many entries as allowed."""
         progress = self._builder.progress
         entries = len(progress.segments) + len(progress.gaps)
-        return self._builder.covers(self._limits.window_duration) or entries >= _MOST_ENTRIES
+        is_full = self._builder.covers(self._limits.window_duration) or entries >= _MOST_ENTRIES
+        return is_full or self._has_awaited_media()
+
+    def _has_awaited_media(self) -> bool:
+        if self._until is None or self._builder.empty or self._builder.ends_in_gap:
+            return False
+        return self._builder.cursor.position >= self._until
+
+    def _is_interrupted(self) -> bool:
+        return self._interruption.done() and (self._at_once or not self._builder.ends_in_gap)
 
     def _note_moved(self, listed: ListedSegment | None, *, restarted: bool) -> None:
         """Record an ingested segment and that the stream advances."""

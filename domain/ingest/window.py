@@ -167,6 +167,11 @@ class WindowBuilder:
         """True if there is neither media nor a gap."""
         return not (self._progress.segments or self._progress.gaps)
 
+    @property
+    def ends_in_gap(self) -> bool:
+        """True if the real length of the last gap is not known yet."""
+        return self._open_gap() is not None
+
     def update_cursor(self, **changes: Unpack[CursorChanges]) -> None:
         """Change fields of the cursor that do not move the timeline."""
         self._progress = self._progress.with_cursor(self.cursor.changed(**changes))
