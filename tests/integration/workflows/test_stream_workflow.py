@@ -229,10 +229,10 @@ async def test_a_window_that_cannot_be_analysed_costs_nothing_but_itself(
     given_up = asyncio.Event()
     attempts = 0
 
-    async def fail_five_times() -> None:
+    async def fail_six_times() -> None:  # once in `follow_stream`, then in `analyze_window`
         nonlocal attempts
         attempts += 1
-        if attempts > 5:
+        if attempts > 6:
             given_up.set()
         else:
             message = "scripted failure"
@@ -242,7 +242,7 @@ async def test_a_window_that_cannot_be_analysed_costs_nothing_but_itself(
         if script.fetched == [0, 1]:
             await given_up.wait()
 
-    script.before["analyze_window"] = fail_five_times
+    script.before["analyze_window"] = fail_six_times
     script.before["fetch_window"] = after_the_first_window
     async with running(temporal_client, script):
         stream = await start(temporal_client)
