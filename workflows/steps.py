@@ -84,6 +84,10 @@ GAME: Final = SearchAttributeKey.for_keyword(SearchAttribute.GAME)
 STREAM_STATUS: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_STATUS)
 
 
+FOLLOW_STREAM: Final = Following.follow_stream.__name__
+"""The activity whose heartbeats carry a stream's `FollowProgress`."""
+
+
 # Name of `RecordMissingError` in `infra.db.errors`: the row was deleted for good.
 RECORD_MISSING = "RecordMissingError"
 

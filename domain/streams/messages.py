@@ -180,6 +180,27 @@ class FollowProgress(Model):
     windows: tuple[Window, ...] = ()
     analyses: tuple[AnalyzedWindows, ...] = ()
 
+    def added_to(self, progress: StreamProgress) -> StreamProgress:
+        """Return a stream's progress together with what was done since.
+
+        `progress` may contain windows of this call, if the call has returned meanwhile.
+        """
+        windows = [each for each in self.windows if each.index >= progress.windows]
+        segments = [segment for window in windows for segment in window.segments]
+        gaps = [gap for window in windows for gap in window.gaps]
+        if self.window.cursor.window_index >= progress.windows:
+            segments += self.window.segments
+            gaps += self.window.gaps
+        watermarks = [each.result.watermark for each in self.analyses]
+        return progress.replace(
+            position=max(progress.position, self.window.cursor.position),
+            analyzed=max([progress.analyzed, *watermarks]),
+            segments=progress.segments + len(segments),
+            missed=progress.missed + sum(gap.segments for gap in gaps),
+            windows=progress.windows + len(windows),
+            last_segment_at=segments[-1].published_at if segments else None,
+        )
+
 
 class FollowResult(Model):
     """What one `follow_stream` has fetched and analyzed.

@@ -167,6 +167,7 @@ class Script:
         self.deleted: list[UUID] = []
         self.released: list[MediaRelease] = []
         self.fetching = 0
+        self.dead = False
         self.fetching_at_release: list[int] = []
         self.streams: list[StreamRecord] = []
         self.clips: list[ClipRecord] = []
@@ -193,8 +194,9 @@ class ComposedFollowing(Following, Ingest, Analysis):
     after a while.
     """
 
-    silent = False
-    """True to send no heartbeats, as a worker that was killed."""
+    def is_dead(self) -> bool:
+        """Return True to send no heartbeats, as a worker that was killed."""
+        return False
 
     def is_at_edge(self, request: FetchWindowInput) -> bool:
         """Return True if there is nothing to fetch at the moment."""
@@ -209,7 +211,7 @@ class ComposedFollowing(Following, Ingest, Analysis):
 
         async def beat() -> None:
             while True:
-                if not self.silent:
+                if not self.is_dead():
                     activity.heartbeat(call.progress)
                 await asyncio.sleep(0.02)
 
@@ -328,6 +330,10 @@ class ScriptedActivities(ComposedFollowing, Selection, Clips, Records, Maintenan
         at_end = request.cursor.window_index >= self._script.windows
         return at_end and self._script.end is None
 
+    def is_dead(self) -> bool:
+        """Return what the script says."""
+        return self._script.dead
+
     @activity.defn(name="follow_stream")
     async def follow_stream(self, request: FollowInput) -> FollowResult:
         """Follow, and count who does."""
@@ -350,10 +356,13 @@ class ScriptedActivities(ComposedFollowing, Selection, Clips, Records, Maintenan
             return FetchWindowResult(cursor=request.cursor, end=script.end)
         script.fetched.append(index)
         script.known_problems.append(request.problem)
-        cursor = request.cursor.model_copy(update={"window_index": index + 1})
+        found = window(index, lost=index in script.lost)
+        cursor = request.cursor.model_copy(
+            update={"window_index": index + 1, "position": found.end}
+        )
         return FetchWindowResult(
             cursor=cursor,
-            window=window(index, lost=index in script.lost),
+            window=found,
             problem=script.problems.get(index),
         )
 
