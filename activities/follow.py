@@ -35,11 +35,11 @@ from infra.storage.segments import SegmentStore
 
 _log = structlog.get_logger(__name__)
 
-_MOST_WINDOWS: Final = 30
+_MOST_WINDOWS: Final = 40
 _MOST_SEGMENTS: Final = 300  # in one result, whose payload Temporal limits to 2 MiB
 _LINGER: Final = 15.0
 _PATIENCE: Final = 5.0
-_SHARE_OF_TIMEOUT: Final = 0.5
+_SHARE_OF_TIMEOUT: Final = 0.55
 _DEFAULT_TIMEOUT: Final = 6.0
 
 
@@ -443,8 +443,8 @@ async def _hand_over(follow: StreamFollow, running: asyncio.Task[FollowResult]) 
 def _heartbeat_interval() -> float:
     """Return the seconds between two heartbeats.
 
-    Each one is billed, so they are as rare as the timeout allows: half of it is left for a busy
-    machine.
+    Each one is billed, so they are as rare as the timeout allows: nearly half of it is left for a
+    busy machine.
     """
     timeout = activity.info().heartbeat_timeout
     return _SHARE_OF_TIMEOUT * (timeout.total_seconds() if timeout else _DEFAULT_TIMEOUT)

@@ -92,7 +92,7 @@ RECORDED_WINDOWS = 15
 media, so that usage is up to date and records stay small."""
 
 
-RECORDED_SECONDS = 180.0
+RECORDED_SECONDS = 300.0
 """Seconds of analyzed media after which a stream followed by `follow_stream` is recorded although
 only counters changed. The API shows a running stream's counters from its workflow."""
 
@@ -114,6 +114,10 @@ _INGEST: Final = (
     ProblemCode.INGEST_FAILING,
 )
 """Problems reported by ingest, at most one at a time."""
+
+
+_DECISION_SLACK: Final = 5.0
+"""Seconds after which a decision that is due has come: a window, and its analysis."""
 
 
 _BEHIND: Final = 60.0
@@ -222,7 +226,7 @@ class StreamLedger:
             previous_window=waiting.previous_window,
             profile_id=waiting.profile_id,
             profile_version=waiting.profile_version,
-            duration=self._request.timing.follow_duration,
+            duration=self._follow_duration,
             analysis_timeout=self._request.timing.analysis_timeout,
             return_at=self.awaited_media,
             decide_at=self._selection.next_decision_at,
@@ -240,6 +244,19 @@ class StreamLedger:
             self.queue_candidates(each.result)
         self._note_source(result, has_media=bool(result.windows))
         self._listed = result.listed or self._listed
+
+    @property
+    def _follow_duration(self) -> float:
+        """Seconds to follow: about as long as set, and so that a call ends with the next decision.
+
+        A call that must return for a decision anyway needs no other one shortly before it.
+        """
+        usual = self._request.timing.follow_duration
+        decision = self._selection.next_decision_at
+        if decision is None or decision <= self._progress.analyzed:
+            return usual
+        until = decision - self._progress.analyzed
+        return until / max(1, round(until / usual)) + _DECISION_SLACK
 
     @property
     def heartbeat_timeout(self) -> float:

@@ -263,7 +263,7 @@ class StreamTiming(Model):
     """
 
     fetch_timeout: PositiveFloat = 3600.0
-    follow_duration: PositiveFloat = 60.0
+    follow_duration: PositiveFloat = 90.0
     run_duration: PositiveFloat = 3600.0
     heartbeat_timeout: PositiveFloat = 6.0
     slow_heartbeat_timeout: PositiveFloat = 15.0
