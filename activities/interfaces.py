@@ -34,7 +34,13 @@ from domain.streams.backfill.messages import (
     StreamRef,
     SurveyInput,
 )
-from domain.streams.messages import ClipRecord, MediaRelease, StreamRecord
+from domain.streams.messages import (
+    ClipRecord,
+    FollowInput,
+    FollowResult,
+    MediaRelease,
+    StreamRecord,
+)
 from domain.streams.reconciliation import ReconcileExecutionsInput, ReconcileExecutionsReport
 from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult
 from domain.webhooks.delivery import (
@@ -43,6 +49,24 @@ from domain.webhooks.delivery import (
     OutboxRelayPass,
     PostponedAttempt,
 )
+
+
+class Following(ABC):
+    """Follows live streams; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="follow_stream")
+    async def follow_stream(self, request: FollowInput) -> FollowResult:
+        """Fetch windows of a live stream and analyze them, heartbeating the progress.
+
+        Returns when a moment settles, the media ends or stalls, a problem comes or goes, a clip or
+        a decision that waits can be made, analysis fails, or the time is over. Fetching never
+        waits for analysis: an analysis that is not finished continues, and the next call on this
+        worker takes it over.
+
+        A retry continues from the last heartbeat and does not download stored segments again. When
+        cancelled, or when the worker shuts down, returns what was done so far.
+        """
 
 
 class Ingest(ABC):

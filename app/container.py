@@ -20,7 +20,6 @@ from activities.analysis.chunk_analyzer import ChunkAnalyzer, GeminiAnalyzer
 from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.gemini_answers import GeminiResources, GeminiSpending
 from activities.analysis.local import LocalAnalysis
-from activities.interfaces import Analysis
 from app.services.api_keys import KeyCache
 from app.services.connections import ConnectionCache
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
@@ -270,7 +269,7 @@ class Container:
         return quota
 
     @cached_property
-    def analyzer(self) -> Analysis:
+    def analyzer(self) -> LocalAnalysis | GeminiAnalysis:
         """The local analyzer, combined with Gemini where there is a key."""
         settings = self.settings
         local = LocalAnalysis(segments=self.segments, pool=self.media)

@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clips import ClipActivities
+from activities.follow import AnalysisPool, FollowActivities
 from activities.hms import InboundActivities
 from activities.ingest import IngestActivities
 from activities.maintenance import ExecutionActivities, MaintenanceActivities
@@ -169,6 +170,12 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         store=container.segments, client=container.hls, pool=container.probes
     )
     analysis = container.analyzer
+    follow = FollowActivities(
+        followers=ingest.followers,
+        analyses=AnalysisPool(analysis),
+        store=container.segments,
+        guard=container.url_guard,
+    )
     executions = ExecutionActivities(
         database=database,
         executions=WorkflowExecutions(services.temporal.client),
@@ -242,6 +249,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
             task_queues.IO,
             settings.io_concurrency,
             [
+                follow.follow_stream,
                 ingest.fetch_window,
                 ingest.release_media,
                 selection.select_highlights,

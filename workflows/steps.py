@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
         Analysis,
         BackfillRecords,
         Clips,
+        Following,
         Ingest,
         Recordings,
         Records,
@@ -39,7 +40,14 @@ with workflow.unsafe.imports_passed_through():
         StreamRef,
         SurveyInput,
     )
-    from domain.streams.messages import ClipRecord, MediaRelease, StreamRecord, StreamTiming
+    from domain.streams.messages import (
+        ClipRecord,
+        FollowInput,
+        FollowResult,
+        MediaRelease,
+        StreamRecord,
+        StreamTiming,
+    )
     from domain.streams.report import clock
 
 _OUR_CODE: Final = re.compile(r"[a-z]+(_[a-z]+)+")
@@ -83,6 +91,10 @@ GAME: Final = SearchAttributeKey.for_keyword(SearchAttribute.GAME)
 STREAM_STATUS: Final = SearchAttributeKey.for_keyword(SearchAttribute.STREAM_STATUS)
 
 
+FOLLOW_STREAM: Final = Following.follow_stream.__name__
+"""The activity whose heartbeats carry a stream's `FollowProgress`."""
+
+
 # Name of `RecordMissingError` in `infra.db.errors`: the row was deleted for good.
 RECORD_MISSING = "RecordMissingError"
 
@@ -121,21 +133,42 @@ def start_fetch(
     The number of attempts is limited, not the total time: an outage during which no worker runs
     must not end the stream.
     """
-    longest_pause = timing.heartbeat_timeout / 2
     return workflow.start_activity_method(
         Ingest.fetch_window,
         request,
         task_queue=task_queues.IO,
         start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
         heartbeat_timeout=timedelta(seconds=timing.heartbeat_timeout),
-        retry_policy=RetryPolicy(
-            initial_interval=timedelta(seconds=timing.retry_interval),
-            maximum_interval=timedelta(seconds=longest_pause),
-            maximum_attempts=max(2, int(timing.fetch_timeout / longest_pause)),
-            non_retryable_error_types=list(PERMANENT),
-        ),
+        retry_policy=_live_retries(timing),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"window {request.cursor.window_index} from {clock(request.cursor.position)}",
+    )
+
+
+def start_follow(
+    request: FollowInput, timing: StreamTiming, *, heartbeat_timeout: float
+) -> ActivityHandle[FollowResult]:
+    """Start to follow the stream for a while; retries are as those of `start_fetch`."""
+    cursor = request.fetch.cursor
+    return workflow.start_activity_method(
+        Following.follow_stream,
+        request,
+        task_queue=task_queues.IO,
+        start_to_close_timeout=timedelta(seconds=timing.fetch_timeout),
+        heartbeat_timeout=timedelta(seconds=heartbeat_timeout),
+        retry_policy=_live_retries(timing),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=f"from {clock(cursor.position)}, window {cursor.window_index}",
+    )
+
+
+def _live_retries(timing: StreamTiming) -> RetryPolicy:
+    longest_pause = timing.heartbeat_timeout / 2
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=timing.retry_interval),
+        maximum_interval=timedelta(seconds=longest_pause),
+        maximum_attempts=max(2, int(timing.fetch_timeout / longest_pause)),
+        non_retryable_error_types=list(PERMANENT),
     )
 
 
@@ -155,13 +188,16 @@ async def analyze(request: AnalyzeWindowInput, timing: StreamTiming) -> AnalyzeW
     )
 
 
-async def select(request: SelectHighlightsInput) -> SelectHighlightsResult:
-    """Decide on candidates, and record the decisions."""
+async def select(
+    request: SelectHighlightsInput, *, patience: float | None = None
+) -> SelectHighlightsResult:
+    """Decide on candidates, and record the decisions; gives up after `patience` seconds, if set."""
     return await workflow.execute_activity_method(
         Selection.select_highlights,
         request,
         task_queue=task_queues.IO,
         start_to_close_timeout=BRIEF,
+        schedule_to_close_timeout=None if patience is None else timedelta(seconds=patience),
         retry_policy=UNTIL_DONE,
         summary=f"{len(request.candidates)} new at {clock(request.watermark)}",
     )

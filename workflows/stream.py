@@ -11,6 +11,7 @@ from temporalio.exceptions import (
     ApplicationError,
     ApplicationErrorCategory,
     FailureError,
+    RetryState,
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
@@ -18,13 +19,16 @@ from temporalio.workflow import ActivityHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from domain import task_queues
-    from domain.analysis.messages import AnalyzeWindowResult
+    from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
     from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
+    from domain.highlights.selection import SelectHighlightsInput
     from domain.ids import backfill_workflow_id, clip_workflow_id
     from domain.ingest.messages import FetchWindowResult
     from domain.streams.ledger import StreamLedger
     from domain.streams.messages import (
         ClipCorrection,
+        FollowInput,
+        FollowResult,
         MediaRelease,
         RecordingReady,
         SourceFailure,
@@ -43,20 +47,37 @@ with workflow.unsafe.imports_passed_through():
 # Temporal limits a run to 10,000 signals; its continue-as-new suggestion may come too late.
 _SIGNALS_PER_RUN = 5_000
 
+# The next `follow_stream` waits this long for selection, so that it knows which media the new
+# clips wait for. The follower downloads meanwhile.
+_SELECTION_PATIENCE = 3.0
+
 
 @workflow.defn(name="StreamWorkflow")
 class StreamWorkflow:
-    """Follows one stream in four loops that share one ledger: fetch, analyze, cut, record.
+    """Follows one stream in loops that share one ledger: follow, select, cut, record.
 
-    Fetching runs ahead and waits only for the playlist, because what has left a live playlist is
-    lost. The other loops process what it fetched.
+    `follow_stream` fetches and analyzes for about a minute at a time. Its loop waits for nothing
+    that may take long, because what has left a live playlist is lost. The other loops process what
+    it returns; `analyze_window` analyzes again what failed in it, and the rest at the end.
+
+    Runs that began before the patch `follow-stream` run `_fetch_windows` and `_analyze_windows`
+    instead, one activity per window, until they continue as new. These two methods, their steps
+    and `fetch_window` can go when no run is left that began before the patch: a day after its
+    deployment, since a run of the old code lasts half an hour of a live stream.
     """
 
     @workflow.init
     def __init__(self, request: StreamInput) -> None:
         self._request = request
         self._ledger = StreamLedger(request)
-        self._fetch: ActivityHandle[FetchWindowResult] | None = None
+        self._fetch: ActivityHandle[FetchWindowResult] | ActivityHandle[FollowResult] | None = None
+        self._followed: FollowInput | None = None  # the request of the current `follow_stream`
+        self._follows = False
+        self._halted = False  # no other `follow_stream` may start
+        self._interrupted = False  # the current `follow_stream` was asked to return
+        self._analysis_failed = False  # `analyze_window` analyzes the backlog again
+        self._analyzed = False  # the last window is analyzed
+        self._selection_late = False  # selection takes long, so following goes on without it
         self._stop: StreamEnd | None = None
         self._rotation_due = False  # analysis must pause, because continue-as-new is due
         self._analysis_paused = False  # analysis has paused for continue-as-new
@@ -76,9 +97,22 @@ class StreamWorkflow:
         """
         if workflow.patched("stream-problems"):
             self._ledger.track_problems()
+        self._follows = workflow.patched("follow-stream")
+        if self._follows:
+            self._ledger.start_following()
         recorder = asyncio.create_task(self._record_changes())
         try:
-            await asyncio.gather(self._fetch_windows(), self._analyze_windows(), self._cut_clips())
+            if self._follows:
+                await asyncio.gather(
+                    self._follow_stream(),
+                    self._analyze_backlog(),
+                    self._select_highlights(),
+                    self._cut_clips(),
+                )
+            else:
+                await asyncio.gather(
+                    self._fetch_windows(), self._analyze_windows(), self._cut_clips()
+                )
             if not self._rotating:
                 await self._wait_for_clips()
         except (FailureError, asyncio.CancelledError) as error:
@@ -136,6 +170,7 @@ class StreamWorkflow:
             workflow.logger.info(
                 "the clip stays as it is", extra={"highlight_id": str(request.highlight_id)}
             )
+        self._return_for_clips()
 
     @workflow.signal
     def clip_finished(self, outcome: ClipOutcome) -> None:
@@ -155,6 +190,112 @@ class StreamWorkflow:
     def timeline(self) -> StreamTimeline:
         """Return the stored range, the gaps and the decisions."""
         return self._ledger.timeline()
+
+    async def _follow_stream(self) -> None:
+        while self._ledger.end is None and not self._halted:
+            await workflow.wait_condition(
+                lambda: self._selection_late or not self._ledger.has_undecided
+            )
+            if self._stop is not None:
+                self._ledger.record_media_end(self._stop)
+            elif self._should_rotate():
+                return
+            else:
+                await self._follow_once()
+            self._show()
+
+    async def _follow_once(self) -> None:
+        timing = self._request.timing
+        request = self._followed = self._ledger.follow_request(analyze=not self._analysis_failed)
+        follow = self._fetch = steps.start_follow(
+            request, timing, heartbeat_timeout=self._ledger.heartbeat_timeout
+        )
+        try:
+            result = await follow
+            self._ledger.record_followed(result)
+            self._analysis_failed |= result.analysis_failed
+        except (ActivityError, asyncio.CancelledError) as error:
+            # An activity cancelled before it starts raises CancelledError, not ActivityError.
+            if is_cancelled_exception(error):
+                if _is_cancelled() or not (self._interrupted or self._stop is not None):
+                    raise
+                return
+            workflow.logger.error("following failed", extra={"cause": cause_of(error)})
+            self._fault = error
+            self._ledger.record_media_end(_internal("reading the stream"))
+        finally:
+            self._fetch = self._followed = None
+            self._interrupted = False
+
+    def _return_for_clips(self) -> None:
+        """Ask `follow_stream` for what it has stored, if a clip waits for media it may have."""
+        awaited = self._ledger.awaited_media
+        if self._followed is None or awaited is None:
+            return
+        if self._followed.return_at is None or awaited < self._followed.return_at:
+            self._return()
+
+    def _return(self) -> None:
+        """Ask `follow_stream` to return what it has done."""
+        if self._fetch is not None and self._followed is not None and not self._interrupted:
+            self._interrupted = True
+            self._fetch.cancel()
+
+    async def _analyze_backlog(self) -> None:
+        """Analyze what `follow_stream` could not, and what is left when the media has ended."""
+        while not self._analyzed:
+            await workflow.wait_condition(
+                lambda: self._analysis_failed or self._ledger.end is not None or self._rotating
+            )
+            if self._rotating:
+                return
+            request = self._ledger.analysis_request()
+            if request.windows or request.last:
+                result = await self._analyze(request)
+                self._ledger.queue_candidates(result)
+            self._analyzed = request.last
+            if self._analysis_failed and not self._ledger.has_backlog:
+                self._analysis_failed = False
+                self._return()  # the next one analyzes again
+            self._show()
+
+    async def _analyze(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+        """Analyze windows; skip them after too many failures."""
+        try:
+            result = await steps.analyze(request, self._request.timing)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("windows given up", extra={"cause": cause_of(error)})
+            return self._ledger.record_analysis_failure(request)
+        self._ledger.record_analyzed(request, result, at=workflow.now())
+        return result
+
+    async def _select_highlights(self) -> None:
+        while not self._analysis_done:
+            await workflow.wait_condition(
+                lambda: self._ledger.has_undecided or self._analyzed or self._rotating
+            )
+            if self._rotating:
+                return
+            ended = self._analyzed
+            request = self._ledger.next_selection(ended=ended)
+            if request is not None:
+                await self._select(request)
+            self._analysis_done = ended
+            self._show()
+
+    async def _select(self, request: SelectHighlightsInput) -> None:
+        try:
+            result = await steps.select(request, patience=_SELECTION_PATIENCE)
+        except ActivityError as error:
+            if is_cancelled_exception(error) or _is_permanent(error):
+                raise
+            self._selection_late = True
+            result = await steps.select(request)
+            self._selection_late = False
+        self._discards += self._ledger.record_selected(request, result)
+        self._return_for_clips()
 
     async def _fetch_windows(self) -> None:
         while self._ledger.end is None:
@@ -184,6 +325,7 @@ class StreamWorkflow:
 
     async def _stop_fetching(self) -> None:
         """Cancel fetching and wait for it, so that nothing is stored after the last release."""
+        self._halted = True
         if self._fetch is not None:
             self._fetch.cancel()
         await workflow.wait_condition(lambda: self._fetch is None)
@@ -192,7 +334,7 @@ class StreamWorkflow:
         self._signals += 1
         if self._stop is None:
             self._stop = end
-            if self._fetch is not None:
+            if self._fetch is not None and not self._interrupted:
                 self._fetch.cancel()
 
     def _should_rotate(self) -> bool:
@@ -200,6 +342,10 @@ class StreamWorkflow:
 
         While analysis or a database write is in progress, fetching continues instead: either may
         take long, and a live playlist drops segments within seconds.
+
+        A run also ends after `run_duration`, although its history is short: a workflow's code is
+        chosen by its `patched` calls at the start of a run, so that changed code reaches every
+        stream within that time, and old code can be deleted.
         """
         info = workflow.info()
         limit = self._request.history_limit
@@ -207,11 +353,18 @@ class StreamWorkflow:
             info.is_continue_as_new_suggested()
             or self._signals >= _SIGNALS_PER_RUN
             or (limit is not None and info.get_current_history_length() >= limit)
+            or (self._follows and self._is_old())
         )
-        self._rotating = (
-            self._rotation_due and self._analysis_paused and not self._has_pending_writes()
-        )
+        idle = self._is_idle() if self._follows else self._analysis_paused
+        self._rotating = self._rotation_due and idle and not self._has_pending_writes()
         return self._rotating
+
+    def _is_old(self) -> bool:
+        age = workflow.now() - workflow.info().start_time
+        return age.total_seconds() >= self._request.timing.run_duration
+
+    def _is_idle(self) -> bool:
+        return not self._analysis_failed and not self._ledger.has_undecided
 
     async def _analyze_windows(self) -> None:
         while not self._analysis_done:
@@ -219,14 +372,7 @@ class StreamWorkflow:
             if self._rotating:
                 return
             request = self._ledger.analysis_request()
-            try:
-                result = await steps.analyze(request, self._request.timing)
-                self._ledger.record_analyzed(request, result, at=workflow.now())
-            except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise
-                workflow.logger.warning("windows given up", extra={"cause": cause_of(error)})
-                result = self._ledger.record_analysis_failure(request)
+            result = await self._analyze(request)
             await self._decide(result, ended=request.last)
             self._analysis_done = request.last
             self._show()
@@ -291,7 +437,9 @@ class StreamWorkflow:
 
     async def _record(self) -> None:
         record = self._ledger.record()
-        workflow.upsert_search_attributes([STREAM_STATUS.value_set(record.progress.status)])
+        shown = workflow.info().typed_search_attributes.get(STREAM_STATUS)
+        if not self._follows or shown != record.progress.status:
+            workflow.upsert_search_attributes([STREAM_STATUS.value_set(record.progress.status)])
         await steps.record_stream(record)
         self._ledger.mark_recorded(record)
 
@@ -361,6 +509,18 @@ class StreamWorkflow:
 
     def _show(self) -> None:
         workflow.set_current_details(self._ledger.report())
+
+
+def _is_cancelled() -> bool:
+    """Return True if the current task was cancelled itself, not only what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _is_permanent(error: ActivityError) -> bool:
+    return error.retry_state is RetryState.NON_RETRYABLE_FAILURE and isinstance(
+        error.cause, ApplicationError
+    )
 
 
 def _internal(task: str) -> StreamEnd:

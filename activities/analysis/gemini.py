@@ -27,7 +27,7 @@ from infra.storage.segments import SegmentStore
 
 _log = structlog.get_logger(__name__)
 
-# Share of the activity's time in which calls may begin; the rest is for finishing them.
+# Share of the time in which calls may begin; the rest is for finishing them.
 _SHARE_OF_TIME: Final = 0.6
 
 
@@ -64,11 +64,15 @@ class GeminiAnalysis(Analysis):
 
     @activity.defn(name="analyze_window")
     async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
+        limit = activity.info().start_to_close_timeout
         async with heartbeating():
-            return await self._analyze(request)
+            return await self.run(request, seconds=limit.total_seconds() if limit else None)
 
-    async def _analyze(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
-        has_time = _time_limit()
+    async def run(
+        self, request: AnalyzeWindowInput, *, seconds: float | None = None
+    ) -> AnalyzeWindowResult:
+        """Analyze windows within `seconds`, also inside another activity."""
+        has_time = _time_limit(seconds)
         local, levels = await self._local.analyze(request)
         profile = await self._profile(request)
         state = await self._states.load(request)
@@ -167,13 +171,12 @@ def _by_window(
         yield window, settled, levels[number]
 
 
-def _time_limit() -> Callable[[], bool]:
-    """Return a function that returns True while another call may begin in this activity."""
-    loop = asyncio.get_running_loop()
-    limit = activity.info().start_to_close_timeout
-    if limit is None:
+def _time_limit(seconds: float | None) -> Callable[[], bool]:
+    """Return a function that returns True while another call may begin within `seconds`."""
+    if seconds is None:
         return lambda: True
-    end = loop.time() + limit.total_seconds() * _SHARE_OF_TIME
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds * _SHARE_OF_TIME
     return lambda: loop.time() < end
 
 

@@ -50,7 +50,16 @@ class LocalAnalysis(Analysis):
     @activity.defn(name="analyze_window")
     async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
         async with heartbeating():
-            return (await self.analyze(request)).result
+            return await self.run(request)
+
+    async def run(
+        self,
+        request: AnalyzeWindowInput,
+        *,
+        seconds: float | None = None,  # noqa: ARG002 only calls of Gemini are limited by it
+    ) -> AnalyzeWindowResult:
+        """Analyze windows, also inside another activity."""
+        return (await self.analyze(request)).result
 
     async def analyze(self, request: AnalyzeWindowInput) -> LocalResult:
         """Return the activity's result together with the excitement of each window."""

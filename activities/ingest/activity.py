@@ -187,7 +187,8 @@ _CAPTION_INTERVAL: Final = 2.0
 _LINGER: Final = 15.0
 
 
-_REPORT_AFTER: Final = 2.5
+REPORT_AFTER: Final = 2.5
+"""Seconds that a problem must last before it is reported."""
 
 
 _FAILING_FROM: Final = 3
@@ -226,7 +227,7 @@ class IngestActivities(Ingest):
         linger: float = _LINGER,
         heartbeat_interval: float = _HEARTBEAT_INTERVAL,
         caption_interval: float = _CAPTION_INTERVAL,
-        report_after: float = _REPORT_AFTER,
+        report_after: float = REPORT_AFTER,
     ) -> None:
         self._report_after = report_after
         self._store = store
@@ -240,6 +241,11 @@ class IngestActivities(Ingest):
             caption_interval=caption_interval,
             worker=worker,
         )
+
+    @property
+    def followers(self) -> FollowerPool:
+        """The followers, to share with `follow_stream`."""
+        return self._followers
 
     @activity.defn(name="fetch_window")
     async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
@@ -261,13 +267,10 @@ class IngestActivities(Ingest):
             result = await self._fill(fetch)
         except Exception as error:
             await follower.close()
-            if isinstance(error, _PERMANENT) and activity.info().attempt >= _PERMANENT_ATTEMPTS:
-                _log.exception("window_failed_permanently")
-                return fetch.result(end=_fault())
-            if request.problem is not None or activity.info().attempt < _FAILING_FROM:
+            outcome = failure_outcome(request, fetch, error)
+            if outcome is None:
                 raise
-            _log.exception("ingest_failing")
-            return fetch.result(problem=_failing(error))
+            return outcome
         except BaseException:
             await follower.close()
             raise
@@ -325,6 +328,24 @@ class IngestActivities(Ingest):
             await asyncio.gather(filling, shutdown, return_exceptions=True)
 
 
+def failure_outcome(
+    request: FetchWindowInput, fetch: WindowFetch, error: Exception
+) -> FetchWindowResult | None:
+    """Return the result after an unexpected error of fetching; None to retry without one.
+
+    Call it from an `except` block. An error that no retry can fix ends the stream, others are
+    shown as a problem while they are retried.
+    """
+    attempt = activity.info().attempt
+    if isinstance(error, _PERMANENT) and attempt >= _PERMANENT_ATTEMPTS:
+        _log.exception("window_failed_permanently")
+        return fetch.result(end=_fault())
+    if request.problem is not None or attempt < _FAILING_FROM:
+        return None
+    _log.exception("ingest_failing")
+    return fetch.result(problem=_failing(error))
+
+
 def _fault() -> StreamEnd:
     """Return the end of a stream whose ingest always fails in the same way."""
     return StreamEnd(
@@ -367,7 +388,11 @@ def _resume(request: FetchWindowInput) -> IngestProgress:
             return IngestProgress.model_validate(details[0])
         except ValidationError as error:
             _log.warning("heartbeat_unreadable", problems=error.error_count())
-    cursor = request.cursor
+    return first_progress(request.cursor)
+
+
+def first_progress(cursor: IngestCursor) -> IngestProgress:
+    """Return an empty window at `cursor`, which gets the time of the first attempt."""
     if cursor.started_at is None:
         cursor = cursor.changed(started_at=datetime.now(UTC))
     return IngestProgress.begin(cursor)

@@ -216,6 +216,11 @@ class PlaylistFollower:
         """URL of the caption playlist; None without one."""
         return self._poller.captions_url
 
+    @property
+    def listed(self) -> float:
+        """Seconds of media that the playlist lists; 0 before the first response."""
+        return sum(each.duration for each in self._playlist.segments) if self._playlist else 0.0
+
     def take_cues(self) -> tuple[Cue, ...]:
         """Return the captions that arrived since the last call."""
         return self._captions.take() if self._captions else ()
@@ -229,10 +234,13 @@ class PlaylistFollower:
         """Start following."""
         self._task = asyncio.create_task(self._follow(), name="follow-playlist")
 
-    async def next(self, *, seconds: float) -> FollowerEvent | None:
+    async def next(
+        self, *, seconds: float, interruption: asyncio.Future[None] | None = None
+    ) -> FollowerEvent | None:
         """Return the next event; None if there was none within `seconds`, or the stream is over.
 
-        The stream is over if `end` is set and this returns None.
+        The stream is over if `end` is set and this returns None. It also returns None once
+        `interruption` is done.
 
         Raises:
             Exception: the unexpected error that stopped following.
@@ -246,9 +254,8 @@ class PlaylistFollower:
             return self._events.get_nowait()
         arrival = asyncio.ensure_future(self._events.get())
         try:
-            await asyncio.wait(
-                {arrival, self._task}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            awaited = {arrival, self._task} | ({interruption} if interruption else set())
+            await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if arrival.done():
                 return arrival.result()
         finally:

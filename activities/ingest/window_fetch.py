@@ -7,7 +7,7 @@ import contextlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 import structlog
 
@@ -16,7 +16,12 @@ from activities.ingest.follower import PlaylistFollower
 from activities.ingest.follower_events import SegmentGap, SegmentReady, encrypted_end, unread_gap
 from activities.ingest.store import StoredSegment
 from domain.highlights.commentary import place_cues
-from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestProgress
+from domain.ingest.messages import (
+    CursorChanges,
+    FetchWindowInput,
+    FetchWindowResult,
+    IngestProgress,
+)
 from domain.ingest.playlist import ListedSegment
 from domain.ingest.window import WindowBuilder
 from domain.media.segments import GapReason, SegmentRef
@@ -49,6 +54,7 @@ class WindowFetch:
         follower: follows the playlist from there.
         store: receives the segments.
         report_after: seconds that a problem must last before it is reported.
+        until: media time (s) that ends the window early once it is stored.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class WindowFetch:
         follower: PlaylistFollower,
         store: SegmentStore,
         report_after: float = 0.0,
+        until: float | None = None,
     ) -> None:
         self._request = request
         self._limits = request.limits
@@ -74,6 +81,19 @@ class WindowFetch:
         self._called_at = time.monotonic()
         self._moved_at = self._called_at
         self._noted = follower.looked
+        self._until = until
+        self._interruption: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._at_once = False
+
+    def interrupt(self, *, at_once: bool = False) -> None:
+        """Make `fill` return the window so far.
+
+        A gap at its end first waits for the segment after it, which gives the gap its real length;
+        `at_once` does not wait.
+        """
+        self._at_once |= at_once
+        if not self._interruption.done():
+            self._interruption.set_result(None)
 
     @property
     def progress(self) -> IngestProgress:
@@ -112,8 +132,11 @@ class WindowFetch:
 
     async def fill(self) -> FetchWindowResult:
         """Process events until the window is full, the stream ends or it stalls."""
-        while not self._is_full() and not self._has_news():
-            arrival = await self._follower.next(seconds=min(self._patience(), _CHECK_INTERVAL))
+        while not (self._is_full() or self._has_news() or self._is_interrupted()):
+            arrival = await self._follower.next(
+                seconds=min(self._patience(), _CHECK_INTERVAL),
+                interruption=None if self._builder.ends_in_gap else self._interruption,
+            )
             if isinstance(arrival, SegmentReady):
                 await self._take_segment(arrival)
             elif arrival is not None:
@@ -121,7 +144,8 @@ class WindowFetch:
             elif self._follower.end is not None:
                 return self._finish(self._follower.end)
             else:
-                self._note_looked()
+                if self._follower.looked > self._noted:  # a new cursor costs CPU
+                    self._note_looked()
                 end = self._given_up()
                 if end is not None:
                     return self._finish(end)
@@ -160,10 +184,16 @@ class WindowFetch:
 
     async def _take_segment(self, arrival: SegmentReady) -> None:
         while not arrival.outcome.done():
-            if self._has_news():
+            if self._has_news() or self._is_interrupted():
                 self._follower.put_back(arrival)
                 return
-            await asyncio.wait({arrival.outcome}, timeout=_CHECK_INTERVAL)
+            awaited = {
+                arrival.outcome,
+                *(() if self._interruption.done() else (self._interruption,)),
+            }
+            await asyncio.wait(
+                awaited, timeout=_CHECK_INTERVAL, return_when=asyncio.FIRST_COMPLETED
+            )
         outcome = await arrival.outcome
         try:
             self._note_playlist()
@@ -249,7 +279,16 @@ class WindowFetch:
         """Return True if the window is long enough, or has as many entries as allowed."""
         progress = self._builder.progress
         entries = len(progress.segments) + len(progress.gaps)
-        return self._builder.covers(self._limits.window_duration) or entries >= _MOST_ENTRIES
+        is_full = self._builder.covers(self._limits.window_duration) or entries >= _MOST_ENTRIES
+        return is_full or self._has_awaited_media()
+
+    def _has_awaited_media(self) -> bool:
+        if self._until is None or self._builder.empty or self._builder.ends_in_gap:
+            return False
+        return self._builder.cursor.position >= self._until
+
+    def _is_interrupted(self) -> bool:
+        return self._interruption.done() and (self._at_once or not self._builder.ends_in_gap)
 
     def _note_moved(self, listed: ListedSegment | None, *, restarted: bool) -> None:
         """Record an ingested segment and that the stream advances."""
@@ -258,17 +297,20 @@ class WindowFetch:
             memory = memory.restarted()
         if listed is not None:
             memory = memory.with_segment(listed)
-        self._note_looked()
-        self._builder.update_cursor(memory=memory, idle=0.0)
+        self._note_looked(memory=memory, idle=0.0)
         self._moved_at = time.monotonic()
 
-    def _note_looked(self) -> None:
-        """Add the time in which the playlist was followed since the last call."""
+    def _note_looked(self, **changes: Unpack[CursorChanges]) -> None:
+        """Add the time in which the playlist was followed since the last call, and `changes`."""
         cursor = self._builder.cursor
         looked, self._noted = self._follower.looked - self._noted, self._follower.looked
-        self._builder.update_cursor(
-            looked=cursor.looked + looked, idle=cursor.idle + looked, looked_at=datetime.now(UTC)
-        )
+        noted: CursorChanges = {
+            "looked": cursor.looked + looked,
+            "idle": cursor.idle + looked,
+            "looked_at": datetime.now(UTC),
+            **changes,
+        }
+        self._builder.update_cursor(**noted)
 
     def _note_playlist(self) -> None:
         self._builder.update_cursor(

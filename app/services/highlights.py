@@ -133,8 +133,11 @@ async def give_feedback(
             raise RecordMissingError("highlight", highlight_id)
         if correction is not None:
             stream = await streams.get(session, tenant_id=tenant_id, stream_id=row.stream_id)
-            # The row of a running stream may be a minute behind.
             media_end = max(row.end, row.clip_end, stream.position if stream is not None else 0.0)
+            if stream is not None and stream.status not in TERMINAL and correction.end > media_end:
+                # The row of a running stream may be minutes behind.
+                live = await starter.live_progress(stream)
+                media_end = media_end if live is None else max(media_end, live.position)
             check_correction(correction, start=row.start, end=row.end, media_end=media_end)
         given = await highlights.put_feedback(
             session,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,7 +11,12 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
-from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
 from temporalio.common import (
     Priority,
     SearchAttributeKey,
@@ -33,12 +39,14 @@ from domain.model import Model
 from domain.streams.backfill.messages import BackfillInput
 from domain.streams.messages import (
     ClipCorrection,
+    FollowProgress,
     RecordingReady,
     SourceFailure,
     StopRequest,
     StreamInput,
     StreamRecord,
     StreamTiming,
+    StreamWorkflowResult,
 )
 from domain.streams.report import clock, stream_details, stream_title
 from domain.streams.status import TERMINAL, EndReason, StreamEnd, StreamProgress, StreamStatus
@@ -52,6 +60,7 @@ from infra.storage.clips import ClipStore
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
+from workflows.steps import FOLLOW_STREAM
 from workflows.stream import StreamWorkflow
 
 M = TypeVar("M", bound=Model)
@@ -347,13 +356,20 @@ class StreamStarter:
         return await self._send(name, StreamWorkflow.clip_finished, outcome)
 
     async def live_progress(self, stream: Stream) -> StreamProgress | None:
-        """Return the running workflow's progress; None if it does not answer within a second."""
+        """Return the running workflow's progress; None if it does not answer within a second.
+
+        The workflow learns what `follow_stream` did when that returns; until then the activity's
+        last heartbeat has it.
+        """
         try:
             client = await self._client()
             handle = client.get_workflow_handle(
                 stream_workflow_id(tenant_id=stream.tenant_id, stream_id=stream.id)
             )
-            progress = await handle.query(StreamWorkflow.status, rpc_timeout=_QUERY_TIMEOUT)
+            following, progress = await asyncio.gather(
+                _following(client, handle),
+                handle.query(StreamWorkflow.status, rpc_timeout=_QUERY_TIMEOUT),
+            )
         except (
             TemporalUnavailableError,
             RPCError,
@@ -362,7 +378,7 @@ class StreamStarter:
         ) as error:
             _log.info("no live progress", stream_id=str(stream.id), error=str(error))
             return None
-        return progress
+        return progress if following is None else following.added_to(progress)
 
     async def _signal(
         self, stream: Stream, signal: Callable[[StreamWorkflow, M], None], argument: M
@@ -526,3 +542,16 @@ async def delete(
     # Clips that became ready meanwhile; later ones find no row and delete their own files.
     for key in left or ():
         await clip_files.delete(key)
+
+
+async def _following(
+    client: Client, handle: WorkflowHandle[StreamWorkflow, StreamWorkflowResult]
+) -> FollowProgress | None:
+    """Return the last heartbeat of the stream's `follow_stream`; None if there is none."""
+    described = await handle.describe(rpc_timeout=_QUERY_TIMEOUT)
+    for pending in described.raw_description.pending_activities:
+        payloads = pending.heartbeat_details.payloads
+        if pending.activity_type.name == FOLLOW_STREAM and payloads:
+            (progress,) = await client.data_converter.decode(payloads, [FollowProgress])
+            return FollowProgress.model_validate(progress)
+    return None

@@ -245,6 +245,15 @@ class ClipTracker:
             entry.needed_from for entry in self._entries.values() if entry.phase in unfinished
         )
 
+    def awaited_media(self, *, after: float) -> float | None:
+        """Return the first media time (s) after `after` at which a clip can be cut, or None."""
+        ends = (
+            entry.decision.clip_end
+            for entry in self._entries.values()
+            if entry.phase is ClipPhase.WAITING and entry.decision.clip_end > after
+        )
+        return min(ends, default=None)
+
     def track(self, decision: Decision) -> bool:
         """Track a highlight. Return True if it is new."""
         known = self._entries.get(decision.highlight_id)

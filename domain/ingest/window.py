@@ -172,8 +172,15 @@ class WindowBuilder:
         """True if there is neither media nor a gap."""
         return not (self._progress.segments or self._progress.gaps)
 
+    @property
+    def ends_in_gap(self) -> bool:
+        """True if the real length of the last gap is not known yet."""
+        return self._open_gap() is not None
+
     def update_cursor(self, **changes: Unpack[CursorChanges]) -> None:
         """Change fields of the cursor that do not move the timeline."""
+        if all(getattr(self.cursor, name) == value for name, value in changes.items()):
+            return
         self._progress = self._progress.with_cursor(self.cursor.changed(**changes))
 
     def place(

@@ -14,6 +14,7 @@ from uuid import UUID
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
 from domain.clips.tracker import ClipTracker, wants_clip
+from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.markers import count_invalid_marks
 from domain.highlights.selection import (
     Decision,
@@ -26,7 +27,10 @@ from domain.ingest.messages import FetchWindowInput, FetchWindowResult
 from domain.media.segments import Gap, SegmentRef, Window
 from domain.streams.backfill.messages import BackfillInput, BackfillTiming
 from domain.streams.messages import (
+    LONG_PLAYLIST,
     ClipCorrection,
+    FollowInput,
+    FollowResult,
     MediaRelease,
     RecordingReady,
     StreamInput,
@@ -88,6 +92,11 @@ RECORDED_WINDOWS = 15
 media, so that usage is up to date and records stay small."""
 
 
+RECORDED_SECONDS = 300.0
+"""Seconds of analyzed media after which a stream followed by `follow_stream` is recorded although
+only counters changed. The API shows a running stream's counters from its workflow."""
+
+
 KEPT_DECISIONS = 200
 """Decisions kept for the timeline query and the report; the database has all of them."""
 
@@ -105,6 +114,10 @@ _INGEST: Final = (
     ProblemCode.INGEST_FAILING,
 )
 """Problems reported by ingest, at most one at a time."""
+
+
+_DECISION_SLACK: Final = 5.0
+"""Seconds after which a decision that is due has come: a window, and its analysis."""
 
 
 _BEHIND: Final = 60.0
@@ -142,11 +155,18 @@ class StreamLedger:
         self._problems = {problem.code: problem for problem in state.progress.problems}
         self._recorded_problems = frozenset(self._problems)
         self._tracks_problems = False
+        self._follows = False
+        self._listed = 0.0
+        self._undecided: tuple[HighlightCandidate, ...] = ()
         self._failed_clips = _FAILING_CLIPS if ProblemCode.CLIPS_FAILING in self._problems else 0
 
     def track_problems(self) -> None:
         """Start to track problems; histories recorded by older versions replay without them."""
         self._tracks_problems = True
+
+    def start_following(self) -> None:
+        """Record less often, for a stream that is followed by `follow_stream`."""
+        self._follows = True
 
     @property
     def progress(self) -> StreamProgress:
@@ -196,20 +216,68 @@ class StreamLedger:
 
     def record_fetched(self, result: FetchWindowResult) -> None:
         """Record a fetched window, and the problem or end that ingest reports."""
-        self._cursor = result.cursor
         if result.window is not None:
             self._add_window(result.window)
-        for code in _INGEST:
-            self._set_problem(code, None)
-        if result.problem is not None and result.end is None:
-            self._set_problem(result.problem.code, result.problem.message)
-        self._note_lag()
-        if result.end is not None:
-            self.record_media_end(result.end)
-        elif result.stalled:
-            self.transition_to(StreamStatus.STALLED)
-        elif result.window is not None:
-            self.transition_to(StreamStatus.LIVE)
+        self._note_source(result, has_media=result.window is not None)
+
+    def follow_request(self, *, analyze: bool) -> FollowInput:
+        """Return the next request to follow the stream; without `analyze`, to fetch it only."""
+        waiting = self.analysis_request()
+        return FollowInput(
+            fetch=self.fetch_request(),
+            backlog=waiting.windows if analyze else (),
+            behind=len(waiting.windows) < len(self._backlog),
+            analyze=analyze,
+            previous_window=waiting.previous_window,
+            profile_id=waiting.profile_id,
+            profile_version=waiting.profile_version,
+            duration=self._follow_duration,
+            analysis_timeout=self._request.timing.analysis_timeout,
+            return_at=self.awaited_media,
+            decide_at=self._selection.next_decision_at,
+            after_window=self._progress.status is not StreamStatus.LIVE,
+        )
+
+    def record_followed(self, result: FollowResult) -> None:
+        """Record what `follow_stream` fetched and analyzed."""
+        for window in result.windows:
+            self._add_window(window)
+        for each in result.analyses:
+            windows = tuple(self._backlog)[: each.count]
+            request = self._analysis_input(windows, last=False)
+            self._add_analysis(request, each.result, at=each.analyzed_at)
+            self.queue_candidates(each.result)
+        self._note_source(result, has_media=bool(result.windows))
+        self._listed = result.listed or self._listed
+
+    @property
+    def _follow_duration(self) -> float:
+        """Seconds to follow: about as long as set, and so that a call ends with the next decision.
+
+        A call that must return for a decision anyway needs no other one shortly before it.
+        """
+        usual = self._request.timing.follow_duration
+        decision = self._selection.next_decision_at
+        if decision is None or decision <= self._progress.analyzed:
+            return usual
+        until = decision - self._progress.analyzed
+        return until / max(1, round(until / usual)) + _DECISION_SLACK
+
+    @property
+    def heartbeat_timeout(self) -> float:
+        """Seconds without a heartbeat after which the worker that follows is taken for dead.
+
+        Longer if the playlist lists so much that nothing leaves it meanwhile.
+        """
+        timing = self._request.timing
+        if self._listed >= LONG_PLAYLIST:
+            return max(timing.heartbeat_timeout, timing.slow_heartbeat_timeout)
+        return timing.heartbeat_timeout
+
+    @property
+    def awaited_media(self) -> float | None:
+        """Media time (s) at which the next clip has all of its media; None if none waits."""
+        return self._clips.awaited_media(after=self._progress.position)
 
     def record_media_end(self, end: StreamEnd) -> None:
         """Record how the media ended; only the first end counts."""
@@ -220,15 +288,8 @@ class StreamLedger:
     def analysis_request(self) -> AnalyzeWindowInput:
         """Return the next windows to analyze, oldest first; they stay in the backlog."""
         windows = tuple(self._backlog)[:BATCH]
-        return AnalyzeWindowInput(
-            tenant_id=self._request.tenant_id,
-            stream_id=self._request.stream_id,
-            windows=windows,
-            previous_window=self._analyzed_window,
-            profile_id=self._request.profile_id,
-            profile_version=self._request.profile_version,
-            last=self._end is not None and len(windows) == len(self._backlog),
-        )
+        last = self._end is not None and len(windows) == len(self._backlog)
+        return self._analysis_input(windows, last=last)
 
     def record_analyzed(
         self,
@@ -238,17 +299,7 @@ class StreamLedger:
         at: datetime | None = None,
     ) -> None:
         """Record a result of the analyzer, returned at `at`."""
-        self._leave_backlog(request.windows)
-        if request.windows:
-            self._analyzed_window = request.windows[-1].index
-        self._record_windows(request, result, at=at)
-        self._note_gaps(result.gaps)
-        notice = None if result.gemini is None else result.gemini.status_message
-        self._progress = self._progress.replace(
-            analyzed=max(self._progress.analyzed, result.watermark),
-            notice=self._progress.notice if notice is None else notice,
-        )
-        self._set_problem(ProblemCode.ANALYSIS_FAILING, None)
+        self._add_analysis(request, result, at=at)
         self._note_lag()
 
     def record_analysis_failure(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
@@ -297,6 +348,36 @@ class StreamLedger:
             gaps=tuple(self._gaps),
             media_end=self._media_end if ended else None,
         )
+
+    def queue_candidates(self, result: AnalyzeWindowResult) -> None:
+        """Keep candidates until selection has decided on them."""
+        self._undecided += result.candidates
+
+    def next_selection(self, *, ended: bool) -> SelectHighlightsInput | None:
+        """Return the request to selection; None if it could change nothing.
+
+        Args:
+            ended: all media is analyzed.
+        """
+        watermark = self._progress.analyzed
+        queued = AnalyzeWindowResult(candidates=self._undecided, watermark=watermark)
+        if not self.selection_is_due(queued, ended=ended):
+            return None
+        return self.selection_request(queued, ended=ended)
+
+    @property
+    def has_undecided(self) -> bool:
+        """True if selection could decide on something now."""
+        return needs_selection(
+            self._selection, watermark=self._progress.analyzed, candidates=self._undecided
+        )
+
+    def record_selected(
+        self, request: SelectHighlightsInput, result: SelectHighlightsResult
+    ) -> tuple[ClipSpec, ...]:
+        """Record decisions on queued candidates; returns what `record_decisions` returns."""
+        self._undecided = self._undecided[len(request.candidates) :]
+        return self.record_decisions(result)
 
     def record_decisions(self, result: SelectHighlightsResult) -> tuple[ClipSpec, ...]:
         """Record decisions. Return the finished clips of retracted highlights, to be deleted."""
@@ -402,9 +483,15 @@ class StreamLedger:
     @property
     def record_is_due(self) -> bool:
         """True if the stored record differs from the state in more than a few counters."""
+        media = sum(window.end - window.start for window in self._new_windows)
+        counted = (
+            media >= RECORDED_SECONDS
+            if self._follows
+            else len(self._new_windows) >= RECORDED_WINDOWS
+        )
         return (
             bool(self._new_gaps)
-            or len(self._new_windows) >= RECORDED_WINDOWS
+            or counted
             or self._recorded is not self._progress.status
             or self._recorded_problems != self._problems.keys()
         )
@@ -472,6 +559,47 @@ class StreamLedger:
             end=self._end,
             runs=self._request.state.runs + 1,
         )
+
+    def _analysis_input(self, windows: tuple[Window, ...], *, last: bool) -> AnalyzeWindowInput:
+        return AnalyzeWindowInput(
+            tenant_id=self._request.tenant_id,
+            stream_id=self._request.stream_id,
+            windows=windows,
+            previous_window=self._analyzed_window,
+            profile_id=self._request.profile_id,
+            profile_version=self._request.profile_version,
+            last=last,
+        )
+
+    def _add_analysis(
+        self, request: AnalyzeWindowInput, result: AnalyzeWindowResult, *, at: datetime | None
+    ) -> None:
+        self._leave_backlog(request.windows)
+        if request.windows:
+            self._analyzed_window = request.windows[-1].index
+        self._record_windows(request, result, at=at)
+        self._note_gaps(result.gaps)
+        notice = None if result.gemini is None else result.gemini.status_message
+        self._progress = self._progress.replace(
+            analyzed=max(self._progress.analyzed, result.watermark),
+            notice=self._progress.notice if notice is None else notice,
+        )
+        self._set_problem(ProblemCode.ANALYSIS_FAILING, None)
+
+    def _note_source(self, result: FetchWindowResult | FollowResult, *, has_media: bool) -> None:
+        """Record the cursor, and the problem or end that ingest reports."""
+        self._cursor = result.cursor
+        for code in _INGEST:
+            self._set_problem(code, None)
+        if result.problem is not None and result.end is None:
+            self._set_problem(result.problem.code, result.problem.message)
+        self._note_lag()
+        if result.end is not None:
+            self.record_media_end(result.end)
+        elif result.stalled:
+            self.transition_to(StreamStatus.STALLED)
+        elif has_media:
+            self.transition_to(StreamStatus.LIVE)
 
     def _add_window(self, window: Window) -> None:
         self._backlog.append(window)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from pydantic import (
@@ -15,15 +16,24 @@ from pydantic import (
     PositiveInt,
 )
 
+from domain.analysis.messages import AnalyzeWindowResult
 from domain.clips.models import ClipSpec, ClipStatus, ClipTiming, RenderedClip
 from domain.clips.tracker import TrackedClip
 from domain.highlights.feedback import HighlightCorrection
 from domain.highlights.selection import Decision, SelectionState
-from domain.ingest.messages import IngestCursor, IngestLimits
+from domain.ingest.messages import (
+    FetchWindowInput,
+    IngestCursor,
+    IngestLimits,
+    IngestProgress,
+)
 from domain.media.segments import Gap, SegmentRef, VariantPolicy, Window
 from domain.model import Model
-from domain.streams.status import StreamEnd, StreamProgress
+from domain.streams.status import StreamEnd, StreamProblem, StreamProgress
 from domain.text import Language, Name, Title, Url
+
+LONG_PLAYLIST: Final = 30.0
+"""Seconds of media in a playlist from which a dead worker may be noticed later."""
 
 
 class AnalyzeOptions(BaseModel):
@@ -122,6 +132,100 @@ class ClipRecord(Model):
     message: str = ""
 
 
+class FollowInput(Model):
+    """Follow a live stream for a while: fetch its windows, and analyze them.
+
+    Attributes:
+        fetch: where fetching goes on.
+        backlog: windows that were fetched before and are analyzed first, oldest first.
+        behind: more windows wait than `backlog` holds, so windows fetched now are not analyzed.
+        analyze: False while failed windows are analyzed again by `analyze_window`.
+        previous_window: index of the window analyzed before `backlog`.
+        duration: longest time to follow, in seconds.
+        analysis_timeout: longest analysis of the windows that wait at one time, in seconds.
+        return_at: media time (s) to return at once it is stored: a clip waits for it.
+        decide_at: watermark (s) to return at: selection can decide then.
+        after_window: return after one window, because it changes what the tenant sees.
+    """
+
+    fetch: FetchWindowInput
+    backlog: tuple[Window, ...] = ()
+    behind: bool = False
+    analyze: bool = True
+    previous_window: NonNegativeInt | None = None
+    profile_id: str
+    profile_version: str
+    duration: PositiveFloat
+    analysis_timeout: PositiveFloat
+    return_at: NonNegativeFloat | None = None
+    decide_at: NonNegativeFloat | None = None
+    after_window: bool = False
+
+
+class AnalyzedWindows(Model):
+    """Result of an analysis of the next `count` windows, at a wall clock (UTC)."""
+
+    count: NonNegativeInt
+    result: AnalyzeWindowResult
+    analyzed_at: datetime
+
+
+class FollowProgress(Model):
+    """What one `follow_stream` has done so far, carried by heartbeats so that a retry continues.
+
+    `window` is the window being filled, `windows` are the finished ones.
+    """
+
+    window: IngestProgress
+    windows: tuple[Window, ...] = ()
+    analyses: tuple[AnalyzedWindows, ...] = ()
+
+    def added_to(self, progress: StreamProgress) -> StreamProgress:
+        """Return a stream's progress together with what was done since.
+
+        `progress` may contain windows of this call, if the call has returned meanwhile.
+        """
+        windows = [each for each in self.windows if each.index >= progress.windows]
+        segments = [segment for window in windows for segment in window.segments]
+        gaps = [gap for window in windows for gap in window.gaps]
+        if self.window.cursor.window_index >= progress.windows:
+            segments += self.window.segments
+            gaps += self.window.gaps
+        watermarks = [each.result.watermark for each in self.analyses]
+        return progress.replace(
+            position=max(progress.position, self.window.cursor.position),
+            analyzed=max([progress.analyzed, *watermarks]),
+            segments=progress.segments + len(segments),
+            missed=progress.missed + sum(gap.segments for gap in gaps),
+            windows=progress.windows + len(windows),
+            last_segment_at=segments[-1].published_at if segments else None,
+        )
+
+
+class FollowResult(Model):
+    """What one `follow_stream` has fetched and analyzed.
+
+    Attributes:
+        cursor: where fetching goes on.
+        windows: fetched windows, in order.
+        analyses: analyses of the windows that waited, the input's `backlog` first.
+        analysis_failed: the next analysis failed.
+        stalled: the playlist has not advanced for `stall_notice` seconds.
+        problem: what keeps segments from being stored now.
+        end: how the media ended.
+        listed: seconds of media that the playlist lists; 0 if unknown.
+    """
+
+    cursor: IngestCursor
+    windows: tuple[Window, ...] = ()
+    analyses: tuple[AnalyzedWindows, ...] = ()
+    analysis_failed: bool = False
+    stalled: bool = False
+    problem: StreamProblem | None = None
+    end: StreamEnd | None = None
+    listed: NonNegativeFloat = 0.0
+
+
 class MediaRelease(Model):
     """Request to delete stored media of a stream that ends before `before` (s).
 
@@ -142,10 +246,13 @@ class StreamTiming(Model):
     milliseconds, and a replay of an old history finds the values it was recorded with.
 
     Attributes:
-        fetch_timeout: longest run of one `fetch_window` attempt; also how long attempts that fail
-            at once are repeated. Time in which no worker runs does not count.
+        fetch_timeout: longest run of one `follow_stream` or `fetch_window` attempt; also how long
+            attempts that fail at once are repeated. Time in which no worker runs does not count.
+        follow_duration: how long one `follow_stream` runs if nothing happens.
+        run_duration: how long a run lasts before it continues as new.
         heartbeat_timeout: after this long without a heartbeat a worker is taken for dead. A live
             playlist holds 10 s by default, so that this plus one retry must stay below it.
+        slow_heartbeat_timeout: the same for a playlist that lists at least `LONG_PLAYLIST` seconds.
         retry_interval: wait before the first retry of ingest.
         analysis_timeout: longest run of one `analyze_window` attempt.
         analysis_heartbeat_timeout: after this long without a heartbeat, `analyze_window` is tried
@@ -158,14 +265,17 @@ class StreamTiming(Model):
     """
 
     fetch_timeout: PositiveFloat = 3600.0
-    heartbeat_timeout: PositiveFloat = 5.0
+    follow_duration: PositiveFloat = 90.0
+    run_duration: PositiveFloat = 3600.0
+    heartbeat_timeout: PositiveFloat = 6.0
+    slow_heartbeat_timeout: PositiveFloat = 15.0
     retry_interval: PositiveFloat = 0.2
     analysis_timeout: PositiveFloat = 120.0
     analysis_heartbeat_timeout: PositiveFloat = 10.0
     clip_timeout: PositiveFloat = 1800.0
     clip: ClipTiming = ClipTiming()
     clips_wait: PositiveFloat = 600.0
-    release_interval: PositiveFloat = 120.0
+    release_interval: PositiveFloat = 300.0
     media_horizon: PositiveFloat = 600.0
 
 

@@ -33,7 +33,6 @@ from infra.storage.s3 import S3Location
 from tests.e2e.installation import ROOT, command
 from tests.factories.rows import new_tenant
 from tests.fakes.s3_server import S3Server
-from workflows.stream import StreamWorkflow
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -138,7 +137,7 @@ async def follower_of(client: Client, workflow_id: str) -> int:
 
 
 async def result_of(client: Client, workflow_id: str) -> StreamWorkflowResult:
-    handle = client.get_workflow_handle_for(StreamWorkflow.run, workflow_id)
+    handle = client.get_workflow_handle(workflow_id, result_type=StreamWorkflowResult)
     return await asyncio.wait_for(handle.result(), 180)
 
 

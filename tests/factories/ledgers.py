@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from domain.analysis.messages import AnalyzeWindowResult
 from domain.clips.models import ClipSpec
+from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, SelectHighlightsResult, SelectionState
 from domain.ingest.messages import FetchWindowResult, IngestCursor
 from domain.media.segments import Window
 from domain.streams.ledger import StreamLedger
-from domain.streams.messages import StreamInput, StreamState, StreamTiming
+from domain.streams.messages import (
+    AnalyzedWindows,
+    FollowResult,
+    StreamInput,
+    StreamState,
+    StreamTiming,
+)
 from domain.streams.status import EndReason, StreamEnd, StreamStatus
-from tests.factories.clips import STREAM, TENANT
+from tests.factories.clips import STREAM, TENANT, WHEN
 
 TIMING = StreamTiming(release_interval=12.0, media_horizon=30.0)
 OVER = StreamEnd(reason=EndReason.PLAYLIST_ENDED, message="the playlist ended")
@@ -48,6 +55,31 @@ def fetch(
         ledger.record_fetched(
             FetchWindowResult(cursor=cursor, window=each, end=end, stalled=stalled)
         )
+
+
+def follow(
+    ledger: StreamLedger,
+    *windows: Window,
+    analyzed: int = 0,
+    candidates: tuple[HighlightCandidate, ...] = (),
+    listed: float = 10.0,
+) -> None:
+    """Record a call of `follow_stream`, with one analysis of the next `analyzed` windows."""
+    request = ledger.follow_request(analyze=True)
+    waiting = [*request.backlog, *windows]
+    done = AnalyzedWindows(
+        count=analyzed,
+        result=AnalyzeWindowResult(
+            watermark=waiting[analyzed - 1].end if analyzed else 0.0, candidates=candidates
+        ),
+        analyzed_at=WHEN,
+    )
+    cursor = IngestCursor(window_index=windows[-1].index + 1) if windows else request.fetch.cursor
+    ledger.record_followed(
+        FollowResult(
+            cursor=cursor, windows=windows, analyses=(done,) if analyzed else (), listed=listed
+        )
+    )
 
 
 def analyze(ledger: StreamLedger, watermark: float | None = None) -> AnalyzeWindowResult:

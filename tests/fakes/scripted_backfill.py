@@ -139,6 +139,7 @@ async def filling(client: Client, script: BackfillScript) -> AsyncIterator[None]
     """Workers for all queues, until the block ends."""
     steps, backfill = ConfirmingActivities(script), ScriptedBackfill(script)
     io: list[Callable[..., object]] = [
+        steps.follow_stream,
         steps.fetch_window,
         steps.release_media,
         steps.select_highlights,

@@ -19,7 +19,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.hms import InboundActivities
-from activities.interfaces import Analysis, Clips, Ingest, Recordings
+from activities.interfaces import Clips, Recordings
 from activities.records import BackfillRecordActivities, RecordActivities
 from activities.selection import SelectionActivities
 from app.worker import workflow_runner
@@ -41,7 +41,7 @@ from domain.streams.messages import MediaRelease
 from infra.db.engine import Database
 from infra.profiles.store import ProfileStore
 from tests.factories.clips import segment
-from tests.fakes.scripted_stream import ENDED, candidate
+from tests.fakes.scripted_stream import ENDED, ComposedFollowing, candidate
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.session import SessionWorkflow
@@ -94,7 +94,7 @@ def _window(index: int, first: int, last: int, *, lost: tuple[int, ...] = ()) ->
     )
 
 
-class Broadcast(Ingest, Analysis, Clips, Recordings):
+class Broadcast(ComposedFollowing, Clips, Recordings):
     """Gives every stream the whole broadcast at once, then waits at its edge.
 
     Attributes:
@@ -105,6 +105,11 @@ class Broadcast(Ingest, Analysis, Clips, Recordings):
     def __init__(self) -> None:
         self.at_edge: defaultdict[UUID, asyncio.Event] = defaultdict(asyncio.Event)
         self.over: set[UUID] = set()
+
+    def is_at_edge(self, request: FetchWindowInput) -> bool:
+        """Return True once the stream has been given the whole broadcast."""
+        given = request.cursor.window_index * WINDOW >= SEGMENTS
+        return given and request.stream_id not in self.over
 
     @activity.defn(name="fetch_window")
     async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
@@ -118,8 +123,7 @@ class Broadcast(Ingest, Analysis, Clips, Recordings):
             )
             return FetchWindowResult(cursor=cursor, window=found)
         self.at_edge[request.stream_id].set()
-        while request.stream_id not in self.over:
-            activity.heartbeat()
+        while request.stream_id not in self.over:  # noqa: ASYNC110 a set has no events
             await asyncio.sleep(0.02)
         return FetchWindowResult(cursor=request.cursor, end=ENDED)
 
@@ -203,7 +207,7 @@ async def on_air(
         )
         steps: dict[str, list[Callable[..., object]]] = {
             task_queues.IO: [
-                *(broadcast.fetch_window, broadcast.release_media),
+                *(broadcast.follow_stream, broadcast.release_media),
                 *(records.record_stream, records.record_clip, selection.select_highlights),
                 *(backfills.recall_stream, backfills.record_backfill),
                 *(broadcast.survey_recording, broadcast.fetch_recording),

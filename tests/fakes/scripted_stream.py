@@ -16,7 +16,15 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from activities.interfaces import Analysis, Clips, Ingest, Maintenance, Records, Selection
+from activities.interfaces import (
+    Analysis,
+    Clips,
+    Following,
+    Ingest,
+    Maintenance,
+    Records,
+    Selection,
+)
 from app.worker import workflow_runner
 from domain import task_queues
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
@@ -30,11 +38,15 @@ from domain.highlights.selection import (
     Tier,
 )
 from domain.ids import highlight_id, stream_workflow_id
-from domain.ingest.messages import FetchWindowInput, FetchWindowResult
+from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestProgress
 from domain.media.segments import Window
 from domain.score import DIMENSIONS, HighlightScore
 from domain.streams.messages import (
+    AnalyzedWindows,
     ClipRecord,
+    FollowInput,
+    FollowProgress,
+    FollowResult,
     MediaRelease,
     StreamInput,
     StreamRecord,
@@ -124,6 +136,7 @@ class Script:
         self.deleted: list[UUID] = []
         self.released: list[MediaRelease] = []
         self.fetching = 0
+        self.dead = False
         self.fetching_at_release: list[int] = []
         self.streams: list[StreamRecord] = []
         self.clips: list[ClipRecord] = []
@@ -143,38 +156,182 @@ class Script:
         return [record.status for record in self.clips]
 
 
-class ScriptedActivities(Ingest, Analysis, Selection, Clips, Records, Maintenance):
+class ComposedFollowing(Following, Ingest, Analysis):
+    """`follow_stream` out of a double's own steps: it fetches and analyzes by turns.
+
+    It returns when the real one does, and after a few windows or at the edge, as the real one does
+    after a while.
+    """
+
+    def is_dead(self) -> bool:
+        """Return True to send no heartbeats, as a worker that was killed."""
+        return False
+
+    def is_at_edge(self, request: FetchWindowInput) -> bool:
+        """Return True if there is nothing to fetch at the moment."""
+        raise NotImplementedError
+
+    @activity.defn(name="follow_stream")
+    async def follow_stream(self, request: FollowInput) -> FollowResult:
+        """Fetch and analyze; a retry continues from the last heartbeat."""
+        details = activity.info().heartbeat_details
+        begun = FollowProgress(window=IngestProgress.begin(request.fetch.cursor))
+        call = _Call(request, FollowProgress.model_validate(details[0]) if details else begun)
+
+        async def beat() -> None:
+            while True:
+                if not self.is_dead():
+                    activity.heartbeat(call.progress)
+                await asyncio.sleep(0.02)
+
+        beating = asyncio.create_task(beat())
+        try:
+            await self._follow(call)
+        except asyncio.CancelledError:
+            if not activity.is_cancelled():
+                raise
+        except BaseException:
+            activity.heartbeat(call.progress)
+            raise
+        finally:
+            beating.cancel()
+        return call.result()
+
+    async def _follow(self, call: _Call) -> None:
+        while not call.is_over:
+            waiting = call.waiting()
+            if call.request.analyze and waiting.windows:
+                try:
+                    async with asyncio.timeout(call.request.analysis_timeout):
+                        call.add_analysis(waiting, await self.analyze_window(waiting))
+                except Exception:  # noqa: BLE001 as the real one
+                    call.failed = True
+                    return
+                continue
+            if call.has_result and (call.is_long or self.is_at_edge(call.fetch)):
+                return
+            call.add_fetched(await self.fetch_window(call.fetch))
+
+
+class _Call:
+    """One call of `follow_stream`."""
+
+    def __init__(self, request: FollowInput, progress: FollowProgress) -> None:
+        self.request = request
+        self._last = FetchWindowResult(cursor=progress.window.cursor)
+        self._windows = list(progress.windows)
+        self._analyses = list(progress.analyses)
+        self.failed = False
+
+    @property
+    def progress(self) -> FollowProgress:
+        return FollowProgress(
+            window=IngestProgress.begin(self._last.cursor),
+            windows=tuple(self._windows),
+            analyses=tuple(self._analyses),
+        )
+
+    @property
+    def fetch(self) -> FetchWindowInput:
+        return self.request.fetch.model_copy(update={"cursor": self._last.cursor})
+
+    @property
+    def has_result(self) -> bool:
+        return bool(self._windows or self._analyses)
+
+    @property
+    def is_long(self) -> bool:
+        return len(self._windows) >= 4
+
+    @property
+    def is_over(self) -> bool:
+        known, last, windows = self.request.fetch.problem, self._last, self._windows
+        return (
+            last.end is not None
+            or last.stalled
+            or (bool(windows) and last.problem != known)
+            or (bool(windows) and self.request.after_window)
+            or any(each.result.candidates for each in self._analyses)
+        )
+
+    def waiting(self) -> AnalyzeWindowInput:
+        request = self.request
+        done = sum(each.count for each in self._analyses)
+        known = [*request.backlog, *(() if request.behind else self._windows)]
+        return AnalyzeWindowInput(
+            tenant_id=request.fetch.tenant_id,
+            stream_id=request.fetch.stream_id,
+            windows=tuple(known[done:]),
+            previous_window=known[done - 1].index if done else request.previous_window,
+            profile_id=request.profile_id,
+            profile_version=request.profile_version,
+        )
+
+    def add_analysis(self, request: AnalyzeWindowInput, result: AnalyzeWindowResult) -> None:
+        count = len(request.windows)
+        self._analyses.append(AnalyzedWindows(count=count, result=result, analyzed_at=WHEN))
+
+    def add_fetched(self, result: FetchWindowResult) -> None:
+        self._last = result
+        if result.window is not None:
+            self._windows.append(result.window)
+
+    def result(self) -> FollowResult:
+        return FollowResult(
+            cursor=self._last.cursor,
+            windows=tuple(self._windows),
+            analyses=tuple(self._analyses),
+            analysis_failed=self.failed,
+            stalled=self._last.stalled,
+            problem=self._last.problem,
+            end=self._last.end,
+        )
+
+
+class ScriptedActivities(ComposedFollowing, Selection, Clips, Records, Maintenance):
     """All activities of a stream, by the script."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    @activity.defn(name="fetch_window")
-    async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
-        """Give the next window; after the last one the end, or wait for what never comes."""
+    def is_at_edge(self, request: FetchWindowInput) -> bool:
+        """Return True after the last window of a stream that does not end."""
+        at_end = request.cursor.window_index >= self._script.windows
+        return at_end and self._script.end is None
+
+    def is_dead(self) -> bool:
+        """Return what the script says."""
+        return self._script.dead
+
+    @activity.defn(name="follow_stream")
+    async def follow_stream(self, request: FollowInput) -> FollowResult:
+        """Follow, and count who does."""
         self._script.fetching += 1
         try:
-            return await self._next_window(request)
+            return await super().follow_stream(request)
         finally:
             self._script.fetching -= 1
 
-    async def _next_window(self, request: FetchWindowInput) -> FetchWindowResult:
+    @activity.defn(name="fetch_window")
+    async def fetch_window(self, request: FetchWindowInput) -> FetchWindowResult:
+        """Give the next window; after the last one the end, or wait for what never comes."""
         script = self._script
         await script.step("fetch_window")
         index = request.cursor.window_index
         if index >= script.windows:
             if script.end is None:
                 script.waiting_at_edge.set()
-                while True:
-                    activity.heartbeat()
-                    await asyncio.sleep(0.02)
+                await asyncio.Event().wait()
             return FetchWindowResult(cursor=request.cursor, end=script.end)
         script.fetched.append(index)
         script.known_problems.append(request.problem)
-        cursor = request.cursor.model_copy(update={"window_index": index + 1})
+        found = window(index, lost=index in script.lost)
+        cursor = request.cursor.model_copy(
+            update={"window_index": index + 1, "position": found.end}
+        )
         return FetchWindowResult(
             cursor=cursor,
-            window=window(index, lost=index in script.lost),
+            window=found,
             problem=script.problems.get(index),
         )
 
@@ -292,6 +449,7 @@ async def running(client: Client, script: Script) -> AsyncIterator[None]:
     steps = ScriptedActivities(script)
     methods: dict[str, list[Callable[..., object]]] = {
         task_queues.IO: [
+            steps.follow_stream,
             steps.fetch_window,
             steps.release_media,
             steps.select_highlights,

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from temporalio.testing import ActivityEnvironment
 
+from activities.follow import AnalysisPool, FollowActivities, WindowAnalyzer
 from activities.ingest import IngestActivities
 from activities.ingest.store import IndexedMinute
 from demo.origin.server import bind, serving
@@ -117,6 +118,17 @@ class IngestHarness:
         """Run `fetch_window` once."""
         environment = environment or ActivityEnvironment()
         return await environment.run((worker or self.activities).fetch_window, request)
+
+    def follower(
+        self, analyzer: WindowAnalyzer, worker: IngestActivities | None = None
+    ) -> FollowActivities:
+        """The activity `follow_stream` of a worker."""
+        return FollowActivities(
+            followers=(worker or self.activities).followers,
+            analyses=AnalysisPool(analyzer),
+            store=self.store,
+            guard=self._client.guard,
+        )
 
     async def follow(
         self, url: str, limits: IngestLimits = QUICK, *, max_height: int = 720, pause: float = 0.0

@@ -15,9 +15,11 @@ from temporalio.client import (
 )
 from temporalio.exceptions import ApplicationError, CancelledError
 
+from app.services.streams import StreamStarter
 from domain.clips.models import ClipOutcome, ClipStatus
 from domain.highlights.feedback import HighlightCorrection
 from domain.ids import clip_id, clip_workflow_id
+from domain.ingest.messages import IngestLimits
 from domain.streams.messages import (
     ClipCorrection,
     RecordingReady,
@@ -26,6 +28,8 @@ from domain.streams.messages import (
     StreamWorkflowResult,
 )
 from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem, StreamStatus
+from infra.db.tables import Stream as Row
+from infra.temporal.client import connected
 from tests.fakes.scripted_stream import QUICK, Script, failing, result_of, running, start
 from workflows.steps import RECORD_MISSING, STREAM_STATUS
 from workflows.stream import StreamWorkflow
@@ -229,10 +233,10 @@ async def test_a_window_that_cannot_be_analysed_costs_nothing_but_itself(
     given_up = asyncio.Event()
     attempts = 0
 
-    async def fail_five_times() -> None:
+    async def fail_six_times() -> None:  # once in `follow_stream`, then in `analyze_window`
         nonlocal attempts
         attempts += 1
-        if attempts > 5:
+        if attempts > 6:
             given_up.set()
         else:
             message = "scripted failure"
@@ -242,7 +246,7 @@ async def test_a_window_that_cannot_be_analysed_costs_nothing_but_itself(
         if script.fetched == [0, 1]:
             await given_up.wait()
 
-    script.before["analyze_window"] = fail_five_times
+    script.before["analyze_window"] = fail_six_times
     script.before["fetch_window"] = after_the_first_window
     async with running(temporal_client, script):
         stream = await start(temporal_client)
@@ -431,6 +435,96 @@ async def test_continue_as_new_loses_and_repeats_nothing(temporal_client: Client
     assert result.progress.clips == 4
 
 
+async def test_a_run_that_is_old_continues_as_new(temporal_client: Client) -> None:
+    script = Script(windows=12, peaks=[9.0])
+    timing = QUICK.model_copy(update={"run_duration": 0.01})
+    async with running(temporal_client, script):
+        stream = await start(temporal_client, timing=timing)
+        result = await stream.result()
+        last_run = (await temporal_client.get_workflow_handle(stream.id).describe()).run_id
+    assert last_run != stream.result_run_id
+    assert script.fetched == script.analyzed == list(range(12))
+    assert result.progress.clips == 1
+
+
+async def test_the_status_is_written_to_the_search_attribute_only_when_it_changes(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=30, lost=[5, 11, 17])  # a gap is worth a record
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        await stream.result()
+        history = await stream.fetch_history()
+    upserts = [
+        event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
+        for event in history.events
+    ]
+    written = sum(STREAM_STATUS.name in fields for fields in upserts)
+    states = list(dict.fromkeys(record.progress.status for record in script.streams))
+    assert written == len(states) < len(script.streams)
+
+
+async def test_a_decision_that_comes_late_does_not_hold_up_following(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=9, end=None, peaks=[9.0])
+    back = asyncio.Event()
+
+    async def away() -> None:
+        if not back.is_set():
+            message = "database is away"
+            raise ConnectionError(message)
+
+    script.before["select_highlights"] = away
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        async with asyncio.timeout(60):
+            await script.waiting_at_edge.wait()
+        assert script.fetched == list(range(9))
+        back.set()
+        async with asyncio.timeout(60):
+            while (await stream.query(StreamWorkflow.status)).clips < 1:
+                pass
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        result = await stream.result()
+    assert (result.progress.highlights, result.progress.clips) == (1, 1)
+
+
+async def test_a_correction_that_needs_newer_media_makes_following_return(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=4, end=None, peaks=[9.0])
+    third, fourth = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        if script.fetched == [0, 1]:
+            await third.wait()
+        if script.fetched == [0, 1, 2]:
+            fourth.set()
+            await asyncio.Event().wait()
+
+    script.before["fetch_window"] = hold
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        async with asyncio.timeout(60):
+            while (await stream.query(StreamWorkflow.status)).clips < 1:
+                pass
+        third.set()
+        await fourth.wait()  # to 18 s, but the workflow does not know
+        assert (await stream.query(StreamWorkflow.status)).position == 12.0
+        correction = HighlightCorrection(start=8.0, end=16.0)
+        await stream.signal(
+            StreamWorkflow.correct_clip,
+            ClipCorrection(highlight_id=script.rendered[0].highlight_id, correction=correction),
+        )
+        async with asyncio.timeout(60):
+            while len(script.rendered) < 2:
+                await stream.query(StreamWorkflow.status)
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+    assert script.rendered[-1].end == 16.0
+
+
 async def test_a_clip_that_ends_after_its_streams_run_was_continued_is_counted(
     temporal_client: Client,
 ) -> None:
@@ -464,6 +558,34 @@ async def test_media_is_released_as_the_stream_goes_and_all_of_it_at_the_end(
     assert 0 < live[0] < live[-1] <= 40 * 6.0 - QUICK.media_horizon
 
 
+async def test_the_live_progress_has_what_the_running_activity_has_done(
+    temporal_client: Client,
+) -> None:
+    script = Script(windows=3, end=None, lost=[1])
+    blocked = asyncio.Event()
+
+    async def stop_before_the_third() -> None:
+        if script.fetched == [0, 1]:
+            await blocked.wait()
+
+    script.before["fetch_window"] = stop_before_the_third
+    async with running(temporal_client, script):
+        stream: Stream = await start(temporal_client)
+        _, tenant, identity = stream.id.split("/")
+        starter = StreamStarter(connected(temporal_client), limits=IngestLimits())
+        row = Row(id=UUID(identity), tenant_id=UUID(tenant))
+        async with asyncio.timeout(60):
+            while (live := await starter.live_progress(row)) is None or live.analyzed < 12.0:
+                pass
+        known = await stream.query(StreamWorkflow.status)
+        blocked.set()
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+    assert (known.position, known.windows) == (6.0, 1)
+    assert (live.position, live.windows, live.segments, live.missed) == (12.0, 2, 5, 1)
+    assert live.last_segment_at is not None
+
+
 async def test_queries_tell_state_and_timeline(temporal_client: Client) -> None:
     script = Script(windows=3, end=None, peaks=[9.0], lost=[1])
     async with running(temporal_client, script):
@@ -485,25 +607,29 @@ def _fatal() -> Exception:
     return ApplicationError("media is gone", type="media_gone", non_retryable=True)
 
 
-async def test_the_analysis_of_a_dead_worker_is_tried_again_within_seconds(
-    temporal_client: Client,
-) -> None:
+async def test_a_dead_worker_is_replaced_within_seconds(temporal_client: Client) -> None:
     script, attempts = Script(windows=2), 0
 
     async def die_once() -> None:
         nonlocal attempts
         attempts += 1
-        if attempts == 1:  # as a worker does that was killed: no heartbeat, no answer
+        script.dead = attempts == 1  # as a worker does that was killed: no heartbeat, no answer
+        if script.dead:
             await asyncio.sleep(60)
 
     script.before["analyze_window"] = die_once
-    lasting = {"analysis_timeout": 120.0, "analysis_heartbeat_timeout": 1.0}
+    lasting = {
+        "analysis_timeout": 120.0,
+        "analysis_heartbeat_timeout": 1.0,
+        "heartbeat_timeout": 1.0,
+    }
     async with running(temporal_client, script):
         stream = await start(temporal_client, timing=QUICK.model_copy(update=lasting))
         async with asyncio.timeout(45):
             result = await stream.result()
     assert result.progress.analyzed == 12.0
     assert script.analyzed == [0, 1]
+    assert script.fetched == [0, 1]
 
 
 def _chain(error: BaseException | None) -> list[str]:

@@ -13,7 +13,15 @@ from domain.clips.tracker import ClipPhase
 from domain.highlights.selection import Decision, DecisionStatus
 from domain.media.segments import Gap
 from tests.factories.clips import decision, outcome, window
-from tests.factories.ledgers import OVER, analyze, decide, fetch, new_ledger, reloaded
+from tests.factories.ledgers import (
+    OVER,
+    analyze,
+    decide,
+    fetch,
+    follow,
+    new_ledger,
+    reloaded,
+)
 
 
 class Life:
@@ -39,6 +47,18 @@ class Life:
         if self.ledger.end is None:
             fetch(self.ledger, window(self._next_window, lost=[number] if number < 3 else []))
             self._next_window += 1
+
+    def _follow(self, number: int) -> None:
+        """Two windows more, and an analysis of some of those that wait."""
+        if self.ledger.end is None:
+            request = self.ledger.follow_request(analyze=number != 1)
+            found = [
+                window(self._next_window + n, lost=[number] if n and number < 3 else [])
+                for n in range(2)
+            ]
+            self._next_window += len(found)
+            waiting = len(request.backlog) + (0 if request.behind else len(found))
+            follow(self.ledger, *found, analyzed=min(number, waiting) if request.analyze else 0)
 
     def _stall(self, _number: int) -> None:
         if self.ledger.end is None:
@@ -124,7 +144,18 @@ class Life:
 
 
 KINDS = (
-    *("fetch", "fetch", "fetch", "stall", "analyze", "analyze", "decide", "decide", "retract"),
+    *(
+        "fetch",
+        "fetch",
+        "follow",
+        "follow",
+        "stall",
+        "analyze",
+        "analyze",
+        "decide",
+        "decide",
+        "retract",
+    ),
     *("cut", "cut", "finish", "finish", "release", "rotate", "rotate", "record", "end"),
 )
 scripts = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 7)), max_size=80)

@@ -79,7 +79,7 @@ async def record_failed(client: Client) -> None:
         stream = await start(client)
         with suppress(WorkflowFailureError):
             await stream.result()
-    await store(stream, "failed")
+    await store(stream, "follow-failed")
 
 
 async def record_unrecorded(client: Client) -> None:
@@ -91,7 +91,7 @@ async def record_unrecorded(client: Client) -> None:
         stream = await start(client)
         with suppress(WorkflowFailureError):
             await stream.result()
-    await store(stream, "failed-unrecorded")
+    await store(stream, "follow-failed-unrecorded")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ To be run when workflows have changed on purpose and no stream of the old code i
 Until then a change must keep the old histories replaying (`workflow.patched`): `inbound-relay` and
 `outbox-relay` are of the two relays that one has replaced, and stay as they are;
 `recorded-before-backfill` is of the code that only remembered a recording, and stays as it is.
+So do the lives of streams without `follow-` in their name: they are of the code that ran one
+activity per window, and can go with its loops (`workflows/stream.py`).
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ async def record_completed(client: Client) -> None:
     async with running(client, script):
         stream = await start(client)
         await stream.result()
-    await store(stream, "completed")
+    await store(stream, "follow-completed")
     spec = script.rendered[0]
     clip = client.get_workflow_handle(clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id))
     await store(clip, "clip")
@@ -73,11 +75,11 @@ async def record_continued(client: Client) -> None:
     """A stream whose workflow continues as new: both of its runs."""
     script = Script(windows=14, peaks=[9.0, 69.0])
     async with running(client, script):
-        stream = await start(client, history_limit=90)
+        stream = await start(client, history_limit=40)
         await stream.result()
     first = client.get_workflow_handle(stream.id, run_id=stream.first_execution_run_id)
-    await store(first, "continued-first")
-    await store(client.get_workflow_handle(stream.id), "continued-last")
+    await store(first, "follow-continued-first")
+    await store(client.get_workflow_handle(stream.id), "follow-continued-last")
 
 
 async def record_stopped(client: Client) -> None:
@@ -88,7 +90,7 @@ async def record_stopped(client: Client) -> None:
         await script.waiting_at_edge.wait()
         await stream.signal(StreamWorkflow.stop, StopRequest())
         await stream.result()
-    await store(stream, "stopped")
+    await store(stream, "follow-stopped")
 
 
 async def record_corrected(client: Client) -> None:
@@ -109,7 +111,7 @@ async def record_corrected(client: Client) -> None:
             await stream.query(StreamWorkflow.status)
         await stream.signal(StreamWorkflow.stop, StopRequest())
         await stream.result()
-    await store(stream, "corrected")
+    await store(stream, "follow-corrected")
 
 
 async def record_cancelled(client: Client) -> None:
@@ -128,7 +130,31 @@ async def record_cancelled(client: Client) -> None:
         await stream.cancel()
         with suppress(WorkflowFailureError):
             await stream.result()
-    await store(stream, "cancelled")
+    await store(stream, "follow-cancelled")
+
+
+async def record_reanalyzed(client: Client) -> None:
+    """A stream of which an analysis fails in `follow_stream` and is given up after it."""
+    script = Script(windows=9, peaks=[21.0])
+    script.before["analyze_window"] = failing(6)
+    async with running(client, script):
+        stream = await start(client)
+        await stream.result()
+    await store(stream, "follow-reanalyzed")
+
+
+async def record_late(client: Client) -> None:
+    """A stream whose selection fails for longer than following waits for it."""
+    script = Script(windows=9, end=None, peaks=[9.0])
+    script.before["select_highlights"] = failing(4)
+    async with running(client, script):
+        stream = await start(client)
+        await script.waiting_at_edge.wait()
+        while (await stream.query(StreamWorkflow.status)).clips < 1:
+            pass
+        await stream.signal(StreamWorkflow.stop, StopRequest())
+        await stream.result()
+    await store(stream, "follow-late")
 
 
 async def record_maintenance(client: Client) -> None:
@@ -198,7 +224,7 @@ async def record_backfilled(client: Client) -> None:
         await stream.result()
         backfill = client.get_workflow_handle(stream.id.replace("stream/", "backfill/"))
         await backfill.result()
-    await store(stream, "recorded")
+    await store(stream, "follow-recorded")
     await store(backfill, "backfill")
 
 
@@ -219,6 +245,8 @@ RECORDINGS: Final[tuple[Recording, ...]] = (
     record_stopped,
     record_corrected,
     record_cancelled,
+    record_reanalyzed,
+    record_late,
     record_maintenance,
     record_inbound,
     record_session,

@@ -85,6 +85,17 @@ def test_every_kind_of_life_is_stored() -> None:
         "maintenance",
         "inbound-reconcile",
         "inbound-relay",
+        "follow-cancelled",
+        "follow-completed",
+        "follow-continued-first",
+        "follow-continued-last",
+        "follow-corrected",
+        "follow-failed",
+        "follow-failed-unrecorded",
+        "follow-late",
+        "follow-reanalyzed",
+        "follow-recorded",
+        "follow-stopped",
         "missed",
         "relay",
         "session",
@@ -94,6 +105,7 @@ def test_every_kind_of_life_is_stored() -> None:
     }
 
 
-async def test_a_change_of_order_is_caught() -> None:
+@pytest.mark.parametrize("name", ["completed", "follow-completed"])
+async def test_a_change_of_order_is_caught(name: str) -> None:
     with pytest.raises(NondeterminismError):
-        await replayer(ChangedStreamWorkflow).replay_workflow(history("completed"))
+        await replayer(ChangedStreamWorkflow).replay_workflow(history(name))

@@ -14,8 +14,14 @@ from domain.highlights.feedback import HighlightCorrection
 from domain.highlights.selection import DecisionStatus, SelectHighlightsResult, SelectionState
 from domain.ingest.messages import IngestCursor
 from domain.media.segments import TimedMetadata
-from domain.streams.ledger import BATCH, KEPT_DECISIONS, RECORDED_WINDOWS, StreamLedger
-from domain.streams.messages import ClipCorrection, RecordingReady
+from domain.streams.ledger import (
+    BATCH,
+    KEPT_DECISIONS,
+    RECORDED_SECONDS,
+    RECORDED_WINDOWS,
+    StreamLedger,
+)
+from domain.streams.messages import LONG_PLAYLIST, ClipCorrection, RecordingReady
 from domain.streams.status import EndReason, StreamProgress, StreamStatus
 from tests.factories.clips import WHEN, decision, outcome, window
 from tests.factories.ledgers import (
@@ -25,10 +31,112 @@ from tests.factories.ledgers import (
     analyze,
     decide,
     fetch,
+    follow,
     new_ledger,
     reloaded,
     status,
 )
+from tests.factories.selection import candidate
+
+CANDIDATE = candidate(1, 3.0, 0.8)
+
+
+class TestFollowing:
+    def test_goes_on_from_where_the_last_call_ended(self) -> None:
+        ledger = new_ledger()
+        follow(ledger, window(0), window(1), analyzed=1)
+        request = ledger.follow_request(analyze=True)
+        assert request.fetch.cursor.window_index == 2
+        assert [each.index for each in request.backlog] == [1]
+        assert request.previous_window == 0
+        assert not request.behind
+
+    def test_windows_that_failed_are_left_to_the_other_activity(self) -> None:
+        ledger = new_ledger()
+        follow(ledger, window(0))
+        request = ledger.follow_request(analyze=False)
+        assert (request.analyze, request.backlog) == (False, ())
+        assert ledger.has_backlog
+
+    def test_more_windows_than_a_call_takes_are_analyzed_before_new_ones(self) -> None:
+        ledger = new_ledger()
+        follow(ledger, *(window(index) for index in range(BATCH + 1)))
+        request = ledger.follow_request(analyze=True)
+        assert len(request.backlog) == BATCH
+        assert request.behind
+
+    def test_the_first_window_is_shown_at_once_and_so_is_the_one_after_a_stall(self) -> None:
+        ledger = new_ledger()
+        assert ledger.follow_request(analyze=True).after_window
+        follow(ledger, window(0))
+        assert not ledger.follow_request(analyze=True).after_window
+        fetch(ledger, None, stalled=True)
+        assert ledger.follow_request(analyze=True).after_window
+
+    def test_a_clip_that_waits_for_media_is_waited_for(self) -> None:
+        ledger = new_ledger()
+        follow(ledger, window(0), window(1))
+        decide(ledger, decision(1, peak=11.0, status=DecisionStatus.PENDING))
+        awaited = ledger.follow_request(analyze=True).return_at
+        assert awaited is not None
+        assert awaited > ledger.progress.position
+        while ledger.progress.position < awaited:
+            follow(ledger, window(ledger.progress.windows))
+        assert ledger.follow_request(analyze=True).return_at is None
+        assert ledger.has_ready_to_render
+
+    @pytest.mark.parametrize(
+        ("until", "calls"), [(10.0, 1), (80.0, 1), (130.0, 1), (140.0, 2), (270.0, 3)]
+    )
+    def test_calls_are_as_long_as_ends_with_the_next_decision(
+        self, until: float, calls: int
+    ) -> None:
+        ledger = new_ledger()
+        state = SelectionState(next_decision_at=until)
+        ledger.record_decisions(SelectHighlightsResult(state=state))
+        request = ledger.follow_request(analyze=True)
+        assert request.decide_at == until
+        assert (request.duration - 5.0) * calls == pytest.approx(until)
+
+    def test_candidates_wait_for_selection_once(self) -> None:
+        ledger = new_ledger()
+        follow(ledger, window(0), analyzed=1, candidates=(CANDIDATE,))
+        assert ledger.has_undecided
+        request = ledger.next_selection(ended=False)
+        assert request is not None
+        assert (request.candidates, request.watermark) == ((CANDIDATE,), 6.0)
+        follow(ledger, window(1), analyzed=1, candidates=(CANDIDATE,))  # meanwhile
+        ledger.record_selected(request, SelectHighlightsResult(state=SelectionState()))
+        request = ledger.next_selection(ended=False)
+        assert request is not None
+        assert len(request.candidates) == 1
+        ledger.record_selected(request, SelectHighlightsResult(state=SelectionState()))
+        assert not ledger.has_undecided
+        assert ledger.next_selection(ended=False) is None
+
+    def test_a_long_call_is_no_lag_of_analysis(self) -> None:
+        ledger = new_ledger()
+        ledger.track_problems()
+        follow(ledger, *(window(index) for index in range(12)), analyzed=7)
+        assert ledger.progress.position - ledger.progress.analyzed == 30.0
+        assert ledger.progress.problems == ()
+
+    def test_a_dead_worker_may_be_noticed_later_where_much_is_listed(self) -> None:
+        ledger = new_ledger()
+        follow(ledger, window(0), listed=12.0)
+        assert ledger.heartbeat_timeout == TIMING.heartbeat_timeout
+        follow(ledger, window(1), listed=LONG_PLAYLIST)
+        assert ledger.heartbeat_timeout == TIMING.slow_heartbeat_timeout
+
+    def test_counters_alone_are_recorded_after_minutes(self) -> None:
+        ledger = new_ledger()
+        ledger.start_following()
+        follow(ledger, window(0), analyzed=1)
+        ledger.mark_recorded(ledger.record())
+        while (ledger.progress.windows - 1) * 6.0 < RECORDED_SECONDS:
+            assert not ledger.record_is_due
+            follow(ledger, window(ledger.progress.windows), analyzed=1)
+        assert ledger.record_is_due
 
 
 class TestFetching:
