@@ -13,7 +13,7 @@ from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.media.segments import TimedMetadata
 from domain.model import Model
 from domain.profiles.matching import Alternative, ProfileMatch
-from domain.profiles.model import GameProfile, ProfileKind
+from domain.profiles.model import GameProfile, Hud, ProfileKind
 from domain.score import DIMENSIONS, HighlightScore
 from domain.streams.status import (
     EndReason,
@@ -94,6 +94,7 @@ PROFILE = GameProfile(
     extends="sport",
     tags={"moments": ("goal",)},
     markets={"winner": "who wins"},
+    hud=Hud(score=0.5),
 )
 
 
