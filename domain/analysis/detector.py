@@ -24,7 +24,16 @@ from domain.analysis.baseline import (
     last_frames,
     normalize,
 )
-from domain.analysis.scoring import Cues, evidence, excitement, score, tags
+from domain.analysis.scoring import Cues, evidence, excitement, score, screen_weight, tags
+from domain.analysis.screen import (
+    MatchState,
+    ScreenFact,
+    ScreenMemory,
+    ScreenReading,
+    ScreenState,
+    attached_state,
+    follow_screen,
+)
 from domain.analysis.signals import SignalFrame
 from domain.highlights.candidate import HighlightCandidate, Mark
 from domain.highlights.commentary import attach_commentary, recent_lines
@@ -33,6 +42,7 @@ from domain.ids import highlight_id
 from domain.media.segments import Line, TimedMetadata
 from domain.media.timestamps import ClockAnchor
 from domain.model import Model
+from domain.profiles.model import Hud
 
 _RECORD_NEEDS: Final = 60
 
@@ -97,6 +107,7 @@ class Moment(Model):
         safe_ends: the same near the end.
         cues: the measurements.
         picture: perceptual hash of the keyframe nearest to the peak; None if none is near.
+        state: state of the match, as read on the screen; None if it is not known.
     """
 
     start: float
@@ -106,6 +117,7 @@ class Moment(Model):
     safe_ends: tuple[float, ...] = ()
     cues: Cues
     picture: str | None = None
+    state: MatchState | None = None
 
     def with_mark(self, mark: Mark | None) -> Moment:
         """Return the moment with a tenant's mark, or without any."""
@@ -117,6 +129,28 @@ class Moment(Model):
             safe_ends=self.safe_ends,
             cues=self.cues.with_mark(mark),
             picture=self.picture,
+            state=self.state,
+        )
+
+    def with_facts(self, facts: Sequence[ScreenFact], state: MatchState | None) -> Moment:
+        """Return the moment with facts from the screen, which its clip then shows.
+
+        Args:
+            facts: the facts, in order of time; those that it has already are kept.
+            state: state of the match, if no fact knows it.
+        """
+        known = (*self.cues.screen, *(each for each in facts if each not in self.cues.screen))
+        last = max((each.at for each in known), default=self.peak)
+        end = max(self.end, min(last + _SHOWN_FOR, self.peak + _FACT_AFTER + _SHOWN_FOR))
+        return Moment(
+            start=self.start,
+            peak=self.peak,
+            end=round(end, 3),
+            safe_starts=self.safe_starts,
+            safe_ends=self.safe_ends if end == self.end else (),
+            cues=self.cues.with_screen(known),
+            picture=self.picture,
+            state=attached_state(known) or state,
         )
 
 
@@ -183,6 +217,7 @@ def to_candidate(
         thumbnail_hash=moment.picture,
         mark=moment.cues.mark,
         unmarked=score(moment.with_mark(None).cues) if moment.cues.mark else None,
+        state=moment.state,
     )
 
 
@@ -325,7 +360,8 @@ class Cooldown(Model):
         floor: lowest excitement since.
         crowd_level: highest crowd level of the moment (dB); None without audio.
         clear: True if the evidence was clear enough to settle the moment early.
-        moment: the published moment, which a late mark is added to; None if it was not clear.
+        moment: the published moment, which a late mark is added to if it was clear, and a late
+            fact from the screen in any case; None if nothing was published.
         over: True if a new moment may open.
     """
 
@@ -420,6 +456,29 @@ _MARK_BEFORE: Final = 8.0
 _MARK_AFTER: Final = 5.0
 
 
+# The screen follows what happened: seconds from a peak to the fact that belongs to it.
+_FACT_BEFORE: Final = 3.0
+
+
+_FACT_AFTER: Final = 12.0
+
+
+_SHOWN_FOR: Final = 1.5
+
+
+_FACT_SETTLES: Final = 3.0
+
+
+# A fact that speaks for a moment as much as this (nats) makes one where no signal does.
+_FACT_ENOUGH: Final = 2.5
+
+
+_EVENT_BEFORE_FACT: Final = 2.0
+
+
+_QUIET: Final = 1.0
+
+
 class DetectorState(Model):
     """State of the detector for one stream, stored between windows. Immutable.
 
@@ -432,6 +491,9 @@ class DetectorState(Model):
         marks: the tenant's marks not processed yet, by time.
         clock: latest known correspondence of media time and wall clock.
         commentary: the captions of the last minute.
+        screen: scores, clock and lines on the screen.
+        reader: memory of the reader of the screen.
+        facts: facts from the screen that belong to no moment yet, by time.
     """
 
     # Aliases are the field names in stored analyzer states.
@@ -447,11 +509,18 @@ class DetectorState(Model):
     marks: tuple[TimedMetadata, ...] = ()
     clock: ClockAnchor | None = None
     commentary: tuple[Line, ...] = ()
+    screen: ScreenState = ScreenState()
+    reader: ScreenMemory = ScreenMemory()
+    facts: tuple[ScreenFact, ...] = ()
 
     @property
     def watermark(self) -> float:
-        """Seconds of media time before which no further candidate can peak."""
+        """Seconds of media time before which no further candidate can peak.
+
+        Facts from the screen are confirmed seconds later and may still add one, which is then late.
+        """
         pending = [mark.at for mark in self.marks]
+        pending += [fact.at - _EVENT_BEFORE_FACT for fact in self.facts]
         since = [] if self.open_since is None else [self.open_since]
         return max(0.0, round(min([*pending, *since, self.position]) - 1.0, 3))
 
@@ -465,6 +534,9 @@ def advance(
     stream_id: UUID,
     clock: ClockAnchor | None = None,
     commentary: Sequence[Line] = (),
+    screen: Sequence[ScreenReading] = (),
+    hud: Hud | None = None,
+    reader: ScreenMemory | None = None,
     until: float = 0.0,
     last: bool = False,
 ) -> tuple[DetectorState, tuple[HighlightCandidate, ...]]:
@@ -478,17 +550,29 @@ def advance(
         stream_id: the stream.
         clock: correspondence of media time and wall clock, if known.
         commentary: captions within the frames; each candidate gets those spoken during it.
+        screen: text read on the screen within the frames.
+        hud: what the screen means in this game.
+        reader: memory of the screen's reader after the frames; None keeps the one before.
         until: media time (s) up to which the frames are complete, if media is missing at their end.
         last: True to settle an open moment, at the end of the stream.
     """
     detector = _Detector(state, marks, clock, tenant_id=tenant_id, stream_id=stream_id)
+    readings = sorted(screen, key=lambda each: each.at)
     for frame in frames:
+        due = [each for each in readings if each.at < frame.start + frame.duration]
+        if due and hud is not None:
+            detector.read(due, hud)
+            readings = readings[len(due) :]
         detector.take(frame)
+    if readings and hud is not None:
+        detector.read(readings, hud)
     detector.reach(until)
     if last:
         detector.finish()
     lines = recent_lines(state.commentary, commentary, position=detector.position)
-    return detector.state(lines), attach_commentary(detector.candidates, lines)
+    return detector.state(lines, reader or state.reader), attach_commentary(
+        detector.candidates, lines
+    )
 
 
 class _Detector:
@@ -508,6 +592,8 @@ class _Detector:
         self._open_since = state.open_since
         self._cooldown = state.cooldown
         self._clock = clock or state.clock
+        self._screen = state.screen
+        self._facts = list(state.facts)
         self._marks = sorted((*state.marks, *marks_on_timeline(marks)), key=lambda m: (m.at, m.id))
         self.candidates: list[HighlightCandidate] = []
 
@@ -515,7 +601,7 @@ class _Detector:
     def position(self) -> float:
         return self._position
 
-    def state(self, commentary: tuple[Line, ...]) -> DetectorState:
+    def state(self, commentary: tuple[Line, ...], reader: ScreenMemory) -> DetectorState:
         return DetectorState(
             position=round(self._position, 3),
             frames=tuple(self._frames),
@@ -525,7 +611,14 @@ class _Detector:
             marks=tuple(self._marks),
             clock=self._clock,
             commentary=commentary,
+            screen=self._screen,
+            reader=reader,
+            facts=tuple(self._facts),
         )
+
+    def read(self, readings: Sequence[ScreenReading], hud: Hud) -> None:
+        self._screen, facts = follow_screen(self._screen, readings, hud)
+        self._facts = sorted((*self._facts, *facts), key=lambda each: each.at)
 
     def take(self, frame: SignalFrame) -> None:
         if frame.middle < self._position:
@@ -539,12 +632,14 @@ class _Detector:
         self._position = frame.start + frame.duration
         self._detect(normalized)
         self._deal_with_marks()
+        self._deal_with_facts()
 
     def reach(self, position: float) -> None:
         if position > self._position:
             self._pass_hole(position)
             self._position = position
             self._deal_with_marks()
+            self._deal_with_facts()
 
     def _pass_hole(self, end: float) -> None:
         if self._frames and end > self._frames[-1].at + _HOLE:
@@ -553,6 +648,7 @@ class _Detector:
     def finish(self) -> None:
         self._settle_open(must=True)
         self._deal_with_marks(all_of_them=True)
+        self._deal_with_facts(all_of_them=True)
 
     def _learn(self, frame: SignalFrame) -> None:
         """Once per second, add the last second to the baselines."""
@@ -606,10 +702,14 @@ class _Detector:
             self._frames, self._baselines, since=self._open_since, peak=peak, fallen=fallen
         )
         mark = self._mark_near(moment.peak)
-        moment = moment.with_mark(mark_of(mark) if mark else None)
+        facts = self._facts_near(moment.peak)
+        moment = moment.with_mark(mark_of(mark) if mark else None).with_facts(
+            facts, self._screen.match_at(moment.peak)
+        )
         weight = excitement(moment.cues)
         if not (must or fallen or overdue or weight >= _CLEAR):
             return
+        self._facts = [each for each in self._facts if each not in facts]
         if weight >= _WORTH_PUBLISHING:
             self._publish(moment)
             if mark is not None:
@@ -627,7 +727,7 @@ class _Detector:
             floor=peak.level,
             crowd_level=max(crowd_levels, default=None),
             clear=weight >= _CLEAR,
-            moment=moment if weight >= _CLEAR else None,
+            moment=moment if weight >= _WORTH_PUBLISHING else None,
         )
 
     def _mark_near(self, peak: float) -> TimedMetadata | None:
@@ -653,6 +753,7 @@ class _Detector:
         moment = self._cooldown.moment if self._cooldown is not None else None
         if (
             moment is None
+            or not (self._cooldown and self._cooldown.clear)
             or moment.peak < mark.at - _MARK_BEFORE
             or moment.start > mark.at + _MARK_AFTER
         ):
@@ -672,6 +773,49 @@ class _Detector:
             self._frames, self._baselines, since=nearest.at, peak=nearest, fallen=True
         )
         return moment.with_mark(mark_of(mark))
+
+    def _facts_near(self, peak: float) -> list[ScreenFact]:
+        return [
+            each for each in self._facts if peak - _FACT_BEFORE <= each.at <= peak + _FACT_AFTER
+        ]
+
+    def _deal_with_facts(self, *, all_of_them: bool = False) -> None:
+        """Add facts to the moment that they follow, or make one of a fact that is enough."""
+        while self._facts and self._open_since is None:
+            first = self._facts[0]
+            if not all_of_them and self._position < first.at + _FACT_SETTLES:
+                return
+            moment = self._cooldown.moment if self._cooldown is not None else None
+            if moment is not None:
+                facts = self._facts_near(moment.peak)
+                if first in facts:
+                    self._facts = [each for each in self._facts if each not in facts]
+                    self._publish_with_facts(moment, facts)
+                    continue
+            facts = [each for each in self._facts if each.at <= first.at + _FACT_SETTLES]
+            self._facts = self._facts[len(facts) :]
+            if screen_weight(facts) >= _FACT_ENOUGH and self._frames:
+                self._publish(self._moment_of_facts(facts))
+
+    def _publish_with_facts(self, moment: Moment, facts: Sequence[ScreenFact]) -> None:
+        """Publish a moment again with what the screen said later, under the same candidate id."""
+        richer = moment.with_facts(facts, moment.state)
+        if richer.cues != moment.cues and self._cooldown is not None:
+            self._cooldown = self._cooldown.with_moment(richer)
+            self._publish(richer)
+
+    def _moment_of_facts(self, facts: Sequence[ScreenFact]) -> Moment:
+        """Return the moment that the screen reports: the highest excitement shortly before."""
+        at = facts[0].at
+        before = [e for e in self._frames if at - _FACT_AFTER / 2 <= e.at <= at] or self._frames
+        peak = max(before, key=lambda each: each.level)
+        if peak.level < _QUIET:
+            wanted = at - _EVENT_BEFORE_FACT
+            peak = min(self._frames, key=lambda each: abs(each.at - wanted))
+        moment = measure_moment(
+            self._frames, self._baselines, since=peak.at, peak=peak, fallen=True
+        )
+        return moment.with_facts(facts, None)
 
     def _publish(self, moment: Moment) -> None:
         self.candidates.append(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.analysis.screen import MatchState
 from domain.clips.models import ClipSpec
 from domain.highlights.candidate import Evidence, HighlightCandidate, Mark
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
@@ -47,6 +48,7 @@ CANDIDATE = HighlightCandidate(
     commentary="what a goal",
     mark=Mark(label="goal"),
     unmarked=SCORE.with_narrative_value(0.0),
+    state=MatchState(score_before=(1, 0), score_after=(2, 0)),
 )
 PROGRESS = StreamProgress(
     status=StreamStatus.LIVE,
