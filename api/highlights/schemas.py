@@ -16,6 +16,7 @@ from api.errors.problems import ItemProblem
 from api.request_model import RequestModel, Timestamp
 from api.services import Services
 from api.streams.schemas import ProfileRef
+from domain.analysis.screen import MatchState
 from domain.highlights.candidate import Evidence
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Reason, Tier
@@ -55,6 +56,7 @@ EXAMPLE: dict[str, Any] = {
         }
     ],
     "evidence": [{"signal": "crowd", "strength": 4.2, "words": "the crowd swells"}],
+    "state": {"score_before": [1, 0], "score_after": [2, 0], "clock": "45:12", "period": "1st"},
     "game": "soccer",
     "profile": {"id": "soccer", "version": "1"},
     "peak_wall_clock": "2026-05-02T19:05:07.400Z",
@@ -108,6 +110,11 @@ class HighlightModel(BaseModel):
     tags: list[str]
     reasons: list[Reason] = Field(description="Reasons of the decision.")
     evidence: list[Evidence] = Field(description="Signals that support the highlight.")
+    state: MatchState | None = Field(
+        default=None,
+        description="State of the match, as read on the screen: the score before and after, in the "
+        "order of the screen, the match clock and the period. Null if it could not be read.",
+    )
     game: str
     profile: ProfileRef
     peak_wall_clock: datetime | None = Field(
@@ -147,6 +154,7 @@ def document_of(
         "tags": row.tags,
         "reasons": _brought_up(row.reasons, _REASON),
         "evidence": _brought_up(row.evidence, _EVIDENCE),
+        "state": None if row.match_state is None else {**_STATE, **row.match_state},
         "game": row.game,
         "profile": {"id": row.profile_id, "version": row.profile_version},
         "peak_wall_clock": row.peak_wall_clock,
@@ -162,6 +170,7 @@ def _defaults(model: type[Model]) -> dict[str, Any]:
 
 _REASON: Final = _defaults(Reason)
 _EVIDENCE: Final = _defaults(Evidence)
+_STATE: Final = _defaults(MatchState)
 
 
 def _brought_up(

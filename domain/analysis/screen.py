@@ -129,6 +129,19 @@ class MatchState(Model):
     clock: str | None = None
     period: str | None = None
 
+    @property
+    def words(self) -> str:
+        """The state as text; with hyphens, the score is found by a search for `2-0`."""
+        changed = self.score_before != self.score_after
+        before, after = score_text(self.score_before), score_text(self.score_after)
+        now = "-".join(map(str, self.score_after))
+        parts = (
+            f"score {before} → {after} on screen" if changed else "",
+            f"{now or 'on screen'}{f' at {self.clock}' if self.clock else ''}",
+            self.period or "",
+        )
+        return ", ".join(part for part in parts if part)
+
 
 class ScreenFactKind(StrEnum):
     """What was read on the screen."""

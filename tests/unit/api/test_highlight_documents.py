@@ -16,6 +16,7 @@ from api.highlights.schemas import Dimensions, HighlightModel, document_of
 from api.pagination import Page, page_response
 from api.services import Services
 from api.streams.schemas import ProfileRef
+from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.highlights.candidate import Evidence
 from domain.highlights.explanation import headline
@@ -46,11 +47,15 @@ VALUES: dict[type, st.SearchStrategy[Any]] = {
 REASONS = st.builds(Reason).flatmap(
     lambda reason: st.booleans().map(lambda old: reason.model_dump(mode="json", exclude_none=old))
 )
+STATES = st.builds(MatchState).flatmap(
+    lambda state: st.booleans().map(lambda old: state.model_dump(mode="json", exclude_unset=old))
+)
 OWN: dict[str, st.SearchStrategy[Any]] = {
     "reasons": st.lists(REASONS, max_size=3),
     "evidence": st.lists(st.builds(Evidence).map(Evidence.model_dump), max_size=3),
     "tags": st.lists(st.text(), max_size=3),
     "corrections": st.just([]),
+    "match_state": st.none() | STATES,
 }
 
 
@@ -128,6 +133,7 @@ def model(row: HighlightRow, clip: ClipRow | None) -> HighlightModel:
         tags=row.tags,
         reasons=[Reason.model_validate(reason) for reason in row.reasons],
         evidence=[Evidence.model_validate(evidence) for evidence in row.evidence],
+        state=None if row.match_state is None else MatchState.model_validate(row.match_state),
         game=row.game,
         profile=ProfileRef(id=row.profile_id, version=row.profile_version),
         peak_wall_clock=row.peak_wall_clock,
