@@ -174,7 +174,7 @@ Score = tuple[int, ...]
 
 def score_text(score: Score) -> str:
     """Return a score as people write it."""
-    return "\u2013".join(map(str, score))
+    return "–".join(map(str, score))
 
 
 _CLOCK: Final = re.compile(r"(?<![\d:.])(\d{1,3}:[0-5]\d)(?![\d:])")
@@ -183,7 +183,7 @@ _PERIOD: Final = re.compile(
     r"|(?:set|round|map|game|inning|lap)\s?\d{1,2})(?!\w)",
     re.IGNORECASE,
 )
-_DASHES: Final = "-\u2013\u2014"
+_DASHES: Final = "-–\u2014"
 _NUMBER: Final = re.compile(r"(?<![\w.,+#])(\d{1,7})(?![\w%]|[.,]\d)")
 _TWO_SIDES: Final = re.compile(rf"(?<![\d:.])(\d{{1,3}})\s*[{_DASHES}:]\s*(\d{{1,3}})(?![\d:.])")
 # Letters that recognizers confuse with digits, in tokens that are to be numbers.
@@ -212,7 +212,7 @@ def read_score(text: str, sides: int | None) -> Score | None:
         return None
     tokens = [
         each.translate(_CONFUSED)
-        for each in re.split(rf"[\s{_DASHES}:]+", plain)
+        for each in re.split(rf"[{_DASHES}\s:]+", plain)
         if _TOKEN.fullmatch(each)
     ]
     return tuple(map(int, tokens)) if len(tokens) == sides else None
@@ -239,7 +239,7 @@ _LEAST_CONFIDENCE: Final = 0.5
 _SURE: Final = 0.8
 _AGREE: Final = 2
 _REPLAY: Final = 45.0
-_UNSEEN: Final = 60.0
+_LINE_KEPT: Final = 60.0
 _OTHER_LAYOUT: Final = 4
 _CLOCK_AGE: Final = 12.0
 _TRUSTED_RISES: Final = 3
@@ -265,7 +265,7 @@ class ScoreTrack(Model):
         other_readings: its consecutive readings.
         misfits: consecutive readings of another number of numbers.
         rises: confirmed rises.
-        falls: confirmed falls.
+        falls: falls that two readings agreed on.
         changes: media times (s) of the last confirmed rises.
     """
 
@@ -301,14 +301,22 @@ class ScoreTrack(Model):
             misfits=self.misfits + 1,
         )
 
-    def settled(self, at: float, *, rises: int = 0, falls: int = 0) -> ScoreTrack:
+    def fallen(self) -> ScoreTrack:
+        """Return the track after readings that agree on a fall, which may be a replay's."""
+        return self.replace(
+            other=self.other,
+            other_since=self.other_since,
+            other_readings=self.other_readings,
+            falls=self.falls + 1,
+        )
+
+    def settled(self, at: float, *, rises: int = 0) -> ScoreTrack:
         """Return the track with the other score as the confirmed one."""
         changes = (*self.changes, self.other_since) if rises else self.changes
         return self.replace(
             score=self.other,
             seen_at=at,
             rises=self.rises + rises,
-            falls=self.falls + falls,
             changes=tuple(each for each in changes if each > at - _RATE_SPAN),
         )
 
@@ -449,6 +457,8 @@ class _Tracker:
                     track = ScoreTrack()
                 self._scores[reading.region] = track
             return
+        if read_score(text, None) != score and score not in {track.score, track.other}:
+            return  # letters taken for digits support a score but do not bring up another one
         if score == track.score:
             self._scores[reading.region] = track.confirmed(reading.at)
             return
@@ -463,18 +473,19 @@ class _Tracker:
         if not before:
             return track.settled(at)
         lasted = at - track.other_since
-        rises = [new - old for old, new in zip(before, after, strict=True) if new > old]
-        fell = any(new < old for old, new in zip(before, after, strict=True))
-        if not fell and len(rises) == 1 and rises[0] <= self._hud.score_step:
+        steps = [new - old for old, new in zip(before, after, strict=True) if new != old]
+        one_event = len(steps) == 1 and abs(steps[0]) <= self._hud.score_step
+        if one_event and steps[0] > 0:
             self._report_score(track, reading)
             return track.settled(at, rises=1)
-        if not any(after) and any(before) and lasted >= _REPLAY / 2:
-            return track.settled(at)  # another match or round
+        if steps[0] < 0 and track.other_readings == _AGREE:
+            track = track.fallen()
         # Replays and adverts show other scores for a while; a score that stays is true.
-        if fell and not rises and lasted >= _REPLAY:
+        if lasted < _REPLAY:
+            return track
+        if one_event:
             self._report_correction(track, reading)
-            return track.settled(at, falls=1)
-        return track.settled(at) if lasted >= _UNSEEN else track
+        return track.settled(at)  # if it was no event, this is another match or round
 
     def _report_score(self, track: ScoreTrack, reading: ScreenReading) -> None:
         at = track.other_since
@@ -534,7 +545,7 @@ class _Tracker:
             )
             if known.readings + 1 == _AGREE:
                 self._report_line(reading, shown[index])
-        kept = [each for each in shown if each.at >= reading.at - _UNSEEN]
+        kept = [each for each in shown if each.at >= reading.at - _LINE_KEPT]
         self._lines[reading.region] = tuple(kept[-_LINES_KEPT:])
 
     def _report_line(self, reading: ScreenReading, line: ShownLine) -> None:
