@@ -186,9 +186,8 @@ _PERIOD: Final = re.compile(
 _DASHES: Final = "-–\u2014"
 _NUMBER: Final = re.compile(r"(?<![\w.,+#])(\d{1,7})(?![\w%]|[.,]\d)")
 _TWO_SIDES: Final = re.compile(rf"(?<![\d:.])(\d{{1,3}})\s*[{_DASHES}:]\s*(\d{{1,3}})(?![\d:.])")
-# Letters that recognizers confuse with digits, in tokens that are to be numbers.
-_CONFUSED: Final = str.maketrans("OoQDlI|iZzSsBg", "0000111122558" + "9")
-_TOKEN: Final = re.compile(r"[\dOoQDlI|iZzSsBg]{1,4}")
+# Recognizers take a zero that stands alone for a letter.
+_LONE_ZERO: Final = re.compile(r"(?<!\w)[Oo](?!\w)")
 
 
 def read_score(text: str, sides: int | None) -> Score | None:
@@ -196,10 +195,9 @@ def read_score(text: str, sides: int | None) -> Score | None:
 
     Args:
         text: a reading of a region that holds a score.
-        sides: how many numbers are expected; letters are taken for the digits that they resemble
-            if that gives as many.
+        sides: how many numbers are expected; None if any number will do.
     """
-    plain = without_clock(text)
+    plain = _LONE_ZERO.sub("0", without_clock(text))
     two = _TWO_SIDES.search(plain)
     if two and sides in {None, 2}:
         return int(two[1]), int(two[2])
@@ -208,14 +206,7 @@ def read_score(text: str, sides: int | None) -> Score | None:
     numbers = tuple(int(each) for each in _NUMBER.findall(plain))
     if numbers and sides in {None, len(numbers)}:
         return numbers
-    if sides is None:
-        return None
-    tokens = [
-        each.translate(_CONFUSED)
-        for each in re.split(rf"[{_DASHES}\s:]+", plain)
-        if _TOKEN.fullmatch(each)
-    ]
-    return tuple(map(int, tokens)) if len(tokens) == sides else None
+    return None
 
 
 def without_clock(text: str) -> str:
@@ -457,8 +448,6 @@ class _Tracker:
                     track = ScoreTrack()
                 self._scores[reading.region] = track
             return
-        if read_score(text, None) != score and score not in {track.score, track.other}:
-            return  # letters taken for digits support a score but do not bring up another one
         if score == track.score:
             self._scores[reading.region] = track.confirmed(reading.at)
             return
