@@ -272,7 +272,9 @@ class Container:
     def analyzer(self) -> LocalAnalysis | GeminiAnalysis:
         """The local analyzer, combined with Gemini where there is a key."""
         settings = self.settings
-        local = LocalAnalysis(segments=self.segments, pool=self.media)
+        local = LocalAnalysis(
+            segments=self.segments, pool=self.media, profiles=self.services.pinned
+        )
         if self.gemini is None:
             return local
         spending = GeminiSpending(
@@ -303,7 +305,6 @@ class Container:
             chunk_analyzer=ChunkAnalyzer(gemini_analyzer, spending, limits),
             segments=self.segments,
             profiles=self.services.pinned,
-            shipped=self.profiles,
         )
 
     def _queries(self, choice: GeminiModelChoice) -> QueryBuilder:

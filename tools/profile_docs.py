@@ -67,6 +67,8 @@ def profile_page(profile: GameProfile) -> str:
         "## Tags",
         _table(("group", "tags"), [(g, _codes(tags)) for g, tags in profile.tags.items()]),
         *_markets(profile),
+        "## Text on the screen",
+        _hud(profile),
         "## What models are told",
         profile.prompt.subject,
         _list("Look for", profile.prompt.look_for),
@@ -118,6 +120,20 @@ def _limits(profile: GameProfile) -> list[tuple[str, str]]:
         ("taken for the same moment from", same),
         ("crowd and commentary follow after", f"{profile.analyzer.reaction_delay:g} s"),
     ]
+
+
+def _hud(profile: GameProfile) -> str:
+    hud = profile.hud
+    rows = [
+        ("a change of the score", f"{hud.score:g}, by at most {hud.score_step} at once"),
+        *((f"the words “{word}”", f"{weight:g}") for word, weight in hud.words.items()),
+    ]
+    for name, region in hud.regions.items():
+        box = ", ".join(f"{side} {value:g}" for side, value in region.box.model_dump().items())
+        rows.append((f"region `{name}`: {region.holds.value}", box))
+    if not hud.regions:
+        rows.append(("regions", "learned while watching" if hud.learn else "none: nothing is read"))
+    return _table(("what is read", "weight or place"), rows)
 
 
 def _moments(profile: GameProfile) -> str:

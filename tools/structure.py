@@ -132,8 +132,8 @@ def measure(files: Mapping[str, str], *, walks: Path = WALKS) -> Counts:
 
 
 def crowded_folders(modules: Iterable[str]) -> list[tuple[str, int]]:
-    """Return the folders that hold too many modules, with their number."""
-    counts = Counter(path.rpartition("/")[0] for path in modules)
+    """Return the folders that hold too many modules, with their number; revisions only grow."""
+    counts = Counter(path.rpartition("/")[0] for path in modules if "/versions/" not in path)
     return [(folder, count) for folder, count in sorted(counts.items()) if count > MAX_MODULES]
 
 

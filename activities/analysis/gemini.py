@@ -21,8 +21,6 @@ from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult, Ge
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import Window
 from domain.profiles.model import GameProfile
-from infra.db.engine import DatabaseUnavailableError
-from infra.profiles.store import ProfileStore
 from infra.storage.segments import SegmentStore
 
 _log = structlog.get_logger(__name__)
@@ -42,7 +40,6 @@ class GeminiAnalysis(Analysis):
         chunk_analyzer: analyzes chunks.
         segments: stores the state.
         profiles: profiles that streams were started with.
-        shipped: profiles that come with the product, used while the database is unavailable.
     """
 
     def __init__(
@@ -52,7 +49,6 @@ class GeminiAnalysis(Analysis):
         chunk_analyzer: ChunkAnalyzer,
         segments: SegmentStore,
         profiles: PinnedProfiles,
-        shipped: ProfileStore,
     ) -> None:
         self._local = local
         self._chunk_analyzer = chunk_analyzer
@@ -60,7 +56,6 @@ class GeminiAnalysis(Analysis):
             segments, analyzer=ANALYZER, initial=GeminiState(), reset_event="watching_starts_anew"
         )
         self._profiles = profiles
-        self._shipped = shipped
 
     @activity.defn(name="analyze_window")
     async def analyze_window(self, request: AnalyzeWindowInput) -> AnalyzeWindowResult:
@@ -74,7 +69,9 @@ class GeminiAnalysis(Analysis):
         """Analyze windows within `seconds`, also inside another activity."""
         has_time = _time_limit(seconds)
         local, levels = await self._local.analyze(request)
-        profile = await self._profile(request)
+        profile = await self._profiles.find_or_shipped(
+            request.tenant_id, request.profile_id, request.profile_version
+        )
         state = await self._states.load(request)
         run = _RequestRun(self._chunk_analyzer, request, profile, state)
         for window, settled, level in _by_window(request.windows, local, levels):
@@ -101,15 +98,6 @@ class GeminiAnalysis(Analysis):
             analyzed_seconds=local.analyzed_seconds,
             gaps=local.gaps,
         )
-
-    async def _profile(self, request: AnalyzeWindowInput) -> GameProfile:
-        """Return the stream's profile, without the tenant's overrides if the database is down."""
-        name, version = request.profile_id, request.profile_version
-        try:
-            return (await self._profiles.find(request.tenant_id, name, version)).profile
-        except DatabaseUnavailableError as error:
-            _log.warning("profile_unknown", profile=name, version=version, error=str(error))
-            return self._shipped.catalog.pinned(name, version).profile
 
 
 class _RequestRun:

@@ -11,13 +11,16 @@ from temporalio import activity
 from activities.analysis.state_store import AnalyzerStateStore
 from activities.heartbeat import heartbeating
 from activities.interfaces import Analysis
+from app.services.profiles import PinnedProfiles
 from domain.analysis.baseline import highest_level
 from domain.analysis.detector import ANALYZER, DetectorState, advance
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.analysis.screen import ScreenMemory
 from domain.analysis.signals import SegmentSignals, measured_seconds, undecodable_gaps
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import SegmentRef
 from domain.media.timestamps import anchor_of
+from domain.profiles.model import Hud
 from infra.media.pool import MediaPool
 from infra.media.signals import SegmentFile, measure_segments
 from infra.storage.segments import SegmentStore, UnknownKeyError
@@ -38,11 +41,20 @@ class LocalResult(NamedTuple):
 
 
 class LocalAnalysis(Analysis):
-    """Analyzes without a key or a GPU, at about a hundredth of a core for each 720p stream."""
+    """Analyzes without a key or a GPU, at about a hundredth of a core for each 720p stream.
 
-    def __init__(self, *, segments: SegmentStore, pool: MediaPool) -> None:
+    Args:
+        segments: stores media and state.
+        pool: child processes that decode media.
+        profiles: say what to read on the screen; without them nothing is read.
+    """
+
+    def __init__(
+        self, *, segments: SegmentStore, pool: MediaPool, profiles: PinnedProfiles | None = None
+    ) -> None:
         self._segments = segments
         self._pool = pool
+        self._profiles = profiles
         self._states = AnalyzerStateStore(
             segments, analyzer=ANALYZER, initial=DetectorState(), reset_event="analysis_starts_anew"
         )
@@ -64,12 +76,15 @@ class LocalAnalysis(Analysis):
     async def analyze(self, request: AnalyzeWindowInput) -> LocalResult:
         """Return the activity's result together with the excitement of each window."""
         state = await self._states.load(request)
+        hud = await self._hud(request)
         candidates: list[HighlightCandidate] = []
         undecodable: list[SegmentRef] = []
         analyzed_seconds: list[float] = []
         levels: list[float] = []
         for number, window in enumerate(request.windows):
-            signals = await self._measure(window.segments)
+            signals = await self._measure(window.segments, hud, state.reader)
+            reader = _last_memory(signals)
+            _report_screen(request, before=state.reader, after=reader)
             pairs = list(zip(window.segments, signals, strict=True))
             undecodable += (segment for segment, each in pairs if each is None)
             analyzed_seconds.append(measured_seconds(pairs))
@@ -81,6 +96,9 @@ class LocalAnalysis(Analysis):
                 stream_id=request.stream_id,
                 clock=anchor_of(window.segments),
                 commentary=window.commentary,
+                screen=[each for one in signals if one is not None for each in one.readings],
+                hud=hud,
+                reader=reader,
                 until=window.end,
                 last=request.last and number == len(request.windows) - 1,
             )
@@ -103,25 +121,39 @@ class LocalAnalysis(Analysis):
         _report(request, undecodable)
         return LocalResult(result, tuple(levels))
 
-    async def _measure(self, segments: Sequence[SegmentRef]) -> list[SegmentSignals | None]:
+    async def _hud(self, request: AnalyzeWindowInput) -> Hud | None:
+        if self._profiles is None:
+            return None
+        profile = await self._profiles.find_or_shipped(
+            request.tenant_id, request.profile_id, request.profile_version
+        )
+        return profile.hud
+
+    async def _measure(
+        self, segments: Sequence[SegmentRef], hud: Hud | None, reader: ScreenMemory
+    ) -> list[SegmentSignals | None]:
         files = [await self._file(segment) for segment in segments]
         stored = tuple(file for file in files if file is not None)
-        measured = iter(await self._measure_files(stored))
+        measured = iter(await self._measure_files(stored, hud, reader))
         return [next(measured) if file is not None else None for file in files]
 
     async def _measure_files(
-        self, files: tuple[SegmentFile, ...]
+        self, files: tuple[SegmentFile, ...], hud: Hud | None, reader: ScreenMemory
     ) -> Sequence[SegmentSignals | None]:
         """Measure all files in one child process; if that fails, each in its own process."""
         if not files:
             return ()
         try:
-            return await self._pool.run(measure_segments, files)
+            return await self._pool.run(measure_segments, files, hud, reader)
         except Exception as error:  # noqa: BLE001 media may crash a child in any way
             _log.warning("segments_not_measured", segments=len(files), error=repr(error)[:200])
             if len(files) == 1:
                 return (None,)
-        return [(await self._measure_files((file,)))[0] for file in files]
+        measured: list[SegmentSignals | None] = []
+        for file in files:
+            measured += await self._measure_files((file,), hud, reader)
+            reader = _last_memory(measured) or reader
+        return measured
 
     async def _file(self, segment: SegmentRef) -> SegmentFile | None:
         try:
@@ -136,6 +168,23 @@ class LocalAnalysis(Analysis):
         except UnknownKeyError as error:
             _log.warning("segment_gone", key=error.key)
             return None
+
+
+def _last_memory(signals: Sequence[SegmentSignals | None]) -> ScreenMemory | None:
+    return next((one.screen for one in reversed(signals) if one and one.screen), None)
+
+
+def _report_screen(
+    request: AnalyzeWindowInput, *, before: ScreenMemory, after: ScreenMemory | None
+) -> None:
+    """Log once why the screen is not read."""
+    if after is not None and after.off and after.off != before.off:
+        _log.warning(
+            "screen_not_read",
+            tenant_id=str(request.tenant_id),
+            stream_id=str(request.stream_id),
+            reason=after.off,
+        )
 
 
 def _report(request: AnalyzeWindowInput, undecodable: Sequence[SegmentRef]) -> None:

@@ -14,6 +14,7 @@ from api.errors.problems import ItemProblem
 from api.request_model import RequestModel, Timestamp
 from api.services import Services
 from api.streams.schemas import ProfileRef
+from domain.analysis.screen import MatchState
 from domain.highlights.candidate import Evidence
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Reason, Tier
@@ -52,6 +53,7 @@ EXAMPLE: dict[str, Any] = {
         }
     ],
     "evidence": [{"signal": "crowd", "strength": 4.2, "words": "the crowd swells"}],
+    "state": {"score_before": [1, 0], "score_after": [2, 0], "clock": "45:12", "period": "1st"},
     "game": "soccer",
     "profile": {"id": "soccer", "version": "1"},
     "peak_wall_clock": "2026-05-02T19:05:07.400Z",
@@ -104,6 +106,11 @@ class HighlightModel(BaseModel):
     tags: list[str]
     reasons: list[Reason] = Field(description="Reasons of the decision.")
     evidence: list[Evidence] = Field(description="Signals that support the highlight.")
+    state: MatchState | None = Field(
+        default=None,
+        description="State of the match, as read on the screen: the score before and after, in the "
+        "order of the screen, the match clock and the period. Null if it could not be read.",
+    )
     game: str
     profile: ProfileRef
     peak_wall_clock: datetime | None = Field(
@@ -132,6 +139,7 @@ class HighlightModel(BaseModel):
             tags=row.tags,
             reasons=[Reason.model_validate(each) for each in row.reasons],
             evidence=[Evidence.model_validate(each) for each in row.evidence],
+            state=None if row.match_state is None else MatchState.model_validate(row.match_state),
             game=row.game,
             profile=ProfileRef(id=row.profile_id, version=row.profile_version),
             peak_wall_clock=row.peak_wall_clock,

@@ -21,7 +21,7 @@ from domain.profiles.documents import ProfileOverride
 from domain.profiles.model import GameProfile
 from domain.tenants.audit import Actor, AuditAction
 from infra.cache import AsyncCache
-from infra.db.engine import Database
+from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.repositories import audit, profiles
 from infra.db.repositories.profiles import ProfileOverrides
 from infra.profiles.store import ProfileStore
@@ -179,6 +179,14 @@ class PinnedProfiles:
             note=found.note or "found among the shipped profiles",
         )
         return found
+
+    async def find_or_shipped(self, tenant_id: UUID, profile_id: str, version: str) -> GameProfile:
+        """Return the pinned profile; without the tenant's overrides if the database is down."""
+        try:
+            return (await self.find(tenant_id, profile_id, version)).profile
+        except DatabaseUnavailableError as error:
+            _log.warning("profile_unknown", profile=profile_id, version=version, error=str(error))
+            return self._store.catalog.pinned(profile_id, version).profile
 
     async def _load(self, tenant_id: UUID, profile_id: str, version: str) -> GameProfile | None:
         async with self._database.session(tenant_id) as session:

@@ -31,11 +31,9 @@ from domain.analysis.gemini.prompts import QueryBuilder
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
-from domain.profiles.catalog import PinnedProfile
 from domain.profiles.model import GameProfile
 from infra.gemini import GeminiOptions, GeminiQuota, QuotaLimits
 from infra.media.pool import MediaPool
-from infra.profiles.store import ProfileStore
 from infra.storage.segments import SegmentStore
 from tests.fakes.gemini import KEY, FakeGemini
 
@@ -118,7 +116,6 @@ class Analyzers:
             ),
             segments=self._stream.store,
             profiles=profiles,
-            shipped=ProfileStore(),
         )
         stream_id = uuid5(_HEARD, f"{self._profile.id}/{name}")
         try:
@@ -178,9 +175,11 @@ class _OneProfile:
     def __init__(self, profile: GameProfile) -> None:
         self._profile = profile
 
-    async def find(self, _tenant_id: UUID, _profile_id: str, _version: str) -> PinnedProfile:
-        """Return the profile."""
-        return PinnedProfile(profile=self._profile)
+    async def find_or_shipped(
+        self, _tenant_id: UUID, _profile_id: str, _version: str
+    ) -> GameProfile:
+        """Return the one there is."""
+        return self._profile
 
 
 async def _follow(

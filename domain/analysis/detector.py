@@ -10,7 +10,6 @@ lasts until the excitement is gone, so that the aftermath is not a second moment
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import pstdev
 from typing import Final
 from uuid import UUID
 
@@ -20,299 +19,33 @@ from domain.analysis.baseline import (
     FRAME_HISTORY,
     Baselines,
     NormalizedFrame,
-    SpreadBounds,
     last_frames,
     normalize,
 )
-from domain.analysis.scoring import Cues, evidence, excitement, score, tags
+from domain.analysis.moment import (
+    FACT_AFTER,
+    FALLEN,
+    Moment,
+    find_peak,
+    measure_moment,
+    to_candidate,
+)
+from domain.analysis.scoring import excitement, screen_weight
+from domain.analysis.screen import (
+    ScreenFact,
+    ScreenMemory,
+    ScreenReading,
+    ScreenState,
+    follow_screen,
+)
 from domain.analysis.signals import SignalFrame
-from domain.highlights.candidate import HighlightCandidate, Mark
+from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.commentary import attach_commentary, recent_lines
 from domain.highlights.markers import mark_of, marks_on_timeline
-from domain.ids import highlight_id
 from domain.media.segments import Line, TimedMetadata
 from domain.media.timestamps import ClockAnchor
 from domain.model import Model
-
-_RECORD_NEEDS: Final = 60
-
-
-_NEAR_TOP: Final = 0.8
-
-
-_BUILT_UP: Final = 0.25
-
-
-_FALLEN: Final = 0.45
-
-
-_LEAD: Final = (2.5, 6.0)
-
-
-_TAIL: Final = (3.5, 6.5)
-
-
-_LEAD_BEFORE_RISE: Final = 1.5
-
-
-_LASTS_ON: Final = 2.0
-
-
-_KNOWN_AFTER: Final = 30
-
-
-_NEARLY: Final = 0.75
-
-
-_FRAMES_A_SECOND: Final = 4
-
-
-_ONSET_SPREAD: Final = SpreadBounds(least=0.5, most=3.0, prior=1.0)
-
-
-_SHARP_ONSET: Final = 9.0
-
-
-_STILL_LOUD: Final = 0.6
-
-
-_SAFE_REACH: Final = 4.0
-
-
-_PAUSE: Final = 8.0
-
-
-_SAFE_POINTS: Final = 4
-
-
-_PICTURE_REACH: Final = 2.0
-
-
-class Moment(Model):
-    """A moment of a stream, and the measurements around it.
-
-    Attributes:
-        start: seconds of media time, as `peak` and `end` are.
-        safe_starts: points near the start where a cut is not noticed, nearest first.
-        safe_ends: the same near the end.
-        cues: the measurements.
-        picture: perceptual hash of the keyframe nearest to the peak; None if none is near.
-    """
-
-    start: float
-    peak: float
-    end: float
-    safe_starts: tuple[float, ...] = ()
-    safe_ends: tuple[float, ...] = ()
-    cues: Cues
-    picture: str | None = None
-
-    def with_mark(self, mark: Mark | None) -> Moment:
-        """Return the moment with a tenant's mark, or without any."""
-        return Moment(
-            start=self.start,
-            peak=self.peak,
-            end=self.end,
-            safe_starts=self.safe_starts,
-            safe_ends=self.safe_ends,
-            cues=self.cues.with_mark(mark),
-            picture=self.picture,
-        )
-
-
-def find_peak(frames: Sequence[NormalizedFrame], since: float) -> NormalizedFrame:
-    """Return the first frame near the highest excitement: a plateau peaks where it begins."""
-    inside = [each for each in frames if each.at >= since] or [frames[-1]]
-    top = max(each.level for each in inside)
-    return next(each for each in inside if each.level >= _NEAR_TOP * top)
-
-
-def measure_moment(
-    frames: Sequence[NormalizedFrame],
-    baselines: Baselines,
-    *,
-    since: float,
-    peak: NormalizedFrame,
-    fallen: bool,
-) -> Moment:
-    """Measure a moment.
-
-    Args:
-        frames: the recent frames, oldest first.
-        baselines: the stream's baselines.
-        since: media time (s) at which the moment opened.
-        peak: its peak.
-        fallen: True if the excitement has fallen again, so that the end is known.
-    """
-    at = peak.at
-    start, end = _bounds(frames, peak, fallen=fallen)
-    return Moment(
-        start=start,
-        peak=round(at, 3),
-        end=end,
-        safe_starts=_safe(frames, start),
-        safe_ends=_safe(frames, end),
-        cues=_cues(frames, baselines, since=since, peak=peak),
-        picture=_picture(frames, at),
-    )
-
-
-def to_candidate(
-    moment: Moment,
-    *,
-    tenant_id: UUID,
-    stream_id: UUID,
-    analyzer: str,
-    settled_at: float,
-    clock: ClockAnchor | None,
-) -> HighlightCandidate:
-    """Return the candidate for a moment, with scores and evidence."""
-    return HighlightCandidate(
-        id=highlight_id(tenant_id=tenant_id, stream_id=stream_id, peak=moment.peak),
-        start=moment.start,
-        peak=moment.peak,
-        end=moment.end,
-        settled_at=round(settled_at, 3),
-        score=score(moment.cues),
-        analyzer=analyzer,
-        tags=tags(moment.cues),
-        evidence=evidence(moment.cues),
-        safe_starts=moment.safe_starts,
-        safe_ends=moment.safe_ends,
-        peak_wall_clock=clock.wall_clock(moment.peak) if clock else None,
-        thumbnail_hash=moment.picture,
-        mark=moment.cues.mark,
-        unmarked=score(moment.with_mark(None).cues) if moment.cues.mark else None,
-    )
-
-
-def _within(frames: Sequence[NormalizedFrame], first: float, last: float) -> list[NormalizedFrame]:
-    return [each for each in frames if first <= each.at <= last]
-
-
-def _bounds(
-    frames: Sequence[NormalizedFrame], peak: NormalizedFrame, *, fallen: bool
-) -> tuple[float, float]:
-    start = peak.at
-    for each in reversed(_within(frames, peak.at - _LEAD[1], peak.at)):
-        if each.level < _BUILT_UP * peak.level:
-            break
-        start = each.at
-    start = min(peak.at - _LEAD[0], max(peak.at - _LEAD[1], start - _LEAD_BEFORE_RISE))
-    end = frames[-1].at + (0.0 if fallen else _LASTS_ON)
-    if fallen:
-        loud = [e.at for e in frames if e.at >= peak.at and e.level >= _FALLEN * peak.level]
-        end = max(loud, default=peak.at)
-    end = min(peak.at + _TAIL[1], max(peak.at + _TAIL[0], end))
-    return max(0.0, round(start, 3)), round(end, 3)
-
-
-def _cues(
-    frames: Sequence[NormalizedFrame], baselines: Baselines, *, since: float, peak: NormalizedFrame
-) -> Cues:
-    at = peak.at
-    around = _within(frames, at - 4.0, at + 5.0)
-    crowds = [each.crowd for each in around if each.crowd is not None]
-    roaring = sorted(
-        (each for each in around if each.crowd_level is not None),
-        key=lambda each: -(each.crowd_level or 0.0),
-    )[: max(1, len(around) // 4)]
-    crowd_levels = [each.crowd_level for each in around if each.crowd_level is not None]
-    onset = min(since, at - 2.0)
-    covered = sum(each.duration for each in around)
-    span = max(1.0, frames[-1].at - (at - 4.0))
-    return Cues(
-        crowd=max(crowds, default=None),
-        crowd_sigmas=max(
-            (e.crowd_sigmas for e in around if e.crowd_sigmas is not None), default=None
-        ),
-        voice=max((e.voice for e in around if e.voice is not None), default=None),
-        motion=max((e.moving for e in around if e.moving is not None), default=None),
-        cuts=sum(each.cut for each in _within(frames, at - 2.5, at + 6.0)),
-        cuts_before=sum(each.cut for each in _within(frames, onset - 10.0, onset - 0.5)),
-        tonality=sum(each.tonality for each in roaring) / len(roaring) if roaring else 0.0,
-        decay=_decay(frames, at),
-        dynamics=_dynamics(frames, at),
-        held=_held(frames, at),
-        attack=_attack(frames, baselines, at),
-        known=min(
-            1.0,
-            max(len(baselines.crowd_level.samples), len(baselines.motion.samples)) / _KNOWN_AFTER,
-        ),
-        quiet_before=max(
-            (-e.crowd for e in _within(frames, at - 5.0, at - 0.5) if e.crowd is not None),
-            default=0.0,
-        ),
-        record=bool(crowd_levels)
-        and len(baselines.crowd_level.samples) >= _RECORD_NEEDS
-        and max(crowd_levels) > max(baselines.crowd_level.samples) + 1.0,
-        damaged=min(1.0, max(0.0, 1.0 - covered / min(9.0, span))),
-    )
-
-
-def _picture(frames: Sequence[NormalizedFrame], peak: float) -> str | None:
-    """Return the hash of the keyframe nearest to the peak; None if none is near."""
-    near = _within(frames, peak - _PICTURE_REACH, peak + _PICTURE_REACH)
-    seen = [each for each in near if each.picture is not None]
-    return min(seen, key=lambda each: abs(each.at - peak)).picture if seen else None
-
-
-def _decay(frames: Sequence[NormalizedFrame], peak: float) -> float:
-    """Return the share of the crowd's rise that is gone since the peak, 0 to 1."""
-    after = [e.crowd for e in frames if e.at >= peak - 1.0 and e.crowd is not None]
-    if not after or max(after) <= 0:
-        return 1.0
-    latest = after[-3:]
-    return min(1.0, max(0.0, 1.0 - sum(latest) / len(latest) / max(after)))
-
-
-def _held(frames: Sequence[NormalizedFrame], peak: float) -> float:
-    """Return the seconds in which the crowd was near its loudest."""
-    around = [e for e in frames if e.at >= peak - 4.0 and e.crowd is not None]
-    top = max((e.crowd or 0.0 for e in around), default=0.0)
-    return sum(e.duration for e in around if top > 0 and (e.crowd or 0.0) >= _NEARLY * top)
-
-
-def _dynamics(frames: Sequence[NormalizedFrame], peak: float) -> float:
-    """Return the standard deviation (dB) of the loudness while the crowd was loud."""
-    around = [e for e in _within(frames, peak + 0.25, peak + 4.5) if e.crowd is not None]
-    top = max((each.crowd or 0.0 for each in around), default=0.0)
-    levels = [
-        each.loudness
-        for each in around
-        if each.loudness is not None and (each.crowd or 0.0) >= _STILL_LOUD * top
-    ]
-    return pstdev(levels) if levels else 0.0
-
-
-def _attack(frames: Sequence[NormalizedFrame], baselines: Baselines, peak: float) -> float:
-    """Return how sudden the beginning was, 0 to 1, by the steepest second or by an onset."""
-    around = [e for e in _within(frames, peak - 4.0, peak + 3.0) if e.crowd is not None]
-    top = max((e.crowd or 0.0 for e in around), default=0.0)
-    if top <= 0:
-        return 0.0
-    steepest = max(
-        (later.crowd or 0.0) - (each.crowd or 0.0)
-        for index, each in enumerate(around)
-        for later in around[index : index + _FRAMES_A_SECOND + 1]
-    )
-    typical = baselines.onset.typical(_ONSET_SPREAD)
-    onset = max(e.onset or 0.0 for e in _within(around, peak - 1.5, peak + 1.0))
-    sudden = (onset - typical.level) / _SHARP_ONSET if typical else 0.0
-    return min(1.0, max(steepest / top, sudden))
-
-
-def _safe(frames: Sequence[NormalizedFrame], bound: float) -> tuple[float, ...]:
-    """Return the scene cuts and pauses near a bound, nearest first."""
-    near = _within(frames, bound - _SAFE_REACH, bound + _SAFE_REACH)
-    levels = sorted(each.loudness for each in near if each.loudness is not None)
-    quiet = levels[len(levels) // 2] - _PAUSE if levels else None
-    points = [
-        round(each.at - each.duration / 2, 3)
-        for each in near
-        if each.cut or (quiet is not None and each.loudness is not None and each.loudness < quiet)
-    ]
-    return tuple(sorted(points, key=lambda point: (abs(point - bound), point))[:_SAFE_POINTS])
+from domain.profiles.model import Hud
 
 
 class Cooldown(Model):
@@ -325,7 +58,8 @@ class Cooldown(Model):
         floor: lowest excitement since.
         crowd_level: highest crowd level of the moment (dB); None without audio.
         clear: True if the evidence was clear enough to settle the moment early.
-        moment: the published moment, which a late mark is added to; None if it was not clear.
+        moment: the published moment, which a late mark is added to if it was clear, and a late
+            fact from the screen in any case; None if nothing was published.
         over: True if a new moment may open.
     """
 
@@ -420,6 +154,23 @@ _MARK_BEFORE: Final = 8.0
 _MARK_AFTER: Final = 5.0
 
 
+# The screen follows what happened: seconds from a peak to the fact that belongs to it.
+_FACT_BEFORE: Final = 3.0
+
+
+_FACT_SETTLES: Final = 3.0
+
+
+# A fact that speaks for a moment as much as this (nats) makes one where no signal does.
+_FACT_ENOUGH: Final = 2.5
+
+
+_EVENT_BEFORE_FACT: Final = 2.0
+
+
+_QUIET: Final = 1.0
+
+
 class DetectorState(Model):
     """State of the detector for one stream, stored between windows. Immutable.
 
@@ -432,6 +183,9 @@ class DetectorState(Model):
         marks: the tenant's marks not processed yet, by time.
         clock: latest known correspondence of media time and wall clock.
         commentary: the captions of the last minute.
+        screen: scores, clock and lines on the screen.
+        reader: memory of the reader of the screen.
+        facts: facts from the screen that belong to no moment yet, by time.
     """
 
     # Aliases are the field names in stored analyzer states.
@@ -447,11 +201,18 @@ class DetectorState(Model):
     marks: tuple[TimedMetadata, ...] = ()
     clock: ClockAnchor | None = None
     commentary: tuple[Line, ...] = ()
+    screen: ScreenState = ScreenState()
+    reader: ScreenMemory = ScreenMemory()
+    facts: tuple[ScreenFact, ...] = ()
 
     @property
     def watermark(self) -> float:
-        """Seconds of media time before which no further candidate can peak."""
+        """Seconds of media time before which no further candidate can peak.
+
+        Facts from the screen are confirmed seconds later and may still add one, which is then late.
+        """
         pending = [mark.at for mark in self.marks]
+        pending += [fact.at - _EVENT_BEFORE_FACT for fact in self.facts]
         since = [] if self.open_since is None else [self.open_since]
         return max(0.0, round(min([*pending, *since, self.position]) - 1.0, 3))
 
@@ -465,6 +226,9 @@ def advance(
     stream_id: UUID,
     clock: ClockAnchor | None = None,
     commentary: Sequence[Line] = (),
+    screen: Sequence[ScreenReading] = (),
+    hud: Hud | None = None,
+    reader: ScreenMemory | None = None,
     until: float = 0.0,
     last: bool = False,
 ) -> tuple[DetectorState, tuple[HighlightCandidate, ...]]:
@@ -478,17 +242,29 @@ def advance(
         stream_id: the stream.
         clock: correspondence of media time and wall clock, if known.
         commentary: captions within the frames; each candidate gets those spoken during it.
+        screen: text read on the screen within the frames.
+        hud: what the screen means in this game.
+        reader: memory of the screen's reader after the frames; None keeps the one before.
         until: media time (s) up to which the frames are complete, if media is missing at their end.
         last: True to settle an open moment, at the end of the stream.
     """
     detector = _Detector(state, marks, clock, tenant_id=tenant_id, stream_id=stream_id)
+    readings = sorted(screen, key=lambda each: each.at)
     for frame in frames:
+        due = [each for each in readings if each.at < frame.start + frame.duration]
+        if due and hud is not None:
+            detector.read(due, hud)
+            readings = readings[len(due) :]
         detector.take(frame)
+    if readings and hud is not None:
+        detector.read(readings, hud)
     detector.reach(until)
     if last:
         detector.finish()
     lines = recent_lines(state.commentary, commentary, position=detector.position)
-    return detector.state(lines), attach_commentary(detector.candidates, lines)
+    return detector.state(lines, reader or state.reader), attach_commentary(
+        detector.candidates, lines
+    )
 
 
 class _Detector:
@@ -508,6 +284,8 @@ class _Detector:
         self._open_since = state.open_since
         self._cooldown = state.cooldown
         self._clock = clock or state.clock
+        self._screen = state.screen
+        self._facts = list(state.facts)
         self._marks = sorted((*state.marks, *marks_on_timeline(marks)), key=lambda m: (m.at, m.id))
         self.candidates: list[HighlightCandidate] = []
 
@@ -515,7 +293,7 @@ class _Detector:
     def position(self) -> float:
         return self._position
 
-    def state(self, commentary: tuple[Line, ...]) -> DetectorState:
+    def state(self, commentary: tuple[Line, ...], reader: ScreenMemory) -> DetectorState:
         return DetectorState(
             position=round(self._position, 3),
             frames=tuple(self._frames),
@@ -525,7 +303,14 @@ class _Detector:
             marks=tuple(self._marks),
             clock=self._clock,
             commentary=commentary,
+            screen=self._screen,
+            reader=reader,
+            facts=tuple(self._facts),
         )
+
+    def read(self, readings: Sequence[ScreenReading], hud: Hud) -> None:
+        self._screen, facts = follow_screen(self._screen, readings, hud)
+        self._facts = sorted((*self._facts, *facts), key=lambda each: each.at)
 
     def take(self, frame: SignalFrame) -> None:
         if frame.middle < self._position:
@@ -539,12 +324,14 @@ class _Detector:
         self._position = frame.start + frame.duration
         self._detect(normalized)
         self._deal_with_marks()
+        self._deal_with_facts()
 
     def reach(self, position: float) -> None:
         if position > self._position:
             self._pass_hole(position)
             self._position = position
             self._deal_with_marks()
+            self._deal_with_facts()
 
     def _pass_hole(self, end: float) -> None:
         if self._frames and end > self._frames[-1].at + _HOLE:
@@ -553,6 +340,7 @@ class _Detector:
     def finish(self) -> None:
         self._settle_open(must=True)
         self._deal_with_marks(all_of_them=True)
+        self._deal_with_facts(all_of_them=True)
 
     def _learn(self, frame: SignalFrame) -> None:
         """Once per second, add the last second to the baselines."""
@@ -596,7 +384,7 @@ class _Detector:
         peak = find_peak(self._frames, self._open_since)
         now = self._position
         fallen = now >= peak.at + _LEAST_AFTER_PEAK and all(
-            each.level < max(_CALM, _FALLEN * peak.level)
+            each.level < max(_CALM, FALLEN * peak.level)
             for each in last_frames(self._frames, _FALLEN_FOR)
         )
         overdue = now >= min(peak.at + _LONGEST_AFTER_PEAK, self._open_since + _LONGEST)
@@ -606,10 +394,14 @@ class _Detector:
             self._frames, self._baselines, since=self._open_since, peak=peak, fallen=fallen
         )
         mark = self._mark_near(moment.peak)
-        moment = moment.with_mark(mark_of(mark) if mark else None)
+        facts = self._facts_near(moment.peak)
+        moment = moment.with_mark(mark_of(mark) if mark else None).with_facts(
+            facts, self._screen.match_at(moment.peak)
+        )
         weight = excitement(moment.cues)
         if not (must or fallen or overdue or weight >= _CLEAR):
             return
+        self._facts = [each for each in self._facts if each not in facts]
         if weight >= _WORTH_PUBLISHING:
             self._publish(moment)
             if mark is not None:
@@ -627,7 +419,7 @@ class _Detector:
             floor=peak.level,
             crowd_level=max(crowd_levels, default=None),
             clear=weight >= _CLEAR,
-            moment=moment if weight >= _CLEAR else None,
+            moment=moment if weight >= _WORTH_PUBLISHING else None,
         )
 
     def _mark_near(self, peak: float) -> TimedMetadata | None:
@@ -653,6 +445,7 @@ class _Detector:
         moment = self._cooldown.moment if self._cooldown is not None else None
         if (
             moment is None
+            or not (self._cooldown and self._cooldown.clear)
             or moment.peak < mark.at - _MARK_BEFORE
             or moment.start > mark.at + _MARK_AFTER
         ):
@@ -672,6 +465,47 @@ class _Detector:
             self._frames, self._baselines, since=nearest.at, peak=nearest, fallen=True
         )
         return moment.with_mark(mark_of(mark))
+
+    def _facts_near(self, peak: float) -> list[ScreenFact]:
+        return [each for each in self._facts if peak - _FACT_BEFORE <= each.at <= peak + FACT_AFTER]
+
+    def _deal_with_facts(self, *, all_of_them: bool = False) -> None:
+        """Add facts to the moment that they follow, or make one of a fact that is enough."""
+        while self._facts and self._open_since is None:
+            first = self._facts[0]
+            if not all_of_them and self._position < first.at + _FACT_SETTLES:
+                return
+            moment = self._cooldown.moment if self._cooldown is not None else None
+            if moment is not None:
+                facts = self._facts_near(moment.peak)
+                if first in facts:
+                    self._facts = [each for each in self._facts if each not in facts]
+                    self._publish_with_facts(moment, facts)
+                    continue
+            facts = [each for each in self._facts if each.at <= first.at + _FACT_SETTLES]
+            self._facts = self._facts[len(facts) :]
+            if screen_weight(facts) >= _FACT_ENOUGH and self._frames:
+                self._publish(self._moment_of_facts(facts))
+
+    def _publish_with_facts(self, moment: Moment, facts: Sequence[ScreenFact]) -> None:
+        """Publish a moment again with what the screen said later, under the same candidate id."""
+        richer = moment.with_facts(facts, moment.state)
+        if richer.cues != moment.cues and self._cooldown is not None:
+            self._cooldown = self._cooldown.with_moment(richer)
+            self._publish(richer)
+
+    def _moment_of_facts(self, facts: Sequence[ScreenFact]) -> Moment:
+        """Return the moment that the screen reports: the highest excitement shortly before."""
+        at = facts[0].at
+        before = [e for e in self._frames if at - FACT_AFTER / 2 <= e.at <= at] or self._frames
+        peak = max(before, key=lambda each: each.level)
+        if peak.level < _QUIET:
+            wanted = at - _EVENT_BEFORE_FACT
+            peak = min(self._frames, key=lambda each: abs(each.at - wanted))
+        moment = measure_moment(
+            self._frames, self._baselines, since=peak.at, peak=peak, fallen=True
+        )
+        return moment.with_facts(facts, None)
 
     def _publish(self, moment: Moment) -> None:
         self.candidates.append(

@@ -9,8 +9,10 @@ not from an understanding of play, which is why the confidence is limited.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
+from domain.analysis.screen import ScreenFact, ScreenFactKind
 from domain.highlights.candidate import USUAL_IMPORTANCE, Evidence, Mark
 from domain.model import Model
 from domain.score import DIMENSIONS, HighlightScore
@@ -36,6 +38,7 @@ class Cues(Model):
         record: True if nothing in the baseline was as loud.
         mark: the tenant's mark; None without one.
         damaged: share of the moment without measurements, 0 to 1.
+        screen: what the screen said, in order of time.
     """
 
     crowd: float | None = None
@@ -54,9 +57,17 @@ class Cues(Model):
     record: bool = False
     mark: Mark | None = None
     damaged: float = 0.0
+    screen: tuple[ScreenFact, ...] = ()
 
     def with_mark(self, mark: Mark | None) -> Cues:
         """Return the cues with a tenant's mark, or without any."""
+        return self._with(mark=mark, screen=self.screen)
+
+    def with_screen(self, screen: tuple[ScreenFact, ...]) -> Cues:
+        """Return the cues with other facts from the screen."""
+        return self._with(mark=self.mark, screen=screen)
+
+    def _with(self, *, mark: Mark | None, screen: tuple[ScreenFact, ...]) -> Cues:
         return Cues(
             crowd=self.crowd,
             crowd_sigmas=self.crowd_sigmas,
@@ -74,6 +85,7 @@ class Cues(Model):
             record=self.record,
             mark=mark,
             damaged=self.damaged,
+            screen=screen,
         )
 
 
@@ -85,6 +97,7 @@ _VOICE: Final = 1.5
 _MOTION: Final = 1.6
 _CUTS: Final = 1.7
 _MARK: Final = 5.0
+_SCREEN: Final = 5.0
 _STEADY: Final = -1.3
 _CUT_DENSE: Final = -1.2
 _TONAL: Final = -0.8
@@ -111,9 +124,10 @@ def support(value: float | None, *, none_at: float, full_at: float) -> float:
 def excitement(cues: Cues) -> float:
     """Return the weight of evidence for a moment, in nats (the logit of a probability).
 
-    Other cues add to a tenant's mark but never count against it.
+    Other cues add to a tenant's mark and to what the screen says but never count against it.
     """
-    total = _PRIOR + max(sum(_parts(cues).values()), _marked(cues) or -math.inf)
+    certain = max(_marked(cues), screen_weight(cues.screen))
+    total = _PRIOR + max(sum(_parts(cues).values()), certain or -math.inf)
     most = _MOST + _EXTRAORDINARY * (cues.record + (cues.mark is not None))
     if total <= _SOFT:
         return total
@@ -129,6 +143,7 @@ def _parts(cues: Cues) -> dict[str, float]:
         "motion": _MOTION * support(cues.motion, none_at=0.8, full_at=2.4),
         "cuts": _CUTS * support(cues.cuts, none_at=0.0, full_at=3.0),
         "mark": _marked(cues),
+        "screen": screen_weight(cues.screen),
         "steady": _STEADY * _steadiness(cues) * heard,
         "gradual": _GRADUAL * crowd * (1.0 - support(cues.attack, none_at=0.35, full_at=0.7)),
         "unanswered": _UNANSWERED * crowd * _calm(cues) * seen,
@@ -150,6 +165,18 @@ def _parts(cues: Cues) -> dict[str, float]:
 
 def _marked(cues: Cues) -> float:
     return _MARK * cues.mark.importance / USUAL_IMPORTANCE if cues.mark is not None else 0.0
+
+
+def screen_weight(facts: Sequence[ScreenFact]) -> float:
+    """Return how much facts from the screen speak for a moment, in nats.
+
+    Facts about one moment are not independent (a banner follows the goal that the score counts),
+    so that the doubts multiply and the weight never exceeds that of one certain fact.
+    """
+    doubt = 1.0
+    for fact in facts:
+        doubt *= 1.0 - fact.weight
+    return _SCREEN * (1.0 - doubt)
 
 
 def _crowd_support(cues: Cues) -> float:
@@ -206,6 +233,9 @@ def score(cues: Cues) -> HighlightScore:
         "timing_importance": 0.3 * crowd + 0.2 * voice,
         "momentum_shift": 0.3 * support(cues.quiet_before, none_at=1.0, full_at=5.0) - 0.1,
     }
+    if any(fact.kind is ScreenFactKind.SCORE for fact in cues.screen):
+        leans["game_impact"] += 0.4
+        leans["momentum_shift"] += 0.2
     centre = _centre(base, tuple(leans.values()))
     values = {name: round(_logistic(centre + leans[name]), 4) for name in DIMENSIONS}
     return HighlightScore(**values, confidence=_confidence(cues, base))
@@ -233,7 +263,9 @@ def _confidence(cues: Cues, base: float) -> float:
     senses = 0.5 + 0.25 * (cues.crowd is not None) + 0.25 * (cues.motion is not None)
     clear = 0.5 + 0.5 * abs(2.0 * _logistic(base) - 1.0)
     told = cues.mark.importance / USUAL_IMPORTANCE if cues.mark is not None else 0.0
-    return round(max(0.8 * senses * clear * (1.0 - cues.damaged), min(0.75, 0.75 * told)), 3)
+    read = 0.75 * screen_weight(cues.screen) / _SCREEN
+    known = max(min(0.75, 0.75 * told), read)
+    return round(max(0.8 * senses * clear * (1.0 - cues.damaged), known), 3)
 
 
 def _logistic(x: float) -> float:
@@ -250,6 +282,7 @@ def evidence(cues: Cues) -> tuple[Evidence, ...]:
         "motion": (cues.motion or 0.0, f"motion {cues.motion or 0.0:.1f} sigma above usual"),
         "cuts": (float(cues.cuts), f"{cues.cuts} cuts or flashes around the peak"),
         "mark": (_marked(cues), _mark_words(cues.mark)),
+        "screen": (screen_weight(cues.screen), _screen_words(cues.screen)),
         "steady": (-sigmas, "the sound stays as loud as it became"),
         "unanswered": (-sigmas, "neither voices nor cuts answer the crowd"),
         "gradual": (-sigmas, "the sound grew gradually"),
@@ -277,6 +310,14 @@ SIGNAL_TAGS: Final = frozenset(
 """Tags that name a signal: most good moments have most of them, so they distinguish none."""
 
 
+_MOST_FACTS: Final = 3
+
+
+def _screen_words(facts: Sequence[ScreenFact]) -> str:
+    leading = sorted(facts, key=lambda each: -each.weight)[:_MOST_FACTS]
+    return ", ".join(dict.fromkeys(each.words for each in leading))
+
+
 def _mark_words(mark: Mark | None) -> str:
     if mark is None:
         return ""
@@ -293,6 +334,8 @@ def tags(cues: Cues) -> tuple[str, ...]:
         ("quick_cuts", cues.cuts > 1),
         ("hush_before", cues.quiet_before > _HUSH),
         ("loudest_so_far", cues.record),
+        ("score_change", any(fact.kind is ScreenFactKind.SCORE for fact in cues.screen)),
+        ("score_corrected", any(f.kind is ScreenFactKind.CORRECTION for f in cues.screen)),
     )
     found = tuple(tag for tag, holds in named if holds)
     return (*found, *((cues.mark.label,) if cues.mark else ()))

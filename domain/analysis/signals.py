@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
+from domain.analysis.screen import ScreenMemory, ScreenReading
 from domain.media.segments import Gap, GapReason, SegmentRef
 from domain.model import Model
 
@@ -91,10 +92,19 @@ class SignalFrame(Model):
 
 
 class SegmentSignals(Model):
-    """The frames of one segment, and the number of packets that could not be decoded."""
+    """The measurements of one segment.
+
+    Attributes:
+        frames: its frames, in order.
+        damaged_packets: packets that could not be decoded.
+        readings: text read on the screen.
+        screen: memory of the screen's reader after it; None if nothing is to be read.
+    """
 
     frames: tuple[SignalFrame, ...] = ()
     damaged_packets: NonNegativeInt = 0
+    readings: tuple[ScreenReading, ...] = ()
+    screen: ScreenMemory | None = None
 
 
 UNDECODABLE_DETAIL: Final = "stored, but no part of it could be decoded"

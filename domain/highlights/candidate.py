@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import NonNegativeFloat
 
+from domain.analysis.screen import MatchState
 from domain.media.timestamps import WallClockAnchor, order_span, parse_timestamp
 from domain.model import Model
 from domain.score import HighlightScore, Unit
@@ -50,6 +51,7 @@ class HighlightCandidate(Model):
         commentary: text of the stream's captions around the moment. Untrusted.
         mark: the tenant's marker, if there is one.
         unmarked: the score without the marker.
+        state: state of the match, as read on the screen; None if it is not known.
     """
 
     id: UUID
@@ -71,6 +73,7 @@ class HighlightCandidate(Model):
     commentary: str = ""
     mark: Mark | None = None
     unmarked: HighlightScore | None = None
+    state: MatchState | None = None
 
     def until(self, media_end: float) -> HighlightCandidate:
         """Return a copy with bounds limited to the media, which ends at `media_end` (s)."""
@@ -115,6 +118,7 @@ class HighlightCandidate(Model):
             commentary=self.commentary if commentary is None else commentary,
             mark=self.mark,
             unmarked=self.unmarked,
+            state=self.state,
         )
 
 

@@ -93,7 +93,7 @@ def _explain(details: ErrorDetails) -> tuple[Path, str]:
             return context["path"], details["msg"]
         case "thresholds_unordered" | "limits_contradict" | "lengths_contradict":
             return path, details["msg"]
-        case "lengths_unordered" | "missing":
+        case "lengths_unordered" | "missing" | "box_outside" | "regions_overlap":
             return path, details["msg"]
     message = details["msg"].removeprefix("Input ")
     return path, f"{message}; it is {str(details['input'])[:60]!r}"
@@ -286,7 +286,7 @@ def _json(value: object) -> Json:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-_NULLABLE_VALUES: Final = frozenset({"moments", "tags", "markets", "terms"})
+_NULLABLE_VALUES: Final = frozenset({"moments", "tags", "markets", "terms", "regions", "words"})
 """Mappings from which a child takes an inherited entry away by giving null (RFC 7396)."""
 
 
@@ -337,7 +337,7 @@ MAX_OVERRIDES: Final = 50
 
 
 MAX_NESTING: Final = 8
-"""Most levels of a patch; a profile has four."""
+"""Most levels of a patch; a profile has five."""
 
 
 class ProfileOverride(Model):

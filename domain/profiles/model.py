@@ -7,6 +7,7 @@ Profiles are written in YAML (`game_configs/`), inherit by `extends:` and are re
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import combinations
 from typing import Annotated, Final, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
@@ -101,6 +102,100 @@ class AnalyzerHints(Model):
     signals: SignalTrust = SignalTrust()
     frames_per_second: PositiveFloat = Field(default=1.0, le=24.0)
     media_resolution: MediaResolution = MediaResolution.LOW
+
+
+class HudKind(StrEnum):
+    """What a region of the screen holds."""
+
+    SCORE = "score"  # numbers that rise: goals, points, kills
+    CLOCK = "clock"  # the clock of the match and its period
+    FEED = "feed"  # lines about what happened, the newest added
+    BANNER = "banner"  # words that appear for a few seconds
+
+
+class HudBox(Model):
+    """A box in shares of the picture's width and height, from its top left corner."""
+
+    x: Unit
+    y: Unit
+    width: float = Field(ge=0.005, le=1.0)
+    height: float = Field(ge=0.01, le=0.5)
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        for side, start, length in (("x", self.x, self.width), ("y", self.y, self.height)):
+            if start + length > 1.0 + WEIGHT_TOLERANCE:
+                raise PydanticCustomError(
+                    "box_outside",
+                    "the box lies outside the picture: {side} {start} + {name} {length} is "
+                    "{total}, and the picture ends at 1",
+                    {
+                        "side": side,
+                        "name": "width" if side == "x" else "height",
+                        "start": f"{start:g}",
+                        "length": f"{length:g}",
+                        "total": f"{start + length:g}",
+                    },
+                )
+        return self
+
+    @property
+    def area(self) -> float:
+        """Share of the picture, 0 to 1."""
+        return self.width * self.height
+
+    def overlap(self, other: HudBox) -> float:
+        """Return the common share of the picture, 0 to 1."""
+        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        return max(0.0, width) * max(0.0, height)
+
+
+class HudRegion(Model):
+    """A region of the screen with text; `holds` says what kind of text."""
+
+    holds: HudKind
+    box: HudBox
+
+
+_MOST_OVERLAP: Final = 0.5
+
+
+class Hud(Model):
+    """Text on the screen: where it stands and what it means.
+
+    Attributes:
+        regions: where it stands. Without regions, they are learned from what stays in its place
+            while the rest of the picture moves.
+        learn: False to read nothing where no regions are given.
+        score: how much a change of the score speaks for a moment, 0 to 1. A change counts less in
+            a stream whose score changes often.
+        score_step: the most points that one event gives. A greater rise is taken for a reading
+            error.
+        words: words of banners and feeds, and how much each speaks for a moment, 0 to 1.
+    """
+
+    regions: dict[Slug, HudRegion] = Field(default_factory=dict, max_length=8)
+    learn: bool = True
+    score: Unit = 1.0
+    score_step: PositiveInt = Field(default=25, le=1_000_000)
+    words: dict[Annotated[str, Field(min_length=2, max_length=60)], Unit] = Field(
+        default_factory=dict, max_length=100
+    )
+
+    @model_validator(mode="after")
+    def _separate(self) -> Self:
+        for (one, first), (other, second) in combinations(self.regions.items(), 2):
+            smaller = min(first.box.area, second.box.area)
+            share = first.box.overlap(second.box) / smaller
+            if share > _MOST_OVERLAP:
+                raise PydanticCustomError(
+                    "regions_overlap",
+                    "regions `{one}` and `{other}` overlap by {share} of the smaller one, so that "
+                    "the same text would be read twice: separate them or remove one",
+                    {"one": one, "other": other, "share": f"{share:.0%}"},
+                )
+        return self
 
 
 WEIGHT_TOLERANCE: Final = 1e-6
@@ -274,6 +369,7 @@ class GameProfile(Model):
         tags: the taxonomy: groups of tags that moments of this game may carry.
         markets: betting markets, and what each of them is.
         moments: the kinds of moment this game has.
+        hud: text on the screen.
     """
 
     id: Slug
@@ -295,6 +391,7 @@ class GameProfile(Model):
     moments: dict[Slug, MomentKind] = Field(default_factory=dict)
     prompt: PromptVocabulary = PromptVocabulary()
     analyzer: AnalyzerHints = AnalyzerHints()
+    hud: Hud = Hud()
 
     def with_version(self, version: str) -> GameProfile:
         """Return a copy that carries `version`, the hash of its content."""
@@ -316,6 +413,7 @@ class GameProfile(Model):
             moments=self.moments,
             prompt=self.prompt,
             analyzer=self.analyzer,
+            hud=self.hud,
         )
 
     def all_tags(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
+from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.ids import event_id
@@ -79,7 +80,8 @@ class StreamPayload(Model):
 class HighlightPayload(Model):
     """A highlight, in `highlight.*`; positions in seconds of the stream's media time.
 
-    `score` is the combined one and `dimensions` those it is made of, from 0 to 1.
+    `score` is the combined one and `dimensions` those it is made of, from 0 to 1. `state` is the
+    state of the match as read on the screen.
     """
 
     highlight_id: UUID
@@ -97,6 +99,7 @@ class HighlightPayload(Model):
     peak: float
     end: float
     peak_wall_clock: datetime | None
+    state: MatchState | None = None
     revision: int
 
 

@@ -27,6 +27,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from domain.analysis.screen import ScreenMemory
 from domain.analysis.signals import (
     FRAME_SECONDS,
     THUMBNAIL_HEIGHT,
@@ -39,8 +40,10 @@ from domain.analysis.signals import (
 )
 from domain.media.timeline import unwrap
 from domain.model import Model
+from domain.profiles.model import Hud
 from infra.media.phash import hash_of_frame
 from infra.media.probe import DAMAGE, FORMATS, audio_stream, holds_picture, is_continued, is_usable
+from infra.media.screen import ScreenReader
 
 Floats = NDArray[np.float32]
 
@@ -285,21 +288,38 @@ class _AudioData:
 
 @dataclass
 class _VideoData:
+    screen: ScreenReader | None = None
     latest: float = 0.0
     times: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     keys: list[KeyPicture] = field(default_factory=list)
 
 
-def measure_segments(files: tuple[SegmentFile, ...]) -> tuple[SegmentSignals | None, ...]:
-    """Measure each segment; None stands for one in which nothing could be decoded."""
-    return tuple(_measure_or_none(file) for file in files)
+def measure_segments(
+    files: tuple[SegmentFile, ...], hud: Hud | None = None, screen: ScreenMemory | None = None
+) -> tuple[SegmentSignals | None, ...]:
+    """Measure each segment; None stands for one in which nothing could be decoded.
+
+    Args:
+        files: consecutive segments.
+        hud: what to read on the screen; None reads nothing.
+        screen: memory of the reader after the segments before; None at the start of a stream.
+    """
+    measured = []
+    for file in files:
+        signals = _measure_or_none(file, hud, screen)
+        measured.append(signals)
+        if signals is not None and signals.screen is not None:
+            screen = signals.screen
+    return tuple(measured)
 
 
-def _measure_or_none(file: SegmentFile) -> SegmentSignals | None:
+def _measure_or_none(
+    file: SegmentFile, hud: Hud | None, screen: ScreenMemory | None
+) -> SegmentSignals | None:
     """Measure a segment; an error of a library costs this segment alone."""
     try:
-        return measure_segment(file)
+        return measure_segment(file, hud, screen)
     except (UndecodableSegmentError, OSError, MemoryError):
         return None
     except Exception as error:  # noqa: BLE001 damaged media may raise anything
@@ -307,8 +327,10 @@ def _measure_or_none(file: SegmentFile) -> SegmentSignals | None:
         return None
 
 
-def measure_segment(file: SegmentFile) -> SegmentSignals:
-    """Measure one segment.
+def measure_segment(
+    file: SegmentFile, hud: Hud | None = None, screen: ScreenMemory | None = None
+) -> SegmentSignals:
+    """Measure one segment; `hud` and `screen` as for `measure_segments`.
 
     Raises:
         UndecodableSegmentError: nothing in it could be decoded.
@@ -317,7 +339,8 @@ def measure_segment(file: SegmentFile) -> SegmentSignals:
     data = file.path.read_bytes()
     init = file.init_path.read_bytes() if file.init_path else b""
     container_format = _container_format(init + data[:16])
-    heard, seen, damaged = _AudioData(), _VideoData(), 0
+    reader = None if hud is None else ScreenReader(hud, screen or ScreenMemory())
+    heard, seen, damaged = _AudioData(), _VideoData(screen=reader), 0
     try:
         # Formats are limited and the input is memory, so that no content can make libav open
         # a playlist, a reference to another file, or the network.
@@ -329,7 +352,12 @@ def measure_segment(file: SegmentFile) -> SegmentSignals:
         raise UndecodableSegmentError(f"cannot be read as {container_format}: {error}") from error
     if not heard.blocks and not seen.keys and not seen.sizes:
         raise UndecodableSegmentError("holds neither sound nor picture that can be decoded")
-    return SegmentSignals(frames=_frames(file, heard, seen), damaged_packets=damaged)
+    return SegmentSignals(
+        frames=_frames(file, heard, seen),
+        damaged_packets=damaged,
+        readings=tuple(reader.readings) if reader else (),
+        screen=reader.memory() if reader else None,
+    )
 
 
 def _container_format(head: bytes) -> str | None:
@@ -381,8 +409,10 @@ def _take(packet: Packet[Stream], file: SegmentFile, heard: _AudioData, seen: _V
     for picture in packet.decode():
         if isinstance(picture, VideoFrame):
             offset = _offset(picture.time, file)
-            seen.keys.append(_key_picture(picture, file, seen.latest if offset is None else offset))
             seen.latest = seen.latest if offset is None else offset
+            seen.keys.append(_key_picture(picture, file, seen.latest))
+            if seen.screen is not None:
+                seen.screen.see(picture, seen.keys[-1].time)
 
 
 def _is_picture(packet: Packet[Stream]) -> bool:

@@ -114,6 +114,7 @@ def fuse(
         thumbnail_hash=local.thumbnail_hash,
         commentary=local.commentary,
         mark=local.mark,
+        state=local.state,
         unmarked=None if local.unmarked is None else _fused_score(local.unmarked, detection),
     )
 
@@ -213,6 +214,7 @@ def _rescored(
         thumbnail_hash=local.thumbnail_hash,
         commentary=local.commentary,
         mark=local.mark,
+        state=local.state,
         unmarked=unmarked,
     )
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+from domain.analysis.screen import MatchState
 from domain.highlights.candidate import Mark
 from domain.highlights.selection.models import Reason, Tier
 from domain.highlights.selection.resolution import Cause, SelectionVerdict
@@ -60,6 +61,11 @@ def mark_reason(mark: Mark) -> Reason:
         f"of importance {mark.importance:.2f}.",
         value=mark.importance,
     )
+
+
+def screen_reason(state: MatchState) -> Reason:
+    """Return the reason that says what the screen showed."""
+    return Reason(code="screen", words=f"The screen showed: {state.words}.")
 
 
 def threshold_reason(tier: Tier, thresholds: Thresholds) -> Reason:

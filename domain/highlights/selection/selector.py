@@ -272,6 +272,8 @@ class _Call:
                 found.append(reasons.bounds_reason(bounds.start_moved, bounds.end_moved))
         if entry.candidate.mark is not None:
             found.append(reasons.mark_reason(entry.candidate.mark))
+        if entry.candidate.state is not None:
+            found.append(reasons.screen_reason(entry.candidate.state))
         if entry.late:
             found.append(reasons.late_reason(entry.peak, self._before.watermark))
         if why is not None:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Tier
@@ -239,6 +240,7 @@ def _highlight_payload(row: Highlight) -> HighlightPayload:
         peak=row.peak,
         end=row.end,
         peak_wall_clock=row.peak_wall_clock,
+        state=None if row.match_state is None else MatchState.model_validate(row.match_state),
         revision=row.revision,
     )
 

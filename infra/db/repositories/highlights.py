@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
+from domain.analysis.screen import MatchState
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.highlights.feedback import FeedbackVerdict, HighlightCorrection
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
@@ -83,6 +84,7 @@ class HighlightRow(NamedTuple):
     tags: list[str]
     reasons: list[dict[str, Any]]
     evidence: list[dict[str, Any]]
+    match_state: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
     revision: int
@@ -324,6 +326,7 @@ def candidate_values(candidate: HighlightCandidate) -> dict[str, Any]:
         "tags": list(candidate.tags),
         "evidence": [evidence.model_dump(mode="json") for evidence in candidate.evidence],
         "corrections": list(candidate.corrections),
+        "match_state": None if candidate.state is None else candidate.state.model_dump(mode="json"),
     }
 
 
@@ -359,6 +362,7 @@ def candidate_of(row: Highlight) -> HighlightCandidate:
         evidence=tuple(Evidence.model_validate(evidence) for evidence in row.evidence),
         corrections=tuple(row.corrections),
         peak_wall_clock=row.peak_wall_clock,
+        state=None if row.match_state is None else MatchState.model_validate(row.match_state),
     )
 
 

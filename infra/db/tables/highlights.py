@@ -16,7 +16,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.clips.models import ClipStatus
@@ -113,6 +113,7 @@ class Highlight(Base):
     evidence: Mapped[list[dict[str, Any]]]
     corrections: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
     commentary: Mapped[str] = mapped_column(server_default=text("''"))
+    match_state: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     language: Mapped[str | None]
     document: Mapped[str | None] = mapped_column(
         TSVECTOR(),

@@ -15,6 +15,7 @@ from activities.analysis.chunk_analyzer import ChunkAnalyzer, GeminiAnalyzer
 from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.gemini_answers import GeminiResources, GeminiSpending
 from activities.analysis.local import LocalAnalysis
+from app.services.profiles import PinnedProfiles
 from domain.analysis.gemini.budget import GateLimits, TenantBudget, TenantSpending
 from domain.analysis.gemini.pricing import TokenUsage
 from domain.analysis.gemini.prompts import QueryBuilder
@@ -35,14 +36,16 @@ GENEROUS: Final = GateLimits(dollars_per_hour=100.0, video_share=1.0, sampled_sh
 PROFILE: Final = ProfileStore().catalog.profiles["soccer"]
 
 
-class OneProfile:
-    """Stands in for the pinned profiles: the same for every stream, or none to be had."""
+class OneProfile(PinnedProfiles):
+    """Stands in for the pinned profiles: the same for every stream, or the database is down."""
 
     def __init__(self, profile: GameProfile) -> None:
+        unused: Any = None
+        super().__init__(unused, ProfileStore())
         self.profile = profile
         self.away = False
 
-    async def find(self, _tenant_id: UUID, _profile_id: str, _version: str) -> PinnedProfile:
+    async def find(self, *_key: object) -> PinnedProfile:
         if self.away:
             raise DatabaseUnavailableError
         return PinnedProfile(profile=self.profile)
@@ -110,8 +113,7 @@ class Stage:
                 GeminiAnalyzer(resources, questions, by_profile), self.spending, limits
             ),
             segments=scene.store,
-            profiles=self.profiles,  # type: ignore[arg-type]  # a stand-in
-            shipped=ProfileStore(),
+            profiles=self.profiles,
         )
 
     async def analyze_all(

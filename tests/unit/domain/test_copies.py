@@ -7,13 +7,14 @@ from uuid import UUID
 
 import pytest
 
+from domain.analysis.screen import MatchState
 from domain.clips.models import ClipSpec
 from domain.highlights.candidate import Evidence, HighlightCandidate, Mark
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.media.segments import TimedMetadata
 from domain.model import Model
 from domain.profiles.matching import Alternative, ProfileMatch
-from domain.profiles.model import GameProfile, ProfileKind
+from domain.profiles.model import GameProfile, Hud, ProfileKind
 from domain.score import DIMENSIONS, HighlightScore
 from domain.streams.status import (
     EndReason,
@@ -47,6 +48,7 @@ CANDIDATE = HighlightCandidate(
     commentary="what a goal",
     mark=Mark(label="goal"),
     unmarked=SCORE.with_narrative_value(0.0),
+    state=MatchState(score_before=(1, 0), score_after=(2, 0)),
 )
 PROGRESS = StreamProgress(
     status=StreamStatus.LIVE,
@@ -94,6 +96,7 @@ PROFILE = GameProfile(
     extends="sport",
     tags={"moments": ("goal",)},
     markets={"winner": "who wins"},
+    hud=Hud(score=0.5),
 )
 
 

@@ -179,3 +179,42 @@ def test_a_change_of_the_parent_changes_the_childs_version() -> None:
     before = resolve(a=child(), b=child(extends="a", name="B"))["b"]
     after = resolve(a=child(clip={"pre_roll": 2.25}), b=child(extends="a", name="B"))["b"]
     assert before.version != after.version
+
+
+def region(x: float, y: float, width: float, height: float, holds: str = "score") -> dict[str, Any]:
+    return {"holds": holds, "box": {"x": x, "y": y, "width": width, "height": height}}
+
+
+def test_a_region_outside_the_picture_is_refused_with_its_measures() -> None:
+    words = refusal(a=child(hud={"regions": {"score": region(0.9, 0.1, 0.2, 0.1)}}))
+    assert words == (
+        "a.yaml: hud.regions.score.box: the box lies outside the picture: "
+        "x 0.9 + width 0.2 is 1.1, and the picture ends at 1"
+    )
+
+
+def test_a_region_may_end_at_the_edge_of_the_picture() -> None:
+    profile = resolve(a=child(hud={"regions": {"feed": region(0.7, 0.9, 0.3, 0.1, "feed")}}))["a"]
+    assert profile.hud.regions["feed"].box.width == 0.3
+
+
+def test_regions_that_read_the_same_text_are_refused() -> None:
+    regions = {"one": region(0.1, 0.1, 0.2, 0.1), "two": region(0.12, 0.1, 0.2, 0.1)}
+    assert "`one` and `two` overlap by 90%" in refusal(a=child(hud={"regions": regions}))
+    apart = {"one": region(0.1, 0.1, 0.2, 0.1), "two": region(0.25, 0.1, 0.2, 0.1)}
+    assert len(resolve(a=child(hud={"regions": apart}))["a"].hud.regions) == 2
+
+
+def test_a_region_that_holds_something_unknown_is_refused() -> None:
+    words = refusal(a=child(hud={"regions": {"one": region(0.1, 0.1, 0.2, 0.1, "goals")}}))
+    assert "'score', 'clock', 'feed' or 'banner'" in words
+
+
+def test_null_takes_an_inherited_region_and_word_away() -> None:
+    hud = {"regions": {"score": region(0.1, 0.1, 0.2, 0.1)}, "words": {"goal": 0.9}}
+    profiles = resolve(
+        a=child(hud=hud),
+        b=child(extends="a", name="B", hud={"regions": {"score": None}, "words": {"goal": None}}),
+    )
+    assert profiles["b"].hud.regions == {}
+    assert profiles["b"].hud.words == {}

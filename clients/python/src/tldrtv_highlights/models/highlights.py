@@ -27,6 +27,15 @@ class Evidence(Model):
     words: str
 
 
+class MatchState(Model):
+    """State of the match, as read on the screen; scores in the order of the screen."""
+
+    score_before: tuple[int, ...] = ()
+    score_after: tuple[int, ...] = ()
+    clock: str | None = None
+    period: str | None = None
+
+
 class Highlight(Model):
     """A moment of a stream; `start`, `peak` and `end` in seconds of media time.
 
@@ -48,6 +57,7 @@ class Highlight(Model):
     tags: tuple[str, ...]
     reasons: tuple[Reason, ...]
     evidence: tuple[Evidence, ...]
+    state: MatchState | None = None
     game: str
     profile: ProfileRef
     peak_wall_clock: AwareDatetime | None
