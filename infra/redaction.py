@@ -30,6 +30,7 @@ _SHORTEST: Final = 6
 _WORDS: Final = frozenset(
     {"highlights", "postgres", "postgresql", "password", "rabbitmq", "secret"}
 )
+_PEM_FRAME: Final = "-----"
 # Secrets that libraries read from the environment.
 _ENVIRONMENT: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS")
 
@@ -72,7 +73,7 @@ _known: Final = _Known()
 def register(*secrets: SecretStr | str | None) -> None:
     """Remember secrets of this process, to be replaced in every text from now on.
 
-    Of a URL the password is secret.
+    Of a URL the password is secret, of a text of several lines each line.
     """
     for secret in secrets:
         if secret is not None:
@@ -125,7 +126,8 @@ def _thread_excepthook(args: threading.ExceptHookArgs) -> None:
 def _secret_parts(value: str) -> list[str]:
     stripped = value.strip()
     if "://" not in stripped:
-        return [value, stripped]
+        lines = [line for line in stripped.splitlines() if not line.startswith(_PEM_FRAME)]
+        return [value, stripped, *lines]
     try:
         password = urlsplit(stripped).password
     except ValueError:

@@ -155,7 +155,7 @@ class PlaylistFollower:
         if self._next is None and stored:
             self._next = min(stored)
         self._last_date_time = cursor.last_date_time
-        self._last_end = _last_end(cursor)
+        self._last_end = cursor.end_date_time
         self._memory = cursor.memory
         self._head: int | None = None
         self._regression: _Regression | None = None
@@ -796,10 +796,3 @@ def _absence(cursor: IngestCursor) -> float:
         return 0.0
     away = (datetime.now(UTC) - cursor.looked_at).total_seconds()
     return away if away > ABSENCE else 0.0
-
-
-def _last_end(cursor: IngestCursor) -> datetime | None:
-    """Return the program date time at the end of the ingested media; None if unknown."""
-    if cursor.last_date_time is None or cursor.last_start is None:
-        return None
-    return cursor.last_date_time + timedelta(seconds=cursor.position - cursor.last_start)

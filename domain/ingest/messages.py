@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self, TypedDict, Unpack
 from uuid import UUID
 
@@ -89,6 +89,13 @@ class IngestCursor(Model):
     metadata_after: NonNegativeFloat | None = None
     audio: AudioTrack | None = None
     worker: str | None = None
+
+    @property
+    def end_date_time(self) -> datetime | None:
+        """Program date time at the end of the ingested media; None if unknown."""
+        if self.last_date_time is None or self.last_start is None:
+            return None
+        return self.last_date_time + timedelta(seconds=self.position - self.last_start)
 
     def changed(self, **changes: Unpack[CursorChanges]) -> IngestCursor:
         """Return the cursor with other values for some fields."""

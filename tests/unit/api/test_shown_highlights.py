@@ -13,6 +13,7 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 
 from api.highlights.schemas import HighlightModel
 from api.services import Services
+from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.highlights.candidate import Evidence
 from domain.highlights.selection import DecisionStatus, Reason, Tier
@@ -42,11 +43,15 @@ VALUES: dict[type, st.SearchStrategy[Any]] = {
 REASONS = st.builds(Reason).flatmap(
     lambda reason: st.booleans().map(lambda old: reason.model_dump(mode="json", exclude_none=old))
 )
+STATES = st.builds(MatchState).flatmap(
+    lambda state: st.booleans().map(lambda old: state.model_dump(mode="json", exclude_unset=old))
+)
 OWN: dict[str, st.SearchStrategy[Any]] = {
     "reasons": st.lists(REASONS, max_size=3),
     "evidence": st.lists(st.builds(Evidence).map(Evidence.model_dump), max_size=3),
     "tags": st.lists(st.text(), max_size=3),
     "corrections": st.just([]),
+    "match_state": STATES,
 }
 
 

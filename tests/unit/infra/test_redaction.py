@@ -21,6 +21,7 @@ from infra import telemetry
 from infra.redaction import MASK, redact, register
 from infra.settings import Settings
 from infra.temporal.client import DATA_CONVERTER
+from tests.fakes.s3_server import cdn_private_key
 
 MARK = "mark-7f3a\"/é'x"
 SECRETS = {
@@ -30,6 +31,15 @@ SECRETS = {
 }
 URLS = {"database_url": "postgresql", "database_owner_url": "postgresql", "redis_url": "redis"}
 URLS["amqp_url"] = "amqp"
+CDN_KEY = cdn_private_key().strip()
+REQUIRED = {
+    "clip_cdn_private_key": {
+        "clip_store": "s3://bucket/clips",
+        "clip_cdn_url": "https://cdn.example",
+        "clip_cdn_key_id": "K1",
+    }
+}
+"""What else must be set beside a secret."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +54,8 @@ def _restored() -> Iterator[None]:
 
 def marked(name: str) -> tuple[str, str]:
     """Return a value of a secret setting, and the part of it that must never be seen."""
+    if name == "clip_cdn_private_key":
+        return CDN_KEY, CDN_KEY.splitlines()[2]
     mark = f"mark-of-{name}-7f3a-9c41e2b8d65f"
     return (f"{URLS[name]}://user:{mark}@127.0.0.1:1/x", mark) if name in URLS else (mark, mark)
 
@@ -53,7 +65,7 @@ def test_the_value_of_every_secret_setting_is_replaced_everywhere(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     value, mark = marked(name)
-    settings = Settings.model_validate({name: value, "log_format": "json"})
+    settings = Settings.model_validate(REQUIRED.get(name, {}) | {name: value, "log_format": "json"})
     telemetry.configure(settings, component="test")
     error = ValueError(f"could not use {value} ({mark})")
     failure = Failure()
@@ -124,7 +136,8 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize("name", SECRETS)
 def test_white_space_around_a_secret_is_dropped(name: str) -> None:
     value, _ = marked(name)
-    read = getattr(Settings.model_validate({name: f" {value}\r\n"}), name).get_secret_value()
+    settings = Settings.model_validate(REQUIRED.get(name, {}) | {name: f" {value}\r\n"})
+    read = getattr(settings, name).get_secret_value()
     # The signing secret is hashed as it is: another form of it would void every key.
     assert read == (f" {value}\r\n" if name == "signing_secret" else value)
 

@@ -217,7 +217,8 @@ def test_text_of_the_screen_is_bounded_and_cleaned() -> None:
 def test_how_readings_are_split_into_calls_makes_no_difference() -> None:
     shown = readings([(0, "0-0"), (2, "0-0"), (4, "1-0"), (6, "1-0"), (30, "2-0"), (32, "2-0")])
     state, once = follow_screen(ScreenState(), shown, SOCCER)
-    step, found = ScreenState(), []
+    step = ScreenState()
+    found: list[ScreenFact] = []
     for each in shown:
         step, new = follow_screen(
             ScreenState.model_validate_json(step.model_dump_json()), [each], SOCCER
@@ -235,7 +236,9 @@ def noisy_matches(draw: st.DrawFn) -> tuple[list[tuple[float, str]], list[float]
     seed = draw(st.integers(0, 2**32))
     share = draw(st.sampled_from([0.0, 0.05, 0.15]))
     chance = random.Random(seed)
-    score, shown, goals, at = [0, 0], [], [], 0.0
+    score, at = [0, 0], 0.0
+    shown: list[tuple[float, str]] = []
+    goals: list[float] = []
     for _ in range(draw(st.integers(0, 6))):
         length = chance.randrange(30, 90)
         for _ in range(length):
