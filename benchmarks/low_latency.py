@@ -3,8 +3,8 @@
 `python -m benchmarks.low_latency [--segments 2 4 6] [--seconds 90]` plays one generated video as
 live streams at real time: for each segment duration once as plain HLS and once in parts of 0.33 s.
 Three followers join each stream at different times, and for every segment it reports the seconds
-from its last frame, live, to its file. Then a playlist of 1 MiB is parsed as its window slides, as a
-whole and with what is known of the response before, in turn.
+from its last frame, live, to its file. Then a playlist of 1 MiB is parsed as its window slides, as
+a whole and with what is known of the response before, in turn.
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ def _follower(
         limits=limits,
         stored={},
         index=StoredSegments(store, tenant_id=UUID(int=0), stream_id=UUID(int=0)),
+        worker=None,
         store=StoreGuard(store, problem=None),
         encryption=RepeatedFailure(ProblemCode.MEDIA_ENCRYPTED),
         audio=RepeatedFailure(ProblemCode.AUDIO_UNAVAILABLE),
