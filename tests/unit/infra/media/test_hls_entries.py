@@ -184,9 +184,12 @@ def test_a_long_window_is_read_line_by_line_only_once(monkeypatch: pytest.Monkey
     read: list[str] = []
     reader = hls_playlist._Reader
     original = reader.read
-    monkeypatch.setattr(
-        reader, "read", lambda self, line: (read.append(line), original(self, line))
-    )
+
+    def note(self: hls_playlist._Reader, line: str) -> None:
+        read.append(line)
+        original(self, line)
+
+    monkeypatch.setattr(reader, "read", note)
     blocks = [Block(n, [date_tag(n)]) for n in range(2000)]
     parser = PlaylistParser()
     parser.parse(response(blocks[:1990]), url=URL)
