@@ -1,10 +1,10 @@
 """How near to the live edge low-latency HLS is followed, and what reloads of a long playlist cost.
 
-`python -m benchmarks.low_latency [--segments 2 4 6] [--seconds 90]` plays one generated video as
-live streams at real time: for each segment duration once as plain HLS and once in parts of 0.33 s.
-Three followers join each stream at different times, and for every segment it reports the seconds
-from its last frame, live, to its file. Then a playlist of 1 MiB is parsed as its window slides, as
-a whole and with what is known of the response before, in turn.
+`python -m benchmarks.low_latency [--segments 2 4 6] [--seconds 60]` plays one generated video at
+real time, for each segment duration as plain HLS and in parts of 0.33 s, side by side.
+Three followers join each stream at different times, and for every segment the seconds from its last
+frame, live, to its file are told. Then a playlist of 1 MiB is parsed as its window slides, as a
+whole and with what is known of the response before, in turn.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
         prog="python -m benchmarks.low_latency", description=main.__doc__
     )
     parser.add_argument("--segments", type=float, nargs="+", default=(2.0, 4.0, 6.0))
-    parser.add_argument("--seconds", type=float, default=90.0, help="length of the streams")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of each stream")
     return parser.parse_args()
 
 
@@ -86,6 +86,7 @@ class Followed:
 async def _measure(
     durations: Sequence[float], seconds: float
 ) -> dict[tuple[float, bool], Followed]:
+    found: dict[tuple[float, bool], Followed] = {}
     with tempfile.TemporaryDirectory(prefix="low-latency-") as directory:
         video = Path(directory) / "video.mp4"
         await asyncio.to_thread(_make_video, video, seconds)
@@ -93,13 +94,13 @@ async def _measure(
         store = LocalSegmentStore(Path(directory) / "segments")
         try:
             async with HlsClient(UrlGuard(allow_private=True)) as client:
-                cases = [(each, parts) for each in durations for parts in (False, True)]
-                found = await asyncio.gather(
-                    *(_play(video, client, store, pool, case) for case in cases)
-                )
+                for duration in durations:
+                    cases = [(duration, False), (duration, True)]
+                    both = (_play(video, client, store, pool, case) for case in cases)
+                    found |= zip(cases, await asyncio.gather(*both), strict=True)
         finally:
             await pool.close()
-    return dict(zip(cases, found, strict=True))
+    return found
 
 
 async def _play(

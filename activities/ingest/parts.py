@@ -108,15 +108,19 @@ class PartCollector:
             _log.info("segment_parts_unreadable", sequence=self.sequence, problem=str(error))
             return None
 
+    async def settled(self) -> list[Path]:
+        """Wait until all requests are answered; return the files of the successful ones."""
+        outcomes = await asyncio.gather(*self._downloads.values(), return_exceptions=True)
+        return [each for each in outcomes if isinstance(each, Path)]
+
     async def close(self) -> None:
         """Stop downloads and delete files."""
-        downloads, self._downloads = self._downloads, {}
-        for each in downloads.values():
+        for each in self._downloads.values():
             each.cancel()
-        outcomes = await asyncio.gather(*downloads.values(), return_exceptions=True)
-        for path in outcomes:
-            if isinstance(path, Path):
-                await asyncio.to_thread(path.unlink, missing_ok=True)
+        files = await self.settled()
+        self._downloads.clear()
+        for file in files:
+            await asyncio.to_thread(file.unlink, missing_ok=True)
 
     def _take(self, part: SegmentPart) -> None:
         if part.gap:

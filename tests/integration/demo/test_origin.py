@@ -449,3 +449,23 @@ async def test_a_file_that_cannot_be_packaged_is_refused_with_the_reason(broken:
     with pytest.raises((PackagingError, UnusableInputError), match=r"broken\.mp4"):
         async with LiveOrigin(broken, OriginOptions(pace=PACE)):
             pass
+
+
+async def test_the_parts_of_a_segment_are_its_bytes_and_a_request_waits_for_its_listing(
+    video: Path,
+) -> None:
+    options = OriginOptions(part_duration=0.5, pace=4.0, keep_all=True)
+    async with LiveOrigin(video, options) as origin, httpx.AsyncClient(timeout=60.0) as http:
+        await origin.wait_published(1)
+        number = origin.published
+        folder = origin.master_url.rpartition("/")[0] + f"/{origin.channel.variants[0].name}"
+        response = await http.get(f"{folder}/index.m3u8?_HLS_msn={number + 1}")
+        names = [origin.channel.name_of(number)]
+        names += [f"part_{number:05d}_{each}.ts" for each in range(4)]
+        whole, *parts = [(await http.get(f"{folder}/{each}")).content for each in names]
+        refused = await http.get(f"{folder}/index.m3u8?_HLS_msn={number + 90}")
+    assert origin.channel.name_of(number + 1) in response.text
+    assert len(whole) > 0
+    assert b"".join(parts) == whole
+    assert all(parts)
+    assert refused.status_code == 400
