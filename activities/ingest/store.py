@@ -16,6 +16,7 @@ from domain.ingest.playlist import ListedSegment
 from domain.ingest.window import FetchedMedia, index_key, media_prefix
 from domain.media.segments import SegmentRef
 from domain.model import Model
+from domain.streams.messages import LONG_PLAYLIST
 from domain.streams.status import ProblemCode, StreamProblem
 from infra.storage.segments import (
     SegmentStore,
@@ -109,7 +110,7 @@ class StoreGuard:
 
 
 _MOST_UNWRITTEN: Final = 4
-"""Segments after which the index is written: eight seconds of media as a rule."""
+"""Segments of a long playlist after which the index is written: eight seconds as a rule."""
 
 _FLUSH_TIMEOUT: Final = 2.0
 """Seconds: less than a heartbeat timeout, since the fetch is over and sends no more of them."""
@@ -147,8 +148,9 @@ class StoredSegments:
     """The segments of one stream in the store, and their index.
 
     The index has one object per minute of media time, so that every reader knows the keys it needs
-    and none lists the store. It is written after every fourth segment and by `flush`. What a killed
-    worker had stored and not indexed is downloaded again while the playlist lists it.
+    and none lists the store. It is written after each segment that the playlist lists for a short
+    time only, after every fourth one otherwise, and by `flush`. What a killed worker had stored and
+    not indexed is downloaded again while the playlist lists it.
     """
 
     def __init__(self, store: SegmentStore, *, tenant_id: UUID, stream_id: UUID) -> None:
@@ -159,8 +161,12 @@ class StoredSegments:
         self._indexed: dict[str, StoredSegment] = {}
         self._unwritten: set[str] = set()
 
-    async def note(self, segment: StoredSegment) -> None:
+    async def note(self, segment: StoredSegment, *, listed: float = LONG_PLAYLIST) -> None:
         """Add a segment that has been stored to the index.
+
+        Args:
+            segment: the segment.
+            listed: seconds of media that its playlist lists.
 
         Raises:
             StoreError: the index was due to be written, and the store refused it.
@@ -172,7 +178,7 @@ class StoredSegments:
             self._minute = minute
         self._indexed[segment.ref.key] = segment
         self._unwritten.add(segment.ref.key)
-        if len(self._unwritten) >= _MOST_UNWRITTEN:
+        if listed < LONG_PLAYLIST or len(self._unwritten) >= _MOST_UNWRITTEN:
             await self._write()
 
     async def flush(self) -> None:

@@ -249,7 +249,7 @@ class WindowFetch:
         record = StoredSegment(listed=fetched.listed, media=fetched.media, ref=ref)
         with contextlib.suppress(StoreError):  # a retry fetches the segment again
             await guard.run(
-                lambda: self._follower.index.note(record),
+                lambda: self._follower.index.note(record, listed=self._follower.listed),
                 still_wanted=lambda: time.monotonic() < until,
             )
 

@@ -33,7 +33,7 @@ from domain.streams.status import StreamEnd, StreamProblem, StreamProgress
 from domain.text import Language, Name, Title, Url
 
 LONG_PLAYLIST: Final = 30.0
-"""Seconds of media in a playlist from which a dead worker may be noticed later."""
+"""Seconds of media in a playlist from which a worker's death may be noticed later."""
 
 
 class AnalyzeOptions(BaseModel):

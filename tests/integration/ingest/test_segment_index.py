@@ -113,11 +113,14 @@ async def test_a_live_stream_is_followed_and_released_without_listing(
     assert len(await ingest.media_keys()) == 6
 
 
-async def test_the_index_is_written_after_every_fourth_segment(store: CountingStore) -> None:
+@pytest.mark.parametrize(("listed", "writes"), [(29.0, 12), (30.0, 3)])
+async def test_the_index_is_written_the_sooner_the_shorter_a_segment_is_listed(
+    store: CountingStore, listed: float, writes: int
+) -> None:
     index = segments(store)
     for number in range(12):
-        await index.note(segment(number))
-    assert store.requests["PUT"] == 3
+        await index.note(segment(number), listed=listed)
+    assert store.requests["PUT"] == writes
 
 
 async def test_a_new_worker_finds_what_follows_the_cursor(store: CountingStore) -> None:
