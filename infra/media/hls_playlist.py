@@ -74,8 +74,6 @@ _MOST_REPORTS: Final = 64
 
 
 _MOST_COMPARISONS: Final = 64  # of a response with the one before
-
-
 _BEGINNING: Final = re.compile("(?:[ \t\ufeff]*(?:#(?!EXT)[^\n]*)?\n)*+[ \t\ufeff]*#EXTM3U")
 
 
@@ -357,7 +355,7 @@ class _Reader:
     def _date_entries(self, target: float) -> None:
         """Fill in the durations and dates of the entries without."""
         for entry in self._entries[self._dated :]:
-            pending, date = entry.pending, self._date
+            pending, date, entry.segment = entry.pending, self._date, None
             listed = target if pending.duration is None else pending.duration
             entry.duration = min(listed, LONGEST_SEGMENT)
             if pending.date_unreadable and pending.discontinuity:
@@ -445,7 +443,9 @@ class _Reader:
         target = read_number(value)
         if target is None or target <= 0:
             return False
-        self._target = min(target, LONGEST_SEGMENT)
+        changed, self._target = self._target, min(target, LONGEST_SEGMENT)
+        if self._entries and changed != self._target:  # the last one applies to all segments
+            self._dated, self._date = 0, None
         return True
 
     def _sequence_tag(self, value: str) -> bool:

@@ -199,3 +199,12 @@ def test_a_long_window_is_read_line_by_line_only_once(monkeypatch: pytest.Monkey
         assert isinstance(found, MediaPlaylist)
         assert [each.sequence for each in found.segments] == list(range(reached - 5, reached))
         assert len(read) < 20
+
+
+def test_a_later_target_duration_applies_to_the_segments_before_it_too() -> None:
+    parser = PlaylistParser()
+    text = head(0) + "".join(Block(n, unreadable=True).text(with_parts=False) for n in range(3))
+    parser.parse(text, url=URL)
+    found = parser.parse(f"{text}#EXT-X-TARGETDURATION:5\n", url=URL)
+    assert isinstance(found, MediaPlaylist)
+    assert [each.duration for each in found.segments] == [5.0, 5.0, 5.0]
