@@ -27,6 +27,7 @@ REFUSED = {
 OTHERWISE = {
     "byteRange": "a range without an offset in another file begins at 0; m3u8-parser counts on",
     "llhls-byte-range": "a range without an offset in another file begins at 0",
+    "multipleTargetDurations": "without EXTINF, m3u8-parser takes the target duration so far",
     "negativeMediaSequence": "a negative number is none; m3u8-parser counts up from it",
     "zeroDuration": "m3u8-parser replaces a duration of 0; we read what is listed",
     "llhlsDelta": "m3u8-parser numbers a delta update as if nothing was left out",
