@@ -120,7 +120,7 @@ async def test_a_corrupt_segment_costs_itself_alone(tenant: Tenant, video: Path)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "http://169.254.169.254/master.m3u8"])
-async def test_a_url_that_nobody_may_name_is_refused(tenant: Tenant, url: str) -> None:
+async def test_a_forbidden_url_is_refused(tenant: Tenant, url: str) -> None:
     response = await tenant.ask_to_analyze(url)
     assert (response.status_code, json.loads(response.content)["code"]) == (422, "url_forbidden")
 

@@ -122,9 +122,7 @@ def length_of(clip: Path) -> float:
         return (container.duration or 0) / av.time_base
 
 
-async def test_a_receiver_is_told_and_believes_what_is_signed_only(
-    stack: Stack, tmp_path: Path
-) -> None:
+async def test_a_receiver_accepts_only_signed_events(stack: Stack, tmp_path: Path) -> None:
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/"
     names = {

@@ -21,7 +21,7 @@ KILL = 15
 LIMIT = 180.0
 
 
-async def test_every_highlight_and_clip_is_told_of_signed_and_in_order(
+async def test_every_highlight_and_clip_is_delivered_signed_and_in_order(
     stack: Stack, tenant: Tenant, match: Match
 ) -> None:
     async with (

@@ -159,7 +159,7 @@ async def test_a_clip_has_the_sound_of_the_track_that_ingest_chose(
     assert [1.8 + at for at in heard] == pytest.approx([2, 3, 4, 5], abs=0.02)
 
 
-async def test_a_clip_shows_what_was_decided_and_is_told_as_it_is(
+async def test_a_clip_shows_the_decided_span_and_reports_its_properties(
     studio: Studio, stored: list[SegmentRef]
 ) -> None:
     rendered = await studio.render(planned(stored))
@@ -212,7 +212,7 @@ async def test_a_clip_rendered_from_s3_into_s3_plays_from_its_url(
     assert inspect(copy).duration == pytest.approx(4.0, abs=FRAME)
 
 
-async def test_the_thumbnails_hash_is_told_with_the_clip(
+async def test_the_clip_has_the_hash_of_its_thumbnail(
     studio: Studio, stored: list[SegmentRef]
 ) -> None:
     rendered = await studio.render(planned(stored))

@@ -208,7 +208,7 @@ async def test_a_start_that_may_be_in_flight_is_left_alone(stage: Stage) -> None
     assert await stage.executions.state(stage.name(stream_id)) is ExecutionState.MISSING
 
 
-async def test_a_stream_that_nobody_started_in_time_ends(stage: Stage) -> None:
+async def test_a_stream_that_was_not_started_in_time_ends(stage: Stage) -> None:
     stream_id = await stage.stream(status=StreamStatus.STARTING, started=False)
     late = NOW.model_copy(update={"start_within": 1e-6})
     assert (await stage.reconcile(late)).streams_ended == 1

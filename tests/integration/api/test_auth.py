@@ -67,7 +67,7 @@ async def test_a_key_with_a_wrong_checksum_never_reaches_the_database(
         assert "malformed" in problem["detail"]
 
 
-async def test_a_key_nobody_has_is_refused(account: Account) -> None:
+async def test_an_unknown_key_is_refused(account: Account) -> None:
     response = await get(account.http, api_keys.generate(KeyMode.LIVE).value)
     assert_problem(response, 401, "unauthenticated")
 
@@ -104,7 +104,7 @@ async def test_a_refused_address_is_named_and_is_no_use_of_the_key(
     assert found["last_used_at"] is None
 
 
-async def test_nobody_is_believed_when_no_proxy_is_trusted(
+async def test_forwarded_addresses_are_ignored_without_trusted_proxies(
     account: Account, bound: dict[str, Any]
 ) -> None:
     response = await get(account.http, bound["key"], "203.0.113.9")

@@ -35,7 +35,7 @@ async def test_highlights_are_read_in_the_order_asked_for_each_once(
     assert results[2]["highlight"]["clip"]["id"] == str(clip)
 
 
-async def test_streams_are_stopped_each_by_itself(
+async def test_streams_are_stopped_independently(
     account: Account, database: Database, workflows: Client
 ) -> None:
     body = {"url": "https://cdn.example.com/live/master.m3u8"}

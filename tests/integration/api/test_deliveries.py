@@ -165,7 +165,7 @@ async def test_a_range_of_time_is_replayed_to_an_endpoint_that_was_not_there_the
     assert len(await listed(account, f"{PATH}/deliveries", status="pending")) == 2
 
 
-async def test_a_replay_begins_finished_deliveries_anew(
+async def test_a_replay_restarts_finished_deliveries(
     account: Account, database: Database, endpoint: UUID
 ) -> None:
     told = usage_event(account.tenant_id)

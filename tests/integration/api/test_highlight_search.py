@@ -115,7 +115,7 @@ async def test_the_title_weighs_most_and_then_the_score(
     assert all(0 < each < 1 for each in relevance)
 
 
-async def test_what_matches_is_told_in_pieces_of_plain_text(
+async def test_matches_are_returned_as_fragments_of_plain_text(
     account: Account, database: Database, stream: UUID
 ) -> None:
     await new_highlight(

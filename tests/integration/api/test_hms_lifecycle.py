@@ -79,7 +79,7 @@ async def test_a_stop_ends_the_stream_in_good_order(sender: Sender, workflows: C
     assert await sender.outcomes() == ["started", "ended"]
 
 
-async def test_a_failure_is_told_as_one(sender: Sender, workflows: Client) -> None:
+async def test_a_failure_ends_the_stream_as_failed(sender: Sender, workflows: Client) -> None:
     await sender.send(STARTED)
     await sender.send(FAILED)
     end = (await result_of(workflows, sender)).end
@@ -87,7 +87,7 @@ async def test_a_failure_is_told_as_one(sender: Sender, workflows: Client) -> No
     assert end.message == "UPLOAD_ERROR: segments could not be uploaded"
 
 
-async def test_a_recording_is_told_to_the_stream(sender: Sender, workflows: Client) -> None:
+async def test_a_recording_is_signaled_to_the_stream(sender: Sender, workflows: Client) -> None:
     await sender.send(STARTED)
     await sender.send(RECORDED)
     handle = workflows.get_workflow_handle(sender.workflow_id())

@@ -169,7 +169,7 @@ async def test_a_stop_that_overtakes_its_start_leaves_nothing_running(
         assert running == []
 
 
-async def test_the_next_session_of_a_room_is_a_stream_of_its_own(
+async def test_the_next_session_of_a_room_is_another_stream(
     simulated: Simulated, sender: Sender, video: Path
 ) -> None:
     async with simulated() as simulator:
@@ -184,7 +184,7 @@ async def test_the_next_session_of_a_room_is_a_stream_of_its_own(
         assert first["url"] != second["url"]
 
 
-async def test_a_stranger_starts_nothing(
+async def test_an_unauthenticated_sender_starts_nothing(
     endpoint: str, simulated: Simulated, sender: Sender, video: Path
 ) -> None:
     stranger = Webhook(url=f"{endpoint}/{sender.id}", headers={"X-Guess": "secret"})
@@ -212,7 +212,7 @@ async def test_a_start_that_was_lost_is_found_in_the_list(
 
 
 @pytest.mark.parametrize("listed_id", ["job", "beam"])
-async def test_a_stream_that_the_list_told_of_is_the_one_that_later_events_mean(
+async def test_later_events_find_the_stream_that_reconciliation_started(
     simulated: Simulated,
     sender: Sender,
     reconcile: Reconcile,

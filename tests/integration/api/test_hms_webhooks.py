@@ -115,7 +115,7 @@ async def test_a_connection_that_there_is_not_is_said_not_to_be(account: Account
         ),
     ],
 )
-async def test_each_check_refuses_with_a_code_of_its_own(
+async def test_each_check_refuses_with_its_own_code(
     account: Account, checks: dict[str, Any], headers: dict[str, str], refusal: str
 ) -> None:
     sender = await connect(account, checks=checks)
@@ -328,7 +328,7 @@ async def test_refused_events_are_limited_by_address_and_good_ones_never(
         assert good.status_code == 200
 
 
-async def test_a_stranger_s_guesses_are_looked_up_a_few_times_only(
+async def test_lookups_of_unknown_connections_are_limited(
     strict_settings: Settings,
     open_client: OpenClient,
     account: Account,

@@ -115,7 +115,7 @@ async def test_the_hidden_and_what_has_no_clip_yet_are_left_out(
     assert await similar(account, about) == []
 
 
-async def test_no_more_are_told_than_asked_for(account: Account, maker: Maker) -> None:
+async def test_the_limit_is_respected(account: Account, maker: Maker) -> None:
     about = await maker.make("One", PICTURE)
     for _ in range(3):
         await maker.make("Another", PICTURE)

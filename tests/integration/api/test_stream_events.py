@@ -96,7 +96,7 @@ async def test_what_there_is_comes_first_and_the_end_closes_it(
     assert events[2].data == {"reason": "ended"}
 
 
-async def test_changes_are_told_as_they_come(
+async def test_changes_are_sent_as_they_happen(
     client: httpx.AsyncClient, account: Account, database: Database, stream: UUID
 ) -> None:
     tenant = account.tenant_id
@@ -114,7 +114,7 @@ async def test_changes_are_told_as_they_come(
     assert events[-1].event == "end"
 
 
-async def test_whoever_comes_back_is_told_what_changed_since(
+async def test_a_reconnecting_client_gets_the_changes_since(
     client: httpx.AsyncClient, account: Account, database: Database, stream: UUID
 ) -> None:
     for peak in (10.0, 20.0):
@@ -130,7 +130,7 @@ async def test_whoever_comes_back_is_told_what_changed_since(
     assert [each.id for each in overlapping] == [each.id for each in events]
 
 
-async def test_many_highlights_are_all_told(
+async def test_many_highlights_are_all_sent(
     client: httpx.AsyncClient, account: Account, database: Database, stream: UUID
 ) -> None:
     peaks = [float(peak) for peak in range(10, 115)]
@@ -152,7 +152,7 @@ async def test_a_deleted_stream_ends_it(
     assert response.status_code == 404 or told(response)[-1].data == {"reason": "deleted"}
 
 
-async def test_a_connection_does_not_last_for_ever(
+async def test_a_connection_has_a_maximum_lifetime(
     account: Account, quick: Settings, open_client: OpenClient, stream: UUID
 ) -> None:
     async with open_client(quick.model_copy(update={"events_lifetime": 0.05})) as client:

@@ -31,7 +31,7 @@ async def client_of_service(service: Service) -> AsyncIterator[GeminiClient]:
     await client.close()
 
 
-async def test_a_moment_is_told_by_both_witnesses(
+async def test_both_analyzers_confirm_a_moment(
     scene: Scene, pool: MediaPool, client: GeminiClient
 ) -> None:
     (moment,) = await Stage(scene, pool, client).analyze_all()
@@ -81,7 +81,7 @@ async def test_the_moment_keeps_the_id_it_has_without_gemini(
     assert moment.score.confidence > local.score.confidence
 
 
-async def test_whoever_watches_nothing_is_lost_and_the_price_is_told(
+async def test_without_gemini_nothing_is_lost_and_the_cost_is_reported(
     scene: Scene, pool: MediaPool, client_of_service: GeminiClient
 ) -> None:
     stage = Stage(scene, pool, client_of_service)

@@ -73,7 +73,7 @@ async def test_a_question_is_answered_in_the_form_asked_for(
     assert set(json.loads(answer.text)) == {"peak"}
 
 
-async def test_usage_is_told_by_price_class(
+async def test_usage_is_reported_by_price_class(
     client_of_service: GeminiClient, film_file: Path
 ) -> None:
     usage = (await ask(client_of_service, film_file)).usage
@@ -122,7 +122,7 @@ async def test_an_upload_is_deleted_after_a_failure_too(
     assert fake_gemini.files.files == {}
 
 
-async def test_an_upload_that_cannot_be_deleted_harms_nobody(
+async def test_an_upload_that_cannot_be_deleted_is_no_error(
     uploading: GeminiClient, fake_gemini: FakeGemini, film_file: Path
 ) -> None:
     fake_gemini.faults.add(Fault(On.DELETE, status="UNAVAILABLE"))

@@ -108,9 +108,7 @@ async def test_after_three_attempts_gemini_is_not_asked_whatever_they_failed_of(
     assert fake_gemini.calls == []
 
 
-async def test_what_was_paid_before_gemini_went_away_is_told(
-    stage: Stage, fake_gemini: FakeGemini
-) -> None:
+async def test_the_cost_before_an_outage_is_reported(stage: Stage, fake_gemini: FakeGemini) -> None:
     fake_gemini.faults.add(PASSES, *[Fault(status="UNAVAILABLE")] * 10)
     (moment,) = await stage.analyze_all()
     assert not seen(moment)
@@ -395,7 +393,7 @@ async def test_a_tenant_without_money_left_goes_on_with_the_local_analyzer(
     assert fake_gemini.calls == []
 
 
-async def test_a_moment_made_up_by_the_model_is_not_told(
+async def test_a_moment_invented_by_the_model_is_not_published(
     stage: Stage, fake_gemini: FakeGemini
 ) -> None:
     invented = '{"start": "59:00", "peak": "59:05", "end": "59:10", "kind": "x", "certainty": 1}'

@@ -56,7 +56,7 @@ async def test_hostile_words_of_a_profile_stay_data_and_leave_the_schema_as_it_i
     assert all(prompt.count("</data>") <= 1 for prompt in prompts(fake_gemini))
 
 
-async def test_an_answer_that_obeys_an_overlay_tells_no_kind_tag_or_tenant_of_its_own(
+async def test_an_answer_that_obeys_an_overlay_adds_no_kind_tag_or_tenant(
     stage: Stage, fake_gemini: FakeGemini, scene: Scene
 ) -> None:
     fake_gemini.faults.add(Fault(text=OBEYED))

@@ -85,7 +85,7 @@ async def test_tokens_and_dollars_of_every_call_are_metered_once(
     }
 
 
-async def test_an_answer_told_twice_counts_once(database: Database, tenant: UUID) -> None:
+async def test_an_answer_metered_twice_counts_once(database: Database, tenant: UUID) -> None:
     spending = GeminiSpending(database, TenantBudget())
     for key in ("a", "a", "b"):
         await record(spending, tenant, key, 0.25)
@@ -110,7 +110,7 @@ async def test_what_is_spent_is_no_longer_left_to_its_tenant_alone(
     assert await one.remaining_dollars(other_tenant) == 1.0
 
 
-async def test_without_a_database_nobody_is_held_back_and_nothing_fails(
+async def test_without_a_database_no_tenant_is_limited_and_nothing_fails(
     away: Database, tenant: UUID
 ) -> None:
     spending = GeminiSpending(away, TenantBudget(dollars_per_hour=0.0))

@@ -193,7 +193,7 @@ async def test_clocks_that_wrap_inside_a_clip_do_not_show(studio: Studio, tmp_pa
     assert_beeps(clip, offset=1.4, seconds=[2, 3, 4, 5, 6])
 
 
-async def test_a_clock_that_starts_anew_does_not_show(
+async def test_a_restarted_clock_is_not_visible(
     studio: Studio, parts: list[Path], tmp_path: Path
 ) -> None:
     second = film(tmp_path / "second.mp4", first=100, seconds=4.0)
@@ -432,7 +432,7 @@ class TestBadMedia:
 
 
 class TestLimits:
-    async def test_progress_is_told_in_seconds_of_the_clip(
+    async def test_progress_is_reported_in_seconds_of_the_clip(
         self, studio: Studio, parts: list[Path]
     ) -> None:
         told: list[float] = []

@@ -91,7 +91,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", ["ready.json", "owner.pid", "lock", "starting.lock"])
-def test_files_that_can_be_written_anew_are_no_obstacle(
+def test_files_that_can_be_recreated_do_not_block_the_start(
     state: Path, name: str, damage: Damage
 ) -> None:
     damage(state / name)

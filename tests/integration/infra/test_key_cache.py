@@ -78,7 +78,7 @@ async def test_a_changed_key_is_looked_up_at_once(
     assert await find(cache, other)
 
 
-async def test_a_change_whose_end_nobody_heard_of_counts_too(
+async def test_a_change_with_an_unknown_outcome_counts_too(
     database: Database, cache: KeyCache, slug: str
 ) -> None:
     made = await new_key(database, slug)

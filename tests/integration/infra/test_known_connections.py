@@ -107,7 +107,7 @@ async def test_a_connection_made_here_is_found_at_once(
     assert len(await known.find_by_workspace(account)) == 1
 
 
-async def test_strangers_push_no_known_connection_out(
+async def test_unknown_ids_evict_no_known_connection(
     database: Database, tenant: UUID, clock: FakeClock
 ) -> None:
     known = ConnectionCache(

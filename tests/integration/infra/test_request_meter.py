@@ -116,7 +116,7 @@ async def test_memory_is_bounded_while_the_database_is_away_too(
     assert await used(database, other_tenant) == {"api_request": 1}
 
 
-async def test_a_tenant_that_is_gone_holds_nobody_up(database: Database, tenant: UUID) -> None:
+async def test_a_deleted_tenant_does_not_block_others(database: Database, tenant: UUID) -> None:
     meter = RequestMeter(database, interval=NEVER)
     for each in (uuid4(), tenant):
         meter.count(each)
@@ -124,7 +124,7 @@ async def test_a_tenant_that_is_gone_holds_nobody_up(database: Database, tenant:
     assert await used(database, tenant) == {"api_request": 1}
 
 
-async def test_it_flushes_by_itself(database: Database) -> None:
+async def test_it_flushes_periodically(database: Database) -> None:
     tenant = await new_tenant(database)
     meter = RequestMeter(database, interval=0.01)
     running = asyncio.create_task(meter.run())

@@ -60,7 +60,7 @@ async def test_the_one_request_after_a_break_finds_a_fresh_connection(
         assert await session.scalar(ONE) == 1
 
 
-async def test_the_servers_state_is_told_right_after_a_break(
+async def test_the_state_of_the_server_is_known_after_a_broken_connection(
     database: Database, pooled: Database
 ) -> None:
     await terminate(database, *await fill(pooled))
@@ -69,7 +69,7 @@ async def test_the_servers_state_is_told_right_after_a_break(
     await pooled.tenants_to_send_for()
 
 
-async def test_a_restart_of_the_server_costs_nobody_an_error(server_path: Path) -> None:
+async def test_a_restart_of_the_server_causes_no_error(server_path: Path) -> None:
     async with AsyncExitStack() as stack:
 
         async def start() -> tuple[PostgresServer, DatabaseUrls]:
@@ -89,7 +89,7 @@ async def test_a_restart_of_the_server_costs_nobody_an_error(server_path: Path) 
             await pooled.ping()
 
 
-async def test_one_that_breaks_within_a_transaction_is_told(
+async def test_a_connection_that_breaks_within_a_transaction_is_reported(
     database: Database, pooled: Database
 ) -> None:
     tenant: UUID = await new_tenant(database)

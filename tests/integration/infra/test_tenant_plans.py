@@ -49,7 +49,7 @@ async def test_another_tenants_plan_can_be_neither_read_nor_changed(
                 await tenants.plan_of(session, tenant_id=tenant, lock=lock)
 
 
-async def test_there_is_no_plan_of_nobody(database: Database) -> None:
+async def test_an_unknown_tenant_has_no_plan(database: Database) -> None:
     nobody = uuid4()
     assert not await set_plan(database, nobody, PlanName.PRO)
     with pytest.raises(RecordMissingError):

@@ -53,7 +53,7 @@ def workflow_of(
     )
 
 
-async def test_a_clip_is_told_of_as_soon_as_it_is_recorded(post: Post) -> None:
+async def test_a_clip_is_delivered_as_soon_as_it_is_recorded(post: Post) -> None:
     async with receiver() as hook:
         await post.endpoint(hook.url, "clip.ready")
         stream = await new_stream(post.database, post.tenant_id)
@@ -71,7 +71,7 @@ async def test_a_clip_is_told_of_as_soon_as_it_is_recorded(post: Post) -> None:
     assert {"signature", "expires"} <= set(parse_qs(link.query))
 
 
-async def test_an_endpoint_is_told_only_what_it_asked_for(
+async def test_an_endpoint_receives_only_subscribed_events(
     post: Post, temporal_client: Client
 ) -> None:
     async with receiver() as all_of_it, receiver() as clips_only:
@@ -160,7 +160,7 @@ async def test_the_former_secret_signs_too_until_its_time_is_over(
         request.verify(SECRET)
 
 
-async def test_an_endpoint_that_is_gone_is_disabled_and_its_owner_told_elsewhere(
+async def test_a_gone_endpoint_is_disabled_and_other_endpoints_are_notified(
     post: Post, temporal_client: Client
 ) -> None:
     async with receiver(answering(410)) as gone, receiver() as other:

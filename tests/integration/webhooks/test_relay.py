@@ -93,7 +93,7 @@ async def test_the_relay_looks_again_and_again_over_executions_of_its_workflow(
     assert [each.data["percent"] for each in hook.received] == [50, 80, 100, 110]
 
 
-async def test_the_relay_is_told_which_tenants_and_nothing_else(
+async def test_the_relay_sees_only_the_ids_of_tenants(
     database: Database, tenant: UUID, other_tenant: UUID
 ) -> None:
     async with database.session(tenant) as session:
@@ -105,7 +105,7 @@ async def test_the_relay_is_told_which_tenants_and_nothing_else(
         assert await events.undispatched(session, tenant_id=tenant) == []
 
 
-async def test_what_nobody_asked_for_is_done_with(database: Database) -> None:
+async def test_an_event_without_subscribers_is_dispatched(database: Database) -> None:
     tenant = await new_tenant(database)
     async with database.session(tenant) as session:
         await events.append(session, usage_event(tenant))
@@ -130,7 +130,7 @@ async def test_an_event_that_is_dispatched_twice_makes_one_delivery(
 
 
 @pytest.mark.parametrize("attempts_since", [0, 1])
-async def test_one_that_was_attempted_meanwhile_is_told_of_again(
+async def test_a_delivery_attempted_meanwhile_is_signaled_again(
     database: Database, tenant: UUID, attempts_since: int
 ) -> None:
     """Else a redelivery that was asked for between telling and noting would be lost."""

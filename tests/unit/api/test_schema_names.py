@@ -37,7 +37,7 @@ def test_every_reference_leads_somewhere() -> None:
     assert referred == set(SCHEMAS)
 
 
-def test_nothing_in_the_document_tells_of_modules_or_generics() -> None:
+def test_no_name_in_the_document_shows_modules_or_generics() -> None:
     text = json.dumps(document())
     assert not re.search(r"\b(api|domain|infra)__|Page[_\[]|EventMessage|<\w+\.\w+:", text)
 

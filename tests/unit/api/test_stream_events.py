@@ -94,7 +94,7 @@ async def test_a_key_that_may_no_longer_be_used_ends_it_with_the_problem(
     assert (document["code"], document["request_id"]) == (problem.code, "req_1")
 
 
-async def test_events_that_wait_for_a_slow_client_are_not_told_after_its_key_has_ended() -> None:
+async def test_events_for_a_slow_client_are_not_sent_after_its_key_has_ended() -> None:
     asked = 0
 
     async def authorize() -> None:

@@ -129,7 +129,7 @@ def settings(**changes: Any) -> Settings:  # noqa: ANN401 -- any setting
     return Settings(**given)
 
 
-async def test_without_a_database_nothing_opens_and_the_remedy_is_told() -> None:
+async def test_without_a_database_nothing_opens_and_the_error_has_a_remedy() -> None:
     with pytest.raises(NotConfiguredError, match=r"Set DATABASE_URL, or .*highlights dev"):
         Container(settings(database_url=None))
 

@@ -11,7 +11,7 @@ from app.serve import run_api
 from infra.settings import Settings
 
 
-def test_the_server_believes_no_forwarded_address_by_itself(
+def test_the_server_ignores_forwarded_addresses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     believing: list[bool] = []

@@ -30,7 +30,7 @@ async def while_kept(service: Supervised, body: Callable[[], Awaitable[None]]) -
         await service.stop()
 
 
-async def test_a_killed_service_is_started_again_and_told_about(tmp_path: Path) -> None:
+async def test_a_killed_service_is_restarted_and_reported(tmp_path: Path) -> None:
     restarted = asyncio.Event()
     service = Supervised(
         "sleeper",

@@ -58,7 +58,7 @@ def test_the_walks_of_this_checkout_can_be_counted(name: str) -> None:
 COUNTS = measure(read_checkout(ROOT))
 
 
-def test_differences_of_the_document_are_told_from_differences_of_its_texts() -> None:
+def test_differences_of_texts_are_reported_separately() -> None:
     before = {
         "paths": {"/a": {"get": {"description": "One."}}},
         "enum": ["x", "y"],

@@ -75,7 +75,7 @@ def test_a_last_picture_seconds_ahead_of_the_sound_is_not_believed(
 
 
 @pytest.mark.parametrize("by", [-1 * HOUR, 30 * 90_000])
-def test_a_clock_that_starts_anew_within_a_segment_keeps_its_length(
+def test_a_clock_that_restarts_within_a_segment_keeps_its_length(
     pictures: Path, tmp_path: Path, by: int
 ) -> None:
     path = tmp_path / "anew.ts"
@@ -198,7 +198,7 @@ def test_damaged_segments_are_measured_or_passed_over_but_never_raise(
     assert measured >= 10
 
 
-def test_packed_audio_tells_its_clock_by_its_id3_tag(tmp_path: Path) -> None:
+def test_packed_audio_has_the_clock_of_its_id3_tag(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.aac", seconds=2, video=False, options=("-f", "adts"))
     bare = probe(str(path))
     assert (bare.timed, bare.clock) == (False, None)

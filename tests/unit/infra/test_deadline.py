@@ -44,7 +44,7 @@ async def test_a_blocked_loop_uses_up_no_time() -> None:
     assert await waiting == "answer"
 
 
-async def test_but_not_for_ever() -> None:
+async def test_but_not_without_limit() -> None:
     began = time.monotonic()
     waiting = asyncio.create_task(within(_answer(3600.0), 0.05))
     while not waiting.done():

@@ -37,7 +37,7 @@ def a_running(pid: int) -> Running:
     )
 
 
-def test_a_second_owner_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
+def test_a_second_owner_gets_the_pid_of_the_first(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)],
         stdin=subprocess.PIPE,

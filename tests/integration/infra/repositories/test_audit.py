@@ -31,7 +31,7 @@ async def record(database: Database, tenant: UUID, *, belongs_to: UUID | None = 
         )
 
 
-async def test_an_entry_tells_all_it_was_given(database: Database, tenant: UUID) -> None:
+async def test_an_entry_has_all_given_values(database: Database, tenant: UUID) -> None:
     key, target = uuid4(), uuid4()
     actor = Actor(kind=ActorKind.API_KEY, id=key, request_id="r", client_address="203.0.113.9")
     async with database.session(tenant) as session:

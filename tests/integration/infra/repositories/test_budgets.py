@@ -49,7 +49,7 @@ async def told(database: Database, tenant: UUID) -> list[tuple[object, object, o
     return [(each.data["period"], each.data["percent"], each.data["used"]) for each in found]
 
 
-async def test_each_threshold_is_told_once(
+async def test_each_threshold_is_notified_once(
     database: Database, tenant: UUID, budget: Decimal
 ) -> None:
     await render(database, tenant, 49, name="a")
@@ -62,7 +62,9 @@ async def test_each_threshold_is_told_once(
     assert [percent for _, percent, _ in await told(database, tenant)] == [50, 80, 100]
 
 
-async def test_a_new_month_starts_anew(database: Database, tenant: UUID, budget: Decimal) -> None:
+async def test_a_new_month_resets_the_thresholds(
+    database: Database, tenant: UUID, budget: Decimal
+) -> None:
     await render(database, tenant, 60, name="a")
     await render(database, tenant, 60, name="b", at=MAY + timedelta(days=31))
     await render(database, tenant, 1, name="late")
@@ -76,12 +78,12 @@ async def test_those_who_reach_it_together_miss_nothing(
     assert await told(database, tenant) == [("2026-05", 50, 50.0)]
 
 
-async def test_without_a_budget_nothing_is_told(database: Database, tenant: UUID) -> None:
+async def test_without_a_budget_nothing_is_notified(database: Database, tenant: UUID) -> None:
     await render(database, tenant, 1000, name="a")
     assert await told(database, tenant) == []
 
 
-async def test_a_changed_budget_is_told_again(
+async def test_a_changed_budget_is_notified_again(
     database: Database, tenant: UUID, budget: Decimal
 ) -> None:
     await render(database, tenant, 60, name="a")

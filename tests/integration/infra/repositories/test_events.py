@@ -152,7 +152,7 @@ async def test_another_tenants_events_are_not_seen(
         assert await events.get(session, tenant_id=tenant, event_id=usage(tenant).id) is None
 
 
-async def test_a_stream_tells_of_its_start_and_its_end_once_each(
+async def test_a_stream_has_one_event_for_its_start_and_one_for_its_end(
     database: Database, tenant: UUID
 ) -> None:
     stream = await new_stream(database, tenant)
@@ -169,7 +169,9 @@ async def test_a_stream_tells_of_its_start_and_its_end_once_each(
     assert ended.data["ended_at"] is not None
 
 
-async def test_a_highlight_tells_each_state_that_is_shown(database: Database, tenant: UUID) -> None:
+async def test_a_highlight_has_an_event_for_each_visible_state(
+    database: Database, tenant: UUID
+) -> None:
     stream = await new_stream(database, tenant)
     about = candidate(tenant, stream)
     for made in (
@@ -188,7 +190,7 @@ async def test_a_highlight_tells_each_state_that_is_shown(database: Database, te
     assert confirmed.stream_id == stream
 
 
-async def test_a_change_recorded_twice_at_once_is_told_once(
+async def test_a_change_recorded_twice_concurrently_has_one_event(
     database: Database, tenant: UUID
 ) -> None:
     stream = await new_stream(database, tenant)
@@ -198,7 +200,9 @@ async def test_a_change_recorded_twice_at_once_is_told_once(
     assert await kinds(database, tenant) == ["highlight.pending"]
 
 
-async def test_a_clip_is_told_in_order_with_its_highlight(database: Database, tenant: UUID) -> None:
+async def test_events_of_a_clip_are_ordered_with_those_of_its_highlight(
+    database: Database, tenant: UUID
+) -> None:
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     for status in (ClipStatus.RENDERING, ClipStatus.READY, ClipStatus.READY):

@@ -230,7 +230,7 @@ async def test_the_victim_has_something_in_every_table(database: Database, victi
 
 @pytest.mark.parametrize("name", sorted(ATTACKS))
 @pytest.mark.parametrize("claim", ["own", "victim"])
-async def test_another_tenants_ids_are_like_nobodys(
+async def test_another_tenants_ids_are_like_unknown_ids(
     database: Database, tenant: UUID, victim: Target, name: str, claim: str
 ) -> None:
     """Whether the attacker claims to be the victim or itself, it learns and changes nothing."""

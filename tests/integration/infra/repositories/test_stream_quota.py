@@ -60,7 +60,7 @@ async def test_a_stream_that_ends_makes_room(database: Database, tenant: UUID) -
     await start(database, tenant, PlanName.FREE)
 
 
-async def test_a_plan_of_its_own_goes_before_the_default(database: Database, tenant: UUID) -> None:
+async def test_a_tenants_plan_overrides_the_default(database: Database, tenant: UUID) -> None:
     async with database.session(tenant) as session:
         await tenants.set_plan(session, tenant_id=tenant, plan=PlanName.STARTER)
     for _ in range(2):

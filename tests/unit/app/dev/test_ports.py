@@ -26,7 +26,7 @@ def test_a_taken_port_is_named_with_the_setting_that_changes_it() -> None:
     assert "--api-port" in caught.value.remedy
 
 
-def test_accepts_tells_whether_somebody_listens() -> None:
+def test_accepts_returns_true_if_a_server_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert accepts(port)

@@ -154,7 +154,7 @@ async def test_when_temporal_is_away_all_that_waits_is_left_to_the_relay(
     assert "later" not in temporal.begun
 
 
-async def test_the_relay_is_told_that_temporal_is_away(
+async def test_the_relay_fails_while_temporal_is_away(
     dispatcher: EventDispatcher, temporal: Temporal
 ) -> None:
     temporal.failure = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
@@ -210,7 +210,7 @@ async def test_closing_waits_for_what_is_under_way_and_leaves_the_rest(
     assert len(temporal.signaled) == CONCURRENT_SIGNALS
 
 
-async def test_closing_does_not_wait_for_ever(
+async def test_closing_has_a_time_limit(
     dispatcher: EventDispatcher, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hms_events, "_CLOSE_TIMEOUT", SHORT)

@@ -52,7 +52,7 @@ def test_what_was_measured_is_kept_by_the_content_of_the_video(short: Path, tmp_
     assert len(list((tmp_path / "quality").iterdir())) == 1
 
 
-def test_what_is_kept_can_be_measured_anew(short: Path, tmp_path: Path) -> None:
+def test_stored_measurements_can_be_repeated(short: Path, tmp_path: Path) -> None:
     first = measure(short, home=tmp_path)
     again = measure(short, home=tmp_path, fresh=True)
     assert again.windows[0].segments[0].published_at > first.windows[0].segments[0].published_at

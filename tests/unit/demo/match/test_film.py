@@ -60,7 +60,7 @@ def test_every_kind_of_match_can_be_filmed(tmp_path: Path, kind: str) -> None:
         assert sum(1 for _ in container.decode(video=0)) == 300
 
 
-def test_a_failure_of_ffmpeg_is_told_in_its_words_and_leaves_no_file(tmp_path: Path) -> None:
+def test_a_failure_of_ffmpeg_is_reported_with_its_output_and_leaves_no_file(tmp_path: Path) -> None:
     target = tmp_path / "match.mp4"
     with pytest.raises(MatchError, match="could not encode"):
         encode(write_script(seed=1, duration=12), target, size=(1, 1))

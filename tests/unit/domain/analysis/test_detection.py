@@ -166,7 +166,7 @@ def test_a_mark_in_a_moment_strengthens_it_and_makes_no_second_one() -> None:
     assert combined(marked) > combined(plain)
 
 
-def test_a_mark_that_comes_late_is_put_on_the_moment_that_was_told() -> None:
+def test_a_late_marker_is_applied_to_the_published_moment() -> None:
     payload = '{"highlight": {"label": "goal", "importance": 0.9, "offset": -7}}'
     late = TimedMetadata(id="1", at=59.0, payload=payload)
     frames = moment(play(90), 50)

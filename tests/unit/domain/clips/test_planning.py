@@ -42,7 +42,7 @@ def bounds(wanted: Decision, segments: list[SegmentRef]) -> tuple[float, float] 
         (DecisionStatus.REJECTED, False),
     ],
 )
-def test_whoever_sees_a_highlight_gets_its_clip(status: DecisionStatus, *, wanted: bool) -> None:
+def test_every_visible_highlight_gets_a_clip(status: DecisionStatus, *, wanted: bool) -> None:
     assert wants_clip(decision(status=status)) is wanted
 
 

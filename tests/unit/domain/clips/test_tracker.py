@@ -97,7 +97,7 @@ def test_a_finished_clip_is_ready_or_failed() -> None:
         assert tracker.is_ready(UUID(int=1)) is (status is ClipStatus.READY)
 
 
-def test_an_outcome_told_twice_or_of_a_stranger_changes_nothing() -> None:
+def test_a_repeated_or_unknown_outcome_changes_nothing() -> None:
     tracker, spec = rendering(decision(1))
     tracker.record_outcome(outcome(spec))
     before = tracker.entries
@@ -244,7 +244,7 @@ def test_all_clips_of_a_corrected_highlight_are_deleted_with_it() -> None:
     assert [clip.id for clip in retracted[1]] == [first.id, second.id]
 
 
-def test_a_highlight_retracted_while_it_is_cut_anew_loses_both_clips_each_in_its_time() -> None:
+def test_a_highlight_retracted_during_a_new_rendering_loses_both_clips() -> None:
     tracker, first, second = corrected()
     retracted = tracker.retract(UUID(int=1))
     assert retracted is not None
@@ -256,7 +256,7 @@ def test_a_highlight_retracted_while_it_is_cut_anew_loses_both_clips_each_in_its
     assert doomed.id == second.id
 
 
-def test_a_former_clip_that_is_told_of_once_more_is_not_taken_for_the_new_one() -> None:
+def test_a_repeated_outcome_of_a_former_clip_is_ignored() -> None:
     tracker, first, second = corrected()
     tracker.record_outcome(outcome(first, ClipStatus.FAILED))
     assert tracker.rendering == (second.id,)

@@ -11,7 +11,7 @@ def words(stream: Stream, moment: HighlightCandidate) -> str:
     return "\n".join(explain(moment, stream.told[moment.id], profile()))
 
 
-def test_a_confirmed_highlight_tells_its_verdict_reasons_score_and_clip() -> None:
+def test_a_confirmed_highlight_explains_verdict_reasons_score_and_clip() -> None:
     moment = candidate(1, 100.0, 0.9, title="Volley from 30 m")
     told = words(run(profile(), [moment]), moment)
     assert told.startswith("“Volley from 30 m” at 1:40 is a highlight, for good.")
@@ -22,7 +22,7 @@ def test_a_confirmed_highlight_tells_its_verdict_reasons_score_and_clip() -> Non
     assert "Its clip runs 7.5 s, from 2.0 s before the moment to 1.5 s after it" in told
 
 
-def test_a_rejected_candidate_tells_what_stood_in_its_way_and_has_no_clip() -> None:
+def test_a_rejected_candidate_explains_the_obstacle_and_has_no_clip() -> None:
     better, weaker = candidate(1, 100.0, 0.9, title="Volley"), candidate(2, 110.0, 0.8)
     told = words(run(profile(), [better, weaker]), weaker)
     assert told.startswith("The moment at 1:50 was not chosen.")
@@ -30,7 +30,7 @@ def test_a_rejected_candidate_tells_what_stood_in_its_way_and_has_no_clip() -> N
     assert "Its clip" not in told
 
 
-def test_evidence_and_corrections_are_told() -> None:
+def test_evidence_and_corrections_are_explained() -> None:
     moment = candidate(1, 100.0, 0.9).model_copy(
         update={
             "evidence": (Evidence(signal="loudness", strength=4.2, words="The crowd roared"),),
@@ -42,7 +42,7 @@ def test_evidence_and_corrections_are_told() -> None:
     assert "Corrected: peak 99.000 s moved." in told
 
 
-def test_a_moved_bound_is_told() -> None:
+def test_a_moved_bound_is_explained() -> None:
     moment = candidate(1, 100.0, 0.9).model_copy(
         update={"safe_starts": (95.0,), "safe_ends": (104.2,)}
     )

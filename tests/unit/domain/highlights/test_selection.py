@@ -170,7 +170,7 @@ def test_an_exceptional_moment_overrides_quotas_but_never_sameness(
     assert codes(told(stream, 3))[-1] == "similar"
 
 
-def test_an_override_takes_nobodys_place() -> None:
+def test_an_override_displaces_no_other_highlight() -> None:
     moments = [candidate(1, 100.0, 0.96), candidate(2, 110.0, 0.97), candidate(3, 200.0, 0.8)]
     assert len(run(profile(per_window=2), moments).confirmed()) == 3
 

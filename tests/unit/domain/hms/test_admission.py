@@ -167,7 +167,7 @@ def test_a_connection_serves_its_workspace_only(
     assert serves(event, account_id=account, app_id=app) is served
 
 
-def test_an_address_alone_tells_no_tenants_apart() -> None:
+def test_an_address_alone_does_not_identify_a_tenant() -> None:
     assert not checks(FailedCheck.SOURCE).tell_tenants_apart
     assert checks(FailedCheck.SECRET).tell_tenants_apart
     assert checks(FailedCheck.SIGNATURE).tell_tenants_apart

@@ -132,7 +132,7 @@ def test_a_list_of_nonsense_repairs_nothing() -> None:
     assert repairs([RemoteStream.model_validate(nonsense)], [], now=NOW) == ()
 
 
-def test_a_repair_has_an_id_of_its_own() -> None:
+def test_a_repair_has_its_own_id() -> None:
     start, end = (
         repairs([remote("a")], [], now=NOW),
         repairs([remote("a", "failed")], [ours("a")], now=NOW),

@@ -103,7 +103,7 @@ def test_a_span_always_ends_up_in_order_and_within_what_was_analysed(
     assert (span.corrections == ()) == in_order
 
 
-def test_each_correction_is_told() -> None:
+def test_each_correction_is_reported() -> None:
     span = order_span(start=20.0, peak=-1.0, end=12.0, earliest=5.0, latest=18.0)
     assert span[:3] == (12.0, 12.0, 18.0)
     assert span.corrections == (

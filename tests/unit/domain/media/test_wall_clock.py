@@ -10,7 +10,7 @@ from tests.factories.clips import segment
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 
-def test_the_first_segment_that_tells_its_date_anchors_the_clock() -> None:
+def test_the_first_dated_segment_anchors_the_clock() -> None:
     anchor = anchor_of([segment(1, 10), segment(1, 12, program_date_time=NOON)])
     assert anchor is not None
     assert anchor.wall_clock(9.5) == NOON - timedelta(seconds=2.5)

@@ -83,7 +83,7 @@ def test_an_empty_override_changes_nothing() -> None:
     assert catalog().with_overrides([override()]).get("soccer") == catalog().get("soccer")
 
 
-def test_a_tenant_may_add_a_profile_of_its_own() -> None:
+def test_a_tenant_may_add_a_profile() -> None:
     own = override("curling", extends="default", name="Curling", kind="sport")
     assert catalog().with_overrides([own]).get("curling").name == "Curling"
 

@@ -153,7 +153,7 @@ def test_inheritance_deeper_than_anyone_can_follow_is_refused() -> None:
     assert f"inherits through more than {MAX_DEPTH} profiles" in refusal(**chain)
 
 
-def test_a_mistake_of_the_parent_is_told_once_and_of_the_parent() -> None:
+def test_an_error_of_the_parent_is_reported_once_for_the_parent() -> None:
     words = refusal(a=child(clip={"pre_rol": 1}), b=child(extends="a", name="B"))
     assert words.count("pre_rol`") == 1
     assert words.startswith("a.yaml: ")

@@ -51,7 +51,7 @@ def test_a_stored_override_that_no_longer_fits_is_left_out_and_the_others_stay()
     assert set(profiles.refused) == {"soccer"}
 
 
-def test_a_match_tells_which_overrides_were_left_out() -> None:
+def test_a_match_names_the_omitted_overrides() -> None:
     (note,) = TenantProfiles.of(shipped(), [override(clipp={})]).match("futsal").notes
     assert note == (
         "the override of `soccer` was left out, since it no longer fits the shipped profiles: "

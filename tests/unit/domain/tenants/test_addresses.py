@@ -24,7 +24,7 @@ def test_without_proxies_it_is_the_peer() -> None:
     assert client_address(CLIENT, [], []) == ip_address(CLIENT)
 
 
-def test_a_stranger_cannot_say_who_it_is() -> None:
+def test_an_untrusted_client_cannot_state_its_address() -> None:
     assert client_address(CLIENT, ["198.51.100.1"], PROXIES) == ip_address(CLIENT)
 
 

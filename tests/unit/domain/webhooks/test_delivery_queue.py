@@ -62,7 +62,7 @@ def test_a_delivery_is_given_up_when_no_further_attempt_is_due() -> None:
     assert filled.result.failed == 1
 
 
-def test_what_there_is_nothing_to_send_of_holds_nobody_up() -> None:
+def test_a_delivery_with_nothing_to_send_blocks_no_other() -> None:
     filled = queue(1, 2)
     attempt(filled, DROPPED)
     assert filled.first.position == 2

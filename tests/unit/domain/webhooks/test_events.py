@@ -38,7 +38,7 @@ def usage(tenant_id: UUID = TENANT, revision: int = 80, at: datetime = NOON) -> 
     )
 
 
-def test_the_same_change_is_the_same_event_whenever_it_is_told() -> None:
+def test_the_same_change_is_the_same_event_at_any_time() -> None:
     assert usage().id == usage(at=datetime(2027, 1, 1, tzinfo=UTC)).id
 
 
@@ -114,7 +114,7 @@ RETRACTED, HELD = DecisionStatus.RETRACTED, DecisionStatus.HELD
         (None, DecisionStatus.REJECTED, None),
     ],
 )
-def test_tenants_are_told_of_highlights_that_they_can_see(
+def test_tenants_are_notified_of_visible_highlights(
     before: DecisionStatus | None, after: DecisionStatus, told: EventType | None
 ) -> None:
     assert of_highlight(before, after) == told
@@ -131,7 +131,7 @@ def test_tenants_are_told_of_highlights_that_they_can_see(
         (ClipStatus.READY, ClipStatus.DELETED, None),
     ],
 )
-def test_tenants_are_told_how_a_clip_ended(
+def test_tenants_are_notified_of_the_end_of_a_clip(
     before: ClipStatus | None, after: ClipStatus, told: EventType | None
 ) -> None:
     assert of_clip(before, after) == told

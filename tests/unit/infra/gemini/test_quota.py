@@ -54,7 +54,7 @@ async def test_a_call_bigger_than_a_share_is_possible_when_nothing_else_was_aske
     await quota().take(ALICE, 10_000)
 
 
-async def test_without_its_redis_a_worker_counts_by_itself() -> None:
+async def test_without_redis_a_worker_counts_separately() -> None:
     (port,) = free_ports(1)
     limits = QuotaLimits(requests_per_minute=10, tenant_share=1.0, patience=0.05)
     shared = GeminiQuota(limits, f"redis://127.0.0.1:{port}/0")

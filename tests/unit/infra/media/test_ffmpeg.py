@@ -47,7 +47,7 @@ def _command_line(process: psutil.Process) -> list[str]:
         return []
 
 
-async def test_runs_to_the_end_and_tells_how_far_it_is(tmp_path: Path) -> None:
+async def test_runs_to_the_end_and_reports_progress(tmp_path: Path) -> None:
     told: list[float] = []
     output = tmp_path / "out.mp4"
     await run_ffmpeg(short(output, seconds=2.0), limits=FfmpegLimits(), on_progress=told.append)
@@ -166,7 +166,7 @@ def test_demo_and_tests_use_the_same_ffmpeg_as_the_service(
     assert ffmpeg_path.__wrapped__() == str(find_ffmpeg())
 
 
-def test_a_platform_without_a_packaged_one_is_told_the_remedy(
+def test_a_platform_without_a_packaged_ffmpeg_gets_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.media.ffmpeg.files", lambda _package: tmp_path)

@@ -18,7 +18,7 @@ def segment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_video(path, seconds=2.0, size="160x90", keyframe_interval=1.0, options=offset)
 
 
-def test_a_transport_stream_tells_its_clock_duration_and_streams(segment: Path) -> None:
+def test_a_transport_stream_has_clock_duration_and_streams(segment: Path) -> None:
     facts = probe(str(segment))
     assert facts.container == "mpegts"
     assert facts.suffix == "ts"

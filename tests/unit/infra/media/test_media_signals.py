@@ -38,7 +38,7 @@ def test_a_segment_gives_quarter_seconds_on_the_media_timeline(tmp_path: Path) -
     assert frames[0].keys[0].time == pytest.approx(10.0, abs=0.1)
 
 
-def test_the_same_pictures_encoded_anew_have_nearly_the_same_hash(tmp_path: Path) -> None:
+def test_re_encoded_pictures_have_nearly_the_same_hash(tmp_path: Path) -> None:
     sharp = make_video(tmp_path / "a.ts", seconds=2, size="1280x720")
     small = tmp_path / "b.ts"
     command = [ffmpeg_path(), "-nostdin", "-loglevel", "error", "-i", str(sharp)]

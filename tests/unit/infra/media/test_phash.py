@@ -68,7 +68,7 @@ def distance(one: Path, two: Path) -> int:
 
 @pytest.mark.parametrize("how", WORSE)
 @pytest.mark.parametrize("scene", SCENES, ids=str)
-def test_the_same_scene_encoded_or_scaled_anew_is_near(
+def test_a_re_encoded_or_scaled_scene_is_near(
     stills: dict[tuple[str, int], Path], tmp_path: Path, scene: tuple[str, int], how: str
 ) -> None:
     again = still(tmp_path / "again.jpg", ["-i", str(stills[scene])], WORSE[how])

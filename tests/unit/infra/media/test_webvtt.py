@@ -50,7 +50,7 @@ def test_what_cannot_be_read_is_refused(text: str) -> None:
 
 
 @given(st.text())
-def test_nothing_but_refusal_comes_of_any_text(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         parse_captions("WEBVTT\n" + text)
     except NotCaptionsError:

@@ -36,7 +36,7 @@ def test_an_inherited_mistake_names_the_parents_line(tmp_path: Path) -> None:
     assert refusal(tmp_path, a=parent, b=child).startswith("a.yaml:3: thresholds: ")
 
 
-def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
+def test_every_problem_of_every_file_is_reported_at_once(tmp_path: Path) -> None:
     words = refusal(tmp_path, a="name: A\nkind: spor\n", b="name: B\nkind: sport\nclipp: {}\n")
     assert words.count("\n") == 1
     assert "a.yaml:2: kind" in words
@@ -48,7 +48,7 @@ def test_a_problem_inside_a_list_names_the_items_line(tmp_path: Path) -> None:
     assert refusal(tmp_path, a=text).startswith("a.yaml:6: aliases.names.1: should be a valid str")
 
 
-def test_what_is_missing_is_told_at_the_top(tmp_path: Path) -> None:
+def test_a_missing_field_is_reported_at_the_top(tmp_path: Path) -> None:
     assert refusal(tmp_path, a="extends: default\n") == (
         "a.yaml:1: `name` and `kind` must be given"
     )

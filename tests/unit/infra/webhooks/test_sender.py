@@ -103,7 +103,7 @@ async def test_a_broken_answer_is_a_failure() -> None:
     assert "the connection failed" in (answer.error or "")
 
 
-async def test_nobody_listening_is_a_failure() -> None:
+async def test_a_refused_connection_is_a_failure() -> None:
     (port,) = free_ports(1)
     assert (await send(f"http://127.0.0.1:{port}/")).status_code is None
 

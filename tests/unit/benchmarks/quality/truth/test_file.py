@@ -42,7 +42,7 @@ def _read(tmp_path: Path, text: str, wanted: Wanted | None = None) -> GroundTrut
     ("content", "form"),
     [(_OURS, "ours"), (_QVHIGHLIGHTS, "QVHighlights"), (_SOCCERNET, "SoccerNet")],
 )
-def test_the_form_is_told_by_the_content(
+def test_the_content_determines_the_format(
     tmp_path: Path, content: dict[str, object], form: str
 ) -> None:
     truth = _read(tmp_path, json.dumps(content))

@@ -44,7 +44,7 @@ def test_what_the_broadcast_does_not_show_is_left_out_and_said(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("name", "kind"), [("1_720p", "Goal"), ("2_224p", "Red card")])
-def test_the_half_is_told_by_the_name_that_soccernet_gives_its_videos(
+def test_the_name_of_a_soccernet_video_determines_the_half(
     tmp_path: Path, name: str, kind: str
 ) -> None:
     assert _read(tmp_path, Wanted(name=name)).moments[0].kind == kind

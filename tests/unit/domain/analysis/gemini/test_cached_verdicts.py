@@ -57,7 +57,7 @@ def marked(moment: HighlightCandidate) -> HighlightCandidate:
     return moment.model_copy(update=mark)
 
 
-def test_a_moment_told_again_is_told_in_the_words_it_had_at_once() -> None:
+def test_a_re_emitted_moment_gets_its_cached_verdict() -> None:
     state, told = looked(seen(39.0, title="Seen"))
     again, after = state.with_window(window(12), (marked(HEARD),), rank=0.0).apply_cached_verdicts()
     (before,), (now,) = told.candidates, again
@@ -66,7 +66,7 @@ def test_a_moment_told_again_is_told_in_the_words_it_had_at_once() -> None:
     assert after.due_chunk() is None
 
 
-def test_so_is_one_that_nobody_has_seen() -> None:
+def test_a_re_emitted_moment_that_gemini_did_not_see_gets_its_cached_verdict() -> None:
     state, told = looked()
     (now,), after = state.with_candidates((marked(HEARD),)).apply_cached_verdicts()
     assert now.evidence[-1] == told.candidates[0].evidence[-1]
@@ -88,7 +88,7 @@ def test_so_is_one_of_a_piece_about_which_the_answer_was_of_no_use() -> None:
     assert now.analyzer == "local-1"
 
 
-def test_a_moment_that_only_gemini_had_told_keeps_its_id_when_it_is_marked() -> None:
+def test_a_moment_that_only_gemini_detected_keeps_its_id_when_it_is_marked() -> None:
     state, told = looked(seen(39.0), seen(33.0))
     alone = next(each for each in told.candidates if each.id != HEARD.id)
     late = marked(candidate(34.0))
@@ -98,14 +98,14 @@ def test_a_moment_that_only_gemini_had_told_keeps_its_id_when_it_is_marked() -> 
     assert again == ()
 
 
-def test_another_moment_is_not_taken_for_one_that_was_told() -> None:
+def test_another_moment_does_not_match_a_published_one() -> None:
     state, _ = looked(seen(39.0))
     again, after = state.with_candidates((candidate(43.0),)).apply_cached_verdicts()
     assert again == ()
     assert [each.peak for each in after.candidates] == [43.0]
 
 
-def test_a_moment_at_which_nobody_looked_is_asked_about_when_it_is_told_again() -> None:
+def test_a_re_emitted_moment_without_a_verdict_is_analyzed() -> None:
     state, chunk = watching()
     told = publish_local_only(chunk, GateReason.BUSY)
     state = state.after_chunk(chunk, told.candidates, GateState(), told.verdicts)
@@ -114,7 +114,7 @@ def test_a_moment_at_which_nobody_looked_is_asked_about_when_it_is_told_again() 
     assert after.due_chunk() is not None
 
 
-def test_a_moment_told_twice_in_one_piece_is_one_as_it_was_told_last() -> None:
+def test_a_moment_emitted_twice_in_a_chunk_counts_once_in_its_last_form() -> None:
     state, _ = watching()
     chunk = state.with_candidates((marked(HEARD),)).due_chunk()
     assert chunk is not None

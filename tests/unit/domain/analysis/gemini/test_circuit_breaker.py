@@ -20,7 +20,7 @@ def test_many_in_a_row_do() -> None:
     assert not failed(FAILURES_TO_OPEN).allows(100.0)
 
 
-def test_a_success_between_them_starts_the_count_anew() -> None:
+def test_a_success_resets_the_count() -> None:
     assert failed(FAILURES_TO_OPEN - 1).succeeded().failed(100.0).allows(100.0)
 
 

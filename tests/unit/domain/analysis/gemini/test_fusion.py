@@ -97,7 +97,7 @@ def test_a_dull_sight_takes_from_a_loud_sound() -> None:
     assert mean(fuse(local(0.9), detection(0.3), analyzer="both")) < 0.8
 
 
-def test_a_moment_that_nobody_saw_is_worth_less_but_not_nothing() -> None:
+def test_a_moment_that_gemini_did_not_see_scores_less_but_not_zero() -> None:
     candidate = not_confirmed(local(0.85), analyzer="both")
     assert 0.4 < mean(candidate) < 0.7
     assert candidate.evidence[-1].words == "Gemini looked and saw no moment there"
@@ -124,7 +124,7 @@ def test_a_tenants_mark_stands_whatever_was_seen(
     assert candidate.unmarked == judged(local(0.6)).score
 
 
-def test_a_moment_that_nobody_heard_counts_a_little_less_than_it_was_scored() -> None:
+def test_a_moment_without_local_signals_scores_slightly_less() -> None:
     found = gemini_only(
         detection(0.9),
         id=UUID(int=2),
@@ -155,7 +155,9 @@ def test_without_gemini_the_local_moment_stands_with_the_reason() -> None:
         ((104.0, 105.5, 108.0), False),
     ],
 )
-def test_one_moment_is_told_from_two(span: tuple[float, float, float], *, same: bool) -> None:
+def test_one_moment_is_distinguished_from_two(
+    span: tuple[float, float, float], *, same: bool
+) -> None:
     start, peak, end = span
     assert is_same_moment(local(), detection(start=start, peak=peak, end=end)) is same
 

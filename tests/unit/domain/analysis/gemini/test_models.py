@@ -101,7 +101,9 @@ def test_an_operators_guess_for_unknown_models_is_taken() -> None:
         (DEFAULT_MODEL, "gemini-3.5-flash", False),
     ],
 )
-def test_another_model_is_told_from_another_version(asked: str, answered: str, same: bool) -> None:
+def test_another_model_is_distinguished_from_another_version(
+    asked: str, answered: str, same: bool
+) -> None:
     assert same_model(asked, answered) is same
 
 

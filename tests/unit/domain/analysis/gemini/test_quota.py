@@ -48,7 +48,7 @@ def test_one_that_comes_late_is_served_before_the_next_of_the_crowd() -> None:
     assert got[SMALL] >= 3
 
 
-def test_nobody_saves_up_turns_while_it_asks_for_nothing() -> None:
+def test_an_idle_tenant_accumulates_no_quota() -> None:
     queue = run([BIG, SMALL], 1, queue=FairQueue(), at=BEGIN)
     queue = run([BIG], 119, queue=queue, at=BEGIN + 1)
     _, got = served([SMALL, BIG], 20, queue=queue, at=BEGIN + 120)

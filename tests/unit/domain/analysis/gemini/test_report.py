@@ -42,13 +42,13 @@ def test_reports_add_up() -> None:
         ({GateReason.DOWN: 1}, "Only the local analyzer is at work: Gemini was not reachable."),
     ],
 )
-def test_the_owner_is_told_of_limits_only(
+def test_only_limits_are_reported_to_the_tenant(
     pieces: dict[GateReason, int], notice: str | None
 ) -> None:
     assert GeminiReport(pieces=pieces).status_message == notice
 
 
-def test_the_owner_is_told_of_another_model_and_of_a_guessed_price() -> None:
+def test_another_model_and_a_guessed_price_are_reported_to_the_tenant() -> None:
     report = GeminiReport(
         pieces={GateReason.MOMENT: 1}, rerouted={"a": "b"}, models={"b": 2, "c": 1}, unpriced=("b",)
     )

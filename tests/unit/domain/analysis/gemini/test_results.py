@@ -35,28 +35,28 @@ def told(
     )
 
 
-def test_a_moment_that_both_tell_is_told_once_under_its_id() -> None:
+def test_a_moment_that_both_detect_is_published_once_under_its_id() -> None:
     (moment,) = told(ChunkAnalysis(detections=(seen(39.0),))).candidates
     assert (moment.id, moment.peak, moment.analyzer) == (HEARD.id, 39.0, "both")
 
 
-def test_of_two_sights_near_a_moment_the_nearer_is_it_and_the_other_is_not_told_twice() -> None:
+def test_of_two_detections_near_a_moment_only_the_nearer_is_published() -> None:
     result = told(ChunkAnalysis(detections=(seen(44.0), seen(39.5))))
     assert [each.peak for each in result.candidates] == [39.5]
     assert result.counted == {"told_before": 1}
 
 
-def test_a_moment_only_heard_loses_weight() -> None:
+def test_a_moment_that_gemini_did_not_confirm_loses_weight() -> None:
     (moment,) = told(ChunkAnalysis()).candidates
     assert moment.score.rarity < HEARD.score.rarity
 
 
-def test_a_moment_seen_but_not_understood_keeps_its_weight() -> None:
+def test_a_moment_with_an_unclear_answer_keeps_its_weight() -> None:
     (moment,) = told(ChunkAnalysis(unclear=(41.0,))).candidates
     assert moment.score == HEARD.score
 
 
-def test_a_moment_only_seen_is_told_too_under_an_id_of_its_own() -> None:
+def test_a_moment_that_only_gemini_detected_is_published_under_its_own_id() -> None:
     heard, found = told(ChunkAnalysis(detections=(seen(39.0), seen(52.0)))).candidates
     assert heard.id == HEARD.id
     assert found.peak == 52.0
@@ -74,7 +74,7 @@ def test_in_the_last_piece_nothing_is_left() -> None:
     assert [each.peak for each in result.candidates] == [39.0, 58.0]
 
 
-def test_what_was_told_before_is_not_told_again() -> None:
+def test_a_published_moment_is_not_published_again() -> None:
     state = GeminiState(published_until=28.0, published_peaks=(50.0,))
     result = told(
         ChunkAnalysis(detections=(seen(27.0), seen(52.0)), counted={"unsure": 1}), state=state
@@ -83,7 +83,7 @@ def test_what_was_told_before_is_not_told_again() -> None:
     assert result.counted == {"told_before": 2, "unsure": 1}
 
 
-def test_without_a_look_what_was_heard_is_told_with_the_reason() -> None:
+def test_without_gemini_local_results_are_published_with_the_reason() -> None:
     (moment,) = publish_local_only(chunk(), GateReason.LATE).candidates
     assert moment.score == HEARD.score
     assert "fallen behind" in moment.evidence[-1].words
