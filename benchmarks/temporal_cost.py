@@ -314,8 +314,8 @@ def _hour(calm: Counts, matches: Counts, heartbeats: float) -> dict[str, float]:
     """Return the figures of an hour of a calm stream with `CLIPS_PER_HOUR` clips."""
 
     def scaled(name: str) -> float:
-        quiet = getattr(calm, name) / max(calm.streams, 1) / calm.seconds
-        eventful = getattr(matches, name) - quiet * matches.seconds * matches.streams
+        quiet: float = getattr(calm, name) / max(calm.streams, 1) / calm.seconds
+        eventful: float = getattr(matches, name) - quiet * matches.seconds * matches.streams
         return quiet * 3600 + CLIPS_PER_HOUR * eventful / max(matches.clips, 1)
 
     actions = scaled("actions") + heartbeats

@@ -7,7 +7,7 @@ import contextlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 import structlog
 
@@ -16,7 +16,12 @@ from activities.ingest.follower import PlaylistFollower
 from activities.ingest.follower_events import SegmentGap, SegmentReady, encrypted_end, unread_gap
 from activities.ingest.store import StoredSegment, StoredSegments
 from domain.highlights.commentary import place_cues
-from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestProgress
+from domain.ingest.messages import (
+    CursorChanges,
+    FetchWindowInput,
+    FetchWindowResult,
+    IngestProgress,
+)
 from domain.ingest.playlist import ListedSegment
 from domain.ingest.window import WindowBuilder
 from domain.media.segments import GapReason, SegmentRef
@@ -142,7 +147,8 @@ class WindowFetch:
             elif self._follower.end is not None:
                 return self._finish(self._follower.end)
             else:
-                self._note_looked()
+                if self._follower.looked > self._noted:  # a new cursor costs CPU
+                    self._note_looked()
                 end = self._given_up()
                 if end is not None:
                     return self._finish(end)
@@ -294,17 +300,20 @@ class WindowFetch:
             memory = memory.restarted()
         if listed is not None:
             memory = memory.with_segment(listed)
-        self._note_looked()
-        self._builder.update_cursor(memory=memory, idle=0.0)
+        self._note_looked(memory=memory, idle=0.0)
         self._moved_at = time.monotonic()
 
-    def _note_looked(self) -> None:
-        """Add the time in which the playlist was followed since the last call."""
+    def _note_looked(self, **changes: Unpack[CursorChanges]) -> None:
+        """Add the time in which the playlist was followed since the last call, and `changes`."""
         cursor = self._builder.cursor
         looked, self._noted = self._follower.looked - self._noted, self._follower.looked
-        self._builder.update_cursor(
-            looked=cursor.looked + looked, idle=cursor.idle + looked, looked_at=datetime.now(UTC)
-        )
+        noted: CursorChanges = {
+            "looked": cursor.looked + looked,
+            "idle": cursor.idle + looked,
+            "looked_at": datetime.now(UTC),
+            **changes,
+        }
+        self._builder.update_cursor(**noted)
 
     def _note_playlist(self) -> None:
         self._builder.update_cursor(

@@ -174,6 +174,8 @@ class WindowBuilder:
 
     def update_cursor(self, **changes: Unpack[CursorChanges]) -> None:
         """Change fields of the cursor that do not move the timeline."""
+        if all(getattr(self.cursor, name) == value for name, value in changes.items()):
+            return
         self._progress = self._progress.with_cursor(self.cursor.changed(**changes))
 
     def place(
