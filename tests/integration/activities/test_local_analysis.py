@@ -14,8 +14,10 @@ from temporalio.testing import ActivityEnvironment
 from activities.analysis.local import LocalAnalysis
 from domain.analysis.detector import DetectorState, advance
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
+from domain.analysis.screen import ScreenMemory
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import GapReason, Window
+from domain.profiles.model import Hud
 from infra.media.pool import MediaPool
 from infra.media.signals import SegmentFile, measure_segments
 from tests.factories.scenes import STARTED, STREAM, TENANT, Film, Scene, film_scene, store_scene
@@ -158,10 +160,15 @@ async def test_whatever_a_media_process_raises_costs_the_segments_it_is_about(
 ) -> None:
     measure, bad = pool.run, scene.segments[4].key.rpartition("/")[2]
 
-    async def stumble(task: object, files: tuple[SegmentFile, ...]) -> object:
+    async def stumble(
+        task: object,
+        files: tuple[SegmentFile, ...],
+        hud: Hud | None,
+        screen: ScreenMemory | None,
+    ) -> object:
         if any(file.path.name == bad for file in files):
             raise IndexError("list index out of range")
-        return await measure(measure_segments, files)
+        return await measure(measure_segments, files, hud, screen)
 
     monkeypatch.setattr(pool, "run", stumble)
     result = await Analyzer(scene, pool).analyze(*scene.windows()[1:2], previous=None)
@@ -172,7 +179,9 @@ async def test_whatever_a_media_process_raises_costs_the_segments_it_is_about(
 async def test_heartbeats_go_on_while_a_media_process_works(
     scene: Scene, pool: MediaPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def slowly(task: object, files: tuple[SegmentFile, ...]) -> tuple[None, ...]:
+    async def slowly(
+        task: object, files: tuple[SegmentFile, ...], *screen: object
+    ) -> tuple[None, ...]:
         await asyncio.sleep(2.5)
         return (None,) * len(files)
 

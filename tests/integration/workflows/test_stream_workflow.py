@@ -188,6 +188,15 @@ async def test_a_problem_is_recorded_while_it_lasts(temporal_client: Client) -> 
     script = Script(windows=3)
     problem = StreamProblem(code=ProblemCode.STORE_FULL, message="Our media store is full.")
     script.problems = {1: problem}
+
+    async def last_until_recorded() -> None:
+        def recorded() -> bool:
+            return any(record.progress.problems for record in script.streams)
+
+        while len(script.fetched) == 2 and not recorded():  # noqa: ASYNC110 - an activity decides
+            await asyncio.sleep(0.02)
+
+    script.before["fetch_window"] = last_until_recorded
     async with running(temporal_client, script):
         await (await start(temporal_client)).result()
     shown = [record.progress.problems for record in script.streams]
