@@ -3,7 +3,7 @@
 `python -m benchmarks.low_latency [--segments 2 4 6] [--seconds 60]` plays one generated video at
 real time, for each segment duration as plain HLS and in parts of 0.33 s, side by side.
 Three followers join each stream at different times, and for every segment the seconds from its last
-frame, live, to its file are told. Then a playlist of 1 MiB is parsed as its window slides, as a
+frame, live, to its file are reported. Then a playlist of 1 MiB is parsed as its window slides, as a
 whole and with what is known of the response before, in turn.
 """
 

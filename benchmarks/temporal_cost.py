@@ -63,7 +63,7 @@ _ACTIONS: Final = {
 
 
 class Counts(BaseModel):
-    """What was counted of some streams, with their clips; CPU is not told apart by stream."""
+    """What was counted of some streams, with their clips; CPU is not separated by stream."""
 
     model_config = ConfigDict(frozen=True)
 

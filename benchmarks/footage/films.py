@@ -146,14 +146,14 @@ def score_clips(
     clips: Sequence[Interval], truth: Truth, duration: float, *, cpu_share: float | None = None
 ) -> Scores:
     """Compare clips with the truth of a film of `duration` seconds."""
-    told, peaks = detect(clips, _intervals(truth)), [moment.peak for moment in truth.moments]
+    detected, peaks = detect(clips, _intervals(truth)), [moment.peak for moment in truth.moments]
     return Scores(
         clips=len(clips),
         covered=_covered(clips) / duration,
         peak_recall=peak_recall(clips, peaks),
         peak_ap=peak_average_precision(clips, peaks),
-        ap_50=told.ap_50,
-        ap_70=told.ap_70,
+        ap_50=detected.ap_50,
+        ap_70=detected.ap_70,
         cpu_share=cpu_share,
     )
 

@@ -148,5 +148,5 @@ class CloudFrontLinks:
         return signed
 
     def _signature(self, policy: bytes) -> bytes:
-        # CloudFront's default; it protects a policy of ours, in which nobody else has a say.
+        # CloudFront's default; it protects a policy that no one else can influence.
         return self._key.sign(policy, PKCS1v15(), SHA1())  # noqa: S303

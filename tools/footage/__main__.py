@@ -52,7 +52,7 @@ def film(game: str, *, seed: int, seconds: float, folder: Path) -> Truth:
 
 
 def judge(path: Path) -> Truth:
-    """Find the moments of a film's events anew, after a recipe's definition has changed.
+    """Find the moments of a film's events again, after a recipe's definition has changed.
 
     Raises:
         FootageError: the film is a dressed one, whose moments follow from those of the original.
@@ -102,7 +102,7 @@ def _options() -> argparse.Namespace:
     every.add_argument("games", nargs="*", choices=[*sorted(RECIPES), []], help="all by default")
     every.add_argument("--out", type=Path, default=films_folder(), help="folder")
     every.set_defaults(do=_film_all)
-    again = commands.add_parser("judge", help="find the moments in a film's events anew")
+    again = commands.add_parser("judge", help="find the moments in a film's events again")
     again.add_argument("truths", type=Path, nargs="+", help="truth files of films")
     again.set_defaults(do=_judge)
     copy = commands.add_parser("dress", help="make a copy that looks like a broadcast")

@@ -1,8 +1,9 @@
 """Recipes for console games by the Arcade Learning Environment, which ships the games.
 
-The score is the environment's reward; its sign says whose it is. The film's player plans: before
-each short stretch it tries a few random ones in a copy of the game and takes the best. How many
-it tries changes while it plays, so that it plays well for a while and badly for another.
+The score is the environment's reward, positive for the player's points and negative for the
+opponent's. The film's player plans: before each short stretch it tries a few random ones in a copy
+of the game and takes the best. How many it tries changes while it plays, so that it plays well for
+a while and badly for another.
 """
 
 from __future__ import annotations
@@ -265,11 +266,11 @@ class RiverRaid(AtariGame):
 
 def _decisive(events: Sequence[Event]) -> Iterator[tuple[Event, str, float]]:
     """Yield the scores that equalize or take the lead, and the last one before the end."""
-    told = lead_changes(events, restart=lambda event: event.kind == "match over")
+    scored = lead_changes(events, restart=lambda event: event.kind == "match over")
     ends = [event.at for event in events if event.kind == "match over"]
-    last = {max((e.at for e, _ in told if e.at <= end), default=-1.0) for end in ends}
+    last = {max((e.at for e, _ in scored if e.at <= end), default=-1.0) for end in ends}
     weights = {"equalizer": 0.8, "lead": 1.0}
-    for event, what in told:
+    for event, what in scored:
         if what in weights:
             yield event, what, weights[what]
         elif event.at in last:

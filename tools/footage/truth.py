@@ -14,7 +14,7 @@ class Event(BaseModel):
     Attributes:
         at: seconds of the film.
         kind: what happened, in the words of the game's recipe.
-        side: whose it is: 0 for the player or team that the film follows, 1 for the opponent.
+        side: 0 for the player or team that the film follows, 1 for the opponent.
         points: what it adds to that side's score on screen.
     """
 
@@ -177,7 +177,7 @@ def lead_changes(
     A side that leads scores `extends`; a side that is behind and stays behind scores `reduces`.
     `restart` tells which events set the score to 0-0.
     """
-    score, told = [0, 0], []
+    score, named = [0, 0], []
     for event in events:
         if restart(event):
             score = [0, 0]
@@ -187,9 +187,9 @@ def lead_changes(
         score[event.side] += event.points
         after = score[event.side]
         if after == other:
-            told.append((event, "equalizer"))
+            named.append((event, "equalizer"))
         elif own <= other < after:
-            told.append((event, "lead"))
+            named.append((event, "lead"))
         else:
-            told.append((event, "extends" if own > other else "reduces"))
-    return told
+            named.append((event, "extends" if own > other else "reduces"))
+    return named
