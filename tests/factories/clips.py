@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
+from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus, RenderedClip
 from domain.highlights.selection import Decision, DecisionStatus, Tier
 from domain.media.segments import Gap, GapReason, SegmentRef, Window
 
@@ -91,6 +91,23 @@ def decision(
 
 def outcome(spec: ClipSpec, status: ClipStatus = ClipStatus.READY) -> ClipOutcome:
     return ClipOutcome(clip_id=spec.id, highlight_id=spec.highlight_id, status=status)
+
+
+def rendered_clip(spec: ClipSpec, *, key: str, at: datetime = WHEN) -> RenderedClip:
+    """The clip of a specification, rendered at `at` without a thumbnail."""
+    return RenderedClip(
+        clip_id=spec.id,
+        key=key,
+        thumbnail_key=None,
+        start=spec.start,
+        duration=spec.duration,
+        size=1,
+        width=1280,
+        height=720,
+        has_audio=True,
+        sha256="0" * 64,
+        rendered_at=at,
+    )
 
 
 def broken_media() -> st.SearchStrategy[list[SegmentRef]]:

@@ -40,7 +40,7 @@ from domain.streams.backfill.planning import plan_backfill, plan_whole
 from domain.streams.messages import MediaRelease
 from infra.db.engine import Database
 from infra.profiles.store import ProfileStore
-from tests.factories.clips import segment
+from tests.factories.clips import rendered_clip, segment
 from tests.fakes.scripted_stream import ENDED, ComposedFollowing, candidate
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
@@ -147,19 +147,7 @@ class Broadcast(ComposedFollowing, Clips, Recordings):
     @activity.defn(name="render_clip")
     async def render_clip(self, spec: ClipSpec) -> RenderedClip:
         """Pretend to render."""
-        return RenderedClip(
-            clip_id=spec.id,
-            key=f"{spec.id}.mp4",
-            thumbnail_key=None,
-            start=spec.start,
-            duration=spec.duration,
-            size=1,
-            width=1280,
-            height=720,
-            has_audio=True,
-            sha256="0" * 64,
-            rendered_at=KICK_OFF,
-        )
+        return rendered_clip(spec, key=f"{spec.id}.mp4", at=KICK_OFF)
 
     @activity.defn(name="delete_clip")
     async def delete_clip(self, spec: ClipSpec) -> None:

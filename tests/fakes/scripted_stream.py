@@ -56,6 +56,7 @@ from domain.streams.messages import (
 from domain.streams.status import EndReason, StreamEnd, StreamProblem
 from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult, RecordKind
 from tests.factories import clips
+from tests.factories.clips import rendered_clip
 from workflows.clip import ClipWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.stream import StreamWorkflow
@@ -377,19 +378,7 @@ class ScriptedActivities(ComposedFollowing, Selection, Clips, Records, Maintenan
         """Pretend to render."""
         await self._script.step("render_clip")
         self._script.rendered.append(spec)
-        return RenderedClip(
-            clip_id=spec.id,
-            key="clip.mp4",
-            thumbnail_key=None,
-            start=spec.start,
-            duration=spec.duration,
-            size=1,
-            width=1280,
-            height=720,
-            has_audio=True,
-            sha256="0" * 64,
-            rendered_at=WHEN,
-        )
+        return rendered_clip(spec, key="clip.mp4")
 
     @activity.defn(name="delete_clip")
     async def delete_clip(self, spec: ClipSpec) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -14,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from activities.ingest.store import StoredSegment, StoredSegments
+from activities.ingest.store import StoredSegments
 from activities.maintenance import ExecutionActivities
 from app.services.streams import StreamStarter, close_orphan
 from app.services.webhooks import WebhookDispatcher
@@ -26,9 +25,7 @@ from domain.ids import (
     delivery_workflow_id,
     stream_workflow_id,
 )
-from domain.ingest.playlist import ListedSegment, Resource
-from domain.ingest.window import FetchedMedia, segment_key
-from domain.media.segments import Gap, GapReason, SegmentRef
+from domain.media.segments import Gap, GapReason
 from domain.streams.messages import StreamRecord
 from domain.streams.reconciliation import (
     ExecutionState,
@@ -45,6 +42,7 @@ from infra.settings import Settings
 from infra.storage.segments import LocalSegmentStore
 from infra.temporal.client import TemporalUnavailableError, WorkflowExecutions, connected
 from tests.factories.rows import new_clip, new_endpoint, new_highlight, new_stream, usage_event
+from tests.factories.segments import MEDIA, stored_segment
 from tests.fakes.workflows import FakeStreamWorkflow
 
 NOW = ReconcileExecutionsInput(grace=0.0, delivery_grace=0.0)
@@ -125,37 +123,11 @@ class Stage:
         """Store a segment of 2 s at each of these seconds of media time."""
         stored = StoredSegments(self.segments, tenant_id=self.tenant_id, stream_id=stream_id)
         for start in starts:
-            number = int(start / 2)
-            key = segment_key(
-                tenant_id=self.tenant_id,
-                stream_id=stream_id,
-                variant="720p",
-                discontinuity=0,
-                sequence=number,
-                suffix="ts",
+            segment = stored_segment(
+                int(start / 2), tenant_id=self.tenant_id, stream_id=stream_id, start=start
             )
-            await self.segments.put(key, b"media")
-            await stored.note(
-                StoredSegment(
-                    listed=ListedSegment(
-                        sequence=number,
-                        resource=Resource(url=f"https://cdn.example/{number}.ts"),
-                        duration=2.0,
-                    ),
-                    media=FetchedMedia(
-                        first_timestamp=0.0, duration=2.0, has_video=True, has_audio=True, size=5
-                    ),
-                    ref=SegmentRef(
-                        media_sequence=number,
-                        start=start,
-                        duration=2.0,
-                        first_timestamp=0.0,
-                        key=key,
-                        size=5,
-                        published_at=datetime.now(UTC),
-                    ),
-                )
-            )
+            await self.segments.put(segment.ref.key, MEDIA)
+            await stored.note(segment)
         await stored.flush()
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -27,7 +27,8 @@ from domain.streams.messages import MediaRelease
 from domain.streams.status import EndReason
 from infra.media.hls_client import HlsClient
 from infra.media.pool import MediaPool
-from infra.storage.segments import SegmentStore
+from infra.ssrf import UrlGuard
+from infra.storage.segments import LocalSegmentStore, SegmentStore
 
 QUICK = IngestLimits(
     window_duration=3.0,
@@ -47,6 +48,20 @@ IMPATIENT = QUICK.model_copy(
     }
 )
 """Limits that let a test see the end of its patience."""
+
+
+def work_in_process(root: str, work: Callable[[IngestHarness], Awaitable[object]]) -> None:
+    """Run `work` on the store in `root`, in a process that a test kills."""
+
+    async def run() -> None:
+        store = LocalSegmentStore(Path(root))
+        async with (
+            MediaPool(processes=1, memory_bytes=1 << 30, cpu_seconds=10, timeout=20.0) as pool,
+            HlsClient(UrlGuard(allow_private=True)) as client,
+        ):
+            await work(IngestHarness(store, Path(root), client, pool))
+
+    asyncio.run(run())
 
 
 class IngestHarness:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,8 @@ from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.ingest.messages import IngestLimits
 from domain.streams.messages import FollowInput, FollowProgress, FollowResult
 from domain.streams.status import EndReason
-from infra.media.hls_client import HlsClient
-from infra.media.pool import MediaPool
-from infra.ssrf import UrlGuard
-from infra.storage.segments import LocalSegmentStore
 from tests.fakes.scripted_stream import candidate
-from tests.integration.ingest.harness import QUICK, IngestHarness, static_origin
+from tests.integration.ingest.harness import QUICK, IngestHarness, static_origin, work_in_process
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -344,20 +341,9 @@ async def test_cancelling_keeps_what_was_fetched_and_stops_asking_the_origin(
         assert origin.hits.total() == asked
 
 
-def run_worker(root: str, request: str) -> None:
-    """What the process does that is going to be killed."""
-
-    async def run() -> None:
-        store = LocalSegmentStore(Path(root))
-        async with (
-            MediaPool(processes=1, memory_bytes=1 << 30, cpu_seconds=10, timeout=20.0) as pool,
-            HlsClient(UrlGuard(allow_private=True)) as client,
-        ):
-            harness = IngestHarness(store, Path(root), client, pool)
-            follow = harness.follower(ScriptedAnalyzer())
-            await environment().run(follow.follow_stream, FollowInput.model_validate_json(request))
-
-    asyncio.run(run())
+async def follow_until_killed(request: FollowInput, harness: IngestHarness) -> None:
+    follow = harness.follower(ScriptedAnalyzer())
+    await environment().run(follow.follow_stream, request)
 
 
 async def test_a_killed_worker_loses_no_segment_and_none_is_downloaded_twice(
@@ -367,7 +353,8 @@ async def test_a_killed_worker_loses_no_segment_and_none_is_downloaded_twice(
     async with LiveOrigin(video, options) as origin:
         request = request_of(ingest, origin.master_url)
         worker = multiprocessing.get_context("spawn").Process(
-            target=run_worker, args=(str(tmp_path / "segments"), request.model_dump_json())
+            target=work_in_process,
+            args=(str(tmp_path / "segments"), partial(follow_until_killed, request)),
         )
         worker.start()
         await origin.wait_requested()

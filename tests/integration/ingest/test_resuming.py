@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,11 +15,7 @@ from temporalio.testing import ActivityEnvironment
 
 from demo.origin import LiveOrigin, OriginOptions
 from domain.ingest.messages import FetchWindowInput
-from infra.media.hls_client import HlsClient
-from infra.media.pool import MediaPool
-from infra.ssrf import UrlGuard
-from infra.storage.segments import LocalSegmentStore
-from tests.integration.ingest.harness import QUICK, IngestHarness, heartbeats
+from tests.integration.ingest.harness import QUICK, IngestHarness, heartbeats, work_in_process
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -161,19 +158,8 @@ async def test_a_worker_that_shuts_down_with_nothing_asks_for_a_retry(
     assert not raised.value.non_retryable
 
 
-def run_worker(root: str, request: str) -> None:
-    """What the process does that is going to be killed."""
-
-    async def run() -> None:
-        store = LocalSegmentStore(Path(root))
-        async with (
-            MediaPool(processes=1, memory_bytes=1 << 30, cpu_seconds=10, timeout=20.0) as pool,
-            HlsClient(UrlGuard(allow_private=True)) as client,
-        ):
-            harness = IngestHarness(store, Path(root), client, pool)
-            await harness.window(FetchWindowInput.model_validate_json(request))
-
-    asyncio.run(run())
+async def fetch_until_killed(request: FetchWindowInput, harness: IngestHarness) -> None:
+    await harness.window(request)
 
 
 async def test_killing_the_worker_loses_nothing_and_leaves_no_process(
@@ -184,7 +170,9 @@ async def test_killing_the_worker_loses_nothing_and_leaves_no_process(
         request = ingest.request(origin.master_url, LONG)
         context = multiprocessing.get_context("spawn")
         root = str(tmp_path / "segments")
-        worker = context.Process(target=run_worker, args=(root, request.model_dump_json()))
+        worker = context.Process(
+            target=work_in_process, args=(root, partial(fetch_until_killed, request))
+        )
         worker.start()
         await origin.wait_requested()
         origin.begin()

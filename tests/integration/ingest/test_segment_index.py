@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -13,10 +12,9 @@ import pytest
 from activities.ingest.store import StoredSegment, StoredSegments
 from benchmarks.stores.counting import CountingStore
 from demo.origin import LiveOrigin, OriginOptions
-from domain.ingest.playlist import ListedSegment, Resource
-from domain.ingest.window import FetchedMedia, index_key, segment_key
-from domain.media.segments import SegmentRef
+from domain.ingest.window import index_key
 from infra.storage.segments import LocalSegmentStore
+from tests.factories.segments import MEDIA, stored_segment
 from tests.integration.ingest.harness import IngestHarness
 
 TENANT, STREAM = UUID(int=1), UUID(int=2)
@@ -51,38 +49,12 @@ def segments(store: CountingStore | LocalSegmentStore) -> StoredSegments:
     return StoredSegments(store, tenant_id=TENANT, stream_id=STREAM)
 
 
-def key_of(number: int) -> str:
-    return segment_key(
-        tenant_id=TENANT,
-        stream_id=STREAM,
-        variant="720p",
-        discontinuity=0,
-        sequence=number,
-        suffix="ts",
-    )
-
-
 def segment(number: int) -> StoredSegment:
-    """Segment `number`, of two seconds."""
-    return StoredSegment(
-        listed=ListedSegment(
-            sequence=number,
-            resource=Resource(url=f"https://cdn.example/{number}.ts"),
-            duration=2.0,
-        ),
-        media=FetchedMedia(
-            first_timestamp=0.0, duration=2.0, has_video=True, has_audio=True, size=5
-        ),
-        ref=SegmentRef(
-            media_sequence=number,
-            start=2.0 * number,
-            duration=2.0,
-            first_timestamp=0.0,
-            key=key_of(number),
-            size=5,
-            published_at=datetime(2026, 1, 1, tzinfo=UTC),
-        ),
-    )
+    return stored_segment(number, tenant_id=TENANT, stream_id=STREAM)
+
+
+def key_of(number: int) -> str:
+    return segment(number).ref.key
 
 
 async def keep(
@@ -90,7 +62,7 @@ async def keep(
 ) -> None:
     """Store segments as ingest does."""
     for number in numbers:
-        await store.put(key_of(number), b"media")
+        await store.put(key_of(number), MEDIA)
         await index.note(segment(number))
     await index.flush()
 
@@ -196,7 +168,7 @@ async def test_a_full_store_does_not_fail_a_fetch_that_is_over(tmp_path: Path) -
     await index.note(segment(1))
     await index.flush()
     for number in (0, 1):
-        await store.put(key_of(number), b"media")
+        await store.put(key_of(number), MEDIA)
     found = await segments(store).following(0.0, discontinuity=0, sequence=0)
     assert list(found) == [0, 1]
 

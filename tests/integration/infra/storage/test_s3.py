@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,6 @@ from infra.storage.s3 import S3Bucket, S3Connection, S3Error, S3Location, S3Opti
 from tests.fakes.s3_server import REGION, S3Server
 
 CLIP = "tenant/stream/clip.mp4"
-
-
-@pytest.fixture
-async def connection() -> AsyncIterator[S3Connection]:
-    connection = S3Connection()
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -91,13 +91,6 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedS3]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     yield server
     server.close()
-
-
-@pytest.fixture
-async def connection() -> AsyncIterator[S3Connection]:
-    connection = S3Connection()
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
