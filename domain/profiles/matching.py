@@ -107,7 +107,7 @@ _PHRASES: Final = sorted(
 )
 
 
-_BETTING_WORDS_UNSPACED: Final = tuple(p[0] for p in _PHRASES if len(p) == 1 and is_unspaced(p[0]))
+_UNSPACED_TERMS: Final = tuple(p[0] for p in _PHRASES if len(p) == 1 and is_unspaced(p[0]))
 
 
 _JOINERS: Final = frozenset({"on", "na", "на", "de", "di", "of", "for", "the", "sur", "auf", "su"})
@@ -124,7 +124,7 @@ def without_betting_words(words: list[str]) -> tuple[list[str], str | None]:
             if tuple(rest[start : start + len(phrase)]) == phrase:
                 del rest[start : start + len(phrase)]
                 found = " ".join(phrase)
-    for sign in _BETTING_WORDS_UNSPACED:
+    for sign in _UNSPACED_TERMS:
         if any(sign in word for word in rest):
             rest = [piece for word in rest for piece in word.replace(sign, " ").split()]
             found = sign

@@ -103,7 +103,7 @@ async def test_headers_that_are_too_large(account: Account) -> None:
     assert_problem(response, 431, "headers_too_large")
 
 
-async def test_a_cursor_of_another_list(account: Account) -> None:
+async def test_an_invalid_cursor(account: Account) -> None:
     response = await account.http.get("/v1/streams", params={"cursor": "abc"})
     assert_problem(response, 400, "invalid_cursor")
 

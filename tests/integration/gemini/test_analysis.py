@@ -81,7 +81,7 @@ async def test_the_moment_keeps_the_id_it_has_without_gemini(
     assert moment.score.confidence > local.score.confidence
 
 
-async def test_without_gemini_nothing_is_lost_and_the_cost_is_reported(
+async def test_a_moment_is_found_and_the_cost_is_reported(
     scene: Scene, pool: MediaPool, client_of_service: GeminiClient
 ) -> None:
     stage = Stage(scene, pool, client_of_service)

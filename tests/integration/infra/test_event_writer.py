@@ -167,7 +167,7 @@ async def test_events_that_another_process_writes_in_opposite_order_are_recorded
     assert set(await written(database, tenant, connection)) == {"first", "second"}
 
 
-async def test_each_tenant_has_transactions_of_its_own(
+async def test_each_tenant_has_its_own_transactions(
     database: Database,
     tenant: UUID,
     other_tenant: UUID,

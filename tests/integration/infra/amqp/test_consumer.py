@@ -186,7 +186,7 @@ async def test_a_job_that_fails_for_no_known_reason_is_tried_again(
     assert await waiting(channel, consumer.DEAD) == 0
 
 
-async def test_but_not_for_ever(broker: Broker, channel: AbstractChannel) -> None:
+async def test_but_not_without_limit(broker: Broker, channel: AbstractChannel) -> None:
     handler = Scripted(*[ZeroDivisionError()] * 99)
     async with consuming(broker, handler):
         await ask(channel, b"job")

@@ -154,7 +154,7 @@ async def test_when_temporal_is_away_all_that_waits_is_left_to_the_relay(
     assert "later" not in temporal.begun
 
 
-async def test_the_relay_fails_while_temporal_is_away(
+async def test_a_signal_fails_while_temporal_is_away(
     dispatcher: EventDispatcher, temporal: Temporal
 ) -> None:
     temporal.failure = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")

@@ -86,7 +86,7 @@ def test_lines_are_remembered_once_and_for_a_minute() -> None:
     )
 
 
-def test_commentary_over_a_moment_is_used_once() -> None:
+def test_repeated_commentary_over_a_moment_is_kept_once() -> None:
     times = {40.0: "earlier", 60.0: "He shoots", 61.0: "He shoots", 62.0: "Goal", 90.0: "later"}
     moment = candidate(1, 60.0, 0.8)
     assert (

@@ -66,7 +66,7 @@ def test_a_re_emitted_moment_gets_its_cached_verdict() -> None:
     assert after.due_chunk() is None
 
 
-def test_a_re_emitted_moment_that_gemini_did_not_see_gets_its_cached_verdict() -> None:
+def test_a_re_emitted_moment_without_detections_gets_its_cached_verdict() -> None:
     state, told = looked()
     (now,), after = state.with_candidates((marked(HEARD),)).apply_cached_verdicts()
     assert now.evidence[-1] == told.candidates[0].evidence[-1]
