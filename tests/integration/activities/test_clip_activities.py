@@ -7,7 +7,7 @@ import hashlib
 import random
 import subprocess
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -99,12 +99,11 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture
-async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
+def studio(tmp_path: Path, media_pool: MediaPool) -> Studio:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    async with MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=30, timeout=30.0) as pool:
-        store = LocalSegmentStore(tmp_path / "segments")
-        yield Studio(store, WatchedStore(tmp_path / "clips"), pool, scratch)
+    store = LocalSegmentStore(tmp_path / "segments")
+    return Studio(store, WatchedStore(tmp_path / "clips"), media_pool, scratch)
 
 
 @pytest.fixture
