@@ -15,7 +15,6 @@ import structlog
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
-from activities.ingest.store import StoredSegments
 from activities.interfaces import ExecutionReconciler, Maintenance
 from app.services.streams import StreamStarter
 from app.services.webhooks import WebhookDispatcher
@@ -46,6 +45,7 @@ from infra.db.errors import RecordMissingError
 from infra.db.repositories import backfills, clips, streams, tenants
 from infra.db.repositories.backfills import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
 from infra.db.tables import Stream
+from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import SegmentStore
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError, WorkflowExecutions
 

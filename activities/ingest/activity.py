@@ -20,7 +20,7 @@ from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.follower import PlaylistFollower
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.renditions import CaptionFollower, SeparateAudio
-from activities.ingest.store import StoredSegments, StoreGuard
+from activities.ingest.store import StoreGuard
 from activities.ingest.window_fetch import WindowFetch
 from activities.interfaces import Ingest
 from domain.ingest.messages import (
@@ -36,6 +36,7 @@ from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProbl
 from infra.media.hls_client import HlsClient, HlsSession
 from infra.media.pool import MediaPool
 from infra.ssrf import UrlForbiddenError
+from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import SegmentStore, store_error
 
 StreamKey = tuple[UUID, UUID]

@@ -13,7 +13,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from activities.ingest.store import StoredSegments
 from activities.maintenance import ExecutionActivities
 from app.services.streams import StreamStarter, close_orphan
 from app.services.webhooks import WebhookDispatcher
@@ -39,6 +38,7 @@ from infra.db.engine import Database
 from infra.db.repositories import clips, deliveries, events, streams, tenants
 from infra.db.tables import BeamRow, Clip, Connection, EventRow, Stream
 from infra.settings import Settings
+from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from infra.temporal.client import TemporalUnavailableError, WorkflowExecutions, connected
 from tests.factories.rows import new_clip, new_endpoint, new_highlight, new_stream, usage_event

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from activities.ingest.store import StoredSegment, StoredSegments
 from benchmarks.stores.counting import CountingStore
 from demo.origin import LiveOrigin, OriginOptions
 from domain.ingest.window import index_key
+from infra.storage.segment_index import StoredSegment, StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from tests.factories.segments import MEDIA, stored_segment
 from tests.integration.ingest.harness import IngestHarness
