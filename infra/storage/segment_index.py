@@ -32,6 +32,14 @@ _LONGEST_HOLE: Final = 16
 
 _MINUTE: Final = 60.0
 
+_CONCURRENT_LOOKS: Final = 8
+
+_LOOK_AHEAD: Final = 6
+"""Minutes by which a stream may be further than its last record says: see `RECORDED_SECONDS`."""
+
+_LOOK_BACK: Final = 18
+"""Minutes that are read at once: those that a stream keeps, and those ahead."""
+
 
 class StoredSegment(Model):
     """A stored segment as it was listed, measured and placed."""
@@ -125,13 +133,47 @@ class StoredSegments:
 
     async def covering(self, start: float, end: float) -> list[SegmentRef]:
         """Return the stored segments that overlap `start`..`end` (s of media time), in order."""
-        found = []
-        for minute in range(max(_minute(start) - 1, 0), _minute(end) + 1):
-            for each in await self._read(minute):
-                overlaps = each.ref.end > start and each.ref.start < end
-                if overlaps and await self._store.exists(each.ref.key):
-                    found.append(each.ref)
-        return sorted(found, key=lambda ref: ref.start)
+        minutes = range(max(_minute(start) - 1, 0), _minute(end) + 1)
+        indexed = [
+            each.ref
+            for minute in await asyncio.gather(*map(self._read, minutes))
+            for each in minute
+            if each.ref.end > start and each.ref.start < end
+        ]
+        return sorted(await self.existing(indexed), key=lambda ref: ref.start)
+
+    async def existing(self, segments: Sequence[SegmentRef]) -> list[SegmentRef]:
+        """Return those of these segments that are stored; a full store may have deleted some."""
+        slots = asyncio.Semaphore(_CONCURRENT_LOOKS)
+
+        async def exists(segment: SegmentRef) -> bool:
+            async with slots:
+                return await self._store.exists(segment.key)
+
+        found = await asyncio.gather(*map(exists, segments))
+        return [segment for segment, is_there in zip(segments, found, strict=True) if is_there]
+
+    async def kept(self, *, near: float) -> list[SegmentRef]:
+        """Return all segments that are stored, in order.
+
+        Args:
+            near: seconds of media time near the newest segment: at most `_LOOK_AHEAD` minutes
+                before it.
+        """
+        newest = _minute(near) + _LOOK_AHEAD
+        first = max(newest - _LOOK_BACK, 0)
+        minutes = list(await asyncio.gather(*map(self._read, range(first, newest + 1))))
+        while minutes[0] and first > 0:
+            first -= 1
+            minutes.insert(0, await self._read(first))
+        refs = sorted(
+            (each.ref for minute in minutes for each in minute), key=lambda ref: ref.start
+        )
+        # The index names deleted segments until all of their minute are deleted.
+        for number, ref in enumerate(refs):
+            if await self._store.exists(ref.key):
+                return refs[number:]
+        return []
 
     async def release(self, *, before: float | None, after: float = 0.0) -> None:
         """Delete the segments that end before a media time (s), or everything for None.

@@ -14,6 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
 from activities.maintenance import ExecutionActivities
+from app.services.clips import MediaRetention
 from app.services.streams import StreamStarter, close_orphan
 from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
@@ -45,6 +46,7 @@ from tests.factories.rows import new_clip, new_endpoint, new_highlight, new_stre
 from tests.factories.segments import MEDIA, stored_segment
 from tests.fakes.workflows import FakeStreamWorkflow
 
+RETENTION = 0.0
 NOW = ReconcileExecutionsInput(grace=0.0, delivery_grace=0.0)
 
 
@@ -78,6 +80,7 @@ class Stage:
             starter=self.starter,
             segments=self.segments,
             dispatcher=WebhookDispatcher(self.database, connected(self.client)),
+            retention=MediaRetention(self.database, seconds=RETENTION),
         )
         return await ActivityEnvironment().run(activities.reconcile_executions, request)
 
