@@ -16,9 +16,10 @@ from domain.clips.models import ClipSpec, ClipStatus
 from domain.ids import clip_workflow_id
 from domain.streams.messages import ClipRecord, StreamRecord
 from domain.streams.status import EndReason, StreamEnd, StreamProgress, StreamStatus
+from domain.tenants.usage import PlanName
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips, streams
+from infra.db.repositories import clips, streams, tenants
 from infra.db.repositories.events import undispatched
 from infra.settings import Settings
 from infra.storage.segment_index import StoredSegments
@@ -198,6 +199,8 @@ async def test_exactly_one_span_of_a_second_or_more_is_asked_for(
 
 async def test_the_plan_limits_length_and_number(recorded: Recorded) -> None:
     tenant = recorded.account.tenant_id
+    async with recorded.database.session(tenant) as session:
+        await tenants.set_plan(session, tenant_id=tenant, plan=PlanName.FREE)
     too_long = await recorded.ask({"last": 61})
     assert (too_long.status_code, too_long.json()["code"]) == (422, "clip_too_long")
     async with recorded.database.session(tenant) as session:

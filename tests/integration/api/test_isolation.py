@@ -39,9 +39,7 @@ BY_ID = [
     ("GET", "/v1/highlights/{highlight_id}/feedback"),
     ("POST", "/v1/highlights/{highlight_id}/feedback"),
     ("GET", "/v1/clips/{clip_id}"),
-    ("DELETE", "/v1/clips/{clip_id}"),
     ("GET", "/v1/streams/{stream_id}/clips"),
-    ("POST", "/v1/streams/{stream_id}/clips"),
     ("GET", "/v1/webhooks/{endpoint_id}"),
     ("GET", "/v1/webhooks/{endpoint_id}/deliveries"),
     ("POST", "/v1/webhooks/{endpoint_id}/test"),
@@ -54,7 +52,6 @@ BY_ID = [
 ]
 BODIES = {
     "/v1/highlights/{highlight_id}/feedback": {"verdict": "like"},
-    "/v1/streams/{stream_id}/clips": {"last": 5},
 }
 LISTS = [
     ("GET", "/v1/streams"),
@@ -67,6 +64,9 @@ LISTS = [
 SEARCHES = [("GET", "/v1/highlights/search")]
 # By signature instead of a key (test_clips.py, test_instant_clips.py), or creating only.
 OTHERS = [
+    # With stored media, or on demand only (test_clips_on_demand.py).
+    ("POST", "/v1/streams/{stream_id}/clips"),
+    ("DELETE", "/v1/clips/{clip_id}"),
     ("GET", "/v1/highlights/{highlight_id}/clip.m3u8"),
     ("GET", "/v1/clips/{clip_id}/clip.m3u8"),
     ("GET", "/v1/streams/{stream_id}/media/{variant}/{name}"),
