@@ -36,7 +36,7 @@ dev: setup ## Run the whole stack on this machine until Ctrl-C
 .PHONY: test
 test: setup ## Run all tests, with coverage
 	@bin/system-packages
-	@bin/locked-tools openapi playlists external s3_server
+	@bin/locked-tools openapi playlists players external s3_server
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=
 	@$(BIN)/pytest -m serial --cov --cov-append --cov-report=term --cov-fail-under=80

@@ -13,6 +13,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api import audit, health
 from api.auth import charge_file
+from api.clips import on_demand as clips_on_demand
+from api.clips import playback as clip_playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
@@ -73,6 +75,7 @@ _GZIP_LEVEL: Final = 5
 _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events),
+    *(clip_playback, clips_on_demand),
     *(search, highlights, feedback, clips, profiles),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
@@ -82,7 +85,7 @@ _READS: Final = frozenset({"/v1/highlights/batch-get", "/v1/profiles/match"})
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams and their analysis."},
     {"name": "highlights", "description": "Highlights found in streams."},
-    {"name": "clips", "description": "Video files of highlights."},
+    {"name": "clips", "description": "Clips of highlights and on demand."},
     {"name": "profiles", "description": "Scoring rules of each game, and your overrides."},
     {"name": "connections", "description": "100ms workspaces whose events start streams."},
     {"name": "100ms", "description": "Receivers of 100ms webhooks."},

@@ -140,6 +140,7 @@ def ingest_activities(container: Container) -> IngestActivities:
         client=container.hls,
         pool=container.probes,
         worker=container.worker_name,
+        retention=container.services.retention,
     )
 
 
@@ -182,6 +183,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         starter=services.starter,
         segments=container.segments,
         dispatcher=dispatcher,
+        retention=services.retention,
     )
     inbound = InboundActivities(
         database=database,

@@ -52,6 +52,11 @@ def clip_id(*, highlight: UUID, start: float, end: float, cut: int = 0) -> UUID:
     return uuid5(_CLIP, f"{name}/{cut}" if cut else name)
 
 
+def requested_clip_id(*, request: UUID, part: int) -> UUID:
+    """Return the id of a clip on demand: part `part` of what a request asked for."""
+    return uuid5(_CLIP, f"{request}/part/{part}")
+
+
 def event_id(*, tenant_id: UUID, kind: str, subject: str, revision: int) -> UUID:
     """Return the id of the event that publishes change `revision` of a subject."""
     return uuid5(_EVENT, f"{tenant_id}/{kind}/{subject}/{revision}")

@@ -13,11 +13,12 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from api.auth import Reader
+from api.auth import Reader, Writer
 from api.clips.schemas import ClipDetail
 from api.errors.problems import (
     ClipNotFoundProblem,
     ExpiredSignatureProblem,
+    HighlightClipProblem,
     InvalidRequestProblem,
     InvalidSignatureProblem,
     MissingScopeProblem,
@@ -25,30 +26,32 @@ from api.errors.problems import (
     UnauthenticatedProblem,
     UnavailableProblem,
 )
-from api.errors.reference import documented
+from api.errors.reference import WITH_KEY, documented
 from api.middleware.conditional import matches
 from api.middleware.request_context import request_id_of
 from api.middleware.routing import WITHOUT_KEY
 from api.services import Services, ServicesDependency
+from app.services.clips import HighlightClipError
 from domain.clips.models import ClipStatus
+from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips
 from infra.db.tables import Clip
 from infra.storage.s3 import media_type
-from infra.storage.signed_urls import ClipFile, UrlVerdict, clip_path
+from infra.storage.signed_urls import UrlVerdict, clip_path
 
 router = APIRouter(prefix="/v1/clips", tags=["clips"])
 _REDIRECT_CACHED: Final = 60
 """Seconds for which a client may reuse a redirect, and read a clip that was deleted meanwhile."""
 
 _REFUSALS: Final = frozenset({400, 416})
-_FILE_PROBLEMS = documented(
-    ClipNotFoundProblem,
+FILE_PROBLEMS: Final = (
     ExpiredSignatureProblem,
     InvalidSignatureProblem,
     InvalidRequestProblem,
     RangeNotSatisfiableProblem,
     UnavailableProblem,
 )
+"""Problems of every file behind a signed URL."""
 
 Tenant = Annotated[UUID, Query(description="From the signed URL.")]
 Expires = Annotated[int, Query(ge=0, le=1 << 40, description="From the signed URL.")]
@@ -65,7 +68,7 @@ def _file_responses(media_type: str) -> dict[int | str, dict[str, object]]:
             "description": "The file is in S3 or a CDN: `Location` reads it, with ranges, until "
             "the signed URL expires or for seven days. Follow it; do not store it.",
         },
-        **_FILE_PROBLEMS,
+        **documented(ClipNotFoundProblem, *FILE_PROBLEMS),
     }
 
 
@@ -89,6 +92,27 @@ async def get_clip(clip_id: UUID, caller: Reader, services: ServicesDependency) 
     return ClipDetail.of(row, services)
 
 
+@router.delete(
+    "/{clip_id}",
+    operation_id="deleteClip",
+    status_code=204,
+    response_class=Response,
+    responses=documented(*WITH_KEY, ClipNotFoundProblem, HighlightClipProblem),
+)
+async def delete_clip(clip_id: UUID, caller: Writer, services: ServicesDependency) -> Response:
+    """Delete a clip on demand with its files. Its row stays, with the status `deleted`."""
+    try:
+        async with services.database.session(caller.tenant_id) as session:
+            await services.clip_requests.delete(
+                session, tenant_id=caller.tenant_id, clip_id=clip_id
+            )
+    except RecordMissingError:
+        raise ClipNotFoundProblem from None
+    except HighlightClipError:
+        raise HighlightClipProblem from None
+    return Response(status_code=204)
+
+
 @router.head("/{clip_id}/download", include_in_schema=False)
 @router.get(
     "/{clip_id}/download",
@@ -110,7 +134,13 @@ async def download_clip(
 
     Follow redirects: an installation that stores clips in S3 answers with one.
     """
-    _check(services, clip_id, "download", tenant=tenant, expires=expires, signature=signature)
+    check_signature(
+        services,
+        clip_path(clip_id, "download"),
+        tenant=tenant,
+        expires=expires,
+        signature=signature,
+    )
     row = await _ready_clip(services, tenant, clip_id)
     return await _serve(services, row, row.key, request, etag=row.sha256, expires=expires)
 
@@ -133,22 +163,28 @@ async def download_thumbnail(
     request: Request,
 ) -> Response:
     """Download a clip's thumbnail by its signed URL. No API key is needed."""
-    _check(services, clip_id, "thumbnail", tenant=tenant, expires=expires, signature=signature)
+    check_signature(
+        services,
+        clip_path(clip_id, "thumbnail"),
+        tenant=tenant,
+        expires=expires,
+        signature=signature,
+    )
     row = await _ready_clip(services, tenant, clip_id)
     return await _serve(services, row, row.thumbnail_key, request, etag=None, expires=expires)
 
 
-def _check(
-    services: Services,
-    clip_id: UUID,
-    file: ClipFile,
-    *,
-    tenant: UUID,
-    expires: int,
-    signature: str,
+def check_signature(
+    services: Services, path: str, *, tenant: UUID, expires: int, signature: str
 ) -> None:
+    """Check the query of a signed URL.
+
+    Raises:
+        InvalidSignatureProblem: the URL was changed.
+        ExpiredSignatureProblem: its time is over.
+    """
     verdict = services.signer.check(
-        clip_path(clip_id, file),
+        path,
         tenant_id=tenant,
         expires=expires,
         signature=signature,
@@ -181,18 +217,18 @@ async def _serve(
         raise ClipNotFoundProblem
     path = await services.clips.locate(key, expires=expires, head=request.method == "HEAD")
     if isinstance(path, str):
-        return _redirect(path, expires=expires)
+        return redirect_to(path, expires=expires)
     try:
         found = await asyncio.to_thread(path.stat)
     except OSError:
         raise ClipNotFoundProblem("The clip's file was deleted.") from None
     headers = {
-        "Cache-Control": f"private, max-age={_remaining(expires)}, immutable",
+        "Cache-Control": f"private, max-age={remaining(expires)}, immutable",
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
     if etag is not None:
         headers["ETag"] = f'"{etag}"'
-    response = _ClipFileResponse(
+    response = SignedFileResponse(
         path, request_id_of(request.scope), headers=headers, stat_result=found, name=f"{row.id}"
     )
     if matches(request.headers.get("if-none-match"), response.headers["etag"]):
@@ -201,22 +237,23 @@ async def _serve(
     return response
 
 
-def _redirect(url: str, *, expires: int) -> Response:
+def redirect_to(url: str, *, expires: int) -> Response:
     """Send a client to S3 or the CDN; the bytes never pass through us."""
     headers = {
         "Location": url,
-        "Cache-Control": f"private, max-age={min(_REDIRECT_CACHED, _remaining(expires))}",
+        "Cache-Control": f"private, max-age={min(_REDIRECT_CACHED, remaining(expires))}",
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Referrer-Policy": "no-referrer",
     }
     return Response(status_code=307, headers=headers)
 
 
-def _remaining(expires: int) -> int:
+def remaining(expires: int) -> int:
+    """Return the seconds until a Unix time."""
     return max(0, expires - int(time.time()))
 
 
-class _ClipFileResponse(FileResponse):
+class SignedFileResponse(FileResponse):
     """A file response with ranges, whose errors are problem documents."""
 
     def __init__(

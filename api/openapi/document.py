@@ -220,6 +220,14 @@ LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
         Link("searchHighlights", "cursor", "/next_cursor"),
     ),
     ("getHighlight", "200"): _HIGHLIGHT,
+    ("createClip", "201"): (
+        Link("getClip", "clip_id", "/data/0/id"),
+        Link("deleteClip", "clip_id", "/data/0/id"),
+    ),
+    ("listStreamClips", "200"): (
+        Link("getClip", "clip_id", "/data/0/id"),
+        Link("listStreamClips", "cursor", "/next_cursor"),
+    ),
     ("getClip", "200"): (Link("getHighlight", "highlight_id", "/highlight_id"),),
     ("listProfiles", "200"): (Link("getProfile", "profile_id", "/data/0/id"),),
     ("matchProfile", "200"): (Link("getProfile", "profile_id", "/profile_id"),),

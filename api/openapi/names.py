@@ -57,6 +57,7 @@ NAMES: Final = {
     "Page_FeedbackModel_": "FeedbackList",
     "Page_HighlightModel_": "HighlightList",
     "Page_KeyModel_": "ApiKeyList",
+    "Page_ClipDetail_": "ClipList",
     "Page_StreamModel_": "StreamList",
     "ReadinessReport": "Readiness",
     "Reason": "HighlightReason",

@@ -57,6 +57,9 @@ class CountingStore:
         self.requests["GET"] += 1
         return await self._store.path(key)
 
+    async def locate(self, key: str, *, expires: int) -> Path | str:
+        return await self._store.locate(key, expires=expires)
+
     async def read(self, key: str) -> bytes:
         self.requests["GET"] += 1
         return await self._store.read(key)

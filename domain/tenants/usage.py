@@ -28,13 +28,16 @@ class Plan(Model):
     """Limits of a plan.
 
     Requests are weighted by their cost. One key may use only a part of its tenant's requests, so
-    that a misbehaving program does not block the tenant's others.
+    that a misbehaving program does not block the tenant's others. Clips on demand are limited in
+    length (s) and in number within 24 hours.
     """
 
     name: PlanName
     requests_per_minute: PositiveInt
     key_requests_per_minute: PositiveInt
     concurrent_streams: PositiveInt
+    clip_seconds: PositiveInt
+    clips_per_day: PositiveInt
 
 
 PLANS: Final[Mapping[PlanName, Plan]] = {
@@ -45,24 +48,32 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             requests_per_minute=60,
             key_requests_per_minute=60,
             concurrent_streams=1,
+            clip_seconds=60,
+            clips_per_day=20,
         ),
         Plan(
             name=PlanName.STARTER,
             requests_per_minute=600,
             key_requests_per_minute=300,
             concurrent_streams=5,
+            clip_seconds=120,
+            clips_per_day=200,
         ),
         Plan(
             name=PlanName.PRO,
             requests_per_minute=6_000,
             key_requests_per_minute=3_000,
             concurrent_streams=50,
+            clip_seconds=300,
+            clips_per_day=2_000,
         ),
         Plan(
             name=PlanName.ENTERPRISE,
             requests_per_minute=60_000,
             key_requests_per_minute=30_000,
             concurrent_streams=1_000,
+            clip_seconds=600,
+            clips_per_day=20_000,
         ),
     )
 }
@@ -97,6 +108,39 @@ def require_stream_quota(plan: Plan, running: Sequence[UUID]) -> None:
     """
     if len(running) >= plan.concurrent_streams:
         raise StreamQuotaExceededError(plan, running)
+
+
+class ClipTooLongError(Exception):
+    """A clip on demand is longer than the tenant's plan allows."""
+
+
+def require_clip_length(plan: Plan, *, seconds: float) -> None:
+    """Raise if a clip on demand of `seconds` is too long.
+
+    Raises:
+        ClipTooLongError: the plan allows shorter ones only.
+    """
+    if seconds > plan.clip_seconds:
+        raise ClipTooLongError(
+            f"The plan `{plan.name}` allows clips of {plan.clip_seconds} s; this is {seconds:g} s."
+        )
+
+
+class ClipQuotaExceededError(Exception):
+    """A tenant has asked for as many clips within 24 hours as its plan allows."""
+
+
+def require_clip_quota(plan: Plan, *, made: int, count: int) -> None:
+    """Raise if a tenant may not have `count` more clips on demand, with `made` in 24 hours.
+
+    Raises:
+        ClipQuotaExceededError: the plan allows no more.
+    """
+    if made + count > plan.clips_per_day:
+        raise ClipQuotaExceededError(
+            f"The plan `{plan.name}` allows {plan.clips_per_day} clips on demand in 24 hours. "
+            f"{made} were made, and {count} more are asked for."
+        )
 
 
 THRESHOLDS: Final = (50, 80, 100)

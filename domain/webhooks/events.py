@@ -49,8 +49,8 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     EventType.HIGHLIGHT_PENDING: "A highlight was found; a better one nearby may still replace it.",
     EventType.HIGHLIGHT_CONFIRMED: "A highlight is final.",
     EventType.HIGHLIGHT_RETRACTED: "A pending highlight was withdrawn permanently.",
-    EventType.CLIP_READY: "A highlight's clip can be downloaded.",
-    EventType.CLIP_FAILED: "A highlight's clip could not be rendered; see `message`.",
+    EventType.CLIP_READY: "A clip, of a highlight or on demand, can be downloaded.",
+    EventType.CLIP_FAILED: "A clip could not be rendered; see `message`.",
     EventType.USAGE_THRESHOLD: "Usage has reached a threshold of a budget.",
     EventType.ENDPOINT_DISABLED: "A webhook endpoint was disabled; see `reason`.",
     EventType.ENDPOINT_TEST: "A test that you requested. You cannot subscribe to it.",
@@ -81,7 +81,8 @@ class HighlightPayload(Model):
     """A highlight, in `highlight.*`; positions in seconds of the stream's media time.
 
     `score` is the combined one and `dimensions` those it is made of, from 0 to 1. `state` is the
-    state of the match as read on the screen.
+    state of the match as read on the screen. `hls_url` plays the moment at once, from whole
+    segments, until `clip.ready` brings the exact file; it is signed when the event is sent.
     """
 
     highlight_id: UUID
@@ -100,24 +101,27 @@ class HighlightPayload(Model):
     end: float
     peak_wall_clock: datetime | None
     state: MatchState | None = None
+    hls_url: str | None = None
     revision: int
 
 
 class ClipPayload(Model):
     """A clip and its highlight, in `clip.*`; seconds of media time, bytes.
 
+    A clip on demand has its own title, and no highlight, score or peak.
+
     `url` and `thumbnail_url` are signed when the event is sent, again at each attempt. In the
     outbox they are the bare paths.
     """
 
     clip_id: UUID
-    highlight_id: UUID
+    highlight_id: UUID | None
     stream_id: UUID
     status: ClipStatus
     title: str
-    score: float
+    score: float | None
     tags: tuple[str, ...]
-    peak: float
+    peak: float | None
     start: float
     duration: float
     size: int | None

@@ -202,10 +202,15 @@ _POLICY: Final = RetentionPolicy()
 
 
 class RetentionSettings(SettingsSection):
-    """How long records are kept."""
+    """How long records and media are kept."""
 
     heading = "Retention"
 
+    media_retention: NonNegativeFloat = Field(
+        default=900.0,
+        description="Seconds for which the last ten minutes of an ended stream's media are kept, "
+        "for clips on demand.",
+    )
     retention_idempotency_keys: float = Field(
         default=_POLICY.idempotency_keys / DAY,
         ge=1,

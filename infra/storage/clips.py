@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 from uuid import uuid4
 
-from infra.storage.s3 import S3Bucket, media_type
+from infra.storage.s3 import LONGEST_URL, S3Bucket, media_type
 from infra.storage.scratch import is_abandoned, locked
 from infra.storage.signed_urls import CloudFrontLinks
 
@@ -106,9 +106,6 @@ class LocalClipStore:
             partial.unlink(missing_ok=True)
 
 
-_LONGEST_URL: Final = 7 * 86_400
-"""Seconds for which a URL of S3 can be signed."""
-
 # Nothing else is ever stored under a clip's key. A day bounds what a CDN keeps of a deleted clip.
 _CACHED: Final = "public, max-age=86400, immutable"
 
@@ -157,7 +154,7 @@ class S3ClipStore:
         """Return a signed URL of `key`."""
         if self._cdn is not None:
             return self._cdn.sign(_checked(key), expires=expires)
-        seconds = min(max(1, math.ceil(expires - self._clock())), _LONGEST_URL)
+        seconds = min(max(1, math.ceil(expires - self._clock())), LONGEST_URL)
         return await self._bucket.presigned_url(_checked(key), seconds=seconds, head=head)
 
     def sweep(self) -> int:

@@ -108,6 +108,10 @@ class S3Error(OSError):
         self.remedy = remedy
 
 
+LONGEST_URL: Final = 7 * 86_400
+"""Seconds for which a URL of S3 can be signed."""
+
+
 class S3BucketMissingError(S3Error):
     """There is no such bucket."""
 

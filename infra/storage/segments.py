@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ import structlog
 
 from domain.media.segments import StoredObject, media_to_evict
 from infra.storage.cache import MediaCache
-from infra.storage.s3 import S3Bucket, S3ObjectMissingError, media_type
+from infra.storage.s3 import LONGEST_URL, S3Bucket, S3ObjectMissingError, media_type
 
 _SCRATCH: Final = ".scratch"
 _KEY_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -88,6 +89,13 @@ class SegmentStore(Protocol):
 
     async def path(self, key: str) -> Path:
         """Return a local path to read `key` at; raises `UnknownKeyError`."""
+
+    async def locate(self, key: str, *, expires: int) -> Path | str:
+        """Return where clients read `key`: a file to serve, or a URL to redirect them to.
+
+        A file exists (else `UnknownKeyError` is raised); behind a URL nothing need be stored. The
+        URL works until the Unix time `expires` (s), if seven days allow.
+        """
 
     async def read(self, key: str) -> bytes:
         """Return what is stored under `key`; raises `UnknownKeyError`."""
@@ -167,6 +175,10 @@ class LocalSegmentStore:
         if not await asyncio.to_thread(path.is_file):
             raise UnknownKeyError(key)
         return path
+
+    async def locate(self, key: str, *, expires: int) -> Path | str:  # noqa: ARG002
+        """Return the file of `key`; raises `UnknownKeyError`."""
+        return await self.path(key)
 
     async def read(self, key: str) -> bytes:
         """Return what is stored under `key`; raises `UnknownKeyError`."""
@@ -304,6 +316,11 @@ class S3SegmentStore:
             )
         except S3ObjectMissingError:
             raise UnknownKeyError(key) from None
+
+    async def locate(self, key: str, *, expires: int) -> Path | str:
+        """Return a presigned URL of `key`."""
+        seconds = min(max(1, math.ceil(expires - time.time())), LONGEST_URL)
+        return await self._bucket.presigned_url(_checked(key), seconds=seconds)
 
     async def read(self, key: str) -> bytes:
         """Return what is stored under `key`; raises `UnknownKeyError`."""

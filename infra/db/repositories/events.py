@@ -30,7 +30,7 @@ from domain.webhooks.events import (
     of_stream,
 )
 from infra.db.tables import Clip, Delivery, EventRow, Highlight, Stream
-from infra.storage.signed_urls import clip_path
+from infra.storage.signed_urls import clip_path, highlight_playlist_path
 
 
 async def append(session: AsyncSession, event: Event) -> bool:
@@ -182,11 +182,11 @@ async def append_highlight_event(
 
 
 async def append_clip_event(
-    session: AsyncSession, row: Clip, about: Highlight, *, before: ClipStatus | None
+    session: AsyncSession, row: Clip, about: Highlight | None, *, before: ClipStatus | None
 ) -> bool:
     """Append the event of a clip's change of status. Return True if there was one.
 
-    Events of a clip are ordered with those of its highlight.
+    Events of a clip are ordered with those of its highlight, if it has one.
     """
     kind = of_clip(before, ClipStatus(row.status))
     if kind is None:
@@ -198,7 +198,7 @@ async def append_clip_event(
             _clip_payload(row, about),
             tenant_id=row.tenant_id,
             subject=f"clip/{row.id}",
-            ordering_key=f"highlight/{about.id}",
+            ordering_key=None if about is None else f"highlight/{about.id}",
             revision=row.revision,
             created_at=row.updated_at,
             stream_id=row.stream_id,
@@ -241,6 +241,9 @@ def _highlight_payload(row: Highlight) -> HighlightPayload:
         end=row.end,
         peak_wall_clock=row.peak_wall_clock,
         state=None if row.match_state is None else MatchState.model_validate(row.match_state),
+        hls_url=highlight_playlist_path(row.id)
+        if row.status in {DecisionStatus.PENDING, DecisionStatus.CONFIRMED}
+        else None,
         revision=row.revision,
     )
 
@@ -249,17 +252,17 @@ def _title(row: Highlight) -> str:
     return headline(row.title, game=row.game, tags=row.tags, peak=row.peak)
 
 
-def _clip_payload(row: Clip, about: Highlight) -> ClipPayload:
+def _clip_payload(row: Clip, about: Highlight | None) -> ClipPayload:
     is_ready = row.status == ClipStatus.READY
     return ClipPayload(
         clip_id=row.id,
-        highlight_id=about.id,
+        highlight_id=row.highlight_id,
         stream_id=row.stream_id,
         status=ClipStatus(row.status),
-        title=_title(about),
-        score=about.score,
-        tags=tuple(about.tags),
-        peak=about.peak,
+        title=row.title if about is None else _title(about),
+        score=None if about is None else about.score,
+        tags=() if about is None else tuple(about.tags),
+        peak=None if about is None else about.peak,
         start=row.start,
         duration=row.duration,
         size=row.size,

@@ -9,6 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from api import audit
+from api.clips import on_demand, playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
@@ -27,7 +28,7 @@ from tests.integration.api.conftest import Account
 
 RESOURCES = (
     *(streams, stream_events),
-    *(search, highlights, feedback, clips, profiles, usage),
+    *(search, highlights, feedback, clips, on_demand, playback, profiles, usage),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [
@@ -38,6 +39,7 @@ BY_ID = [
     ("GET", "/v1/highlights/{highlight_id}/feedback"),
     ("POST", "/v1/highlights/{highlight_id}/feedback"),
     ("GET", "/v1/clips/{clip_id}"),
+    ("GET", "/v1/streams/{stream_id}/clips"),
     ("GET", "/v1/webhooks/{endpoint_id}"),
     ("GET", "/v1/webhooks/{endpoint_id}/deliveries"),
     ("POST", "/v1/webhooks/{endpoint_id}/test"),
@@ -48,7 +50,9 @@ BY_ID = [
     ("POST", "/v1/connections/{connection_id}/rotate"),
     ("DELETE", "/v1/streams/{stream_id}"),
 ]
-BODIES = {"/v1/highlights/{highlight_id}/feedback": {"verdict": "like"}}
+BODIES = {
+    "/v1/highlights/{highlight_id}/feedback": {"verdict": "like"},
+}
 LISTS = [
     ("GET", "/v1/streams"),
     ("GET", "/v1/highlights/list"),
@@ -58,8 +62,15 @@ LISTS = [
 ]
 # By words (test_highlight_search.py).
 SEARCHES = [("GET", "/v1/highlights/search")]
-# By signature instead of a key (test_clips.py), or creating only.
+# By signature instead of a key (test_clips.py, test_instant_clips.py), or creating only.
 OTHERS = [
+    # With stored media, or on demand only (test_clips_on_demand.py).
+    ("POST", "/v1/streams/{stream_id}/clips"),
+    ("DELETE", "/v1/clips/{clip_id}"),
+    ("GET", "/v1/highlights/{highlight_id}/clip.m3u8"),
+    ("GET", "/v1/clips/{clip_id}/clip.m3u8"),
+    ("GET", "/v1/streams/{stream_id}/media/{variant}/{name}"),
+    ("HEAD", "/v1/streams/{stream_id}/media/{variant}/{name}"),
     ("GET", "/v1/clips/{clip_id}/download"),
     ("HEAD", "/v1/clips/{clip_id}/download"),
     ("GET", "/v1/clips/{clip_id}/thumbnail"),

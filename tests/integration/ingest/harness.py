@@ -19,7 +19,6 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.follow import AnalysisPool, FollowActivities, WindowAnalyzer
 from activities.ingest import IngestActivities
-from activities.ingest.store import IndexedMinute
 from demo.origin.server import bind, serving
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestLimits, IngestProgress
 from domain.media.segments import Gap, SegmentRef, TimedMetadata, VariantPolicy
@@ -28,6 +27,7 @@ from domain.streams.status import EndReason
 from infra.media.hls_client import HlsClient
 from infra.media.pool import MediaPool
 from infra.ssrf import UrlGuard
+from infra.storage.segment_index import IndexedMinute
 from infra.storage.segments import LocalSegmentStore, SegmentStore
 
 QUICK = IngestLimits(

@@ -23,8 +23,11 @@ from tldrtv_highlights._resource import Download, Following, Listing, Operation,
 from tldrtv_highlights._transport import File
 from tldrtv_highlights.models import Clip
 
-# What 100ms sends us is not for tenants to send.
-FOREIGN = {"receiveConnectionEvent", "receiveWorkspaceEvent"}
+# What 100ms sends us is not for tenants to send, and instant clips are for players.
+FOREIGN = {
+    *("receiveConnectionEvent", "receiveWorkspaceEvent"),
+    *("playHighlight", "playClip", "downloadSegment"),
+}
 CLIP = Clip.model_validate(
     {"id": "c", "status": "ready", "start": 0, "end": 1, "duration": 1}
     | dict.fromkeys(("url", "thumbnail_url"), "http://x/")

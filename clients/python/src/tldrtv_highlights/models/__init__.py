@@ -11,7 +11,7 @@ from tldrtv_highlights.models.batches import (
     StreamResult,
     StreamResults,
 )
-from tldrtv_highlights.models.clips import Clip, ClipDetail
+from tldrtv_highlights.models.clips import Clip, ClipDetail, CreatedClips, MissingMedia, Playback
 from tldrtv_highlights.models.connections import (
     Checks,
     Connection,
@@ -69,6 +69,7 @@ __all__ = [
     "Connection",
     "ConnectionSecrets",
     "Correction",
+    "CreatedClips",
     "CreatedKey",
     "Delivery",
     "DeliveryAttempt",
@@ -88,12 +89,14 @@ __all__ = [
     "Key",
     "Match",
     "MatchState",
+    "MissingMedia",
     "Model",
     "Override",
     "OverrideDetail",
     "OverrideHistory",
     "Page",
     "Piece",
+    "Playback",
     "ProfileDetail",
     "ProfileList",
     "ProfileMatch",
