@@ -33,7 +33,7 @@ from api.services import Services, ServicesDependency
 from domain.clips.models import ClipStatus
 from infra.db.repositories import clips
 from infra.db.tables import Clip
-from infra.storage.s3 import media_type
+from infra.storage.media_types import media_type
 from infra.storage.signed_urls import ClipFile, UrlVerdict, clip_path
 
 router = APIRouter(prefix="/v1/clips", tags=["clips"])

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 from uuid import uuid4
 
-from infra.storage.s3 import S3Bucket, media_type
+from infra.storage.media_types import media_type
+from infra.storage.s3 import S3Bucket
 from infra.storage.scratch import is_abandoned, locked
 from infra.storage.signed_urls import CloudFrontLinks
 

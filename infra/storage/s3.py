@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -460,22 +460,6 @@ class S3Bucket:
                 f"What {self.location} stored under {key} is not what was sent, and was deleted.",
                 "Look for a proxy that changes uploads.",
             )
-
-
-_MEDIA_TYPES: Final = {
-    ".aac": "audio/aac",
-    ".jpg": "image/jpeg",
-    ".json": "application/json",
-    ".m4s": "video/iso.segment",
-    ".mp4": "video/mp4",
-    ".ts": "video/mp2t",
-    ".vtt": "text/vtt",
-}
-
-
-def media_type(key: str) -> str:
-    """Return the media type of what is stored under a key, by its suffix."""
-    return _MEDIA_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
 
 
 def _size_and_crc32(source: bytes | Path) -> tuple[int, str]:
