@@ -135,7 +135,7 @@ class S3ClipStore:
         self._clock = clock
 
     async def put(self, key: str, source: Path) -> None:
-        """Store the file at `source` under `key`, and read its size and checksum back.
+        """Store the file at `source` under `key`, verified by its checksum.
 
         Raises:
             ClipStoreError: `key` is no name of a clip.
