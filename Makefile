@@ -52,10 +52,11 @@ external: setup ## Try the API and the media code with programs and samples of o
 	  tests/integration/gemini/test_faults.py
 
 .PHONY: drills
-drills: setup ## Kill, stop and cut off workers that share ten live streams (DRILLS= names some)
+drills: setup ## Kill, stop and cut off workers that share ten live streams (DRILLS= PLAYLIST=10)
 	@bin/system-packages
 	@bin/locked-tools s3_server
-	@DRILL=1 $(BIN)/pytest tests/e2e/test_two_workers.py $${DRILLS:+-k "$$DRILLS"}
+	@DRILL_PLAYLIST=$${PLAYLIST:-10} $(BIN)/pytest tests/e2e/test_two_workers.py \
+	  $${DRILLS:+-k "$$DRILLS"}
 
 .PHONY: lint
 lint: $(READY) ## Check format, style, types and the import contracts

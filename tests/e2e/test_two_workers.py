@@ -38,7 +38,8 @@ from tests.factories.rows import new_tenant
 from tests.fakes.s3_server import S3Server
 from tests.fakes.tcp_proxy import TcpProxy
 
-LONG = bool(os.environ.get("DRILL"))
+LONG = float(os.environ.get("DRILL_PLAYLIST", "0"))
+SEGMENT_DURATION = 2.0
 STOP_TIMEOUT = 60.0
 RESULT_TIMEOUT = 600.0 if LONG else 180.0
 BETWEEN_TURNS = 12  # segments that the first stream publishes
@@ -102,16 +103,24 @@ class Drill:
     Attributes:
         disturb: what happens to a worker, for so many seconds if it passes.
         streams: live streams that both workers share.
-        pace: of the streams, whose playlists last ten seconds of wall clock at any.
+        pace: of the streams.
+        playlist: seconds of wall clock that their playlists list.
         outage: seconds.
         turns: workers to which it happens; one that ends is then replaced.
     """
 
     disturb: Callable[[Worker, float], Awaitable[None]]
     streams: int = 1
-    pace: float = 4.5
+    pace: float = 4.0
+    playlist: float = 15.0
     outage: float = 5.0
     turns: int = 1
+
+    @property
+    def options(self) -> OriginOptions:
+        """How the streams are played."""
+        window = round(self.playlist * self.pace / SEGMENT_DURATION)
+        return OriginOptions(pace=self.pace, window=window, autostart=False)
 
 
 async def kill(worker: Worker, _: float) -> None:
@@ -249,14 +258,14 @@ async def render_queue(client: Client, clip: Clip) -> str:
 
 
 DRILLS = {
-    "killed": Drill(kill, streams=2, pace=3.0),
+    "killed": Drill(kill, streams=2, pace=3.0, playlist=10.0),
     "terminated": Drill(terminate),
     "cut-off": Drill(silence),
     "refused": Drill(refuse),
 }
 if LONG:
     DRILLS = {
-        name: replace(drill, streams=10, pace=1.0, outage=20.0, turns=2)
+        name: replace(drill, streams=10, pace=1.0, playlist=LONG, outage=20.0, turns=2)
         for name, drill in DRILLS.items()
     }
 else:
@@ -272,9 +281,8 @@ async def test_no_segment_is_lost_and_each_clip_exists_once(
         await workers.start()
     tenant_id = await new_tenant(container.database)
     async with AsyncExitStack() as stack:
-        options = OriginOptions(pace=drill.pace, autostart=False)
         origins = [
-            await stack.enter_async_context(LiveOrigin(match.video, options))
+            await stack.enter_async_context(LiveOrigin(match.video, drill.options))
             for _ in range(drill.streams)
         ]
         streams = [
