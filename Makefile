@@ -51,6 +51,13 @@ external: setup ## Try the API and the media code with programs and samples of o
 	  tests/integration/api/test_openapi.py tests/integration/api/test_openapi_lint.py \
 	  tests/integration/gemini/test_faults.py
 
+.PHONY: drills
+drills: setup ## Kill, stop and cut off workers that share ten live streams (DRILLS= PLAYLIST=10)
+	@bin/system-packages
+	@bin/locked-tools s3_server
+	@DRILL_PLAYLIST=$${PLAYLIST:-10} $(BIN)/pytest tests/e2e/test_two_workers.py \
+	  $${DRILLS:+-k "$$DRILLS"}
+
 .PHONY: lint
 lint: $(READY) ## Check format, style, types and the import contracts
 	@$(BIN)/ruff format --check --quiet .

@@ -36,7 +36,7 @@ from domain.clips.models import ClipStatus
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips
 from infra.db.tables import Clip
-from infra.storage.s3 import media_type
+from infra.storage.media_types import media_type
 from infra.storage.signed_urls import UrlVerdict, clip_path
 
 router = APIRouter(prefix="/v1/clips", tags=["clips"])

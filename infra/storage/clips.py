@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 from uuid import uuid4
 
-from infra.storage.s3 import LONGEST_URL, S3Bucket, media_type
+from infra.storage.media_types import media_type
+from infra.storage.s3 import LONGEST_URL, S3Bucket
 from infra.storage.scratch import is_abandoned, locked
 from infra.storage.signed_urls import CloudFrontLinks
 
@@ -131,7 +132,7 @@ class S3ClipStore:
         self._clock = clock
 
     async def put(self, key: str, source: Path) -> None:
-        """Store the file at `source` under `key`, and read its size and checksum back.
+        """Store the file at `source` under `key`, verified by its checksum.
 
         Raises:
             ClipStoreError: `key` is no name of a clip.

@@ -19,7 +19,8 @@ import structlog
 
 from domain.media.segments import StoredObject, media_to_evict
 from infra.storage.cache import MediaCache
-from infra.storage.s3 import LONGEST_URL, S3Bucket, S3ObjectMissingError, media_type
+from infra.storage.media_types import media_type
+from infra.storage.s3 import LONGEST_URL, S3Bucket, S3ObjectMissingError
 
 _SCRATCH: Final = ".scratch"
 _KEY_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
