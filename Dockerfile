@@ -6,14 +6,13 @@ WORKDIR /src
 COPY bin/uv.lock.txt ./
 RUN python -m venv /opt/uv \
     && /opt/uv/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r uv.lock.txt
-ENV PATH=/opt/uv/bin:$PATH UV_NO_CACHE=1 UV_LINK_MODE=copy
+ENV PATH=/opt/uv/bin:$PATH UV_NO_CACHE=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 COPY requirements-runtime.lock ./
 RUN uv venv --python python3 /opt/highlights \
     && uv pip install --python /opt/highlights --no-deps --require-hashes -r requirements-runtime.lock
 COPY . .
 RUN uv build --wheel --require-hashes --build-constraints requirements.lock --out-dir dist \
-    && uv pip install --python /opt/highlights --no-deps dist/*.whl \
-    && /opt/highlights/bin/python -m compileall -q /opt/highlights/lib
+    && uv pip install --python /opt/highlights --no-deps dist/*.whl
 
 FROM python:3.11-slim-bookworm AS runtime
 ARG VERSION=0.1.0
