@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from ssl import SSLSocket
 from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any, Final
@@ -77,11 +78,23 @@ def _copilot(argv: list[str], target: Path, environment: dict[str, str]) -> None
         done.check_returncode()
 
 
+class _Proxy(ProxyRequestHandler):
+    """Says that it closes each connection, so that no client sends a second request on one."""
+
+    timeout = int(_TIMEOUT)
+
+    def end_headers(self) -> None:
+        """End the headers of a response."""
+        if isinstance(self.connection, SSLSocket):
+            self.send_header("Connection", "close")
+        super().end_headers()
+
+
 @contextmanager
 def _aws() -> Iterator[dict[str, str]]:
     """Serve the AWS API as an HTTPS proxy; yield the variables that lead programs to it."""
     logger.setLevel("CRITICAL")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), ProxyRequestHandler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Proxy)
     port = server.server_address[1]
     credentials = {
         "AWS_ACCESS_KEY_ID": "testing",
@@ -91,7 +104,7 @@ def _aws() -> Iterator[dict[str, str]]:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     os.environ.update(credentials, MOTO_PORT=str(port), TEST_PROXY_MODE="true")
-    ProxyRequestHandler.validate()
+    _Proxy.validate()
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield {
