@@ -398,7 +398,7 @@ def serve(*, after: After = None) -> None:
 
 @cli.command()
 def worker(*, after: After = None) -> None:
-    """Run a worker of all task queues."""
+    """Run a worker of the task queues that HIGHLIGHTS_WORKER_QUEUES names, by default of all."""
     with loading():
         from app.startup import check_database, check_stores
         from app.worker import run_worker
