@@ -146,9 +146,9 @@ def ingest_activities(container: Container) -> IngestActivities:
 def workers(container: Container, client: Client, ingest: IngestActivities) -> Sequence[Worker]:
     """Return one worker for each task queue, none of them started: workflows, I/O, the others.
 
-    If the segment store is remote, the others include the queues of this worker alone, for tasks
-    whose media it has in its cache. They have slots of their own: a task on them is never behind
-    one that any worker could do.
+    If the segment store is remote, the others include a queue of this worker alone, for clips whose
+    media it has in its cache. It has slots of its own: a clip on it is never behind one that any
+    worker could render.
     """
     settings, services = container.settings, container.services
     database, dispatcher = services.database, services.dispatcher
@@ -212,20 +212,13 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
             graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout),
         )
 
-    def analysis_worker(queue: str) -> Worker:
-        return activities(queue, settings.analysis_concurrency, [analysis.analyze_window])
-
     def render_worker(queue: str) -> Worker:
         return activities(
             queue, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
         )
 
-    name, own = container.worker_name, []
-    if name is not None:
-        own = [
-            analysis_worker(task_queues.of_worker(task_queues.ANALYSIS, name)),
-            render_worker(task_queues.of_worker(task_queues.RENDER, name)),
-        ]
+    name = container.worker_name
+    own = [render_worker(task_queues.of_worker(task_queues.RENDER, name))] if name else []
     return (
         Worker(
             client,
@@ -269,7 +262,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 recordings.release_recording,
             ],
         ),
-        analysis_worker(task_queues.ANALYSIS),
+        activities(task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]),
         render_worker(task_queues.RENDER),
         activities(task_queues.DELIVER, settings.webhook_concurrency, [webhooks.deliver]),
         *own,
