@@ -166,9 +166,9 @@ def ingest_activities(container: Container) -> IngestActivities:
 def workers(container: Container, client: Client, ingest: IngestActivities) -> Sequence[Worker]:
     """Return one worker for each task queue that the settings name, none of them started.
 
-    If the segment store is remote, a worker that follows streams also serves queues of this process
-    alone, for tasks whose media it has in its cache. They have separate slots: a task on them is
-    never behind one that any worker could do.
+    If the segment store is remote, a worker that follows streams also serves a queue of this worker
+    alone, for clips whose media it has in its cache. It has separate slots: a clip on it is never
+    behind one that any worker could render.
     """
     settings, services = container.settings, container.services
     database, dispatcher = services.database, services.dispatcher
@@ -233,9 +233,6 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
             graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout),
         )
 
-    def analysis_worker(queue: str) -> Worker:
-        return activities(queue, settings.analysis_concurrency, [analysis.analyze_window])
-
     def render_worker(queue: str) -> Worker:
         return activities(
             queue, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
@@ -290,7 +287,9 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
     serving: dict[str, Callable[[], Worker]] = {
         task_queues.ORCHESTRATION: workflow_worker,
         task_queues.IO: io_worker,
-        task_queues.ANALYSIS: lambda: analysis_worker(task_queues.ANALYSIS),
+        task_queues.ANALYSIS: lambda: activities(
+            task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]
+        ),
         task_queues.RENDER: lambda: render_worker(task_queues.RENDER),
         task_queues.DELIVER: lambda: activities(
             task_queues.DELIVER, settings.webhook_concurrency, [webhooks.deliver]
@@ -299,10 +298,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
     served = [make() for queue, make in serving.items() if queue in settings.worker_queues]
     name = container.worker_name
     if name is not None and task_queues.IO in settings.worker_queues:
-        served += [
-            analysis_worker(task_queues.of_worker(task_queues.ANALYSIS, name)),
-            render_worker(task_queues.of_worker(task_queues.RENDER, name)),
-        ]
+        served.append(render_worker(task_queues.of_worker(task_queues.RENDER, name)))
     return served
 
 

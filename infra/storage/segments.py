@@ -107,8 +107,8 @@ class SegmentStore(Protocol):
     async def list(self, prefix: str) -> Sequence[str]:
         """Return the keys that start with `prefix`, sorted."""
 
-    async def delete(self, key: str) -> None:
-        """Delete `key`; deleting what is not there is no error."""
+    async def delete(self, *keys: str) -> None:
+        """Delete keys; deleting what is not there is no error."""
 
     async def delete_prefix(self, prefix: str) -> None:
         """Delete every key that starts with `prefix`."""
@@ -152,13 +152,7 @@ class LocalSegmentStore:
 
     async def put(self, key: str, data: bytes) -> None:
         """Store `data` under `key`, replacing what was there."""
-        file = await self.scratch()
-        try:
-            await asyncio.to_thread(file.write_bytes, data)
-            await self.adopt(key, file)
-        except BaseException:
-            file.unlink(missing_ok=True)
-            raise
+        await asyncio.to_thread(self._put, await self.scratch(), data, self._locate(key))
 
     async def adopt(self, key: str, file: Path) -> None:
         """Store a finished file under `key`, taking it from its place."""
@@ -167,13 +161,14 @@ class LocalSegmentStore:
     async def scratch(self) -> Path:
         """Return the path of a new file, not yet there, to write to before `adopt`."""
         directory = self._root / _SCRATCH
-        await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+        # A thread would cost more than what a call without data takes.
+        directory.mkdir(parents=True, exist_ok=True)
         return directory / uuid4().hex
 
     async def path(self, key: str) -> Path:
         """Return the path of `key`; raises `UnknownKeyError`."""
         path = self._locate(key)
-        if not await asyncio.to_thread(path.is_file):
+        if not path.is_file():
             raise UnknownKeyError(key)
         return path
 
@@ -190,15 +185,15 @@ class LocalSegmentStore:
 
     async def exists(self, key: str) -> bool:
         """Tell whether something is stored under `key`."""
-        return await asyncio.to_thread(self._locate(key).is_file)
+        return self._locate(key).is_file()
 
     async def list(self, prefix: str) -> Sequence[str]:
         """Return the keys that start with `prefix`, sorted."""
         return await asyncio.to_thread(self._list, prefix)
 
-    async def delete(self, key: str) -> None:
-        """Delete `key`; deleting what is not there is no error."""
-        await asyncio.to_thread(self._delete, [key])
+    async def delete(self, *keys: str) -> None:
+        """Delete keys; deleting what is not there is no error."""
+        await asyncio.to_thread(self._delete, keys)
 
     async def delete_prefix(self, prefix: str) -> None:
         """Delete every key that starts with `prefix`, and directories left empty by that."""
@@ -221,6 +216,15 @@ class LocalSegmentStore:
             self._shed_again_at = time.monotonic() + pause
         _log.warning("store_shed", bytes=freed)
         return freed
+
+    @staticmethod
+    def _put(file: Path, data: bytes, target: Path) -> None:
+        try:
+            file.write_bytes(data)
+            _move(file, target)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
 
     def _shed(self) -> int:
         self._sweep(_SHED_SCRATCH_AFTER)
@@ -338,9 +342,9 @@ class S3SegmentStore:
         """Return the keys that start with `prefix`, sorted; a thousand per request."""
         return await self._bucket.list(prefix)
 
-    async def delete(self, key: str) -> None:
-        """Delete `key`; deleting what is not there is no error."""
-        await self._delete([_checked(key)])
+    async def delete(self, *keys: str) -> None:
+        """Delete keys; deleting what is not there is no error."""
+        await self._delete([_checked(key) for key in keys])
 
     async def delete_prefix(self, prefix: str) -> None:
         """Delete every key that starts with `prefix`."""

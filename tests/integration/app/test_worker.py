@@ -74,7 +74,7 @@ async def test_there_is_one_worker_for_each_queue(served: Sequence[Worker]) -> N
     assert sorted(worker.task_queue for worker in served) == sorted(task_queues.ALL)
 
 
-async def test_a_worker_with_media_on_its_own_disk_has_queues_of_its_own(
+async def test_a_worker_with_media_on_its_own_disk_renders_from_a_queue_of_its_own(
     container: Container, temporal_client: Client
 ) -> None:
     container.worker_name = "render-1-0123456789ab"
@@ -83,12 +83,9 @@ async def test_a_worker_with_media_on_its_own_disk_has_queues_of_its_own(
         each.task_queue: activities_of(each) for each in workers(container, temporal_client, ingest)
     }
     await ingest.close()
-    assert set(by_queue) - set(task_queues.ALL) == {
-        "highlights-analysis@render-1-0123456789ab",
-        "highlights-render@render-1-0123456789ab",
-    }
-    for queue in (task_queues.ANALYSIS, task_queues.RENDER):
-        assert by_queue[f"{queue}@render-1-0123456789ab"] == by_queue[queue]
+    own = "highlights-render@render-1-0123456789ab"
+    assert set(by_queue) - set(task_queues.ALL) == {own}
+    assert by_queue[own] == by_queue[task_queues.RENDER]
 
 
 async def test_every_activity_is_served_once_on_its_queue(served: Sequence[Worker]) -> None:
