@@ -22,6 +22,7 @@ from activities.analysis.gemini_answers import GeminiResources, GeminiSpending
 from activities.analysis.local import LocalAnalysis
 from app.services.api_keys import KeyCache
 from app.services.connections import ConnectionCache
+from app.services.exports import ExportService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.registry import ServiceRegistry
@@ -109,6 +110,9 @@ class Container:
             temporal=temporal,
             starter=starter,
             creation=creation,
+            exports=ExportService(
+                database, temporal.client, files=self.clips, default_plan=settings.default_plan
+            ),
             clips=self.clips,
             signer=signer,
             links=ClipLinks(

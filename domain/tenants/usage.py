@@ -35,6 +35,8 @@ class Plan(Model):
     requests_per_minute: PositiveInt
     key_requests_per_minute: PositiveInt
     concurrent_streams: PositiveInt
+    concurrent_exports: PositiveInt
+    renditions_per_export: PositiveInt
 
 
 PLANS: Final[Mapping[PlanName, Plan]] = {
@@ -45,24 +47,32 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             requests_per_minute=60,
             key_requests_per_minute=60,
             concurrent_streams=1,
+            concurrent_exports=1,
+            renditions_per_export=5,
         ),
         Plan(
             name=PlanName.STARTER,
             requests_per_minute=600,
             key_requests_per_minute=300,
             concurrent_streams=5,
+            concurrent_exports=5,
+            renditions_per_export=20,
         ),
         Plan(
             name=PlanName.PRO,
             requests_per_minute=6_000,
             key_requests_per_minute=3_000,
             concurrent_streams=50,
+            concurrent_exports=20,
+            renditions_per_export=50,
         ),
         Plan(
             name=PlanName.ENTERPRISE,
             requests_per_minute=60_000,
             key_requests_per_minute=30_000,
             concurrent_streams=1_000,
+            concurrent_exports=200,
+            renditions_per_export=50,
         ),
     )
 }
@@ -97,6 +107,39 @@ def require_stream_quota(plan: Plan, running: Sequence[UUID]) -> None:
     """
     if len(running) >= plan.concurrent_streams:
         raise StreamQuotaExceededError(plan, running)
+
+
+class ExportQuotaExceededError(Exception):
+    """A tenant has as many unfinished exports as its plan allows, or asks for too many renditions.
+
+    The message is for the tenant.
+    """
+
+
+def require_export_quota(plan: Plan, unfinished: int) -> None:
+    """Raise if a tenant with that many unfinished exports may not start another.
+
+    Raises:
+        ExportQuotaExceededError: the plan allows no more.
+    """
+    if unfinished >= plan.concurrent_exports:
+        raise ExportQuotaExceededError(
+            f"The plan `{plan.name}` allows {plan.concurrent_exports} exports at a time, and "
+            f"{unfinished} are unfinished."
+        )
+
+
+def require_rendition_quota(plan: Plan, renditions: int) -> None:
+    """Raise if one export may not have that many renditions.
+
+    Raises:
+        ExportQuotaExceededError: the plan allows fewer.
+    """
+    if renditions > plan.renditions_per_export:
+        raise ExportQuotaExceededError(
+            f"The plan `{plan.name}` allows {plan.renditions_per_export} renditions in one export, "
+            f"and this has {renditions}."
+        )
 
 
 THRESHOLDS: Final = (50, 80, 100)
@@ -135,6 +178,8 @@ class UsageKind(StrEnum):
     ANALYZED_SECONDS = "analyzed_seconds"  # seconds of media that were analysed
     CLIP_RENDERED = "clip_rendered"  # clips that became ready
     CLIP_BYTES = "clip_bytes"  # their sizes
+    EXPORT_RENDERED = "export_rendered"  # renditions of exports that became ready
+    EXPORT_BYTES = "export_bytes"  # their sizes
     GEMINI_TOKENS = "gemini_tokens"  # of input and output
     GEMINI_COST_USD = "gemini_cost_usd"  # what they cost us, in US dollars
     WEBHOOK_DELIVERY = "webhook_delivery"  # attempts to deliver a webhook, whatever came of them

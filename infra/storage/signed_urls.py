@@ -76,6 +76,14 @@ def clip_path(clip_id: UUID, file: ClipFile) -> str:
     return f"/v1/clips/{clip_id}/{file}"
 
 
+ExportFile = Literal["download", "index"]
+
+
+def export_path(export_id: UUID, number: int, file: ExportFile) -> str:
+    """Return the path under which a rendition's file or index is served."""
+    return f"/v1/exports/{export_id}/renditions/{number}/{file}"
+
+
 class ClipLinks:
     """Makes URLs that let anyone read a clip's file for a while.
 
