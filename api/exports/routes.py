@@ -238,12 +238,12 @@ async def download_rendition(
 
 @router.get(
     "/{export_id}/renditions/{number}/index",
-    operation_id="readRenditionIndex",
+    operation_id="downloadRenditionIndex",
     response_class=Response,
     openapi_extra=WITHOUT_KEY,
     responses=file_responses(tuple(_INDEX_TYPES.values()), ExportNotFoundProblem),
 )
-async def read_rendition_index(
+async def download_rendition_index(
     *,
     export_id: UUID,
     number: Number,

@@ -45,7 +45,7 @@ _COSTS: Final[Mapping[str, int]] = {
 }
 # Served by signed URL without a key: the client is known by address only.
 BY_ADDRESS: Final = frozenset(
-    {"download_clip", "download_thumbnail", "download_rendition", "read_rendition_index"}
+    {"download_clip", "download_thumbnail", "download_rendition", "download_rendition_index"}
 )
 # 100ms sends the events of all tenants from a few addresses and gives up after three attempts
 # (docs.100ms.live, webhooks): one tenant's wrong secret must not block the others.

@@ -213,7 +213,7 @@ def test_downloads_go_to_the_signed_url_that_the_clip_carries() -> None:
     }
     assert files["downloadClip"] == File(url="http://x/", path=Path("x.mp4"))
     assert files["downloadRendition"] == File(url="http://x/", path=Path("x.mp4"))
-    assert files["readRenditionIndex"] == File(url="http://x/", path=Path("x.mp4"))
+    assert files["downloadRenditionIndex"] == File(url="http://x/", path=Path("x.mp4"))
     assert files["downloadThumbnail"] == File(url="http://x/", path=Path("x.mp4"))
 
 

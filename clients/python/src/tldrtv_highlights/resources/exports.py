@@ -37,7 +37,8 @@ class Exports(Resource[Transport]):
         """Start an export.
 
         Args:
-            source: `{"highlight_id": …}`, `{"clip_id": …}` or `{"stream_id": …, "from": s, "to": s}`.
+            source: `{"highlight_id": …}`, `{"clip_id": …}`, or a `stream_id` with `from` and `to`
+                in seconds of media time.
             renditions: such as `{"format": "mp4", "preset": "tiktok"}`, up to 50.
             watermark: such as `{"text": "tldrtv", "position": "top_left"}`.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
@@ -108,7 +109,7 @@ class Exports(Resource[Transport]):
             url=rendition.url, path=Path(path), size=rendition.size, sha256=rendition.sha256
         )
 
-    @downloads("readRenditionIndex")
+    @downloads("downloadRenditionIndex")
     def download_index(self, rendition: ExportRendition, path: str | PathLike[str]) -> File:
         """Download a rendition's HLS playlist or WebVTT to `path`; players read its URL instead.
 
