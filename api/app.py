@@ -19,6 +19,7 @@ from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.errors.handlers import add_exception_handlers
+from api.exports import routes as exports
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
@@ -76,7 +77,7 @@ _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events),
     *(clip_playback, clips_on_demand),
-    *(search, highlights, feedback, clips, profiles),
+    *(search, highlights, feedback, clips, exports, profiles),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
@@ -86,6 +87,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams and their analysis."},
     {"name": "highlights", "description": "Highlights found in streams."},
     {"name": "clips", "description": "Clips of highlights and on demand."},
+    {"name": "exports", "description": "Files of clips and streams in other formats."},
     {"name": "profiles", "description": "Scoring rules of each game, and your overrides."},
     {"name": "connections", "description": "100ms workspaces whose events start streams."},
     {"name": "100ms", "description": "Receivers of 100ms webhooks."},

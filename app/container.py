@@ -23,6 +23,7 @@ from activities.analysis.local import LocalAnalysis
 from app.services.api_keys import KeyCache
 from app.services.clips import ClipService, MediaRetention
 from app.services.connections import ConnectionCache
+from app.services.exports import ExportService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.registry import ServiceRegistry
@@ -110,6 +111,9 @@ class Container:
             temporal=temporal,
             starter=starter,
             creation=creation,
+            exports=ExportService(
+                database, temporal.client, files=self.clips, default_plan=settings.default_plan
+            ),
             clips=self.clips,
             segments=self.segments,
             clip_requests=ClipService(

@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clips import ClipActivities
+from activities.exports import ExportActivities
 from activities.follow import AnalysisPool, FollowActivities
 from activities.hms import InboundActivities
 from activities.ingest import IngestActivities
@@ -31,6 +32,7 @@ from app.services.jobs import AnalyzeJobs
 from domain import task_queues
 from infra.amqp import EventRelay, JobConsumer, stay_connected
 from infra.errors import ComponentMissingError
+from infra.media.exports.renderer import ExportRenderer
 from infra.media.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
 from infra.settings import Settings
 from infra.storage.scratch import sweep_scratch
@@ -40,6 +42,7 @@ from infra.temporal.client import WorkflowExecutions, connect
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
+from workflows.export import ExportWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
@@ -75,6 +78,10 @@ _HEARTBEAT_THROTTLE: Final = timedelta(seconds=2)
 # Workflows that an activity's result wakes have this long to schedule what comes next, before the
 # workflow worker goes: a task that it takes along waits for ten seconds.
 _SETTLE: Final = 0.3
+
+
+_EXPORT_CPU_SECONDS: Final = 1_500
+"""Of one encoder of an export, which may have 50 outputs of ten minutes; clips have their own."""
 
 
 async def run_worker(settings: Settings) -> None:
@@ -221,6 +228,18 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         watermark=settings.watermark_path,
     )
 
+    exports = ExportActivities(
+        database=database,
+        segments=container.segments,
+        clips=container.clips,
+        renderer=ExportRenderer(
+            pool=container.media,
+            binary=find_ffmpeg(settings.ffmpeg_path),
+            limits=FfmpegLimits(cpu_seconds=_EXPORT_CPU_SECONDS, wall_seconds=_EXPORT_CPU_SECONDS),
+        ),
+        dispatcher=dispatcher,
+    )
+
     def activities(
         queue: str, concurrency: int, methods: Sequence[Callable[..., object]]
     ) -> Worker:
@@ -235,7 +254,9 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
 
     def render_worker(queue: str) -> Worker:
         return activities(
-            queue, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
+            queue,
+            settings.render_concurrency,
+            [clips.render_clip, clips.delete_clip, exports.render_export, exports.delete_export],
         )
 
     def workflow_worker() -> Worker:
@@ -245,6 +266,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
             workflows=[
                 StreamWorkflow,
                 ClipWorkflow,
+                ExportWorkflow,
                 DeliveryWorkflow,
                 OutboxRelayWorkflow,
                 MaintenanceWorkflow,
@@ -269,6 +291,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 selection.select_highlights,
                 records.record_stream,
                 records.record_clip,
+                exports.record_export,
                 webhooks.relay_events,
                 maintenance.expire_records,
                 executions.reconcile_executions,

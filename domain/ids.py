@@ -102,6 +102,11 @@ def session_workflow_id(*, tenant_id: UUID, connection_id: UUID, partition: str)
     return f"session/{tenant_id}/{connection_id}/{partition}"
 
 
+def export_workflow_id(*, tenant_id: UUID, export: UUID) -> str:
+    """Return the Temporal workflow id of an export."""
+    return f"export/{tenant_id}/{export}"
+
+
 def clip_workflow_id(*, tenant_id: UUID, clip: UUID) -> str:
     """Return the Temporal workflow id of a clip."""
     return f"clip/{tenant_id}/{clip}"

@@ -8,7 +8,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from api.clips.routes import (
+from api.errors.problems import (
+    ClipNotFoundProblem,
+    HighlightNotFoundProblem,
+    MediaGoneProblem,
+    MediaNotReadyProblem,
+)
+from api.errors.reference import documented
+from api.files import (
     FILE_PROBLEMS,
     Expires,
     Signature,
@@ -18,13 +25,6 @@ from api.clips.routes import (
     redirect_to,
     remaining,
 )
-from api.errors.problems import (
-    ClipNotFoundProblem,
-    HighlightNotFoundProblem,
-    MediaGoneProblem,
-    MediaNotReadyProblem,
-)
-from api.errors.reference import documented
 from api.middleware.request_context import request_id_of
 from api.middleware.routing import WITHOUT_KEY
 from api.services import Services, ServicesDependency

@@ -238,6 +238,15 @@ class ClipNotFoundProblem(Problem):
     advice = "Check the id; a clip can be downloaded while its status is `ready`."
 
 
+class ExportNotFoundProblem(Problem):
+    """The tenant has no such export, or no such file of it is available."""
+
+    code = "export_not_found"
+    status = 404
+    title = "Export not found"
+    advice = "Check the id; a rendition can be downloaded while its status is `ready`."
+
+
 class ProfileNotFoundProblem(Problem):
     """The tenant has no such game profile."""
 
@@ -434,6 +443,24 @@ class MediaGoneProblem(Problem):
     status = 410
     title = "Media no longer kept"
     advice = "Ask for a clip while its media is kept, or play the finished file if there is one."
+
+
+class ExportQuotaExceededProblem(Problem):
+    """The plan allows no more exports at a time, or fewer renditions in one."""
+
+    code = "export_quota_exceeded"
+    status = 409
+    title = "Too many exports"
+    advice = "Wait for an export to finish, ask for fewer renditions, or for a larger plan."
+
+
+class SourceNotReadyProblem(Problem):
+    """The clip to export is not ready."""
+
+    code = "source_not_ready"
+    status = 409
+    title = "Source not ready"
+    advice = "Wait for the event `clip.ready`, or export a span of the stream."
 
 
 class EndpointDisabledProblem(Problem):

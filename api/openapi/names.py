@@ -34,6 +34,9 @@ NAMES: Final = {
     "EndpointPayload": "WebhookEndpointPayload",
     "EndpointStatus": "WebhookEndpointStatus",
     "EndpointWithSecret": "WebhookEndpointWithSecret",
+    "ExportModel": "Export",
+    "ExportRequest": "CreateExportRequest",
+    "ExportSourceModel": "ExportSource",
     "FeedbackModel": "Feedback",
     "GapModel": "Gap",
     "HighlightIds": "BatchGetHighlightsRequest",
@@ -54,6 +57,7 @@ NAMES: Final = {
     "Page_ConnectionModel_": "ConnectionList",
     "Page_DeliveryModel_": "DeliveryList",
     "Page_EndpointModel_": "WebhookEndpointList",
+    "Page_ExportModel_": "ExportList",
     "Page_FeedbackModel_": "FeedbackList",
     "Page_HighlightModel_": "HighlightList",
     "Page_KeyModel_": "ApiKeyList",
@@ -61,6 +65,8 @@ NAMES: Final = {
     "Page_StreamModel_": "StreamList",
     "ReadinessReport": "Readiness",
     "Reason": "HighlightReason",
+    "RenditionModel": "ExportRendition",
+    "RenditionRequest": "CreateRenditionRequest",
     "Receipt": "InboundEventReceipt",
     "ReplayRequest": "ReplayEventsRequest",
     "ReplayResult": "ReplayEventsResponse",
@@ -82,6 +88,7 @@ NAMES: Final = {
     "UpdateKeyRequest": "UpdateApiKeyRequest",
     "UsageModel": "UsageItem",
     "Verdict": "FeedbackVerdict",
+    "WatermarkRequest": "ExportWatermark",
 }
 """Public names by FastAPI's; what is not in it is called as its class is."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.services.api_keys import KeyCache
 from app.services.clips import ClipService, MediaRetention
 from app.services.connections import ConnectionCache
+from app.services.exports import ExportService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.search import QueryReader
@@ -35,6 +36,7 @@ class ServiceRegistry:
     temporal: TemporalConnection
     starter: StreamStarter
     creation: StreamCreation
+    exports: ExportService
     clips: ClipStore
     segments: SegmentStore
     clip_requests: ClipService

@@ -28,6 +28,8 @@ BOUNDLESS: Final = Plan(
     concurrent_streams=1_000_000_000,
     clip_seconds=1_000_000_000,
     clips_per_day=1_000_000_000,
+    concurrent_exports=1,
+    renditions_per_export=1,
 )
 
 

@@ -38,6 +38,8 @@ class Plan(Model):
     concurrent_streams: PositiveInt
     clip_seconds: PositiveInt
     clips_per_day: PositiveInt
+    concurrent_exports: PositiveInt
+    renditions_per_export: PositiveInt
 
 
 PLANS: Final[Mapping[PlanName, Plan]] = {
@@ -50,6 +52,8 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             concurrent_streams=1,
             clip_seconds=60,
             clips_per_day=20,
+            concurrent_exports=1,
+            renditions_per_export=5,
         ),
         Plan(
             name=PlanName.STARTER,
@@ -58,6 +62,8 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             concurrent_streams=5,
             clip_seconds=120,
             clips_per_day=200,
+            concurrent_exports=5,
+            renditions_per_export=20,
         ),
         Plan(
             name=PlanName.PRO,
@@ -66,6 +72,8 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             concurrent_streams=50,
             clip_seconds=300,
             clips_per_day=2_000,
+            concurrent_exports=20,
+            renditions_per_export=50,
         ),
         Plan(
             name=PlanName.ENTERPRISE,
@@ -74,6 +82,8 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             concurrent_streams=1_000,
             clip_seconds=600,
             clips_per_day=20_000,
+            concurrent_exports=200,
+            renditions_per_export=50,
         ),
     )
 }
@@ -143,6 +153,39 @@ def require_clip_quota(plan: Plan, *, made: int, count: int) -> None:
         )
 
 
+class ExportQuotaExceededError(Exception):
+    """A tenant has as many unfinished exports as its plan allows, or asks for too many renditions.
+
+    The message is for the tenant.
+    """
+
+
+def require_export_quota(plan: Plan, unfinished: int) -> None:
+    """Raise if a tenant with that many unfinished exports may not start another.
+
+    Raises:
+        ExportQuotaExceededError: the plan allows no more.
+    """
+    if unfinished >= plan.concurrent_exports:
+        raise ExportQuotaExceededError(
+            f"The plan `{plan.name}` allows {plan.concurrent_exports} exports at a time, and "
+            f"{unfinished} are unfinished."
+        )
+
+
+def require_rendition_quota(plan: Plan, renditions: int) -> None:
+    """Raise if one export may not have that many renditions.
+
+    Raises:
+        ExportQuotaExceededError: the plan allows fewer.
+    """
+    if renditions > plan.renditions_per_export:
+        raise ExportQuotaExceededError(
+            f"The plan `{plan.name}` allows {plan.renditions_per_export} renditions in one export, "
+            f"and this has {renditions}."
+        )
+
+
 THRESHOLDS: Final = (50, 80, 100)
 """Percent of a budget at which a tenant is notified."""
 
@@ -179,6 +222,8 @@ class UsageKind(StrEnum):
     ANALYZED_SECONDS = "analyzed_seconds"  # seconds of media that were analysed
     CLIP_RENDERED = "clip_rendered"  # clips that became ready
     CLIP_BYTES = "clip_bytes"  # their sizes
+    EXPORT_RENDERED = "export_rendered"  # renditions of exports that became ready
+    EXPORT_BYTES = "export_bytes"  # their sizes
     GEMINI_TOKENS = "gemini_tokens"  # of input and output
     GEMINI_COST_USD = "gemini_cost_usd"  # what they cost us, in US dollars
     WEBHOOK_DELIVERY = "webhook_delivery"  # attempts to deliver a webhook, whatever came of them

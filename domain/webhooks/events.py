@@ -17,6 +17,7 @@ from uuid import UUID
 
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
+from domain.exports.models import ExportStatus, RenditionFormat
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.ids import event_id
 from domain.model import Model
@@ -37,6 +38,8 @@ class EventType(StrEnum):
     HIGHLIGHT_RETRACTED = "highlight.retracted"
     CLIP_READY = "clip.ready"
     CLIP_FAILED = "clip.failed"
+    EXPORT_READY = "export.ready"
+    EXPORT_FAILED = "export.failed"
     USAGE_THRESHOLD = "usage.threshold"
     ENDPOINT_DISABLED = "endpoint.disabled"
     ENDPOINT_TEST = "endpoint.test"
@@ -51,6 +54,8 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     EventType.HIGHLIGHT_RETRACTED: "A pending highlight was withdrawn permanently.",
     EventType.CLIP_READY: "A clip, of a highlight or on demand, can be downloaded.",
     EventType.CLIP_FAILED: "A clip could not be rendered; see `message`.",
+    EventType.EXPORT_READY: "All renditions of an export can be downloaded.",
+    EventType.EXPORT_FAILED: "A rendition of an export could not be made; see `message`.",
     EventType.USAGE_THRESHOLD: "Usage has reached a threshold of a budget.",
     EventType.ENDPOINT_DISABLED: "A webhook endpoint was disabled; see `reason`.",
     EventType.ENDPOINT_TEST: "A test that you requested. You cannot subscribe to it.",
@@ -135,6 +140,35 @@ class ClipPayload(Model):
     ready_at: datetime | None
 
 
+class ExportRenditionPayload(Model):
+    """A rendition of an export; seconds, bytes. `message` is why it failed, if it did."""
+
+    number: int
+    format: RenditionFormat
+    status: ExportStatus
+    duration: float | None
+    size: int | None
+    width: int | None
+    height: int | None
+    sha256: str | None
+    message: str
+
+
+class ExportPayload(Model):
+    """An export, in `export.*`. Read the export for links to its files."""
+
+    export_id: UUID
+    stream_id: UUID
+    highlight_id: UUID | None
+    clip_id: UUID | None
+    status: ExportStatus
+    start: float
+    end: float
+    renditions: tuple[ExportRenditionPayload, ...]
+    message: str
+    finished_at: datetime | None
+
+
 class UsagePayload(Model):
     """A budget and the threshold that usage reached, in `usage.threshold`.
 
@@ -157,7 +191,9 @@ class EndpointPayload(Model):
     failing_since: datetime | None = None
 
 
-Payload = StreamPayload | HighlightPayload | ClipPayload | UsagePayload | EndpointPayload
+Payload = (
+    StreamPayload | HighlightPayload | ClipPayload | ExportPayload | UsagePayload | EndpointPayload
+)
 
 
 PAYLOADS: Final[Mapping[EventType, type[Payload]]] = {
@@ -169,6 +205,8 @@ PAYLOADS: Final[Mapping[EventType, type[Payload]]] = {
     EventType.HIGHLIGHT_RETRACTED: HighlightPayload,
     EventType.CLIP_READY: ClipPayload,
     EventType.CLIP_FAILED: ClipPayload,
+    EventType.EXPORT_READY: ExportPayload,
+    EventType.EXPORT_FAILED: ExportPayload,
     EventType.USAGE_THRESHOLD: UsagePayload,
     EventType.ENDPOINT_DISABLED: EndpointPayload,
     EventType.ENDPOINT_TEST: EndpointPayload,
@@ -278,6 +316,16 @@ def of_clip(before: ClipStatus | None, after: ClipStatus) -> EventType | None:
     return {
         ClipStatus.READY: EventType.CLIP_READY,
         ClipStatus.FAILED: EventType.CLIP_FAILED,
+    }.get(after)
+
+
+def of_export(before: ExportStatus, after: ExportStatus) -> EventType | None:
+    """Return the event type that publishes an export's change of status; None if there is none."""
+    if before == after:
+        return None
+    return {
+        ExportStatus.READY: EventType.EXPORT_READY,
+        ExportStatus.FAILED: EventType.EXPORT_FAILED,
     }.get(after)
 
 

@@ -131,10 +131,11 @@ async def run_ffmpeg(
     *,
     limits: FfmpegLimits,
     on_progress: Callable[[float], None] | None = None,
-) -> None:
+) -> Sequence[str]:
     """Run ffmpeg in its own process group until it has finished; it dies with this process.
 
     On Linux the kernel kills it when the thread that runs the event loop ends, even by SIGKILL.
+    Returns the last lines that it wrote.
 
     Args:
         arguments: the whole command line, the binary first; `-progress pipe:1` is appended.
@@ -173,6 +174,7 @@ async def run_ffmpeg(
         cause = "; ".join(tail) or "it wrote no message"
         message = f"ffmpeg ended with {_describe(code)}: {cause}"
         raise FfmpegError(message)
+    return tuple(tail)
 
 
 def _limit(pid: int, limits: FfmpegLimits) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 from infra.storage.media_types import media_type
-from infra.storage.s3 import LONGEST_URL, S3Bucket
+from infra.storage.s3 import LONGEST_URL, S3Bucket, S3ObjectMissingError
 from infra.storage.scratch import is_abandoned, locked
 from infra.storage.signed_urls import CloudFrontLinks
 
@@ -40,6 +40,13 @@ class ClipStore(Protocol):
             key: of a clip or thumbnail; nothing need be stored under it.
             expires: Unix time (s) until which a URL works, if seven days allow.
             head: the URL is for HEAD; others are for GET.
+        """
+
+    async def fetch(self, key: str, directory: Path) -> Path:
+        """Return a file with what is stored under `key`, downloaded to `directory` if need be.
+
+        Raises:
+            FileNotFoundError: nothing is stored under `key`.
         """
 
     def sweep(self) -> int:
@@ -85,6 +92,13 @@ class LocalClipStore:
             ClipStoreError: `key` leads out of the store.
         """
         return self.path(key)
+
+    async def fetch(self, key: str, directory: Path) -> Path:  # noqa: ARG002
+        """Return the file of `key` itself."""
+        path = self.path(key)
+        if not await asyncio.to_thread(path.is_file):
+            raise FileNotFoundError(key)
+        return path
 
     def sweep(self) -> int:
         """Delete the partial files of killed processes; return how many."""
@@ -157,6 +171,15 @@ class S3ClipStore:
             return self._cdn.sign(_checked(key), expires=expires)
         seconds = min(max(1, math.ceil(expires - self._clock())), LONGEST_URL)
         return await self._bucket.presigned_url(_checked(key), seconds=seconds, head=head)
+
+    async def fetch(self, key: str, directory: Path) -> Path:
+        """Download what is stored under `key` to `directory`."""
+        target = directory / PurePosixPath(_checked(key)).name
+        try:
+            await self._bucket.download(_checked(key), target)
+        except S3ObjectMissingError as error:
+            raise FileNotFoundError(key) from error
+        return target
 
     def sweep(self) -> int:
         """Do nothing: a lifecycle rule of the bucket deletes the parts of unfinished uploads."""

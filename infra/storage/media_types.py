@@ -7,12 +7,16 @@ from typing import Final
 
 _MEDIA_TYPES: Final = {
     ".aac": "audio/aac",
+    ".gif": "image/gif",
     ".jpg": "image/jpeg",
     ".json": "application/json",
+    ".m4a": "audio/mp4",
     ".m4s": "video/iso.segment",
     ".mp4": "video/mp4",
     ".ts": "video/mp2t",
     ".vtt": "text/vtt",
+    ".webm": "video/webm",
+    ".webp": "image/webp",
 }
 
 

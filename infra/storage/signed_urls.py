@@ -91,6 +91,14 @@ def segment_path(key: str) -> str:
     return f"/v1/streams/{stream}/{folder}/{variant}/{name}"
 
 
+ExportFile = Literal["download", "index"]
+
+
+def export_path(export_id: UUID, number: int, file: ExportFile) -> str:
+    """Return the path under which a rendition's file or index is served."""
+    return f"/v1/exports/{export_id}/renditions/{number}/{file}"
+
+
 class ClipLinks:
     """Makes URLs that let anyone read a clip's file for a while.
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
+from domain.exports.models import ExportSpec, ExportStatus, RenderedRendition
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.score import DIMENSIONS
@@ -22,14 +23,17 @@ from domain.webhooks.events import (
     ClipPayload,
     Event,
     EventType,
+    ExportPayload,
+    ExportRenditionPayload,
     HighlightPayload,
     StreamPayload,
     event,
     of_clip,
+    of_export,
     of_highlight,
     of_stream,
 )
-from infra.db.tables import Clip, Delivery, EventRow, Highlight, Stream
+from infra.db.tables import Clip, Delivery, EventRow, Export, Highlight, Stream
 from infra.storage.signed_urls import clip_path, highlight_playlist_path
 
 
@@ -206,6 +210,25 @@ async def append_clip_event(
     )
 
 
+async def append_export_event(session: AsyncSession, row: Export, *, before: ExportStatus) -> bool:
+    """Append the event of an export's change of status. Return True if there was one."""
+    kind = of_export(before, ExportStatus(row.status))
+    if kind is None:
+        return False
+    return await append(
+        session,
+        event(
+            kind,
+            _export_payload(row),
+            tenant_id=row.tenant_id,
+            subject=f"export/{row.id}",
+            revision=row.revision,
+            created_at=row.updated_at,
+            stream_id=row.stream_id,
+        ),
+    )
+
+
 def _stream_payload(row: Stream) -> StreamPayload:
     return StreamPayload(
         stream_id=row.id,
@@ -274,6 +297,36 @@ def _clip_payload(row: Clip, about: Highlight | None) -> ClipPayload:
         thumbnail_url=clip_path(row.id, "thumbnail") if is_ready and row.thumbnail_key else None,
         message=row.message,
         ready_at=row.ready_at,
+    )
+
+
+def _export_payload(row: Export) -> ExportPayload:
+    spec = ExportSpec.model_validate(row.spec)
+    finished = [RenderedRendition.model_validate(result) for result in row.results]
+    return ExportPayload(
+        export_id=row.id,
+        stream_id=row.stream_id,
+        highlight_id=spec.source.highlight_id,
+        clip_id=spec.source.clip_id,
+        status=ExportStatus(row.status),
+        start=spec.source.start,
+        end=spec.source.end,
+        renditions=tuple(
+            ExportRenditionPayload(
+                number=each.number,
+                format=spec.renditions[each.number - 1].format,
+                status=each.status,
+                duration=each.duration,
+                size=each.size,
+                width=each.width,
+                height=each.height,
+                sha256=each.sha256,
+                message=each.message,
+            )
+            for each in finished
+        ),
+        message=row.message,
+        finished_at=row.finished_at,
     )
 
 

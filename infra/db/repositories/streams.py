@@ -30,7 +30,7 @@ from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import tenants, usage
 from infra.db.repositories.events import append_stream_event
-from infra.db.tables import Clip, Highlight, Stream, StreamGap, StreamWindow
+from infra.db.tables import Clip, Export, Highlight, Stream, StreamGap, StreamWindow
 
 _INSERT: Final = insert(Stream).returning(Stream)  # the row in one statement, with its defaults
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
@@ -154,8 +154,8 @@ async def delete_with_contents(
     """Delete a stream and all that belongs to it; usage stays.
 
     Returns:
-        The names of its clips' files, which nothing refers to once this is committed; None when
-        the tenant has no such stream.
+        The names of the files of its clips and exports, which nothing refers to once this is
+        committed; None when the tenant has no such stream.
     """
     held = await session.scalar(
         select(Stream.id)
@@ -172,13 +172,17 @@ async def delete_with_contents(
 
 
 async def clip_files(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[str]:
-    """Return the names of all files of a stream's clips in the clip store."""
+    """Return the names of all files of a stream's clips and exports in the clip store."""
     rows = await session.execute(
         select(Clip.key, Clip.thumbnail_key).where(
             Clip.tenant_id == tenant_id, Clip.stream_id == stream_id
         )
     )
-    return [key for row in rows for key in row if key is not None]
+    of_clips = [key for row in rows for key in row if key is not None]
+    results = await session.scalars(
+        select(Export.results).where(Export.tenant_id == tenant_id, Export.stream_id == stream_id)
+    )
+    return of_clips + [each["key"] for found in results for each in found if each["key"]]
 
 
 async def get_many(

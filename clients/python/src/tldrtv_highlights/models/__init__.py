@@ -20,6 +20,7 @@ from tldrtv_highlights.models.connections import (
     InboundEventList,
 )
 from tldrtv_highlights.models.events import StreamEvent
+from tldrtv_highlights.models.exports import Export, ExportRendition, ExportSource
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
 from tldrtv_highlights.models.highlights import (
@@ -75,6 +76,9 @@ __all__ = [
     "DeliveryAttempt",
     "DeliveryDetail",
     "Evidence",
+    "Export",
+    "ExportRendition",
+    "ExportSource",
     "Feedback",
     "FoundHighlight",
     "Gap",
