@@ -481,7 +481,7 @@ class _Tracker:
             if self._rose(track.score, track.other):
                 self._report_score(track, reading)
                 track = track.settled(reading.at, rises=1)
-            elif not track.score:
+            elif not track.score or self._has_stayed(track, reading.at):
                 track = track.settled(reading.at)
         track = track.doubted(score, reading.first_at)
         return self._decide(track, reading) if track.other_readings >= _AGREE else track
@@ -496,16 +496,22 @@ class _Tracker:
             return track.settled(at, rises=1)
         steps = [new - old for old, new in zip(before, after, strict=True) if new != old]
         fell = len(steps) == 1 and -self._hud.score_step <= steps[0] < 0
-        over = max(steps) < 0 and sum(after) <= sum(before) / 2 and sum(before) >= _LEAST_OVER
+        over = _is_over(before, after)
         if min(steps) < 0 and not over and track.other_readings == _AGREE:
             track = track.fallen()
-        # Replays and adverts show other scores for a while; a score that stays is true.
-        since = track.other_since if track.apart_since is None else track.apart_since
-        if at - since < (_STARTED_OVER if over else _REPLAY):
+        if not self._has_stayed(track, at):
             return track
         if fell and not over:
             self._report_correction(track, reading)
         return track.settled(at)  # if it was no event, this is another match or round
+
+    def _has_stayed(self, track: ScoreTrack, at: float) -> bool:
+        """Return True if the confirmed score has not been seen for long.
+
+        Replays and adverts show other scores for a while; a score that stays is true.
+        """
+        since = track.other_since if track.apart_since is None else track.apart_since
+        return at - since >= (_STARTED_OVER if _is_over(track.score, track.other) else _REPLAY)
 
     def _rose(self, before: Score, after: Score) -> bool:
         """Return True if a score may have risen from one reading to the next."""
@@ -634,6 +640,12 @@ class _Tracker:
             )
         self._banners[word] = at
         return word
+
+
+def _is_over(before: Score, after: Score) -> bool:
+    """Return True if a score looks like that of another match or round."""
+    fell = len(before) == len(after) and all(a <= b for a, b in zip(after, before, strict=True))
+    return fell and sum(after) <= sum(before) / 2 and sum(before) >= _LEAST_OVER
 
 
 def _is_counter(track: ScoreTrack) -> bool:

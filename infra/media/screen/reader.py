@@ -10,7 +10,7 @@ Runs in a media child process (`infra.media.pool`).
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -43,6 +43,7 @@ _READINGS_AGREE: Final = 2
 _MOST_READINGS: Final = 4
 # Seconds between readings of a region in which nothing changes, and in which something always does.
 _REFRESH: Final = 20.0
+_LEGIBLE: Final = 0.5
 _BUSY: Final = 4.0
 _CLOCK_WITH_SCORE: Final = 2.0
 _FIRST: Final = (HudKind.SCORE, None, HudKind.BANNER, HudKind.FEED, HudKind.CLOCK)
@@ -60,9 +61,14 @@ _BUSY_FALL: Final = 26
 _BUSY_FALL_LEARNED: Final = 5
 _BUSY_REGION: Final = 0.5
 
-_SAME_BOX: Final = 0.4
+_SAME_BOX: Final = 0.5
 _LEARNED_REGIONS: Final = 10
 _PLACES: Final = 30
+_WIDER: Final = 1.15
+_HIGHEST: Final = 0.15
+_LONGEST_SCORE: Final = 3
+_ROW: Final = 0.012
+_SIZE: Final = 2.0
 _FORGOTTEN: Final = 600.0
 
 
@@ -158,8 +164,10 @@ class ScreenReader:
                     continue
                 free = (f"learned-{number}" for number in range(1, _PLACES + 1))
                 name = next(each for each in free if each not in kept)
-                kept[name] = RegionMemory(box=box)
             found_at[name] = at
+            kept[name] = _widened(kept.get(name, RegionMemory(box=box)), box)
+        for first, second in _pairs(kept):
+            kept[first] = _widened(kept[first], kept.pop(second).box)
         self._regions = kept
         self._found_at = {name: found_at[name] for name in kept}
 
@@ -208,7 +216,7 @@ class ScreenReader:
         text = screen_text("\n".join(" ".join(each.text for each in line) for line in found))
         sure = [each.confidence for line in found for each in line]
         confidence = sum(sure) / len(sure) if sure else 1.0
-        self._regions[look.region.name] = look.read(text)
+        self._regions[look.region.name] = look.read(text, legible=confidence >= _LEGIBLE)
         self.readings.append(
             ScreenReading(
                 region=look.region.name,
@@ -258,11 +266,21 @@ class _Look:
 
     @property
     def holds_clock(self) -> bool:
-        return self.region.holds is HudKind.CLOCK
+        return self._kind is HudKind.CLOCK
+
+    @property
+    def _kind(self) -> HudKind | None:
+        """What the region holds; of a learned region, what its last text looks like."""
+        if self.region.holds is not None or not self._before.text:
+            return self.region.holds
+        rest = without_clock(self._before.text)
+        if any(each.isdecimal() for each in rest):
+            return HudKind.SCORE
+        return HudKind.CLOCK if rest != self._before.text else None
 
     @property
     def rank(self) -> tuple[int, float, str]:
-        return _FIRST.index(self.region.holds), self._before.read_at, self.region.name
+        return _FIRST.index(self._kind), self._before.read_at, self.region.name
 
     @property
     def due(self) -> bool:
@@ -297,8 +315,8 @@ class _Look:
             blank=before.blank,
         )
 
-    def read(self, text: str) -> RegionMemory:
-        """Return what to remember after a reading."""
+    def read(self, text: str, *, legible: bool) -> RegionMemory:
+        """Return what to remember after a reading; one that is not legible is no text."""
         before, cells = self._before, _pack(self._cells)
         readings = 1 if self._changed else before.readings + 1
         return RegionMemory(
@@ -312,7 +330,7 @@ class _Look:
             read_at=self.at,
             since=self._since,
             waiting=False,
-            blank=0 if text else before.blank + 1,
+            blank=0 if text and legible else before.blank + 1,
         )
 
 
@@ -358,5 +376,37 @@ def _unpack(text: str) -> Grey:
 
 
 def _same(one: HudBox, other: HudBox) -> bool:
-    common = one.overlap(other)
-    return common >= _SAME_BOX * (one.area + other.area - common)
+    """Return True if boxes lie at one place, or one within the other."""
+    return one.overlap(other) >= _SAME_BOX * min(one.area, other.area)
+
+
+def _widened(region: RegionMemory, box: HudBox | None) -> RegionMemory:
+    """Return a learned region that includes a box; its text is kept, its cells are not."""
+    if region.box is None or box is None:
+        return region
+    union = region.box.union(box)
+    if union.area <= _WIDER * region.box.area or union.height > _HIGHEST:
+        return region
+    return RegionMemory(box=union, text=region.text, blank=region.blank)
+
+
+def _pairs(regions: Mapping[str, RegionMemory]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of regions that hold the two numbers of one score: alike, and in one row."""
+    numbers = [
+        (name, each.box)
+        for name, each in regions.items()
+        if each.box is not None and each.text.isdecimal() and len(each.text) <= _LONGEST_SCORE
+    ]
+    for name, box in numbers:
+        row = [other for other, each in numbers if _alike(box, each)]
+        if len(row) == len("12") and row[0] == name:
+            yield row[0], row[1]
+
+
+def _alike(one: HudBox, other: HudBox) -> bool:
+    """Return True if boxes are in one row and of about one size."""
+    return (
+        abs(one.y - other.y) <= _ROW
+        and abs(one.height - other.height) <= _ROW
+        and (max(one.width, other.width) <= _SIZE * min(one.width, other.width))
+    )
