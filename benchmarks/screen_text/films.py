@@ -135,12 +135,12 @@ def find_changes(events: Sequence[Event], times: Sequence[float]) -> list[Change
 
 
 def is_exact(fact: ScreenFact, events: Sequence[Event]) -> bool:
-    """Return True if the game had the score that a fact reports, at most `LATE` before it."""
+    """Return True if the game had the score that a fact reports, within `LATE` of it."""
     if fact.state is None:
         return False
     shown = fact.state.score_after
     scores = [score_at(events, fact.at - LATE)]
-    scores += [score_at(events, e.at) for e in events if fact.at - LATE <= e.at <= fact.at]
+    scores += [score_at(events, e.at) for e in events if abs(e.at - fact.at) <= LATE]
     return any(shown in {score, score[:1], score[1:]} for score in scores)
 
 

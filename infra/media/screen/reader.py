@@ -34,8 +34,8 @@ from infra.media.screen.recognition import (
 )
 from infra.media.screen.regions import RegionLearner
 
-BUDGET: Final = 7.0
-"""CPU time for readings, in ms per second of media: at most 0.7 % of a core for each stream."""
+BUDGET: Final = 6.0
+"""CPU time for readings, in ms per second of media: at most 0.6 % of a core for each stream."""
 
 _SAVED_UP: Final = 250.0
 _RETRY: Final = 600.0

@@ -14,7 +14,7 @@ from domain.profiles.model import HudBox
 from infra.media.screen.lines import Grey
 
 _GRID: Final = (90, 160)
-_SAMPLED: Final = (360, 1280)
+_SAMPLED: Final = (180, 1280)
 # A cell with text: strokes of this contrast in this share of it.
 _CONTRAST: Final = 40
 _STROKES: Final = 0.045
@@ -193,7 +193,7 @@ def _unpacked(packed: Grey) -> Grey:
 
 
 def _compressed(values: NDArray[np.uint8]) -> str:
-    return base64.b64encode(zlib.compress(values.tobytes(), 6)).decode()
+    return base64.b64encode(zlib.compress(values.tobytes(), 1)).decode()
 
 
 def _decompressed(text: str, size: int) -> NDArray[np.uint8] | None:
