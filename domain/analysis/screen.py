@@ -21,6 +21,9 @@ from domain.model import Model
 from domain.profiles.model import Hud, HudBox, HudKind
 from domain.score import Unit
 
+_NEAR: Final = 3
+
+
 LONGEST_TEXT: Final = 200
 """Characters kept of a reading."""
 
@@ -60,6 +63,33 @@ class ScreenReading(Model):
         return self.at if self.since is None else min(self.at, self.since)
 
 
+class ReadWord(Model):
+    """A word of a region as it was read last.
+
+    Attributes:
+        line: number of its line, from the top.
+        left: its first column in the region.
+        right: the column after it.
+        text: what was read.
+        confidence: the recognizer's, 0 to 1.
+        agreed: True if it was read alike before.
+        read_at: media time (s) of the reading.
+    """
+
+    line: int
+    left: int
+    right: int
+    text: str
+    confidence: float
+    agreed: bool = False
+    read_at: float = 0.0
+
+    def is_at(self, line: int, left: int, right: int) -> bool:
+        """Return True if a word at this place can be the same."""
+        near = abs(self.left - left) <= _NEAR and abs(self.right - right) <= _NEAR
+        return near and self.line == line
+
+
 class RegionMemory(Model):
     """What the reader remembers of a region; the cells are Base64 of small grey pictures.
 
@@ -69,12 +99,14 @@ class RegionMemory(Model):
         read: cells when it was last read.
         busy: for each cell, how often it changes between keyframes, 0 to 255.
         text: last text.
+        words: its words.
         readings: readings since it changed.
         agreed: True if the last two readings since it changed agree.
         read_at: media time (s) of the last reading.
         since: media time (s) since which it has looked as it does.
         waiting: True if it has changed and was not read yet.
         blank: consecutive readings without text.
+        restless: how many more readings differed from the one before than did not, at most 8.
     """
 
     box: HudBox | None = None
@@ -82,12 +114,14 @@ class RegionMemory(Model):
     read: str = ""
     busy: str = ""
     text: str = ""
+    words: tuple[ReadWord, ...] = ()
     readings: int = 0
     agreed: bool = False
     read_at: float = -1e9
     since: float = 0.0
     waiting: bool = False
     blank: int = 0
+    restless: int = 0
 
 
 class ScreenMemory(Model):
@@ -191,7 +225,7 @@ _DASHES: Final = "-–\u2014"
 _NUMBER: Final = re.compile(r"(?<![\w.,+#])(\d{1,7})(?![\w%]|[.,]\d)")
 _TWO_SIDES: Final = re.compile(rf"(?<![\d:.])(\d{{1,3}})\s*[{_DASHES}:]\s*(\d{{1,3}})(?![\d:.])")
 # Recognizers take digits that stand alone, or among digits, for letters.
-_DIGITS: Final = re.compile(r"(?<![\w])(?:[OoDQlI|]|(?=\w*\d)[\dOoDQlI|SBZ]{2,7})(?![\w])")
+_DIGITS: Final = re.compile(r"(?<![\w])(?:[OolI|]|(?=\w*\d)[\dOoDQlI|SBZ]{2,7})(?![\w])")
 _AS_DIGITS: Final = str.maketrans("OoDQlI|SBZ", "0000111582")
 
 
@@ -212,6 +246,11 @@ def read_score(text: str, sides: int | None) -> Score | None:
     if numbers and sides in {None, len(numbers)}:
         return numbers
     return None
+
+
+def has_number(text: str) -> bool:
+    """Return True if a text holds a number that is not part of a clock or period."""
+    return read_score(without_clock(text), None) is not None
 
 
 def without_clock(text: str) -> str:

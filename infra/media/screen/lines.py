@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -23,8 +24,11 @@ _STROKE: Final = 16
 _STROKE_SHARE: Final = 0.3
 _ROW_SHARE: Final = 0.12
 _LEAST_LINE: Final = 8
+# Columns between words, by the height of the line and by the usual gap between letters.
 _WORD_GAP: Final = 1.6
-_MOST_WORDS: Final = 12
+_SPACE: Final = 0.35
+_SPACE_TO_GAP: Final = 2.2
+_MOST_WORDS: Final = 16
 # Colors differ less than brightness does.
 _COLOR_GAIN: Final = 2
 _LEAST_CONTRAST: Final = 30.0
@@ -86,11 +90,20 @@ def _sampled(color: Grey, luma: Grey, rows: NDArray[np.int_], columns: NDArray[n
     return sampled
 
 
-def text_lines(crop: Crop) -> list[list[Grey]]:
-    """Return the words of each line of text, from top to bottom and from left to right.
+class Word(NamedTuple):
+    """A word or a few: its line, its columns in the crop, and its picture, dark on light."""
 
-    Text is told from its ground by edges in brightness or color. Words far apart are returned one
-    by one, so that the ground between them costs nothing; nearby ones are returned together.
+    line: int
+    left: int
+    right: int
+    picture: Grey
+
+
+def find_words(crop: Crop) -> list[Word]:
+    """Return the words in a crop, from top to bottom and from left to right.
+
+    Text is told from its ground by edges in brightness or color. Letters with wide spaces between
+    them, as in the fonts of old games, stay together.
     """
     edges = _edges(crop)
     strokes = edges > max(_STROKE, _STROKE_SHARE * float(np.percentile(edges, 99.5)))
@@ -100,25 +113,28 @@ def text_lines(crop: Crop) -> list[list[Grey]]:
     lines = _runs(by_row >= max(2.0, _ROW_SHARE * by_row.max()), gap=2)
     lines = [each for each in lines if each[1] - each[0] >= _LEAST_LINE]
     whole = [each for each in lines if each[0] > 0 and each[1] < len(by_row)]
-    found: list[list[Grey]] = []
-    words = 0
-    for first, last in whole or lines:  # a line that the region's border cuts is not part of it
+    words: list[Word] = []
+    for number, (first, last) in enumerate(
+        whole or lines
+    ):  # what the border cuts is not part of it
         height = last - first
         margin = max(2, height // 5)
         rows = slice(max(0, first - margin), last + margin)
-        spans = _runs(strokes[first:last].any(axis=0), gap=round(_WORD_GAP * height))
-        spans = spans[: _MOST_WORDS - words]
-        words += len(spans)
-        if spans:
-            found.append(
-                [
-                    _dark_on_light(
-                        crop, rows, slice(max(0, left - 2 * margin), right + 1 + 2 * margin)
-                    )
-                    for left, right in spans
-                ]
-            )
-    return found
+        for left, right in _spans(strokes[first:last].any(axis=0), height):
+            columns = slice(max(0, left - 2 * margin), right + 1 + 2 * margin)
+            words.append(Word(number, left, right, _dark_on_light(crop, rows, columns)))
+    return words[:_MOST_WORDS]
+
+
+def _spans(written: NDArray[np.bool_], height: int) -> list[tuple[int, int]]:
+    """Return the words of a line as (first, end) columns."""
+    glyphs = _runs(written, gap=1)
+    gaps = [after[0] - before[1] for before, after in pairwise(glyphs)]
+    if not gaps:
+        return glyphs
+    usual = float(np.median(gaps))
+    space = min(_WORD_GAP * height, max(_SPACE * height, _SPACE_TO_GAP * usual))
+    return _runs(written, gap=int(space))
 
 
 def _edges(crop: Crop) -> NDArray[np.int16]:

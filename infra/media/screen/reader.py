@@ -10,7 +10,8 @@ Runs in a media child process (`infra.media.pool`).
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,14 +19,17 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from domain.analysis.screen import (
+    ReadWord,
     RegionMemory,
     ScreenMemory,
     ScreenReading,
+    has_number,
+    read_clock,
     screen_text,
     without_clock,
 )
 from domain.profiles.model import Hud, HudBox, HudKind
-from infra.media.screen.lines import LEAST_HEIGHT, Crop, Grey, Picture, text_lines
+from infra.media.screen.lines import LEAST_HEIGHT, Crop, Grey, Picture, Word, find_words
 from infra.media.screen.recognition import (
     TextRecognitionError,
     TextRecognizer,
@@ -42,7 +46,12 @@ _RETRY: Final = 600.0
 _READINGS_AGREE: Final = 2
 _MOST_READINGS: Final = 4
 # Seconds between readings of a region in which nothing changes, and in which something always does.
-_REFRESH: Final = 20.0
+_REFRESH: Final = 30.0
+_NAME: Final = 60.0
+_RESTLESS: Final = 4
+_MOST_RESTLESS: Final = 8
+_RESERVE: Final = 60.0
+_CLOCK_AGE: Final = 8.0
 _LEGIBLE: Final = 0.5
 _BUSY: Final = 4.0
 _CLOCK_WITH_SCORE: Final = 2.0
@@ -59,13 +68,11 @@ _BUSY_CELL: Final = 128
 _BUSY_RISE: Final = 41
 _BUSY_FALL: Final = 26
 _BUSY_FALL_LEARNED: Final = 5
-_BUSY_REGION: Final = 0.5
 
 _SAME_BOX: Final = 0.5
 _LEARNED_REGIONS: Final = 10
 _PLACES: Final = 30
 _WIDER: Final = 1.15
-_HIGHEST: Final = 0.15
 _LONGEST_SCORE: Final = 3
 _ROW: Final = 0.012
 _SIZE: Final = 2.0
@@ -203,20 +210,17 @@ class ScreenReader:
 
     def _read_region(self, look: _Look) -> bool:
         """Read a region; return False if the budget does not allow it yet."""
-        lines = text_lines(look.crop)
-        words = [word for line in lines for word in line]
-        cost = sum(map(reading_cost, words))
-        if cost > self._budget and self._budget < _SAVED_UP:
+        words = [(word, look.known(word)) for word in find_words(look.crop)]
+        cost = sum(reading_cost(word.picture) for word, known in words if known is None)
+        if cost > self._budget - look.reserve and self._budget < _SAVED_UP:
             return False
         self._budget -= cost
-        numbers = look.region.holds in {HudKind.SCORE, HudKind.CLOCK}
-        found = [
-            [self._recognizer().read(word, numbers=numbers) for word in line] for line in lines
-        ]
-        text = screen_text("\n".join(" ".join(each.text for each in line) for line in found))
-        sure = [each.confidence for line in found for each in line]
-        confidence = sum(sure) / len(sure) if sure else 1.0
-        self._regions[look.region.name] = look.read(text, legible=confidence >= _LEGIBLE)
+        found = [known or self._read_word(look, word) for word, known in words]
+        lines = groupby(found, key=lambda each: each.line)
+        text = screen_text("\n".join(" ".join(each.text for each in line) for _, line in lines))
+        sure = [each for each in found if has_number(each.text)] or found
+        confidence = sum(each.confidence for each in sure) / len(sure) if sure else 1.0
+        self._regions[look.region.name] = look.read(text, found, legible=confidence >= _LEGIBLE)
         self.readings.append(
             ScreenReading(
                 region=look.region.name,
@@ -229,6 +233,20 @@ class ScreenReader:
         )
         return True
 
+    def _read_word(self, look: _Look, word: Word) -> ReadWord:
+        numbers = look.region.holds in {HudKind.SCORE, HudKind.CLOCK}
+        read = self._recognizer().read(word.picture, numbers=numbers)
+        before = look.word_before(word)
+        return ReadWord(
+            line=word.line,
+            left=word.left,
+            right=word.right,
+            text=screen_text(read.text),
+            confidence=round(read.confidence, 3),
+            agreed=before is not None and before.text == screen_text(read.text),
+            read_at=look.at,
+        )
+
 
 class _Look:
     """One region in one keyframe, compared with what is remembered of it."""
@@ -239,18 +257,13 @@ class _Look:
         self._cells = cells = _cells(crop.luma)
         seen, read, busy = (_unpack(each) for each in (before.seen, before.read, before.busy))
         self._new = not len(seen) == len(read) == len(busy) == len(cells)
+        self._differs = np.ones(len(cells), bool) if self._new else _changed(read, cells)
         if self._new:
             self._busy = np.zeros(len(cells), np.uint8)
-            self._changed = self._stirred = True
         else:
             fall = _BUSY_FALL_LEARNED if region.holds is None else _BUSY_FALL
             self._busy = _followed(busy, _changed(seen, cells), fall)
-            quiet = self._busy < _BUSY_CELL
-            since = _changed(read, cells)
-            # A score that changes often is still a score.
-            follows = region.holds is HudKind.SCORE
-            self._changed = bool(since.any() if follows else (since & quiet).any())
-            self._stirred = bool(since.any()) and float(quiet.mean()) < 1.0 - _BUSY_REGION
+        self._changed = bool((self._differs & (self._busy < _BUSY_CELL)).any())
         first = self._changed and not before.waiting
         self._since = at if first else before.since
 
@@ -265,6 +278,12 @@ class _Look:
         return self._since
 
     @property
+    def reserve(self) -> float:
+        """CPU time (ms) to leave for other regions: most numbers that never rest are no score."""
+        learned = self.region.holds is None
+        return _RESERVE if learned and self._before.restless >= _RESTLESS else 0.0
+
+    @property
     def holds_clock(self) -> bool:
         return self._kind is HudKind.CLOCK
 
@@ -273,10 +292,9 @@ class _Look:
         """What the region holds; of a learned region, what its last text looks like."""
         if self.region.holds is not None or not self._before.text:
             return self.region.holds
-        rest = without_clock(self._before.text)
-        if any(each.isdecimal() for each in rest):
+        if has_number(self._before.text):
             return HudKind.SCORE
-        return HudKind.CLOCK if rest != self._before.text else None
+        return HudKind.CLOCK if read_clock(self._before.text) else None
 
     @property
     def rank(self) -> tuple[int, float, str]:
@@ -286,17 +304,15 @@ class _Look:
     def due(self) -> bool:
         """True if the region should be read now."""
         before, holds = self._before, self.region.holds
-        if before.blank > _MOST_READINGS and holds is None:
+        if holds is None and before.blank > _MOST_READINGS:
             return self.age >= _RETRY  # learned, and holds no text
+        if holds is None and before.text and self._kind is not HudKind.SCORE:
+            return self.age >= _NAME  # learned, and holds no number
         if self.holds_clock:
             return self.age >= _REFRESH
-        if self._changed:
-            return True
-        if not before.agreed and before.readings < _MOST_READINGS:
-            return True
-        if holds is not None and self._stirred and self.age >= _BUSY:
-            return True
-        return self.age >= _REFRESH
+        doubtful = not before.agreed and before.readings < _MOST_READINGS
+        busy = self._differs.any() and self.age >= _BUSY
+        return self._changed or doubtful or busy or self.age >= _REFRESH
 
     def seen(self) -> RegionMemory:
         """Return what to remember if the region is not read."""
@@ -307,30 +323,59 @@ class _Look:
             read=_pack(self._cells) if self._new else before.read,
             busy=_pack(self._busy),
             text=before.text,
+            words=before.words,
             readings=0 if self._changed else before.readings,
             agreed=before.agreed and not self._changed,
             read_at=before.read_at,
             since=self._since,
             waiting=before.waiting or self._changed,
             blank=before.blank,
+            restless=before.restless,
         )
 
-    def read(self, text: str, *, legible: bool) -> RegionMemory:
+    def word_before(self, word: Word) -> ReadWord | None:
+        """Return what was read last at a word's place."""
+        place = word.line, word.left, word.right
+        return next((each for each in self._before.words if each.is_at(*place)), None)
+
+    def known(self, word: Word) -> ReadWord | None:
+        """Return what was read before where reading again would tell nothing new.
+
+        That is a word that was read twice alike and has not changed, and whatever is no number
+        beside a score.
+        """
+        before = self.word_before(word)
+        if before is None:
+            return None
+        age = self.at - before.read_at
+        if self._kind is HudKind.SCORE and not has_number(before.text):
+            return before if age < (_CLOCK_AGE if read_clock(before.text) else _NAME) else None
+        if not before.agreed or age >= _REFRESH:
+            return None
+        by_column = self._differs.reshape(_ROWS, -1).any(axis=0)
+        per_cell = self.crop.luma.shape[1] / len(by_column)
+        first, last = int(word.left / per_cell), int(word.right / per_cell) + 1
+        return None if by_column[first:last].any() else before
+
+    def read(self, text: str, words: Sequence[ReadWord], *, legible: bool) -> RegionMemory:
         """Return what to remember after a reading; one that is not legible is no text."""
         before, cells = self._before, _pack(self._cells)
         readings = 1 if self._changed else before.readings + 1
+        differs = _compact(text) != _compact(before.text)
         return RegionMemory(
             box=before.box,
             seen=cells,
             read=cells,
             busy=_pack(self._busy),
             text=text,
+            words=tuple(words),
             readings=readings,
-            agreed=readings >= _READINGS_AGREE and _compact(text) == _compact(before.text),
+            agreed=readings >= _READINGS_AGREE and not differs,
             read_at=self.at,
             since=self._since,
             waiting=False,
             blank=0 if text and legible else before.blank + 1,
+            restless=min(_MOST_RESTLESS, max(0, before.restless + (1 if differs else -1))),
         )
 
 
@@ -385,7 +430,7 @@ def _widened(region: RegionMemory, box: HudBox | None) -> RegionMemory:
     if region.box is None or box is None:
         return region
     union = region.box.union(box)
-    if union.area <= _WIDER * region.box.area or union.height > _HIGHEST:
+    if union.area <= _WIDER * region.box.area or union.height > region.box.height + _ROW:
         return region
     return RegionMemory(box=union, text=region.text, blank=region.blank)
 
