@@ -27,6 +27,7 @@ _LEAST_LINE: Final = 8
 # Columns between words, by the height of the line and by the usual gap between letters.
 _WORD_GAP: Final = 1.6
 _SPACE: Final = 0.35
+_DARK: Final = 128
 _SPACE_TO_GAP: Final = 2.2
 _MOST_WORDS: Final = 16
 # Colors differ less than brightness does.
@@ -120,21 +121,34 @@ def find_words(crop: Crop) -> list[Word]:
         height = last - first
         margin = max(2, height // 5)
         rows = slice(max(0, first - margin), last + margin)
-        for left, right in _spans(strokes[first:last].any(axis=0), height):
-            columns = slice(max(0, left - 2 * margin), right + 1 + 2 * margin)
-            words.append(Word(number, left, right, _dark_on_light(crop, rows, columns)))
+        for left, right in _runs(strokes[first:last].any(axis=0), gap=round(_WORD_GAP * height)):
+            start = max(0, left - 2 * margin)
+            together = _dark_on_light(crop, rows, slice(start, right + 1 + 2 * margin))
+            words += [
+                Word(
+                    number,
+                    start + begin,
+                    start + end,
+                    together[:, max(0, begin - 2 * margin) : end + 2 * margin],
+                )
+                for begin, end in _spans(together, height)
+            ]
     return words[:_MOST_WORDS]
 
 
-def _spans(written: NDArray[np.bool_], height: int) -> list[tuple[int, int]]:
-    """Return the words of a line as (first, end) columns."""
-    glyphs = _runs(written, gap=1)
-    gaps = [after[0] - before[1] for before, after in pairwise(glyphs)]
-    if not gaps:
-        return glyphs
-    usual = float(np.median(gaps))
-    space = min(_WORD_GAP * height, max(_SPACE * height, _SPACE_TO_GAP * usual))
-    return _runs(written, gap=int(space))
+def _spans(picture: Grey, height: int) -> list[tuple[int, int]]:
+    """Return the words of dark text as (first, end) columns."""
+    glyphs = _runs((picture < _DARK).any(axis=0), gap=0)
+    if not glyphs:
+        return [(0, picture.shape[1])]
+    gaps = [after[0] - before[1] for before, after in pairwise(glyphs)] or [0]
+    space = max(_SPACE * height, _SPACE_TO_GAP * float(np.median(gaps)))
+    words = [[*glyphs[0]]]
+    for gap, (first, end) in zip(gaps, glyphs[1:], strict=False):
+        if gap > space:
+            words.append([first, end])
+        words[-1][1] = end
+    return [(first, end) for first, end in words]
 
 
 def _edges(crop: Crop) -> NDArray[np.int16]:

@@ -348,8 +348,9 @@ class _Look:
         if before is None:
             return None
         age = self.at - before.read_at
-        if self._kind is HudKind.SCORE and not has_number(before.text):
-            return before if age < (_CLOCK_AGE if read_clock(before.text) else _NAME) else None
+        clock = read_clock(before.text) is not None
+        if self._kind is HudKind.SCORE and (clock or not any(map(str.isdecimal, before.text))):
+            return before if age < (_CLOCK_AGE if clock else _NAME) else None
         if not before.agreed or age >= _REFRESH:
             return None
         by_column = self._differs.reshape(_ROWS, -1).any(axis=0)
