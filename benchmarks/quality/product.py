@@ -76,6 +76,8 @@ def follow(
             window.metadata,
             tenant_id=_NOBODY,
             stream_id=_NOBODY,
+            screen=[reading for each in told if each for reading in each.readings],
+            hud=profile.hud,
             until=window.end,
             last=last,
         )
