@@ -20,7 +20,7 @@ from domain.analysis.signals import SegmentSignals, measured_seconds, undecodabl
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import SegmentRef
 from domain.media.timestamps import anchor_of
-from domain.profiles.model import Hud
+from domain.profiles.model import Fill, GameProfile, Hud
 from infra.media.pool import MediaPool
 from infra.media.signals import SegmentFile, measure_segments
 from infra.storage.segments import SegmentStore, UnknownKeyError
@@ -83,7 +83,9 @@ class LocalAnalysis(Analysis):
     async def analyze(self, request: AnalyzeWindowInput) -> LocalResult:
         """Return the activity's result together with the excitement of each window."""
         state = await self._states.load(request)
-        hud = await self._hud(request)
+        profile = await self._profile(request)
+        hud = None if profile is None else profile.hud
+        weak = profile is not None and profile.selection.fill is Fill.BEST_OF
         candidates: list[HighlightCandidate] = []
         undecodable: list[SegmentRef] = []
         analyzed_seconds: list[float] = []
@@ -107,6 +109,7 @@ class LocalAnalysis(Analysis):
                 hud=hud,
                 reader=reader,
                 until=window.end,
+                weak=weak,
                 last=request.last and number == len(request.windows) - 1,
             )
             candidates += settled
@@ -129,13 +132,12 @@ class LocalAnalysis(Analysis):
         _report(request, undecodable)
         return LocalResult(result, tuple(levels))
 
-    async def _hud(self, request: AnalyzeWindowInput) -> Hud | None:
+    async def _profile(self, request: AnalyzeWindowInput) -> GameProfile | None:
         if self._profiles is None:
             return None
-        profile = await self._profiles.find_or_shipped(
+        return await self._profiles.find_or_shipped(
             request.tenant_id, request.profile_id, request.profile_version
         )
-        return profile.hud
 
     async def _measure(
         self, segments: Sequence[SegmentRef], hud: Hud | None, reader: ScreenMemory

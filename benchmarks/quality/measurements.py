@@ -19,14 +19,18 @@ import benchmarks.quality.packaging
 import benchmarks.quality.signals
 import benchmarks.quality.tools
 import demo.origin.packager
+import domain.analysis.screen
 import domain.analysis.signals
+import infra.media.screen
 import infra.media.signals
+import infra.media.text_recognition
 from benchmarks.quality.packaging import package_windows
 from benchmarks.quality.signals import Curve, cuts, level
 from benchmarks.quality.tools import TOOLS, installed
 from demo.origin.source import Source, probe
 from domain.analysis.signals import SegmentSignals
 from domain.media.segments import Window
+from domain.profiles.model import Hud
 from infra.media.signals import SegmentFile, measure_segments
 
 _MEASURING: Final = (
@@ -37,6 +41,7 @@ _MEASURING: Final = (
     domain.analysis.signals,
     infra.media.signals,
 )
+_READING: Final = (domain.analysis.screen, infra.media.screen, infra.media.text_recognition)
 _CHUNK: Final = 1 << 20
 
 
@@ -61,26 +66,30 @@ class Measurements(BaseModel):
     cpu_seconds: float
 
 
-def measure(video: Path, *, home: Path, fresh: bool = False) -> Measurements:
+def measure(
+    video: Path, *, home: Path, fresh: bool = False, hud: Hud | None = None
+) -> Measurements:
     """Return what was measured on this video, measured now if that is not yet kept in `home`.
 
     Args:
         video: the file.
         home: the state directory; measurements are kept in its `quality/`.
         fresh: repeat the measurement in any case.
+        hud: where to read the screen; None reads nothing. Only its regions and `learn` matter:
+            what the text means is decided later.
 
     Raises:
         UnusableInputError: it is missing, is no media, or has neither picture nor sound.
         PackagingError: ffmpeg could not read it.
     """
     source = probe(video)
-    kept = home / "quality" / f"{_digest(video)}.json"
+    kept = home / "quality" / f"{_digest(video, hud)}.json"
     if not fresh:
         try:
             return Measurements.model_validate_json(kept.read_bytes())
         except (FileNotFoundError, ValidationError):
             pass  # never measured, or written by something else
-    measured = _measure(source)
+    measured = _measure(source, hud)
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=kept.parent, delete=False) as partial:
         partial.write(measured.model_dump_json().encode())
@@ -88,7 +97,7 @@ def measure(video: Path, *, home: Path, fresh: bool = False) -> Measurements:
     return measured
 
 
-def _measure(source: Source) -> Measurements:
+def _measure(source: Source, hud: Hud | None) -> Measurements:
     with tempfile.TemporaryDirectory(prefix="quality-") as made:
         folder = Path(made)
         stream = package_windows(source.path, folder)
@@ -103,7 +112,7 @@ def _measure(source: Source) -> Measurements:
             for segment in window.segments
         )
         began = time.process_time()
-        signals = measure_segments(files)
+        signals = measure_segments(files, hud)
         spent = time.process_time() - began
     return Measurements(
         duration=stream[-1].end,
@@ -125,9 +134,13 @@ def _curves(source: Source) -> list[tuple[str, Callable[[Path], Curve]]]:
     return [*(heard if source.audio else ()), *(seen if source.video else ())]
 
 
-def _digest(video: Path) -> str:
+def _digest(video: Path, hud: Hud | None) -> str:
     """Name the video's content, the code that measures it and the tools that do."""
     digest = hashlib.sha256(repr(sorted(installed().items())).encode())
+    if hud is not None:
+        digest.update(hud.model_dump_json(include={"regions", "learn"}).encode())
+        for module in _READING:
+            digest.update(Path(module.__file__ or "").read_bytes())
     for module in _MEASURING:
         digest.update(Path(module.__file__ or "").read_bytes())
     with video.open("rb") as content:

@@ -15,7 +15,7 @@ from domain.analysis.detector import DetectorState, advance
 from domain.analysis.signals import SegmentSignals
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
-from domain.profiles.model import GameProfile
+from domain.profiles.model import Fill, GameProfile
 
 PROFILES: Final = {"soccer": "soccer", "basketball": "basketball", "esports": "valorant"}
 """The profile used for each kind of match."""
@@ -76,7 +76,10 @@ def follow(
             window.metadata,
             tenant_id=_NOBODY,
             stream_id=_NOBODY,
+            screen=[reading for each in told if each for reading in each.readings],
+            hud=profile.hud,
             until=window.end,
+            weak=profile.selection.fill is Fill.BEST_OF,
             last=last,
         )
         proposed.update((candidate.id, candidate) for candidate in candidates)

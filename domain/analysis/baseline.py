@@ -197,8 +197,28 @@ class Baselines(Model):
     onset: Baseline = Baseline()
     motion: Baseline = Baseline()
     jolt: Baseline = Baseline()
+    loudness: Baseline = Baseline()
+    tonality: Baseline = Baseline()
+    cut: Baseline = Baseline()
     key_change: Baseline = Baseline()
     last_key: KeyPicture | None = None
+
+    def of(self, channel: str) -> Baseline:
+        """Return the baseline of a field of `NormalizedFrame`.
+
+        Raises:
+            KeyError: it has none.
+        """
+        return {
+            "loudness": self.loudness,
+            "crowd_level": self.crowd_level,
+            "voice_level": self.voice_level,
+            "onset": self.onset,
+            "tonality": self.tonality,
+            "motion": self.motion,
+            "jolt": self.jolt,
+            "cut": self.cut,
+        }[channel]
 
     def learn(self, second: Sequence[NormalizedFrame]) -> Baselines:
         """Return the baselines with the means of one more second of frames."""
@@ -208,6 +228,9 @@ class Baselines(Model):
             onset=_learned(self.onset, [each.onset for each in second]),
             motion=_learned(self.motion, [each.motion for each in second]),
             jolt=_learned(self.jolt, [each.jolt for each in second]),
+            loudness=_learned(self.loudness, [each.loudness for each in second]),
+            tonality=_learned(self.tonality, [each.tonality for each in second]),
+            cut=_learned(self.cut, [float(each.cut) for each in second]),
             key_change=self.key_change,
             last_key=self.last_key,
         )
@@ -225,6 +248,9 @@ class Baselines(Model):
             onset=self.onset,
             motion=self.motion,
             jolt=self.jolt,
+            loudness=self.loudness,
+            tonality=self.tonality,
+            cut=self.cut,
             key_change=self.key_change if change is None else self.key_change.add(change),
             last_key=key,
         )

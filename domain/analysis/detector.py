@@ -22,11 +22,19 @@ from domain.analysis.baseline import (
     last_frames,
     normalize,
 )
+from domain.analysis.fusion import (
+    SECONDS_KEPT,
+    SecondRises,
+    load_fusion,
+    peak_among,
+    rises_of,
+)
 from domain.analysis.moment import (
     FACT_AFTER,
     FALLEN,
     Moment,
     find_peak,
+    measure_fused,
     measure_moment,
     to_candidate,
 )
@@ -136,6 +144,10 @@ _CLEAR: Final = 1.1
 _WORTH_PUBLISHING: Final = -0.9
 
 
+# A weak moment keeps this distance (s) to the moments that were found by their excitement.
+_APART: Final = 10.0
+
+
 _REST: Final = 20.0
 
 
@@ -186,6 +198,7 @@ class DetectorState(Model):
         screen: scores, clock and lines on the screen.
         reader: memory of the reader of the screen.
         facts: facts from the screen that belong to no moment yet, by time.
+        seconds: the last seconds as the fitted fusion sees them, oldest first.
     """
 
     # Aliases are the field names in stored analyzer states.
@@ -204,12 +217,14 @@ class DetectorState(Model):
     screen: ScreenState = ScreenState()
     reader: ScreenMemory = ScreenMemory()
     facts: tuple[ScreenFact, ...] = ()
+    seconds: tuple[SecondRises, ...] = ()
 
     @property
     def watermark(self) -> float:
         """Seconds of media time before which no further candidate can peak.
 
-        Facts from the screen are confirmed seconds later and may still add one, which is then late.
+        Facts from the screen are confirmed seconds later, and weak moments are known
+        `PEAK_KNOWN_AFTER` seconds later: they may still add one, which is then late.
         """
         pending = [mark.at for mark in self.marks]
         pending += [fact.at - _EVENT_BEFORE_FACT for fact in self.facts]
@@ -230,6 +245,7 @@ def advance(
     hud: Hud | None = None,
     reader: ScreenMemory | None = None,
     until: float = 0.0,
+    weak: bool = False,
     last: bool = False,
 ) -> tuple[DetectorState, tuple[HighlightCandidate, ...]]:
     """Return the state after `frames`, and the candidates settled by them.
@@ -246,9 +262,13 @@ def advance(
         hud: what the screen means in this game.
         reader: memory of the screen's reader after the frames; None keeps the one before.
         until: media time (s) up to which the frames are complete, if media is missing at their end.
+        weak: True to propose also weak moments, by the fitted fusion, for a profile that fills its
+            windows with them.
         last: True to settle an open moment, at the end of the stream.
     """
-    detector = _Detector(state, marks, clock, tenant_id=tenant_id, stream_id=stream_id)
+    detector = _Detector(
+        state, marks, clock, tenant_id=tenant_id, stream_id=stream_id, weak=weak
+    )
     readings = sorted(screen, key=lambda each: each.at)
     for frame in frames:
         due = [each for each in readings if each.at < frame.start + frame.duration]
@@ -276,8 +296,10 @@ class _Detector:
         *,
         tenant_id: UUID,
         stream_id: UUID,
+        weak: bool,
     ) -> None:
         self._tenant_id, self._stream_id = tenant_id, stream_id
+        self._weak = weak
         self._position = state.position
         self._frames = list(state.frames)
         self._baselines = state.baselines
@@ -286,6 +308,7 @@ class _Detector:
         self._clock = clock or state.clock
         self._screen = state.screen
         self._facts = list(state.facts)
+        self._seconds = list(state.seconds)
         self._marks = sorted((*state.marks, *marks_on_timeline(marks)), key=lambda m: (m.at, m.id))
         self.candidates: list[HighlightCandidate] = []
 
@@ -306,6 +329,7 @@ class _Detector:
             screen=self._screen,
             reader=reader,
             facts=tuple(self._facts),
+            seconds=tuple(self._seconds),
         )
 
     def read(self, readings: Sequence[ScreenReading], hud: Hud) -> None:
@@ -316,7 +340,7 @@ class _Detector:
         if frame.middle < self._position:
             return
         self._pass_hole(frame.start)
-        self._learn(frame)
+        learned = self._learn(frame)
         normalized, self._baselines = normalize(frame, self._baselines, self._frames)
         self._frames.append(normalized)
         while self._frames[0].at < normalized.at - FRAME_HISTORY:
@@ -325,6 +349,8 @@ class _Detector:
         self._detect(normalized)
         self._deal_with_marks()
         self._deal_with_facts()
+        if learned and self._weak:
+            self._propose_weak()
 
     def reach(self, position: float) -> None:
         if position > self._position:
@@ -342,13 +368,32 @@ class _Detector:
         self._deal_with_marks(all_of_them=True)
         self._deal_with_facts(all_of_them=True)
 
-    def _learn(self, frame: SignalFrame) -> None:
-        """Once per second, add the last second to the baselines."""
-        if self._frames and int(self._frames[-1].at) != int(frame.middle):
-            second = int(self._frames[-1].at)
-            self._baselines = self._baselines.learn(
-                [each for each in self._frames[-8:] if int(each.at) == second]
-            )
+    def _learn(self, frame: SignalFrame) -> bool:
+        """Once per second, add the last second to the baselines; return True if it was added."""
+        if not self._frames or int(self._frames[-1].at) == int(frame.middle):
+            return False
+        second = [each for each in self._frames[-8:] if int(each.at) == int(self._frames[-1].at)]
+        if self._weak:
+            self._seconds.append(rises_of(second, self._baselines))
+            oldest = self._seconds[-1].at - SECONDS_KEPT
+            self._seconds = [each for each in self._seconds if each.at > oldest]
+        self._baselines = self._baselines.learn(second)
+        return True
+
+    def _propose_weak(self) -> None:
+        """Publish a peak of the fitted fusion where no other moment was found."""
+        fusion = load_fusion()
+        peak = peak_among(fusion, self._seconds)
+        if peak is None:
+            return
+        second, fused = peak
+        near = [] if self._open_since is None else [self._open_since]
+        near += [] if self._cooldown is None else [self._cooldown.peak]
+        if fused.logit < fusion.floor or any(abs(at - second) < _APART for at in near):
+            return
+        moment = measure_fused(self._frames, self._baselines, second=second, fused=fused)
+        if moment is not None:
+            self._publish(moment)
 
     def _detect(self, frame: NormalizedFrame) -> None:
         if self._open_since is not None:

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from domain.analysis.baseline import Baselines, NormalizedFrame, SpreadBounds
+from domain.analysis.fusion import FusedEvidence
 from domain.analysis.scoring import Cues, evidence, score, tags
 from domain.analysis.screen import MatchState, ScreenFact, attached_state
 from domain.highlights.candidate import HighlightCandidate, Mark
@@ -42,6 +43,14 @@ _TAIL: Final = (3.5, 6.5)
 
 
 _LEAD_BEFORE_RISE: Final = 1.5
+
+
+# A moment of the fitted fusion: build-up and pay-off of the films that it was fitted on, without
+# the margins that profiles add to every clip.
+_FUSED_LEAD: Final = 5.5
+
+
+_FUSED_TAIL: Final = 2.0
 
 
 _LASTS_ON: Final = 2.0
@@ -131,6 +140,34 @@ class Moment(Model):
             picture=self.picture,
             state=attached_state(known) or state,
         )
+
+
+def measure_fused(
+    frames: Sequence[NormalizedFrame], baselines: Baselines, *, second: int, fused: FusedEvidence
+) -> Moment | None:
+    """Measure a moment that the fitted fusion found; None if its frames are not known.
+
+    Args:
+        frames: the recent frames, oldest first.
+        baselines: the stream's baselines.
+        second: the second (of media time) of its peak.
+        fused: the fusion's verdict on that second.
+    """
+    at = second + 0.5
+    peak = min(frames, key=lambda each: abs(each.at - at))
+    if abs(peak.at - at) > 1.0:
+        return None
+    measured = measure_moment(frames, baselines, since=peak.at, peak=peak, fallen=True)
+    start, end = max(0.0, peak.at - _FUSED_LEAD), peak.at + _FUSED_TAIL
+    return Moment(
+        start=round(start, 3),
+        peak=measured.peak,
+        end=round(end, 3),
+        safe_starts=_safe(frames, start),
+        safe_ends=_safe(frames, end),
+        cues=measured.cues.with_fused(fused),
+        picture=measured.picture,
+    )
 
 
 def find_peak(frames: Sequence[NormalizedFrame], since: float) -> NormalizedFrame:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from domain.analysis.fusion import FusedEvidence
 from domain.analysis.screen import ScreenFact, ScreenFactKind
 from domain.highlights.candidate import USUAL_IMPORTANCE, Evidence, Mark
 from domain.model import Model
@@ -39,6 +40,7 @@ class Cues(Model):
         mark: the tenant's mark; None without one.
         damaged: share of the moment without measurements, 0 to 1.
         screen: what the screen said, in order of time.
+        fused: the fitted fusion at the peak; None where it is not known yet.
     """
 
     crowd: float | None = None
@@ -58,6 +60,7 @@ class Cues(Model):
     mark: Mark | None = None
     damaged: float = 0.0
     screen: tuple[ScreenFact, ...] = ()
+    fused: FusedEvidence | None = None
 
     def with_mark(self, mark: Mark | None) -> Cues:
         """Return the cues with a tenant's mark, or without any."""
@@ -86,7 +89,12 @@ class Cues(Model):
             mark=mark,
             damaged=self.damaged,
             screen=screen,
+            fused=self.fused,
         )
+
+    def with_fused(self, fused: FusedEvidence | None) -> Cues:
+        """Return the cues with the verdict of the fitted fusion."""
+        return Cues.model_validate({**dict(self), "fused": fused})
 
 
 _WORTH_A_WORD: Final = 0.3
@@ -109,6 +117,8 @@ _YOUNG: Final = -1.0
 _SOFT: Final = 1.6
 _MOST: Final = 2.75
 _EXTRAORDINARY: Final = 0.4
+# What the fusion alone may reach: a probability of 0.65, below any shipped threshold.
+_FUSED_MOST: Final = 0.62
 _SILENT_PICTURE: Final = 3.2
 _UNSEEN_SOUND: Final = 1.7
 
@@ -124,10 +134,13 @@ def support(value: float | None, *, none_at: float, full_at: float) -> float:
 def excitement(cues: Cues) -> float:
     """Return the weight of evidence for a moment, in nats (the logit of a probability).
 
-    Other cues add to a tenant's mark and to what the screen says but never count against it.
+    Other cues add to a tenant's mark and to what the screen says but never count against it. The
+    fitted fusion alone makes a weak moment at most.
     """
     certain = max(_marked(cues), screen_weight(cues.screen))
     total = _PRIOR + max(sum(_parts(cues).values()), certain or -math.inf)
+    if cues.fused is not None:
+        total = max(total, min(cues.fused.logit, _FUSED_MOST))
     most = _MOST + _EXTRAORDINARY * (cues.record + (cues.mark is not None))
     if total <= _SOFT:
         return total
@@ -294,9 +307,26 @@ def evidence(cues: Cues) -> tuple[Evidence, ...]:
     weighty = sorted(
         (name for name in said if abs(parts[name]) > _WORTH_A_WORD), key=lambda n: -abs(parts[n])
     )
+    return (
+        *(
+            Evidence(signal=name, strength=round(said[name][0], 2), words=said[name][1])
+            for name in weighty
+        ),
+        *_fused_evidence(cues),
+    )
+
+
+def _fused_evidence(cues: Cues) -> tuple[Evidence, ...]:
+    """Return the channels that the fusion names, if the moment rests on the fusion."""
+    if cues.fused is None:
+        return ()
     return tuple(
-        Evidence(signal=name, strength=round(said[name][0], 2), words=said[name][1])
-        for name in weighty
+        Evidence(
+            signal=name,
+            strength=part,
+            words=f"{name.replace('_', ' ')} rose and fell as around moments of other games",
+        )
+        for name, part in cues.fused.parts.items()
     )
 
 

@@ -230,6 +230,13 @@ class DiversityMethod(StrEnum):
     COVERAGE = "coverage"  # a submodular gain for tags not shown yet
 
 
+class Fill(StrEnum):
+    """What a window shows that has fewer good moments than `SelectionLimits.fill_to`."""
+
+    NONE = "none"  # only moments that reach the standard threshold
+    BEST_OF = "best_of"  # also its best moments below it, which keep the tier `below`
+
+
 class Aliases(Model):
     """Names of a game or sport in any language and script, by which its profile is found.
 
@@ -277,6 +284,10 @@ class SelectionLimits(Model):
             quotas.
         diversity: 0 chooses by score alone; towards 1, variety counts for more and score for less.
         diversity_method: how variety is measured.
+        fill: `best_of` adds the best moments below the standard threshold to a window that has few
+            good ones. They are confirmed when the window closes, with the tier `below`.
+        fill_to: the number of highlights of a window up to which weak moments are added; never
+            more than `per_window`.
     """
 
     window: PositiveFloat = Field(default=300.0, ge=30.0, le=3600.0)
@@ -286,6 +297,8 @@ class SelectionLimits(Model):
     exceptional_per_window: int = Field(default=2, ge=0, le=20)
     diversity: Unit = 0.0
     diversity_method: DiversityMethod = DiversityMethod.MMR
+    fill: Fill = Fill.NONE
+    fill_to: PositiveInt = Field(default=4, le=60)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

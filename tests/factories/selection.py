@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
-from domain.profiles.model import DiversityMethod, GameProfile, SelectionLimits
+from domain.profiles.model import DiversityMethod, Fill, GameProfile, SelectionLimits
 from domain.score import DIMENSIONS, HighlightScore
 
 
@@ -22,6 +22,8 @@ def profile(
     window: float = 300.0,
     diversity: float = 0.0,
     diversity_method: DiversityMethod = DiversityMethod.MMR,
+    fill: Fill = Fill.NONE,
+    fill_to: int = 4,
 ) -> GameProfile:
     return GameProfile(
         id="test",
@@ -35,6 +37,8 @@ def profile(
             exceptional_per_window=exceptional_per_window,
             diversity=diversity,
             diversity_method=diversity_method,
+            fill=fill,
+            fill_to=fill_to,
         ),
     )
 
@@ -176,6 +180,8 @@ PROFILES = st.builds(
     window=st.sampled_from([120.0, 300.0]),
     diversity=st.sampled_from([0.0, 0.0, 0.4]),
     diversity_method=st.sampled_from(DiversityMethod),
+    fill=st.sampled_from(Fill),
+    fill_to=st.integers(1, 6),
 )
 WATERMARKS = st.one_of(
     st.lists(st.floats(0, 1500).map(lambda value: round(value, 1)), max_size=12),

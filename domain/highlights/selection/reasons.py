@@ -88,6 +88,14 @@ def pending_reason() -> Reason:
     )
 
 
+def weak_reason() -> Reason:
+    """Return the reason of a weak candidate that waits for its window to close."""
+    return Reason(
+        code="weak",
+        words="Chosen only if its window ends with too few moments above the threshold.",
+    )
+
+
 def bounds_reason(start_moved: float, end_moved: float) -> Reason:
     """Return the reason that names how far safe cuts moved the clip's bounds (s)."""
     moves = [
@@ -249,6 +257,28 @@ def _variety(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:
     )
 
 
+def _best_of(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:
+    return Reason(
+        code=verdict.cause,
+        words=(
+            f"Its window had fewer than {limits.fill_to} highlights, so its best moments below the "
+            "threshold are shown as well, as the profile asks (fill: best_of)."
+        ),
+        limit=limits.fill_to,
+    )
+
+
+def _filled(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:
+    return Reason(
+        code=verdict.cause,
+        words=(
+            f"Its window already has {limits.fill_to} highlights; moments below the threshold only "
+            "fill it up to that number."
+        ),
+        limit=limits.fill_to,
+    )
+
+
 def _fixed(words: str) -> Callable[[SelectionVerdict, SelectionLimits], Reason]:
     def sentence(verdict: SelectionVerdict, limits: SelectionLimits) -> Reason:  # noqa: ARG001 -- one shape
         return Reason(code=verdict.cause, words=words)
@@ -263,12 +293,14 @@ _SENTENCES: Final[dict[Cause, Callable[[SelectionVerdict, SelectionLimits], Reas
     Cause.WINDOW_CLOSED: _fixed("Its window is over, and it is among the window's best."),
     Cause.SAFE_EARLY: _fixed("Nothing that may still come could take its place."),
     Cause.LATE_FREE: _fixed("Its place in the window that has closed was free."),
+    Cause.BEST_OF: _best_of,
     Cause.SPACING: _spacing,
     Cause.SIMILAR: _similar,
     Cause.NEXT_WINDOW: _next_window,
     Cause.WINDOW_QUOTA: _window_quota,
     Cause.HOUR_QUOTA: _hour_quota,
     Cause.VARIETY: _variety,
+    Cause.FILLED: _filled,
 }
 
 

@@ -40,12 +40,14 @@ class Cause(StrEnum):
     WINDOW_CLOSED = "window_closed"
     SAFE_EARLY = "safe_early"
     LATE_FREE = "late_place_free"
+    BEST_OF = "best_of"
     SPACING = "spacing"
     SIMILAR = "similar"
     NEXT_WINDOW = "next_window"
     WINDOW_QUOTA = "window_quota"
     HOUR_QUOTA = "hour_quota"
     VARIETY = "variety"
+    FILLED = "filled"
 
 
 CONFIRMING: Final = frozenset(
@@ -55,6 +57,7 @@ CONFIRMING: Final = frozenset(
         Cause.WINDOW_CLOSED,
         Cause.SAFE_EARLY,
         Cause.LATE_FREE,
+        Cause.BEST_OF,
     }
 )
 
@@ -119,10 +122,10 @@ class Resolution:
         conflict = self._conflict_with_confirmed(entry) or ahead.conflict(entry)
         if conflict is not None:
             self._refuse(entry, _kind(conflict), conflict)
-        elif (full := self._full(window)) is not None:
+        elif (full := self._full(window, entry.tier)) is not None:
             self._refuse(entry, full)
         else:
-            self._confirm(entry, Cause.LATE_FREE)
+            self._confirm(entry, Cause.BEST_OF if _is_weak(entry) else Cause.LATE_FREE)
 
     def advance(self, until: float) -> None:
         """Process every event up to the watermark `until` (s, or infinity)."""
@@ -159,8 +162,9 @@ class Resolution:
             self.verdicts.append(SelectionVerdict(entry, Cause.OVERRIDE_LIMIT, near, broken))
 
     def _close(self, window: int) -> None:
-        """Decide the ordinary candidates of a window, best first."""
-        items = sorted(self._ordinary.pop(window), key=lambda item: item.rank)
+        """Decide the ordinary candidates of a window, best first, then the weak ones."""
+        ranked = sorted(self._ordinary.pop(window), key=lambda item: item.rank)
+        items = [item for item in ranked if not _is_weak(item)]
         next_window = self._next_window(window)
         survivors: list[OpenCandidate] = []
         spacing = SpacingIndex(self._rules)
@@ -182,6 +186,21 @@ class Resolution:
                 survivors.append(entry)
                 spacing.add(entry)
         self._assign_places(survivors, places, scarce)
+        self._fill(window, [item for item in ranked if _is_weak(item)], next_window)
+
+    def _fill(
+        self, window: int, weak: Sequence[OpenCandidate], next_window: _NextWindow
+    ) -> None:
+        """Give places that no good candidate took to the best candidates below the threshold."""
+        for entry in weak:
+            if (conflict := self._conflict_with_confirmed(entry)) is not None:
+                self._refuse(entry, _kind(conflict), conflict)
+            elif (across := next_window.ahead_of(entry)) is not None:
+                self._refuse(entry, Cause.NEXT_WINDOW, across)
+            elif (full := self._full(window, entry.tier)) is not None:
+                self._refuse(entry, full)
+            else:
+                self._confirm(entry, Cause.BEST_OF)
 
     def _assign_places(
         self, survivors: Sequence[OpenCandidate], places: int, scarce: Cause
@@ -247,7 +266,8 @@ class Resolution:
 
     def _settle_window(self, window: int, watermark: float) -> None:
         rules = self._rules
-        items = sorted(self._ordinary[window], key=lambda item: item.rank)
+        ranked = sorted(self._ordinary[window], key=lambda item: item.rank)
+        items = [item for item in ranked if not _is_weak(item)]
         close = rules.closes_at(window)
         coming = [item for item in self._exceptional if item.peak < close + rules.reach]
         unsettled = SpacingIndex(rules, coming)
@@ -277,6 +297,7 @@ class Resolution:
             else:
                 left.append(entry)
                 unsettled.add(entry)
+        left += [item for item in ranked if _is_weak(item)]
         if left:
             self._ordinary[window] = left
         else:
@@ -329,9 +350,12 @@ class Resolution:
         distance = self._timeline.near_past(entry.peak)
         return None if distance is None else Conflict(None, distance, None)
 
-    def _full(self, window: int) -> Cause | None:
+    def _full(self, window: int, tier: Tier = Tier.STANDARD) -> Cause | None:
+        """Return why a window has no place for a candidate of this tier; None if it has one."""
         if self._timeline.window_room(window) <= 0:
             return Cause.WINDOW_QUOTA
+        if tier is Tier.BELOW and self._timeline.fill_room(window) <= 0:
+            return Cause.FILLED
         return Cause.HOUR_QUOTA if self._timeline.hour_room(window) <= 0 else None
 
     def _short(self, window: int) -> Cause:
@@ -345,6 +369,11 @@ class Resolution:
 
     def _refuse(self, entry: OpenCandidate, cause: Cause, conflict: Conflict | None = None) -> None:
         self.verdicts.append(SelectionVerdict(entry, cause, conflict))
+
+
+def _is_weak(entry: OpenCandidate) -> bool:
+    """Return True if a candidate is below the threshold and can only fill a window."""
+    return entry.tier is Tier.BELOW
 
 
 def _kind(conflict: Conflict) -> Cause:

@@ -134,7 +134,7 @@ class _Call:
                 best[key] = entry
         oldest = self._rules.first_open(self._before.watermark) - self._rules.hour
         for entry in best.values():
-            if entry.tier is Tier.BELOW:
+            if entry.tier is Tier.BELOW and not self._rules.fills:
                 self._refuse(entry)
             elif gaps and (gap := self._gap_at(entry.peak)) is not None:
                 self._refuse(entry, reasons.gap_reason(gap))
@@ -201,29 +201,32 @@ class _Call:
         """Publish as pending the candidates that would be confirmed if nothing followed.
 
         Other new candidates are held until their conflict disappears. A candidate is also held
-        while a pending highlight shows the same seconds.
+        while a pending highlight shows the same seconds, and a weak one until its window closes,
+        since most of them are displaced.
         """
         trial = resolution.copy()
         trial.advance(math.inf)
         arrived = self._entries.keys() | {item.id.int for item in self._late}
         arrived -= {item.candidate.id.int for item in self._before.open}
         shown = [item for item in resolution.open() if item.shown]
-        held: list[SelectionVerdict] = []
+        held: list[tuple[OpenCandidate, Explanation]] = []
         for verdict in trial.verdicts:
             entry = verdict.entry
             if not verdict.confirmed or entry.shown:
                 if verdict.confirmed and entry.improved:
                     self._show(entry, DecisionStatus.PENDING, reasons.pending_reason())
-                held.append(verdict)
+                held.append((entry, verdict))
+            elif entry.tier is Tier.BELOW:
+                held.append((entry, reasons.weak_reason()))
             elif (conflict := _shown_already(entry, shown)) is not None:
-                held.append(SelectionVerdict(entry, Cause.SIMILAR, conflict))
+                held.append((entry, SelectionVerdict(entry, Cause.SIMILAR, conflict)))
             else:
                 entry.shown = True
                 shown.append(entry)
                 self._show(entry, DecisionStatus.PENDING, reasons.pending_reason())
-        for verdict in held:
-            if verdict.entry.id.int in arrived and not verdict.entry.shown:
-                self._show(verdict.entry, DecisionStatus.HELD, verdict)
+        for entry, why in held:
+            if entry.id.int in arrived and not entry.shown:
+                self._show(entry, DecisionStatus.HELD, why)
 
     def _refuse(self, entry: OpenCandidate, why: Explanation = None) -> None:
         """Record the rejection of a candidate that was never shown."""

@@ -27,7 +27,7 @@ from domain.highlights.similarity import (
     same_moment,
     share_of_shorter,
 )
-from domain.profiles.model import ClipShape, GameProfile
+from domain.profiles.model import ClipShape, Fill, GameProfile
 
 SEARCH: Final = 1.5
 """Seconds by which a bound may move to reach a safe point: more would change what is shown."""
@@ -261,6 +261,7 @@ class SelectionRules:
         self.window = limits.window
         self.spacing = limits.min_spacing
         self.reach = max(limits.min_spacing, SIMILAR_WITHIN, profile.clip.max_length)
+        self.fills = limits.fill is Fill.BEST_OF
         self.hour = math.ceil(HOUR / limits.window) + 1
         """Windows that together hold any hour, however it lies across their edges."""
 
@@ -412,6 +413,11 @@ class SelectionTimeline:
     def window_room(self, window: int) -> int:
         """Return how many more highlights fit into the window's quota."""
         return self._rules.limits.per_window - self._regular[window]
+
+    def fill_room(self, window: int) -> int:
+        """Return how many weak highlights fit into the window, until it has `fill_to`."""
+        taken = self._regular[window] + self._overrides[window]
+        return self._rules.limits.fill_to - taken
 
     def hour_room(self, window: int) -> int:
         """Return how many more highlights fit into every hour that touches the window."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import HIDDEN, Decision, DecisionStatus, SelectionState
-from domain.profiles.model import GameProfile
+from domain.profiles.model import Fill, GameProfile
 from tests.factories.selection import (
     PROFILES,
     VALUES,
@@ -245,6 +245,7 @@ CLOSE = st.builds(
     per_window=st.integers(1, 8),
     min_spacing=st.sampled_from([0.0, 4.0, 15.0, 30.0]),
     window=st.sampled_from([30.0, 300.0]),
+    fill=st.sampled_from(Fill),
 )
 
 
@@ -252,7 +253,7 @@ CLOSE = st.builds(
 @given(
     rules=CLOSE,
     spans=st.lists(
-        st.tuples(SPANS, st.sampled_from([0.75, 0.85, 0.96, 0.98]), st.integers(0, 11)),
+        st.tuples(SPANS, st.sampled_from([0.4, 0.6, 0.75, 0.85, 0.96, 0.98]), st.integers(0, 11)),
         max_size=12,
     ),
     marks=st.lists(st.floats(0, 90), max_size=8),

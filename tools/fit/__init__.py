@@ -1,0 +1,1 @@
+"""Fits the weights of `domain/analysis/fusion.json` on films of real games."""

@@ -1,0 +1,131 @@
+"""How well a model finds the moments of games that it was not fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from benchmarks.quality.metrics import Interval, calibration, peak_average_precision
+from domain.analysis.fusion import APART
+from tools.fit.models import Fit, Floats
+from tools.fit.table import FilmTable
+
+LEAD, TAIL = 7.5, 3.5
+"""Seconds that a clip shows before and after the second that the model proposes."""
+
+CLIPS: Final = 8
+_SPACING: Final = 12
+_WARM_UP: Final = 15
+_RESAMPLED: Final = 1000
+
+
+class Proposal(NamedTuple):
+    """A peak of a model: its clip, its logit, and whether a moment peaks in the clip."""
+
+    clip: Interval
+    logit: float
+    hit: bool
+
+
+class Result(NamedTuple):
+    """One model on games that it was not fitted on; by game, mean of the films."""
+
+    peak_ap: dict[str, float]
+    low: float
+    high: float
+    ece: float
+
+    @property
+    def mean(self) -> float:
+        """Return the mean of the games."""
+        return sum(self.peak_ap.values()) / len(self.peak_ap)
+
+
+def leave_one_game_out(fit: Fit, films: Sequence[FilmTable]) -> list[tuple[FilmTable, Floats]]:
+    """Return the logits of each film, by the model that was fitted on the other games."""
+    scored = []
+    for game in dict.fromkeys(film.game for film in films):
+        model = fit([film for film in films if film.game != game])
+        scored += [(film, model(film)) for film in films if film.game == game]
+    return scored
+
+
+def judge(scored: Sequence[tuple[FilmTable, Floats]]) -> Result:
+    """Return the figures of logits; the interval is a bootstrap over the moments of each film."""
+    found = [(film, proposals(film, logits)) for film, logits in scored]
+    random = np.random.default_rng(7)
+    means = [
+        _mean(_by_game([(film, _ap(film, made, _resample(film, random))) for film, made in found]))
+        for _ in range(_RESAMPLED)
+    ]
+    parts = list(calibrations(scored))
+    return Result(
+        peak_ap=_by_game([(film, _ap(film, made, list(film.peaks))) for film, made in found]),
+        low=float(np.quantile(means, 0.025)),
+        high=float(np.quantile(means, 0.975)),
+        ece=calibration([c for c, _ in parts], [h for _, h in parts]).ece,
+    )
+
+
+def calibrations(scored: Sequence[tuple[FilmTable, Floats]]) -> Iterator[tuple[float, bool]]:
+    """Yield probability and truth of all proposals, calibrated on the other games."""
+    made = [(film.game, each) for film, logits in scored for each in proposals(film, logits)]
+    for game in dict.fromkeys(name for name, _ in made):
+        scale, shift = calibrate([each for name, each in made if name != game])
+        for name, each in made:
+            if name == game:
+                yield 1.0 / (1.0 + np.exp(-(scale * each.logit + shift))), each.hit
+
+
+def calibrate(made: Sequence[Proposal]) -> tuple[float, float]:
+    """Return scale and shift that turn logits into those of a clip's probability (Platt 1999)."""
+    design = np.array([(each.logit, 1.0) for each in made])
+    truth, weights = np.array([float(each.hit) for each in made]), np.array([1.0, 0.0])
+    for _ in range(50):
+        chance = 1.0 / (1.0 + np.exp(-design @ weights))
+        curve = (design * (chance * (1.0 - chance))[:, None]).T @ design + 1e-3 * np.eye(2)
+        weights = weights + np.linalg.solve(curve, design.T @ (truth - chance))
+    return float(weights[0]), float(weights[1])
+
+
+def proposals(film: FilmTable, logits: Floats) -> list[Proposal]:
+    """Return the peaks that the live detector would propose, in order of time."""
+    smooth = np.convolve(logits, np.ones(3), "same")
+    made = []
+    for at in range(_WARM_UP, len(smooth) - APART):
+        around = smooth[max(0, at - APART) : at + APART + 1]
+        if smooth[at] < around.max():
+            continue
+        middle = film.first + at + 0.5
+        start, end = max(0.0, middle - LEAD), middle + TAIL
+        hit = any(start <= peak <= end for peak in film.peaks)
+        clip = Interval(start=start, end=end, score=float(smooth[at]))
+        made.append(Proposal(clip, float(logits[at]), hit))
+    return made
+
+
+def _ap(film: FilmTable, made: Sequence[Proposal], peaks: list[float]) -> float:
+    """Return the peak AP of the best `CLIPS` proposals that keep their distance."""
+    del film
+    chosen: list[Interval] = []
+    for each in sorted(made, key=lambda one: -one.clip.score):
+        if all(abs(each.clip.start - other.start) >= _SPACING for other in chosen):
+            chosen.append(each.clip)
+    return peak_average_precision(tuple(chosen[:CLIPS]), peaks)
+
+
+def _resample(film: FilmTable, random: np.random.Generator) -> list[float]:
+    drawn = random.choice(len(film.peaks), len(film.peaks))
+    return [film.peaks[index] for index in sorted(set(drawn.tolist()))]
+
+
+def _by_game(values: Sequence[tuple[FilmTable, float]]) -> dict[str, float]:
+    games = dict.fromkeys(film.game for film, _ in values)
+    return {game: _mean([v for film, v in values if film.game == game]) for game in games}
+
+
+def _mean(values: Sequence[float] | dict[str, float]) -> float:
+    every = list(values.values()) if isinstance(values, dict) else list(values)
+    return sum(every) / len(every)
