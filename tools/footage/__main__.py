@@ -74,7 +74,7 @@ def _film_all(options: argparse.Namespace) -> None:
     for game, entry in read_manifest().items():
         for seed in entry.seeds if game in (options.games or RECIPES) else ():
             if not (options.out / f"{game}-{seed}.json").exists():
-                film(game, seed=seed, seconds=entry.minutes * 60, folder=options.out)
+                film(game, seed=seed, seconds=entry.minutes_of(seed) * 60, folder=options.out)
 
 
 def _judge(options: argparse.Namespace) -> None:
@@ -83,10 +83,21 @@ def _judge(options: argparse.Namespace) -> None:
 
 
 def _dress(options: argparse.Namespace) -> None:
-    truth = dress(options.video, options.out, seed=options.seed)
+    truth = dress(
+        options.video, options.out, seed=options.seed, crowd=options.crowd, voice=options.voice
+    )
     sys.stdout.write(
         f"{options.out}: {truth.film.duration:.0f} s, {', '.join(truth.film.dressing)}\n"
     )
+
+
+def _games(_: argparse.Namespace) -> None:
+    manifest = read_manifest()
+    for name, recipe in RECIPES.items():
+        game = recipe()
+        install = game.missing()
+        state = f"not installed: {install}" if install else "installed"
+        sys.stdout.write(f"{name:14}{game.kind:14}{manifest[name].split:10}{state}\n")
 
 
 def _options() -> argparse.Namespace:
@@ -109,7 +120,11 @@ def _options() -> argparse.Namespace:
     copy.add_argument("video", type=Path, help="a film, with its truth beside it")
     copy.add_argument("--seed", type=int, required=True)
     copy.add_argument("--out", type=Path, required=True, help="the copy; its truth goes beside it")
+    copy.add_argument("--crowd", action="store_true", help="add recordings of crowds")
+    copy.add_argument("--voice", action="store_true", help="add a synthetic commentator")
     copy.set_defaults(do=_dress)
+    games = commands.add_parser("games", help="list the games, and what each needs")
+    games.set_defaults(do=_games)
     return parser.parse_args()
 
 

@@ -30,7 +30,7 @@ class Game(ABC):
     kind: ClassVar[str]
     pictures: ClassVar[str]
     players: ClassVar[str]
-    clock: ClassVar[str] = Film.model_fields["clock"].default
+    clock: str = Film.model_fields["clock"].default
 
     @abstractmethod
     def film(self, video: Path, *, seed: int, seconds: float) -> list[Event]:
@@ -39,6 +39,10 @@ class Game(ABC):
         Raises:
             FootageError: the game is not installed, or did not run.
         """
+
+    @abstractmethod
+    def missing(self) -> str:
+        """Return the command that installs what the game needs, or nothing."""
 
     @abstractmethod
     def judge(self, events: Sequence[Event]) -> list[Moment]:
