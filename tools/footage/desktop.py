@@ -30,8 +30,8 @@ WIDTH: Final = 1280
 HEIGHT: Final = 720
 _FPS: Final = 30
 _CHANNELS: Final = 2
-_GAMES: Final = "/usr/games"
-"""Where Debian puts games; it is on the PATH of users, not of root."""
+_GAMES: Final = ("/usr/games", "/usr/lib/hedgewars/bin")
+"""Where Debian puts games; they are not on the PATH of root."""
 _SOUND_BLOCK: Final = 5
 """Seconds of film whose sound is stretched to its exact length together."""
 _DISPLAY_SECONDS: Final = 30.0
@@ -284,4 +284,4 @@ def _program(name: str) -> str:
 
 
 def _path() -> str:
-    return os.pathsep.join((os.environ.get("PATH", os.defpath), _GAMES))
+    return os.pathsep.join((os.environ.get("PATH", os.defpath), *_GAMES))

@@ -8,7 +8,7 @@ from tools.footage.atari import Basketball, Boxing, IceHockey, Racing, RiverRaid
 from tools.footage.cycles import Cycles
 from tools.footage.doom import Arena, Horde
 from tools.footage.game import Game
-from tools.footage.nexuiz import Duel
+from tools.footage.hedgewars import Artillery
 
 RECIPES: Final[dict[str, type[Game]]] = {
     "arena": Arena,
@@ -20,5 +20,5 @@ RECIPES: Final[dict[str, type[Game]]] = {
     "racing": Racing,
     "river-raid": RiverRaid,
     "cycles": Cycles,
-    "duel": Duel,
+    "artillery": Artillery,
 }
