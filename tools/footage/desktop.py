@@ -35,6 +35,8 @@ _GAMES: Final = ("/usr/games", "/usr/lib/hedgewars/bin")
 _SOUND_BLOCK: Final = 5
 """Seconds of film whose sound is stretched to its exact length together."""
 _DISPLAY_SECONDS: Final = 30.0
+_MOST_LATE: Final = 1.0
+"""Seconds of the game's clock that filming may be late; later, pictures show another second."""
 _STOP_SECONDS: Final = 10.0
 
 
@@ -74,7 +76,7 @@ class DesktopGame(SteppedGame):
 
     packages: ClassVar[tuple[str, ...]]
     programs: ClassVar[tuple[str, ...]]
-    speed: ClassVar[float] = 0.4
+    speed: float = 0.4
     rate: ClassVar[int]
     chunk: ClassVar[int]
     keys: ClassVar[tuple[Key, ...]] = ()
@@ -121,7 +123,13 @@ class DesktopGame(SteppedGame):
         heard: list[bytes] = []
         while True:
             at = number / _FPS
-            time.sleep(max(0.0, began + at / self.speed - time.monotonic()))
+            early = began + at / self.speed - time.monotonic()
+            if early * self.speed < -_MOST_LATE:
+                raise FootageError(
+                    f"This machine is too busy to film at {self.speed:g} of the game's speed. "
+                    f"Try --speed {self.speed / 2:g}, or film when it is idle."
+                )
+            time.sleep(max(0.0, early))
             if game.poll() is not None:
                 said = (folder / "output").read_text(errors="replace").strip()[-400:]
                 raise FootageError(f"The game ended after {at:.0f} s of the film: {said}")
