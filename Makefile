@@ -23,9 +23,9 @@ setup: $(READY) ## Install everything: .venv from the lock, and the Temporal ser
 	@$(BIN)/highlights setup
 
 .PHONY: demo
-demo: setup ## Watch highlights appear (INPUT= GAME= TRUTH= PACE= SEED= KEEP=1 REPORT=)
+demo: setup $(if $(FILM),.venv/.footage) ## Watch highlights appear (INPUT= FILM=arena GAME= TRUTH= PACE= SEED= KEEP=1 REPORT=)
 	@exec $(BIN)/highlights demo \
-	  $${INPUT:+--input "$$INPUT"} $${GAME:+--game "$$GAME"} $${TRUTH:+--truth "$$TRUTH"} \
+	  $${INPUT:+--input "$$INPUT"} $${FILM:+--film "$$FILM"} $${GAME:+--game "$$GAME"} $${TRUTH:+--truth "$$TRUTH"} \
 	  $${PACE:+--pace "$$PACE"} $${SEED:+--seed "$$SEED"} $${REPORT:+--report "$$REPORT"} \
 	  $$([ "$${KEEP:-0}" = 0 ] || echo --keep)
 
