@@ -11,7 +11,6 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
-from activities.ingest.store import StoredSegments
 from activities.interfaces import Exports
 from app.services.webhooks import WebhookDispatcher
 from domain.clips.tracker import SEAM
@@ -30,6 +29,7 @@ from infra.media.exports.renderer import BadWatermarkError, ExportRenderer, Rend
 from infra.media.render import Cut
 from infra.storage.clips import ClipStore
 from infra.storage.scratch import scratch_directory
+from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import SegmentStore, UnknownKeyError
 
 _HEARTBEAT_INTERVAL: Final = 2.0

@@ -170,7 +170,7 @@ async def _measure(
                 await asyncio.sleep(1.0)
             missed += over.missed
             if match is not None:
-                clips += await _clips(api, name, match.seed, origins[name])
+                clips += await _clips(api, name, match.seed, origins[name], {})
         quiet, eventful = counted
         span = (last.at - first.at).total_seconds()
         alone = (begun.requests[_HEARTBEAT] - idle.requests[_HEARTBEAT]) / _IDLE

@@ -15,7 +15,6 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.exports import ExportActivities
-from activities.ingest.store import StoredSegment, StoredSegments
 from app.worker import workflow_runner
 from domain import task_queues
 from domain.clips.models import ClipStatus
@@ -31,6 +30,7 @@ from infra.media.pool import MediaPool
 from infra.media.probe import probe
 from infra.settings import Settings
 from infra.storage.clips import LocalClipStore
+from infra.storage.segment_index import StoredSegment, StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from infra.storage.signed_urls import UrlSigner
 from tests.factories.clips import WHEN

@@ -118,9 +118,17 @@ class Machine:
                 f"{role}@/{database}?host={self._socket}"
             )
         (script,) = (each for each in SERVICES["postgres"]["volumes"] if "initdb" in each)
-        psql = [binaries() / "psql", "-v", "ON_ERROR_STOP=1", "-h", self._socket, "-U", "postgres"]
+        psql = [
+            str(binaries() / "psql"),
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            self._socket,
+            "-U",
+            "postgres",
+        ]
         done = subprocess.run(
-            [*psql, "-d", database, "-f", ROOT / script.partition(":")[0]],
+            [*psql, "-d", database, "-f", str(ROOT / script.partition(":")[0])],
             env=self._environment("postgres"),
             capture_output=True,
             text=True,
