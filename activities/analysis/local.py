@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from temporalio import activity
@@ -26,9 +26,6 @@ from infra.media.signals import SegmentFile, measure_segments
 from infra.storage.segments import SegmentStore, UnknownKeyError
 
 _log = structlog.get_logger(__name__)
-
-_REMEMBERED: Final = 200
-"""Streams whose state stays in memory."""
 
 
 class LocalResult(NamedTuple):
@@ -59,11 +56,7 @@ class LocalAnalysis(Analysis):
         self._pool = pool
         self._profiles = profiles
         self._states = AnalyzerStateStore(
-            segments,
-            analyzer=ANALYZER,
-            initial=DetectorState(),
-            reset_event="analysis_starts_anew",
-            remembered=_REMEMBERED,
+            segments, analyzer=ANALYZER, initial=DetectorState(), reset_event="analysis_starts_anew"
         )
 
     @activity.defn(name="analyze_window")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from typing import Final, Generic, TypeVar
 from uuid import UUID
 
@@ -33,35 +32,21 @@ class AnalyzerStateStore(Generic[State]):
         analyzer: name and version of the analyzer; a new version starts from the initial state.
         initial: the state before the first window.
         reset_event: log event for a state that is missing or cannot be parsed.
-        remembered: streams whose latest state stays in memory, so that the next window does not
-            parse it again. Only for an analyzer that always comes to the same state: another
-            worker may have written the file again.
     """
 
     def __init__(
-        self,
-        segments: SegmentStore,
-        *,
-        analyzer: str,
-        initial: State,
-        reset_event: str,
-        remembered: int = 0,
+        self, segments: SegmentStore, *, analyzer: str, initial: State, reset_event: str
     ) -> None:
         self._segments = segments
         self._analyzer = analyzer
         self._initial = initial
         self._reset_event = reset_event
-        self._remembered = remembered
-        self._latest: OrderedDict[tuple[UUID, UUID], tuple[str, State]] = OrderedDict()
 
     async def load(self, request: AnalyzeWindowInput) -> State:
         """Return the state after the window before the request, else the initial state."""
         if request.previous_window is None:
             return self._initial
         key = self._key(request, request.previous_window)
-        known = self._latest.get((request.tenant_id, request.stream_id))
-        if known is not None and known[0] == key:
-            return known[1]
         try:
             return type(self._initial).model_validate_json(await self._segments.read(key))
         except (UnknownKeyError, ValidationError) as error:
@@ -76,16 +61,7 @@ class AnalyzerStateStore(Generic[State]):
         if old:
             await self._segments.delete(*(self._key(request, index) for index in old))
         data = state.model_dump_json(exclude_defaults=True, by_alias=True).encode()
-        key = self._key(request, request.windows[-1].index)
-        await self._segments.put(key, data)
-        self._remember(request, key, state)
-
-    def _remember(self, request: AnalyzeWindowInput, key: str, state: State) -> None:
-        stream = (request.tenant_id, request.stream_id)
-        self._latest[stream] = (key, state)
-        self._latest.move_to_end(stream)
-        while len(self._latest) > self._remembered:
-            self._latest.popitem(last=False)
+        await self._segments.put(self._key(request, request.windows[-1].index), data)
 
     def _key(self, request: AnalyzeWindowInput, window: int) -> str:
         prefix = _prefix(request.tenant_id, request.stream_id)
