@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 import uvicorn
 from playwright.async_api import Page, Response, async_playwright
-from pydantic import SecretStr
 
 from app.dev.postgres import DatabaseUrls
 from app.dev.supervisor import free_ports
 from app.doctor import chromium_path
 from app.serve import build_app
 from app.services.api_keys import create_key
+from demo.origin.server import bind, serving
 from domain.clips.models import ClipStatus
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
@@ -35,12 +35,16 @@ from infra.media.pool import MediaPool
 from infra.media.probe import probe
 from infra.media.render import Cut, render
 from infra.settings import Settings
-from infra.storage.clips import LocalClipStore
+from infra.storage.clips import ClipStore, LocalClipStore, S3ClipStore
+from infra.storage.s3 import S3Bucket, S3Connection, S3Location
 from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import LocalSegmentStore
+from infra.storage.signed_urls import read_rsa_key
 from tests.factories.film import FRAME, RATE, film, number_in, segments, sources
 from tests.factories.rows import clip_record, new_highlight, new_stream
 from tests.factories.segments import stored_segment
+from tests.fakes.cloudfront import CloudFront
+from tests.fakes.s3_server import S3Server, cdn_private_key
 
 SECRET = "s" * 32
 OFFSET, DURATION = 2.0, 4.0
@@ -48,6 +52,8 @@ LENGTH, CLIP_SIDE, SEGMENT = 16.0, 5.0, 2.0
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    # A page that the test itself answers counts as public, which may not lead to this machine.
+    "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
 )
 
 
@@ -58,14 +64,16 @@ class Player:
     page: Page
     answers: Sequence[Response]
 
-    async def load(self, url: str) -> None:
+    async def open(self, url: str, body: str) -> None:
         # A tenant's page, yet on the API's origin, so that a script may look at the pictures.
         page = urlsplit(url)._replace(path="/player", query="").geturl()
-        body = f"<video muted preload=auto src='{escape(url)}'></video>"
         await self.page.route(
             page, lambda route: route.fulfill(content_type="text/html", body=body)
         )
         await self.page.goto(page)
+
+    async def load(self, url: str) -> None:
+        await self.open(url, f"<video muted preload=auto src='{escape(url)}'></video>")
         await self.wait_until("v.error || v.readyState === HTMLMediaElement.HAVE_ENOUGH_DATA")
         assert await self.value("v.error && v.error.message") is None
 
@@ -137,7 +145,6 @@ async def player() -> AsyncIterator[Player]:
 class Site:
     """An installation of the API with one tenant."""
 
-    settings: Settings
     port: int
     database: Database
     tenant: UUID
@@ -152,15 +159,53 @@ class Site:
 
 @pytest.fixture
 async def site(postgres: DatabaseUrls, tmp_path: Path) -> AsyncIterator[Site]:
+    """An installation whose stores are on this disk."""
+    stores = {
+        "clip_store": str(tmp_path / "clips"),
+        "segment_store": str(tmp_path / "segments"),
+    }
+    async with site_with(postgres, **stores) as made:
+        yield made
+
+
+@pytest.fixture(params=["s3", "cdn"])
+async def remote_url(
+    request: pytest.FixtureRequest, postgres: DatabaseUrls, s3_server: S3Server, s3_bucket: str
+) -> AsyncIterator[str]:
+    """The signed URL of a clip in S3; the API redirects to the bucket, or to the CDN."""
+    rule = {"AllowedOrigins": ["*"], "AllowedMethods": ["GET", "HEAD"], "AllowedHeaders": ["Range"]}
+    client = s3_server.client()
+    client.put_bucket_cors(Bucket=s3_bucket, CORSConfiguration={"CORSRules": [rule]})  # type: ignore[list-item]
+    connection = S3Connection()
+    store = S3ClipStore(S3Bucket(connection, S3Location(s3_bucket, "clips")))
+    listener = bind("127.0.0.1", 0)
+    places = {"clip_store": f"s3://{s3_bucket}/clips"}
+    if request.param == "cdn":
+        places |= {
+            "clip_cdn_url": f"http://127.0.0.1:{listener.getsockname()[1]}/clips",
+            "clip_cdn_key_id": "K1",
+            "clip_cdn_private_key": cdn_private_key(),
+        }
+    key = read_rsa_key(cdn_private_key()).public_key()
+    cdn = CloudFront(client, s3_bucket, key_id="K1", key=key)
+    async with serving(cdn.app, listener), site_with(postgres, **places) as made:
+        yield await _clip_url(made, store)
+    await connection.close()
+
+
+@asynccontextmanager
+async def site_with(postgres: DatabaseUrls, **places: str) -> AsyncIterator[Site]:
+    """Serve an installation with the given stores."""
     port, no_temporal = free_ports(2)
-    settings = Settings(
-        temporal_address=f"127.0.0.1:{no_temporal}",
-        database_url=SecretStr(postgres.application),
-        database_pool_size=2,
-        clip_store=str(tmp_path / "clips"),
-        segment_store=str(tmp_path / "segments"),
-        signing_secret=SecretStr(SECRET),
-        public_base_url=f"http://127.0.0.1:{port}",
+    settings = Settings.model_validate(
+        {
+            "temporal_address": f"127.0.0.1:{no_temporal}",
+            "database_url": postgres.application,
+            "database_pool_size": 2,
+            "signing_secret": SECRET,
+            "public_base_url": f"http://127.0.0.1:{port}",
+            **places,
+        }
     )
     database = Database(postgres.application, pool_size=1)
     try:
@@ -171,30 +216,32 @@ async def site(postgres: DatabaseUrls, tmp_path: Path) -> AsyncIterator[Site]:
             name="test",
             scopes=(Scope.ADMIN,),
         )
-        yield Site(settings, port, database, made.tenant_id, made.key.value)
+        async with _serving(settings, port):
+            yield Site(port, database, made.tenant_id, made.key.value)
     finally:
         await database.close()
 
 
 @pytest.fixture
-async def url(site: Site, tmp_path: Path) -> AsyncIterator[str]:
+async def url(site: Site, tmp_path: Path) -> str:
     """The signed URL of a clip that was rendered, stored and recorded, as the API gives it."""
-    clip = await _stored_clip(site.database, site.tenant, LocalClipStore(tmp_path / "clips"))
-    async with _serving(site.settings, site.port):
-        yield str((await site.read(f"/v1/clips/{clip}"))["url"])
+    return await _clip_url(site, LocalClipStore(tmp_path / "clips"))
 
 
 @pytest.fixture(params=["mpegts", "fmp4"])
-async def playlist(
-    request: pytest.FixtureRequest, site: Site, tmp_path: Path
-) -> AsyncIterator[str]:
+async def playlist(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> str:
     """The signed URL of the instant clip of a highlight, whose stream's media is stored."""
     stream = await new_stream(site.database, site.tenant)
     highlight = await new_highlight(site.database, site.tenant, stream, peak=LENGTH / 2)
     await _store_media(site, stream, tmp_path, fragmented=request.param == "fmp4")
-    async with _serving(site.settings, site.port):
-        found = await site.read(f"/v1/highlights/{highlight}")
-        yield str(found["playback"]["hls_url"])
+    found = await site.read(f"/v1/highlights/{highlight}")
+    return str(found["playback"]["hls_url"])
+
+
+async def _clip_url(site: Site, store: ClipStore) -> str:
+    """Store and record a clip; return its signed URL as the API gives it."""
+    clip = await _stored_clip(site.database, site.tenant, store)
+    return str((await site.read(f"/v1/clips/{clip}"))["url"])
 
 
 async def _store_media(site: Site, stream: UUID, folder: Path, *, fragmented: bool) -> None:
@@ -237,7 +284,7 @@ def hls_js(home: Path) -> Path:
     return found[-1] / "node_modules" / "hls.js" / "dist" / "hls.min.js"
 
 
-async def _stored_clip(database: Database, tenant: UUID, store: LocalClipStore) -> UUID:
+async def _stored_clip(database: Database, tenant: UUID, store: ClipStore) -> UUID:
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     record = clip_record(tenant, stream, highlight, status=ClipStatus.READY)
@@ -346,3 +393,28 @@ async def test_seeking_in_an_instant_clip_shows_the_picture_of_that_time(
     later = await player.shown_number()
     await player.seek(3.0)
     assert later - await player.shown_number() == pytest.approx(4.0 * RATE, abs=1)
+
+
+async def test_a_clip_in_s3_plays_from_where_the_api_redirects_to(
+    player: Player, remote_url: str
+) -> None:
+    await player.load(remote_url)
+    await player.seek(2.5)
+    await player.value("v.play()")
+    await player.wait_until("v.ended")
+    assert await player.value("v.currentTime") == pytest.approx(DURATION, abs=2 * FRAME)
+    assert await player.value("v.webkitAudioDecodedByteCount") > 0
+    redirects = [answer for answer in player.answers if answer.url == remote_url]
+    assert {answer.status for answer in redirects} == {307}
+    files = [answer for answer in player.answers if "/clips/" in urlsplit(answer.url).path]
+    files = [answer for answer in files if answer not in redirects]
+    assert {answer.status for answer in files} == {206}
+    assert {answer.headers["content-type"] for answer in files} == {"video/mp4"}
+
+
+async def test_a_script_reads_a_clip_in_s3_with_the_documented_rules(
+    player: Player, remote_url: str
+) -> None:
+    await player.open(remote_url, "a page")
+    read = f"fetch('{remote_url}', {{headers: {{Range: 'bytes=4-7'}}}}).then(r => r.text())"
+    assert await player.value(read) == "ftyp"
