@@ -266,9 +266,7 @@ def advance(
             windows with them.
         last: True to settle an open moment, at the end of the stream.
     """
-    detector = _Detector(
-        state, marks, clock, tenant_id=tenant_id, stream_id=stream_id, weak=weak
-    )
+    detector = _Detector(state, marks, clock, tenant_id=tenant_id, stream_id=stream_id, weak=weak)
     readings = sorted(screen, key=lambda each: each.at)
     for frame in frames:
         due = [each for each in readings if each.at < frame.start + frame.duration]

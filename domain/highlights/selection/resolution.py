@@ -188,9 +188,7 @@ class Resolution:
         self._assign_places(survivors, places, scarce)
         self._fill(window, [item for item in ranked if _is_weak(item)], next_window)
 
-    def _fill(
-        self, window: int, weak: Sequence[OpenCandidate], next_window: _NextWindow
-    ) -> None:
+    def _fill(self, window: int, weak: Sequence[OpenCandidate], next_window: _NextWindow) -> None:
         """Give places that no good candidate took to the best candidates below the threshold."""
         for entry in weak:
             if (conflict := self._conflict_with_confirmed(entry)) is not None:
