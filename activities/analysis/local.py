@@ -20,7 +20,7 @@ from domain.analysis.signals import SegmentSignals, measured_seconds, undecodabl
 from domain.highlights.candidate import HighlightCandidate
 from domain.media.segments import SegmentRef
 from domain.media.timestamps import anchor_of
-from domain.profiles.model import Fill, GameProfile, Hud
+from domain.profiles.model import FillMethod, GameProfile, Hud
 from infra.media.pool import MediaPool
 from infra.media.signals import SegmentFile, measure_segments
 from infra.storage.segments import SegmentStore, UnknownKeyError
@@ -78,7 +78,7 @@ class LocalAnalysis(Analysis):
         state = await self._states.load(request)
         profile = await self._profile(request)
         hud = None if profile is None else profile.hud
-        weak = profile is not None and profile.selection.fill is Fill.BEST_OF
+        weak = profile is not None and profile.selection.fill is FillMethod.BEST_OF
         candidates: list[HighlightCandidate] = []
         undecodable: list[SegmentRef] = []
         analyzed_seconds: list[float] = []

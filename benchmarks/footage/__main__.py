@@ -52,7 +52,7 @@ def main() -> None:
     for group in dict.fromkeys(result.group for result in results):
         console.print(_table(group, [each for each in results if each.group == group]))
     console.print("- means of the films; baselines: their best parameters for each film, and as")
-    console.print("  many clips as the product with the default profile")
+    console.print("  many clips as the product with the default profile and fill: best_of")
     console.print(f"- {machine()}", highlight=False)
     if options.report is not None:
         report = FootageReport(machine=machine(), films=tuple(results))

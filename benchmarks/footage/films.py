@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.quality.ablation import ABLATIONS, without
 from benchmarks.quality.baselines import UNIFORM, Video, best
 from benchmarks.quality.measurements import Measurements, measure
 from benchmarks.quality.metrics import (
@@ -18,13 +19,15 @@ from benchmarks.quality.metrics import (
     peak_recall,
 )
 from benchmarks.quality.product import follow
+from domain.analysis.signals import SegmentSignals
 from domain.profiles.catalog import ProfileCatalog
-from domain.profiles.model import GameProfile
+from domain.profiles.model import FillMethod, GameProfile
 from tools.footage.manifest import Entry, Split
 from tools.footage.truth import Truth, read
 
 LOUDNESS = "loudness peaks"
 DEFAULT = "default"
+FILLED = "best of"
 
 
 class SealedError(Exception):
@@ -105,18 +108,23 @@ def try_film(film: FilmFile, catalog: ProfileCatalog, *, home: Path) -> FilmResu
     """Return what each method finds in a film.
 
     The baselines have the parameters with which each does best on this film, and as many clips as
-    the product with the default profile.
+    the product with the default profile and `fill: best_of`.
 
     Raises:
         DemoError: the film cannot be read.
     """
-    measured = measure(film.video, home=home)
     profiles = {name: catalog.get(name) for name in dict.fromkeys((DEFAULT, film.entry.profile))}
+    measured = measure(film.video, home=home, hud=profiles[film.entry.profile].hud)
     methods = {
         f"product, {name}": _product(measured, profile, film.truth)
         for name, profile in profiles.items()
     }
-    count = methods[f"product, {DEFAULT}"].clips
+    filled = {f"product, {name}, {FILLED}": best_of(each) for name, each in profiles.items()}
+    methods |= {name: _product(measured, each, film.truth) for name, each in filled.items()}
+    default = filled[f"product, {DEFAULT}, {FILLED}"]
+    for name, left in _without(measured).items():
+        methods[f"- without {name}"] = _product(measured, default, film.truth, signals=left)
+    count = methods[f"product, {DEFAULT}, {FILLED}"].clips
     for name in (LOUDNESS, UNIFORM):
         if name == UNIFORM or name in measured.curves:
             methods[name] = _baseline(name, measured, film.truth, count)
@@ -130,8 +138,28 @@ def try_film(film: FilmFile, catalog: ProfileCatalog, *, home: Path) -> FilmResu
     )
 
 
-def _product(measured: Measurements, profile: GameProfile, truth: Truth) -> Scores:
-    found = follow(measured, profile)
+def best_of(profile: GameProfile) -> GameProfile:
+    """Return a profile that fills its windows with weak moments, up to its quota."""
+    limits = profile.selection
+    filled = {"fill": FillMethod.BEST_OF, "fill_to": limits.per_window}
+    return profile.model_copy(update={"selection": limits.model_copy(update=filled)})
+
+
+def _without(measured: Measurements) -> dict[str, Sequence[SegmentSignals | None]]:
+    """Return the film's signals without one channel each, by the channel's name."""
+    unread = [each and each.model_copy(update={"readings": ()}) for each in measured.signals]
+    kinds = {name: without(name, measured.signals) for name in ABLATIONS}
+    return {**kinds, "screen text": unread}
+
+
+def _product(
+    measured: Measurements,
+    profile: GameProfile,
+    truth: Truth,
+    *,
+    signals: Sequence[SegmentSignals | None] | None = None,
+) -> Scores:
+    found = follow(measured, profile, signals=signals)
     spent = measured.cpu_seconds + found.cpu_seconds
     return score_clips(found.clips, truth, measured.duration, cpu_share=spent / measured.duration)
 

@@ -15,7 +15,7 @@ from domain.analysis.detector import DetectorState, advance
 from domain.analysis.signals import SegmentSignals
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
-from domain.profiles.model import Fill, GameProfile
+from domain.profiles.model import FillMethod, GameProfile
 
 PROFILES: Final = {"soccer": "soccer", "basketball": "basketball", "esports": "valorant"}
 """The profile used for each kind of match."""
@@ -79,7 +79,7 @@ def follow(
             screen=[reading for each in told if each for reading in each.readings],
             hud=profile.hud,
             until=window.end,
-            weak=profile.selection.fill is Fill.BEST_OF,
+            weak=profile.selection.fill is FillMethod.BEST_OF,
             last=last,
         )
         proposed.update((candidate.id, candidate) for candidate in candidates)

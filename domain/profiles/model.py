@@ -230,7 +230,7 @@ class DiversityMethod(StrEnum):
     COVERAGE = "coverage"  # a submodular gain for tags not shown yet
 
 
-class Fill(StrEnum):
+class FillMethod(StrEnum):
     """What a window shows that has fewer good moments than `SelectionLimits.fill_to`."""
 
     NONE = "none"  # only moments that reach the standard threshold
@@ -297,7 +297,7 @@ class SelectionLimits(Model):
     exceptional_per_window: int = Field(default=2, ge=0, le=20)
     diversity: Unit = 0.0
     diversity_method: DiversityMethod = DiversityMethod.MMR
-    fill: Fill = Fill.NONE
+    fill: FillMethod = FillMethod.NONE
     fill_to: PositiveInt = Field(default=4, le=60)
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, HighlightSelector, SelectionState
-from domain.profiles.model import DiversityMethod, Fill, GameProfile, SelectionLimits
+from domain.profiles.model import DiversityMethod, FillMethod, GameProfile, SelectionLimits
 from domain.score import DIMENSIONS, HighlightScore
 
 
@@ -22,7 +22,7 @@ def profile(
     window: float = 300.0,
     diversity: float = 0.0,
     diversity_method: DiversityMethod = DiversityMethod.MMR,
-    fill: Fill = Fill.NONE,
+    fill: FillMethod = FillMethod.NONE,
     fill_to: int = 4,
 ) -> GameProfile:
     return GameProfile(
@@ -180,7 +180,7 @@ PROFILES = st.builds(
     window=st.sampled_from([120.0, 300.0]),
     diversity=st.sampled_from([0.0, 0.0, 0.4]),
     diversity_method=st.sampled_from(DiversityMethod),
-    fill=st.sampled_from(Fill),
+    fill=st.sampled_from(FillMethod),
     fill_to=st.integers(1, 6),
 )
 WATERMARKS = st.one_of(

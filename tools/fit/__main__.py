@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from rich.console import Console
+
 import domain.analysis.fusion
 from benchmarks.footage.films import find_films
 from domain.analysis.fusion import CHANNELS, LAGS, Fusion
@@ -43,6 +45,7 @@ def main() -> None:
 
 
 def _compare(films: Sequence[FilmTable]) -> None:
+    """Print each model on games left out; scores of the first two are no logits (no ECE)."""
     for name, fit in MODELS.items():
         _show(name, leave_one_game_out(fit, films))
     for channel in CHANNELS:
@@ -52,9 +55,11 @@ def _compare(films: Sequence[FilmTable]) -> None:
 def _show(name: str, scored: Sequence[tuple[FilmTable, Floats]]) -> None:
     result = judge(scored)
     games = "  ".join(f"{game} {value:.2f}" for game, value in result.peak_ap.items())
-    print(
+    Console(width=150).print(
         f"{name:32} peak AP {result.mean:.3f} [{result.low:.3f}, {result.high:.3f}]  "
-        f"ECE {result.ece:.3f}  {games}"
+        f"ECE {result.ece:.3f}  {games}",
+        highlight=False,
+        markup=False,
     )
 
 

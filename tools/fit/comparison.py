@@ -53,19 +53,17 @@ def leave_one_game_out(fit: Fit, films: Sequence[FilmTable]) -> list[tuple[FilmT
 
 
 def judge(scored: Sequence[tuple[FilmTable, Floats]]) -> Result:
-    """Return the figures of logits; the interval is a bootstrap over the moments of each film."""
-    found = [(film, proposals(film, logits)) for film, logits in scored]
+    """Return the figures of logits; the interval is a percentile bootstrap over the films."""
+    values = [(film, _ap(film, proposals(film, logits))) for film, logits in scored]
     random = np.random.default_rng(7)
-    means = [
-        _mean(_by_game([(film, _ap(film, made, _resample(film, random))) for film, made in found]))
-        for _ in range(_RESAMPLED)
-    ]
+    drawn = random.choice([value for _, value in values], (_RESAMPLED, len(values)))
+    low, high = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
     parts = list(calibrations(scored))
     return Result(
-        peak_ap=_by_game([(film, _ap(film, made, list(film.peaks))) for film, made in found]),
-        low=float(np.quantile(means, 0.025)),
-        high=float(np.quantile(means, 0.975)),
-        ece=calibration([c for c, _ in parts], [h for _, h in parts]).ece,
+        peak_ap=_by_game(values),
+        low=float(low),
+        high=float(high),
+        ece=calibration([chance for chance, _ in parts], [hit for _, hit in parts]).ece,
     )
 
 
@@ -76,7 +74,7 @@ def calibrations(scored: Sequence[tuple[FilmTable, Floats]]) -> Iterator[tuple[f
         scale, shift = calibrate([each for name, each in made if name != game])
         for name, each in made:
             if name == game:
-                yield 1.0 / (1.0 + np.exp(-(scale * each.logit + shift))), each.hit
+                yield float(_logistic(np.array(scale * each.logit + shift))), each.hit
 
 
 def calibrate(made: Sequence[Proposal]) -> tuple[float, float]:
@@ -84,10 +82,14 @@ def calibrate(made: Sequence[Proposal]) -> tuple[float, float]:
     design = np.array([(each.logit, 1.0) for each in made])
     truth, weights = np.array([float(each.hit) for each in made]), np.array([1.0, 0.0])
     for _ in range(50):
-        chance = 1.0 / (1.0 + np.exp(-design @ weights))
-        curve = (design * (chance * (1.0 - chance))[:, None]).T @ design + 1e-3 * np.eye(2)
-        weights = weights + np.linalg.solve(curve, design.T @ (truth - chance))
+        chance = _logistic(design @ weights)
+        curve = (design * (chance * (1.0 - chance))[:, None]).T @ design + np.eye(2)
+        weights = weights + np.linalg.solve(curve, design.T @ (truth - chance) - weights)
     return float(weights[0]), float(weights[1])
+
+
+def _logistic(logits: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -30.0, 30.0))))
 
 
 def proposals(film: FilmTable, logits: Floats) -> list[Proposal]:
@@ -106,26 +108,18 @@ def proposals(film: FilmTable, logits: Floats) -> list[Proposal]:
     return made
 
 
-def _ap(film: FilmTable, made: Sequence[Proposal], peaks: list[float]) -> float:
+def _ap(film: FilmTable, made: Sequence[Proposal]) -> float:
     """Return the peak AP of the best `CLIPS` proposals that keep their distance."""
-    del film
     chosen: list[Interval] = []
     for each in sorted(made, key=lambda one: -one.clip.score):
         if all(abs(each.clip.start - other.start) >= _SPACING for other in chosen):
             chosen.append(each.clip)
-    return peak_average_precision(tuple(chosen[:CLIPS]), peaks)
-
-
-def _resample(film: FilmTable, random: np.random.Generator) -> list[float]:
-    drawn = random.choice(len(film.peaks), len(film.peaks))
-    return [film.peaks[index] for index in sorted(set(drawn.tolist()))]
+    return peak_average_precision(tuple(chosen[:CLIPS]), film.peaks)
 
 
 def _by_game(values: Sequence[tuple[FilmTable, float]]) -> dict[str, float]:
     games = dict.fromkeys(film.game for film, _ in values)
-    return {game: _mean([v for film, v in values if film.game == game]) for game in games}
-
-
-def _mean(values: Sequence[float] | dict[str, float]) -> float:
-    every = list(values.values()) if isinstance(values, dict) else list(values)
-    return sum(every) / len(every)
+    return {
+        game: float(np.mean([value for film, value in values if film.game == game]))
+        for game in games
+    }

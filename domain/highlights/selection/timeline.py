@@ -27,7 +27,7 @@ from domain.highlights.similarity import (
     same_moment,
     share_of_shorter,
 )
-from domain.profiles.model import ClipShape, Fill, GameProfile
+from domain.profiles.model import ClipShape, FillMethod, GameProfile
 
 SEARCH: Final = 1.5
 """Seconds by which a bound may move to reach a safe point: more would change what is shown."""
@@ -261,7 +261,7 @@ class SelectionRules:
         self.window = limits.window
         self.spacing = limits.min_spacing
         self.reach = max(limits.min_spacing, SIMILAR_WITHIN, profile.clip.max_length)
-        self.fills = limits.fill is Fill.BEST_OF
+        self.fills = limits.fill is FillMethod.BEST_OF
         self.hour = math.ceil(HOUR / limits.window) + 1
         """Windows that together hold any hour, however it lies across their edges."""
 

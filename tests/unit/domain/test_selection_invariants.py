@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.selection import HIDDEN, Decision, DecisionStatus, SelectionState
-from domain.profiles.model import Fill, GameProfile
+from domain.profiles.model import FillMethod, GameProfile
 from tests.factories.selection import (
     PROFILES,
     VALUES,
@@ -245,7 +245,7 @@ CLOSE = st.builds(
     per_window=st.integers(1, 8),
     min_spacing=st.sampled_from([0.0, 4.0, 15.0, 30.0]),
     window=st.sampled_from([30.0, 300.0]),
-    fill=st.sampled_from(Fill),
+    fill=st.sampled_from(FillMethod),
 )
 
 

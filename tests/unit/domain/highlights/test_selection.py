@@ -17,7 +17,7 @@ from domain.highlights.selection import (
     needs_selection,
 )
 from domain.media.segments import Gap, GapReason
-from domain.profiles.model import DiversityMethod
+from domain.profiles.model import DiversityMethod, FillMethod
 from tests.factories.selection import Stream, candidate, profile, run, score
 
 PENDING = DecisionStatus.PENDING
@@ -433,3 +433,38 @@ def test_a_moment_that_comes_an_hour_late_is_not_shown_beside_one_of_the_same_se
     stream.call(watermark=2500.0)
     stream.call(spanning(2, 102.0, 111.0, 0.98), watermark=2600.0)
     assert stream.status(2) is DecisionStatus.REJECTED
+
+
+def test_a_window_without_good_moments_shows_its_best_weak_ones_if_the_profile_asks() -> None:
+    stream = Stream(profile(fill=FillMethod.BEST_OF, fill_to=2))
+    weak = [candidate(1, 50.0, 0.4), candidate(2, 120.0, 0.6), candidate(3, 200.0, 0.5)]
+    stream.call(*weak, watermark=210.0)
+    assert {stream.status(number) for number in (1, 2, 3)} == {HELD}
+    stream.call(watermark=330.0)
+    assert [stream.status(number) for number in (1, 2, 3)] == [REJECTED, CONFIRMED, CONFIRMED]
+    assert told(stream, 2).tier is Tier.BELOW
+    assert codes(told(stream, 2))[-1] == "best_of"
+    assert codes(told(stream, 1))[-1] == "filled"
+
+
+def test_weak_moments_take_no_place_from_good_ones() -> None:
+    stream = Stream(profile(per_window=3, fill=FillMethod.BEST_OF, fill_to=3))
+    good = [candidate(1, 40.0, 0.8), candidate(2, 100.0, 0.8), candidate(3, 160.0, 0.8)]
+    stream.call(*good, candidate(4, 220.0, 0.69), watermark=400.0)
+    assert [stream.status(number) for number in (1, 2, 3, 4)] == [CONFIRMED] * 3 + [REJECTED]
+
+
+def test_a_weak_moment_that_becomes_a_good_one_is_shown_at_once() -> None:
+    stream = Stream(profile(fill=FillMethod.BEST_OF))
+    stream.call(candidate(1, 50.0, 0.5), watermark=60.0)
+    assert stream.status(1) is HELD
+    stream.call(candidate(1, 50.0, 0.8), watermark=65.0)
+    assert stream.status(1) is PENDING
+
+
+def test_a_late_weak_moment_only_fills_its_closed_window() -> None:
+    stream = Stream(profile(fill=FillMethod.BEST_OF, fill_to=1))
+    stream.call(candidate(1, 50.0, 0.8), watermark=400.0)
+    stream.call(candidate(2, 200.0, 0.6), candidate(3, 370.0, 0.6), watermark=410.0)
+    assert stream.status(2) is REJECTED
+    assert stream.status(3) is HELD

@@ -1,0 +1,117 @@
+"""The fitted fusion: what it looks at, which seconds are peaks, and how they become candidates."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from domain.analysis.detector import DetectorState, advance
+from domain.analysis.fusion import (
+    APART,
+    CHANNELS,
+    LAGS,
+    PEAK_KNOWN_AFTER,
+    Fusion,
+    SecondRises,
+    load_fusion,
+    peak_among,
+)
+from domain.analysis.signals import SignalFrame
+from domain.highlights.candidate import HighlightCandidate
+from tests.factories.signals import STREAM, TENANT, livelier, louder, play
+
+FLAT = {name: (0.0,) * len(LAGS) for name in CHANNELS}
+LOUD_AT = Fusion(
+    version="test", bias=-1.0, floor=0.0, weights={**FLAT, "loudness": (0, 0, 0, 2.0, 0, 0)}
+)
+
+
+def seconds(last: int, loud: dict[int, float]) -> list[SecondRises]:
+    rest = (0.0,) * (len(CHANNELS) - 1)
+    return [SecondRises(at=at, rises=(loud.get(at, 0.0), *rest)) for at in range(last + 1)]
+
+
+def weak_burst() -> list[SignalFrame]:
+    """Return play with a burst that is too small for the hand-set weights."""
+    return livelier(louder(play(120), 60, 63, roar=4, voice=4), 60, 63, motion=0.3)
+
+
+def proposed(frames: list[SignalFrame], *, step: int) -> tuple[HighlightCandidate, ...]:
+    state, found = DetectorState(), list[HighlightCandidate]()
+    for first in range(0, len(frames), step):
+        part = frames[first : first + step]
+        state, settled = advance(state, part, tenant_id=TENANT, stream_id=STREAM, weak=True)
+        state = DetectorState.model_validate_json(state.model_dump_json(exclude_defaults=True))
+        found += settled
+    return tuple(found)
+
+
+def test_the_shipped_weights_name_every_channel_and_stretch() -> None:
+    fusion = load_fusion()
+    assert tuple(fusion.weights) == tuple(CHANNELS)
+    assert fusion.bias < fusion.floor < 0
+
+
+def test_weights_without_a_channel_are_refused() -> None:
+    weights = {name: each for name, each in FLAT.items() if name != "cut"}
+    with pytest.raises(ValidationError, match="weights are for"):
+        Fusion(version="test", bias=0.0, floor=0.0, weights=weights)
+
+
+def test_weights_with_a_missing_stretch_are_refused() -> None:
+    with pytest.raises(ValidationError, match="one per stretch"):
+        Fusion(version="test", bias=0.0, floor=0.0, weights={**FLAT, "cut": (0.0,)})
+
+
+def test_a_verdict_is_the_sum_of_its_parts_and_names_the_channel() -> None:
+    verdict = LOUD_AT.at(40, {each.at: each for each in seconds(60, {40: 0.9})})
+    assert verdict.logit == pytest.approx(0.8)
+    assert verdict.parts == {"loudness": 1.8}
+
+
+def test_a_peak_is_known_once_the_seconds_after_it_are() -> None:
+    loud = {40: 0.9}
+    assert peak_among(LOUD_AT, seconds(39 + PEAK_KNOWN_AFTER, loud)) is None
+    found = peak_among(LOUD_AT, seconds(40 + PEAK_KNOWN_AFTER, loud))
+    assert found is not None
+    assert found[0] in (39, 40)
+
+
+def test_a_second_beside_a_better_one_is_no_peak() -> None:
+    loud = {40: 0.5, 40 + APART - 1: 0.9}
+    found = [peak_among(LOUD_AT, seconds(at + PEAK_KNOWN_AFTER, loud)) for at in (39, 40, 41)]
+    assert found == [None, None, None]
+
+
+def test_calm_play_has_no_weak_moments() -> None:
+    assert proposed(play(180), step=24) == ()
+
+
+def test_a_small_burst_is_proposed_as_weak_only_on_request() -> None:
+    frames = weak_burst()
+    _, unasked = advance(DetectorState(), frames, tenant_id=TENANT, stream_id=STREAM)
+    assert unasked == ()
+    found = proposed(frames, step=24)
+    assert any(each.start <= 61.0 <= each.end for each in found)
+    assert all(max(each.score.dimensions().values()) < 0.80 for each in found)
+    assert all(each.evidence for each in found)
+
+
+def test_how_frames_are_split_makes_no_difference_to_weak_moments() -> None:
+    frames = weak_burst()
+    assert proposed(frames, step=7) == proposed(frames, step=480)
+
+
+def test_a_state_of_before_the_fusion_is_continued() -> None:
+    state, _ = advance(DetectorState(), play(60), tenant_id=TENANT, stream_id=STREAM)
+    stored = json.loads(state.model_dump_json(exclude_defaults=True, by_alias=True))
+    for channel in ("loudness", "tonality", "cut"):
+        stored["usuals"].pop(channel)
+    old = DetectorState.model_validate(stored)
+    assert old.baselines.crowd_level == state.baselines.crowd_level
+    later = play(60, start=60.0)
+    after, _ = advance(old, later, tenant_id=TENANT, stream_id=STREAM, weak=True)
+    assert after.position == 120.0
+    assert len(after.baselines.loudness.samples) == 60
