@@ -85,6 +85,9 @@ def _film(options: argparse.Namespace) -> None:
 
 def _film_all(options: argparse.Namespace) -> None:
     for game, entry in read_manifest().items():
+        if not options.games and (install := RECIPES[game]().missing()):
+            sys.stdout.write(f"{game} is left out, since it is not installed: {install}\n")
+            continue
         for seed in entry.seeds if game in (options.games or RECIPES) else ():
             if not (options.out / f"{game}-{seed}.json").exists():
                 film(game, seed=seed, seconds=entry.minutes_of(seed) * 60, folder=options.out)
