@@ -222,8 +222,8 @@ def _as_fragment(part: Path) -> Path:
     """Return a segment as self-contained fragmented MP4, as ingest stores it."""
     target = part.with_suffix(".mp4")
     flags = "frag_keyframe+delay_moov+default_base_moof"
-    command = [find_ffmpeg(), "-nostdin", "-loglevel", "error", "-copyts", "-i", part]
-    command += ["-c", "copy", "-bsf:a", "aac_adtstoasc", "-movflags", flags, target]
+    command = [str(find_ffmpeg()), "-nostdin", "-loglevel", "error", "-copyts", "-i", str(part)]
+    command += ["-c", "copy", "-bsf:a", "aac_adtstoasc", "-movflags", flags, str(target)]
     subprocess.run(command, check=True, timeout=60)
     return target
 
