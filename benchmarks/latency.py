@@ -44,6 +44,7 @@ INSTANT_TARGET: Final = 10.0
 
 _SEEDS: Final = (11, 12, 13)
 _LOOK_INTERVAL: Final = 0.5
+_NOT_PLAYED: Final[Mapping[str, datetime]] = {}
 
 
 class Stages(BaseModel):
@@ -188,7 +189,7 @@ async def _clips(
     stream_id: str,
     seed: int,
     origin: LiveOrigin,
-    playable: Mapping[str, datetime],
+    playable: Mapping[str, datetime] = _NOT_PLAYED,
 ) -> list[Stages]:
     return [
         _stages(

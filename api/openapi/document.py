@@ -293,6 +293,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "min_skill_execution": 0.5,
     "min_timing_importance": 0.5,
     "min_visual_spectacle": 0.5,
+    "name": "00000-0000000152.ts",
     "peak_from": 300.0,
     "peak_to": 600.0,
     "profile_id": "soccer",
@@ -306,6 +307,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "target_kind": "key",
     "tenant": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed",
     "text": "crowd",
+    "variant": "720p",
     "until": "2026-05-02T20:00:00Z",
 }
 # Parameters whose meaning depends on the operation.
