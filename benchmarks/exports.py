@@ -29,7 +29,7 @@ from benchmarks.quality.report import machine
 from demo.ffmpeg import ffmpeg_path
 from domain.exports.models import ExportSource, ExportSpec, Rendition, Watermark
 from infra.media.concat import SourceFile
-from infra.media.exports import renderer
+from infra.media.exports import encode, renderer
 from infra.media.exports.renderer import ExportRenderer
 from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg, run_ffmpeg
 from infra.media.pool import MediaPool
@@ -140,20 +140,20 @@ async def _compare_all(
         target="1.2",
     )
     commands: list[list[str]] = []
-    original = renderer.encode_command
+    original = encode.encode_command
 
     def noted(*arguments: object, **options: object) -> list[str]:
         commands.append(original(*arguments, **options))  # type: ignore[arg-type]
         return commands[-1]
 
     async def marked() -> None:
-        renderer.encode_command = noted
+        setattr(renderer, original.__name__, noted)
         try:
             await stage.render(
                 clip, mp4, offset=0.0, duration=seconds, watermark=Watermark(text="tldrtv")
             )
         finally:
-            renderer.encode_command = original
+            setattr(renderer, original.__name__, original)
 
     encode = await _cost(marked)
     alone = await _cost(lambda: run_ffmpeg(commands[-1], limits=FfmpegLimits()))
@@ -178,9 +178,9 @@ async def _compare_all(
         table,
         "50 renditions at once",
         await _cost(together),
-        "one by one",
-        await _cost(apart),
-        ".35",
+        other="one by one",
+        plain=await _cost(apart),
+        target="0.35",
     )
 
 

@@ -28,16 +28,20 @@ _TERMINATE_GRACE = 2.0
 _KEPT_LINES = 20
 _ANSWER_TIMEOUT: Final = 20.0
 
-# What clips are made with (`infra.media.render`).
+# What clips and exports are made with (`infra.media.render`, `infra.media.exports`).
 _ABILITIES: Final = {
     "demuxers": frozenset({"mov", "wav", "image2"}),
     "decoders": frozenset({"h264", "hevc", "vp9", "pcm_s16le", "png"}),
-    "encoders": frozenset({"libx264", "aac", "mjpeg"}),
+    "encoders": frozenset(
+        {"libx264", "aac", "mjpeg", "libvpx-vp9", "libopus", "gif", "libwebp_anim"}
+    ),
     "bsfs": frozenset({"setts"}),
-    "muxers": frozenset({"mp4", "image2"}),
+    "muxers": frozenset({"mp4", "image2", "hls", "ipod", "webm", "gif", "webp"}),
     "filters": frozenset(
         {"format", "interleave", "overlay", "pad", "scale", "setparams", "setpts", "setsar"}
         | {"settb", "split", "tonemap", "trim", "zscale", "atrim", "asetpts"}
+        | {"aresample", "asplit", "ass", "bwdif", "colorchannelmixer", "crop", "fps", "gblur"}
+        | {"loudnorm", "palettegen", "paletteuse", "tile"}
     ),
     "protocols": frozenset({"file", "pipe"}),
 }
