@@ -54,9 +54,9 @@ class Worker:
         self.process = process
         self.network = network
 
-    async def ended(self) -> int:
-        """Return the exit code, after the end of the process."""
-        return await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT)
+    async def ended(self) -> None:
+        """Wait for the end of the process."""
+        await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT)
 
 
 class Workers:
@@ -132,7 +132,7 @@ async def kill(worker: Worker, _: float) -> None:
 async def terminate(worker: Worker, _: float) -> None:
     """Stop a worker as a deployment does."""
     worker.process.terminate()
-    assert await worker.ended() == 0
+    await worker.ended()
 
 
 async def silence(worker: Worker, seconds: float) -> None:
@@ -315,7 +315,8 @@ async def test_no_segment_is_lost_and_each_clip_exists_once(
     for clip in clips:
         location = files[clip.key or ""]
         assert await problem_of(clip, s3_server, location, workers.folder) is None
-        own_queue = task_queues.of_worker(task_queues.RENDER, "")
-        assert (await render_queue(temporal_client, clip)).startswith(own_queue)
+        if not LONG:  # where both workers go, others render the last clips
+            own_queue = task_queues.of_worker(task_queues.RENDER, "")
+            assert (await render_queue(temporal_client, clip)).startswith(own_queue)
     media = stored(s3_server, container.settings.segment_store or "")
     assert [name for name in media if "/media/" in name] == []

@@ -6,16 +6,22 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.dev.postgres import DatabaseUrls
 from app.dev.supervisor import free_ports
 from app.dev.temporal import TemporalServer
+from app.doctor import examine
+from app.startup import check_stores
+from infra.errors import StartFailedError
+from infra.settings import Settings
 from tests.fakes.s3_server import REGION, S3Server
+from tests.fakes.scripted_s3 import ScriptedS3, refusal
 
 HIGHLIGHTS = str(Path(sys.executable).with_name("highlights"))
 DEADLINE = 120.0  # each starts three processes, which takes a minute of a busy machine
@@ -71,7 +77,7 @@ async def logged(command: str, environment: Mapping[str, str]) -> dict[str, dict
     return found
 
 
-async def refusal(command: str, environment: Mapping[str, str]) -> tuple[int | None, str]:
+async def refused_start(command: str, environment: Mapping[str, str]) -> tuple[int | None, str]:
     """Start a process that is expected to end; return its exit code and last words."""
     process = await asyncio.create_subprocess_exec(
         *(HIGHLIGHTS, command), env=environment, stderr=asyncio.subprocess.PIPE
@@ -104,7 +110,9 @@ async def test_a_bad_store_is_refused_alike(
         bad: "s3://no-such-bucket",
     }
     by_doctor, *refusals = await asyncio.gather(
-        doctor(environment), refusal("worker", environment), refusal("serve", environment)
+        doctor(environment),
+        refused_start("worker", environment),
+        refused_start("serve", environment),
     )
     problem = f"{bad} cannot be used: Bucket no-such-bucket does not exist. Create it"
     assert by_doctor[bad]["advice"].startswith(problem)
@@ -127,3 +135,54 @@ async def test_a_store_that_is_away_keeps_no_process_from_starting(
         for log in (by_worker, by_api):
             assert log[name]["problem"].startswith("S3 cannot be reached for s3://bucket/x: ")
             assert log[name]["problem"] in by_doctor[name]["advice"]
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedS3]:
+    server = ScriptedS3()
+    yield server
+    server.close()
+
+
+FAULTS: Mapping[str, tuple[Mapping[str, str], str]] = {
+    "bucket": ({}, "Bucket no-such-bucket does not exist."),
+    "region": ({"AWS_REGION": "us-west-2"}, f"is in region {REGION}"),
+    "denied": (
+        {"AWS_ACCESS_KEY_ID": "stranger", "AWS_SECRET_ACCESS_KEY": "stranger-secret"},
+        "S3 denies ListObjectsV2",
+    ),
+    "credentials": ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "does not accept our AWS credentials"),
+    "clock": ({}, "The clock of this machine is wrong"),
+    "throttled": ({}, "S3 still asks for fewer requests"),
+    "unreachable": ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, "S3 cannot be reached"),
+    "no url": ({"AWS_ENDPOINT_URL_S3": "nowhere"}, "The client of S3 cannot be made"),
+}
+ANSWERS = {"clock": refusal(403, "RequestTimeTooSkewed"), "throttled": refusal(503, "SlowDown")}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_the_doctor_says_of_a_fault_what_a_start_says(
+    s3_server: S3Server, scripted: ScriptedS3, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """API and worker start with `check_stores`, as the tests above show."""
+    changes, words = FAULTS[fault]
+    bucket = "no-such-bucket" if fault == "bucket" else s3_server.make_bucket()
+    if fault in ANSWERS:
+        scripted.answers(ANSWERS[fault])
+        changes = {"AWS_ENDPOINT_URL_S3": scripted.url}
+    for name, value in {**s3_server.environment(), **changes}.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(segment_store=f"s3://{bucket}/x", clip_store=f"s3://{bucket}/y")
+    found = await asyncio.to_thread(lambda: list(examine(settings)))
+    advice = {each.component: each.advice for each in found if each.component in COMPONENTS}
+    said: list[str] = []
+    with capture_logs() as logs:
+        try:
+            await check_stores(settings)
+        except StartFailedError as error:
+            said.append(f"{error.message} {error.remedy}")
+    said += [str(each["problem"]) for each in logs]
+    assert said
+    assert all(words in each for each in said)
+    advised = " ".join(advice.values())
+    assert all(each in advised for each in said)
