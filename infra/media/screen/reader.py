@@ -353,7 +353,9 @@ class _Look:
             return before if age < (_CLOCK_AGE if clock else _NAME) else None
         if not before.agreed or age >= _REFRESH:
             return None
-        by_column = self._differs.reshape(_ROWS, -1).any(axis=0)
+        by_column: NDArray[np.bool_] = np.logical_or.reduce(
+            self._differs.reshape(_ROWS, -1), axis=0
+        )
         per_cell = self.crop.luma.shape[1] / len(by_column)
         first, last = int(word.left / per_cell), int(word.right / per_cell) + 1
         return None if by_column[first:last].any() else before
