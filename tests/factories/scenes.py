@@ -71,9 +71,10 @@ def film_screens(folder: Path, screens: Sequence[Screen], *, peak: float) -> Fil
     with av.open(str(video), "w") as container:
         stream = container.add_stream("libx264", rate=5)
         stream.options = {"preset": "ultrafast", "g": "10", "sc_threshold": "0"}
+        first = screens[0].frame()
+        stream.width, stream.height, stream.pix_fmt = first.width, first.height, "yuv420p"
         for number in range(10 * len(screens)):
             frame = screens[number // 10].frame()
-            stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
             frame.pts, frame.time_base = number, Fraction(1, 5)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
