@@ -103,7 +103,7 @@ class Word(NamedTuple):
 def find_words(crop: Crop) -> list[Word]:
     """Return the words in a crop, from top to bottom and from left to right.
 
-    Text is told from its ground by edges in brightness or color. Letters with wide spaces between
+    Text is separated from its ground by edges in brightness or color. Letters with wide spaces between
     them, as in the fonts of old games, stay together.
     """
     edges = _edges(crop)

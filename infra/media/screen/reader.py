@@ -339,7 +339,7 @@ class _Look:
         return next((each for each in self._before.words if each.is_at(*place)), None)
 
     def known(self, word: Word) -> ReadWord | None:
-        """Return what was read before where reading again would tell nothing new.
+        """Return what was read before where reading again adds nothing.
 
         That is a word that was read twice alike and has not changed, and whatever is no number
         beside a score.

@@ -20,7 +20,7 @@ _CONTRAST: Final = 40
 _STROKES: Final = 0.045
 # Of 16 levels of grey; one more or less is noise.
 _LEVEL_CHANGED: Final = 2
-# If less of the picture changes, nothing can be told about what stays.
+# If less of the picture changes, nothing is known of what stays.
 _MOVES: Final = 0.003
 _STAYS: Final = 12
 _STILL: Final = 120

@@ -71,7 +71,7 @@ async def test_a_score_on_screen_makes_a_candidate_that_says_so(tmp_path: Path) 
     assert [(each.score_before, each.score_after) for each in states] == [((0, 0), (1, 0))]
 
 
-async def test_a_region_that_is_too_low_is_told_to_the_stream(tmp_path: Path) -> None:
+async def test_a_region_that_is_too_low_is_reported_by_the_stream(tmp_path: Path) -> None:
     result = await _analyze(tmp_path, height=0.02)
     assert result.status_message == (
         "Text on the screen is not read: the region score is 7 rows high in a picture of "
