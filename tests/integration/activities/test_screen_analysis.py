@@ -60,8 +60,7 @@ async def _analyze(folder: Path, *, height: float) -> AnalyzeWindowResult:
             profile_version="1",
             last=True,
         )
-        result = await ActivityEnvironment().run(analysis.analyze_window, request)
-    return cast("AnalyzeWindowResult", result)
+        return await ActivityEnvironment().run(analysis.analyze_window, request)
 
 
 async def test_a_score_on_screen_makes_a_candidate_that_says_so(tmp_path: Path) -> None:
