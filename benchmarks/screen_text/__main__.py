@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -35,10 +36,9 @@ def main() -> None:
     rows: list[tuple[str, Reading]] = []
     for film in films:
         hud = catalog.get(film.entry.profile).hud
-        rows += [
-            (regions, read_film(film.video, film.truth, each))
-            for regions, each in _huds(film, hud, placed)
-        ]
+        for regions, each in _huds(film, hud, placed):
+            rows.append((regions, read_film(film.video, film.truth, each)))
+            print(f"{film.video.stem}, {regions}: {rows[-1][1]}", file=sys.stderr, flush=True)
     console.print(_table(rows))
     console.print("- found: changes between two keyframes that a fact reports within 6 s")
     console.print("- exact: facts whose score is the game's")

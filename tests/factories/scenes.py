@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -15,6 +16,7 @@ import numpy as np
 from demo.ffmpeg import ffmpeg_path
 from domain.media.segments import SegmentRef, Window
 from infra.storage.segments import LocalSegmentStore
+from tests.factories.screens import Screen
 
 TENANT, STREAM = UUID(int=7), UUID(int=8)
 STARTED = datetime(2026, 5, 1, 18, 0, tzinfo=UTC)
@@ -60,6 +62,26 @@ def film_scene(folder: Path, *, seconds: float = 40.0, peak: float = 24.0) -> Fi
     """Film a moment at `peak` seconds: a swell of noise, faster boxes, two cuts."""
     video = folder / "scene.mp4"
     _film(video, seconds=seconds, peak=peak)
+    return Film(peak=peak, parts=_cut(video, folder))
+
+
+def film_screens(folder: Path, screens: Sequence[Screen], *, peak: float) -> Film:
+    """Film screens, each for a segment of two seconds, without sound."""
+    video = folder / "screens.mp4"
+    with av.open(str(video), "w") as container:
+        stream = container.add_stream("libx264", rate=5)
+        stream.options = {"preset": "ultrafast", "g": "10", "sc_threshold": "0"}
+        first = screens[0].frame()
+        stream.width, stream.height, stream.pix_fmt = first.width, first.height, "yuv420p"
+        for number in range(10 * len(screens)):
+            frame = screens[number // 10].frame()
+            frame.pts, frame.time_base = number, Fraction(1, 5)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return Film(peak=peak, parts=_cut(video, folder))
+
+
+def _cut(video: Path, folder: Path) -> tuple[tuple[float, bytes], ...]:
     command = [ffmpeg_path(), "-loglevel", "error", "-i", str(video), "-c", "copy"]
     command += ["-f", "segment", "-segment_time", str(SEGMENT), str(folder / "%03d.ts")]
     subprocess.run(command, check=True, timeout=60)
@@ -67,7 +89,7 @@ def film_scene(folder: Path, *, seconds: float = 40.0, peak: float = 24.0) -> Fi
     for file in sorted(folder.glob("*.ts")):
         with av.open(str(file)) as container:
             parts.append(((container.start_time or 0) / av.time_base, file.read_bytes()))
-    return Film(peak=peak, parts=tuple(parts))
+    return tuple(parts)
 
 
 async def store_scene(film: Film, root: Path) -> Scene:

@@ -103,7 +103,7 @@ class Word(NamedTuple):
 def find_words(crop: Crop) -> list[Word]:
     """Return the words in a crop, from top to bottom and from left to right.
 
-    Text is told from its ground by edges in brightness or color. Letters with wide spaces between
+    Text is separated from its ground by edges in brightness or color. Letters with wide spaces between
     them, as in the fonts of old games, stay together.
     """
     edges = _edges(crop)
@@ -121,7 +121,9 @@ def find_words(crop: Crop) -> list[Word]:
         height = last - first
         margin = max(2, height // 5)
         rows = slice(max(0, first - margin), last + margin)
-        for left, right in _runs(strokes[first:last].any(axis=0), gap=round(_WORD_GAP * height)):
+        for left, right in _runs(
+            np.logical_or.reduce(strokes[first:last], axis=0), gap=round(_WORD_GAP * height)
+        ):
             start = max(0, left - 2 * margin)
             together = _dark_on_light(crop, rows, slice(start, right + 1 + 2 * margin))
             words += [
@@ -138,7 +140,7 @@ def find_words(crop: Crop) -> list[Word]:
 
 def _spans(picture: Grey, height: int) -> list[tuple[int, int]]:
     """Return the words of dark text as (first, end) columns."""
-    glyphs = _runs((picture < _DARK).any(axis=0), gap=0)
+    glyphs = _runs(np.logical_or.reduce(picture < _DARK, axis=0), gap=0)
     if not glyphs:
         return [(0, picture.shape[1])]
     gaps = [after[0] - before[1] for before, after in pairwise(glyphs)] or [0]

@@ -339,7 +339,7 @@ class _Look:
         return next((each for each in self._before.words if each.is_at(*place)), None)
 
     def known(self, word: Word) -> ReadWord | None:
-        """Return what was read before where reading again would tell nothing new.
+        """Return what was read before where reading again adds nothing.
 
         That is a word that was read twice alike and has not changed, and whatever is no number
         beside a score.
@@ -353,7 +353,9 @@ class _Look:
             return before if age < (_CLOCK_AGE if clock else _NAME) else None
         if not before.agreed or age >= _REFRESH:
             return None
-        by_column = self._differs.reshape(_ROWS, -1).any(axis=0)
+        by_column: NDArray[np.bool_] = np.logical_or.reduce(
+            self._differs.reshape(_ROWS, -1), axis=0
+        )
         per_cell = self.crop.luma.shape[1] / len(by_column)
         first, last = int(word.left / per_cell), int(word.right / per_cell) + 1
         return None if by_column[first:last].any() else before

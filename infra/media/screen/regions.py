@@ -20,7 +20,7 @@ _CONTRAST: Final = 40
 _STROKES: Final = 0.045
 # Of 16 levels of grey; one more or less is noise.
 _LEVEL_CHANGED: Final = 2
-# If less of the picture changes, nothing can be told about what stays.
+# If less of the picture changes, nothing is known of what stays.
 _MOVES: Final = 0.003
 _STAYS: Final = 12
 _STILL: Final = 120
@@ -90,7 +90,7 @@ class RegionLearner:
                 and _CELL_WIDTHS[0] <= width <= _CELL_WIDTHS[1]
                 and inside >= _LEAST_CELLS
             ):
-                sides = _grown(self._written[top:bottom].any(axis=0), left, right)
+                sides = _grown(np.logical_or.reduce(self._written[top:bottom], axis=0), left, right)
                 found.append((inside / (height * width), _box(top, sides[0], bottom, sides[1])))
         found.sort(key=lambda each: -each[0])
         return [box for _, box in found[:_CANDIDATES]]
@@ -183,12 +183,12 @@ def _runs(flags: Cells) -> Iterator[tuple[int, int]]:
 def _packed(levels: Grey) -> Grey:
     """Return grey levels, two in a byte."""
     flat = levels.ravel()
-    packed: Grey = flat[::2] << 4 | flat[1::2]
+    packed: Grey = (flat[::2] << 4 | flat[1::2]).astype(np.uint8)
     return packed
 
 
 def _unpacked(packed: Grey) -> Grey:
-    levels: Grey = np.stack([packed >> 4, packed & 15], axis=1).ravel()
+    levels: Grey = np.stack([packed >> 4, packed & 15], axis=1).ravel().astype(np.uint8)
     return levels
 
 

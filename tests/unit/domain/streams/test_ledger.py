@@ -299,6 +299,24 @@ class TestAnalysis:
         used_up = "Only the local analyzer is at work: the stream's budget was used up."
         assert told == [used_up, used_up, ""]
 
+    def test_its_owner_sees_that_the_screen_is_not_read_until_it_is(self) -> None:
+        ledger = new_ledger()
+        notices = []
+        for off in ("the model is missing: reinstall it", None, ""):
+            result = AnalyzeWindowResult(watermark=1.0, screen_off=off)
+            ledger.record_analyzed(ledger.analysis_request(), result)
+            notices.append(ledger.progress.notice)
+        not_read = "Text on the screen is not read: the model is missing: reinstall it."
+        assert notices == [not_read, not_read, ""]
+
+    def test_it_says_both_that_gemini_is_limited_and_that_the_screen_is_not_read(self) -> None:
+        report = GeminiReport(pieces={GateReason.STREAM_BUDGET: 1})
+        result = AnalyzeWindowResult(watermark=1.0, gemini=report, screen_off="no model")
+        assert result.status_message == (
+            "Only the local analyzer is at work: the stream's budget was used up. "
+            "Text on the screen is not read: no model."
+        )
+
 
 class TestSelection:
     def test_is_asked_only_when_it_could_decide(self) -> None:
