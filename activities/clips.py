@@ -81,7 +81,10 @@ class ClipActivities(Clips):
                 rendering, file = await self._render(cut, scratch, report)
                 if file.width is None and any(segment.has_video for segment in spec.segments):
                     raise _damaged([(0.0, file.duration)])
-                if holes := (*file.holes, *rendering.silences):
+                holes = (*file.holes, *rendering.silences)
+                if holes and spec.is_on_demand:
+                    raise _damaged(holes, where="within the clip")
+                if holes:
                     damaged = _Damaged(rendering.start, file.duration, holes)
                     rendering, file = await self._render_undamaged(cut, damaged, scratch, report)
                 seen = None
@@ -176,11 +179,13 @@ class _Damaged(NamedTuple):
     holes: tuple[Span, ...]
 
 
-def _damaged(holes: Sequence[Span]) -> ApplicationError:
+def _damaged(
+    holes: Sequence[Span], *, where: str = "around the highlight's peak"
+) -> ApplicationError:
     longest = max(last - first for first, last in holes)
     message = (
-        f"the stream's media is damaged: {longest:.1f} s of picture or sound around the "
-        "highlight's peak cannot be decoded"
+        f"the stream's media is damaged: {longest:.1f} s of picture or sound {where} "
+        "cannot be decoded"
     )
     return ApplicationError(message, type="media_damaged", non_retryable=True)
 

@@ -13,6 +13,7 @@ from temporalio import activity
 
 from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
 from domain.clips.models import ClipSpec, RenderedClip
+from domain.exports.models import ExportRecord, RenderedExport, RenderExportInput
 from domain.highlights.selection import SelectHighlightsInput, SelectHighlightsResult
 from domain.hms.messages import (
     ConnectionList,
@@ -146,6 +147,34 @@ class Clips(ABC):
     @activity.defn(name="delete_clip")
     async def delete_clip(self, spec: ClipSpec) -> None:
         """Delete a clip's files. Idempotent: a file that does not exist is no error."""
+
+
+class Exports(ABC):
+    """Renders exports, queue `render`, and records them, queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="render_export")
+    async def render_export(self, request: RenderExportInput) -> RenderedExport:
+        """Make, check and store renditions of an export. Idempotent.
+
+        A rendition that the source cannot give is a result with a message, not an error.
+
+        Raises:
+            ApplicationError: `media_missing` or `clip_missing` (not retryable) when the source is
+                not stored, `media_damaged` when nothing in it can be read, `bad_watermark` when
+                the watermark's picture cannot be used.
+            FfmpegError: the encoder failed.
+        """
+
+    @abstractmethod
+    @activity.defn(name="delete_export")
+    async def delete_export(self, request: RenderExportInput) -> None:
+        """Delete the files of renditions. Idempotent."""
+
+    @abstractmethod
+    @activity.defn(name="record_export")
+    async def record_export(self, record: ExportRecord) -> None:
+        """Write an export's state. Idempotent."""
 
 
 class Records(ABC):

@@ -15,8 +15,8 @@ import structlog
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
-from activities.ingest.store import StoredSegments
 from activities.interfaces import ExecutionReconciler, Maintenance
+from app.services.clips import MediaRetention
 from app.services.streams import StreamStarter
 from app.services.webhooks import WebhookDispatcher
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
@@ -46,6 +46,7 @@ from infra.db.errors import RecordMissingError
 from infra.db.repositories import backfills, clips, streams, tenants
 from infra.db.repositories.backfills import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
 from infra.db.tables import Stream
+from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import SegmentStore
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError, WorkflowExecutions
 
@@ -109,6 +110,7 @@ class ExecutionActivities(ExecutionReconciler):
         starter: starts and signals workflows.
         segments: stored media, from which a lost clip is rendered again.
         dispatcher: sends events and lost deliveries.
+        retention: keeps the media of ended streams for a while.
     """
 
     def __init__(
@@ -119,12 +121,14 @@ class ExecutionActivities(ExecutionReconciler):
         starter: StreamStarter,
         segments: SegmentStore,
         dispatcher: WebhookDispatcher,
+        retention: MediaRetention,
     ) -> None:
         self._database = database
         self._executions = executions
         self._starter = starter
         self._segments = segments
         self._dispatcher = dispatcher
+        self._retention = retention
 
     @activity.defn(name="reconcile_executions")
     async def reconcile_executions(
@@ -138,6 +142,7 @@ class ExecutionActivities(ExecutionReconciler):
                     await self._clips(tenant_id, request),
                     await self._deliveries(tenant_id, request),
                     await self._backfills(tenant_id, request),
+                    await self._media(tenant_id, request),
                 ):
                     report = report.plus(found)
         return report
@@ -217,12 +222,7 @@ class ExecutionActivities(ExecutionReconciler):
                 session,
                 StreamRecord(tenant_id=row.tenant_id, stream_id=row.id, progress=progress),
             )
-        async with self._database.session(row.tenant_id) as session:
-            is_needed = await backfills.are_clips_rendering(
-                session, tenant_id=row.tenant_id, stream_id=row.id
-            )
-        if not is_needed:
-            await self._stored(row.tenant_id, row.id).release(before=None)
+        await self._retention.keep(tenant_id=row.tenant_id, stream_id=row.id)
 
     async def _repair_clip(
         self, clip: UnfinishedClip, request: ReconcileExecutionsInput
@@ -263,6 +263,8 @@ class ExecutionActivities(ExecutionReconciler):
             await clips.record_clip(
                 session, ClipRecord(spec=spec, status=ClipStatus.FAILED, message=message)
             )
+        if spec.is_on_demand:
+            return
         await self._starter.clip_finished(
             tenant_id=spec.tenant_id,
             stream_id=spec.stream_id,
@@ -344,6 +346,27 @@ class ExecutionActivities(ExecutionReconciler):
         await self._starter.backfill(row, recording)
         _log.warning("lost_backfill_started", stream_id=str(row.id), execution=state.value)
         return ReconcileExecutionsReport(backfills_started=1)
+
+    async def _media(
+        self, tenant_id: UUID, request: ReconcileExecutionsInput
+    ) -> ReconcileExecutionsReport:
+        """Delete the media of ended streams whose time is over."""
+        async with self._database.session(tenant_id) as session:
+            found = await streams.with_expired_media(
+                session, tenant_id=tenant_id, limit=request.batch
+            )
+        report = _NOTHING
+        for stream_id in found:
+            report = report.plus(
+                await _attempt(self._delete_media(tenant_id, stream_id), stream_id)
+            )
+        return report
+
+    async def _delete_media(self, tenant_id: UUID, stream_id: UUID) -> ReconcileExecutionsReport:
+        await self._stored(tenant_id, stream_id).release(before=None)
+        async with self._database.session(tenant_id) as session:
+            await streams.note_media_deleted(session, tenant_id=tenant_id, stream_id=stream_id)
+        return ReconcileExecutionsReport(media_deleted=1)
 
     def _stored(self, tenant_id: UUID, stream_id: UUID) -> StoredSegments:
         return StoredSegments(self._segments, tenant_id=tenant_id, stream_id=stream_id)

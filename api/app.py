@@ -13,10 +13,13 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api import audit, health
 from api.auth import charge_file
+from api.clips import on_demand as clips_on_demand
+from api.clips import playback as clip_playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.errors.handlers import add_exception_handlers
+from api.exports import routes as exports
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
@@ -73,7 +76,8 @@ _GZIP_LEVEL: Final = 5
 _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events),
-    *(search, highlights, feedback, clips, profiles),
+    *(clip_playback, clips_on_demand),
+    *(search, highlights, feedback, clips, exports, profiles),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
@@ -82,7 +86,8 @@ _READS: Final = frozenset({"/v1/highlights/batch-get", "/v1/profiles/match"})
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams and their analysis."},
     {"name": "highlights", "description": "Highlights found in streams."},
-    {"name": "clips", "description": "Video files of highlights."},
+    {"name": "clips", "description": "Clips of highlights and on demand."},
+    {"name": "exports", "description": "Files of clips and streams in other formats."},
     {"name": "profiles", "description": "Scoring rules of each game, and your overrides."},
     {"name": "connections", "description": "100ms workspaces whose events start streams."},
     {"name": "100ms", "description": "Receivers of 100ms webhooks."},

@@ -332,6 +332,10 @@ def demo(
     input_file: Annotated[
         Path | None, typer.Option("--input", help="Video to play live; else a scripted match.")
     ] = None,
+    film: Annotated[
+        str | None,
+        typer.Option(help="Real game to film and play, such as arena; the film is made once."),
+    ] = None,
     game: Annotated[str | None, typer.Option(help="Game or sport of the video.")] = None,
     truth: Annotated[
         Path | None, typer.Option(help="JSON file of the video's true moments, to compare with.")
@@ -339,7 +343,7 @@ def demo(
     pace: Annotated[
         float | None, typer.Option(min=0.1, help="How many times as fast to play.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Which scripted match.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Which scripted match, or which film.")] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running at the end.")
     ] = False,
@@ -367,6 +371,7 @@ def demo(
     settings = read_settings()
     options = DemoOptions(
         input=input_file,
+        film=film,
         game=game,
         truth=truth,
         pace=pace,
@@ -398,7 +403,7 @@ def serve(*, after: After = None) -> None:
 
 @cli.command()
 def worker(*, after: After = None) -> None:
-    """Run a worker of all task queues."""
+    """Run a worker of the task queues that HIGHLIGHTS_WORKER_QUEUES names, by default of all."""
     with loading():
         from app.startup import check_database, check_stores
         from app.worker import run_worker

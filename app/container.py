@@ -21,7 +21,9 @@ from activities.analysis.gemini import GeminiAnalysis
 from activities.analysis.gemini_answers import GeminiResources, GeminiSpending
 from activities.analysis.local import LocalAnalysis
 from app.services.api_keys import KeyCache
+from app.services.clips import ClipService, MediaRetention
 from app.services.connections import ConnectionCache
+from app.services.exports import ExportService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.registry import ServiceRegistry
@@ -109,7 +111,18 @@ class Container:
             temporal=temporal,
             starter=starter,
             creation=creation,
+            exports=ExportService(
+                database, temporal.client, files=self.clips, default_plan=settings.default_plan
+            ),
             clips=self.clips,
+            segments=self.segments,
+            clip_requests=ClipService(
+                segments=self.segments,
+                files=self.clips,
+                starter=starter,
+                default_plan=settings.default_plan,
+            ),
+            retention=MediaRetention(database, seconds=settings.media_retention),
             signer=signer,
             links=ClipLinks(
                 signer, base_url=settings.base_url(), lifetime=settings.clip_url_lifetime

@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clips import ClipActivities
+from activities.exports import ExportActivities
 from activities.follow import AnalysisPool, FollowActivities
 from activities.hms import InboundActivities
 from activities.ingest import IngestActivities
@@ -25,19 +26,23 @@ from activities.selection import SelectionActivities
 from activities.webhooks import WebhookActivities
 from app.container import Container
 from app.doctor import log_gemini_check
+from app.health import serve_health
 from app.schedules import ensure_schedules
 from app.services.jobs import AnalyzeJobs
 from domain import task_queues
 from infra.amqp import EventRelay, JobConsumer, stay_connected
 from infra.errors import ComponentMissingError
+from infra.media.exports.renderer import ExportRenderer
 from infra.media.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
 from infra.settings import Settings
 from infra.storage.scratch import sweep_scratch
 from infra.telemetry import temporal_interceptors, temporal_runtime
+from infra.temporal.backlog import log_backlogs
 from infra.temporal.client import WorkflowExecutions, connect
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
+from workflows.export import ExportWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
@@ -75,6 +80,10 @@ _HEARTBEAT_THROTTLE: Final = timedelta(seconds=2)
 _SETTLE: Final = 0.3
 
 
+_EXPORT_CPU_SECONDS: Final = 1_500
+"""Of one encoder of an export, which may have 50 outputs of ten minutes; clips have their own."""
+
+
 async def run_worker(settings: Settings) -> None:
     """Work until SIGINT or SIGTERM; then activities have the graceful timeout to hand over.
 
@@ -100,11 +109,23 @@ async def run_worker(settings: Settings) -> None:
         stack.push_async_callback(ingest.close)
         served = workers(container, client, ingest)
         await stack.enter_async_context(running(served))
+        if settings.worker_health_address is not None:
+            await stack.enter_async_context(
+                serve_health(
+                    settings.worker_health_address,
+                    lambda: all(each.is_running for each in served),
+                )
+            )
         # Beside the work: a Temporal that goes away now must not keep us from stopping.
         making = asyncio.create_task(ensure_schedules(client, settings))
         stack.callback(making.cancel)
         checking = asyncio.create_task(log_gemini_check(settings, container.gemini))
         stack.callback(checking.cancel)
+        if settings.backlog_interval is not None:
+            watching = asyncio.create_task(
+                log_backlogs(client, settings.worker_queues, interval=settings.backlog_interval)
+            )
+            stack.callback(watching.cancel)
         await stack.enter_async_context(broker_tasks(container))
         _log.info("worker_ready", queues=[each.task_queue for each in served])
         await stopping.wait()
@@ -120,17 +141,22 @@ async def running(workers: Sequence[Worker]) -> AsyncIterator[None]:
     scheduled the next fetch for another worker.
 
     Args:
-        workers: as `workers` returns them: workflows, I/O, and the others.
+        workers: of any task queues, not started.
     """
-    workflows, io, *others = workers
+
+    async def stop(*queues: str, others: bool = False) -> None:
+        await asyncio.gather(
+            *(each.shutdown() for each in workers if (each.task_queue in queues) is not others)
+        )
+
     async with AsyncExitStack() as stack:
         for worker in workers:
             await stack.enter_async_context(worker)
         yield
-        await asyncio.gather(*(worker.shutdown() for worker in others))
-        await io.shutdown()
+        await stop(task_queues.ORCHESTRATION, task_queues.IO, others=True)
+        await stop(task_queues.IO)
         await asyncio.sleep(_SETTLE)
-        await workflows.shutdown()
+        await stop(task_queues.ORCHESTRATION)
 
 
 def ingest_activities(container: Container) -> IngestActivities:
@@ -140,15 +166,16 @@ def ingest_activities(container: Container) -> IngestActivities:
         client=container.hls,
         pool=container.probes,
         worker=container.worker_name,
+        retention=container.services.retention,
     )
 
 
 def workers(container: Container, client: Client, ingest: IngestActivities) -> Sequence[Worker]:
-    """Return one worker for each task queue, none of them started: workflows, I/O, the others.
+    """Return one worker for each task queue that the settings name, none of them started.
 
-    If the segment store is remote, the others include the queues of this worker alone, for tasks
-    whose media it has in its cache. They have slots of their own: a task on them is never behind
-    one that any worker could do.
+    If the segment store is remote, a worker that follows streams also serves a queue of this worker
+    alone, for clips whose media it has in its cache. It has separate slots: a clip on it is never
+    behind one that any worker could render.
     """
     settings, services = container.settings, container.services
     database, dispatcher = services.database, services.dispatcher
@@ -182,6 +209,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         starter=services.starter,
         segments=container.segments,
         dispatcher=dispatcher,
+        retention=services.retention,
     )
     inbound = InboundActivities(
         database=database,
@@ -200,6 +228,18 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         watermark=settings.watermark_path,
     )
 
+    exports = ExportActivities(
+        database=database,
+        segments=container.segments,
+        clips=container.clips,
+        renderer=ExportRenderer(
+            pool=container.media,
+            binary=find_ffmpeg(settings.ffmpeg_path),
+            limits=FfmpegLimits(cpu_seconds=_EXPORT_CPU_SECONDS, wall_seconds=_EXPORT_CPU_SECONDS),
+        ),
+        dispatcher=dispatcher,
+    )
+
     def activities(
         queue: str, concurrency: int, methods: Sequence[Callable[..., object]]
     ) -> Worker:
@@ -212,27 +252,21 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
             graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout),
         )
 
-    def analysis_worker(queue: str) -> Worker:
-        return activities(queue, settings.analysis_concurrency, [analysis.analyze_window])
-
     def render_worker(queue: str) -> Worker:
         return activities(
-            queue, settings.render_concurrency, [clips.render_clip, clips.delete_clip]
+            queue,
+            settings.render_concurrency,
+            [clips.render_clip, clips.delete_clip, exports.render_export, exports.delete_export],
         )
 
-    name, own = container.worker_name, []
-    if name is not None:
-        own = [
-            analysis_worker(task_queues.of_worker(task_queues.ANALYSIS, name)),
-            render_worker(task_queues.of_worker(task_queues.RENDER, name)),
-        ]
-    return (
-        Worker(
+    def workflow_worker() -> Worker:
+        return Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
             workflows=[
                 StreamWorkflow,
                 ClipWorkflow,
+                ExportWorkflow,
                 DeliveryWorkflow,
                 OutboxRelayWorkflow,
                 MaintenanceWorkflow,
@@ -244,8 +278,10 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
             ],
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
-        ),
-        activities(
+        )
+
+    def io_worker() -> Worker:
+        return activities(
             task_queues.IO,
             settings.io_concurrency,
             [
@@ -255,6 +291,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 selection.select_highlights,
                 records.record_stream,
                 records.record_clip,
+                exports.record_export,
                 webhooks.relay_events,
                 maintenance.expire_records,
                 executions.reconcile_executions,
@@ -268,12 +305,24 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 recordings.fetch_recording,
                 recordings.release_recording,
             ],
+        )
+
+    serving: dict[str, Callable[[], Worker]] = {
+        task_queues.ORCHESTRATION: workflow_worker,
+        task_queues.IO: io_worker,
+        task_queues.ANALYSIS: lambda: activities(
+            task_queues.ANALYSIS, settings.analysis_concurrency, [analysis.analyze_window]
         ),
-        analysis_worker(task_queues.ANALYSIS),
-        render_worker(task_queues.RENDER),
-        activities(task_queues.DELIVER, settings.webhook_concurrency, [webhooks.deliver]),
-        *own,
-    )
+        task_queues.RENDER: lambda: render_worker(task_queues.RENDER),
+        task_queues.DELIVER: lambda: activities(
+            task_queues.DELIVER, settings.webhook_concurrency, [webhooks.deliver]
+        ),
+    }
+    served = [make() for queue, make in serving.items() if queue in settings.worker_queues]
+    name = container.worker_name
+    if name is not None and task_queues.IO in settings.worker_queues:
+        served.append(render_worker(task_queues.of_worker(task_queues.RENDER, name)))
+    return served
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ from activities.ingest.fetcher import DownloadedSegment, SegmentFetcher
 from activities.ingest.follower import PlaylistFollower
 from activities.ingest.follower_events import SegmentReady
 from activities.ingest.poller import PlaylistPoller
-from activities.ingest.store import StoredSegments, StoreGuard
+from activities.ingest.store import StoreGuard
 from benchmarks.latency import figures_of
 from benchmarks.quality.report import machine
 from demo.ffmpeg import ffmpeg_path
@@ -43,6 +43,7 @@ from infra.media.hls_client import HlsClient
 from infra.media.hls_playlist import PlaylistParser, parse_playlist
 from infra.media.pool import MediaPool
 from infra.ssrf import UrlGuard
+from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import LocalSegmentStore
 
 _FOLLOWERS: Final = 3

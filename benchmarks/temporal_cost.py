@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path(home).expanduser())
     parser.add_argument("--report", type=Path, help="write the results here, as JSON")
     options = parser.parse_args()
-    video = _calm_video(options.home, options.seconds)
+    video = calm_video(options.home, options.seconds)
     matches = [
         ensure_match(options.home, seed=21 + number, duration=options.seconds)
         for number in range(options.matches)
@@ -115,7 +115,7 @@ def main() -> None:
         options.report.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _calm_video(home: Path, seconds: float) -> Path:
+def calm_video(home: Path, seconds: float) -> Path:
     """Return a 360p video with a moving picture and even noise, in which nothing happens."""
     path = home / "benchmarks" / f"calm-{seconds:g}.mp4"
     if not path.exists():
@@ -170,7 +170,7 @@ async def _measure(
                 await asyncio.sleep(1.0)
             missed += over.missed
             if match is not None:
-                clips += await _clips(api, name, match.seed, origins[name])
+                clips += await _clips(api, name, match.seed, origins[name], {})
         quiet, eventful = counted
         span = (last.at - first.at).total_seconds()
         alone = (begun.requests[_HEARTBEAT] - idle.requests[_HEARTBEAT]) / _IDLE

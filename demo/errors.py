@@ -11,6 +11,10 @@ class UnusableInputError(DemoError):
     """The input file is missing, or nothing in it can be played."""
 
 
+class FilmError(DemoError):
+    """There is no such film, or it could not be made."""
+
+
 class PackagingError(DemoError):
     """Ffmpeg could not turn the input into HLS segments."""
 

@@ -18,12 +18,13 @@ class DemoOptions(Model):
     """One run of the demo.
 
     Attributes:
-        input: a video file to play; None plays the scripted match.
+        input: a video file to play; None plays a film or the scripted match.
+        film: a real game to film and play, by its name in `tools/footage/footage.toml`.
         game: name of the game profile; None leaves it to the product.
-        truth: ground truth to compare with; the scripted match brings its own.
+        truth: ground truth to compare with; films and the scripted match bring their own.
         pace: seconds of input per second; None is 4 for the scripted match (five minutes of it
-            take 75 s) and real time for a file of the user's.
-        seed: which scripted match.
+            take 75 s) and real time for films and files of the user's.
+        seed: which scripted match, or which film of a game.
         keep: leave everything running at the end, until Ctrl-C.
         report: where to write what was found, as JSON.
         home: directory of all state and caches.
@@ -32,6 +33,7 @@ class DemoOptions(Model):
     """
 
     input: Path | None = None
+    film: str | None = None
     game: str | None = None
     truth: Path | None = None
     pace: PositiveFloat | None = Field(default=None, le=64)
@@ -45,4 +47,4 @@ class DemoOptions(Model):
     @property
     def effective_pace(self) -> float:
         """The pace asked for, or the default of what is played."""
-        return self.pace or (INPUT_PACE if self.input else MATCH_PACE)
+        return self.pace or (INPUT_PACE if self.input or self.film else MATCH_PACE)

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.console import Console
 
 from demo.display import Display
-from demo.errors import DemoError, UnusableInputError, UnusableTruthError
+from demo.errors import DemoError, FilmError, UnusableInputError, UnusableTruthError
+from demo.film import GameFilm, find_film
 from demo.follow import Follower, clip_name
 from demo.match.generate import ensure_match
 from demo.match.sport import SPORTS
@@ -38,6 +39,7 @@ _BAD_REQUEST: Final = 2
 _REQUEST_TIMEOUT: Final = 60.0
 _BUSY_INTERVAL: Final = 0.5
 _DEFAULT_MATCH: Final = "soccer"
+_FILM_MINUTES: Final = 4.0
 # Encoding the lower qualities takes 12 % of a core at real time, half a core at four times that.
 _LADDER_PACE: Final = 2.0
 
@@ -46,7 +48,7 @@ async def run_demo(options: DemoOptions) -> int:
     """Run the demo and return its exit code.
 
     0: clips were made and all of them play; 1: none were made, or something failed;
-    2: the input or the truth file cannot be used; 128 + the signal: stopped by SIGINT (Ctrl-C)
+    2: the input, film or truth file cannot be used; 128 + the signal: stopped by SIGINT (Ctrl-C)
     or SIGTERM. Whatever the code, everything is stopped again.
     """
     demo = _Demo(options, Display(Console(highlight=False)))
@@ -59,7 +61,7 @@ async def run_demo(options: DemoOptions) -> int:
             raise
         demo.display.say("Stopped.")
         return 128 + interruption.signal
-    except (UnusableInputError, UnusableTruthError) as error:
+    except (FilmError, UnusableInputError, UnusableTruthError) as error:
         demo.display.say(str(error), style="red")
         return _BAD_REQUEST
     except (DemoError, HighlightsError, OSError) as error:
@@ -97,6 +99,30 @@ class _Interruption:
             task.cancel()
 
 
+async def _run_module(*command: str) -> int:
+    """Run a module of the repository as a process, which computes for a while; it is stoppable."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *command),
+        stdin=asyncio.subprocess.DEVNULL,
+        cwd=Path(__file__).parent.parent,
+    )
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+class _Source(NamedTuple):
+    """What is played; `game` is what the API is told that it is."""
+
+    video: Path
+    truth: Truth | None
+    game: str | None
+    scripted: bool = False
+
+
 class _Demo:
     """One run and its directory."""
 
@@ -116,17 +142,21 @@ class _Demo:
     async def run(self) -> int:
         options = self._options
         truth = read_truth(options.truth) if options.truth else None
+        if options.input is not None and options.film is not None:
+            raise UnusableInputError("Either a video or a film is played: leave out one of them.")
         if options.input is not None:
             await asyncio.to_thread(probe, options.input)
+        if options.film is not None:
+            find_film(options.home, options.film, seed=DEFAULT_SEED)
         self._clips.mkdir(parents=True)
         if options.against is not None:
             return await self._run_against(options.against.rstrip("/"), truth)
         async with Stack(
             state_dir=self._state, home=options.home, log=self._directory / "stack.log"
         ) as stack:
-            video, own_truth = await self._video()
+            source = await self._source()
             ready = await self._until_ready(stack)
-            code = await self._play(video, truth or own_truth, stack.check, ready)
+            code = await self._play(source, truth or source.truth, stack.check, ready)
             self._say_where(ready)
             if options.keep:
                 await self._linger()
@@ -142,9 +172,9 @@ class _Demo:
                 "prints one when it starts."
             )
         ready = Ready(api_url=url, docs_url=f"{url}/docs", api_key=self._options.key)
-        video, own_truth = await self._video()
+        source = await self._source()
         try:
-            code = await self._play(video, truth or own_truth, lambda: None, ready)
+            code = await self._play(source, truth or source.truth, lambda: None, ready)
         except ApiError as error:
             if error.code != "url_forbidden":
                 raise
@@ -155,29 +185,33 @@ class _Demo:
         self._say_where(ready)
         return code
 
-    async def _video(self) -> tuple[Path, Truth | None]:
-        """Return the file to play, making the scripted match if need be, and its truth."""
+    async def _source(self) -> _Source:
+        """Return what to play; a film or the scripted match is made first if need be."""
         options = self._options
         if options.input is not None:
-            return options.input, None
+            return _Source(options.input, None, options.game)
         seed = DEFAULT_SEED if options.seed is None else options.seed
+        if options.film is not None:
+            film = find_film(options.home, options.film, seed=seed)
+            if not film.is_made:
+                await self._make_film(film)
+            return _Source(film.video, read_truth(film.truth), options.game or film.game)
         kind = options.game if options.game in SPORTS else _DEFAULT_MATCH
-        # In a process of its own, since it computes for a while and must be stoppable.
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "demo.match", "--seed", str(seed), "--kind", kind),
-            *("--out", str(options.home)),
-            stdin=asyncio.subprocess.DEVNULL,
-            cwd=Path(__file__).parent.parent,
-        )
-        try:
-            if await process.wait():
-                raise DemoError("The scripted match could not be made; the reason stands above.")
-        finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
+        command = ("demo.match", "--seed", str(seed), "--kind", kind, "--out", str(options.home))
+        if await _run_module(*command):
+            raise DemoError("The scripted match could not be made; the reason stands above.")
         match = ensure_match(options.home, seed=seed, kind=kind)
-        return match.video, read_truth(match.truth)
+        return _Source(match.video, read_truth(match.truth), options.game, scripted=True)
+
+    async def _make_film(self, film: GameFilm) -> None:
+        minutes, folder = f"{_FILM_MINUTES:g}", str(film.video.parent)
+        self.display.say(f"Filming {minutes} minutes of {film.name}, once; it is kept in {folder}")
+        command = ("tools.footage", "film", film.name, "--seed", str(film.seed))
+        if await _run_module(*command, "--minutes", minutes, "--out", folder):
+            raise FilmError(
+                f"The film of {film.name} could not be made; the reason stands above. "
+                f"`make demo FILM={film.name}` installs games that come from PyPI."
+            )
 
     async def _until_ready(self, stack: Stack) -> Ready:
         waiting = asyncio.create_task(stack.ready())
@@ -191,23 +225,22 @@ class _Demo:
             waiting.cancel()
 
     async def _play(
-        self, video: Path, truth: Truth | None, check: Callable[[], None], ready: Ready
+        self, source: _Source, truth: Truth | None, check: Callable[[], None], ready: Ready
     ) -> int:
-        options = self._options
-        pace = options.effective_pace
+        pace = self._options.effective_pace
         playing = OriginOptions(
             pace=pace,
-            ladder=options.input is None and pace <= _LADDER_PACE,
+            ladder=source.scripted and pace <= _LADDER_PACE,
             autostart=False,
         )
         async with contextlib.AsyncExitStack() as exits:
             api = await exits.enter_async_context(
                 AsyncHighlightsClient(ready.api_url, ready.api_key)
             )
-            origin = await exits.enter_async_context(LiveOrigin(video, playing))
-            self.display.say(f"Playing {video} at {pace:g}x: {origin.master_url}")
+            origin = await exits.enter_async_context(LiveOrigin(source.video, playing))
+            self.display.say(f"Playing {source.video} at {pace:g}x: {origin.master_url}")
             started = await api.streams.analyze(
-                origin.master_url, game=options.game, title=video.stem
+                origin.master_url, game=source.game, title=source.video.stem
             )
             # Only now does the event begin, so that its first second is media time 0.
             with contextlib.suppress(TimeoutError):

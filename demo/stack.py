@@ -41,12 +41,14 @@ class Stack:
         state_dir: where it keeps its state.
         home: where it keeps what all installations share.
         log: file for all its output.
+        code: the checkout that it runs.
     """
 
-    def __init__(self, *, state_dir: Path, home: Path, log: Path) -> None:
+    def __init__(self, *, state_dir: Path, home: Path, log: Path, code: Path = _ROOT) -> None:
         self._state_dir = state_dir
         self._home = home
         self._log = log
+        self._code = code
         self._ready_file = state_dir / "ready.json"
         self._process: asyncio.subprocess.Process | None = None
 
@@ -63,7 +65,7 @@ class Stack:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "app.cli", "dev", "--free-ports"),
                 *("--state-dir", str(self._state_dir)),
-                cwd=_ROOT,
+                cwd=self._code,
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

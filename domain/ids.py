@@ -52,6 +52,11 @@ def clip_id(*, highlight: UUID, start: float, end: float, cut: int = 0) -> UUID:
     return uuid5(_CLIP, f"{name}/{cut}" if cut else name)
 
 
+def requested_clip_id(*, request: UUID, part: int) -> UUID:
+    """Return the id of a clip on demand: part `part` of what a request asked for."""
+    return uuid5(_CLIP, f"{request}/part/{part}")
+
+
 def event_id(*, tenant_id: UUID, kind: str, subject: str, revision: int) -> UUID:
     """Return the id of the event that publishes change `revision` of a subject."""
     return uuid5(_EVENT, f"{tenant_id}/{kind}/{subject}/{revision}")
@@ -95,6 +100,11 @@ def backfill_workflow_id(*, tenant_id: UUID, stream_id: UUID) -> str:
 def session_workflow_id(*, tenant_id: UUID, connection_id: UUID, partition: str) -> str:
     """Return the Temporal workflow id of a 100ms session, a partition of its connection."""
     return f"session/{tenant_id}/{connection_id}/{partition}"
+
+
+def export_workflow_id(*, tenant_id: UUID, export: UUID) -> str:
+    """Return the Temporal workflow id of an export."""
+    return f"export/{tenant_id}/{export}"
 
 
 def clip_workflow_id(*, tenant_id: UUID, clip: UUID) -> str:

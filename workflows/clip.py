@@ -30,7 +30,10 @@ class ClipListener:
 
 @workflow.defn(name="ClipWorkflow")
 class ClipWorkflow:
-    """Renders one clip. The workflow id is derived from the clip's id, so it runs once."""
+    """Renders one clip, of a highlight or on demand.
+
+    The workflow id is derived from the clip's id, so it runs once.
+    """
 
     @workflow.init
     def __init__(self, request: ClipInput) -> None:
@@ -49,7 +52,7 @@ class ClipWorkflow:
             if not _is_unwanted(error):
                 raise
             await self._delete()
-            message = "The highlight was deleted."
+            message = "The clip is no longer wanted: it or its highlight was deleted."
             outcome = self._outcome(ClipStatus.FAILED, message=message)
             await self._tell_stream(outcome)
             return outcome
@@ -117,6 +120,8 @@ class ClipWorkflow:
         )
 
     async def _tell_stream(self, outcome: ClipOutcome) -> None:
+        if self._request.stream_workflow is None:
+            return
         stream = workflow.get_external_workflow_handle(self._request.stream_workflow)
         try:
             await stream.signal(ClipListener.clip_finished, outcome)

@@ -97,6 +97,7 @@ class GeminiAnalysis(Analysis):
             gemini=run.report,
             analyzed_seconds=local.analyzed_seconds,
             gaps=local.gaps,
+            screen_off=local.screen_off,
         )
 
 

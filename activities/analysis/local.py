@@ -120,6 +120,7 @@ class LocalAnalysis(Analysis):
             analyzer=ANALYZER,
             analyzed_seconds=tuple(analyzed_seconds),
             gaps=undecodable_gaps(undecodable),
+            screen_off=None if hud is None or not request.windows else state.reader.off,
         )
         _report(request, undecodable)
         return LocalResult(result, tuple(levels))

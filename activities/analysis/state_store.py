@@ -57,9 +57,9 @@ class AnalyzerStateStore(Generic[State]):
         """Save the state after the request's last window and delete states no retry can need."""
         if not request.windows:
             return
-        for window in request.windows:
-            if window.index >= _STATES_KEPT:
-                await self._segments.delete(self._key(request, window.index - _STATES_KEPT))
+        old = [each.index - _STATES_KEPT for each in request.windows if each.index >= _STATES_KEPT]
+        if old:
+            await self._segments.delete(*(self._key(request, index) for index in old))
         data = state.model_dump_json(exclude_defaults=True, by_alias=True).encode()
         await self._segments.put(self._key(request, request.windows[-1].index), data)
 

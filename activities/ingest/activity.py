@@ -20,9 +20,10 @@ from activities.ingest.fetcher import SegmentFetcher
 from activities.ingest.follower import PlaylistFollower
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.renditions import CaptionFollower, SeparateAudio
-from activities.ingest.store import StoredSegments, StoreGuard
+from activities.ingest.store import StoreGuard
 from activities.ingest.window_fetch import WindowFetch
 from activities.interfaces import Ingest
+from app.services.clips import MediaRetention
 from domain.ingest.messages import (
     FetchWindowInput,
     FetchWindowResult,
@@ -36,6 +37,7 @@ from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProbl
 from infra.media.hls_client import HlsClient, HlsSession
 from infra.media.pool import MediaPool
 from infra.ssrf import UrlForbiddenError
+from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import SegmentStore, store_error
 
 StreamKey = tuple[UUID, UUID]
@@ -228,7 +230,9 @@ class IngestActivities(Ingest):
         heartbeat_interval: float = _HEARTBEAT_INTERVAL,
         caption_interval: float = _CAPTION_INTERVAL,
         report_after: float = REPORT_AFTER,
+        retention: MediaRetention | None = None,
     ) -> None:
+        self._retention = retention
         self._report_after = report_after
         self._store = store
         self._client = client
@@ -287,7 +291,11 @@ class IngestActivities(Ingest):
             self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
         )
         async with heartbeating(interval=self._heartbeat_interval):
-            await stored.release(before=request.before, after=request.after)
+            release: MediaRelease | None = request
+            if self._retention is not None:
+                release = await self._retention.limited(request)
+            if release is not None:
+                await stored.release(before=release.before, after=release.after)
             if request.before is None:
                 await delete_analyzer_states(
                     self._store, tenant_id=request.tenant_id, stream_id=request.stream_id

@@ -26,7 +26,7 @@ from activities.ingest.follower_events import (
 from activities.ingest.parts import PartCollector
 from activities.ingest.poller import PlaylistPoller
 from activities.ingest.renditions import CaptionFollower, SeparateAudio
-from activities.ingest.store import StoredSegment, StoredSegments, StoreGuard
+from activities.ingest.store import StoreGuard
 from domain.highlights.commentary import Cue
 from domain.ingest.continuity import (
     REMEMBERED_SEGMENTS,
@@ -53,6 +53,7 @@ from domain.streams.status import EndReason, StreamEnd
 from infra.media.hls_client import FetchError, NotFoundError, RefusedError, UnreachableError
 from infra.media.hls_playlist import NotAPlaylistError
 from infra.ssrf import UrlForbiddenError
+from infra.storage.segment_index import StoredSegment, StoredSegments
 from infra.storage.segments import StoreError
 
 _log = structlog.get_logger(__name__)

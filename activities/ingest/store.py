@@ -1,28 +1,18 @@
-"""Stored segments of a stream with their index, and retried writes to the segment store."""
+"""Retried writes to the segment store."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import count, pairwise
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
-from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 
-from domain.ingest.playlist import ListedSegment
-from domain.ingest.window import FetchedMedia, index_key, media_prefix
-from domain.media.segments import SegmentRef
-from domain.model import Model
-from domain.streams.messages import LONG_PLAYLIST
 from domain.streams.status import ProblemCode, StreamProblem
 from infra.storage.segments import (
     SegmentStore,
     StoreError,
     StoreFullError,
-    UnknownKeyError,
     store_error,
 )
 
@@ -107,189 +97,3 @@ class StoreGuard:
         if self.problem is None or self.problem.code is not code:
             _log.warning("store_refuses", code=code.value, cause=str(cause))
         self.problem = StreamProblem(code=code, message=str(failure))
-
-
-_MOST_UNWRITTEN: Final = 4
-"""Segments of a long playlist after which the index is written: eight seconds as a rule."""
-
-_FLUSH_TIMEOUT: Final = 2.0
-"""Seconds: less than a heartbeat timeout, since the fetch is over and sends no more of them."""
-
-_LONGEST_HOLE: Final = 16
-"""Segments that a killed writer may have stored without a record, at most."""
-
-_MINUTE: Final = 60.0
-
-
-class StoredSegment(Model):
-    """A stored segment as it was listed, measured and placed."""
-
-    listed: ListedSegment
-    media: FetchedMedia
-    ref: SegmentRef
-
-    def is_of(self, listed: ListedSegment) -> bool:
-        """Return True if it is the listed segment; the query of a signed URL may have changed."""
-        ours, theirs = self.listed, listed
-        return (
-            ours.sequence == theirs.sequence
-            and ours.resource.byte_range == theirs.resource.byte_range
-            and urlsplit(ours.resource.url).path == urlsplit(theirs.resource.url).path
-        )
-
-
-class IndexedMinute(Model):
-    """Index object: the stored segments that start in one minute of media time."""
-
-    segments: tuple[StoredSegment, ...] = ()
-
-
-class StoredSegments:
-    """The segments of one stream in the store, and their index.
-
-    The index has one object per minute of media time, so that every reader knows the keys it needs
-    and none lists the store. It is written after each segment that the playlist lists for a short
-    time only, after every fourth one otherwise, and by `flush`. What a killed worker had stored and
-    not indexed is downloaded again while the playlist lists it.
-    """
-
-    def __init__(self, store: SegmentStore, *, tenant_id: UUID, stream_id: UUID) -> None:
-        self._store = store
-        self._tenant_id = tenant_id
-        self._stream_id = stream_id
-        self._minute: int | None = None
-        self._indexed: dict[str, StoredSegment] = {}
-        self._unwritten: set[str] = set()
-
-    async def note(self, segment: StoredSegment, *, listed: float = LONG_PLAYLIST) -> None:
-        """Add a segment that has been stored to the index.
-
-        Args:
-            segment: the segment.
-            listed: seconds of media that its playlist lists.
-
-        Raises:
-            StoreError: the index was due to be written, and the store refused it.
-        """
-        minute = _minute(segment.ref.start)
-        if minute != self._minute:
-            await self._write()
-            self._indexed = {each.ref.key: each for each in await self._read(minute)}
-            self._minute = minute
-        self._indexed[segment.ref.key] = segment
-        self._unwritten.add(segment.ref.key)
-        if listed < LONG_PLAYLIST or len(self._unwritten) >= _MOST_UNWRITTEN:
-            await self._write()
-
-    async def flush(self) -> None:
-        """Write the index up to the last segment; a refused write is left to the next one."""
-        try:
-            async with asyncio.timeout(_FLUSH_TIMEOUT):
-                await self._write()
-        except (StoreError, OSError) as error:
-            _log.warning("segment_index_not_written", segments=len(self._unwritten), cause=error)
-
-    async def following(
-        self, position: float, *, discontinuity: int, sequence: int
-    ) -> dict[int, StoredSegment]:
-        """Return the segments stored from a point of the playlist on, by media sequence.
-
-        Args:
-            position: seconds of media time at which the first of them starts.
-            discontinuity: its discontinuity sequence.
-            sequence: its media sequence.
-        """
-        found = {}
-        first = _minute(position)
-        for minute in count(first):
-            segments = await self._read(minute)
-            if not segments and minute > first:
-                break
-            for each in segments:
-                number = (each.ref.discontinuity_sequence, each.listed.sequence)
-                if number >= (discontinuity, sequence) and await self._store.exists(each.ref.key):
-                    found[each.listed.sequence] = each
-        return found
-
-    async def covering(self, start: float, end: float) -> list[SegmentRef]:
-        """Return the stored segments that overlap `start`..`end` (s of media time), in order."""
-        found = []
-        for minute in range(max(_minute(start) - 1, 0), _minute(end) + 1):
-            for each in await self._read(minute):
-                overlaps = each.ref.end > start and each.ref.start < end
-                if overlaps and await self._store.exists(each.ref.key):
-                    found.append(each.ref)
-        return sorted(found, key=lambda ref: ref.start)
-
-    async def release(self, *, before: float | None, after: float = 0.0) -> None:
-        """Delete the segments that end before a media time (s), or everything for None.
-
-        Args:
-            before: what ends later is kept.
-            after: media time up to which an earlier release has deleted; what that one left behind
-                is deleted too.
-        """
-        if before is None:
-            await self._store.delete_prefix(
-                media_prefix(tenant_id=self._tenant_id, stream_id=self._stream_id)
-            )
-            return
-        found = []
-        for minute in range(_minute(before), -1, -1):
-            segments = await self._read(minute)
-            # A segment can end in the minute after that of its start.
-            if not segments and minute < _minute(after) - 1:
-                break
-            found.append((minute, segments))
-        for minute, segments in reversed(found):  # oldest first: what is left stays reachable
-            ended = [each for each in segments if each.ref.end <= before]
-            for key in _keys_with_unrecorded(ended):
-                await self._store.delete(key)
-            if segments and len(ended) == len(segments) and before >= (minute + 1) * _MINUTE:
-                await self._store.delete(self._key(minute))
-
-    async def _write(self) -> None:
-        if self._minute is None or not self._unwritten:
-            return
-        minute = IndexedMinute(segments=tuple(self._indexed.values()))
-        data = minute.model_dump_json(exclude_defaults=True).encode()
-        await self._store.put(self._key(self._minute), data)
-        self._unwritten.clear()
-
-    async def _read(self, minute: int) -> Sequence[StoredSegment]:
-        key = self._key(minute)
-        try:
-            return IndexedMinute.model_validate_json(await self._store.read(key)).segments
-        except UnknownKeyError:
-            return ()
-        except ValidationError as error:
-            _log.warning("segment_index_unreadable", key=key, problem=str(error)[:200])
-            return ()
-
-    def _key(self, minute: int) -> str:
-        return index_key(tenant_id=self._tenant_id, stream_id=self._stream_id, minute=minute)
-
-
-def _minute(position: float) -> int:
-    """Return the minute of media time in which a position (s) lies."""
-    return int(position // _MINUTE)
-
-
-def _keys_with_unrecorded(segments: Iterable[StoredSegment]) -> Sequence[str]:
-    """Return the keys of segments, and those that their numbers leave out.
-
-    A worker that was killed may have stored those without an index. Most were never stored;
-    deleting them costs nothing.
-    """
-    ordered = sorted((each.ref for each in segments), key=lambda ref: ref.start)
-    keys = [ref.key for ref in ordered]
-    for ref, following in pairwise(ordered):
-        first, last = ref.media_sequence, following.media_sequence
-        if following.key == _renumbered(ref, last) and last - first <= _LONGEST_HOLE:
-            keys += (_renumbered(ref, number) for number in range(first + 1, last))
-    return keys
-
-
-def _renumbered(ref: SegmentRef, sequence: int) -> str:
-    """Return the key that a segment would have with another media sequence."""
-    return ref.key.replace(f"-{ref.media_sequence:010d}.", f"-{sequence:010d}.")

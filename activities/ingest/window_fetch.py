@@ -14,7 +14,6 @@ import structlog
 from activities.ingest.fetcher import DownloadedSegment, MissingSegment
 from activities.ingest.follower import PlaylistFollower
 from activities.ingest.follower_events import SegmentGap, SegmentReady, encrypted_end, unread_gap
-from activities.ingest.store import StoredSegment
 from domain.highlights.commentary import place_cues
 from domain.ingest.messages import (
     CursorChanges,
@@ -28,6 +27,7 @@ from domain.media.segments import GapReason, SegmentRef
 from domain.media.timeline import LONGEST_BELIEVED_LOSS
 from domain.streams.status import EndReason, ProblemCode, StreamEnd, StreamProblem
 from domain.text import clean_text
+from infra.storage.segment_index import StoredSegment
 from infra.storage.segments import SegmentStore, StoreError
 
 _log = structlog.get_logger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
@@ -26,10 +27,16 @@ _CLIP: dict[str, Any] = {
     "width": 1280,
     "height": 720,
     "size": 3145728,
+    "playback": {
+        "ready": "exact",
+        "hls_url": None,
+        "mp4_url": "https://api.example.com/v1/clips/5f0c…/download?tenant=…&expires=…",
+    },
 }
 _DETAIL: dict[str, Any] = _CLIP | {
     "stream_id": "0c7f3f0e-8c55-4f0e-9a55-2b7f6d2f1a11",
     "highlight_id": "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21",
+    "title": "",
     "has_audio": True,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "message": "",
@@ -38,8 +45,36 @@ _DETAIL: dict[str, Any] = _CLIP | {
 }
 
 
+class PlaybackForm(StrEnum):
+    """Form in which a clip can be played."""
+
+    INSTANT = "instant"
+    EXACT = "exact"
+
+
+class Playback(BaseModel):
+    """How a clip can be played now."""
+
+    ready: PlaybackForm | None = Field(
+        description="`instant`: by HLS, whole segments that contain the clip, while it is "
+        "rendered; `exact`: the finished file; null if neither is there."
+    )
+    hls_url: str | None = Field(
+        description="Signed URL of an HLS playlist; needs no API key until it expires."
+    )
+    mp4_url: str | None = Field(description="Signed URL of the finished file.")
+
+    @classmethod
+    def of(cls, *, hls_url: str | None, mp4_url: str | None) -> Self:
+        """Return the best form that there is."""
+        if mp4_url is not None:
+            return cls(ready=PlaybackForm.EXACT, hls_url=None, mp4_url=mp4_url)
+        ready = None if hls_url is None else PlaybackForm.INSTANT
+        return cls(ready=ready, hls_url=hls_url, mp4_url=None)
+
+
 class ClipModel(BaseModel):
-    """A highlight's clip; bounds in seconds of media time, size in bytes."""
+    """A clip, of a highlight or on demand; bounds in seconds of media time, size in bytes."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CLIP]})
 
@@ -54,19 +89,23 @@ class ClipModel(BaseModel):
     width: int | None
     height: int | None
     size: int | None
+    playback: Playback
 
     @classmethod
     def of(cls, row: Clip | ClipRow, services: Services) -> Self:
         """Return a clip; with links if it is ready."""
         is_ready = row.status == ClipStatus.READY and row.key is not None
         sign, tenant_id = services.links.sign, row.tenant_id
+        url = sign(clip_path(row.id, "download"), tenant_id=tenant_id) if is_ready else None
+        is_rendering = row.status == ClipStatus.RENDERING
+        playlist = sign(clip_path(row.id, "clip.m3u8"), tenant_id=tenant_id)
         return cls(
             id=row.id,
             status=ClipStatus(row.status),
             start=row.start,
             end=row.start + row.duration,
             duration=row.duration,
-            url=sign(clip_path(row.id, "download"), tenant_id=tenant_id) if is_ready else None,
+            url=url,
             thumbnail_url=sign(clip_path(row.id, "thumbnail"), tenant_id=tenant_id)
             if is_ready and row.thumbnail_key is not None
             else None,
@@ -74,6 +113,7 @@ class ClipModel(BaseModel):
             width=row.width,
             height=row.height,
             size=row.size,
+            playback=Playback.of(hls_url=playlist if is_rendering else None, mp4_url=url),
         )
 
 
@@ -83,7 +123,8 @@ class ClipDetail(ClipModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL]})
 
     stream_id: UUID
-    highlight_id: UUID
+    highlight_id: UUID | None = Field(description="Null for a clip on demand.")
+    title: str = Field(description="Title of a clip on demand.")
     has_audio: bool | None
     sha256: str | None = Field(description="SHA-256 of the file, in hex.")
     message: str = Field(description="Why rendering failed, if it did.")
@@ -97,6 +138,7 @@ class ClipDetail(ClipModel):
             **ClipModel.of(row, services).model_dump(),
             stream_id=row.stream_id,
             highlight_id=row.highlight_id,
+            title=row.title,
             has_audio=row.has_audio,
             sha256=row.sha256,
             message=row.message,

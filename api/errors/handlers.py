@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from api.errors.problems import (
+    ExportQuotaExceededProblem,
     FieldProblem,
     InvalidRequestProblem,
     MalformedJsonProblem,
@@ -24,7 +25,7 @@ from api.errors.problems import (
     UnavailableProblem,
 )
 from api.middleware.request_context import request_id_of
-from domain.tenants.usage import StreamQuotaExceededError
+from domain.tenants.usage import ExportQuotaExceededError, StreamQuotaExceededError
 from infra.db.engine import DatabaseUnavailableError, UnstorableValueError
 from infra.storage.s3 import S3Error
 from infra.temporal.client import TemporalUnavailableError
@@ -43,6 +44,7 @@ def add_exception_handlers(app: FastAPI) -> None:
     app.add_exception_handler(TemporalUnavailableError, on_temporal_away)
     app.add_exception_handler(S3Error, on_clip_store_away)
     app.add_exception_handler(StreamQuotaExceededError, on_stream_quota)
+    app.add_exception_handler(ExportQuotaExceededError, on_export_quota)
     app.add_exception_handler(UnstorableValueError, on_unstorable_value)
 
 
@@ -124,6 +126,12 @@ async def on_stream_quota(request: Request, error: Exception) -> JSONResponse:
         f"Running: {shown}{f' and {rest} more' if rest > 0 else ''}. "
         + StreamQuotaExceededProblem.advice
     )
+    return problem.response(request_id_of(request.scope))
+
+
+async def on_export_quota(request: Request, error: Exception) -> JSONResponse:
+    """Respond that the plan's limits of exports are reached."""
+    problem = ExportQuotaExceededProblem(f"{error} {ExportQuotaExceededProblem.advice}")
     return problem.response(request_id_of(request.scope))
 
 

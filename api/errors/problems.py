@@ -238,6 +238,15 @@ class ClipNotFoundProblem(Problem):
     advice = "Check the id; a clip can be downloaded while its status is `ready`."
 
 
+class ExportNotFoundProblem(Problem):
+    """The tenant has no such export, or no such file of it is available."""
+
+    code = "export_not_found"
+    status = 404
+    title = "Export not found"
+    advice = "Check the id; a rendition can be downloaded while its status is `ready`."
+
+
 class ProfileNotFoundProblem(Problem):
     """The tenant has no such game profile."""
 
@@ -379,6 +388,81 @@ class StreamQuotaExceededProblem(Problem):
     advice = "Stop a stream, wait for one to end, or contact us for a larger plan."
 
 
+class ClipQuotaExceededProblem(Problem):
+    """The plan allows no more clips on demand within 24 hours."""
+
+    code = "clip_quota_exceeded"
+    status = 409
+    title = "Too many clips"
+    advice = "Wait until earlier ones are older than 24 hours, or contact us for a larger plan."
+
+
+class HighlightClipProblem(Problem):
+    """The clip belongs to a highlight."""
+
+    code = "clip_of_highlight"
+    status = 409
+    title = "Clip of a highlight"
+    advice = "Only clips on demand can be deleted; a highlight's clip is deleted with its stream."
+
+
+class MediaMissingProblem(Problem):
+    """Media is missing within the span of a clip."""
+
+    code = "media_missing"
+    status = 409
+    title = "Media missing"
+    advice = "Ask for a span without the missing parts, or send `on_gap: split`."
+
+
+class MediaNotReadyProblem(Problem):
+    """The span of a clip reaches into the future."""
+
+    code = "media_not_ready"
+    status = 409
+    title = "Media not there yet"
+    advice = "Retry when the stream's `position` has passed the end of the clip."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": str(_RETRY_AFTER)})
+
+
+class NoWallClockProblem(Problem):
+    """The stream does not say which time it is."""
+
+    code = "no_wall_clock"
+    status = 409
+    title = "No wall clock"
+    advice = "Use `from` and `to`, or `last`."
+
+
+class MediaGoneProblem(Problem):
+    """The media of a clip is no longer kept."""
+
+    code = "media_gone"
+    status = 410
+    title = "Media no longer kept"
+    advice = "Ask for a clip while its media is kept, or play the finished file if there is one."
+
+
+class ExportQuotaExceededProblem(Problem):
+    """The plan allows no more exports at a time, or fewer renditions in one."""
+
+    code = "export_quota_exceeded"
+    status = 409
+    title = "Too many exports"
+    advice = "Wait for an export to finish, ask for fewer renditions, or for a larger plan."
+
+
+class SourceNotReadyProblem(Problem):
+    """The clip to export is not ready."""
+
+    code = "source_not_ready"
+    status = 409
+    title = "Source not ready"
+    advice = "Wait for the event `clip.ready`, or export a span of the stream."
+
+
 class EndpointDisabledProblem(Problem):
     """The webhook endpoint is disabled."""
 
@@ -449,6 +533,15 @@ class InvalidRequestProblem(Problem):
     status = 422
     title = "Invalid request"
     advice = "Correct the parts listed in `errors`."
+
+
+class ClipTooLongProblem(Problem):
+    """The plan allows no clip on demand of this length."""
+
+    code = "clip_too_long"
+    status = 422
+    title = "Clip too long"
+    advice = "Ask for a shorter clip, or contact us for a larger plan."
 
 
 class InvalidProfileProblem(Problem):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
-from api.clips.schemas import ClipModel
+from api.clips.schemas import ClipModel, Playback
 from api.errors.problems import ItemProblem
 from api.request_model import RequestModel, Timestamp
 from api.services import Services
 from api.streams.schemas import ProfileRef
+from app.services.clips import INSTANT_FOR
 from domain.analysis.screen import MatchState
 from domain.highlights.candidate import Evidence
 from domain.highlights.explanation import headline
@@ -23,6 +24,7 @@ from domain.text import Name
 from infra.db.repositories.clips import ClipRow
 from infra.db.repositories.highlights import HighlightFilter, HighlightRow
 from infra.db.tables import Highlight
+from infra.storage.signed_urls import highlight_playlist_path
 
 _MAX_IDS: Final = 100
 _EXAMPLE_IDS: Final[list[JsonValue]] = [
@@ -58,6 +60,11 @@ EXAMPLE: dict[str, Any] = {
     "profile": {"id": "soccer", "version": "1"},
     "peak_wall_clock": "2026-05-02T19:05:07.400Z",
     "clip": None,
+    "playback": {
+        "ready": "instant",
+        "hls_url": "https://api.example.com/v1/highlights/2d6c…/clip.m3u8?tenant=…&expires=…",
+        "mp4_url": None,
+    },
     "created_at": "2026-05-02T19:05:16Z",
     "updated_at": "2026-05-02T19:05:16Z",
 }
@@ -117,12 +124,16 @@ class HighlightModel(BaseModel):
         description="Wall-clock time of the peak, if the stream has one."
     )
     clip: ClipModel | None
+    playback: Playback = Field(
+        description="How the highlight can be played: at once by HLS, then as its clip's file."
+    )
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, row: Highlight | HighlightRow, clip: ClipRow | None, services: Services) -> Self:
         """Return a highlight with its newest clip."""
+        shown = None if clip is None else ClipModel.of(clip, services)
         return cls(
             id=row.id,
             stream_id=row.stream_id,
@@ -143,10 +154,22 @@ class HighlightModel(BaseModel):
             game=row.game,
             profile=ProfileRef(id=row.profile_id, version=row.profile_version),
             peak_wall_clock=row.peak_wall_clock,
-            clip=None if clip is None else ClipModel.of(clip, services),
+            clip=shown,
+            playback=Playback.of(
+                hls_url=_instant_url(row, services),
+                mp4_url=None if shown is None else shown.url,
+            ),
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
+
+
+def _instant_url(row: Highlight | HighlightRow, services: Services) -> str | None:
+    """Return the URL of a highlight's instant clip; None once its media may be deleted."""
+    is_shown = row.status in {DecisionStatus.PENDING, DecisionStatus.CONFIRMED}
+    if not is_shown or datetime.now(UTC) - row.created_at > INSTANT_FOR:
+        return None
+    return services.links.sign(highlight_playlist_path(row.id), tenant_id=row.tenant_id)
 
 
 class HighlightDetail(HighlightModel):

@@ -37,13 +37,20 @@ from infra.settings import Settings
 
 _COSTS: Final[Mapping[str, int]] = {
     "analyze_stream": 10,  # starts a workflow that may run for hours
+    "create_clip": 5,  # renders
+    "create_export": 10,  # starts encoders that run for minutes
     "match_profile": 5,  # searches all names of all games
     "put_override": 5,  # validates all profiles
     "find_similar_highlights": 5,  # compares up to a thousand
     "search_highlights": 5,  # ranks up to a thousand
 }
 # Served by signed URL without a key: the client is known by address only.
-BY_ADDRESS: Final = frozenset({"download_clip", "download_thumbnail"})
+BY_ADDRESS: Final = frozenset(
+    {
+        *("download_clip", "download_thumbnail", "play_highlight", "play_clip", "download_segment"),
+        *("download_rendition", "download_rendition_index"),
+    }
+)
 # 100ms sends the events of all tenants from a few addresses and gives up after three attempts
 # (docs.100ms.live, webhooks): one tenant's wrong secret must not block the others.
 UNLIMITED_PREFIXES: Final = ("/v1/webhooks/100ms",)

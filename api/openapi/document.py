@@ -220,6 +220,14 @@ LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
         Link("searchHighlights", "cursor", "/next_cursor"),
     ),
     ("getHighlight", "200"): _HIGHLIGHT,
+    ("createClip", "201"): (
+        Link("getClip", "clip_id", "/data/0/id"),
+        Link("deleteClip", "clip_id", "/data/0/id"),
+    ),
+    ("listStreamClips", "200"): (
+        Link("getClip", "clip_id", "/data/0/id"),
+        Link("listStreamClips", "cursor", "/next_cursor"),
+    ),
     ("getClip", "200"): (Link("getHighlight", "highlight_id", "/highlight_id"),),
     ("listProfiles", "200"): (Link("getProfile", "profile_id", "/data/0/id"),),
     ("matchProfile", "200"): (Link("getProfile", "profile_id", "/profile_id"),),
@@ -285,6 +293,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "min_skill_execution": 0.5,
     "min_timing_importance": 0.5,
     "min_visual_spectacle": 0.5,
+    "name": "00000-0000000152.ts",
     "peak_from": 300.0,
     "peak_to": 600.0,
     "profile_id": "soccer",
@@ -298,6 +307,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "target_kind": "key",
     "tenant": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed",
     "text": "crowd",
+    "variant": "720p",
     "until": "2026-05-02T20:00:00Z",
 }
 # Parameters whose meaning depends on the operation.

@@ -238,6 +238,7 @@ async def delete_stream(stream_id: UUID, caller: Writer, services: ServicesDepen
             services.database,
             services.starter,
             services.clips,
+            services.segments,
             tenant_id=caller.tenant_id,
             stream_id=stream_id,
         )

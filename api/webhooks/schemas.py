@@ -24,6 +24,8 @@ Subscribable = Literal[
     "highlight.retracted",
     "clip.ready",
     "clip.failed",
+    "export.ready",
+    "export.failed",
     "usage.threshold",
     "endpoint.disabled",
 ]

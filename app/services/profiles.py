@@ -143,6 +143,10 @@ def _log_refused(tenant_id: UUID, profiles: TenantProfiles) -> None:
 CACHED_PINNED: Final = 256
 """Profiles that are cached; a version identifies its content, so none becomes stale."""
 
+_UNPINNED: Final = 60.0
+"""Seconds for which it is remembered that a profile was never pinned; a stream's analyses ask
+every few seconds."""
+
 
 class PinnedProfiles:
     """Reads pinned profiles, through a cache.
@@ -156,7 +160,8 @@ class PinnedProfiles:
         self._database = database
         self._store = store
         self._profiles = AsyncCache[tuple[UUID, str, str], GameProfile | None](
-            capacity=CACHED_PINNED, lifetime=lambda profile: 0.0 if profile is None else math.inf
+            capacity=CACHED_PINNED,
+            lifetime=lambda profile: _UNPINNED if profile is None else math.inf,
         )
 
     async def find(self, tenant_id: UUID, profile_id: str, version: str) -> PinnedProfile:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.services.api_keys import KeyCache
+from app.services.clips import ClipService, MediaRetention
 from app.services.connections import ConnectionCache
+from app.services.exports import ExportService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
 from app.services.search import QueryReader
@@ -19,6 +21,7 @@ from infra.rate_limit import RateLimiter
 from infra.settings import Settings
 from infra.ssrf import UrlGuard
 from infra.storage.clips import ClipStore
+from infra.storage.segments import SegmentStore
 from infra.storage.signed_urls import ClipLinks, UrlSigner
 from infra.temporal.client import TemporalConnection
 from infra.webhooks.sender import EndpointSecrets
@@ -33,7 +36,11 @@ class ServiceRegistry:
     temporal: TemporalConnection
     starter: StreamStarter
     creation: StreamCreation
+    exports: ExportService
     clips: ClipStore
+    segments: SegmentStore
+    clip_requests: ClipService
+    retention: MediaRetention
     signer: UrlSigner
     links: ClipLinks
     key_secret: bytes

@@ -57,6 +57,8 @@ from infra.db.errors import RecordMissingError
 from infra.db.repositories import profiles, streams
 from infra.db.tables import Stream
 from infra.storage.clips import ClipStore
+from infra.storage.segment_index import StoredSegments
+from infra.storage.segments import SegmentStore
 from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
@@ -320,6 +322,8 @@ class StreamStarter:
     async def render_clip(self, spec: ClipSpec) -> None:
         """Start the workflow of a clip, unless it is running; its stream may be over.
 
+        It reports to the workflow of its stream, unless the clip is on demand.
+
         Raises:
             TemporalUnavailableError: Temporal does not answer.
         """
@@ -329,16 +333,18 @@ class StreamStarter:
                 ClipWorkflow.run,
                 ClipInput(
                     spec=spec,
-                    stream_workflow=stream_workflow_id(
-                        tenant_id=spec.tenant_id, stream_id=spec.stream_id
-                    ),
+                    stream_workflow=None
+                    if spec.is_on_demand
+                    else stream_workflow_id(tenant_id=spec.tenant_id, stream_id=spec.stream_id),
                 ),
                 id=clip_workflow_id(tenant_id=spec.tenant_id, clip=spec.id),
                 task_queue=task_queues.ORCHESTRATION,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 execution_timeout=timedelta(seconds=StreamTiming().clip_timeout),
                 priority=Priority(fairness_key=str(spec.tenant_id)),
-                static_summary=f"clip at {clock(spec.peak)}, started again",
+                static_summary=f"clip at {clock(spec.start)}, on demand"
+                if spec.is_on_demand
+                else f"clip at {clock(spec.peak)}, started again",
                 rpc_timeout=_RPC_TIMEOUT,
             )
         except RPCError as error:
@@ -516,11 +522,12 @@ async def delete(
     database: Database,
     starter: StreamStarter,
     clip_files: ClipStore,
+    segments: SegmentStore,
     *,
     tenant_id: UUID,
     stream_id: UUID,
 ) -> None:
-    """Cancel a stream and delete its rows and clip files. Usage records stay.
+    """Cancel a stream and delete its rows, clip files and stored media. Usage records stay.
 
     It can be retried after any failure: files are deleted while rows still name them.
 
@@ -542,6 +549,8 @@ async def delete(
     # Clips that became ready meanwhile; later ones find no row and delete their own files.
     for key in left or ():
         await clip_files.delete(key)
+    # A running workflow deletes the media too; here it is that of a stream that has ended.
+    await StoredSegments(segments, tenant_id=tenant_id, stream_id=stream_id).release(before=None)
 
 
 async def _following(

@@ -26,6 +26,10 @@ BOUNDLESS: Final = Plan(
     requests_per_minute=1_000_000_000,
     key_requests_per_minute=1_000_000_000,
     concurrent_streams=1_000_000_000,
+    clip_seconds=1_000_000_000,
+    clips_per_day=1_000_000_000,
+    concurrent_exports=1,
+    renditions_per_export=1,
 )
 
 

@@ -21,9 +21,11 @@ import benchmarks.quality.tools
 import demo.origin.packager
 import domain.analysis.screen
 import domain.analysis.signals
-import infra.media.screen
+import infra.media.screen.lines
+import infra.media.screen.reader
+import infra.media.screen.recognition
+import infra.media.screen.regions
 import infra.media.signals
-import infra.media.text_recognition
 from benchmarks.quality.packaging import package_windows
 from benchmarks.quality.signals import Curve, cuts, level
 from benchmarks.quality.tools import TOOLS, installed
@@ -41,7 +43,13 @@ _MEASURING: Final = (
     domain.analysis.signals,
     infra.media.signals,
 )
-_READING: Final = (domain.analysis.screen, infra.media.screen, infra.media.text_recognition)
+_READING: Final = (
+    domain.analysis.screen,
+    infra.media.screen.lines,
+    infra.media.screen.reader,
+    infra.media.screen.recognition,
+    infra.media.screen.regions,
+)
 _CHUNK: Final = 1 << 20
 
 

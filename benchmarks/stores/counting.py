@@ -57,6 +57,9 @@ class CountingStore:
         self.requests["GET"] += 1
         return await self._store.path(key)
 
+    async def locate(self, key: str, *, expires: int) -> Path | str:
+        return await self._store.locate(key, expires=expires)
+
     async def read(self, key: str) -> bytes:
         self.requests["GET"] += 1
         return await self._store.read(key)
@@ -70,9 +73,9 @@ class CountingStore:
         self.requests["LIST"] += 1 + len(keys) // LISTED_AT_ONCE
         return keys
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, *keys: str) -> None:
         self.requests["DELETE"] += 1
-        await self._store.delete(key)
+        await self._store.delete(*keys)
 
     async def delete_prefix(self, prefix: str) -> None:
         keys = await self.list(prefix)

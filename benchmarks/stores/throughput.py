@@ -16,6 +16,7 @@ import boto3
 from botocore.config import Config
 
 from infra.storage.cache import MediaCache
+from infra.storage.clips import S3ClipStore
 from infra.storage.s3 import S3Bucket, S3Connection, S3Location
 from infra.storage.segments import S3SegmentStore
 
@@ -37,14 +38,19 @@ class UploadSpeed:
 
 
 async def measure_uploads(
-    folder: Path, location: S3Location, *, size: int, files: int, rounds: int
+    folder: Path, location: S3Location, *, size: int, files: int, are_clips: bool, rounds: int
 ) -> UploadSpeed:
-    """Upload so many files of `size` bytes, eight at a time, by both in turns."""
+    """Upload so many files of `size` bytes, eight at a time, by both in turns.
+
+    Ours is the store of clips or that of segments.
+    """
     data = os.urandom(size)
     prefix = uuid4().hex
     connection = S3Connection()
     cache = MediaCache(folder / "cache", max_bytes=1 << 30, read_time=0.0)
-    store = S3SegmentStore(S3Bucket(connection, location), cache)
+    bucket = S3Bucket(connection, location)
+    store = S3SegmentStore(bucket, cache)
+    put, suffix = (S3ClipStore(bucket).put, "mp4") if are_clips else (store.adopt, "ts")
     client = boto3.client(
         "s3",
         region_name=os.environ.get("AWS_REGION"),
@@ -57,7 +63,7 @@ async def measure_uploads(
     loop = asyncio.get_running_loop()
 
     async def ours(file: Path, number: int) -> None:
-        await store.adopt(f"{prefix}/ours/media/{number}.ts", file)
+        await put(f"{prefix}/ours/media/{number}.{suffix}", file)
 
     async def bare(file: Path, number: int) -> None:
         key = location.key(f"{prefix}/bare/{number}.ts")

@@ -129,6 +129,7 @@ class AnalyzeWindowResult(Model):
         analyzed_seconds: seconds of media that could be analysed, for each window; empty in answers
             of before they were counted.
         gaps: media that could not be decoded or is no longer stored.
+        screen_off: why text on the screen is not read; empty if it is, None if it was not tried.
     """
 
     candidates: tuple[HighlightCandidate, ...] = ()
@@ -138,3 +139,13 @@ class AnalyzeWindowResult(Model):
     gemini: GeminiReport | None = None
     analyzed_seconds: tuple[NonNegativeFloat, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    screen_off: str | None = None
+
+    @property
+    def status_message(self) -> str | None:
+        """Message for the stream's owner; empty if all works normally, None if nothing is known."""
+        gemini = None if self.gemini is None else self.gemini.status_message
+        if not self.screen_off:
+            return self.screen_off if self.gemini is None else gemini
+        off = f"Text on the screen is not read: {self.screen_off}."
+        return f"{gemini} {off}" if gemini else off

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +21,9 @@ from domain.model import Model
 from domain.profiles.model import Hud, HudBox, HudKind
 from domain.score import Unit
 
+_NEAR: Final = 3
+
+
 LONGEST_TEXT: Final = 200
 """Characters kept of a reading."""
 
@@ -29,7 +32,7 @@ def screen_text(text: str) -> str:
     """Return text from the screen as plain text of bounded length, its lines apart."""
     lines = (
         "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in line)
-        for line in text.split("\n")
+        for line in unicodedata.normalize("NFKC", text[: 4 * LONGEST_TEXT]).split("\n")
     )
     kept = [" ".join(line.split()) for line in lines]
     return "\n".join(line for line in kept if line)[:LONGEST_TEXT].rstrip()
@@ -60,6 +63,33 @@ class ScreenReading(Model):
         return self.at if self.since is None else min(self.at, self.since)
 
 
+class ReadWord(Model):
+    """A word of a region as it was read last.
+
+    Attributes:
+        line: number of its line, from the top.
+        left: its first column in the region.
+        right: the column after it.
+        text: what was read.
+        confidence: the recognizer's, 0 to 1.
+        agreed: True if it was read alike before.
+        read_at: media time (s) of the reading.
+    """
+
+    line: int
+    left: int
+    right: int
+    text: str
+    confidence: float
+    agreed: bool = False
+    read_at: float = 0.0
+
+    def is_at(self, line: int, left: int, right: int) -> bool:
+        """Return True if a word at this place can be the same."""
+        near = abs(self.left - left) <= _NEAR and abs(self.right - right) <= _NEAR
+        return near and self.line == line
+
+
 class RegionMemory(Model):
     """What the reader remembers of a region; the cells are Base64 of small grey pictures.
 
@@ -69,12 +99,14 @@ class RegionMemory(Model):
         read: cells when it was last read.
         busy: for each cell, how often it changes between keyframes, 0 to 255.
         text: last text.
+        words: its words.
         readings: readings since it changed.
         agreed: True if the last two readings since it changed agree.
         read_at: media time (s) of the last reading.
         since: media time (s) since which it has looked as it does.
         waiting: True if it has changed and was not read yet.
         blank: consecutive readings without text.
+        restless: how many more readings differed from the one before than did not, at most 8.
     """
 
     box: HudBox | None = None
@@ -82,12 +114,14 @@ class RegionMemory(Model):
     read: str = ""
     busy: str = ""
     text: str = ""
+    words: tuple[ReadWord, ...] = ()
     readings: int = 0
     agreed: bool = False
     read_at: float = -1e9
     since: float = 0.0
     waiting: bool = False
     blank: int = 0
+    restless: int = 0
 
 
 class ScreenMemory(Model):
@@ -97,7 +131,8 @@ class ScreenMemory(Model):
         position: media time (s) of the last keyframe.
         budget: CPU time (ms) that may be spent on readings now.
         regions: by name.
-        edges: edges of the last keyframe (Base64 of compressed bits).
+        found_at: media time (s) at which the place of each learned region was last found.
+        levels: grey levels of the last keyframe (Base64 of compressed cells).
         still: how long each cell's edge has stayed (Base64 of compressed bytes).
         compared: keyframes that were compared to learn regions.
         off: why nothing is read; empty if the channel works.
@@ -107,11 +142,15 @@ class ScreenMemory(Model):
     position: float = -1.0
     budget: float = 100.0
     regions: dict[str, RegionMemory] = Field(default_factory=dict)
-    edges: str = ""
+    found_at: dict[str, float] = Field(default_factory=dict)
+    levels: str = ""
     still: str = ""
     compared: int = 0
     off: str = ""
     retry_at: float = 0.0
+
+
+Score = tuple[int, ...]
 
 
 class MatchState(Model):
@@ -169,15 +208,14 @@ class ScreenFact(Model):
     state: MatchState | None = None
 
 
-Score = tuple[int, ...]
-
-
 def score_text(score: Score) -> str:
     """Return a score as people write it."""
     return "–".join(map(str, score))
 
 
-_CLOCK: Final = re.compile(r"(?<![\d:.])(\d{1,3}:[0-5]\d)(?![\d:])")
+_CLOCK: Final = re.compile(
+    r"(?<![\d:.])(\d{1,3}\s?:\s?[0-5]\d(?::[0-5]\d)?)(?:\.\d{1,3})?(?![\d:])"
+)
 _PERIOD: Final = re.compile(
     r"(?<!\w)(1st|2nd|3rd|4th|[QP][1-4]|[12]H|HT|FT|OT|ET|half[- ]?time|full[- ]?time|overtime"
     r"|(?:set|round|map|game|inning|lap)\s?\d{1,2})(?!\w)",
@@ -186,8 +224,9 @@ _PERIOD: Final = re.compile(
 _DASHES: Final = "-–\u2014"
 _NUMBER: Final = re.compile(r"(?<![\w.,+#])(\d{1,7})(?![\w%]|[.,]\d)")
 _TWO_SIDES: Final = re.compile(rf"(?<![\d:.])(\d{{1,3}})\s*[{_DASHES}:]\s*(\d{{1,3}})(?![\d:.])")
-# Recognizers take a zero that stands alone for a letter.
-_LONE_ZERO: Final = re.compile(r"(?<!\w)[Oo](?!\w)")
+# Recognizers take digits that stand alone, or among digits, for letters.
+_DIGITS: Final = re.compile(r"(?<![\w])(?:[OolI|]|(?=\w*\d)[\dOoDQlI|SBZ]{2,7})(?![\w])")
+_AS_DIGITS: Final = str.maketrans("OoDQlI|SBZ", "0000111582")
 
 
 def read_score(text: str, sides: int | None) -> Score | None:
@@ -197,7 +236,7 @@ def read_score(text: str, sides: int | None) -> Score | None:
         text: a reading of a region that holds a score.
         sides: how many numbers are expected; None if any number will do.
     """
-    plain = _LONE_ZERO.sub("0", without_clock(text))
+    plain = _DIGITS.sub(lambda each: each[0].translate(_AS_DIGITS), without_clock(text))
     two = _TWO_SIDES.search(plain)
     if two and sides in {None, 2}:
         return int(two[1]), int(two[2])
@@ -209,6 +248,11 @@ def read_score(text: str, sides: int | None) -> Score | None:
     return None
 
 
+def has_number(text: str) -> bool:
+    """Return True if a text holds a number that is not part of a clock or period."""
+    return read_score(without_clock(text), None) is not None
+
+
 def without_clock(text: str) -> str:
     """Return a text without clocks and periods."""
     return _CLOCK.sub(" ", _PERIOD.sub(" ", text))
@@ -217,7 +261,7 @@ def without_clock(text: str) -> str:
 def read_clock(text: str) -> str | None:
     """Return the match clock in a text, such as `45:12`; None if there is none."""
     found = _CLOCK.search(text)
-    return found[1] if found else None
+    return "".join(found[1].split()) if found else None
 
 
 def read_period(text: str) -> str | None:
@@ -230,10 +274,13 @@ _LEAST_CONFIDENCE: Final = 0.5
 _SURE: Final = 0.8
 _AGREE: Final = 2
 _REPLAY: Final = 45.0
+_STARTED_OVER: Final = 20.0
+_LEAST_OVER: Final = 3
 _LINE_KEPT: Final = 60.0
 _OTHER_LAYOUT: Final = 4
 _CLOCK_AGE: Final = 12.0
 _TRUSTED_RISES: Final = 3
+_MOST_FALLS: Final = 3
 _SAME_LINE: Final = 80.0
 _SAME_WORD: Final = 85.0
 _LINES_KEPT: Final = 12
@@ -254,6 +301,8 @@ class ScoreTrack(Model):
         other: another score that was read and is not confirmed yet.
         other_since: media time (s) of its first reading.
         other_readings: its consecutive readings.
+        apart_since: media time (s) of the first reading since which none has shown the confirmed
+            score; None while the screen shows it.
         misfits: consecutive readings of another number of numbers.
         rises: confirmed rises.
         falls: falls that two readings agreed on.
@@ -265,6 +314,7 @@ class ScoreTrack(Model):
     other: Score = ()
     other_since: float = 0.0
     other_readings: int = 0
+    apart_since: float | None = None
     misfits: int = 0
     rises: int = 0
     falls: int = 0
@@ -281,6 +331,7 @@ class ScoreTrack(Model):
             other=score,
             other_since=self.other_since if known else at,
             other_readings=self.other_readings + 1 if known else 1,
+            apart_since=at if self.apart_since is None else self.apart_since,
         )
 
     def misfitted(self) -> ScoreTrack:
@@ -289,6 +340,7 @@ class ScoreTrack(Model):
             other=self.other,
             other_since=self.other_since,
             other_readings=self.other_readings,
+            apart_since=self.apart_since,
             misfits=self.misfits + 1,
         )
 
@@ -298,6 +350,7 @@ class ScoreTrack(Model):
             other=self.other,
             other_since=self.other_since,
             other_readings=self.other_readings,
+            apart_since=self.apart_since,
             falls=self.falls + 1,
         )
 
@@ -319,6 +372,7 @@ class ScoreTrack(Model):
         other: Score = (),
         other_since: float = 0.0,
         other_readings: int = 0,
+        apart_since: float | None = None,
         misfits: int = 0,
         rises: int | None = None,
         falls: int | None = None,
@@ -331,6 +385,7 @@ class ScoreTrack(Model):
             other=other,
             other_since=other_since,
             other_readings=other_readings,
+            apart_since=apart_since,
             misfits=misfits,
             rises=self.rises if rises is None else rises,
             falls=self.falls if falls is None else falls,
@@ -352,6 +407,7 @@ class ScreenState(Model):
 
     Attributes:
         scores: by region.
+        score: the latest confirmed score; over all regions that hold parts of it.
         lines: lines of feeds and banners, by region.
         banners: media time (s) at which each word was last reported.
         clock: the latest clock.
@@ -360,6 +416,7 @@ class ScreenState(Model):
     """
 
     scores: dict[str, ScoreTrack] = Field(default_factory=dict)
+    score: Score = ()
     lines: dict[str, tuple[ShownLine, ...]] = Field(default_factory=dict)
     banners: dict[str, float] = Field(default_factory=dict)
     clock: str | None = None
@@ -368,12 +425,12 @@ class ScreenState(Model):
 
     def match_at(self, at: float) -> MatchState | None:
         """Return the state of the match at a media time (s); None if nothing is known."""
-        tracks = [each for each in self.scores.values() if each.score]
-        score = max(tracks, key=lambda each: each.seen_at).score if tracks else ()
         clock = self.clock if abs(at - self.clock_at) <= _CLOCK_AGE else None
-        if not score and clock is None and self.period is None:
+        if not self.score and clock is None and self.period is None:
             return None
-        return MatchState(score_before=score, score_after=score, clock=clock, period=self.period)
+        return MatchState(
+            score_before=self.score, score_after=self.score, clock=clock, period=self.period
+        )
 
 
 def follow_screen(
@@ -391,6 +448,7 @@ class _Tracker:
     def __init__(self, state: ScreenState, hud: Hud) -> None:
         self._hud = hud
         self._scores = dict(state.scores)
+        self._score = state.score
         self._lines = dict(state.lines)
         self._banners = dict(state.banners)
         self._clock, self._clock_at, self._period = state.clock, state.clock_at, state.period
@@ -399,6 +457,7 @@ class _Tracker:
     def state(self) -> ScreenState:
         return ScreenState(
             scores=self._scores,
+            score=self._score,
             lines=self._lines,
             banners=self._banners,
             clock=self._clock,
@@ -448,61 +507,105 @@ class _Tracker:
                     track = ScoreTrack()
                 self._scores[reading.region] = track
             return
-        if score == track.score:
-            self._scores[reading.region] = track.confirmed(reading.at)
-            return
-        track = track.doubted(score, reading.first_at)
-        if track.other_readings >= _AGREE:
-            track = self._decide(track, reading)
+        track = self._with_score(track, score, reading)
         self._scores[reading.region] = track
+        if track.score and (reading.holds is not None or _is_counter(track)):
+            self._score = self._joined(reading, track.score)
+
+    def _with_score(self, track: ScoreTrack, score: Score, reading: ScreenReading) -> ScoreTrack:
+        if score == track.score:
+            return track.confirmed(reading.at)
+        if track.other and self._rose(track.other, score):
+            # A score that has gone on rising had risen to what was read before.
+            if self._rose(track.score, track.other):
+                self._report_score(track, reading)
+                track = track.settled(reading.at, rises=1)
+            elif not track.score or self._has_stayed(track, reading.at):
+                track = track.settled(reading.at)
+        track = track.doubted(score, reading.first_at)
+        return self._decide(track, reading) if track.other_readings >= _AGREE else track
 
     def _decide(self, track: ScoreTrack, reading: ScreenReading) -> ScoreTrack:
         """Decide on another score that readings agree on."""
         at, before, after = reading.at, track.score, track.other
         if not before:
             return track.settled(at)
-        lasted = at - track.other_since
-        steps = [new - old for old, new in zip(before, after, strict=True) if new != old]
-        one_event = len(steps) == 1 and abs(steps[0]) <= self._hud.score_step
-        if one_event and steps[0] > 0:
+        if self._rose(before, after):
             self._report_score(track, reading)
             return track.settled(at, rises=1)
-        if steps[0] < 0 and track.other_readings == _AGREE:
+        steps = [new - old for old, new in zip(before, after, strict=True) if new != old]
+        fell = len(steps) == 1 and -self._hud.score_step <= steps[0] < 0
+        over = _is_over(before, after)
+        if min(steps) < 0 and not over and track.other_readings == _AGREE:
             track = track.fallen()
-        # Replays and adverts show other scores for a while; a score that stays is true.
-        if lasted < _REPLAY:
+        if not self._has_stayed(track, at):
             return track
-        if one_event:
+        if fell and not over:
             self._report_correction(track, reading)
         return track.settled(at)  # if it was no event, this is another match or round
 
+    def _has_stayed(self, track: ScoreTrack, at: float) -> bool:
+        """Return True if the confirmed score has not been seen for long.
+
+        Replays and adverts show other scores for a while; a score that stays is true.
+        """
+        since = track.other_since if track.apart_since is None else track.apart_since
+        return at - since >= (_STARTED_OVER if _is_over(track.score, track.other) else _REPLAY)
+
+    def _rose(self, before: Score, after: Score) -> bool:
+        """Return True if a score may have risen from one reading to the next."""
+        if len(before) != len(after):
+            return False
+        steps = [new - old for old, new in zip(before, after, strict=True)]
+        return min(steps) >= 0 < max(steps) <= self._hud.score_step
+
     def _report_score(self, track: ScoreTrack, reading: ScreenReading) -> None:
         at = track.other_since
-        if reading.holds is None and len(track.score) == 1 and not _is_counter(track):
+        if reading.holds is None and not _is_counter(track):
             return
+        before, after = self._joined(reading, track.score), self._joined(reading, track.other)
         recent = sum(each > at - _RATE_SPAN for each in track.changes)
         rarity = min(1.0, _RARE / (recent + 1))
         self._report(
             ScreenFactKind.SCORE,
             at,
             self._hud.score * rarity,
-            f"score {score_text(track.score)} → {score_text(track.other)} on screen",
-            track,
+            f"score {score_text(before)} → {score_text(after)} on screen",
+            (before, after),
         )
 
     def _report_correction(self, track: ScoreTrack, reading: ScreenReading) -> None:
         if reading.holds is None and len(track.score) == 1:
             return
+        before, after = self._joined(reading, track.score), self._joined(reading, track.other)
         self._report(
             ScreenFactKind.CORRECTION,
             track.other_since,
             self._hud.score * _CORRECTED,
-            f"score corrected {score_text(track.score)} → {score_text(track.other)} on screen",
-            track,
+            f"score corrected {score_text(before)} → {score_text(after)} on screen",
+            (before, after),
         )
 
+    def _joined(self, reading: ScreenReading, score: Score) -> Score:
+        """Return the score of all regions in the order of the profile, which form one score."""
+        if reading.holds is None:
+            return score
+        return self._score_with({reading.region: score})
+
+    def _score_with(self, read: Mapping[str, Score]) -> Score:
+        known = {name: track.score for name, track in self._scores.items()} | dict(read)
+        names = [name for name, each in self._hud.regions.items() if each.holds is HudKind.SCORE]
+        if not set(read) <= set(names):  # readings from before the profile was changed
+            names = list(read)
+        return tuple(number for name in names for number in known.get(name, ()))
+
     def _report(
-        self, kind: ScreenFactKind, at: float, weight: float, words: str, track: ScoreTrack
+        self,
+        kind: ScreenFactKind,
+        at: float,
+        weight: float,
+        words: str,
+        change: tuple[Score, Score],
     ) -> None:
         clock = self._clock if abs(at - self._clock_at) <= _CLOCK_AGE else None
         self.facts.append(
@@ -512,8 +615,8 @@ class _Tracker:
                 weight=round(weight, 3),
                 words=words,
                 state=MatchState(
-                    score_before=track.score,
-                    score_after=track.other,
+                    score_before=change[0],
+                    score_after=change[1],
                     clock=clock,
                     period=self._period,
                 ),
@@ -578,9 +681,19 @@ class _Tracker:
         return word
 
 
+def _is_over(before: Score, after: Score) -> bool:
+    """Return True if a score looks like that of another match or round."""
+    fell = len(before) == len(after) and all(a <= b for a, b in zip(after, before, strict=True))
+    return fell and sum(after) <= sum(before) / 2 and sum(before) >= _LEAST_OVER
+
+
 def _is_counter(track: ScoreTrack) -> bool:
-    """Return True if a single number in a learned region behaves as a score, not as ammunition."""
-    return track.rises + 1 >= _TRUSTED_RISES and track.falls == 0
+    """Return True if numbers in a learned region behave as a score, not as ammunition.
+
+    Two numbers that rise are a score from the first rise, a single one from the third.
+    """
+    needed = _TRUSTED_RISES if len(track.score) == 1 else 1
+    return track.rises + 1 >= needed and track.falls * _MOST_FALLS <= track.rises
 
 
 def _alike(one: str, other: str) -> bool:

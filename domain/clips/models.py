@@ -25,13 +25,13 @@ class ClipSpec(Model):
     """What to cut: media time `start`..`end` (s) out of `segments`.
 
     The segments cover that range. They may begin earlier, at the keyframe that the first picture
-    depends on.
+    depends on. A clip on demand has no highlight; `peak` is then the middle of its range.
     """
 
     id: UUID
     tenant_id: UUID
     stream_id: UUID
-    highlight_id: UUID
+    highlight_id: UUID | None
     start: NonNegativeFloat
     end: NonNegativeFloat
     peak: NonNegativeFloat
@@ -41,6 +41,11 @@ class ClipSpec(Model):
     def duration(self) -> float:
         """Seconds."""
         return self.end - self.start
+
+    @property
+    def is_on_demand(self) -> bool:
+        """True if a tenant asked for exactly this range, so that no shorter clip replaces it."""
+        return self.highlight_id is None
 
     def without_segments(self) -> ClipSpec:
         """Return a copy without segments, which is enough to identify the clip."""
@@ -77,10 +82,10 @@ class RenderedClip(Model):
 
 
 class ClipOutcome(Model):
-    """Result of a clip, sent to the stream's workflow as a signal."""
+    """Result of a clip, sent to its stream's workflow as a signal unless it is on demand."""
 
     clip_id: UUID
-    highlight_id: UUID
+    highlight_id: UUID | None
     status: ClipStatus
     message: str = ""
 
@@ -103,10 +108,11 @@ class ClipTiming(Model):
 class ClipInput(Model):
     """Input of ClipWorkflow, which signals its outcome to `stream_workflow`.
 
-    `worker` is the worker that has the media on its own disk (`task_queues.of_worker`), if any.
+    No workflow waits for a clip on demand. `worker` is the worker that has the media on its own
+    disk (`task_queues.of_worker`), if any.
     """
 
     spec: ClipSpec
-    stream_workflow: str
+    stream_workflow: str | None
     timing: ClipTiming = ClipTiming()
     worker: str | None = None

@@ -36,6 +36,15 @@ REACH: Final = 2.0
 """Maximum distance (s) of stored media from the peak: one segment of a 100ms stream."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClipMedia:
+    """Media time `start`..`end` (s), and the segments that it is decoded from."""
+
+    start: float
+    end: float
+    segments: tuple[SegmentRef, ...]
+
+
 def wants_clip(decision: Decision) -> bool:
     """Return True if a decision calls for a clip.
 
@@ -66,16 +75,12 @@ def plan_clip(
     the clip, which may lie in a segment that ends before the clip starts. Returns None if there is
     no media near the peak, or less than `SHORTEST` seconds of it.
     """
-    run = _run_around(decision.peak, segments)
-    segments = [
-        segment
-        for segment in run
-        if segment.start < decision.clip_end and segment.end > decision.clip_start
-    ]
-    start = max(decision.clip_start, segments[0].start) if segments else 0.0
-    end = min(decision.clip_end, segments[-1].end) if segments else 0.0
-    if round(end - start, 6) < SHORTEST:  # the difference of two floats is a little off
+    found = segments_around(
+        decision.peak, segments, start=decision.clip_start, end=decision.clip_end
+    )
+    if found is None:
         return None
+    start, end = found.start, found.end
     return ClipSpec(
         id=clip_id(
             highlight=decision.highlight_id,
@@ -89,8 +94,21 @@ def plan_clip(
         start=start,
         end=end,
         peak=min(max(decision.peak, start), end),
-        segments=(*_lead_in(run, segments[0]), *segments),
+        segments=found.segments,
     )
+
+
+def segments_around(
+    peak: float, segments: Sequence[SegmentRef], *, start: float, end: float
+) -> ClipMedia | None:
+    """Return the media of a clip of `start`..`end` (s) around `peak`; see `plan_clip`."""
+    run = _run_around(peak, segments)
+    shown = [segment for segment in run if segment.start < end and segment.end > start]
+    start = max(start, shown[0].start) if shown else 0.0
+    end = min(end, shown[-1].end) if shown else 0.0
+    if round(end - start, 6) < SHORTEST:  # the difference of two floats is a little off
+        return None
+    return ClipMedia(start=start, end=end, segments=(*lead_in(run, shown[0]), *shown))
 
 
 def undamaged_part(
@@ -114,7 +132,7 @@ def undamaged_part(
     return max(shown, key=lambda part: part[1] - part[0], default=None)
 
 
-def _lead_in(run: Sequence[SegmentRef], first: SegmentRef) -> list[SegmentRef]:
+def lead_in(run: Sequence[SegmentRef], first: SegmentRef) -> list[SegmentRef]:
     """Return the segments before `first` that it depends on, from the last keyframe on."""
     if first.starts_with_keyframe or not first.has_video:
         return []
@@ -128,14 +146,20 @@ def _lead_in(run: Sequence[SegmentRef], first: SegmentRef) -> list[SegmentRef]:
     return lead
 
 
-def _run_around(peak: float, segments: Sequence[SegmentRef]) -> list[SegmentRef]:
-    """Return the continuous run of segments around `peak`, or the nearest within `REACH`."""
+def continuous_runs(segments: Sequence[SegmentRef]) -> list[list[SegmentRef]]:
+    """Return the runs of segments between which no media is missing, in order."""
     runs: list[list[SegmentRef]] = []
     for segment in segments:
         if runs and segment.start - runs[-1][-1].end <= SEAM:
             runs[-1].append(segment)
         else:
             runs.append([segment])
+    return runs
+
+
+def _run_around(peak: float, segments: Sequence[SegmentRef]) -> list[SegmentRef]:
+    """Return the continuous run of segments around `peak`, or the nearest within `REACH`."""
+    runs = continuous_runs(segments)
     near = [(_distance(peak, run), index) for index, run in enumerate(runs)]
     if not near or min(near)[0] > REACH:
         return []
@@ -333,6 +357,8 @@ class ClipTracker:
         Returns its spec if the highlight was retracted during rendering, so that the caller can
         delete the file.
         """
+        if outcome.highlight_id is None:
+            return None
         entry = self._entries.get(outcome.highlight_id)
         if entry is None or entry.phase is not ClipPhase.RENDERING or entry.spec is None:
             return None
@@ -350,9 +376,9 @@ class ClipTracker:
             self.correct(outcome.highlight_id, entry.correction)
         return None
 
-    def is_ready(self, highlight_id: UUID) -> bool:
+    def is_ready(self, highlight_id: UUID | None) -> bool:
         """Return True if the highlight has a finished clip and was not retracted."""
-        entry = self._entries.get(highlight_id)
+        entry = None if highlight_id is None else self._entries.get(highlight_id)
         return entry is not None and not entry.unwanted and bool(entry.ready)
 
     def forget_before(self, before: float) -> None:

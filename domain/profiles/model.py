@@ -113,13 +113,16 @@ class HudKind(StrEnum):
     BANNER = "banner"  # words that appear for a few seconds
 
 
+_HIGHEST_BOX: Final = 0.5
+
+
 class HudBox(Model):
     """A box in shares of the picture's width and height, from its top left corner."""
 
     x: Unit
     y: Unit
     width: float = Field(ge=0.005, le=1.0)
-    height: float = Field(ge=0.01, le=0.5)
+    height: float = Field(ge=0.01, le=_HIGHEST_BOX)
 
     @model_validator(mode="after")
     def _inside(self) -> Self:
@@ -143,6 +146,13 @@ class HudBox(Model):
     def area(self) -> float:
         """Share of the picture, 0 to 1."""
         return self.width * self.height
+
+    def union(self, other: HudBox) -> HudBox:
+        """Return the smallest box around both."""
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        right = max(self.x + self.width, other.x + other.width)
+        bottom = max(self.y + self.height, other.y + other.height)
+        return HudBox(x=x, y=y, width=right - x, height=min(_HIGHEST_BOX, bottom - y))
 
     def overlap(self, other: HudBox) -> float:
         """Return the common share of the picture, 0 to 1."""

@@ -579,7 +579,7 @@ class StreamLedger:
             self._analyzed_window = request.windows[-1].index
         self._record_windows(request, result, at=at)
         self._note_gaps(result.gaps)
-        notice = None if result.gemini is None else result.gemini.status_message
+        notice = result.status_message
         self._progress = self._progress.replace(
             analyzed=max(self._progress.analyzed, result.watermark),
             notice=self._progress.notice if notice is None else notice,

@@ -88,6 +88,7 @@ class ReconcileExecutionsReport(Model):
     clips_failed: NonNegativeInt = 0
     deliveries_resumed: NonNegativeInt = 0
     backfills_started: NonNegativeInt = 0
+    media_deleted: NonNegativeInt = 0
     failed: NonNegativeInt = 0
 
     def plus(self, other: ReconcileExecutionsReport) -> ReconcileExecutionsReport:

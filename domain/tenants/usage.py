@@ -28,13 +28,18 @@ class Plan(Model):
     """Limits of a plan.
 
     Requests are weighted by their cost. One key may use only a part of its tenant's requests, so
-    that a misbehaving program does not block the tenant's others.
+    that a misbehaving program does not block the tenant's others. Clips on demand are limited in
+    length (s) and in number within 24 hours.
     """
 
     name: PlanName
     requests_per_minute: PositiveInt
     key_requests_per_minute: PositiveInt
     concurrent_streams: PositiveInt
+    clip_seconds: PositiveInt
+    clips_per_day: PositiveInt
+    concurrent_exports: PositiveInt
+    renditions_per_export: PositiveInt
 
 
 PLANS: Final[Mapping[PlanName, Plan]] = {
@@ -45,24 +50,40 @@ PLANS: Final[Mapping[PlanName, Plan]] = {
             requests_per_minute=60,
             key_requests_per_minute=60,
             concurrent_streams=1,
+            clip_seconds=60,
+            clips_per_day=20,
+            concurrent_exports=1,
+            renditions_per_export=5,
         ),
         Plan(
             name=PlanName.STARTER,
             requests_per_minute=600,
             key_requests_per_minute=300,
             concurrent_streams=5,
+            clip_seconds=120,
+            clips_per_day=200,
+            concurrent_exports=5,
+            renditions_per_export=20,
         ),
         Plan(
             name=PlanName.PRO,
             requests_per_minute=6_000,
             key_requests_per_minute=3_000,
             concurrent_streams=50,
+            clip_seconds=300,
+            clips_per_day=2_000,
+            concurrent_exports=20,
+            renditions_per_export=50,
         ),
         Plan(
             name=PlanName.ENTERPRISE,
             requests_per_minute=60_000,
             key_requests_per_minute=30_000,
             concurrent_streams=1_000,
+            clip_seconds=600,
+            clips_per_day=20_000,
+            concurrent_exports=200,
+            renditions_per_export=50,
         ),
     )
 }
@@ -97,6 +118,72 @@ def require_stream_quota(plan: Plan, running: Sequence[UUID]) -> None:
     """
     if len(running) >= plan.concurrent_streams:
         raise StreamQuotaExceededError(plan, running)
+
+
+class ClipTooLongError(Exception):
+    """A clip on demand is longer than the tenant's plan allows."""
+
+
+def require_clip_length(plan: Plan, *, seconds: float) -> None:
+    """Raise if a clip on demand of `seconds` is too long.
+
+    Raises:
+        ClipTooLongError: the plan allows shorter ones only.
+    """
+    if seconds > plan.clip_seconds:
+        raise ClipTooLongError(
+            f"The plan `{plan.name}` allows clips of {plan.clip_seconds} s; this is {seconds:g} s."
+        )
+
+
+class ClipQuotaExceededError(Exception):
+    """A tenant has asked for as many clips within 24 hours as its plan allows."""
+
+
+def require_clip_quota(plan: Plan, *, made: int, count: int) -> None:
+    """Raise if a tenant may not have `count` more clips on demand, with `made` in 24 hours.
+
+    Raises:
+        ClipQuotaExceededError: the plan allows no more.
+    """
+    if made + count > plan.clips_per_day:
+        raise ClipQuotaExceededError(
+            f"The plan `{plan.name}` allows {plan.clips_per_day} clips on demand in 24 hours. "
+            f"{made} were made, and {count} more are asked for."
+        )
+
+
+class ExportQuotaExceededError(Exception):
+    """A tenant has as many unfinished exports as its plan allows, or asks for too many renditions.
+
+    The message is for the tenant.
+    """
+
+
+def require_export_quota(plan: Plan, unfinished: int) -> None:
+    """Raise if a tenant with that many unfinished exports may not start another.
+
+    Raises:
+        ExportQuotaExceededError: the plan allows no more.
+    """
+    if unfinished >= plan.concurrent_exports:
+        raise ExportQuotaExceededError(
+            f"The plan `{plan.name}` allows {plan.concurrent_exports} exports at a time, and "
+            f"{unfinished} are unfinished."
+        )
+
+
+def require_rendition_quota(plan: Plan, renditions: int) -> None:
+    """Raise if one export may not have that many renditions.
+
+    Raises:
+        ExportQuotaExceededError: the plan allows fewer.
+    """
+    if renditions > plan.renditions_per_export:
+        raise ExportQuotaExceededError(
+            f"The plan `{plan.name}` allows {plan.renditions_per_export} renditions in one export, "
+            f"and this has {renditions}."
+        )
 
 
 THRESHOLDS: Final = (50, 80, 100)
@@ -135,6 +222,8 @@ class UsageKind(StrEnum):
     ANALYZED_SECONDS = "analyzed_seconds"  # seconds of media that were analysed
     CLIP_RENDERED = "clip_rendered"  # clips that became ready
     CLIP_BYTES = "clip_bytes"  # their sizes
+    EXPORT_RENDERED = "export_rendered"  # renditions of exports that became ready
+    EXPORT_BYTES = "export_bytes"  # their sizes
     GEMINI_TOKENS = "gemini_tokens"  # of input and output
     GEMINI_COST_USD = "gemini_cost_usd"  # what they cost us, in US dollars
     WEBHOOK_DELIVERY = "webhook_delivery"  # attempts to deliver a webhook, whatever came of them

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
+from domain.exports.models import ExportStatus, RenditionFormat
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.ids import event_id
 from domain.model import Model
@@ -37,6 +38,8 @@ class EventType(StrEnum):
     HIGHLIGHT_RETRACTED = "highlight.retracted"
     CLIP_READY = "clip.ready"
     CLIP_FAILED = "clip.failed"
+    EXPORT_READY = "export.ready"
+    EXPORT_FAILED = "export.failed"
     USAGE_THRESHOLD = "usage.threshold"
     ENDPOINT_DISABLED = "endpoint.disabled"
     ENDPOINT_TEST = "endpoint.test"
@@ -49,8 +52,10 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     EventType.HIGHLIGHT_PENDING: "A highlight was found; a better one nearby may still replace it.",
     EventType.HIGHLIGHT_CONFIRMED: "A highlight is final.",
     EventType.HIGHLIGHT_RETRACTED: "A pending highlight was withdrawn permanently.",
-    EventType.CLIP_READY: "A highlight's clip can be downloaded.",
-    EventType.CLIP_FAILED: "A highlight's clip could not be rendered; see `message`.",
+    EventType.CLIP_READY: "A clip, of a highlight or on demand, can be downloaded.",
+    EventType.CLIP_FAILED: "A clip could not be rendered; see `message`.",
+    EventType.EXPORT_READY: "All renditions of an export can be downloaded.",
+    EventType.EXPORT_FAILED: "A rendition of an export could not be made; see `message`.",
     EventType.USAGE_THRESHOLD: "Usage has reached a threshold of a budget.",
     EventType.ENDPOINT_DISABLED: "A webhook endpoint was disabled; see `reason`.",
     EventType.ENDPOINT_TEST: "A test that you requested. You cannot subscribe to it.",
@@ -81,7 +86,8 @@ class HighlightPayload(Model):
     """A highlight, in `highlight.*`; positions in seconds of the stream's media time.
 
     `score` is the combined one and `dimensions` those it is made of, from 0 to 1. `state` is the
-    state of the match as read on the screen.
+    state of the match as read on the screen. `hls_url` plays the moment at once, from whole
+    segments, until `clip.ready` brings the exact file; it is signed when the event is sent.
     """
 
     highlight_id: UUID
@@ -100,24 +106,27 @@ class HighlightPayload(Model):
     end: float
     peak_wall_clock: datetime | None
     state: MatchState | None = None
+    hls_url: str | None = None
     revision: int
 
 
 class ClipPayload(Model):
     """A clip and its highlight, in `clip.*`; seconds of media time, bytes.
 
+    A clip on demand has its own title, and no highlight, score or peak.
+
     `url` and `thumbnail_url` are signed when the event is sent, again at each attempt. In the
     outbox they are the bare paths.
     """
 
     clip_id: UUID
-    highlight_id: UUID
+    highlight_id: UUID | None
     stream_id: UUID
     status: ClipStatus
     title: str
-    score: float
+    score: float | None
     tags: tuple[str, ...]
-    peak: float
+    peak: float | None
     start: float
     duration: float
     size: int | None
@@ -129,6 +138,35 @@ class ClipPayload(Model):
     thumbnail_url: str | None
     message: str
     ready_at: datetime | None
+
+
+class ExportRenditionPayload(Model):
+    """A rendition of an export; seconds, bytes. `message` is why it failed, if it did."""
+
+    number: int
+    format: RenditionFormat
+    status: ExportStatus
+    duration: float | None
+    size: int | None
+    width: int | None
+    height: int | None
+    sha256: str | None
+    message: str
+
+
+class ExportPayload(Model):
+    """An export, in `export.*`. Read the export for links to its files."""
+
+    export_id: UUID
+    stream_id: UUID
+    highlight_id: UUID | None
+    clip_id: UUID | None
+    status: ExportStatus
+    start: float
+    end: float
+    renditions: tuple[ExportRenditionPayload, ...]
+    message: str
+    finished_at: datetime | None
 
 
 class UsagePayload(Model):
@@ -153,7 +191,9 @@ class EndpointPayload(Model):
     failing_since: datetime | None = None
 
 
-Payload = StreamPayload | HighlightPayload | ClipPayload | UsagePayload | EndpointPayload
+Payload = (
+    StreamPayload | HighlightPayload | ClipPayload | ExportPayload | UsagePayload | EndpointPayload
+)
 
 
 PAYLOADS: Final[Mapping[EventType, type[Payload]]] = {
@@ -165,6 +205,8 @@ PAYLOADS: Final[Mapping[EventType, type[Payload]]] = {
     EventType.HIGHLIGHT_RETRACTED: HighlightPayload,
     EventType.CLIP_READY: ClipPayload,
     EventType.CLIP_FAILED: ClipPayload,
+    EventType.EXPORT_READY: ExportPayload,
+    EventType.EXPORT_FAILED: ExportPayload,
     EventType.USAGE_THRESHOLD: UsagePayload,
     EventType.ENDPOINT_DISABLED: EndpointPayload,
     EventType.ENDPOINT_TEST: EndpointPayload,
@@ -274,6 +316,16 @@ def of_clip(before: ClipStatus | None, after: ClipStatus) -> EventType | None:
     return {
         ClipStatus.READY: EventType.CLIP_READY,
         ClipStatus.FAILED: EventType.CLIP_FAILED,
+    }.get(after)
+
+
+def of_export(before: ExportStatus, after: ExportStatus) -> EventType | None:
+    """Return the event type that publishes an export's change of status; None if there is none."""
+    if before == after:
+        return None
+    return {
+        ExportStatus.READY: EventType.EXPORT_READY,
+        ExportStatus.FAILED: EventType.EXPORT_FAILED,
     }.get(after)
 
 

@@ -28,16 +28,20 @@ _TERMINATE_GRACE = 2.0
 _KEPT_LINES = 20
 _ANSWER_TIMEOUT: Final = 20.0
 
-# What clips are made with (`infra.media.render`).
+# What clips and exports are made with (`infra.media.render`, `infra.media.exports`).
 _ABILITIES: Final = {
     "demuxers": frozenset({"mov", "wav", "image2"}),
     "decoders": frozenset({"h264", "hevc", "vp9", "pcm_s16le", "png"}),
-    "encoders": frozenset({"libx264", "aac", "mjpeg"}),
+    "encoders": frozenset(
+        {"libx264", "aac", "mjpeg", "libvpx-vp9", "libopus", "gif", "libwebp_anim"}
+    ),
     "bsfs": frozenset({"setts"}),
-    "muxers": frozenset({"mp4", "image2"}),
+    "muxers": frozenset({"mp4", "image2", "hls", "ipod", "webm", "gif", "webp"}),
     "filters": frozenset(
         {"format", "interleave", "overlay", "pad", "scale", "setparams", "setpts", "setsar"}
         | {"settb", "split", "tonemap", "trim", "zscale", "atrim", "asetpts"}
+        | {"aresample", "asplit", "ass", "bwdif", "colorchannelmixer", "crop", "fps", "gblur"}
+        | {"loudnorm", "palettegen", "paletteuse", "tile"}
     ),
     "protocols": frozenset({"file", "pipe"}),
 }
@@ -131,10 +135,11 @@ async def run_ffmpeg(
     *,
     limits: FfmpegLimits,
     on_progress: Callable[[float], None] | None = None,
-) -> None:
+) -> Sequence[str]:
     """Run ffmpeg in its own process group until it has finished; it dies with this process.
 
     On Linux the kernel kills it when the thread that runs the event loop ends, even by SIGKILL.
+    Returns the last lines that it wrote.
 
     Args:
         arguments: the whole command line, the binary first; `-progress pipe:1` is appended.
@@ -173,6 +178,7 @@ async def run_ffmpeg(
         cause = "; ".join(tail) or "it wrote no message"
         message = f"ffmpeg ended with {_describe(code)}: {cause}"
         raise FfmpegError(message)
+    return tuple(tail)
 
 
 def _limit(pid: int, limits: FfmpegLimits) -> None:

@@ -30,7 +30,7 @@ from domain.ingest.playlist import ByteRange, Resource
 from domain.model import Model
 from infra.ssrf import MAX_REDIRECTS, GuardedTransport, UrlGuard
 
-_WRITE_SIZE: Final = 1 << 18
+_WRITE_SIZE: Final = 1 << 20
 
 
 _INFLATE_SIZE: Final = 1 << 16
@@ -224,17 +224,16 @@ class HlsSession:
 
         On any error the file is removed. Raises as `playlist` does.
         """
-        written = 0
+        written, mode = 0, "wb"
         try:
             async with self._get(resource.url, _range(resource), seconds, idle) as response:
-                with await asyncio.to_thread(file.open, "wb") as output:
-                    buffer = bytearray(prefix)
-                    async for chunk in _part(response, resource.byte_range, max_bytes):
-                        buffer += chunk
-                        if len(buffer) >= _WRITE_SIZE:
-                            written += await asyncio.to_thread(output.write, buffer)
-                            buffer = bytearray()
-                    written += await asyncio.to_thread(output.write, buffer)
+                buffer = bytearray(prefix)
+                async for chunk in _part(response, resource.byte_range, max_bytes):
+                    buffer += chunk
+                    if len(buffer) >= _WRITE_SIZE:
+                        written += await asyncio.to_thread(_write, file, mode, buffer)
+                        buffer, mode = bytearray(), "ab"
+                written += await asyncio.to_thread(_write, file, mode, buffer)
         except BaseException:
             await asyncio.to_thread(file.unlink, missing_ok=True)
             raise
@@ -345,6 +344,12 @@ def _retry_after(headers: httpx.Headers) -> float | None:
         except (TypeError, ValueError):
             return None
     return min(max(wait, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _write(file: Path, mode: str, data: bytearray) -> int:
+    """Write to a file in one step, so that most segments take a single call in a thread."""
+    with file.open(mode) as output:
+        return output.write(data)
 
 
 def _range(resource: Resource) -> dict[str, str]:

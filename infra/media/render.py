@@ -181,7 +181,7 @@ def command(
         "movflags": "+faststart",
     }
     if spliced.runs:
-        picture = _on_clip_clock(_joined(spliced, limits=limits), spliced, start=start, end=end)
+        picture = joined_picture(spliced, end=end, limits=limits)
         if cut.watermark is not None:
             logo = ffmpeg.input(cut.watermark, f="image2", extra_options=_LOGO).video
             picture = picture.overlay(
@@ -192,27 +192,10 @@ def command(
             )
         split = picture.split(outputs=2)
         streams.append(split.video(0).format(pix_fmts="yuv420p"))
-        frame_rate = min(_TOP_FRAME_RATE, max(run.frame_rate for run in spliced.runs))
-        options |= {
-            "c:v": "libx264",
-            "preset": "veryfast",
-            "crf": 22,
-            "profile:v": "high",
-            "g": 60,
-            # The true time of every picture, whatever frame rates meet in a clip; x264 derives
-            # the level from a rate, for which it would take the clock.
-            "fps_mode:v": "vfr",
-            "enc_time_base:v": f"1:{TICKS}",
-            "video_track_timescale": TICKS,
-            "x264-params": f"fps={frame_rate:.3f}",
-        }
+        options |= picture_options(spliced)
     if spliced.sound is not None:
-        sound = _input(spliced.sound, "wav", limits=limits).audio
-        skipped = _seconds(start - cut.offset)
-        if skipped > 0:
-            sound = sound.atrim(start=skipped).asetpts(expr="PTS-STARTPTS")
-        streams.append(sound)
-        options |= {"c:a": "aac", "b:a": "128k", "ac": 2, "ar": RATE}
+        streams.append(joined_sound(spliced.sound, skip=start - cut.offset, limits=limits))
+        options |= SOUND_OPTIONS
     movie = ffmpeg.output(
         *streams, filename=clip, t=_seconds(end - start), f="mp4", extra_options=options
     )
@@ -233,6 +216,43 @@ def command(
         "error",
         *outputs.compile(cmd=str(binary), overwrite_output=True)[1:],
     ]
+
+
+SOUND_OPTIONS: Mapping[str, str | int] = {"c:a": "aac", "b:a": "128k", "ac": 2, "ar": RATE}
+"""How sound is encoded for MP4."""
+
+
+def picture_options(spliced: Spliced) -> dict[str, str | int | float]:
+    """Return how pictures are encoded for MP4."""
+    frame_rate = min(_TOP_FRAME_RATE, max(run.frame_rate for run in spliced.runs))
+    return {
+        "c:v": "libx264",
+        "preset": "veryfast",
+        "crf": 22,
+        "profile:v": "high",
+        "g": 60,
+        # The true time of every picture, whatever frame rates meet in a clip; x264 derives
+        # the level from a rate, for which it would take the clock.
+        "fps_mode:v": "vfr",
+        "enc_time_base:v": f"1:{TICKS}",
+        "video_track_timescale": TICKS,
+        "x264-params": f"fps={frame_rate:.3f}",
+    }
+
+
+def joined_picture(spliced: Spliced, *, end: float, limits: FfmpegLimits) -> ffmpeg.VideoStream:
+    """Return the pictures from the start of the spliced media to `end`, on a clock from 0."""
+    picture = _joined(spliced, limits=limits)
+    return _on_clip_clock(picture, spliced, start=spliced.start, end=end)
+
+
+def joined_sound(path: Path, *, skip: float, limits: FfmpegLimits) -> ffmpeg.AudioStream:
+    """Return the spliced sound without its first `skip` seconds."""
+    sound = _input(path, "wav", limits=limits).audio
+    skipped = _seconds(skip)
+    if skipped > 0:
+        sound = sound.atrim(start=skipped).asetpts(expr="PTS-STARTPTS")
+    return sound
 
 
 def _input(
@@ -352,7 +372,7 @@ def inspect(
             width=width,
             height=height,
             has_audio=has_audio,
-            sha256=_sha256(clip),
+            sha256=sha256_of(clip),
             holes=tuple(sorted(holes)),
         )
     except (av.error.FFmpegError, IndexError, OSError) as error:
@@ -391,7 +411,8 @@ def _holes(
     ]
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_HASH_BLOCK):

@@ -43,7 +43,7 @@ from domain.model import Model
 from domain.profiles.model import Hud
 from infra.media.phash import hash_of_frame
 from infra.media.probe import DAMAGE, FORMATS, audio_stream, holds_picture, is_continued, is_usable
-from infra.media.screen import ScreenReader
+from infra.media.screen.reader import ScreenReader
 
 Floats = NDArray[np.float32]
 

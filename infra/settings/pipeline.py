@@ -6,8 +6,19 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+)
+from pydantic_settings import NoDecode
 
+from domain import task_queues
 from domain.analysis.gemini.pricing import (
     DEFAULT_MODEL,
     FALLBACK_PRICE,
@@ -19,7 +30,7 @@ from domain.analysis.gemini.pricing import (
 from domain.ingest.messages import IngestLimits
 from domain.tenants.retention import DAY, SHORTEST_AUDIT, SHORTEST_INBOUND, RetentionPolicy
 from domain.tenants.usage import UsageKind
-from infra.settings.base import HttpUrl, Program, ReadableFile, SettingsSection
+from infra.settings.base import HostPort, HttpUrl, Program, ReadableFile, SettingsSection
 
 _MODEL_NAME: Final = r"^(models/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -202,10 +213,15 @@ _POLICY: Final = RetentionPolicy()
 
 
 class RetentionSettings(SettingsSection):
-    """How long records are kept."""
+    """How long records and media are kept."""
 
     heading = "Retention"
 
+    media_retention: NonNegativeFloat = Field(
+        default=900.0,
+        description="Seconds for which the last ten minutes of an ended stream's media are kept, "
+        "for clips on demand.",
+    )
     retention_idempotency_keys: float = Field(
         default=_POLICY.idempotency_keys / DAY,
         ge=1,
@@ -324,11 +340,41 @@ class WebhookSettings(SettingsSection):
     )
 
 
+def _task_queue(name: str) -> str:
+    if name not in task_queues.ALL:
+        raise ValueError(f"must be task queues, of {', '.join(task_queues.ALL)}")
+    return name
+
+
+def _queues(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 class WorkerSettings(SettingsSection):
-    """How much a worker does at a time."""
+    """Which task queues a worker serves, and how much it does at a time."""
 
     heading = "Worker"
 
+    worker_queues: Annotated[
+        tuple[Annotated[str, AfterValidator(_task_queue)], ...],
+        NoDecode,
+        BeforeValidator(_queues),
+    ] = Field(
+        default=task_queues.ALL,
+        min_length=1,
+        description="Task queues that a worker serves, separated by commas. A worker of "
+        "`highlights-io` also serves its own queues for analysis and rendering.",
+    )
+    worker_health_address: HostPort | None = Field(
+        default=None,
+        description="`host:port` where a worker answers health checks: 200 while it serves its "
+        "queues, 503 when it has stopped.",
+    )
+    backlog_interval: PositiveFloat | None = Field(
+        default=None,
+        description="Seconds between log lines with the number of tasks that wait in each queue "
+        "served. CloudWatch reads them as a metric; off by default.",
+    )
     analyzer_processes: PositiveInt = Field(
         default=2, description="Child processes that decode and analyse media."
     )

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 from uuid import uuid4
 
-from infra.storage.s3 import S3Bucket, media_type
+from infra.storage.media_types import media_type
+from infra.storage.s3 import LONGEST_URL, S3Bucket, S3ObjectMissingError
 from infra.storage.scratch import is_abandoned, locked
 from infra.storage.signed_urls import CloudFrontLinks
 
@@ -39,6 +40,13 @@ class ClipStore(Protocol):
             key: of a clip or thumbnail; nothing need be stored under it.
             expires: Unix time (s) until which a URL works, if seven days allow.
             head: the URL is for HEAD; others are for GET.
+        """
+
+    async def fetch(self, key: str, directory: Path) -> Path:
+        """Return a file with what is stored under `key`, downloaded to `directory` if need be.
+
+        Raises:
+            FileNotFoundError: nothing is stored under `key`.
         """
 
     def sweep(self) -> int:
@@ -85,6 +93,13 @@ class LocalClipStore:
         """
         return self.path(key)
 
+    async def fetch(self, key: str, directory: Path) -> Path:  # noqa: ARG002
+        """Return the file of `key` itself."""
+        path = self.path(key)
+        if not await asyncio.to_thread(path.is_file):
+            raise FileNotFoundError(key)
+        return path
+
     def sweep(self) -> int:
         """Delete the partial files of killed processes; return how many."""
         abandoned = [file for file in (self._root / _PARTIAL).glob("*") if is_abandoned(file)]
@@ -105,9 +120,6 @@ class LocalClipStore:
         finally:
             partial.unlink(missing_ok=True)
 
-
-_LONGEST_URL: Final = 7 * 86_400
-"""Seconds for which a URL of S3 can be signed."""
 
 # Nothing else is ever stored under a clip's key. A day bounds what a CDN keeps of a deleted clip.
 _CACHED: Final = "public, max-age=86400, immutable"
@@ -134,7 +146,7 @@ class S3ClipStore:
         self._clock = clock
 
     async def put(self, key: str, source: Path) -> None:
-        """Store the file at `source` under `key`, and read its size and checksum back.
+        """Store the file at `source` under `key`, verified by its checksum.
 
         Raises:
             ClipStoreError: `key` is no name of a clip.
@@ -157,8 +169,17 @@ class S3ClipStore:
         """Return a signed URL of `key`."""
         if self._cdn is not None:
             return self._cdn.sign(_checked(key), expires=expires)
-        seconds = min(max(1, math.ceil(expires - self._clock())), _LONGEST_URL)
+        seconds = min(max(1, math.ceil(expires - self._clock())), LONGEST_URL)
         return await self._bucket.presigned_url(_checked(key), seconds=seconds, head=head)
+
+    async def fetch(self, key: str, directory: Path) -> Path:
+        """Download what is stored under `key` to `directory`."""
+        target = directory / PurePosixPath(_checked(key)).name
+        try:
+            await self._bucket.download(_checked(key), target)
+        except S3ObjectMissingError as error:
+            raise FileNotFoundError(key) from error
+        return target
 
     def sweep(self) -> int:
         """Do nothing: a lifecycle rule of the bucket deletes the parts of unfinished uploads."""

@@ -16,7 +16,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -106,6 +107,10 @@ class S3Error(OSError):
         super().__init__(f"{message} {remedy}")
         self.message = message
         self.remedy = remedy
+
+
+LONGEST_URL: Final = 7 * 86_400
+"""Seconds for which a URL of S3 can be signed."""
 
 
 class S3BucketMissingError(S3Error):
@@ -242,7 +247,9 @@ def _new_client() -> S3Client:
     return client
 
 
-_MULTIPART_FROM: Final = 16 << 20
+_MULTIPART_FROM: Final = 64 << 20
+"""Bytes. Below, one request is as fast as several, and its response proves what was stored."""
+
 _PART: Final = 8 << 20
 _CHUNK: Final = 1 << 20
 _DELETED_AT_ONCE: Final = 1000
@@ -270,13 +277,14 @@ class S3Bucket:
     ) -> None:
         """Store bytes or a file, whole or not at all, replacing what was there.
 
-        S3 compares the object with the CRC-32 that is sent with it. A file of 16 MiB or more is
-        sent in parts, and looked at again afterwards.
+        S3 compares the object with the CRC-32 that is sent with it. A file of 64 MiB or more is
+        sent in parts, and its size and CRC-32 are read back.
 
         Args:
             name: of the object.
             source: what to store.
-            verify: read size and CRC-32 back in any case.
+            verify: read them back too if the response does not repeat the CRC-32: such a server
+                may not have compared anything.
             headers: further parameters of PutObject, such as `ContentType`.
 
         Raises:
@@ -291,8 +299,8 @@ class S3Bucket:
             if isinstance(source, Path) and size >= _MULTIPART_FROM:
                 _put_parts(client, self.location.bucket, key, source, extra)
             else:
-                _put_whole(client, self.location.bucket, key, source, extra)
-                if not verify:
+                compared = _put_whole(client, self.location.bucket, key, source, extra)
+                if not verify or compared == checksum:
                     return
             self._compare(client, key, size=size, checksum=checksum)
 
@@ -462,22 +470,6 @@ class S3Bucket:
             )
 
 
-_MEDIA_TYPES: Final = {
-    ".aac": "audio/aac",
-    ".jpg": "image/jpeg",
-    ".json": "application/json",
-    ".m4s": "video/iso.segment",
-    ".mp4": "video/mp4",
-    ".ts": "video/mp2t",
-    ".vtt": "text/vtt",
-}
-
-
-def media_type(key: str) -> str:
-    """Return the media type of what is stored under a key, by its suffix."""
-    return _MEDIA_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
-
-
 def _size_and_crc32(source: bytes | Path) -> tuple[int, str]:
     size, checksum = 0, 0
     for chunk in [source] if isinstance(source, bytes) else _chunks(source):
@@ -494,12 +486,11 @@ def _chunks(file: Path) -> Iterator[bytes]:
 
 def _put_whole(
     client: S3Client, bucket: str, key: str, source: bytes | Path, parameters: Mapping[str, Any]
-) -> None:
-    if isinstance(source, bytes):
-        client.put_object(Bucket=bucket, Key=key, Body=source, **parameters)
-        return
-    with source.open("rb") as body:
-        client.put_object(Bucket=bucket, Key=key, Body=body, **parameters)
+) -> str | None:
+    """Store an object with one request; return the CRC-32 that the server compared, if any."""
+    with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as body:
+        answer = client.put_object(Bucket=bucket, Key=key, Body=body, **parameters)
+    return answer.get("ChecksumCRC32")
 
 
 def _put_parts(

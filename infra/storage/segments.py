@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import re
 import shutil
@@ -18,7 +19,8 @@ import structlog
 
 from domain.media.segments import StoredObject, media_to_evict
 from infra.storage.cache import MediaCache
-from infra.storage.s3 import S3Bucket, S3ObjectMissingError, media_type
+from infra.storage.media_types import media_type
+from infra.storage.s3 import LONGEST_URL, S3Bucket, S3ObjectMissingError
 
 _SCRATCH: Final = ".scratch"
 _KEY_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -89,6 +91,13 @@ class SegmentStore(Protocol):
     async def path(self, key: str) -> Path:
         """Return a local path to read `key` at; raises `UnknownKeyError`."""
 
+    async def locate(self, key: str, *, expires: int) -> Path | str:
+        """Return where clients read `key`: a file to serve, or a URL to redirect them to.
+
+        A file exists (else `UnknownKeyError` is raised); behind a URL nothing need be stored. The
+        URL works until the Unix time `expires` (s), if seven days allow.
+        """
+
     async def read(self, key: str) -> bytes:
         """Return what is stored under `key`; raises `UnknownKeyError`."""
 
@@ -98,8 +107,8 @@ class SegmentStore(Protocol):
     async def list(self, prefix: str) -> Sequence[str]:
         """Return the keys that start with `prefix`, sorted."""
 
-    async def delete(self, key: str) -> None:
-        """Delete `key`; deleting what is not there is no error."""
+    async def delete(self, *keys: str) -> None:
+        """Delete keys; deleting what is not there is no error."""
 
     async def delete_prefix(self, prefix: str) -> None:
         """Delete every key that starts with `prefix`."""
@@ -143,13 +152,7 @@ class LocalSegmentStore:
 
     async def put(self, key: str, data: bytes) -> None:
         """Store `data` under `key`, replacing what was there."""
-        file = await self.scratch()
-        try:
-            await asyncio.to_thread(file.write_bytes, data)
-            await self.adopt(key, file)
-        except BaseException:
-            file.unlink(missing_ok=True)
-            raise
+        await asyncio.to_thread(self._put, await self.scratch(), data, self._locate(key))
 
     async def adopt(self, key: str, file: Path) -> None:
         """Store a finished file under `key`, taking it from its place."""
@@ -158,15 +161,20 @@ class LocalSegmentStore:
     async def scratch(self) -> Path:
         """Return the path of a new file, not yet there, to write to before `adopt`."""
         directory = self._root / _SCRATCH
-        await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+        # A thread would cost more than what a call without data takes.
+        directory.mkdir(parents=True, exist_ok=True)
         return directory / uuid4().hex
 
     async def path(self, key: str) -> Path:
         """Return the path of `key`; raises `UnknownKeyError`."""
         path = self._locate(key)
-        if not await asyncio.to_thread(path.is_file):
+        if not path.is_file():
             raise UnknownKeyError(key)
         return path
+
+    async def locate(self, key: str, *, expires: int) -> Path | str:  # noqa: ARG002
+        """Return the file of `key`; raises `UnknownKeyError`."""
+        return await self.path(key)
 
     async def read(self, key: str) -> bytes:
         """Return what is stored under `key`; raises `UnknownKeyError`."""
@@ -177,15 +185,15 @@ class LocalSegmentStore:
 
     async def exists(self, key: str) -> bool:
         """Tell whether something is stored under `key`."""
-        return await asyncio.to_thread(self._locate(key).is_file)
+        return self._locate(key).is_file()
 
     async def list(self, prefix: str) -> Sequence[str]:
         """Return the keys that start with `prefix`, sorted."""
         return await asyncio.to_thread(self._list, prefix)
 
-    async def delete(self, key: str) -> None:
-        """Delete `key`; deleting what is not there is no error."""
-        await asyncio.to_thread(self._delete, [key])
+    async def delete(self, *keys: str) -> None:
+        """Delete keys; deleting what is not there is no error."""
+        await asyncio.to_thread(self._delete, keys)
 
     async def delete_prefix(self, prefix: str) -> None:
         """Delete every key that starts with `prefix`, and directories left empty by that."""
@@ -208,6 +216,15 @@ class LocalSegmentStore:
             self._shed_again_at = time.monotonic() + pause
         _log.warning("store_shed", bytes=freed)
         return freed
+
+    @staticmethod
+    def _put(file: Path, data: bytes, target: Path) -> None:
+        try:
+            file.write_bytes(data)
+            _move(file, target)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
 
     def _shed(self) -> int:
         self._sweep(_SHED_SCRATCH_AFTER)
@@ -305,6 +322,11 @@ class S3SegmentStore:
         except S3ObjectMissingError:
             raise UnknownKeyError(key) from None
 
+    async def locate(self, key: str, *, expires: int) -> Path | str:
+        """Return a presigned URL of `key`."""
+        seconds = min(max(1, math.ceil(expires - time.time())), LONGEST_URL)
+        return await self._bucket.presigned_url(_checked(key), seconds=seconds)
+
     async def read(self, key: str) -> bytes:
         """Return what is stored under `key`; raises `UnknownKeyError`."""
         try:
@@ -320,9 +342,9 @@ class S3SegmentStore:
         """Return the keys that start with `prefix`, sorted; a thousand per request."""
         return await self._bucket.list(prefix)
 
-    async def delete(self, key: str) -> None:
-        """Delete `key`; deleting what is not there is no error."""
-        await self._delete([_checked(key)])
+    async def delete(self, *keys: str) -> None:
+        """Delete keys; deleting what is not there is no error."""
+        await self._delete([_checked(key) for key in keys])
 
     async def delete_prefix(self, prefix: str) -> None:
         """Delete every key that starts with `prefix`."""

@@ -65,7 +65,7 @@ class UrlSigner:
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-ClipFile = Literal["download", "thumbnail"]
+ClipFile = Literal["download", "thumbnail", "clip.m3u8"]
 
 
 _STEP: Final = 300
@@ -74,6 +74,29 @@ _STEP: Final = 300
 def clip_path(clip_id: UUID, file: ClipFile) -> str:
     """Return the path under which a clip's file is served."""
     return f"/v1/clips/{clip_id}/{file}"
+
+
+def highlight_playlist_path(highlight_id: UUID) -> str:
+    """Return the path of the playlist of a highlight's instant clip."""
+    return f"/v1/highlights/{highlight_id}/clip.m3u8"
+
+
+def segment_path(key: str) -> str:
+    """Return the path under which a stored segment is served.
+
+    Raises:
+        ValueError: `key` is none of a segment (`domain.ingest.window.segment_key`).
+    """
+    _, stream, folder, variant, name = key.split("/")
+    return f"/v1/streams/{stream}/{folder}/{variant}/{name}"
+
+
+ExportFile = Literal["download", "index"]
+
+
+def export_path(export_id: UUID, number: int, file: ExportFile) -> str:
+    """Return the path under which a rendition's file or index is served."""
+    return f"/v1/exports/{export_id}/renditions/{number}/{file}"
 
 
 class ClipLinks:
@@ -97,6 +120,10 @@ class ClipLinks:
         browsers' caches work.
         """
         expires = math.ceil((time.time() + self._lifetime) / _STEP) * _STEP
+        return self.sign_until(path, tenant_id=tenant_id, expires=expires)
+
+    def sign_until(self, path: str, *, tenant_id: UUID, expires: int) -> str:
+        """Return the URL of a file, given its path, that works until a Unix time (s)."""
         return self._base_url + self._signer.sign(path, tenant_id=tenant_id, expires=expires)
 
 

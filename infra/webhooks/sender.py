@@ -20,7 +20,7 @@ import httpx
 from standardwebhooks import Webhook
 
 from domain.webhooks.delivery import LONGEST_RETRY_AFTER
-from domain.webhooks.events import PAYLOADS, VERSION, ClipPayload, Event
+from domain.webhooks.events import PAYLOADS, VERSION, ClipPayload, Event, HighlightPayload
 from infra.encryption import SecretCipher
 from infra.redaction import redact
 from infra.ssrf import GuardedTransport, UrlForbiddenError, UrlGuard, no_cookies
@@ -44,11 +44,11 @@ def message_of(event: Event, links: ClipLinks) -> str:
 
 
 def _with_links(event: Event, links: ClipLinks) -> dict[str, Any]:
-    if PAYLOADS[event.type] is not ClipPayload:
+    if PAYLOADS[event.type] not in {ClipPayload, HighlightPayload}:
         return event.data
     signed = {
         name: links.sign(event.data[name], tenant_id=event.tenant_id)
-        for name in ("url", "thumbnail_url")
+        for name in ("url", "thumbnail_url", "hls_url")
         if event.data.get(name)
     }
     return event.data | signed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,30 +19,41 @@ import numpy as np
 import pytest
 import uvicorn
 from playwright.async_api import Page, Response, async_playwright
-from pydantic import SecretStr
 
 from app.dev.postgres import DatabaseUrls
 from app.dev.supervisor import free_ports
 from app.doctor import chromium_path
 from app.serve import build_app
 from app.services.api_keys import create_key
+from demo.origin.server import bind, serving
 from domain.clips.models import ClipStatus
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
 from infra.db.repositories import clips
 from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.media.pool import MediaPool
+from infra.media.probe import probe
 from infra.media.render import Cut, render
 from infra.settings import Settings
-from infra.storage.clips import LocalClipStore
+from infra.storage.clips import ClipStore, LocalClipStore, S3ClipStore
+from infra.storage.s3 import S3Bucket, S3Connection, S3Location
+from infra.storage.segment_index import StoredSegments
+from infra.storage.segments import LocalSegmentStore
+from infra.storage.signed_urls import read_rsa_key
 from tests.factories.film import FRAME, RATE, film, number_in, segments, sources
 from tests.factories.rows import clip_record, new_highlight, new_stream
+from tests.factories.segments import stored_segment
+from tests.fakes.cloudfront import CloudFront
+from tests.fakes.s3_server import S3Server, cdn_private_key
 
 SECRET = "s" * 32
 OFFSET, DURATION = 2.0, 4.0
+LENGTH, CLIP_SIDE, SEGMENT = 16.0, 5.0, 2.0
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    # A page that the test itself answers counts as public, which may not lead to this machine.
+    "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
 )
 
 
@@ -52,16 +64,36 @@ class Player:
     page: Page
     answers: Sequence[Response]
 
-    async def load(self, url: str) -> None:
+    async def open(self, url: str, body: str) -> None:
         # A tenant's page, yet on the API's origin, so that a script may look at the pictures.
         page = urlsplit(url)._replace(path="/player", query="").geturl()
-        body = f"<video muted preload=auto src='{escape(url)}'></video>"
         await self.page.route(
             page, lambda route: route.fulfill(content_type="text/html", body=body)
         )
         await self.page.goto(page)
+
+    async def load(self, url: str) -> None:
+        await self.open(url, f"<video muted preload=auto src='{escape(url)}'></video>")
         await self.wait_until("v.error || v.readyState === HTMLMediaElement.HAVE_ENOUGH_DATA")
         assert await self.value("v.error && v.error.message") is None
+
+    async def load_playlist(self, url: str, hls_js: Path) -> None:
+        """Load a playlist with hls.js."""
+        page = urlsplit(url)._replace(path="/player", query="").geturl()
+        await self.page.route(
+            page,
+            lambda route: route.fulfill(content_type="text/html", body="<video muted></video>"),
+        )
+        await self.page.goto(page)
+        await self.page.add_script_tag(path=hls_js)
+        await self.page.evaluate(
+            "url => { const v = document.querySelector('video'); const h = new Hls();"
+            " window.failures = []; h.on(Hls.Events.ERROR, (_, e) => failures.push(e.details));"
+            " h.loadSource(url); h.attachMedia(v); }",
+            url,
+        )
+        await self.wait_until("failures.length > 0 || (v.readyState >= 3 && v.duration > 0)")
+        assert await self.value("failures") == []
 
     async def value(self, expression: str) -> Any:  # noqa: ANN401 -- whatever the script says
         return await self.page.evaluate(
@@ -109,17 +141,71 @@ async def player() -> AsyncIterator[Player]:
             await browser.close()
 
 
+@dataclass(frozen=True)
+class Site:
+    """An installation of the API with one tenant."""
+
+    port: int
+    database: Database
+    tenant: UUID
+    key: str
+
+    async def read(self, path: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        async with httpx.AsyncClient(headers=headers, timeout=60.0) as client:
+            found = await client.get(f"http://127.0.0.1:{self.port}{path}")
+            return dict(found.raise_for_status().json())
+
+
 @pytest.fixture
-async def url(postgres: DatabaseUrls, tmp_path: Path) -> AsyncIterator[str]:
-    """The signed URL of a clip that was rendered, stored and recorded, as the API gives it."""
+async def site(postgres: DatabaseUrls, tmp_path: Path) -> AsyncIterator[Site]:
+    """An installation whose stores are on this disk."""
+    stores = {
+        "clip_store": str(tmp_path / "clips"),
+        "segment_store": str(tmp_path / "segments"),
+    }
+    async with site_with(postgres, **stores) as made:
+        yield made
+
+
+@pytest.fixture(params=["s3", "cdn"])
+async def remote_url(
+    request: pytest.FixtureRequest, postgres: DatabaseUrls, s3_server: S3Server, s3_bucket: str
+) -> AsyncIterator[str]:
+    """The signed URL of a clip in S3; the API redirects to the bucket, or to the CDN."""
+    rule = {"AllowedOrigins": ["*"], "AllowedMethods": ["GET", "HEAD"], "AllowedHeaders": ["Range"]}
+    client = s3_server.client()
+    client.put_bucket_cors(Bucket=s3_bucket, CORSConfiguration={"CORSRules": [rule]})  # type: ignore[list-item]
+    connection = S3Connection()
+    store = S3ClipStore(S3Bucket(connection, S3Location(s3_bucket, "clips")))
+    listener = bind("127.0.0.1", 0)
+    places = {"clip_store": f"s3://{s3_bucket}/clips"}
+    if request.param == "cdn":
+        places |= {
+            "clip_cdn_url": f"http://127.0.0.1:{listener.getsockname()[1]}/clips",
+            "clip_cdn_key_id": "K1",
+            "clip_cdn_private_key": cdn_private_key(),
+        }
+    key = read_rsa_key(cdn_private_key()).public_key()
+    cdn = CloudFront(client, s3_bucket, key_id="K1", key=key)
+    async with serving(cdn.app, listener), site_with(postgres, **places) as made:
+        yield await _clip_url(made, store)
+    await connection.close()
+
+
+@asynccontextmanager
+async def site_with(postgres: DatabaseUrls, **places: str) -> AsyncIterator[Site]:
+    """Serve an installation with the given stores."""
     port, no_temporal = free_ports(2)
-    settings = Settings(
-        temporal_address=f"127.0.0.1:{no_temporal}",
-        database_url=SecretStr(postgres.application),
-        database_pool_size=2,
-        clip_store=str(tmp_path / "clips"),
-        signing_secret=SecretStr(SECRET),
-        public_base_url=f"http://127.0.0.1:{port}",
+    settings = Settings.model_validate(
+        {
+            "temporal_address": f"127.0.0.1:{no_temporal}",
+            "database_url": postgres.application,
+            "database_pool_size": 2,
+            "signing_secret": SECRET,
+            "public_base_url": f"http://127.0.0.1:{port}",
+            **places,
+        }
     )
     database = Database(postgres.application, pool_size=1)
     try:
@@ -130,18 +216,75 @@ async def url(postgres: DatabaseUrls, tmp_path: Path) -> AsyncIterator[str]:
             name="test",
             scopes=(Scope.ADMIN,),
         )
-        clip = await _stored_clip(database, made.tenant_id, LocalClipStore(tmp_path / "clips"))
+        async with _serving(settings, port):
+            yield Site(port, database, made.tenant_id, made.key.value)
     finally:
         await database.close()
-    async with (
-        _serving(settings, port),
-        httpx.AsyncClient(headers={"Authorization": f"Bearer {made.key.value}"}) as client,
-    ):
-        found = await client.get(f"http://127.0.0.1:{port}/v1/clips/{clip}")
-        yield str(found.raise_for_status().json()["url"])
 
 
-async def _stored_clip(database: Database, tenant: UUID, store: LocalClipStore) -> UUID:
+@pytest.fixture
+async def url(site: Site, tmp_path: Path) -> str:
+    """The signed URL of a clip that was rendered, stored and recorded, as the API gives it."""
+    return await _clip_url(site, LocalClipStore(tmp_path / "clips"))
+
+
+@pytest.fixture(params=["mpegts", "fmp4"])
+async def playlist(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> str:
+    """The signed URL of the instant clip of a highlight, whose stream's media is stored."""
+    stream = await new_stream(site.database, site.tenant)
+    highlight = await new_highlight(site.database, site.tenant, stream, peak=LENGTH / 2)
+    await _store_media(site, stream, tmp_path, fragmented=request.param == "fmp4")
+    found = await site.read(f"/v1/highlights/{highlight}")
+    return str(found["playback"]["hls_url"])
+
+
+async def _clip_url(site: Site, store: ClipStore) -> str:
+    """Store and record a clip; return its signed URL as the API gives it."""
+    clip = await _stored_clip(site.database, site.tenant, store)
+    return str((await site.read(f"/v1/clips/{clip}"))["url"])
+
+
+async def _store_media(site: Site, stream: UUID, folder: Path, *, fragmented: bool) -> None:
+    parts = await asyncio.to_thread(
+        lambda: segments(film(folder / "film.mp4", seconds=LENGTH), folder / "parts")
+    )
+    if fragmented:
+        parts = [await asyncio.to_thread(_as_fragment, part) for part in parts]
+    store = LocalSegmentStore(folder / "segments")
+    index = StoredSegments(store, tenant_id=site.tenant, stream_id=stream)
+    for number, part in enumerate(parts):
+        found = stored_segment(number, tenant_id=site.tenant, stream_id=stream)
+        facts = await asyncio.to_thread(probe, str(part))
+        data = await asyncio.to_thread(part.read_bytes)
+        key = found.ref.key.removesuffix("ts") + part.suffix.removeprefix(".")
+        ref = found.ref.model_copy(
+            update={"key": key, "size": len(data), "duration": facts.duration}
+        )
+        await store.put(key, data)
+        await index.note(found.model_copy(update={"ref": ref}))
+    await index.flush()
+
+
+def _as_fragment(part: Path) -> Path:
+    """Return a segment as self-contained fragmented MP4, as ingest stores it."""
+    target = part.with_suffix(".mp4")
+    flags = "frag_keyframe+delay_moov+default_base_moof"
+    command = [str(find_ffmpeg()), "-nostdin", "-loglevel", "error", "-copyts", "-i", str(part)]
+    command += ["-c", "copy", "-bsf:a", "aac_adtstoasc", "-movflags", flags, str(target)]
+    subprocess.run(command, check=True, timeout=60)
+    return target
+
+
+@pytest.fixture(scope="session")
+def hls_js(home: Path) -> Path:
+    """The player hls.js."""
+    found = sorted((home / "tools").glob("players-*"))
+    if not found:
+        pytest.skip("no hls.js here: it needs npm (bin/locked-tools players)")
+    return found[-1] / "node_modules" / "hls.js" / "dist" / "hls.min.js"
+
+
+async def _stored_clip(database: Database, tenant: UUID, store: ClipStore) -> UUID:
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     record = clip_record(tenant, stream, highlight, status=ClipStatus.READY)
@@ -226,3 +369,52 @@ async def test_a_forged_url_plays_nothing(player: Player, url: str) -> None:
     with pytest.raises(AssertionError):
         await player.load(url[:-4] + "AAAA")
     assert {answer.status for answer in player.answers if "/download" in answer.url} == {403}
+
+
+async def test_an_instant_clip_plays_to_its_end(
+    player: Player, playlist: str, hls_js: Path
+) -> None:
+    await player.load_playlist(playlist, hls_js)
+    begin = await player.value("v.currentTime")
+    await player.value("(v.playbackRate = 4, v.play())")
+    await player.wait_until("v.ended || failures.length > 0")
+    assert await player.value("failures") == []
+    ends_at = await player.value("v.currentTime")
+    assert ends_at == pytest.approx(await player.value("v.duration"), abs=FRAME)
+    assert ends_at - begin == pytest.approx(2 * CLIP_SIDE, abs=SEGMENT)
+    assert await player.value("v.webkitAudioDecodedByteCount") > 0
+
+
+async def test_seeking_in_an_instant_clip_shows_the_picture_of_that_time(
+    player: Player, playlist: str, hls_js: Path
+) -> None:
+    await player.load_playlist(playlist, hls_js)
+    await player.seek(7.0)
+    later = await player.shown_number()
+    await player.seek(3.0)
+    assert later - await player.shown_number() == pytest.approx(4.0 * RATE, abs=1)
+
+
+async def test_a_clip_in_s3_plays_from_where_the_api_redirects_to(
+    player: Player, remote_url: str
+) -> None:
+    await player.load(remote_url)
+    await player.seek(2.5)
+    await player.value("v.play()")
+    await player.wait_until("v.ended")
+    assert await player.value("v.currentTime") == pytest.approx(DURATION, abs=2 * FRAME)
+    assert await player.value("v.webkitAudioDecodedByteCount") > 0
+    redirects = [answer for answer in player.answers if answer.url == remote_url]
+    assert {answer.status for answer in redirects} == {307}
+    files = [answer for answer in player.answers if "/clips/" in urlsplit(answer.url).path]
+    files = [answer for answer in files if answer not in redirects]
+    assert {answer.status for answer in files} == {206}
+    assert {answer.headers["content-type"] for answer in files} == {"video/mp4"}
+
+
+async def test_a_script_reads_a_clip_in_s3_with_the_documented_rules(
+    player: Player, remote_url: str
+) -> None:
+    await player.open(remote_url, "a page")
+    read = f"fetch('{remote_url}', {{headers: {{Range: 'bytes=4-7'}}}}).then(r => r.text())"
+    assert await player.value(read) == "ftyp"

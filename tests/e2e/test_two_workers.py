@@ -1,13 +1,16 @@
-"""Two workers with separate disks share streams through S3; one of them is killed."""
+"""Two workers with separate disks share streams through S3; something happens to one of them.
+
+`make drills` runs the same at length: ten streams at real time, and one worker after the other.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import secrets
-import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -33,49 +36,115 @@ from infra.storage.s3 import S3Location
 from tests.e2e.installation import ROOT, command
 from tests.factories.rows import new_tenant
 from tests.fakes.s3_server import S3Server
+from tests.fakes.tcp_proxy import TcpProxy
 
-pytestmark = [pytest.mark.serial, pytest.mark.slow, pytest.mark.timeout(300)]
-
-# Three times real time, with a playlist that still spans ten seconds of wall clock.
-PACE = 3.0
-STREAMS = 2
+LONG = float(os.environ.get("DRILL_PLAYLIST", "0"))
+SEGMENT_DURATION = 2.0
 STOP_TIMEOUT = 60.0
+RESULT_TIMEOUT = 600.0 if LONG else 180.0
+BETWEEN_TURNS = 12  # segments that the first stream publishes
+
+pytestmark = [pytest.mark.serial, pytest.mark.slow, pytest.mark.timeout(900 if LONG else 300)]
+
+
+class Worker:
+    """A worker process with a home of its own, and its way to the store."""
+
+    def __init__(self, process: asyncio.subprocess.Process, network: TcpProxy) -> None:
+        self.process = process
+        self.network = network
+
+    async def ended(self) -> int:
+        """Return the exit code, after the end of the process."""
+        return await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT)
 
 
 class Workers:
-    """Worker processes that share everything but their disk."""
+    """Worker processes that share everything but their disk and their way to the store."""
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str], s3_server: S3Server) -> None:
         self.folder = folder
+        self.s3_server = s3_server
         self._settings = settings
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._all: list[Worker] = []
+        self._networks = AsyncExitStack()
 
-    def start(self) -> None:
-        """Start another worker with a home of its own."""
-        home = self.folder / f"worker-{len(self._processes)}"
+    async def start(self) -> None:
+        """Start another worker."""
+        network = await self._networks.enter_async_context(TcpProxy(self.s3_server.port))
+        home = self.folder / f"worker-{len(self._all)}"
         home.mkdir()
+        environment = {**os.environ, **self._settings, **self.s3_server.environment()}
+        environment |= {"AWS_ENDPOINT_URL_S3": network.url, "HIGHLIGHTS_HOME": str(home)}
         with (home / "log").open("wb") as log:
-            process = subprocess.Popen(
-                command("worker"),
-                cwd=ROOT,
-                env={**os.environ, **self._settings, "HIGHLIGHTS_HOME": str(home)},
-                stdout=log,
-                stderr=log,
+            process = await asyncio.create_subprocess_exec(
+                *command("worker"), cwd=ROOT, env=environment, stdout=log, stderr=log
             )
-        self._processes.append(process)
+        self._all.append(Worker(process, network))
 
-    def kill(self, pid: int) -> None:
-        """Kill the worker with a process id; the system ends its children."""
-        (process,) = [each for each in self._processes if each.pid == pid]
-        process.kill()
-        process.wait(STOP_TIMEOUT)
+    def __getitem__(self, pid: int) -> Worker:
+        """Return the worker with a process id."""
+        (worker,) = [each for each in self._all if each.process.pid == pid]
+        return worker
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop all workers."""
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.wait(STOP_TIMEOUT)
+        for each in self._all:
+            if each.process.returncode is None:
+                each.process.terminate()
+        await asyncio.gather(*(each.ended() for each in self._all))
+        await self._networks.aclose()
+
+
+@dataclass(frozen=True)
+class Drill:
+    """What happens to one worker, or to one after the other, while how much is played.
+
+    Attributes:
+        disturb: what happens to a worker, for so many seconds if it passes.
+        streams: live streams that both workers share.
+        pace: of the streams.
+        playlist: seconds of wall clock that their playlists list.
+        outage: seconds.
+        turns: workers to which it happens; one that ends is then replaced.
+    """
+
+    disturb: Callable[[Worker, float], Awaitable[None]]
+    streams: int = 1
+    pace: float = 4.0
+    playlist: float = 15.0
+    outage: float = 5.0
+    turns: int = 1
+
+    @property
+    def options(self) -> OriginOptions:
+        """How the streams are played."""
+        window = round(self.playlist * self.pace / SEGMENT_DURATION)
+        return OriginOptions(pace=self.pace, window=window, autostart=False)
+
+
+async def kill(worker: Worker, _: float) -> None:
+    """Kill a worker; the system ends its children."""
+    worker.process.kill()
+    await worker.ended()
+
+
+async def terminate(worker: Worker, _: float) -> None:
+    """Stop a worker as a deployment does."""
+    worker.process.terminate()
+    assert await worker.ended() == 0
+
+
+async def silence(worker: Worker, seconds: float) -> None:
+    """Lose all that a worker sends to the store and gets from it."""
+    async with worker.network.silent():
+        await asyncio.sleep(seconds)
+
+
+async def refuse(worker: Worker, seconds: float) -> None:
+    """Refuse all connections of a worker to the store."""
+    async with worker.network.refusing():
+        await asyncio.sleep(seconds)
 
 
 @pytest.fixture
@@ -95,10 +164,12 @@ def settings(
 
 
 @pytest.fixture
-def workers(settings: dict[str, str], s3_server: S3Server, tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(tmp_path, {**settings, **s3_server.environment()})
+async def workers(
+    settings: dict[str, str], s3_server: S3Server, tmp_path: Path
+) -> AsyncIterator[Workers]:
+    workers = Workers(tmp_path, settings, s3_server)
     yield workers
-    workers.close()
+    await workers.close()
 
 
 @pytest.fixture
@@ -124,21 +195,21 @@ async def start_stream(container: Container, tenant_id: UUID, url: str) -> str:
     return stream_workflow_id(tenant_id=tenant_id, stream_id=stream.id)
 
 
-async def follower_of(client: Client, workflow_id: str) -> int:
-    """Return the process id of the worker that follows a stream."""
+async def follower_of(client: Client, workflow_ids: Sequence[str], *, but: set[int]) -> int:
+    """Return the process id of a worker that follows one of the streams, and is not excepted."""
     while True:
-        description = await client.get_workflow_handle(workflow_id).describe()
-        for each in description.raw_description.pending_activities:
-            if each.activity_type.name in {"fetch_window", "follow_stream"}:
+        for workflow_id in workflow_ids:
+            description = await client.get_workflow_handle(workflow_id).describe()
+            for each in description.raw_description.pending_activities:
                 pid, _, _ = each.last_worker_identity.partition("@")
-                if pid:
+                if each.activity_type.name == "follow_stream" and pid and int(pid) not in but:
                     return int(pid)
         await asyncio.sleep(0.05)
 
 
 async def result_of(client: Client, workflow_id: str) -> StreamWorkflowResult:
     handle = client.get_workflow_handle(workflow_id, result_type=StreamWorkflowResult)
-    return await asyncio.wait_for(handle.result(), 180)
+    return await asyncio.wait_for(handle.result(), RESULT_TIMEOUT)
 
 
 async def clip_rows(container: Container, tenant_id: UUID) -> Sequence[Clip]:
@@ -157,11 +228,11 @@ def stored(s3_server: S3Server, location: str) -> dict[str, S3Location]:
     }
 
 
-async def until_indexed(s3_server: S3Server, location: str) -> None:
-    """Wait until each stream has media in the store, so that it has been joined."""
+async def until_indexed(s3_server: S3Server, location: str, streams: int) -> None:
+    """Wait until so many streams have media in the store, so that they have been joined."""
     while True:
         names = await asyncio.to_thread(stored, s3_server, location)
-        if sum("/media/index/" in name for name in names) >= STREAMS:
+        if sum("/media/index/" in name for name in names) >= streams:
             return
         await asyncio.sleep(0.1)
 
@@ -186,21 +257,33 @@ async def render_queue(client: Client, clip: Clip) -> str:
     )
 
 
-async def test_no_segment_is_lost_and_each_clip_exists_once_after_one_is_killed(
-    workers: Workers,
-    container: Container,
-    temporal_client: Client,
-    s3_server: S3Server,
-    match: Match,
+DRILLS = {
+    "killed": Drill(kill, streams=2, pace=3.0, playlist=10.0),
+    "terminated": Drill(terminate),
+    "cut-off": Drill(silence),
+    "refused": Drill(refuse),
+}
+if LONG:
+    DRILLS = {
+        name: replace(drill, streams=10, pace=1.0, playlist=LONG, outage=20.0, turns=2)
+        for name, drill in DRILLS.items()
+    }
+else:
+    del DRILLS["refused"]  # the short form of cut-off does
+
+
+@pytest.mark.parametrize("drill", DRILLS.values(), ids=DRILLS)
+async def test_no_segment_is_lost_and_each_clip_exists_once(
+    workers: Workers, container: Container, temporal_client: Client, match: Match, drill: Drill
 ) -> None:
+    s3_server = workers.s3_server
     for _ in range(2):
-        workers.start()
+        await workers.start()
     tenant_id = await new_tenant(container.database)
     async with AsyncExitStack() as stack:
-        options = OriginOptions(pace=PACE, autostart=False)
         origins = [
-            await stack.enter_async_context(LiveOrigin(match.video, options))
-            for _ in range(STREAMS)
+            await stack.enter_async_context(LiveOrigin(match.video, drill.options))
+            for _ in range(drill.streams)
         ]
         streams = [
             await start_stream(container, tenant_id, origin.master_url) for origin in origins
@@ -208,13 +291,20 @@ async def test_no_segment_is_lost_and_each_clip_exists_once_after_one_is_killed(
         await asyncio.gather(*(origin.wait_requested() for origin in origins))
         for origin in origins:
             origin.begin()
-        await until_indexed(s3_server, container.settings.segment_store or "")
-        workers.kill(await follower_of(temporal_client, streams[0]))
+        await until_indexed(s3_server, container.settings.segment_store or "", drill.streams)
+        disturbed: set[int] = set()
+        for turn in range(drill.turns):
+            await origins[0].wait_published(turn * BETWEEN_TURNS)
+            pid = await follower_of(temporal_client, streams, but=disturbed)
+            disturbed.add(pid)
+            await drill.disturb(workers[pid], drill.outage)
+            if drill.turns > 1 and workers[pid].process.returncode is not None:
+                await workers.start()
         results = await asyncio.gather(*(result_of(temporal_client, each) for each in streams))
         published = [origin.published for origin in origins]
 
-    assert [each.end.reason for each in results] == [EndReason.PLAYLIST_ENDED] * STREAMS
-    assert [each.progress.missed for each in results] == [0] * STREAMS
+    assert [each.end.reason for each in results] == [EndReason.PLAYLIST_ENDED] * drill.streams
+    assert [each.progress.missed for each in results] == [0] * drill.streams
     assert [each.progress.segments for each in results] == published
     assert all(each.progress.clips == each.progress.highlights > 0 for each in results)
     clips = await clip_rows(container, tenant_id)

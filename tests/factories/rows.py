@@ -7,6 +7,15 @@ from uuid import UUID, uuid4
 
 from app.services.tenants import tenant_id_of
 from domain.clips.models import ClipSpec, ClipStatus, RenderedClip
+from domain.exports.models import (
+    ExportRecord,
+    ExportSource,
+    ExportSpec,
+    ExportStatus,
+    RenderedRendition,
+    Rendition,
+    RenditionFormat,
+)
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
 from domain.hms.admission import Checks
@@ -23,6 +32,7 @@ from infra.db.repositories import (
     connections,
     deliveries,
     endpoints,
+    exports,
     highlights,
     streams,
     usage,
@@ -130,6 +140,45 @@ async def new_clip(
     async with database.session(tenant_id) as session:
         await clips.record_clip(session, record)
     return record.spec.id
+
+
+async def new_export(
+    database: Database,
+    tenant_id: UUID,
+    stream_id: UUID,
+    *,
+    status: ExportStatus = ExportStatus.READY,
+) -> UUID:
+    """An export of four seconds as HLS; a ready one names a file and has a playlist."""
+    spec = ExportSpec(
+        id=uuid4(),
+        tenant_id=tenant_id,
+        source=ExportSource(stream_id=stream_id, start=10.0, end=14.0),
+        renditions=(Rendition(format=RenditionFormat.HLS),),
+    )
+    made = RenderedRendition(
+        number=1,
+        key=spec.key(1),
+        index="#EXTM3U\n{file}\n",
+        start=10.0,
+        duration=4.0,
+        size=1000,
+        width=320,
+        height=180,
+        has_audio=True,
+        sha256="cd" * 32,
+        ready_at=datetime(2026, 5, 2, 19, tzinfo=UTC),
+    )
+    record = ExportRecord(
+        tenant_id=tenant_id,
+        export_id=spec.id,
+        status=status,
+        renditions=(made,) if status is ExportStatus.READY else (),
+    )
+    async with database.session(tenant_id) as session:
+        await exports.create(session, spec)
+        await exports.record_export(session, record)
+    return spec.id
 
 
 async def new_connection(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from activities.ingest.store import StoredSegment
 from domain.ingest.playlist import ListedSegment, Resource
 from domain.ingest.window import FetchedMedia, segment_key
 from domain.media.segments import SegmentRef
+from infra.storage.segment_index import StoredSegment
 from tests.factories.clips import WHEN
 
 MEDIA = b"media"

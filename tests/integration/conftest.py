@@ -13,7 +13,8 @@ from aio_pika.exceptions import AMQPError
 
 from app.dev.postgres import DatabaseUrls
 from infra.db.engine import Database
-from tests.conftest import server_directory
+from infra.media.pool import MediaPool
+from tests.conftest import run_apart, server_directory
 from tests.factories.rows import new_stream, new_tenant
 from tests.fakes import rabbitmq
 
@@ -48,6 +49,14 @@ async def stream(database: Database, tenant: UUID) -> UUID:
 def slug() -> str:
     """The slug of a tenant that does not exist yet."""
     return f"tenant-{uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def media_pool() -> Iterator[MediaPool]:
+    """One media child for all tests of this process: starting one takes longer than most tests."""
+    pool = MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=30, timeout=30.0)
+    yield pool
+    run_apart(pool.close())
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from tools.footage.desktop import DesktopGame
 from tools.footage.dressing import dress
 from tools.footage.game import FootageError
 from tools.footage.manifest import films_folder, read_manifest
@@ -20,6 +22,8 @@ from tools.footage.truth import Truth, read
 def main() -> None:
     """Do what the command line says."""
     options = _options()
+    # An exit like any other, so that games and the X server are stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         options.do(options)
     except (FootageError, RecordingError) as error:
@@ -30,14 +34,22 @@ def main() -> None:
         sys.exit(f"error: This is no truth file of tools.footage: {error}")
 
 
-def film(game: str, *, seed: int, seconds: float, folder: Path) -> Truth:
+def film(
+    game: str, *, seed: int, seconds: float, folder: Path, speed: float | None = None
+) -> Truth:
     """Film a game into `folder`: GAME-SEED.mp4, and its truth in GAME-SEED.json.
 
+    `speed` is how fast the clock of a desktop game runs, 1 being real time; None is its default.
+
     Raises:
-        FootageError: the game is not installed, or did not run.
+        FootageError: the game is not installed, did not run, or has no clock to slow.
         RecordingError: ffmpeg could not write the film.
     """
     recipe = RECIPES[game]()
+    if speed is not None:
+        if not isinstance(recipe, DesktopGame):
+            raise FootageError(f"{game} is filmed step by step: leave out --speed.")
+        recipe.speed = speed
     folder.mkdir(parents=True, exist_ok=True)
     video = folder / f"{game}-{seed}.mp4"
     began = time.monotonic()
@@ -67,14 +79,18 @@ def judge(path: Path) -> Truth:
 
 
 def _film(options: argparse.Namespace) -> None:
-    film(options.game, seed=options.seed, seconds=options.minutes * 60, folder=options.out)
+    seconds = options.minutes * 60
+    film(options.game, seed=options.seed, seconds=seconds, folder=options.out, speed=options.speed)
 
 
 def _film_all(options: argparse.Namespace) -> None:
     for game, entry in read_manifest().items():
+        if not options.games and (install := RECIPES[game]().missing()):
+            sys.stdout.write(f"{game} is left out, since it is not installed: {install}\n")
+            continue
         for seed in entry.seeds if game in (options.games or RECIPES) else ():
             if not (options.out / f"{game}-{seed}.json").exists():
-                film(game, seed=seed, seconds=entry.minutes * 60, folder=options.out)
+                film(game, seed=seed, seconds=entry.minutes_of(seed) * 60, folder=options.out)
 
 
 def _judge(options: argparse.Namespace) -> None:
@@ -83,10 +99,21 @@ def _judge(options: argparse.Namespace) -> None:
 
 
 def _dress(options: argparse.Namespace) -> None:
-    truth = dress(options.video, options.out, seed=options.seed)
+    truth = dress(
+        options.video, options.out, seed=options.seed, crowd=options.crowd, voice=options.voice
+    )
     sys.stdout.write(
         f"{options.out}: {truth.film.duration:.0f} s, {', '.join(truth.film.dressing)}\n"
     )
+
+
+def _games(_: argparse.Namespace) -> None:
+    manifest = read_manifest()
+    for name, recipe in RECIPES.items():
+        game = recipe()
+        install = game.missing()
+        state = f"not installed: {install}" if install else "installed"
+        sys.stdout.write(f"{name:14}{game.kind:14}{manifest[name].split:10}{state}\n")
 
 
 def _options() -> argparse.Namespace:
@@ -97,6 +124,7 @@ def _options() -> argparse.Namespace:
     one.add_argument("--seed", type=int, required=True)
     one.add_argument("--minutes", type=float, required=True)
     one.add_argument("--out", type=Path, default=films_folder(), help="folder")
+    one.add_argument("--speed", type=float, help="of a desktop game's clock; lower if too busy")
     one.set_defaults(do=_film)
     every = commands.add_parser("all", help="film what footage.toml lists and is not yet filmed")
     every.add_argument("games", nargs="*", choices=[*sorted(RECIPES), []], help="all by default")
@@ -109,7 +137,11 @@ def _options() -> argparse.Namespace:
     copy.add_argument("video", type=Path, help="a film, with its truth beside it")
     copy.add_argument("--seed", type=int, required=True)
     copy.add_argument("--out", type=Path, required=True, help="the copy; its truth goes beside it")
+    copy.add_argument("--crowd", action="store_true", help="add recordings of crowds")
+    copy.add_argument("--voice", action="store_true", help="add a synthetic commentator")
     copy.set_defaults(do=_dress)
+    games = commands.add_parser("games", help="list the games, and what each needs")
+    games.set_defaults(do=_games)
     return parser.parse_args()
 
 

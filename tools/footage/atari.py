@@ -9,6 +9,7 @@ a while and badly for another.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
@@ -55,6 +56,9 @@ class AtariGame(SteppedGame):
     clock = "two frames of the game's 60 per second make one of the film's 30, so nothing flickers"
     rom: ClassVar[str]
     planner: ClassVar[Planner]
+
+    def missing(self) -> str:
+        return "" if find_spec("ale_py") else "make .venv/.footage"
 
     def format(self) -> Format:
         return Format(

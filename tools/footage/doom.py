@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -96,6 +97,9 @@ class DoomGame(SteppedGame):
 
     @abstractmethod
     def is_foe(self, name: str) -> bool: ...
+
+    def missing(self) -> str:
+        return "" if find_spec("vizdoom") else "make .venv/.footage"
 
     def format(self) -> Format:
         return Format(width=_WIDTH, height=_HEIGHT, fps=_TICS, rate=_RATE, channels=2)

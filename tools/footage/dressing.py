@@ -1,7 +1,7 @@
 """Makes a copy of a film that looks like a broadcast, and moves its truth accordingly.
 
 What is laid over it, where, in which font, color and language, follows from a seed. Cards, camera
-and music of the adverts are drawn here. There are no recordings of commentators or crowds.
+and music of the adverts are drawn here. A crowd and a commentator are added if asked for.
 """
 
 from __future__ import annotations
@@ -12,10 +12,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from tools.footage.game import FootageError
 from tools.footage.recorder import SOUND, encoding, run_ffmpeg
+from tools.footage.soundtrack import (
+    RATE,
+    Commentator,
+    Cue,
+    missing,
+    mix,
+    plan_commentary,
+    plan_crowd,
+)
 from tools.footage.truth import Distractor, Event, Moment, Truth, read
 
 _FPS: Final = 30
@@ -33,21 +44,57 @@ _GAP: Final = 0.5
 
 
 class Language(NamedTuple):
-    """Words on screen, in one language."""
+    """Words on screen, and who comments, in one language."""
 
     home: str
     away: str
     replay: str
     advert: str
     odds: str
+    commentator: Commentator
 
 
 LANGUAGES: Final = (
-    Language("HOME", "AWAY", "REPLAY", "We will be right back", "Odds"),
-    Language("HEIM", "GAST", "WIEDERHOLUNG", "Gleich geht es weiter", "Quoten"),
-    Language("LOCAL", "VISITA", "REPETICIÓN", "Volvemos enseguida", "Cuotas"),
-    Language("ДОМА", "ГОСТИ", "ПОВТОР", "Скоро продолжим", "Ставки"),
-    Language("EV", "KONUK", "TEKRAR", "Birazdan devam", "Oranlar"),
+    Language(
+        *("HOME", "AWAY", "REPLAY", "We will be right back", "Odds"),
+        Commentator(
+            "en-gb",
+            calm=("They take their time.", "Let us see what comes next.", "Nothing in it so far."),
+            excited=("What a moment!", "Oh, look at that! Incredible!", "Yes! There it is!"),
+        ),
+    ),
+    Language(
+        *("HEIM", "GAST", "WIEDERHOLUNG", "Gleich geht es weiter", "Quoten"),
+        Commentator(
+            "de",
+            calm=("Sie lassen sich Zeit.", "Mal sehen, was jetzt kommt."),
+            excited=("Was für ein Moment!", "Unglaublich! Sehen Sie sich das an!"),
+        ),
+    ),
+    Language(
+        *("LOCAL", "VISITA", "REPETICIÓN", "Volvemos enseguida", "Cuotas"),
+        Commentator(
+            "es",
+            calm=("Se lo toman con calma.", "Veamos qué pasa ahora."),
+            excited=("¡Qué momento!", "¡Increíble! ¡Miren eso!"),
+        ),
+    ),
+    Language(
+        *("ДОМА", "ГОСТИ", "ПОВТОР", "Скоро продолжим", "Ставки"),
+        Commentator(
+            "ru",
+            calm=("Пока всё спокойно.", "Посмотрим, что будет дальше."),
+            excited=("Вот это момент!", "Невероятно! Вы только посмотрите!"),
+        ),
+    ),
+    Language(
+        *("EV", "KONUK", "TEKRAR", "Birazdan devam", "Oranlar"),
+        Commentator(
+            "tr",
+            calm=("Acele etmiyorlar.", "Bakalım şimdi ne olacak."),  # noqa: RUF001
+            excited=("Ne an ama!", "İnanılmaz! Şuna bakın!"),  # noqa: RUF001
+        ),
+    ),
 )
 
 
@@ -133,17 +180,21 @@ def move_truth(truth: Truth, plan: Plan, dressing: Sequence[str]) -> Truth:
     )
 
 
-def dress(video: Path, out: Path, *, seed: int) -> Truth:
+def dress(video: Path, out: Path, *, seed: int, crowd: bool = False, voice: bool = False) -> Truth:
     """Write a dressed copy of a film to `out`, and its truth beside it.
+
+    `crowd` adds recordings of crowds, `voice` a commentator who is synthetic.
 
     Raises:
         FileNotFoundError: the film has no truth beside it.
-        FootageError: there is no font to write with, or the film is a dressed one.
+        FootageError: the film is a dressed one, or a font, recordings or voice are not installed.
         RecordingError: ffmpeg failed.
     """
     truth, chance = read(video.with_suffix(".json")), random.Random(f"look {seed}")  # noqa: S311
     if truth.film.dressing:
         raise FootageError(f"{video} is dressed already. Dress the original with another seed.")
+    if install := missing(crowd=crowd, voice=voice):
+        raise FootageError(f"Recordings or a voice are not installed. Run `{install}`.")
     plan, words = make_plan(truth, seed), chance.choice(LANGUAGES)
     look = Look(chance, words, _font(chance))
     overlays, names = look.overlays(truth, plan)
@@ -151,6 +202,8 @@ def dress(video: Path, out: Path, *, seed: int) -> Truth:
     rate = chance.choice((None, 700, 1200))
     dressing = (*names, *kinds, *(["silence"] if plan.muted else []))
     dressing += (f"{rate} kbit/s",) if rate else ()
+    dressing += ("crowd",) * crowd + ("synthetic commentary",) * voice
+    dressed = move_truth(truth, plan, dressing)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".dressing-") as made:
         folder = Path(made)
@@ -158,19 +211,38 @@ def dress(video: Path, out: Path, *, seed: int) -> Truth:
         parts = [_render(part, video, folder, look, plan.muted) for part in plan.parts]
         listing = folder / "parts.txt"
         listing.write_text("".join(f"file '{part.name}'\n" for part in parts), encoding="utf-8")
+        _soundtrack(dressed, plan, words.commentator, seed, crowd=crowd, voice=voice).tofile(
+            folder / "added.raw"
+        )
+        added = ["-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", str(folder / "added.raw")]
+        overlays += ";[0:a][2:a]amix=inputs=2:duration=first:normalize=0[sound]"
         limit = ["-maxrate", f"{rate}k", "-bufsize", f"{2 * rate}k"] if rate else []
         run_ffmpeg(
-            ["-f", "concat", "-i", str(listing), "-i", str(folder / "camera.png")],
+            ["-f", "concat", "-i", str(listing), "-i", str(folder / "camera.png"), *added],
             [
-                *("-filter_complex", overlays, "-map", "[out]", "-map", "0:a"),
+                *("-filter_complex", overlays, "-map", "[out]", "-map", "[sound]"),
                 *(*encoding(_FPS), *limit, *SOUND),
                 str(folder / "copy.mp4"),
             ],
         )
         (folder / "copy.mp4").rename(out)
-    dressed = move_truth(truth, plan, dressing)
     dressed.write(out.with_suffix(".json"))
     return dressed
+
+
+def _soundtrack(
+    dressed: Truth, plan: Plan, who: Commentator, seed: int, *, crowd: bool, voice: bool
+) -> NDArray[np.int16]:
+    """Return what is heard besides the film; nothing in adverts, the studio and silences."""
+    duration, cues = dressed.film.duration, list[Cue]()
+    if crowd:
+        cues += plan_crowd(dressed, duration, seed)
+    if voice:
+        cues += plan_commentary(dressed, duration, who, seed)
+    silent = [(d.start, d.end) for d in dressed.distractors if d.kind != "replay"]
+    if plan.muted is not None:
+        silent.append((plan.position(plan.muted[0]), plan.position(plan.muted[1])))
+    return mix(cues, duration, bed=crowd, voice=who.voice, silent=silent)
 
 
 class Look:

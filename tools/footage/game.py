@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ class Game(ABC):
     kind: ClassVar[str]
     pictures: ClassVar[str]
     players: ClassVar[str]
-    clock: ClassVar[str] = Film.model_fields["clock"].default
+    clock: str = Film.model_fields["clock"].default
 
     @abstractmethod
     def film(self, video: Path, *, seed: int, seconds: float) -> list[Event]:
@@ -38,6 +39,10 @@ class Game(ABC):
         Raises:
             FootageError: the game is not installed, or did not run.
         """
+
+    @abstractmethod
+    def missing(self) -> str:
+        """Return the command that installs what the game needs, or nothing."""
 
     @abstractmethod
     def judge(self, events: Sequence[Event]) -> list[Moment]:
@@ -60,6 +65,12 @@ class Game(ABC):
         )
 
 
+def say_progress(done: int, frames: int, fps: int) -> None:
+    """Write a line to stderr when a tenth of the frames has just been filmed."""
+    if done * 10 // frames > (done - 1) * 10 // frames:
+        sys.stderr.write(f"  … {done / fps:.0f} of {frames / fps:.0f} s filmed\n")
+
+
 class SteppedGame(Game):
     """A game that computes one frame when it is asked to: its film needs no real time."""
 
@@ -74,7 +85,8 @@ class SteppedGame(Game):
         shape, events = self.format(), list[Event]()
         frames = round(seconds * shape.fps)
         with Recorder(video, shape) as recorder:
-            for _, step in zip(range(frames), self.play(seed), strict=False):
+            for number, step in zip(range(frames), self.play(seed), strict=False):
                 recorder.write(step.picture, step.sound)
                 events += step.events
+                say_progress(number + 1, frames, shape.fps)
         return events

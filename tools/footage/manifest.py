@@ -15,7 +15,15 @@ Split = Literal["fit", "validate", "sealed"]
 
 
 class Entry(BaseModel):
-    """A game's films: `profile` is the shipped profile that fits it, or `default`."""
+    """A game's films.
+
+    Attributes:
+        split: what they may be used for.
+        profile: the shipped profile that fits the game, or `default`.
+        seeds: which films there are.
+        minutes: length of a film.
+        longer: minutes of films that are longer, by their seed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,6 +31,11 @@ class Entry(BaseModel):
     profile: str
     seeds: tuple[int, ...] = Field(min_length=1)
     minutes: float = Field(gt=0)
+    longer: dict[int, float] = Field(default_factory=dict)
+
+    def minutes_of(self, seed: int) -> float:
+        """Return the length of a film."""
+        return self.longer.get(seed, self.minutes)
 
 
 def read_manifest(path: Path = MANIFEST) -> dict[str, Entry]:

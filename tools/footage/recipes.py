@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from tools.footage.atari import Basketball, Boxing, IceHockey, Racing, RiverRaid, Tennis
+from tools.footage.cycles import Cycles
 from tools.footage.doom import Arena, Horde
 from tools.footage.game import Game
+from tools.footage.hedgewars import Artillery
 
 RECIPES: Final[dict[str, type[Game]]] = {
     "arena": Arena,
@@ -17,4 +19,6 @@ RECIPES: Final[dict[str, type[Game]]] = {
     "boxing": Boxing,
     "racing": Racing,
     "river-raid": RiverRaid,
+    "cycles": Cycles,
+    "artillery": Artillery,
 }

@@ -133,3 +133,25 @@ def run_ffmpeg(inputs: list[str], outputs: list[str]) -> None:
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()[-600:]
         raise RecordingError(f"ffmpeg failed: {said}")
+
+
+def read_samples(source: Path | bytes, rate: int) -> NDArray[np.float32]:
+    """Return a recording as one channel in [-1, 1]; `source` is a file or its content.
+
+    Raises:
+        RecordingError: ffmpeg cannot read it.
+    """
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    done = subprocess.run(
+        [
+            *(ffmpeg_path(), "-v", "error", "-i", "pipe:0"),
+            *("-f", "f32le", "-ac", "1", "-ar", str(rate), "pipe:1"),
+        ],
+        input=content,
+        check=False,
+        capture_output=True,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()[-200:]
+        raise RecordingError(f"ffmpeg could not read a recording: {said}")
+    return np.frombuffer(done.stdout, np.float32)

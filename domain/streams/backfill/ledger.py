@@ -152,8 +152,8 @@ class BackfillLedger:
             self._progress = self._progress.replace(
                 analyzed=max(self._progress.analyzed, result.watermark)
             )
-        if self._request.again and result.gemini and result.gemini.status_message is not None:
-            self._progress = self._progress.replace(notice=result.gemini.status_message)
+        if self._request.again and result.status_message is not None:
+            self._progress = self._progress.replace(notice=result.status_message)
 
     def selection_request(
         self, span: RecordingRange, result: AnalyzeWindowResult

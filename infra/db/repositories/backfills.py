@@ -172,7 +172,10 @@ class UnfinishedStream:
 
 @dataclass(frozen=True, kw_only=True)
 class UnfinishedClip:
-    """A clip that is being rendered; `age` in seconds, `peak` of its highlight in media time."""
+    """A clip that is being rendered; `age` in seconds, `peak` of its highlight in media time.
+
+    The middle of a clip on demand counts as its peak.
+    """
 
     row: Clip
     age: float
@@ -211,8 +214,12 @@ async def unfinished_clips(
 ) -> list[UnfinishedClip]:
     """Return rendering clips whose row was not written for `quiet_for` seconds, by id."""
     query = (
-        select(Clip, func.extract("epoch", func.now() - Clip.created_at), Highlight.peak)
-        .join(
+        select(
+            Clip,
+            func.extract("epoch", func.now() - Clip.created_at),
+            func.coalesce(Highlight.peak, Clip.start + Clip.duration / 2),
+        )
+        .outerjoin(
             Highlight,
             (Highlight.tenant_id == Clip.tenant_id) & (Highlight.id == Clip.highlight_id),
         )
@@ -230,20 +237,6 @@ async def unfinished_clips(
         UnfinishedClip(row=row, age=float(age), peak=peak)
         for row, age, peak in await session.execute(query)
     ]
-
-
-async def are_clips_rendering(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> bool:
-    """Return True if a clip of the stream is being rendered, from its stored media."""
-    found = await session.scalar(
-        select(Clip.id)
-        .where(
-            Clip.tenant_id == tenant_id,
-            Clip.stream_id == stream_id,
-            Clip.status == ClipStatus.RENDERING.value,
-        )
-        .limit(1)
-    )
-    return found is not None
 
 
 async def overdue_queues(

@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
+from domain.exports.models import ExportSpec, ExportStatus, RenderedRendition
 from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus, Tier
 from domain.score import DIMENSIONS
@@ -22,15 +23,18 @@ from domain.webhooks.events import (
     ClipPayload,
     Event,
     EventType,
+    ExportPayload,
+    ExportRenditionPayload,
     HighlightPayload,
     StreamPayload,
     event,
     of_clip,
+    of_export,
     of_highlight,
     of_stream,
 )
-from infra.db.tables import Clip, Delivery, EventRow, Highlight, Stream
-from infra.storage.signed_urls import clip_path
+from infra.db.tables import Clip, Delivery, EventRow, Export, Highlight, Stream
+from infra.storage.signed_urls import clip_path, highlight_playlist_path
 
 
 async def append(session: AsyncSession, event: Event) -> bool:
@@ -182,11 +186,11 @@ async def append_highlight_event(
 
 
 async def append_clip_event(
-    session: AsyncSession, row: Clip, about: Highlight, *, before: ClipStatus | None
+    session: AsyncSession, row: Clip, about: Highlight | None, *, before: ClipStatus | None
 ) -> bool:
     """Append the event of a clip's change of status. Return True if there was one.
 
-    Events of a clip are ordered with those of its highlight.
+    Events of a clip are ordered with those of its highlight, if it has one.
     """
     kind = of_clip(before, ClipStatus(row.status))
     if kind is None:
@@ -198,7 +202,26 @@ async def append_clip_event(
             _clip_payload(row, about),
             tenant_id=row.tenant_id,
             subject=f"clip/{row.id}",
-            ordering_key=f"highlight/{about.id}",
+            ordering_key=None if about is None else f"highlight/{about.id}",
+            revision=row.revision,
+            created_at=row.updated_at,
+            stream_id=row.stream_id,
+        ),
+    )
+
+
+async def append_export_event(session: AsyncSession, row: Export, *, before: ExportStatus) -> bool:
+    """Append the event of an export's change of status. Return True if there was one."""
+    kind = of_export(before, ExportStatus(row.status))
+    if kind is None:
+        return False
+    return await append(
+        session,
+        event(
+            kind,
+            _export_payload(row),
+            tenant_id=row.tenant_id,
+            subject=f"export/{row.id}",
             revision=row.revision,
             created_at=row.updated_at,
             stream_id=row.stream_id,
@@ -241,6 +264,9 @@ def _highlight_payload(row: Highlight) -> HighlightPayload:
         end=row.end,
         peak_wall_clock=row.peak_wall_clock,
         state=None if row.match_state is None else MatchState.model_validate(row.match_state),
+        hls_url=highlight_playlist_path(row.id)
+        if row.status in {DecisionStatus.PENDING, DecisionStatus.CONFIRMED}
+        else None,
         revision=row.revision,
     )
 
@@ -249,17 +275,17 @@ def _title(row: Highlight) -> str:
     return headline(row.title, game=row.game, tags=row.tags, peak=row.peak)
 
 
-def _clip_payload(row: Clip, about: Highlight) -> ClipPayload:
+def _clip_payload(row: Clip, about: Highlight | None) -> ClipPayload:
     is_ready = row.status == ClipStatus.READY
     return ClipPayload(
         clip_id=row.id,
-        highlight_id=about.id,
+        highlight_id=row.highlight_id,
         stream_id=row.stream_id,
         status=ClipStatus(row.status),
-        title=_title(about),
-        score=about.score,
-        tags=tuple(about.tags),
-        peak=about.peak,
+        title=row.title if about is None else _title(about),
+        score=None if about is None else about.score,
+        tags=() if about is None else tuple(about.tags),
+        peak=None if about is None else about.peak,
         start=row.start,
         duration=row.duration,
         size=row.size,
@@ -271,6 +297,36 @@ def _clip_payload(row: Clip, about: Highlight) -> ClipPayload:
         thumbnail_url=clip_path(row.id, "thumbnail") if is_ready and row.thumbnail_key else None,
         message=row.message,
         ready_at=row.ready_at,
+    )
+
+
+def _export_payload(row: Export) -> ExportPayload:
+    spec = ExportSpec.model_validate(row.spec)
+    finished = [RenderedRendition.model_validate(result) for result in row.results]
+    return ExportPayload(
+        export_id=row.id,
+        stream_id=row.stream_id,
+        highlight_id=spec.source.highlight_id,
+        clip_id=spec.source.clip_id,
+        status=ExportStatus(row.status),
+        start=spec.source.start,
+        end=spec.source.end,
+        renditions=tuple(
+            ExportRenditionPayload(
+                number=each.number,
+                format=spec.renditions[each.number - 1].format,
+                status=each.status,
+                duration=each.duration,
+                size=each.size,
+                width=each.width,
+                height=each.height,
+                sha256=each.sha256,
+                message=each.message,
+            )
+            for each in finished
+        ),
+        message=row.message,
+        finished_at=row.finished_at,
     )
 
 

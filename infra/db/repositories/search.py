@@ -273,7 +273,7 @@ async def by_picture(
         .order_by(Clip.created_at.desc(), Clip.id)
         .limit(MAX_SIMILAR)
     )
-    return set(found)
+    return {each for each in found if each is not None}
 
 
 async def by_title(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, func, literal, select, union_all
+from sqlalchemy import and_, bindparam, delete, func, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.clips.models import ClipStatus
 from domain.streams.backfill.messages import BackfillRecord
 from domain.streams.messages import StreamRecord, WindowRecord
 from domain.streams.status import (
@@ -29,7 +30,7 @@ from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import tenants, usage
 from infra.db.repositories.events import append_stream_event
-from infra.db.tables import Clip, Highlight, Stream, StreamGap, StreamWindow
+from infra.db.tables import Clip, Export, Highlight, Stream, StreamGap, StreamWindow
 
 _INSERT: Final = insert(Stream).returning(Stream)  # the row in one statement, with its defaults
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
@@ -153,8 +154,8 @@ async def delete_with_contents(
     """Delete a stream and all that belongs to it; usage stays.
 
     Returns:
-        The names of its clips' files, which nothing refers to once this is committed; None when
-        the tenant has no such stream.
+        The names of the files of its clips and exports, which nothing refers to once this is
+        committed; None when the tenant has no such stream.
     """
     held = await session.scalar(
         select(Stream.id)
@@ -171,13 +172,17 @@ async def delete_with_contents(
 
 
 async def clip_files(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[str]:
-    """Return the names of all files of a stream's clips in the clip store."""
+    """Return the names of all files of a stream's clips and exports in the clip store."""
     rows = await session.execute(
         select(Clip.key, Clip.thumbnail_key).where(
             Clip.tenant_id == tenant_id, Clip.stream_id == stream_id
         )
     )
-    return [key for row in rows for key in row if key is not None]
+    of_clips = [key for row in rows for key in row if key is not None]
+    results = await session.scalars(
+        select(Export.results).where(Export.tenant_id == tenant_id, Export.stream_id == stream_id)
+    )
+    return of_clips + [each["key"] for found in results for each in found if each["key"]]
 
 
 async def get_many(
@@ -218,6 +223,48 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     await _record_gaps(session, record)
     await _meter(session, stream, await _record_windows(session, record))
     return await append_stream_event(session, stream, before=before)
+
+
+async def keep_media(
+    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID, seconds: float
+) -> bool:
+    """Record that the media of a stream stays for `seconds`. Return False if there is no stream."""
+    kept = await session.scalar(
+        update(Stream)
+        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        .values(media_until=func.now() + timedelta(seconds=seconds))
+        .returning(Stream.id)
+    )
+    return kept is not None
+
+
+async def with_expired_media(session: AsyncSession, *, tenant_id: UUID, limit: int) -> list[UUID]:
+    """Return streams whose media is not kept any longer and that render no clip from it."""
+    rendering = select(Clip.id).where(
+        Clip.tenant_id == Stream.tenant_id,
+        Clip.stream_id == Stream.id,
+        Clip.status == ClipStatus.RENDERING,
+    )
+    found = await session.scalars(
+        select(Stream.id)
+        .where(
+            Stream.tenant_id == tenant_id,
+            Stream.media_until < func.now(),
+            ~rendering.exists(),
+        )
+        .order_by(Stream.media_until)
+        .limit(limit)
+    )
+    return list(found)
+
+
+async def note_media_deleted(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> None:
+    """Record that nothing of a stream is stored any more."""
+    await session.execute(
+        update(Stream)
+        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
+        .values(media_until=None)
+    )
 
 
 async def fail(session: AsyncSession, record: StreamRecord, *, message: str) -> None:
@@ -387,7 +434,10 @@ async def changes_since(
             Highlight.updated_at >= start,
         ),
         select(Clip.highlight_id, literal(value=True), Clip.updated_at).where(
-            Clip.tenant_id == tenant_id, Clip.stream_id == stream_id, Clip.updated_at >= start
+            Clip.tenant_id == tenant_id,
+            Clip.stream_id == stream_id,
+            Clip.highlight_id.is_not(None),
+            Clip.updated_at >= start,
         ),
     ).subquery()
     rows = await session.execute(select(changed).order_by(changed.c.at, changed.c.highlight_id))

@@ -137,6 +137,8 @@ def _picture_part(number: int) -> Mapped[int | None]:
 class Clip(Base):
     """A clip: what was to be cut and, once ready, its file (times in s, sizes in bytes).
 
+    One on demand has no highlight; `title` is what its tenant calls it.
+
     Hashes that differ in few bits agree in one of four parts, or nearly so; equality of a part
     finds an index under row-level security, which a distance does not.
     """
@@ -149,10 +151,20 @@ class Clip(Base):
             ["highlights.tenant_id", "highlights.id"],
             ondelete="CASCADE",
         ),
+        ForeignKeyConstraint(
+            ["tenant_id", "stream_id"], ["streams.tenant_id", "streams.id"], ondelete="CASCADE"
+        ),
         one_of("status", ClipStatus),
         CheckConstraint("thumbnail_hash ~ '^[0-9a-f]{16}$'", name="thumbnail_hash"),
         Index(None, "tenant_id", "highlight_id", "created_at"),
         Index(None, "tenant_id", "stream_id", "updated_at"),
+        Index(None, "tenant_id", "stream_id", "created_at", "id"),
+        Index(
+            "ix_clips_on_demand",
+            "tenant_id",
+            "created_at",
+            postgresql_where=text("highlight_id IS NULL"),
+        ),
         Index(
             "ix_clips_rendering",
             "tenant_id",
@@ -168,7 +180,8 @@ class Clip(Base):
     tenant_id: Mapped[UUID]
     id: Mapped[UUID]
     stream_id: Mapped[UUID]
-    highlight_id: Mapped[UUID]
+    highlight_id: Mapped[UUID | None]
+    title: Mapped[str] = mapped_column(server_default=text("''"))
     status: Mapped[str]
     start: Mapped[float]
     duration: Mapped[float]

@@ -25,7 +25,11 @@ from infra.db.tables.base import Base, WideInteger, one_of
 
 
 class Stream(Base):
-    """A stream: the request, and its progress (times in s of media time)."""
+    """A stream: the request, and its progress (times in s of media time).
+
+    `media_until` is when the stored media of an ended stream is deleted; NULL before the end, and
+    when nothing is stored.
+    """
 
     __tablename__ = "streams"
     __table_args__ = (
@@ -38,6 +42,12 @@ class Stream(Base):
         Index(None, "tenant_id", "status", "created_at", "id"),
         Index(None, "tenant_id", "game", "created_at", "id"),
         Index(None, "tenant_id", "external_id"),
+        Index(
+            "ix_streams_media_until",
+            "tenant_id",
+            "media_until",
+            postgresql_where=text("media_until IS NOT NULL"),
+        ),
         Index(None, "tenant_id", "language", postgresql_where=text("language IS NOT NULL")),
     )
 
@@ -68,6 +78,7 @@ class Stream(Base):
     end_message: Mapped[str | None]
     last_segment_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    media_until: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(Integer(), server_default=text("1"))

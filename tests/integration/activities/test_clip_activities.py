@@ -7,7 +7,7 @@ import hashlib
 import random
 import subprocess
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -21,6 +21,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.clips import ClipActivities, clip_key, thumbnail_key
 from demo.ffmpeg import ffmpeg_path
 from domain.clips.models import ClipSpec, RenderedClip
+from domain.clips.spans import MediaSpan, plan_span
 from domain.clips.tracker import plan_clip
 from domain.media.segments import SegmentRef
 from infra.media.concat import SpliceError
@@ -99,12 +100,11 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture
-async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
+def studio(tmp_path: Path, media_pool: MediaPool) -> Studio:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    async with MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=30, timeout=30.0) as pool:
-        store = LocalSegmentStore(tmp_path / "segments")
-        yield Studio(store, WatchedStore(tmp_path / "clips"), pool, scratch)
+    store = LocalSegmentStore(tmp_path / "segments")
+    return Studio(store, WatchedStore(tmp_path / "clips"), media_pool, scratch)
 
 
 @pytest.fixture
@@ -321,6 +321,35 @@ async def test_a_clip_whose_peak_cannot_be_shown_fails_with_the_reason(
         await studio.render(planned(stored))
     assert (raised.value.type, raised.value.non_retryable) == ("media_damaged", True)
     assert (studio.stored(), studio.left_over()) == ([], [])
+
+
+async def test_a_damaged_clip_on_demand_fails_rather_than_becoming_shorter(
+    studio: Studio, stored: list[SegmentRef], parts: list[Path]
+) -> None:
+    data = await asyncio.to_thread(parts[2].read_bytes)
+    await studio.segments.put(stored[2].key, spoiled(data, first=0.3, pid=None))
+    spec = planned(stored, peak=3.5).model_copy(update={"highlight_id": None})
+    with pytest.raises(ApplicationError, match="within the clip") as raised:
+        await studio.render(spec)
+    assert (raised.value.type, raised.value.non_retryable) == ("media_damaged", True)
+    assert (studio.stored(), studio.left_over()) == ([], [])
+
+
+@pytest.mark.parametrize(("video", "audio"), [(True, False), (False, True)], ids=["mute", "sound"])
+async def test_a_clip_on_demand_has_what_its_stream_has(
+    studio: Studio, tmp_path: Path, *, video: bool, audio: bool
+) -> None:
+    source = film(tmp_path / "one.mp4", seconds=6.0, video=video, audio=audio)
+    cut = await asyncio.to_thread(segments, source, tmp_path / "one")
+    stored = [await store_part(studio.segments, number, part) for number, part in enumerate(cut)]
+    stored = [each.model_copy(update={"has_video": video, "has_audio": audio}) for each in stored]
+    span = MediaSpan(start=stored[0].start + 0.5, end=stored[0].start + 3.5)
+    (spec,) = plan_span(
+        span, stored, tenant_id=TENANT, stream_id=STREAM, request_id=UUID(int=9)
+    ).clips
+    rendered = await studio.render(spec)
+    assert rendered.duration == pytest.approx(3.0, abs=2 * FRAME)
+    assert (rendered.width is not None, rendered.has_audio) == (video, audio)
 
 
 async def test_an_encoder_that_fails_leaves_nothing(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,14 +30,6 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
 @pytest.fixture
 async def scene(film: Film, tmp_path: Path) -> Scene:
     return await store_scene(film, tmp_path)
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[MediaPool]:
-    async with MediaPool(
-        processes=1, memory_bytes=2 << 30, cpu_seconds=20, timeout=30
-    ) as media_pool:
-        yield media_pool
 
 
 class Analyzer:
@@ -71,22 +62,28 @@ class Analyzer:
         return found
 
 
-async def test_a_moment_in_real_media_is_found_where_it_is(scene: Scene, pool: MediaPool) -> None:
-    (candidate,) = await Analyzer(scene, pool).analyze_all(scene.windows())
+async def test_a_moment_in_real_media_is_found_where_it_is(
+    scene: Scene, media_pool: MediaPool
+) -> None:
+    (candidate,) = await Analyzer(scene, media_pool).analyze_all(scene.windows())
     assert candidate.peak == pytest.approx(scene.peak, abs=1.0)
     assert candidate.start < scene.peak < candidate.end
     assert candidate.peak_wall_clock == STARTED + timedelta(seconds=candidate.peak)
     assert min(candidate.score.dimensions().values()) >= 0.7
 
 
-async def test_windows_of_any_size_give_the_same_candidates(scene: Scene, pool: MediaPool) -> None:
-    by_three = await Analyzer(scene, pool).analyze_all(scene.windows(3))
-    everything = await Analyzer(scene, pool).analyze(*scene.windows(5), previous=None, last=True)
+async def test_windows_of_any_size_give_the_same_candidates(
+    scene: Scene, media_pool: MediaPool
+) -> None:
+    by_three = await Analyzer(scene, media_pool).analyze_all(scene.windows(3))
+    everything = await Analyzer(scene, media_pool).analyze(
+        *scene.windows(5), previous=None, last=True
+    )
     assert list(everything.candidates) == by_three
 
 
-async def test_a_retry_gives_the_identical_answer(scene: Scene, pool: MediaPool) -> None:
-    analyzer, windows = Analyzer(scene, pool), scene.windows()
+async def test_a_retry_gives_the_identical_answer(scene: Scene, media_pool: MediaPool) -> None:
+    analyzer, windows = Analyzer(scene, media_pool), scene.windows()
     answers: list[HighlightCandidate] = []
     for window in windows:
         previous = window.index - 1 if window.index else None
@@ -97,25 +94,25 @@ async def test_a_retry_gives_the_identical_answer(scene: Scene, pool: MediaPool)
     assert len(answers) == 1
 
 
-async def test_old_states_are_deleted(scene: Scene, pool: MediaPool) -> None:
-    await Analyzer(scene, pool).analyze_all(scene.windows(2))
+async def test_old_states_are_deleted(scene: Scene, media_pool: MediaPool) -> None:
+    await Analyzer(scene, media_pool).analyze_all(scene.windows(2))
     assert len(await scene.store.list(f"{TENANT}/{STREAM}/analysis/")) == 4
 
 
 async def test_a_lost_state_costs_the_memory_and_nothing_else(
-    scene: Scene, pool: MediaPool
+    scene: Scene, media_pool: MediaPool
 ) -> None:
-    result = await Analyzer(scene, pool).analyze(scene.windows()[2], previous=1)
+    result = await Analyzer(scene, media_pool).analyze(scene.windows()[2], previous=1)
     assert result.watermark == pytest.approx(17.0)
 
 
 async def test_corrupt_and_missing_segments_are_counted_and_passed_over(
-    scene: Scene, pool: MediaPool
+    scene: Scene, media_pool: MediaPool
 ) -> None:
     await scene.store.put(scene.segments[3].key, b"\x00not media at all" * 500)
     await scene.store.put(scene.segments[4].key, b"")
     await scene.store.delete(scene.segments[5].key)
-    analyzer = Analyzer(scene, pool)
+    analyzer = Analyzer(scene, media_pool)
     result = await analyzer.analyze(*scene.windows(), previous=None, last=True)
     assert result.undecodable_segments == 3
     (gap,) = result.gaps
@@ -125,8 +122,8 @@ async def test_corrupt_and_missing_segments_are_counted_and_passed_over(
     assert [each.peak for each in result.candidates] == pytest.approx([scene.peak], abs=1.0)
 
 
-async def test_one_pass_over_all_frames_finds_the_same(scene: Scene, pool: MediaPool) -> None:
-    by_window = await Analyzer(scene, pool).analyze_all(scene.windows())
+async def test_one_pass_over_all_frames_finds_the_same(scene: Scene, media_pool: MediaPool) -> None:
+    by_window = await Analyzer(scene, media_pool).analyze_all(scene.windows())
     files = [
         SegmentFile(
             path=await scene.store.path(segment.key),
@@ -143,7 +140,7 @@ async def test_one_pass_over_all_frames_finds_the_same(scene: Scene, pool: Media
 
 
 async def test_damage_in_every_segment_costs_neither_the_windows_nor_the_moment(
-    scene: Scene, pool: MediaPool
+    scene: Scene, media_pool: MediaPool
 ) -> None:
     dice = random.Random(3)
     for segment in scene.segments:
@@ -151,14 +148,14 @@ async def test_damage_in_every_segment_costs_neither_the_windows_nor_the_moment(
         for _ in range(20):
             data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
         await scene.store.put(segment.key, bytes(data))
-    found = await Analyzer(scene, pool).analyze_all(scene.windows())
+    found = await Analyzer(scene, media_pool).analyze_all(scene.windows())
     assert any(abs(each.peak - scene.peak) < 2.0 for each in found)
 
 
 async def test_whatever_a_media_process_raises_costs_the_segments_it_is_about(
-    scene: Scene, pool: MediaPool, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, media_pool: MediaPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure, bad = pool.run, scene.segments[4].key.rpartition("/")[2]
+    measure, bad = media_pool.run, scene.segments[4].key.rpartition("/")[2]
 
     async def stumble(
         task: object,
@@ -170,14 +167,14 @@ async def test_whatever_a_media_process_raises_costs_the_segments_it_is_about(
             raise IndexError("list index out of range")
         return await measure(measure_segments, files, hud, screen)
 
-    monkeypatch.setattr(pool, "run", stumble)
-    result = await Analyzer(scene, pool).analyze(*scene.windows()[1:2], previous=None)
+    monkeypatch.setattr(media_pool, "run", stumble)
+    result = await Analyzer(scene, media_pool).analyze(*scene.windows()[1:2], previous=None)
     assert [gap.first_sequence for gap in result.gaps] == [4]
     assert result.analyzed_seconds == pytest.approx((4.0,), abs=0.3)
 
 
 async def test_heartbeats_go_on_while_a_media_process_works(
-    scene: Scene, pool: MediaPool, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, media_pool: MediaPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def slowly(
         task: object, files: tuple[SegmentFile, ...], *screen: object
@@ -185,7 +182,7 @@ async def test_heartbeats_go_on_while_a_media_process_works(
         await asyncio.sleep(2.5)
         return (None,) * len(files)
 
-    monkeypatch.setattr(pool, "run", slowly)
+    monkeypatch.setattr(media_pool, "run", slowly)
     environment, beats = ActivityEnvironment(), []
     environment.on_heartbeat = lambda *details: beats.append(details)
     request = AnalyzeWindowInput(
@@ -195,6 +192,6 @@ async def test_heartbeats_go_on_while_a_media_process_works(
         profile_id="default",
         profile_version="1",
     )
-    analysis = LocalAnalysis(segments=scene.store, pool=pool)
+    analysis = LocalAnalysis(segments=scene.store, pool=media_pool)
     await environment.run(analysis.analyze_window, request)
     assert len(beats) >= 2

@@ -121,10 +121,12 @@ async def test_a_profile_that_is_gone_from_the_files_still_decides(
     assert (found.profile, found.note) == (profile, "")
 
 
-async def test_a_pinned_profile_is_read_from_the_database_once(
-    database: Database, tenant: UUID, store: ProfileStore
+@pytest.mark.parametrize("is_pinned", [True, False])
+async def test_a_profile_is_looked_for_in_the_database_once(
+    database: Database, tenant: UUID, store: ProfileStore, *, is_pinned: bool
 ) -> None:
     _, profile = await start_stream(database, store, tenant)
+    version = profile.version if is_pinned else "000000000000"
     pinned = PinnedProfiles(database, store)
     statements: list[str] = []
 
@@ -133,7 +135,7 @@ async def test_a_pinned_profile_is_read_from_the_database_once(
         statements.append(str(arguments[2]))
 
     for _ in range(3):
-        await pinned.find(tenant, "soccer", profile.version)
+        await pinned.find(tenant, "soccer", version)
     assert len([each for each in statements if "pinned_profiles" in each]) == 1
 
 

@@ -13,12 +13,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from activities.ingest.store import StoredSegments
 from activities.maintenance import ExecutionActivities
+from app.services.clips import MediaRetention
 from app.services.streams import StreamStarter, close_orphan
 from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
-from domain.clips.models import ClipStatus
+from domain.clips.models import ClipSpec, ClipStatus
+from domain.clips.tracker import LONGEST_LEAD_IN
 from domain.ids import (
     backfill_workflow_id,
     clip_workflow_id,
@@ -26,7 +27,7 @@ from domain.ids import (
     stream_workflow_id,
 )
 from domain.media.segments import Gap, GapReason
-from domain.streams.messages import StreamRecord
+from domain.streams.messages import ClipRecord, MediaRelease, StreamRecord
 from domain.streams.reconciliation import (
     ExecutionState,
     ReconcileExecutionsInput,
@@ -39,6 +40,7 @@ from infra.db.engine import Database
 from infra.db.repositories import clips, deliveries, events, streams, tenants
 from infra.db.tables import BeamRow, Clip, Connection, EventRow, Stream
 from infra.settings import Settings
+from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from infra.temporal.client import TemporalUnavailableError, WorkflowExecutions, connected
 from tests.factories.rows import new_clip, new_endpoint, new_highlight, new_stream, usage_event
@@ -65,6 +67,7 @@ class Stage:
         self.segments = segments
         self.starter = StreamStarter(connected(client), limits=Settings().ingest_limits())
         self.executions = WorkflowExecutions(connected(client))
+        self.retention = MediaRetention(database, seconds=3600.0)
 
         async def only_this() -> list[UUID]:
             return [tenant_id]
@@ -78,6 +81,7 @@ class Stage:
             starter=self.starter,
             segments=self.segments,
             dispatcher=WebhookDispatcher(self.database, connected(self.client)),
+            retention=self.retention,
         )
         return await ActivityEnvironment().run(activities.reconcile_executions, request)
 
@@ -281,6 +285,65 @@ async def test_a_lost_clip_without_its_media_fails_with_a_reason(stage: Stage) -
     assert await _count(stage, EventType.CLIP_FAILED) == 1
 
 
+async def test_a_lost_clip_on_demand_is_rendered_again(stage: Stage) -> None:
+    stream_id = await stage.stream()
+    await stage.store(stream_id, *(54.0 + 2.0 * number for number in range(7)))
+    clip_id = await _requested_clip(stage, stream_id)
+    assert (await stage.reconcile()).clips_restarted == 1
+    name = clip_workflow_id(tenant_id=stage.tenant_id, clip=clip_id)
+    assert await stage.executions.state(name) is ExecutionState.RUNNING
+
+
+async def test_a_lost_clip_on_demand_without_its_media_fails_with_a_reason(stage: Stage) -> None:
+    stream_id = await stage.stream()
+    clip_id = await _requested_clip(stage, stream_id)
+    assert (await stage.reconcile()).clips_failed == 1
+    assert "no longer stored" in (await stage.clip(clip_id)).message
+    assert await _count(stage, EventType.CLIP_FAILED) == 1
+
+
+async def test_the_media_of_an_ended_stream_is_deleted_when_its_time_is_over(stage: Stage) -> None:
+    stream_id = await stage.stream()
+    await stage.store(stream_id, 0.0, 2.0)
+    everything = MediaRelease(tenant_id=stage.tenant_id, stream_id=stream_id)
+    assert await stage.retention.limited(everything) is None
+    assert (await stage.reconcile()).media_deleted == 0
+    assert await MediaRetention(stage.database, seconds=0.0).limited(everything) is None
+    assert (await stage.reconcile()).media_deleted == 1
+    assert await stage.segments.list(f"{stage.tenant_id}/{stream_id}/") == []
+    assert (await stage.reconcile()).media_deleted == 0
+
+
+async def test_media_that_a_clip_is_rendered_from_is_kept_until_then(stage: Stage) -> None:
+    stream_id = await stage.stream()
+    await stage.store(stream_id, *(54.0 + 2.0 * number for number in range(7)))
+    clip_id = await _requested_clip(stage, stream_id)
+    await stage.reconcile()
+    everything = MediaRelease(tenant_id=stage.tenant_id, stream_id=stream_id)
+    await MediaRetention(stage.database, seconds=0.0).limited(everything)
+    assert (await stage.reconcile()).media_deleted == 0
+    row = await stage.clip(clip_id)
+    async with stage.database.session(stage.tenant_id) as session:
+        record = ClipRecord(spec=_spec(stage, stream_id, row.id), status=ClipStatus.FAILED)
+        await clips.record_clip(session, record)
+    assert (await stage.reconcile()).media_deleted == 1
+
+
+async def test_a_live_stream_keeps_the_media_of_a_clip_on_demand(stage: Stage) -> None:
+    stream_id = await stage.stream()
+    release = MediaRelease(tenant_id=stage.tenant_id, stream_id=stream_id, before=300.0, after=9.0)
+    assert await stage.retention.limited(release) == release
+    await _requested_clip(stage, stream_id)
+    limited = await stage.retention.limited(release)
+    assert limited is not None
+    assert (limited.before, limited.after) == (55.0 - LONGEST_LEAD_IN, 9.0)
+
+
+async def test_nothing_is_kept_of_a_deleted_stream(stage: Stage) -> None:
+    everything = MediaRelease(tenant_id=stage.tenant_id, stream_id=uuid4())
+    assert await stage.retention.limited(everything) == everything
+
+
 async def test_deliveries_of_a_terminated_workflow_are_handed_over_again(stage: Stage) -> None:
     endpoint = await new_endpoint(stage.database, stage.tenant_id)
     told = usage_event(stage.tenant_id)
@@ -353,3 +416,23 @@ async def _count(stage: Stage, kind: EventType) -> int:
     )
     async with stage.database.session(stage.tenant_id) as session:
         return await session.scalar(query) or 0
+
+
+def _spec(stage: Stage, stream_id: UUID, clip_id: UUID) -> ClipSpec:
+    return ClipSpec(
+        id=clip_id,
+        tenant_id=stage.tenant_id,
+        stream_id=stream_id,
+        highlight_id=None,
+        start=55.0,
+        end=65.0,
+        peak=60.0,
+        segments=(),
+    )
+
+
+async def _requested_clip(stage: Stage, stream_id: UUID) -> UUID:
+    spec = _spec(stage, stream_id, uuid4())
+    async with stage.database.session(stage.tenant_id) as session:
+        await clips.create_requested(session, spec, title="")
+    return spec.id

@@ -46,12 +46,20 @@ def clip_root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def settings(postgres: DatabaseUrls, temporal_server: TemporalServer, clip_root: Path) -> Settings:
+def segment_root(tmp_path: Path) -> Path:
+    return tmp_path / "segments"
+
+
+@pytest.fixture
+def settings(
+    postgres: DatabaseUrls, temporal_server: TemporalServer, clip_root: Path, segment_root: Path
+) -> Settings:
     return Settings(
         temporal_address=temporal_server.address,
         database_url=SecretStr(postgres.application),
         database_pool_size=2,
         clip_store=str(clip_root),
+        segment_store=str(segment_root),
         signing_secret=SecretStr(SECRET),
         public_base_url=BASE_URL,
         usage_flush_interval=300.0,  # so that requests of a test are metered as it closes the API

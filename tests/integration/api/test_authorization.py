@@ -78,6 +78,7 @@ async def test_no_key_sees_highlights_or_clips_without_the_scope_read(
     write = await allowed(await new_account(Scope.WRITE))
     assert write == {
         *("analyzeStream", "stopStream", "batchStopStreams", "deleteStream", "giveFeedback"),
+        *("createExport", "cancelExport", "deleteExport"),
     }
     for name in write:
         assert not shown_by(OURS[name]) & MEDIA, name

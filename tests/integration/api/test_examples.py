@@ -18,7 +18,7 @@ import pytest
 from temporalio.client import Client
 
 from infra.db.engine import Database
-from tests.factories.rows import new_clip, new_highlight, new_stream
+from tests.factories.rows import new_clip, new_export, new_highlight, new_stream
 from tests.integration.api.conftest import Account
 from tests.openapi import Documented, document, operations
 
@@ -54,6 +54,10 @@ async def scene(account: Account, database: Database, clip_root: Path, workflows
         file = clip_root / str(tenant) / str(stream) / f"{clip}.{suffix}"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(MEDIA)
+    export = await new_export(database, tenant, stream)
+    file = clip_root / str(tenant) / str(stream) / "exports" / str(export) / "1.mp4"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(MEDIA)
     key = await created(http.post("/v1/keys", json={"name": "other", "scopes": ["read"]}))
     patch = operations()["putProfileOverride"].body_example()
     override = await http.put("/v1/profiles/soccer/override", json=patch)
@@ -65,6 +69,7 @@ async def scene(account: Account, database: Database, clip_root: Path, workflows
     budget = operations()["putBudget"].body_example()
     await http.put("/v1/usage/budgets/analyzed_seconds", json=budget)
     known = {"stream_id": stream, "highlight_id": highlight, "clip_id": clip, "key_id": key["id"]}
+    known |= {"export_id": export}
     known |= {"connection_id": connection["id"], "endpoint_id": endpoint["id"]}
     known |= {"delivery_id": delivery["id"]}
     return Scene(
@@ -121,7 +126,10 @@ async def request(scene: Scene, operation: Documented) -> httpx.Request:
 
 async def signed(scene: Scene, path: str) -> dict[str, Any]:
     clip = (await scene.account.http.get(f"/v1/clips/{scene.known['clip_id']}")).json()
-    url = next(url for url in (clip["url"], clip["thumbnail_url"]) if urlsplit(url).path == path)
+    export = (await scene.account.http.get(f"/v1/exports/{scene.known['export_id']}")).json()
+    urls = [clip["url"], clip["thumbnail_url"]]
+    urls += [export["renditions"][0][name] for name in ("url", "index_url")]
+    url = next(url for url in urls if urlsplit(url).path == path)
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 

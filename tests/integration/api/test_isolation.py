@@ -9,9 +9,11 @@ import pytest
 from fastapi.routing import APIRoute
 
 from api import audit
+from api.clips import on_demand, playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
+from api.exports import routes as exports
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
@@ -22,12 +24,19 @@ from api.usage import routes as usage
 from api.webhooks import deliveries
 from api.webhooks import routes as webhooks
 from infra.db.engine import Database
-from tests.factories.rows import new_clip, new_delivery, new_endpoint, new_highlight, new_stream
+from tests.factories.rows import (
+    new_clip,
+    new_delivery,
+    new_endpoint,
+    new_export,
+    new_highlight,
+    new_stream,
+)
 from tests.integration.api.conftest import Account
 
 RESOURCES = (
     *(streams, stream_events),
-    *(search, highlights, feedback, clips, profiles, usage),
+    *(search, highlights, feedback, clips, on_demand, playback, exports, profiles, usage),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [
@@ -38,6 +47,10 @@ BY_ID = [
     ("GET", "/v1/highlights/{highlight_id}/feedback"),
     ("POST", "/v1/highlights/{highlight_id}/feedback"),
     ("GET", "/v1/clips/{clip_id}"),
+    ("GET", "/v1/streams/{stream_id}/clips"),
+    ("GET", "/v1/exports/{export_id}"),
+    ("POST", "/v1/exports/{export_id}/cancel"),
+    ("DELETE", "/v1/exports/{export_id}"),
     ("GET", "/v1/webhooks/{endpoint_id}"),
     ("GET", "/v1/webhooks/{endpoint_id}/deliveries"),
     ("POST", "/v1/webhooks/{endpoint_id}/test"),
@@ -48,22 +61,37 @@ BY_ID = [
     ("POST", "/v1/connections/{connection_id}/rotate"),
     ("DELETE", "/v1/streams/{stream_id}"),
 ]
-BODIES = {"/v1/highlights/{highlight_id}/feedback": {"verdict": "like"}}
+BODIES = {
+    "/v1/highlights/{highlight_id}/feedback": {"verdict": "like"},
+}
 LISTS = [
     ("GET", "/v1/streams"),
     ("GET", "/v1/highlights/list"),
+    ("GET", "/v1/exports"),
     ("GET", "/v1/webhooks"),
     ("GET", "/v1/webhooks/deliveries"),
     ("GET", "/v1/connections"),
 ]
 # By words (test_highlight_search.py).
 SEARCHES = [("GET", "/v1/highlights/search")]
-# By signature instead of a key (test_clips.py), or creating only.
+# By signature instead of a key (test_clips.py, test_exports.py, test_instant_clips.py), or
+# creating only.
 OTHERS = [
+    # With stored media, or on demand only (test_clips_on_demand.py).
+    ("POST", "/v1/streams/{stream_id}/clips"),
+    ("DELETE", "/v1/clips/{clip_id}"),
+    ("GET", "/v1/highlights/{highlight_id}/clip.m3u8"),
+    ("GET", "/v1/clips/{clip_id}/clip.m3u8"),
+    ("GET", "/v1/streams/{stream_id}/media/{variant}/{name}"),
+    ("HEAD", "/v1/streams/{stream_id}/media/{variant}/{name}"),
     ("GET", "/v1/clips/{clip_id}/download"),
     ("HEAD", "/v1/clips/{clip_id}/download"),
     ("GET", "/v1/clips/{clip_id}/thumbnail"),
     ("HEAD", "/v1/clips/{clip_id}/thumbnail"),
+    ("GET", "/v1/exports/{export_id}/renditions/{number}/download"),
+    ("HEAD", "/v1/exports/{export_id}/renditions/{number}/download"),
+    ("GET", "/v1/exports/{export_id}/renditions/{number}/index"),
+    ("POST", "/v1/exports"),
     ("POST", "/v1/streams/analyze"),
     ("POST", "/v1/webhooks/subscribe"),
 ]
@@ -125,11 +153,13 @@ async def owned(other_account: Account, database: Database, clip_root: Path) -> 
     clip = await new_clip(database, tenant, stream, highlight)
     endpoint = await new_endpoint(database, tenant)
     delivery = await new_delivery(database, tenant, endpoint)
+    export = await new_export(database, tenant, stream)
     connection = (await other_account.http.post("/v1/connections", json={"name": "C"})).json()
     return {
         "stream_id": stream,
         "highlight_id": highlight,
         "clip_id": clip,
+        "export_id": export,
         "endpoint_id": endpoint,
         "delivery_id": delivery,
         "connection_id": UUID(connection["id"]),

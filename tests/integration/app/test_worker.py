@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from inspect import getmembers, isclass, isfunction
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -15,9 +18,10 @@ from temporalio.worker import Worker
 from activities import interfaces
 from app.container import Container
 from app.dev.postgres import DatabaseUrls
-from app.worker import ingest_activities, workers
+from app.worker import ingest_activities, running, workers
 from domain import task_queues
 from infra.settings import Settings
+from infra.temporal.backlog import log_backlogs
 
 
 @pytest.fixture
@@ -60,11 +64,17 @@ def declared() -> set[str]:
     return found
 
 
+async def eventually(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not check():  # noqa: ASYNC110 - another process decides when
+            await asyncio.sleep(0.05)
+
+
 async def test_there_is_one_worker_for_each_queue(served: Sequence[Worker]) -> None:
     assert sorted(worker.task_queue for worker in served) == sorted(task_queues.ALL)
 
 
-async def test_a_worker_with_media_on_its_own_disk_has_queues_of_its_own(
+async def test_a_worker_with_media_on_its_own_disk_renders_from_a_queue_of_its_own(
     container: Container, temporal_client: Client
 ) -> None:
     container.worker_name = "render-1-0123456789ab"
@@ -73,12 +83,9 @@ async def test_a_worker_with_media_on_its_own_disk_has_queues_of_its_own(
         each.task_queue: activities_of(each) for each in workers(container, temporal_client, ingest)
     }
     await ingest.close()
-    assert set(by_queue) - set(task_queues.ALL) == {
-        "highlights-analysis@render-1-0123456789ab",
-        "highlights-render@render-1-0123456789ab",
-    }
-    for queue in (task_queues.ANALYSIS, task_queues.RENDER):
-        assert by_queue[f"{queue}@render-1-0123456789ab"] == by_queue[queue]
+    own = "highlights-render@render-1-0123456789ab"
+    assert set(by_queue) - set(task_queues.ALL) == {own}
+    assert by_queue[own] == by_queue[task_queues.RENDER]
 
 
 async def test_every_activity_is_served_once_on_its_queue(served: Sequence[Worker]) -> None:
@@ -94,3 +101,54 @@ async def test_workflows_are_served_where_they_are_started(served: Sequence[Work
     (orchestration,) = [each for each in served if each.task_queue == task_queues.ORCHESTRATION]
     names = {workflow.__name__ for workflow in orchestration.config().get("workflows", [])}
     assert {"StreamWorkflow", "ClipWorkflow"} <= names
+
+
+@pytest.mark.parametrize(
+    ("queues", "own"),
+    [
+        ((task_queues.RENDER, task_queues.DELIVER), set()),
+        (
+            (task_queues.IO,),
+            {"highlights-analysis@host-0123456789ab", "highlights-render@host-0123456789ab"},
+        ),
+    ],
+)
+async def test_a_worker_serves_the_queues_of_its_settings(
+    container: Container, temporal_client: Client, queues: tuple[str, ...], own: set[str]
+) -> None:
+    container.settings = container.settings.model_copy(update={"worker_queues": queues})
+    container.worker_name = "host-0123456789ab"
+    ingest = ingest_activities(container)
+    served = workers(container, temporal_client, ingest)
+    await ingest.close()
+    assert {each.task_queue for each in served} == {*queues, *own}
+
+
+async def test_workers_of_some_queues_stop_in_order(
+    container: Container, temporal_client: Client
+) -> None:
+    queues = (task_queues.ORCHESTRATION, task_queues.DELIVER)
+    container.settings = container.settings.model_copy(update={"worker_queues": queues})
+    ingest = ingest_activities(container)
+    served = workers(container, temporal_client, ingest)
+    async with running(served):
+        await eventually(lambda: all(each.is_running for each in served))
+    await ingest.close()
+    assert not any(each.is_running for each in served)
+
+
+async def test_the_backlog_of_a_queue_is_logged_as_a_metric(temporal_client: Client) -> None:
+    await temporal_client.start_workflow(
+        "NotServed", id=f"waits-{uuid4()}", task_queue=task_queues.ORCHESTRATION
+    )
+    with capture_logs() as logs:
+        watching = asyncio.create_task(
+            log_backlogs(temporal_client, [task_queues.ORCHESTRATION], interval=0.1)
+        )
+        await eventually(lambda: any(each.get("task_queue_backlog") for each in logs))
+        watching.cancel()
+    line = next(each for each in logs if each.get("task_queue_backlog"))
+    (declared_metric,) = line["_aws"]["CloudWatchMetrics"]
+    assert line["task_queue"] == "highlights"
+    assert declared_metric["Metrics"] == [{"Name": "task_queue_backlog", "Unit": "Count"}]
+    assert declared_metric["Dimensions"] == [["environment", "task_queue"]]

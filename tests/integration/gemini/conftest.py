@@ -6,6 +6,7 @@ which costs a few cents; without it that second time is not collected.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from infra.media.pool import MediaPool
 from infra.settings import Settings
 from tests.factories.scenes import Film, Scene, film_scene, store_scene
 from tests.fakes.gemini import KEY, FakeGemini
+from tests.fakes.remembering_media_pool import RememberingMediaPool
 
 # Read before the fixture `home` empties the environment.
 _REAL_KEY = os.environ.get("GEMINI_API_KEY")
@@ -75,11 +77,12 @@ async def client(fake_gemini: FakeGemini) -> AsyncIterator[GeminiClient]:
     await made.close()
 
 
-@pytest.fixture
-async def pool() -> AsyncIterator[MediaPool]:
-    """A child process that reads media."""
-    async with MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=20, timeout=30) as made:
-        yield made
+@pytest.fixture(scope="session")
+def pool() -> Iterator[MediaPool]:
+    """A child process that reads media, which does the same work once."""
+    made = RememberingMediaPool()
+    yield made
+    asyncio.run(made.close())
 
 
 @pytest.fixture

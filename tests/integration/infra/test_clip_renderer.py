@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -33,14 +33,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def parts(base: Path) -> list[Path]:
     """The film in five segments."""
     return segments(base, base.parent / "parts")
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[MediaPool]:
-    async with MediaPool(
-        processes=1, memory_bytes=2 << 30, cpu_seconds=30, timeout=30.0
-    ) as running:
-        yield running
 
 
 class Studio:
@@ -77,10 +69,10 @@ class Studio:
 
 
 @pytest.fixture
-def studio(pool: MediaPool, tmp_path: Path) -> Studio:
+def studio(media_pool: MediaPool, tmp_path: Path) -> Studio:
     directory = tmp_path / "studio"
     directory.mkdir()
-    return Studio(pool, directory)
+    return Studio(media_pool, directory)
 
 
 def swapped(files: Sequence[SourceFile], number: int, path: Path) -> list[SourceFile]:

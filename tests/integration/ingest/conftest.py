@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ from infra.media.hls_client import HlsClient
 from infra.media.pool import MediaPool
 from infra.ssrf import UrlGuard
 from infra.storage.segments import LocalSegmentStore
-from tests.conftest import run_apart
 from tests.factories.media import make_video
 from tests.integration.ingest.harness import IngestHarness
 
@@ -55,14 +54,6 @@ def fmp4(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         options=(*options, *names),
     )
     return {path.name: path.read_bytes() for path in sorted(directory.glob("*.m*4*"))}
-
-
-@pytest.fixture(scope="session")
-def media_pool() -> Iterator[MediaPool]:
-    """One media child for all tests of this process."""
-    pool = MediaPool(processes=1, memory_bytes=1 << 30, cpu_seconds=10, timeout=20.0)
-    yield pool
-    run_apart(pool.close())
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +21,6 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.follow import AnalysisPool, FollowActivities, WindowAnalyzer
 from activities.ingest import IngestActivities
-from activities.ingest.store import IndexedMinute
 from demo.origin.server import bind, serving
 from domain.ingest.messages import FetchWindowInput, FetchWindowResult, IngestLimits, IngestProgress
 from domain.media.segments import Gap, SegmentRef, TimedMetadata, VariantPolicy
@@ -28,6 +29,7 @@ from domain.streams.status import EndReason
 from infra.media.hls_client import HlsClient
 from infra.media.pool import MediaPool
 from infra.ssrf import UrlGuard
+from infra.storage.segment_index import IndexedMinute
 from infra.storage.segments import LocalSegmentStore, SegmentStore
 
 QUICK = IngestLimits(
@@ -238,7 +240,7 @@ class Story:
             assert after.start == before.end
 
 
-Answer = Callable[[Request], Response]
+Answer = Callable[[Request], Response | Awaitable[Response]]
 
 
 @contextlib.asynccontextmanager
@@ -254,7 +256,10 @@ async def static_origin(
         found = answers.get(path)
         if found is None:
             return Response(status_code=404)
-        return found(request) if callable(found) else _with_ranges(request, found)
+        if not callable(found):
+            return _with_ranges(request, found)
+        response = found(request)
+        return response if isinstance(response, Response) else await response
 
     listener = bind("127.0.0.1", 0)
     app = Starlette(routes=[Route("/{path:path}", answer)])
@@ -269,6 +274,118 @@ def _with_ranges(request: Request, content: str | bytes) -> Response:
         return Response(data)
     first, last = (int(each) for each in asked.removeprefix("bytes=").split("-"))
     return Response(data[first : last + 1], status_code=206)
+
+
+_POLL_INTERVAL = 0.01
+
+IN_PARTS = pytest.mark.parametrize("in_parts", [False, True], ids=["plain", "low latency"])
+"""Runs a test on a plain origin, and on one of low-latency HLS."""
+
+
+class PartsOrigin:
+    """Publishes a finished playlist as low-latency HLS: each segment in two parts.
+
+    The next part appears with a request that waits for it, and the first segment is there from the
+    beginning. The halves of a segment have its name with `.0` and `.1` before the suffix.
+
+    Args:
+        answers: by path, with the playlist and its segments.
+        path: of the playlist, which names segments of its own folder.
+        read_first: wait with a part until the last one was read; the first segment excepted. A
+            client that asks for either after the other is complete would then wait for ever.
+        written: how the playlist writes a name.
+    """
+
+    def __init__(
+        self,
+        answers: Mapping[str, Answer | str | bytes],
+        path: str,
+        *,
+        read_first: bool = False,
+        written: Callable[[str], str] = str,
+    ) -> None:
+        folder = path[: path.rfind("/") + 1]
+        found = answers[path]
+        assert not callable(found)
+        text = found if isinstance(found, str) else found.decode()
+        self._read_first = read_first
+        self._written = written
+        self._published = 2
+        self._read: set[str] = set()
+        (first,) = re.findall(r"#EXT-X-MEDIA-SEQUENCE:(\d+)", text)
+        self._first = int(first)
+        self._header, self._entries = _entries(text)
+        self._halves: dict[str, bytes] = {}
+        for _, name in self._entries:
+            data = answers[f"{folder}{name}"]
+            assert isinstance(data, bytes)
+            middle = len(data) // 2
+            self._halves |= zip(
+                _half_names(folder + name), (data[:middle], data[middle:]), strict=True
+            )
+        self.answers: dict[str, Answer | str | bytes] = {**answers, path: self._playlist}
+        self.answers |= dict.fromkeys(self._halves, self._half)
+
+    def _half(self, request: Request) -> Response:
+        name = request.url.path[1:]
+        if list(self._halves).index(name) >= self._published:
+            return Response(status_code=404)
+        self._read.add(name)
+        return Response(self._halves[name])
+
+    async def _playlist(self, request: Request) -> Response:
+        query = request.query_params
+        if "_HLS_msn" in query:
+            place = int(query["_HLS_msn"]) - self._first
+            wanted = 2 * place + int(query.get("_HLS_part", 1)) + 1
+            unread = set(list(self._halves)[2 : self._published]) - self._read
+            if self._published < wanted <= self._published + 2 and not (
+                self._read_first and unread
+            ):
+                self._published = wanted
+        return Response(self._listing())
+
+    def _listing(self) -> str:
+        target = "#EXT-X-TARGETDURATION"
+        control = "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n#EXT-X-PART-INF:PART-TARGET=0.9\n"
+        lines = [self._header.replace(target, control + target)]
+        for number, (tags, name) in enumerate(self._entries):
+            shown = self._published - 2 * number
+            if shown <= 0:
+                break
+            before, extinf, after = tags.partition("#EXTINF:")
+            duration = float(after.split(",")[0])
+            lines.append(before)
+            lines += [
+                f'#EXT-X-PART:DURATION={duration / 2:.3f},URI="{self._written(half)}"\n'
+                for half in _half_names(name)[:shown]
+            ]
+            if shown > 1:
+                lines.append(f"{extinf}{after}{self._written(name)}\n")
+        if self._published >= len(self._halves):
+            lines.append("#EXT-X-ENDLIST\n")
+        return "".join(lines)
+
+
+def _entries(playlist: str) -> tuple[str, list[tuple[str, str]]]:
+    """Split a playlist into its header and its segments: the tags before a name, and the name."""
+    header, entries, tags = "", [], ""
+    for line in playlist.splitlines():
+        if line.startswith("#EXT-X-ENDLIST"):
+            continue
+        if line and not line.startswith("#"):
+            entries.append((tags, line))
+            tags = ""
+        elif not entries and re.match(r"#EXTM3U|#EXT-X-(VERSION|TARGET|MEDIA-|PLAYLIST|DEF)", line):
+            header += f"{line}\n"
+        else:
+            tags += f"{line}\n"
+    return header, entries
+
+
+def _half_names(name: str) -> tuple[str, str]:
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}.0.{suffix}", f"{stem}.1.{suffix}"
 
 
 def heartbeats(environment: ActivityEnvironment) -> list[IngestProgress]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from uuid import UUID
@@ -47,11 +47,15 @@ def playing(**options: object) -> OriginOptions:
     return OriginOptions.model_validate(given)
 
 
-@pytest.mark.parametrize("faults", [Faults(), Faults(pts_wrap_in=2)], ids=["plain", "clock wraps"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"faults": Faults(pts_wrap_in=2)}, {"part_duration": 0.34}],
+    ids=["plain", "clock wraps", "low latency"],
+)
 async def test_captions_come_on_the_media_timeline_as_plain_text(
-    ingest: IngestHarness, video: Path, faults: Faults
+    ingest: IngestHarness, video: Path, options: Mapping[str, object]
 ) -> None:
-    async with LiveOrigin(video, playing(faults=faults)) as origin:
+    async with LiveOrigin(video, playing(**options)) as origin:
         story = await ingest.follow(origin.master_url)
     found = lines(story)
     assert [line.text for line in found] == ["He shoots", "Penalty & a save"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
 
 import pytest
@@ -35,7 +35,7 @@ def turning(after: int, before: str | Answer, then: str | Answer) -> Answer:
     """Answer in one way a few times, and in another ever after."""
     readings = count()
 
-    def answer(request: Request) -> Response:
+    def answer(request: Request) -> Response | Awaitable[Response]:
         chosen = before if next(readings) < after else then
         return chosen(request) if callable(chosen) else Response(chosen)
 
@@ -92,7 +92,7 @@ async def test_a_signed_address_that_expires_is_renewed_from_the_master_playlist
     }
     first = turning(1, live(0, 3), status(403))
 
-    def variant(request: Request) -> Response:
+    def variant(request: Request) -> Response | Awaitable[Response]:
         if request.query_params["sig"] == "1":
             return first(request)
         return Response(live(0, 6, end=True))

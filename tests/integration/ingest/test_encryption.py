@@ -15,7 +15,15 @@ from starlette.responses import Response
 from domain.media.segments import GapReason
 from domain.streams.status import EndReason
 from infra.media.decryption import DecryptionError, decrypt, decrypt_file
-from tests.integration.ingest.harness import IMPATIENT, QUICK, Answer, IngestHarness, static_origin
+from tests.integration.ingest.harness import (
+    IMPATIENT,
+    IN_PARTS,
+    QUICK,
+    Answer,
+    IngestHarness,
+    PartsOrigin,
+    static_origin,
+)
 from tests.integration.ingest.test_recordings import Recorder, recorder
 
 pytestmark = pytest.mark.timeout(60)
@@ -40,8 +48,9 @@ def listed(*entries: str, first: int = 0) -> str:
     return HEAD.format(first=first) + "\n".join(entries) + "\n#EXT-X-ENDLIST\n"
 
 
+@IN_PARTS
 async def test_keys_change_and_stop_within_a_stream(
-    ingest: IngestHarness, segments: dict[str, bytes]
+    ingest: IngestHarness, segments: dict[str, bytes], in_parts: bool
 ) -> None:
     plain = list(segments.values())
     answers: dict[str, Answer | str | bytes] = {
@@ -63,14 +72,18 @@ async def test_keys_change_and_stop_within_a_stream(
             *("#EXTINF:1,", "3.ts", "#EXT-X-KEY:METHOD=NONE", "#EXTINF:1,", "4.ts"),
             first=700,
         )
+        if in_parts:
+            answers |= PartsOrigin(answers, "live.m3u8").answers
         story = await ingest.follow(f"{base}/live.m3u8", IMPATIENT)
         assert (hits["keys/one"], hits["keys/two"]) == (1, 1)
+        assert [f"{n}.1.ts" for n in range(5) if hits[f"{n}.1.ts"]] == ["4.1.ts"] * in_parts
     assert story.gaps == []
     assert [await ingest.store.read(each.key) for each in story.segments] == plain[:5]
 
 
+@IN_PARTS
 async def test_an_encrypted_initialization_section_is_read_with_its_vector(
-    ingest: IngestHarness, fmp4: dict[str, bytes]
+    ingest: IngestHarness, fmp4: dict[str, bytes], in_parts: bool
 ) -> None:
     key = f'#EXT-X-KEY:METHOD=AES-128,URI="key",IV=0x{VECTOR.hex()}'
     answers: dict[str, Answer | str | bytes] = {
@@ -82,6 +95,8 @@ async def test_an_encrypted_initialization_section_is_read_with_its_vector(
     answers["live.m3u8"] = listed(
         key, '#EXT-X-MAP:URI="init.mp4"', "#EXTINF:1,", "seg0.m4s"
     ).replace("#EXT-X-ENDLIST", "#EXT-X-KEY:METHOD=NONE\n#EXTINF:1,\nseg1.m4s\n#EXT-X-ENDLIST")
+    if in_parts:
+        answers = PartsOrigin(answers, "live.m3u8").answers
     async with static_origin(answers) as (base, _):
         story = await ingest.follow(f"{base}/live.m3u8", IMPATIENT)
     assert story.sequences == [0, 1]

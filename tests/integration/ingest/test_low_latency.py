@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from starlette.requests import Request
-from starlette.responses import Response
 
 from demo.origin import Faults, LiveOrigin, OriginOptions
 from domain.streams.status import EndReason
-from tests.integration.ingest.harness import QUICK, Answer, IngestHarness, Story, static_origin
+from tests.integration.ingest.harness import QUICK, IngestHarness, PartsOrigin, Story, static_origin
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -59,61 +57,14 @@ async def test_the_parts_of_a_segment_are_its_bytes_and_spare_the_request_for_it
     assert max(n for path, n in origin.hits.items() if "part_" in path) == 1
 
 
-class SteppingOrigin:
-    """Publishes the next part only to a request that waits for it, once the last one was read.
-
-    A client that asks for the listing of a segment after it is complete, or for the segment
-    itself, would wait for ever.
-    """
-
-    def __init__(self, segments: dict[str, bytes]) -> None:
-        self.halves = {
-            f"{n}.{half}.ts": data[: len(data) // 2] if half == 0 else data[len(data) // 2 :]
-            for n, data in enumerate(segments.values())
-            for half in range(2)
-        }
-        self.published = 2  # halves
-        self.requested: set[str] = set()
-
-    @property
-    def answers(self) -> dict[str, Answer | str | bytes]:
-        halves: dict[str, Answer | str | bytes] = dict.fromkeys(self.halves, self._half)
-        return {"live.m3u8": self._playlist, **halves}
-
-    def _half(self, request: Request) -> Response:
-        name = request.url.path[1:]
-        if list(self.halves).index(name) >= self.published:
-            return Response(status_code=404)
-        self.requested.add(name)
-        return Response(self.halves[name])
-
-    def _playlist(self, request: Request) -> Response:
-        sequence, part = (int(request.query_params.get(f"_HLS_{n}", 0)) for n in ("msn", "part"))
-        names = list(self.halves)[2 : self.published]  # the first segment is no concern of this
-        if 2 * sequence + part == self.published and self.requested >= set(names):
-            self.published += 1
-        return Response(self._listing())
-
-    def _listing(self) -> str:
-        lines = [
-            "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0",
-            "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n#EXT-X-PART-INF:PART-TARGET=0.5",
-        ]
-        for place, name in enumerate(list(self.halves)[: self.published]):
-            lines.append(f'#EXT-X-PART:DURATION=0.5,URI="{name}"')
-            if place % 2:
-                lines.append(f"#EXTINF:1,\nseg{place // 2}.ts")
-        if self.published == len(self.halves):
-            lines.append("#EXT-X-ENDLIST")
-        return "\n".join(lines) + "\n"
-
-
 async def test_parts_are_read_and_the_listing_is_asked_for_before_the_segment_is_complete(
     ingest: IngestHarness, segments: dict[str, bytes]
 ) -> None:
-    origin = SteppingOrigin(segments)
-    answers = {**origin.answers, "seg0.ts": segments["seg0.ts"]}
-    async with static_origin(answers) as (base, hits):
+    entries = "".join(f"#EXTINF:1,\n{name}\n" for name in segments)
+    head = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n"
+    playlist = f"{head}{entries}#EXT-X-ENDLIST\n"
+    origin = PartsOrigin({**segments, "live.m3u8": playlist}, "live.m3u8", read_first=True)
+    async with static_origin(origin.answers) as (base, hits):
         story = await ingest.follow(f"{base}/live.m3u8")
     assert story.sequences == list(range(6))
     assert story.gaps == []

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from activities.ingest.store import IndexedMinute
 from demo.origin import LiveOrigin, OriginOptions
+from infra.storage.segment_index import IndexedMinute
 from tests.integration.ingest.harness import IngestHarness
 
 pytestmark = pytest.mark.timeout(60)

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from activities.ingest.store import StoredSegment, StoredSegments
 from benchmarks.stores.counting import CountingStore
 from demo.origin import LiveOrigin, OriginOptions
 from domain.ingest.window import index_key
+from infra.storage.segment_index import StoredSegment, StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from tests.factories.segments import MEDIA, stored_segment
 from tests.integration.ingest.harness import IngestHarness
@@ -121,6 +121,34 @@ async def test_segments_of_a_clip_are_found_across_minutes(store: CountingStore)
     refs = await segments(store).covering(55.0, 65.0)
     assert [ref.media_sequence for ref in refs] == [27, 28, 29, 30, 31, 32]
     assert store.requests["LIST"] == 0
+
+
+async def test_all_that_is_kept_is_found_from_a_place_near_its_end(store: CountingStore) -> None:
+    await keep(store, segments(store), *range(1200))
+    await segments(store).release(before=999.0)
+    kept = await segments(store).kept(near=2300.0)
+    assert (kept[0].start, kept[-1].end, len(kept)) == (998.0, 2400.0, 701)
+
+
+async def test_what_is_kept_is_found_from_a_record_that_is_minutes_old(
+    store: CountingStore,
+) -> None:
+    await keep(store, segments(store), *range(300, 600))
+    kept = await segments(store).kept(near=840.0)
+    assert (kept[0].start, kept[-1].end) == (600.0, 1200.0)
+
+
+async def test_nothing_is_kept_of_an_empty_store(store: CountingStore) -> None:
+    assert await segments(store).kept(near=0.0) == []
+
+
+async def test_what_one_release_kept_for_a_clip_goes_with_a_later_one(
+    store: CountingStore,
+) -> None:
+    await keep(store, segments(store), *range(600))
+    await segments(store).release(before=400.0, after=0.0)
+    await segments(store).release(before=900.0, after=800.0)
+    assert len(await stored(store)) == 150 + 5
 
 
 async def test_a_release_deletes_media_and_the_index_of_whole_minutes(store: CountingStore) -> None:

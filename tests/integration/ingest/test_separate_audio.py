@@ -19,6 +19,7 @@ from tests.integration.ingest.harness import (
     QUICK,
     Answer,
     IngestHarness,
+    PartsOrigin,
     Story,
     static_origin,
 )
@@ -113,22 +114,31 @@ async def hear(ingest: IngestHarness, story: Story) -> list[tuple[float, float]]
 
 
 @pytest.mark.parametrize(
-    ("pictures", "sound"),
+    ("pictures", "sound", "in_parts"),
     [
-        ("ts", "ts"),
-        ("fmp4", "fmp4"),
-        ("ts", "packed"),
-        ("fmp4", "ts"),
-        ("ts", "fmp4"),
-        ("ts", "ac3"),
-        ("fmp4", "eac3"),
+        ("ts", "ts", False),
+        ("ts", "ts", True),
+        ("fmp4", "fmp4", False),
+        ("fmp4", "fmp4", True),
+        ("ts", "packed", False),
+        ("fmp4", "ts", False),
+        ("ts", "fmp4", False),
+        ("ts", "ac3", False),
+        ("fmp4", "eac3", False),
     ],
 )
 async def test_segments_have_the_sound_of_their_own_time(
-    ingest: IngestHarness, split: Callable[[str, str], Files], pictures: str, sound: str
+    ingest: IngestHarness,
+    split: Callable[[str, str], Files],
+    pictures: str,
+    sound: str,
+    in_parts: bool,
 ) -> None:
     answers: dict[str, Answer | str | bytes] = {"master.m3u8": MASTER}
     answers |= split("v", pictures) | split("a", sound)
+    if in_parts:
+        for path in ("pictures.m3u8", "sound.m3u8"):
+            answers |= PartsOrigin(answers, path).answers
     async with static_origin(answers) as (base, hits):
         story = await ingest.follow(f"{base}/master.m3u8", LIMITS)
         assert all(

@@ -19,7 +19,13 @@ from domain.ingest.messages import IngestCursor
 from domain.media.segments import GapReason
 from domain.streams.status import EndReason
 from infra.storage.segments import LocalSegmentStore
-from tests.integration.ingest.harness import IMPATIENT, Answer, IngestHarness, static_origin
+from tests.integration.ingest.harness import (
+    IMPATIENT,
+    Answer,
+    IngestHarness,
+    PartsOrigin,
+    static_origin,
+)
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -188,6 +194,23 @@ def marker(number: int, payload: str) -> str:
     encoded = base64.b64encode(payload.encode()).decode()
     date = (NOON + timedelta(seconds=number / 1000)).isoformat()
     return f'#EXT-X-DATERANGE:ID="m{number}",START-DATE="{date}",X-100MSLIVE-PAYLOAD="{encoded}"\n'
+
+
+async def test_parts_are_named_with_variables_too(
+    ingest: IngestHarness, segments: dict[str, bytes]
+) -> None:
+    define = '#EXT-X-DEFINE:NAME="part",VALUE="seg"\n'
+    playlist = listing(0, *(f"#EXTINF:1,\n{name}\n" for name in segments), tags=define) + END
+    origin = PartsOrigin(
+        {**segments, "live.m3u8": playlist},
+        "live.m3u8",
+        written=lambda name: name.replace("seg", "{$part}"),
+    )
+    async with static_origin(origin.answers) as (base, hits):
+        story = await ingest.follow(f"{base}/live.m3u8", PATIENT)
+    assert story.sequences == list(range(6))
+    assert hits["seg5.1.ts"] == 1
+    assert hits["seg5.ts"] == 0
 
 
 async def test_metadata_that_cannot_be_encoded_or_is_too_much_costs_itself(

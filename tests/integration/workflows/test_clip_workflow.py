@@ -46,14 +46,18 @@ async def running(client: Client, shared: Script, own: Script | None) -> AsyncIt
 
 
 async def render(
-    client: Client, *, worker: str | None = OWNER, worker_timeout: float = 30.0
+    client: Client,
+    *,
+    worker: str | None = OWNER,
+    worker_timeout: float = 30.0,
+    on_demand: bool = False,
 ) -> ClipOutcome:
     segments = window(0).segments
     spec = ClipSpec(
         id=uuid4(),
         tenant_id=uuid4(),
         stream_id=uuid4(),
-        highlight_id=uuid4(),
+        highlight_id=None if on_demand else uuid4(),
         start=0.0,
         end=6.0,
         peak=3.0,
@@ -63,7 +67,7 @@ async def render(
         ClipWorkflow.run,
         ClipInput(
             spec=spec,
-            stream_workflow="stream/none",
+            stream_workflow=None if on_demand else "stream/none",
             timing=ClipTiming(retry_interval=0.01, worker_timeout=worker_timeout),
             worker=worker,
         ),
@@ -78,6 +82,13 @@ async def test_the_worker_that_has_the_media_renders(temporal_client: Client) ->
         outcome = await render(temporal_client)
     assert outcome.status is ClipStatus.READY
     assert (len(own.rendered), len(shared.rendered)) == (1, 0)
+
+
+async def test_a_clip_on_demand_is_rendered_without_a_stream(temporal_client: Client) -> None:
+    shared = Script()
+    async with running(temporal_client, shared, own=None):
+        outcome = await render(temporal_client, worker=None, on_demand=True)
+    assert (outcome.status, outcome.highlight_id) == (ClipStatus.READY, None)
 
 
 async def test_another_worker_renders_if_that_one_is_gone(temporal_client: Client) -> None:

@@ -58,6 +58,7 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("HIGHLIGHTS_PUBLIC_BASE_URL", "api.example.com", "begins with http:// or https://"),
         ("HIGHLIGHTS_CORS_ORIGINS", "https://a.example/x", "must be origins such as"),
         ("HIGHLIGHTS_TRUSTED_PROXIES", "10.0.0.0/33", "IPv4 or IPv6 network"),
+        ("HIGHLIGHTS_WORKER_QUEUES", "render", "task queues, of highlights, highlights-io"),
         ("HIGHLIGHTS_SIGNING_SECRET", "short", "a random text of 32 bytes or more"),
         ("HIGHLIGHTS_FFMPEG_PATH", "/none", "there is no such file"),
         ("HIGHLIGHTS_FFMPEG_PATH", __file__, "a program that this process may run"),

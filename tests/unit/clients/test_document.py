@@ -21,14 +21,22 @@ from tldrtv_highlights import AsyncHighlightsClient, HighlightsClient
 from tldrtv_highlights._endpoint import Endpoint, Sent
 from tldrtv_highlights._resource import Download, Following, Listing, Operation, Resource
 from tldrtv_highlights._transport import File
-from tldrtv_highlights.models import Clip
+from tldrtv_highlights.models import Clip, ExportRendition
 
-# What 100ms sends us is not for tenants to send.
-FOREIGN = {"receiveConnectionEvent", "receiveWorkspaceEvent"}
+# What 100ms sends us is not for tenants to send, and instant clips are for players.
+FOREIGN = {
+    *("receiveConnectionEvent", "receiveWorkspaceEvent"),
+    *("playHighlight", "playClip", "downloadSegment"),
+}
 CLIP = Clip.model_validate(
     {"id": "c", "status": "ready", "start": 0, "end": 1, "duration": 1}
     | dict.fromkeys(("url", "thumbnail_url"), "http://x/")
     | dict.fromkeys(("ready_at", "width", "height", "size"))
+)
+RENDITION = ExportRendition.model_validate(
+    dict.fromkeys(ExportRendition.model_fields)
+    | {"number": 1, "format": "hls", "aspect": "source", "fit": "crop", "watermark": False}
+    | {"status": "ready", "url": "http://x/", "index_url": "http://x/", "message": ""}
 )
 # Where the type does not say which keys there are.
 ARGUMENTS: dict[str, object] = {
@@ -38,6 +46,16 @@ ARGUMENTS: dict[str, object] = {
             *("timestamp_tolerance", "trusted_proxies"),
         )
     ),
+    "source": dict.fromkeys(("highlight_id", "clip_id", "stream_id", "from", "to", "exact")),
+    "renditions": [
+        dict.fromkeys(
+            (
+                *("format", "aspect", "fit", "resolution", "loudness"),
+                *("preset", "watermark"),
+            )
+        )
+    ],
+    "watermark": dict.fromkeys(("text", "image", "position", "opacity", "margin", "scale")),
     "correction": {"start": 1.0, "end": 2.0},
     "management": {"access_key": "x", "secret": "x"},
     "min_dimensions": dict.fromkeys(DIMENSIONS, 0.5),
@@ -49,6 +67,7 @@ VALUES: dict[Any, Any] = {
     bool: True,
     datetime: datetime(2026, 1, 1, tzinfo=UTC),
     Clip: CLIP,
+    ExportRendition: RENDITION,
 }
 
 
@@ -189,11 +208,15 @@ def is_nullable(schema: dict[str, Any]) -> bool:
 
 def test_downloads_go_to_the_signed_url_that_the_clip_carries() -> None:
     files = {
-        member.operation_id: member.build(None, CLIP, "x.mp4")
+        member.operation_id: member.build(
+            None, RENDITION if "endition" in member.operation_id else CLIP, "x.mp4"
+        )
         for member in METHODS.values()
         if isinstance(member, Download)
     }
     assert files["downloadClip"] == File(url="http://x/", path=Path("x.mp4"))
+    assert files["downloadRendition"] == File(url="http://x/", path=Path("x.mp4"))
+    assert files["downloadRenditionIndex"] == File(url="http://x/", path=Path("x.mp4"))
     assert files["downloadThumbnail"] == File(url="http://x/", path=Path("x.mp4"))
 
 

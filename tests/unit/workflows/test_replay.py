@@ -18,6 +18,7 @@ from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
+from workflows.export import ExportWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
@@ -47,6 +48,7 @@ def replayer(stream: type) -> Replayer:
         workflows=[
             stream,
             ClipWorkflow,
+            ExportWorkflow,
             DeliveryWorkflow,
             OutboxRelayWorkflow,
             MaintenanceWorkflow,
@@ -80,6 +82,8 @@ def test_every_kind_of_life_is_stored() -> None:
         "delivery-continued-last",
         "outbox-relay",
         "execution-reconcile",
+        "export-cancelled",
+        "exported",
         "failed",
         "failed-unrecorded",
         "maintenance",

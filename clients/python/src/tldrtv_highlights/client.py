@@ -13,6 +13,7 @@ from tldrtv_highlights.resources import (
     Audit,
     Clips,
     Connections,
+    Exports,
     HealthChecks,
     Highlights,
     Keys,
@@ -54,6 +55,7 @@ class HighlightsClient:
         self.streams = Streams(self._transport)
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
+        self.exports = Exports(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)
@@ -111,6 +113,7 @@ class AsyncHighlightsClient:
         self.streams = Streams(self._transport)
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
+        self.exports = Exports(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)

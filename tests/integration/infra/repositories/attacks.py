@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import make_transient_to_detached
 
 import infra.db.repositories as package
+from domain.clips.models import ClipSpec
 from domain.highlights.feedback import FeedbackVerdict
 from domain.highlights.selection import DecisionStatus
 from domain.hms.beam import Outcome
@@ -183,6 +184,19 @@ def _clip_row(it: Target) -> Clip:
         revision=1,
         **dict.fromkeys(("start", "duration"), 0.5),
         updated_at=WHEN,
+    )
+
+
+def _requested(it: Target) -> ClipSpec:
+    return ClipSpec(
+        id=uuid4(),
+        tenant_id=it.tenant,
+        stream_id=it.stream,
+        highlight_id=None,
+        start=0.0,
+        end=2.0,
+        peak=1.0,
+        segments=(),
     )
 
 
@@ -385,6 +399,17 @@ ATTACKS: dict[str, Attack] = {
     "clips.latest_by_highlight": lambda s, it: clips.latest_by_highlight(
         s, tenant_id=it.tenant, highlight_ids=[it.highlight]
     ),
+    "clips.of_request": lambda s, it: clips.of_request(s, tenant_id=it.tenant, request_id=it.clip),
+    "clips.list_page": lambda s, it: clips.list_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, after=None, limit=9
+    ),
+    "clips.needed_from": lambda s, it: clips.needed_from(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "clips.reserve_requested": lambda s, it: clips.reserve_requested(
+        s, tenant_id=it.tenant, count=1, default_plan=PlanName.FREE
+    ),
+    "clips.create_requested": lambda s, it: clips.create_requested(s, _requested(it), title="mine"),
     "clips.record_clip": lambda s, it: clips.record_clip(
         s, clip_record(it.tenant, it.stream, it.highlight)
     ),
@@ -584,6 +609,15 @@ ATTACKS: dict[str, Attack] = {
     "streams.clip_files": lambda s, it: streams.clip_files(
         s, tenant_id=it.tenant, stream_id=it.stream
     ),
+    "streams.keep_media": lambda s, it: streams.keep_media(
+        s, tenant_id=it.tenant, stream_id=it.stream, seconds=-1e6
+    ),
+    "streams.with_expired_media": lambda s, it: streams.with_expired_media(
+        s, tenant_id=it.tenant, limit=9
+    ),
+    "streams.note_media_deleted": lambda s, it: streams.note_media_deleted(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
     "streams.fail": lambda s, it: streams.fail(
         s,
         StreamRecord(tenant_id=it.tenant, stream_id=it.stream, progress=StreamProgress()),
@@ -617,9 +651,6 @@ ATTACKS: dict[str, Attack] = {
     "backfills.unfinished_clips": lambda s, it: backfills.unfinished_clips(
         s, tenant_id=it.tenant, quiet_for=-1.0, after=None, limit=9
     ),
-    "backfills.are_clips_rendering": lambda s, it: backfills.are_clips_rendering(
-        s, tenant_id=it.tenant, stream_id=it.stream
-    ),
     "backfills.overdue_queues": lambda s, it: backfills.overdue_queues(
         s, tenant_id=it.tenant, overdue_by=-1e6, limit=9
     ),
@@ -648,6 +679,7 @@ EXEMPT = {
     "highlights.conditions": "reads no table",
     "search.read_query": "reads no table",
     "search.stems": "reads no table",
+    "clips.mark_deleted": "changes a row that the caller has read",
 }
 
 

@@ -47,8 +47,9 @@ async def test_tags_can_be_left_out(
 
 
 async def test_a_large_file_goes_in_parts_with_a_checksum_of_the_whole(
-    bucket: S3Bucket, s3_server: S3Server, tmp_path: Path
+    bucket: S3Bucket, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(s3, "_MULTIPART_FROM", 16 << 20)  # 64 MiB take seconds
     data = os.urandom(17 << 20)
     movie = tmp_path / "movie.mp4"
     movie.write_bytes(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -150,6 +152,17 @@ async def test_a_clip_with_another_checksum_is_deleted_again(
     scripted.answers(Answer(), stored, Answer(204))
     with pytest.raises(s3.S3DamagedError):
         await S3ClipStore(bucket).put("t/s/movie.mp4", movie)
+
+
+async def test_a_clip_whose_checksum_the_response_repeats_is_not_read_back(
+    bucket: S3Bucket, scripted: ScriptedS3, tmp_path: Path
+) -> None:
+    movie = tmp_path / "movie.mp4"
+    movie.write_bytes(b"frames")
+    checksum = base64.b64encode(zlib.crc32(b"frames").to_bytes(4, "big")).decode()
+    scripted.answers(Answer(headers={"x-amz-checksum-crc32": checksum}))
+    await S3ClipStore(bucket).put("t/s/movie.mp4", movie)
+    assert scripted.methods() == ["PUT"]
 
 
 async def test_an_answer_that_breaks_off_leaves_no_file(

@@ -282,6 +282,7 @@ def test_a_highlight_has_one_clip_in_the_making_and_each_file_is_deleted_at_most
             tracker.track(decision(number, peak=10.0 * number))
         elif kind == "take":
             for spec in take(tracker):
+                assert spec.highlight_id is not None
                 assert spec.highlight_id.int not in under_way
                 assert spec.id not in on_disk
                 under_way[spec.highlight_id.int] = spec

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from domain.tenants.usage import (
     PLANS,
+    ExportQuotaExceededError,
     Plan,
     PlanName,
     StreamQuotaExceededError,
+    require_export_quota,
+    require_rendition_quota,
     require_stream_quota,
 )
 
@@ -28,7 +31,10 @@ def test_every_name_has_its_plan() -> None:
 def test_the_page_of_limits_lists_them() -> None:
     page = PAGE.read_text("utf-8")
     for plan in PLANS.values():
-        row = (plan.requests_per_minute, plan.key_requests_per_minute, plan.concurrent_streams)
+        row = (
+            *(plan.requests_per_minute, plan.key_requests_per_minute, plan.concurrent_streams),
+            *(plan.concurrent_exports, plan.renditions_per_export),
+        )
         assert f"| `{plan.name}` | {' | '.join(map(str, row))} |" in page
 
 
@@ -37,6 +43,8 @@ def test_a_larger_plan_allows_more_of_everything() -> None:
         assert smaller.requests_per_minute < larger.requests_per_minute
         assert smaller.key_requests_per_minute < larger.key_requests_per_minute
         assert smaller.concurrent_streams < larger.concurrent_streams
+        assert smaller.concurrent_exports < larger.concurrent_exports
+        assert smaller.renditions_per_export <= larger.renditions_per_export
 
 
 def test_a_key_never_has_more_than_its_tenant() -> None:
@@ -53,3 +61,13 @@ def test_there_is_room_exactly_below_the_quota(plan: Plan, count: int) -> None:
         with pytest.raises(StreamQuotaExceededError) as raised:
             require_stream_quota(plan, running)
         assert (raised.value.plan, raised.value.running) == (plan, tuple(running))
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
+def test_exports_and_their_renditions_are_refused_above_the_plan_only(plan: Plan) -> None:
+    require_export_quota(plan, plan.concurrent_exports - 1)
+    require_rendition_quota(plan, plan.renditions_per_export)
+    with pytest.raises(ExportQuotaExceededError, match="exports at a time"):
+        require_export_quota(plan, plan.concurrent_exports)
+    with pytest.raises(ExportQuotaExceededError, match="renditions in one export"):
+        require_rendition_quota(plan, plan.renditions_per_export + 1)

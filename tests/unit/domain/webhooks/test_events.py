@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.clips.models import ClipStatus
+from domain.exports.models import ExportStatus
 from domain.highlights.selection import DecisionStatus
 from domain.streams.status import StreamStatus
 from domain.webhooks.events import (
@@ -19,6 +20,7 @@ from domain.webhooks.events import (
     UsagePayload,
     event,
     of_clip,
+    of_export,
     of_highlight,
     of_stream,
 )
@@ -135,3 +137,19 @@ def test_tenants_are_notified_of_the_end_of_a_clip(
     before: ClipStatus | None, after: ClipStatus, told: EventType | None
 ) -> None:
     assert of_clip(before, after) == told
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (ExportStatus.QUEUED, ExportStatus.RUNNING, None),
+        (ExportStatus.RUNNING, ExportStatus.READY, EventType.EXPORT_READY),
+        (ExportStatus.RUNNING, ExportStatus.FAILED, EventType.EXPORT_FAILED),
+        (ExportStatus.READY, ExportStatus.READY, None),
+        (ExportStatus.RUNNING, ExportStatus.CANCELLED, None),
+    ],
+)
+def test_tenants_are_notified_of_the_end_of_an_export_that_they_did_not_cancel(
+    before: ExportStatus, after: ExportStatus, told: EventType | None
+) -> None:
+    assert of_export(before, after) == told

@@ -172,6 +172,16 @@ async def test_a_download_is_a_file_with_the_prefix_in_front(
     assert (tmp_path / "f").read_bytes() == b"init-segment"
 
 
+async def test_a_long_download_is_written_whole(client: HlsSession, tmp_path: Path) -> None:
+    body = bytes(range(256)) * (5 << 11)  # 2.5 MiB, more than one step of writing
+    async with origin(answer(body)) as (url, _):
+        written = await client.download(
+            Resource(url=url), tmp_path / "f", max_bytes=3 << 20, seconds=30
+        )
+    assert written == len(body)
+    assert (tmp_path / "f").read_bytes() == body
+
+
 async def test_a_part_is_asked_for_and_checked(client: HlsSession, tmp_path: Path) -> None:
     part = ByteRange(offset=10, length=4)
     answers = [answer(b"abcd", status="206 Partial Content"), answer(b"ab", status="206 x")]

@@ -9,7 +9,7 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 
 from infra.storage import s3
-from infra.storage.s3 import S3Error, S3Location, media_type, s3_error
+from infra.storage.s3 import S3Error, S3Location, s3_error
 from infra.storage.segments import StoreUnavailableError, store_error
 
 PLACE = S3Location("media", "clips")
@@ -125,11 +125,3 @@ def test_to_a_stream_an_error_of_s3_is_a_store_that_cannot_be_written() -> None:
     error = store_error(s3_error(refusal("AccessDenied"), PLACE, region="us-east-1"))
     assert isinstance(error, StoreUnavailableError)
     assert "clips" not in str(error)  # which bucket it is, is no business of the tenant
-
-
-@pytest.mark.parametrize(
-    ("key", "expected"),
-    [("t/s/1.mp4", "video/mp4"), ("t/s/1.ts", "video/mp2t"), ("state", "application/octet-stream")],
-)
-def test_the_suffix_of_a_key_says_its_media_type(key: str, expected: str) -> None:
-    assert media_type(key) == expected

@@ -11,7 +11,7 @@ from tldrtv_highlights.models.batches import (
     StreamResult,
     StreamResults,
 )
-from tldrtv_highlights.models.clips import Clip, ClipDetail
+from tldrtv_highlights.models.clips import Clip, ClipDetail, CreatedClips, MissingMedia, Playback
 from tldrtv_highlights.models.connections import (
     Checks,
     Connection,
@@ -20,6 +20,7 @@ from tldrtv_highlights.models.connections import (
     InboundEventList,
 )
 from tldrtv_highlights.models.events import StreamEvent
+from tldrtv_highlights.models.exports import Export, ExportRendition, ExportSource
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
 from tldrtv_highlights.models.highlights import (
@@ -69,11 +70,15 @@ __all__ = [
     "Connection",
     "ConnectionSecrets",
     "Correction",
+    "CreatedClips",
     "CreatedKey",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryDetail",
     "Evidence",
+    "Export",
+    "ExportRendition",
+    "ExportSource",
     "Feedback",
     "FoundHighlight",
     "Gap",
@@ -88,12 +93,14 @@ __all__ = [
     "Key",
     "Match",
     "MatchState",
+    "MissingMedia",
     "Model",
     "Override",
     "OverrideDetail",
     "OverrideHistory",
     "Page",
     "Piece",
+    "Playback",
     "ProfileDetail",
     "ProfileList",
     "ProfileMatch",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import AwareDatetime
 
 from tldrtv_highlights.models.base import Model
-from tldrtv_highlights.models.clips import Clip
+from tldrtv_highlights.models.clips import Clip, Playback
 from tldrtv_highlights.models.profiles import ProfileRef
 
 
@@ -62,6 +62,7 @@ class Highlight(Model):
     profile: ProfileRef
     peak_wall_clock: AwareDatetime | None
     clip: Clip | None
+    playback: Playback | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
 

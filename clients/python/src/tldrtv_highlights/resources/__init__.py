@@ -5,6 +5,7 @@ from __future__ import annotations
 from tldrtv_highlights.resources.audit import Audit
 from tldrtv_highlights.resources.clips import Clips
 from tldrtv_highlights.resources.connections import Connections
+from tldrtv_highlights.resources.exports import Exports
 from tldrtv_highlights.resources.health import HealthChecks
 from tldrtv_highlights.resources.highlights import Highlights
 from tldrtv_highlights.resources.keys import Keys
@@ -17,6 +18,7 @@ __all__ = [
     "Audit",
     "Clips",
     "Connections",
+    "Exports",
     "HealthChecks",
     "Highlights",
     "Keys",

@@ -1,15 +1,16 @@
-"""Clips: what is known of them, and their files."""
+"""Clips: ask for them, read them, download their files."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 
-from tldrtv_highlights._endpoint import Endpoint, Identity, Sent
-from tldrtv_highlights._resource import Resource, Transport, downloads, operation
+from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._resource import Resource, Transport, downloads, listing, operation
 from tldrtv_highlights._transport import File
 from tldrtv_highlights.errors import DownloadError
-from tldrtv_highlights.models import Clip, ClipDetail
+from tldrtv_highlights.models import Clip, ClipDetail, CreatedClips, Page
 
 
 class Clips(Resource[Transport]):
@@ -22,6 +23,83 @@ class Clips(Resource[Transport]):
     )
     def get(self, clip_id: Identity) -> Sent:
         """Read a clip's properties and fresh links."""
+        return Sent(path={"clip_id": clip_id})
+
+    @operation(
+        Endpoint(
+            operation_id="createClip",
+            method="POST",
+            path="/v1/streams/{stream_id}/clips",
+            answer=CreatedClips,
+            creates=True,
+        )
+    )
+    def create(
+        self,
+        stream_id: Identity,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        last: float | None = None,
+        at: datetime | None = None,
+        before: float | None = None,
+        after: float | None = None,
+        title: str | None = None,
+        on_gap: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Make a clip of any part of a stream whose media is kept.
+
+        Give either `start` with `end`, or `last`, or `at`.
+
+        Args:
+            stream_id: the stream.
+            start: seconds of media time at which it begins.
+            end: seconds of media time at which it ends.
+            last: the latest seconds of the stream.
+            at: an instant of the stream's wall clock.
+            before: seconds before `at`.
+            after: seconds after `at`.
+            title: for people.
+            on_gap: `refuse`, or `split` into one clip per part where media is missing.
+            idempotency_key: by default a new one, so that a lost answer makes nothing twice.
+        """
+        body = {
+            "from": start,
+            "to": end,
+            "last": last,
+            "at": at,
+            "before": before,
+            "after": after,
+            "title": title,
+            "on_gap": on_gap,
+        }
+        return Sent(
+            path={"stream_id": stream_id}, body=given(**body), headers=keyed(idempotency_key)
+        )
+
+    @listing(
+        Endpoint(
+            operation_id="listStreamClips",
+            method="GET",
+            path="/v1/streams/{stream_id}/clips",
+            answer=Page[ClipDetail],
+        )
+    )
+    def list(self, stream_id: Identity, *, limit: int | None = None) -> Sent:
+        """Iterate over a stream's clips, newest first; `limit` is the size of a page."""
+        return Sent(path={"stream_id": stream_id}, query={"limit": limit})
+
+    @operation(
+        Endpoint(
+            operation_id="deleteClip",
+            method="DELETE",
+            path="/v1/clips/{clip_id}",
+            answer=type(None),
+        )
+    )
+    def delete(self, clip_id: Identity) -> Sent:
+        """Delete a clip on demand with its files."""
         return Sent(path={"clip_id": clip_id})
 
     @downloads("downloadClip")

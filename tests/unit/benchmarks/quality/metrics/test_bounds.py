@@ -49,7 +49,8 @@ def test_clips_that_hit_nothing_say_nothing() -> None:
 @given(st.lists(intervals, min_size=1, max_size=8))
 def test_what_is_true_has_no_error(true: list[Interval]) -> None:
     told = boundary_errors([(true, true)])
-    assert told.start_p90 == told.end_p90 == 0
+    # Starts too small for a float's precision are the same time.
+    assert (told.start_p90, told.end_p90) == pytest.approx((0, 0), abs=1e-9)
 
 
 @given(seconds, st.floats(0.01, 1))

@@ -90,10 +90,15 @@ class TextRecognizer:
             ) from error
         # The first class means "no character", and the last one is a space.
         self._alphabet = ("", *alphabet.split("\n"), " ")
+        self._digits = [self._alphabet.index(str(digit)) for digit in range(10)]
         self._input = self._session.get_inputs()[0].name
 
-    def read(self, line: Grey) -> RecognizedText:
-        """Return the text of a line, given as luma.
+    def read(self, line: Grey, *, numbers: bool = False) -> RecognizedText:
+        """Return the text of a line, dark on light.
+
+        Args:
+            line: its rows and columns.
+            numbers: True if a single character is expected to be a digit.
 
         Raises:
             TextRecognitionError: the runtime failed, for example for lack of memory.
@@ -104,7 +109,16 @@ class TextRecognizer:
             (scores,) = self._session.run(None, {self._input: np.ascontiguousarray(picture)})
         except Exception as error:  # the runtime's own errors derive from Exception
             raise TextRecognitionError(f"the model failed: {str(error)[:120]}") from error
-        return self._decode(scores[0])
+        found = self._decode(scores[0])
+        if numbers and len(found.text) == 1 and not found.text.isascii():
+            return self._digit(scores[0])
+        return found
+
+    def _digit(self, scores: NDArray[np.float32]) -> RecognizedText:
+        """Return the most probable digit: pixel fonts look like characters of other scripts."""
+        likely = scores[:, self._digits].max(axis=0)
+        best = int(likely.argmax())
+        return RecognizedText(str(best), float(likely[best] / max(likely.sum(), 1e-9)))
 
     def _decode(self, scores: NDArray[np.float32]) -> RecognizedText:
         """Return the best class of each step without repetitions and blanks (CTC, greedy)."""

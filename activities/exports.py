@@ -1,0 +1,231 @@
+"""Activities that render exports from stored segments or a clip's file into the clip store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.heartbeat import heartbeating
+from activities.interfaces import Exports
+from app.services.webhooks import WebhookDispatcher
+from domain.clips.tracker import SEAM
+from domain.exports.models import (
+    ExportRecord,
+    ExportSpec,
+    RenderedExport,
+    RenderedRendition,
+    RenderExportInput,
+)
+from domain.media.segments import SegmentRef
+from infra.db.engine import Database
+from infra.db.repositories import exports
+from infra.media.concat import SourceFile, SpliceError
+from infra.media.exports.renderer import BadWatermarkError, ExportRenderer, RenditionFile
+from infra.media.render import Cut
+from infra.storage.clips import ClipStore
+from infra.storage.scratch import scratch_directory
+from infra.storage.segment_index import StoredSegments
+from infra.storage.segments import SegmentStore, UnknownKeyError
+
+_HEARTBEAT_INTERVAL: Final = 2.0
+_LEAD_IN: Final = 30.0
+"""Seconds of media before an export that are looked at for the keyframe of its first picture."""
+
+
+class _Source(NamedTuple):
+    """What to cut; `at` is the media time (s) of the first source, `movie` as `render` takes it."""
+
+    cut: Cut
+    at: float
+    movie: Path | None = None
+
+
+class ExportActivities(Exports):
+    """Renders exports on one machine, and records them.
+
+    Args:
+        database: receives the records.
+        segments: store of the media.
+        clips: store of finished files, clips among them.
+        renderer: makes the files.
+        dispatcher: sends events at once; without it, the outbox relay does.
+        scratch: directory for temporary files; by default the system's.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        segments: SegmentStore,
+        clips: ClipStore,
+        renderer: ExportRenderer,
+        dispatcher: WebhookDispatcher | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        self._database = database
+        self._segments = segments
+        self._clips = clips
+        self._renderer = renderer
+        self._dispatcher = dispatcher
+        self._scratch = scratch
+
+    @activity.defn(name="render_export")
+    async def render_export(self, request: RenderExportInput) -> RenderedExport:
+        spec, done = request.spec, 0.0
+
+        def report(seconds: float) -> None:
+            nonlocal done
+            done = seconds
+
+        with scratch_directory(self._scratch) as scratch:
+            async with heartbeating(lambda: done, interval=_HEARTBEAT_INTERVAL):
+                source = await self._source(spec, scratch)
+                try:
+                    files = await self._renderer.render(
+                        source.cut,
+                        spec,
+                        request.numbers,
+                        directory=scratch,
+                        movie=source.movie,
+                        on_progress=report,
+                    )
+                except SpliceError as error:
+                    message = "Nothing in the source's media can be read."
+                    raise _refusal(message, "media_damaged") from error
+                except BadWatermarkError as error:
+                    raise _refusal(str(error), "bad_watermark") from error
+                # All files were checked before the first one is stored.
+                results = [
+                    await self._store(spec, number, file, at=source.at)
+                    for number, file in sorted(files.items())
+                ]
+        return RenderedExport(renditions=tuple(results))
+
+    @activity.defn(name="delete_export")
+    async def delete_export(self, request: RenderExportInput) -> None:
+        for number in request.numbers:
+            await self._clips.delete(request.spec.key(number))
+
+    @activity.defn(name="record_export")
+    async def record_export(self, record: ExportRecord) -> None:
+        async with self._database.session(record.tenant_id) as session:
+            told = await exports.record_export(session, record)
+        if told and self._dispatcher is not None:
+            await self._dispatcher.try_dispatch(record.tenant_id)
+
+    async def _source(self, spec: ExportSpec, scratch: Path) -> _Source:
+        source = spec.source
+        if source.clip_key is None:
+            return await self._segments_of(spec)
+        try:
+            movie = await self._clips.fetch(source.clip_key, scratch)
+        except FileNotFoundError as error:
+            message = "The clip's file was deleted. Export from the stream, or render it again."
+            raise _refusal(message, "clip_missing") from error
+        file = SourceFile(path=movie, first_timestamp=0.0, duration=source.duration)
+        cut = Cut(
+            sources=(file,),
+            offset=0.0,
+            duration=source.duration,
+            thumbnail_at=source.duration / 2,
+        )
+        return _Source(cut, source.start, movie)
+
+    async def _segments_of(self, spec: ExportSpec) -> _Source:
+        """Find the segments of a span; they begin where its first picture can be decoded."""
+        source = spec.source
+        stored = StoredSegments(
+            self._segments, tenant_id=spec.tenant_id, stream_id=source.stream_id
+        )
+        found = await stored.covering(max(0.0, source.start - _LEAD_IN), source.end)
+        inside = [each for each in found if each.end > source.start]
+        if missing := _missing(inside, source.start, source.end):
+            message = (
+                f"There is no stored media from {missing[0]:.1f} s to {missing[1]:.1f} s of the "
+                "stream. Media is stored for a while only; export a span without gaps, or a clip."
+            )
+            raise _refusal(message, "media_missing")
+        start, end = source.start, source.end
+        if not spec.exact:
+            start, end = inside[0].start, inside[-1].end
+        segments = [*_lead_in(found[: len(found) - len(inside)], inside[0]), *inside]
+        first = segments[0].start
+        cut = Cut(
+            sources=tuple([await self._file(each, first) for each in segments]),
+            offset=max(0.0, start - first),
+            duration=end - start,
+            thumbnail_at=(start + end) / 2 - first,
+        )
+        return _Source(cut, first)
+
+    async def _file(self, segment: SegmentRef, first: float) -> SourceFile:
+        try:
+            path = await self._segments.path(segment.key)
+        except UnknownKeyError as error:
+            message = f"The media at {segment.start:.1f} s of the stream is no longer stored."
+            raise _refusal(message, "media_missing") from error
+        return SourceFile(
+            path=path,
+            first_timestamp=segment.first_timestamp,
+            start=segment.start - first,
+            duration=segment.duration,
+            has_audio=segment.has_audio,
+            audio_track=segment.audio_track,
+        )
+
+    async def _store(
+        self, spec: ExportSpec, number: int, file: RenditionFile, *, at: float
+    ) -> RenderedRendition:
+        if file.problem:
+            return RenderedRendition(number=number, message=file.problem)
+        await self._clips.put(spec.key(number), file.path)
+        return RenderedRendition(
+            number=number,
+            key=spec.key(number),
+            index=file.index,
+            start=at + file.start,
+            duration=file.duration,
+            size=file.size,
+            width=file.width,
+            height=file.height,
+            has_audio=file.has_audio,
+            loudness=file.loudness,
+            blurhash=file.blurhash,
+            sha256=file.sha256,
+            ready_at=datetime.now(UTC),
+        )
+
+
+def _lead_in(before: list[SegmentRef], first: SegmentRef) -> list[SegmentRef]:
+    """Return the segments before the first one, back to one that begins with a keyframe."""
+    needed: list[SegmentRef] = []
+    following = first
+    for each in reversed(before):
+        if following.starts_with_keyframe or following.start - each.end > SEAM:
+            break
+        needed.insert(0, each)
+        following = each
+    return needed
+
+
+def _missing(segments: list[SegmentRef], start: float, end: float) -> tuple[float, float] | None:
+    """Return the first span (s of media time) that no segment covers; None if there is none."""
+    if not segments:
+        return start, end
+    if segments[0].start - start > SEAM:
+        return start, segments[0].start
+    for before, after in pairwise(segments):
+        if after.start - before.end > SEAM:
+            return before.end, after.start
+    if end - segments[-1].end > SEAM:
+        return segments[-1].end, end
+    return None
+
+
+def _refusal(message: str, code: str) -> ApplicationError:
+    return ApplicationError(message, type=code, non_retryable=True)

@@ -1,0 +1,1 @@
+"""Exports: routes and schemas."""

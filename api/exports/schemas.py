@@ -1,0 +1,246 @@
+"""Request and response models of exports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from api.request_model import RequestModel
+from api.services import Services
+from domain.exports.models import (
+    FINISHED,
+    LONGEST,
+    MOST_RENDITIONS,
+    SHORTEST,
+    Aspect,
+    ExportStatus,
+    Fit,
+    RenderedRendition,
+    Rendition,
+    RenditionFormat,
+    Watermark,
+)
+from domain.exports.presets import PresetName
+from infra.db.repositories.exports import results_of, spec_of
+from infra.db.tables import Export
+from infra.storage.signed_urls import export_path
+
+_HIGHLIGHT: Final = "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21"
+_REQUEST: dict[str, Any] = {
+    "source": {"highlight_id": _HIGHLIGHT},
+    "renditions": [
+        {"format": "mp4", "preset": "tiktok"},
+        {"format": "hls"},
+        {"format": "gif", "aspect": "1:1", "resolution": 360},
+    ],
+    "watermark": {"text": "tldrtv", "position": "bottom_right", "opacity": 0.7},
+}
+Position = Annotated[FiniteFloat, Field(ge=0.0, le=1e9)]
+
+
+class ExportSourceRequest(RequestModel):
+    """What to export: a highlight's clip, a clip, or a span of a stream (s of media time)."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    highlight_id: UUID | None = None
+    clip_id: UUID | None = None
+    stream_id: UUID | None = None
+    start: Position | None = Field(default=None, alias="from")
+    end: Position | None = Field(default=None, alias="to")
+    exact: bool = Field(
+        default=True,
+        description="False widens a span of a stream to the boundaries of stored segments, so that "
+        "its pictures can be copied. A clip always has its own bounds.",
+    )
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        named = [self.highlight_id, self.clip_id, self.stream_id]
+        if sum(each is not None for each in named) != 1:
+            raise ValueError("name one of highlight_id, clip_id and stream_id")
+        if self.stream_id is None:
+            if self.start is not None or self.end is not None:
+                raise ValueError("from and to belong to stream_id; a clip is exported as a whole")
+            return self
+        if self.start is None or self.end is None:
+            raise ValueError("give from and to, in seconds of the stream's media time")
+        if not SHORTEST <= self.end - self.start <= LONGEST:
+            raise ValueError(f"from and to are {SHORTEST:g} to {LONGEST:g} seconds apart")
+        return self
+
+
+class RenditionRequest(RequestModel, Rendition):
+    """A file to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: RenditionFormat = Field(
+        description="`mp4` is H.264 with AAC, `webm` VP9 with Opus. `webp` and `gif` are animated "
+        "and have at most 10 seconds. `storyboard` is one JPEG with a WebVTT index."
+    )
+    aspect: Aspect | None = Field(
+        default=None, description="By default that of the preset, else of the source."
+    )
+    fit: Fit = Field(
+        default=Fit.CROP,
+        description="How a picture gets another shape: `crop` keeps its middle, `pad` all of it on "
+        "a blurred background.",
+    )
+    watermark: bool = Field(
+        default=True, description="False leaves the export's watermark out of this rendition."
+    )
+
+
+class WatermarkRequest(RequestModel, Watermark):
+    """Text in any script, or a PNG in base64. Sizes are parts of the picture's shorter side."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ExportRequest(RequestModel):
+    """An export to make."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_REQUEST]})
+
+    source: ExportSourceRequest
+    renditions: Annotated[list[RenditionRequest], Field(min_length=1, max_length=MOST_RENDITIONS)]
+    watermark: WatermarkRequest | None = None
+
+
+class ExportSourceModel(BaseModel):
+    """What is exported: bounds in seconds of the stream's media time."""
+
+    stream_id: UUID
+    highlight_id: UUID | None
+    clip_id: UUID | None
+    start: float
+    end: float
+
+
+class RenditionModel(BaseModel):
+    """A file of an export; durations in seconds, size in bytes."""
+
+    number: int = Field(description="Its place in the request, from 1.")
+    format: RenditionFormat
+    aspect: Aspect
+    fit: Fit
+    resolution: int | None = Field(description="Limit in pixels of the shorter side, if any.")
+    preset: PresetName | None
+    target_loudness: int | None = Field(description="LUFS (EBU R128) to bring the sound to.")
+    watermark: bool
+    status: ExportStatus
+    url: str | None = Field(description="Signed URL of the file; needs no API key.")
+    index_url: str | None = Field(
+        description="Signed URL of the HLS playlist or of the storyboard's WebVTT."
+    )
+    start: float | None = Field(description="Seconds of the stream's media time.")
+    duration: float | None
+    size: int | None
+    width: int | None
+    height: int | None
+    has_audio: bool | None
+    loudness: float | None = Field(description="LUFS measured in the file, if there is a target.")
+    blurhash: str | None = Field(description="Of a thumbnail.")
+    sha256: str | None = Field(description="SHA-256 of the file, in hex.")
+    message: str = Field(description="Why the rendition failed, if it did.")
+    ready_at: datetime | None
+
+    @classmethod
+    def of(
+        cls,
+        row: Export,
+        number: int,
+        rendition: Rendition,
+        result: RenderedRendition | None,
+        services: Services,
+        *,
+        watermarked: bool,
+    ) -> Self:
+        """Return a rendition; with links if it is ready."""
+        made = result or RenderedRendition(number=number, message=row.message)
+        export_status = ExportStatus(row.status)
+
+        def link(exists: object, file: Any) -> str | None:  # noqa: ANN401 - a literal
+            if not exists:
+                return None
+            path = export_path(row.id, number, file)
+            return services.links.sign(path, tenant_id=row.tenant_id)
+
+        return cls(
+            number=number,
+            format=rendition.format,
+            aspect=rendition.effective_aspect,
+            fit=rendition.fit,
+            resolution=rendition.effective_resolution,
+            preset=rendition.preset,
+            target_loudness=rendition.effective_loudness,
+            watermark=watermarked and rendition.watermark and rendition.has_picture,
+            status=export_status if result is None else result.status,
+            url=link(made.key, "download"),
+            index_url=link(made.index, "index"),
+            start=made.start,
+            duration=made.duration,
+            size=made.size,
+            width=made.width,
+            height=made.height,
+            has_audio=None if made.key is None else made.has_audio,
+            loudness=made.loudness,
+            blurhash=made.blurhash,
+            sha256=made.sha256,
+            message=made.message if export_status in FINISHED else "",
+            ready_at=made.ready_at,
+        )
+
+
+class ExportModel(BaseModel):
+    """An export with its renditions."""
+
+    id: UUID
+    status: ExportStatus = Field(
+        description="`ready` when all renditions are; `failed` when all have finished and one or "
+        "more failed. The others can be downloaded then too."
+    )
+    source: ExportSourceModel
+    exact: bool
+    renditions: list[RenditionModel]
+    message: str = Field(description="Why the export failed, if it did.")
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Export, services: Services) -> Self:
+        """Return an export."""
+        spec, results = spec_of(row), results_of(row)
+        source = spec.source
+        return cls(
+            id=row.id,
+            status=ExportStatus(row.status),
+            source=ExportSourceModel(
+                stream_id=source.stream_id,
+                highlight_id=source.highlight_id,
+                clip_id=source.clip_id,
+                start=source.start,
+                end=source.end,
+            ),
+            exact=spec.exact,
+            renditions=[
+                RenditionModel.of(
+                    row,
+                    number,
+                    rendition,
+                    results.get(number),
+                    services,
+                    watermarked=spec.watermark is not None,
+                )
+                for number, rendition in enumerate(spec.renditions, start=1)
+            ],
+            message=row.message,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            finished_at=row.finished_at,
+        )

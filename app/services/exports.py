@@ -1,0 +1,268 @@
+"""Exports: create, start, cancel and delete them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.client import Client
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain import task_queues
+from domain.clips.models import ClipStatus
+from domain.exports.models import (
+    FINISHED,
+    ExportInput,
+    ExportRecord,
+    ExportSource,
+    ExportSpec,
+    ExportStatus,
+    Rendition,
+    Watermark,
+)
+from domain.ids import SearchAttribute, export_workflow_id
+from domain.tenants.usage import PlanName, require_rendition_quota
+from infra.db.engine import Database
+from infra.db.errors import RecordMissingError
+from infra.db.repositories import clips, exports, highlights, streams
+from infra.db.repositories.clips import ClipRow
+from infra.db.tables import Clip, Export
+from infra.storage.clips import ClipStore
+from infra.temporal.client import TemporalUnavailableError
+from workflows.export import ExportWorkflow
+
+_RPC_TIMEOUT: Final = timedelta(seconds=5)
+_CANCELLED: Final = "The export was canceled."
+_log = structlog.get_logger(__name__)
+
+
+class SourceNotReadyError(Exception):
+    """The clip to export has no file; the message is for the tenant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewExport:
+    """A requested export: of a highlight's clip, of a clip, or of `start`..`end` of a stream."""
+
+    tenant_id: UUID
+    export_id: UUID
+    renditions: tuple[Rendition, ...]
+    watermark: Watermark | None = None
+    highlight_id: UUID | None = None
+    clip_id: UUID | None = None
+    stream_id: UUID | None = None
+    start: float = 0.0
+    end: float = 0.0
+    exact: bool = True
+
+
+class ExportService:
+    """Creates exports, and starts and cancels their workflows.
+
+    Args:
+        database: holds the exports.
+        client: gives Temporal's client, or raises TemporalUnavailableError.
+        files: store of the finished files.
+        default_plan: of tenants without a plan of their own.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        client: Callable[[], Awaitable[Client]],
+        *,
+        files: ClipStore,
+        default_plan: PlanName,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._files = files
+        self._default_plan = default_plan
+
+    async def find_or_create(self, session: AsyncSession, new: NewExport) -> Export:
+        """Return the export with this id, created if there is none yet. Idempotent.
+
+        Raises:
+            RecordMissingError: the tenant has no such highlight, clip or stream.
+            SourceNotReadyError: the clip is not ready.
+            ExportQuotaExceededError: the tenant's plan does not allow it.
+        """
+        found = await exports.get(session, tenant_id=new.tenant_id, export_id=new.export_id)
+        if found is not None:
+            return found
+        spec = ExportSpec(
+            id=new.export_id,
+            tenant_id=new.tenant_id,
+            source=await _source(session, new),
+            renditions=new.renditions,
+            watermark=new.watermark,
+            exact=new.exact,
+        )
+        # Last, since the tenant's other requests wait from here to the end of the transaction.
+        plan = await exports.reserve_slot(
+            session, tenant_id=new.tenant_id, default_plan=self._default_plan
+        )
+        require_rendition_quota(plan, len(new.renditions))
+        return await exports.create(session, spec)
+
+    async def start_or_withdraw(self, export: Export) -> None:
+        """Start the workflow of an export that was created, or delete the export if that fails.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not respond. The export is deleted.
+        """
+        try:
+            await self.start(exports.spec_of(export))
+        except TemporalUnavailableError:
+            async with self._database.session(export.tenant_id) as session:
+                await exports.remove(session, tenant_id=export.tenant_id, export_id=export.id)
+            raise
+
+    async def start(self, spec: ExportSpec) -> None:
+        """Start an export's workflow; one that has been started is left alone.
+
+        Raises:
+            TemporalUnavailableError: Temporal does not answer.
+        """
+        client = await self._client()
+        values = {
+            SearchAttribute.TENANT_ID: str(spec.tenant_id),
+            SearchAttribute.STREAM_ID: str(spec.source.stream_id),
+        }
+        try:
+            await client.start_workflow(
+                ExportWorkflow.run,
+                ExportInput(spec=spec),
+                id=export_workflow_id(tenant_id=spec.tenant_id, export=spec.id),
+                task_queue=task_queues.ORCHESTRATION,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
+                        for name, value in values.items()
+                    ]
+                ),
+                priority=Priority(fairness_key=str(spec.tenant_id)),
+                static_summary=f"export of {spec.source.duration:.1f} s, "
+                f"{len(spec.renditions)} renditions",
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            _log.info("export workflow had been started", export_id=str(spec.id))
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+    async def cancel(self, tenant_id: UUID, export_id: UUID) -> Export:
+        """Cancel an export and delete its files. Does nothing if it has finished.
+
+        Raises:
+            RecordMissingError: the tenant has no such export.
+            TemporalUnavailableError: Temporal does not respond.
+        """
+        row = await self._get(tenant_id, export_id)
+        if row.status in FINISHED:
+            return row
+        await self._cancel_workflow(tenant_id, export_id)
+        # It may have finished in the meantime; otherwise its workflow deletes what it stored.
+        await self._delete_files(await self._get(tenant_id, export_id))
+        record = ExportRecord(
+            tenant_id=tenant_id,
+            export_id=export_id,
+            status=ExportStatus.CANCELLED,
+            message=_CANCELLED,
+        )
+        async with self._database.session(tenant_id) as session:
+            await exports.record_export(session, record)
+        return await self._get(tenant_id, export_id)
+
+    async def delete(self, tenant_id: UUID, export_id: UUID) -> None:
+        """Cancel an export if it is unfinished, and delete its files and row. Usage stays.
+
+        It can be retried after any failure: files are deleted while the row still names them.
+
+        Raises:
+            RecordMissingError: the tenant has no such export.
+            TemporalUnavailableError: Temporal does not respond.
+        """
+        row = await self.cancel(tenant_id, export_id)
+        await self._delete_files(row)
+        async with self._database.session(tenant_id) as session:
+            await exports.remove(session, tenant_id=tenant_id, export_id=export_id)
+
+    async def _delete_files(self, row: Export) -> None:
+        for result in exports.results_of(row).values():
+            if result.key is not None:
+                await self._files.delete(result.key)
+
+    async def _get(self, tenant_id: UUID, export_id: UUID) -> Export:
+        async with self._database.session(tenant_id) as session:
+            row = await exports.get(session, tenant_id=tenant_id, export_id=export_id)
+        if row is None:
+            raise RecordMissingError("export", export_id)
+        return row
+
+    async def _cancel_workflow(self, tenant_id: UUID, export_id: UUID) -> None:
+        client = await self._client()
+        handle = client.get_workflow_handle(
+            export_workflow_id(tenant_id=tenant_id, export=export_id)
+        )
+        try:
+            await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise _unavailable(error) from error
+
+
+def _unavailable(error: RPCError) -> TemporalUnavailableError:
+    _log.warning("temporal unavailable", status=str(error.status), error=error.message)
+    return TemporalUnavailableError("the workflow service does not answer")
+
+
+async def _source(session: AsyncSession, new: NewExport) -> ExportSource:
+    tenant_id = new.tenant_id
+    if new.highlight_id is not None:
+        about = await highlights.get(session, tenant_id=tenant_id, highlight_id=new.highlight_id)
+        if about is None:
+            raise RecordMissingError("highlight", new.highlight_id)
+        latest = await clips.latest_by_highlight(
+            session, tenant_id=tenant_id, highlight_ids=[new.highlight_id]
+        )
+        return _of_clip(latest.get(new.highlight_id))
+    if new.clip_id is not None:
+        clip = await clips.get(session, tenant_id=tenant_id, clip_id=new.clip_id)
+        if clip is None:
+            raise RecordMissingError("clip", new.clip_id)
+        return _of_clip(clip)
+    assert new.stream_id is not None  # noqa: S101 - the request has one of three
+    if await streams.get(session, tenant_id=tenant_id, stream_id=new.stream_id) is None:
+        raise RecordMissingError("stream", new.stream_id)
+    return ExportSource(stream_id=new.stream_id, start=new.start, end=new.end)
+
+
+def _of_clip(clip: Clip | ClipRow | None) -> ExportSource:
+    if clip is None or clip.status != ClipStatus.READY or clip.key is None:
+        state = "has no clip" if clip is None else f"has a clip that is {clip.status}"
+        raise SourceNotReadyError(f"The source {state}. Wait for the event `clip.ready`.")
+    return ExportSource(
+        stream_id=clip.stream_id,
+        highlight_id=clip.highlight_id,
+        clip_id=clip.id,
+        clip_key=clip.key,
+        start=clip.start,
+        end=clip.start + clip.duration,
+    )

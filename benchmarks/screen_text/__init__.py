@@ -1,0 +1,1 @@
+"""What the screen channel reads on films of real games, compared with the games' own scores."""

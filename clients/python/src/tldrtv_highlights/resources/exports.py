@@ -1,0 +1,122 @@
+"""Exports: files of clips and streams in other formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from tldrtv_highlights._endpoint import Endpoint, Identity, Sent, given, keyed
+from tldrtv_highlights._resource import Resource, Transport, downloads, listing, operation
+from tldrtv_highlights._transport import File
+from tldrtv_highlights.errors import DownloadError
+from tldrtv_highlights.models import Export, ExportRendition, Page
+
+
+class Exports(Resource[Transport]):
+    """Files of clips and streams in other formats, shapes and sizes."""
+
+    @operation(
+        Endpoint(
+            operation_id="createExport",
+            method="POST",
+            path="/v1/exports",
+            answer=Export,
+            creates=True,
+        )
+    )
+    def create(
+        self,
+        source: Mapping[str, Any],
+        renditions: Sequence[Mapping[str, Any]],
+        *,
+        watermark: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Start an export.
+
+        Args:
+            source: `{"highlight_id": …}`, `{"clip_id": …}`, or a `stream_id` with `from` and `to`
+                in seconds of media time.
+            renditions: such as `{"format": "mp4", "preset": "tiktok"}`, up to 50.
+            watermark: such as `{"text": "tldrtv", "position": "top_left"}`.
+            idempotency_key: by default a new one, so that a lost answer starts nothing twice.
+        """
+        return Sent(
+            body=given(source=source, renditions=renditions, watermark=watermark),
+            headers=keyed(idempotency_key),
+        )
+
+    @listing(
+        Endpoint(operation_id="listExports", method="GET", path="/v1/exports", answer=Page[Export])
+    )
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        stream_id: Identity | None = None,
+        limit: int | None = None,
+    ) -> Sent:
+        """Iterate over exports, newest first; `limit` is the size of a page."""
+        return Sent(query={"status": status, "stream_id": stream_id, "limit": limit})
+
+    @operation(
+        Endpoint(
+            operation_id="getExport", method="GET", path="/v1/exports/{export_id}", answer=Export
+        )
+    )
+    def get(self, export_id: Identity) -> Sent:
+        """Read an export with fresh links."""
+        return Sent(path={"export_id": export_id})
+
+    @operation(
+        Endpoint(
+            operation_id="cancelExport",
+            method="POST",
+            path="/v1/exports/{export_id}/cancel",
+            answer=Export,
+        )
+    )
+    def cancel(self, export_id: Identity) -> Sent:
+        """Cancel an export; one that has finished stays as it is."""
+        return Sent(path={"export_id": export_id})
+
+    @operation(
+        Endpoint(
+            operation_id="deleteExport",
+            method="DELETE",
+            path="/v1/exports/{export_id}",
+            answer=type(None),
+            repeatable=False,
+        )
+    )
+    def delete(self, export_id: Identity) -> Sent:
+        """Delete an export and its files."""
+        return Sent(path={"export_id": export_id})
+
+    @downloads("downloadRendition")
+    def download(self, rendition: ExportRendition, path: str | PathLike[str]) -> File:
+        """Download a rendition's file to `path`, whole or not at all.
+
+        Raises:
+            DownloadError: it is not ready, or was cut off.
+            PermissionDeniedError: its link has expired; read the export again.
+        """
+        if rendition.url is None:
+            raise DownloadError(f"Rendition {rendition.number} is {rendition.status}.")
+        return File(
+            url=rendition.url, path=Path(path), size=rendition.size, sha256=rendition.sha256
+        )
+
+    @downloads("downloadRenditionIndex")
+    def download_index(self, rendition: ExportRendition, path: str | PathLike[str]) -> File:
+        """Download a rendition's HLS playlist or WebVTT to `path`; players read its URL instead.
+
+        Raises:
+            DownloadError: it has none, or was cut off.
+            PermissionDeniedError: its link has expired; read the export again.
+        """
+        if rendition.index_url is None:
+            raise DownloadError(f"Rendition {rendition.number} has no index.")
+        return File(url=rendition.index_url, path=Path(path))

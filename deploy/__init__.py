@@ -1,0 +1,1 @@
+"""Deployments on AWS: one file of sizes, and what Copilot and the CDK make of it."""

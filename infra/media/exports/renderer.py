@@ -1,0 +1,444 @@
+"""Renders the renditions of one source: copied, cut or encoded, then checked by reading them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import av
+import av.error
+
+from domain.exports.models import (
+    MOVIES,
+    STILLS,
+    ExportSpec,
+    Rendition,
+    RenditionFormat,
+    Watermark,
+)
+from domain.media.packet_times import TICKS
+from domain.model import Model
+from infra.media.concat import Spliced, splice
+from infra.media.exports.encode import (
+    Encoding,
+    Look,
+    Loudness,
+    Storyboard,
+    encode_command,
+    encoding_of,
+    measure_command,
+    missing_part,
+    playlist_command,
+    text_overlay,
+)
+from infra.media.exports.pictures import BestPicture, best_picture, read_webp
+from infra.media.exports.smart_cut import CannotCutError, smart_cut
+from infra.media.ffmpeg import FfmpegLimits, run_ffmpeg
+from infra.media.pool import MediaPool
+from infra.media.render import SOUND_OPTIONS, ClipFile, Cut, inspect, sha256_of
+
+_SILENT: Final = -70.0
+"""LUFS at which EBU R128 hears nothing (ITU-R BS.1770, absolute gate)."""
+
+_FRAME_SLACK: Final = 0.25
+_INSTANT: Final = 0.001
+_LARGEST_LOGO: Final = 4096
+
+
+class RenditionFile(Model):
+    """A finished file; `problem` is why it may not be used, for the tenant.
+
+    Attributes:
+        start: seconds after the first source.
+        duration: seconds; None for still pictures.
+        copied: whether its pictures are, apart from those at a cut, the source's.
+    """
+
+    path: Path
+    start: float
+    index: str | None = None
+    duration: float | None = None
+    size: int = 0
+    width: int | None = None
+    height: int | None = None
+    has_audio: bool = False
+    loudness: float | None = None
+    blurhash: str | None = None
+    sha256: str | None = None
+    copied: bool = False
+    problem: str = ""
+
+
+class BadWatermarkError(Exception):
+    """The watermark's picture cannot be used; the message is for the tenant."""
+
+
+class ExportRenderer:
+    """Renders exports into a directory.
+
+    Args:
+        pool: child processes that read media.
+        binary: ffmpeg.
+        limits: of one ffmpeg.
+    """
+
+    def __init__(self, *, pool: MediaPool, binary: Path, limits: FfmpegLimits) -> None:
+        self._pool = pool
+        self._binary = binary
+        self._limits = limits
+
+    async def render(
+        self,
+        cut: Cut,
+        spec: ExportSpec,
+        numbers: Sequence[int],
+        *,
+        directory: Path,
+        movie: Path | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Mapping[int, RenditionFile]:
+        """Render renditions by number.
+
+        A rendition that the source cannot give has a `problem` and no file worth keeping.
+
+        Args:
+            cut: the source.
+            spec: the export.
+            numbers: of the renditions to make.
+            directory: where the files go.
+            movie: an MP4 of H.264 and AAC that holds exactly the source, to copy from.
+            on_progress: called with the seconds of the source that are done.
+
+        Raises:
+            SpliceError: nothing in the sources can be read.
+            FfmpegError: ffmpeg failed or ran into a limit.
+            MediaError: reading the media took too long or too much memory.
+            BadWatermarkError: the watermark's picture cannot be used.
+        """
+        end = cut.offset + cut.duration
+        spliced = await self._pool.run(
+            splice, cut.sources, str(directory), cut.offset, end, cut.thumbnail_at
+        )
+        source = _Source(cut, spliced, movie, end, directory)
+        wanted = {number: spec.renditions[number - 1] for number in numbers}
+        missing = {
+            number: problem
+            for number, rendition in wanted.items()
+            if (problem := missing_part(rendition, spliced)) is not None
+        }
+        files = {
+            number: RenditionFile(path=directory, start=spliced.start, problem=problem)
+            for number, problem in missing.items()
+        }
+        encodings: dict[Encoding, list[int]] = defaultdict(list)
+        for number, rendition in wanted.items():
+            if number not in missing:
+                encoding = encoding_of(
+                    rendition,
+                    spliced,
+                    duration=source.duration,
+                    watermarked=spec.watermark is not None,
+                )
+                encodings[encoding].append(number)
+        made = await self._made(source, list(encodings), spec.watermark, on_progress)
+        for encoding, sharing in encodings.items():
+            path, copied = made[encoding]
+            for number in sharing:
+                files[number] = await self._finished(
+                    source, wanted[number], encoding, number, path, copied=copied
+                )
+        return files
+
+    async def _made(
+        self,
+        source: _Source,
+        encodings: Sequence[Encoding],
+        watermark: Watermark | None,
+        on_progress: Callable[[float], None] | None,
+    ) -> Mapping[Encoding, tuple[Path, bool]]:
+        """Return the file of each encoding, and whether it was copied."""
+        made: dict[Encoding, tuple[Path, bool]] = {}
+        left: dict[Encoding, Path] = {}
+        for place, encoding in enumerate(encodings):
+            copy = await self._copied(source, encoding) if source.is_unchanged(encoding) else None
+            if copy is not None:
+                made[encoding] = copy, True
+            else:
+                left[encoding] = source.directory / f"encoded{place}{_suffix(encoding.format)}"
+        if left:
+            targets = {each.loudness for each in left if each.loudness is not None}
+            loudness = {target: await self._measured(source, target) for target in targets}
+            looks = {each.look for each in left if each.look is not None and each.look.watermark}
+            marks: Mapping[Look, Path] = {}
+            if watermark is not None and looks:
+                marks = await self._pool.run(
+                    _write_watermarks, watermark, tuple(looks), source.directory
+                )
+            command = encode_command(
+                left,
+                source.spliced,
+                binary=self._binary,
+                offset=source.cut.offset,
+                end=source.end,
+                loudness={target: level for target, level in loudness.items() if level is not None},
+                watermark=watermark,
+                watermark_files=marks,
+                limits=self._limits,
+            )
+            await run_ffmpeg(command, limits=self._limits, on_progress=on_progress)
+            made |= {encoding: (path, False) for encoding, path in left.items()}
+        return made
+
+    async def _copied(self, source: _Source, encoding: Encoding) -> Path | None:
+        """Return an MP4 with the source's own pictures; None if they have to be encoded."""
+        if source.movie is not None:
+            return source.movie
+        if len(source.spliced.runs) != 1 or encoding.look is None:
+            return None
+        run = source.spliced.runs[0]
+        silent = source.directory / "cut.mp4"
+        first = round(max(source.spliced.first_picture, source.spliced.start) * TICKS) - run.base
+        try:
+            await self._pool.run(
+                smart_cut, run.path, silent, first, round(source.end * TICKS) - run.base
+            )
+        except CannotCutError:
+            return None
+        if source.spliced.sound is None:
+            return await self._muxed(silent, None, 0.0, source)
+        skip = source.spliced.start - source.cut.offset
+        return await self._muxed(silent, source.spliced.sound, skip, source)
+
+    async def _muxed(self, silent: Path, sound: Path | None, skip: float, source: _Source) -> Path:
+        target = source.directory / "copied.mp4"
+        local = ("-protocol_whitelist", "file")
+        command = [str(self._binary), "-hide_banner", "-loglevel", "error", *local]
+        command += ["-i", str(silent)]
+        if sound is not None:
+            command += ["-ss", f"{max(0.0, skip):.4f}", *local, "-i", str(sound), "-map", "1:a"]
+            command += [
+                part for name, value in SOUND_OPTIONS.items() for part in (f"-{name}", f"{value}")
+            ]
+            command += ["-t", f"{source.duration:.4f}"]
+        command += ["-map", "0:v", "-c:v", "copy", "-movflags", "+faststart"]
+        command += ["-video_track_timescale", str(TICKS), "-y", str(target)]
+        await run_ffmpeg(command, limits=self._limits)
+        return target
+
+    async def _measured(self, source: _Source, target: int) -> Loudness | None:
+        """Return the loudness of the source's sound; None if it is silent."""
+        assert source.spliced.sound is not None  # noqa: S101 - for mypy; see `encoding_of`
+        return await self._loudness(source.spliced.sound, target)
+
+    async def _loudness(self, sound: Path, target: int) -> Loudness | None:
+        command = measure_command(sound, binary=self._binary, target=target)
+        lines = "\n".join(await run_ffmpeg(command, limits=self._limits))
+        found = json.loads(lines[lines.rindex("{") : lines.rindex("}") + 1])
+        integrated = float(found["input_i"])
+        if integrated <= _SILENT:
+            return None
+        return Loudness(
+            integrated=integrated,
+            range=float(found["input_lra"]),
+            true_peak=float(found["input_tp"]),
+            threshold=float(found["input_thresh"]),
+            offset=float(found["target_offset"]),
+        )
+
+    async def _finished(
+        self,
+        source: _Source,
+        rendition: Rendition,
+        encoding: Encoding,
+        number: int,
+        path: Path,
+        *,
+        copied: bool,
+    ) -> RenditionFile:
+        """Return a rendition's own file, checked."""
+        directory = source.directory
+        if rendition.format is RenditionFormat.THUMBNAIL:
+            return await self._best(source, path)
+        index = None
+        if rendition.format is RenditionFormat.HLS:
+            target = directory / f"playlist{number}"
+            await run_ffmpeg(
+                playlist_command(path, target, binary=self._binary), limits=self._limits
+            )
+            index = await asyncio.to_thread(_playlist, target)
+            path = target.with_suffix(".mp4")
+        if rendition.format is RenditionFormat.STORYBOARD and encoding.look is not None:
+            board = Storyboard.of(source.duration, encoding.look.width, encoding.look.height)
+            index = board.webvtt(source.duration)
+        facts = await self._pool.run(_facts, path, rendition.format)
+        loudness = None
+        if encoding.loudness is not None and facts.has_audio:
+            heard = await self._loudness(path, encoding.loudness)
+            loudness = None if heard is None else heard.integrated
+        file = RenditionFile(
+            path=path,
+            start=source.spliced.start,
+            index=index,
+            duration=None if rendition.format in STILLS else facts.duration,
+            size=facts.size,
+            width=facts.width,
+            height=facts.height,
+            has_audio=facts.has_audio,
+            loudness=loudness,
+            sha256=facts.sha256,
+            copied=copied,
+        )
+        return file.model_copy(update={"problem": _problem(rendition, file, facts, source)})
+
+    async def _best(self, source: _Source, pattern: Path) -> RenditionFile:
+        names = await asyncio.to_thread(
+            lambda: sorted(pattern.parent.glob(pattern.name.replace("%04d", "*")))
+        )
+        best: BestPicture | None = await self._pool.run(best_picture, names)
+        if best is None:
+            problem = "The source is too short for a thumbnail."
+            return RenditionFile(path=pattern, start=source.spliced.start, problem=problem)
+        facts = await self._pool.run(_facts, best.path, RenditionFormat.THUMBNAIL)
+        return RenditionFile(
+            path=best.path,
+            start=source.spliced.start,
+            size=facts.size,
+            width=best.width,
+            height=best.height,
+            blurhash=best.blurhash,
+            sha256=facts.sha256,
+        )
+
+
+class _Source:
+    """A spliced source; times in seconds after the first source."""
+
+    def __init__(
+        self, cut: Cut, spliced: Spliced, movie: Path | None, end: float, directory: Path
+    ) -> None:
+        self.cut = cut
+        self.spliced = spliced
+        self.movie = movie
+        self.end = end
+        self.directory = directory
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.end - self.spliced.start
+
+    def is_unchanged(self, encoding: Encoding) -> bool:
+        """Return True if an encoding shows and plays just what the source does."""
+        look = encoding.look
+        return (
+            encoding.format is RenditionFormat.MP4
+            and encoding.loudness is None
+            and encoding.bit_rate is None
+            and (
+                look is None
+                or (
+                    (look.width, look.height) == (self.spliced.width, self.spliced.height)
+                    and not look.watermark
+                )
+            )
+        )
+
+
+def _suffix(form: RenditionFormat) -> str:
+    return {
+        RenditionFormat.WEBM: ".webm",
+        RenditionFormat.WEBP: ".webp",
+        RenditionFormat.GIF: ".gif",
+        RenditionFormat.AUDIO: ".m4a",
+        RenditionFormat.THUMBNAIL: "_%04d.jpg",
+        RenditionFormat.STORYBOARD: ".jpg",
+    }.get(form, ".mp4")
+
+
+def _write_watermarks(
+    watermark: Watermark, looks: Sequence[Look], directory: Path
+) -> Mapping[Look, Path]:
+    """Write a watermark's text, or its picture once that was decoded; return the files."""
+    files = {}
+    if watermark.text is not None:
+        for number, look in enumerate(looks):
+            files[look] = directory / f"watermark{number}.ass"
+            overlay = text_overlay(watermark.text, watermark, look)
+            files[look].write_text(overlay, encoding="utf-8")
+        return files
+    path = directory / "watermark.png"
+    try:
+        path.write_bytes(base64.b64decode(watermark.image or "", validate=True))
+        with av.open(str(path), format="png_pipe") as container:
+            frame = next(container.decode(video=0))
+            if max(frame.width, frame.height) > _LARGEST_LOGO:
+                raise BadWatermarkError(
+                    f"The watermark has {frame.width} x {frame.height} pixels; send at most "
+                    f"{_LARGEST_LOGO} a side."
+                )
+    except (binascii.Error, av.error.FFmpegError, StopIteration, ValueError) as error:
+        raise BadWatermarkError(
+            "The watermark's image cannot be read: send a PNG in base64."
+        ) from error
+    return dict.fromkeys(looks, path)
+
+
+def _playlist(target: Path) -> str:
+    """Return the playlist with a placeholder for the one file that it names."""
+    text = target.with_suffix(".m3u8").read_text(encoding="utf-8")
+    return text.replace(target.with_suffix(".mp4").name, "{file}")
+
+
+def _facts(path: Path, form: RenditionFormat) -> ClipFile:
+    """Open a file as a player would; return its properties.
+
+    Raises:
+        UnplayableClipError: it cannot be read.
+    """
+    if form in MOVIES or form is RenditionFormat.AUDIO:
+        return inspect(path)
+    if form is RenditionFormat.WEBP:
+        animation = read_webp(path.read_bytes())
+        return ClipFile(
+            duration=animation.duration,
+            size=path.stat().st_size,
+            width=animation.width,
+            height=animation.height,
+            has_audio=False,
+            sha256=sha256_of(path),
+        )
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [float(frame.time or 0.0) for frame in container.decode(stream)]
+        step = float(1 / stream.average_rate) if stream.average_rate else 0.0
+        return ClipFile(
+            duration=max(frames[-1] - frames[0] + step, _INSTANT),
+            size=path.stat().st_size,
+            width=stream.codec_context.width,
+            height=stream.codec_context.height,
+            has_audio=False,
+            sha256=sha256_of(path),
+        )
+
+
+def _problem(rendition: Rendition, file: RenditionFile, facts: ClipFile, source: _Source) -> str:
+    """Return what is wrong with a finished file; empty if nothing is."""
+    if rendition.format in {*MOVIES, RenditionFormat.AUDIO}:
+        if abs(facts.duration - source.duration) > _FRAME_SLACK:
+            return (
+                f"The file has {facts.duration:.2f} s of the source's {source.duration:.2f} s; "
+                "part of the source cannot be decoded."
+            )
+        if rendition.format in MOVIES and source.spliced.runs and facts.width is None:
+            return "The file has no picture, but the source has."
+    if rendition.network is not None and file.duration is not None:
+        refused = rendition.network.problem(duration=file.duration, size=file.size)
+        if refused is not None:
+            return f"{rendition.preset} would not take the file: {refused}."
+    return ""

@@ -1,0 +1,1 @@
+"""Reading of text on the screen, in a media child process."""

@@ -1,0 +1,458 @@
+"""Reading of text on the screen, from keyframes, where it has changed.
+
+Regions come from the game's profile or are learned: cells whose edges stay in their place while the
+rest of the picture moves. Each region is compared with what it was when it was read last; only a
+change leads to a reading, and a budget of CPU time bounds all readings of a stream. Cells that
+change all the time (a running clock, play behind a transparent graphic) do not count as a change.
+Runs in a media child process (`infra.media.pool`).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Final, NamedTuple
+
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from domain.analysis.screen import (
+    ReadWord,
+    RegionMemory,
+    ScreenMemory,
+    ScreenReading,
+    has_number,
+    read_clock,
+    screen_text,
+    without_clock,
+)
+from domain.profiles.model import Hud, HudBox, HudKind
+from infra.media.screen.lines import LEAST_HEIGHT, Crop, Grey, Picture, Word, find_words
+from infra.media.screen.recognition import (
+    TextRecognitionError,
+    TextRecognizer,
+    reading_cost,
+    shared_recognizer,
+)
+from infra.media.screen.regions import RegionLearner
+
+BUDGET: Final = 6.0
+"""CPU time for readings, in ms per second of media: at most 0.6 % of a core for each stream."""
+
+_SAVED_UP: Final = 250.0
+_RETRY: Final = 600.0
+_READINGS_AGREE: Final = 2
+_MOST_READINGS: Final = 4
+# Seconds between readings of a region in which nothing changes, and in which something always does.
+_REFRESH: Final = 30.0
+_NAME: Final = 60.0
+_RESTLESS: Final = 4
+_MOST_RESTLESS: Final = 8
+_RESERVE: Final = 60.0
+_CLOCK_AGE: Final = 8.0
+_LEGIBLE: Final = 0.5
+_BUSY: Final = 4.0
+_CLOCK_WITH_SCORE: Final = 2.0
+_FIRST: Final = (HudKind.SCORE, None, HudKind.BANNER, HudKind.FEED, HudKind.CLOCK)
+
+_ROWS: Final = 6
+_MOST_COLUMNS: Final = 48
+# A change of a cell, in grey levels; less where the text has little contrast.
+_CHANGED: Final = 14
+_NOISE: Final = 5
+# A cell is busy if it changes often; of learned regions, also if it changes now and then, as the
+# tens of a clock do.
+_BUSY_CELL: Final = 128
+_BUSY_RISE: Final = 41
+_BUSY_FALL: Final = 26
+_BUSY_FALL_LEARNED: Final = 5
+
+_SAME_BOX: Final = 0.5
+_LEARNED_REGIONS: Final = 10
+_PLACES: Final = 30
+_WIDER: Final = 1.15
+_LONGEST_SCORE: Final = 3
+_ROW: Final = 0.012
+_SIZE: Final = 2.0
+_FORGOTTEN: Final = 600.0
+
+
+class _Region(NamedTuple):
+    name: str
+    holds: HudKind | None
+    box: HudBox
+
+
+class ScreenReader:
+    """Reads a stream's screen, keyframe by keyframe, in order.
+
+    Args:
+        hud: the profile's regions and words.
+        memory: state after the keyframes before.
+        recognizer: returns the recognizer; called when text is read for the first time.
+    """
+
+    def __init__(
+        self,
+        hud: Hud,
+        memory: ScreenMemory,
+        recognizer: Callable[[], TextRecognizer] = shared_recognizer,
+    ) -> None:
+        self._hud = hud
+        self._recognizer = recognizer
+        self._position = memory.position
+        self._budget = memory.budget
+        self._regions = dict(memory.regions)
+        self._found_at = dict(memory.found_at)
+        self._learner = RegionLearner(memory.levels, memory.still, memory.compared)
+        self._off, self._retry_at = memory.off, memory.retry_at
+        self.readings: list[ScreenReading] = []
+
+    def memory(self) -> ScreenMemory:
+        """Return the state to continue with."""
+        levels, still, compared = self._learner.memory()
+        return ScreenMemory(
+            position=self._position,
+            budget=round(self._budget, 3),
+            regions=self._regions,
+            found_at=self._found_at,
+            levels=levels,
+            still=still,
+            compared=compared,
+            off=self._off,
+            retry_at=self._retry_at,
+        )
+
+    def see(self, picture: VideoFrame, at: float) -> None:
+        """Read what changed on a keyframe at media time `at` (s)."""
+        if at <= self._position or not (self._hud.regions or self._hud.learn):
+            return
+        if self._off and at < self._retry_at:
+            return
+        try:
+            self._see(picture, at)
+        except TextRecognitionError as error:
+            self._off = str(error)
+        except Exception as error:  # noqa: BLE001 - an optional channel costs no segment
+            self._off = f"the picture could not be read ({type(error).__name__}: {error})"[:200]
+        if self._off:
+            self._retry_at = at + _RETRY
+
+    def _see(self, frame: VideoFrame, at: float) -> None:
+        passed = at - self._position if self._position >= 0 else 0.0
+        self._budget = min(_SAVED_UP, self._budget + BUDGET * passed)
+        self._position, self._off = at, ""
+        picture = Picture(frame)
+        if not self._hud.regions:
+            self._learn(picture.luma, at)
+        regions = self._all_regions()
+        if regions:
+            self._read(picture, regions, at)
+
+    def _learn(self, luma: Grey, at: float) -> None:
+        self._learner.see(luma)
+        boxes = self._learner.boxes()
+        if boxes is None:
+            return
+        # An advert or a replay hides a region for a while: one that held text is kept.
+        found_at = {name: self._found_at.get(name, at) for name in self._regions}
+        kept = {
+            name: each
+            for name, each in self._regions.items()
+            if each.box is not None and at - found_at[name] < _FORGOTTEN
+        }
+        for box in boxes:
+            name = next((n for n, each in kept.items() if each.box and _same(each.box, box)), None)
+            if name is None:
+                written = sum(each.blank <= _MOST_READINGS for each in kept.values())
+                if written >= _LEARNED_REGIONS or len(kept) >= _PLACES:
+                    continue
+                free = (f"learned-{number}" for number in range(1, _PLACES + 1))
+                name = next(each for each in free if each not in kept)
+            found_at[name] = at
+            kept[name] = _widened(kept.get(name, RegionMemory(box=box)), box)
+        for first, second in _pairs(kept):
+            kept[first] = _widened(kept[first], kept.pop(second).box)
+        self._regions = kept
+        self._found_at = {name: found_at[name] for name in kept}
+
+    def _all_regions(self) -> list[_Region]:
+        if self._hud.regions:
+            given = self._hud.regions.items()
+            return [_Region(name, each.holds, each.box) for name, each in given]
+        return [
+            _Region(name, None, each.box)
+            for name, each in self._regions.items()
+            if each.box is not None
+        ]
+
+    def _read(self, picture: Picture, regions: list[_Region], at: float) -> None:
+        looks = []
+        for region in regions:
+            crop = picture.crop(region.box)
+            rows, columns = picture.luma.shape
+            if crop.luma.shape[0] < LEAST_HEIGHT:
+                raise TextRecognitionError(
+                    f"the region {region.name} is {crop.luma.shape[0]} rows high in a picture of "
+                    f"{columns}x{rows}, and text needs {LEAST_HEIGHT}: "
+                    "choose a variant of 720 rows"
+                )
+            before = self._regions.get(region.name, RegionMemory())
+            looks.append(_Look(region, crop, before, at))
+        scored = False
+        for look in sorted(looks, key=lambda each: each.rank):
+            due = look.due or (scored and look.holds_clock and look.age >= _CLOCK_WITH_SCORE)
+            self._regions[look.region.name] = look.seen()
+            if due and self._read_region(look):
+                scored = scored or look.region.holds is HudKind.SCORE
+
+    def _read_region(self, look: _Look) -> bool:
+        """Read a region; return False if the budget does not allow it yet."""
+        words = [(word, look.known(word)) for word in find_words(look.crop)]
+        cost = sum(reading_cost(word.picture) for word, known in words if known is None)
+        if cost > self._budget - look.reserve and self._budget < _SAVED_UP:
+            return False
+        self._budget -= cost
+        found = [known or self._read_word(look, word) for word, known in words]
+        lines = groupby(found, key=lambda each: each.line)
+        text = screen_text("\n".join(" ".join(each.text for each in line) for _, line in lines))
+        sure = [each for each in found if has_number(each.text)] or found
+        confidence = sum(each.confidence for each in sure) / len(sure) if sure else 1.0
+        self._regions[look.region.name] = look.read(text, found, legible=confidence >= _LEGIBLE)
+        self.readings.append(
+            ScreenReading(
+                region=look.region.name,
+                holds=look.region.holds,
+                at=round(look.at, 3),
+                since=round(look.since, 3),
+                text=text,
+                confidence=round(confidence, 3),
+            )
+        )
+        return True
+
+    def _read_word(self, look: _Look, word: Word) -> ReadWord:
+        numbers = look.region.holds in {HudKind.SCORE, HudKind.CLOCK}
+        read = self._recognizer().read(word.picture, numbers=numbers)
+        before = look.word_before(word)
+        return ReadWord(
+            line=word.line,
+            left=word.left,
+            right=word.right,
+            text=screen_text(read.text),
+            confidence=round(read.confidence, 3),
+            agreed=before is not None and before.text == screen_text(read.text),
+            read_at=look.at,
+        )
+
+
+class _Look:
+    """One region in one keyframe, compared with what is remembered of it."""
+
+    def __init__(self, region: _Region, crop: Crop, before: RegionMemory, at: float) -> None:
+        self.region, self.crop, self.at = region, crop, at
+        self._before = before
+        self._cells = cells = _cells(crop.luma)
+        seen, read, busy = (_unpack(each) for each in (before.seen, before.read, before.busy))
+        self._new = not len(seen) == len(read) == len(busy) == len(cells)
+        self._differs = np.ones(len(cells), bool) if self._new else _changed(read, cells)
+        if self._new:
+            self._busy = np.zeros(len(cells), np.uint8)
+        else:
+            fall = _BUSY_FALL_LEARNED if region.holds is None else _BUSY_FALL
+            self._busy = _followed(busy, _changed(seen, cells), fall)
+        self._changed = bool((self._differs & (self._busy < _BUSY_CELL)).any())
+        first = self._changed and not before.waiting
+        self._since = at if first else before.since
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last reading."""
+        return self.at - self._before.read_at
+
+    @property
+    def since(self) -> float:
+        """Media time (s) since which the region has looked as it does."""
+        return self._since
+
+    @property
+    def reserve(self) -> float:
+        """CPU time (ms) to leave for other regions: most numbers that never rest are no score."""
+        learned = self.region.holds is None
+        return _RESERVE if learned and self._before.restless >= _RESTLESS else 0.0
+
+    @property
+    def holds_clock(self) -> bool:
+        return self._kind is HudKind.CLOCK
+
+    @property
+    def _kind(self) -> HudKind | None:
+        """What the region holds; of a learned region, what its last text looks like."""
+        if self.region.holds is not None or not self._before.text:
+            return self.region.holds
+        if has_number(self._before.text):
+            return HudKind.SCORE
+        return HudKind.CLOCK if read_clock(self._before.text) else None
+
+    @property
+    def rank(self) -> tuple[int, float, str]:
+        return _FIRST.index(self._kind), self._before.read_at, self.region.name
+
+    @property
+    def due(self) -> bool:
+        """True if the region should be read now."""
+        before, holds = self._before, self.region.holds
+        if holds is None and before.blank > _MOST_READINGS:
+            return self.age >= _RETRY  # learned, and holds no text
+        if holds is None and before.text and self._kind is not HudKind.SCORE:
+            return self.age >= _NAME  # learned, and holds no number
+        if self.holds_clock:
+            return self.age >= _REFRESH
+        doubtful = not before.agreed and before.readings < _MOST_READINGS
+        busy = self._differs.any() and self.age >= _BUSY
+        return self._changed or doubtful or busy or self.age >= _REFRESH
+
+    def seen(self) -> RegionMemory:
+        """Return what to remember if the region is not read."""
+        before = self._before
+        return RegionMemory(
+            box=before.box,
+            seen=_pack(self._cells),
+            read=_pack(self._cells) if self._new else before.read,
+            busy=_pack(self._busy),
+            text=before.text,
+            words=before.words,
+            readings=0 if self._changed else before.readings,
+            agreed=before.agreed and not self._changed,
+            read_at=before.read_at,
+            since=self._since,
+            waiting=before.waiting or self._changed,
+            blank=before.blank,
+            restless=before.restless,
+        )
+
+    def word_before(self, word: Word) -> ReadWord | None:
+        """Return what was read last at a word's place."""
+        place = word.line, word.left, word.right
+        return next((each for each in self._before.words if each.is_at(*place)), None)
+
+    def known(self, word: Word) -> ReadWord | None:
+        """Return what was read before where reading again would tell nothing new.
+
+        That is a word that was read twice alike and has not changed, and whatever is no number
+        beside a score.
+        """
+        before = self.word_before(word)
+        if before is None:
+            return None
+        age = self.at - before.read_at
+        clock = read_clock(before.text) is not None
+        if self._kind is HudKind.SCORE and (clock or not any(map(str.isdecimal, before.text))):
+            return before if age < (_CLOCK_AGE if clock else _NAME) else None
+        if not before.agreed or age >= _REFRESH:
+            return None
+        by_column = self._differs.reshape(_ROWS, -1).any(axis=0)
+        per_cell = self.crop.luma.shape[1] / len(by_column)
+        first, last = int(word.left / per_cell), int(word.right / per_cell) + 1
+        return None if by_column[first:last].any() else before
+
+    def read(self, text: str, words: Sequence[ReadWord], *, legible: bool) -> RegionMemory:
+        """Return what to remember after a reading; one that is not legible is no text."""
+        before, cells = self._before, _pack(self._cells)
+        readings = 1 if self._changed else before.readings + 1
+        differs = _compact(text) != _compact(before.text)
+        return RegionMemory(
+            box=before.box,
+            seen=cells,
+            read=cells,
+            busy=_pack(self._busy),
+            text=text,
+            words=tuple(words),
+            readings=readings,
+            agreed=readings >= _READINGS_AGREE and not differs,
+            read_at=self.at,
+            since=self._since,
+            waiting=False,
+            blank=0 if text and legible else before.blank + 1,
+            restless=min(_MOST_RESTLESS, max(0, before.restless + (1 if differs else -1))),
+        )
+
+
+def _compact(text: str) -> str:
+    """Return a text without spaces and without the clock, to compare two readings."""
+    return "".join(without_clock(text).split())
+
+
+def _cells(crop: Grey) -> Grey:
+    """Return the mean grey of a region's cells, row by row."""
+    height, width = crop.shape
+    columns = max(_ROWS, min(_MOST_COLUMNS, width // 2, round(_ROWS * width / height)))
+    columns = min(columns, width)
+    rows = np.linspace(0, height, _ROWS, endpoint=False).astype(np.intp)
+    starts = np.linspace(0, width, columns, endpoint=False).astype(np.intp)
+    sums = np.add.reduceat(np.add.reduceat(crop, rows, axis=0, dtype=np.int64), starts, axis=1)
+    sizes = np.outer(np.diff([*rows, height]), np.diff([*starts, width]))
+    cells: Grey = (sums // sizes).astype(np.uint8).ravel()
+    return cells
+
+
+def _changed(before: Grey, cells: Grey) -> NDArray[np.bool_]:
+    contrast = int(cells.max()) - int(cells.min())
+    least = min(_CHANGED, max(_NOISE, contrast // 8))
+    changed: NDArray[np.bool_] = np.abs(before.astype(np.int16) - cells) > least
+    return changed
+
+
+def _followed(busy: Grey, moved: NDArray[np.bool_], fall: int) -> Grey:
+    """Return how busy cells are after one more keyframe, as a moving average."""
+    level = busy.astype(np.int32)
+    step = np.where(moved, (255 - level) * _BUSY_RISE // 255, -(level * fall // 255) - 1)
+    followed: Grey = np.clip(level + step, 0, 255).astype(np.uint8)
+    return followed
+
+
+def _pack(values: Grey) -> str:
+    return base64.b64encode(values.tobytes()).decode()
+
+
+def _unpack(text: str) -> Grey:
+    return np.frombuffer(base64.b64decode(text), np.uint8)
+
+
+def _same(one: HudBox, other: HudBox) -> bool:
+    """Return True if boxes lie at one place, or one within the other."""
+    return one.overlap(other) >= _SAME_BOX * min(one.area, other.area)
+
+
+def _widened(region: RegionMemory, box: HudBox | None) -> RegionMemory:
+    """Return a learned region that includes a box; its text is kept, its cells are not."""
+    if region.box is None or box is None:
+        return region
+    union = region.box.union(box)
+    if union.area <= _WIDER * region.box.area or union.height > region.box.height + _ROW:
+        return region
+    return RegionMemory(box=union, text=region.text, blank=region.blank)
+
+
+def _pairs(regions: Mapping[str, RegionMemory]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of regions that hold the two numbers of one score: alike, and in one row."""
+    numbers = [
+        (name, each.box)
+        for name, each in regions.items()
+        if each.box is not None and each.text.isdecimal() and len(each.text) <= _LONGEST_SCORE
+    ]
+    for name, box in numbers:
+        row = [other for other, each in numbers if _alike(box, each)]
+        if len(row) == len("12") and row[0] == name:
+            yield row[0], row[1]
+
+
+def _alike(one: HudBox, other: HudBox) -> bool:
+    """Return True if boxes are in one row and of about one size."""
+    return (
+        abs(one.y - other.y) <= _ROW
+        and abs(one.height - other.height) <= _ROW
+        and (max(one.width, other.width) <= _SIZE * min(one.width, other.width))
+    )

@@ -1,0 +1,388 @@
+"""Exports over the API: asked for, made of real media, downloaded, canceled and deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.exports import ExportActivities
+from app.worker import workflow_runner
+from domain import task_queues
+from domain.clips.models import ClipStatus
+from domain.exports.models import ExportStatus
+from domain.ingest.playlist import ListedSegment, Resource
+from domain.ingest.window import FetchedMedia
+from domain.media.segments import SegmentRef
+from domain.tenants.usage import PLANS, PlanName
+from infra.db.engine import Database
+from infra.media.exports.renderer import ExportRenderer
+from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
+from infra.media.pool import MediaPool
+from infra.media.probe import probe
+from infra.settings import Settings
+from infra.storage.clips import LocalClipStore
+from infra.storage.segment_index import StoredSegment, StoredSegments
+from infra.storage.segments import LocalSegmentStore
+from infra.storage.signed_urls import UrlSigner
+from tests.factories.clips import WHEN
+from tests.factories.film import film, pictures, segments
+from tests.factories.rows import new_clip, new_export, new_highlight, new_stream
+from tests.integration.api.conftest import SECRET, Account
+from tests.integration.api.problems import assert_problem
+from workflows.export import ExportWorkflow
+
+pytestmark = pytest.mark.timeout(120)
+MP4 = [{"format": "mp4"}]
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("film")
+    return segments(film(folder / "film.mp4"), folder / "parts")
+
+
+@pytest.fixture
+async def media(tmp_path: Path) -> LocalSegmentStore:
+    return LocalSegmentStore(tmp_path / "segments")
+
+
+@pytest.fixture
+async def scratch(tmp_path: Path) -> Path:
+    return tmp_path / "scratch"
+
+
+@pytest.fixture
+async def worker(
+    temporal_client: Client,
+    database: Database,
+    media: LocalSegmentStore,
+    clip_root: Path,
+    scratch: Path,
+) -> AsyncIterator[None]:
+    """A worker that makes exports."""
+    async with MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=60, timeout=60.0) as pool:
+        steps = ExportActivities(
+            database=database,
+            segments=media,
+            clips=LocalClipStore(clip_root),
+            renderer=ExportRenderer(pool=pool, binary=find_ffmpeg(), limits=FfmpegLimits()),
+            scratch=scratch,
+        )
+        async with (
+            Worker(
+                temporal_client,
+                task_queue=task_queues.ORCHESTRATION,
+                workflows=[ExportWorkflow],
+                workflow_runner=workflow_runner(),
+            ),
+            Worker(temporal_client, task_queue=task_queues.IO, activities=[steps.record_export]),
+            Worker(
+                temporal_client,
+                task_queue=task_queues.RENDER,
+                activities=[steps.render_export, steps.delete_export],
+            ),
+        ):
+            yield
+
+
+async def store(
+    media: LocalSegmentStore, parts: list[Path], tenant: UUID, stream: UUID, *, skip: int = -1
+) -> None:
+    """Store a film's segments with their index, as ingest does, without number `skip`."""
+    index = StoredSegments(media, tenant_id=tenant, stream_id=stream)
+    for number, part in enumerate(parts):
+        if number == skip:
+            continue
+        facts = probe(str(part))
+        data = await asyncio.to_thread(part.read_bytes)
+        key = f"{tenant}/{stream}/media/180p/00000-{number:010d}.ts"
+        await media.put(key, data)
+        ref = SegmentRef(
+            media_sequence=number,
+            start=2.0 * number,
+            duration=2.0,
+            first_timestamp=facts.first_timestamp,
+            key=key,
+            size=len(data),
+            published_at=WHEN,
+        )
+        listed = ListedSegment(
+            sequence=number, resource=Resource(url="https://cdn.example/1.ts"), duration=2.0
+        )
+        fetched = FetchedMedia(
+            first_timestamp=facts.first_timestamp,
+            duration=2.0,
+            has_video=True,
+            has_audio=True,
+            size=len(data),
+        )
+        await index.note(StoredSegment(listed=listed, media=fetched, ref=ref))
+    await index.flush()
+
+
+async def finished(account: Account, export_id: str) -> dict[str, Any]:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            found: dict[str, Any] = (await account.http.get(f"/v1/exports/{export_id}")).json()
+            if found["status"] not in {"queued", "running"}:
+                return found
+            await asyncio.sleep(0.1)
+
+
+def span(stream: UUID, start: float, end: float) -> dict[str, Any]:
+    return {"stream_id": str(stream), "from": start, "to": end}
+
+
+async def ask(
+    account: Account,
+    source: dict[str, Any],
+    renditions: Sequence[dict[str, Any]] = MP4,
+    watermark: dict[str, Any] | None = None,
+) -> httpx.Response:
+    return await account.http.post(
+        "/v1/exports",
+        json={"source": source, "renditions": renditions, "watermark": watermark},
+    )
+
+
+def files_below(root: Path) -> list[Path]:
+    return [each for each in root.rglob("*") if each.is_file()]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_span_of_a_stream_is_exported_and_downloaded(
+    *,
+    account: Account,
+    anonymous: httpx.AsyncClient,
+    database: Database,
+    media: LocalSegmentStore,
+    parts: list[Path],
+    tmp_path: Path,
+    scratch: Path,
+    clip_root: Path,
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    await store(media, parts, account.tenant_id, stream)
+    response = await ask(account, span(stream, 1.4, 6.4), [*MP4, {"format": "hls"}])
+    assert response.status_code == 201
+    asked = response.json()
+    assert response.headers["Location"] == f"/v1/exports/{asked['id']}"
+    assert [each["status"] for each in asked["renditions"]] == ["queued", "queued"]
+    found = await finished(account, asked["id"])
+    assert (found["status"], found["message"]) == ("ready", "")
+    mp4, hls = found["renditions"]
+    assert mp4["start"] == pytest.approx(1.4, abs=0.02)
+    content = await anonymous.get(mp4["url"])
+    assert content.headers["Content-Type"] == "video/mp4"
+    assert len(content.content) == mp4["size"]
+    file = tmp_path / "export.mp4"
+    file.write_bytes(content.content)
+    shown = pictures(file)
+    assert (shown[0].number, shown[-1].number) == (35, 159)
+    playlist = await anonymous.get(hls["index_url"])
+    assert playlist.headers["Content-Type"].startswith("application/vnd.apple.mpegurl")
+    (link,) = {line for line in playlist.text.splitlines() if line.startswith("download?")}
+    part = await anonymous.get(urljoin(hls["index_url"], link), headers={"Range": "bytes=0-9"})
+    assert (part.status_code, len(part.content)) == (206, 10)
+    used = (await account.http.get("/v1/usage/stats")).json()["data"]
+    quantities = {each["kind"]: float(each["quantity"]) for each in used}
+    assert quantities["export_rendered"] == 2
+    assert quantities["export_bytes"] == mp4["size"] + hls["size"]
+    assert files_below(scratch) == []
+    deleted = await account.http.delete(f"/v1/exports/{asked['id']}")
+    assert deleted.status_code == 204
+    assert files_below(clip_root) == []
+    assert (await anonymous.get(mp4["url"])).status_code == 404
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_span_that_touches_a_gap_is_refused(
+    account: Account, database: Database, media: LocalSegmentStore, parts: list[Path]
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    await store(media, parts, account.tenant_id, stream, skip=2)
+    asked = (await ask(account, span(stream, 3.0, 7.0))).json()
+    found = await finished(account, asked["id"])
+    assert found["status"] == "failed"
+    message = found["renditions"][0]["message"]
+    assert message.startswith("There is no stored media from 4.0 s to 6.0 s of the stream.")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_highlights_clip_is_exported_in_other_shapes(
+    account: Account, database: Database, parts: list[Path], clip_root: Path
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    highlight = await new_highlight(database, account.tenant_id, stream)
+    clip = await new_clip(database, account.tenant_id, stream, highlight)
+    directory = clip_root / str(account.tenant_id) / str(stream)
+    directory.mkdir(parents=True)
+    film(directory / f"{clip}.mp4", seconds=10.0)
+    renditions = [*MP4, {"format": "mp4", "preset": "shorts"}, {"format": "thumbnail"}]
+    asked = await ask(
+        account, {"highlight_id": str(highlight)}, renditions, watermark={"text": "tldrtv"}
+    )
+    found = await finished(account, asked.json()["id"])
+    assert (found["status"], found["message"]) == ("ready", "")
+    assert found["source"]["clip_id"] == str(clip)
+    plain, shorts, thumbnail = found["renditions"]
+    assert (plain["width"], plain["height"], plain["watermark"]) == (320, 180, True)
+    assert (shorts["aspect"], shorts["width"], shorts["height"]) == ("9:16", 102, 180)
+    assert shorts["loudness"] == pytest.approx(-14, abs=1.0)
+    assert thumbnail["blurhash"]
+
+
+async def test_a_clip_that_is_not_ready_is_refused(account: Account, database: Database) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    highlight = await new_highlight(database, account.tenant_id, stream)
+    for _ in range(2):
+        response = await ask(account, {"highlight_id": str(highlight)})
+        assert_problem(response, 409, "source_not_ready")
+        await new_clip(database, account.tenant_id, stream, highlight, status=ClipStatus.RENDERING)
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ({"highlight_id": str(uuid4())}, "highlight_not_found"),
+        ({"clip_id": str(uuid4())}, "clip_not_found"),
+        ({"stream_id": str(uuid4()), "from": 0, "to": 5}, "stream_not_found"),
+    ],
+)
+async def test_a_source_that_does_not_exist_is_not_found(
+    account: Account, source: dict[str, Any], code: str
+) -> None:
+    assert_problem(await ask(account, source), 404, code)
+
+
+async def test_another_tenants_media_cannot_be_exported(
+    account: Account, other_account: Account, database: Database
+) -> None:
+    stream = await new_stream(database, other_account.tenant_id)
+    highlight = await new_highlight(database, other_account.tenant_id, stream)
+    clip = await new_clip(database, other_account.tenant_id, stream, highlight)
+    for source in ({"highlight_id": str(highlight)}, {"clip_id": str(clip)}, span(stream, 0, 5)):
+        assert (await ask(account, source)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"source": {}}, "/source"),
+        ({"source": {"stream_id": str(uuid4()), "from": 5, "to": 5.1}}, "/source"),
+        ({"source": {"clip_id": str(uuid4()), "from": 5}}, "/source"),
+        ({"renditions": []}, "/renditions"),
+        ({"renditions": [{"format": "avi"}]}, "/renditions/0/format"),
+        ({"renditions": [{"format": "gif", "preset": "x"}]}, "/renditions/0"),
+        ({"renditions": [{"format": "mp4", "filter": "x"}]}, "/renditions/0/filter"),
+        ({"watermark": {"text": "a\nb"}}, "/watermark"),
+    ],
+)
+async def test_a_request_that_makes_no_sense_is_pointed_at(
+    account: Account, body: dict[str, Any], pointer: str
+) -> None:
+    whole = {"source": {"clip_id": str(uuid4())}, "renditions": MP4} | body
+    problem = assert_problem(
+        await account.http.post("/v1/exports", json=whole), 422, "invalid_request"
+    )
+    assert pointer in [each["pointer"] for each in problem["errors"]]
+
+
+class TestLimits:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"default_plan": PlanName.FREE})
+
+    async def test_no_export_is_started_beyond_the_plan(
+        self, account: Account, database: Database
+    ) -> None:
+        stream = await new_stream(database, account.tenant_id)
+        many = MP4 * (PLANS[PlanName.FREE].renditions_per_export + 1)
+        problem = assert_problem(
+            await ask(account, span(stream, 0, 5), many), 409, "export_quota_exceeded"
+        )
+        assert "5 renditions in one export" in problem["detail"]
+        await new_export(database, account.tenant_id, stream, status=ExportStatus.RUNNING)
+        problem = assert_problem(
+            await ask(account, span(stream, 0, 5)), 409, "export_quota_exceeded"
+        )
+        assert "1 exports at a time" in problem["detail"]
+
+
+async def test_the_same_request_with_the_same_key_starts_one_export(
+    account: Account, database: Database
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    body = {"source": span(stream, 0, 5), "renditions": MP4}
+    key = {"Idempotency-Key": "once"}
+    first, second = [
+        await account.http.post("/v1/exports", json=body, headers=key) for _ in range(2)
+    ]
+    assert first.json() == second.json()
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert len((await account.http.get("/v1/exports")).json()["data"]) == 1
+
+
+async def test_an_export_without_a_worker_can_be_canceled_and_deleted(
+    account: Account, database: Database
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    asked = (await ask(account, span(stream, 0, 5))).json()
+    path = f"/v1/exports/{asked['id']}"
+    for _ in range(2):
+        canceled = (await account.http.post(f"{path}/cancel")).json()
+        assert (canceled["status"], canceled["message"]) == (
+            "cancelled",
+            "The export was canceled.",
+        )
+        assert canceled["renditions"][0]["status"] == "cancelled"
+    assert (await account.http.delete(path)).status_code == 204
+    assert (await account.http.delete(path)).status_code == 404
+
+
+async def test_a_link_is_good_for_its_own_file_and_tenant_only(
+    account: Account, other_account: Account, anonymous: httpx.AsyncClient, database: Database
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    export = await new_export(database, account.tenant_id, stream)
+    found = (await account.http.get(f"/v1/exports/{export}")).json()["renditions"][0]
+    for url in (found["url"], found["index_url"]):
+        parts = urlsplit(url)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        for changed in (
+            f"{parts.path}?{urlencode(query | {'tenant': str(other_account.tenant_id)})}",
+            f"{parts.path}?{urlencode(query | {'expires': int(query['expires']) + 1})}",
+            f"{parts.path.replace('/1/', '/2/')}?{parts.query}",
+        ):
+            assert_problem(await anonymous.get(changed), 403, "invalid_signature")
+    signer = UrlSigner(SECRET.encode())
+    path = urlsplit(found["url"]).path
+    foreign = signer.sign(path, tenant_id=other_account.tenant_id, expires=99999999999)
+    assert_problem(await anonymous.get(foreign), 404, "export_not_found")
+    old = signer.sign(path, tenant_id=account.tenant_id, expires=1)
+    assert (await anonymous.get(old)).status_code == 403
+
+
+async def test_deleting_a_stream_deletes_its_exports(
+    account: Account, anonymous: httpx.AsyncClient, database: Database, clip_root: Path
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    export = await new_export(database, account.tenant_id, stream)
+    file = clip_root / str(account.tenant_id) / str(stream) / "exports" / str(export) / "1.mp4"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"film")
+    url = (await account.http.get(f"/v1/exports/{export}")).json()["renditions"][0]["url"]
+    assert (await anonymous.get(url)).content == b"film"
+    assert (await account.http.delete(f"/v1/streams/{stream}")).status_code == 204
+    assert not file.exists()
+    assert (await account.http.get(f"/v1/exports/{export}")).status_code == 404
