@@ -14,7 +14,7 @@ from typing import Final
 
 from domain.profiles.catalog import ProfileCatalog
 from domain.profiles.documents import profile_json_schema
-from domain.profiles.model import GameProfile
+from domain.profiles.model import FillMethod, GameProfile
 from infra.profiles.store import load_shipped_catalog, shipped_directory
 
 PAGES: Final = Path("docs/profiles")
@@ -107,6 +107,8 @@ def _limits(profile: GameProfile) -> list[tuple[str, str]]:
         f"tags {similarity.tags:g}, thumbnails within {similarity.thumbnail_distance} bits"
     )
     diversity = f"{limits.diversity:g} ({limits.diversity_method.value})"
+    fills = limits.fill is FillMethod.BEST_OF
+    fill = f"up to {limits.fill_to} per window" if fills else limits.fill.value
     return [
         ("selection window", f"{limits.window:g} s"),
         ("highlights per window", str(limits.per_window)),
@@ -114,6 +116,7 @@ def _limits(profile: GameProfile) -> list[tuple[str, str]]:
         ("distance between peaks", f"{limits.min_spacing:g} s"),
         ("exceptional overrides per window", str(limits.exceptional_per_window)),
         ("diversity", diversity if limits.diversity else "by score alone"),
+        ("weak moments shown", fill),
         ("clip begins before the moment", f"{clip.pre_roll:g} s"),
         ("clip ends after the moment", f"{clip.post_roll:g} s"),
         ("clip length", f"{clip.min_length:g} to {clip.max_length:g} s"),

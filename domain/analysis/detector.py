@@ -386,7 +386,8 @@ class _Detector:
             return
         second, fused = peak
         near = [] if self._open_since is None else [self._open_since]
-        near += [] if self._cooldown is None else [self._cooldown.peak]
+        if self._cooldown is not None and self._cooldown.moment is not None:
+            near.append(self._cooldown.moment.peak)
         if fused.logit < fusion.floor or any(abs(at - second) < _APART for at in near):
             return
         moment = measure_fused(self._frames, self._baselines, second=second, fused=fused)
