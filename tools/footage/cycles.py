@@ -55,6 +55,7 @@ class Cycles(DesktopGame):
     programs = ("armagetronad.real",)
     rate = 22_050
     chunk = 512
+    begins = b"NEW_ROUND"
     keys = (Key(3, "Return"), Key(1.5, "Return"), Key(1.5, "Down"), Key(1.5, "Return"))
 
     def launch(self, folder: Path, seed: int) -> Launch:
