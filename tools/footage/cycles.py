@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from tools.footage.desktop import DesktopGame, Key, Launch
 from tools.footage.truth import Event, Moment, around
@@ -55,7 +55,13 @@ class Cycles(DesktopGame):
     programs = ("armagetronad.real",)
     rate = 22_050
     chunk = 512
-    keys = (Key(3, "Return"), Key(1.5, "Return"), Key(1.5, "Down"), Key(1.5, "Return"))
+    begins = b"NEW_ROUND"
+    keys: ClassVar[tuple[Key, ...]] = (
+        Key(3, "Return"),
+        Key(1.5, "Return"),
+        Key(1.5, "Down"),
+        Key(1.5, "Return"),
+    )
 
     def launch(self, folder: Path, seed: int) -> Launch:
         state, rules = folder / "state", folder / "rules"

@@ -35,6 +35,8 @@ _GAMES: Final = ("/usr/games", "/usr/lib/hedgewars/bin")
 _SOUND_BLOCK: Final = 5
 """Seconds of film whose sound is stretched to its exact length together."""
 _DISPLAY_SECONDS: Final = 30.0
+_START_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.2
 _MOST_LATE: Final = 1.0
 """Seconds of the game's clock that filming may be late; later, pictures show another second."""
 _STOP_SECONDS: Final = 10.0
@@ -71,7 +73,7 @@ class DesktopGame(SteppedGame):
         rate: samples per second that the game asks its sound card for.
         chunk: samples that the game hands over at a time.
         keys: what is pressed to get from the start of the program into a match.
-        settle: seconds of the game's clock between the last key and the first picture.
+        begins: what the log says when a match has begun.
     """
 
     packages: ClassVar[tuple[str, ...]]
@@ -80,7 +82,7 @@ class DesktopGame(SteppedGame):
     rate: ClassVar[int]
     chunk: ClassVar[int]
     keys: ClassVar[tuple[Key, ...]] = ()
-    settle: ClassVar[float] = 2.0
+    begins: ClassVar[bytes]
 
     @abstractmethod
     def launch(self, folder: Path, seed: int) -> Launch:
@@ -111,8 +113,16 @@ class DesktopGame(SteppedGame):
             for key in self.keys:
                 time.sleep(key.after / self.speed)
                 _press(display, key.name)
-            time.sleep(self.settle / self.speed)
+            self._wait_for_match(game, launch.log, folder)
             yield from self._frames(game, launch.log, folder)
+
+    def _wait_for_match(self, game: subprocess.Popen[bytes], log: Path, folder: Path) -> None:
+        until = time.monotonic() + _START_SECONDS / self.speed
+        while not (log.exists() and self.begins in log.read_bytes()):
+            _check_running(game, folder)
+            if time.monotonic() > until:
+                raise FootageError(f"No match began within {_START_SECONDS:.0f} s of the game.")
+            time.sleep(_POLL_SECONDS)
 
     def _frames(self, game: subprocess.Popen[bytes], log: Path, folder: Path) -> Iterator[Step]:
         screen, sound, lines = _Screen(folder), _Tail(folder / "sound"), _Tail(log)
@@ -130,9 +140,7 @@ class DesktopGame(SteppedGame):
                     f"Try --speed {self.speed / 2:g}, or film when it is idle."
                 )
             time.sleep(max(0.0, early))
-            if game.poll() is not None:
-                said = (folder / "output").read_text(errors="replace").strip()[-400:]
-                raise FootageError(f"The game ended after {at:.0f} s of the film: {said}")
+            _check_running(game, folder)
             picture = screen.picture()
             fresh += last is None or not np.array_equal(picture, last)
             last = picture
@@ -255,6 +263,13 @@ def _display(folder: Path) -> Iterator[str]:
         yield f":{name}"
     finally:
         _stop(server)
+
+
+def _check_running(game: subprocess.Popen[bytes], folder: Path) -> None:
+    """Raise FootageError, with the last that the game said, if it has ended."""
+    if game.poll() is not None:
+        said = (folder / "output").read_text(errors="replace").strip()[-400:]
+        raise FootageError(f"The game has ended, with status {game.returncode}: {said}")
 
 
 def _press(display: str, key: str) -> None:

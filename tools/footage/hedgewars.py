@@ -63,7 +63,7 @@ class Artillery(DesktopGame):
     programs = ("hwengine",)
     rate = 44_100
     chunk = 1024
-    settle = 10.0
+    begins = f"{_MARK} turn".encode()
     heavy: ClassVar[int] = 60
 
     def launch(self, folder: Path, seed: int) -> Launch:
