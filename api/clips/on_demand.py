@@ -36,9 +36,9 @@ from domain.clips.spans import (
     MediaGoneError,
     MediaMissingError,
     MediaNotReadyError,
-    MediaSpan,
     NoWallClockError,
     OnGap,
+    StreamSpan,
     WantedSpan,
 )
 from domain.clips.tracker import SHORTEST
@@ -105,7 +105,7 @@ class CreateClipRequest(RequestModel):
     def wanted(self) -> WantedSpan:
         """The span that is asked for."""
         if self.start is not None and self.to is not None:
-            return MediaSpan(start=self.start, end=self.to)
+            return StreamSpan(start=self.start, end=self.to)
         if self.at is not None:
             return AroundTime(at=self.at, before=self.before, after=self.after)
         return LastSeconds(seconds=self.last or 0.0)

@@ -52,7 +52,7 @@ class PlaybackForm(StrEnum):
     EXACT = "exact"
 
 
-class Playback(BaseModel):
+class PlaybackModel(BaseModel):
     """How a clip can be played now."""
 
     ready: PlaybackForm | None = Field(
@@ -89,7 +89,7 @@ class ClipModel(BaseModel):
     width: int | None
     height: int | None
     size: int | None
-    playback: Playback
+    playback: PlaybackModel
 
     @classmethod
     def of(cls, row: Clip | ClipRow, services: Services) -> Self:
@@ -113,7 +113,7 @@ class ClipModel(BaseModel):
             width=row.width,
             height=row.height,
             size=row.size,
-            playback=Playback.of(hls_url=playlist if is_rendering else None, mp4_url=url),
+            playback=PlaybackModel.of(hls_url=playlist if is_rendering else None, mp4_url=url),
         )
 
 

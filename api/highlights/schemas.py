@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
-from api.clips.schemas import ClipModel, Playback
+from api.clips.schemas import ClipModel, PlaybackModel
 from api.errors.problems import ItemProblem
 from api.request_model import RequestModel, Timestamp
 from api.services import Services
@@ -124,7 +124,7 @@ class HighlightModel(BaseModel):
         description="Wall-clock time of the peak, if the stream has one."
     )
     clip: ClipModel | None
-    playback: Playback = Field(
+    playback: PlaybackModel = Field(
         description="How the highlight can be played: at once by HLS, then as its clip's file."
     )
     created_at: datetime
@@ -155,7 +155,7 @@ class HighlightModel(BaseModel):
             profile=ProfileRef(id=row.profile_id, version=row.profile_version),
             peak_wall_clock=row.peak_wall_clock,
             clip=shown,
-            playback=Playback.of(
+            playback=PlaybackModel.of(
                 hls_url=_instant_url(row, services),
                 mp4_url=None if shown is None else shown.url,
             ),

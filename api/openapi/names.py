@@ -63,6 +63,7 @@ NAMES: Final = {
     "Page_KeyModel_": "ApiKeyList",
     "Page_ClipDetail_": "ClipList",
     "Page_StreamModel_": "StreamList",
+    "PlaybackModel": "Playback",
     "ReadinessReport": "Readiness",
     "Reason": "HighlightReason",
     "RenditionModel": "ExportRendition",

@@ -16,8 +16,8 @@ from domain.clips.models import ClipSpec
 from domain.clips.spans import (
     MediaGoneError,
     MediaNotReadyError,
-    MediaSpan,
     OnGap,
+    StreamSpan,
     WantedSpan,
     locate_span,
     plan_span,
@@ -65,7 +65,7 @@ class RequestedClips:
     """The rows of a request's clips, what of its span has no media, and what is to be rendered."""
 
     rows: Sequence[Clip]
-    missing: Sequence[MediaSpan] = ()
+    missing: Sequence[StreamSpan] = ()
     specs: Sequence[ClipSpec] = ()
 
 
@@ -169,7 +169,7 @@ class ClipService:
         raise MediaNotReadyError("No media of the stream is stored yet.")
 
     async def _without_deleted(
-        self, stream: Stream, span: MediaSpan, segments: Sequence[SegmentRef]
+        self, stream: Stream, span: StreamSpan, segments: Sequence[SegmentRef]
     ) -> Sequence[SegmentRef]:
         """Return the segments without those that a full store has deleted from the span."""
 

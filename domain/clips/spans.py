@@ -32,7 +32,7 @@ class OnGap(StrEnum):
     SPLIT = "split"
 
 
-class MediaSpan(Model):
+class StreamSpan(Model):
     """Media time `start`..`end` (s)."""
 
     start: float
@@ -71,7 +71,7 @@ class AroundTime(Model):
         return self.before + self.after
 
 
-WantedSpan = MediaSpan | LastSeconds | AroundTime
+WantedSpan = StreamSpan | LastSeconds | AroundTime
 
 
 class ClipRefusedError(Exception):
@@ -98,10 +98,10 @@ class ClipPlan(Model):
     """Clips to render of a span, and the parts of it without media, in order."""
 
     clips: tuple[ClipSpec, ...]
-    missing: tuple[MediaSpan, ...] = ()
+    missing: tuple[StreamSpan, ...] = ()
 
 
-def locate_span(wanted: WantedSpan, segments: Sequence[SegmentRef]) -> MediaSpan:
+def locate_span(wanted: WantedSpan, segments: Sequence[SegmentRef]) -> StreamSpan:
     """Return the span on the media timeline.
 
     Args:
@@ -111,17 +111,17 @@ def locate_span(wanted: WantedSpan, segments: Sequence[SegmentRef]) -> MediaSpan
     Raises:
         NoWallClockError: it is around a time, and no segment has a wall clock.
     """
-    if isinstance(wanted, MediaSpan):
+    if isinstance(wanted, StreamSpan):
         return wanted
     if isinstance(wanted, LastSeconds):
         end = segments[-1].end
-        return MediaSpan(start=end - wanted.seconds, end=end)
+        return StreamSpan(start=end - wanted.seconds, end=end)
     at = _position_of(wanted.at, segments)
-    return MediaSpan(start=at - wanted.before, end=at + wanted.after)
+    return StreamSpan(start=at - wanted.before, end=at + wanted.after)
 
 
 def plan_span(
-    span: MediaSpan,
+    span: StreamSpan,
     segments: Sequence[SegmentRef],
     *,
     tenant_id: UUID,
@@ -144,7 +144,7 @@ def plan_span(
     Raises:
         ClipRefusedError: the media is not there.
     """
-    kept = MediaSpan(start=segments[0].start, end=segments[-1].end)
+    kept = StreamSpan(start=segments[0].start, end=segments[-1].end)
     if span.start < kept.start - _ROUNDING:
         raise MediaGoneError(f"{span} begins before the media that is kept: {kept}.")
     if span.end > kept.end + _ROUNDING:
@@ -153,7 +153,7 @@ def plan_span(
         raise MediaNotReadyError(f"{span} reaches beyond the media stored so far: {kept}.")
     runs = continuous_runs(segments)
     parts = [
-        MediaSpan(start=max(span.start, run[0].start), end=min(span.end, run[-1].end))
+        StreamSpan(start=max(span.start, run[0].start), end=min(span.end, run[-1].end))
         for run in runs
     ]
     whole = [
@@ -188,20 +188,20 @@ def plan_span(
     )
 
 
-def _missing(span: MediaSpan, parts: Sequence[MediaSpan]) -> tuple[MediaSpan, ...]:
+def _missing(span: StreamSpan, parts: Sequence[StreamSpan]) -> tuple[StreamSpan, ...]:
     edges = [
         (span.start, span.start),
         *((part.start, part.end) for part in parts),
         (span.end, span.end),
     ]
     return tuple(
-        MediaSpan(start=before[1], end=after[0])
+        StreamSpan(start=before[1], end=after[0])
         for before, after in pairwise(edges)
         if after[0] - before[1] > _ROUNDING
     )
 
 
-def _media(part: MediaSpan, run: Sequence[SegmentRef]) -> tuple[SegmentRef, ...]:
+def _media(part: StreamSpan, run: Sequence[SegmentRef]) -> tuple[SegmentRef, ...]:
     shown = [each for each in run if each.start < part.end and each.end > part.start]
     return (*lead_in(run, shown[0]), *shown)
 

@@ -21,7 +21,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.clips import ClipActivities, clip_key, thumbnail_key
 from demo.ffmpeg import ffmpeg_path
 from domain.clips.models import ClipSpec, RenderedClip
-from domain.clips.spans import MediaSpan, plan_span
+from domain.clips.spans import StreamSpan, plan_span
 from domain.clips.tracker import plan_clip
 from domain.media.segments import SegmentRef
 from infra.media.concat import SpliceError
@@ -343,7 +343,7 @@ async def test_a_clip_on_demand_has_what_its_stream_has(
     cut = await asyncio.to_thread(segments, source, tmp_path / "one")
     stored = [await store_part(studio.segments, number, part) for number, part in enumerate(cut)]
     stored = [each.model_copy(update={"has_video": video, "has_audio": audio}) for each in stored]
-    span = MediaSpan(start=stored[0].start + 0.5, end=stored[0].start + 3.5)
+    span = StreamSpan(start=stored[0].start + 0.5, end=stored[0].start + 3.5)
     (spec,) = plan_span(
         span, stored, tenant_id=TENANT, stream_id=STREAM, request_id=UUID(int=9)
     ).clips

@@ -204,7 +204,7 @@ async def test_a_full_store_does_not_fail_a_fetch_that_is_over(tmp_path: Path) -
 async def test_a_store_that_does_not_answer_delays_the_result_for_a_moment_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activities.ingest.store._FLUSH_TIMEOUT", 0.05)
+    monkeypatch.setattr("infra.storage.segment_index._FLUSH_TIMEOUT", 0.05)
     index = segments(SlowStore(tmp_path / "segments"))
     await index.note(segment(0))
     await asyncio.wait_for(index.flush(), 30)

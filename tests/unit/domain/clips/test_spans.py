@@ -18,9 +18,9 @@ from domain.clips.spans import (
     MediaGoneError,
     MediaMissingError,
     MediaNotReadyError,
-    MediaSpan,
     NoWallClockError,
     OnGap,
+    StreamSpan,
     locate_span,
     plan_span,
 )
@@ -39,7 +39,7 @@ def plan(
     ended: bool = False,
 ) -> ClipPlan:
     return plan_span(
-        MediaSpan(start=start, end=end),
+        StreamSpan(start=start, end=end),
         segments,
         tenant_id=TENANT,
         stream_id=STREAM,
@@ -103,14 +103,14 @@ def test_a_gap_is_refused_with_its_place() -> None:
 def test_a_span_is_split_at_a_gap_if_asked() -> None:
     made = plan(2.0, 10.0, segments_of((0.0, 4.0), (8.0, 12.0)), on_gap=OnGap.SPLIT)
     assert spans(made) == [(2.0, 4.0), (8.0, 10.0)]
-    assert made.missing == (MediaSpan(start=4.0, end=8.0),)
+    assert made.missing == (StreamSpan(start=4.0, end=8.0),)
     assert len({clip.id for clip in made.clips}) == 2
 
 
 def test_a_part_too_short_for_a_clip_is_said_to_be_missing() -> None:
     made = plan(3.5, 10.0, segments_of((0.0, 4.0), (8.0, 12.0)), on_gap=OnGap.SPLIT)
     assert spans(made) == [(8.0, 10.0)]
-    assert made.missing == (MediaSpan(start=3.5, end=8.0),)
+    assert made.missing == (StreamSpan(start=3.5, end=8.0),)
 
 
 def test_a_span_that_lies_in_a_gap_cannot_be_split() -> None:
@@ -140,7 +140,7 @@ def test_no_second_is_lost_without_saying_so(
 
 
 def test_the_last_seconds_end_with_the_last_segment() -> None:
-    assert locate_span(LastSeconds(seconds=5.0), segments_of((0.0, 20.0))) == MediaSpan(
+    assert locate_span(LastSeconds(seconds=5.0), segments_of((0.0, 20.0))) == StreamSpan(
         start=15.0, end=20.0
     )
 
@@ -168,7 +168,7 @@ def test_the_wall_clock_counts_where_it_jumps() -> None:
         segment(1, 2.0, program_date_time=WHEN + timedelta(hours=1)),
     ]
     wanted = AroundTime(at=WHEN + timedelta(hours=1, seconds=1), before=0.5, after=0.5)
-    assert locate_span(wanted, jumped) == MediaSpan(start=2.5, end=3.5)
+    assert locate_span(wanted, jumped) == StreamSpan(start=2.5, end=3.5)
 
 
 def test_a_stream_without_a_wall_clock_says_so() -> None:
