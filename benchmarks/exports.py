@@ -155,12 +155,12 @@ async def _compare_all(
         finally:
             setattr(renderer, original.__name__, original)
 
-    encode = await _cost(marked)
+    encoding = await _cost(marked)
     alone = await _cost(lambda: run_ffmpeg(commands[-1], limits=FfmpegLimits()))
     _row(
         table,
         "watermarked encode",
-        encode,
+        encoding,
         other="its ffmpeg command alone",
         plain=alone,
         target="1.1",
