@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from demo.ffmpeg import ffmpeg_path
-from domain.exports.models import ExportSource, ExportSpec, Rendition, Watermark
+from domain.exports.models import ExportSource, ExportSpec, RenditionSpec, Watermark
 from infra.media.concat import SourceFile
 from infra.media.exports.renderer import BadWatermarkError, ExportRenderer, RenditionFile
 from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
@@ -69,7 +69,7 @@ class Studio:
             id=uuid4(),
             tenant_id=uuid4(),
             source=ExportSource(stream_id=uuid4(), start=offset, end=offset + duration),
-            renditions=tuple(Rendition.model_validate(each) for each in renditions),
+            renditions=tuple(RenditionSpec.model_validate(each) for each in renditions),
             watermark=watermark,
         )
         cut = Cut(sources=tuple(files), offset=offset, duration=duration, thumbnail_at=offset)
