@@ -27,7 +27,7 @@ from rich.table import Table
 
 from benchmarks.quality.report import machine
 from demo.ffmpeg import ffmpeg_path
-from domain.exports.models import ExportSource, ExportSpec, Rendition, Watermark
+from domain.exports.models import ExportSource, ExportSpec, RenditionSpec, Watermark
 from infra.media.concat import SourceFile
 from infra.media.exports import encode, renderer
 from infra.media.exports.renderer import ExportRenderer
@@ -61,7 +61,7 @@ class _Stage:
     async def render(
         self,
         sources: Sequence[SourceFile],
-        renditions: Sequence[Rendition],
+        renditions: Sequence[RenditionSpec],
         *,
         offset: float,
         duration: float,
@@ -113,7 +113,7 @@ async def _compare_all(
     stage: _Stage, table: Table, film: Path, parts: Sequence[SourceFile], seconds: float
 ) -> None:
     clip = [SourceFile(path=film, first_timestamp=0.0, duration=seconds)]
-    mp4 = [Rendition.model_validate({"format": "mp4"})]
+    mp4 = [RenditionSpec.model_validate({"format": "mp4"})]
     await stage.render(clip, mp4, offset=0.0, duration=seconds, movie=film)  # starts the pool
     copy = await _cost(lambda: _copied(film, stage.directory.parent / "plain.mp4"))
 
@@ -155,12 +155,12 @@ async def _compare_all(
         finally:
             setattr(renderer, original.__name__, original)
 
-    encode = await _cost(marked)
+    encoding = await _cost(marked)
     alone = await _cost(lambda: run_ffmpeg(commands[-1], limits=FfmpegLimits()))
     _row(
         table,
         "watermarked encode",
-        encode,
+        encoding,
         other="its ffmpeg command alone",
         plain=alone,
         target="1.1",
@@ -184,7 +184,7 @@ async def _compare_all(
     )
 
 
-def _fifty() -> list[Rendition]:
+def _fifty() -> list[RenditionSpec]:
     """Return what a publisher asks for: each shape in two sizes, each as five files."""
     shapes = product(("source", "16:9", "9:16", "1:1", "4:5"), (360, 480))
     files = (
@@ -195,7 +195,7 @@ def _fifty() -> list[Rendition]:
         {"format": "storyboard"},
     )
     return [
-        Rendition.model_validate({"aspect": aspect, "resolution": size, **file})
+        RenditionSpec.model_validate({"aspect": aspect, "resolution": size, **file})
         for (aspect, size), file in product(shapes, files)
     ]
 
@@ -204,8 +204,8 @@ async def _peak(stage: _Stage, film: Path, seconds: float) -> int:
     """Return the largest memory of any child so far (MiB), after a rendering with six outputs."""
     source = [SourceFile(path=film, first_timestamp=0.0, duration=seconds)]
     shapes = ("16:9", "9:16", "1:1", "4:5")
-    wanted = [Rendition.model_validate({"format": "mp4", "aspect": each}) for each in shapes]
-    wanted += [Rendition.model_validate({"format": each}) for each in ("gif", "audio")]
+    wanted = [RenditionSpec.model_validate({"format": "mp4", "aspect": each}) for each in shapes]
+    wanted += [RenditionSpec.model_validate({"format": each}) for each in ("gif", "audio")]
     await stage.render(source, wanted, offset=0.0, duration=seconds)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
 

@@ -19,8 +19,8 @@ from domain.exports.models import (
     ExportStatus,
     Fit,
     RenderedRendition,
-    Rendition,
     RenditionFormat,
+    RenditionSpec,
     Watermark,
 )
 from domain.exports.presets import PresetName
@@ -73,7 +73,7 @@ class ExportSourceRequest(RequestModel):
         return self
 
 
-class RenditionRequest(RequestModel, Rendition):
+class RenditionRequest(RequestModel, RenditionSpec):
     """A file to make."""
 
     model_config = ConfigDict(extra="forbid")
@@ -154,7 +154,7 @@ class RenditionModel(BaseModel):
         cls,
         row: Export,
         number: int,
-        rendition: Rendition,
+        rendition: RenditionSpec,
         result: RenderedRendition | None,
         services: Services,
         *,

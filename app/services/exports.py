@@ -31,7 +31,7 @@ from domain.exports.models import (
     ExportSource,
     ExportSpec,
     ExportStatus,
-    Rendition,
+    RenditionSpec,
     Watermark,
 )
 from domain.ids import SearchAttribute, export_workflow_id
@@ -60,7 +60,7 @@ class NewExport:
 
     tenant_id: UUID
     export_id: UUID
-    renditions: tuple[Rendition, ...]
+    renditions: tuple[RenditionSpec, ...]
     watermark: Watermark | None = None
     highlight_id: UUID | None = None
     clip_id: UUID | None = None

@@ -99,7 +99,7 @@ class Fit(StrEnum):
     PAD = "pad"  # all is kept, on a blurred copy of itself
 
 
-class Rendition(Model):
+class RenditionSpec(Model):
     """One file of an export.
 
     Attributes:
@@ -242,7 +242,7 @@ class ExportSpec(Model):
     id: UUID
     tenant_id: UUID
     source: ExportSource
-    renditions: tuple[Rendition, ...] = Field(min_length=1, max_length=MOST_RENDITIONS)
+    renditions: tuple[RenditionSpec, ...] = Field(min_length=1, max_length=MOST_RENDITIONS)
     watermark: Watermark | None = None
     exact: bool = True
 

@@ -13,8 +13,8 @@ from domain.exports.models import (
     ExportSpec,
     ExportStatus,
     RenderedRendition,
-    Rendition,
     RenditionFormat,
+    RenditionSpec,
 )
 from domain.highlights.candidate import Evidence, HighlightCandidate
 from domain.highlights.selection import Decision, DecisionStatus, Reason, Tier
@@ -154,7 +154,7 @@ async def new_export(
         id=uuid4(),
         tenant_id=tenant_id,
         source=ExportSource(stream_id=stream_id, start=10.0, end=14.0),
-        renditions=(Rendition(format=RenditionFormat.HLS),),
+        renditions=(RenditionSpec(format=RenditionFormat.HLS),),
     )
     made = RenderedRendition(
         number=1,

@@ -24,8 +24,8 @@ from domain.exports.models import (
     RenderedExport,
     RenderedRendition,
     RenderExportInput,
-    Rendition,
     RenditionFormat,
+    RenditionSpec,
 )
 from infra.db.errors import RecordMissingError
 from workflows.export import ExportWorkflow
@@ -103,7 +103,7 @@ async def start(
         id=uuid4(),
         tenant_id=uuid4(),
         source=ExportSource(stream_id=uuid4(), start=0.0, end=4.0),
-        renditions=(Rendition(format=RenditionFormat.MP4),) * renditions,
+        renditions=(RenditionSpec(format=RenditionFormat.MP4),) * renditions,
     )
     return await client.start_workflow(
         ExportWorkflow.run,

@@ -18,8 +18,8 @@ from domain.exports.models import (
     Aspect,
     Corner,
     Fit,
-    Rendition,
     RenditionFormat,
+    RenditionSpec,
     Watermark,
 )
 from domain.model import Model
@@ -147,7 +147,7 @@ def _clock(seconds: float) -> str:
 
 
 def encoding_of(
-    rendition: Rendition, spliced: Spliced, *, duration: float, watermarked: bool
+    rendition: RenditionSpec, spliced: Spliced, *, duration: float, watermarked: bool
 ) -> Encoding:
     """Return what to encode for a rendition of a source of that duration (s)."""
     look = None
@@ -464,7 +464,7 @@ def _preview(
     return split.video(0).paletteuse(split.video(1).palettegen())
 
 
-def missing_part(rendition: Rendition, spliced: Spliced) -> str | None:
+def missing_part(rendition: RenditionSpec, spliced: Spliced) -> str | None:
     """Return what a rendition needs and the source does not have; None if it has all."""
     if rendition.format is RenditionFormat.AUDIO and spliced.sound is None:
         return "The source has no sound."

@@ -18,8 +18,8 @@ from domain.exports.models import (
     MOVIES,
     STILLS,
     ExportSpec,
-    Rendition,
     RenditionFormat,
+    RenditionSpec,
     Watermark,
 )
 from domain.media.packet_times import TICKS
@@ -254,7 +254,7 @@ class ExportRenderer:
     async def _finished(
         self,
         source: _Source,
-        rendition: Rendition,
+        rendition: RenditionSpec,
         encoding: Encoding,
         number: int,
         path: Path,
@@ -427,7 +427,9 @@ def _facts(path: Path, form: RenditionFormat) -> ClipFile:
         )
 
 
-def _problem(rendition: Rendition, file: RenditionFile, facts: ClipFile, source: _Source) -> str:
+def _problem(
+    rendition: RenditionSpec, file: RenditionFile, facts: ClipFile, source: _Source
+) -> str:
     """Return what is wrong with a finished file; empty if nothing is."""
     if rendition.format in {*MOVIES, RenditionFormat.AUDIO}:
         if abs(facts.duration - source.duration) > _FRAME_SLACK:

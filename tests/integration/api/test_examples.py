@@ -120,8 +120,24 @@ async def request(scene: Scene, operation: Documented) -> httpx.Request:
         after = (await http.get(url, params=first)).raise_for_status().json()["next_cursor"]
         query |= {} if after is None else {"cursor": after}
     return http.build_request(
-        operation.method, url, params=query, headers=headers, json=body_example(operation)
+        operation.method,
+        url,
+        params=query,
+        headers=headers,
+        json=_with_known(body_example(operation), scene),
     )
+
+
+def _with_known(body: Any, scene: Scene) -> Any:  # noqa: ANN401 - JSON
+    """Return a body whose ids are those of rows that exist."""
+    if not isinstance(body, dict):
+        return body
+    return {
+        name: scene.known[name]
+        if name in scene.known and isinstance(value, str)
+        else _with_known(value, scene)
+        for name, value in body.items()
+    }
 
 
 async def signed(scene: Scene, path: str) -> dict[str, Any]:

@@ -237,7 +237,7 @@ async def test_a_highlights_clip_is_exported_in_other_shapes(
     assert found["source"]["clip_id"] == str(clip)
     plain, shorts, thumbnail = found["renditions"]
     assert (plain["width"], plain["height"], plain["watermark"]) == (320, 180, True)
-    assert (shorts["aspect"], shorts["width"], shorts["height"]) == ("9:16", 102, 180)
+    assert (shorts["aspect"], shorts["width"], shorts["height"]) == ("9:16", 100, 180)
     assert shorts["loudness"] == pytest.approx(-14, abs=1.0)
     assert thumbnail["blurhash"]
 

@@ -15,8 +15,8 @@ from domain.exports.models import (
     ExportStatus,
     Fit,
     RenderedRendition,
-    Rendition,
     RenditionFormat,
+    RenditionSpec,
     Watermark,
     outcome,
 )
@@ -44,26 +44,26 @@ MP4 = RenditionFormat.MP4
 def test_a_rendition_has_its_shape_and_is_never_enlarged(
     asked: dict[str, Any], size: tuple[int, int]
 ) -> None:
-    assert Rendition(format=MP4, **asked).size_in(1280, 720) == size
+    assert RenditionSpec(format=MP4, **asked).size_in(1280, 720) == size
 
 
 @pytest.mark.parametrize(("width", "height"), [(639, 359), (3, 1001), (1920, 1080), (7, 7)])
 @pytest.mark.parametrize("aspect", list(Aspect))
 @pytest.mark.parametrize("fit", list(Fit))
 def test_sizes_are_even(width: int, height: int, aspect: Aspect, fit: Fit) -> None:
-    size = Rendition(format=MP4, aspect=aspect, fit=fit).size_in(width, height)
+    size = RenditionSpec(format=MP4, aspect=aspect, fit=fit).size_in(width, height)
     assert all(side >= 2 and side % 2 == 0 for side in size)
 
 
 def test_animated_pictures_are_small_unless_asked_otherwise() -> None:
-    gif = Rendition(format=RenditionFormat.GIF)
+    gif = RenditionSpec(format=RenditionFormat.GIF)
     assert gif.size_in(1920, 1080) == (640, 360)
 
 
 def test_a_preset_gives_what_is_not_set() -> None:
-    plain = Rendition(format=MP4, preset=PresetName.TIKTOK)
+    plain = RenditionSpec(format=MP4, preset=PresetName.TIKTOK)
     assert (plain.effective_aspect, plain.effective_loudness) == (Aspect.VERTICAL, -14)
-    own = Rendition(format=MP4, preset=PresetName.TIKTOK, aspect=Aspect.SQUARE, loudness=-16)
+    own = RenditionSpec(format=MP4, preset=PresetName.TIKTOK, aspect=Aspect.SQUARE, loudness=-16)
     assert (own.effective_aspect, own.effective_loudness) == (Aspect.SQUARE, -16)
 
 
@@ -78,7 +78,7 @@ def test_a_preset_gives_what_is_not_set() -> None:
 )
 def test_what_no_rendition_can_be_is_refused(asked: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
-        Rendition.model_validate(asked)
+        RenditionSpec.model_validate(asked)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_files_of_a_tenant_lie_below_the_tenant_and_the_stream() -> None:
         id=uuid4(),
         tenant_id=uuid4(),
         source=ExportSource(stream_id=uuid4(), start=0.0, end=1.0),
-        renditions=(Rendition(format=RenditionFormat.AUDIO),),
+        renditions=(RenditionSpec(format=RenditionFormat.AUDIO),),
     )
     assert spec.key(1) == f"{spec.tenant_id}/{spec.source.stream_id}/exports/{spec.id}/1.m4a"
 
