@@ -78,7 +78,7 @@ deploy-files: $(READY) ## Write copilot/ from deploy/sizes.yaml
 .PHONY: sbom
 sbom: $(DEPLOY)/.ready ## Write the bill of materials of the images to sbom.json (CycloneDX)
 	@$(DEPLOY)/bin/cyclonedx-py requirements requirements-runtime.lock --pyproject pyproject.toml \
-	  --output-format JSON --output-file sbom.json
+	  --output-format JSON --outfile sbom.json
 
 .PHONY: format
 format: $(READY) ## Format the code and repair what can be repaired
