@@ -77,8 +77,8 @@ deploy-files: $(READY) ## Write copilot/ from deploy/sizes.yaml
 
 .PHONY: sbom
 sbom: $(DEPLOY)/.ready ## Write the bill of materials of the images to sbom.json (CycloneDX)
-	@$(DEPLOY)/bin/cyclonedx-py requirements requirements-runtime.lock --pyproject pyproject.toml \
-	  --output-format JSON --outfile sbom.json
+	@$(DEPLOY)/bin/cyclonedx-py requirements requirements-runtime.lock --output-format JSON \
+	  --outfile sbom.json
 
 .PHONY: format
 format: $(READY) ## Format the code and repair what can be repaired
