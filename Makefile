@@ -52,7 +52,7 @@ external: setup ## Try the API and the media code with programs and samples of o
 	  tests/integration/gemini/test_faults.py
 
 .PHONY: lint
-lint: $(READY) lint-deploy ## Check format, style, types, the import contracts and the deployments
+lint: $(READY) ## Check format, style, types and the import contracts
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
