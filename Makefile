@@ -59,7 +59,7 @@ drills: setup ## Kill, stop and cut off workers that share ten live streams (DRI
 	  $${DRILLS:+-k "$$DRILLS"}
 
 .PHONY: lint
-lint: $(READY) lint-deploy ## Check format, style, types, the import contracts and the deployments
+lint: $(READY) ## Check format, style, types and the import contracts
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
@@ -84,8 +84,8 @@ deploy-files: $(READY) ## Write copilot/ from deploy/sizes.yaml
 
 .PHONY: sbom
 sbom: $(DEPLOY)/.ready ## Write the bill of materials of the images to sbom.json (CycloneDX)
-	@$(DEPLOY)/bin/cyclonedx-py requirements requirements-runtime.lock --pyproject pyproject.toml \
-	  --output-format JSON --output-file sbom.json
+	@$(DEPLOY)/bin/cyclonedx-py requirements requirements-runtime.lock --output-format JSON \
+	  --outfile sbom.json
 
 .PHONY: format
 format: $(READY) ## Format the code and repair what can be repaired
