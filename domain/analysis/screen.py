@@ -224,8 +224,8 @@ _PERIOD: Final = re.compile(
 _DASHES: Final = "-–\u2014"
 _NUMBER: Final = re.compile(r"(?<![\w.,+#])(\d{1,7})(?![\w%]|[.,]\d)")
 _TWO_SIDES: Final = re.compile(rf"(?<![\d:.])(\d{{1,3}})\s*[{_DASHES}:]\s*(\d{{1,3}})(?![\d:.])")
-# Recognizers take digits that stand alone, or among digits, for letters.
-_DIGITS: Final = re.compile(r"(?<![\w])(?:[OolI|]|(?=\w*\d)[\dOoDQlI|SBZ]{2,7})(?![\w])")
+# Recognizers take a zero that stands alone, and digits among digits, for letters.
+_DIGITS: Final = re.compile(r"(?<![\w])(?:[Oo]|(?=\w*\d)[\dOoDQlI|SBZ]{2,7})(?![\w])")
 _AS_DIGITS: Final = str.maketrans("OoDQlI|SBZ", "0000111582")
 
 
@@ -273,6 +273,7 @@ def read_period(text: str) -> str | None:
 _LEAST_CONFIDENCE: Final = 0.5
 _SURE: Final = 0.8
 _AGREE: Final = 2
+_CLIMBS: Final = 3
 _REPLAY: Final = 45.0
 _STARTED_OVER: Final = 20.0
 _LEAST_OVER: Final = 3
@@ -303,6 +304,7 @@ class ScoreTrack(Model):
         other_readings: its consecutive readings.
         apart_since: media time (s) of the first reading since which none has shown the confirmed
             score; None while the screen shows it.
+        climbs: consecutive readings that have each risen from the one before.
         misfits: consecutive readings of another number of numbers.
         rises: confirmed rises.
         falls: falls that two readings agreed on.
@@ -315,6 +317,7 @@ class ScoreTrack(Model):
     other_since: float = 0.0
     other_readings: int = 0
     apart_since: float | None = None
+    climbs: int = 0
     misfits: int = 0
     rises: int = 0
     falls: int = 0
@@ -324,7 +327,7 @@ class ScoreTrack(Model):
         """Return the track after a reading of the confirmed score."""
         return self.replace(seen_at=at)
 
-    def doubted(self, score: Score, at: float) -> ScoreTrack:
+    def doubted(self, score: Score, at: float, *, climbs: int) -> ScoreTrack:
         """Return the track after a reading of another score."""
         known = score == self.other and self.other_readings > 0
         return self.replace(
@@ -332,6 +335,7 @@ class ScoreTrack(Model):
             other_since=self.other_since if known else at,
             other_readings=self.other_readings + 1 if known else 1,
             apart_since=at if self.apart_since is None else self.apart_since,
+            climbs=climbs,
         )
 
     def misfitted(self) -> ScoreTrack:
@@ -373,6 +377,7 @@ class ScoreTrack(Model):
         other_since: float = 0.0,
         other_readings: int = 0,
         apart_since: float | None = None,
+        climbs: int = 0,
         misfits: int = 0,
         rises: int | None = None,
         falls: int | None = None,
@@ -386,6 +391,7 @@ class ScoreTrack(Model):
             other_since=other_since,
             other_readings=other_readings,
             apart_since=apart_since,
+            climbs=climbs,
             misfits=misfits,
             rises=self.rises if rises is None else rises,
             falls=self.falls if falls is None else falls,
@@ -515,14 +521,15 @@ class _Tracker:
     def _with_score(self, track: ScoreTrack, score: Score, reading: ScreenReading) -> ScoreTrack:
         if score == track.score:
             return track.confirmed(reading.at)
-        if track.other and self._rose(track.other, score):
-            # A score that has gone on rising had risen to what was read before.
+        climbs = track.climbs + 1 if self._rose(track.other or track.score, score) else 0
+        if track.other and climbs >= _CLIMBS:
+            # A score that goes on rising had risen to what was read before.
             if self._rose(track.score, track.other):
                 self._report_score(track, reading)
                 track = track.settled(reading.at, rises=1)
             elif not track.score or self._has_stayed(track, reading.at):
                 track = track.settled(reading.at)
-        track = track.doubted(score, reading.first_at)
+        track = track.doubted(score, reading.first_at, climbs=climbs)
         return self._decide(track, reading) if track.other_readings >= _AGREE else track
 
     def _decide(self, track: ScoreTrack, reading: ScreenReading) -> ScoreTrack:

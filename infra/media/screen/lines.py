@@ -91,7 +91,7 @@ def _sampled(color: Grey, luma: Grey, rows: NDArray[np.int_], columns: NDArray[n
     return sampled
 
 
-class Word(NamedTuple):
+class WordPicture(NamedTuple):
     """A word or a few: its line, its columns in the crop, and its picture, dark on light."""
 
     line: int
@@ -100,11 +100,11 @@ class Word(NamedTuple):
     picture: Grey
 
 
-def find_words(crop: Crop) -> list[Word]:
+def find_words(crop: Crop) -> list[WordPicture]:
     """Return the words in a crop, from top to bottom and from left to right.
 
-    Text is separated from its ground by edges in brightness or color. Letters with wide spaces between
-    them, as in the fonts of old games, stay together.
+    Text is separated from its ground by edges in brightness or color. Letters with wide spaces
+    between them, as in the fonts of old games, stay together.
     """
     edges = _edges(crop)
     strokes = edges > max(_STROKE, _STROKE_SHARE * float(np.percentile(edges, 99.5)))
@@ -114,7 +114,7 @@ def find_words(crop: Crop) -> list[Word]:
     lines = _runs(by_row >= max(2.0, _ROW_SHARE * by_row.max()), gap=2)
     lines = [each for each in lines if each[1] - each[0] >= _LEAST_LINE]
     whole = [each for each in lines if each[0] > 0 and each[1] < len(by_row)]
-    words: list[Word] = []
+    words: list[WordPicture] = []
     for number, (first, last) in enumerate(
         whole or lines
     ):  # what the border cuts is not part of it
@@ -127,7 +127,7 @@ def find_words(crop: Crop) -> list[Word]:
             start = max(0, left - 2 * margin)
             together = _dark_on_light(crop, rows, slice(start, right + 1 + 2 * margin))
             words += [
-                Word(
+                WordPicture(
                     number,
                     start + begin,
                     start + end,

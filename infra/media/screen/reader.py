@@ -29,7 +29,7 @@ from domain.analysis.screen import (
     without_clock,
 )
 from domain.profiles.model import Hud, HudBox, HudKind
-from infra.media.screen.lines import LEAST_HEIGHT, Crop, Grey, Picture, Word, find_words
+from infra.media.screen.lines import LEAST_HEIGHT, Crop, Grey, Picture, WordPicture, find_words
 from infra.media.screen.recognition import (
     TextRecognitionError,
     TextRecognizer,
@@ -233,7 +233,7 @@ class ScreenReader:
         )
         return True
 
-    def _read_word(self, look: _Look, word: Word) -> ReadWord:
+    def _read_word(self, look: _Look, word: WordPicture) -> ReadWord:
         numbers = look.region.holds in {HudKind.SCORE, HudKind.CLOCK}
         read = self._recognizer().read(word.picture, numbers=numbers)
         before = look.word_before(word)
@@ -333,12 +333,12 @@ class _Look:
             restless=before.restless,
         )
 
-    def word_before(self, word: Word) -> ReadWord | None:
+    def word_before(self, word: WordPicture) -> ReadWord | None:
         """Return what was read last at a word's place."""
         place = word.line, word.left, word.right
         return next((each for each in self._before.words if each.is_at(*place)), None)
 
-    def known(self, word: Word) -> ReadWord | None:
+    def known(self, word: WordPicture) -> ReadWord | None:
         """Return what was read before where reading again adds nothing.
 
         That is a word that was read twice alike and has not changed, and whatever is no number
