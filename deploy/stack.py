@@ -75,7 +75,7 @@ class HighlightsStack(cdk.Stack):
 
     def _platform_vpc(self) -> ec2.IVpc:
         def parameter(name: str, kind: str) -> str:
-            return cdk.CfnParameter(self, name, type=kind).value_as_string
+            return str(cdk.CfnParameter(self, name, type=kind).value_as_string)
 
         subnets = {
             kind: [parameter(f"{kind}Subnet{zone}", "AWS::EC2::Subnet::Id") for zone in ("A", "B")]
@@ -91,7 +91,7 @@ class HighlightsStack(cdk.Stack):
         )
 
     def _imported(self, name: str) -> str:
-        return cdk.Fn.import_value(self._sizes.imports[name].format(env=self._env))
+        return str(cdk.Fn.import_value(self._sizes.imports[name].format(env=self._env)))
 
     def _export(self, name: str, value: str) -> None:
         export = self._sizes.exports[name].format(env=self._env)
@@ -249,7 +249,7 @@ class HighlightsStack(cdk.Stack):
             found[name].override_logical_id(name)
         arn = found["WebAcl"].get_att("Arn").to_string()
         self._export("WebAclArn", arn)
-        return arn
+        return str(arn)
 
 
 def synthesize(sizes: Sizes, target: str) -> None:
