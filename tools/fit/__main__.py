@@ -33,9 +33,8 @@ def main() -> None:
     parser.add_argument("--films", type=Path, default=films_folder(), help="folder of the films")
     options = parser.parse_args()
     if options.command == "table":
-        splits = {"fit", "validate"}
-        films = find_films(options.films, read_manifest(), splits, open_sealed=False)
-        write_table(SignalTable(films=tuple(extract(film, home=state_home()) for film in films)))
+        found = find_films(options.films, read_manifest(), {"fit", "validate"}, open_sealed=False)
+        write_table(SignalTable(films=tuple(extract(film, home=state_home()) for film in found)))
         return
     films = [film for film in read_table().films if film.game not in UNUSABLE]
     if options.command == "compare":
