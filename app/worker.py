@@ -147,7 +147,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
     """Return one worker for each task queue, none of them started: workflows, I/O, the others.
 
     If the segment store is remote, the others include a queue of this worker alone, for clips whose
-    media it has in its cache. It has slots of its own: a clip on it is never behind one that any
+    media it has in its cache. It has separate slots: a clip on it is never behind one that any
     worker could render.
     """
     settings, services = container.settings, container.services
