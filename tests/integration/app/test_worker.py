@@ -74,7 +74,7 @@ async def test_there_is_one_worker_for_each_queue(served: Sequence[Worker]) -> N
     assert sorted(worker.task_queue for worker in served) == sorted(task_queues.ALL)
 
 
-async def test_a_worker_with_media_on_its_own_disk_renders_from_a_queue_of_its_own(
+async def test_a_worker_with_media_on_its_own_disk_has_a_queue_for_its_clips(
     container: Container, temporal_client: Client
 ) -> None:
     container.worker_name = "render-1-0123456789ab"
