@@ -213,15 +213,10 @@ _POLICY: Final = RetentionPolicy()
 
 
 class RetentionSettings(SettingsSection):
-    """How long records and media are kept."""
+    """How long records are kept."""
 
     heading = "Retention"
 
-    media_retention: NonNegativeFloat = Field(
-        default=900.0,
-        description="Seconds for which the last ten minutes of an ended stream's media are kept, "
-        "for clips on demand.",
-    )
     retention_idempotency_keys: float = Field(
         default=_POLICY.idempotency_keys / DAY,
         ge=1,
@@ -363,7 +358,7 @@ class WorkerSettings(SettingsSection):
         default=task_queues.ALL,
         min_length=1,
         description="Task queues that a worker serves, separated by commas. A worker of "
-        "`highlights-io` also serves its own queues for analysis and rendering.",
+        "`highlights-io` also serves a queue of its own for rendering, if media is in S3.",
     )
     worker_health_address: HostPort | None = Field(
         default=None,

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import (
     BeforeValidator,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -243,6 +244,11 @@ class StorageSettings(SettingsSection):
     )
     clip_url_lifetime: PositiveFloat = Field(
         default=3600.0, description="Seconds for which a signed clip URL works."
+    )
+    media_retention: NonNegativeFloat = Field(
+        default=900.0,
+        description="Seconds for which the last ten minutes of an ended stream's media are kept, "
+        "for clips on demand.",
     )
     media_cache_bytes: PositiveInt = Field(
         default=4 << 30,

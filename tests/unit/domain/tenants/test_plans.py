@@ -33,6 +33,7 @@ def test_the_page_of_limits_lists_them() -> None:
     for plan in PLANS.values():
         row = (
             *(plan.requests_per_minute, plan.key_requests_per_minute, plan.concurrent_streams),
+            *(plan.clips_per_day, plan.clip_seconds),
             *(plan.concurrent_exports, plan.renditions_per_export),
         )
         assert f"| `{plan.name}` | {' | '.join(map(str, row))} |" in page
