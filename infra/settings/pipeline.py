@@ -358,7 +358,7 @@ class WorkerSettings(SettingsSection):
         default=task_queues.ALL,
         min_length=1,
         description="Task queues that a worker serves, separated by commas. A worker of "
-        "`highlights-io` also serves a queue of its own for rendering, if media is in S3.",
+        "`highlights-io` also serves a separate rendering queue if media is in S3.",
     )
     worker_health_address: HostPort | None = Field(
         default=None,

@@ -48,7 +48,7 @@ pytestmark = [pytest.mark.serial, pytest.mark.slow, pytest.mark.timeout(900 if L
 
 
 class Worker:
-    """A worker process with a home of its own, and its way to the store."""
+    """A worker process with a separate home, and its way to the store."""
 
     def __init__(self, process: asyncio.subprocess.Process, network: TcpProxy) -> None:
         self.process = process

@@ -43,7 +43,7 @@ _STOP_SECONDS: Final = 10.0
 
 
 class Launch(NamedTuple):
-    """How to run a game in a folder of its own.
+    """How to run a game in a separate folder.
 
     Attributes:
         command: program and arguments.

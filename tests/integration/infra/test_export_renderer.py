@@ -50,7 +50,7 @@ async def pool() -> AsyncIterator[MediaPool]:
 
 
 class Studio:
-    """Renders into a directory of its own."""
+    """Renders into a separate directory."""
 
     def __init__(self, pool: MediaPool, directory: Path) -> None:
         self.directory = directory

@@ -290,7 +290,7 @@ class PartsOrigin:
 
     Args:
         answers: by path, with the playlist and its segments.
-        path: of the playlist, which names segments of its own folder.
+        path: of the playlist, which names segments of the same folder.
         read_first: wait with a part until the last one was read; the first segment excepted. A
             client that asks for either after the other is complete would then wait for ever.
         written: how the playlist writes a name.
