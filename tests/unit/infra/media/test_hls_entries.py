@@ -74,7 +74,8 @@ def streams(draw: st.DrawFn) -> list[Block]:
         if kind == "key":
             used = f'METHOD=AES-128,URI="k{number}"' if draw(st.booleans()) else "METHOD=NONE"
             key = f"#EXT-X-KEY:{used}"
-            block.tags.append(key)
+            # The map is repeated after it: before a key and after it, it means different things.
+            block.tags += [key, initialization] if initialization else [key]
         if kind == "mark":
             date = NOON.isoformat()
             block.tags.append(f'#EXT-X-DATERANGE:ID="{number}",START-DATE="{date}"')
