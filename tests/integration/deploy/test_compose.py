@@ -220,7 +220,7 @@ def machine(
 def test_the_services_start_in_their_order_and_a_tenant_can_use_the_api(machine: Machine) -> None:
     for name in order():
         machine.start(name)
-    created = machine.run("api", "highlights", "keys", "create", "my-tenant")
+    created = machine.run("api", "highlights", "keys", "create", "--tenant", "my-tenant")
     assert created.returncode == 0, created.stderr
     url = f"http://{machine.replaced['api:8000']}"
     assert httpx.get(f"{url}/readyz").json()["ready"]
