@@ -47,7 +47,9 @@ def _describe_problem(clip: Path, duration: float, video: bool, audio: bool) -> 
 async def _decoding_problem(clip: Path) -> str | None:
     process = await asyncio.create_subprocess_exec(
         ffmpeg_path(),
-        *("-nostdin", "-v", "error", "-xerror", "-i", str(clip), "-f", "null", "-"),
+        *("-nostdin", "-v", "error", "-xerror", "-i", str(clip)),
+        # In ticks of a frame's length, two frames that lie between two ticks become one time.
+        *("-enc_time_base", "demux", "-f", "null", "-"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

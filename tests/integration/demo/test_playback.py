@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from demo.ffmpeg import ffmpeg_path
 from demo.playback import playback_problem
 from tests.factories.media import make_video
 
@@ -17,6 +20,20 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def test_a_whole_clip_plays(clip: Path) -> None:
     assert await playback_problem(clip, duration=2.0, video=True, audio=True) is None
+
+
+async def test_a_clip_whose_frames_lie_between_ticks_plays(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    command = [
+        *(ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", "testsrc=s=320x180:r=35:d=2"),
+        *("-f", "lavfi", "-i", "sine=d=2", "-c:a", "aac"),
+        # Each frame half a frame later, which rounds up and down in turn at 90 kHz.
+        *("-vf", "settb=1/90000,setpts=PTS+1286", "-fps_mode", "passthrough"),
+        *("-enc_time_base", "1/90000", "-video_track_timescale", "90000"),
+        *("-c:v", "libx264", "-bf", "0", "-preset", "ultrafast", str(path)),
+    ]
+    await asyncio.to_thread(subprocess.run, command, check=True)
+    assert await playback_problem(path, duration=2.0, video=True, audio=True) is None
 
 
 async def test_another_length_is_a_problem(clip: Path) -> None:
