@@ -29,11 +29,14 @@ def built(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
         if line.startswith("!"):
             _copy(ROOT / line[1:], source / line[1:])
     shutil.copy(source / "bin/uv.lock.txt", source)
+    # Registries and certificates are those of this machine; its Python environment is not.
     environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "VIRTUAL_ENV" and not name.startswith("PYTHON")
+    } | {
         "PATH": f"{root}/opt/uv/bin:{os.environ['PATH']}",
-        "HOME": str(root),
         "UV_CACHE_DIR": str(home / "tools" / "uv-cache"),
-        **{name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))},
     }
     (root / "opt").mkdir()
     for command in STAGES["build"].run:
