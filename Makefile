@@ -59,7 +59,7 @@ drills: setup ## Kill, stop and cut off workers that share ten live streams (DRI
 	  $${DRILLS:+-k "$$DRILLS"}
 
 .PHONY: lint
-lint: $(READY) ## Check format, style, types and the import contracts
+lint: $(READY) lint-deploy ## Check format, style, types, import contracts and deployments
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
