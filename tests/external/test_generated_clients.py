@@ -16,7 +16,10 @@ PUBLIC_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
 SCHEMAS = document()["components"]["schemas"]
 OBJECTS = {name for name, schema in SCHEMAS.items() if schema.get("type") == "object"}
 # Of media types of files the Python generator knows only this one.
-FILES = dict.fromkeys(("video/mp4", "image/jpeg"), "application/octet-stream")
+FILES = dict.fromkeys(
+    ("video/mp4", "video/mp2t", "image/jpeg", "application/vnd.apple.mpegurl"),
+    "application/octet-stream",
+)
 STRICT = ("--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom,dom.iterable")
 
 

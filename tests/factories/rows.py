@@ -142,6 +142,23 @@ async def new_clip(
     return record.spec.id
 
 
+async def new_requested_clip(database: Database, tenant_id: UUID, stream_id: UUID) -> UUID:
+    """A clip on demand of four seconds, which is not ready yet."""
+    spec = ClipSpec(
+        id=uuid4(),
+        tenant_id=tenant_id,
+        stream_id=stream_id,
+        highlight_id=None,
+        start=10.0,
+        end=14.0,
+        peak=12.0,
+        segments=(),
+    )
+    async with database.session(tenant_id) as session:
+        await clips.create_requested(session, spec, title="")
+    return spec.id
+
+
 async def new_export(
     database: Database,
     tenant_id: UUID,

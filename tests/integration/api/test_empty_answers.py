@@ -8,7 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from infra.db.engine import Database
-from tests.factories.rows import new_endpoint, new_stream
+from tests.factories.rows import new_endpoint, new_export, new_requested_clip, new_stream
 from tests.integration.api.conftest import Account
 from tests.integration.api.test_isolation import RESOURCES
 
@@ -17,6 +17,8 @@ EMPTY = {
     "deleteWebhook": "/v1/webhooks/{endpoint_id}",
     "deleteProfileOverride": "/v1/profiles/soccer/override",
     "deleteBudget": "/v1/usage/budgets/analyzed_seconds",
+    "deleteClip": "/v1/clips/{clip_id}",
+    "deleteExport": "/v1/exports/{export_id}",
     "deleteStream": "/v1/streams/{stream_id}",
 }
 
@@ -39,10 +41,13 @@ async def test_an_empty_answer_has_no_type_and_is_given_whatever_is_accepted(
     await http.put("/v1/profiles/soccer/override", json={"selection": {"per_window": 3}})
     await http.put("/v1/usage/budgets/analyzed_seconds", json={"monthly": 5})
     connection = (await http.post("/v1/connections", json={"name": str(uuid4())})).json()
+    stream = await new_stream(database, account.tenant_id)
     path = EMPTY[operation].format(
+        clip_id=await new_requested_clip(database, account.tenant_id, stream),
+        export_id=await new_export(database, account.tenant_id, stream),
         connection_id=connection["id"],
         endpoint_id=await new_endpoint(database, account.tenant_id),
-        stream_id=await new_stream(database, account.tenant_id),
+        stream_id=stream,
     )
     headers = {"If-Match": "*", "Accept": "text/plain"}
     response = await http.delete(path, headers=headers)

@@ -1,7 +1,7 @@
 """Every operation has an example, and what the document shows is what happens.
 
 The examples are sent as they stand. Only what cannot be known beforehand is replaced: ids by those
-of rows that exist, cursors, revisions and signatures by those that the API has given.
+of rows that exist, cursors and revisions by those that the API has given, signatures by ours.
 """
 
 from __future__ import annotations
@@ -11,15 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import httpx
 import jsonschema_rs
 import pytest
 from temporalio.client import Client
 
+from domain.streams.messages import StreamRecord
+from domain.streams.status import StreamProgress, StreamStatus
 from infra.db.engine import Database
+from infra.db.repositories import streams
+from infra.storage.segment_index import StoredSegments
+from infra.storage.segments import LocalSegmentStore
+from infra.storage.signed_urls import ClipLinks, UrlSigner
 from tests.factories.rows import new_clip, new_export, new_highlight, new_stream
-from tests.integration.api.conftest import Account
+from tests.factories.segments import stored_segment
+from tests.integration.api.conftest import BASE_URL, SECRET, Account
 from tests.openapi import Documented, document, operations
 
 MEDIA = b"not really a film"
@@ -44,7 +52,9 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(account: Account, database: Database, clip_root: Path, workflows: Client) -> Scene:
+async def scene(
+    account: Account, database: Database, clip_root: Path, segment_root: Path, workflows: Client
+) -> Scene:
     tenant, http = account.tenant_id, account.http
     stream = await new_stream(database, tenant)
     # Where the example of a correction lies.
@@ -54,6 +64,7 @@ async def scene(account: Account, database: Database, clip_root: Path, workflows
         file = clip_root / str(tenant) / str(stream) / f"{clip}.{suffix}"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(MEDIA)
+    await keep_media(account, database, stream, segment_root)
     export = await new_export(database, tenant, stream)
     file = clip_root / str(tenant) / str(stream) / "exports" / str(export) / "1.mp4"
     file.parent.mkdir(parents=True)
@@ -78,6 +89,24 @@ async def scene(account: Account, database: Database, clip_root: Path, workflows
         | {"If-Match": override.headers["ETag"]},
         sender={secret["header_name"]: secret["header_value"]},
     )
+
+
+async def keep_media(account: Account, database: Database, stream: UUID, root: Path) -> None:
+    """Store the seconds 290 to 350 of a live stream, of which the examples ask for clips."""
+    store = LocalSegmentStore(root)
+    index = StoredSegments(store, tenant_id=account.tenant_id, stream_id=stream)
+    for number in range(145, 175):
+        segment = stored_segment(number, tenant_id=account.tenant_id, stream_id=stream)
+        await store.put(segment.ref.key, MEDIA)
+        await index.note(segment)
+    await index.flush()
+    record = StreamRecord(
+        tenant_id=account.tenant_id,
+        stream_id=stream,
+        progress=StreamProgress(status=StreamStatus.LIVE, position=350.0),
+    )
+    async with database.session(account.tenant_id) as session:
+        await streams.record_stream(session, record)
 
 
 async def created(asked: Any) -> dict[str, Any]:  # noqa: ANN401 - an awaitable of httpx's
@@ -113,7 +142,7 @@ async def request(scene: Scene, operation: Documented) -> httpx.Request:
     url = operation.path.format_map(path)
     http = scene.account.http
     if {"tenant", "expires", "signature"} <= query.keys():
-        query = await signed(scene, url)
+        query = signed(scene, url)
     if "cursor" in query:
         first = {**query, "limit": 1}
         del first["cursor"], query["cursor"]
@@ -140,13 +169,10 @@ def _with_known(body: Any, scene: Scene) -> Any:  # noqa: ANN401 - JSON
     }
 
 
-async def signed(scene: Scene, path: str) -> dict[str, Any]:
-    clip = (await scene.account.http.get(f"/v1/clips/{scene.known['clip_id']}")).json()
-    export = (await scene.account.http.get(f"/v1/exports/{scene.known['export_id']}")).json()
-    urls = [clip["url"], clip["thumbnail_url"]]
-    urls += [export["renditions"][0][name] for name in ("url", "index_url")]
-    url = next(url for url in urls if urlsplit(url).path == path)
-    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+def signed(scene: Scene, path: str) -> dict[str, Any]:
+    links = ClipLinks(UrlSigner(SECRET.encode()), base_url=BASE_URL, lifetime=3600.0)
+    query = parse_qs(urlsplit(links.sign(path, tenant_id=scene.account.tenant_id)).query)
+    return {name: values[0] for name, values in query.items()}
 
 
 @pytest.mark.parametrize("operation", operations().values(), ids=operations().keys())
@@ -156,6 +182,11 @@ async def test_the_example_of_an_operation_is_answered_as_documented(
     if EVENTS in operation.success().get("200", {}).get("content", {}):
         # Else they would not end.
         await scene.account.http.post(f"/v1/streams/{scene.known['stream_id']}/stop")
+    if operation.id in {"playClip", "deleteClip"}:
+        # Of a clip on demand that is not ready yet.
+        asked = await request(scene, operations()["createClip"])
+        (clip,) = (await scene.account.http.send(asked)).json()["data"]
+        scene.known["clip_id"] = clip["id"]
     response = await scene.account.http.send(await request(scene, operation))
     assert str(response.status_code) in operation.success(), response.text
     content = operation.success()[str(response.status_code)].get("content", {})

@@ -91,7 +91,9 @@ async def test_a_worker_with_media_on_its_own_disk_has_a_queue_for_its_clips(
 async def test_every_activity_is_served_once_on_its_queue(served: Sequence[Worker]) -> None:
     by_queue = {worker.task_queue: activities_of(worker) for worker in served}
     assert by_queue[task_queues.ANALYSIS] == {"analyze_window"}
-    assert by_queue[task_queues.RENDER] == {"render_clip", "delete_clip"}
+    assert by_queue[task_queues.RENDER] == {
+        *("render_clip", "delete_clip", "render_export", "delete_export"),
+    }
     assert by_queue[task_queues.ORCHESTRATION] == set()
     everywhere = [name for names in by_queue.values() for name in names]
     assert sorted(everywhere) == sorted(declared())
@@ -107,10 +109,7 @@ async def test_workflows_are_served_where_they_are_started(served: Sequence[Work
     ("queues", "own"),
     [
         ((task_queues.RENDER, task_queues.DELIVER), set()),
-        (
-            (task_queues.IO,),
-            {"highlights-analysis@host-0123456789ab", "highlights-render@host-0123456789ab"},
-        ),
+        ((task_queues.IO,), {"highlights-render@host-0123456789ab"}),
     ],
 )
 async def test_a_worker_serves_the_queues_of_its_settings(

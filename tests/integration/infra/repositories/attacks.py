@@ -21,6 +21,14 @@ from sqlalchemy.orm import make_transient_to_detached
 
 import infra.db.repositories as package
 from domain.clips.models import ClipSpec
+from domain.exports.models import (
+    ExportRecord,
+    ExportSource,
+    ExportSpec,
+    ExportStatus,
+    RenditionFormat,
+    RenditionSpec,
+)
 from domain.highlights.feedback import FeedbackVerdict
 from domain.highlights.selection import DecisionStatus
 from domain.hms.beam import Outcome
@@ -55,6 +63,7 @@ from infra.db.repositories import (
     deliveries,
     endpoints,
     events,
+    exports,
     highlights,
     idempotency,
     inbound_events,
@@ -72,7 +81,7 @@ from infra.db.repositories.idempotency import StoredResponse
 from infra.db.repositories.inbound_events import NewEvent
 from infra.db.repositories.profiles import ProfileOverrides
 from infra.db.repositories.search import TextQuery
-from infra.db.tables import ApiKey, Clip, Highlight, Stream, UsageBudget, WebhookEndpoint
+from infra.db.tables import ApiKey, Clip, Export, Highlight, Stream, UsageBudget, WebhookEndpoint
 from tests.factories.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
 
 WHEN = datetime(2026, 5, 2, tzinfo=UTC)
@@ -88,6 +97,7 @@ class Target:
     stream: UUID
     highlight: UUID
     clip: UUID
+    export: UUID
     key: UUID
     key_hash: bytes
     event: UUID
@@ -183,6 +193,29 @@ def _clip_row(it: Target) -> Clip:
         message="",
         revision=1,
         **dict.fromkeys(("start", "duration"), 0.5),
+        updated_at=WHEN,
+    )
+
+
+def _export_spec(it: Target, export_id: UUID) -> ExportSpec:
+    return ExportSpec(
+        id=export_id,
+        tenant_id=it.tenant,
+        source=ExportSource(stream_id=it.stream, start=0.0, end=4.0),
+        renditions=(RenditionSpec(format=RenditionFormat.MP4),),
+    )
+
+
+def _export_row(it: Target) -> Export:
+    return Export(
+        tenant_id=it.tenant,
+        id=it.export,
+        stream_id=it.stream,
+        status="failed",
+        spec=_export_spec(it, it.export).model_dump(mode="json"),
+        results=[],
+        message="",
+        revision=1,
         updated_at=WHEN,
     )
 
@@ -412,6 +445,24 @@ ATTACKS: dict[str, Attack] = {
     "clips.create_requested": lambda s, it: clips.create_requested(s, _requested(it), title="mine"),
     "clips.record_clip": lambda s, it: clips.record_clip(
         s, clip_record(it.tenant, it.stream, it.highlight)
+    ),
+    "exports.reserve_slot": lambda s, it: exports.reserve_slot(
+        s, tenant_id=it.tenant, default_plan=PlanName.FREE
+    ),
+    "exports.create": lambda s, it: exports.create(s, _export_spec(it, uuid4())),
+    "exports.get": lambda s, it: exports.get(s, tenant_id=it.tenant, export_id=it.export),
+    "exports.list_page": lambda s, it: exports.list_page(
+        s, tenant_id=it.tenant, stream_id=it.stream, limit=9
+    ),
+    "exports.remove": lambda s, it: exports.remove(s, tenant_id=it.tenant, export_id=it.export),
+    "exports.record_export": lambda s, it: exports.record_export(
+        s,
+        ExportRecord(
+            tenant_id=it.tenant, export_id=it.export, status=ExportStatus.FAILED, message="mine"
+        ),
+    ),
+    "events.append_export_event": lambda s, it: events.append_export_event(
+        s, _export_row(it), before=ExportStatus.RUNNING
     ),
     "deliveries.get": lambda s, it: deliveries.get(s, tenant_id=it.tenant, delivery_id=it.delivery),
     "deliveries.list_page": lambda s, it: deliveries.list_page(
@@ -679,7 +730,6 @@ EXEMPT = {
     "highlights.conditions": "reads no table",
     "search.read_query": "reads no table",
     "search.stems": "reads no table",
-    "clips.mark_deleted": "changes a row that the caller has read",
 }
 
 

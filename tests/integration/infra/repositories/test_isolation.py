@@ -44,6 +44,7 @@ from tests.factories.rows import (
     new_clip,
     new_delivery,
     new_endpoint,
+    new_export,
     new_highlight,
     new_stream,
 )
@@ -64,6 +65,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
     stream = await new_stream(database, tenant)
     highlight = await new_highlight(database, tenant, stream)
     clip = await new_clip(database, tenant, stream, highlight)
+    export = await new_export(database, tenant, stream)
     endpoint = await new_endpoint(database, tenant)
     delivery = await new_delivery(database, tenant, endpoint)
     connection, beam = uuid4(), uuid4().hex
@@ -127,6 +129,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
         stream=stream,
         highlight=highlight,
         clip=clip,
+        export=export,
         key=key.id,
         key_hash=key_hash,
         event=event,
@@ -184,6 +187,7 @@ def nobody() -> Target:
         stream=uuid4(),
         highlight=uuid4(),
         clip=uuid4(),
+        export=uuid4(),
         key=uuid4(),
         key_hash=uuid4().bytes,
         event=uuid4(),
