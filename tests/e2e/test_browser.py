@@ -243,11 +243,10 @@ async def _clip_url(site: Site, store: ClipStore) -> str:
 
 
 async def _store_media(site: Site, stream: UUID, folder: Path, *, fragmented: bool) -> None:
+    package = _fragments if fragmented else segments
     parts = await asyncio.to_thread(
-        lambda: segments(film(folder / "film.mp4", seconds=LENGTH), folder / "parts")
+        lambda: package(film(folder / "film.mp4", seconds=LENGTH), folder / "parts")
     )
-    if fragmented:
-        parts = [await asyncio.to_thread(_as_fragment, part) for part in parts]
     store = LocalSegmentStore(folder / "segments")
     index = StoredSegments(store, tenant_id=site.tenant, stream_id=stream)
     for number, part in enumerate(parts):
@@ -263,14 +262,20 @@ async def _store_media(site: Site, stream: UUID, folder: Path, *, fragmented: bo
     await index.flush()
 
 
-def _as_fragment(part: Path) -> Path:
-    """Return a segment as self-contained fragmented MP4, as ingest stores it."""
-    target = part.with_suffix(".mp4")
-    flags = "frag_keyframe+delay_moov+default_base_moof"
-    command = [str(find_ffmpeg()), "-nostdin", "-loglevel", "error", "-copyts", "-i", str(part)]
-    command += ["-c", "copy", "-bsf:a", "aac_adtstoasc", "-movflags", flags, str(target)]
+def _fragments(movie: Path, folder: Path) -> list[Path]:
+    """Package a film as fragmented MP4; each segment follows its initialization section."""
+    folder.mkdir()
+    command = [str(find_ffmpeg()), "-nostdin", "-loglevel", "error", "-i", str(movie), "-c", "copy"]
+    command += ["-f", "hls", "-hls_time", "2", "-hls_list_size", "0", "-hls_segment_type", "fmp4"]
+    command += ["-hls_segment_filename", str(folder / "%03d.m4s"), str(folder / "list.m3u8")]
     subprocess.run(command, check=True, timeout=60)
-    return target
+    init = (folder / "init.mp4").read_bytes()
+    parts = []
+    for fragment in sorted(folder.glob("*.m4s")):
+        part = fragment.with_suffix(".mp4")
+        part.write_bytes(init + fragment.read_bytes())
+        parts.append(part)
+    return parts
 
 
 @pytest.fixture(scope="session")
