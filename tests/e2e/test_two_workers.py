@@ -258,7 +258,7 @@ async def render_queue(client: Client, clip: Clip) -> str:
 
 
 DRILLS = {
-    "killed": Drill(kill, streams=2, pace=3.0),
+    "killed": Drill(kill, streams=2, pace=2.0, playlist=14.0),
     "terminated": Drill(terminate),
     "cut-off": Drill(silence),
     "refused": Drill(refuse),
