@@ -5,14 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import av
 import numpy as np
 import pytest
 
 from tools.footage.cycles import Cycles
-from tools.footage.desktop import DesktopGame, Key, Launch
+from tools.footage.desktop import DesktopGame
 from tools.footage.game import FootageError, Step, SteppedGame
 from tools.footage.hedgewars import Artillery
 from tools.footage.manifest import read_manifest
@@ -127,17 +126,3 @@ def test_each_seed_of_a_desktop_game_starts_another_match(
         return [file.read_text() for file in sorted(folder.rglob("*")) if file.is_file()]
 
     assert settings(1) != settings(2)
-
-
-def test_a_game_that_ends_before_its_match_says_what_it_printed() -> None:
-    class Broken(Cycles):
-        programs = ("sh",)
-        keys: ClassVar[tuple[Key, ...]] = ()
-
-        def launch(self, folder: Path, seed: int) -> Launch:
-            return Launch(("sh", "-c", f"echo no display; exit {seed}"), log=folder / "log")
-
-    if Broken().missing():
-        pytest.skip("needs xvfb, faketime and xdotool")
-    with pytest.raises(FootageError, match="status 3: no display"):
-        next(Broken().play(3))
