@@ -139,14 +139,7 @@ class ClipActivities(Clips):
                 "raise the retention to make clips this late"
             )
             raise ApplicationError(message, type="media_gone", non_retryable=True) from error
-        return SourceFile(
-            path=path,
-            first_timestamp=segment.first_timestamp,
-            start=segment.start - first,
-            duration=segment.duration,
-            has_audio=segment.has_audio,
-            audio_track=segment.audio_track,
-        )
+        return SourceFile.of(segment, path, first=first)
 
     async def _store(
         self, spec: ClipSpec, rendering: Rendering, file: ClipFile, *, thumbnail_hash: str | None

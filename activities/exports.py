@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from activities.heartbeat import heartbeating
 from activities.interfaces import Exports
 from app.services.webhooks import WebhookDispatcher
-from domain.clips.tracker import SEAM
+from domain.clips.tracker import LONGEST_LEAD_IN, SEAM, continuous_runs, lead_in
 from domain.exports.models import (
     ExportRecord,
     ExportSpec,
@@ -33,8 +32,6 @@ from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import SegmentStore, UnknownKeyError
 
 _HEARTBEAT_INTERVAL: Final = 2.0
-_LEAD_IN: Final = 30.0
-"""Seconds of media before an export that are looked at for the keyframe of its first picture."""
 
 
 class _Source(NamedTuple):
@@ -114,8 +111,8 @@ class ExportActivities(Exports):
     @activity.defn(name="record_export")
     async def record_export(self, record: ExportRecord) -> None:
         async with self._database.session(record.tenant_id) as session:
-            told = await exports.record_export(session, record)
-        if told and self._dispatcher is not None:
+            is_event = await exports.record_export(session, record)
+        if is_event and self._dispatcher is not None:
             await self._dispatcher.try_dispatch(record.tenant_id)
 
     async def _source(self, spec: ExportSpec, scratch: Path) -> _Source:
@@ -142,7 +139,7 @@ class ExportActivities(Exports):
         stored = StoredSegments(
             self._segments, tenant_id=spec.tenant_id, stream_id=source.stream_id
         )
-        found = await stored.covering(max(0.0, source.start - _LEAD_IN), source.end)
+        found = await stored.covering(max(0.0, source.start - LONGEST_LEAD_IN), source.end)
         inside = [each for each in found if each.end > source.start]
         if missing := _missing(inside, source.start, source.end):
             message = (
@@ -153,7 +150,8 @@ class ExportActivities(Exports):
         start, end = source.start, source.end
         if not spec.exact:
             start, end = inside[0].start, inside[-1].end
-        segments = [*_lead_in(found[: len(found) - len(inside)], inside[0]), *inside]
+        # Without a gap inside, the last run holds all of the span.
+        segments = [*lead_in(continuous_runs(found)[-1], inside[0]), *inside]
         first = segments[0].start
         cut = Cut(
             sources=tuple([await self._file(each, first) for each in segments]),
@@ -169,14 +167,7 @@ class ExportActivities(Exports):
         except UnknownKeyError as error:
             message = f"The media at {segment.start:.1f} s of the stream is no longer stored."
             raise _refusal(message, "media_missing") from error
-        return SourceFile(
-            path=path,
-            first_timestamp=segment.first_timestamp,
-            start=segment.start - first,
-            duration=segment.duration,
-            has_audio=segment.has_audio,
-            audio_track=segment.audio_track,
-        )
+        return SourceFile.of(segment, path, first=first)
 
     async def _store(
         self, spec: ExportSpec, number: int, file: RenditionFile, *, at: float
@@ -201,27 +192,15 @@ class ExportActivities(Exports):
         )
 
 
-def _lead_in(before: list[SegmentRef], first: SegmentRef) -> list[SegmentRef]:
-    """Return the segments before the first one, back to one that begins with a keyframe."""
-    needed: list[SegmentRef] = []
-    following = first
-    for each in reversed(before):
-        if following.starts_with_keyframe or following.start - each.end > SEAM:
-            break
-        needed.insert(0, each)
-        following = each
-    return needed
-
-
 def _missing(segments: list[SegmentRef], start: float, end: float) -> tuple[float, float] | None:
     """Return the first span (s of media time) that no segment covers; None if there is none."""
     if not segments:
         return start, end
     if segments[0].start - start > SEAM:
         return start, segments[0].start
-    for before, after in pairwise(segments):
-        if after.start - before.end > SEAM:
-            return before.end, after.start
+    whole, *others = continuous_runs(segments)
+    if others:
+        return whole[-1].end, others[0][0].start
     if end - segments[-1].end > SEAM:
         return segments[-1].end, end
     return None

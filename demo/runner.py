@@ -115,7 +115,7 @@ async def _run_module(*command: str) -> int:
 
 
 class _Source(NamedTuple):
-    """What is played; `game` is what the API is told that it is."""
+    """What is played; `game` is the name of the game that the API gets."""
 
     video: Path
     truth: Truth | None

@@ -13,9 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 from temporalio.common import (
     Priority,
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
@@ -42,7 +39,11 @@ from infra.db.repositories import clips, exports, highlights, streams
 from infra.db.repositories.clips import ClipRow
 from infra.db.tables import Clip, Export
 from infra.storage.clips import ClipStore
-from infra.temporal.client import TemporalUnavailableError
+from infra.temporal.client import (
+    TemporalUnavailableError,
+    keyword_attributes,
+    temporal_error,
+)
 from workflows.export import ExportWorkflow
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
@@ -151,12 +152,7 @@ class ExportService:
                 task_queue=task_queues.ORCHESTRATION,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                search_attributes=TypedSearchAttributes(
-                    [
-                        SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
-                        for name, value in values.items()
-                    ]
-                ),
+                search_attributes=keyword_attributes(values),
                 priority=Priority(fairness_key=str(spec.tenant_id)),
                 static_summary=f"export of {spec.source.duration:.1f} s, "
                 f"{len(spec.renditions)} renditions",
@@ -165,7 +161,7 @@ class ExportService:
         except WorkflowAlreadyStartedError:
             _log.info("export workflow had been started", export_id=str(spec.id))
         except RPCError as error:
-            raise _unavailable(error) from error
+            raise temporal_error(error) from error
 
     async def cancel(self, tenant_id: UUID, export_id: UUID) -> Export:
         """Cancel an export and delete its files. Does nothing if it has finished.
@@ -225,12 +221,7 @@ class ExportService:
             await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
-                raise _unavailable(error) from error
-
-
-def _unavailable(error: RPCError) -> TemporalUnavailableError:
-    _log.warning("temporal unavailable", status=str(error.status), error=error.message)
-    return TemporalUnavailableError("the workflow service does not answer")
+                raise temporal_error(error) from error
 
 
 async def _source(session: AsyncSession, new: NewExport) -> ExportSource:

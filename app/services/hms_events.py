@@ -27,7 +27,7 @@ from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
 )
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from app.services.streams import NewStream, StreamCreation, StreamStarter, close_orphan
 from app.services.tenants import TenantNames
@@ -71,7 +71,7 @@ from infra.db.repositories import beams, connections, inbound_events, streams
 from infra.db.repositories.inbound_events import NewEvent, PendingEvent
 from infra.db.tables import BeamRow, Connection, Stream
 from infra.ssrf import UrlForbiddenError, UrlGuard
-from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
+from infra.temporal.client import REFUSALS, TemporalRefusedError, TemporalUnavailableError
 from workflows.session import SessionWorkflow
 
 _TITLE_LENGTH = 200
@@ -303,9 +303,6 @@ _RPC_TIMEOUT: Final = timedelta(seconds=5)
 
 
 _TENANT_ID: Final = SearchAttributeKey.for_keyword(SearchAttribute.TENANT_ID)
-
-
-_REFUSALS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_OF_RANGE})
 
 
 _UNAVAILABLE: Final = (TemporalUnavailableError, DatabaseUnavailableError)
@@ -586,7 +583,7 @@ class EventDispatcher:
             )
         except RPCError as error:
             _log.warning("temporal unavailable", status=str(error.status), error=error.message)
-            if error.status in _REFUSALS:
+            if error.status in REFUSALS:
                 raise TemporalRefusedError(
                     f"the workflow service refuses: {error.message}"
                 ) from error

@@ -19,8 +19,6 @@ from temporalio.client import (
 )
 from temporalio.common import (
     Priority,
-    SearchAttributeKey,
-    SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
@@ -59,7 +57,11 @@ from infra.db.tables import Stream
 from infra.storage.clips import ClipStore
 from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import SegmentStore
-from infra.temporal.client import TemporalRefusedError, TemporalUnavailableError
+from infra.temporal.client import (
+    TemporalUnavailableError,
+    keyword_attributes,
+    temporal_error,
+)
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.steps import FOLLOW_STREAM
@@ -160,9 +162,6 @@ _QUERY_TIMEOUT: Final = timedelta(seconds=1)
 _TASK_TIMEOUT: Final = timedelta(seconds=5)
 
 
-_REFUSALS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_OF_RANGE})
-
-
 class StreamStarter:
     """Starts, signals and queries the workflows of streams.
 
@@ -219,7 +218,7 @@ class StreamStarter:
         except WorkflowAlreadyStartedError:
             _log.info("stream workflow had been started", stream_id=str(stream.id))
         except RPCError as error:
-            raise _unavailable(error) from error
+            raise temporal_error(error) from error
 
     async def stop(self, stream: Stream, *, message: str) -> bool:
         """Ask a stream's workflow to stop gracefully. Return False if none is running.
@@ -243,7 +242,7 @@ class StreamStarter:
             await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
-                raise _unavailable(error) from error
+                raise temporal_error(error) from error
 
     async def fail(self, stream: Stream, *, error_type: str, message: str) -> bool:
         """Signal a stream's workflow that its source failed. Return False if none is running.
@@ -316,7 +315,7 @@ class StreamStarter:
         except WorkflowAlreadyStartedError:
             return False
         except RPCError as error:
-            raise _unavailable(error) from error
+            raise temporal_error(error) from error
         return True
 
     async def render_clip(self, spec: ClipSpec) -> None:
@@ -348,7 +347,7 @@ class StreamStarter:
                 rpc_timeout=_RPC_TIMEOUT,
             )
         except RPCError as error:
-            raise _unavailable(error) from error
+            raise temporal_error(error) from error
 
     async def clip_finished(
         self, *, tenant_id: UUID, stream_id: UUID, outcome: ClipOutcome
@@ -401,7 +400,7 @@ class StreamStarter:
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
-            raise _unavailable(error) from error
+            raise temporal_error(error) from error
         return True
 
     async def _listed(
@@ -459,19 +458,7 @@ def _attributes(stream: Stream, *, title: str | None) -> TypedSearchAttributes:
         SearchAttribute.STREAM_STATUS: stream.status,
         **({} if title is None else {SearchAttribute.STREAM_TITLE: title}),
     }
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
-            for name, value in values.items()
-        ]
-    )
-
-
-def _unavailable(error: RPCError) -> TemporalUnavailableError:
-    _log.warning("temporal unavailable", status=str(error.status), error=error.message)
-    if error.status in _REFUSALS:
-        return TemporalRefusedError(f"the workflow service refuses: {error.message}")
-    return TemporalUnavailableError("the workflow service does not answer")
+    return keyword_attributes(values)
 
 
 async def find_or_create(session: AsyncSession, creation: StreamCreation, new: NewStream) -> Stream:

@@ -69,14 +69,14 @@ def follow(
     coming = iter(measured.signals if signals is None else signals)
     for window in measured.windows:
         last = window is measured.windows[-1]
-        told = [next(coming) for _ in window.segments]
+        following = [next(coming) for _ in window.segments]
         detector, candidates = advance(
             detector,
-            [frame for each in told if each for frame in each.frames],
+            [frame for each in following if each for frame in each.frames],
             window.metadata,
             tenant_id=_NOBODY,
             stream_id=_NOBODY,
-            screen=[reading for each in told if each for reading in each.readings],
+            screen=[reading for each in following if each for reading in each.readings],
             hud=profile.hud,
             until=window.end,
             weak=profile.selection.fill is FillMethod.BEST_OF,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import av
 import structlog
@@ -29,6 +29,7 @@ from domain.media.packet_times import (
     typical_interval,
     unwrap,
 )
+from domain.media.segments import SegmentRef
 from domain.model import Model
 from infra.media.audio import SoundTrack
 from infra.media.probe import DAMAGE, OPTIONS, audio_stream, is_usable
@@ -65,6 +66,18 @@ class SourceFile(Model):
     duration: PositiveFloat | None = None
     has_audio: bool | None = None
     audio_track: int | None = None
+
+    @classmethod
+    def of(cls, segment: SegmentRef, path: Path, *, first: float) -> Self:
+        """Return a segment whose file is at `path`; the first source is at `first` (s)."""
+        return cls(
+            path=path,
+            first_timestamp=segment.first_timestamp,
+            start=segment.start - first,
+            duration=segment.duration,
+            has_audio=segment.has_audio,
+            audio_track=segment.audio_track,
+        )
 
 
 class PictureRun(Model):

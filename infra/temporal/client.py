@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import structlog
 from pydantic import ValidationError
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import (
@@ -19,12 +20,14 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowFailureError,
 )
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from domain.ids import SearchAttribute
 from domain.streams.messages import StreamWorkflowResult
 from domain.streams.reconciliation import ExecutionState
 from infra.errors import NotConfiguredError, SetupError, StartFailedError
@@ -32,7 +35,12 @@ from infra.redaction import redact
 from infra.settings import Settings
 from infra.telemetry import temporal_interceptors
 
+_log = structlog.get_logger(__name__)
+
 CONNECT_TIMEOUT: Final = timedelta(seconds=10)
+
+REFUSALS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_OF_RANGE})
+"""Answers of the workflow service after which a retry does not help."""
 
 
 class RedactingFailureConverter(DefaultFailureConverter):
@@ -146,6 +154,24 @@ class TemporalUnavailableError(Exception):
 
 class TemporalRefusedError(TemporalUnavailableError):
     """The workflow service rejects the request; a retry does not help."""
+
+
+def temporal_error(error: RPCError) -> TemporalUnavailableError:
+    """Return what an error of the workflow service means for its caller."""
+    _log.warning("temporal unavailable", status=str(error.status), error=error.message)
+    if error.status in REFUSALS:
+        return TemporalRefusedError(f"the workflow service refuses: {error.message}")
+    return TemporalUnavailableError("the workflow service does not answer")
+
+
+def keyword_attributes(values: Mapping[SearchAttribute, str]) -> TypedSearchAttributes:
+    """Return search attributes, all of the type keyword."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
+            for name, value in values.items()
+        ]
+    )
 
 
 class TemporalConnection:

@@ -1,7 +1,7 @@
 """Lays a crowd and a commentator over a dressed copy.
 
-The crowd are recordings of people from Debian's `etw-data` and `freetennis-common`, which nobody
-here made. The commentator is synthetic speech by `espeak-ng`; there are no recordings of any.
+The crowd is from recordings of people in Debian's `etw-data` and `freetennis-common`; we did not
+make them. The commentator is synthetic speech by `espeak-ng`; there are no recordings of any.
 """
 
 from __future__ import annotations

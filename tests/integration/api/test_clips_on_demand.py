@@ -225,8 +225,8 @@ async def test_a_ready_clip_is_announced_and_metered(recorded: Recorded) -> None
     await recorded.finish(clip, ClipStatus.READY)
     tenant = recorded.account.tenant_id
     async with recorded.database.session(tenant) as session:
-        told = await undispatched(session, tenant_id=tenant)
-    (event,) = [each for each in told if each.type == "clip.ready"]
+        waiting = await undispatched(session, tenant_id=tenant)
+    (event,) = [each for each in waiting if each.type == "clip.ready"]
     assert (event.data["clip_id"], event.data["title"]) == (clip["id"], "Goal")
     assert (event.data["highlight_id"], event.data["score"]) == (None, None)
     assert (await used(recorded.database, tenant))["clip_rendered"] == 1.0

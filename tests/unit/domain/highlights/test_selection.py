@@ -1,4 +1,4 @@
-"""Selection, case by case: what a viewer is told, when, and why."""
+"""Selection, case by case: what a viewer sees, when, and why."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def codes(decision: Decision) -> list[str]:
     return [reason.code for reason in decision.reasons]
 
 
-def told(stream: Stream, number: int) -> Decision:
+def decision_on(stream: Stream, number: int) -> Decision:
     return stream.told[UUID(int=number)]
 
 
@@ -39,16 +39,16 @@ def test_a_good_candidate_is_pending_as_soon_as_it_arrives() -> None:
     stream = Stream(profile())
     stream.call(candidate(1, 10.0, 0.8), watermark=12.0)
     assert stream.status(1) is PENDING
-    assert codes(told(stream, 1)) == ["score", "threshold", "pending"]
-    assert told(stream, 1).tier is Tier.STANDARD
+    assert codes(decision_on(stream, 1)) == ["score", "threshold", "pending"]
+    assert decision_on(stream, 1).tier is Tier.STANDARD
 
 
 def test_a_candidate_below_the_threshold_is_never_shown() -> None:
     stream = Stream(profile())
     stream.call(candidate(1, 10.0, 0.69), watermark=12.0)
     assert stream.status(1) is REJECTED
-    assert told(stream, 1).tier is Tier.BELOW
-    assert told(stream, 1).reasons[0].words == (
+    assert decision_on(stream, 1).tier is Tier.BELOW
+    assert decision_on(stream, 1).reasons[0].words == (
         "Its score is below the standard threshold of 0.70."
     )
 
@@ -60,7 +60,7 @@ def test_an_ordinary_candidate_is_confirmed_when_its_window_has_closed() -> None
     assert stream.status(1) is PENDING
     stream.call(watermark=330.0)
     assert stream.status(1) is CONFIRMED
-    assert codes(told(stream, 1))[-1] == "window_closed"
+    assert codes(decision_on(stream, 1))[-1] == "window_closed"
 
 
 def test_it_is_confirmed_earlier_once_nothing_to_come_could_take_its_place() -> None:
@@ -71,7 +71,7 @@ def test_it_is_confirmed_earlier_once_nothing_to_come_could_take_its_place() -> 
     assert stream.status(1) is PENDING
     stream.call(watermark=180.0)
     assert stream.status(1) is CONFIRMED
-    assert codes(told(stream, 1))[-1] == "safe_early"
+    assert codes(decision_on(stream, 1))[-1] == "safe_early"
 
 
 def test_an_exceptional_candidate_is_confirmed_as_soon_as_the_watermark_passes_its_peak() -> None:
@@ -80,7 +80,7 @@ def test_an_exceptional_candidate_is_confirmed_as_soon_as_the_watermark_passes_i
     assert stream.status(1) is PENDING
     stream.call(watermark=10.1)
     assert stream.status(1) is CONFIRMED
-    assert told(stream, 1).tier is Tier.EXCEPTIONAL
+    assert decision_on(stream, 1).tier is Tier.EXCEPTIONAL
 
 
 def test_a_better_neighbour_displaces_a_pending_one_for_good() -> None:
@@ -90,7 +90,7 @@ def test_a_better_neighbour_displaces_a_pending_one_for_good() -> None:
     assert (stream.status(1), stream.status(2)) == (PENDING, PENDING)
     stream.call(watermark=330.0)
     assert (stream.status(1), stream.status(2)) == (RETRACTED, CONFIRMED)
-    reason = told(stream, 1).reasons[-1]
+    reason = decision_on(stream, 1).reasons[-1]
     assert reason.code == "spacing"
     assert (reason.value, reason.limit, reason.other) == (15.0, 30.0, UUID(int=2))
 
@@ -100,7 +100,7 @@ def test_a_weaker_neighbour_is_held_back_and_never_shown() -> None:
     stream.call(candidate(1, 10.0, 0.9), watermark=12.0)
     stream.call(candidate(2, 25.0, 0.8), watermark=30.0)
     assert stream.status(2) is HELD
-    assert codes(told(stream, 2))[-1] == "spacing"
+    assert codes(decision_on(stream, 2))[-1] == "spacing"
     stream.call(watermark=330.0)
     assert stream.status(2) is REJECTED
 
@@ -113,30 +113,30 @@ def test_one_that_only_a_displaced_one_stood_against_gets_its_place() -> None:
 def test_just_before_a_windows_end_a_better_moment_just_after_it_prevails() -> None:
     stream = run(profile(), [candidate(1, 295.0, 0.75), candidate(2, 305.0, 0.9)])
     assert (stream.status(1), stream.status(2)) == (REJECTED, CONFIRMED)
-    assert codes(told(stream, 1))[-1] == "next_window"
-    assert "10.0 s later" in told(stream, 1).reasons[-1].words
+    assert codes(decision_on(stream, 1))[-1] == "next_window"
+    assert "10.0 s later" in decision_on(stream, 1).reasons[-1].words
 
 
 def test_a_full_window_keeps_its_best() -> None:
     crowd = [candidate(number, number * 40.0, 0.7 + number / 100) for number in range(1, 7)]
     stream = run(profile(per_window=2), crowd)
     assert [item.peak for item in stream.confirmed()] == [200.0, 240.0]
-    assert codes(told(stream, 1))[-1] == "window_quota"
-    assert told(stream, 1).reasons[-1].limit == 2
+    assert codes(decision_on(stream, 1))[-1] == "window_quota"
+    assert decision_on(stream, 1).reasons[-1].limit == 2
 
 
 def test_a_full_hour_refuses_until_it_has_passed() -> None:
     one_a_window = [candidate(number, number * 300.0 + 100.0, 0.8) for number in range(1, 16)]
     stream = run(profile(per_window=1, per_hour=3), one_a_window)
     assert [item.peak for item in stream.confirmed()] == [400.0, 700.0, 1000.0, 4300.0, 4600.0]
-    assert codes(told(stream, 4))[-1] == "hour_quota"
+    assert codes(decision_on(stream, 4))[-1] == "hour_quota"
 
 
 def test_an_exceptional_moment_overrides_spacing_and_says_so() -> None:
     stream = run(profile(), [candidate(1, 100.0, 0.96), candidate(2, 110.0, 0.97)])
     assert (stream.status(1), stream.status(2)) == (CONFIRMED, CONFIRMED)
-    assert codes(told(stream, 2))[-1] == "override"
-    assert "10.0 s from the highlight at 1:40" in told(stream, 2).reasons[-1].words
+    assert codes(decision_on(stream, 2))[-1] == "override"
+    assert "10.0 s from the highlight at 1:40" in decision_on(stream, 2).reasons[-1].words
 
 
 def test_overrides_have_a_limit() -> None:
@@ -148,7 +148,7 @@ def test_overrides_have_a_limit() -> None:
         CONFIRMED,
         REJECTED,
     ]
-    assert codes(told(stream, 4))[-1] == "override_limit"
+    assert codes(decision_on(stream, 4))[-1] == "override_limit"
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_an_exceptional_moment_overrides_quotas_but_never_sameness(
         [candidate(1, 50.0, 0.96), candidate(2, 150.0, 0.97), candidate(3, 151.0, 0.99)],
     )
     assert stream.status(2) is CONFIRMED
-    assert said in told(stream, 2).reasons[-1].words
-    assert codes(told(stream, 3))[-1] == "similar"
+    assert said in decision_on(stream, 2).reasons[-1].words
+    assert codes(decision_on(stream, 3))[-1] == "similar"
 
 
 def test_an_override_displaces_no_other_highlight() -> None:
@@ -182,7 +182,7 @@ def test_a_replay_of_the_same_moment_is_not_shown_twice() -> None:
     later = candidate(3, 250.0, 0.85, title=text, tags=("goal",))
     stream = run(profile(), [live, replay, later])
     assert [stream.status(number) for number in (1, 2, 3)] == [CONFIRMED, REJECTED, CONFIRMED]
-    assert "The same moment as “Long range goal" in told(stream, 2).reasons[-1].words
+    assert "The same moment as “Long range goal" in decision_on(stream, 2).reasons[-1].words
 
 
 def test_a_late_candidate_takes_a_free_place_in_a_closed_window() -> None:
@@ -190,7 +190,7 @@ def test_a_late_candidate_takes_a_free_place_in_a_closed_window() -> None:
     stream.call(candidate(1, 100.0, 0.8), watermark=400.0)
     stream.call(candidate(2, 200.0, 0.75), watermark=410.0)
     assert stream.status(2) is CONFIRMED
-    assert codes(told(stream, 2)) == ["score", "threshold", "late", "late_place_free"]
+    assert codes(decision_on(stream, 2)) == ["score", "threshold", "late", "late_place_free"]
 
 
 def test_a_late_candidate_never_displaces_what_is_confirmed() -> None:
@@ -198,14 +198,14 @@ def test_a_late_candidate_never_displaces_what_is_confirmed() -> None:
     stream.call(candidate(1, 100.0, 0.8), watermark=400.0)
     stream.call(candidate(2, 110.0, 0.94), watermark=410.0)
     assert (stream.status(1), stream.status(2)) == (CONFIRMED, REJECTED)
-    assert codes(told(stream, 2)) == ["threshold", "late", "spacing"]
+    assert codes(decision_on(stream, 2)) == ["threshold", "late", "spacing"]
 
 
 def test_a_late_candidate_respects_the_quota_of_its_window() -> None:
     stream = Stream(profile(per_window=1))
     stream.call(candidate(1, 100.0, 0.8), watermark=400.0)
     stream.call(candidate(2, 200.0, 0.94), watermark=410.0)
-    assert codes(told(stream, 2))[-1] == "window_quota"
+    assert codes(decision_on(stream, 2))[-1] == "window_quota"
 
 
 def test_a_late_candidate_of_an_open_window_competes_as_if_it_had_been_in_time() -> None:
@@ -220,18 +220,18 @@ def test_a_late_exceptional_moment_is_decided_at_once() -> None:
     stream = Stream(profile())
     stream.call(candidate(1, 100.0, 0.8), watermark=400.0)
     stream.call(candidate(2, 110.0, 0.97), watermark=400.0)
-    assert codes(told(stream, 2))[-1] == "override"
+    assert codes(decision_on(stream, 2))[-1] == "override"
 
 
 def test_hours_later_spacing_is_still_kept_and_beyond_that_nothing_is_taken() -> None:
     stream = Stream(profile())
     stream.call(candidate(1, 100.0, 0.8), watermark=3000.0)
     stream.call(candidate(2, 110.0, 0.8), watermark=3000.0)
-    assert codes(told(stream, 2))[-1] == "spacing"
-    assert "an earlier highlight" in told(stream, 2).reasons[-1].words
+    assert codes(decision_on(stream, 2))[-1] == "spacing"
+    assert "an earlier highlight" in decision_on(stream, 2).reasons[-1].words
     stream.call(watermark=9000.0)
     stream.call(candidate(3, 200.0, 0.8), watermark=9000.0)
-    assert codes(told(stream, 3))[-1] == "too_late"
+    assert codes(decision_on(stream, 3))[-1] == "too_late"
 
 
 def test_after_the_end_a_candidate_is_judged_at_once() -> None:
@@ -265,7 +265,7 @@ def test_windows_run_on_across_a_gap() -> None:
 def test_a_clip_does_not_reach_beyond_the_end_of_the_stream() -> None:
     stream = Stream(profile())
     stream.call(candidate(1, 100.0, 0.8), watermark=101.0, ended=True)
-    assert told(stream, 1).clip_end == 101.0
+    assert decision_on(stream, 1).clip_end == 101.0
 
 
 def test_a_watermark_never_goes_back() -> None:
@@ -278,11 +278,11 @@ def test_a_watermark_never_goes_back() -> None:
 def test_of_two_versions_of_one_candidate_the_better_counts_and_a_shown_clip_stays() -> None:
     stream = Stream(profile())
     stream.call(candidate(1, 10.0, 0.8), watermark=12.0)
-    shown = told(stream, 1)
+    shown = decision_on(stream, 1)
     stream.call(candidate(1, 10.0, 0.9, length=9.0), candidate(1, 10.0, 0.85), watermark=12.0)
     stream.call(watermark=400.0)
-    assert told(stream, 1).score == 0.9
-    assert (told(stream, 1).clip_start, told(stream, 1).clip_end) == (
+    assert decision_on(stream, 1).score == 0.9
+    assert (decision_on(stream, 1).clip_start, decision_on(stream, 1).clip_end) == (
         shown.clip_start,
         shown.clip_end,
     )
@@ -323,7 +323,7 @@ def test_variety_prefers_another_kind_of_moment_to_a_little_more_score(
     varied = run(profile(per_window=2, diversity=0.3, diversity_method=method), moments)
     assert [item.peak for item in by_score.confirmed()] == [40.0, 120.0]
     assert [item.peak for item in varied.confirmed()] == [40.0, 240.0]
-    assert codes(told(varied, 2))[-1] == "variety"
+    assert codes(decision_on(varied, 2))[-1] == "variety"
 
 
 def test_wall_clocks_play_no_part() -> None:
@@ -442,9 +442,9 @@ def test_a_window_without_good_moments_shows_its_best_weak_ones_if_the_profile_a
     assert {stream.status(number) for number in (1, 2, 3)} == {HELD}
     stream.call(watermark=330.0)
     assert [stream.status(number) for number in (1, 2, 3)] == [REJECTED, CONFIRMED, CONFIRMED]
-    assert told(stream, 2).tier is Tier.BELOW
-    assert codes(told(stream, 2))[-1] == "best_of"
-    assert codes(told(stream, 1))[-1] == "filled"
+    assert decision_on(stream, 2).tier is Tier.BELOW
+    assert codes(decision_on(stream, 2))[-1] == "best_of"
+    assert codes(decision_on(stream, 1))[-1] == "filled"
 
 
 def test_weak_moments_take_no_place_from_good_ones() -> None:

@@ -1,4 +1,4 @@
-"""Events: what a change is told as, and that the same change is the same event."""
+"""Events: which event a change is, and that the same change is the same event."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ BROKEN = EventType.STREAM_FAILED
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "has_media", "told"),
+    ("before", "after", "has_media", "expected"),
     [
         (STARTING, LIVE, True, (STARTED,)),
         (LIVE, STALLED, True, ()),
@@ -92,9 +92,9 @@ def test_a_stream_has_started_once_it_has_media_and_ends_once(
     before: StreamStatus,
     after: StreamStatus,
     has_media: bool,
-    told: tuple[EventType, ...],
+    expected: tuple[EventType, ...],
 ) -> None:
-    assert of_stream(before, after, has_media=has_media) == told
+    assert of_stream(before, after, has_media=has_media) == expected
 
 
 PENDING, CONFIRMED = DecisionStatus.PENDING, DecisionStatus.CONFIRMED
@@ -102,7 +102,7 @@ RETRACTED, HELD = DecisionStatus.RETRACTED, DecisionStatus.HELD
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "expected"),
     [
         (None, PENDING, EventType.HIGHLIGHT_PENDING),
         (HELD, PENDING, EventType.HIGHLIGHT_PENDING),
@@ -117,13 +117,13 @@ RETRACTED, HELD = DecisionStatus.RETRACTED, DecisionStatus.HELD
     ],
 )
 def test_tenants_are_notified_of_visible_highlights(
-    before: DecisionStatus | None, after: DecisionStatus, told: EventType | None
+    before: DecisionStatus | None, after: DecisionStatus, expected: EventType | None
 ) -> None:
-    assert of_highlight(before, after) == told
+    assert of_highlight(before, after) == expected
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "expected"),
     [
         (None, ClipStatus.RENDERING, None),
         (ClipStatus.RENDERING, ClipStatus.READY, EventType.CLIP_READY),
@@ -134,13 +134,13 @@ def test_tenants_are_notified_of_visible_highlights(
     ],
 )
 def test_tenants_are_notified_of_the_end_of_a_clip(
-    before: ClipStatus | None, after: ClipStatus, told: EventType | None
+    before: ClipStatus | None, after: ClipStatus, expected: EventType | None
 ) -> None:
-    assert of_clip(before, after) == told
+    assert of_clip(before, after) == expected
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "expected"),
     [
         (ExportStatus.QUEUED, ExportStatus.RUNNING, None),
         (ExportStatus.RUNNING, ExportStatus.READY, EventType.EXPORT_READY),
@@ -150,6 +150,6 @@ def test_tenants_are_notified_of_the_end_of_a_clip(
     ],
 )
 def test_tenants_are_notified_of_the_end_of_an_export_that_they_did_not_cancel(
-    before: ExportStatus, after: ExportStatus, told: EventType | None
+    before: ExportStatus, after: ExportStatus, expected: EventType | None
 ) -> None:
-    assert of_export(before, after) == told
+    assert of_export(before, after) == expected

@@ -109,8 +109,8 @@ def test_hedgewars_is_told_which_match_to_play(tmp_path: Path) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=30) as game:
         game.sendall(b"\x01C")
         wire = game.makefile("rb")
-        told = [wire.read(wire.read(1)[0]).decode() for _ in range(3)]
-    assert told == ["TL", "escript Missions/Training/film.lua", "!"]
+        commands = [wire.read(wire.read(1)[0]).decode() for _ in range(3)]
+    assert commands == ["TL", "escript Missions/Training/film.lua", "!"]
     script = (tmp_path / "data/Data/Missions/Training/film.lua").read_text(encoding="utf-8")
     assert 'Seed = "film 7"' in script
 

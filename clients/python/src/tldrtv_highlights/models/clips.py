@@ -57,7 +57,7 @@ class Clip(Model):
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Return True if its status will not change."""
         return self.status in _SETTLED
 
 

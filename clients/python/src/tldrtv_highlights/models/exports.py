@@ -66,5 +66,5 @@ class Export(Model):
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Return True if its status will not change."""
         return self.status in _FINISHED
