@@ -52,7 +52,7 @@ from infra.media.hls_client import (
 from infra.media.hls_playlist import NotAPlaylistError
 from infra.media.pool import MediaPool
 from infra.media.recordings.archive import UnusableArchiveError
-from infra.media.recordings.cache import UPLOADED, RecordingCache, is_local
+from infra.media.recordings.cache import UPLOADED, RecordingCache, is_local, upload_key
 from infra.media.recordings.local_recording import LocalRecording
 from infra.media.recordings.media_file import UnusableFileError
 from infra.ssrf import UrlForbiddenError
@@ -319,6 +319,9 @@ class RecordingActivities(Recordings):
         if request.before is None:
             self._local.release(request.stream_id)
             await self._store.delete_prefix(prefix)
+            await self._store.delete(
+                upload_key(tenant_id=request.tenant_id, stream_id=request.stream_id)
+            )
             await delete_analyzer_states(
                 self._store, tenant_id=request.tenant_id, stream_id=request.stream_id
             )
@@ -369,7 +372,7 @@ class RecordingActivities(Recordings):
             UrlForbiddenError: the SSRF guard rejects the URL.
         """
         address = url.partition("#")[0]
-        if not address.startswith(f"{UPLOADED}{_prefix_of(owner)}"):
+        if address != f"{UPLOADED}{upload_key(tenant_id=owner[0], stream_id=owner[1])}":
             self._client.guard.check(address)
         if not is_local(address):
             return None
@@ -404,10 +407,6 @@ class RecordingActivities(Recordings):
         self._playlists.move_to_end((owner, url))
         while len(self._playlists) > _PLAYLISTS_KEPT:
             self._playlists.popitem(last=False)
-
-
-def _prefix_of(owner: _Owner) -> str:
-    return recording_prefix(tenant_id=owner[0], stream_id=owner[1])
 
 
 def _owner(request: SurveyInput | FetchRecordingInput) -> _Owner:

@@ -23,6 +23,12 @@ MAX_FILE_BYTES: Final = 4 << 30
 UPLOADED: Final = "upload:"
 """Prefix of the address of an uploaded file; its key in the segment store follows."""
 
+
+def upload_key(*, tenant_id: UUID, stream_id: UUID) -> str:
+    """Return the key in the segment store of a recording that was uploaded."""
+    return f"{tenant_id}/{stream_id}/upload"
+
+
 _KEPT: Final = 2
 _SECONDS: Final = 900.0
 

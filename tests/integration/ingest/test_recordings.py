@@ -38,6 +38,7 @@ from infra.media.ffmpeg import find_ffmpeg
 from infra.media.hls_client import HlsClient, UnreachableError
 from infra.media.pool import MediaPool
 from infra.media.recordings import cache
+from infra.media.recordings.cache import upload_key
 from infra.ssrf import UrlGuard
 from infra.storage.segments import LocalSegmentStore
 from tests.factories.media import make_video
@@ -414,16 +415,19 @@ async def test_a_file_that_names_other_files_is_refused(
 
 
 async def test_an_uploaded_file_is_read_from_the_store(recorder: Recorder, video: Path) -> None:
-    key = f"{TENANT}/{STREAM}/recording/upload.mp4"
+    key = upload_key(tenant_id=TENANT, stream_id=STREAM)
     await recorder.store.put(key, await asyncio.to_thread(video.read_bytes))
     survey = await recorder.survey(f"upload:{key}")
     window = (await recorder.fetch(survey)).window
     assert window is not None
     assert window.end == pytest.approx(12.0, abs=0.1)
+    release = RecordingRelease(tenant_id=TENANT, stream_id=STREAM)
+    await ActivityEnvironment().run(recorder.activities.release_recording, release)
+    assert not await recorder.store.exists(key)
 
 
 async def test_another_tenants_upload_is_refused(recorder: Recorder, video: Path) -> None:
-    key = f"{UUID(int=9)}/{STREAM}/recording/upload.mp4"
+    key = upload_key(tenant_id=UUID(int=9), stream_id=STREAM)
     await recorder.store.put(key, await asyncio.to_thread(video.read_bytes))
     survey = await recorder.survey(f"upload:{key}")
     assert survey.problem is not None
