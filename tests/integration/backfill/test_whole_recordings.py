@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
+from rich.console import Console
 from starlette.responses import Response
 from temporalio.client import (
     Client,
@@ -23,11 +27,14 @@ from temporalio.client import (
 from app.container import Container
 from app.dev.postgres import DatabaseUrls
 from app.dev.temporal import TemporalServer
+from app.recordings import ApiAccess, Recording, process
 from app.serve import build_app
 from app.services.api_keys import create_key
+from demo.origin.server import bind, serving
 from domain.ids import backfill_workflow_id
 from domain.tenants.keys import Scope
 from infra.db.engine import Database
+from infra.errors import SetupError
 from infra.media.recordings.cache import upload_key
 from infra.settings import Settings
 from tests.integration.backfill.conftest import PEAK, SECONDS, settings_of, working
@@ -45,6 +52,8 @@ class Service:
     """API and worker of one installation, called with a tenant's key."""
 
     http: httpx.AsyncClient
+    app: FastAPI
+    key: str
     tenant: UUID
     container: Container
 
@@ -103,7 +112,7 @@ async def service(
             timeout=60.0,
         ) as http,
     ):
-        yield Service(http, made.tenant_id, container)
+        yield Service(http, app, made.key.value, made.tenant_id, container)
 
 
 Submit = Callable[[Service, bytes], Awaitable[httpx.Response]]
@@ -177,3 +186,24 @@ async def test_a_stopped_one_is_cancelled_with_its_workflow(
         await asyncio.wait_for(handle.result(), 60)
     assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
     assert (await service.ended(made["id"]))["status"] == "cancelled"
+
+
+async def test_the_command_uploads_a_file_and_shows_what_was_found(
+    service: Service, match: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listener = bind("127.0.0.1", 0)
+    async with serving(service.app, listener):
+        access = ApiAccess(url=f"http://127.0.0.1:{listener.getsockname()[1]}", key=service.key)
+        recording = Recording(source=str(match), game="soccer")
+        console = Console(file=io.StringIO())
+        assert await process(recording, access, console=console, as_json=True)
+        refused = Recording(source=str(match), game="x" * 300)
+        with pytest.raises(SetupError, match="The API refuses"):
+            await process(refused, access, console=console, as_json=False)
+        missing = Recording(source=str(match.with_name("none.mp4")))
+        with pytest.raises(SetupError, match="cannot be read: No such file"):
+            await process(missing, access, console=console, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    found = json.loads("\n".join(lines[lines.index("{") : lines.index("}") + 1]))
+    assert found["stream"]["status"] == "completed"
+    assert [each["clip"]["status"] for each in found["highlights"]] == ["ready"]

@@ -81,7 +81,7 @@ class Endpoint(Generic[T]):
             headers["Content-Type"] = "application/octet-stream"
             headers["Content-Length"] = str(sent.file.stat().st_size)
             is_async = isinstance(http, httpx.AsyncClient)
-            content = _AsyncFileBody(sent.file) if is_async else _FileBody(sent.file)
+            content = AsyncFileBody(sent.file) if is_async else FileBody(sent.file)
         if sent.body is not None:
             content = pydantic_core.to_json(dict(sent.body))
             headers["Content-Type"] = "application/json"
@@ -124,7 +124,7 @@ class Endpoint(Generic[T]):
 
 
 @dataclass(frozen=True)
-class _FileBody:
+class FileBody:
     """The bytes of a file, which is opened anew for each repetition of a request."""
 
     path: Path
@@ -136,7 +136,7 @@ class _FileBody:
 
 
 @dataclass(frozen=True)
-class _AsyncFileBody:
+class AsyncFileBody:
     """The same for asyncio; the file is read in threads."""
 
     path: Path

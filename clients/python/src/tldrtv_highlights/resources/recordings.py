@@ -66,7 +66,7 @@ class Recordings(Resource[Transport]):
     )
     def upload(
         self,
-        file: Path,
+        file: Path | str,
         *,
         game: str | None = None,
         title: str | None = None,
