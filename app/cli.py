@@ -417,6 +417,17 @@ def worker(*, after: After = None) -> None:
     asyncio.run(run_worker(settings))
 
 
+@cli.command("codec-server")
+def codec_server() -> None:
+    """Decrypt what Temporal stores for its UI and CLI (HIGHLIGHTS_TEMPORAL_KEYS)."""
+    from app.codec_server import run_codec_server
+    from infra import telemetry
+
+    settings = read_settings()
+    telemetry.configure(settings, component="codec-server")
+    run_codec_server(settings)
+
+
 @cli.command()
 def migrate() -> None:
     """Migrate the database, as the owner of its tables."""
