@@ -260,6 +260,7 @@ def wait_for(gate: Path | None) -> None:
 
 
 _WRONG_USAGE: Final = 2
+_DIVERGES: Final = 3
 
 
 class DemoMissingError(SetupError):
@@ -511,6 +512,35 @@ def reconcile() -> None:
 
     report = asyncio.run(reconcile_now(require_temporal(read_settings())))
     typer.echo(report.summary())
+
+
+@cli.command()
+def replay(
+    target: Annotated[
+        str, typer.Argument(metavar="WORKFLOW_ID|FILE", help="A workflow, or its history as JSON.")
+    ],
+    *,
+    run_id: Annotated[
+        str | None, typer.Option(help="Run of the workflow. Default: the latest.")
+    ] = None,
+) -> None:
+    """Replay a workflow's history against this code.
+
+    Ends with 0 if it replays and with 3 if it does not; docs/debugging.md explains the output.
+    """
+    from app.replay import fetch_history, read_history
+    from app.replay import replay as replay_history
+
+    settings = read_settings()
+    if Path(target).is_file():
+        history = read_history(Path(target))
+    else:
+        settings = require_temporal(settings)
+        history = asyncio.run(fetch_history(settings, target, run_id=run_id))
+    report = asyncio.run(replay_history(settings, history))
+    typer.echo(report.text())
+    if report.divergence is not None:
+        raise typer.Exit(_DIVERGES)
 
 
 @cli.command()

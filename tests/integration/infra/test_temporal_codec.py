@@ -167,3 +167,34 @@ async def test_a_workflow_goes_on_when_the_first_key_changes(
     async with serving(client, Script()):
         outcome = await client.get_workflow_handle_for(ClipWorkflow.run, handle.id).result()
     assert outcome.status is ClipStatus.READY
+
+
+async def test_the_commands_of_the_debugging_guide_work_as_written(
+    temporal_server: TemporalServer, tmp_path: Path
+) -> None:
+    client = await encrypting(temporal_server, KEY)
+    async with serving(client, Script()):
+        handle = await start(client)
+        await handle.result()
+    page = (Path(__file__).parents[3] / "docs" / "debugging.md").read_text("utf-8")
+    script = "\n".join(re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    assert script.count("highlights replay") == 2
+    script = script.replace("localhost:7233", temporal_server.address)
+    script = script.replace("clip/…", handle.id)
+    environment = {**os.environ, "HIGHLIGHTS_TEMPORAL_KEYS": KEY}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["/bin/bash", "-euc", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"ClipWorkflow {handle.id}, ") for line in lines)
+    assert all(line.endswith(" events: replays") for line in lines)
