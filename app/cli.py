@@ -546,13 +546,26 @@ def replay(
 @cli.command()
 def doctor(
     *,
+    remote: Annotated[
+        bool,
+        typer.Option("--remote", help="Try each configured server instead: connect, write, read."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show each component: where it was found, its version, what to do when it is missing."""
+    """Show each component: where it was found, its version, what to do when it is missing.
+
+    Ends with 1 if something is missing.
+    """
     from app.doctor import examine, show, wrong_settings
 
     try:
-        findings = examine(read_settings())
+        settings = read_settings()
+        if remote:
+            from app.connectivity import examine_remote
+
+            findings = asyncio.run(examine_remote(settings))
+        else:
+            findings = examine(settings)
     except InvalidSettingError as error:
         findings = wrong_settings(error)
     show(findings, console=Console(), as_json=as_json)

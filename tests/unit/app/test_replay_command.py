@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 from pathlib import Path
@@ -130,12 +131,13 @@ class StoppingClipWorkflow(ClipWorkflow):
         return await super().run(request)
 
 
-async def test_a_breakpoint_in_workflow_code_stops_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    stops: list[int] = []
+async def test_a_breakpoint_in_workflow_code_stops_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(command, "WORKFLOWS", [StoppingClipWorkflow])
-    monkeypatch.setattr("sys.breakpointhook", lambda: stops.append(1))
+    monkeypatch.setattr("sys.stdin", io.StringIO("p request.spec.id\nc\n"))
     assert (await replayed(HISTORIES["clip"])).divergence is None
-    assert stops
+    assert "(Pdb) UUID('ccc73144" in capsys.readouterr().out
 
 
 def encrypted(name: str) -> dict[str, Any]:
