@@ -1,7 +1,7 @@
 """`make audit`: compares the lock of the images with PyPI's database of known vulnerabilities.
 
-Exceptions stand in `tools/audit.toml`. It needs PyPI itself: at a mirror without vulnerabilities the
-audit fails (`--strict`), rather than pass with nothing looked at.
+Exceptions stand in `tools/audit.toml`. It needs PyPI itself: at a mirror that knows no
+vulnerabilities the audit fails (`--strict`), rather than pass with nothing looked at.
 """
 
 from __future__ import annotations
