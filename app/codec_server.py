@@ -1,6 +1,6 @@
 """`highlights codec-server`: decrypts payloads for the Temporal UI and the `temporal` CLI.
 
-It decrypts the payloads of every tenant, so it is a process of its own, for operators, and no part
+It decrypts the payloads of every tenant, so it is a separate process for operators, and no part
 of the API. By default it listens on the machine's own address only, where the browser that shows
 the UI reaches it.
 """
