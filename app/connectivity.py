@@ -141,7 +141,8 @@ async def _database(settings: Settings, clocks: ClockOffsets) -> list[Finding]:
 
 
 def _encryption(access: DatabaseAccess, where: str) -> Finding:
-    host = where.rpartition("/")[0].rpartition(":")[0] or where
+    place = where.rpartition("/")[0]
+    host = place.rpartition(":")[0] or place
     if access.is_encrypted:
         return Finding("Database: TLS", "ok", where)
     if where.startswith("/") or host in _LOCAL:
