@@ -36,7 +36,7 @@ from infra.db.migration import compare_schema, newest_revision, summary
 from infra.errors import SetupError
 from infra.settings import Settings
 from infra.storage.s3 import S3Bucket, S3Connection, S3Error, S3Location
-from infra.temporal.client import connect
+from infra.temporal.client import SDK_SETTLES, connect
 
 MAX_SKEW: Final = 5.0
 """Seconds that clocks may differ: a `Date` header has whole seconds, and answers take time."""
@@ -94,6 +94,7 @@ async def examine_remote(settings: Settings) -> list[Finding]:
     )
     found = await asyncio.gather(*(_limited(*each, settings, clocks) for each in checks))
     findings = [finding for group in found for finding in group]
+    await asyncio.sleep(SDK_SETTLES)
     return [without_secrets(each) for each in (*findings, clocks.finding())]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import traceback
@@ -30,7 +31,7 @@ from temporalio.workflow import NondeterminismError
 from app.worker import WORKFLOWS
 from infra.errors import NotConfiguredError, SetupError
 from infra.settings import Settings
-from infra.temporal.client import connect, data_converter
+from infra.temporal.client import SDK_SETTLES, connect, data_converter
 from infra.temporal.codec import ENCODING, PayloadDecryptionError
 
 _ROOT: Final = Path(__file__).parents[1]
@@ -195,6 +196,7 @@ async def replay(settings: Settings, history: WorkflowHistory) -> ReplayReport:
     name = started.workflow_type.name
     report = ReplayReport(name, history.workflow_id, len(history.events))
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+    await asyncio.sleep(SDK_SETTLES)
     if result.replay_failure is None:
         return report
     return ReplayReport(

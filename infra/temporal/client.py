@@ -44,6 +44,11 @@ REFUSALS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_O
 """Answers of the workflow service after which a retry does not help."""
 
 
+SDK_SETTLES: Final = 0.2
+"""Seconds in which the SDK's threads leave Python after the last answer: one that is still in it
+when the interpreter ends aborts the process (temporalio/sdk-python issue 300). Commands wait."""
+
+
 class RedactingFailureConverter(DefaultFailureConverter):
     """Writes failures into histories without secrets: their messages, tracebacks and causes."""
 

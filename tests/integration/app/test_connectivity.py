@@ -40,6 +40,7 @@ from tests.fakes.s3_server import S3Server
 pytestmark = pytest.mark.timeout(180)
 
 CLOSED = "127.0.0.1:1"
+SUPERUSER = "postgres"
 
 
 @activity.defn(name="nothing")
@@ -173,6 +174,23 @@ async def owning(world: World) -> dict[str, Any]:
     return {"database_url": world.settings["database_owner_url"]}
 
 
+async def superuser(world: World) -> dict[str, Any]:
+    url = asyncpg_url(world.settings["database_url"]).set(username=SUPERUSER)
+    return {"database_url": url.render_as_string(hide_password=False)}
+
+
+async def bypassing(world: World) -> dict[str, Any]:
+    url = asyncpg_url(world.settings["database_url"])
+    role = f"bypass_{uuid4().hex}"
+    engine = create_async_engine(url.set(username=SUPERUSER))
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(f"CREATE ROLE {role} LOGIN BYPASSRLS IN ROLE {url.username}")
+        )
+    await engine.dispose()
+    return {"database_url": url.set(username=role).render_as_string(hide_password=False)}
+
+
 async def unforced(world: World) -> dict[str, Any]:
     return await altered(world, "ALTER TABLE clips NO FORCE ROW LEVEL SECURITY")
 
@@ -265,6 +283,8 @@ Break = Callable[[World], Awaitable[dict[str, Any]]]
 BROKEN: list[tuple[Break, str, str, str]] = [
     (away, "Database", "missing", "check DATABASE_URL"),
     (owning, "Database: role", "missing", "owns"),
+    (superuser, "Database: role", "missing", "is a superuser"),
+    (bypassing, "Database: role", "missing", "has BYPASSRLS"),
     (unforced, "Database: row security", "missing", "no forced policy on clips"),
     (outdated, "Database: schema", "missing", "column streams.notice"),
     (in_plain_text, "Database: TLS", "missing", "sslmode=verify-full"),
