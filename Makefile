@@ -89,6 +89,10 @@ sbom: $(DEPLOY)/.ready ## Write the bill of materials of the images to sbom.json
 	@$(DEPLOY)/bin/cyclonedx-py requirements requirements-runtime.lock --output-format JSON \
 	  --outfile sbom.json
 
+.PHONY: audit
+audit: $(DEPLOY)/.ready ## Compare the lock of the images with PyPI's known vulnerabilities
+	@$(DEPLOY)/bin/python -m tools.audit
+
 .PHONY: format
 format: $(READY) ## Format the code and repair what can be repaired
 	@$(BIN)/ruff format .

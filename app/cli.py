@@ -260,6 +260,7 @@ def wait_for(gate: Path | None) -> None:
 
 
 _WRONG_USAGE: Final = 2
+_DIVERGES: Final = 3
 
 
 class DemoMissingError(SetupError):
@@ -417,6 +418,17 @@ def worker(*, after: After = None) -> None:
     asyncio.run(run_worker(settings))
 
 
+@cli.command("codec-server")
+def codec_server() -> None:
+    """Decrypt what Temporal stores for its UI and CLI (HIGHLIGHTS_TEMPORAL_KEYS)."""
+    from app.codec_server import run_codec_server
+    from infra import telemetry
+
+    settings = read_settings()
+    telemetry.configure(settings, component="codec-server")
+    run_codec_server(settings)
+
+
 @cli.command()
 def migrate() -> None:
     """Migrate the database, as the owner of its tables."""
@@ -533,15 +545,57 @@ def reconcile() -> None:
 
 
 @cli.command()
+def replay(
+    target: Annotated[
+        str, typer.Argument(metavar="WORKFLOW_ID|FILE", help="A workflow, or its history as JSON.")
+    ],
+    *,
+    run_id: Annotated[
+        str | None, typer.Option(help="Run of the workflow. Default: the latest.")
+    ] = None,
+) -> None:
+    """Replay a workflow's history against this code.
+
+    Ends with 0 if it replays and with 3 if it does not; docs/debugging.md explains the output.
+    """
+    from app.replay import fetch_history, read_history
+    from app.replay import replay as replay_history
+
+    settings = read_settings()
+    if Path(target).is_file():
+        history = read_history(Path(target))
+    else:
+        settings = require_temporal(settings)
+        history = asyncio.run(fetch_history(settings, target, run_id=run_id))
+    report = asyncio.run(replay_history(settings, history))
+    typer.echo(report.text())
+    if report.divergence is not None:
+        raise typer.Exit(_DIVERGES)
+
+
+@cli.command()
 def doctor(
     *,
+    remote: Annotated[
+        bool,
+        typer.Option("--remote", help="Try each configured server instead: connect, write, read."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show each component: where it was found, its version, what to do when it is missing."""
+    """Show each component: where it was found, its version, what to do when it is missing.
+
+    Ends with 1 if something is missing.
+    """
     from app.doctor import examine, show, wrong_settings
 
     try:
-        findings = examine(read_settings())
+        settings = read_settings()
+        if remote:
+            from app.connectivity import examine_remote
+
+            findings = asyncio.run(examine_remote(settings))
+        else:
+            findings = examine(settings)
     except InvalidSettingError as error:
         findings = wrong_settings(error)
     show(findings, console=Console(), as_json=as_json)

@@ -49,6 +49,20 @@ from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
 from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
 
+WORKFLOWS: Final[Sequence[type]] = (
+    StreamWorkflow,
+    ClipWorkflow,
+    ExportWorkflow,
+    DeliveryWorkflow,
+    OutboxRelayWorkflow,
+    MaintenanceWorkflow,
+    BackfillWorkflow,
+    RelayWorkflow,
+    SessionWorkflow,
+    ReconcileWorkflow,
+    ReconcileExecutionsWorkflow,
+)
+
 
 def workflow_runner() -> SandboxedWorkflowRunner:
     """Return the sandboxed runner of all workers and replayers.
@@ -266,19 +280,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         return Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[
-                StreamWorkflow,
-                ClipWorkflow,
-                ExportWorkflow,
-                DeliveryWorkflow,
-                OutboxRelayWorkflow,
-                MaintenanceWorkflow,
-                BackfillWorkflow,
-                RelayWorkflow,
-                SessionWorkflow,
-                ReconcileWorkflow,
-                ReconcileExecutionsWorkflow,
-            ],
+            workflows=WORKFLOWS,
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         )

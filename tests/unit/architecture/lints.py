@@ -29,6 +29,7 @@ _SESSION_MAKERS = {
 }
 _SESSION_HOMES = (
     "infra/db/engine.py",
+    "infra/db/inspection.py",
     "infra/db/migration.py",
 )
 
@@ -38,6 +39,7 @@ _SQL_FILES = {
     "benchmarks/list_rows.py": "makes a million rows to find them among",
     "infra/db/keyset.py": "adds order, position and limit to a repository's query",
     "infra/db/engine.py": "opens the sessions and begins their transactions: a setting, no query",
+    "infra/db/inspection.py": "reads the catalog, of no tenant",
     "infra/db/migration.py": "applies revisions and reads the catalog, as the owner of the tables",
     "infra/settings/base.py": "parses the database's URL: no query",
     "app/dev/postgres.py": "makes roles and databases, before there is any tenant",
