@@ -52,7 +52,12 @@ def interpolated(text: object) -> str:
 
 
 def order() -> list[str]:
-    graph = {name: set(each.get("depends_on", {})) for name, each in SERVICES.items()}
+    """The services without those of a profile, which are started only on demand."""
+    graph = {
+        name: set(each.get("depends_on", {}))
+        for name, each in SERVICES.items()
+        if "profiles" not in each
+    }
     return list(TopologicalSorter(graph).static_order())
 
 
@@ -170,6 +175,11 @@ class Machine:
             native["HIGHLIGHTS_HOME"] = str(self._directory / name)
             port = self.replaced["api:8000"].partition(":")[2]
             native |= {"HIGHLIGHTS_API_PORT": port, "HIGHLIGHTS_API_HOST": "127.0.0.1"}
+            ours, sdk = (f"127.0.0.1:{port}" for port in free_ports(2))
+            native |= {
+                "HIGHLIGHTS_METRICS_ADDRESS": ours,
+                "HIGHLIGHTS_TEMPORAL_METRICS_ADDRESS": sdk,
+            }
             native |= {"HOME": str(self._directory), "AWS_EC2_METADATA_DISABLED": "true"}
         return native
 
