@@ -28,7 +28,7 @@ from infra.profiles.store import ProfileStore
 from infra.telemetry.metrics import HIGHLIGHTS, MOMENT_TO_PLAYABLE, seconds_since
 from infra.telemetry.traces import start_moment
 
-LIVE_WORKFLOW: Final = "StreamWorkflow"
+_LIVE_WORKFLOW: Final = "StreamWorkflow"
 """Type of the workflow that follows a live stream; a recording's has another."""
 
 
@@ -101,7 +101,7 @@ def _note_published(
     A candidate is passed once, so that what was published before is not among them. How late a
     moment comes is known only of live streams: a recording is analyzed at any time.
     """
-    is_live = activity.info().workflow_type == LIVE_WORKFLOW
+    is_live = activity.in_activity() and activity.info().workflow_type == _LIVE_WORKFLOW
     by_id = {each.id: each for each in candidates}
     for decision in decisions:
         candidate = by_id.get(decision.highlight_id)

@@ -223,7 +223,7 @@ _OPERATOR: Final = Dashboard(
             {
                 "{{task_queue}}": (
                     "histogram_quantile(0.95, sum by (le, task_queue) (rate("
-                    "temporal_activity_schedule_to_start_latency_seconds_bucket[5m])))"
+                    "temporal_activity_schedule_to_start_latency_bucket[5m])))"
                 )
             },
             unit="s",
