@@ -13,6 +13,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from infra.errors import PortTakenError
+
 _LATENCY: Final = (0.5, 1, 2, 4, 6, 8, 10, 12, 15, 20, 30, 60, 120, 300, 900)
 
 SECONDS_BEHIND_LIVE: Final = Histogram(
@@ -91,13 +93,19 @@ def serve_metrics(address: str | None) -> Iterator[None]:
     A thread serves them, so that a busy event loop does not hide what it is busy with.
 
     Raises:
-        OSError: the address is in use, or not of this machine.
+        PortTakenError: the address is in use, or not of this machine.
     """
     if address is None:
         yield
         return
     host, _, port = address.rpartition(":")
-    server, thread = start_http_server(int(port), host.strip("[]"))
+    try:
+        server, thread = start_http_server(int(port), host.strip("[]"))
+    except OSError as error:
+        raise PortTakenError(
+            f"Metrics cannot be served at {address}: {error.strerror}.",
+            remedy="Stop the program that uses it, or choose another HIGHLIGHTS_METRICS_ADDRESS.",
+        ) from error
     try:
         yield
     finally:

@@ -20,6 +20,7 @@ from temporalio.runtime import (
 )
 
 from domain.ids import ids_of_workflow
+from infra.errors import PortTakenError
 from infra.settings import Settings
 
 CORRELATION_ID: Final = "correlation_id"
@@ -40,24 +41,30 @@ def temporal_runtime(settings: Settings) -> Runtime:
     """Return the SDK's runtime: core logs into ours, metrics to Prometheus if an address is set.
 
     One is enough for a process; each holds a thread pool.
+
+    Raises:
+        PortTakenError: the address is in use, or not of this machine.
     """
-    return Runtime(
-        telemetry=TelemetryConfig(
-            logging=LoggingConfig(
-                filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
-                forwarding=LogForwardingConfig(
-                    logger=logging.getLogger("temporalio.core"), prepend_target_on_message=False
-                ),
+    address = settings.temporal_metrics_address
+    telemetry = TelemetryConfig(
+        logging=LoggingConfig(
+            filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+            forwarding=LogForwardingConfig(
+                logger=logging.getLogger("temporalio.core"), prepend_target_on_message=False
             ),
-            metrics=(
-                PrometheusConfig(
-                    bind_address=settings.temporal_metrics_address, durations_as_seconds=True
-                )
-                if settings.temporal_metrics_address
-                else None
-            ),
-        )
+        ),
+        metrics=(
+            PrometheusConfig(bind_address=address, durations_as_seconds=True) if address else None
+        ),
     )
+    try:
+        return Runtime(telemetry=telemetry)
+    except ValueError as error:
+        raise PortTakenError(
+            f"Metrics of the Temporal SDK cannot be served at {address}: {error}.",
+            remedy="Stop the program that uses it, or choose another "
+            "HIGHLIGHTS_TEMPORAL_METRICS_ADDRESS (an IP address and a port).",
+        ) from error
 
 
 class CorrelationInterceptor(client.Interceptor, worker.Interceptor):

@@ -6,17 +6,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Self
 
+import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from infra.telemetry import traces
+
 
 class Collector:
-    """Listens while its context lasts."""
+    """Listens while its context lasts, and receives the spans of this process meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._requests: list[ExportTraceServiceRequest] = []
         received = self._requests
 
@@ -35,13 +39,15 @@ class Collector:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        exporter = OTLPSpanExporter(
+            endpoint=f"http://127.0.0.1:{self._server.server_address[1]}/v1/traces"
+        )
+        self._provider = traces.tracer_provider(exporter, "test", "worker")
+        patch.setattr(traces, "_tracer", self._provider.get_tracer("highlights"))
 
     def spans(self) -> list[Span]:
-        """Return all spans received so far."""
+        """Return all spans that have ended so far."""
+        self._provider.force_flush()
         return [
             span
             for request in self._requests
@@ -55,6 +61,7 @@ class Collector:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._provider.shutdown()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -12,9 +12,10 @@ from domain.media.segments import SegmentRef
 from tests.factories.clips import STREAM, TENANT, WHEN, segment
 
 LISTED = WHEN + timedelta(seconds=4)
+HIGHLIGHT = UUID(int=3)
 
 
-def spec(*segments: SegmentRef, highlight: UUID | None = UUID(int=3)) -> ClipSpec:
+def spec(*segments: SegmentRef, highlight: UUID | None = HIGHLIGHT) -> ClipSpec:
     return ClipSpec(
         id=UUID(int=4),
         tenant_id=TENANT,

@@ -8,9 +8,7 @@ from uuid import uuid4
 
 import pytest
 import structlog
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from opentelemetry.sdk.trace import TracerProvider
 
 from infra.redaction import register
 from infra.telemetry import traces
@@ -18,23 +16,12 @@ from tests.fakes.otlp import Collector
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as collector:
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    with Collector(monkeypatch) as collector:
         yield collector
 
 
-@pytest.fixture
-def provider(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Iterator[TracerProvider]:
-    provider = traces.tracer_provider(
-        OTLPSpanExporter(endpoint=f"{collector.url}/v1/traces"), "test", "worker"
-    )
-    monkeypatch.setattr(traces, "_tracer", provider.get_tracer("highlights"))
-    yield provider
-    provider.shutdown()
-
-
-def spans(provider: TracerProvider, collector: Collector) -> dict[str, Span]:
-    provider.force_flush()
+def spans(collector: Collector) -> dict[str, Span]:
     return {each.name: each for each in collector.spans()}
 
 
@@ -43,13 +30,13 @@ def attributes(span: Span) -> dict[str, str]:
 
 
 def test_a_moment_is_one_trace_whose_id_is_the_highlights(
-    provider: TracerProvider, collector: Collector
+    collector: Collector,
 ) -> None:
     highlight, peak = uuid4(), datetime(2026, 5, 2, 19, 0, tzinfo=UTC)
     traces.start_moment(highlight, peak=peak, score=0.9)
     with traces.moment_span(highlight, "render clip"):
         pass
-    found = spans(provider, collector)
+    found = spans(collector)
     moment, clip = found["moment"], found["render clip"]
     assert moment.trace_id == clip.trace_id == highlight.bytes
     assert (moment.parent_span_id, clip.parent_span_id) == (b"", moment.span_id)
@@ -57,32 +44,32 @@ def test_a_moment_is_one_trace_whose_id_is_the_highlights(
 
 
 def test_the_steps_of_a_moment_are_linked_to_where_they_happened(
-    provider: TracerProvider, collector: Collector
+    collector: Collector,
 ) -> None:
     with traces.request_span("POST"), traces.moment_span(uuid4(), "deliver clip.ready"):
         pass
-    found = spans(provider, collector)
+    found = spans(collector)
     (link,) = found["deliver clip.ready"].links
     assert (link.trace_id, link.span_id) == (found["POST"].trace_id, found["POST"].span_id)
 
 
 def test_what_is_about_no_highlight_is_not_traced(
-    provider: TracerProvider, collector: Collector
+    collector: Collector,
 ) -> None:
     with traces.moment_span(None, "render clip"):
         pass
-    assert spans(provider, collector) == {}
+    assert spans(collector) == {}
 
 
-def test_spans_have_the_ids_of_the_log(provider: TracerProvider, collector: Collector) -> None:
+def test_spans_have_the_ids_of_the_log(collector: Collector) -> None:
     with structlog.contextvars.bound_contextvars(correlation_id="r-1", tenant_id="t-1"):
         traces.start_moment(uuid4(), peak=None)
-    found = attributes(spans(provider, collector)["moment"])
+    found = attributes(spans(collector)["moment"])
     assert (found["correlation_id"], found["tenant_id"]) == ("r-1", "t-1")
 
 
 def test_secrets_are_replaced_in_attributes_and_exceptions(
-    provider: TracerProvider, collector: Collector
+    collector: Collector,
 ) -> None:
     register("hush-hush-hush-hush")
 
@@ -92,6 +79,6 @@ def test_secrets_are_replaced_in_attributes_and_exceptions(
 
     with pytest.raises(ValueError, match="refused"):
         fail()
-    span = spans(provider, collector)["render clip"]
+    span = spans(collector)["render clip"]
     assert "refused with" in span.status.message
     assert b"hush-hush" not in span.SerializeToString()
