@@ -25,6 +25,7 @@ from app.dev import temporal as temporal_binary
 from app.dev.supervisor import free_ports
 from app.dev.temporal import TemporalServer
 from app.serve import build_app
+from infra.api_keys import KeyMode, generate
 from infra.child_process import ChildProcess
 from infra.settings import Settings
 from infra.storage.s3 import S3Bucket, S3Connection, S3Error, S3Location
@@ -137,7 +138,7 @@ async def test_the_database_stops(prometheus: Prometheus, tmp_path: Path) -> Non
             signing_secret=SecretStr("s" * 32),
         )
     )
-    key = {"Authorization": f"Bearer hl_test_{'k' * 43}"}
+    key = {"Authorization": f"Bearer {generate(KeyMode.TEST).value}"}
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as api,
