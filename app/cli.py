@@ -491,6 +491,36 @@ def reanalyze(
 
 
 @cli.command()
+def process(
+    recording: Annotated[str, typer.Argument(help="Media file of this machine, or a URL.")],
+    *,
+    game: Annotated[str | None, typer.Option(help="Game, sport or league.")] = None,
+    title: Annotated[str | None, typer.Option(help="For people.")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(envvar="HIGHLIGHTS_URL", help="API; else that of the running `dev`."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="HIGHLIGHTS_KEY", help="Key of the API.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Find the highlights of a finished video, and show them with their clips."""
+    from app import recordings
+
+    access = recordings.api_access(read_settings(), url=url, key=key)
+    done = asyncio.run(
+        recordings.process(
+            recordings.Recording(source=recording, game=game, title=title),
+            access,
+            console=Console(stderr=as_json),
+            as_json=as_json,
+        )
+    )
+    raise typer.Exit(0 if done else 1)
+
+
+@cli.command()
 def reconcile() -> None:
     """Compare streams, clips, deliveries and backfills with their workflows, and repair them now.
 

@@ -196,7 +196,10 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
     maintenance = MaintenanceActivities(database)
     backfills = BackfillRecordActivities(database)
     recordings = RecordingActivities(
-        store=container.segments, client=container.hls, pool=container.probes
+        store=container.segments,
+        client=container.hls,
+        pool=container.probes,
+        ffmpeg=find_ffmpeg(settings.ffmpeg_path),
     )
     analysis = container.analyzer
     follow = FollowActivities(
