@@ -81,7 +81,7 @@ async def test_attempts_and_the_lag_of_what_arrives_are_measured(
 ) -> None:
     names = "highlights_delivery_attempts_total", "highlights_delivery_lag_seconds_count"
 
-    def seen() -> tuple[float, float, float]:
+    def seen() -> tuple[float, ...]:
         by_outcome = (measured(names[0], outcome=each) for each in ("failed", "succeeded"))
         return (*by_outcome, measured(names[1]))
 
