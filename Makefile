@@ -81,8 +81,9 @@ lint-deploy: $(DEPLOY)/.ready ## Render both deployments, lint their templates, 
 	@JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 $(DEPLOY)/bin/python -m deploy.check
 
 .PHONY: deploy-files
-deploy-files: $(READY) ## Write copilot/ from deploy/sizes.yaml
+deploy-files: $(READY) ## Write copilot/ from deploy/sizes.yaml, and the dashboards
 	@$(BIN)/python -m deploy.copilot
+	@$(BIN)/python -m deploy.monitoring.dashboards
 
 .PHONY: sbom
 sbom: $(DEPLOY)/.ready ## Write the bill of materials of the images to sbom.json (CycloneDX)

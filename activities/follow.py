@@ -32,6 +32,7 @@ from domain.streams.messages import AnalyzedWindows, FollowInput, FollowProgress
 from domain.streams.status import EndReason, StreamEnd
 from infra.ssrf import UrlForbiddenError, UrlGuard
 from infra.storage.segments import SegmentStore
+from infra.telemetry.metrics import SECONDS_BEHIND_LIVE, STREAMS_FOLLOWED, seconds_since
 
 _log = structlog.get_logger(__name__)
 
@@ -308,6 +309,8 @@ class StreamFollow:
             return
         done = AnalyzedWindows(count=count, result=result, analyzed_at=datetime.now(UTC))
         self._analyses.append(done)
+        if last := windows[count - 1].segments:
+            SECONDS_BEHIND_LIVE.labels("analyzed").observe(seconds_since(last[-1].published_at))
         if self._has_news():
             self.finish()
 
@@ -380,7 +383,8 @@ class FollowActivities(Following):
         )
         key = (request.fetch.tenant_id, request.fetch.stream_id)
         try:
-            result = await _run(follow)
+            with STREAMS_FOLLOWED.track_inprogress():
+                result = await _run(follow)
         except Exception as error:
             activity.heartbeat(follow.progress)  # what the next attempt continues from
             await follower.close()

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
+from typing import Final
+from uuid import UUID
 
 from temporalio import activity
 
 from activities.interfaces import Selection
 from app.services.profiles import PinnedProfiles
 from app.services.webhooks import WebhookDispatcher
+from domain.highlights.candidate import HighlightCandidate
 from domain.highlights.commentary import apply_commentary
 from domain.highlights.markers import apply_marker
 from domain.highlights.selection import (
+    HIDDEN,
+    Decision,
     HighlightSelector,
     SelectHighlightsInput,
     SelectHighlightsResult,
@@ -19,6 +25,11 @@ from domain.highlights.selection import (
 from infra.db.engine import Database
 from infra.db.repositories import highlights
 from infra.profiles.store import ProfileStore
+from infra.telemetry.metrics import HIGHLIGHTS, MOMENT_TO_PLAYABLE, seconds_since
+from infra.telemetry.traces import start_moment
+
+_LIVE_WORKFLOW: Final = "StreamWorkflow"
+"""Type of the workflow that follows a live stream; a recording's has another."""
 
 
 class SelectionActivities(Selection):
@@ -74,6 +85,30 @@ class SelectionActivities(Selection):
                     candidates=candidates,
                     decisions=[decision.until(media_end) for decision in result.decisions],
                 )
+            _note_published(candidates, result.decisions, changed)
             if changed and self._dispatcher is not None:
                 await self._dispatcher.try_dispatch(request.tenant_id)
         return result
+
+
+def _note_published(
+    candidates: Sequence[HighlightCandidate],
+    decisions: Sequence[Decision],
+    changed: Collection[UUID],
+) -> None:
+    """Count the highlights that are published for the first time, and begin their traces.
+
+    A candidate is passed once, so that what was published before is not among them. How late a
+    moment comes is known only of live streams: a recording is analyzed at any time.
+    """
+    is_live = activity.in_activity() and activity.info().workflow_type == _LIVE_WORKFLOW
+    by_id = {each.id: each for each in candidates}
+    for decision in decisions:
+        candidate = by_id.get(decision.highlight_id)
+        if candidate is None or decision.status in HIDDEN or candidate.id not in changed:
+            continue
+        HIGHLIGHTS.labels(decision.status.value).inc()
+        peak = candidate.peak_wall_clock if is_live else None
+        if peak is not None:
+            MOMENT_TO_PLAYABLE.observe(seconds_since(peak))
+        start_moment(candidate.id, peak=peak, score=decision.score, status=decision.status.value)

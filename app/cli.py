@@ -392,11 +392,11 @@ def serve(*, after: After = None) -> None:
     with loading():
         from app.serve import run_api
         from app.startup import check_database, check_stores
-        from infra import telemetry
+        from infra.telemetry import logs
 
     wait_for(after)
     settings = require_database(read_settings())
-    telemetry.configure(settings, component="api")
+    logs.configure(settings, component="api")
     asyncio.run(check_database(settings))
     asyncio.run(check_stores(settings))
     run_api(settings)
@@ -408,11 +408,11 @@ def worker(*, after: After = None) -> None:
     with loading():
         from app.startup import check_database, check_stores
         from app.worker import run_worker
-        from infra import telemetry
+        from infra.telemetry import logs
 
     wait_for(after)
     settings = require_database(read_settings())
-    telemetry.configure(settings, component="worker")
+    logs.configure(settings, component="worker")
     asyncio.run(check_database(settings))
     asyncio.run(check_stores(settings))
     asyncio.run(run_worker(settings))
@@ -422,10 +422,10 @@ def worker(*, after: After = None) -> None:
 def codec_server() -> None:
     """Decrypt what Temporal stores for its UI and CLI (HIGHLIGHTS_TEMPORAL_KEYS)."""
     from app.codec_server import run_codec_server
-    from infra import telemetry
+    from infra.telemetry import logs
 
     settings = read_settings()
-    telemetry.configure(settings, component="codec-server")
+    logs.configure(settings, component="codec-server")
     run_codec_server(settings)
 
 

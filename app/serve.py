@@ -16,6 +16,7 @@ from api.errors.problems import MEDIA_TYPE, HeadersTooLargeProblem, OtherHttpPro
 from api.middleware.request_context import HEADER
 from app.container import Container
 from infra.settings import Settings
+from infra.telemetry.metrics import serve_metrics
 
 MAX_HEAD_BYTES: Final = 64 << 10
 """Of a request's line and headers. The application refuses less; this bounds what is kept of a
@@ -85,7 +86,8 @@ _COLLECT_AFTER: Final = 20_000
 
 def run_api(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; requests under way have 5 seconds to finish."""
-    serve(build_app(settings), host=settings.api_host, port=settings.api_port)
+    with serve_metrics(settings.metrics_address):
+        serve(build_app(settings), host=settings.api_host, port=settings.api_port)
 
 
 def build_app(settings: Settings) -> FastAPI:

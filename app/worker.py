@@ -36,7 +36,8 @@ from infra.media.exports.renderer import ExportRenderer
 from infra.media.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
 from infra.settings import Settings
 from infra.storage.scratch import sweep_scratch
-from infra.telemetry import temporal_interceptors, temporal_runtime
+from infra.telemetry.metrics import serve_metrics
+from infra.telemetry.temporal import temporal_interceptors, temporal_runtime
 from infra.temporal.backlog import log_backlogs
 from infra.temporal.client import WorkflowExecutions, connect
 from workflows.backfill import BackfillWorkflow
@@ -122,6 +123,7 @@ async def run_worker(settings: Settings) -> None:
         ingest = ingest_activities(container)
         stack.push_async_callback(ingest.close)
         served = workers(container, client, ingest)
+        stack.enter_context(serve_metrics(settings.metrics_address))
         await stack.enter_async_context(running(served))
         if settings.worker_health_address is not None:
             await stack.enter_async_context(

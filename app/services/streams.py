@@ -224,8 +224,11 @@ class StreamStarter:
                 rpc_timeout=_RPC_TIMEOUT,
             )
 
+        # Where a stream came from: the request, the job, or the beam of 100ms.
+        correlation = {"correlation_id": stream.correlation_id} if stream.correlation_id else {}
         try:
-            await self._listed(stream, request.name, start)
+            with structlog.contextvars.bound_contextvars(**correlation):
+                await self._listed(stream, request.name, start)
         except WorkflowAlreadyStartedError:
             _log.info("stream workflow had been started", stream_id=str(stream.id))
         except RPCError as error:

@@ -329,7 +329,14 @@ class TelemetrySettings(SettingsSection):
     otel_endpoint: HttpUrl | None = Field(
         default=None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="OTLP/HTTP collector that receives traces; none by default.",
+        description="OTLP/HTTP collector that receives traces; none by default. The other "
+        "`OTEL_*` variables of the SDK apply too, such as `OTEL_EXPORTER_OTLP_HEADERS` and "
+        "`OTEL_TRACES_SAMPLER`.",
+    )
+    metrics_address: HostPort | None = Field(
+        default=None,
+        description="`host:port` where worker and API serve their Prometheus metrics. In "
+        "`highlights dev` the API has the next port. None by default.",
     )
 
 
@@ -412,7 +419,8 @@ class TemporalSettings(SettingsSection):
     )
     temporal_metrics_address: HostPort | None = Field(
         default=None,
-        description="`host:port` where worker and API serve the Temporal SDK's Prometheus metrics.",
+        description="`host:port` where worker and API serve the Temporal SDK's Prometheus metrics. "
+        "In `highlights dev` only the worker does.",
     )
 
     def payload_keys(self) -> dict[str, str]:

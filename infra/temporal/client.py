@@ -33,7 +33,7 @@ from domain.streams.reconciliation import ExecutionState
 from infra.errors import NotConfiguredError, SetupError, StartFailedError
 from infra.redaction import redact
 from infra.settings import Settings
-from infra.telemetry import temporal_interceptors
+from infra.telemetry.temporal import temporal_interceptors, temporal_runtime
 from infra.temporal.codec import PayloadEncryption
 
 _log = structlog.get_logger(__name__)
@@ -235,6 +235,11 @@ class TemporalConnection:
                     self._client = await connect(
                         self._settings,
                         interceptors=temporal_interceptors(self._settings),
+                        runtime=(
+                            temporal_runtime(self._settings)
+                            if self._settings.temporal_metrics_address
+                            else None
+                        ),
                         patience=_LAZY_CONNECT_TIMEOUT,
                     )
                 except SetupError as error:

@@ -14,8 +14,8 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client
 
 from domain.ids import stream_workflow_id
-from infra import telemetry
 from infra.settings import Settings
+from infra.telemetry import logs
 from tests.fakes.hms_sender import connect
 from tests.integration.api.conftest import Account
 
@@ -47,7 +47,7 @@ async def test_no_marked_secret_leaves_by_log_history_or_error(
 ) -> None:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    telemetry.configure(settings, component="test")
+    logs.configure(settings, component="test")
     try:
         sender = await connect(account)
         started = await account.http.post("/v1/streams/analyze", json={"url": STREAM})

@@ -17,9 +17,9 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError
 
 from api.errors.problems import UnavailableProblem
-from infra import telemetry
 from infra.redaction import MASK, redact, register
 from infra.settings import Settings
+from infra.telemetry import logs
 from infra.temporal.client import data_converter
 from tests.fakes.s3_server import cdn_private_key
 
@@ -68,7 +68,7 @@ def test_the_value_of_every_secret_setting_is_replaced_everywhere(
 ) -> None:
     value, mark = marked(name)
     settings = Settings.model_validate(REQUIRED.get(name, {}) | {name: value, "log_format": "json"})
-    telemetry.configure(settings, component="test")
+    logs.configure(settings, component="test")
     error = ValueError(f"could not use {value} ({mark})")
     failure = Failure()
     try:
