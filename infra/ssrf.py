@@ -21,7 +21,6 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlsplit
 
-import aiohappyeyeballs
 import aiohttp
 import httpcore
 import httpx
@@ -222,7 +221,7 @@ class GuardedConnector(aiohttp.TCPConnector):
     """
 
     def __init__(self, guard: UrlGuard, *, max_connections: int, keepalive: float) -> None:
-        def open_socket(address: aiohappyeyeballs.AddrInfoType) -> socket.socket:
+        def open_socket(address: aiohttp.AddrInfoType) -> socket.socket:
             # The resolver does not see a host of digits only, which need not be a valid address.
             literal = _literal(str(address[4][0]))
             if literal is None or not guard.allows(literal):
