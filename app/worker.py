@@ -16,7 +16,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.clips import ClipActivities
 from activities.exports import ExportActivities
-from activities.follow import AnalysisPool, FollowActivities
+from activities.follow import AnalysisPool, FollowActivities, PositionWriter
 from activities.hms import InboundActivities
 from activities.ingest import IngestActivities
 from activities.maintenance import ExecutionActivities, MaintenanceActivities
@@ -221,6 +221,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         analyses=AnalysisPool(analysis),
         store=container.segments,
         guard=container.url_guard,
+        positions=PositionWriter(database),
     )
     executions = ExecutionActivities(
         database=database,

@@ -219,7 +219,7 @@ class StreamModel(BaseModel):
         """
         if live.status in TERMINAL:
             return self
-        if live.position < self.position or not may_follow(self.status, live.status):
+        if live.windows < self.windows or not may_follow(self.status, live.status):
             return self
         end = None
         if live.end is not None:
@@ -230,8 +230,8 @@ class StreamModel(BaseModel):
         return self.model_copy(
             update={
                 "status": live.status,
-                "position": live.position,
-                "analyzed": live.analyzed,
+                "position": max(self.position, live.position),
+                "analyzed": max(self.analyzed, live.analyzed),
                 "segments": live.segments,
                 "missed": live.missed,
                 "windows": live.windows,

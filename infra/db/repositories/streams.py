@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, func, literal, select, union_all, update
+from sqlalchemy import and_, bindparam, delete, func, literal, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -201,9 +201,11 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     """Write a stream's progress, new gaps and windows; repeated or late writes take nothing back.
 
     Counters never fall, a notice stays before one of earlier analysis, and a status gives way only
-    to one that may follow it, so that a terminal status stays. The media that was analysed is
-    metered with its windows, each of which is written, and so counted, once. A change of state
-    that tenants are notified of is an event in the same transaction. Returns True if there was one.
+    to one that may follow it, so that a terminal status stays. The number of windows tells which
+    record is the later one: positions are also written by `advance`, ahead of it. The media that
+    was analysed is metered with its windows, each of which is written, and so counted, once. A
+    change of state that tenants are notified of is an event in the same transaction. Returns True
+    if there was one.
 
     Raises:
         RecordMissingError: the stream does not exist.
@@ -225,6 +227,37 @@ async def record_stream(session: AsyncSession, record: StreamRecord) -> bool:
     await _record_gaps(session, record)
     await _meter(session, stream, await _record_windows(session, record))
     return await append_stream_event(session, stream, before=before)
+
+
+async def advance(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    stream_id: UUID,
+    position: float,
+    analyzed: float,
+    last_segment_at: datetime | None,
+) -> None:
+    """Write how far a running stream has got, between two records; nothing is taken back.
+
+    The rest of its progress comes with the next record.
+    """
+    await session.execute(
+        update(Stream)
+        .where(
+            Stream.tenant_id == tenant_id,
+            Stream.id == stream_id,
+            Stream.status.not_in(TERMINAL),
+            or_(Stream.position < position, Stream.analyzed < analyzed),
+        )
+        .values(
+            position=func.greatest(Stream.position, position),
+            analyzed=func.greatest(Stream.analyzed, analyzed),
+            last_segment_at=func.greatest(Stream.last_segment_at, last_segment_at),
+            updated_at=func.now(),
+            revision=Stream.revision + 1,
+        )
+    )
 
 
 async def keep_media(
@@ -318,12 +351,13 @@ def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:
     new["last_segment_at"] = max(times, default=None)
     if progress.duration is not None:
         new["duration"] = progress.duration
-    if progress.analyzed >= stream.analyzed:
+    if progress.windows > stream.windows or (
+        progress.windows == stream.windows and progress.analyzed >= stream.analyzed
+    ):
         new["notice"] = progress.notice
-        if progress.position >= stream.position:
-            new["problems"] = [each.model_dump(mode="json") for each in progress.problems]
-    # Live and stalled follow each other both ways; of those two the one further on is the later.
-    late = progress.position < stream.position and progress.status not in TERMINAL
+        new["problems"] = [each.model_dump(mode="json") for each in progress.problems]
+    # Live and stalled follow each other both ways; of those two the one with more windows is later.
+    late = progress.windows < stream.windows and progress.status not in TERMINAL
     if may_follow(before, progress.status) and not (late and may_follow(progress.status, before)):
         new["status"] = progress.status.value
         if progress.end is not None:

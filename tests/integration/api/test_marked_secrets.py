@@ -59,8 +59,8 @@ async def test_no_marked_secret_leaves_by_log_history_or_error(
     finally:
         root.handlers, root.level = handlers, level
         structlog.reset_defaults()
-    logs = capsys.readouterr().err
-    assert "provoked" in logs
+    logged = capsys.readouterr().err
+    assert "provoked" in logged
     workflow_id = stream_workflow_id(
         tenant_id=account.tenant_id, stream_id=UUID(started.json()["id"])
     )
@@ -71,7 +71,7 @@ async def test_no_marked_secret_leaves_by_log_history_or_error(
     secrets = (MARK, account.key, *sender.secrets.values())
     header_name = sender.secrets["header_name"]
     for secret in set(secrets) - {header_name}:
-        assert secret not in logs
+        assert secret not in logged
         assert secret not in errors
         assert secret.encode() not in history
 
