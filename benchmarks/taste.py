@@ -111,7 +111,26 @@ def _examples(film: FilmFile, home: Path) -> Iterator[Example]:
 def _row(
     examples: Sequence[Example], wanted: Likes, likes: Likes, draws: int, mistaken: float
 ) -> list[str]:
-    """Return the cells of one kind of tenant, judged on films that it gave no feedback on."""
+    share = mean(map(wanted, examples))
+    values = worth(examples, wanted, likes, draws=draws, mistaken=mistaken)
+    return [f"{share:.2f}", *(f"{value:.2f}" for value in values)]
+
+
+def worth(
+    examples: Sequence[Example], wanted: Likes, likes: Likes, *, draws: int, mistaken: float
+) -> list[float]:
+    """Return the AUC of wanted candidates by the shared score, then after each of `COUNTS`.
+
+    Args:
+        examples: candidates of all films.
+        wanted: what is to be ranked first.
+        likes: what the tenant likes.
+        draws: simulated tenants, which judge other candidates.
+        mistaken: share of verdicts that are the opposite.
+
+    Returns:
+        Means over tenants, on films that they gave no feedback on.
+    """
     values = [
         [
             _auc(judged_on, wanted, Taste()),
@@ -123,8 +142,7 @@ def _row(
         for shown, judged_on in _folds(examples)
         for seed in range(draws)
     ]
-    share = mean(map(wanted, examples))
-    return [f"{share:.2f}", *(f"{mean(column):.2f}" for column in zip(*values, strict=True))]
+    return [mean(column) for column in zip(*values, strict=True)]
 
 
 def _folds(examples: Sequence[Example]) -> Iterator[tuple[list[Example], list[Example]]]:
