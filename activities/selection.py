@@ -22,8 +22,10 @@ from domain.highlights.selection import (
     SelectHighlightsInput,
     SelectHighlightsResult,
 )
+from domain.highlights.taste import Taste, apply_taste
 from infra.db.engine import Database
 from infra.db.repositories import highlights
+from infra.db.repositories.profiles import Tastes
 from infra.profiles.store import ProfileStore
 from infra.telemetry.metrics import HIGHLIGHTS, MOMENT_TO_PLAYABLE, seconds_since
 from infra.telemetry.traces import start_moment
@@ -58,7 +60,9 @@ class SelectionActivities(Selection):
             request.tenant_id, request.profile_id, request.profile_version
         )
         marked = [apply_marker(each, pinned.profile) for each in request.candidates]
-        candidates = [apply_commentary(each, pinned.profile) for each in marked]
+        commented = [apply_commentary(each, pinned.profile) for each in marked]
+        taste = await self._taste(request)
+        candidates = [apply_taste(each, taste) for each in commented]
         media_end = math.inf if request.media_end is None else request.media_end
         candidates = [each.until(media_end) for each in candidates]
         result = HighlightSelector(pinned.profile).select(
@@ -89,6 +93,13 @@ class SelectionActivities(Selection):
             if changed and self._dispatcher is not None:
                 await self._dispatcher.try_dispatch(request.tenant_id)
         return result
+
+    async def _taste(self, request: SelectHighlightsInput) -> Taste:
+        """Return the tenant's taste, as it is now; candidates decided before keep their scores."""
+        if not request.candidates:
+            return Taste()
+        async with self._database.session(request.tenant_id) as session:
+            return await Tastes(session).in_force(request.tenant_id, request.profile_id)
 
 
 def _note_published(

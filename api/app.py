@@ -38,6 +38,7 @@ from api.middleware.routing import (
 from api.middleware.size_limits import BodyLimit, HeaderLimit
 from api.openapi.document import add_documentation, complete_document, document_events
 from api.profiles import routes as profiles
+from api.profiles import taste
 from api.services import Services
 from api.streams import events as stream_events
 from api.streams import recordings
@@ -78,7 +79,7 @@ _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events, recordings),
     *(clip_playback, clips_on_demand),
-    *(search, highlights, feedback, clips, exports, profiles),
+    *(search, highlights, feedback, clips, exports, profiles, taste),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
