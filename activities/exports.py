@@ -12,7 +12,8 @@ from temporalio.exceptions import ApplicationError
 from activities.heartbeat import heartbeating
 from activities.interfaces import Exports
 from app.services.webhooks import WebhookDispatcher
-from domain.clips.tracker import LONGEST_LEAD_IN, SEAM, continuous_runs, lead_in
+from domain.clips.spans import StreamSpan, missing_parts
+from domain.clips.tracker import LONGEST_LEAD_IN, continuous_runs, lead_in
 from domain.exports.models import (
     ExportRecord,
     ExportSpec,
@@ -141,9 +142,10 @@ class ExportActivities(Exports):
         )
         found = await stored.covering(max(0.0, source.start - LONGEST_LEAD_IN), source.end)
         inside = [each for each in found if each.end > source.start]
-        if missing := _missing(inside, source.start, source.end):
+        if missing := missing_parts(StreamSpan(start=source.start, end=source.end), inside):
+            first = missing[0]
             message = (
-                f"There is no stored media from {missing[0]:.1f} s to {missing[1]:.1f} s of the "
+                f"There is no stored media from {first.start:.2f} s to {first.end:.2f} s of the "
                 "stream. Media is stored for a while only; export a span without gaps, or a clip."
             )
             raise _refusal(message, "media_missing")
@@ -152,14 +154,14 @@ class ExportActivities(Exports):
             start, end = inside[0].start, inside[-1].end
         # Without a gap inside, the last run holds all of the span.
         segments = [*lead_in(continuous_runs(found)[-1], inside[0]), *inside]
-        first = segments[0].start
+        begin = segments[0].start
         cut = Cut(
-            sources=tuple([await self._file(each, first) for each in segments]),
-            offset=max(0.0, start - first),
+            sources=tuple([await self._file(each, begin) for each in segments]),
+            offset=max(0.0, start - begin),
             duration=end - start,
-            thumbnail_at=(start + end) / 2 - first,
+            thumbnail_at=(start + end) / 2 - begin,
         )
-        return _Source(cut, first)
+        return _Source(cut, begin)
 
     async def _file(self, segment: SegmentRef, first: float) -> SourceFile:
         try:
@@ -190,20 +192,6 @@ class ExportActivities(Exports):
             sha256=file.sha256,
             ready_at=datetime.now(UTC),
         )
-
-
-def _missing(segments: list[SegmentRef], start: float, end: float) -> tuple[float, float] | None:
-    """Return the first span (s of media time) that no segment covers; None if there is none."""
-    if not segments:
-        return start, end
-    if segments[0].start - start > SEAM:
-        return start, segments[0].start
-    whole, *others = continuous_runs(segments)
-    if others:
-        return whole[-1].end, others[0][0].start
-    if end - segments[-1].end > SEAM:
-        return segments[-1].end, end
-    return None
 
 
 def _refusal(message: str, code: str) -> ApplicationError:

@@ -215,7 +215,7 @@ async def test_a_span_that_touches_a_gap_is_refused(
     found = await finished(account, asked["id"])
     assert found["status"] == "failed"
     message = found["renditions"][0]["message"]
-    assert message.startswith("There is no stored media from 4.0 s to 6.0 s of the stream.")
+    assert message.startswith("There is no stored media from 4.00 s to 6.00 s of the stream.")
 
 
 @pytest.mark.usefixtures("worker")
