@@ -85,10 +85,11 @@ class RenditionRequest(RequestModel, RenditionSpec):
     aspect: Aspect | None = Field(
         default=None, description="By default that of the preset, else of the source."
     )
-    fit: Fit = Field(
-        default=Fit.CROP,
+    fit: Fit | None = Field(
+        default=None,
         description="How a picture gets another shape: `crop` keeps its middle, `pad` all of it on "
-        "a blurred background.",
+        "a blurred background, `track` a part that follows the action, with the score bug at its "
+        "top. By default `track` with a preset, else `crop`.",
     )
     watermark: bool = Field(
         default=True, description="False leaves the export's watermark out of this rendition."
@@ -174,7 +175,7 @@ class RenditionModel(BaseModel):
             number=number,
             format=rendition.format,
             aspect=rendition.effective_aspect,
-            fit=rendition.fit,
+            fit=rendition.effective_fit,
             resolution=rendition.effective_resolution,
             preset=rendition.preset,
             target_loudness=rendition.effective_loudness,

@@ -97,6 +97,7 @@ class Fit(StrEnum):
 
     CROP = "crop"  # the middle is kept
     PAD = "pad"  # all is kept, on a blurred copy of itself
+    TRACK = "track"  # a crop that follows the action, with the score bug at its top
 
 
 class RenditionSpec(Model):
@@ -112,7 +113,7 @@ class RenditionSpec(Model):
 
     format: RenditionFormat
     aspect: Aspect | None = None
-    fit: Fit = Fit.CROP
+    fit: Fit | None = None
     resolution: Resolution | None = None
     loudness: Loudness | None = None
     preset: PresetName | None = None
@@ -137,6 +138,13 @@ class RenditionSpec(Model):
         if self.aspect is not None:
             return self.aspect
         return Aspect.SOURCE if self.network is None else Aspect(self.network.aspect)
+
+    @property
+    def effective_fit(self) -> Fit:
+        """How the picture gets its shape: networks' pictures follow the action if none is set."""
+        if self.fit is not None:
+            return self.fit
+        return Fit.CROP if self.network is None else Fit.TRACK
 
     @property
     def effective_resolution(self) -> int | None:
@@ -166,7 +174,7 @@ class RenditionSpec(Model):
         else:
             across, down = RATIOS[self.effective_aspect]
             # A crop has the pixels that are left of the source, a padded picture those around it.
-            scale = (min if self.fit is Fit.CROP else max)(width / across, height / down)
+            scale = (max if self.effective_fit is Fit.PAD else min)(width / across, height / down)
             shape_width, shape_height = round(scale * across), round(scale * down)
         shorter = min(shape_width, shape_height)
         limit = self.effective_resolution

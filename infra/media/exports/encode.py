@@ -24,6 +24,7 @@ from domain.exports.models import (
 )
 from domain.model import Model
 from infra.media.concat import Spliced
+from infra.media.exports.tracking import Track, tracked
 from infra.media.ffmpeg import FfmpegLimits
 from infra.media.render import SOUND_OPTIONS, joined_picture, joined_sound, picture_options
 
@@ -64,6 +65,18 @@ class Look(NamedTuple):
     reshaped: bool
     fit: Fit
     watermark: bool
+
+    def is_tracked(self, spliced: Spliced) -> bool:
+        """Return True if a part of the source's picture is shown that follows the action."""
+        return (
+            self.reshaped
+            and self.fit is Fit.TRACK
+            and spliced.width is not None
+            and spliced.height is not None
+            # Rounding to even pixels is no reason to crop.
+            and abs(self.width * spliced.height - self.height * spliced.width)
+            > 2 * max(spliced.width, spliced.height)
+        )
 
 
 class Encoding(NamedTuple):
@@ -157,7 +170,7 @@ def encoding_of(
             width=width,
             height=height,
             reshaped=rendition.effective_aspect is not Aspect.SOURCE,
-            fit=rendition.fit,
+            fit=rendition.effective_fit,
             watermark=watermarked and rendition.watermark,
         )
     bit_rate = None
@@ -183,6 +196,7 @@ def encode_command(
     loudness: Mapping[int, Loudness],
     watermark: Watermark | None,
     watermark_files: Mapping[Look, Path],
+    tracks: Mapping[Look, Track],
     limits: FfmpegLimits,
 ) -> list[str]:
     """Return the command line that makes all `encodings`, the binary first.
@@ -196,6 +210,7 @@ def encode_command(
         loudness: of the source's sound, by target.
         watermark: what looks with a watermark show.
         watermark_files: its text or picture, by look.
+        tracks: of crops that follow the action, by look.
         limits: of the process.
     """
     duration = end - spliced.start
@@ -209,7 +224,7 @@ def encode_command(
         )
         for look, part in _shared(picture, _by(seen, lambda each: each.look)):
             assert look is not None  # noqa: S101 - for mypy; `seen` has no other
-            shown = _shaped(part, look, spliced)
+            shown = _shaped(part, look, spliced, tracks.get(look))
             if look.watermark and watermark is not None:
                 shown = _marked(shown, look, watermark, watermark_files[look])
             shown = shown.format(pix_fmts="yuv420p")
@@ -264,14 +279,18 @@ def _shared(stream: _S, uses: Mapping[_K, object]) -> Iterator[tuple[_K, _S]]:
     yield from zip(uses, copies, strict=True)
 
 
-def _shaped(picture: ffmpeg.VideoStream, look: Look, spliced: Spliced) -> ffmpeg.VideoStream:
+def _shaped(
+    picture: ffmpeg.VideoStream, look: Look, spliced: Spliced, track: Track | None
+) -> ffmpeg.VideoStream:
     """Bring pictures of the source's size to a look's shape and size."""
     width, height = look.width, look.height
     if (width, height) == (spliced.width, spliced.height):
         return picture
     if not look.reshaped:
         return picture.scale(w=str(width), h=str(height)).setsar(sar="1")
-    if look.fit is Fit.CROP:
+    if track is not None:
+        return tracked(picture, track, (width, height))
+    if look.fit is not Fit.PAD:
         return _cropped(picture, width, height)
     split = picture.split(outputs=2)
     behind = _cropped(split.video(0), width, height).gblur(sigma=_BLUR * min(width, height) / 720)

@@ -7,12 +7,13 @@ import base64
 import binascii
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import av
 import av.error
+import structlog
 
 from domain.exports.models import (
     MOVIES,
@@ -37,10 +38,12 @@ from infra.media.exports.encode import (
     playlist_command,
     text_overlay,
 )
+from infra.media.exports.motion import watch
 from infra.media.exports.pictures import BestPicture, best_picture, read_webp
 from infra.media.exports.smart_cut import CannotCutError, smart_cut
+from infra.media.exports.tracking import Track, lay_track
 from infra.media.ffmpeg import FfmpegLimits, run_ffmpeg
-from infra.media.pool import MediaPool
+from infra.media.pool import MediaError, MediaPool
 from infra.media.render import SOUND_OPTIONS, ClipFile, Cut, inspect, sha256_of
 
 _SILENT: Final = -70.0
@@ -49,6 +52,7 @@ _SILENT: Final = -70.0
 _FRAME_SLACK: Final = 0.25
 _INSTANT: Final = 0.001
 _LARGEST_LOGO: Final = 4096
+_log = structlog.get_logger(__name__)
 
 
 class RenditionFile(Model):
@@ -189,11 +193,36 @@ class ExportRenderer:
                 loudness={target: level for target, level in loudness.items() if level is not None},
                 watermark=watermark,
                 watermark_files=marks,
+                tracks=await self._tracks(source, left),
                 limits=self._limits,
             )
             await run_ffmpeg(command, limits=self._limits, on_progress=on_progress)
             made |= {encoding: (path, False) for encoding, path in left.items()}
         return made
+
+    async def _tracks(self, source: _Source, encodings: Iterable[Encoding]) -> Mapping[Look, Track]:
+        """Return the track of each look that follows the action; the film is watched once."""
+        spliced = source.spliced
+        looks = {
+            each.look: None
+            for each in encodings
+            if each.look is not None and each.look.is_tracked(spliced)
+        }
+        if not looks or spliced.width is None or spliced.height is None:
+            return {}
+        size = spliced.width, spliced.height
+        try:
+            motion = await self._pool.run(watch, spliced, source.end)
+        except MediaError as error:
+            # The middle of the picture is better than no export.
+            _log.warning("motion_not_measured", problem=str(error), seconds=source.duration)
+            return {}
+        return {
+            look: await self._pool.run(
+                lay_track, motion, size, (look.width, look.height), source.directory, number
+            )
+            for number, look in enumerate(looks)
+        }
 
     async def _copied(self, source: _Source, encoding: Encoding) -> Path | None:
         """Return an MP4 with the source's own pictures; None if they have to be encoded."""
