@@ -210,6 +210,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         segments=container.segments,
         dispatcher=dispatcher,
         retention=services.retention,
+        exports=services.exports,
     )
     inbound = InboundActivities(
         database=database,

@@ -133,8 +133,10 @@ class ExportService:
                 await exports.remove(session, tenant_id=export.tenant_id, export_id=export.id)
             raise
 
-    async def start(self, spec: ExportSpec) -> None:
+    async def start(self, spec: ExportSpec, *, again: bool = False) -> None:
         """Start an export's workflow; one that has been started is left alone.
+
+        With `again`, one that runs no longer is started once more.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -151,7 +153,9 @@ class ExportService:
                 id=export_workflow_id(tenant_id=spec.tenant_id, export=spec.id),
                 task_queue=task_queues.ORCHESTRATION,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+                if again
+                else WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 search_attributes=keyword_attributes(values),
                 priority=Priority(fairness_key=str(spec.tenant_id)),
                 static_summary=f"export of {spec.source.duration:.1f} s, "
@@ -185,6 +189,17 @@ class ExportService:
         async with self._database.session(tenant_id) as session:
             await exports.record_export(session, record)
         return await self._get(tenant_id, export_id)
+
+    async def end_lost(self, row: Export, status: ExportStatus, message: str) -> None:
+        """End an export whose workflow stopped without doing so, and delete what it stored."""
+        spec = exports.spec_of(row)
+        for number in range(1, len(spec.renditions) + 1):
+            await self._files.delete(spec.key(number))
+        record = ExportRecord(
+            tenant_id=row.tenant_id, export_id=row.id, status=status, message=message
+        )
+        async with self._database.session(row.tenant_id) as session:
+            await exports.record_export(session, record)
 
     async def delete(self, tenant_id: UUID, export_id: UUID) -> None:
         """Cancel an export if it is unfinished, and delete its files and row. Usage stays.
