@@ -12,11 +12,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.worker import Worker
 
-from activities.exports import ExportActivities
-from app.worker import workflow_runner
-from domain import task_queues
 from domain.clips.models import ClipStatus
 from domain.exports.models import ExportStatus
 from domain.ingest.playlist import ListedSegment, Resource
@@ -24,9 +20,6 @@ from domain.ingest.window import FetchedMedia
 from domain.media.segments import SegmentRef
 from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
-from infra.media.exports.renderer import ExportRenderer
-from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
-from infra.media.pool import MediaPool
 from infra.media.probe import probe
 from infra.settings import Settings
 from infra.storage.clips import LocalClipStore
@@ -36,9 +29,9 @@ from infra.storage.signed_urls import UrlSigner
 from tests.factories.clips import WHEN
 from tests.factories.film import film, pictures, segments
 from tests.factories.rows import new_clip, new_export, new_highlight, new_stream
+from tests.fakes.export_worker import recording, rendering
 from tests.integration.api.conftest import SECRET, Account
 from tests.integration.api.problems import assert_problem
-from workflows.export import ExportWorkflow
 
 pytestmark = pytest.mark.timeout(120)
 MP4 = [{"format": "mp4"}]
@@ -70,29 +63,17 @@ async def worker(
     scratch: Path,
 ) -> AsyncIterator[None]:
     """A worker that makes exports."""
-    async with MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=60, timeout=60.0) as pool:
-        steps = ExportActivities(
-            database=database,
+    async with (
+        recording(temporal_client, database, scratch),
+        rendering(
+            temporal_client,
+            database,
             segments=media,
             clips=LocalClipStore(clip_root),
-            renderer=ExportRenderer(pool=pool, binary=find_ffmpeg(), limits=FfmpegLimits()),
             scratch=scratch,
-        )
-        async with (
-            Worker(
-                temporal_client,
-                task_queue=task_queues.ORCHESTRATION,
-                workflows=[ExportWorkflow],
-                workflow_runner=workflow_runner(),
-            ),
-            Worker(temporal_client, task_queue=task_queues.IO, activities=[steps.record_export]),
-            Worker(
-                temporal_client,
-                task_queue=task_queues.RENDER,
-                activities=[steps.render_export, steps.delete_export],
-            ),
-        ):
-            yield
+        ),
+    ):
+        yield
 
 
 async def store(
