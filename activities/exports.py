@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,7 +22,7 @@ from domain.exports.models import (
     RenderedRendition,
     RenderExportInput,
 )
-from domain.media.segments import SegmentRef
+from domain.media.segments import Line, SegmentRef
 from infra.db.engine import Database
 from infra.db.repositories import exports
 from infra.media.concat import SourceFile, SpliceError
@@ -90,6 +91,7 @@ class ExportActivities(Exports):
                         request.numbers,
                         directory=scratch,
                         movie=source.movie,
+                        captions=await self._captions(spec, request.numbers, source),
                         on_progress=report,
                     )
                 except SpliceError as error:
@@ -133,6 +135,19 @@ class ExportActivities(Exports):
             thumbnail_at=source.duration / 2,
         )
         return _Source(cut, source.start, movie)
+
+    async def _captions(
+        self, spec: ExportSpec, numbers: Sequence[int], source: _Source
+    ) -> Sequence[Line]:
+        """Return the stream's captions in seconds after the first file, if they are needed."""
+        if not any(spec.renditions[number - 1].needs_captions for number in numbers):
+            return ()
+        start = source.at + source.cut.offset
+        stored = StoredSegments(
+            self._segments, tenant_id=spec.tenant_id, stream_id=spec.source.stream_id
+        )
+        lines = await stored.captions(start, start + source.cut.duration)
+        return [line.earlier(source.at) for line in lines]
 
     async def _segments_of(self, spec: ExportSpec) -> _Source:
         """Find the segments of a span; they begin where its first picture can be decoded."""

@@ -17,7 +17,7 @@ from domain.exports.camera import STEP, Shot
 from domain.media.packet_times import TICKS
 from domain.model import Model
 from infra.media.concat import PictureRun, Spliced
-from infra.media.screen.regions import RegionLearner
+from infra.media.screen.regions import LastingText
 
 _WIDTH: Final = 160
 _STRIPS: Final = (27, 48)
@@ -49,7 +49,7 @@ _LEARN_PICTURES: Final = 28
 _BUG_ROWS: Final = 0.25
 _BUG_WIDTH: Final = 0.5
 _BUG_HEIGHT: Final = 0.15
-_NEAR: Final = 0.04
+_NEAR: Final = 0.06
 _CARD: Final = 0.4
 """Part of a row or column of the card that stands still; its clock does not."""
 
@@ -92,13 +92,12 @@ class _Compared(NamedTuple):
 def watch(spliced: Spliced, end: float) -> Motion:
     """Return what moves from the start of spliced media to `end` (s after its first source)."""
     duration = end - spliced.start
-    learner = RegionLearner("", "", 0)
+    text = LastingText()
     interval = min(_LEARN_INTERVAL, duration / _LEARN_PICTURES)
     cuts, compared = [0.0], list[_Compared]()
     before: Gray | None = None
     latest: Gray | None = None
     learned, due = 0.0, 0.0
-    text: list[Region] = []
     for at, frame, run in _frames(spliced, duration):
         picture = _small(frame, run, spliced)
         is_cut = before is not None and _is_cut(before, picture)
@@ -110,15 +109,13 @@ def watch(spliced: Spliced, end: float) -> Motion:
             compared.append(_Compared(at, picture, latest))
             latest, due = picture, at + 1 / _RATE - 0.001
         if at >= learned:
-            learner.see(_luma(frame))
+            text.see(_luma(frame))
             learned = at + interval
-            found = learner.boxes()
-            if found is not None:
-                text = [Region(each.x, each.y, each.width, each.height) for each in found]
     if not compared:
         silent = (Shot(start=0.0, readings=((1.0,),)),)
         return Motion(columns=silent, rows=silent)
-    return _measured(compared, cuts, text, duration)
+    boxes = [Region(each.x, each.y, each.width, each.height) for each in text.boxes()]
+    return _measured(compared, cuts, boxes, duration)
 
 
 def _frames(spliced: Spliced, duration: float) -> Iterator[tuple[float, av.VideoFrame, PictureRun]]:
@@ -309,7 +306,7 @@ def _score_bug(boxes: Sequence[Region], still: NDArray[np.bool_]) -> Region | No
     inside = still[rows, columns]
     down = np.nonzero(inside.mean(axis=1) >= _CARD)[0]
     across = np.nonzero(inside.mean(axis=0) >= _CARD)[0]
-    if not down.size or not across.size:
+    if down.size < _CARD * inside.shape[0] or across.size < _CARD * inside.shape[1]:
         return found
     height, width = still.shape
     return Region(

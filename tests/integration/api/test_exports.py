@@ -17,7 +17,7 @@ from domain.clips.models import ClipStatus
 from domain.exports.models import ExportStatus
 from domain.ingest.playlist import ListedSegment, Resource
 from domain.ingest.window import FetchedMedia
-from domain.media.segments import SegmentRef
+from domain.media.segments import Line, SegmentRef
 from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
 from infra.media.probe import probe
@@ -111,6 +111,16 @@ async def store(
     await index.flush()
 
 
+async def store_captions(
+    media: LocalSegmentStore, tenant: UUID, stream: UUID, *lines: Line
+) -> None:
+    index = StoredSegments(media, tenant_id=tenant, stream_id=stream)
+    first = (await index.following(0.0, discontinuity=0, sequence=0))[0]
+    index.note_captions(lines)
+    await index.note(first)
+    await index.flush()
+
+
 async def finished(account: Account, export_id: str) -> dict[str, Any]:
     async with asyncio.timeout(PATIENCE):
         while True:
@@ -128,11 +138,10 @@ async def ask(
     account: Account,
     source: dict[str, Any],
     renditions: Sequence[dict[str, Any]] = MP4,
-    watermark: dict[str, Any] | None = None,
+    **branding: dict[str, Any],
 ) -> httpx.Response:
     return await account.http.post(
-        "/v1/exports",
-        json={"source": source, "renditions": renditions, "watermark": watermark},
+        "/v1/exports", json={"source": source, "renditions": renditions, **branding}
     )
 
 
@@ -200,6 +209,36 @@ async def test_a_span_that_touches_a_gap_is_refused(
 
 
 @pytest.mark.usefixtures("worker")
+async def test_captions_of_the_stream_are_exported_as_webvtt_and_in_the_picture(
+    account: Account,
+    anonymous: httpx.AsyncClient,
+    database: Database,
+    media: LocalSegmentStore,
+    parts: list[Path],
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    await store(media, parts, account.tenant_id, stream)
+    said = Line(at=3.4, until=5.0, text="What a goal!")
+    await store_captions(media, account.tenant_id, stream, said)
+    renditions: list[dict[str, Any]] = [
+        {"format": "captions"},
+        {"format": "mp4", "captions": True},
+    ]
+    asked = (await ask(account, span(stream, 2.4, 6.4), renditions)).json()
+    found = await finished(account, asked["id"])
+    assert (found["status"], found["message"]) == ("ready", "")
+    text, movie = found["renditions"]
+    content = await anonymous.get(text["url"])
+    assert content.headers["Content-Type"].startswith("text/vtt")
+    assert content.text == "WEBVTT\n\n00:00:01.000 --> 00:00:02.600\nWhat a goal!\n"
+    assert (movie["captions"], movie["width"]) == (True, 320)
+    silent = (await ask(account, span(stream, 6.0, 8.0), renditions)).json()
+    failed = await finished(account, silent["id"])
+    assert failed["status"] == "failed"
+    assert failed["renditions"][1]["message"].startswith("There are no captions of these seconds")
+
+
+@pytest.mark.usefixtures("worker")
 async def test_a_highlights_clip_is_exported_in_other_shapes(
     account: Account, database: Database, parts: list[Path], clip_root: Path
 ) -> None:
@@ -211,7 +250,11 @@ async def test_a_highlights_clip_is_exported_in_other_shapes(
     film(directory / f"{clip}.mp4", seconds=10.0)
     renditions = [*MP4, {"format": "mp4", "preset": "shorts"}, {"format": "thumbnail"}]
     asked = await ask(
-        account, {"highlight_id": str(highlight)}, renditions, watermark={"text": "tldrtv"}
+        account,
+        {"highlight_id": str(highlight)},
+        renditions,
+        watermark={"text": "tldrtv"},
+        lower_third={"seconds": 2},
     )
     found = await finished(account, asked.json()["id"])
     assert (found["status"], found["message"]) == ("ready", "")
@@ -219,6 +262,11 @@ async def test_a_highlights_clip_is_exported_in_other_shapes(
     plain, shorts, thumbnail = found["renditions"]
     assert (plain["width"], plain["height"], plain["watermark"]) == (320, 180, True)
     assert (shorts["aspect"], shorts["width"], shorts["height"]) == ("9:16", 100, 180)
+    assert (shorts["fit"], shorts["lower_third"], thumbnail["lower_third"]) == (
+        "track",
+        True,
+        False,
+    )
     assert shorts["loudness"] == pytest.approx(-14, abs=1.0)
     assert thumbnail["blurhash"]
 
@@ -266,7 +314,11 @@ async def test_another_tenants_media_cannot_be_exported(
         ({"renditions": [{"format": "avi"}]}, "/renditions/0/format"),
         ({"renditions": [{"format": "gif", "preset": "x"}]}, "/renditions/0"),
         ({"renditions": [{"format": "mp4", "filter": "x"}]}, "/renditions/0/filter"),
-        ({"watermark": {"text": "a\nb"}}, "/watermark"),
+        ({"watermark": {"text": "a\nb"}}, "/watermark/text"),
+        ({"lower_third": {"title": "a\nb"}}, "/lower_third/title"),
+        ({"lower_third": {"title": "a", "tags": ["x" * 41]}}, "/lower_third/tags"),
+        ({"lower_third": {"seconds": 4}}, ""),
+        ({"renditions": [{"format": "gif", "captions": True}]}, "/renditions/0"),
     ],
 )
 async def test_a_request_that_makes_no_sense_is_pointed_at(
