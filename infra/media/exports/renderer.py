@@ -499,7 +499,12 @@ def _problem(
         if rendition.format in MOVIES and source.spliced.runs and facts.width is None:
             return "The file has no picture, but the source has."
     if rendition.network is not None and file.duration is not None:
-        refused = rendition.network.problem(duration=file.duration, size=file.size)
+        refused = rendition.network.problem(
+            duration=file.duration,
+            size=file.size,
+            width=file.width or 0,
+            height=file.height or 0,
+        )
         if refused is not None:
             return f"{rendition.preset} would not take the file: {refused}."
     return ""
