@@ -1,8 +1,8 @@
 """What the usual networks take: shape, size and length of a video.
 
 The figures are those of each network's own page, named beside them, on 2026-11-30. Lengths, sizes
-and sides are hard limits, checked on the finished file; where pages differ, the stricter one counts.
-Shape, resolution and loudness are what an export gets unless it says otherwise; no network publishes
+and sides are hard limits, checked on the finished file; where pages differ, the stricter counts.
+Shape, resolution and loudness are what an export gets unless it says otherwise; no network states
 a loudness, all play at about -14 LUFS.
 """
 
