@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -12,7 +13,8 @@ from temporalio.exceptions import ApplicationError
 from activities.heartbeat import heartbeating
 from activities.interfaces import Exports
 from app.services.webhooks import WebhookDispatcher
-from domain.clips.tracker import LONGEST_LEAD_IN, SEAM, continuous_runs, lead_in
+from domain.clips.spans import StreamSpan, missing_parts
+from domain.clips.tracker import LONGEST_LEAD_IN, continuous_runs, lead_in
 from domain.exports.models import (
     ExportRecord,
     ExportSpec,
@@ -20,7 +22,7 @@ from domain.exports.models import (
     RenderedRendition,
     RenderExportInput,
 )
-from domain.media.segments import SegmentRef
+from domain.media.segments import Line, SegmentRef
 from infra.db.engine import Database
 from infra.db.repositories import exports
 from infra.media.concat import SourceFile, SpliceError
@@ -89,6 +91,7 @@ class ExportActivities(Exports):
                         request.numbers,
                         directory=scratch,
                         movie=source.movie,
+                        captions=await self._captions(spec, request.numbers, source),
                         on_progress=report,
                     )
                 except SpliceError as error:
@@ -133,6 +136,19 @@ class ExportActivities(Exports):
         )
         return _Source(cut, source.start, movie)
 
+    async def _captions(
+        self, spec: ExportSpec, numbers: Sequence[int], source: _Source
+    ) -> Sequence[Line]:
+        """Return the stream's captions in seconds after the first file, if they are needed."""
+        if not any(spec.renditions[number - 1].needs_captions for number in numbers):
+            return ()
+        start = source.at + source.cut.offset
+        stored = StoredSegments(
+            self._segments, tenant_id=spec.tenant_id, stream_id=spec.source.stream_id
+        )
+        lines = await stored.captions(start, start + source.cut.duration)
+        return [line.earlier(source.at) for line in lines]
+
     async def _segments_of(self, spec: ExportSpec) -> _Source:
         """Find the segments of a span; they begin where its first picture can be decoded."""
         source = spec.source
@@ -141,9 +157,10 @@ class ExportActivities(Exports):
         )
         found = await stored.covering(max(0.0, source.start - LONGEST_LEAD_IN), source.end)
         inside = [each for each in found if each.end > source.start]
-        if missing := _missing(inside, source.start, source.end):
+        if missing := missing_parts(StreamSpan(start=source.start, end=source.end), inside):
+            first = missing[0]
             message = (
-                f"There is no stored media from {missing[0]:.1f} s to {missing[1]:.1f} s of the "
+                f"There is no stored media from {first.start:.2f} s to {first.end:.2f} s of the "
                 "stream. Media is stored for a while only; export a span without gaps, or a clip."
             )
             raise _refusal(message, "media_missing")
@@ -152,14 +169,14 @@ class ExportActivities(Exports):
             start, end = inside[0].start, inside[-1].end
         # Without a gap inside, the last run holds all of the span.
         segments = [*lead_in(continuous_runs(found)[-1], inside[0]), *inside]
-        first = segments[0].start
+        begin = segments[0].start
         cut = Cut(
-            sources=tuple([await self._file(each, first) for each in segments]),
-            offset=max(0.0, start - first),
+            sources=tuple([await self._file(each, begin) for each in segments]),
+            offset=max(0.0, start - begin),
             duration=end - start,
-            thumbnail_at=(start + end) / 2 - first,
+            thumbnail_at=(start + end) / 2 - begin,
         )
-        return _Source(cut, first)
+        return _Source(cut, begin)
 
     async def _file(self, segment: SegmentRef, first: float) -> SourceFile:
         try:
@@ -190,20 +207,6 @@ class ExportActivities(Exports):
             sha256=file.sha256,
             ready_at=datetime.now(UTC),
         )
-
-
-def _missing(segments: list[SegmentRef], start: float, end: float) -> tuple[float, float] | None:
-    """Return the first span (s of media time) that no segment covers; None if there is none."""
-    if not segments:
-        return start, end
-    if segments[0].start - start > SEAM:
-        return start, segments[0].start
-    whole, *others = continuous_runs(segments)
-    if others:
-        return whole[-1].end, others[0][0].start
-    if end - segments[-1].end > SEAM:
-        return segments[-1].end, end
-    return None
 
 
 def _refusal(message: str, code: str) -> ApplicationError:

@@ -17,25 +17,31 @@ from temporalio import activity
 from activities.heartbeat import heartbeating
 from activities.interfaces import ExecutionReconciler, Maintenance
 from app.services.clips import MediaRetention
+from app.services.exports import ExportService
 from app.services.streams import StreamStarter, workflow_id_of
 from app.services.webhooks import WebhookDispatcher
 from domain.clips.models import ClipOutcome, ClipSpec, ClipStatus
+from domain.exports.models import ExportStatus
 from domain.ids import (
     backfill_workflow_id,
     clip_workflow_id,
     delivery_workflow_id,
+    export_workflow_id,
     stream_workflow_id,
 )
 from domain.media.segments import SegmentRef
 from domain.streams.messages import ClipRecord, RecordingReady, StreamRecord
 from domain.streams.reconciliation import (
     ClipAction,
+    ExportAction,
     ReconcileExecutionsInput,
     ReconcileExecutionsReport,
     StreamAction,
     clip_action,
+    export_action,
     is_lost,
     lost_clip_message,
+    lost_export_message,
     lost_stream_end,
     stream_action,
 )
@@ -43,8 +49,9 @@ from domain.streams.status import StreamEnd, StreamProgress
 from domain.tenants.retention import ExpireRecordsInput, ExpireRecordsResult, RecordKind
 from infra.db.engine import Database, DatabaseUnavailableError
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import backfills, clips, streams, tenants
+from infra.db.repositories import backfills, clips, exports, streams, tenants
 from infra.db.repositories.backfills import DeliveryQueueRef, UnfinishedClip, UnfinishedStream
+from infra.db.repositories.exports import UnfinishedExport
 from infra.db.tables import Stream
 from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import SegmentStore
@@ -98,7 +105,7 @@ _FAILED: Final = ReconcileExecutionsReport(failed=1)
 _log = structlog.get_logger(__name__)
 
 
-_Unfinished = TypeVar("_Unfinished", UnfinishedStream, UnfinishedClip)
+_Unfinished = TypeVar("_Unfinished", UnfinishedStream, UnfinishedClip, UnfinishedExport)
 
 
 class ExecutionActivities(ExecutionReconciler):
@@ -111,6 +118,7 @@ class ExecutionActivities(ExecutionReconciler):
         segments: stored media, from which a lost clip is rendered again.
         dispatcher: sends events and lost deliveries.
         retention: keeps the media of ended streams for a while.
+        exports: starts lost exports again, or ends them.
     """
 
     def __init__(
@@ -122,6 +130,7 @@ class ExecutionActivities(ExecutionReconciler):
         segments: SegmentStore,
         dispatcher: WebhookDispatcher,
         retention: MediaRetention,
+        exports: ExportService,
     ) -> None:
         self._database = database
         self._executions = executions
@@ -129,6 +138,7 @@ class ExecutionActivities(ExecutionReconciler):
         self._segments = segments
         self._dispatcher = dispatcher
         self._retention = retention
+        self._exports = exports
 
     @activity.defn(name="reconcile_executions")
     async def reconcile_executions(
@@ -140,6 +150,7 @@ class ExecutionActivities(ExecutionReconciler):
                 for found in (
                     await self._streams(tenant_id, request),
                     await self._clips(tenant_id, request),
+                    await self._unfinished_exports(tenant_id, request),
                     await self._deliveries(tenant_id, request),
                     await self._backfills(tenant_id, request),
                     await self._media(tenant_id, request),
@@ -276,6 +287,36 @@ class ExecutionActivities(ExecutionReconciler):
                 message=message,
             ),
         )
+
+    async def _unfinished_exports(
+        self, tenant_id: UUID, request: ReconcileExecutionsInput
+    ) -> ReconcileExecutionsReport:
+        report = await self._repair_pages(
+            exports.unfinished_exports, self._repair_export, tenant_id=tenant_id, request=request
+        )
+        if report.exports_ended:
+            await self._dispatcher.try_dispatch(tenant_id)
+        return report
+
+    async def _repair_export(
+        self, export: UnfinishedExport, request: ReconcileExecutionsInput
+    ) -> ReconcileExecutionsReport:
+        row = export.row
+        state = await self._executions.state(
+            export_workflow_id(tenant_id=row.tenant_id, export=row.id)
+        )
+        action = export_action(state, age=export.age, render_within=request.render_within)
+        if action is ExportAction.NONE:
+            return _NOTHING
+        if action is ExportAction.START:
+            await self._exports.start(exports.spec_of(row), again=True)
+            _log.warning("lost_export_started", export_id=str(row.id), execution=state.value)
+            return ReconcileExecutionsReport(exports_started=1)
+        is_canceled = action is ExportAction.CANCEL
+        status = ExportStatus.CANCELLED if is_canceled else ExportStatus.FAILED
+        await self._exports.end_lost(row, status, lost_export_message(state))
+        _log.warning("lost_export_ended", export_id=str(row.id), execution=state.value)
+        return ReconcileExecutionsReport(exports_ended=1)
 
     async def _deliveries(
         self, tenant_id: UUID, request: ReconcileExecutionsInput

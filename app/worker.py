@@ -230,6 +230,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         segments=container.segments,
         dispatcher=dispatcher,
         retention=services.retention,
+        exports=services.exports,
     )
     inbound = InboundActivities(
         database=database,

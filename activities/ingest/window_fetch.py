@@ -179,6 +179,7 @@ class WindowFetch:
             lines = place_cues(
                 self._follower.take_cues(), at=nearest.start, timestamp=nearest.first_timestamp
             )
+            self._follower.index.note_captions(lines)
             window = window.model_copy(update={"commentary": lines})
         return FetchWindowResult(
             cursor=cursor,

@@ -46,7 +46,7 @@ _MISSING: Final[dict[str, type[Problem]]] = {
 }
 _MEDIA_TYPES: Final = (
     *("video/mp4", "video/webm", "audio/mp4"),
-    *("image/webp", "image/gif", "image/jpeg"),
+    *("image/webp", "image/gif", "image/jpeg", "text/vtt"),
 )
 _INDEX_TYPES: Final = {
     RenditionFormat.HLS: "application/vnd.apple.mpegurl",
@@ -95,6 +95,7 @@ async def create_export(
             export_id=export_id,
             renditions=tuple(body.renditions),
             watermark=body.watermark,
+            lower_third=body.lower_third,
             highlight_id=source.highlight_id,
             clip_id=source.clip_id,
             stream_id=source.stream_id,

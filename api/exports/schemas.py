@@ -14,10 +14,13 @@ from domain.exports.models import (
     FINISHED,
     LONGEST,
     MOST_RENDITIONS,
+    MOVIES,
     SHORTEST,
     Aspect,
+    ExportSpec,
     ExportStatus,
     Fit,
+    LowerThird,
     RenderedRendition,
     RenditionFormat,
     RenditionSpec,
@@ -36,7 +39,8 @@ _REQUEST: dict[str, Any] = {
         {"format": "hls"},
         {"format": "gif", "aspect": "1:1", "resolution": 360},
     ],
-    "watermark": {"text": "tldrtv", "position": "bottom_right", "opacity": 0.7},
+    "watermark": {"text": "tldrtv", "position": "top_right", "opacity": 0.7},
+    "lower_third": {"seconds": 4},
 }
 Position = Annotated[FiniteFloat, Field(ge=0.0, le=1e9)]
 
@@ -80,23 +84,44 @@ class RenditionRequest(RequestModel, RenditionSpec):
 
     format: RenditionFormat = Field(
         description="`mp4` is H.264 with AAC, `webm` VP9 with Opus. `webp` and `gif` are animated "
-        "and have at most 10 seconds. `storyboard` is one JPEG with a WebVTT index."
+        "and have at most 10 seconds. `storyboard` is one JPEG with a WebVTT index. `captions` is "
+        "the stream's captions as WebVTT."
     )
     aspect: Aspect | None = Field(
         default=None, description="By default that of the preset, else of the source."
     )
-    fit: Fit = Field(
-        default=Fit.CROP,
+    fit: Fit | None = Field(
+        default=None,
         description="How a picture gets another shape: `crop` keeps its middle, `pad` all of it on "
-        "a blurred background.",
+        "a blurred background, `track` a part that follows the action, with the score bug at its "
+        "top. By default `track` with a preset, else `crop`.",
     )
     watermark: bool = Field(
         default=True, description="False leaves the export's watermark out of this rendition."
+    )
+    lower_third: bool = Field(
+        default=True,
+        description="False leaves the export's lower third out of this rendition. Only movies "
+        "have one.",
+    )
+    captions: bool = Field(
+        default=False,
+        description="True draws the stream's captions into a movie. A rendition fails if the "
+        "stream has none.",
     )
 
 
 class WatermarkRequest(RequestModel, Watermark):
     """Text in any script, or a PNG in base64. Sizes are parts of the picture's shorter side."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LowerThirdRequest(RequestModel, LowerThird):
+    """Title, score and tags at the lower left, for some seconds from `start` on.
+
+    What is left out is that of the highlight, if one is exported.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -109,6 +134,14 @@ class ExportRequest(RequestModel):
     source: ExportSourceRequest
     renditions: Annotated[list[RenditionRequest], Field(min_length=1, max_length=MOST_RENDITIONS)]
     watermark: WatermarkRequest | None = None
+    lower_third: LowerThirdRequest | None = None
+
+    @model_validator(mode="after")
+    def _check_title(self) -> Self:
+        lower = self.lower_third
+        if lower is not None and lower.title is None and self.source.highlight_id is None:
+            raise ValueError("give lower_third a title, or export a highlight, which has one")
+        return self
 
 
 class ExportSourceModel(BaseModel):
@@ -132,6 +165,8 @@ class RenditionModel(BaseModel):
     preset: PresetName | None
     target_loudness: int | None = Field(description="LUFS (EBU R128) to bring the sound to.")
     watermark: bool
+    lower_third: bool
+    captions: bool
     status: ExportStatus
     url: str | None = Field(description="Signed URL of the file; needs no API key.")
     index_url: str | None = Field(
@@ -158,7 +193,7 @@ class RenditionModel(BaseModel):
         result: RenderedRendition | None,
         services: Services,
         *,
-        watermarked: bool,
+        spec: ExportSpec,
     ) -> Self:
         """Return a rendition; with links if it is ready."""
         made = result or RenderedRendition(number=number, message=row.message)
@@ -174,11 +209,15 @@ class RenditionModel(BaseModel):
             number=number,
             format=rendition.format,
             aspect=rendition.effective_aspect,
-            fit=rendition.fit,
+            fit=rendition.effective_fit,
             resolution=rendition.effective_resolution,
             preset=rendition.preset,
             target_loudness=rendition.effective_loudness,
-            watermark=watermarked and rendition.watermark and rendition.has_picture,
+            watermark=spec.watermark is not None and rendition.watermark and rendition.has_picture,
+            lower_third=spec.lower_third is not None
+            and rendition.lower_third
+            and rendition.format in MOVIES,
+            captions=rendition.captions,
             status=export_status if result is None else result.status,
             url=link(made.key, "download"),
             index_url=link(made.index, "index"),
@@ -235,7 +274,7 @@ class ExportModel(BaseModel):
                     rendition,
                     results.get(number),
                     services,
-                    watermarked=spec.watermark is not None,
+                    spec=spec,
                 )
                 for number, rendition in enumerate(spec.renditions, start=1)
             ],

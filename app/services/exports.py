@@ -20,6 +20,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import task_queues
+from domain.analysis.screen import MatchState
 from domain.clips.models import ClipStatus
 from domain.exports.models import (
     FINISHED,
@@ -28,6 +29,7 @@ from domain.exports.models import (
     ExportSource,
     ExportSpec,
     ExportStatus,
+    LowerThird,
     RenditionSpec,
     Watermark,
 )
@@ -47,6 +49,7 @@ from infra.temporal.client import (
 from workflows.export import ExportWorkflow
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
+_TAGS: Final = 3
 _CANCELLED: Final = "The export was canceled."
 _log = structlog.get_logger(__name__)
 
@@ -63,6 +66,7 @@ class NewExport:
     export_id: UUID
     renditions: tuple[RenditionSpec, ...]
     watermark: Watermark | None = None
+    lower_third: LowerThird | None = None
     highlight_id: UUID | None = None
     clip_id: UUID | None = None
     stream_id: UUID | None = None
@@ -111,6 +115,7 @@ class ExportService:
             source=await _source(session, new),
             renditions=new.renditions,
             watermark=new.watermark,
+            lower_third=await _lower_third(session, new),
             exact=new.exact,
         )
         # Last, since the tenant's other requests wait from here to the end of the transaction.
@@ -133,8 +138,10 @@ class ExportService:
                 await exports.remove(session, tenant_id=export.tenant_id, export_id=export.id)
             raise
 
-    async def start(self, spec: ExportSpec) -> None:
+    async def start(self, spec: ExportSpec, *, again: bool = False) -> None:
         """Start an export's workflow; one that has been started is left alone.
+
+        With `again`, one that runs no longer is started once more.
 
         Raises:
             TemporalUnavailableError: Temporal does not answer.
@@ -151,7 +158,9 @@ class ExportService:
                 id=export_workflow_id(tenant_id=spec.tenant_id, export=spec.id),
                 task_queue=task_queues.ORCHESTRATION,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+                if again
+                else WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 search_attributes=keyword_attributes(values),
                 priority=Priority(fairness_key=str(spec.tenant_id)),
                 static_summary=f"export of {spec.source.duration:.1f} s, "
@@ -185,6 +194,17 @@ class ExportService:
         async with self._database.session(tenant_id) as session:
             await exports.record_export(session, record)
         return await self._get(tenant_id, export_id)
+
+    async def end_lost(self, row: Export, status: ExportStatus, message: str) -> None:
+        """End an export whose workflow stopped without doing so, and delete what it stored."""
+        spec = exports.spec_of(row)
+        for number in range(1, len(spec.renditions) + 1):
+            await self._files.delete(spec.key(number))
+        record = ExportRecord(
+            tenant_id=row.tenant_id, export_id=row.id, status=status, message=message
+        )
+        async with self._database.session(row.tenant_id) as session:
+            await exports.record_export(session, record)
 
     async def delete(self, tenant_id: UUID, export_id: UUID) -> None:
         """Cancel an export if it is unfinished, and delete its files and row. Usage stays.
@@ -243,6 +263,33 @@ async def _source(session: AsyncSession, new: NewExport) -> ExportSource:
     if await streams.get(session, tenant_id=tenant_id, stream_id=new.stream_id) is None:
         raise RecordMissingError("stream", new.stream_id)
     return ExportSource(stream_id=new.stream_id, start=new.start, end=new.end)
+
+
+async def _lower_third(session: AsyncSession, new: NewExport) -> LowerThird | None:
+    """Return the lower third; what it leaves open is that of the highlight."""
+    lower = new.lower_third
+    if lower is None or new.highlight_id is None:
+        return lower
+    about = await highlights.get(session, tenant_id=new.tenant_id, highlight_id=new.highlight_id)
+    if about is None:
+        return lower
+    state = MatchState.model_validate(about.match_state) if about.match_state else MatchState()
+    score = "-".join(map(str, state.score_after)) or None
+    return LowerThird(
+        start=lower.start,
+        seconds=lower.seconds,
+        title=lower.title or _line(about.title, 100) or None,
+        score=lower.score or score,
+        tags=lower.tags
+        if lower.tags is not None
+        else tuple(line for tag in about.tags[:_TAGS] if (line := _line(tag, 40))),
+    )
+
+
+def _line(text: str, length: int) -> str:
+    """Return text as one line of bounded length."""
+    plain = "".join(each if each.isprintable() else " " for each in text)
+    return " ".join(plain.split())[:length].rstrip()
 
 
 def _of_clip(clip: Clip | ClipRow | None) -> ExportSource:

@@ -18,7 +18,9 @@ from domain.media.segments import SegmentRef
 from domain.model import Model
 
 _ROUNDING: Final = 0.01
-"""Seconds by which a span may exceed the stored media: positions are shown rounded."""
+"""Seconds by which a span may exceed the stored media: positions are shown rounded.
+
+It holds for clips and exports alike. Between segments, `SEAM` decides what is continuous."""
 
 
 MAX_PARTS: Final = 20
@@ -186,6 +188,20 @@ def plan_span(
         ),
         missing=missing,
     )
+
+
+def missing_parts(span: StreamSpan, segments: Sequence[SegmentRef]) -> tuple[StreamSpan, ...]:
+    """Return the parts of a span for which no media is stored, in order; none if it is whole.
+
+    Args:
+        span: the span.
+        segments: stored segments, in order of `start`; none is needed.
+    """
+    parts = [
+        StreamSpan(start=max(span.start, run[0].start), end=min(span.end, run[-1].end))
+        for run in continuous_runs(segments)
+    ]
+    return _missing(span, [part for part in parts if part.duration > 0])
 
 
 def _missing(span: StreamSpan, parts: Sequence[StreamSpan]) -> tuple[StreamSpan, ...]:

@@ -8,7 +8,14 @@ from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from domain.exports.presets import PRESETS, Preset, PresetName
 from domain.model import Model
@@ -54,6 +61,7 @@ class RenditionFormat(StrEnum):
     AUDIO = "audio"  # AAC in MP4
     THUMBNAIL = "thumbnail"  # the best picture, as JPEG
     STORYBOARD = "storyboard"  # small pictures in one JPEG, with a WebVTT index
+    CAPTIONS = "captions"  # the stream's captions, as WebVTT
 
 
 MOVIES: Final = frozenset({RenditionFormat.MP4, RenditionFormat.HLS, RenditionFormat.WEBM})
@@ -71,6 +79,7 @@ SUFFIXES: Final = {
     RenditionFormat.AUDIO: ".m4a",
     RenditionFormat.THUMBNAIL: ".jpg",
     RenditionFormat.STORYBOARD: ".jpg",
+    RenditionFormat.CAPTIONS: ".vtt",
 }
 
 
@@ -97,6 +106,7 @@ class Fit(StrEnum):
 
     CROP = "crop"  # the middle is kept
     PAD = "pad"  # all is kept, on a blurred copy of itself
+    TRACK = "track"  # a crop that follows the action, with the score bug at its top
 
 
 class RenditionSpec(Model):
@@ -108,15 +118,19 @@ class RenditionSpec(Model):
         loudness: integrated loudness (LUFS, EBU R128) to bring the sound to; None leaves it.
         preset: the network that the file is for; it gives whatever else is not set.
         watermark: whether the export's watermark is in the picture.
+        lower_third: whether the export's lower third is in the picture; movies only.
+        captions: whether the stream's captions are in the picture; movies only.
     """
 
     format: RenditionFormat
     aspect: Aspect | None = None
-    fit: Fit = Fit.CROP
+    fit: Fit | None = None
     resolution: Resolution | None = None
     loudness: Loudness | None = None
     preset: PresetName | None = None
     watermark: bool = True
+    lower_third: bool = True
+    captions: bool = False
 
     @model_validator(mode="after")
     def _check_preset(self) -> Self:
@@ -124,6 +138,11 @@ class RenditionSpec(Model):
             raise ValueError(f"networks take MP4: use format mp4 with the preset {self.preset}")
         if self.loudness is not None and self.format not in {*MOVIES, RenditionFormat.AUDIO}:
             raise ValueError(f"{self.format} has no sound: leave out loudness")
+        if self.captions and self.format not in MOVIES:
+            raise ValueError(
+                f"captions are drawn in movies only, and {self.format} is none; for a file of "
+                "captions, use format captions"
+            )
         return self
 
     @property
@@ -137,6 +156,13 @@ class RenditionSpec(Model):
         if self.aspect is not None:
             return self.aspect
         return Aspect.SOURCE if self.network is None else Aspect(self.network.aspect)
+
+    @property
+    def effective_fit(self) -> Fit:
+        """How the picture gets its shape: networks' pictures follow the action if none is set."""
+        if self.fit is not None:
+            return self.fit
+        return Fit.CROP if self.network is None else Fit.TRACK
 
     @property
     def effective_resolution(self) -> int | None:
@@ -156,8 +182,13 @@ class RenditionSpec(Model):
 
     @property
     def has_picture(self) -> bool:
-        """Return True unless the format is sound only."""
-        return self.format is not RenditionFormat.AUDIO
+        """Return True unless the format is sound or text only."""
+        return self.format not in {RenditionFormat.AUDIO, RenditionFormat.CAPTIONS}
+
+    @property
+    def needs_captions(self) -> bool:
+        """Return True if it cannot be made of a stream without captions."""
+        return self.captions or self.format is RenditionFormat.CAPTIONS
 
     def size_in(self, width: int, height: int) -> tuple[int, int]:
         """Return width and height (pixels, even) of this rendition of a source of that size."""
@@ -166,7 +197,7 @@ class RenditionSpec(Model):
         else:
             across, down = RATIOS[self.effective_aspect]
             # A crop has the pixels that are left of the source, a padded picture those around it.
-            scale = (min if self.fit is Fit.CROP else max)(width / across, height / down)
+            scale = (max if self.effective_fit is Fit.PAD else min)(width / across, height / down)
             shape_width, shape_height = round(scale * across), round(scale * down)
         shorter = min(shape_width, shape_height)
         limit = self.effective_resolution
@@ -189,6 +220,41 @@ class Corner(StrEnum):
     BOTTOM_RIGHT = "bottom_right"
 
 
+def _check_line(text: str | None) -> str | None:
+    if text is not None and any(not each.isprintable() for each in text):
+        raise ValueError("text is one line without control characters")
+    return text
+
+
+TextLine = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_line)]
+Tag = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_check_line)]
+
+
+class LowerThird(Model):
+    """Title, score and tags at the lower left of the picture, for some seconds.
+
+    Attributes:
+        title: in any script.
+        score: such as `2-1`.
+        tags: shown after the score.
+        start: seconds after the beginning.
+        seconds: for which it is shown.
+    """
+
+    title: TextLine | None = None
+    score: (
+        Annotated[str, Field(min_length=1, max_length=20), AfterValidator(_check_line)] | None
+    ) = None
+    tags: Annotated[tuple[Tag, ...], Field(max_length=5)] | None = None
+    start: Annotated[float, Field(ge=0.0, le=LONGEST)] = 0.5
+    seconds: Annotated[float, Field(ge=0.5, le=LONGEST)] = 5.0
+
+    @property
+    def second_line(self) -> str:
+        """Score and tags."""
+        return " · ".join([*([self.score] if self.score else []), *(self.tags or ())])
+
+
 class Watermark(Model):
     """Text or picture in a corner of the picture.
 
@@ -200,7 +266,7 @@ class Watermark(Model):
         scale: height of the watermark, as a part of the picture's shorter side.
     """
 
-    text: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    text: TextLine | None = None
     image: Annotated[str, Field(min_length=1, max_length=49_152)] | None = None
     position: Corner = Corner.TOP_RIGHT
     opacity: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
@@ -211,8 +277,6 @@ class Watermark(Model):
     def _check_content(self) -> Self:
         if (self.text is None) == (self.image is None):
             raise ValueError("give either text or image")
-        if self.text is not None and any(not each.isprintable() for each in self.text):
-            raise ValueError("text is one line without control characters")
         return self
 
 
@@ -244,6 +308,7 @@ class ExportSpec(Model):
     source: ExportSource
     renditions: tuple[RenditionSpec, ...] = Field(min_length=1, max_length=MOST_RENDITIONS)
     watermark: Watermark | None = None
+    lower_third: LowerThird | None = None
     exact: bool = True
 
     def key(self, number: int) -> str:

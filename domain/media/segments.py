@@ -185,6 +185,10 @@ class Line(Model):
     until: float
     text: str
 
+    def earlier(self, seconds: float) -> Line:
+        """Return the line on a clock that began `seconds` later."""
+        return Line(at=self.at - seconds, until=self.until - seconds, text=self.text)
+
 
 class Window(Model):
     """A run of whole segments, the unit of fetching and analysis.

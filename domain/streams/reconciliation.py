@@ -47,6 +47,15 @@ class ClipAction(StrEnum):
     FAIL = "fail"
 
 
+class ExportAction(StrEnum):
+    """Repair of an export whose row says that it is unfinished."""
+
+    NONE = "none"
+    START = "start"
+    CANCEL = "cancel"
+    FAIL = "fail"
+
+
 class ReconcileExecutionsInput(Model):
     """Compare rows with their executions, `passes` times; times in seconds.
 
@@ -55,7 +64,7 @@ class ReconcileExecutionsInput(Model):
         passes: in one execution of the workflow; its schedule starts the next execution.
         grace: age below which a row is left alone, since its start may be in flight.
         start_within: age up to which a stream that never began is started.
-        render_within: age up to which a lost clip is rendered again while its media is stored.
+        render_within: age up to which a lost clip or export is rendered again.
         delivery_grace: time after which a delivery that was due is taken for lost.
         backfill_within: time since its recording came for which a lost backfill is started again.
         batch: rows read at a time.
@@ -86,6 +95,8 @@ class ReconcileExecutionsReport(Model):
     streams_ended: NonNegativeInt = 0
     clips_restarted: NonNegativeInt = 0
     clips_failed: NonNegativeInt = 0
+    exports_started: NonNegativeInt = 0
+    exports_ended: NonNegativeInt = 0
     deliveries_resumed: NonNegativeInt = 0
     backfills_started: NonNegativeInt = 0
     media_deleted: NonNegativeInt = 0
@@ -191,3 +202,30 @@ def lost_clip_message(state: ExecutionState, *, has_media: bool) -> str:
     if not has_media:
         return "Rendering was interrupted, and the media of the clip is no longer stored."
     return "Rendering was interrupted."
+
+
+def export_action(state: ExecutionState, *, age: float, render_within: float) -> ExportAction:
+    """Return the repair of an export whose row says that it is unfinished.
+
+    Args:
+        state: of its execution.
+        age: seconds since its row was created.
+        render_within: age up to which it is rendered again.
+    """
+    if state.is_running:
+        return ExportAction.NONE
+    if state is ExecutionState.CANCELED:
+        return ExportAction.CANCEL
+    is_interrupted = state in {ExecutionState.MISSING, ExecutionState.TERMINATED}
+    return ExportAction.START if is_interrupted and age <= render_within else ExportAction.FAIL
+
+
+def lost_export_message(state: ExecutionState) -> str:
+    """Return why an export whose execution stopped is not rendered again."""
+    if state is ExecutionState.CANCELED:
+        return "The export was canceled."
+    reason = {
+        ExecutionState.TIMED_OUT: "Rendering took longer than allowed.",
+        ExecutionState.FAILED: "Rendering failed on an internal error.",
+    }.get(state, "Rendering was interrupted.")
+    return f"{reason} Create the export again."

@@ -40,8 +40,8 @@ _ABILITIES: Final = {
     "filters": frozenset(
         {"format", "interleave", "overlay", "pad", "scale", "setparams", "setpts", "setsar"}
         | {"settb", "split", "tonemap", "trim", "zscale", "atrim", "asetpts"}
-        | {"aresample", "asplit", "ass", "bwdif", "colorchannelmixer", "crop", "fps", "gblur"}
-        | {"loudnorm", "palettegen", "paletteuse", "tile"}
+        | {"aresample", "asplit", "ass", "bwdif", "colorchannelmixer", "crop", "delogo", "fps"}
+        | {"gblur", "loudnorm", "palettegen", "paletteuse", "sendcmd", "tile"}
     ),
     "protocols": frozenset({"file", "pipe"}),
 }

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from domain.ingest.playlist import ListedSegment
 from domain.ingest.window import FetchedMedia, index_key, media_prefix
-from domain.media.segments import SegmentRef
+from domain.media.segments import Line, SegmentRef
 from domain.model import Model
 from domain.streams.messages import LONG_PLAYLIST
 from infra.storage.segments import SegmentStore, StoreError, UnknownKeyError
@@ -36,6 +36,8 @@ _CONCURRENT_LOOKS: Final = 8
 
 _LOOK_AHEAD: Final = 6
 """Minutes by which a stream may be further than its last record says: see `RECORDED_SECONDS`."""
+
+_CAPTIONS_PER_MINUTE: Final = 400
 
 _LOOK_BACK: Final = 18
 """Minutes that are read at once: those that a stream keeps, and those ahead."""
@@ -59,9 +61,13 @@ class StoredSegment(Model):
 
 
 class IndexedMinute(Model):
-    """Index object: the stored segments that start in one minute of media time."""
+    """Index object: the stored segments that start in one minute of media time.
+
+    `captions` came with them; they may belong to the minute before.
+    """
 
     segments: tuple[StoredSegment, ...] = ()
+    captions: tuple[Line, ...] = ()
 
 
 class StoredSegments:
@@ -80,6 +86,24 @@ class StoredSegments:
         self._minute: int | None = None
         self._indexed: dict[str, StoredSegment] = {}
         self._unwritten: set[str] = set()
+        self._captions: tuple[Line, ...] = ()
+        self._new_captions: list[Line] = []
+
+    def note_captions(self, lines: Iterable[Line]) -> None:
+        """Add captions that came with the latest segments; they are written with the next one."""
+        self._new_captions += lines
+
+    async def captions(self, start: float, end: float) -> list[Line]:
+        """Return the captions that are shown within `start`..`end` (s of media time), in order."""
+        # They come up to a minute late.
+        minutes = range(max(_minute(start) - 1, 0), _minute(end) + 2)
+        found = {
+            (line.at, line.text): line
+            for minute in await asyncio.gather(*map(self._read_minute, minutes))
+            for line in minute.captions
+            if line.until > start and line.at < end
+        }
+        return [line for _, line in sorted(found.items())]
 
     async def note(self, segment: StoredSegment, *, listed: float = LONG_PLAYLIST) -> None:
         """Add a segment that has been stored to the index.
@@ -94,7 +118,9 @@ class StoredSegments:
         minute = _minute(segment.ref.start)
         if minute != self._minute:
             await self._write()
-            self._indexed = {each.ref.key: each for each in await self._read(minute)}
+            known = await self._read_minute(minute)
+            self._indexed = {each.ref.key: each for each in known.segments}
+            self._captions = known.captions
             self._minute = minute
         self._indexed[segment.ref.key] = segment
         self._unwritten.add(segment.ref.key)
@@ -203,22 +229,27 @@ class StoredSegments:
                 await self._store.delete(self._key(minute))
 
     async def _write(self) -> None:
-        if self._minute is None or not self._unwritten:
+        if self._minute is None or not (self._unwritten or self._new_captions):
             return
-        minute = IndexedMinute(segments=tuple(self._indexed.values()))
+        captions = (*self._captions, *self._new_captions)[-_CAPTIONS_PER_MINUTE:]
+        minute = IndexedMinute(segments=tuple(self._indexed.values()), captions=captions)
         data = minute.model_dump_json(exclude_defaults=True).encode()
         await self._store.put(self._key(self._minute), data)
         self._unwritten.clear()
+        self._captions, self._new_captions = captions, []
 
     async def _read(self, minute: int) -> Sequence[StoredSegment]:
+        return (await self._read_minute(minute)).segments
+
+    async def _read_minute(self, minute: int) -> IndexedMinute:
         key = self._key(minute)
         try:
-            return IndexedMinute.model_validate_json(await self._store.read(key)).segments
+            return IndexedMinute.model_validate_json(await self._store.read(key))
         except UnknownKeyError:
-            return ()
+            return IndexedMinute()
         except ValidationError as error:
             _log.warning("segment_index_unreadable", key=key, problem=str(error)[:200])
-            return ()
+            return IndexedMinute()
 
     def _key(self, minute: int) -> str:
         return index_key(tenant_id=self._tenant_id, stream_id=self._stream_id, minute=minute)

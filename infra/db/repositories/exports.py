@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -91,6 +92,32 @@ async def list_page(
     if stream_id is not None:
         query = query.where(Export.stream_id == stream_id)
     return list(await session.scalars(_NEWEST.page(query, after=after, limit=limit)))
+
+
+class UnfinishedExport(NamedTuple):
+    """An export that is queued or running; `age` in seconds since it was created."""
+
+    row: Export
+    age: float
+
+
+async def unfinished_exports(
+    session: AsyncSession, *, tenant_id: UUID, quiet_for: float, after: UUID | None, limit: int
+) -> list[UnfinishedExport]:
+    """Return unfinished exports whose row was not written for `quiet_for` seconds, by id."""
+    query = (
+        select(Export, func.extract("epoch", func.now() - Export.created_at))
+        .where(
+            Export.tenant_id == tenant_id,
+            _UNFINISHED,
+            Export.updated_at < func.now() - timedelta(seconds=quiet_for),
+        )
+        .order_by(Export.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(Export.id > after)
+    return [UnfinishedExport(row=row, age=float(age)) for row, age in await session.execute(query)]
 
 
 async def remove(session: AsyncSession, *, tenant_id: UUID, export_id: UUID) -> None:

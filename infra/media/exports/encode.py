@@ -17,6 +17,7 @@ from domain.exports.models import (
     PREVIEWS,
     Aspect,
     Corner,
+    ExportSpec,
     Fit,
     RenditionFormat,
     RenditionSpec,
@@ -24,6 +25,8 @@ from domain.exports.models import (
 )
 from domain.model import Model
 from infra.media.concat import Spliced
+from infra.media.exports.subtitles import clock
+from infra.media.exports.tracking import Track, tracked
 from infra.media.ffmpeg import FfmpegLimits
 from infra.media.render import SOUND_OPTIONS, joined_picture, joined_sound, picture_options
 
@@ -64,6 +67,20 @@ class Look(NamedTuple):
     reshaped: bool
     fit: Fit
     watermark: bool
+    lower_third: bool = False
+    captions: bool = False
+
+    def is_tracked(self, spliced: Spliced) -> bool:
+        """Return True if a part of the source's picture is shown that follows the action."""
+        return (
+            self.reshaped
+            and self.fit is Fit.TRACK
+            and spliced.width is not None
+            and spliced.height is not None
+            # Rounding to even pixels is no reason to crop.
+            and abs(self.width * spliced.height - self.height * spliced.width)
+            > 2 * max(spliced.width, spliced.height)
+        )
 
 
 class Encoding(NamedTuple):
@@ -133,23 +150,17 @@ class Storyboard(Model):
             start = number * self.interval
             x, y = number % self.columns * self.width, number // self.columns * self.height
             lines += [
-                f"{_clock(start)} --> {_clock(min(duration, start + self.interval))}",
+                f"{clock(start)} --> {clock(min(duration, start + self.interval))}",
                 f"{{file}}#xywh={x},{y},{self.width},{self.height}",
                 "",
             ]
         return "\n".join(lines)
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds * 1000), 60_000)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{rest // 1000:02}.{rest % 1000:03}"
-
-
 def encoding_of(
-    rendition: RenditionSpec, spliced: Spliced, *, duration: float, watermarked: bool
+    rendition: RenditionSpec, spec: ExportSpec, spliced: Spliced, *, duration: float
 ) -> Encoding:
-    """Return what to encode for a rendition of a source of that duration (s)."""
+    """Return what to encode for a rendition of an export's source of that duration (s)."""
     look = None
     if rendition.has_picture and spliced.width is not None and spliced.height is not None:
         width, height = rendition.size_in(spliced.width, spliced.height)
@@ -157,8 +168,12 @@ def encoding_of(
             width=width,
             height=height,
             reshaped=rendition.effective_aspect is not Aspect.SOURCE,
-            fit=rendition.fit,
-            watermark=watermarked and rendition.watermark,
+            fit=rendition.effective_fit,
+            watermark=spec.watermark is not None and rendition.watermark,
+            lower_third=spec.lower_third is not None
+            and rendition.lower_third
+            and rendition.format in MOVIES,
+            captions=rendition.captions,
         )
     bit_rate = None
     if rendition.network is not None:
@@ -182,7 +197,9 @@ def encode_command(
     end: float,
     loudness: Mapping[int, Loudness],
     watermark: Watermark | None,
-    watermark_files: Mapping[Look, Path],
+    logo: Path | None,
+    texts: Mapping[Look, Path],
+    tracks: Mapping[Look, Track],
     limits: FfmpegLimits,
 ) -> list[str]:
     """Return the command line that makes all `encodings`, the binary first.
@@ -195,7 +212,9 @@ def encode_command(
         end: seconds after the first source at which everything ends.
         loudness: of the source's sound, by target.
         watermark: what looks with a watermark show.
-        watermark_files: its text or picture, by look.
+        logo: its picture, if it is one.
+        texts: subtitles to draw, by look.
+        tracks: of crops that follow the action, by look.
         limits: of the process.
     """
     duration = end - spliced.start
@@ -209,9 +228,11 @@ def encode_command(
         )
         for look, part in _shared(picture, _by(seen, lambda each: each.look)):
             assert look is not None  # noqa: S101 - for mypy; `seen` has no other
-            shown = _shaped(part, look, spliced)
-            if look.watermark and watermark is not None:
-                shown = _marked(shown, look, watermark, watermark_files[look])
+            shown = _shaped(part, look, spliced, tracks.get(look))
+            if look.watermark and watermark is not None and logo is not None:
+                shown = _marked(shown, look, watermark, logo)
+            if look in texts:
+                shown = shown.ass(filename=str(texts[look]), shaping="complex")
             shown = shown.format(pix_fmts="yuv420p")
             pictures |= dict(_shared(shown, {each: [each] for each in seen if each.look == look}))
     heard = [each for each in encodings if each.has_sound]
@@ -264,14 +285,18 @@ def _shared(stream: _S, uses: Mapping[_K, object]) -> Iterator[tuple[_K, _S]]:
     yield from zip(uses, copies, strict=True)
 
 
-def _shaped(picture: ffmpeg.VideoStream, look: Look, spliced: Spliced) -> ffmpeg.VideoStream:
+def _shaped(
+    picture: ffmpeg.VideoStream, look: Look, spliced: Spliced, track: Track | None
+) -> ffmpeg.VideoStream:
     """Bring pictures of the source's size to a look's shape and size."""
     width, height = look.width, look.height
     if (width, height) == (spliced.width, spliced.height):
         return picture
     if not look.reshaped:
         return picture.scale(w=str(width), h=str(height)).setsar(sar="1")
-    if look.fit is Fit.CROP:
+    if track is not None:
+        return tracked(picture, track, (width, height))
+    if look.fit is not Fit.PAD:
         return _cropped(picture, width, height)
     split = picture.split(outputs=2)
     behind = _cropped(split.video(0), width, height).gblur(sigma=_BLUR * min(width, height) / 720)
@@ -291,9 +316,7 @@ def _cropped(picture: ffmpeg.VideoStream, width: int, height: int) -> ffmpeg.Vid
 def _marked(
     picture: ffmpeg.VideoStream, look: Look, watermark: Watermark, file: Path
 ) -> ffmpeg.VideoStream:
-    """Draw the watermark. Its text is in a file, so that no text is filter syntax."""
-    if watermark.text is not None:
-        return picture.ass(filename=str(file), shaping="complex")
+    """Draw the picture of a watermark."""
     shorter = min(look.width, look.height)
     margin, height = round(watermark.margin * shorter), max(2, round(watermark.scale * shorter))
     left = watermark.position in {Corner.TOP_LEFT, Corner.BOTTOM_LEFT}
@@ -315,47 +338,6 @@ def _marked(
         x=str(margin) if left else f"main_w-overlay_w-{margin}",
         y=str(margin) if top else f"main_h-overlay_h-{margin}",
         shortest=True,
-    )
-
-
-_STYLE_FIELDS: Final = (
-    "Name,Fontname,Fontsize,PrimaryColour,OutlineColour,BorderStyle,Outline,Shadow,"
-    "Alignment,MarginL,MarginR,MarginV"
-)
-_ALIGNMENTS: Final = {
-    Corner.BOTTOM_LEFT: 1,
-    Corner.BOTTOM_RIGHT: 3,
-    Corner.TOP_LEFT: 7,
-    Corner.TOP_RIGHT: 9,
-}
-
-
-def text_overlay(text: str, watermark: Watermark, look: Look) -> str:
-    """Return a watermark's text as a subtitle (ASS) that is shown all the time.
-
-    Subtitles are drawn with a font for each script, from right to left where it is written so.
-    """
-    shorter = min(look.width, look.height)
-    margin, size = round(watermark.margin * shorter), max(4, round(watermark.scale * shorter))
-    alpha = f"&H{round(255 * (1 - watermark.opacity)):02X}"
-    # A backslash and a brace begin commands (libass, ASS tags): a joiner between makes them text.
-    plain = text.replace("\\", "\\\u2060").replace("{", "\\{")
-    style = f"Sans,{size},{alpha}FFFFFF,{alpha}000000,1,{max(1, size // 16)},0"
-    return "\n".join(
-        [
-            "[Script Info]",
-            "ScriptType: v4.00+",
-            "WrapStyle: 2",
-            f"PlayResX: {look.width}",
-            f"PlayResY: {look.height}",
-            "[V4+ Styles]",
-            f"Format: {_STYLE_FIELDS}",
-            f"Style: mark,{style},{_ALIGNMENTS[watermark.position]},{margin},{margin},{margin}",
-            "[Events]",
-            "Format: Start,End,Style,Text",
-            f"Dialogue: 0:00:00.00,9:59:59.99,mark,{plain}",
-            "",
-        ]
     )
 
 
@@ -464,8 +446,15 @@ def _preview(
     return split.video(0).paletteuse(split.video(1).palettegen())
 
 
-def missing_part(rendition: RenditionSpec, spliced: Spliced) -> str | None:
+def missing_part(rendition: RenditionSpec, spliced: Spliced, *, has_captions: bool) -> str | None:
     """Return what a rendition needs and the source does not have; None if it has all."""
+    if rendition.needs_captions and not has_captions:
+        return (
+            "There are no captions of these seconds: the stream has none, or they were deleted "
+            "with its media. Leave out captions."
+        )
+    if rendition.format is RenditionFormat.CAPTIONS:
+        return None
     if rendition.format is RenditionFormat.AUDIO and spliced.sound is None:
         return "The source has no sound."
     still = rendition.format not in MOVIES and rendition.has_picture

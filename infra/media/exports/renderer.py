@@ -7,12 +7,14 @@ import base64
 import binascii
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import av
 import av.error
+import structlog
 
 from domain.exports.models import (
     MOVIES,
@@ -23,6 +25,7 @@ from domain.exports.models import (
     Watermark,
 )
 from domain.media.packet_times import TICKS
+from domain.media.segments import Line
 from domain.model import Model
 from infra.media.concat import Spliced, splice
 from infra.media.exports.encode import (
@@ -35,12 +38,14 @@ from infra.media.exports.encode import (
     measure_command,
     missing_part,
     playlist_command,
-    text_overlay,
 )
+from infra.media.exports.motion import watch
 from infra.media.exports.pictures import BestPicture, best_picture, read_webp
 from infra.media.exports.smart_cut import CannotCutError, smart_cut
+from infra.media.exports.subtitles import Subtitles, webvtt
+from infra.media.exports.tracking import Track, lay_track
 from infra.media.ffmpeg import FfmpegLimits, run_ffmpeg
-from infra.media.pool import MediaPool
+from infra.media.pool import MediaError, MediaPool
 from infra.media.render import SOUND_OPTIONS, ClipFile, Cut, inspect, sha256_of
 
 _SILENT: Final = -70.0
@@ -49,6 +54,7 @@ _SILENT: Final = -70.0
 _FRAME_SLACK: Final = 0.25
 _INSTANT: Final = 0.001
 _LARGEST_LOGO: Final = 4096
+_log = structlog.get_logger(__name__)
 
 
 class RenditionFile(Model):
@@ -101,6 +107,7 @@ class ExportRenderer:
         *,
         directory: Path,
         movie: Path | None = None,
+        captions: Sequence[Line] = (),
         on_progress: Callable[[float], None] | None = None,
     ) -> Mapping[int, RenditionFile]:
         """Render renditions by number.
@@ -112,6 +119,7 @@ class ExportRenderer:
             spec: the export.
             numbers: of the renditions to make.
             directory: where the files go.
+            captions: of the source, in seconds after its first file.
             movie: an MP4 of H.264 and AAC that holds exactly the source, to copy from.
             on_progress: called with the seconds of the source that are done.
 
@@ -125,12 +133,17 @@ class ExportRenderer:
         spliced = await self._pool.run(
             splice, cut.sources, str(directory), cut.offset, end, cut.thumbnail_at
         )
-        source = _Source(cut, spliced, movie, end, directory)
+        lines = [
+            line.earlier(spliced.start)
+            for line in captions
+            if line.until > spliced.start and line.at < end
+        ]
+        source = _Source(cut, spliced, movie, end, directory, lines)
         wanted = {number: spec.renditions[number - 1] for number in numbers}
         missing = {
             number: problem
             for number, rendition in wanted.items()
-            if (problem := missing_part(rendition, spliced)) is not None
+            if (problem := missing_part(rendition, spliced, has_captions=bool(lines))) is not None
         }
         files = {
             number: RenditionFile(path=directory, start=spliced.start, problem=problem)
@@ -138,15 +151,14 @@ class ExportRenderer:
         }
         encodings: dict[Encoding, list[int]] = defaultdict(list)
         for number, rendition in wanted.items():
-            if number not in missing:
-                encoding = encoding_of(
-                    rendition,
-                    spliced,
-                    duration=source.duration,
-                    watermarked=spec.watermark is not None,
-                )
-                encodings[encoding].append(number)
-        made = await self._made(source, list(encodings), spec.watermark, on_progress)
+            if number in missing:
+                continue
+            if rendition.format is RenditionFormat.CAPTIONS:
+                files[number] = await asyncio.to_thread(_write_captions, source, number)
+                continue
+            encoding = encoding_of(rendition, spec, spliced, duration=source.duration)
+            encodings[encoding].append(number)
+        made = await self._made(source, list(encodings), spec, on_progress)
         for encoding, sharing in encodings.items():
             path, copied = made[encoding]
             for number in sharing:
@@ -159,7 +171,7 @@ class ExportRenderer:
         self,
         source: _Source,
         encodings: Sequence[Encoding],
-        watermark: Watermark | None,
+        spec: ExportSpec,
         on_progress: Callable[[float], None] | None,
     ) -> Mapping[Encoding, tuple[Path, bool]]:
         """Return the file of each encoding, and whether it was copied."""
@@ -174,12 +186,11 @@ class ExportRenderer:
         if left:
             targets = {each.loudness for each in left if each.loudness is not None}
             loudness = {target: await self._measured(source, target) for target in targets}
-            looks = {each.look for each in left if each.look is not None and each.look.watermark}
-            marks: Mapping[Look, Path] = {}
-            if watermark is not None and looks:
-                marks = await self._pool.run(
-                    _write_watermarks, watermark, tuple(looks), source.directory
-                )
+            looks = {each.look: None for each in left if each.look is not None}
+            logo = None
+            if any(look.watermark for look in looks) and spec.watermark is not None:
+                logo = await self._pool.run(_write_logo, spec.watermark, source.directory)
+            texts = await asyncio.to_thread(_write_texts, source, spec, list(looks))
             command = encode_command(
                 left,
                 source.spliced,
@@ -187,13 +198,39 @@ class ExportRenderer:
                 offset=source.cut.offset,
                 end=source.end,
                 loudness={target: level for target, level in loudness.items() if level is not None},
-                watermark=watermark,
-                watermark_files=marks,
+                watermark=spec.watermark,
+                logo=logo,
+                texts=texts,
+                tracks=await self._tracks(source, left),
                 limits=self._limits,
             )
             await run_ffmpeg(command, limits=self._limits, on_progress=on_progress)
             made |= {encoding: (path, False) for encoding, path in left.items()}
         return made
+
+    async def _tracks(self, source: _Source, encodings: Iterable[Encoding]) -> Mapping[Look, Track]:
+        """Return the track of each look that follows the action; the film is watched once."""
+        spliced = source.spliced
+        looks = {
+            each.look: None
+            for each in encodings
+            if each.look is not None and each.look.is_tracked(spliced)
+        }
+        if not looks or spliced.width is None or spliced.height is None:
+            return {}
+        size = spliced.width, spliced.height
+        try:
+            motion = await self._pool.run(watch, spliced, source.end)
+        except MediaError as error:
+            # The middle of the picture is better than no export.
+            _log.warning("motion_not_measured", problem=str(error), seconds=source.duration)
+            return {}
+        return {
+            look: await self._pool.run(
+                lay_track, motion, size, (look.width, look.height), source.directory, number
+            )
+            for number, look in enumerate(looks)
+        }
 
     async def _copied(self, source: _Source, encoding: Encoding) -> Path | None:
         """Return an MP4 with the source's own pictures; None if they have to be encoded."""
@@ -316,17 +353,16 @@ class ExportRenderer:
         )
 
 
+@dataclass(frozen=True)
 class _Source:
-    """A spliced source; times in seconds after the first source."""
+    """A spliced source; times in seconds after the first file, those of captions in the film."""
 
-    def __init__(
-        self, cut: Cut, spliced: Spliced, movie: Path | None, end: float, directory: Path
-    ) -> None:
-        self.cut = cut
-        self.spliced = spliced
-        self.movie = movie
-        self.end = end
-        self.directory = directory
+    cut: Cut
+    spliced: Spliced
+    movie: Path | None
+    end: float
+    directory: Path
+    captions: Sequence[Line]
 
     @property
     def duration(self) -> float:
@@ -344,7 +380,7 @@ class _Source:
                 look is None
                 or (
                     (look.width, look.height) == (self.spliced.width, self.spliced.height)
-                    and not look.watermark
+                    and not (look.watermark or look.lower_third or look.captions)
                 )
             )
         )
@@ -361,20 +397,43 @@ def _suffix(form: RenditionFormat) -> str:
     }.get(form, ".mp4")
 
 
-def _write_watermarks(
-    watermark: Watermark, looks: Sequence[Look], directory: Path
-) -> Mapping[Look, Path]:
-    """Write a watermark's text, or its picture once that was decoded; return the files."""
+def _write_captions(source: _Source, number: int) -> RenditionFile:
+    """Write the captions of a source as WebVTT."""
+    path = source.directory / f"captions{number}.vtt"
+    path.write_text(webvtt(source.captions), encoding="utf-8")
+    return RenditionFile(
+        path=path,
+        start=source.spliced.start,
+        duration=source.duration,
+        size=path.stat().st_size,
+        sha256=sha256_of(path),
+    )
+
+
+def _write_texts(source: _Source, spec: ExportSpec, looks: Sequence[Look]) -> Mapping[Look, Path]:
+    """Write the text that each look shows; return the files of those that show any."""
     files = {}
-    if watermark.text is not None:
-        for number, look in enumerate(looks):
-            files[look] = directory / f"watermark{number}.ass"
-            overlay = text_overlay(watermark.text, watermark, look)
-            files[look].write_text(overlay, encoding="utf-8")
-        return files
+    for number, look in enumerate(looks):
+        subtitles = Subtitles(look.width, look.height)
+        if look.watermark and spec.watermark is not None:
+            subtitles.add_watermark(spec.watermark)
+        if look.lower_third and spec.lower_third is not None:
+            subtitles.add_lower_third(spec.lower_third)
+        if look.captions:
+            subtitles.add_captions(source.captions)
+        if subtitles:
+            files[look] = source.directory / f"text{number}.ass"
+            files[look].write_text(subtitles.document(), encoding="utf-8")
+    return files
+
+
+def _write_logo(watermark: Watermark, directory: Path) -> Path | None:
+    """Write a watermark's picture once that was decoded; None if it is text."""
+    if watermark.image is None:
+        return None
     path = directory / "watermark.png"
     try:
-        path.write_bytes(base64.b64decode(watermark.image or "", validate=True))
+        path.write_bytes(base64.b64decode(watermark.image, validate=True))
         with av.open(str(path), format="png_pipe") as container:
             frame = next(container.decode(video=0))
             if max(frame.width, frame.height) > _LARGEST_LOGO:
@@ -386,7 +445,7 @@ def _write_watermarks(
         raise BadWatermarkError(
             "The watermark's image cannot be read: send a PNG in base64."
         ) from error
-    return dict.fromkeys(looks, path)
+    return path
 
 
 def _playlist(target: Path) -> str:
@@ -440,7 +499,12 @@ def _problem(
         if rendition.format in MOVIES and source.spliced.runs and facts.width is None:
             return "The file has no picture, but the source has."
     if rendition.network is not None and file.duration is not None:
-        refused = rendition.network.problem(duration=file.duration, size=file.size)
+        refused = rendition.network.problem(
+            duration=file.duration,
+            size=file.size,
+            width=file.width or 0,
+            height=file.height or 0,
+        )
         if refused is not None:
             return f"{rendition.preset} would not take the file: {refused}."
     return ""

@@ -26,6 +26,9 @@ _STAYS: Final = 12
 _STILL: Final = 120
 _LEARNED_AFTER: Final = 12
 _LEARN_EVERY: Final = 4
+_LASTING: Final = 0.5
+"""Part of the compared pictures in which text stands where it stood before."""
+
 _CELL_HEIGHTS: Final = (2, 12)
 _CELL_WIDTHS: Final = (2, 90)
 _LEAST_CELLS: Final = 3
@@ -80,20 +83,57 @@ class RegionLearner:
         """Return where text stays, the densest first; None until the next look."""
         if not self._learned:
             return None
-        marked = self._still >= _STILL
-        found = []
-        for top, left, bottom, right in _components(_closed(marked)):
-            height, width = bottom - top, right - left
-            inside = int(marked[top:bottom, left:right].sum())
-            if (
-                _CELL_HEIGHTS[0] <= height <= _CELL_HEIGHTS[1]
-                and _CELL_WIDTHS[0] <= width <= _CELL_WIDTHS[1]
-                and inside >= _LEAST_CELLS
-            ):
-                sides = _grown(np.logical_or.reduce(self._written[top:bottom], axis=0), left, right)
-                found.append((inside / (height * width), _box(top, sides[0], bottom, sides[1])))
-        found.sort(key=lambda each: -each[0])
-        return [box for _, box in found[:_CANDIDATES]]
+        return _boxes(self._still >= _STILL, self._written)
+
+
+class LastingText:
+    """Finds where text stands for most of a film, whose pictures are seen in order.
+
+    Other than `RegionLearner`, it knows the whole film: text may change or flash in between.
+    """
+
+    def __init__(self) -> None:
+        self._before: Grey | None = None
+        self._kept = np.zeros(_GRID, np.int32)
+        self._written = np.zeros(_GRID, np.int32)
+        self._compared = 0
+
+    def see(self, luma: Grey) -> None:
+        """Compare a picture with the one before."""
+        levels, written = _grid(luma)
+        before, self._before = self._before, levels
+        if before is None:
+            return
+        changed = np.abs(levels.astype(np.int8) - before.astype(np.int8)) >= _LEVEL_CHANGED
+        if float(changed.mean()) < _MOVES:
+            return
+        self._compared += 1
+        self._kept += written & ~changed
+        self._written += written
+
+    def boxes(self) -> list[HudBox]:
+        """Return where text stands, the densest first."""
+        if self._compared < _LEARNED_AFTER:
+            return []
+        least = self._compared * _LASTING
+        return _boxes(self._kept >= least, self._written >= least)
+
+
+def _boxes(marked: Cells, written: Cells) -> list[HudBox]:
+    """Return the boxes around marked cells that have the shape of text, the densest first."""
+    found = []
+    for top, left, bottom, right in _components(_closed(marked)):
+        height, width = bottom - top, right - left
+        inside = int(marked[top:bottom, left:right].sum())
+        if (
+            _CELL_HEIGHTS[0] <= height <= _CELL_HEIGHTS[1]
+            and _CELL_WIDTHS[0] <= width <= _CELL_WIDTHS[1]
+            and inside >= _LEAST_CELLS
+        ):
+            sides = _grown(np.logical_or.reduce(written[top:bottom], axis=0), left, right)
+            found.append((inside / (height * width), _box(top, sides[0], bottom, sides[1])))
+    found.sort(key=lambda each: -each[0])
+    return [box for _, box in found[:_CANDIDATES]]
 
 
 def _grid(luma: Grey) -> tuple[Grey, Cells]:

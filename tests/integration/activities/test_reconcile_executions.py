@@ -15,15 +15,18 @@ from temporalio.worker import Worker
 
 from activities.maintenance import ExecutionActivities
 from app.services.clips import MediaRetention
+from app.services.exports import ExportService
 from app.services.streams import StreamStarter, close_orphan
 from app.services.webhooks import WebhookDispatcher
 from domain import task_queues
 from domain.clips.models import ClipSpec, ClipStatus
 from domain.clips.tracker import LONGEST_LEAD_IN
+from domain.exports.models import ExportStatus
 from domain.ids import (
     backfill_workflow_id,
     clip_workflow_id,
     delivery_workflow_id,
+    export_workflow_id,
     stream_workflow_id,
 )
 from domain.media.segments import Gap, GapReason
@@ -37,13 +40,21 @@ from domain.streams.status import EndReason, StreamProgress, StreamStatus
 from domain.tenants.usage import PlanName
 from domain.webhooks.events import EventType
 from infra.db.engine import Database
-from infra.db.repositories import clips, deliveries, events, streams, tenants
-from infra.db.tables import BeamRow, Clip, Connection, EventRow, Stream
+from infra.db.repositories import clips, deliveries, events, exports, streams, tenants
+from infra.db.tables import BeamRow, Clip, Connection, EventRow, Export, Stream
 from infra.settings import Settings
+from infra.storage.clips import LocalClipStore
 from infra.storage.segment_index import StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from infra.temporal.client import TemporalUnavailableError, WorkflowExecutions, connected
-from tests.factories.rows import new_clip, new_endpoint, new_highlight, new_stream, usage_event
+from tests.factories.rows import (
+    new_clip,
+    new_endpoint,
+    new_export,
+    new_highlight,
+    new_stream,
+    usage_event,
+)
 from tests.factories.segments import MEDIA, stored_segment
 from tests.fakes.workflows import FakeStreamWorkflow
 
@@ -58,16 +69,21 @@ class Stage:
         client: Client,
         database: Database,
         tenant_id: UUID,
-        segments: LocalSegmentStore,
+        root: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         self.client = client
         self.database = database
         self.tenant_id = tenant_id
-        self.segments = segments
+        self.root = root
+        self.segments = LocalSegmentStore(root)
         self.starter = StreamStarter(connected(client), limits=Settings().ingest_limits())
         self.executions = WorkflowExecutions(connected(client))
         self.retention = MediaRetention(database, seconds=3600.0)
+        self.files = LocalClipStore(root / "clips")
+        self.exports = ExportService(
+            database, connected(client), files=self.files, default_plan=PlanName.PRO
+        )
 
         async def only_this() -> list[UUID]:
             return [tenant_id]
@@ -82,6 +98,7 @@ class Stage:
             segments=self.segments,
             dispatcher=WebhookDispatcher(self.database, connected(self.client)),
             retention=self.retention,
+            exports=self.exports,
         )
         return await ActivityEnvironment().run(activities.reconcile_executions, request)
 
@@ -117,6 +134,12 @@ class Stage:
         assert row is not None
         return row
 
+    async def export(self, export_id: UUID) -> Export:
+        async with self.database.session(self.tenant_id) as session:
+            row = await exports.get(session, tenant_id=self.tenant_id, export_id=export_id)
+        assert row is not None
+        return row
+
     def name(self, stream_id: UUID) -> str:
         return stream_workflow_id(tenant_id=self.tenant_id, stream_id=stream_id)
 
@@ -146,7 +169,7 @@ async def stage(
     async with Worker(
         temporal_client, task_queue=task_queues.ORCHESTRATION, workflows=[FakeStreamWorkflow]
     ):
-        yield Stage(temporal_client, database, tenant, LocalSegmentStore(tmp_path), monkeypatch)
+        yield Stage(temporal_client, database, tenant, tmp_path, monkeypatch)
 
 
 async def test_a_terminated_stream_ends_with_a_reason_and_one_event_and_frees_its_place(
@@ -300,6 +323,41 @@ async def test_a_lost_clip_on_demand_without_its_media_fails_with_a_reason(stage
     assert (await stage.reconcile()).clips_failed == 1
     assert "no longer stored" in (await stage.clip(clip_id)).message
     assert await _count(stage, EventType.CLIP_FAILED) == 1
+
+
+@pytest.mark.parametrize("is_terminated", [True, False], ids=["terminated", "missing"])
+async def test_a_lost_export_is_rendered_again(stage: Stage, *, is_terminated: bool) -> None:
+    export_id = await new_export(
+        stage.database, stage.tenant_id, await stage.stream(), status=ExportStatus.RUNNING
+    )
+    name = export_workflow_id(tenant_id=stage.tenant_id, export=export_id)
+    if is_terminated:
+        await stage.exports.start(exports.spec_of(await stage.export(export_id)))
+        await stage.terminate(name)
+    first, second = await stage.reconcile(), await stage.reconcile()
+    assert (first.exports_started, second) == (1, ReconcileExecutionsReport())
+    assert await stage.executions.state(name) is ExecutionState.RUNNING
+    assert (await stage.export(export_id)).status == ExportStatus.RUNNING
+
+
+async def test_an_old_lost_export_fails_with_a_reason_and_one_event_and_leaves_no_file(
+    stage: Stage,
+) -> None:
+    export_id = await new_export(
+        stage.database, stage.tenant_id, await stage.stream(), status=ExportStatus.RUNNING
+    )
+    spec = exports.spec_of(await stage.export(export_id))
+    stage.root.joinpath("half").write_bytes(b"half")
+    await stage.files.put(spec.key(1), stage.root / "half")
+    late = NOW.model_copy(update={"render_within": 1e-6})
+    first, second = await stage.reconcile(late), await stage.reconcile(late)
+    assert (first.exports_ended, second) == (1, ReconcileExecutionsReport())
+    row = await stage.export(export_id)
+    assert row.status == ExportStatus.FAILED
+    assert row.message == "Rendering was interrupted. Create the export again."
+    assert await _count(stage, EventType.EXPORT_FAILED) == 1
+    with pytest.raises(FileNotFoundError):
+        await stage.files.fetch(spec.key(1), stage.root)
 
 
 async def test_the_media_of_an_ended_stream_is_deleted_when_its_time_is_over(stage: Stage) -> None:

@@ -12,21 +12,14 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.worker import Worker
 
-from activities.exports import ExportActivities
-from app.worker import workflow_runner
-from domain import task_queues
 from domain.clips.models import ClipStatus
 from domain.exports.models import ExportStatus
 from domain.ingest.playlist import ListedSegment, Resource
 from domain.ingest.window import FetchedMedia
-from domain.media.segments import SegmentRef
+from domain.media.segments import Line, SegmentRef
 from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
-from infra.media.exports.renderer import ExportRenderer
-from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
-from infra.media.pool import MediaPool
 from infra.media.probe import probe
 from infra.settings import Settings
 from infra.storage.clips import LocalClipStore
@@ -36,9 +29,9 @@ from infra.storage.signed_urls import UrlSigner
 from tests.factories.clips import WHEN
 from tests.factories.film import film, pictures, segments
 from tests.factories.rows import new_clip, new_export, new_highlight, new_stream
+from tests.fakes.export_worker import recording, rendering
 from tests.integration.api.conftest import SECRET, Account
 from tests.integration.api.problems import assert_problem
-from workflows.export import ExportWorkflow
 
 pytestmark = pytest.mark.timeout(120)
 MP4 = [{"format": "mp4"}]
@@ -70,29 +63,17 @@ async def worker(
     scratch: Path,
 ) -> AsyncIterator[None]:
     """A worker that makes exports."""
-    async with MediaPool(processes=1, memory_bytes=2 << 30, cpu_seconds=60, timeout=60.0) as pool:
-        steps = ExportActivities(
-            database=database,
+    async with (
+        recording(temporal_client, database, scratch),
+        rendering(
+            temporal_client,
+            database,
             segments=media,
             clips=LocalClipStore(clip_root),
-            renderer=ExportRenderer(pool=pool, binary=find_ffmpeg(), limits=FfmpegLimits()),
             scratch=scratch,
-        )
-        async with (
-            Worker(
-                temporal_client,
-                task_queue=task_queues.ORCHESTRATION,
-                workflows=[ExportWorkflow],
-                workflow_runner=workflow_runner(),
-            ),
-            Worker(temporal_client, task_queue=task_queues.IO, activities=[steps.record_export]),
-            Worker(
-                temporal_client,
-                task_queue=task_queues.RENDER,
-                activities=[steps.render_export, steps.delete_export],
-            ),
-        ):
-            yield
+        ),
+    ):
+        yield
 
 
 async def store(
@@ -130,6 +111,16 @@ async def store(
     await index.flush()
 
 
+async def store_captions(
+    media: LocalSegmentStore, tenant: UUID, stream: UUID, *lines: Line
+) -> None:
+    index = StoredSegments(media, tenant_id=tenant, stream_id=stream)
+    first = (await index.following(0.0, discontinuity=0, sequence=0))[0]
+    index.note_captions(lines)
+    await index.note(first)
+    await index.flush()
+
+
 async def finished(account: Account, export_id: str) -> dict[str, Any]:
     async with asyncio.timeout(PATIENCE):
         while True:
@@ -147,11 +138,10 @@ async def ask(
     account: Account,
     source: dict[str, Any],
     renditions: Sequence[dict[str, Any]] = MP4,
-    watermark: dict[str, Any] | None = None,
+    **branding: dict[str, Any],
 ) -> httpx.Response:
     return await account.http.post(
-        "/v1/exports",
-        json={"source": source, "renditions": renditions, "watermark": watermark},
+        "/v1/exports", json={"source": source, "renditions": renditions, **branding}
     )
 
 
@@ -215,7 +205,37 @@ async def test_a_span_that_touches_a_gap_is_refused(
     found = await finished(account, asked["id"])
     assert found["status"] == "failed"
     message = found["renditions"][0]["message"]
-    assert message.startswith("There is no stored media from 4.0 s to 6.0 s of the stream.")
+    assert message.startswith("There is no stored media from 4.00 s to 6.00 s of the stream.")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_captions_of_the_stream_are_exported_as_webvtt_and_in_the_picture(
+    account: Account,
+    anonymous: httpx.AsyncClient,
+    database: Database,
+    media: LocalSegmentStore,
+    parts: list[Path],
+) -> None:
+    stream = await new_stream(database, account.tenant_id)
+    await store(media, parts, account.tenant_id, stream)
+    said = Line(at=3.4, until=5.0, text="What a goal!")
+    await store_captions(media, account.tenant_id, stream, said)
+    renditions: list[dict[str, Any]] = [
+        {"format": "captions"},
+        {"format": "mp4", "captions": True},
+    ]
+    asked = (await ask(account, span(stream, 2.4, 6.4), renditions)).json()
+    found = await finished(account, asked["id"])
+    assert (found["status"], found["message"]) == ("ready", "")
+    text, movie = found["renditions"]
+    content = await anonymous.get(text["url"])
+    assert content.headers["Content-Type"].startswith("text/vtt")
+    assert content.text == "WEBVTT\n\n00:00:01.000 --> 00:00:02.600\nWhat a goal!\n"
+    assert (movie["captions"], movie["width"]) == (True, 320)
+    silent = (await ask(account, span(stream, 6.0, 8.0), renditions)).json()
+    failed = await finished(account, silent["id"])
+    assert failed["status"] == "failed"
+    assert failed["renditions"][1]["message"].startswith("There are no captions of these seconds")
 
 
 @pytest.mark.usefixtures("worker")
@@ -230,7 +250,11 @@ async def test_a_highlights_clip_is_exported_in_other_shapes(
     film(directory / f"{clip}.mp4", seconds=10.0)
     renditions = [*MP4, {"format": "mp4", "preset": "shorts"}, {"format": "thumbnail"}]
     asked = await ask(
-        account, {"highlight_id": str(highlight)}, renditions, watermark={"text": "tldrtv"}
+        account,
+        {"highlight_id": str(highlight)},
+        renditions,
+        watermark={"text": "tldrtv"},
+        lower_third={"seconds": 2},
     )
     found = await finished(account, asked.json()["id"])
     assert (found["status"], found["message"]) == ("ready", "")
@@ -238,6 +262,11 @@ async def test_a_highlights_clip_is_exported_in_other_shapes(
     plain, shorts, thumbnail = found["renditions"]
     assert (plain["width"], plain["height"], plain["watermark"]) == (320, 180, True)
     assert (shorts["aspect"], shorts["width"], shorts["height"]) == ("9:16", 100, 180)
+    assert (shorts["fit"], shorts["lower_third"], thumbnail["lower_third"]) == (
+        "track",
+        True,
+        False,
+    )
     assert shorts["loudness"] == pytest.approx(-14, abs=1.0)
     assert thumbnail["blurhash"]
 
@@ -285,7 +314,11 @@ async def test_another_tenants_media_cannot_be_exported(
         ({"renditions": [{"format": "avi"}]}, "/renditions/0/format"),
         ({"renditions": [{"format": "gif", "preset": "x"}]}, "/renditions/0"),
         ({"renditions": [{"format": "mp4", "filter": "x"}]}, "/renditions/0/filter"),
-        ({"watermark": {"text": "a\nb"}}, "/watermark"),
+        ({"watermark": {"text": "a\nb"}}, "/watermark/text"),
+        ({"lower_third": {"title": "a\nb"}}, "/lower_third/title"),
+        ({"lower_third": {"title": "a", "tags": ["x" * 41]}}, "/lower_third/tags"),
+        ({"lower_third": {"seconds": 4}}, ""),
+        ({"renditions": [{"format": "gif", "captions": True}]}, "/renditions/0"),
     ],
 )
 async def test_a_request_that_makes_no_sense_is_pointed_at(

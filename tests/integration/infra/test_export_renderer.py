@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from demo.ffmpeg import ffmpeg_path
-from domain.exports.models import ExportSource, ExportSpec, RenditionSpec, Watermark
+from domain.exports.models import (
+    ExportSource,
+    ExportSpec,
+    LowerThird,
+    RenditionSpec,
+    Watermark,
+)
+from domain.media.segments import Line
 from infra.media.concat import SourceFile
 from infra.media.exports.renderer import BadWatermarkError, ExportRenderer, RenditionFile
 from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
@@ -64,6 +71,8 @@ class Studio:
         duration: float = DURATION,
         watermark: Watermark | None = None,
         movie: Path | None = None,
+        lower_third: LowerThird | None = None,
+        captions: Sequence[Line] = (),
     ) -> list[RenditionFile]:
         spec = ExportSpec(
             id=uuid4(),
@@ -71,10 +80,13 @@ class Studio:
             source=ExportSource(stream_id=uuid4(), start=offset, end=offset + duration),
             renditions=tuple(RenditionSpec.model_validate(each) for each in renditions),
             watermark=watermark,
+            lower_third=lower_third,
         )
         cut = Cut(sources=tuple(files), offset=offset, duration=duration, thumbnail_at=offset)
         numbers = range(1, len(renditions) + 1)
-        made = await self.renderer.render(cut, spec, numbers, directory=self.directory, movie=movie)
+        made = await self.renderer.render(
+            cut, spec, numbers, directory=self.directory, movie=movie, captions=captions
+        )
         return [made[number] for number in numbers]
 
 
@@ -347,3 +359,82 @@ async def test_equal_encodings_are_made_once(studio: Studio, parts: tuple[Source
         duration=2.0,
     )
     assert first.path == second.path != third.path
+
+
+def differing(one: Path, other: Path, number: int) -> NDArray[np.intp]:
+    """Return the rows in which a picture of two movies differs clearly."""
+    difference = np.abs(frame_of(one, number).astype(int) - frame_of(other, number).astype(int))
+    return np.nonzero((difference > 60).any(axis=(1, 2)))[0]
+
+
+NASTY = "Tor! שלום مرحبا 中文 \U0001f600 ' : , ; [a] \\N %{n} {\\an8}"
+
+
+async def test_a_lower_third_is_at_the_lower_left_for_its_time(
+    studio: Studio, parts: tuple[SourceFile, ...]
+) -> None:
+    shown, bare = await studio.render(
+        parts,
+        {"format": "mp4", "aspect": "16:9"},
+        {"format": "mp4", "aspect": "16:9", "lower_third": False},
+        duration=4.0,
+        lower_third=LowerThird(
+            title=NASTY, score="2-1", tags=("goal", "שער"), start=1.0, seconds=2.0
+        ),
+    )
+    assert (shown.problem, shown.copied, bare.copied) == ("", False, True)
+    rows = differing(shown.path, bare.path, 50)
+    assert len(rows) >= 20
+    assert rows.min() > 90  # in the lower half, though the text says {\an8}
+    for outside in (5, 90):
+        assert len(differing(shown.path, bare.path, outside)) == 0
+
+
+async def test_captions_are_drawn_when_they_are_spoken_and_written_as_webvtt(
+    studio: Studio, parts: tuple[SourceFile, ...]
+) -> None:
+    burnt, plain, file = await studio.render(
+        parts,
+        {"format": "mp4", "captions": True},
+        {"format": "mp4"},
+        {"format": "captions"},
+        duration=4.0,
+        captions=[
+            Line(at=OFFSET - 1.0, until=OFFSET + 0.4, text="Earlier."),
+            Line(at=OFFSET + 1.0, until=OFFSET + 5.0, text=f"<b>{NASTY} & so on"),
+            Line(at=OFFSET + 3.0, until=OFFSET + 3.6, text="And over."),
+            Line(at=OFFSET + 4.5, until=OFFSET + 5.0, text="Too late."),
+        ],
+    )
+    assert [each.problem for each in (burnt, plain, file)] == ["", "", ""]
+    for number, is_spoken in ((5, True), (18, False), (60, True), (95, False)):
+        rows = differing(burnt.path, plain.path, number)
+        assert (len(rows) > 4) is is_spoken
+        assert not is_spoken or rows.min() > 90
+    assert file.path.read_text(encoding="utf-8").splitlines() == [
+        "WEBVTT",
+        "",
+        "00:00:00.000 --> 00:00:00.400",
+        "Earlier.",
+        "",
+        "00:00:01.000 --> 00:00:03.000",
+        f"&lt;b&gt;{NASTY} &amp; so on",
+        "",
+        "00:00:03.000 --> 00:00:03.600",
+        "And over.",
+    ]
+
+
+async def test_a_source_without_captions_says_so(
+    studio: Studio, parts: tuple[SourceFile, ...]
+) -> None:
+    burnt, file, plain = await studio.render(
+        parts,
+        {"format": "mp4", "captions": True},
+        {"format": "captions"},
+        {"format": "mp4"},
+        duration=2.0,
+    )
+    assert plain.problem == ""
+    for each in (burnt, file):
+        assert each.problem.startswith("There are no captions of these seconds")

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.stores.counting import CountingStore
 from demo.origin import LiveOrigin, OriginOptions
 from domain.ingest.window import index_key
+from domain.media.segments import Line
 from infra.storage.segment_index import StoredSegment, StoredSegments
 from infra.storage.segments import LocalSegmentStore
 from tests.factories.segments import MEDIA, stored_segment
@@ -239,3 +240,36 @@ async def test_the_cursor_names_the_worker_that_has_the_media_on_its_disk(
         second = await ingest.window(request)
     assert first.cursor.worker == "ingest-1-0123456789ab"
     assert second.cursor.worker is None
+
+
+def line(at: float, text: str) -> Line:
+    return Line(at=at, until=at + 2.0, text=text)
+
+
+async def test_captions_are_found_where_they_are_shown_and_once(store: CountingStore) -> None:
+    writer = segments(store)
+    await writer.note(segment(0))
+    writer.note_captions([line(3.0, "one"), line(40.0, "two")])
+    await writer.note(segment(1))
+    await writer.flush()
+    writer = segments(store)  # another worker continues, and reads some captions again
+    await writer.note(segment(2))
+    writer.note_captions([line(40.0, "two"), line(58.0, "three")])
+    await writer.note(segment(31))  # in the next minute
+    writer.note_captions([line(59.5, "late")])
+    await writer.flush()
+    found = segments(store)
+    assert [each.text for each in await found.captions(0.0, 120.0)] == [
+        *("one", "two", "three", "late")
+    ]
+    assert [each.text for each in await found.captions(41.0, 58.5)] == ["two", "three"]
+    assert await found.captions(200.0, 210.0) == []
+
+
+async def test_captions_go_with_their_media(store: CountingStore) -> None:
+    writer = segments(store)
+    writer.note_captions([line(3.0, "one")])
+    await writer.note(segment(0))
+    await writer.flush()
+    await segments(store).release(before=None)
+    assert await segments(store).captions(0.0, 60.0) == []

@@ -22,6 +22,7 @@ from domain.clips.spans import (
     OnGap,
     StreamSpan,
     locate_span,
+    missing_parts,
     plan_span,
 )
 from domain.media.segments import SegmentRef
@@ -174,3 +175,27 @@ def test_the_wall_clock_counts_where_it_jumps() -> None:
 def test_a_stream_without_a_wall_clock_says_so() -> None:
     with pytest.raises(NoWallClockError):
         locate_span(AroundTime(at=WHEN, before=1.0, after=1.0), segments_of((0.0, 4.0)))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "missing"),
+    [
+        (4.0, 8.0, []),
+        (3.995, 8.005, []),
+        (3.9, 8.0, [(3.9, 4.0)]),
+        (4.0, 8.2, [(8.0, 8.2)]),
+        (0.0, 2.0, [(0.0, 2.0)]),
+    ],
+)
+def test_what_is_missing_of_a_span_is_named_to_a_hundredth_of_a_second(
+    start: float, end: float, missing: list[tuple[float, float]]
+) -> None:
+    stored = [each for each in segments_of((4.0, 8.0)) if each.end > start and each.start < end]
+    found = missing_parts(StreamSpan(start=start, end=end), stored)
+    assert [(each.start, each.end) for each in found] == missing
+
+
+def test_a_hole_between_stored_segments_is_missing() -> None:
+    stored = [each for each in segments_of((0.0, 8.0)) if each.start != 4.0]
+    found = missing_parts(StreamSpan(start=1.0, end=7.0), stored)
+    assert [(each.start, each.end) for each in found] == [(4.0, 6.0)]

@@ -14,6 +14,7 @@ from domain.exports.models import (
     ExportSpec,
     ExportStatus,
     Fit,
+    LowerThird,
     RenderedRendition,
     RenditionFormat,
     RenditionSpec,
@@ -72,6 +73,7 @@ def test_a_preset_gives_what_is_not_set() -> None:
     [
         ({"format": "gif", "preset": "x"}, "networks take MP4"),
         ({"format": "gif", "loudness": -14}, "has no sound"),
+        ({"format": "gif", "captions": True}, "use format captions"),
         ({"format": "mp4", "resolution": 721}, "resolution"),
         ({"format": "mp4", "loudness": -13}, "loudness"),
     ],
@@ -98,12 +100,41 @@ def test_a_watermark_is_one_text_or_one_picture(asked: dict[str, Any], reason: s
 
 
 @pytest.mark.parametrize("name", list(PresetName))
-def test_a_network_refuses_what_is_too_short_too_long_or_too_large(name: PresetName) -> None:
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({}, None),
+        ({"duration": 0.4}, "or more"),
+        ({"duration": 1e6}, "at most"),
+        ({"size": 10**12}, "bytes"),
+    ],
+)
+def test_a_network_refuses_what_is_too_short_too_long_or_too_large(
+    name: PresetName, change: dict[str, float], reason: str | None
+) -> None:
     preset = PRESETS[name]
-    assert preset.problem(duration=preset.longest, size=preset.largest) is None
-    assert "or more" in (preset.problem(duration=preset.shortest / 2, size=1) or "")
-    assert "at most" in (preset.problem(duration=preset.longest + 1, size=1) or "")
-    assert "bytes" in (preset.problem(duration=preset.longest, size=preset.largest + 1) or "")
+    fitting = {"duration": preset.longest, "size": preset.largest, "width": 720, "height": 1280}
+    problem = preset.problem(**(fitting | change))  # type: ignore[arg-type]
+    assert problem is None if reason is None else reason in (problem or "")
+
+
+def test_tiktok_refuses_small_pictures() -> None:
+    problem = PRESETS[PresetName.TIKTOK].problem(duration=10.0, size=1, width=202, height=360)
+    assert problem == "it takes pictures of 360 pixels a side or more, and this has 202 x 360"
+
+
+def test_networks_follow_the_action_unless_asked_otherwise() -> None:
+    assert RenditionSpec(format=MP4, preset=PresetName.TIKTOK).effective_fit is Fit.TRACK
+    own = RenditionSpec(format=MP4, preset=PresetName.TIKTOK, fit=Fit.PAD)
+    assert own.effective_fit is Fit.PAD
+    assert RenditionSpec(format=MP4, aspect=Aspect.VERTICAL).effective_fit is Fit.CROP
+
+
+def test_the_second_line_of_a_lower_third_is_score_and_tags() -> None:
+    assert LowerThird(title="Goal", score="2-1", tags=("goal", "late")).second_line == (
+        "2-1 · goal · late"
+    )
+    assert LowerThird(title="Goal").second_line == ""
 
 
 def test_files_of_a_tenant_lie_below_the_tenant_and_the_stream() -> None:

@@ -7,10 +7,13 @@ import pytest
 from domain.streams.reconciliation import (
     ClipAction,
     ExecutionState,
+    ExportAction,
     ReconcileExecutionsReport,
     StreamAction,
     clip_action,
+    export_action,
     lost_clip_message,
+    lost_export_message,
     lost_stream_end,
     stream_action,
 )
@@ -79,6 +82,30 @@ def test_a_clip_that_was_interrupted_is_rendered_again_and_one_that_failed_is_no
     assert clip_action_of(state) is expected
     assert clip_action_of(state, has_media=False) is ClipAction.FAIL
     assert clip_action_of(state, age=3601.0) is ClipAction.FAIL
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (ExecutionState.RUNNING, ExportAction.NONE),
+        (ExecutionState.MISSING, ExportAction.START),
+        (ExecutionState.TERMINATED, ExportAction.START),
+        (ExecutionState.CANCELED, ExportAction.CANCEL),
+        (ExecutionState.COMPLETED, ExportAction.FAIL),
+        (ExecutionState.TIMED_OUT, ExportAction.FAIL),
+        (ExecutionState.FAILED, ExportAction.FAIL),
+    ],
+)
+def test_an_export_that_was_interrupted_is_rendered_again_and_one_that_failed_is_not(
+    state: ExecutionState, expected: ExportAction
+) -> None:
+    assert export_action(state, age=30.0, render_within=3600.0) is expected
+    assert export_action(state, age=3601.0, render_within=3600.0) is not ExportAction.START
+
+
+@pytest.mark.parametrize("state", STOPPED)
+def test_every_export_that_ends_says_why(state: ExecutionState) -> None:
+    assert lost_export_message(state).endswith(".")
 
 
 def test_a_report_says_what_was_repaired() -> None:

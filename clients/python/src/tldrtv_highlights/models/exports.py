@@ -35,6 +35,8 @@ class ExportRendition(Model):
     preset: str | None
     target_loudness: int | None
     watermark: bool
+    lower_third: bool
+    captions: bool
     status: str
     url: str | None
     index_url: str | None

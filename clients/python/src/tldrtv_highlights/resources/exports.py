@@ -32,6 +32,7 @@ class Exports(Resource[Transport]):
         renditions: Sequence[Mapping[str, Any]],
         *,
         watermark: Mapping[str, Any] | None = None,
+        lower_third: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
         """Start an export.
@@ -41,10 +42,17 @@ class Exports(Resource[Transport]):
                 in seconds of media time.
             renditions: such as `{"format": "mp4", "preset": "tiktok"}`, up to 50.
             watermark: such as `{"text": "tldrtv", "position": "top_left"}`.
+            lower_third: such as `{"title": "2-1", "seconds": 4}`; what it leaves out is that of
+                the highlight.
             idempotency_key: by default a new one, so that a lost answer starts nothing twice.
         """
         return Sent(
-            body=given(source=source, renditions=renditions, watermark=watermark),
+            body=given(
+                source=source,
+                renditions=renditions,
+                watermark=watermark,
+                lower_third=lower_third,
+            ),
             headers=keyed(idempotency_key),
         )
 
