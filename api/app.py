@@ -39,6 +39,7 @@ from api.middleware.size_limits import BodyLimit, HeaderLimit
 from api.openapi.document import add_documentation, complete_document, document_events
 from api.profiles import routes as profiles
 from api.services import Services
+from api.streams import chapters as stream_chapters
 from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
@@ -75,7 +76,7 @@ _GZIP_LEVEL: Final = 5
 # search before `/v1/highlights/{highlight_id}`, and 100ms first, which sends most requests.
 _RESOURCES: Final = (
     hms_webhooks,
-    *(streams, stream_events),
+    *(streams, stream_events, stream_chapters),
     *(clip_playback, clips_on_demand),
     *(search, highlights, feedback, clips, exports, profiles),
     *(connections, deliveries, webhooks),

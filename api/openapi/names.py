@@ -20,6 +20,7 @@ NAMES: Final = {
     "Bucket": "UsageBucket",
     "BudgetModel": "Budget",
     "Check": "ReadinessCheck",
+    "ChapterModel": "Chapter",
     "ChecksModel": "ConnectionChecks",
     "ChecksPatch": "ConnectionChecksPatch",
     "ClipModel": "Clip",

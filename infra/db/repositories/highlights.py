@@ -145,6 +145,21 @@ async def list_page(
     return [HighlightRow(*row) for row in found]
 
 
+async def best(
+    session: AsyncSession, *, tenant_id: UUID, criteria: HighlightFilter, limit: int
+) -> list[Highlight]:
+    """Return the highlights that match, whole, the best first."""
+    wanted = await conditions(session, tenant_id=tenant_id, criteria=criteria)
+    return list(
+        await session.scalars(
+            select(Highlight)
+            .where(Highlight.tenant_id == tenant_id, *wanted)
+            .order_by(Highlight.score.desc(), Highlight.id)
+            .limit(limit)
+        )
+    )
+
+
 async def record_decisions(
     session: AsyncSession,
     *,

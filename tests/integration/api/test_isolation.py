@@ -18,6 +18,7 @@ from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
 from api.profiles import routes as profiles
+from api.streams import chapters as stream_chapters
 from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
@@ -35,13 +36,14 @@ from tests.factories.rows import (
 from tests.integration.api.conftest import Account
 
 RESOURCES = (
-    *(streams, stream_events),
+    *(streams, stream_events, stream_chapters),
     *(search, highlights, feedback, clips, on_demand, playback, exports, profiles, usage),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [
     ("GET", "/v1/streams/{stream_id}"),
     ("POST", "/v1/streams/{stream_id}/stop"),
+    ("GET", "/v1/streams/{stream_id}/chapters"),
     ("GET", "/v1/highlights/{highlight_id}"),
     ("GET", "/v1/highlights/{highlight_id}/similar"),
     ("GET", "/v1/highlights/{highlight_id}/feedback"),
@@ -77,6 +79,8 @@ SEARCHES = [("GET", "/v1/highlights/search")]
 # By signature instead of a key (test_clips.py, test_exports.py, test_instant_clips.py), or
 # creating only.
 OTHERS = [
+    # With a format (test_chapters.py).
+    ("GET", "/v1/streams/{stream_id}/timeline"),
     # With stored media, or on demand only (test_clips_on_demand.py).
     ("POST", "/v1/streams/{stream_id}/clips"),
     ("DELETE", "/v1/clips/{clip_id}"),

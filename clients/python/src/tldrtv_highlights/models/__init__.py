@@ -46,7 +46,14 @@ from tldrtv_highlights.models.profiles import (
     ProfileRef,
     ProfileSummary,
 )
-from tldrtv_highlights.models.streams import Gap, Stream, StreamDetail, StreamEnd
+from tldrtv_highlights.models.streams import (
+    Chapter,
+    ChapterList,
+    Gap,
+    Stream,
+    StreamDetail,
+    StreamEnd,
+)
 from tldrtv_highlights.models.usage import Budget, BudgetList, Usage, UsageReport
 from tldrtv_highlights.models.webhooks import (
     Delivery,
@@ -63,6 +70,8 @@ __all__ = [
     "AuditTarget",
     "Budget",
     "BudgetList",
+    "Chapter",
+    "ChapterList",
     "Check",
     "Checks",
     "Clip",

@@ -65,3 +65,21 @@ class StreamDetail(Stream):
     """A stream with its gaps."""
 
     gaps: tuple[Gap, ...] = ()
+
+
+class Chapter(Model):
+    """A part of a stream: a `highlight`, or what lies `between`; seconds of media time."""
+
+    start: float
+    end: float
+    kind: str
+    title: str
+    highlight_id: str | None
+    score: float | None
+    tags: tuple[str, ...]
+
+
+class ChapterList(Model):
+    """The chapters of a stream, in order."""
+
+    data: tuple[Chapter, ...]
