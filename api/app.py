@@ -19,6 +19,7 @@ from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.errors.handlers import add_exception_handlers
+from api.exports import batches as export_batches
 from api.exports import routes as exports
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
@@ -78,7 +79,7 @@ _RESOURCES: Final = (
     hms_webhooks,
     *(streams, stream_events, stream_chapters),
     *(clip_playback, clips_on_demand),
-    *(search, highlights, feedback, clips, exports, profiles),
+    *(search, highlights, feedback, clips, exports, export_batches, profiles),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )

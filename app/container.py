@@ -23,6 +23,7 @@ from activities.analysis.local import LocalAnalysis
 from app.services.api_keys import KeyCache
 from app.services.clips import ClipService, MediaRetention
 from app.services.connections import ConnectionCache
+from app.services.export_batches import ExportBatchService
 from app.services.exports import ExportService
 from app.services.hms_events import EventDispatcher, EventProcessor, EventWriter
 from app.services.profiles import PinnedProfiles, TenantProfileStore
@@ -113,6 +114,9 @@ class Container:
             creation=creation,
             exports=ExportService(
                 database, temporal.client, files=self.clips, default_plan=settings.default_plan
+            ),
+            export_batches=ExportBatchService(
+                database, temporal.client, default_plan=settings.default_plan
             ),
             clips=self.clips,
             segments=self.segments,

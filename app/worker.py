@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clips import ClipActivities
+from activities.export_batches import ExportBatchActivities
 from activities.exports import ExportActivities
 from activities.follow import AnalysisPool, FollowActivities
 from activities.hms import InboundActivities
@@ -43,6 +44,7 @@ from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.export import ExportWorkflow
+from workflows.export_batch import ExportBatchWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
@@ -240,6 +242,8 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         dispatcher=dispatcher,
     )
 
+    batches = ExportBatchActivities(database, dispatcher)
+
     def activities(
         queue: str, concurrency: int, methods: Sequence[Callable[..., object]]
     ) -> Worker:
@@ -267,6 +271,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 StreamWorkflow,
                 ClipWorkflow,
                 ExportWorkflow,
+                ExportBatchWorkflow,
                 DeliveryWorkflow,
                 OutboxRelayWorkflow,
                 MaintenanceWorkflow,
@@ -292,6 +297,9 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 records.record_stream,
                 records.record_clip,
                 exports.record_export,
+                batches.start_export_batch,
+                batches.next_exports,
+                batches.finish_export_batch,
                 webhooks.relay_events,
                 maintenance.expire_records,
                 executions.reconcile_executions,

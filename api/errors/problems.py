@@ -454,6 +454,24 @@ class ExportQuotaExceededProblem(Problem):
     advice = "Wait for an export to finish, ask for fewer renditions, or for a larger plan."
 
 
+class NothingToExportProblem(Problem):
+    """No confirmed highlight with a ready clip matches the filter of a batch."""
+
+    code = "nothing_to_export"
+    status = 409
+    title = "Nothing to export"
+    advice = "Widen the filter, or wait until clips of the highlights are ready (`clip.ready`)."
+
+
+class ExportBatchNotFoundProblem(Problem):
+    """The batch of exports does not exist, or belongs to another tenant."""
+
+    code = "export_batch_not_found"
+    status = 404
+    title = "Batch not found"
+    advice = "Check the id; `GET /v1/export-batches` lists your batches."
+
+
 class SourceNotReadyProblem(Problem):
     """The clip to export is not ready."""
 

@@ -263,6 +263,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Idempotency-Key": "7b0a1c1e-6f52-4c8e-9b0e-9f2b6a2f7f51",
     "If-Match": '"3"',
     "action": "key.revoked",
+    "batch_id": "c4a7e1d2-90b3-4c5e-8f16-2d3e4f5a6b7c",
     "before": 3,
     "bucket": "day",
     "by_stream": True,

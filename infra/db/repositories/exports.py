@@ -20,11 +20,12 @@ from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import tenants, usage
 from infra.db.repositories.events import append_export_event
-from infra.db.tables import Export
+from infra.db.tables import Export, ExportBatch
 
 _NEWEST: Final = Order(column=Export.created_at, id=Export.id, descending=True)
 # Written as in the index, so that it serves.
 _UNFINISHED: Final = Export.status.in_([ExportStatus.QUEUED, ExportStatus.RUNNING])
+_UNFINISHED_BATCH: Final = ExportBatch.status.in_([ExportStatus.QUEUED, ExportStatus.RUNNING])
 
 
 # States only advance. A canceled export has no files, so that nothing can become of it.
@@ -38,7 +39,9 @@ _STAGE: Final = {
 
 
 async def reserve_slot(session: AsyncSession, *, tenant_id: UUID, default_plan: PlanName) -> Plan:
-    """Check that the tenant may have one more export; call it just before creating the export.
+    """Check that the tenant may have one more export or batch; call it just before creating it.
+
+    A batch counts as one, whatever is in it.
 
     Returns:
         The tenant's plan.
@@ -48,21 +51,34 @@ async def reserve_slot(session: AsyncSession, *, tenant_id: UUID, default_plan: 
     """
     own = await tenants.plan_of(session, tenant_id=tenant_id, lock=True)
     plan = PLANS[own or default_plan]
-    unfinished = await session.scalar(
-        select(func.count()).where(Export.tenant_id == tenant_id, _UNFINISHED)
+    alone = await session.scalar(
+        select(func.count()).where(
+            Export.tenant_id == tenant_id, _UNFINISHED, Export.batch_id.is_(None)
+        )
     )
-    require_export_quota(plan, unfinished or 0)
+    batches = await session.scalar(
+        select(func.count()).where(ExportBatch.tenant_id == tenant_id, _UNFINISHED_BATCH)
+    )
+    require_export_quota(plan, (alone or 0) + (batches or 0))
     return plan
 
 
-async def create(session: AsyncSession, spec: ExportSpec) -> Export:
-    """Insert an export that is about to start."""
+async def create(
+    session: AsyncSession,
+    spec: ExportSpec,
+    *,
+    batch_id: UUID | None = None,
+    batch_number: int | None = None,
+) -> Export:
+    """Insert an export that is about to start, alone or as number `batch_number` of a batch."""
     row = Export(
         tenant_id=spec.tenant_id,
         id=spec.id,
         stream_id=spec.source.stream_id,
         status=ExportStatus.QUEUED.value,
         spec=spec.model_dump(mode="json"),
+        batch_id=batch_id,
+        batch_number=batch_number,
     )
     session.add(row)
     await session.flush()
@@ -81,6 +97,7 @@ async def list_page(
     tenant_id: UUID,
     status: ExportStatus | None = None,
     stream_id: UUID | None = None,
+    batch_id: UUID | None = None,
     after: Position | None = None,
     limit: int = 50,
 ) -> list[Export]:
@@ -90,6 +107,8 @@ async def list_page(
         query = query.where(Export.status == status)
     if stream_id is not None:
         query = query.where(Export.stream_id == stream_id)
+    if batch_id is not None:
+        query = query.where(Export.batch_id == batch_id)
     return list(await session.scalars(_NEWEST.page(query, after=after, limit=limit)))
 
 
@@ -106,7 +125,7 @@ async def record_export(session: AsyncSession, record: ExportRecord) -> bool:
     Renditions that have become ready are metered, once. Return True if the change is an event.
 
     Raises:
-        RecordMissingError: the export does not exist.
+        RecordMissingError: the export does not exist, or was canceled and is no longer wanted.
     """
     row = await session.scalar(
         select(Export)
@@ -116,6 +135,8 @@ async def record_export(session: AsyncSession, record: ExportRecord) -> bool:
     if row is None:
         raise RecordMissingError("export", record.export_id)
     before = ExportStatus(row.status)
+    if before is ExportStatus.CANCELLED and record.status is not before:
+        raise RecordMissingError("export", record.export_id)
     if _STAGE[record.status] < _STAGE[before] or before in {record.status} & FINISHED:
         return False
     known = {result["number"]: result for result in row.results}

@@ -408,7 +408,8 @@ HIDDEN: Final[tuple[ColumnElement[str], ...]] = (
 class HighlightFilter:
     """Which highlights to list; None leaves a property open. Peaks are seconds of media time.
 
-    With no `statuses` everything but the held and the rejected is listed. `text` is words that
+    With no `statuses` everything but the held and the rejected is listed. Of `any_tag` a highlight
+    has one at least. `text` is words that
     title, description or tags hold, whole and all of them (the eight longest count). `dimensions`
     are their names with least values. `created` and `occurred` include their first instant, not
     their last; the latter is the wall clock of the peak, if the stream gives one.
@@ -418,6 +419,7 @@ class HighlightFilter:
     statuses: tuple[DecisionStatus, ...] = ()
     game: str | None = None
     tag: str | None = None
+    any_tag: tuple[str, ...] = ()
     text: str | None = None
     min_score: float | None = None
     max_score: float | None = None
@@ -441,6 +443,8 @@ async def conditions(
         found.append(_COLUMN.game == criteria.game)
     if criteria.tag is not None:
         found.append(_has_term(tenant_id, f"#{criteria.tag}"))
+    if criteria.any_tag:
+        found.append(or_(*(_has_term(tenant_id, f"#{tag}") for tag in criteria.any_tag)))
     if criteria.text is not None:
         words = await _words(session, criteria.text)
         found += [_has_term(tenant_id, word) for word in words] or [false()]

@@ -13,6 +13,7 @@ from api.clips import on_demand, playback
 from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
+from api.exports import batches as export_batches
 from api.exports import routes as exports
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
@@ -30,6 +31,7 @@ from tests.factories.rows import (
     new_delivery,
     new_endpoint,
     new_export,
+    new_export_batch,
     new_highlight,
     new_stream,
 )
@@ -37,7 +39,18 @@ from tests.integration.api.conftest import Account
 
 RESOURCES = (
     *(streams, stream_events, stream_chapters),
-    *(search, highlights, feedback, clips, on_demand, playback, exports, profiles, usage),
+    *(
+        search,
+        highlights,
+        feedback,
+        clips,
+        on_demand,
+        playback,
+        exports,
+        export_batches,
+        profiles,
+        usage,
+    ),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [
@@ -53,6 +66,10 @@ BY_ID = [
     ("GET", "/v1/exports/{export_id}"),
     ("POST", "/v1/exports/{export_id}/cancel"),
     ("DELETE", "/v1/exports/{export_id}"),
+    ("GET", "/v1/export-batches/{batch_id}"),
+    ("GET", "/v1/export-batches/{batch_id}/manifest"),
+    ("POST", "/v1/export-batches/{batch_id}/cancel"),
+    ("POST", "/v1/export-batches/{batch_id}/resume"),
     ("GET", "/v1/webhooks/{endpoint_id}"),
     ("GET", "/v1/webhooks/{endpoint_id}/deliveries"),
     ("POST", "/v1/webhooks/{endpoint_id}/test"),
@@ -70,6 +87,7 @@ LISTS = [
     ("GET", "/v1/streams"),
     ("GET", "/v1/highlights/list"),
     ("GET", "/v1/exports"),
+    ("GET", "/v1/export-batches"),
     ("GET", "/v1/webhooks"),
     ("GET", "/v1/webhooks/deliveries"),
     ("GET", "/v1/connections"),
@@ -96,6 +114,9 @@ OTHERS = [
     ("HEAD", "/v1/exports/{export_id}/renditions/{number}/download"),
     ("GET", "/v1/exports/{export_id}/renditions/{number}/index"),
     ("POST", "/v1/exports"),
+    # By highlights (test_export_batches.py), and by signature.
+    ("POST", "/v1/export-batches"),
+    ("GET", "/v1/export-batches/{batch_id}/files.zip"),
     ("POST", "/v1/streams/analyze"),
     ("POST", "/v1/webhooks/subscribe"),
 ]
@@ -164,6 +185,7 @@ async def owned(other_account: Account, database: Database, clip_root: Path) -> 
         "highlight_id": highlight,
         "clip_id": clip,
         "export_id": export,
+        "batch_id": await new_export_batch(database, tenant, stream),
         "endpoint_id": endpoint,
         "delivery_id": delivery,
         "connection_id": UUID(connection["id"]),

@@ -19,6 +19,7 @@ from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.export import ExportWorkflow
+from workflows.export_batch import ExportBatchWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
@@ -49,6 +50,7 @@ def replayer(stream: type) -> Replayer:
             stream,
             ClipWorkflow,
             ExportWorkflow,
+            ExportBatchWorkflow,
             DeliveryWorkflow,
             OutboxRelayWorkflow,
             MaintenanceWorkflow,
@@ -84,6 +86,8 @@ def test_every_kind_of_life_is_stored() -> None:
         "execution-reconcile",
         "export-cancelled",
         "exported",
+        "export-batch",
+        "export-batch-resumed",
         "failed",
         "failed-unrecorded",
         "maintenance",

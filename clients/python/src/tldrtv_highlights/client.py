@@ -13,6 +13,7 @@ from tldrtv_highlights.resources import (
     Audit,
     Clips,
     Connections,
+    ExportBatches,
     Exports,
     HealthChecks,
     Highlights,
@@ -56,6 +57,7 @@ class HighlightsClient:
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
         self.exports = Exports(self._transport)
+        self.export_batches = ExportBatches(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)
@@ -114,6 +116,7 @@ class AsyncHighlightsClient:
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
         self.exports = Exports(self._transport)
+        self.export_batches = ExportBatches(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)

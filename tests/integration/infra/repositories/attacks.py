@@ -21,6 +21,7 @@ from sqlalchemy.orm import make_transient_to_detached
 
 import infra.db.repositories as package
 from domain.clips.models import ClipSpec
+from domain.exports.batches import BatchCounts, BatchRef, NextExportsInput
 from domain.exports.models import (
     ExportRecord,
     ExportSource,
@@ -63,6 +64,7 @@ from infra.db.repositories import (
     deliveries,
     endpoints,
     events,
+    export_batches,
     exports,
     highlights,
     idempotency,
@@ -81,7 +83,16 @@ from infra.db.repositories.idempotency import StoredResponse
 from infra.db.repositories.inbound_events import NewEvent
 from infra.db.repositories.profiles import ProfileOverrides
 from infra.db.repositories.search import TextQuery
-from infra.db.tables import ApiKey, Clip, Export, Highlight, Stream, UsageBudget, WebhookEndpoint
+from infra.db.tables import (
+    ApiKey,
+    Clip,
+    Export,
+    ExportBatch,
+    Highlight,
+    Stream,
+    UsageBudget,
+    WebhookEndpoint,
+)
 from tests.factories.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
 
 WHEN = datetime(2026, 5, 2, tzinfo=UTC)
@@ -98,6 +109,7 @@ class Target:
     highlight: UUID
     clip: UUID
     export: UUID
+    batch: UUID
     key: UUID
     key_hash: bytes
     event: UUID
@@ -214,6 +226,23 @@ def _export_row(it: Target) -> Export:
         status="failed",
         spec=_export_spec(it, it.export).model_dump(mode="json"),
         results=[],
+        message="",
+        revision=1,
+        updated_at=WHEN,
+    )
+
+
+def _batch(it: Target) -> BatchRef:
+    return BatchRef(tenant_id=it.tenant, batch_id=it.batch)
+
+
+def _batch_row(it: Target) -> ExportBatch:
+    return ExportBatch(
+        tenant_id=it.tenant,
+        id=it.batch,
+        status="failed",
+        request={},
+        exports=1,
         message="",
         revision=1,
         updated_at=WHEN,
@@ -461,6 +490,34 @@ ATTACKS: dict[str, Attack] = {
             tenant_id=it.tenant, export_id=it.export, status=ExportStatus.FAILED, message="mine"
         ),
     ),
+    "export_batches.create": lambda s, it: export_batches.create(
+        s, tenant_id=it.tenant, batch_id=uuid4(), request={}, exports=1
+    ),
+    "export_batches.get": lambda s, it: export_batches.get(
+        s, tenant_id=it.tenant, batch_id=it.batch
+    ),
+    "export_batches.list_page": lambda s, it: export_batches.list_page(
+        s, tenant_id=it.tenant, limit=9
+    ),
+    "export_batches.remove": lambda s, it: export_batches.remove(
+        s, tenant_id=it.tenant, batch_id=it.batch
+    ),
+    "export_batches.counts": lambda s, it: export_batches.counts(
+        s, tenant_id=it.tenant, batch_ids=[it.batch]
+    ),
+    "export_batches.exports_of": lambda s, it: export_batches.exports_of(
+        s, tenant_id=it.tenant, batch_id=it.batch
+    ),
+    "export_batches.next_exports": lambda s, it: export_batches.next_exports(
+        s, NextExportsInput(batch=_batch(it), limit=9)
+    ),
+    "export_batches.start": lambda s, it: export_batches.start(s, _batch(it)),
+    "export_batches.finish": lambda s, it: export_batches.finish(s, _batch(it)),
+    "export_batches.cancel": lambda s, it: export_batches.cancel(s, _batch(it), message="mine"),
+    "export_batches.resume": lambda s, it: export_batches.resume(s, _batch(it)),
+    "events.append_batch_event": lambda s, it: events.append_batch_event(
+        s, _batch_row(it), BatchCounts()
+    ),
     "events.append_export_event": lambda s, it: events.append_export_event(
         s, _export_row(it), before=ExportStatus.RUNNING
     ),
@@ -580,6 +637,12 @@ ATTACKS: dict[str, Attack] = {
     ),
     "highlights.get_many": lambda s, it: highlights.get_many(
         s, tenant_id=it.tenant, highlight_ids=[it.highlight]
+    ),
+    "highlights.best": lambda s, it: highlights.best(
+        s,
+        tenant_id=it.tenant,
+        criteria=HighlightFilter(stream_id=it.stream, any_tag=("goal", "x")),
+        limit=9,
     ),
     "highlights.list_page": lambda s, it: highlights.list_page(
         s,

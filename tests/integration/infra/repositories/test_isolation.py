@@ -45,6 +45,7 @@ from tests.factories.rows import (
     new_delivery,
     new_endpoint,
     new_export,
+    new_export_batch,
     new_highlight,
     new_stream,
 )
@@ -130,6 +131,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
         highlight=highlight,
         clip=clip,
         export=export,
+        batch=await new_export_batch(database, tenant, stream),
         key=key.id,
         key_hash=key_hash,
         event=event,
@@ -188,6 +190,7 @@ def nobody() -> Target:
         highlight=uuid4(),
         clip=uuid4(),
         export=uuid4(),
+        batch=uuid4(),
         key=uuid4(),
         key_hash=uuid4().bytes,
         event=uuid4(),

@@ -20,7 +20,14 @@ from tldrtv_highlights.models.connections import (
     InboundEventList,
 )
 from tldrtv_highlights.models.events import StreamEvent
-from tldrtv_highlights.models.exports import Export, ExportRendition, ExportSource
+from tldrtv_highlights.models.exports import (
+    Export,
+    ExportBatch,
+    ExportBatchFile,
+    ExportBatchManifest,
+    ExportRendition,
+    ExportSource,
+)
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
 from tldrtv_highlights.models.highlights import (
@@ -86,6 +93,9 @@ __all__ = [
     "DeliveryDetail",
     "Evidence",
     "Export",
+    "ExportBatch",
+    "ExportBatchFile",
+    "ExportBatchManifest",
     "ExportRendition",
     "ExportSource",
     "Feedback",
