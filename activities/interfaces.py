@@ -36,6 +36,7 @@ from domain.streams.backfill.messages import (
     StreamRef,
     SurveyInput,
 )
+from domain.streams.deletion import DeletionInput, DeletionProof
 from domain.streams.messages import (
     ClipRecord,
     FollowInput,
@@ -195,6 +196,19 @@ class ExportBatches(ABC):
     @activity.defn(name="finish_export_batch")
     async def finish_export_batch(self, batch: BatchRef) -> None:
         """Record the outcome of a batch whose exports have all had their turn. Idempotent."""
+
+
+class Deletions(ABC):
+    """Deletes streams; queue `io`."""
+
+    @abstractmethod
+    @activity.defn(name="delete_stream")
+    async def delete_stream(self, request: DeletionInput) -> DeletionProof:
+        """Delete a stream with everything that was made of it, and verify that nothing is left.
+
+        Raises:
+            DeletionUnfinishedError: its workflow is running, or something is left; retryable.
+        """
 
 
 class Records(ABC):

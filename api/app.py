@@ -41,6 +41,7 @@ from api.openapi.document import add_documentation, complete_document, document_
 from api.profiles import routes as profiles
 from api.services import Services
 from api.streams import chapters as stream_chapters
+from api.streams import deletions
 from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
@@ -77,7 +78,7 @@ _GZIP_LEVEL: Final = 5
 # search before `/v1/highlights/{highlight_id}`, and 100ms first, which sends most requests.
 _RESOURCES: Final = (
     hms_webhooks,
-    *(streams, stream_events, stream_chapters),
+    *(streams, stream_events, stream_chapters, deletions),
     *(clip_playback, clips_on_demand),
     *(search, highlights, feedback, clips, exports, export_batches, profiles),
     *(connections, deliveries, webhooks),
@@ -87,6 +88,7 @@ _RESOURCES: Final = (
 _READS: Final = frozenset({"/v1/highlights/batch-get", "/v1/profiles/match"})
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams and their analysis."},
+    {"name": "deletions", "description": "Deleted streams with proof, and legal holds."},
     {"name": "highlights", "description": "Highlights found in streams."},
     {"name": "clips", "description": "Clips of highlights and on demand."},
     {"name": "exports", "description": "Files of clips and streams in other formats."},

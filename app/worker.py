@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clips import ClipActivities
+from activities.deletions import DeletionActivities
 from activities.export_batches import ExportBatchActivities
 from activities.exports import ExportActivities
 from activities.follow import AnalysisPool, FollowActivities
@@ -42,6 +43,7 @@ from infra.temporal.backlog import log_backlogs
 from infra.temporal.client import WorkflowExecutions, connect
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
+from workflows.deletion import DeletionWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.export import ExportWorkflow
 from workflows.export_batch import ExportBatchWorkflow
@@ -243,6 +245,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
     )
 
     batches = ExportBatchActivities(database, dispatcher)
+    deleting = DeletionActivities(services.deletions)
 
     def activities(
         queue: str, concurrency: int, methods: Sequence[Callable[..., object]]
@@ -272,6 +275,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 ClipWorkflow,
                 ExportWorkflow,
                 ExportBatchWorkflow,
+                DeletionWorkflow,
                 DeliveryWorkflow,
                 OutboxRelayWorkflow,
                 MaintenanceWorkflow,
@@ -300,6 +304,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 batches.start_export_batch,
                 batches.next_exports,
                 batches.finish_export_batch,
+                deleting.delete_stream,
                 webhooks.relay_events,
                 maintenance.expire_records,
                 executions.reconcile_executions,

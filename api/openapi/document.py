@@ -273,6 +273,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "created_to": "2026-05-02T20:00:00Z",
     "cursor": "eyJzIjoiLWNyZWF0ZWRfYXQiLCJ0IjoiMjAyNi0wNS0wMlQxOTowMDowMFoiLCJpIjoiMGM3ZjNmMGUtOGM1"
     "NS00ZjBlLTlhNTUtMmI3ZjZkMmYxYTExIn0",
+    "deletion_id": "1f0d9c3b-7a52-5e41-8d6f-0b9a8c7d6e5f",
     "delivery_id": "9c1f0a2e-7d3b-4b6a-8f21-5e2d7c9b0a43",
     "endpoint_id": "6a0e7c52-1d4f-4e0b-b7c9-2f8d3a5b6c71",
     "event_type": "clip.ready",

@@ -30,6 +30,7 @@ from infra.db.repositories import (
     api_keys,
     clips,
     connections,
+    deletions,
     deliveries,
     endpoints,
     export_batches,
@@ -217,6 +218,15 @@ async def new_export_batch(
             )
             await exports.create(session, spec, batch_id=batch_id, batch_number=number)
     return batch_id
+
+
+async def new_deletion(database: Database, tenant_id: UUID) -> UUID:
+    """The deletion of a stream whose rows are deleted."""
+    stream_id = await new_stream(database, tenant_id)
+    async with database.session(tenant_id) as session:
+        row = await deletions.request(session, tenant_id=tenant_id, stream_id=stream_id, reason="")
+        await deletions.delete_rows(session, tenant_id=tenant_id, stream_id=stream_id)
+    return row.id
 
 
 async def new_connection(

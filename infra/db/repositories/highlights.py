@@ -41,7 +41,9 @@ from infra.db.keyset import Order, Position
 from infra.db.repositories.events import append_highlight_event
 from infra.db.tables import Highlight, HighlightFeedbackRow, HighlightTerm, Stream
 
-_MANAGED: Final = frozenset({"tenant_id", "id", "created_at", "updated_at", "revision"})
+_MANAGED: Final = frozenset(
+    {"tenant_id", "id", "created_at", "updated_at", "revision", "legal_hold"}
+)
 _CONTENT: Final = tuple(
     column.name
     for column in Highlight.__table__.columns

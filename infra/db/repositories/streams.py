@@ -30,7 +30,7 @@ from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import tenants, usage
 from infra.db.repositories.events import append_stream_event
-from infra.db.tables import Clip, Export, Highlight, Stream, StreamGap, StreamWindow
+from infra.db.tables import Clip, Highlight, Stream, StreamGap, StreamWindow
 
 _INSERT: Final = insert(Stream).returning(Stream)  # the row in one statement, with its defaults
 NEWEST: Final = Order(column=Stream.created_at, id=Stream.id, descending=True)
@@ -148,43 +148,6 @@ async def delete_unstarted(session: AsyncSession, *, tenant_id: UUID, stream_id:
     )
 
 
-async def delete_with_contents(
-    session: AsyncSession, *, tenant_id: UUID, stream_id: UUID
-) -> list[str] | None:
-    """Delete a stream and all that belongs to it; usage stays.
-
-    Returns:
-        The names of the files of its clips and exports, which nothing refers to once this is
-        committed; None when the tenant has no such stream.
-    """
-    held = await session.scalar(
-        select(Stream.id)
-        .where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
-        .with_for_update()
-    )
-    if held is None:
-        return None
-    files = await clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
-    await session.execute(
-        delete(Stream).where(Stream.tenant_id == tenant_id, Stream.id == stream_id)
-    )
-    return files
-
-
-async def clip_files(session: AsyncSession, *, tenant_id: UUID, stream_id: UUID) -> list[str]:
-    """Return the names of all files of a stream's clips and exports in the clip store."""
-    rows = await session.execute(
-        select(Clip.key, Clip.thumbnail_key).where(
-            Clip.tenant_id == tenant_id, Clip.stream_id == stream_id
-        )
-    )
-    of_clips = [key for row in rows for key in row if key is not None]
-    results = await session.scalars(
-        select(Export.results).where(Export.tenant_id == tenant_id, Export.stream_id == stream_id)
-    )
-    return of_clips + [each["key"] for found in results for each in found if each["key"]]
-
-
 async def get_many(
     session: AsyncSession, *, tenant_id: UUID, stream_ids: Sequence[UUID]
 ) -> dict[UUID, Stream]:
@@ -239,18 +202,25 @@ async def keep_media(
 
 
 async def with_expired_media(session: AsyncSession, *, tenant_id: UUID, limit: int) -> list[UUID]:
-    """Return streams whose media is not kept any longer and that render no clip from it."""
+    """Return streams whose media is not kept any longer, that render no clip and are not held."""
     rendering = select(Clip.id).where(
         Clip.tenant_id == Stream.tenant_id,
         Clip.stream_id == Stream.id,
         Clip.status == ClipStatus.RENDERING,
+    )
+    held = select(Highlight.id).where(
+        Highlight.tenant_id == Stream.tenant_id,
+        Highlight.stream_id == Stream.id,
+        Highlight.legal_hold.is_not(None),
     )
     found = await session.scalars(
         select(Stream.id)
         .where(
             Stream.tenant_id == tenant_id,
             Stream.media_until < func.now(),
+            Stream.legal_hold.is_(None),
             ~rendering.exists(),
+            ~held.exists(),
         )
         .order_by(Stream.media_until)
         .limit(limit)

@@ -22,7 +22,7 @@ from infra.db.tables.highlights import (
     HighlightWord,
 )
 from infra.db.tables.hms import BeamRow, ClosedSession, Connection, InboundEvent
-from infra.db.tables.streams import Stream, StreamGap, StreamWindow
+from infra.db.tables.streams import Deletion, Stream, StreamGap, StreamWindow
 from infra.db.tables.tenants import (
     ApiKey,
     AuditEntry,
@@ -44,6 +44,7 @@ __all__ = [
     "Clip",
     "ClosedSession",
     "Connection",
+    "Deletion",
     "Delivery",
     "DeliveryAttempt",
     "EventRow",

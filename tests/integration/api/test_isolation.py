@@ -20,6 +20,7 @@ from api.highlights import routes as highlights
 from api.keys import routes as keys
 from api.profiles import routes as profiles
 from api.streams import chapters as stream_chapters
+from api.streams import deletions
 from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
@@ -28,6 +29,7 @@ from api.webhooks import routes as webhooks
 from infra.db.engine import Database
 from tests.factories.rows import (
     new_clip,
+    new_deletion,
     new_delivery,
     new_endpoint,
     new_export,
@@ -38,7 +40,7 @@ from tests.factories.rows import (
 from tests.integration.api.conftest import Account
 
 RESOURCES = (
-    *(streams, stream_events, stream_chapters),
+    *(streams, stream_events, stream_chapters, deletions),
     *(
         search,
         highlights,
@@ -66,6 +68,11 @@ BY_ID = [
     ("GET", "/v1/exports/{export_id}"),
     ("POST", "/v1/exports/{export_id}/cancel"),
     ("DELETE", "/v1/exports/{export_id}"),
+    ("GET", "/v1/deletions/{deletion_id}"),
+    ("PUT", "/v1/streams/{stream_id}/legal-hold"),
+    ("DELETE", "/v1/streams/{stream_id}/legal-hold"),
+    ("PUT", "/v1/highlights/{highlight_id}/legal-hold"),
+    ("DELETE", "/v1/highlights/{highlight_id}/legal-hold"),
     ("GET", "/v1/export-batches/{batch_id}"),
     ("GET", "/v1/export-batches/{batch_id}/manifest"),
     ("POST", "/v1/export-batches/{batch_id}/cancel"),
@@ -82,12 +89,15 @@ BY_ID = [
 ]
 BODIES = {
     "/v1/highlights/{highlight_id}/feedback": {"verdict": "like"},
+    "/v1/streams/{stream_id}/legal-hold": {"reason": "x"},
+    "/v1/highlights/{highlight_id}/legal-hold": {"reason": "x"},
 }
 LISTS = [
     ("GET", "/v1/streams"),
     ("GET", "/v1/highlights/list"),
     ("GET", "/v1/exports"),
     ("GET", "/v1/export-batches"),
+    ("GET", "/v1/deletions"),
     ("GET", "/v1/webhooks"),
     ("GET", "/v1/webhooks/deliveries"),
     ("GET", "/v1/connections"),
@@ -116,6 +126,8 @@ OTHERS = [
     ("POST", "/v1/exports"),
     # By highlights (test_export_batches.py), and by signature.
     ("POST", "/v1/export-batches"),
+    # Of a stream (test_deletions.py).
+    ("POST", "/v1/deletions"),
     ("GET", "/v1/export-batches/{batch_id}/files.zip"),
     ("POST", "/v1/streams/analyze"),
     ("POST", "/v1/webhooks/subscribe"),
@@ -185,6 +197,7 @@ async def owned(other_account: Account, database: Database, clip_root: Path) -> 
         "highlight_id": highlight,
         "clip_id": clip,
         "export_id": export,
+        "deletion_id": await new_deletion(database, tenant),
         "batch_id": await new_export_batch(database, tenant, stream),
         "endpoint_id": endpoint,
         "delivery_id": delivery,
@@ -215,7 +228,7 @@ async def test_another_tenants_id_is_not_found(
     path: str,
 ) -> None:
     target = path.format(**owned)
-    body = BODIES.get(path) if method == "POST" else None
+    body = BODIES.get(path) if method in {"POST", "PUT"} else None
     assert (await account.http.request(method, target, json=body)).status_code == 404
     answer = await other_account.http.request(method, target, json=body)
     assert answer.status_code in {200, 202, 204}

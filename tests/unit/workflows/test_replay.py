@@ -17,6 +17,7 @@ from app.worker import workflow_runner
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
+from workflows.deletion import DeletionWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.export import ExportWorkflow
 from workflows.export_batch import ExportBatchWorkflow
@@ -51,6 +52,7 @@ def replayer(stream: type) -> Replayer:
             ClipWorkflow,
             ExportWorkflow,
             ExportBatchWorkflow,
+            DeletionWorkflow,
             DeliveryWorkflow,
             OutboxRelayWorkflow,
             MaintenanceWorkflow,
@@ -79,6 +81,7 @@ def test_every_kind_of_life_is_stored() -> None:
         "continued-first",
         "continued-last",
         "corrected",
+        "deletion",
         "delivered",
         "delivery-continued-first",
         "delivery-continued-last",

@@ -13,6 +13,7 @@ from tldrtv_highlights.resources import (
     Audit,
     Clips,
     Connections,
+    Deletions,
     ExportBatches,
     Exports,
     HealthChecks,
@@ -58,6 +59,7 @@ class HighlightsClient:
         self.clips = Clips(self._transport)
         self.exports = Exports(self._transport)
         self.export_batches = ExportBatches(self._transport)
+        self.deletions = Deletions(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)
@@ -117,6 +119,7 @@ class AsyncHighlightsClient:
         self.clips = Clips(self._transport)
         self.exports = Exports(self._transport)
         self.export_batches = ExportBatches(self._transport)
+        self.deletions = Deletions(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)

@@ -35,6 +35,7 @@ from domain.highlights.selection import DecisionStatus
 from domain.hms.beam import Outcome
 from domain.hms.effects import BeamRef, EndSession
 from domain.hms.messages import SessionRef
+from domain.ids import deletion_id
 from domain.media.segments import GapStatus
 from domain.profiles.documents import ProfileOverride
 from domain.score import DIMENSIONS
@@ -61,6 +62,7 @@ from infra.db.repositories import (
     beams,
     clips,
     connections,
+    deletions,
     deliveries,
     endpoints,
     events,
@@ -110,6 +112,7 @@ class Target:
     clip: UUID
     export: UUID
     batch: UUID
+    deleted: UUID
     key: UUID
     key_hash: bytes
     event: UUID
@@ -234,6 +237,11 @@ def _export_row(it: Target) -> Export:
 
 def _batch(it: Target) -> BatchRef:
     return BatchRef(tenant_id=it.tenant, batch_id=it.batch)
+
+
+async def _batch_counts(session: AsyncSession, it: Target) -> object:
+    found = await export_batches.counts(session, tenant_id=it.tenant, batch_ids=[it.batch])
+    return list(found.values())
 
 
 def _batch_row(it: Target) -> ExportBatch:
@@ -490,6 +498,34 @@ ATTACKS: dict[str, Attack] = {
             tenant_id=it.tenant, export_id=it.export, status=ExportStatus.FAILED, message="mine"
         ),
     ),
+    "deletions.request": lambda s, it: deletions.request(
+        s, tenant_id=it.tenant, stream_id=it.stream, reason="mine"
+    ),
+    "deletions.get": lambda s, it: deletions.get(
+        s, tenant_id=it.tenant, deletion_id=deletion_id(stream=it.deleted)
+    ),
+    "deletions.list_page": lambda s, it: deletions.list_page(s, tenant_id=it.tenant, limit=9),
+    "deletions.delete_rows": lambda s, it: deletions.delete_rows(
+        s, tenant_id=it.tenant, stream_id=it.deleted
+    ),
+    "deletions.record_objects": lambda s, it: deletions.record_objects(
+        s, tenant_id=it.tenant, stream_id=it.deleted, files=1, media=1
+    ),
+    "deletions.finish": lambda s, it: deletions.finish(
+        s, tenant_id=it.tenant, stream_id=it.deleted, cdn_expires_at=None
+    ),
+    "deletions.hold_stream": lambda s, it: deletions.hold_stream(
+        s, tenant_id=it.tenant, stream_id=it.stream, reason="mine"
+    ),
+    "deletions.hold_highlight": lambda s, it: deletions.hold_highlight(
+        s, tenant_id=it.tenant, highlight_id=it.highlight, reason="mine"
+    ),
+    "deletions.is_held": lambda s, it: deletions.is_held(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
+    "deletions.require_not_held": lambda s, it: deletions.require_not_held(
+        s, tenant_id=it.tenant, stream_id=it.stream
+    ),
     "export_batches.create": lambda s, it: export_batches.create(
         s, tenant_id=it.tenant, batch_id=uuid4(), request={}, exports=1
     ),
@@ -502,9 +538,7 @@ ATTACKS: dict[str, Attack] = {
     "export_batches.remove": lambda s, it: export_batches.remove(
         s, tenant_id=it.tenant, batch_id=it.batch
     ),
-    "export_batches.counts": lambda s, it: export_batches.counts(
-        s, tenant_id=it.tenant, batch_ids=[it.batch]
-    ),
+    "export_batches.counts": _batch_counts,
     "export_batches.exports_of": lambda s, it: export_batches.exports_of(
         s, tenant_id=it.tenant, batch_id=it.batch
     ),
@@ -715,12 +749,6 @@ ATTACKS: dict[str, Attack] = {
     "streams.gaps": lambda s, it: streams.gaps(s, tenant_id=it.tenant, stream_id=it.stream),
     "streams.windows": lambda s, it: streams.windows(s, tenant_id=it.tenant, stream_id=it.stream),
     "streams.delete_unstarted": lambda s, it: streams.delete_unstarted(
-        s, tenant_id=it.tenant, stream_id=it.stream
-    ),
-    "streams.delete_with_contents": lambda s, it: streams.delete_with_contents(
-        s, tenant_id=it.tenant, stream_id=it.stream
-    ),
-    "streams.clip_files": lambda s, it: streams.clip_files(
         s, tenant_id=it.tenant, stream_id=it.stream
     ),
     "streams.keep_media": lambda s, it: streams.keep_media(

@@ -26,6 +26,7 @@ from infra.db.repositories import (
     audit,
     beams,
     connections,
+    deletions,
     deliveries,
     highlights,
     idempotency,
@@ -42,6 +43,7 @@ from tests.factories.clips import gap
 from tests.factories.rows import (
     PROFILE,
     new_clip,
+    new_deletion,
     new_delivery,
     new_endpoint,
     new_export,
@@ -132,6 +134,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
         clip=clip,
         export=export,
         batch=await new_export_batch(database, tenant, stream),
+        deleted=await _deleted_stream(database, tenant),
         key=key.id,
         key_hash=key_hash,
         event=event,
@@ -144,6 +147,14 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
         profile=profile,
         author="a",
     )
+
+
+async def _deleted_stream(database: Database, tenant: UUID) -> UUID:
+    deletion = await new_deletion(database, tenant)
+    async with database.session(tenant) as session:
+        row = await deletions.get(session, tenant_id=tenant, deletion_id=deletion)
+    assert row is not None
+    return row.stream_id
 
 
 async def _connect(session: AsyncSession, tenant: UUID, connection: UUID, beam: str) -> None:
@@ -191,6 +202,7 @@ def nobody() -> Target:
         clip=uuid4(),
         export=uuid4(),
         batch=uuid4(),
+        deleted=uuid4(),
         key=uuid4(),
         key_hash=uuid4().bytes,
         event=uuid4(),

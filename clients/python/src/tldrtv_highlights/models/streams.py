@@ -30,6 +30,13 @@ class Gap(Model):
     resolution: str
 
 
+class LegalHold(Model):
+    """Why a stream or highlight may not be deleted, and since when."""
+
+    reason: str
+    since: AwareDatetime
+
+
 class Stream(Model):
     """A stream; positions in seconds of its media time."""
 
@@ -83,3 +90,21 @@ class ChapterList(Model):
     """The chapters of a stream, in order."""
 
     data: tuple[Chapter, ...]
+
+
+class Deletion(Model):
+    """The deletion of a stream: what was deleted, and when nothing was left."""
+
+    id: str
+    stream_id: str
+    external_id: str | None
+    reason: str
+    status: str
+    rows: dict[str, int]
+    rows_deleted_at: AwareDatetime | None
+    files: int
+    media: int
+    verified_at: AwareDatetime | None
+    cdn_expires_at: AwareDatetime | None
+    created_at: AwareDatetime
+    finished_at: AwareDatetime | None
