@@ -8,7 +8,7 @@ from activities.interfaces import ExportBatches
 from app.services.webhooks import WebhookDispatcher
 from domain.exports.batches import BatchRef, NextExports, NextExportsInput
 from infra.db.engine import Database
-from infra.db.repositories import export_batches
+from infra.db.repositories import exports
 
 
 class ExportBatchActivities(ExportBatches):
@@ -26,16 +26,16 @@ class ExportBatchActivities(ExportBatches):
     @activity.defn(name="start_export_batch")
     async def start_export_batch(self, batch: BatchRef) -> None:
         async with self._database.session(batch.tenant_id) as session:
-            await export_batches.start(session, batch)
+            await exports.start_batch(session, batch)
 
     @activity.defn(name="next_exports")
     async def next_exports(self, request: NextExportsInput) -> NextExports:
         async with self._database.session(request.batch.tenant_id) as session:
-            return await export_batches.next_exports(session, request)
+            return await exports.next_exports(session, request)
 
     @activity.defn(name="finish_export_batch")
     async def finish_export_batch(self, batch: BatchRef) -> None:
         async with self._database.session(batch.tenant_id) as session:
-            is_event = await export_batches.finish(session, batch)
+            is_event = await exports.finish_batch(session, batch)
         if is_event and self._dispatcher is not None:
             await self._dispatcher.try_dispatch(batch.tenant_id)

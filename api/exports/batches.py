@@ -46,7 +46,7 @@ from domain.highlights.explanation import headline
 from domain.highlights.selection import DecisionStatus
 from domain.text import Name
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import export_batches, exports, highlights
+from infra.db.repositories import exports, highlights
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.tables import ExportBatch
@@ -261,11 +261,11 @@ async def list_export_batches(
     after = decode(cursor, sort=_NEWEST, by_time=True)
     tenant_id = caller.tenant_id
     async with services.database.session(tenant_id) as session:
-        rows = await export_batches.list_page(
+        rows = await exports.list_batches(
             session, tenant_id=tenant_id, after=after, limit=limit + 1
         )
         page = rows[:limit]
-        counts = await export_batches.counts(
+        counts = await exports.batch_counts(
             session, tenant_id=tenant_id, batch_ids=[row.id for row in page]
         )
     return Page(
@@ -385,7 +385,7 @@ async def download_export_batch(
 
 async def _found(services: Services, tenant_id: UUID, batch_id: UUID) -> ExportBatch:
     async with services.database.session(tenant_id) as session:
-        row = await export_batches.get(session, tenant_id=tenant_id, batch_id=batch_id)
+        row = await exports.get_batch(session, tenant_id=tenant_id, batch_id=batch_id)
     if row is None:
         raise ExportBatchNotFoundProblem
     return row
@@ -393,7 +393,7 @@ async def _found(services: Services, tenant_id: UUID, batch_id: UUID) -> ExportB
 
 async def _shown(services: Services, row: ExportBatch) -> ExportBatchModel:
     async with services.database.session(row.tenant_id) as session:
-        counts = await export_batches.counts(session, tenant_id=row.tenant_id, batch_ids=[row.id])
+        counts = await exports.batch_counts(session, tenant_id=row.tenant_id, batch_ids=[row.id])
     return ExportBatchModel.of(row, counts[row.id], services)
 
 
@@ -401,7 +401,7 @@ async def _files(services: Services, batch: ExportBatch) -> list[tuple[BatchFile
     """Return the files of a batch that are ready, each with its key in the clip store."""
     tenant_id = batch.tenant_id
     async with services.database.session(tenant_id) as session:
-        rows = await export_batches.exports_of(session, tenant_id=tenant_id, batch_id=batch.id)
+        rows = await exports.exports_of_batch(session, tenant_id=tenant_id, batch_id=batch.id)
         specs = {row.id: exports.spec_of(row) for row in rows}
         ids = [spec.source.highlight_id for spec in specs.values() if spec.source.highlight_id]
         about = await highlights.get_many(session, tenant_id=tenant_id, highlight_ids=ids)

@@ -32,7 +32,7 @@ from domain.streams.deletion import (
 )
 from domain.text import Name
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import deletions
+from infra.db.repositories import streams
 from infra.db.tables import Deletion
 
 router = APIRouter(prefix="/v1", tags=["deletions"])
@@ -81,7 +81,7 @@ class DeletionModel(BaseModel):
     @classmethod
     def of(cls, row: Deletion) -> Self:
         """Return a deletion."""
-        proof: DeletionProof = deletions.proof_of(row)
+        proof: DeletionProof = streams.proof_of(row)
         return cls(
             id=row.id,
             stream_id=row.stream_id,
@@ -141,7 +141,7 @@ async def list_deletions(
     """List deletions of streams, newest first."""
     after = decode(cursor, sort=_NEWEST, by_time=True)
     async with services.database.session(caller.tenant_id) as session:
-        rows = await deletions.list_page(
+        rows = await streams.list_deletions(
             session, tenant_id=caller.tenant_id, after=after, limit=limit + 1
         )
     return Page(
@@ -160,7 +160,9 @@ async def get_deletion(
 ) -> DeletionModel:
     """Read what was deleted of a stream, and when."""
     async with services.database.session(caller.tenant_id) as session:
-        row = await deletions.get(session, tenant_id=caller.tenant_id, deletion_id=deletion_id)
+        row = await streams.get_deletion(
+            session, tenant_id=caller.tenant_id, deletion_id=deletion_id
+        )
     if row is None:
         raise DeletionNotFoundProblem
     return DeletionModel.of(row)
@@ -232,7 +234,7 @@ async def _hold_stream(
 ) -> LegalHold | None:
     try:
         async with services.database.session(tenant_id) as session:
-            return await deletions.hold_stream(
+            return await streams.hold_stream(
                 session, tenant_id=tenant_id, stream_id=stream_id, reason=reason
             )
     except RecordMissingError:
@@ -246,7 +248,7 @@ async def _hold_highlight(
 ) -> LegalHold | None:
     try:
         async with services.database.session(tenant_id) as session:
-            return await deletions.hold_highlight(
+            return await streams.hold_highlight(
                 session, tenant_id=tenant_id, highlight_id=highlight_id, reason=reason
             )
     except RecordMissingError:

@@ -29,7 +29,7 @@ from domain.streams.status import TERMINAL
 from domain.tenants.usage import PLANS, PlanName, require_clip_length
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips, deletions, streams, tenants
+from infra.db.repositories import clips, streams, tenants
 from infra.db.tables import Clip, Stream
 from infra.storage.clips import ClipStore
 from infra.storage.segment_index import StoredSegments
@@ -151,7 +151,7 @@ class ClipService:
             raise RecordMissingError("clip", clip_id)
         if row.highlight_id is not None:
             raise HighlightClipError
-        await deletions.require_not_held(session, tenant_id=tenant_id, stream_id=row.stream_id)
+        await streams.require_not_held(session, tenant_id=tenant_id, stream_id=row.stream_id)
         # Before the commit: while a row names its files, the request can be repeated.
         for key in (row.key, row.thumbnail_key):
             if key is not None:
@@ -214,7 +214,7 @@ class MediaRetention:
             kept = await self.keep(tenant_id=tenant_id, stream_id=stream_id)
             return None if kept else release
         async with self._database.session(tenant_id) as session:
-            if await deletions.is_held(session, tenant_id=tenant_id, stream_id=stream_id):
+            if await streams.is_held(session, tenant_id=tenant_id, stream_id=stream_id):
                 return None
             needed = await clips.needed_from(session, tenant_id=tenant_id, stream_id=stream_id)
         if needed is None:

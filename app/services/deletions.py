@@ -23,7 +23,7 @@ from domain.streams.reconciliation import ExecutionState
 from domain.streams.status import TERMINAL
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import deletions, streams
+from infra.db.repositories import streams
 from infra.db.tables import Deletion
 from infra.storage.clips import ClipStore
 from infra.storage.segments import SegmentStore
@@ -78,7 +78,7 @@ class StreamDeletion:
             TemporalUnavailableError: Temporal does not respond; the request can be repeated.
         """
         async with self._database.session(tenant_id) as session:
-            row = await deletions.request(
+            row = await streams.request_deletion(
                 session, tenant_id=tenant_id, stream_id=stream_id, reason=reason
             )
         if row.status != DeletionStatus.DONE:
@@ -99,7 +99,7 @@ class StreamDeletion:
             stream = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
             if stream is None:
                 raise RecordMissingError("stream", stream_id)
-            row = await deletions.request(
+            row = await streams.request_deletion(
                 session, tenant_id=tenant_id, stream_id=stream_id, reason=""
             )
         if stream.status not in TERMINAL:
@@ -137,7 +137,7 @@ class StreamDeletion:
         """Delete files and media, then rows: while there are rows, a failure can be retried."""
         await self._delete_objects(tenant_id, stream_id)
         async with self._database.session(tenant_id) as session:
-            await deletions.delete_rows(session, tenant_id=tenant_id, stream_id=stream_id)
+            await streams.delete_rows(session, tenant_id=tenant_id, stream_id=stream_id)
 
     async def _verify(self, tenant_id: UUID, stream_id: UUID) -> DeletionProof | None:
         """Record that nothing is left, if so: what is stored from now on deletes itself."""
@@ -145,7 +145,7 @@ class StreamDeletion:
             return None
         expires = datetime.now(UTC) + CDN_KEEPS if self._has_cdn else None
         async with self._database.session(tenant_id) as session:
-            return await deletions.finish(
+            return await streams.finish_deletion(
                 session, tenant_id=tenant_id, stream_id=stream_id, cdn_expires_at=expires
             )
 
@@ -156,7 +156,7 @@ class StreamDeletion:
         media = await self._segments.delete_prefix(prefix)
         if files or media:
             async with self._database.session(tenant_id) as session:
-                await deletions.record_objects(
+                await streams.record_deleted_objects(
                     session, tenant_id=tenant_id, stream_id=stream_id, files=files, media=media
                 )
         return files + media

@@ -28,7 +28,7 @@ from domain.ids import SearchAttribute, batch_export_id, export_batch_workflow_i
 from domain.tenants.usage import PLANS, PlanName, require_batch_quota, require_rendition_quota
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import clips, export_batches, exports, highlights
+from infra.db.repositories import clips, exports, highlights
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.tables import ExportBatch
 from infra.temporal.client import TemporalUnavailableError, keyword_attributes, temporal_error
@@ -91,7 +91,7 @@ class ExportBatchService:
             NothingToExportError: nothing that can be exported matches.
             ExportQuotaExceededError: the tenant's plan does not allow it.
         """
-        found = await export_batches.get(session, tenant_id=new.tenant_id, batch_id=new.batch_id)
+        found = await exports.get_batch(session, tenant_id=new.tenant_id, batch_id=new.batch_id)
         if found is not None:
             return found
         sources = await _sources(session, new)
@@ -103,7 +103,7 @@ class ExportBatchService:
         )
         require_rendition_quota(plan, len(new.renditions))
         require_batch_quota(plan, len(sources))
-        row = await export_batches.create(
+        row = await exports.create_batch(
             session,
             tenant_id=new.tenant_id,
             batch_id=new.batch_id,
@@ -131,7 +131,7 @@ class ExportBatchService:
             await self._start(BatchRef(tenant_id=batch.tenant_id, batch_id=batch.id))
         except TemporalUnavailableError:
             async with self._database.session(batch.tenant_id) as session:
-                await export_batches.remove(session, tenant_id=batch.tenant_id, batch_id=batch.id)
+                await exports.remove_batch(session, tenant_id=batch.tenant_id, batch_id=batch.id)
             raise
 
     async def cancel(self, tenant_id: UUID, batch_id: UUID) -> ExportBatch:
@@ -143,14 +143,14 @@ class ExportBatchService:
         """
         batch = BatchRef(tenant_id=tenant_id, batch_id=batch_id)
         async with self._database.session(tenant_id) as session:
-            row = await export_batches.get(session, tenant_id=tenant_id, batch_id=batch_id)
+            row = await exports.get_batch(session, tenant_id=tenant_id, batch_id=batch_id)
         if row is None:
             raise RecordMissingError("export_batch", batch_id)
         if row.status in FINISHED:
             return row
         await self._signal_cancel(batch)
         async with self._database.session(tenant_id) as session:
-            return await export_batches.cancel(session, batch, message=_CANCELLED)
+            return await exports.cancel_batch(session, batch, message=_CANCELLED)
 
     async def resume(self, tenant_id: UUID, batch_id: UUID) -> ExportBatch:
         """Go on with a canceled batch; any other stays as it is. Idempotent.
@@ -162,7 +162,7 @@ class ExportBatchService:
         """
         batch = BatchRef(tenant_id=tenant_id, batch_id=batch_id)
         async with self._database.session(tenant_id) as session:
-            row = await export_batches.resume(session, batch)
+            row = await exports.resume_batch(session, batch)
         if row.status == ExportStatus.QUEUED:
             await self._start(batch, is_resumed=True)
         return row

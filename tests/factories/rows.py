@@ -30,10 +30,8 @@ from infra.db.repositories import (
     api_keys,
     clips,
     connections,
-    deletions,
     deliveries,
     endpoints,
-    export_batches,
     exports,
     highlights,
     streams,
@@ -206,7 +204,7 @@ async def new_export_batch(
     """A batch of queued exports, which nothing makes."""
     batch_id = uuid4()
     async with database.session(tenant_id) as session:
-        await export_batches.create(
+        await exports.create_batch(
             session, tenant_id=tenant_id, batch_id=batch_id, request={}, exports=exports_in_it
         )
         for number in range(1, exports_in_it + 1):
@@ -224,8 +222,10 @@ async def new_deletion(database: Database, tenant_id: UUID) -> UUID:
     """The deletion of a stream whose rows are deleted."""
     stream_id = await new_stream(database, tenant_id)
     async with database.session(tenant_id) as session:
-        row = await deletions.request(session, tenant_id=tenant_id, stream_id=stream_id, reason="")
-        await deletions.delete_rows(session, tenant_id=tenant_id, stream_id=stream_id)
+        row = await streams.request_deletion(
+            session, tenant_id=tenant_id, stream_id=stream_id, reason=""
+        )
+        await streams.delete_rows(session, tenant_id=tenant_id, stream_id=stream_id)
     return row.id
 
 

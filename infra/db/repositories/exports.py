@@ -1,4 +1,4 @@
-"""Exports: what to make for a tenant, and the files once they are ready."""
+"""Exports and batches of them: what to make for a tenant, and the files once they are ready."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.exports.batches import BatchCounts, BatchItem, BatchRef, NextExports, NextExportsInput
 from domain.exports.models import (
     FINISHED,
     ExportRecord,
@@ -19,7 +20,7 @@ from domain.tenants.usage import PLANS, Plan, PlanName, UsageKind, require_expor
 from infra.db.errors import RecordMissingError
 from infra.db.keyset import Order, Position
 from infra.db.repositories import tenants, usage
-from infra.db.repositories.events import append_export_event
+from infra.db.repositories.events import append_batch_event, append_export_event
 from infra.db.tables import Export, ExportBatch
 
 _NEWEST: Final = Order(column=Export.created_at, id=Export.id, descending=True)
@@ -187,3 +188,182 @@ def results_of(row: Export) -> dict[int, RenderedRendition]:
     """Return the renditions that have finished, by number."""
     every = (RenderedRendition.model_validate(result) for result in row.results)
     return {each.number: each for each in every}
+
+
+_NEWEST_BATCH: Final = Order(column=ExportBatch.created_at, id=ExportBatch.id, descending=True)
+
+
+async def create_batch(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    batch_id: UUID,
+    request: dict[str, Any],
+    exports: int,
+) -> ExportBatch:
+    """Insert a batch that is about to start; its exports are created after it."""
+    row = ExportBatch(
+        tenant_id=tenant_id,
+        id=batch_id,
+        status=ExportStatus.QUEUED.value,
+        request=request,
+        exports=exports,
+    )
+    session.add(row)
+    await session.flush()
+    await session.refresh(row)
+    return row
+
+
+async def get_batch(
+    session: AsyncSession, *, tenant_id: UUID, batch_id: UUID
+) -> ExportBatch | None:
+    """Return a batch, or None when the tenant has none of this id."""
+    return await session.get(ExportBatch, (tenant_id, batch_id))
+
+
+async def list_batches(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    after: Position | None = None,
+    limit: int = 50,
+) -> list[ExportBatch]:
+    """Return batches, newest first."""
+    query = select(ExportBatch).where(ExportBatch.tenant_id == tenant_id)
+    return list(await session.scalars(_NEWEST_BATCH.page(query, after=after, limit=limit)))
+
+
+async def remove_batch(session: AsyncSession, *, tenant_id: UUID, batch_id: UUID) -> None:
+    """Delete a batch with its exports, whose files are the caller's to delete."""
+    row = await get_batch(session, tenant_id=tenant_id, batch_id=batch_id)
+    if row is not None:
+        await session.delete(row)
+
+
+async def batch_counts(
+    session: AsyncSession, *, tenant_id: UUID, batch_ids: list[UUID]
+) -> dict[UUID, BatchCounts]:
+    """Return how many exports of each batch have each status."""
+    found = await session.execute(
+        select(Export.batch_id, Export.status, func.count())
+        .where(Export.tenant_id == tenant_id, Export.batch_id.in_(batch_ids))
+        .group_by(Export.batch_id, Export.status)
+    )
+    by_batch: dict[UUID, dict[str, int]] = {each: {} for each in batch_ids}
+    for batch_id, status, number in found:
+        if batch_id is not None:
+            by_batch[batch_id][status] = number
+    return {batch_id: BatchCounts.of(each) for batch_id, each in by_batch.items()}
+
+
+async def exports_of_batch(
+    session: AsyncSession, *, tenant_id: UUID, batch_id: UUID
+) -> list[Export]:
+    """Return the exports of a batch, in order."""
+    return list(
+        await session.scalars(
+            select(Export)
+            .where(Export.tenant_id == tenant_id, Export.batch_id == batch_id)
+            .order_by(Export.batch_number)
+        )
+    )
+
+
+async def next_exports(session: AsyncSession, request: NextExportsInput) -> NextExports:
+    """Return the next exports that are queued, in order.
+
+    Raises:
+        RecordMissingError: the batch does not exist.
+    """
+    batch = request.batch
+    await _locked_batch(session, batch)
+    rows = await session.scalars(
+        select(Export)
+        .where(
+            Export.tenant_id == batch.tenant_id,
+            Export.batch_id == batch.batch_id,
+            Export.batch_number > request.after,
+            Export.status == ExportStatus.QUEUED,
+        )
+        .order_by(Export.batch_number)
+        .limit(request.limit)
+    )
+    return NextExports(
+        items=tuple(BatchItem(number=row.batch_number or 1, spec=spec_of(row)) for row in rows)
+    )
+
+
+async def start_batch(session: AsyncSession, batch: BatchRef) -> None:
+    """Record that a batch is being made.
+
+    Raises:
+        RecordMissingError: the batch does not exist.
+    """
+    row = await _locked_batch(session, batch)
+    if row.status == ExportStatus.QUEUED:
+        await _set_batch(session, row, ExportStatus.RUNNING)
+
+
+async def finish_batch(session: AsyncSession, batch: BatchRef) -> bool:
+    """Record the end of a batch, whose exports have all had their turn. Idempotent.
+
+    Return True if that is an event. A batch that was canceled stays so.
+
+    Raises:
+        RecordMissingError: the batch does not exist.
+    """
+    row = await _locked_batch(session, batch)
+    if row.status in FINISHED:
+        return False
+    found = await batch_counts(session, tenant_id=batch.tenant_id, batch_ids=[batch.batch_id])
+    status, message = found[batch.batch_id].outcome
+    await _set_batch(session, row, status, message)
+    return await append_batch_event(session, row, found[batch.batch_id])
+
+
+async def cancel_batch(session: AsyncSession, batch: BatchRef, *, message: str) -> ExportBatch:
+    """Record that no further export of a batch is begun; one that has finished stays as it is.
+
+    Raises:
+        RecordMissingError: the batch does not exist.
+    """
+    row = await _locked_batch(session, batch)
+    if row.status not in FINISHED:
+        await _set_batch(session, row, ExportStatus.CANCELLED, message)
+    return row
+
+
+async def resume_batch(session: AsyncSession, batch: BatchRef) -> ExportBatch:
+    """Record that a canceled batch is queued again; any other stays as it is.
+
+    Raises:
+        RecordMissingError: the batch does not exist.
+    """
+    row = await _locked_batch(session, batch)
+    if row.status == ExportStatus.CANCELLED:
+        await _set_batch(session, row, ExportStatus.QUEUED)
+    return row
+
+
+async def _set_batch(
+    session: AsyncSession, row: ExportBatch, status: ExportStatus, message: str = ""
+) -> None:
+    row.status = status.value
+    row.message = message
+    row.finished_at = func.now() if status in FINISHED else None
+    row.updated_at = func.now()
+    row.revision += 1
+    await session.flush()
+    await session.refresh(row)
+
+
+async def _locked_batch(session: AsyncSession, batch: BatchRef) -> ExportBatch:
+    row = await session.scalar(
+        select(ExportBatch)
+        .where(ExportBatch.tenant_id == batch.tenant_id, ExportBatch.id == batch.batch_id)
+        .with_for_update()
+    )
+    if row is None:
+        raise RecordMissingError("export_batch", batch.batch_id)
+    return row

@@ -28,7 +28,7 @@ from domain.streams.status import StreamProgress, StreamStatus
 from domain.tenants.keys import Scope
 from domain.tenants.retention import RecordKind
 from infra.db.engine import Database
-from infra.db.repositories import deletions, streams, tenants
+from infra.db.repositories import streams, tenants
 from infra.db.tables import Stream
 from infra.settings import Settings
 from tests.factories.rows import new_clip, new_export, new_highlight, new_stream
@@ -237,7 +237,9 @@ async def test_nothing_of_a_stream_that_is_being_deleted_can_be_held(
     account: Account, database: Database, stream: UUID
 ) -> None:
     async with database.session(account.tenant_id) as session:
-        await deletions.request(session, tenant_id=account.tenant_id, stream_id=stream, reason="")
+        await streams.request_deletion(
+            session, tenant_id=account.tenant_id, stream_id=stream, reason=""
+        )
     path = f"/v1/streams/{stream}/legal-hold"
     response = await account.http.put(path, json={"reason": "late"})
     assert_problem(response, 409, "deletion_in_progress")

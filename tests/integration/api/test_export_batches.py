@@ -25,7 +25,7 @@ from domain.highlights.selection import DecisionStatus
 from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
-from infra.db.repositories import events, export_batches, exports
+from infra.db.repositories import events, exports
 from infra.media.exports.renderer import ExportRenderer
 from infra.media.ffmpeg import FfmpegLimits, find_ffmpeg
 from infra.media.pool import MediaPool
@@ -93,7 +93,6 @@ async def test_a_batch_is_made_and_downloaded_as_one_file(
             renderer=ExportRenderer(pool=pool, binary=find_ffmpeg(), limits=FfmpegLimits()),
         )
         batches = ExportBatchActivities(database)
-        records = [steps.record_export, batches.start_export_batch]
         async with (
             Worker(
                 temporal_client,
@@ -104,7 +103,10 @@ async def test_a_batch_is_made_and_downloaded_as_one_file(
             Worker(
                 temporal_client,
                 task_queue=task_queues.IO,
-                activities=[*records, batches.next_exports, batches.finish_export_batch],
+                activities=[
+                    *(steps.record_export, batches.start_export_batch),
+                    *(batches.next_exports, batches.finish_export_batch),
+                ],
             ),
             Worker(
                 temporal_client,
@@ -231,7 +233,7 @@ async def test_an_export_that_was_canceled_before_its_turn_is_not_made(
         tenant_id=tenant, export_id=UUID(export["id"]), status=ExportStatus.RUNNING
     )
     async with database.session(tenant) as session:
-        found = await export_batches.next_exports(session, NextExportsInput(batch=ref, limit=9))
+        found = await exports.next_exports(session, NextExportsInput(batch=ref, limit=9))
         assert found.items == ()
         with pytest.raises(RecordMissingError):  # so its workflow deletes what it stored
             await exports.record_export(session, started)

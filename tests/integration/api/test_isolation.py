@@ -198,7 +198,7 @@ async def owned(other_account: Account, database: Database, clip_root: Path) -> 
         "clip_id": clip,
         "export_id": export,
         "deletion_id": await new_deletion(database, tenant),
-        "batch_id": await new_export_batch(database, tenant, stream),
+        "batch_id": await new_export_batch(database, tenant, stream, exports_in_it=0),
         "endpoint_id": endpoint,
         "delivery_id": delivery,
         "connection_id": UUID(connection["id"]),

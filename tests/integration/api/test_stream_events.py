@@ -19,7 +19,7 @@ from domain.highlights.selection import DecisionStatus
 from domain.streams.messages import StreamRecord
 from domain.streams.status import StreamProgress, StreamStatus
 from infra.db.engine import Database
-from infra.db.repositories import deletions, streams
+from infra.db.repositories import streams
 from infra.settings import Settings
 from tests.factories.rows import new_clip, new_highlight, new_stream
 from tests.integration.api.conftest import Account, OpenClient
@@ -146,8 +146,10 @@ async def test_a_deleted_stream_ends_it(
 ) -> None:
     following = asyncio.create_task(follow(client, account, stream))
     async with database.session(account.tenant_id) as session:
-        await deletions.request(session, tenant_id=account.tenant_id, stream_id=stream, reason="")
-        await deletions.delete_rows(session, tenant_id=account.tenant_id, stream_id=stream)
+        await streams.request_deletion(
+            session, tenant_id=account.tenant_id, stream_id=stream, reason=""
+        )
+        await streams.delete_rows(session, tenant_id=account.tenant_id, stream_id=stream)
     response = await following
     # Whether the deletion or the request came first: it is not found, or it ends.
     assert response.status_code == 404 or told(response)[-1].data == {"reason": "deleted"}

@@ -62,11 +62,9 @@ from infra.db.repositories import (
     beams,
     clips,
     connections,
-    deletions,
     deliveries,
     endpoints,
     events,
-    export_batches,
     exports,
     highlights,
     idempotency,
@@ -240,7 +238,7 @@ def _batch(it: Target) -> BatchRef:
 
 
 async def _batch_counts(session: AsyncSession, it: Target) -> object:
-    found = await export_batches.counts(session, tenant_id=it.tenant, batch_ids=[it.batch])
+    found = await exports.batch_counts(session, tenant_id=it.tenant, batch_ids=[it.batch])
     return list(found.values())
 
 
@@ -498,57 +496,51 @@ ATTACKS: dict[str, Attack] = {
             tenant_id=it.tenant, export_id=it.export, status=ExportStatus.FAILED, message="mine"
         ),
     ),
-    "deletions.request": lambda s, it: deletions.request(
+    "streams.request_deletion": lambda s, it: streams.request_deletion(
         s, tenant_id=it.tenant, stream_id=it.stream, reason="mine"
     ),
-    "deletions.get": lambda s, it: deletions.get(
+    "streams.get_deletion": lambda s, it: streams.get_deletion(
         s, tenant_id=it.tenant, deletion_id=deletion_id(stream=it.deleted)
     ),
-    "deletions.list_page": lambda s, it: deletions.list_page(s, tenant_id=it.tenant, limit=9),
-    "deletions.delete_rows": lambda s, it: deletions.delete_rows(
+    "streams.list_deletions": lambda s, it: streams.list_deletions(s, tenant_id=it.tenant, limit=9),
+    "streams.delete_rows": lambda s, it: streams.delete_rows(
         s, tenant_id=it.tenant, stream_id=it.deleted
     ),
-    "deletions.record_objects": lambda s, it: deletions.record_objects(
+    "streams.record_deleted_objects": lambda s, it: streams.record_deleted_objects(
         s, tenant_id=it.tenant, stream_id=it.deleted, files=1, media=1
     ),
-    "deletions.finish": lambda s, it: deletions.finish(
+    "streams.finish_deletion": lambda s, it: streams.finish_deletion(
         s, tenant_id=it.tenant, stream_id=it.deleted, cdn_expires_at=None
     ),
-    "deletions.hold_stream": lambda s, it: deletions.hold_stream(
+    "streams.hold_stream": lambda s, it: streams.hold_stream(
         s, tenant_id=it.tenant, stream_id=it.stream, reason="mine"
     ),
-    "deletions.hold_highlight": lambda s, it: deletions.hold_highlight(
+    "streams.hold_highlight": lambda s, it: streams.hold_highlight(
         s, tenant_id=it.tenant, highlight_id=it.highlight, reason="mine"
     ),
-    "deletions.is_held": lambda s, it: deletions.is_held(
+    "streams.is_held": lambda s, it: streams.is_held(s, tenant_id=it.tenant, stream_id=it.stream),
+    "streams.require_not_held": lambda s, it: streams.require_not_held(
         s, tenant_id=it.tenant, stream_id=it.stream
     ),
-    "deletions.require_not_held": lambda s, it: deletions.require_not_held(
-        s, tenant_id=it.tenant, stream_id=it.stream
-    ),
-    "export_batches.create": lambda s, it: export_batches.create(
+    "exports.create_batch": lambda s, it: exports.create_batch(
         s, tenant_id=it.tenant, batch_id=uuid4(), request={}, exports=1
     ),
-    "export_batches.get": lambda s, it: export_batches.get(
+    "exports.get_batch": lambda s, it: exports.get_batch(s, tenant_id=it.tenant, batch_id=it.batch),
+    "exports.list_batches": lambda s, it: exports.list_batches(s, tenant_id=it.tenant, limit=9),
+    "exports.remove_batch": lambda s, it: exports.remove_batch(
         s, tenant_id=it.tenant, batch_id=it.batch
     ),
-    "export_batches.list_page": lambda s, it: export_batches.list_page(
-        s, tenant_id=it.tenant, limit=9
-    ),
-    "export_batches.remove": lambda s, it: export_batches.remove(
+    "exports.batch_counts": _batch_counts,
+    "exports.exports_of_batch": lambda s, it: exports.exports_of_batch(
         s, tenant_id=it.tenant, batch_id=it.batch
     ),
-    "export_batches.counts": _batch_counts,
-    "export_batches.exports_of": lambda s, it: export_batches.exports_of(
-        s, tenant_id=it.tenant, batch_id=it.batch
-    ),
-    "export_batches.next_exports": lambda s, it: export_batches.next_exports(
+    "exports.next_exports": lambda s, it: exports.next_exports(
         s, NextExportsInput(batch=_batch(it), limit=9)
     ),
-    "export_batches.start": lambda s, it: export_batches.start(s, _batch(it)),
-    "export_batches.finish": lambda s, it: export_batches.finish(s, _batch(it)),
-    "export_batches.cancel": lambda s, it: export_batches.cancel(s, _batch(it), message="mine"),
-    "export_batches.resume": lambda s, it: export_batches.resume(s, _batch(it)),
+    "exports.start_batch": lambda s, it: exports.start_batch(s, _batch(it)),
+    "exports.finish_batch": lambda s, it: exports.finish_batch(s, _batch(it)),
+    "exports.cancel_batch": lambda s, it: exports.cancel_batch(s, _batch(it), message="mine"),
+    "exports.resume_batch": lambda s, it: exports.resume_batch(s, _batch(it)),
     "events.append_batch_event": lambda s, it: events.append_batch_event(
         s, _batch_row(it), BatchCounts()
     ),

@@ -26,7 +26,6 @@ from infra.db.repositories import (
     audit,
     beams,
     connections,
-    deletions,
     deliveries,
     highlights,
     idempotency,
@@ -152,7 +151,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
 async def _deleted_stream(database: Database, tenant: UUID) -> UUID:
     deletion = await new_deletion(database, tenant)
     async with database.session(tenant) as session:
-        row = await deletions.get(session, tenant_id=tenant, deletion_id=deletion)
+        row = await streams.get_deletion(session, tenant_id=tenant, deletion_id=deletion)
     assert row is not None
     return row.stream_id
 
