@@ -19,6 +19,7 @@ from api.clips import routes as clips
 from api.connections import hms_webhooks
 from api.connections import routes as connections
 from api.errors.handlers import add_exception_handlers
+from api.exports import batches as export_batches
 from api.exports import routes as exports
 from api.highlights import feedback, search
 from api.highlights import routes as highlights
@@ -40,8 +41,9 @@ from api.openapi.document import add_documentation, complete_document, document_
 from api.profiles import routes as profiles
 from api.profiles import taste
 from api.services import Services
+from api.streams import chapters as stream_chapters
+from api.streams import deletions, recordings
 from api.streams import events as stream_events
-from api.streams import recordings
 from api.streams import routes as streams
 from api.usage import routes as usage
 from api.webhooks import deliveries
@@ -77,9 +79,9 @@ _GZIP_LEVEL: Final = 5
 # search before `/v1/highlights/{highlight_id}`, and 100ms first, which sends most requests.
 _RESOURCES: Final = (
     hms_webhooks,
-    *(streams, stream_events, recordings),
+    *(streams, stream_events, stream_chapters, deletions, recordings),
     *(clip_playback, clips_on_demand),
-    *(search, highlights, feedback, clips, exports, profiles, taste),
+    *(search, highlights, feedback, clips, exports, export_batches, profiles, taste),
     *(connections, deliveries, webhooks),
     *(usage, keys, audit, health),
 )
@@ -87,6 +89,7 @@ _RESOURCES: Final = (
 _READS: Final = frozenset({"/v1/highlights/batch-get", "/v1/profiles/match"})
 _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "streams", "description": "Live streams and recordings, and their analysis."},
+    {"name": "deletions", "description": "Deleted streams with proof, and legal holds."},
     {"name": "highlights", "description": "Highlights found in streams."},
     {"name": "clips", "description": "Clips of highlights and on demand."},
     {"name": "exports", "description": "Files of clips and streams in other formats."},

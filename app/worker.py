@@ -15,6 +15,8 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clips import ClipActivities
+from activities.deletions import DeletionActivities
+from activities.export_batches import ExportBatchActivities
 from activities.exports import ExportActivities
 from activities.follow import AnalysisPool, FollowActivities, PositionWriter
 from activities.hms import InboundActivities
@@ -42,8 +44,10 @@ from infra.temporal.backlog import log_backlogs
 from infra.temporal.client import WorkflowExecutions, connect
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
+from workflows.deletion import DeletionWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.export import ExportWorkflow
+from workflows.export_batch import ExportBatchWorkflow
 from workflows.maintenance import MaintenanceWorkflow
 from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
@@ -54,6 +58,8 @@ WORKFLOWS: Final[Sequence[type]] = (
     StreamWorkflow,
     ClipWorkflow,
     ExportWorkflow,
+    ExportBatchWorkflow,
+    DeletionWorkflow,
     DeliveryWorkflow,
     OutboxRelayWorkflow,
     MaintenanceWorkflow,
@@ -261,6 +267,9 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         dispatcher=dispatcher,
     )
 
+    batches = ExportBatchActivities(database, dispatcher)
+    deleting = DeletionActivities(services.deletions)
+
     def activities(
         queue: str, concurrency: int, methods: Sequence[Callable[..., object]]
     ) -> Worker:
@@ -301,6 +310,10 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
                 records.record_stream,
                 records.record_clip,
                 exports.record_export,
+                batches.start_export_batch,
+                batches.next_exports,
+                batches.finish_export_batch,
+                deleting.delete_stream,
                 webhooks.relay_events,
                 maintenance.expire_records,
                 executions.reconcile_executions,

@@ -13,6 +13,7 @@ from api.errors.problems import ItemProblem
 from api.request_model import RequestModel
 from domain.media.segments import GapReason, GapStatus
 from domain.profiles.matching import ProfileMatch
+from domain.streams.deletion import LegalHold
 from domain.streams.messages import StreamRequest
 from domain.streams.status import (
     TERMINAL,
@@ -173,6 +174,9 @@ class StreamModel(BaseModel):
     ended_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    legal_hold: LegalHold | None = Field(
+        default=None, description="Why the stream may not be deleted, if it may not."
+    )
 
     @classmethod
     def of(cls, row: Stream, *, status: StreamStatus | None = None) -> Self:
@@ -210,6 +214,7 @@ class StreamModel(BaseModel):
             ended_at=row.ended_at,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            legal_hold=None if row.legal_hold is None else LegalHold.model_validate(row.legal_hold),
         )
 
     def with_progress(self, live: StreamProgress) -> Self:

@@ -51,12 +51,8 @@ from domain.streams.status import TERMINAL, EndReason, StreamEnd, StreamProgress
 from domain.tenants.usage import PlanName
 from domain.text import Language
 from infra.db.engine import Database
-from infra.db.errors import RecordMissingError
 from infra.db.repositories import profiles, streams
 from infra.db.tables import Stream
-from infra.storage.clips import ClipStore
-from infra.storage.segment_index import StoredSegments
-from infra.storage.segments import SegmentStore
 from infra.temporal.client import (
     TemporalUnavailableError,
     keyword_attributes,
@@ -527,41 +523,6 @@ async def stop(
         return stream, StreamStatus.ENDING
     closed = await close_orphan(database, stream)
     return closed, StreamStatus(closed.status)
-
-
-async def delete(
-    database: Database,
-    starter: StreamStarter,
-    clip_files: ClipStore,
-    segments: SegmentStore,
-    *,
-    tenant_id: UUID,
-    stream_id: UUID,
-) -> None:
-    """Cancel a stream and delete its rows, clip files and stored media. Usage records stay.
-
-    It can be retried after any failure: files are deleted while rows still name them.
-
-    Raises:
-        RecordMissingError: the tenant has no such stream.
-        TemporalUnavailableError: Temporal does not respond.
-    """
-    async with database.session(tenant_id) as session:
-        stream = await streams.get(session, tenant_id=tenant_id, stream_id=stream_id)
-        if stream is None:
-            raise RecordMissingError("stream", stream_id)
-        keys = await streams.clip_files(session, tenant_id=tenant_id, stream_id=stream_id)
-    if stream.status not in TERMINAL:
-        await starter.cancel(stream)
-    for key in keys:
-        await clip_files.delete(key)
-    async with database.session(tenant_id) as session:
-        left = await streams.delete_with_contents(session, tenant_id=tenant_id, stream_id=stream_id)
-    # Clips that became ready meanwhile; later ones find no row and delete their own files.
-    for key in left or ():
-        await clip_files.delete(key)
-    # A running workflow deletes the media too; here it is that of a stream that has ended.
-    await StoredSegments(segments, tenant_id=tenant_id, stream_id=stream_id).release(before=None)
 
 
 async def _following(

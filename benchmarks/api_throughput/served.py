@@ -27,6 +27,7 @@ _BOUNDLESS: Final = Plan(
     clips_per_day=1_000_000_000,
     concurrent_exports=1,
     renditions_per_export=1,
+    exports_per_batch=1,
 )
 
 

@@ -13,7 +13,7 @@ and 38.5), so words and tags are rows of `highlight_terms` and no GIN index.
 from __future__ import annotations
 
 from infra.db.tables.base import Base, one_of
-from infra.db.tables.exports import Export
+from infra.db.tables.exports import Export, ExportBatch
 from infra.db.tables.highlights import (
     Clip,
     Highlight,
@@ -22,7 +22,7 @@ from infra.db.tables.highlights import (
     HighlightWord,
 )
 from infra.db.tables.hms import BeamRow, ClosedSession, Connection, InboundEvent
-from infra.db.tables.streams import Stream, StreamGap, StreamWindow
+from infra.db.tables.streams import Deletion, Stream, StreamGap, StreamWindow
 from infra.db.tables.tenants import (
     ApiKey,
     AuditEntry,
@@ -45,10 +45,12 @@ __all__ = [
     "Clip",
     "ClosedSession",
     "Connection",
+    "Deletion",
     "Delivery",
     "DeliveryAttempt",
     "EventRow",
     "Export",
+    "ExportBatch",
     "Highlight",
     "HighlightFeedbackRow",
     "HighlightTerm",

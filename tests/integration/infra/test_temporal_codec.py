@@ -165,7 +165,8 @@ async def test_a_workflow_goes_on_when_the_first_key_changes(
     keys = KEY if before is None else f"{KEY},{before}"
     client = await encrypting(temporal_server, keys)
     async with serving(client, Script()):
-        outcome = await client.get_workflow_handle_for(ClipWorkflow.run, handle.id).result()
+        rest = client.get_workflow_handle(handle.id, result_type=ClipOutcome)
+        outcome: ClipOutcome = await rest.result()
     assert outcome.status is ClipStatus.READY
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
@@ -56,7 +56,7 @@ class Endpoint(Generic[T]):
         operation_id: its name in the OpenAPI document.
         method: HTTP's.
         path: a template such as `/v1/streams/{stream_id}`.
-        answer: the type of the answer's body; `None` where it has none.
+        answer: the type of the answer's body; `None` where it has none, `bytes` of a file.
         creates: whether it takes an `Idempotency-Key`, so that it can be repeated.
         repeatable: whether a second request does nothing that the first has not done.
         statuses: those that carry an answer.
@@ -106,6 +106,8 @@ class Endpoint(Generic[T]):
             raise error_of(response)
         if self.answer is type(None):
             return None
+        if self.answer is bytes:
+            return cast("T", response.content)
         try:
             return self._adapter.validate_json(response.content)
         except ValidationError as error:

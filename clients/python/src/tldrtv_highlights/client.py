@@ -13,6 +13,8 @@ from tldrtv_highlights.resources import (
     Audit,
     Clips,
     Connections,
+    Deletions,
+    ExportBatches,
     Exports,
     HealthChecks,
     Highlights,
@@ -58,6 +60,8 @@ class HighlightsClient:
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
         self.exports = Exports(self._transport)
+        self.export_batches = ExportBatches(self._transport)
+        self.deletions = Deletions(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)
@@ -117,6 +121,8 @@ class AsyncHighlightsClient:
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
         self.exports = Exports(self._transport)
+        self.export_batches = ExportBatches(self._transport)
+        self.deletions = Deletions(self._transport)
         self.profiles = Profiles(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.connections = Connections(self._transport)

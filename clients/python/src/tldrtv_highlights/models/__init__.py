@@ -20,7 +20,14 @@ from tldrtv_highlights.models.connections import (
     InboundEventList,
 )
 from tldrtv_highlights.models.events import StreamEvent
-from tldrtv_highlights.models.exports import Export, ExportRendition, ExportSource
+from tldrtv_highlights.models.exports import (
+    Export,
+    ExportBatch,
+    ExportBatchFile,
+    ExportBatchManifest,
+    ExportRendition,
+    ExportSource,
+)
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
 from tldrtv_highlights.models.highlights import (
@@ -48,7 +55,16 @@ from tldrtv_highlights.models.profiles import (
     ProfileTaste,
     TasteTrait,
 )
-from tldrtv_highlights.models.streams import Gap, Stream, StreamDetail, StreamEnd
+from tldrtv_highlights.models.streams import (
+    Chapter,
+    ChapterList,
+    Deletion,
+    Gap,
+    LegalHold,
+    Stream,
+    StreamDetail,
+    StreamEnd,
+)
 from tldrtv_highlights.models.usage import Budget, BudgetList, Usage, UsageReport
 from tldrtv_highlights.models.webhooks import (
     Delivery,
@@ -65,6 +81,8 @@ __all__ = [
     "AuditTarget",
     "Budget",
     "BudgetList",
+    "Chapter",
+    "ChapterList",
     "Check",
     "Checks",
     "Clip",
@@ -74,11 +92,15 @@ __all__ = [
     "Correction",
     "CreatedClips",
     "CreatedKey",
+    "Deletion",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryDetail",
     "Evidence",
     "Export",
+    "ExportBatch",
+    "ExportBatchFile",
+    "ExportBatchManifest",
     "ExportRendition",
     "ExportSource",
     "Feedback",
@@ -93,6 +115,7 @@ __all__ = [
     "InboundEventList",
     "ItemProblem",
     "Key",
+    "LegalHold",
     "Match",
     "MatchState",
     "MissingMedia",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tldrtv_highlights.resources.audit import Audit
 from tldrtv_highlights.resources.clips import Clips
 from tldrtv_highlights.resources.connections import Connections
+from tldrtv_highlights.resources.deletions import Deletions
+from tldrtv_highlights.resources.export_batches import ExportBatches
 from tldrtv_highlights.resources.exports import Exports
 from tldrtv_highlights.resources.health import HealthChecks
 from tldrtv_highlights.resources.highlights import Highlights
@@ -19,6 +21,8 @@ __all__ = [
     "Audit",
     "Clips",
     "Connections",
+    "Deletions",
+    "ExportBatches",
     "Exports",
     "HealthChecks",
     "Highlights",
