@@ -32,7 +32,7 @@ class FootageReport(BaseModel):
 
 def main() -> None:
     """Compare the product with loudness peaks and evenly spaced clips, by game."""
-    options, console = _options(), Console(width=110)
+    options, console = _options(), Console(width=140)
     try:
         films = find_films(
             options.films, read_manifest(), set(options.splits), open_sealed=options.open_sealed
