@@ -139,6 +139,8 @@ _SUBJECTS = {
     "backfill": "stream_id",
     "session": "connection_id",
     "export": "export_id",
+    "export-batch": "batch_id",
+    "deletion": "stream_id",
     "clip": "clip_id",
     "deliver": "endpoint_id",
 }
