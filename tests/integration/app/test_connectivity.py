@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio import activity, workflow
@@ -184,9 +185,7 @@ async def bypassing(world: World) -> dict[str, Any]:
     role = f"bypass_{uuid4().hex}"
     engine = create_async_engine(url.set(username=SUPERUSER))
     async with engine.begin() as connection:
-        await connection.execute(
-            text(f"CREATE ROLE {role} LOGIN BYPASSRLS IN ROLE {url.username}")
-        )
+        await connection.execute(text(f"CREATE ROLE {role} LOGIN BYPASSRLS IN ROLE {url.username}"))
     await engine.dispose()
     return {"database_url": url.set(username=role).render_as_string(hide_password=False)}
 
@@ -252,7 +251,7 @@ async def new_namespace(world: World) -> dict[str, Any]:
     name = f"new-{uuid4().hex}"
     await world.client.workflow_service.register_namespace(
         RegisterNamespaceRequest(
-            namespace=name, workflow_execution_retention_period=timedelta(days=1)
+            namespace=name, workflow_execution_retention_period=Duration(seconds=86400)
         )
     )
     return {"temporal_namespace": name}
