@@ -63,7 +63,9 @@ class FakeHmsApi:
         )
 
     async def _list_streams(self, request: Request) -> Response:
-        token = request.headers["Authorization"].removeprefix("Bearer ")
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not token:
+            return Response(status_code=401)
         claims = jwt.decode(token, MANAGEMENT_SECRET, ["HS256"])
         if claims["type"] != "management" or claims["access_key"] != MANAGEMENT_ACCESS_KEY:
             return Response(status_code=401)

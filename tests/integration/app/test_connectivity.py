@@ -288,7 +288,7 @@ BROKEN: list[tuple[Break, str, str, str]] = [
     (outdated, "Database: schema", "missing", "column streams.notice"),
     (in_plain_text, "Database: TLS", "missing", "sslmode=verify-full"),
     (no_bucket, "S3: clips", "missing", "no-such-bucket-7f3a"),
-    (no_rights, "S3: segments", "missing", "s3:PutObject"),
+    (no_rights, "S3: segments", "missing", "denies PutObject"),
     (no_broker, "RabbitMQ", "missing", "check AMQP_URL"),
     (wrong_password, "RabbitMQ", "missing", "check AMQP_URL"),
     (no_redis, "Redis", "missing", "check REDIS_URL"),
