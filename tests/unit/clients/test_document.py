@@ -35,7 +35,8 @@ CLIP = Clip.model_validate(
 )
 RENDITION = ExportRendition.model_validate(
     dict.fromkeys(ExportRendition.model_fields)
-    | {"number": 1, "format": "hls", "aspect": "source", "fit": "crop", "watermark": False}
+    | {"number": 1, "format": "hls", "aspect": "source", "fit": "crop"}
+    | dict.fromkeys(("watermark", "lower_third", "captions"), False)
     | {"status": "ready", "url": "http://x/", "index_url": "http://x/", "message": ""}
 )
 # Where the type does not say which keys there are.
@@ -51,11 +52,12 @@ ARGUMENTS: dict[str, object] = {
         dict.fromkeys(
             (
                 *("format", "aspect", "fit", "resolution", "loudness"),
-                *("preset", "watermark"),
+                *("preset", "watermark", "lower_third", "captions"),
             )
         )
     ],
     "watermark": dict.fromkeys(("text", "image", "position", "opacity", "margin", "scale")),
+    "lower_third": dict.fromkeys(("title", "score", "tags", "start", "seconds")),
     "correction": {"start": 1.0, "end": 2.0},
     "management": {"access_key": "x", "secret": "x"},
     "min_dimensions": dict.fromkeys(DIMENSIONS, 0.5),
