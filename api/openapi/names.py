@@ -102,6 +102,7 @@ NAMES: Final = {
     "UsageModel": "UsageItem",
     "Verdict": "FeedbackVerdict",
     "WatermarkRequest": "ExportWatermark",
+    "LowerThirdRequest": "ExportLowerThird",
 }
 """Public names by FastAPI's; what is not in it is called as its class is."""
 

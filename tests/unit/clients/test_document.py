@@ -35,7 +35,8 @@ CLIP = Clip.model_validate(
 )
 RENDITION = ExportRendition.model_validate(
     dict.fromkeys(ExportRendition.model_fields)
-    | {"number": 1, "format": "hls", "aspect": "source", "fit": "crop", "watermark": False}
+    | {"number": 1, "format": "hls", "aspect": "source", "fit": "crop"}
+    | dict.fromkeys(("watermark", "lower_third", "captions"), False)
     | {"status": "ready", "url": "http://x/", "index_url": "http://x/", "message": ""}
 )
 BATCH = ExportBatch.model_validate(
@@ -56,12 +57,13 @@ ARGUMENTS: dict[str, object] = {
         dict.fromkeys(
             (
                 *("format", "aspect", "fit", "resolution", "loudness"),
-                *("preset", "watermark"),
+                *("preset", "watermark", "lower_third", "captions"),
             )
         )
     ],
     "watermark": dict.fromkeys(("text", "image", "position", "opacity", "margin", "scale")),
     "filter": dict.fromkeys(("stream_id", "tags", "min_score", "from", "to", "limit")),
+    "lower_third": dict.fromkeys(("title", "score", "tags", "start", "seconds")),
     "correction": {"start": 1.0, "end": 2.0},
     "management": {"access_key": "x", "secret": "x"},
     "min_dimensions": dict.fromkeys(DIMENSIONS, 0.5),
