@@ -27,6 +27,7 @@ from tldrtv_highlights.models.exports import (
     ExportBatchManifest,
     ExportRendition,
     ExportSource,
+    ReelChapter,
 )
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
@@ -131,6 +132,7 @@ __all__ = [
     "ProfileSummary",
     "Readiness",
     "Reason",
+    "ReelChapter",
     "ReplayResult",
     "SimilarHighlight",
     "SimilarHighlights",
