@@ -21,7 +21,9 @@ from domain.exports.models import (
     RenderedExport,
     RenderedRendition,
     RenderExportInput,
+    RenditionFormat,
 )
+from domain.exports.reels import chapters_of_reel
 from domain.media.segments import Line, SegmentRef
 from infra.db.engine import Database
 from infra.db.repositories import exports
@@ -99,6 +101,13 @@ class ExportActivities(Exports):
                     raise _refusal(message, "media_damaged") from error
                 except BadWatermarkError as error:
                     raise _refusal(str(error), "bad_watermark") from error
+                if chapters := chapters_of_reel(spec.source.parts):
+                    files = {
+                        number: await self._renderer.with_chapters(file, chapters)
+                        if spec.renditions[number - 1].format is RenditionFormat.MP4
+                        else file
+                        for number, file in files.items()
+                    }
                 # All files were checked before the first one is stored.
                 results = [
                     await self._store(spec, number, file, at=source.at)
@@ -120,6 +129,8 @@ class ExportActivities(Exports):
 
     async def _source(self, spec: ExportSpec, scratch: Path) -> _Source:
         source = spec.source
+        if source.parts:
+            return await self._reel(spec, scratch)
         if source.clip_key is None:
             return await self._segments_of(spec)
         try:
@@ -148,6 +159,24 @@ class ExportActivities(Exports):
         )
         lines = await stored.captions(start, start + source.cut.duration)
         return [line.earlier(source.at) for line in lines]
+
+    async def _reel(self, spec: ExportSpec, scratch: Path) -> _Source:
+        """Place the files of a reel's clips one after the other."""
+        files, at = [], 0.0
+        for part in spec.source.parts:
+            try:
+                path = await self._clips.fetch(part.clip_key, scratch)
+            except FileNotFoundError as error:
+                message = (
+                    f"The clip of \u201c{part.title}\u201d was deleted. Ask for the reel again."
+                )
+                raise _refusal(message, "clip_missing") from error
+            files.append(
+                SourceFile(path=path, first_timestamp=0.0, start=at, duration=part.duration)
+            )
+            at += part.duration
+        cut = Cut(sources=tuple(files), offset=0.0, duration=at, thumbnail_at=at / 2)
+        return _Source(cut, 0.0)
 
     async def _segments_of(self, spec: ExportSpec) -> _Source:
         """Find the segments of a span; they begin where its first picture can be decoded."""

@@ -482,7 +482,7 @@ class DeletionInProgressProblem(Problem):
 
 
 class NothingToExportProblem(Problem):
-    """No confirmed highlight with a ready clip matches the filter of a batch."""
+    """No highlight with a ready clip matches a batch, or fits into a reel."""
 
     code = "nothing_to_export"
     status = 409

@@ -17,6 +17,7 @@ from api.errors.problems import (
     ExportQuotaExceededProblem,
     HighlightNotFoundProblem,
     InvalidCursorProblem,
+    NothingToExportProblem,
     Problem,
     SourceNotReadyProblem,
     StreamNotFoundProblem,
@@ -29,7 +30,7 @@ from api.middleware.json_content import require_json
 from api.middleware.routing import WITHOUT_KEY
 from api.pagination import Cursor, Limit, Page, decode, next_cursor
 from api.services import Services, ServicesDependency
-from app.services.exports import NewExport, SourceNotReadyError
+from app.services.exports import EmptyReelError, NewExport, SourceNotReadyError
 from domain.exports.models import MOST_RENDITIONS, ExportStatus, RenderedRendition, RenditionFormat
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import exports
@@ -71,6 +72,7 @@ Number = Annotated[
         ClipNotFoundProblem,
         StreamNotFoundProblem,
         SourceNotReadyProblem,
+        NothingToExportProblem,
         ExportQuotaExceededProblem,
     ),
 )
@@ -102,9 +104,12 @@ async def create_export(
             start=source.start or 0.0,
             end=source.end or 0.0,
             exact=source.exact,
+            reel=None if source.reel is None else source.reel.wanted,
         )
         try:
             row = await services.exports.find_or_create(session, new)
+        except EmptyReelError as error:
+            raise NothingToExportProblem(str(error)) from None
         except RecordMissingError as error:
             raise _MISSING[error.kind] from None
         except SourceNotReadyError as error:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from api.request_model import RequestModel
 from api.services import Services
+from app.services.exports import NewReel
 from domain.exports.models import (
     FINISHED,
     LONGEST,
@@ -27,10 +28,22 @@ from domain.exports.models import (
     Watermark,
 )
 from domain.exports.presets import PresetName
+from domain.exports.reels import (
+    LONGEST_REEL,
+    MOST_CLIPS,
+    SHORTEST_REEL,
+    ReelChapter,
+    ReelOrder,
+    chapters_of_reel,
+)
+from domain.highlights.selection import DecisionStatus
+from domain.text import Name
 from infra.db.repositories.exports import results_of, spec_of
+from infra.db.repositories.highlights import HighlightFilter
 from infra.db.tables import Export
 from infra.storage.signed_urls import export_path
 
+_MOST_TAGS: Final = 20
 _HIGHLIGHT: Final = "2d6c7f0a-3d0e-5a77-9b0f-0e6d5c4b3a21"
 _REQUEST: dict[str, Any] = {
     "source": {"highlight_id": _HIGHLIGHT},
@@ -45,8 +58,56 @@ _REQUEST: dict[str, Any] = {
 Position = Annotated[FiniteFloat, Field(ge=0.0, le=1e9)]
 
 
+class ReelSourceRequest(RequestModel):
+    """The best clips of a stream that fit into so many seconds, as one film.
+
+    No two of them show the same seconds, and no other choice has a higher total score.
+    """
+
+    stream_id: UUID
+    seconds: Annotated[FiniteFloat, Field(ge=SHORTEST_REEL, le=LONGEST_REEL)]
+    order: ReelOrder = Field(
+        default=ReelOrder.TIME, description="`time` as in the stream, `score` the best first."
+    )
+    tags: Annotated[list[Name], Field(max_length=_MOST_TAGS)] = Field(
+        default=[], description="Highlights with one of these tags, which include kinds of moments."
+    )
+    text: Name | None = Field(
+        default=None,
+        description="Highlights with all of these words in title, description or tags, such as the "
+        "name of a player.",
+    )
+    min_score: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
+    highlight_ids: Annotated[list[UUID], Field(max_length=MOST_CLIPS)] = Field(
+        default=[], description="Choose among these highlights of the stream instead."
+    )
+
+    @model_validator(mode="after")
+    def _check_choice(self) -> Self:
+        if self.highlight_ids and (self.tags or self.text or self.min_score is not None):
+            raise ValueError("name either highlight_ids, or tags, text and min_score")
+        return self
+
+    @property
+    def wanted(self) -> NewReel:
+        """The reel that is asked for."""
+        return NewReel(
+            stream_id=self.stream_id,
+            seconds=self.seconds,
+            order=self.order,
+            criteria=HighlightFilter(
+                stream_id=self.stream_id,
+                statuses=(DecisionStatus.CONFIRMED,),
+                any_tag=tuple(self.tags),
+                text=self.text,
+                min_score=self.min_score,
+            ),
+            highlight_ids=tuple(self.highlight_ids),
+        )
+
+
 class ExportSourceRequest(RequestModel):
-    """What to export: a highlight's clip, a clip, or a span of a stream (s of media time)."""
+    """What to export: a highlight's clip, a clip, a span of a stream (s), or a reel of clips."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -55,6 +116,7 @@ class ExportSourceRequest(RequestModel):
     stream_id: UUID | None = None
     start: Position | None = Field(default=None, alias="from")
     end: Position | None = Field(default=None, alias="to")
+    reel: ReelSourceRequest | None = None
     exact: bool = Field(
         default=True,
         description="False widens a span of a stream to the boundaries of stored segments, so that "
@@ -63,9 +125,9 @@ class ExportSourceRequest(RequestModel):
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
-        named = [self.highlight_id, self.clip_id, self.stream_id]
+        named = [self.highlight_id, self.clip_id, self.stream_id, self.reel]
         if sum(each is not None for each in named) != 1:
-            raise ValueError("name one of highlight_id, clip_id and stream_id")
+            raise ValueError("name one of highlight_id, clip_id, stream_id and reel")
         if self.stream_id is None:
             if self.start is not None or self.end is not None:
                 raise ValueError("from and to belong to stream_id; a clip is exported as a whole")
@@ -145,13 +207,16 @@ class ExportRequest(RequestModel):
 
 
 class ExportSourceModel(BaseModel):
-    """What is exported: bounds in seconds of the stream's media time."""
+    """What is exported: bounds in seconds of the stream's media time, or of a reel."""
 
     stream_id: UUID
     highlight_id: UUID | None
     clip_id: UUID | None
     start: float
     end: float
+    chapters: list[ReelChapter] = Field(
+        default=[], description="The clips of a reel, in seconds of its file."
+    )
 
 
 class RenditionModel(BaseModel):
@@ -266,6 +331,7 @@ class ExportModel(BaseModel):
                 clip_id=source.clip_id,
                 start=source.start,
                 end=source.end,
+                chapters=list(chapters_of_reel(source.parts)),
             ),
             exact=spec.exact,
             batch_id=row.batch_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -33,13 +33,16 @@ from domain.exports.models import (
     RenditionSpec,
     Watermark,
 )
+from domain.exports.reels import MOST_CLIPS, ReelOrder, ReelPart, choose_parts
+from domain.highlights.explanation import headline
 from domain.ids import SearchAttribute, export_workflow_id
 from domain.tenants.usage import PlanName, require_rendition_quota
 from infra.db.engine import Database
 from infra.db.errors import RecordMissingError
 from infra.db.repositories import clips, exports, highlights, streams
 from infra.db.repositories.clips import ClipRow
-from infra.db.tables import Clip, Export
+from infra.db.repositories.highlights import HighlightFilter
+from infra.db.tables import Clip, Export, Highlight
 from infra.storage.clips import ClipStore
 from infra.temporal.client import (
     TemporalUnavailableError,
@@ -54,13 +57,31 @@ _CANCELLED: Final = "The export was canceled."
 _log = structlog.get_logger(__name__)
 
 
+class EmptyReelError(Exception):
+    """No clips of the wanted highlights fit into a reel; the message is for the tenant."""
+
+
 class SourceNotReadyError(Exception):
     """The clip to export has no file; the message is for the tenant."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewReel:
+    """A requested reel of `stream_id`: of the highlights that match `criteria`, or of those named.
+
+    It has at most `seconds`.
+    """
+
+    stream_id: UUID
+    seconds: float
+    order: ReelOrder
+    criteria: HighlightFilter
+    highlight_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewExport:
-    """A requested export: of a highlight's clip, of a clip, or of `start`..`end` of a stream."""
+    """A requested export: of a highlight's clip, a clip, `start`..`end` of a stream, or a reel."""
 
     tenant_id: UUID
     export_id: UUID
@@ -73,6 +94,7 @@ class NewExport:
     start: float = 0.0
     end: float = 0.0
     exact: bool = True
+    reel: NewReel | None = None
 
 
 class ExportService:
@@ -104,6 +126,7 @@ class ExportService:
         Raises:
             RecordMissingError: the tenant has no such highlight, clip or stream.
             SourceNotReadyError: the clip is not ready.
+            EmptyReelError: no clip fits into the reel.
             ExportQuotaExceededError: the tenant's plan does not allow it.
         """
         found = await exports.get(session, tenant_id=new.tenant_id, export_id=new.export_id)
@@ -246,6 +269,8 @@ class ExportService:
 
 async def _source(session: AsyncSession, new: NewExport) -> ExportSource:
     tenant_id = new.tenant_id
+    if new.reel is not None:
+        return await _reel(session, tenant_id, new.reel)
     if new.highlight_id is not None:
         about = await highlights.get(session, tenant_id=tenant_id, highlight_id=new.highlight_id)
         if about is None:
@@ -290,6 +315,49 @@ def _line(text: str, length: int) -> str:
     """Return text as one line of bounded length."""
     plain = "".join(each if each.isprintable() else " " for each in text)
     return " ".join(plain.split())[:length].rstrip()
+
+
+async def _reel(session: AsyncSession, tenant_id: UUID, reel: NewReel) -> ExportSource:
+    if await streams.get(session, tenant_id=tenant_id, stream_id=reel.stream_id) is None:
+        raise RecordMissingError("stream", reel.stream_id)
+    if reel.highlight_ids:
+        ids = list(dict.fromkeys(reel.highlight_ids))
+        named = await highlights.get_many(session, tenant_id=tenant_id, highlight_ids=ids)
+        of_stream = [row for row in named.values() if row.stream_id == reel.stream_id]
+        if len(of_stream) < len(ids):
+            missing = set(ids) - {row.id for row in of_stream}
+            raise RecordMissingError("highlight", min(missing))
+        rows: Sequence[Highlight] = of_stream
+    else:
+        rows = await highlights.best(
+            session, tenant_id=tenant_id, criteria=reel.criteria, limit=MOST_CLIPS
+        )
+    latest = await clips.latest_by_highlight(
+        session, tenant_id=tenant_id, highlight_ids=[row.id for row in rows]
+    )
+    candidates = [
+        ReelPart(
+            highlight_id=row.id,
+            clip_id=clip.id,
+            clip_key=clip.key,
+            title=headline(row.title, game=row.game, tags=row.tags, peak=row.peak),
+            score=row.score,
+            start=clip.start,
+            duration=clip.duration,
+        )
+        for row in rows
+        if (clip := latest.get(row.id)) is not None
+        and clip.status == ClipStatus.READY
+        and clip.key is not None
+    ]
+    parts = choose_parts(candidates, seconds=reel.seconds, order=reel.order)
+    if not parts:
+        raise EmptyReelError(
+            f"Of {len(rows)} highlights, {len(candidates)} have a clip that is ready, and none of "
+            f"them fits into {reel.seconds:g} s."
+        )
+    duration = sum(part.duration for part in parts)
+    return ExportSource(stream_id=reel.stream_id, start=0.0, end=duration, parts=parts)
 
 
 def clip_source(clip: Clip | ClipRow | None) -> ExportSource:

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from domain.exports.presets import PRESETS, Preset, PresetName
+from domain.exports.reels import ReelPart
 from domain.model import Model
 
 MOST_RENDITIONS: Final = 50
@@ -281,7 +282,10 @@ class Watermark(Model):
 
 
 class ExportSource(Model):
-    """Media time `start`..`end` (s) of a stream, or a clip's file, which has those bounds."""
+    """Media time `start`..`end` (s) of a stream, or a clip's file, which has those bounds.
+
+    With `parts` it is a reel of clips of the stream; then the bounds are in seconds of the reel.
+    """
 
     stream_id: UUID
     highlight_id: UUID | None = None
@@ -289,6 +293,7 @@ class ExportSource(Model):
     clip_key: str | None = None
     start: NonNegativeFloat
     end: NonNegativeFloat
+    parts: tuple[ReelPart, ...] = ()
 
     @property
     def duration(self) -> float:

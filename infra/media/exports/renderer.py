@@ -24,10 +24,12 @@ from domain.exports.models import (
     RenditionSpec,
     Watermark,
 )
+from domain.exports.reels import ReelChapter
 from domain.media.packet_times import TICKS
 from domain.media.segments import Line
 from domain.model import Model
 from infra.media.concat import Spliced, splice
+from infra.media.exports.chapters import chapter_marks, chapters_command
 from infra.media.exports.encode import (
     Encoding,
     Look,
@@ -166,6 +168,24 @@ class ExportRenderer:
                     source, wanted[number], encoding, number, path, copied=copied
                 )
         return files
+
+    async def with_chapters(
+        self, file: RenditionFile, chapters: Sequence[ReelChapter]
+    ) -> RenditionFile:
+        """Return a finished MP4 with chapter marks; a file with a problem stays as it is.
+
+        Raises:
+            FfmpegError: ffmpeg failed.
+        """
+        if file.problem:
+            return file
+        marks, target = file.path.with_suffix(".chapters"), file.path.with_suffix(".marked.mp4")
+        marks.write_text(chapter_marks(chapters), encoding="utf-8")
+        command = chapters_command(file.path, marks, target, binary=self._binary)
+        await run_ffmpeg(command, limits=self._limits)
+        facts = await self._pool.run(_facts, target, RenditionFormat.MP4)
+        changed = {"path": target, "size": facts.size, "sha256": facts.sha256}
+        return file.model_copy(update=changed)
 
     async def _made(
         self,

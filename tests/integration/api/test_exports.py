@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 from uuid import UUID, uuid4
 
+import av
 import httpx
 import pytest
 from temporalio.client import Client
@@ -20,6 +22,7 @@ from domain.ingest.window import FetchedMedia
 from domain.media.segments import Line, SegmentRef
 from domain.tenants.usage import PLANS, PlanName
 from infra.db.engine import Database
+from infra.db.repositories import clips
 from infra.media.probe import probe
 from infra.settings import Settings
 from infra.storage.clips import LocalClipStore
@@ -28,7 +31,7 @@ from infra.storage.segments import LocalSegmentStore
 from infra.storage.signed_urls import UrlSigner
 from tests.factories.clips import WHEN
 from tests.factories.film import film, pictures, segments
-from tests.factories.rows import new_clip, new_export, new_highlight, new_stream
+from tests.factories.rows import clip_record, new_clip, new_export, new_highlight, new_stream
 from tests.fakes.export_worker import recording, rendering
 from tests.integration.api.conftest import SECRET, Account
 from tests.integration.api.problems import assert_problem
@@ -269,6 +272,81 @@ async def test_a_highlights_clip_is_exported_in_other_shapes(
     )
     assert shorts["loudness"] == pytest.approx(-14, abs=1.0)
     assert thumbnail["blurhash"]
+
+
+async def two_clips(account: Account, database: Database, clip_root: Path) -> UUID:
+    """A stream with two highlights of ten seconds, whose clips have pictures 0 to 249."""
+    stream = await new_stream(database, account.tenant_id)
+    directory = clip_root / str(account.tenant_id) / str(stream)
+    directory.mkdir(parents=True)
+    for peak, title, score in ((60.0, "Save; = 1", 0.7), (120.0, "Tor \N{TROPHY}", 0.9)):
+        highlight = await new_highlight(
+            database, account.tenant_id, stream, peak=peak, title=title, score=score
+        )
+        record = clip_record(account.tenant_id, stream, highlight)
+        spec = record.spec.model_copy(update={"start": peak - 5, "end": peak + 5})
+        assert record.rendered is not None
+        rendered = record.rendered.model_copy(update={"start": peak - 5})
+        moved = record.model_copy(update={"spec": spec, "rendered": rendered})
+        async with database.session(account.tenant_id) as session:
+            await clips.record_clip(session, moved)
+        film(directory / f"{record.spec.id}.mp4", seconds=10.0)
+    return stream
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_reel_is_one_film_with_chapters(
+    *,
+    account: Account,
+    anonymous: httpx.AsyncClient,
+    database: Database,
+    clip_root: Path,
+    tmp_path: Path,
+) -> None:
+    stream = await two_clips(account, database, clip_root)
+    reel = {"stream_id": str(stream), "seconds": 30, "order": "score"}
+    asked = (await ask(account, {"reel": reel}, [*MP4, {"format": "audio"}])).json()
+    chapters = asked["source"]["chapters"]
+    assert [(each["start"], each["end"]) for each in chapters] == [(0, 10), (10, 20)]
+    assert [each["title"] for each in chapters] == ["Tor \N{TROPHY}", "Save; = 1"]
+    found = await finished(account, asked["id"])
+    assert (found["status"], found["message"]) == ("ready", "")
+    mp4, audio = found["renditions"]
+    assert mp4["duration"] == pytest.approx(20.0, abs=0.05)
+    assert audio["duration"] == pytest.approx(20.0, abs=0.1)
+    content = await anonymous.get(mp4["url"])
+    assert len(content.content) == mp4["size"]
+    assert hashlib.sha256(content.content).hexdigest() == mp4["sha256"]
+    file = tmp_path / "reel.mp4"
+    file.write_bytes(content.content)
+    numbers = [each.number for each in pictures(file)]
+    assert numbers == [*range(250), *range(250)]
+    with av.open(str(file)) as container:
+        marks = [
+            (each["metadata"]["title"], float(each["start"] * (each["time_base"] or 0)))
+            for each in container.chapters()
+        ]
+    assert marks == [("Tor \N{TROPHY}", 0.0), ("Save; = 1", 10.0)]
+
+
+async def test_a_reel_takes_what_fits_and_says_if_nothing_does(
+    account: Account, database: Database, clip_root: Path
+) -> None:
+    stream = await two_clips(account, database, clip_root)
+    reel = {"stream_id": str(stream), "seconds": 15}
+    best = (await ask(account, {"reel": reel})).json()
+    assert [each["title"] for each in best["source"]["chapters"]] == ["Tor \N{TROPHY}"]
+    await account.http.post(f"/v1/exports/{best['id']}/cancel")
+    named = (await ask(account, {"reel": reel | {"text": "save"}})).json()
+    assert [each["title"] for each in named["source"]["chapters"]] == ["Save; = 1"]
+    await account.http.post(f"/v1/exports/{named['id']}/cancel")
+    short = await ask(account, {"reel": reel | {"seconds": 5}})
+    assert_problem(short, 409, "nothing_to_export")
+    assert "2 have a clip that is ready" in short.json()["detail"]
+    other = await new_stream(database, account.tenant_id)
+    foreign = await new_highlight(database, account.tenant_id, other)
+    wrong = await ask(account, {"reel": reel | {"highlight_ids": [str(foreign)]}})
+    assert_problem(wrong, 404, "highlight_not_found")
 
 
 async def test_a_clip_that_is_not_ready_is_refused(account: Account, database: Database) -> None:

@@ -52,7 +52,9 @@ ARGUMENTS: dict[str, object] = {
             *("timestamp_tolerance", "trusted_proxies"),
         )
     ),
-    "source": dict.fromkeys(("highlight_id", "clip_id", "stream_id", "from", "to", "exact")),
+    "source": dict.fromkeys(
+        ("highlight_id", "clip_id", "stream_id", "from", "to", "exact", "reel")
+    ),
     "renditions": [
         dict.fromkeys(
             (

@@ -27,6 +27,7 @@ from tldrtv_highlights.models.exports import (
     ExportBatchManifest,
     ExportRendition,
     ExportSource,
+    ReelChapter,
 )
 from tldrtv_highlights.models.feedback import Correction, Feedback
 from tldrtv_highlights.models.health import Check, Health, Readiness
@@ -134,6 +135,7 @@ __all__ = [
     "ProfileTaste",
     "Readiness",
     "Reason",
+    "ReelChapter",
     "ReplayResult",
     "SimilarHighlight",
     "SimilarHighlights",

@@ -11,6 +11,15 @@ from tldrtv_highlights.models.base import Model
 _FINISHED: Final = frozenset({"ready", "failed", "cancelled"})
 
 
+class ReelChapter(Model):
+    """A clip of a reel, in seconds of its file."""
+
+    start: float
+    end: float
+    title: str
+    highlight_id: str
+
+
 class ExportSource(Model):
     """What is exported; bounds in seconds of media time."""
 
@@ -19,6 +28,7 @@ class ExportSource(Model):
     clip_id: str | None
     start: float
     end: float
+    chapters: tuple[ReelChapter, ...] = ()
 
 
 class ExportRendition(Model):

@@ -38,8 +38,8 @@ class Exports(Resource[Transport]):
         """Start an export.
 
         Args:
-            source: `{"highlight_id": …}`, `{"clip_id": …}`, or a `stream_id` with `from` and `to`
-                in seconds of media time.
+            source: `{"highlight_id": …}`, `{"clip_id": …}`, a `stream_id` with `from` and `to` in
+                seconds of media time, or `{"reel": {"stream_id": …, "seconds": 60}}`.
             renditions: such as `{"format": "mp4", "preset": "tiktok"}`, up to 50.
             watermark: such as `{"text": "tldrtv", "position": "top_left"}`.
             lower_third: such as `{"title": "2-1", "seconds": 4}`; what it leaves out is that of
