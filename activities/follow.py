@@ -35,6 +35,7 @@ from infra.db.engine import Database
 from infra.db.repositories import streams
 from infra.ssrf import UrlForbiddenError, UrlGuard
 from infra.storage.segments import SegmentStore
+from infra.telemetry.metrics import SECONDS_BEHIND_LIVE, STREAMS_FOLLOWED, seconds_since
 
 _log = structlog.get_logger(__name__)
 
@@ -314,6 +315,8 @@ class StreamFollow:
             return
         done = AnalyzedWindows(count=count, result=result, analyzed_at=datetime.now(UTC))
         self._analyses.append(done)
+        if last := windows[count - 1].segments:
+            SECONDS_BEHIND_LIVE.labels("analyzed").observe(seconds_since(last[-1].published_at))
         if self._has_news():
             self.finish()
 
@@ -432,7 +435,8 @@ class FollowActivities(Following):
         )
         key = (request.fetch.tenant_id, request.fetch.stream_id)
         try:
-            result = await self._run(follow, key)
+            with STREAMS_FOLLOWED.track_inprogress():
+                result = await self._run(follow, key)
         except Exception as error:
             activity.heartbeat(follow.progress)  # what the next attempt continues from
             await follower.close()

@@ -36,7 +36,8 @@ from infra.media.exports.renderer import ExportRenderer
 from infra.media.ffmpeg import FfmpegError, FfmpegLimits, check_ffmpeg, find_ffmpeg
 from infra.settings import Settings
 from infra.storage.scratch import sweep_scratch
-from infra.telemetry import temporal_interceptors, temporal_runtime
+from infra.telemetry.metrics import serve_metrics
+from infra.telemetry.temporal import temporal_interceptors, temporal_runtime
 from infra.temporal.backlog import log_backlogs
 from infra.temporal.client import WorkflowExecutions, connect
 from workflows.backfill import BackfillWorkflow
@@ -48,6 +49,20 @@ from workflows.reconcile import ReconcileExecutionsWorkflow, ReconcileWorkflow
 from workflows.relay import OutboxRelayWorkflow, RelayWorkflow
 from workflows.session import SessionWorkflow
 from workflows.stream import StreamWorkflow
+
+WORKFLOWS: Final[Sequence[type]] = (
+    StreamWorkflow,
+    ClipWorkflow,
+    ExportWorkflow,
+    DeliveryWorkflow,
+    OutboxRelayWorkflow,
+    MaintenanceWorkflow,
+    BackfillWorkflow,
+    RelayWorkflow,
+    SessionWorkflow,
+    ReconcileWorkflow,
+    ReconcileExecutionsWorkflow,
+)
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
@@ -108,6 +123,7 @@ async def run_worker(settings: Settings) -> None:
         ingest = ingest_activities(container)
         stack.push_async_callback(ingest.close)
         served = workers(container, client, ingest)
+        stack.enter_context(serve_metrics(settings.metrics_address))
         await stack.enter_async_context(running(served))
         if settings.worker_health_address is not None:
             await stack.enter_async_context(
@@ -194,7 +210,10 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
     maintenance = MaintenanceActivities(database)
     backfills = BackfillRecordActivities(database)
     recordings = RecordingActivities(
-        store=container.segments, client=container.hls, pool=container.probes
+        store=container.segments,
+        client=container.hls,
+        pool=container.probes,
+        ffmpeg=find_ffmpeg(settings.ffmpeg_path),
     )
     analysis = container.analyzer
     follow = FollowActivities(
@@ -264,19 +283,7 @@ def workers(container: Container, client: Client, ingest: IngestActivities) -> S
         return Worker(
             client,
             task_queue=task_queues.ORCHESTRATION,
-            workflows=[
-                StreamWorkflow,
-                ClipWorkflow,
-                ExportWorkflow,
-                DeliveryWorkflow,
-                OutboxRelayWorkflow,
-                MaintenanceWorkflow,
-                BackfillWorkflow,
-                RelayWorkflow,
-                SessionWorkflow,
-                ReconcileWorkflow,
-                ReconcileExecutionsWorkflow,
-            ],
+            workflows=WORKFLOWS,
             workflow_runner=workflow_runner(),
             sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         )

@@ -110,3 +110,21 @@ def export_workflow_id(*, tenant_id: UUID, export: UUID) -> str:
 def clip_workflow_id(*, tenant_id: UUID, clip: UUID) -> str:
     """Return the Temporal workflow id of a clip."""
     return f"clip/{tenant_id}/{clip}"
+
+
+_SUBJECTS = {
+    "stream": "stream_id",
+    "backfill": "stream_id",
+    "session": "connection_id",
+    "export": "export_id",
+    "clip": "clip_id",
+    "deliver": "endpoint_id",
+}
+
+
+def ids_of_workflow(workflow_id: str) -> dict[str, str]:
+    """Return the ids in the Temporal workflow id of a tenant, by name; empty for all others."""
+    kind, *parts = workflow_id.split("/")
+    if kind not in _SUBJECTS or len(parts) < 2:  # noqa: PLR2004 tenant and subject
+        return {}
+    return {"tenant_id": parts[0], _SUBJECTS[kind]: parts[1]}

@@ -207,6 +207,7 @@ _CONNECTION: Final = (
 )
 LINKS: Final[dict[tuple[str, str], tuple[Link, ...]]] = {
     ("analyzeStream", "201"): _STREAM,
+    ("analyzeRecording", "201"): _STREAM,
     ("listStreams", "200"): (
         Link("getStream", "stream_id", "/data/0/id"),
         Link("listStreams", "cursor", "/next_cursor"),

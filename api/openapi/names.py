@@ -83,6 +83,8 @@ NAMES: Final = {
     "StreamProblemModel": "StreamProblem",
     "StreamResults": "BatchStopStreamsResponse",
     "SubscribeRequest": "SubscribeWebhookRequest",
+    "TasteModel": "ProfileTaste",
+    "TasteRequest": "UpdateProfileTasteRequest",
     "TextFragment": "SearchMatchPiece",
     "TextMatch": "SearchMatch",
     "Tier": "HighlightTier",

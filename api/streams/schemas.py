@@ -99,6 +99,8 @@ class StreamModel(BaseModel):
                     "title": "Cup final",
                     "language": "en",
                     "external_id": "match-4711",
+                    "is_recording": False,
+                    "duration": None,
                     "profile": {"id": "soccer", "version": "1"},
                     "profile_match": {
                         "query": "Premier League",
@@ -137,6 +139,12 @@ class StreamModel(BaseModel):
     title: str
     language: Language | None
     external_id: str | None
+    is_recording: bool = Field(
+        default=False, description="True if it is a finished video, not a live stream."
+    )
+    duration: float | None = Field(
+        default=None, description="Length of a recording, once it is known."
+    )
     profile: ProfileRef
     profile_match: ProfileMatch | None = Field(
         description="Why this profile was chosen; `fallback` is true if no profile matched."
@@ -180,6 +188,8 @@ class StreamModel(BaseModel):
             title=row.title,
             language=None if row.language is None else Language(row.language),
             external_id=row.external_id,
+            is_recording=row.is_recording,
+            duration=row.duration,
             profile=ProfileRef(id=row.profile_id, version=row.profile_version),
             profile_match=None
             if row.profile_match is None

@@ -62,6 +62,7 @@ async def create(
     external_id: str | None = None,
     options: dict[str, Any] | None = None,
     correlation_id: str | None = None,
+    is_recording: bool = False,
 ) -> Stream:
     """Insert a stream that is about to start."""
     created = await session.scalars(
@@ -79,6 +80,7 @@ async def create(
             "profile_match": profile_match,
             "options": options or {},
             "correlation_id": correlation_id,
+            "is_recording": is_recording,
             "status": StreamStatus.STARTING,
         },
     )
@@ -347,6 +349,8 @@ def _changes(stream: Stream, progress: StreamProgress) -> dict[str, Any]:
     }
     times = [time for time in (stream.last_segment_at, progress.last_segment_at) if time]
     new["last_segment_at"] = max(times, default=None)
+    if progress.duration is not None:
+        new["duration"] = progress.duration
     if progress.windows > stream.windows or (
         progress.windows == stream.windows and progress.analyzed >= stream.analyzed
     ):

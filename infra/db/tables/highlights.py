@@ -222,6 +222,7 @@ class HighlightFeedbackRow(Base):
         CheckConstraint('start < "end"', name="bounds"),
         CheckConstraint('(start IS NULL) = ("end" IS NULL)', name="both_bounds"),
         Index(None, "tenant_id", "highlight_id", "created_at", "id"),
+        Index(None, "tenant_id", "updated_at", "id"),
     )
 
     tenant_id: Mapped[UUID]

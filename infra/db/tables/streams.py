@@ -27,6 +27,9 @@ from infra.db.tables.base import Base, WideInteger, one_of
 class Stream(Base):
     """A stream: the request, and its progress (times in s of media time).
 
+    `is_recording` is True for a recording that is analyzed as it stands, not followed live; its
+    `duration` is known once its playlist was read.
+
     `media_until` is when the stored media of an ended stream is deleted; NULL before the end, and
     when nothing is stored.
     """
@@ -55,6 +58,8 @@ class Stream(Base):
     id: Mapped[UUID]
     external_id: Mapped[str | None]
     playlist_url: Mapped[str]
+    is_recording: Mapped[bool] = mapped_column(server_default=text("false"))
+    duration: Mapped[float | None]
     game: Mapped[str]
     title: Mapped[str]
     language: Mapped[str | None]

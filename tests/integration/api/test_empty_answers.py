@@ -16,6 +16,7 @@ EMPTY = {
     "deleteConnection": "/v1/connections/{connection_id}",
     "deleteWebhook": "/v1/webhooks/{endpoint_id}",
     "deleteProfileOverride": "/v1/profiles/soccer/override",
+    "resetProfileTaste": "/v1/profiles/soccer/taste",
     "deleteBudget": "/v1/usage/budgets/analyzed_seconds",
     "deleteClip": "/v1/clips/{clip_id}",
     "deleteExport": "/v1/exports/{export_id}",

@@ -18,6 +18,7 @@ from api.highlights import feedback, search
 from api.highlights import routes as highlights
 from api.keys import routes as keys
 from api.profiles import routes as profiles
+from api.profiles import taste
 from api.streams import events as stream_events
 from api.streams import routes as streams
 from api.usage import routes as usage
@@ -36,7 +37,7 @@ from tests.integration.api.conftest import Account
 
 RESOURCES = (
     *(streams, stream_events),
-    *(search, highlights, feedback, clips, on_demand, playback, exports, profiles, usage),
+    *(search, highlights, feedback, clips, on_demand, playback, exports, profiles, taste, usage),
     *(connections, hms_webhooks, webhooks, deliveries, keys, audit),
 )
 BY_ID = [
@@ -111,6 +112,10 @@ PROFILES = [
     ("PUT", "/v1/profiles/{profile_id}/override"),
     ("DELETE", "/v1/profiles/{profile_id}/override"),
     ("GET", "/v1/profiles/{profile_id}/override/history"),
+    # test_taste.py
+    ("GET", "/v1/profiles/{profile_id}/taste"),
+    ("PATCH", "/v1/profiles/{profile_id}/taste"),
+    ("DELETE", "/v1/profiles/{profile_id}/taste"),
 ]
 # By a body, or once only (test_connections.py), and by a secret (test_hms_webhooks.py).
 CONNECTIONS = [

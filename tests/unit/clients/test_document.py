@@ -66,6 +66,7 @@ VALUES: dict[Any, Any] = {
     float: 1.0,
     bool: True,
     datetime: datetime(2026, 1, 1, tzinfo=UTC),
+    Path: Path("film.mp4"),
     Clip: CLIP,
     ExportRendition: RENDITION,
 }

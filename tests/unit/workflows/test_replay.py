@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError, SandboxImportNotificationPolicy
 
 from app.worker import workflow_runner
+from infra.telemetry.temporal import CorrelationInterceptor
 from tests.unit.workflows.changed_stream import ChangedStreamWorkflow
 from workflows.backfill import BackfillWorkflow
 from workflows.clip import ClipWorkflow
@@ -60,6 +61,7 @@ def replayer(stream: type) -> Replayer:
         ],
         workflow_runner=strict_runner(),
         data_converter=pydantic_data_converter,
+        interceptors=[CorrelationInterceptor()],  # no stored history has its header
     )
 
 

@@ -18,6 +18,7 @@ from tldrtv_highlights.resources import (
     Highlights,
     Keys,
     Profiles,
+    Recordings,
     Streams,
     UsageStats,
     Webhooks,
@@ -53,6 +54,7 @@ class HighlightsClient:
         key = _checked_key(api_key)
         self._transport = SyncTransport(http, api_key=key, retry=retry or RetryPolicy())
         self.streams = Streams(self._transport)
+        self.recordings = Recordings(self._transport)
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
         self.exports = Exports(self._transport)
@@ -111,6 +113,7 @@ class AsyncHighlightsClient:
         key = _checked_key(api_key)
         self._transport = AsyncTransport(connect, api_key=key, retry=retry or RetryPolicy())
         self.streams = Streams(self._transport)
+        self.recordings = Recordings(self._transport)
         self.highlights = Highlights(self._transport)
         self.clips = Clips(self._transport)
         self.exports = Exports(self._transport)

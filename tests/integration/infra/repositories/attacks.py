@@ -31,6 +31,7 @@ from domain.exports.models import (
 )
 from domain.highlights.feedback import FeedbackVerdict
 from domain.highlights.selection import DecisionStatus
+from domain.highlights.taste import Taste
 from domain.hms.beam import Outcome
 from domain.hms.effects import BeamRef, EndSession
 from domain.hms.messages import SessionRef
@@ -79,7 +80,7 @@ from infra.db.repositories.deliveries import Attempt, DeliveryFilter, WaitingDel
 from infra.db.repositories.highlights import HighlightFilter
 from infra.db.repositories.idempotency import StoredResponse
 from infra.db.repositories.inbound_events import NewEvent
-from infra.db.repositories.profiles import ProfileOverrides
+from infra.db.repositories.profiles import ProfileOverrides, Tastes
 from infra.db.repositories.search import TextQuery
 from infra.db.tables import ApiKey, Clip, Export, Highlight, Stream, UsageBudget, WebhookEndpoint
 from tests.factories.rows import PICTURE, PROFILE, URL, candidate, clip_record, decision
@@ -613,6 +614,17 @@ ATTACKS: dict[str, Attack] = {
         it.tenant, it.profile
     ),
     "profiles.ProfileOverrides.append": lambda s, it: ProfileOverrides(s).append(_override(it)),
+    "profiles.Tastes.get": lambda s, it: Tastes(s).get(it.tenant, it.profile),
+    "profiles.Tastes.in_force": lambda s, it: Tastes(s).in_force(it.tenant, it.profile),
+    "profiles.Tastes.lock": lambda s, it: Tastes(s).lock(it.tenant, it.profile),
+    "profiles.Tastes.judgements": lambda s, it: Tastes(s).judgements(
+        it.tenant, PROFILE.id, since=None
+    ),
+    "profiles.Tastes.put": lambda s, it: Tastes(s).put(it.tenant, it.profile, Taste(version=9)),
+    "profiles.Tastes.set_enabled": lambda s, it: Tastes(s).set_enabled(
+        it.tenant, it.profile, enabled=False
+    ),
+    "profiles.Tastes.reset": lambda s, it: Tastes(s).reset(it.tenant, it.profile),
     "profiles.pin": lambda s, it: profiles.pin(
         s, tenant_id=it.tenant, profile=PROFILE.model_copy(update={"id": it.profile})
     ),

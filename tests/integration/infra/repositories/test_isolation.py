@@ -36,7 +36,7 @@ from infra.db.repositories import (
 )
 from infra.db.repositories.deliveries import Attempt
 from infra.db.repositories.inbound_events import NewEvent
-from infra.db.repositories.profiles import ProfileOverrides
+from infra.db.repositories.profiles import ProfileOverrides, Tastes
 from infra.db.tables import Base, EventRow
 from tests.factories.clips import gap
 from tests.factories.rows import (
@@ -101,6 +101,7 @@ async def victim(database: Database, other_tenant: UUID) -> Target:
             correction=None,
             note="",
         )
+        await Tastes(session).lock(tenant, profile)
         await idempotency.claim(
             session,
             tenant_id=tenant,

@@ -45,6 +45,8 @@ from tldrtv_highlights.models.profiles import (
     ProfileMatch,
     ProfileRef,
     ProfileSummary,
+    ProfileTaste,
+    TasteTrait,
 )
 from tldrtv_highlights.models.streams import Gap, Stream, StreamDetail, StreamEnd
 from tldrtv_highlights.models.usage import Budget, BudgetList, Usage, UsageReport
@@ -106,6 +108,7 @@ __all__ = [
     "ProfileMatch",
     "ProfileRef",
     "ProfileSummary",
+    "ProfileTaste",
     "Readiness",
     "Reason",
     "ReplayResult",
@@ -117,6 +120,7 @@ __all__ = [
     "StreamEvent",
     "StreamResult",
     "StreamResults",
+    "TasteTrait",
     "Usage",
     "UsageReport",
     "WebhookEndpoint",

@@ -39,6 +39,8 @@ class Stream(Model):
     title: str
     language: str | None = None
     external_id: str | None
+    is_recording: bool = False
+    duration: float | None = None
     profile: ProfileRef
     profile_match: ProfileMatch | None
     status: str

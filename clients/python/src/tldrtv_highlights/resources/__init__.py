@@ -10,6 +10,7 @@ from tldrtv_highlights.resources.health import HealthChecks
 from tldrtv_highlights.resources.highlights import Highlights
 from tldrtv_highlights.resources.keys import Keys
 from tldrtv_highlights.resources.profiles import Profiles
+from tldrtv_highlights.resources.recordings import Recordings
 from tldrtv_highlights.resources.streams import Streams
 from tldrtv_highlights.resources.usage import UsageStats
 from tldrtv_highlights.resources.webhooks import Webhooks
@@ -23,6 +24,7 @@ __all__ = [
     "Highlights",
     "Keys",
     "Profiles",
+    "Recordings",
     "Streams",
     "UsageStats",
     "Webhooks",
