@@ -1,4 +1,4 @@
-"""ClipWorkflow: renders one clip, records it, and signals its stream."""
+"""ClipWorkflow: renders one clip and records it."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ class ClipWorkflow:
     def __init__(self, request: ClipInput) -> None:
         self._request = request
         self._spec = request.spec
+        self._stream = request.stream_workflow
 
     @workflow.run
     async def run(self, request: ClipInput) -> ClipOutcome:  # noqa: ARG002 -- see __init__
-        """Render, record, and signal the stream. A failed clip is an outcome, not an error.
+        """Render and record; signal the workflow that asked for it. Failure is an outcome too.
 
         If the highlight was deleted meanwhile, all files of the clip are deleted.
         """
@@ -56,6 +57,11 @@ class ClipWorkflow:
             outcome = self._outcome(ClipStatus.FAILED, message=message)
             await self._tell_stream(outcome)
             return outcome
+
+    @workflow.signal
+    def report_to(self, stream_workflow: str) -> None:
+        """Signal the outcome to a workflow: the one that waits for it continues as new."""
+        self._stream = stream_workflow
 
     async def _make(self) -> ClipOutcome:
         await self._record(ClipStatus.RENDERING)
@@ -120,9 +126,9 @@ class ClipWorkflow:
         )
 
     async def _tell_stream(self, outcome: ClipOutcome) -> None:
-        if self._request.stream_workflow is None:
+        if self._stream is None:
             return
-        stream = workflow.get_external_workflow_handle(self._request.stream_workflow)
+        stream = workflow.get_external_workflow_handle(self._stream)
         try:
             await stream.signal(ClipListener.clip_finished, outcome)
         except ApplicationError:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 from temporalio import workflow
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     ApplicationErrorCategory,
+    ChildWorkflowError,
     FailureError,
     RetryState,
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
-from temporalio.workflow import ActivityHandle, ParentClosePolicy
+from temporalio.workflow import ActivityHandle, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from domain import task_queues
     from domain.analysis.messages import AnalyzeWindowInput, AnalyzeWindowResult
-    from domain.clips.models import ClipInput, ClipOutcome, ClipSpec
+    from domain.clips.models import ClipInput, ClipOutcome, ClipSpec, ClipStatus
     from domain.highlights.selection import SelectHighlightsInput
     from domain.ids import backfill_workflow_id, clip_workflow_id
     from domain.ingest.messages import FetchWindowResult
@@ -85,6 +87,8 @@ class StreamWorkflow:
         self._analysis_done = False  # the last window is analyzed and the last decision made
         self._closing = False
         self._discards: list[ClipSpec] = []
+        self._awaits_clips = False  # clips do not signal their ends, which costs nine events each
+        self._clips: dict[UUID, asyncio.Task[None]] = {}  # the clips that this run waits for
         self._signals = 0
         self._fault: BaseException | None = None  # internal; only operators see its text
 
@@ -100,6 +104,7 @@ class StreamWorkflow:
         self._follows = workflow.patched("follow-stream")
         if self._follows:
             self._ledger.start_following()
+        self._awaits_clips = workflow.patched("await-clips")
         recorder = asyncio.create_task(self._record_changes())
         try:
             if self._follows:
@@ -129,6 +134,7 @@ class StreamWorkflow:
         await workflow.wait([recorder])
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._rotating:
+            await self._hand_over_clips()
             workflow.continue_as_new(request.model_copy(update={"state": self._ledger.state()}))
         end = self._ledger.close()
         await self._close(end)
@@ -176,10 +182,7 @@ class StreamWorkflow:
     def clip_finished(self, outcome: ClipOutcome) -> None:
         """Record a finished or failed clip."""
         self._signals += 1
-        unwanted = self._ledger.record_clip_outcome(outcome)
-        if unwanted is not None:
-            self._discards.append(unwanted)
-        self._show()
+        self._record_clip(outcome)
 
     @workflow.query
     def status(self) -> StreamProgress:
@@ -399,12 +402,13 @@ class StreamWorkflow:
                 await self._start_clip(spec)
 
     async def _start_clip(self, spec: ClipSpec) -> None:
+        own = workflow.info().workflow_id
         try:
-            await workflow.start_child_workflow(
+            clip = await workflow.start_child_workflow(
                 ClipWorkflow.run,
                 ClipInput(
                     spec=spec,
-                    stream_workflow=workflow.info().workflow_id,
+                    stream_workflow=None if self._awaits_clips else own,
                     timing=self._request.timing.clip,
                     worker=self._ledger.worker,
                 ),
@@ -416,6 +420,50 @@ class StreamWorkflow:
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("the clip is being made", extra={"clip_id": str(spec.id)})
+            if self._awaits_clips:  # an operator has reset this workflow
+                await self._ask_for_report(spec.id)
+            return
+        if self._awaits_clips:
+            self._clips[spec.id] = asyncio.create_task(self._await_clip(clip, spec))
+
+    async def _await_clip(
+        self, clip: ChildWorkflowHandle[ClipWorkflow, ClipOutcome], spec: ClipSpec
+    ) -> None:
+        try:
+            outcome = await clip
+        except ChildWorkflowError as error:
+            workflow.logger.warning("a clip was not finished", extra={"cause": cause_of(error)})
+            outcome = ClipOutcome(
+                clip_id=spec.id,
+                highlight_id=spec.highlight_id,
+                status=ClipStatus.FAILED,
+                message="The workflow that makes the clip was ended from outside.",
+            )
+        del self._clips[spec.id]
+        self._record_clip(outcome)
+
+    def _record_clip(self, outcome: ClipOutcome) -> None:
+        unwanted = self._ledger.record_clip_outcome(outcome)
+        if unwanted is not None:
+            self._discards.append(unwanted)
+        self._show()
+
+    async def _hand_over_clips(self) -> None:
+        """Have clips in progress signal their ends: only this run is their parent."""
+        for clip, waiting in list(self._clips.items()):
+            if not await self._ask_for_report(clip):
+                await waiting  # it has ended, which this run is about to learn
+
+    async def _ask_for_report(self, clip: UUID) -> bool:
+        """Ask a clip to signal its outcome to this workflow. Return False if it has ended."""
+        name = clip_workflow_id(tenant_id=self._request.tenant_id, clip=clip)
+        try:
+            await workflow.get_external_workflow_handle_for(ClipWorkflow.run, name).signal(
+                ClipWorkflow.report_to, workflow.info().workflow_id
+            )
+        except ApplicationError:
+            return False
+        return True
 
     async def _record_changes(self) -> None:
         """Write changes in a separate loop, so that no write delays a fetch."""

@@ -102,7 +102,7 @@ class RenderedClip(Model):
 
 
 class ClipOutcome(Model):
-    """Result of a clip, sent to its stream's workflow as a signal unless it is on demand."""
+    """Result of a clip. Its parent waits for it, or gets it as a signal."""
 
     clip_id: UUID
     highlight_id: UUID | None
@@ -126,10 +126,10 @@ class ClipTiming(Model):
 
 
 class ClipInput(Model):
-    """Input of ClipWorkflow, which signals its outcome to `stream_workflow`.
+    """Input of ClipWorkflow, which signals its outcome to `stream_workflow`, if there is one.
 
-    No workflow waits for a clip on demand. `worker` is the worker that has the media on its own
-    disk (`task_queues.of_worker`), if any.
+    A stream waits for its clips instead, and no workflow waits for a clip on demand. `worker` is
+    the worker that has the media on its own disk (`task_queues.of_worker`), if any.
     """
 
     spec: ClipSpec

@@ -554,6 +554,34 @@ async def test_a_clip_that_ends_after_its_streams_run_was_continued_is_counted(
     assert result.progress.clips == 1
 
 
+async def test_a_clip_whose_workflow_is_terminated_has_failed(temporal_client: Client) -> None:
+    script = Script(windows=8, peaks=[9.0])
+    rendering = asyncio.Event()
+
+    async def hang() -> None:
+        rendering.set()
+        await asyncio.Event().wait()
+
+    script.before["render_clip"] = hang
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        async with asyncio.timeout(60):
+            await rendering.wait()
+        (clip,) = (await stream.describe()).raw_description.pending_children
+        await temporal_client.get_workflow_handle(clip.workflow_id).terminate()
+        result = await stream.result()
+    assert (result.progress.highlights, result.progress.clips) == (1, 0)
+
+
+async def test_a_clip_sends_its_stream_no_signal(temporal_client: Client) -> None:
+    script = Script(windows=8, peaks=[9.0])
+    async with running(temporal_client, script):
+        stream = await start(temporal_client)
+        assert (await stream.result()).progress.clips == 1
+    events = (await stream.fetch_history()).events
+    assert not any(each.HasField("workflow_execution_signaled_event_attributes") for each in events)
+
+
 async def test_media_is_released_as_the_stream_goes_and_all_of_it_at_the_end(
     temporal_client: Client,
 ) -> None:
